@@ -1,0 +1,41 @@
+# Two commands matter: `make up` and `make test`. Both install what they need, once.
+.PHONY: up test lint shots bench clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+# A file of requirements is installed again only when it has changed.
+STAMPS := .venv/.base .venv/.torch .venv/.torchaudio
+
+up: $(STAMPS)
+	@exec $(BIN)/python manage.py up
+
+test: $(STAMPS) .venv/.test
+	$(BIN)/python -m pytest
+
+lint: $(STAMPS) .venv/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+$(BIN)/python:
+	$(PYTHON) -m venv .venv
+
+.venv/.base: requirements/base.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+.venv/.torch: requirements/torch.txt .venv/.base
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+.venv/.torchaudio: requirements/torchaudio.txt .venv/.torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement $<
+	@touch $@
+
+.venv/.test: requirements/test.txt .venv/.base
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+clean:
+	rm -rf .venv var

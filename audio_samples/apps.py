@@ -1,0 +1,5 @@
+from django.apps import AppConfig
+
+
+class AudioSamplesConfig(AppConfig):
+    name = "audio_samples"

@@ -1,0 +1,67 @@
+"""What came out of a run: samples, their analysis, and the credits on each."""
+
+from typing import Self
+
+from django.db import models
+from django.urls import reverse
+from django.utils import timezone
+
+from experiments.models import Project, Run
+from portal.models import Blob, User
+
+
+class CreditStatement(models.Model):
+    """Who a sample owes what it learned to, kept by the digest of its canonical JSON."""
+
+    digest = models.CharField(max_length=64, primary_key=True)
+    body = models.JSONField()
+    created_at = models.DateTimeField(default=timezone.now)
+
+
+class SampleQuerySet(models.QuerySet["Sample"]):
+    def visible_to(self, user: User) -> Self:
+        return self.filter(run__project__in=Project.objects.visible_to(user))
+
+    def audible(self) -> Self:
+        return self.filter(withheld_at=None)
+
+
+class Sample(models.Model):
+    """One generated clip. The file is kept as it came; loudness matching is a stored gain."""
+
+    run = models.ForeignKey(Run, models.CASCADE, related_name="samples")
+    # What the program calls it: "final/techno/0". The same name, step and run is the same sample.
+    name = models.CharField(max_length=200)
+    step = models.BigIntegerField(default=0)
+    final = models.BooleanField(default=False, help_text="Made after training, not during.")
+    prompt = models.TextField(blank=True)
+    seed = models.BigIntegerField(null=True, blank=True)
+    audio = models.ForeignKey(Blob, models.PROTECT, related_name="+")
+    duration = models.FloatField(help_text="Seconds.")
+    sample_rate = models.IntegerField(help_text="Hz.")
+    channels = models.IntegerField()
+    lufs = models.FloatField(
+        null=True, help_text="Integrated loudness, null where silent or under 0.4 s."
+    )
+    true_peak = models.FloatField(null=True, help_text="dBTP, 4x oversampled.")
+    gain_db = models.FloatField(default=0, help_text="To -23 LUFS with peaks under -1 dBTP.")
+    # [[min, max], ...] per bucket over all channels, in 1/127ths of full scale.
+    peaks = models.JSONField(default=list)
+    measures = models.JSONField(default=dict)
+    credit = models.ForeignKey(CreditStatement, models.PROTECT, null=True, related_name="samples")
+    withheld_at = models.DateTimeField(null=True, blank=True)
+    withheld_reason = models.CharField(max_length=500, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    objects = SampleQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-final", "step", "name"]
+        constraints = [models.UniqueConstraint(fields=["run", "name", "step"], name="sample_once")]
+        indexes = [models.Index(fields=["run", "step"], name="sample_by_step")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("audio_samples:sample", args=[self.pk])

@@ -1,0 +1,4 @@
+from django.urls import URLPattern
+
+app_name = "audio_samples"
+urlpatterns: list[URLPattern] = []

@@ -1,0 +1,322 @@
+"""What was tried and how it went. The state machine of a run is in docs/architecture.md."""
+
+import uuid
+from typing import Self
+
+from django.conf import settings
+from django.db import models
+from django.urls import reverse
+from django.utils import timezone
+
+from portal.models import ApiToken, Blob, Role, User
+from rights.models import Decision, Purpose, Recording, Use
+
+
+class ProjectQuerySet(models.QuerySet["Project"]):
+    def visible_to(self, user: User) -> Self:
+        if user.has_role(Role.OPERATOR):
+            return self
+        return self.filter(memberships__user=user)
+
+
+class Project(models.Model):
+    """A line of research, with the scope that consent is asked for."""
+
+    slug = models.SlugField(unique=True)
+    name = models.CharField(max_length=100)
+    description = models.TextField(blank=True)
+    purpose = models.CharField(max_length=20, choices=Purpose.choices, default=Purpose.RESEARCH)
+    territory = models.CharField(
+        max_length=5, default="world", help_text="ISO 3166 code, or world."
+    )
+    model_family = models.CharField(max_length=100, default="backline")
+    members = models.ManyToManyField(
+        settings.AUTH_USER_MODEL, through="Membership", related_name="projects"
+    )
+    created_at = models.DateTimeField(default=timezone.now)
+
+    objects = ProjectQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("experiments:runs", args=[self.slug])
+
+
+class Membership(models.Model):
+    class Level(models.TextChoices):
+        VIEWER = "viewer", "May look and listen"
+        MEMBER = "member", "May run"
+        OWNER = "owner", "May run and invite"
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(User, models.CASCADE, related_name="memberships")
+    level = models.CharField(max_length=10, choices=Level.choices, default=Level.MEMBER)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project", "user"], name="member_once")]
+
+
+class DatasetQuerySet(models.QuerySet["Dataset"]):
+    def visible_to(self, user: User) -> Self:
+        return self.filter(project__in=Project.objects.visible_to(user))
+
+
+class Dataset(models.Model):
+    """A frozen choice of recordings for one use. Never changes after it is frozen."""
+
+    class Status(models.TextChoices):
+        FROZEN = "frozen", "Frozen"
+        TAINTED = "tainted", "Tainted: a permission in it has ended"
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="datasets")
+    name = models.CharField(max_length=100)
+    version = models.IntegerField(default=1)
+    use = models.CharField(max_length=30, choices=Use.choices)
+    status = models.CharField(max_length=20, choices=Status.choices, default=Status.FROZEN)
+    # SHA-256 over the sorted (recording id, audio digest) pairs of the included items.
+    digest = models.CharField(max_length=64)
+    decision = models.ForeignKey(Decision, models.PROTECT, related_name="+")
+    frozen_by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    frozen_at = models.DateTimeField(default=timezone.now)
+
+    objects = DatasetQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name", "-version"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "name", "version"], name="dataset_version_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name}, version {self.version}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("experiments:dataset", args=[self.project.slug, self.pk])
+
+
+class DatasetItem(models.Model):
+    """One recording that was asked for: included, or left out with the reasons."""
+
+    dataset = models.ForeignKey(Dataset, models.CASCADE, related_name="items")
+    recording = models.ForeignKey(Recording, models.PROTECT, related_name="+")
+    included = models.BooleanField()
+    audio = models.ForeignKey(Blob, models.PROTECT, related_name="+")
+    reasons = models.JSONField(default=list)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["dataset", "recording"], name="dataset_recording_once")
+        ]
+
+
+class RunQuerySet(models.QuerySet["Run"]):
+    def visible_to(self, user: User) -> Self:
+        return self.filter(project__in=Project.objects.visible_to(user))
+
+
+class Run(models.Model):
+    """One program with one config, tried in one or more attempts."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued", "Waiting"
+        STARTING = "starting", "Starting"
+        RUNNING = "running", "Running"
+        STOPPING = "stopping", "Stopping"
+        FINISHED = "finished", "Finished"
+        FAILED = "failed", "Failed"
+        CANCELLED = "cancelled", "Cancelled"
+        WITHHELD = "withheld", "Stopped: a permission ended"
+
+    OPEN_STATES = (State.QUEUED, State.STARTING, State.RUNNING, State.STOPPING)
+
+    class Origin(models.TextChoices):
+        PORTAL = "portal", "Queued in the portal"
+        CLIENT = "client", "Started outside, logged by the client"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    project = models.ForeignKey(Project, models.CASCADE, related_name="runs")
+    number = models.IntegerField(help_text="Counts within the project: run 12.")
+    name = models.CharField(max_length=150)
+    origin = models.CharField(max_length=10, choices=Origin.choices, default=Origin.PORTAL)
+    recipe = models.CharField(max_length=50, blank=True)
+    config = models.JSONField(default=dict)
+    resources = models.JSONField(default=dict)
+    use = models.CharField(max_length=30, choices=Use.choices, blank=True)
+    dataset = models.ForeignKey(Dataset, models.PROTECT, null=True, blank=True, related_name="runs")
+    dataset_digest = models.CharField(max_length=64, blank=True)
+    decision = models.ForeignKey(Decision, models.PROTECT, null=True, blank=True, related_name="+")
+    code_version = models.CharField(max_length=60, blank=True)
+    copied_from = models.ForeignKey(
+        "self", models.SET_NULL, null=True, blank=True, related_name="copies"
+    )
+    submitted_by = models.ForeignKey(User, models.PROTECT, related_name="runs")
+    tags = models.JSONField(default=list, blank=True)
+    notes = models.TextField(blank=True)
+
+    state = models.CharField(max_length=12, choices=State.choices, default=State.QUEUED)
+    # A sentence: why it waits, failed or was stopped.
+    state_reason = models.CharField(max_length=500, blank=True)
+    # The state it was asked to end in: "cancelled" or "withheld".
+    stop_as = models.CharField(max_length=12, blank=True)
+    max_attempts = models.IntegerField(default=2)
+    stage = models.CharField(
+        max_length=100, blank=True, help_text="What the program says it is doing."
+    )
+    progress = models.FloatField(default=0, help_text="0 to 1.")
+    progress_at = models.DateTimeField(null=True, blank=True)
+    heartbeat_at = models.DateTimeField(null=True, blank=True)
+    queued_at = models.DateTimeField(default=timezone.now)
+    started_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    objects = RunQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-queued_at"]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "number"], name="run_number_once")
+        ]
+        indexes = [
+            models.Index(fields=["state", "queued_at"], name="run_by_state"),
+            models.Index(fields=["project", "-queued_at"], name="run_newest"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} (run {self.number})"
+
+    def get_absolute_url(self) -> str:
+        return reverse("experiments:run", args=[self.project.slug, self.number])
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in self.OPEN_STATES
+
+
+class Attempt(models.Model):
+    """One try of a run on the cluster. `job_name` is derived from run and number."""
+
+    class State(models.TextChoices):
+        CLAIMED = "claimed", "Claimed"
+        CREATED = "created", "Created"
+        RUNNING = "running", "Running"
+        SUCCEEDED = "succeeded", "Succeeded"
+        FAILED = "failed", "Failed"
+        LOST = "lost", "Lost"
+        STOPPED = "stopped", "Stopped"
+
+    OPEN_STATES = (State.CLAIMED, State.CREATED, State.RUNNING)
+
+    run = models.ForeignKey(Run, models.CASCADE, related_name="attempts")
+    number = models.IntegerField()
+    job_name = models.CharField(max_length=63, unique=True)
+    state = models.CharField(max_length=12, choices=State.choices, default=State.CLAIMED)
+    reason = models.CharField(max_length=500, blank=True)
+    exit_code = models.IntegerField(null=True, blank=True)
+    node = models.CharField(max_length=100, blank=True)
+    token = models.ForeignKey(ApiToken, models.SET_NULL, null=True, blank=True, related_name="+")
+    claimed_at = models.DateTimeField(default=timezone.now)
+    started_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["number"]
+        constraints = [models.UniqueConstraint(fields=["run", "number"], name="attempt_once")]
+
+
+class Batch(models.Model):
+    """One numbered delivery of the client, as it came, until compaction folds its points away.
+
+    The row stays (with an empty payload) so that the same number is never counted twice.
+    """
+
+    run = models.ForeignKey(Run, models.CASCADE, related_name="batches")
+    # Each client process has its own numbering: attempt number for portal runs, 0 outside.
+    session = models.CharField(max_length=40)
+    number = models.BigIntegerField()
+    payload = models.BinaryField(default=bytes)
+    points = models.IntegerField(default=0)
+    received_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["run", "session", "number"], name="batch_counted_once")
+        ]
+
+
+class Series(models.Model):
+    """One metric of one run, with the summary that tables sort by."""
+
+    run = models.ForeignKey(Run, models.CASCADE, related_name="series")
+    name = models.CharField(max_length=200)
+    count = models.BigIntegerField(default=0)
+    last = models.FloatField(null=True)
+    last_step = models.BigIntegerField(default=0)
+    # Over finite values only; `nonfinite` counts the others.
+    minimum = models.FloatField(null=True)
+    minimum_step = models.BigIntegerField(null=True)
+    maximum = models.FloatField(null=True)
+    maximum_step = models.BigIntegerField(null=True)
+    nonfinite = models.BigIntegerField(default=0)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["run", "name"], name="series_once")]
+        indexes = [models.Index(fields=["name", "last"], name="series_by_last")]
+        verbose_name_plural = "series"
+
+
+class Chunk(models.Model):
+    """Points of one series, in columns and compressed; level 0 raw, above it min/mean/max buckets."""
+
+    series = models.ForeignKey(Series, models.CASCADE, related_name="chunks")
+    level = models.SmallIntegerField(default=0)
+    index = models.IntegerField()
+    first_step = models.BigIntegerField()
+    last_step = models.BigIntegerField()
+    count = models.IntegerField()
+    data = models.BinaryField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["series", "level", "index"], name="chunk_once")
+        ]
+
+
+class LogChunk(models.Model):
+    """A piece of a run's console, by byte offset within its stream and session."""
+
+    run = models.ForeignKey(Run, models.CASCADE, related_name="logs")
+    session = models.CharField(max_length=40)
+    stream = models.CharField(max_length=10)
+    offset = models.BigIntegerField()
+    text = models.TextField()
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["run", "session", "stream", "offset"], name="log_chunk_once"
+            )
+        ]
+
+
+class Checkpoint(models.Model):
+    """Weights plus the JSON that says what they are."""
+
+    run = models.ForeignKey(Run, models.CASCADE, related_name="checkpoints")
+    step = models.BigIntegerField()
+    blob = models.ForeignKey(Blob, models.PROTECT, related_name="+")
+    meta = models.JSONField(default=dict)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-step"]
+        constraints = [models.UniqueConstraint(fields=["run", "step"], name="checkpoint_once")]

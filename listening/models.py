@@ -1,0 +1,77 @@
+"""People listening and judging. The room and the road; real test designs come later."""
+
+import uuid
+from typing import Self
+
+from django.db import models
+from django.utils import timezone
+
+from audio_samples.models import Sample
+from experiments.models import Project
+from portal.models import Role, User
+
+
+class ListeningTestQuerySet(models.QuerySet["ListeningTest"]):
+    def visible_to(self, user: User) -> Self:
+        """Tests that a project member may run or look at."""
+        return self.filter(project__in=Project.objects.visible_to(user))
+
+    def open_to(self, user: User) -> Self:
+        """Tests that this listener may answer."""
+        if not user.has_role(Role.LISTENER, Role.RESEARCHER):
+            return self.none()
+        return self.filter(closed_at=None)
+
+
+class ListeningTest(models.Model):
+    """One question about a set of samples, rated 1 to 5, identities hidden."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="listening_tests")
+    title = models.CharField(max_length=150)
+    question = models.CharField(max_length=300)
+    low_label = models.CharField(max_length=60, default="Bad")
+    high_label = models.CharField(max_length=60, default="Excellent")
+    # Seeds each listener's own order of the items.
+    seed = models.BigIntegerField()
+    created_by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now)
+    closed_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ListeningTestQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class Item(models.Model):
+    """A sample in a test. Listeners see its code only: nothing in a URL or page unblinds it."""
+
+    test = models.ForeignKey(ListeningTest, models.CASCADE, related_name="items")
+    sample = models.ForeignKey(Sample, models.PROTECT, related_name="+")
+    code = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["test", "sample"], name="sample_once_per_test")
+        ]
+
+
+class Rating(models.Model):
+    """One listener's answer to one item; a changed mind replaces it and counts the change."""
+
+    item = models.ForeignKey(Item, models.CASCADE, related_name="ratings")
+    listener = models.ForeignKey(User, models.PROTECT, related_name="ratings")
+    score = models.SmallIntegerField()
+    changes = models.IntegerField(default=0)
+    answered_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["item", "listener"], name="one_rating_per_listener"),
+            models.CheckConstraint(
+                condition=models.Q(score__gte=1, score__lte=5), name="score_1_to_5"
+            ),
+        ]

@@ -1,0 +1,1 @@
+"""The shell: settings, users and roles, tokens, storage, the audit chain."""

@@ -1,0 +1,27 @@
+"""Celery brings work onto the cluster. Messages carry no state: rows are the truth."""
+
+import os
+
+from celery import Celery
+from django.db import transaction
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
+
+app = Celery("backline")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+
+
+def wake(task: str = "workers.reconcile") -> None:
+    """Nudge a task after this transaction commits; the clock does the same every few seconds.
+
+    A broker that is down costs the nudge, never the request: the clock catches up.
+    """
+
+    def send() -> None:
+        try:
+            app.send_task(task, retry=False, ignore_result=True, expires=30)
+        except (*app.connection_for_write().connection_errors, OSError):
+            app.log.get_default_logger().warning("Could not nudge %s; the clock will.", task)
+
+    transaction.on_commit(send)

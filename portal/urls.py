@@ -1,0 +1,17 @@
+"""Every address of the portal, by app."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+from portal.api import api
+
+urlpatterns = [
+    path("", include("portal.pages")),
+    path("account/", include("allauth.urls")),
+    path("api/", api.urls),
+    path("rights/", include("rights.urls")),
+    path("projects/", include("experiments.urls")),
+    path("samples/", include("audio_samples.urls")),
+    path("listen/", include("listening.urls")),
+    path("operator/", admin.site.urls),
+]

@@ -1,0 +1,94 @@
+"""The cast: one fixed set of people, one project, and a storage folder that goes away."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from django.conf import LazySettings
+
+from experiments.models import Membership, Project
+from portal.models import Role, User
+
+
+@pytest.fixture(autouse=True)
+def _own_folders(settings: LazySettings, tmp_path: Path) -> None:
+    settings.STORAGE_DIR = tmp_path / "blobs"
+    settings.LOCAL_JOBS_DIR = tmp_path / "jobs"
+    settings.CLUSTER = "recording"
+    settings.CELERY_BROKER_URL = "memory://"
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+def person(username: str, name: str, *roles: Role) -> User:
+    first, _, last = name.partition(" ")
+    return User.objects.create_user(
+        username=username,
+        password="a long enough password",
+        first_name=first,
+        last_name=last,
+        email=f"{username}@lab.example",
+        roles=[role.value for role in roles],
+    )
+
+
+@pytest.fixture
+def ada(db: None) -> User:
+    """A researcher, owner of the project."""
+    return person("ada", "Ada Okafor", Role.RESEARCHER)
+
+
+@pytest.fixture
+def ben(db: None) -> User:
+    """A researcher of another project: what is Ada's is not his."""
+    return person("ben", "Ben Sato", Role.RESEARCHER)
+
+
+@pytest.fixture
+def rosa(db: None) -> User:
+    """A rights admin."""
+    return person("rosa", "Rosa Lindqvist", Role.RIGHTS_ADMIN)
+
+
+@pytest.fixture
+def lou(db: None) -> User:
+    """A listener."""
+    return person("lou", "Lou Marchetti", Role.LISTENER)
+
+
+@pytest.fixture
+def noor(db: None) -> User:
+    """A rightsholder."""
+    return person("noor", "Noor Haddad", Role.RIGHTSHOLDER)
+
+
+@pytest.fixture
+def olga(db: None) -> User:
+    """An operator."""
+    return person("olga", "Olga Petrov", Role.OPERATOR)
+
+
+@pytest.fixture
+def project(ada: User) -> Project:
+    made = Project.objects.create(slug="first-light", name="First light")
+    Membership.objects.create(project=made, user=ada, level=Membership.Level.OWNER)
+    return made
+
+
+def tone(
+    *,
+    seconds: float = 2.0,
+    frequency: float = 440.0,
+    rate: int = 44_100,
+    channels: int = 2,
+    amplitude: float = 0.3,
+    format: str = "FLAC",  # noqa: A002
+) -> io.BytesIO:
+    """A sine as a file in memory, positioned at its start."""
+    time = np.arange(int(seconds * rate)) / rate
+    wave = (amplitude * np.sin(2 * np.pi * frequency * time)).astype(np.float32)
+    file = io.BytesIO()
+    soundfile.write(file, np.stack([wave] * channels, axis=1), rate, format=format)
+    file.seek(0)
+    return file

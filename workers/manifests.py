@@ -1,0 +1,1 @@
+"""Fills the one Job shape."""

@@ -1,0 +1,1 @@
+"""The program a job starts: `python -m workers.run`."""
