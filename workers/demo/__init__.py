@@ -1,0 +1,1 @@
+"""The demo world: a small lab with an opted-in catalogue, made by the product's own verbs."""

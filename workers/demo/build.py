@@ -1,0 +1,243 @@
+"""Builds the demo world step by step, telling of each step as it goes."""
+
+import datetime
+import io
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import soundfile
+from django.db import transaction
+
+from experiments import datasets
+from experiments.models import Membership, Project
+from portal.models import Role, User
+from rights import agreements, catalogue
+from rights.models import Grant, Party, Purpose, Recording, RightType, Use
+from workers.data import synth
+from workers.demo.catalogue import (
+    ALBUMS,
+    DISPUTED,
+    HOLDERS,
+    JUNIPER,
+    KESSLER,
+    LOW_TIDE,
+    NORTHLIGHT,
+    OPTED_OUT,
+    TOMAS,
+    UNANSWERED,
+    Album,
+)
+
+# Known to everyone who reads this file: the demo world is for a laptop, never for a lab.
+PASSWORD = "backline-demo"  # noqa: S105
+DATASET = "demo, opted in"
+PROJECT = "first-light"
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Login:
+    username: str
+    name: str
+    roles: tuple[Role, ...]
+
+
+LOGINS = (
+    Login("researcher", "Ada Okafor", (Role.RESEARCHER,)),
+    Login("listener", "Lou Marchetti", (Role.LISTENER,)),
+    Login("rights", "Rosa Lindqvist", (Role.RIGHTS_ADMIN,)),
+    Login("artist", "Mira Solberg", (Role.RIGHTSHOLDER,)),
+    Login("operator", "Olga Petrov", (Role.OPERATOR,)),
+)
+
+
+def needed() -> bool:
+    """True on a database without people: the demo never touches a lab's own."""
+    return not User.objects.exists()
+
+
+def build(*, tell: Tell) -> None:
+    """Make the whole world or, if a step fails, none of it."""
+    with transaction.atomic():
+        people = make_people(tell=tell)
+        rosa, ada = people["rights"], people["researcher"]
+        project = make_project(owner=ada, listener=people["listener"], tell=tell)
+        parties = make_parties(by=rosa, artist=people["artist"], tell=tell)
+        recordings = record_all(by=rosa, parties=parties, tell=tell)
+        sign_all(by=rosa, parties=parties, recordings=recordings, tell=tell)
+        dataset = datasets.freeze(
+            by=ada,
+            project=project,
+            name=DATASET,
+            recordings=Recording.objects.all(),
+            use=Use.TRAIN_GENERATIVE,
+        )
+    included = dataset.items.filter(included=True).count()
+    left_out = dataset.items.filter(included=False).count()
+    tell(f"Froze the dataset “{DATASET}”: {included} recordings in, {left_out} left out")
+
+
+def make_people(*, tell: Tell) -> dict[str, User]:
+    people: dict[str, User] = {}
+    for login in LOGINS:
+        first, _, last = login.name.partition(" ")
+        people[login.username] = User.objects.create_user(
+            username=login.username,
+            password=PASSWORD,
+            first_name=first,
+            last_name=last,
+            email=f"{login.username}@lab.example",
+            roles=[role.value for role in login.roles],
+        )
+    tell(f"Made {len(people)} people, one for each role")
+    return people
+
+
+def make_project(*, owner: User, listener: User, tell: Tell) -> Project:
+    project = Project.objects.create(
+        slug=PROJECT,
+        name="First light",
+        description="A small flow-matching model, trained on the opted-in part of the demo catalogue.",
+        purpose=Purpose.RESEARCH,
+        territory="world",
+        model_family="first-light",
+    )
+    Membership.objects.create(project=project, user=owner, level=Membership.Level.OWNER)
+    tell(f"Made the project “{project.name}”")
+    return project
+
+
+def make_parties(*, by: User, artist: User, tell: Tell) -> dict[str, Party]:
+    parties = {
+        holder.name: catalogue.add_party(
+            by=by, kind=holder.kind, name=holder.name, ipi_name=holder.ipi_name
+        )
+        for holder in HOLDERS
+    }
+    parties[artist.display_name].people.add(artist)
+    tell(f"Registered {len(parties)} rightsholders")
+    return parties
+
+
+def record_all(*, by: User, parties: dict[str, Party], tell: Tell) -> dict[str, Recording]:
+    """Synthesise, upload, credit and split every recording of the catalogue."""
+    recordings: dict[str, Recording] = {}
+    total = sum(len(album.titles) for album in ALBUMS)
+    for album in ALBUMS:
+        for title in album.titles:
+            number = len(recordings) + 1
+            recordings[title] = record(
+                by=by, album=album, title=title, number=number, parties=parties
+            )
+        tell(f"Recorded {len(recordings)} of {total}: {album.artist}, {album.genre}")
+    return recordings
+
+
+def record(
+    *, by: User, album: Album, title: str, number: int, parties: dict[str, Party]
+) -> Recording:
+    track = synth.synthesise(genre=album.genre, seed=number, seconds=16 + number % 7)
+    file = io.BytesIO()
+    soundfile.write(file, track.audio.T, 44_100, format="FLAC")
+    file.seek(0)
+    work = catalogue.add_work(by=by, title=title, iswc=iswc(number))
+    recording = catalogue.add_recording(
+        by=by,
+        file=file,
+        filename=re.sub(r"\W+", "-", title).strip("-").lower() + ".flac",
+        title=title,
+        isrc=f"QZBLD26{number:05d}",
+        works=[work],
+        tags={"genre": track.genre, "tempo": round(track.tempo), "key": track.key},
+    )
+    artist = parties[album.artist]
+    catalogue.add_credit(by=by, subject=recording, party=artist, role="MainArtist")
+    for name, role, instrument in album.roles:
+        catalogue.add_credit(
+            by=by, subject=recording, party=parties[name], role=role, instrument=instrument
+        )
+    composition = dict(album.composition)
+    master = dict(album.master)
+    if title == UNANSWERED:
+        composition = {TOMAS: 500_000, JUNIPER: 500_000}
+    if title == DISPUTED:
+        master = {KESSLER: 500_000, JUNIPER: 500_000}
+    for name in composition:
+        if name == album.artist or name in {TOMAS, JUNIPER}:
+            catalogue.add_credit(by=by, subject=work, party=parties[name], role="Composer")
+    for subject, lines in ((work, composition), (recording, master)):
+        sheet = catalogue.propose_split(
+            by=by, subject=subject, lines={parties[name]: ppm for name, ppm in lines.items()}
+        )
+        for name in lines:
+            if name == JUNIPER and title == UNANSWERED:
+                continue
+            if name == JUNIPER and title == DISPUTED:
+                catalogue.dispute_split(
+                    sheet=sheet, party=parties[name], by=by, reason="Claims the whole master."
+                )
+                continue
+            catalogue.confirm_split(sheet=sheet, party=parties[name], by=by)
+    return recording
+
+
+def iswc(number: int) -> str:
+    """A valid ISWC: T, nine digits, and the check digit of ISO 15707."""
+    digits = f"{300_000_000 + number:09d}"
+    total = 1 + sum(weight * int(digit) for weight, digit in enumerate(digits, start=1))
+    return f"T{digits}{(10 - total % 10) % 10}"
+
+
+def sign_all(
+    *, by: User, parties: dict[str, Party], recordings: dict[str, Recording], tell: Tell
+) -> None:
+    """Each holder's agreement, and the choices that differ."""
+    everything = (Use.EVAL, Use.TRAIN_ANALYSIS, Use.TRAIN_GENERATIVE)
+    for name, party in parties.items():
+        grant_uses(by=by, party=party, uses=(Use.EVAL,) if name == LOW_TIDE else everything)
+    tell(
+        f"Signed {len(parties)} agreements: most allow generative training, {LOW_TIDE} evaluation only"
+    )
+
+    for title in OPTED_OUT:
+        agreements.opt_out(
+            recording=recordings[title],
+            use=Use.TRAIN_GENERATIVE,
+            party=parties[NORTHLIGHT],
+            by=by,
+            reason="Live recordings stay out of training.",
+        )
+    tell(f"{NORTHLIGHT} opted {len(OPTED_OUT)} live recordings out of generative training")
+
+    for grant in Grant.objects.filter(
+        grantor=parties[JUNIPER], use=Use.TRAIN_GENERATIVE, status=Grant.Status.ACTIVE
+    ):
+        agreements.withdraw(
+            grant=grant, by=by, reason="Changed their mind about generative models."
+        )
+    tell(f"{JUNIPER} withdrew from generative training")
+
+
+def grant_uses(*, by: User, party: Party, uses: tuple[Use, ...]) -> None:
+    today = datetime.datetime.now(tz=datetime.UTC).date()
+    agreement = agreements.sign(
+        by=by,
+        counterparty=party,
+        title=f"Participation agreement with {party.name}",
+        signed_on=today,
+        terms="A fixed yearly fee and a share by training use; credited on every sample.",
+    )
+    for use in uses:
+        for right in (RightType.COMPOSITION, RightType.MASTER):
+            grant = agreements.draft_grant(
+                by=by,
+                agreement=agreement,
+                right_type=right,
+                use=use,
+                purposes=[Purpose.RESEARCH, Purpose.INTERNAL],
+                territories=["world"],
+                starts_on=today,
+            )
+            agreements.activate(grant=grant, by=by)

@@ -1,0 +1,23 @@
+"""`manage.py demo`: build the demo world on an empty database."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from workers.demo import build
+
+
+class Command(BaseCommand):
+    help = "Builds the demo world (people, catalogue, agreements, a frozen dataset) on an empty database."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if not build.needed():
+            raise CommandError(
+                "The database already has people in it; the demo world is made on an empty one only. "
+                "Point DATABASE_URL and STATE_DIR elsewhere to make it there."
+            )
+        build.build(tell=self.stdout.write)
+        self.stdout.write("")
+        for login in build.LOGINS:
+            roles = ", ".join(role.label.lower() for role in login.roles)
+            self.stdout.write(f"  {login.username:<12} {build.PASSWORD}   {roles} ({login.name})")
