@@ -1,0 +1,156 @@
+"""Blobs over HTTP: byte ranges, entity tags, and headers that keep private audio private.
+
+RFC 9110 sections 13 (conditional requests) and 14 (ranges). A request for several ranges gets
+the whole file, which the RFC allows; browsers ask for one range when they play audio.
+"""
+
+import re
+from collections.abc import AsyncIterator, Iterator
+from typing import IO
+from urllib.parse import quote
+
+from asgiref.sync import sync_to_async
+from django.core.handlers.asgi import ASGIRequest
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+
+from portal import storage
+from portal.models import Blob
+
+CHUNK = 256 * 1024
+RANGE = re.compile(r"^bytes=(\d*)-(\d*)$")
+
+
+class Unsatisfiable(ValueError):
+    """The range asked for begins behind the end of the file."""
+
+
+def safe_name(name: str) -> str:
+    """A file name without path, control or quoting characters; never empty."""
+    kept = re.sub(r'[\x00-\x1f\x7f"\\/:*?<>|;%]+', "-", name).strip(" .-")
+    return kept[:120] or "file"
+
+
+def disposition(name: str, *, attachment: bool) -> str:
+    """A Content-Disposition value with an ASCII name and the full one beside it (RFC 6266)."""
+    name = safe_name(name)
+    plain = name.encode("ascii", "replace").decode().replace("?", "_")
+    kind = "attachment" if attachment else "inline"
+    return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+
+
+def span(header: str, size: int) -> tuple[int, int] | None:
+    """First and last byte of a Range header; None where the header is to be ignored."""
+    match = RANGE.match(header.strip())
+    if match is None or match.groups() == ("", ""):
+        return None
+    first, last = match.groups()
+    # Longer numbers are no positions in any file; int() refuses some of them with an error.
+    if len(first) > 18 or len(last) > 18:
+        raise Unsatisfiable
+    if not first:
+        wanted = min(int(last), size)
+        if wanted == 0:
+            raise Unsatisfiable
+        return size - wanted, size - 1
+    start, end = int(first), int(last) if last else size - 1
+    if last and end < start:
+        return None
+    if start >= size:
+        raise Unsatisfiable
+    return start, min(end, size - 1)
+
+
+def matches(header: str, etag: str) -> bool:
+    """Whether an If-None-Match list names this entity (weak comparison)."""
+    tags = [tag.strip().removeprefix("W/") for tag in header.split(",")]
+    return "*" in tags or etag in tags
+
+
+def _pieces(file: IO[bytes], start: int, count: int) -> Iterator[bytes]:
+    with file:
+        file.seek(start)
+        while count > 0 and (piece := file.read(min(CHUNK, count))):
+            count -= len(piece)
+            yield piece
+
+
+async def _pieces_async(file: IO[bytes], start: int, count: int) -> AsyncIterator[bytes]:
+    read = sync_to_async(file.read, thread_sensitive=False)
+    try:
+        file.seek(start)
+        while count > 0 and (piece := await read(min(CHUNK, count))):
+            count -= len(piece)
+            yield piece
+    finally:
+        file.close()
+
+
+def _asked_span(request: HttpRequest, etag: str, size: int) -> tuple[int, int] | None:
+    header = request.headers.get("Range", "")
+    condition = request.headers.get("If-Range", "")
+    # If-Range compares strongly; we send no Last-Modified, so a date never matches.
+    if not header or request.method not in {"GET", "HEAD"} or (condition and condition != etag):
+        return None
+    return span(header, size)
+
+
+def ranged(
+    request: HttpRequest, blob: Blob, filename: str, max_age: int = 0, *, attachment: bool = False
+) -> HttpResponseBase:
+    """The blob's bytes, whole (200), in part (206), unchanged (304), or a refusal (404, 416).
+
+    `max_age` is in seconds; 0 says no-store, the right thing for audio that may be withheld
+    at any moment. Shared caches never keep either.
+    """
+    etag = f'"{blob.sha256}"'
+    response: HttpResponseBase
+    if matches(request.headers.get("If-None-Match", ""), etag):
+        response = HttpResponse(status=304)
+    else:
+        response = _body(request, blob, etag)
+    audio = blob.media_type.startswith("audio/")
+    headers = {
+        "ETag": etag,
+        "Accept-Ranges": "bytes",
+        "Cache-Control": f"private, max-age={max_age}" if max_age else "private, no-store",
+        "Vary": "Cookie, Authorization",
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+    }
+    if response.status_code in {200, 206}:
+        # Whatever is not audio is only ever saved, so nothing uploaded can act as a page of ours.
+        headers["Content-Type"] = blob.media_type if audio else "application/octet-stream"
+        headers["Content-Disposition"] = disposition(filename, attachment=attachment or not audio)
+    for name, value in headers.items():
+        response.headers[name] = value
+    return response
+
+
+def _body(request: HttpRequest, blob: Blob, etag: str) -> HttpResponseBase:
+    try:
+        asked = _asked_span(request, etag, blob.size)
+    except Unsatisfiable:
+        refusal = HttpResponse("The file ends before this range begins.", status=416)
+        refusal.headers["Content-Range"] = f"bytes */{blob.size}"
+        return refusal
+    start, end = asked or (0, blob.size - 1)
+    response: HttpResponseBase
+    if request.method == "HEAD":
+        response = HttpResponse()
+    else:
+        try:
+            file = storage.open_blob(blob.sha256)
+        except FileNotFoundError:
+            return HttpResponse("The file is missing from storage.", status=404)
+        count = end - start + 1
+        # Django reads a synchronous stream into memory whole when it serves by ASGI.
+        asynchronous = isinstance(request, ASGIRequest)
+        response = StreamingHttpResponse(
+            _pieces_async(file, start, count) if asynchronous else _pieces(file, start, count)
+        )
+    response.headers["Content-Length"] = str(end - start + 1)
+    if asked is not None:
+        response.status_code = 206
+        response.headers["Content-Range"] = f"bytes {start}-{end}/{blob.size}"
+    return response
