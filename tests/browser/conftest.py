@@ -23,7 +23,10 @@ FLAGS = [
 def browser() -> Iterator[Browser]:
     executable = shutil.which("chromium") or shutil.which("google-chrome")
     if executable is None:
-        message = "No Chromium found. Install it (Debian, Ubuntu: apt-get install chromium) to run the browser tests."
+        message = (
+            "No Chromium found. To run the browser tests, install it "
+            "(Debian, Ubuntu: apt-get install chromium)."
+        )
         if os.environ.get("CI"):
             pytest.fail(message)
         pytest.skip(message)

@@ -1,6 +1,6 @@
 """Builds the demo world step by step, telling of each step as it goes."""
 
-import datetime
+import datetime as dt
 import io
 import re
 from collections.abc import Callable
@@ -63,7 +63,7 @@ def build(*, tell: Tell) -> None:
     with transaction.atomic():
         people = make_people(tell=tell)
         rosa, ada = people["rights"], people["researcher"]
-        project = make_project(owner=ada, listener=people["listener"], tell=tell)
+        project = make_project(owner=ada, tell=tell)
         parties = make_parties(by=rosa, artist=people["artist"], tell=tell)
         recordings = record_all(by=rosa, parties=parties, tell=tell)
         sign_all(by=rosa, parties=parties, recordings=recordings, tell=tell)
@@ -95,11 +95,11 @@ def make_people(*, tell: Tell) -> dict[str, User]:
     return people
 
 
-def make_project(*, owner: User, listener: User, tell: Tell) -> Project:
+def make_project(*, owner: User, tell: Tell) -> Project:
     project = Project.objects.create(
         slug=PROJECT,
         name="First light",
-        description="A small flow-matching model, trained on the opted-in part of the demo catalogue.",
+        description="A small flow-matching model, trained on what the demo catalogue allows.",
         purpose=Purpose.RESEARCH,
         territory="world",
         model_family="first-light",
@@ -198,7 +198,7 @@ def sign_all(
     for name, party in parties.items():
         grant_uses(by=by, party=party, uses=(Use.EVAL,) if name == LOW_TIDE else everything)
     tell(
-        f"Signed {len(parties)} agreements: most allow generative training, {LOW_TIDE} evaluation only"
+        f"Signed {len(parties)} agreements: {LOW_TIDE} for evaluation only, the others for training"
     )
 
     for title in OPTED_OUT:
@@ -221,7 +221,7 @@ def sign_all(
 
 
 def grant_uses(*, by: User, party: Party, uses: tuple[Use, ...]) -> None:
-    today = datetime.datetime.now(tz=datetime.UTC).date()
+    today = dt.datetime.now(tz=dt.UTC).date()
     agreement = agreements.sign(
         by=by,
         counterparty=party,

@@ -8,13 +8,13 @@ from workers.demo import build
 
 
 class Command(BaseCommand):
-    help = "Builds the demo world (people, catalogue, agreements, a frozen dataset) on an empty database."
+    help = "Builds the demo world on an empty database."
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *_args: Any, **_options: Any) -> None:
         if not build.needed():
             raise CommandError(
-                "The database already has people in it; the demo world is made on an empty one only. "
-                "Point DATABASE_URL and STATE_DIR elsewhere to make it there."
+                "The database already has people in it, and the demo world is made on an empty one "
+                "only. Point STATE_DIR elsewhere to make it there."
             )
         build.build(tell=self.stdout.write)
         self.stdout.write("")
