@@ -1,0 +1,81 @@
+"""How clips come in: one multipart request each, safe to repeat."""
+
+from typing import Annotated, cast
+
+from django.http import Http404, HttpRequest
+from ninja import File, Form, Router, Schema, UploadedFile
+from pydantic import ValidationError
+
+from audio_samples import samples
+from backline import wire
+from experiments.models import Membership, Run
+from portal.models import ApiToken, User
+from portal.storage import TooLarge
+from rights.intake import BadAudio
+
+router = Router(tags=["samples"])
+
+
+class SampleAnswer(Schema):
+    id: int
+    url: str
+    duration: float
+    lufs: float | None
+    true_peak: float | None
+    gain_db: float
+
+
+class Refusal(Schema):
+    detail: str
+
+
+def writable_run(request: HttpRequest, run_id: str) -> Run:
+    """The run, if this caller may add to it; Http404 otherwise, as for a run that is not there."""
+    auth = cast("ApiToken | User", request.auth)  # type: ignore[attr-defined]
+    runs = Run.objects.select_related("project", "dataset", "decision").filter(pk=run_id)
+    if isinstance(auth, ApiToken) and auth.scope != "api":
+        run = runs.first() if auth.scope == f"run:{run_id}" else None
+    else:
+        user = auth.user if isinstance(auth, ApiToken) else auth
+        run = runs.filter(
+            project__memberships__user=user,
+            project__memberships__level__in=[Membership.Level.MEMBER, Membership.Level.OWNER],
+        ).first()
+    if run is None:
+        raise Http404("No such run, or not one that this token may write to.")
+    return run
+
+
+@router.post(
+    "/runs/{uuid:run_id}/samples",
+    response={200: SampleAnswer, 404: Refusal, 409: Refusal, 413: Refusal, 422: Refusal},
+)
+def add_sample(
+    request: HttpRequest,
+    run_id: str,
+    meta: Annotated[str, Form()],
+    file: Annotated[UploadedFile, File()],
+) -> tuple[int, SampleAnswer | Refusal]:
+    """Add one clip; `meta` is JSON: name, step, prompt, seed, final. Twice is harmless."""
+    run = writable_run(request, str(run_id))
+    try:
+        said = wire.SampleMeta.model_validate_json(meta)
+        sample = samples.receive(run=run, file=file, **said.model_dump())
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "meta"
+        return 422, Refusal(detail=f"{field}: {first['msg']}.")
+    except (BadAudio, samples.BadSample) as error:
+        return 422, Refusal(detail=str(error))
+    except samples.Conflict as error:
+        return 409, Refusal(detail=str(error))
+    except TooLarge as error:
+        return 413, Refusal(detail=str(error))
+    return 200, SampleAnswer(
+        id=sample.pk,
+        url=sample.get_absolute_url(),
+        duration=sample.duration,
+        lufs=sample.lufs,
+        true_peak=sample.true_peak,
+        gain_db=sample.gain_db,
+    )
