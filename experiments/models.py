@@ -241,12 +241,20 @@ class Batch(models.Model):
     session = models.CharField(max_length=40)
     number = models.BigIntegerField()
     payload = models.BinaryField(default=bytes)
+    # SHA-256 of the payload as it came: the same number with other content is refused.
+    digest = models.CharField(max_length=64, default="")
     points = models.IntegerField(default=0)
+    folded = models.BooleanField(default=False)
     received_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["run", "session", "number"], name="batch_counted_once")
+        ]
+        indexes = [
+            models.Index(
+                fields=["run"], condition=models.Q(folded=False), name="batch_not_yet_folded"
+            )
         ]
 
 
