@@ -4,6 +4,8 @@ import os
 
 from celery import Celery
 from django.db import transaction
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 
@@ -21,7 +23,7 @@ def wake(task: str = "workers.reconcile") -> None:
     def send() -> None:
         try:
             app.send_task(task, retry=False, ignore_result=True, expires=30)
-        except (*app.connection_for_write().connection_errors, OSError):
+        except (OperationalError, RedisError, OSError):
             app.log.get_default_logger().warning("Could not nudge %s; the clock will.", task)
 
     transaction.on_commit(send)

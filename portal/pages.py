@@ -4,4 +4,13 @@ from django.urls import path
 
 from portal import views
 
-urlpatterns = [path("", views.home, name="home")]
+urlpatterns = [
+    path("", views.home, name="home"),
+    path("theme", views.theme, name="theme"),
+    path("profile", views.profile, name="profile"),
+    path("tokens", views.tokens_page, name="tokens"),
+    path("tokens/new", views.token_new, name="token_new"),
+    path("tokens/<int:pk>/revoke", views.token_revoke, name="token_revoke"),
+    path("health", views.health_page, name="health"),
+    path("healthz", views.alive, name="alive"),
+]

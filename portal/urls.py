@@ -1,8 +1,8 @@
 """Every address of the portal, by app."""
 
-from django.contrib import admin
 from django.urls import include, path
 
+from portal.admin import site
 from portal.api import api
 
 urlpatterns = [
@@ -13,5 +13,5 @@ urlpatterns = [
     path("projects/", include("experiments.urls")),
     path("samples/", include("audio_samples.urls")),
     path("listen/", include("listening.urls")),
-    path("operator/", admin.site.urls),
+    path("operator/", site.urls),
 ]

@@ -1,8 +1,138 @@
-"""Home by role."""
+"""Home by role, one's own profile and tokens, and the state of the machinery."""
 
+from django.contrib import messages
+from django.contrib.auth.decorators import login_not_required
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import NoReverseMatch, reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+
+from portal import audit, health, tokens
+from portal.context import THEMES
+from portal.forms import ProfileForm, TokenForm
+from portal.models import ApiToken, Role, User
+
+# What each role's home shows: a heading and the address of a fragment that its room provides.
+# A room that provides none yet is left out.
+HOME: tuple[tuple[Role, str, str], ...] = (
+    (Role.RIGHTS_ADMIN, "Rights: what waits", "rights:home_fragment"),
+    (Role.RIGHTSHOLDER, "My music", "rights:mine_fragment"),
+    (Role.RESEARCHER, "My runs", "experiments:home_fragment"),
+    (Role.RESEARCHER, "To be heard", "audio_samples:home_fragment"),
+    (Role.LISTENER, "Listening tests open to me", "listening:home_fragment"),
+)
 
 
+def signed_in(request: HttpRequest) -> User:
+    """The person; LoginRequiredMiddleware has turned everybody else away."""
+    if not isinstance(request.user, User):
+        raise PermissionDenied
+    return request.user
+
+
+@require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    return render(request, "portal/home.html")
+    user = signed_in(request)
+    parts = []
+    for role, heading, name in HOME:
+        if user.has_role(role):
+            try:
+                parts.append({"heading": heading, "url": reverse(name)})
+            except NoReverseMatch:
+                continue
+    context: dict[str, object] = {"parts": parts}
+    if user.has_role(Role.OPERATOR):
+        context["health_url"] = reverse("health")
+    return render(request, "portal/home.html", context)
+
+
+@login_not_required
+@require_POST
+def theme(request: HttpRequest) -> HttpResponse:
+    """Light, dark or as the system has it; in a cookie, so that nothing flashes."""
+    chosen, back = request.POST.get("theme", "auto"), request.POST.get("next", "/")
+    if not url_has_allowed_host_and_scheme(back, allowed_hosts={request.get_host()}):
+        back = "/"
+    response = redirect(back)
+    if chosen in dict(THEMES):
+        response.set_cookie("theme", chosen, max_age=365 * 86_400, samesite="Lax")
+    return response
+
+
+def profile(request: HttpRequest) -> HttpResponse:
+    user = signed_in(request)
+    form = ProfileForm(request.POST or None, instance=User.objects.get(pk=user.pk))
+    if request.method == "POST" and form.is_valid():
+        with transaction.atomic():
+            form.save()
+            audit.record(by=user, verb="profile.changed", subject=user, fields=form.changed_data)
+        messages.success(request, "Saved.")
+        return redirect("profile")
+    roles = [Role(role).label for role in user.roles]
+    return render(request, "portal/profile.html", {"form": form, "roles": roles})
+
+
+@require_safe
+def tokens_page(request: HttpRequest) -> HttpResponse:
+    return _tokens(request, TokenForm())
+
+
+@never_cache
+@require_POST
+def token_new(request: HttpRequest) -> HttpResponse:
+    """Make a token and show its secret, this once."""
+    user, form = signed_in(request), TokenForm(request.POST)
+    if not form.is_valid():
+        return _tokens(request, form, status=422)
+    _, secret = tokens.issue(
+        user, form.cleaned_data["label"], expires_at=form.expires_at(), by=user
+    )
+    return _tokens(request, TokenForm(), secret=secret)
+
+
+@require_POST
+def token_revoke(request: HttpRequest, pk: int) -> HttpResponse:
+    user = signed_in(request)
+    token = get_object_or_404(user.tokens, pk=pk)
+    if tokens.revoke(token, by=user):
+        messages.success(request, f"“{token.label}” no longer works.")
+    return redirect("tokens")
+
+
+def _tokens(
+    request: HttpRequest, form: TokenForm, *, secret: str = "", status: int = 200
+) -> HttpResponse:
+    # Tokens of single runs come and go by the hundred; they are the system's, not the person's.
+    mine = ApiToken.objects.filter(user=signed_in(request), scope="api").order_by("-created_at")
+    context = {
+        "tokens": mine.usable(),
+        "ended": mine.exclude(pk__in=mine.usable()).count(),
+        "form": form,
+        "secret": secret,
+        "portal_url": request.build_absolute_uri("/").rstrip("/"),
+    }
+    return render(request, "portal/tokens.html", context, status=status)
+
+
+@require_safe
+def health_page(request: HttpRequest) -> HttpResponse:
+    if not signed_in(request).has_role(Role.OPERATOR):
+        raise PermissionDenied
+    checks = health.checks()
+    fragment = request.headers.get("HX-Request") == "true"
+    template = "portal/health.html" + ("#checks" if fragment else "")
+    return render(request, template, {"checks": checks, "good": all(c.good for c in checks)})
+
+
+@login_not_required
+@require_safe
+def alive(_request: HttpRequest) -> HttpResponse:
+    """For the supervisor and for probes: the process answers and reaches its database."""
+    found = health.database()
+    return HttpResponse(
+        found.sentence, content_type="text/plain", status=200 if found.good else 503
+    )

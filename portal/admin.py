@@ -1,0 +1,133 @@
+"""The records, for operators: to look things up and to make people. It is not the interface."""
+
+from typing import Any, cast
+
+from django import forms
+from django.apps import apps
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin
+from django.db import models, transaction
+from django.http import HttpRequest
+
+from portal import audit
+from portal.models import ApiToken, AuditEvent, Role, User
+
+
+def is_operator(request: HttpRequest) -> bool:
+    user = request.user
+    return isinstance(user, User) and user.is_active and user.has_role(Role.OPERATOR)
+
+
+class OperatorSite(admin.AdminSite):
+    """Django's admin behind our own role: `is_staff` opens nothing here."""
+
+    site_header = site_title = "Backline records"
+    index_title = "Look things up; change them on the portal's own pages"
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        return is_operator(request)
+
+
+class LookOnly(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Every row can be read, none changed: verbs change rows, and they leave an audit line."""
+
+    list_per_page = 50
+    show_full_result_count = False
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return is_operator(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        return is_operator(request)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        return False
+
+
+class PersonForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Roles as boxes to tick; the row keeps their codes."""
+
+    roles = forms.MultipleChoiceField(
+        choices=Role.choices, required=False, widget=forms.CheckboxSelectMultiple
+    )
+
+
+class PersonAdmin(UserAdmin):  # type: ignore[type-arg]
+    """People are made and given their roles here; nobody signs up from outside."""
+
+    form = PersonForm
+    list_display = ["username", "display_name", "email", "roles", "is_active", "last_login"]
+    list_filter = ["is_active"]
+    filter_horizontal = ()
+    fieldsets = (
+        (None, {"fields": ("username", "password")}),
+        ("Person", {"fields": ("first_name", "last_name", "email")}),
+        ("Access", {"fields": ("is_active", "roles")}),
+    )
+    add_fieldsets = ((None, {"fields": ("username", "usable_password", "password1", "password2")}),)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return is_operator(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        return is_operator(request)
+
+    has_add_permission = has_change_permission = has_view_permission
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        # What a person did stays theirs in the audit chain; they are made inactive instead.
+        return False
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        with transaction.atomic():
+            super().save_model(request, obj, form, change)
+            audit.record(
+                by=cast("User", request.user),
+                verb="person.changed" if change else "person.added",
+                subject=obj,
+                fields=form.changed_data,
+                roles=obj.roles,
+            )
+
+
+class AuditAdmin(LookOnly):
+    list_display = ["seq", "at", "actor_label", "verb", "subject_type", "subject_id"]
+    list_filter = ["verb"]
+    search_fields = ["subject_id", "actor_label"]
+
+
+class TokenAdmin(LookOnly):
+    list_display = ["prefix", "user", "label", "scope", "created_at", "last_used_at", "revoked_at"]
+    search_fields = ["label", "user__username"]
+    # A digest is of no use to a person and no business of an operator.
+    exclude = ["digest"]
+
+
+class BinaryFreeAdmin(LookOnly):
+    """Rows of bytes and long lists are named, not printed."""
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:  # noqa: ARG002
+        hidden = (models.BinaryField, models.JSONField)
+        return [
+            field.name
+            for field in self.model._meta.fields
+            if not isinstance(field, hidden) or field.name in {"config", "body", "reasons"}
+        ]
+
+
+site = OperatorSite(name="admin")
+site.register(User, PersonAdmin)
+site.register(AuditEvent, AuditAdmin)
+site.register(ApiToken, TokenAdmin)
+
+# The rooms' rows, by the list of installed apps: the shell knows no room by name.
+OURS = {"portal", "rights", "experiments", "audio_samples", "listening"}
+for model in apps.get_models():
+    if model._meta.app_label in OURS and not site.is_registered(model):
+        site.register(model, BinaryFreeAdmin)

@@ -1,0 +1,88 @@
+// The frame of every page: menu, theme, keys, and what to say when a request fails.
+
+import { rememberTheme } from "./theme.js";
+
+const isTyping = (target) =>
+  target instanceof HTMLElement && (target.isContentEditable || target.matches("input, select, textarea"));
+
+/** Say a sentence where the page's messages stand. */
+export function note(sentence, kind = "error") {
+  const place = document.getElementById("notes");
+  if (!place) return;
+  const said = [...place.children].some((line) => line.textContent === sentence);
+  if (said) return;
+  const line = document.createElement("p");
+  line.className = `note ${kind}`;
+  line.textContent = sentence;
+  place.append(line);
+}
+
+// A menu closes when one clicks elsewhere or presses Escape.
+document.addEventListener("click", (event) => {
+  for (const menu of document.querySelectorAll("details[data-menu][open]")) {
+    if (!menu.contains(event.target)) menu.open = false;
+  }
+  const opener = event.target.closest("[data-keys-open]");
+  if (opener) document.getElementById("keys")?.showModal();
+});
+
+document.addEventListener("submit", (event) => {
+  if (event.target.matches("[data-themes]") && event.submitter) {
+    event.preventDefault();
+    rememberTheme(event.submitter.value);
+  }
+  const question = event.submitter?.dataset.confirm ?? event.target.dataset.confirm;
+  if (question && !window.confirm(question)) event.preventDefault();
+});
+
+const rows = () => [...document.querySelectorAll("[data-rows] > *:not([hidden])")];
+
+/** Move the focus along the rows of the page's list. */
+function step(by) {
+  const list = rows();
+  if (!list.length) return;
+  const at = list.findIndex((row) => row.contains(document.activeElement));
+  const next = list[Math.min(list.length - 1, Math.max(0, at < 0 ? 0 : at + by))];
+  const target = next.querySelector("a, input, button") ?? next;
+  target.focus();
+  next.scrollIntoView({ block: "nearest" });
+}
+
+const KEYS = {
+  "/": () => document.querySelector("[data-query], input[type=search]")?.focus(),
+  "?": () => document.getElementById("keys")?.showModal(),
+  j: () => step(1),
+  k: () => step(-1),
+  x: () => document.activeElement?.closest("[data-rows] > *")?.querySelector("input[type=checkbox]")?.click(),
+  c: () => document.querySelector("[data-compare]:not([disabled])")?.click(),
+};
+
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") {
+    for (const menu of document.querySelectorAll("details[data-menu][open]")) {
+      menu.open = false;
+      menu.querySelector("summary").focus();
+    }
+  }
+  const bare = !event.ctrlKey && !event.metaKey && !event.altKey;
+  // A checkbox takes no text, so the letters still mean their keys there.
+  const typing = isTyping(event.target) && event.target.type !== "checkbox";
+  if (bare && !typing && !event.defaultPrevented && KEYS[event.key] && !document.querySelector("dialog[open]")) {
+    event.preventDefault();
+    KEYS[event.key]();
+  }
+});
+
+document.addEventListener("htmx:sendError", () => {
+  note("The portal did not answer. What is shown may be old; it will be tried again.", "warn");
+});
+document.addEventListener("htmx:responseError", (event) => {
+  const status = event.detail.xhr.status;
+  note(
+    status === 403 || status === 401
+      ? "You are logged out, or this is not open to you. Reload the page to log in again."
+      : status === 404
+        ? "This is not there any more, or not open to you."
+        : `The portal could not do this (error ${status}). Nothing was changed; try again.`,
+  );
+});
