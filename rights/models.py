@@ -1,15 +1,18 @@
 """Whose music, who holds which part of it, and what they allow. See docs/architecture.md."""
 
 from datetime import date, datetime
-from typing import Self
+from typing import Any, Self, TypeVar
 
 from django.conf import settings
 from django.db import models
+from django.urls import reverse
 from django.utils import timezone
 
 from portal.models import Blob, User
 
 PPM = 1_000_000
+
+M = TypeVar("M", bound=models.Model)
 
 
 class RightType(models.TextChoices):
@@ -78,9 +81,19 @@ class Party(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def get_absolute_url(self) -> str:
+        return reverse("rights:party", args=[self.pk])
+
     @property
     def credit_name(self) -> str:
         return self.credited_as or self.name
+
+
+class WorkQuerySet(models.QuerySet["Work"]):
+    def visible_to(self, user: User) -> Self:
+        if {"rights_admin", "researcher", "operator"} & set(user.roles):
+            return self
+        return self.filter(splits__lines__party__people=user).distinct()
 
 
 class Work(models.Model):
@@ -92,11 +105,16 @@ class Work(models.Model):
     )
     created_at = models.DateTimeField(default=timezone.now)
 
+    objects = WorkQuerySet.as_manager()
+
     class Meta:
-        ordering = ["title"]
+        ordering = ["title", "id"]
 
     def __str__(self) -> str:
         return self.title
+
+    def get_absolute_url(self) -> str:
+        return reverse("rights:work", args=[self.pk])
 
 
 class RecordingQuerySet(models.QuerySet["Recording"]):
@@ -147,6 +165,9 @@ class Recording(models.Model):
 
     def __str__(self) -> str:
         return self.title
+
+    def get_absolute_url(self) -> str:
+        return reverse("rights:recording", args=[self.pk])
 
 
 class Credit(models.Model):
@@ -263,6 +284,9 @@ class Agreement(models.Model):
     def __str__(self) -> str:
         return self.title
 
+    def get_absolute_url(self) -> str:
+        return reverse("rights:agreement", args=[self.pk])
+
 
 class GrantQuerySet(models.QuerySet["Grant"]):
     def visible_to(self, user: User) -> Self:
@@ -325,11 +349,63 @@ class Grant(models.Model):
         ]
         indexes = [models.Index(fields=["use", "status", "grantor"], name="grant_by_use")]
 
+    def get_absolute_url(self) -> str:
+        return reverse("rights:grant", args=[self.pk])
+
     def covers_day(self, day: date) -> bool:
         return self.starts_on <= day and (self.ends_on is None or day <= self.ends_on)
 
+    @property
+    def subject(self) -> "Recording | Work | None":
+        """What it is narrowed to; None is the grantor's whole catalogue."""
+        return self.recording or self.work
 
-class Decision(models.Model):
+
+class GrantExclusion(models.Model):
+    """A recording that a grant of a whole catalogue or work leaves out: its holder opted out."""
+
+    grant = models.ForeignKey(Grant, models.PROTECT, related_name="exclusions")
+    recording = models.ForeignKey(Recording, models.PROTECT, related_name="exclusions")
+    reason = models.CharField(max_length=300)
+    made_by = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["grant", "recording"], name="excluded_once")]
+
+
+class Immutable(RuntimeError):
+    """A record that is kept for good was about to be changed or deleted."""
+
+
+class KeptQuerySet(models.QuerySet[M]):
+    def update(self, **kwargs: Any) -> int:  # noqa: ARG002
+        raise Immutable(f"A {self.model._meta.verbose_name} is never changed.")
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        raise Immutable(f"A {self.model._meta.verbose_name} is never deleted.")
+
+
+class Kept(models.Model):
+    """A row that is written once: decisions and the ledger."""
+
+    class Meta:
+        abstract = True
+
+    def save(self, **kwargs: Any) -> None:
+        if not self._state.adding:
+            raise Immutable(f"A {self._meta.verbose_name} is never changed.")
+        super().save(**kwargs)
+
+    def delete(
+        self,
+        using: Any = None,  # noqa: ARG002
+        keep_parents: bool = False,  # noqa: ARG002
+    ) -> tuple[int, dict[str, int]]:
+        raise Immutable(f"A {self._meta.verbose_name} is never deleted.")
+
+
+class Decision(Kept):
     """What consent.check answered, for good: one set of recordings, one use, one moment."""
 
     use = models.CharField(max_length=30, choices=Use.choices)
@@ -341,8 +417,10 @@ class Decision(models.Model):
     made_by = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
 
+    objects = KeptQuerySet.as_manager()
 
-class DecisionLine(models.Model):
+
+class DecisionLine(Kept):
     """One recording's part of a decision. `reasons` are {code, sentence, party, right}."""
 
     decision = models.ForeignKey(Decision, models.CASCADE, related_name="lines")
@@ -351,13 +429,15 @@ class DecisionLine(models.Model):
     reasons = models.JSONField(default=list)
     grants = models.JSONField(default=list)
 
+    objects = KeptQuerySet.as_manager()
+
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["decision", "recording"], name="one_line_per_recording")
         ]
 
 
-class UsageEvent(models.Model):
+class UsageEvent(Kept):
     """The ledger: how much of a recording was used, by what. Append-only."""
 
     recording = models.ForeignKey(Recording, models.PROTECT, related_name="usage")
@@ -371,6 +451,8 @@ class UsageEvent(models.Model):
     )
     seconds = models.FloatField(help_text="Seconds of audio in them.")
     at = models.DateTimeField(default=timezone.now)
+
+    objects = KeptQuerySet.as_manager()
 
     class Meta:
         constraints = [

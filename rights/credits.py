@@ -1,0 +1,154 @@
+"""The credit statement: who made the music behind something, and by whose leave it was used.
+
+A statement is plain JSON, kept by the SHA-256 of its canonical form: the same facts give the
+same digest on every machine.
+"""
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import TypedDict
+
+from rights.models import Credit, Decision, Grant, Recording, Use
+
+Exposures = Mapping[int, tuple[int, float]]
+
+
+class Contributor(TypedDict):
+    name: str
+    role: str
+    instrument: str
+    on: str
+
+
+class GrantLine(TypedDict):
+    id: int
+    grantor: str
+    right: str
+    use: str
+    agreement: str
+
+
+class RecordingLine(TypedDict):
+    id: int
+    title: str
+    isrc: str
+    artists: list[str]
+    works: list[dict[str, str]]
+    contributors: list[Contributor]
+    grants: list[GrantLine]
+    examples: int
+    seconds: float
+    share: float
+
+
+class Statement(TypedDict):
+    version: int
+    use: str
+    decision: int | None
+    basis: str
+    examples: int
+    seconds: float
+    recordings: list[RecordingLine]
+
+
+def statement(exposures: Exposures, use: Use | str, decision: Decision | None) -> Statement:
+    """The statement's body; `share` is each recording's part of the seconds heard in training.
+
+    Before the first use is reported the share is even, and `basis` says so. Sorted by share,
+    then title. A constant number of queries.
+    """
+    recordings = list(
+        Recording.objects.filter(pk__in=exposures).prefetch_related(
+            "works__credits__party", "credits__party"
+        )
+    )
+    total = sum(seconds for _, seconds in exposures.values())
+    grants = _grants(decision)
+    lines = [
+        _line(recording, exposures[recording.pk], total, len(recordings), grants[recording.pk])
+        for recording in recordings
+    ]
+    lines.sort(key=lambda line: (-line["share"], line["title"], line["id"]))
+    return Statement(
+        version=1,
+        use=str(Use(use).value),
+        decision=decision.pk if decision else None,
+        basis="seconds of audio used in training" if total else "even: no use is reported yet",
+        examples=sum(examples for examples, _ in exposures.values()),
+        seconds=round(total, 6),
+        recordings=lines,
+    )
+
+
+def digest(body: Statement | Mapping[str, object]) -> str:
+    """SHA-256 over the canonical JSON (sorted keys, no spaces, UTF-8)."""
+    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _line(
+    recording: Recording,
+    exposure: tuple[int, float],
+    total: float,
+    count: int,
+    grants: list[GrantLine],
+) -> RecordingLine:
+    examples, seconds = exposure
+    credits_of = list(recording.credits.all())
+    works = sorted(recording.works.all(), key=lambda work: work.pk)
+    contributors = [_contributor(credit, "recording") for credit in credits_of]
+    contributors += [
+        _contributor(credit, "composition") for work in works for credit in work.credits.all()
+    ]
+    return RecordingLine(
+        id=recording.pk,
+        title=recording.title,
+        isrc=recording.isrc,
+        artists=sorted(
+            credit.party.credit_name
+            for credit in credits_of
+            if credit.role in {Credit.RoleCode.MAIN_ARTIST, Credit.RoleCode.FEATURED_ARTIST}
+        ),
+        works=[{"title": work.title, "iswc": work.iswc} for work in works],
+        contributors=sorted(
+            contributors, key=lambda one: (one["name"], one["role"], one["instrument"], one["on"])
+        ),
+        grants=grants,
+        examples=examples,
+        seconds=round(seconds, 6),
+        # Twelve places: the same on every machine, and finer than any share that is paid.
+        share=round(seconds / total if total else 1 / count, 12),
+    )
+
+
+def _contributor(credit: Credit, on: str) -> Contributor:
+    return Contributor(
+        name=credit.party.credit_name,
+        role=str(credit.get_role_display()),
+        instrument=credit.instrument,
+        on=on,
+    )
+
+
+def _grants(decision: Decision | None) -> dict[int, list[GrantLine]]:
+    """Recording id to the grants that the decision rested on."""
+    found: dict[int, list[GrantLine]] = defaultdict(list)
+    if decision is None:
+        return found
+    lines = list(decision.lines.all())
+    wanted = {pk for line in lines for pk in line.grants}
+    grants = {
+        grant.pk: GrantLine(
+            id=grant.pk,
+            grantor=grant.grantor.credit_name,
+            right=str(grant.get_right_type_display()),
+            use=str(grant.get_use_display()),
+            agreement=grant.agreement.title,
+        )
+        for grant in Grant.objects.filter(pk__in=wanted).select_related("grantor", "agreement")
+    }
+    for line in lines:
+        found[line.recording_id] = [grants[pk] for pk in line.grants if pk in grants]
+    return found

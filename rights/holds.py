@@ -1,0 +1,181 @@
+"""Holds: the mark left on each recording when a permission for it ends.
+
+Called inside the transaction that ends the permission. Whatever was frozen or made before the
+mark's time is stopped or withheld by the rooms above. A hold too many harms nobody for long
+(it only looks back); one too few would let a withdrawn recording play on. So scope is read
+generously: a recording is spared only where another grant covers all that the ended one did.
+"""
+
+from collections.abc import Iterable
+
+from django.db.models import Q
+from django.utils import timezone
+
+from portal import audit
+from portal.celery import wake
+from portal.models import User
+from rights import consent, territories
+from rights.models import (
+    Credit,
+    Grant,
+    Hold,
+    Party,
+    Recording,
+    RecordingQuerySet,
+    RightType,
+    SplitSheet,
+    Work,
+)
+
+
+def covered_by(grant: Grant) -> RecordingQuerySet:
+    """The recordings that the grant speaks for, less those its holder opted out."""
+    open_sheet = ~Q(status=SplitSheet.Status.SUPERSEDED)
+    sheets = SplitSheet.objects.filter(open_sheet, lines__party=grant.grantor_id)
+    if grant.right_type == RightType.MASTER:
+        found = Recording.objects.filter(splits__in=sheets.filter(work=None))
+    elif grant.right_type == RightType.COMPOSITION:
+        sheets = sheets.filter(recording=None)
+        if grant.work_id:
+            sheets = sheets.filter(work=grant.work_id)
+        found = Recording.objects.filter(works__splits__in=sheets)
+    else:
+        roles = Credit.objects.filter(party=grant.grantor_id, role=Credit.RoleCode.MAIN_ARTIST)
+        found = Recording.objects.filter(credits__in=roles)
+    if grant.recording_id:
+        found = found.filter(pk=grant.recording_id)
+    return found.exclude(exclusions__grant=grant).distinct()
+
+
+def lost_with(grant: Grant) -> RecordingQuerySet:
+    """The recordings that lose a permission when this grant ends."""
+    lost = covered_by(grant)
+    others = (
+        Grant.objects.in_force(timezone.now())
+        .filter(grantor=grant.grantor_id, use=grant.use, right_type=grant.right_type)
+        .exclude(pk=grant.pk)
+    )
+    for other in others:
+        if _as_wide(other, grant):
+            lost = lost.exclude(pk__in=covered_by(other).values("pk"))
+    return lost
+
+
+def _as_wide(other: Grant, grant: Grant) -> bool:
+    """Whether `other` allows everything, scope by scope, that `grant` does."""
+    return (
+        set(grant.purposes) <= set(other.purposes)
+        and (
+            territories.WORLD in other.territories
+            or set(grant.territories) <= set(other.territories)
+        )
+        and other.model_family in {"", grant.model_family}
+    )
+
+
+def for_grant(
+    *, by: User | None, grant: Grant, reason: str, recordings: Iterable[Recording]
+) -> int:
+    """Hold the recordings for the grant's use; returns how many."""
+    return place(
+        by=by,
+        recordings=recordings,
+        uses=[grant.use],
+        party=grant.grantor,
+        grant=grant,
+        reason=reason,
+    )
+
+
+def for_split(*, by: User | None, sheet: SplitSheet, party: Party, reason: str) -> int:
+    """Hold what was permitted under a split that is no longer certain."""
+    uses = Grant.objects.filter(
+        status=Grant.Status.ACTIVE,
+        right_type=sheet.right_type,
+        grantor__in=sheet.lines.values("party"),
+    ).values_list("use", flat=True)
+    if sheet.work_id:
+        recordings = Recording.objects.filter(works=sheet.work_id)
+    else:
+        recordings = Recording.objects.filter(splits=sheet)
+    return place(by=by, recordings=recordings, uses=set(uses), party=party, reason=reason)
+
+
+def for_new_work(*, by: User | None, recording: Recording, work: Work) -> int:
+    """A composition found in a recording that was permitted without it."""
+    line = next(
+        (
+            line
+            for sheet in recording.splits.exclude(status=SplitSheet.Status.SUPERSEDED)
+            for line in sheet.lines.all()
+        ),
+        None,
+    )
+    if line is None or recording.works.count() == 1:
+        # Without a split or an earlier work nothing can have been permitted.
+        return 0
+    uses = Grant.objects.filter(
+        status=Grant.Status.ACTIVE, right_type=RightType.MASTER, grantor=line.party_id
+    ).values_list("use", flat=True)
+    return place(
+        by=by,
+        recordings=[recording],
+        uses=set(uses),
+        party=line.party,
+        reason=f"It was found to contain the work “{work}”."[:300],
+    )
+
+
+def for_new_artist(*, by: User | None, recording: Recording, party: Party) -> int:
+    """A main artist credited later: what others permitted of their person needs theirs too."""
+    uses = Grant.objects.filter(
+        status=Grant.Status.ACTIVE,
+        right_type=RightType.PERSONA,
+        use__in=consent.PERSONA_USES,
+        grantor__credits__recording=recording,
+        grantor__credits__role=Credit.RoleCode.MAIN_ARTIST,
+    ).exclude(grantor=party)
+    return place(
+        by=by,
+        recordings=[recording],
+        uses=set(uses.values_list("use", flat=True)),
+        party=party,
+        reason=f"{party} is credited as a main artist."[:300],
+    )
+
+
+def place(
+    *,
+    by: User | None,
+    recordings: Iterable[Recording],
+    uses: Iterable[str],
+    party: Party,
+    reason: str,
+    grant: Grant | None = None,
+) -> int:
+    """Write a hold for each recording and use, with its audit line, and wake the reconciler."""
+    ids = [recording.pk for recording in recordings]
+    uses = sorted(uses)
+    # A freeze in progress has these rows locked (consent.check). The time is taken after it has
+    # ended, so it lies after the freeze's own and the frozen set is seen to be touched.
+    locked = Recording.objects.select_for_update().filter(pk__in=ids).order_by("pk")
+    found = list(locked)
+    if not found or not uses:
+        return 0
+    at = timezone.now()
+    Hold.objects.bulk_create(
+        Hold(recording=recording, use=use, party=party, grant=grant, reason=reason[:300], at=at)
+        for recording in found
+        for use in uses
+    )
+    audit.record(
+        by=by,
+        verb="hold.placed",
+        subject=grant or party,
+        recordings=[recording.pk for recording in found],
+        uses=uses,
+        party=party.pk,
+        reason=reason[:300],
+    )
+    wake()
+    return len(found)

@@ -1,0 +1,24 @@
+"""The territories a permission can name: ISO 3166-1 codes, or the whole world."""
+
+from functools import cache
+from importlib import resources
+
+WORLD = "world"
+
+
+@cache
+def names() -> dict[str, str]:
+    """Code to English name, the world first. The list is the one of the IANA time zone data."""
+    text = resources.files("tzdata").joinpath("zoneinfo", "iso3166.tab").read_text(encoding="utf-8")
+    rows = (line.split("\t") for line in text.splitlines() if line and not line.startswith("#"))
+    countries = sorted(((name, code) for code, name in rows))
+    return {WORLD: "The world"} | {code: name for name, code in countries}
+
+
+def known(code: str) -> bool:
+    return code in names()
+
+
+def covers(granted: list[str], asked: str) -> bool:
+    """The world covers every country; no list of countries ever adds up to the world."""
+    return known(asked) and (WORLD in granted or asked in granted)

@@ -1,0 +1,78 @@
+"""A small repertoire made with the product's own verbs, for everybody's tests."""
+
+from datetime import date
+from itertools import count as counting
+
+from portal.models import User
+from rights import agreements, catalogue
+from rights.models import Credit, Grant, Party, Purpose, Recording, RightType, Use
+from tests.conftest import tone
+
+_numbers = counting(1)
+
+
+def make_party(by: User, name: str = "", **fields: object) -> Party:
+    return catalogue.add_party(by=by, name=name or f"Artist {next(_numbers)}", **fields)  # type: ignore[arg-type]
+
+
+def make_recording(by: User, party: Party, *, title: str = "", confirmed: bool = True) -> Recording:
+    """A recording wholly the party's own: work, master, main artist and composer credits."""
+    number = next(_numbers)
+    title = title or f"Song {number}"
+    work = catalogue.add_work(by=by, title=title)
+    recording = catalogue.add_recording(
+        by=by,
+        # Each file has its own pitch: the same bytes twice would be refused as a duplicate.
+        file=tone(seconds=1.0, frequency=200 + number * 0.37),
+        filename=f"song-{number}.flac",
+        title=title,
+        isrc=f"QZABC26{number:05d}",
+        works=[work],
+        tags={"genre": "techno" if number % 2 else "ambient", "tempo": 120},
+    )
+    catalogue.add_credit(by=by, party=party, role=Credit.RoleCode.MAIN_ARTIST, recording=recording)
+    catalogue.add_credit(by=by, party=party, role=Credit.RoleCode.COMPOSER, work=work)
+    for subject in (work, recording):
+        sheet = catalogue.propose_split(by=by, subject=subject, lines={party: 1_000_000})
+        if confirmed:
+            catalogue.confirm_split(sheet=sheet, party=party, by=by)
+    return recording
+
+
+def allow(
+    by: User,
+    party: Party,
+    *uses: Use,
+    recording: Recording | None = None,
+    rights: tuple[RightType, ...] = (RightType.COMPOSITION, RightType.MASTER),
+    **scope: object,
+) -> list[Grant]:
+    """Active grants for the uses, for the whole catalogue or one recording."""
+    agreement = agreements.sign(
+        by=by, counterparty=party, title=f"Agreement with {party}", signed_on=date(2026, 1, 1)
+    )
+    return [
+        agreements.activate(
+            agreements.draft_grant(
+                by=by,
+                agreement=agreement,
+                right_type=right,
+                use=use,
+                recording=recording,
+                **({"purposes": [Purpose.RESEARCH]} | scope),  # type: ignore[arg-type]
+            ),
+            by,
+        )
+        for use in uses
+        for right in rights
+    ]
+
+
+def make_allowed(
+    by: User, count: int = 2, use: Use = Use.TRAIN_GENERATIVE, party: Party | None = None
+) -> list[Recording]:
+    """Recordings of one artist, allowed everywhere for research: eval, training, and `use`."""
+    party = party or make_party(by)
+    made = [make_recording(by, party) for _ in range(count)]
+    allow(by, party, *dict.fromkeys([Use.EVAL, Use.TRAIN_ANALYSIS, Use.TRAIN_GENERATIVE, use]))
+    return made
