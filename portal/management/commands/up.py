@@ -1,0 +1,141 @@
+"""`manage.py up`: the whole portal on this machine, until Ctrl-C."""
+
+import fcntl
+import signal
+import sys
+import threading
+import time
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connections
+
+from portal import embedded
+from portal.models import User
+from portal.supervisor import NotReady, Supervisor
+
+READY_SECONDS = 60.0
+
+
+class Command(BaseCommand):
+    help = "Migrates, then runs broker, worker, clock and web server until Ctrl-C."
+    # The checks read every page's code, which the web server reads anyway; the tests run them.
+    requires_system_checks = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--host", default="127.0.0.1", help="Address to listen at.")
+        parser.add_argument("--no-demo", action="store_true", help="Leave an empty database empty.")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        began = time.monotonic()
+        host, port = options["host"], settings.PORT
+        supervisor = Supervisor(settings.STATE_DIR, tell=self.say)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda *_: supervisor.stopping.set())
+        try:
+            with only_one(settings.STATE_DIR):
+                ended = supervisor.end_leftovers()
+                if ended:
+                    self.say(f"Ended {ended} processes that an earlier start had left behind.")
+                embedded.check_port(host, port)
+                try:
+                    self.bring_up(supervisor, host, port, demo=not options["no_demo"])
+                    if not supervisor.stopping.is_set():
+                        self.welcome(host, port, time.monotonic() - began)
+                        supervisor.watch()
+                finally:
+                    if supervisor.children:
+                        self.say("Stopping; runs that are under way go on.")
+                    supervisor.stop()
+        except (embedded.Refused, NotReady) as error:
+            raise CommandError(str(error)) from error
+        self.say("Stopped.")
+
+    def bring_up(self, supervisor: Supervisor, host: str, port: int, *, demo: bool) -> None:
+        socket = embedded.redis_socket()
+        if socket:
+            redis = embedded.redis(socket)
+            supervisor.start(redis)
+            supervisor.wait_ready(redis, seconds=READY_SECONDS)
+        self.say("Migrating the database…")
+        call_command("migrate", verbosity=0, interactive=False)
+        empty = not User.objects.exists()
+        connections.close_all()
+        children = [embedded.web(host, port), embedded.worker(), embedded.clock()]
+        self.say("Starting web server, worker and clock…")
+        for child in children:
+            supervisor.start(child)
+        for child in children:
+            supervisor.wait_ready(child, seconds=READY_SECONDS)
+        if demo and (empty or unfinished().exists()) and not supervisor.stopping.is_set():
+            self.build_demo(supervisor, empty=empty)
+
+    def build_demo(self, supervisor: Supervisor, *, empty: bool) -> None:
+        """Fill an empty database; its last lines, the log-ins, are kept for later starts."""
+        if not empty:
+            self.say(
+                "The demo world was not finished at an earlier start. To begin anew, stop, "
+                f"remove {settings.STATE_DIR} and start again."
+            )
+            return
+        unfinished().touch()
+        code, lines = supervisor.run("demo", [sys.executable, "manage.py", "demo"])
+        if supervisor.stopping.is_set():
+            return
+        if code != 0:
+            raise NotReady("The demo world could not be built; the lines above say why.")
+        logins = lines[lines.index("") + 1 :] if "" in lines else []
+        logins_file().write_text("\n".join(logins) + "\n", encoding="utf-8")
+        unfinished().unlink()
+
+    def welcome(self, host: str, port: int, seconds: float) -> None:
+        shown = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - compared, not bound
+        self.say(
+            f"\nBackline answers at http://{shown}:{port}/ ({seconds:.1f} s). Ctrl-C stops it."
+        )
+        if logins_file().exists():
+            self.say("Log-ins of the demo world (name, password, roles):")
+            self.say(logins_file().read_text(encoding="utf-8").rstrip())
+        self.say(f"Logs: {settings.STATE_DIR / 'logs'}\n")
+
+    def say(self, line: str) -> None:
+        try:
+            self.stdout.write(line)
+            self.stdout.flush()
+        except BrokenPipeError:
+            # Whoever read our lines is gone; the portal goes on.
+            pass
+
+
+def unfinished() -> Path:
+    path: Path = settings.STATE_DIR / "demo.unfinished"
+    return path
+
+
+def logins_file() -> Path:
+    path: Path = settings.STATE_DIR / "demo.logins"
+    return path
+
+
+@contextmanager
+def only_one(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock; the system lets go of it however this process ends."""
+    with (folder / "up.lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            raise embedded.Refused(
+                f"Backline already runs from {folder} ({file.read().strip() or 'starting'}). "
+                "Stop it first, or point STATE_DIR to another folder."
+            ) from error
+        file.truncate(0)
+        file.write(f"process {threading.get_native_id()}, port {settings.PORT}")
+        file.flush()
+        yield
