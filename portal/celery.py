@@ -22,7 +22,13 @@ def wake(task: str = "workers.reconcile") -> None:
 
     def send() -> None:
         try:
-            app.send_task(task, retry=False, ignore_result=True, expires=30)
+            with app.connection_for_write() as connection:
+                # One try: left alone, the client waits six seconds for a broker that is down,
+                # and a person's click would wait with it.
+                connection.ensure_connection(max_retries=1, interval_start=0, timeout=1)
+                app.send_task(
+                    task, connection=connection, retry=False, ignore_result=True, expires=30
+                )
         except (OperationalError, RedisError, OSError):
             app.log.get_default_logger().warning("Could not nudge %s; the clock will.", task)
 
