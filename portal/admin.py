@@ -6,6 +6,7 @@ from django import forms
 from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.forms import UserChangeForm
 from django.db import models, transaction
 from django.http import HttpRequest
 
@@ -50,7 +51,7 @@ class LookOnly(admin.ModelAdmin):  # type: ignore[type-arg]
         return False
 
 
-class PersonForm(forms.ModelForm):  # type: ignore[type-arg]
+class PersonForm(UserChangeForm):  # type: ignore[type-arg]
     """Roles as boxes to tick; the row keeps their codes."""
 
     roles = forms.MultipleChoiceField(
