@@ -102,12 +102,17 @@ def withhold(sample: Sample, *, by: User | None, reason: str) -> bool:
 
 
 def credit_at(run: Run, step: int) -> CreditStatement | None:
-    """The statement of what the run had learned from up to `step`; None where it used no music."""
-    if run.dataset is None or run.decision is None:
+    """The statement of what the run had learned from up to `step`; None where it used no music.
+
+    A clip without a step (0) counts the whole run. Before the first report of use every
+    recording of the dataset is credited alike, and the statement says so.
+    """
+    if run.dataset is None:
         return None
     exposures = ledger.exposures(f"run:{run.pk}", step or None)
     if not exposures:
-        return None
+        included = run.dataset.items.filter(included=True)
+        exposures = dict.fromkeys(included.values_list("recording", flat=True), (0, 0.0))
     body = rights_credits.statement(exposures, run.use, run.decision)
     statement, _ = CreditStatement.objects.get_or_create(
         digest=rights_credits.digest(body), defaults={"body": body}

@@ -96,14 +96,21 @@ def _asked_span(request: HttpRequest, etag: str, size: int) -> tuple[int, int] |
 
 
 def ranged(
-    request: HttpRequest, blob: Blob, filename: str, max_age: int = 0, *, attachment: bool = False
+    request: HttpRequest,
+    blob: Blob,
+    filename: str,
+    max_age: int = 0,
+    *,
+    attachment: bool = False,
+    tag: str = "",
 ) -> HttpResponseBase:
     """The blob's bytes, whole (200), in part (206), unchanged (304), or a refusal (404, 416).
 
     `max_age` is in seconds; 0 says no-store, the right thing for audio that may be withheld
-    at any moment. Shared caches never keep either.
+    at any moment. Shared caches never keep either. `tag` stands for the digest in the entity
+    tag where the digest would tell a listener what it is.
     """
-    etag = f'"{blob.sha256}"'
+    etag = f'"{tag or blob.sha256}"'
     response: HttpResponseBase
     if matches(request.headers.get("If-None-Match", ""), etag):
         response = HttpResponse(status=304)

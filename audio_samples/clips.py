@@ -1,0 +1,166 @@
+"""Samples as a page shows them: rows for one player each, with credits in a line.
+
+A row lists clips that are heard against each other. Where a clip is withheld, the page gets the
+reason and nothing else: no address, no waveform.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.urls import reverse
+
+from audio_samples.models import CreditStatement, Sample, SampleQuerySet
+from experiments.models import Run
+
+NAMES_IN_A_LINE = 4
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One sample for a player; `gain` in dB, `duration` in seconds."""
+
+    sample: Sample
+    label: str
+    withheld: str
+
+    @property
+    def url(self) -> str:
+        return "" if self.withheld else reverse("audio_samples:audio", args=[self.sample.pk])
+
+    @property
+    def gain(self) -> str:
+        return f"{self.sample.gain_db:.3f}"
+
+    @property
+    def duration(self) -> str:
+        return "0" if self.withheld else f"{self.sample.duration:.6f}"
+
+    @property
+    def peaks(self) -> str:
+        """ "low high low high ...": shorter than JSON in an attribute."""
+        if self.withheld:
+            return ""
+        return " ".join(f"{low} {high}" for low, high in self.sample.peaks)
+
+    @property
+    def credit_line(self) -> str:
+        return credit_line(self.sample.credit)
+
+
+@dataclass
+class Row:
+    """Clips under one heading; `version` changes whenever anything in the row does."""
+
+    key: str
+    title: str
+    clips: list[Clip] = field(default_factory=list)
+    mode: str = "restart"
+
+    @property
+    def name(self) -> str:
+        """A short stable id for the address and the DOM."""
+        return "r" + hashlib.sha256(self.key.encode()).hexdigest()[:10]
+
+    @property
+    def version(self) -> str:
+        facts = [(c.sample.pk, c.label, c.withheld, c.sample.credit_id) for c in self.clips]
+        return hashlib.sha256(repr((self.title, facts)).encode()).hexdigest()[:12]
+
+
+def with_credits(samples: SampleQuerySet) -> SampleQuerySet:
+    """The samples with everything a clip needs, in one query."""
+    return samples.with_holds().select_related("run__project", "run__dataset", "credit")
+
+
+def reason_withheld(sample: Sample) -> str:
+    """Why it may not be heard, as a sentence; empty if it may. The sample comes `with_holds`."""
+    hold: str | None = sample.hold_reason  # type: ignore[attr-defined]
+    if sample.withheld_at is None and hold is None:
+        return ""
+    reason = sample.withheld_reason or hold or "a permission behind it ended"
+    return f"Withheld: {reason.rstrip('.')}."
+
+
+def clip(sample: Sample, *, label: str = "") -> Clip:
+    return Clip(sample=sample, label=label or sample.name, withheld=reason_withheld(sample))
+
+
+def credit_line(statement: CreditStatement | None) -> str:
+    """ "Learned from Mira Sol, Otto Lang and 6 more"; the panel has the rest."""
+    if statement is None:
+        return ""
+    shares: dict[str, float] = {}
+    for line in statement.body["recordings"]:
+        for artist in line["artists"]:
+            shares[artist] = shares.get(artist, 0) + line["share"]
+    names = sorted(shares, key=lambda name: (-shares[name], name))
+    if not names:
+        return f"Learned from {len(statement.body['recordings'])} recordings"
+    shown, rest = names[:NAMES_IN_A_LINE], len(names) - NAMES_IN_A_LINE
+    if rest > 0:
+        return f"Learned from {', '.join(shown)} and {rest} more"
+    return "Learned from " + (
+        f"{', '.join(shown[:-1])} and {shown[-1]}" if len(shown) > 1 else shown[0]
+    )
+
+
+def of_run(run: Run) -> list[Row]:
+    """A run's samples: one row per final prompt, then one per name heard as it trained."""
+    rows: dict[str, Row] = {}
+    found = with_credits(Sample.objects.filter(run=run))
+    for sample in found.order_by("-final", "name", "step"):
+        if sample.final:
+            key, title = f"final:{sample.prompt or sample.name}", sample.prompt or sample.name
+            label = _label(seed=sample.seed, name=sample.name)
+        else:
+            key, title = f"training:{sample.name}", sample.prompt or sample.name
+            label = f"Step {sample.step:,}"
+        row = rows.setdefault(key, Row(key=f"{run.pk}:{key}", title=title))
+        row.clips.append(clip(sample, label=label))
+    return list(rows.values())
+
+
+def grid(runs: Iterable[Run]) -> list[Row]:
+    """Prompts down, runs across: each run's latest clips for a prompt, seed by seed."""
+    runs = list(runs)
+    place = {run.pk: index for index, run in enumerate(runs)}
+    latest: dict[tuple[str, int, str], Sample] = {}
+    found = with_credits(Sample.objects.filter(run__in=runs))
+    for sample in found.order_by("final", "step", "pk"):
+        # A final clip and those on its way are the same cell; the last one stands for it.
+        which = str(sample.seed) if sample.seed is not None else sample.name
+        latest[(sample.prompt or sample.name, place[sample.run_id], which)] = sample
+    rows: dict[str, Row] = {}
+    for (prompt, _, _), sample in sorted(latest.items(), key=lambda item: item[0]):
+        row = rows.setdefault(prompt, Row(key=f"grid:{prompt}", title=prompt))
+        run = sample.run
+        label = f"{run.number}: {run.name}, {_label(seed=sample.seed, name=sample.name)}"
+        row.clips.append(clip(sample, label=label))
+    return list(rows.values())
+
+
+def _label(*, seed: int | None, name: str) -> str:
+    return f"seed {seed}" if seed is not None else name
+
+
+def measures(sample: Sample) -> list[tuple[str, str, str]]:
+    """Name, value and unit of each figure, ready to show."""
+    figures: dict[str, Any] = sample.measures
+    gain = f"{sample.gain_db:+.1f}"
+    return [
+        ("Loudness", _number(sample.lufs, 1), "LUFS"),
+        ("True peak", _number(sample.true_peak, 1), "dBTP"),
+        ("Played with", gain, "dB, to be as loud as the others"),
+        ("Level", _number(figures.get("rms_dbfs"), 1), "dBFS RMS"),
+        ("Crest factor", _number(figures.get("crest_db"), 1), "dB"),
+        ("Silence", _number(figures.get("silence_share"), 0, 100), "% of the time"),
+        ("Clipping", _number(figures.get("clipped_share"), 2, 100), "% of the time"),
+        ("Stereo correlation", _number(figures.get("stereo_correlation"), 2), ""),
+        ("Spectral centroid", _number(figures.get("centroid_hz"), 0), "Hz"),
+    ]
+
+
+def _number(value: float | None, digits: int, scale: float = 1) -> str:
+    return "not measurable" if value is None else f"{value * scale:,.{digits}f}"

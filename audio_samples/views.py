@@ -1,0 +1,146 @@
+"""Pages and fragments of samples. Everything is fetched through what the person may see."""
+
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.http import require_safe
+
+from audio_samples import clips, pictures
+from audio_samples.models import Sample
+from experiments.models import Project, Run
+from portal import storage
+from portal.serving import ranged
+from portal.views import signed_in
+
+PER_PAGE = 24
+
+
+def visible_sample(request: HttpRequest, pk: int) -> Sample:
+    """The sample with its credits and holds, or 404."""
+    return get_object_or_404(
+        clips.with_credits(Sample.objects.visible_to(signed_in(request))), pk=pk
+    )
+
+
+def gone(reason: str) -> HttpResponse:
+    """410 with the sentence; kept nowhere on the way."""
+    refusal = HttpResponse(reason, status=410, content_type="text/plain; charset=utf-8")
+    refusal.headers["Cache-Control"] = "private, no-store"
+    return refusal
+
+
+@require_safe
+def sample(request: HttpRequest, pk: int) -> HttpResponse:
+    found = visible_sample(request, pk)
+    clip = clips.clip(found, label=found.name)
+    row = clips.Row(key=f"sample:{pk}", title=found.prompt or found.name, clips=[clip])
+    return render(
+        request,
+        "audio_samples/sample.html",
+        {
+            "sample": found,
+            "run": found.run,
+            "project": found.run.project,
+            "clip": clip,
+            "row": row,
+            "measures": clips.measures(found),
+        },
+    )
+
+
+@require_safe
+def audio(request: HttpRequest, pk: int) -> HttpResponseBase:
+    found = visible_sample(request, pk)
+    if reason := clips.reason_withheld(found):
+        return gone(reason)
+    ending = found.audio.media_type.rpartition("/")[2].replace("mpeg", "mp3")
+    name = f"{found.run.project.slug}-{found.run.number}-{found.name}-{found.step}.{ending}"
+    return ranged(request, found.audio, name, attachment="download" in request.GET)
+
+
+@require_safe
+def spectrogram(request: HttpRequest, pk: int) -> HttpResponse:
+    found = visible_sample(request, pk)
+    if reason := clips.reason_withheld(found):
+        return gone(reason)
+    with storage.open_blob(found.audio_id) as file:
+        picture = pictures.spectrogram(file)
+    response = HttpResponse(picture, content_type="image/png")
+    response.headers["Cache-Control"] = "private, no-store"
+    return response
+
+
+@require_safe
+def project(request: HttpRequest, slug: str) -> HttpResponse:
+    found = get_object_or_404(Project.objects.visible_to(signed_in(request)), slug=slug)
+    asked = {key: request.GET.get(key, "").strip() for key in ("run", "prompt", "final")}
+    samples = Sample.objects.filter(run__project=found)
+    if asked["run"].isdecimal() and len(asked["run"]) < 10:
+        samples = samples.filter(run__number=int(asked["run"]))
+    if asked["prompt"]:
+        samples = samples.filter(prompt__icontains=asked["prompt"][:200])
+    if asked["final"]:
+        samples = samples.filter(final=asked["final"] == "yes")
+    newest = clips.with_credits(samples).order_by("-created_at", "-pk")
+    page = Paginator(newest, PER_PAGE).get_page(request.GET.get("page"))
+    rows = [clips.Row(f"list:{one.pk}", one.prompt or one.name, [clips.clip(one)]) for one in page]
+    return render(
+        request,
+        "audio_samples/project.html",
+        {
+            "project": found,
+            "page": page,
+            "rows": rows,
+            "asked": asked,
+            "query": urlencode({key: value for key, value in asked.items() if value}),
+        },
+    )
+
+
+@require_safe
+def run_samples(request: HttpRequest, slug: str, number: int) -> HttpResponse:
+    """The run page's samples; fetched every few seconds while the run is open."""
+    runs = Run.objects.visible_to(signed_in(request)).select_related("project", "dataset")
+    run = get_object_or_404(runs, project__slug=slug, number=number)
+    return render(
+        request,
+        "audio_samples/run_samples.html",
+        {"run": run, "project": run.project, "rows": clips.of_run(run)},
+    )
+
+
+@require_safe
+def home_fragment(request: HttpRequest) -> HttpResponse:
+    """The newest clips of the person's projects, for their home page."""
+    samples = Sample.objects.visible_to(signed_in(request)).audible().filter(final=True)
+    newest = clips.with_credits(samples).order_by("-created_at", "-pk")[:6]
+    rows = [
+        clips.Row(f"home:{one.pk}", one.prompt or one.name, [clips.clip(one)]) for one in newest
+    ]
+    return render(request, "audio_samples/home.html", {"rows": rows})
+
+
+@require_safe
+def grid(request: HttpRequest) -> HttpResponse:
+    """Runs side by side, `?runs=id,id`; those that this person may not see are left out."""
+    asked = [text for text in request.GET.get("runs", "").split(",")[:12] if _is_uuid(text)]
+    visible = Run.objects.visible_to(signed_in(request)).select_related("project")
+    by_id = {str(run.pk): run for run in visible.filter(pk__in=asked)}
+    runs = [by_id[str(UUID(text))] for text in asked if str(UUID(text)) in by_id]
+    mode = "aligned" if request.GET.get("mode") == "aligned" else "restart"
+    rows = clips.grid(runs)
+    for row in rows:
+        row.mode = mode
+    return render(request, "audio_samples/grid.html", {"runs": runs, "rows": rows, "mode": mode})
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,34 @@
+"""The form that opens a test."""
+
+from typing import Any
+
+from django import forms
+
+from audio_samples.models import Sample
+from experiments.models import Project
+
+CHOICES_SHOWN = 200
+
+
+class TestForm(forms.Form):
+    """Title, question, the ends of the scale, and the samples of one project that may be heard."""
+
+    title = forms.CharField(max_length=150)
+    question = forms.CharField(
+        max_length=300,
+        initial="How good does this sound?",
+        help_text="One question, the same for all.",
+    )
+    low_label = forms.CharField(max_length=60, initial="Bad", label="What 1 means")
+    high_label = forms.CharField(max_length=60, initial="Excellent", label="What 5 means")
+    samples = forms.ModelMultipleChoiceField(
+        Sample.objects.none(), error_messages={"required": "Choose at least one sample."}
+    )
+
+    def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["samples"]
+        assert isinstance(field, forms.ModelMultipleChoiceField)  # noqa: S101 - narrows the type
+        field.queryset = (
+            Sample.objects.audible().filter(run__project=project).select_related("run__project")
+        )

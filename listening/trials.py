@@ -1,0 +1,223 @@
+"""Listening tests: opened by a researcher, answered one clip at a time, closed for good.
+
+Each answer is stored when it is given. A listener's order of the clips follows from the test's
+seed and the listener, so it is the same after a break, and different for everybody.
+"""
+
+import hashlib
+import math
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.db import IntegrityError, transaction
+from django.db.models import F
+from django.utils import timezone
+from scipy.stats import t as student
+
+from audio_samples.models import Sample
+from experiments.models import Project
+from listening.models import Item, ListeningTest, Rating
+from portal import audit
+from portal.models import User
+
+MAX_ITEMS = 200
+CONFIDENCE = 0.95
+
+
+class BadTest(ValueError):
+    """A test that cannot be opened; the text says what to change."""
+
+
+class Closed(ValueError):
+    """The test takes no more answers."""
+
+
+class Withdrawn(ValueError):
+    """The clip may no longer be heard, so it takes no more answers."""
+
+
+class BadScore(ValueError):
+    """Not a whole number from 1 to 5."""
+
+
+def open_test(
+    *,
+    by: User,
+    project: Project,
+    title: str,
+    question: str,
+    samples: Iterable[Sample],
+    low_label: str = "Bad",
+    high_label: str = "Excellent",
+) -> ListeningTest:
+    """Open a test of these samples; raises BadTest for none, too many or withheld ones."""
+    chosen = list({sample.pk: sample for sample in samples})
+    if not chosen:
+        raise BadTest("Choose at least one sample to be rated.")
+    if len(chosen) > MAX_ITEMS:
+        raise BadTest(f"A test has at most {MAX_ITEMS} samples; {len(chosen)} are chosen.")
+    audible = Sample.objects.audible().filter(pk__in=chosen, run__project=project)
+    if (usable := audible.count()) != len(chosen):
+        raise BadTest(
+            f"{len(chosen) - usable} of the chosen samples are withheld or not of this project. "
+            "Leave them out."
+        )
+    with transaction.atomic():
+        test = ListeningTest.objects.create(
+            project=project,
+            title=title,
+            question=question,
+            low_label=low_label,
+            high_label=high_label,
+            seed=secrets.randbelow(2**62),
+            created_by=by,
+        )
+        Item.objects.bulk_create([Item(test=test, sample_id=pk) for pk in chosen])
+        audit.record(by=by, verb="listening.opened", subject=test, samples=chosen)
+    return test
+
+
+def close_test(test: ListeningTest, *, by: User) -> bool:
+    """Take no more answers; False if it was closed already."""
+    with transaction.atomic():
+        moved = ListeningTest.objects.filter(pk=test.pk, closed_at=None).update(
+            closed_at=timezone.now()
+        )
+        if moved:
+            audit.record(by=by, verb="listening.closed", subject=test)
+    return bool(moved)
+
+
+def answer(*, item: Item, listener: User, score: int) -> Rating:
+    """Store one answer now; another score replaces it and counts as a change.
+
+    Raises BadScore, Closed or Withdrawn.
+    """
+    if not 1 <= score <= 5:
+        raise BadScore("A score is a whole number from 1 to 5.")
+    with transaction.atomic():
+        # The row is locked, so that no answer slips in after the test was closed.
+        test = ListeningTest.objects.select_for_update().get(pk=item.test_id)
+        if test.closed_at is not None:
+            raise Closed("This test is closed and takes no more answers. Thank you for listening.")
+        if not Sample.objects.audible().filter(pk=item.sample_id).exists():
+            raise Withdrawn("This clip was withdrawn, so it is not rated any more.")
+        try:
+            with transaction.atomic():
+                return Rating.objects.create(item=item, listener=listener, score=score)
+        except IntegrityError:
+            Rating.objects.filter(item=item, listener=listener).exclude(score=score).update(
+                score=score, changes=F("changes") + 1, answered_at=timezone.now()
+            )
+            return Rating.objects.get(item=item, listener=listener)
+
+
+@dataclass(frozen=True)
+class Place:
+    """One clip in a listener's order; `score` is None until answered."""
+
+    number: int
+    item: Item
+    score: int | None
+    withdrawn: bool
+
+
+def places(test: ListeningTest, listener: User) -> list[Place]:
+    """All clips of the test in this listener's own order. Withdrawn ones keep their number."""
+    items = list(test.items.all())
+    audible = set(
+        Sample.objects.audible()
+        .filter(pk__in=[item.sample_id for item in items])
+        .values_list("pk", flat=True)
+    )
+    scores = dict(
+        Rating.objects.filter(item__test=test, listener=listener).values_list("item", "score")
+    )
+    items.sort(key=lambda item: _rank(test.seed, listener.pk, item.pk))
+    return [
+        Place(number, item, scores.get(item.pk), item.sample_id not in audible)
+        for number, item in enumerate(items, start=1)
+    ]
+
+
+def _rank(seed: int, listener: int, item: int) -> bytes:
+    return hashlib.sha256(f"{seed}:{listener}:{item}".encode()).digest()
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean of n scores with its 95 % interval; no interval for fewer than two."""
+
+    n: int
+    mean: float | None
+    low: float | None
+    high: float | None
+
+
+def estimate(scores: Iterable[float]) -> Estimate:
+    """Mean and Student's t interval, kept within the scale of 1 to 5.
+
+    It treats the scores as independent. Scores of one listener are not quite, so with few
+    listeners the true interval is wider; the page says so.
+    """
+    values = list(scores)
+    n = len(values)
+    if n == 0:
+        return Estimate(0, None, None, None)
+    mean = math.fsum(values) / n
+    if n == 1:
+        return Estimate(1, mean, None, None)
+    variance = math.fsum((value - mean) ** 2 for value in values) / (n - 1)
+    half = float(student.ppf((1 + CONFIDENCE) / 2, n - 1)) * math.sqrt(variance / n)
+    return Estimate(n, mean, max(1.0, mean - half), min(5.0, mean + half))
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the results: a sample or a run."""
+
+    subject: object
+    estimate: Estimate
+    withheld: bool = False
+
+
+@dataclass(frozen=True)
+class Results:
+    listeners: int
+    answers: int
+    changes: int
+    samples: list[Line]
+    runs: list[Line]
+
+
+def results(test: ListeningTest) -> Results:
+    """Every answer given so far, by sample and by run; withheld samples are marked and kept."""
+    items = list(test.items.select_related("sample__run__project"))
+    audible = set(
+        Sample.objects.audible()
+        .filter(pk__in=[item.sample_id for item in items])
+        .values_list("pk", flat=True)
+    )
+    ratings = list(Rating.objects.filter(item__test=test))
+    by_item: dict[int, list[float]] = {item.pk: [] for item in items}
+    by_run: dict[object, list[float]] = {item.sample.run: [] for item in items}
+    run_of = {item.pk: item.sample.run for item in items}
+    for rating in ratings:
+        by_item[rating.item_id].append(rating.score)
+        by_run[run_of[rating.item_id]].append(rating.score)
+    lines = [
+        Line(item.sample, estimate(by_item[item.pk]), item.sample_id not in audible)
+        for item in items
+    ]
+    return Results(
+        listeners=len({rating.listener_id for rating in ratings}),
+        answers=len(ratings),
+        changes=sum(rating.changes for rating in ratings),
+        samples=sorted(lines, key=_best_first),
+        runs=sorted((Line(run, estimate(s)) for run, s in by_run.items()), key=_best_first),
+    )
+
+
+def _best_first(line: Line) -> float:
+    return -(line.estimate.mean or 0)

@@ -1,0 +1,167 @@
+"""Bare pages for listeners, and the set-up and results for the project.
+
+Nothing that a listener gets tells which run or file a clip is: pages carry opaque codes only.
+"""
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_POST, require_safe
+
+from audio_samples.models import Sample
+from audio_samples.views import gone
+from experiments.models import Project
+from experiments.views.access import acting, looking
+from listening import trials
+from listening.forms import CHOICES_SHOWN, TestForm
+from listening.models import Item, ListeningTest
+from portal.models import User
+from portal.serving import ranged
+from portal.views import signed_in
+
+SCORES = {str(score): score for score in range(1, 6)}
+
+
+@require_safe
+def open_tests(request: HttpRequest) -> HttpResponse:
+    """The tests that this person may answer, with how far they are."""
+    return render(request, "listening/open.html", {"rows": _progress(signed_in(request))})
+
+
+@require_safe
+def home_fragment(request: HttpRequest) -> HttpResponse:
+    """The same list for the person's home page."""
+    return render(request, "listening/open.html#rows", {"rows": _progress(signed_in(request))})
+
+
+def _progress(user: User) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = []
+    for test in ListeningTest.objects.open_to(user):
+        places = [place for place in trials.places(test, user) if not place.withdrawn]
+        done = sum(place.score is not None for place in places)
+        rows.append({"test": test, "done": done, "total": len(places)})
+    return rows
+
+
+@require_safe
+def rate(request: HttpRequest, pk: int) -> HttpResponse:
+    """One clip at a time, `?clip=3`; without it the first that waits for an answer."""
+    user = signed_in(request)
+    tests = ListeningTest.objects.open_to(user)
+    test = tests.filter(pk=pk).first()
+    if test is None:
+        return _not_open(request, pk)
+    places = trials.places(test, user)
+    heard = [place for place in places if not place.withdrawn]
+    asked = request.GET.get("clip", "")
+    waiting = next((place for place in heard if place.score is None), None)
+    place = next((place for place in heard if str(place.number) == asked), waiting)
+    later = next((one for one in heard if place and one.number > place.number), None)
+    context = {
+        "test": test,
+        "place": place,
+        "places": places,
+        "done": sum(one.score is not None for one in heard),
+        "total": len(heard),
+        "withdrawn": len(places) - len(heard),
+        "later": later,
+        "scores": range(1, 6),
+    }
+    return render(request, "listening/rate.html", context)
+
+
+def _not_open(request: HttpRequest, pk: int) -> HttpResponse:
+    """A listener who comes back to a closed test is told so; anybody else learns nothing."""
+    user = signed_in(request)
+    answered = ListeningTest.objects.filter(items__ratings__listener=user).distinct()
+    test = get_object_or_404(answered, pk=pk)
+    return render(request, "listening/closed.html", {"test": test}, status=410)
+
+
+@require_POST
+def answer(request: HttpRequest, code: UUID) -> HttpResponse:
+    """Store one answer. JSON for the page's script; a plain form goes on to the next clip."""
+    user = signed_in(request)
+    item = get_object_or_404(
+        Item.objects.filter(test__in=ListeningTest.objects.open_to(user)), code=code
+    )
+    by_script = request.headers.get("Accept") == "application/json"
+    text = request.POST.get("score", "")
+    try:
+        rating = trials.answer(item=item, listener=user, score=SCORES.get(text, 0))
+    except (trials.BadScore, trials.Closed, trials.Withdrawn) as refusal:
+        if by_script:
+            return JsonResponse({"error": str(refusal)}, status=422)
+        messages.error(request, str(refusal))
+        return redirect("listening:rate", pk=item.test_id)
+    if by_script:
+        return JsonResponse({"score": rating.score})
+    return redirect("listening:rate", pk=item.test_id)
+
+
+@require_safe
+def audio(request: HttpRequest, code: UUID) -> HttpResponseBase:
+    """A clip by its code, under a name that tells nothing."""
+    user = signed_in(request)
+    items = Item.objects.filter(test__in=ListeningTest.objects.open_to(user))
+    item = get_object_or_404(items.select_related("sample__audio"), code=code)
+    if not Sample.objects.audible().filter(pk=item.sample_id).exists():
+        return gone("This clip was withdrawn and can no longer be heard.")
+    return ranged(request, item.sample.audio, "clip", tag=str(code))
+
+
+@require_safe
+@looking
+def tests(request: HttpRequest, project: Project) -> HttpResponse:
+    """The project's tests, newest first."""
+    rows = ListeningTest.objects.filter(project=project).select_related("created_by")
+    return render(request, "listening/tests.html", {"project": project, "tests": rows})
+
+
+@acting
+def new(request: HttpRequest, project: Project) -> HttpResponse:
+    """Set up a test; samples may come chosen, `?sample=1&sample=2`, or filtered by `?run=`."""
+    chosen = [pk for pk in request.GET.getlist("sample") if pk.isdecimal() and len(pk) < 19]
+    initial = {"samples": chosen}
+    form = TestForm(request.POST or None, project=project, initial=initial)
+    if request.method == "POST" and form.is_valid():
+        try:
+            test = trials.open_test(by=signed_in(request), project=project, **form.cleaned_data)
+        except trials.BadTest as refusal:
+            form.add_error("samples", str(refusal))
+        else:
+            messages.success(request, "The test is open: listeners see it on their home page.")
+            return redirect("listening:results", slug=project.slug, pk=test.pk)
+    shown = form.fields["samples"].queryset.order_by("-final", "-created_at")  # type: ignore[attr-defined]
+    run = request.GET.get("run", "")
+    if run.isdecimal() and len(run) < 10:
+        shown = shown.filter(run__number=int(run))
+    context = {
+        "project": project,
+        "form": form,
+        "shown": shown[:CHOICES_SHOWN],
+        "chosen": set(request.POST.getlist("samples") or chosen),
+    }
+    return render(request, "listening/new.html", context, status=422 if form.errors else 200)
+
+
+@require_safe
+@looking
+def results(request: HttpRequest, project: Project, pk: int) -> HttpResponse:
+    """What the listeners said, per run and per sample."""
+    test = get_object_or_404(ListeningTest, project=project, pk=pk)
+    context = {"project": project, "test": test, "results": trials.results(test)}
+    return render(request, "listening/results.html", context)
+
+
+@require_POST
+@acting
+def close(request: HttpRequest, project: Project, pk: int) -> HttpResponse:
+    """Take no more answers."""
+    test = get_object_or_404(ListeningTest, project=project, pk=pk)
+    if trials.close_test(test, by=signed_in(request)):
+        messages.success(request, "The test is closed. Its answers stay.")
+    return redirect("listening:results", slug=project.slug, pk=pk)
