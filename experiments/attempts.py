@@ -1,0 +1,160 @@
+"""The tries of a run on the cluster: claimed, created, running, and every way they end."""
+
+from django.db import transaction
+from django.db.models import Max
+from django.utils import timezone
+
+from experiments.models import Attempt, Run
+from experiments.states import State, move
+from portal import audit
+from portal.models import ApiToken
+
+BUSY = (State.STARTING, State.RUNNING, State.STOPPING)
+
+
+class NoSlot(RuntimeError):
+    """Every slot of the cluster is taken; the run keeps its place in the queue."""
+
+
+def job_name(run: Run, number: int) -> str:
+    """Derived from run and attempt, so that creating it twice is creating it once."""
+    return f"run-{run.id.hex[:12]}-{number}"
+
+
+def claim(run: Run, *, slots: int | None = None) -> Attempt | None:
+    """QUEUED -> STARTING with a new attempt; None if somebody else moved the run first.
+
+    Raises NoSlot, and changes nothing, if `slots` runs are on the cluster already.
+    """
+    with transaction.atomic():
+        if not move(run, (State.QUEUED,), State.STARTING, state_reason=""):
+            return None
+        number = (run.attempts.aggregate(last=Max("number"))["last"] or 0) + 1
+        attempt = Attempt.objects.create(run=run, number=number, job_name=job_name(run, number))
+        # The audit line comes before the count: its lock puts claims in a row, so that two
+        # claims cannot both see the last free slot.
+        audit.record(by=None, verb="run.claimed", subject=run, attempt=number)
+        busy = Run.objects.filter(origin=Run.Origin.PORTAL, state__in=BUSY).count()
+        if slots is not None and busy > slots:
+            raise NoSlot(f"All {slots} slots are taken.")
+    return attempt
+
+
+def created(attempt: Attempt, *, node: str = "") -> bool:
+    """The cluster has the job. False if the attempt ended meanwhile: the job must go."""
+    return _step(attempt, (Attempt.State.CLAIMED,), Attempt.State.CREATED, node=node)
+
+
+def started(attempt: Attempt) -> bool:
+    """The program runs: STARTING -> RUNNING."""
+    now = timezone.now()
+    with transaction.atomic():
+        open_states = (Attempt.State.CLAIMED, Attempt.State.CREATED)
+        if not _step(attempt, open_states, Attempt.State.RUNNING, started_at=now):
+            return False
+        move(attempt.run, (State.STARTING,), State.RUNNING, started_at=now)
+    return True
+
+
+def finish(attempt: Attempt) -> bool:
+    """The program ended with 0. A withheld run stays withheld however well it ended."""
+    with transaction.atomic():
+        if not _close(attempt, Attempt.State.SUCCEEDED, "", 0):
+            return False
+        run = _held(attempt)
+        done = State.WITHHELD if run.stop_as == State.WITHHELD else State.FINISHED
+        fields = {"progress": 1.0} if done is State.FINISHED else {}
+        if run.state == State.STOPPING:
+            _end(run, (State.STOPPING,), done, **fields)
+        else:
+            _end(run, (State.STARTING, State.RUNNING), done, state_reason="", **fields)
+    return True
+
+
+def fail(attempt: Attempt, *, reason: str, exit_code: int | None) -> bool:
+    """The program ended badly; a run that was asked to stop ends as it was asked to."""
+    with transaction.atomic():
+        if not _close(attempt, Attempt.State.FAILED, reason, exit_code):
+            return False
+        run = _held(attempt)
+        if run.state == State.STOPPING:
+            _end(run, (State.STOPPING,), State(run.stop_as))
+        else:
+            _end(run, (State.STARTING, State.RUNNING), State.FAILED, state_reason=reason[:500])
+    return True
+
+
+def stopped(attempt: Attempt, *, reason: str, exit_code: int | None) -> bool:
+    """The program ended on request. Without a request it was somebody else's signal: a loss."""
+    with transaction.atomic():
+        run = _held(attempt)
+        if run.state != State.STOPPING:
+            return lose(attempt, reason=reason, exit_code=exit_code)
+        if not _close(attempt, Attempt.State.STOPPED, reason, exit_code):
+            return False
+        _end(run, (State.STOPPING,), State(run.stop_as))
+    return True
+
+
+def lose(attempt: Attempt, *, reason: str, exit_code: int | None = None) -> bool:
+    """The attempt is gone without a verdict: the next one goes on from the last checkpoint.
+
+    After `max_attempts` the run has failed.
+    """
+    with transaction.atomic():
+        if not _close(attempt, Attempt.State.LOST, reason, exit_code):
+            return False
+        run = _held(attempt)
+        if run.state == State.STOPPING:
+            _end(run, (State.STOPPING,), State(run.stop_as))
+        elif attempt.number < run.max_attempts:
+            sentence = f"Attempt {attempt.number}: {reason} The next goes on from the checkpoint."
+            move(run, (State.STARTING, State.RUNNING), State.QUEUED, state_reason=sentence[:500])
+            audit.record(by=None, verb="run.requeued", subject=run, attempt=attempt.number)
+        else:
+            sentence = f"Attempt {attempt.number}, the last: {reason}"
+            _end(run, (State.STARTING, State.RUNNING), State.FAILED, state_reason=sentence[:500])
+    return True
+
+
+def settle(run: Run) -> bool:
+    """End a run that was asked to stop and has no attempt left that could do it."""
+    with transaction.atomic():
+        if run.attempts.filter(state__in=Attempt.OPEN_STATES).exists():
+            return False
+        run.refresh_from_db()
+        if run.state != State.STOPPING:
+            return False
+        _end(run, (State.STOPPING,), State(run.stop_as))
+    return True
+
+
+def _held(attempt: Attempt) -> Run:
+    """The attempt's run as it is now, held until the transaction ends: a stop cannot slip in."""
+    attempt.run = Run.objects.select_for_update().get(pk=attempt.run_id)
+    return attempt.run
+
+
+def _step(
+    attempt: Attempt, old: tuple[Attempt.State, ...], new: Attempt.State, **f: object
+) -> bool:
+    rows = Attempt.objects.filter(pk=attempt.pk, state__in=old)
+    changed = rows.update(state=new, **f)
+    attempt.refresh_from_db()
+    return changed == 1
+
+
+def _close(attempt: Attempt, state: Attempt.State, reason: str, exit_code: int | None) -> bool:
+    """End the attempt once, and with it every token that was good for its run."""
+    now = timezone.now()
+    fields = {"reason": reason[:500], "exit_code": exit_code, "ended_at": now}
+    if not _step(attempt, Attempt.OPEN_STATES, state, **fields):
+        return False
+    scope = f"run:{attempt.run_id}"
+    ApiToken.objects.filter(scope=scope, revoked_at=None).update(revoked_at=now)
+    return True
+
+
+def _end(run: Run, old: tuple[State, ...], new: State, **fields: object) -> None:
+    if move(run, old, new, ended_at=timezone.now(), **fields):
+        audit.record(by=None, verb=f"run.{new.value}", subject=run, reason=run.state_reason)

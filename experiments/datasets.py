@@ -1,0 +1,139 @@
+"""Datasets: a choice of recordings, frozen with the decision that allowed it."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from django.db import transaction
+from django.db.models import Max
+
+from experiments.models import Dataset, DatasetItem, Project
+from experiments.permission import check_member, context_of
+from portal import audit
+from portal.models import User
+from rights import consent
+from rights.models import Recording, Use
+
+
+class EmptyDataset(ValueError):
+    """Nothing would be in it. `preview` says, recording by recording, why."""
+
+    code = "empty_dataset"
+
+    def __init__(self, message: str, preview: "Preview") -> None:
+        super().__init__(message)
+        self.preview = preview
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One recording that was asked for, and the answer."""
+
+    recording: Recording
+    included: bool
+    reasons: list[consent.Reason] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a freeze would hold now. Nothing is kept of it."""
+
+    included: list[Candidate]
+    left_out: list[Candidate]
+
+    @property
+    def seconds(self) -> float:
+        return sum(candidate.recording.duration for candidate in self.included)
+
+
+def preview(*, project: Project, recordings: Iterable[Recording], use: str) -> Preview:
+    """Which of the recordings would be in, which left out and why."""
+    asked = list({recording.pk: recording for recording in recordings}.values())
+    verdict = consent.evaluate(asked, Use(use), context_of(project))
+    return _sorted(
+        [
+            Candidate(recording, verdict[recording.pk].allowed, verdict[recording.pk].reasons)
+            for recording in asked
+        ]
+    )
+
+
+def freeze(
+    *, by: User, project: Project, name: str, recordings: Iterable[Recording], use: str
+) -> Dataset:
+    """A new version under this name: the allowed recordings in, the others listed with reasons.
+
+    Raises EmptyDataset if none is allowed. Frozen at the moment of its decision, and in one
+    transaction with it: a permission that ends meanwhile is seen here or leaves a later hold.
+    """
+    check_member(by, project)
+    name = name.strip()[:100] or "Dataset"
+    asked = list({recording.pk: recording for recording in recordings}.values())
+    chosen = preview(project=project, recordings=asked, use=use)
+    if not chosen.included:
+        raise EmptyDataset(_empty(chosen), chosen)
+    with transaction.atomic():
+        Project.objects.select_for_update().get(pk=project.pk)
+        decision = consent.check(asked, Use(use), context_of(project), by=by)
+        lines = {line.recording_id: line for line in decision.lines.all()}
+        items = [
+            DatasetItem(
+                recording=recording,
+                included=lines[recording.pk].allowed,
+                audio_id=recording.audio_id,
+                reasons=lines[recording.pk].reasons,
+            )
+            for recording in asked
+        ]
+        if not any(item.included for item in items):
+            raise EmptyDataset(_empty(chosen), chosen)
+        last = project.datasets.filter(name=name).aggregate(last=Max("version"))["last"]
+        dataset = Dataset.objects.create(
+            project=project,
+            name=name,
+            version=(last or 0) + 1,
+            use=use,
+            digest=digest_of(items),
+            decision=decision,
+            frozen_by=by,
+            frozen_at=decision.as_of,
+        )
+        for item in items:
+            item.dataset = dataset
+        DatasetItem.objects.bulk_create(items)
+        audit.record(
+            by=by,
+            verb="dataset.frozen",
+            subject=dataset,
+            name=str(dataset),
+            use=use,
+            digest=dataset.digest,
+            decision=decision.pk,
+            included=sum(item.included for item in items),
+            left_out=sum(not item.included for item in items),
+        )
+    return dataset
+
+
+def digest_of(items: Iterable[DatasetItem]) -> str:
+    """SHA-256 over the sorted lines "recording id, space, audio digest" of the included items."""
+    pairs = sorted((item.recording_id, item.audio_id) for item in items if item.included)
+    return hashlib.sha256("".join(f"{pk} {sha}\n" for pk, sha in pairs).encode()).hexdigest()
+
+
+def _sorted(candidates: list[Candidate]) -> Preview:
+    return Preview(
+        included=[candidate for candidate in candidates if candidate.included],
+        left_out=[candidate for candidate in candidates if not candidate.included],
+    )
+
+
+def _empty(chosen: Preview) -> str:
+    if not chosen.left_out:
+        return "No recording was chosen. Choose at least one."
+    first = chosen.left_out[0]
+    why = first.reasons[0]["sentence"] if first.reasons else "It is not allowed."
+    return (
+        f"None of the {len(chosen.left_out)} recordings is allowed for this use, so there is "
+        f"nothing to freeze. {first.recording.title}: {why}"
+    )

@@ -1,0 +1,320 @@
+"""What people and programs ask of a run: submit, stop, try again, and say that it lives.
+
+How a run's attempts go is in attempts.py, which moves exist in states.py.
+"""
+
+import json
+import subprocess
+import tomllib
+from functools import cache
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Max
+from django.utils import timezone
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from experiments import recipes
+from experiments.attempts import (
+    NoSlot,
+    claim,
+    created,
+    fail,
+    finish,
+    lose,
+    settle,
+    started,
+    stopped,
+)
+from experiments.models import Dataset, Project, Run
+from experiments.permission import (
+    NotAllowed,
+    NotPermitted,
+    Refusal,
+    check_consent,
+    check_member,
+    holds_on,
+)
+from experiments.states import State, move
+from portal import audit, celery
+from portal.models import User
+
+# One door: the other rooms call runs.<verb>, wherever in this room it is written.
+__all__ = [
+    "NoSlot", "NotAllowed", "NotPermitted", "NotPossible", "Refusal", "Resources", "beat",
+    "cancel", "check_consent", "claim", "close_client_run", "code_version", "created",
+    "duplicate", "fail", "finish", "holds_on", "lose", "move", "open_client_run",
+    "queue_position", "rerun", "retry", "settle", "started", "stopped", "submit", "withhold",
+]  # fmt: skip
+
+
+class NotPossible(ValueError):
+    """The run's state does not allow this; the sentence says which state that is."""
+
+    code = "not_possible"
+
+
+class Resources(BaseModel):
+    """What one attempt gets of the cluster."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    cpus: int = Field(default=1, ge=1, le=64, description="Processor cores.")
+    memory_gb: int = Field(default=2, ge=1, le=1024, description="Memory in GiB.")
+    gpus: int = Field(default=0, ge=0, le=8, description="Whole GPUs.")
+
+
+# --- Writes ---------------------------------------------------------------------------------
+
+
+def submit(
+    *,
+    by: User,
+    project: Project,
+    recipe: str,
+    config: dict[str, Any],
+    dataset: Dataset | None = None,
+    resources: dict[str, Any] | None = None,
+    name: str = "",
+    copied_from: Run | None = None,
+) -> Run:
+    """Queue a run of `recipe`.
+
+    Raises recipes.UnknownRecipe or ConfigInvalid (a sentence per field), NotAllowed (the
+    consent decision is kept), NotPermitted. On a refusal no run exists.
+    """
+    check_member(by, project)
+    known = recipes.get(recipe)
+    resolved = recipes.validate(recipe, config).model_dump(mode="json")
+    wanted = _resources(resources or {})
+    if known.needs_dataset and dataset is None:
+        sentence = "This recipe learns from recordings: choose a dataset."
+        raise recipes.ConfigInvalid({"dataset": sentence})
+    if dataset is not None and dataset.project_id != project.pk:
+        raise recipes.ConfigInvalid({"dataset": "This dataset belongs to another project."})
+    decision = check_consent(project=project, dataset=dataset, use=known.use, by=by)
+    with transaction.atomic():
+        run = Run.objects.create(
+            project=project,
+            number=_next_number(project),
+            name=(name.strip() or known.title)[:150],
+            recipe=recipe,
+            config=resolved,
+            resources=wanted.model_dump(),
+            use=known.use,
+            dataset=dataset,
+            dataset_digest=dataset.digest if dataset else "",
+            decision=decision,
+            code_version=code_version(),
+            copied_from=copied_from,
+            submitted_by=by,
+        )
+        audit.record(
+            by=by,
+            verb="run.submitted",
+            subject=run,
+            project=project.slug,
+            number=run.number,
+            recipe=recipe,
+            dataset=run.dataset_digest,
+            decision=decision.pk if decision else None,
+        )
+        celery.wake()
+    return run
+
+
+def duplicate(run: Run) -> dict[str, Any]:
+    """What a form for a copy of this run starts from; hand it to submit with the changes."""
+    return {
+        "recipe": run.recipe,
+        "config": dict(run.config),
+        "dataset": run.dataset,
+        "resources": dict(run.resources),
+        "name": run.name,
+        "copied_from": run,
+    }
+
+
+def rerun(*, run: Run, by: User) -> Run:
+    """The same recipe, config, seed, dataset and resources once more, as a new run."""
+    if run.origin != Run.Origin.PORTAL:
+        raise NotPossible("This run was started outside; the portal does not know its program.")
+    return submit(by=by, project=run.project, **duplicate(run))
+
+
+def cancel(*, run: Run, by: User) -> Run:
+    """A waiting run ends now, a running one is asked to stop. An ended one is NotPossible."""
+    check_member(by, run.project)
+    with transaction.atomic():
+        reason = f"Cancelled by {by.display_name}."
+        fields = {"stop_as": State.CANCELLED.value, "state_reason": reason}
+        if not (
+            move(run, (State.QUEUED,), State.CANCELLED, ended_at=timezone.now(), **fields)
+            or move(run, (State.STARTING, State.RUNNING), State.STOPPING, **fields)
+        ):
+            if run.state == State.STOPPING:
+                return run
+            raise NotPossible(f"Run {run.number} has ended already: {run.get_state_display()}.")
+        audit.record(by=by, verb="run.cancel", subject=run, state=run.state)
+        celery.wake()
+    return run
+
+
+def withhold(run: Run, reason: str, *, by: User | None = None) -> bool:
+    """A permission ended: a waiting run ends now, a running one is told to stop.
+
+    True if this call did it; a run that has ended is left as it is (its samples are withheld
+    by the hold itself).
+    """
+    fields = {"stop_as": State.WITHHELD.value, "state_reason": reason[:500]}
+    with transaction.atomic():
+        Run.objects.select_for_update().get(pk=run.pk)
+        done = move(
+            run, (State.QUEUED,), State.WITHHELD, ended_at=timezone.now(), **fields
+        ) or move(run, (State.STARTING, State.RUNNING), State.STOPPING, **fields)
+        if not done:
+            # Cancelling is no way around a withdrawal: the stronger reason wins.
+            done = bool(
+                Run.objects.filter(pk=run.pk, state=State.STOPPING, stop_as=State.CANCELLED).update(
+                    **fields
+                )
+            )
+            run.refresh_from_db()
+        if done:
+            audit.record(by=by, verb="run.withhold", subject=run, state=run.state, reason=reason)
+            celery.wake()
+    return done
+
+
+def retry(*, run: Run, by: User) -> Run:
+    """Queue a failed or cancelled run for one more attempt, from its last checkpoint."""
+    check_member(by, run.project)
+    if run.origin != Run.Origin.PORTAL:
+        raise NotPossible("This run was started outside; start its program there again.")
+    check_consent(project=run.project, dataset=run.dataset, use=run.use, by=by)
+    with transaction.atomic():
+        fields = {"state_reason": "", "stop_as": "", "ended_at": None, "queued_at": timezone.now()}
+        limit = run.attempts.count() + 1
+        if not move(
+            run, (State.FAILED, State.CANCELLED), State.QUEUED, max_attempts=limit, **fields
+        ):
+            raise NotPossible(
+                f"Only a failed or cancelled run is tried again; run {run.number} is: "
+                f"{run.get_state_display()}."
+            )
+        audit.record(by=by, verb="run.retried", subject=run, attempt=limit)
+        celery.wake()
+    return run
+
+
+def beat(run: Run, session: str, stage: str = "", progress: float | None = None) -> Run:
+    """A sign of life of the program: STARTING -> RUNNING, stage, progress (0 to 1).
+
+    Words of an earlier attempt are not the run's: they change nothing. The returned run says
+    by STOPPING and `stop_as` whether the program is asked to stop.
+    """
+    now = timezone.now()
+    attempt = run.attempts.order_by("-number").first()
+    if run.origin == Run.Origin.PORTAL:
+        if attempt is None or session != f"attempt-{attempt.number}":
+            run.refresh_from_db()
+            return run
+        started(attempt)
+    with transaction.atomic():
+        if run.origin == Run.Origin.CLIENT and run.stop_as == "silent":
+            move(run, (State.FAILED,), State.RUNNING, state_reason="", stop_as="", ended_at=None)
+        fields: dict[str, Any] = {"heartbeat_at": now, "stage": stage[:100]}
+        if progress is not None:
+            fields |= {"progress": min(max(progress, 0.0), 1.0), "progress_at": now}
+        Run.objects.filter(pk=run.pk, state__in=Run.OPEN_STATES).update(**fields)
+    run.refresh_from_db()
+    return run
+
+
+def open_client_run(
+    *, by: User, project: Project, name: str = "", config: dict[str, Any] | None = None
+) -> Run:
+    """A run whose program was started outside and reports by the client; RUNNING at once."""
+    check_member(by, project)
+    if len(json.dumps(config or {}, default=str)) > recipes.MAX_BYTES:
+        limit = recipes.MAX_BYTES // 1024
+        raise recipes.ConfigInvalid({recipes.WHOLE: f"At most {limit} kB of config are kept."})
+    now = timezone.now()
+    with transaction.atomic():
+        run = Run.objects.create(
+            project=project,
+            number=_next_number(project),
+            name=(name.strip() or "Run from outside")[:150],
+            origin=Run.Origin.CLIENT,
+            config=config or {},
+            submitted_by=by,
+            state=State.RUNNING,
+            started_at=now,
+            heartbeat_at=now,
+        )
+        audit.record(by=by, verb="run.opened", subject=run, project=project.slug)
+    return run
+
+
+def close_client_run(run: Run, *, outcome: str = "finished", reason: str = "") -> bool:
+    """The outside program said how it ended: finished, failed or cancelled.
+
+    `silent` is the portal's own word for a program of which nothing was heard for long; when
+    it speaks again, `beat` opens the run again.
+    """
+    new = {"finished": State.FINISHED, "cancelled": State.CANCELLED}.get(outcome, State.FAILED)
+    fields: dict[str, Any] = {"ended_at": timezone.now()}
+    if outcome == "silent":
+        fields["stop_as"] = outcome
+    with transaction.atomic():
+        if new is State.CANCELLED:
+            move(run, (State.RUNNING,), State.STOPPING, stop_as=new.value)
+        done = move(run, (State.STOPPING,), State.CANCELLED, ended_at=fields["ended_at"]) or (
+            new is not State.CANCELLED
+            and move(run, (State.RUNNING,), new, state_reason=reason[:500], **fields)
+        )
+        if done:
+            audit.record(by=None, verb=f"run.{run.state}", subject=run, reason=run.state_reason)
+    return done
+
+
+# --- Reads ----------------------------------------------------------------------------------
+
+
+def queue_position(run: Run) -> int:
+    """1 for the next to start; 0 if the run does not wait."""
+    if run.state != State.QUEUED:
+        return 0
+    waiting = Run.objects.filter(state=State.QUEUED, origin=Run.Origin.PORTAL)
+    earlier = waiting.filter(queued_at__lt=run.queued_at).count()
+    same = waiting.filter(queued_at=run.queued_at, pk__lt=run.pk).count()
+    return earlier + same + 1
+
+
+@cache
+def code_version() -> str:
+    """The git commit of this tree where there is one, else the package's version."""
+    root = settings.BASE_DIR
+    if (root / ".git").exists():
+        git = ["git", "-C", str(root), "rev-parse", "--short=12", "HEAD"]
+        done = subprocess.run(git, capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            return f"git {done.stdout.strip()}"
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    return f"version {project['project']['version']}"
+
+
+def _next_number(project: Project) -> int:
+    """Inside a transaction: the project's row is held, so two submits get two numbers."""
+    Project.objects.select_for_update().get(pk=project.pk)
+    last = Run.objects.filter(project=project).aggregate(last=Max("number"))["last"]
+    return (last or 0) + 1
+
+
+def _resources(wanted: dict[str, Any]) -> Resources:
+    try:
+        return Resources.model_validate(wanted)
+    except ValidationError as refusal:
+        errors = {f"resources.{e['loc'][0]}": e["msg"] for e in refusal.errors() if e["loc"]}
+        raise recipes.ConfigInvalid(errors or {"resources": "Not understood."}) from None

@@ -1,0 +1,43 @@
+"""The state machine of a run: which moves exist, and the one way to make one.
+
+docs/flow.md draws it; a test holds the drawing and this table together.
+"""
+
+from typing import Any
+
+from experiments.models import Run
+
+State = Run.State
+
+MOVES: dict[State, frozenset[State]] = {
+    State.QUEUED: frozenset({State.STARTING, State.CANCELLED, State.WITHHELD, State.FAILED}),
+    State.STARTING: frozenset(
+        {State.RUNNING, State.STOPPING, State.FINISHED, State.FAILED, State.QUEUED}
+    ),
+    State.RUNNING: frozenset({State.STOPPING, State.FINISHED, State.FAILED, State.QUEUED}),
+    State.STOPPING: frozenset({State.CANCELLED, State.WITHHELD, State.FINISHED, State.FAILED}),
+    # A person tries again. A client that was thought lost speaks again.
+    State.FAILED: frozenset({State.QUEUED, State.RUNNING}),
+    State.CANCELLED: frozenset({State.QUEUED}),
+    State.FINISHED: frozenset(),
+    # A permission that ended is not undone by trying again: submit a new run.
+    State.WITHHELD: frozenset(),
+}
+
+
+class NoSuchMove(RuntimeError):
+    """The program asked for a move that the state machine does not have."""
+
+
+def move(run: Run, old: tuple[State, ...], new: State, **fields: Any) -> bool:
+    """Compare and set: true if this call moved the row from one of `old` to `new`.
+
+    `fields` are set in the same statement. On success `run` carries the new values; on
+    failure it is as the database has it now, so that the caller sees who was faster.
+    """
+    for state in old:
+        if new not in MOVES[state]:
+            raise NoSuchMove(f"No run moves from {state.value} to {new.value}.")
+    changed = Run.objects.filter(pk=run.pk, state__in=old).update(state=new, **fields)
+    run.refresh_from_db()
+    return changed == 1
