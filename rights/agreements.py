@@ -300,3 +300,33 @@ def _end(grant: Grant, *, by: User | None, status: Status, reason: str, verb: st
     audit.record(by=by, verb=verb, subject=grant, use=grant.use, reason=reason)
     if was_active:
         holds.for_grant(by=by, grant=grant, reason=reason, recordings=lost)
+
+
+@transaction.atomic
+def offer(*, by: User, recording: Recording, use: str, party: Party) -> list[Grant]:
+    """The party itself offers a recording for a use: one grant for each right it holds in it.
+
+    Scoped to research in the whole world; a rights admin puts them in force. Raises Refused
+    where there is no running agreement, or where it is offered already.
+    """
+    today = timezone.now().date()
+    agreement = (
+        Agreement.objects.filter(counterparty=party)
+        .exclude(ends_on__lt=today)
+        .order_by("-signed_on", "-pk")
+        .first()
+    )
+    if agreement is None:
+        raise Refused(
+            "no_agreement",
+            f"{party} has no running agreement with the lab. Ask a rights admin for one first.",
+        )
+    rights = holds.rights_of(party, recording, use)
+    covered = {grant.right_type for grant in covering(recording, use, party)}
+    missing = [right for right in rights if right not in covered]
+    if not missing:
+        raise Refused("duplicate", f"{party} has offered this use already.")
+    return [
+        draft_grant(by=by, agreement=agreement, right_type=right, use=use, recording=recording)
+        for right in missing
+    ]

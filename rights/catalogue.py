@@ -133,30 +133,24 @@ def attach_work(*, by: User, recording: Recording, work: Work) -> None:
 
 @transaction.atomic
 def add_credit(
-    *,
-    by: User | None,
-    party: Party,
-    role: str,
-    recording: Recording | None = None,
-    work: Work | None = None,
-    instrument: str = "",
+    *, by: User | None, subject: Recording | Work, party: Party, role: str, instrument: str = ""
 ) -> Credit:
-    """A contributor's role on exactly one of `recording` and `work`."""
-    subject = recording or work
-    if subject is None or (recording and work):
-        raise Refused("subject", "A credit is on one recording or on one work.")
+    """A contributor's role on a recording or a work."""
     if role not in Credit.RoleCode.values:
         raise Refused("role", f"“{role}” is not a role.", field="role")
-    if Credit.objects.filter(
-        recording=recording, work=work, party=party, role=role, instrument=instrument
-    ).exists():
+    instrument = instrument.strip()[:100]
+    if subject.credits.filter(party=party, role=role, instrument=instrument).exists():
         raise Refused("duplicate", f"{party} has that credit already.", field="party")
     credit = Credit.objects.create(
-        recording=recording, work=work, party=party, role=role, instrument=instrument.strip()[:100]
+        recording=subject if isinstance(subject, Recording) else None,
+        work=subject if isinstance(subject, Work) else None,
+        party=party,
+        role=role,
+        instrument=instrument,
     )
     audit.record(by=by, verb="credit.added", subject=subject, party=party.pk, role=role)
-    if recording and role == Credit.RoleCode.MAIN_ARTIST:
-        holds.for_new_artist(by=by, recording=recording, party=party)
+    if isinstance(subject, Recording) and role == Credit.RoleCode.MAIN_ARTIST:
+        holds.for_new_artist(by=by, recording=subject, party=party)
     return credit
 
 

@@ -47,6 +47,22 @@ def covered_by(grant: Grant) -> RecordingQuerySet:
     return found.exclude(exclusions__grant=grant).distinct()
 
 
+def rights_of(party: Party, recording: Recording, use: str) -> list[RightType]:
+    """The rights in the recording that a use needs this party's word for."""
+    sheets = SplitSheet.objects.exclude(status=SplitSheet.Status.SUPERSEDED).filter(
+        lines__party=party
+    )
+    rights = []
+    if sheets.filter(work__recordings=recording).exists():
+        rights.append(RightType.COMPOSITION)
+    if sheets.filter(recording=recording).exists():
+        rights.append(RightType.MASTER)
+    artist = recording.credits.filter(party=party, role=Credit.RoleCode.MAIN_ARTIST)
+    if use in consent.PERSONA_USES and artist.exists():
+        rights.append(RightType.PERSONA)
+    return rights
+
+
 def lost_with(grant: Grant) -> RecordingQuerySet:
     """The recordings that lose a permission when this grant ends."""
     lost = covered_by(grant)

@@ -16,6 +16,10 @@ from stdnum.exceptions import ValidationError
 class BadIdentifier(ValueError):
     """A code that cannot be right; the text is a sentence for the person who typed it."""
 
+    def __init__(self, field: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.field = field
+
 
 def _bare(text: str) -> str:
     return re.sub(r"[\s.\-]", "", text).upper()
@@ -29,8 +33,9 @@ def isrc(text: str) -> str:
         return str(stdnum_isrc.validate(text))
     except ValidationError as error:
         raise BadIdentifier(
+            "isrc",
             f"“{text}” is not an ISRC. It has twelve characters: two letters, three letters or "
-            "digits, then seven digits, such as US-SKG-19-12345."
+            "digits, then seven digits, such as US-SKG-19-12345.",
         ) from error
 
 
@@ -42,8 +47,9 @@ def isni(text: str) -> str:
         return str(stdnum_isni.validate(text))
     except ValidationError as error:
         raise BadIdentifier(
+            "isni",
             f"“{text}” is not an ISNI. It has sixteen digits, the last of which checks the others "
-            "and may be an X, such as 0000 0001 2281 955X."
+            "and may be an X, such as 0000 0001 2281 955X.",
         ) from error
 
 
@@ -54,8 +60,9 @@ def iswc(text: str) -> str:
     compact = _bare(text)
     if not re.fullmatch(r"T[0-9]{10}", compact) or compact[-1] != iswc_check_digit(compact[1:10]):
         raise BadIdentifier(
+            "iswc",
             f"“{text}” is not an ISWC. It has a T and ten digits, the last of which checks the "
-            "others, such as T-034.524.680-1."
+            "others, such as T-034.524.680-1.",
         )
     return compact
 
@@ -73,8 +80,9 @@ def ipi_name(text: str) -> str:
     compact = _bare(text).zfill(11)
     if not re.fullmatch(r"[0-9]{11}", compact) or compact[-2:] != ipi_check_digits(compact[:9]):
         raise BadIdentifier(
+            "ipi_name",
             f"“{text}” is not an IPI name number. It has eleven digits, the last two of which "
-            "check the others, such as 00000000199."
+            "check the others, such as 00000000199.",
         )
     return compact
 

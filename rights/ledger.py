@@ -77,9 +77,7 @@ def sources(recordings: Iterable[Recording]) -> list[Source]:
     rows = (
         UsageEvent.objects.filter(recording__in=ids)
         .values_list("source", "use")
-        .annotate(Sum("examples"), Sum("seconds"), Max("step"), Max("at"))
-        .order_by("-at__max")
+        .annotate(Sum("examples"), Sum("seconds"), last_step=Max("step"), last_at=Max("at"))
+        .order_by("-last_at", "source", "use")
     )
-    return [
-        Source(name, use, examples, seconds, step) for name, use, examples, seconds, step, _ in rows
-    ]
+    return [Source(*row[:5]) for row in rows]

@@ -1,4 +1,41 @@
-from django.urls import URLPattern
+from django.urls import path
+
+from rights.views import papers, repertoire, splits, voice
 
 app_name = "rights"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("", voice.home, name="home"),
+    path("waiting/", voice.home_fragment, name="home_fragment"),
+    path("parties/", repertoire.parties, name="parties"),
+    path("parties/new/", repertoire.party_new, name="party_new"),
+    path("parties/<int:pk>/", repertoire.party, name="party"),
+    path("works/", repertoire.works, name="works"),
+    path("works/new/", repertoire.work_new, name="work_new"),
+    path("works/<int:pk>/", repertoire.work, name="work"),
+    path("works/<int:pk>/credit/", repertoire.work_credit, name="work_credit"),
+    path("works/<int:pk>/split/", splits.work_split, name="work_split"),
+    path("recordings/", repertoire.recordings, name="recordings"),
+    path("recordings/upload/", repertoire.upload, name="upload"),
+    path("recordings/<int:pk>/", repertoire.recording, name="recording"),
+    path("recordings/<int:pk>/audio/", repertoire.recording_audio, name="recording_audio"),
+    path("recordings/<int:pk>/credit/", repertoire.recording_credit, name="recording_credit"),
+    path("recordings/<int:pk>/work/", repertoire.recording_work, name="recording_work"),
+    path("recordings/<int:pk>/split/", splits.recording_split, name="recording_split"),
+    path("recordings/<int:pk>/opt-out/", voice.opt_out, name="opt_out"),
+    path("recordings/<int:pk>/why/", voice.why, name="why"),
+    path("splits/<int:pk>/<int:party_pk>/confirm/", splits.split_confirm, name="split_confirm"),
+    path("splits/<int:pk>/<int:party_pk>/dispute/", splits.split_dispute, name="split_dispute"),
+    path("agreements/", papers.agreements, name="agreements"),
+    path("agreements/new/", papers.agreement_new, name="agreement_new"),
+    path("agreements/<int:pk>/", papers.agreement, name="agreement"),
+    path("agreements/<int:pk>/document/", papers.agreement_document, name="agreement_document"),
+    path("grants/", papers.grants, name="grants"),
+    path("grants/new/", papers.grant_new, name="grant_new"),
+    path("grants/<int:pk>/", papers.grant, name="grant"),
+    path("grants/<int:pk>/activate/", papers.grant_activate, name="grant_activate"),
+    path("grants/<int:pk>/withdraw/", papers.grant_withdraw, name="grant_withdraw"),
+    path("mine/", voice.mine, name="mine"),
+    path("mine/summary/", voice.mine_fragment, name="mine_fragment"),
+    path("mine/<int:pk>/", voice.mine_recording, name="mine_recording"),
+    path("mine/<int:pk>/offer/<str:use>/", voice.offer, name="offer"),
+]

@@ -30,8 +30,8 @@ def make_recording(by: User, party: Party, *, title: str = "", confirmed: bool =
         works=[work],
         tags={"genre": "techno" if number % 2 else "ambient", "tempo": 120},
     )
-    catalogue.add_credit(by=by, party=party, role=Credit.RoleCode.MAIN_ARTIST, recording=recording)
-    catalogue.add_credit(by=by, party=party, role=Credit.RoleCode.COMPOSER, work=work)
+    catalogue.add_credit(by=by, party=party, role=Credit.RoleCode.MAIN_ARTIST, subject=recording)
+    catalogue.add_credit(by=by, party=party, role=Credit.RoleCode.COMPOSER, subject=work)
     for subject in (work, recording):
         sheet = catalogue.propose_split(by=by, subject=subject, lines={party: 1_000_000})
         if confirmed:

@@ -1,0 +1,140 @@
+"""Reads for the pages: what is allowed per use, who chose what, what an ending would touch."""
+
+from dataclasses import dataclass
+
+from django.db import models
+from django.db.models import Q
+
+from portal.models import User
+from rights import agreements, consent, holds, ledger, territories
+from rights.models import (
+    Credit,
+    Grant,
+    Party,
+    Purpose,
+    Recording,
+    RecordingQuerySet,
+    SplitSheet,
+    Use,
+)
+
+# What tables show where nobody chose a scope: the narrowest that the lab works in.
+USUAL = consent.Context(
+    purpose=Purpose.RESEARCH, territory=territories.WORLD, model_family="backline"
+)
+
+
+@dataclass(frozen=True)
+class UseLine:
+    """One row of a recording's table of uses. `own` are the parties that a user may choose for."""
+
+    use: Use
+    line: consent.Line
+    chosen: bool = False
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What ending a permission would touch, before it is done."""
+
+    lost: list[Recording]
+    sources: list[ledger.Source]
+    grants: list[Grant]
+
+
+def open_sheets_of(party: Party) -> models.QuerySet[SplitSheet]:
+    return SplitSheet.objects.exclude(status=SplitSheet.Status.SUPERSEDED).filter(
+        lines__party=party
+    )
+
+
+def current_split(path: str) -> "models.Prefetch[str, models.QuerySet[SplitSheet], str]":
+    """Prefetch the one open sheet, as a list in `.current_splits`."""
+    sheets = SplitSheet.objects.exclude(status=SplitSheet.Status.SUPERSEDED)
+    return models.Prefetch(path, sheets.prefetch_related("lines__party"), to_attr="current_splits")
+
+
+def search(recordings: RecordingQuerySet, query: str) -> RecordingQuerySet:
+    """By title, ISRC (with or without hyphens), credited name or genre."""
+    if not query:
+        return recordings
+    found = (
+        Q(title__icontains=query)
+        | Q(isrc__icontains=query.replace("-", ""))
+        | Q(credits__party__name__icontains=query)
+        | Q(works__title__icontains=query)
+        | Q(tags__genre__icontains=query)
+    )
+    return recordings.filter(found).distinct()
+
+
+def training_words(recordings: list[Recording]) -> dict[int, consent.Line]:
+    """Recording id to the answer for generative training in the usual scope."""
+    return consent.evaluate(recordings, Use.TRAIN_GENERATIVE, USUAL)
+
+
+def per_use(recording: Recording, parties: list[Party] | None = None) -> list[UseLine]:
+    """Every use with its answer; `chosen` where one of the parties has a permission in force."""
+    chosen = set()
+    for party in parties or []:
+        for grant in open_grants(party, recording):
+            if grant.status == Grant.Status.ACTIVE:
+                chosen.add(grant.use)
+    return [
+        UseLine(
+            use=use,
+            line=consent.evaluate([recording], use, USUAL)[recording.pk],
+            chosen=use in chosen,
+        )
+        for use in Use
+    ]
+
+
+def grants_touching(recording: Recording, user: User) -> list[Grant]:
+    """Grants of the recording's holders and artists that could speak for it, for those who may."""
+    rows = Grant.objects.visible_to(user).filter(grantor__in=holders(recording))
+    works = recording.works.all()
+    rows = rows.filter(
+        Q(recording=recording) | Q(work__in=works) | Q(recording=None, work=None)
+    ).select_related("grantor", "agreement", "recording", "work")
+    return list(rows.prefetch_related("exclusions"))
+
+
+def holders(recording: Recording) -> models.QuerySet[Party]:
+    """All whose permission a use of the recording can need."""
+    sheets = SplitSheet.objects.exclude(status=SplitSheet.Status.SUPERSEDED).filter(
+        Q(recording=recording) | Q(work__recordings=recording)
+    )
+    artist = Q(credits__recording=recording, credits__role=Credit.RoleCode.MAIN_ARTIST)
+    return Party.objects.filter(Q(split_lines__sheet__in=sheets) | artist).distinct()
+
+
+def may_choose_for(user: User, recording: Recording, *, everybody: bool) -> models.QuerySet[Party]:
+    """The holders whose choices this user makes: all for rights admins, else their own."""
+    found = holders(recording)
+    return found if everybody else found.filter(people=user)
+
+
+def open_grants(party: Party, recording: Recording) -> list[Grant]:
+    """The party's offered and active grants that cover the recording, over all uses."""
+    uses = Grant.objects.filter(
+        grantor=party, status__in=[Grant.Status.ACTIVE, Grant.Status.OFFERED]
+    ).values_list("use", flat=True)
+    return [
+        grant for use in sorted(set(uses)) for grant in agreements.covering(recording, use, party)
+    ]
+
+
+def effect_of_withdrawing(grant: Grant) -> Effect:
+    """Recordings that lose the grant's use, and what used them until now."""
+    lost = list(holds.lost_with(grant)) if grant.status == Grant.Status.ACTIVE else []
+    return Effect(lost=lost, sources=_sources(lost, grant.use), grants=[grant])
+
+
+def effect_of_opting_out(recording: Recording, use: str, party: Party) -> Effect:
+    grants = agreements.covering(recording, use, party)
+    return Effect(lost=[recording], sources=_sources([recording], use), grants=grants)
+
+
+def _sources(recordings: list[Recording], use: str) -> list[ledger.Source]:
+    return [source for source in ledger.sources(recordings) if source.use == use]

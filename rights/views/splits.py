@@ -1,0 +1,72 @@
+"""Split sheets: proposing shares, and each holder's yes or no to them."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods, require_POST
+
+from portal.models import Role
+from portal.views import signed_in
+from rights import catalogue
+from rights.forms import ReasonForm, SplitForm
+from rights.models import Party, Recording, SplitSheet, Work
+from rights.views.access import is_admin, open_to
+
+
+@require_http_methods(["GET", "POST"])
+@open_to(Role.RIGHTS_ADMIN)
+def recording_split(request: HttpRequest, pk: int) -> HttpResponse:
+    row = get_object_or_404(Recording.objects.visible_to(signed_in(request)), pk=pk)
+    return _split(request, row)
+
+
+@require_http_methods(["GET", "POST"])
+@open_to(Role.RIGHTS_ADMIN)
+def work_split(request: HttpRequest, pk: int) -> HttpResponse:
+    row = get_object_or_404(Work.objects.visible_to(signed_in(request)), pk=pk)
+    return _split(request, row)
+
+
+def _split(request: HttpRequest, subject: Recording | Work) -> HttpResponse:
+    sheet = subject.splits.exclude(status=SplitSheet.Status.SUPERSEDED).first()
+    initial: dict[str, object] = {}
+    for number, line in enumerate(sheet.lines.order_by("pk") if sheet else [], start=1):
+        initial |= {f"party_{number}": line.party_id, f"share_{number}": line.ppm / 10_000}
+    form = SplitForm(request.POST or None, initial=initial)
+    if form.is_valid():
+        with form.refusals():
+            form.save(by=signed_in(request), subject=subject)
+            return redirect(subject)
+    return render(request, "rights/split.html", {"form": form, "subject": subject, "sheet": sheet})
+
+
+@require_POST
+def split_confirm(request: HttpRequest, pk: int, party_pk: int) -> HttpResponse:
+    sheet, party = _line(request, pk, party_pk)
+    catalogue.confirm_split(sheet=sheet, party=party, by=signed_in(request))
+    return redirect(sheet.recording or sheet.work or "rights:home")
+
+
+@require_http_methods(["GET", "POST"])
+def split_dispute(request: HttpRequest, pk: int, party_pk: int) -> HttpResponse:
+    sheet, party = _line(request, pk, party_pk)
+    subject = sheet.recording or sheet.work
+    form = ReasonForm(request.POST or None)
+    if form.is_valid():
+        with form.refusals():
+            catalogue.dispute_split(
+                sheet=sheet,
+                party=party,
+                by=signed_in(request),
+                reason=form.cleaned_data["reason"],
+            )
+            return redirect(subject or "rights:home")
+    context = {"form": form, "sheet": sheet, "party": party, "subject": subject}
+    return render(request, "rights/dispute.html", context)
+
+
+def _line(request: HttpRequest, pk: int, party_pk: int) -> tuple[SplitSheet, Party]:
+    """The open sheet and a party on it that this user speaks for (a rights admin: for all)."""
+    parties = Party.objects.all() if is_admin(request) else signed_in(request).parties.all()
+    party = get_object_or_404(parties, pk=party_pk)
+    sheets = SplitSheet.objects.exclude(status=SplitSheet.Status.SUPERSEDED)
+    return get_object_or_404(sheets, pk=pk, lines__party=party), party

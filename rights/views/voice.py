@@ -1,0 +1,171 @@
+"""What is allowed and why, and the holders' own word: opting out, offering, what was used."""
+
+from datetime import UTC, datetime, time
+
+from django.contrib import messages
+from django.db import models
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from portal.models import Role
+from portal.views import signed_in
+from rights import agreements, choices, consent, ledger
+from rights.forms import OptOutForm, WhyForm
+from rights.models import Decision, Grant, Hold, Party, Purpose, Recording, SplitLine, Use
+from rights.refused import Refused
+from rights.views.access import READERS, is_admin, open_to, page_of
+
+
+@require_safe
+@open_to(*READERS)
+def home(request: HttpRequest) -> HttpResponse:
+    counts = {
+        "parties": Party.objects.count(),
+        "recordings": Recording.objects.count(),
+        "in_force": Grant.objects.in_force(timezone.now()).count(),
+    }
+    context = {"counts": counts, "is_admin": is_admin(request)} | _waiting(request)
+    return render(request, "rights/home.html", context)
+
+
+@require_safe
+@open_to(Role.RIGHTS_ADMIN)
+def home_fragment(request: HttpRequest) -> HttpResponse:
+    return render(request, "rights/home.html#waiting", _waiting(request))
+
+
+def _waiting(request: HttpRequest) -> dict[str, object]:
+    """What a rights admin has to see to; others see the same, without the buttons."""
+    lines = SplitLine.objects.select_related("party", "sheet__recording", "sheet__work")
+    offered = Grant.objects.visible_to(signed_in(request)).filter(status=Grant.Status.OFFERED)
+    return {
+        "offered": offered.select_related("grantor", "recording", "work")[:10],
+        "offered_count": offered.count(),
+        "disputed": lines.filter(sheet__status="disputed").exclude(disputed_at=None)[:10],
+        "unanswered": lines.filter(sheet__status="confirming", confirmed_at=None)[:10],
+        "holds": Hold.objects.select_related("recording", "party").order_by("-at")[:10],
+    }
+
+
+@require_safe
+def why(request: HttpRequest, pk: int) -> HttpResponse:
+    """For any use and scope: allowed or denied, and by whom, in sentences. Nothing is kept."""
+    row = get_object_or_404(Recording.objects.visible_to(signed_in(request)), pk=pk)
+    form = WhyForm(request.GET)
+    context: dict[str, object] = {"recording": row, "form": form, "is_admin": is_admin(request)}
+    if form.is_valid():
+        asked = form.cleaned_data
+        scope = consent.Context(
+            purpose=Purpose(asked["purpose"]),
+            territory=asked["territory"],
+            model_family=asked["model_family"],
+        )
+        today = asked["date"] == timezone.now().date()
+        at = None if today else datetime.combine(asked["date"], time(23, 59, 59), UTC)
+        line = consent.evaluate([row], Use(asked["use"]), scope, at)[row.pk]
+        grants = Grant.objects.filter(pk__in=line.grant_ids).select_related("grantor", "agreement")
+        context |= {"line": line, "use": Use(asked["use"]), "grants": grants, "at": at}
+        context["kept"] = Decision.objects.filter(lines__recording=row, use=asked["use"]).order_by(
+            "-created_at"
+        )[:10]
+    return render(request, "rights/why.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+@open_to(Role.RIGHTS_ADMIN, Role.RIGHTSHOLDER)
+def opt_out(request: HttpRequest, pk: int) -> HttpResponse:
+    """GET previews what it touches; POST ends the permission. It says that it is for good."""
+    user = signed_in(request)
+    row = get_object_or_404(Recording.objects.visible_to(user), pk=pk)
+    parties = choices.may_choose_for(user, row, everybody=is_admin(request))
+    open_uses = {grant.use for party in parties for grant in choices.open_grants(party, row)}
+    uses = [use.value for use in Use if use.value in open_uses]
+    asked = {name: request.GET[name] for name in ("use", "party") if name in request.GET}
+    form = OptOutForm(request.POST or None, initial=asked, uses=uses, parties=parties)
+    if form.is_valid():
+        data = form.cleaned_data
+        with form.refusals():
+            agreements.opt_out(row, data["use"], data["party"], user, data["reason"])
+            return redirect(row)
+    context: dict[str, object] = {"recording": row, "form": form, "uses": uses}
+    use = form["use"].value() or (uses[0] if uses else None)
+    party = parties.filter(pk=_number(form["party"].value())).first() or parties.first()
+    if use in uses and party:
+        effect = choices.effect_of_opting_out(row, str(use), party)
+        context |= {"effect": effect, "use": Use(str(use)), "party": party}
+    return render(request, "rights/opt_out.html", context)
+
+
+def _number(text: object) -> int:
+    return int(str(text)) if str(text).isdecimal() else 0
+
+
+@require_POST
+@open_to(Role.RIGHTSHOLDER)
+def offer(request: HttpRequest, pk: int, use: str) -> HttpResponse:
+    """A rightsholder offers one of their recordings for a use; a rights admin puts it in force."""
+    user = signed_in(request)
+    row = get_object_or_404(Recording.objects.visible_to(user), pk=pk)
+    if use not in Use.values:
+        raise Http404
+    for party in choices.may_choose_for(user, row, everybody=False):
+        try:
+            agreements.offer(by=user, recording=row, use=use, party=party)
+        except Refused as error:
+            messages.error(request, str(error))
+        else:
+            words = consent.in_words(use)
+            messages.success(request, f"Offered “{row}” for {words}. A rights admin answers it.")
+    return redirect("rights:mine_recording", pk=row.pk)
+
+
+@require_safe
+@open_to(Role.RIGHTSHOLDER)
+def mine(request: HttpRequest) -> HttpResponse:
+    user = signed_in(request)
+    # A rightsholder with another role besides sees here their own music alone.
+    sheets = models.Q(splits__lines__party__people=user)
+    sheets |= models.Q(works__splits__lines__party__people=user)
+    rows = Recording.objects.visible_to(user).filter(sheets).distinct()
+    query = request.GET.get("q", "").strip()
+    page = page_of(request, choices.search(rows, query).prefetch_related("works"))
+    shown = list(page.object_list)
+    context = {
+        "page": page,
+        "query": query,
+        "training": choices.training_words(shown),
+        "parties": user.parties.all(),
+        "unanswered": SplitLine.objects.filter(
+            party__people=user, confirmed_at=None, sheet__status__in=["confirming", "disputed"]
+        ).select_related("party", "sheet__recording", "sheet__work"),
+    }
+    return render(request, "rights/mine.html", context)
+
+
+@require_safe
+@open_to(Role.RIGHTSHOLDER)
+def mine_fragment(request: HttpRequest) -> HttpResponse:
+    user = signed_in(request)
+    rows = Recording.objects.filter(splits__lines__party__people=user).distinct()
+    context = {"count": rows.count(), "sources": ledger.sources(rows[:500])[:5]}
+    return render(request, "rights/mine.html#summary", context)
+
+
+@require_safe
+@open_to(Role.RIGHTSHOLDER)
+def mine_recording(request: HttpRequest, pk: int) -> HttpResponse:
+    """One of my recordings: each use on or off, the others' say, and what used it."""
+    user = signed_in(request)
+    row = get_object_or_404(Recording.objects.visible_to(user), pk=pk)
+    parties = list(choices.may_choose_for(user, row, everybody=False))
+    if not parties:
+        raise Http404
+    context = {
+        "recording": row,
+        "parties": parties,
+        "uses": choices.per_use(row, parties),
+        "sources": ledger.sources([row]),
+    }
+    return render(request, "rights/mine_recording.html", context)
