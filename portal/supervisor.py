@@ -114,9 +114,10 @@ class Supervisor:
 
         def read() -> None:
             assert process.stdout is not None  # noqa: S101 - stdout=PIPE above
-            for line in process.stdout:
-                lines.append(line.rstrip("\n"))
-                self.tell(lines[-1])
+            with process.stdout:
+                for line in process.stdout:
+                    lines.append(line.rstrip("\n"))
+                    self.tell(lines[-1])
 
         reader = threading.Thread(target=read, name=name, daemon=True)
         reader.start()

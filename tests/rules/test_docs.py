@@ -1,0 +1,87 @@
+"""The docs cannot lie: what exists is named there, and what they link to exists."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from django.core.management import get_commands
+
+from portal.celery import app
+from portal.management.commands.addresses import every_address
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+OURS = {"portal", "rights", "experiments", "audio_samples", "listening", "workers"}
+FOLDERS = (DOCS, ROOT / "requirements", ROOT / "benchmarks", ROOT / "k8s")
+PAGES = sorted([ROOT / "README.md", *(page for folder in FOLDERS for page in folder.rglob("*.md"))])
+
+
+def read(name: str) -> str:
+    return (DOCS / name).read_text(encoding="utf-8")
+
+
+def variables() -> list[str]:
+    """Names of the environment variables that portal/settings.py reads."""
+    tree = ast.parse((ROOT / "portal/settings.py").read_text(encoding="utf-8"))
+    return sorted(
+        {
+            call.args[0].value
+            for call in ast.walk(tree)
+            if isinstance(call, ast.Call)
+            and isinstance(call.func, ast.Name)
+            and call.func.id in {"env", "env_bool", "env_int", "env_choice"}
+            and isinstance(call.args[0], ast.Constant)
+            and isinstance(call.args[0].value, str)
+        }
+    )
+
+
+@pytest.mark.parametrize("name", variables())
+def test_every_setting_is_documented(name: str) -> None:
+    assert f"`{name}`" in read("settings.md")
+
+
+def test_no_setting_is_documented_that_does_not_exist() -> None:
+    documented = set(re.findall(r"^\| `([A-Z_]+)` \|", read("settings.md"), re.MULTILINE))
+    assert documented == set(variables())
+
+
+def test_every_address_is_documented() -> None:
+    known = set(re.findall(r"^\| `([\w:-]+)` \|", read("urls.md"), re.MULTILINE))
+    missing = {address.name for address in every_address()} - known
+    assert not missing, "Run: manage.py addresses > docs/urls.md"
+
+
+def test_every_task_is_documented() -> None:
+    app.loader.import_default_modules()
+    tasks = [name for name in app.tasks if not name.startswith("celery.")]
+    assert [name for name in tasks if f"`{name}`" not in read("operations.md")] == []
+
+
+def test_every_command_is_documented() -> None:
+    ours = [name for name, where in get_commands().items() if where in OURS]
+    assert [name for name in ours if f"manage.py {name}" not in read("operations.md")] == []
+
+
+def test_every_dependency_is_defended() -> None:
+    decisions = read("decisions.md")
+    lists = [*(ROOT / "requirements").glob("*.in"), *(ROOT / "requirements").glob("torch*.txt")]
+    names = {
+        match.group(0)
+        for file in lists
+        for line in file.read_text(encoding="utf-8").splitlines()
+        if (match := re.match(r"[A-Za-z][\w.-]*", line))
+    }
+    assert sorted(name for name in names if f"`{name}`" not in decisions) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_relative_links_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    dead = [
+        target
+        for target in re.findall(r"\]\(([^)\s]+)\)", text)
+        if not re.match(r"[a-z]+:|#", target) and not (page.parent / target.split("#")[0]).exists()
+    ]
+    assert dead == []

@@ -1,0 +1,57 @@
+"""Rules of the house that no linter knows."""
+
+import re
+from pathlib import Path
+
+import pytest
+from django.apps import apps
+from django.db.models import Field, Model
+
+ROOT = Path(__file__).resolve().parents[2]
+LINE = ["portal", "rights", "experiments", "audio_samples", "listening"]
+TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
+
+
+def place(model: type[Model]) -> int:
+    return LINE.index(model._meta.app_label)
+
+
+def test_foreign_keys_follow_the_import_line() -> None:
+    """A key written as a string escapes the import contracts; it still may not point up."""
+    upward = [
+        f"{model._meta.label}.{field.name} -> {field.related_model._meta.label}"
+        for model in apps.get_models()
+        if model._meta.app_label in LINE
+        for field in model._meta.get_fields()
+        if isinstance(field, Field)
+        and field.is_relation
+        and isinstance(field.related_model, type)
+        and field.related_model._meta.app_label in LINE
+        and place(field.related_model) > place(model)
+    ]
+    assert upward == []
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_templates_carry_no_script(template: Path) -> None:
+    """The content security policy would not run it: scripts are files, data is data."""
+    text = re.sub(r"{#.*?#}|{%.*?%}|{{.*?}}", "", template.read_text(encoding="utf-8"))
+    assert re.findall(r"<script(?![^>]*\bsrc=)[^>]*>", text) == []
+    assert re.findall(r"\son[a-z]+\s*=", text) == []
+    assert re.findall(r"\shx-on", text) == []
+
+
+def test_one_door_for_each_heavy_thing() -> None:
+    doors = {
+        "kubernetes": {"workers/cluster/kubernetes.py"},
+        "torchaudio": {"workers/models/torchaudio_door.py"},
+    }
+    for module, allowed in doors.items():
+        pattern = re.compile(rf"^\s*(?:import|from) {module}\b", re.MULTILINE)
+        users = {
+            str(path.relative_to(ROOT))
+            for app in (*LINE, "backline", "workers")
+            for path in (ROOT / app).rglob("*.py")
+            if pattern.search(path.read_text(encoding="utf-8"))
+        }
+        assert users <= allowed, module
