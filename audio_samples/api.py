@@ -3,7 +3,7 @@
 from typing import Annotated, cast
 
 from django.http import Http404, HttpRequest
-from ninja import File, Form, Router, Schema, UploadedFile
+from ninja import File, Form, Router, Schema, Status, UploadedFile
 from pydantic import ValidationError
 
 from audio_samples import samples
@@ -55,7 +55,7 @@ def add_sample(
     run_id: str,
     meta: Annotated[str, Form()],
     file: Annotated[UploadedFile, File()],
-) -> tuple[int, SampleAnswer | Refusal]:
+) -> Status[SampleAnswer | Refusal]:
     """Add one clip; `meta` is JSON: name, step, prompt, seed, final. Twice is harmless."""
     run = writable_run(request, str(run_id))
     try:
@@ -64,14 +64,14 @@ def add_sample(
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "meta"
-        return 422, Refusal(detail=f"{field}: {first['msg']}.")
+        return Status(422, Refusal(detail=f"{field}: {first['msg']}."))
     except (BadAudio, samples.BadSample) as error:
-        return 422, Refusal(detail=str(error))
+        return Status(422, Refusal(detail=str(error)))
     except samples.Conflict as error:
-        return 409, Refusal(detail=str(error))
+        return Status(409, Refusal(detail=str(error)))
     except TooLarge as error:
-        return 413, Refusal(detail=str(error))
-    return 200, SampleAnswer(
+        return Status(413, Refusal(detail=str(error)))
+    answer = SampleAnswer(
         id=sample.pk,
         url=sample.get_absolute_url(),
         duration=sample.duration,
@@ -79,3 +79,4 @@ def add_sample(
         true_peak=sample.true_peak,
         gain_db=sample.gain_db,
     )
+    return Status(200, answer)

@@ -6,7 +6,6 @@ the whole file, which the RFC allows; browsers ask for one range when they play 
 
 import re
 from collections.abc import AsyncIterator, Iterator
-from typing import IO
 from urllib.parse import quote
 
 from asgiref.sync import sync_to_async
@@ -67,23 +66,24 @@ def matches(header: str, etag: str) -> bool:
     return "*" in tags or etag in tags
 
 
-def _pieces(file: IO[bytes], start: int, count: int) -> Iterator[bytes]:
-    with file:
+# The file is opened when the first piece is wanted: an answer that nobody reads holds none open.
+
+
+def _pieces(sha256: str, start: int, count: int) -> Iterator[bytes]:
+    with storage.open_blob(sha256) as file:
         file.seek(start)
         while count > 0 and (piece := file.read(min(CHUNK, count))):
             count -= len(piece)
             yield piece
 
 
-async def _pieces_async(file: IO[bytes], start: int, count: int) -> AsyncIterator[bytes]:
-    read = sync_to_async(file.read, thread_sensitive=False)
-    try:
+async def _pieces_async(sha256: str, start: int, count: int) -> AsyncIterator[bytes]:
+    with storage.open_blob(sha256) as file:
+        read = sync_to_async(file.read, thread_sensitive=False)
         file.seek(start)
         while count > 0 and (piece := await read(min(CHUNK, count))):
             count -= len(piece)
             yield piece
-    finally:
-        file.close()
 
 
 def _asked_span(request: HttpRequest, etag: str, size: int) -> tuple[int, int] | None:
@@ -147,14 +147,16 @@ def _body(request: HttpRequest, blob: Blob, etag: str) -> HttpResponseBase:
         response = HttpResponse()
     else:
         try:
-            file = storage.open_blob(blob.sha256)
+            storage.open_blob(blob.sha256).close()
         except FileNotFoundError:
             return HttpResponse("The file is missing from storage.", status=404)
         count = end - start + 1
         # Django reads a synchronous stream into memory whole when it serves by ASGI.
         asynchronous = isinstance(request, ASGIRequest)
         response = StreamingHttpResponse(
-            _pieces_async(file, start, count) if asynchronous else _pieces(file, start, count)
+            _pieces_async(blob.sha256, start, count)
+            if asynchronous
+            else _pieces(blob.sha256, start, count)
         )
     response.headers["Content-Length"] = str(end - start + 1)
     if asked is not None:

@@ -1,0 +1,280 @@
+"""Receiving clips, who may hear them, and their falling silent when a permission ends."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+import soundfile
+from django.test import Client
+from django.urls import reverse
+
+from audio_samples import analysis, samples
+from audio_samples.models import Sample
+from experiments.models import Membership, Project, Run
+from portal import audit, tokens
+from portal.models import User
+from rights import agreements, ledger
+from rights.intake import BadAudio
+from rights.models import Recording, Use
+from tests.audio_samples.cast import make_run, make_sample
+from tests.catalogue import make_allowed
+from tests.conftest import tone
+
+
+@pytest.fixture
+def recordings(rosa: User) -> list[Recording]:
+    return make_allowed(rosa, 2)
+
+
+@pytest.fixture
+def run(ada: User, project: Project, recordings: list[Recording]) -> Run:
+    return make_run(ada, project, recordings)
+
+
+def as_user(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def opt_out(recording: Recording, by: User) -> None:
+    party = recording.splits.get().lines.get().party
+    agreements.opt_out(
+        recording=recording, use=Use.TRAIN_GENERATIVE, party=party, by=by, reason="changed my mind"
+    )
+
+
+def test_a_clip_is_measured_credited_and_told_to_the_audit(run: Run) -> None:
+    sample = make_sample(run)
+    assert sample.lufs is not None
+    assert sample.lufs + sample.gain_db == pytest.approx(-23, abs=0.01)
+    assert len(sample.peaks) == 200
+    assert sample.credit is not None
+    assert [line["share"] for line in sample.credit.body["recordings"]] == [0.5, 0.5]
+    assert audit.history(sample).first().verb == "sample.received"
+
+
+def test_credits_follow_the_ledger(run: Run, recordings: list[Recording]) -> None:
+    sample = make_sample(run, step=10)
+    for recording, seconds in zip(recordings, (30.0, 10.0), strict=True):
+        ledger.report([ledger.Event(recording.pk, run.use, f"run:{run.pk}", 5, 10, seconds)])
+    assert samples.settle_credits(run) == 1
+    assert samples.settle_credits(run) == 0
+    sample.refresh_from_db()
+    assert sample.credit is not None
+    assert [line["share"] for line in sample.credit.body["recordings"]] == [0.75, 0.25]
+
+
+def test_the_same_clip_twice_is_one_sample_and_another_is_refused(run: Run) -> None:
+    first = samples.receive(run=run, name="a", file=tone(frequency=333))
+    assert samples.receive(run=run, name="a", file=tone(frequency=333)) == first
+    with pytest.raises(samples.Conflict, match="another clip"):
+        samples.receive(run=run, name="a", file=tone(frequency=334))
+    assert Sample.objects.count() == 1
+
+
+def wav(audio: np.ndarray, rate: int = 44_100, subtype: str = "FLOAT") -> io.BytesIO:
+    file = io.BytesIO()
+    soundfile.write(file, audio, rate, format="WAV", subtype=subtype)
+    file.seek(0)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("file", "code"),
+    [
+        (io.BytesIO(b""), "broken"),
+        (io.BytesIO(b"<html>not audio</html>" * 100), "broken"),
+        (wav(np.zeros((0, 2))), "empty"),
+        (wav(np.full((100, 2), np.nan)), "not_finite"),
+        (wav(np.zeros((100, 3))), "channels"),
+        (wav(np.zeros((100, 2)), rate=2000), "rate"),
+    ],
+)
+def test_hostile_files_are_refused_with_a_sentence_and_leave_nothing(
+    run: Run, file: io.BytesIO, code: str
+) -> None:
+    with pytest.raises(BadAudio) as refusal:
+        samples.receive(run=run, name="a", file=file)
+    assert refusal.value.code == code
+    assert str(refusal.value).endswith(".")
+    assert not Sample.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "audio", [np.zeros((44_100, 2)), np.full((10, 1), 0.5)], ids=["silent", "ten frames"]
+)
+def test_silent_and_very_short_clips_are_results_too(run: Run, audio: np.ndarray) -> None:
+    sample = samples.receive(run=run, name="a", file=wav(audio))
+    assert sample.lufs is None
+
+
+@pytest.mark.parametrize(
+    "said",
+    [{"name": ""}, {"name": "a\nb"}, {"name": "x" * 201}, {"prompt": "p" * 20_001},
+     {"prompt": "a\x00b"}, {"seed": 2**63}],
+)  # fmt: skip
+def test_words_and_numbers_out_of_bounds_are_refused(run: Run, said: dict[str, object]) -> None:
+    with pytest.raises(samples.BadSample):
+        samples.receive(run=run, file=tone(), **{"name": "a", **said})  # type: ignore[arg-type]
+
+
+def post(client: Client, run: Run, secret: str = "", **meta: object):
+    headers = {"Authorization": f"Bearer {secret}"} if secret else {}
+    return client.post(
+        f"/api/v1/runs/{run.pk}/samples",
+        {"meta": json.dumps({"name": "a", **meta}), "file": tone()},
+        headers=headers,
+    )
+
+
+def test_api_takes_a_clip_from_its_own_run_and_project_only(
+    run: Run, ada: User, ben: User, client: Client
+) -> None:
+    _, own = tokens.issue(user=ada, label="run", scope=f"run:{run.pk}")
+    _, other = tokens.issue(user=ada, label="run", scope="run:00000000-0000-0000-0000-000000000000")
+    _, ada_api = tokens.issue(user=ada, label="mine")
+    _, ben_api = tokens.issue(user=ben, label="his")
+    assert post(client, run, own).status_code == 200
+    assert post(client, run, ada_api).status_code == 200
+    assert post(client, run, other).status_code == 404
+    assert post(client, run, ben_api).status_code == 404
+    assert post(client, run).status_code == 401
+    Membership.objects.filter(user=ada).update(level=Membership.Level.VIEWER)
+    assert post(client, run, ada_api).status_code == 404
+
+
+def test_api_refuses_in_sentences(run: Run, ada: User, client: Client) -> None:
+    _, secret = tokens.issue(user=ada, label="run", scope=f"run:{run.pk}")
+    assert post(client, run, secret, step=-1).status_code == 422
+    assert post(client, run, secret, prompt="x" * 10_000).status_code == 200
+    answer = client.post(
+        f"/api/v1/runs/{run.pk}/samples",
+        {"meta": '{"name": "a"}', "file": tone(frequency=99)},
+        headers={"Authorization": f"Bearer {secret}"},
+    )
+    assert answer.status_code == 409
+    assert "never change" in answer.json()["detail"]
+
+
+def test_who_may_hear_a_clip(run: Run, request: pytest.FixtureRequest) -> None:
+    sample = make_sample(run)
+    pages = [
+        reverse("audio_samples:sample", args=[sample.pk]),
+        reverse("audio_samples:audio", args=[sample.pk]),
+        reverse("audio_samples:spectrogram", args=[sample.pk]),
+        reverse("audio_samples:project", args=[run.project.slug]),
+        reverse("audio_samples:run_samples", args=[run.project.slug, run.number]),
+    ]
+    may = {"ada": 200, "olga": 200, "ben": 404, "rosa": 404, "lou": 404, "noor": 404}
+    for name, status in may.items():
+        client = as_user(request.getfixturevalue(name))
+        for page in pages:
+            assert client.get(page).status_code == status, (name, page)
+    for page in pages:
+        assert Client().get(page).status_code == 302
+
+
+def test_a_part_of_a_clip_can_be_fetched(run: Run, ada: User) -> None:
+    sample = make_sample(run)
+    url = reverse("audio_samples:audio", args=[sample.pk])
+    answer = as_user(ada).get(url, headers={"Range": "bytes=0-3"})
+    assert (answer.status_code, b"".join(answer.streaming_content)) == (206, b"fLaC")
+
+
+def test_a_permission_that_ends_withholds_at_once(
+    run: Run, ada: User, rosa: User, recordings: list[Recording]
+) -> None:
+    sample = make_sample(run)
+    client, url = as_user(ada), reverse("audio_samples:audio", args=[sample.pk])
+    etag = client.get(url)["ETag"]
+    opt_out(recordings[0], rosa)
+    answer = client.get(url)
+    assert answer.status_code == 410
+    assert answer.content.decode().startswith("Withheld: ")
+    # Whoever has heard it before is not told that it is unchanged.
+    assert client.get(url, headers={"If-None-Match": etag}).status_code == 410
+    assert client.get(reverse("audio_samples:spectrogram", args=[sample.pk])).status_code == 410
+    assert not Sample.objects.audible().exists()
+    assert list(Sample.objects.withheld()) == [sample]
+    for page in (
+        sample.get_absolute_url(),
+        reverse("audio_samples:project", args=[run.project.slug]),
+        reverse("audio_samples:run_samples", args=[run.project.slug, run.number]),
+        reverse("audio_samples:grid") + f"?runs={run.pk}",
+    ):
+        text = client.get(page).content.decode()
+        assert "Withheld: " in text
+        assert url not in text
+        assert "data-peaks" not in text
+
+
+def test_a_hold_for_another_use_or_recording_withholds_nothing(
+    run: Run, rosa: User, recordings: list[Recording]
+) -> None:
+    make_sample(run)
+    stranger = make_allowed(rosa, 1)[0]
+    opt_out(stranger, rosa)
+    party = recordings[0].splits.get().lines.get().party
+    agreements.opt_out(
+        recording=recordings[0], use=Use.EVAL, party=party, by=rosa, reason="not for tests"
+    )
+    assert Sample.objects.audible().count() == 1
+
+
+def test_withholding_one_sample_by_hand_is_audited_and_final(run: Run, ada: User) -> None:
+    sample = make_sample(run)
+    assert samples.withhold(sample, by=ada, reason="too close to a recording")
+    assert not samples.withhold(sample, by=ada, reason="again")
+    assert audit.history(sample).first().verb == "sample.withheld"
+    url = reverse("audio_samples:audio", args=[sample.pk])
+    assert as_user(ada).get(url).status_code == 410
+
+
+def test_pages_show_hostile_words_as_words(run: Run, ada: User) -> None:
+    hostile = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
+    sample = make_sample(run, hostile, prompt=hostile + "x" * 10_000)
+    for page in (
+        sample.get_absolute_url(),
+        reverse("audio_samples:project", args=[run.project.slug]),
+        reverse("audio_samples:run_samples", args=[run.project.slug, run.number]),
+        reverse("audio_samples:grid") + f"?runs={run.pk},nonsense",
+    ):
+        text = as_user(ada).get(page).content.decode()
+        assert "<script>alert" not in text
+        assert "<img src=x" not in text
+        assert "&lt;script&gt;alert(1)" in text
+
+
+def test_grid_has_prompts_down_and_runs_across(
+    run: Run, ada: User, ben: User, recordings: list[Recording], project: Project
+) -> None:
+    other = make_run(ada, project, recordings)
+    for one in (run, other):
+        make_sample(one, "mid", final=False, step=5, seed=1)
+        make_sample(one, "end", seed=1)
+    url = reverse("audio_samples:grid") + f"?runs={other.pk},{run.pk}"
+    rows = as_user(ada).get(url).context["rows"]
+    assert [[clip.sample.name for clip in row.clips] for row in rows] == [["end", "end"]]
+    assert [clip.sample.run for clip in rows[0].clips] == [other, run]
+    assert as_user(ben).get(url).context["rows"] == []
+
+
+def test_project_list_filters_and_pages_with_few_queries(
+    run: Run, ada: User, django_assert_max_num_queries: object
+) -> None:
+    for number in range(30):
+        make_sample(run, f"s{number}", prompt="waltz" if number % 2 else "chip", seed=number)
+    client = as_user(ada)
+    url = reverse("audio_samples:project", args=[run.project.slug])
+    with django_assert_max_num_queries(12):  # type: ignore[operator]
+        page = client.get(url).context["page"]
+    assert (len(page), page.paginator.count) == (24, 30)
+    assert client.get(url, {"prompt": "walt"}).context["page"].paginator.count == 15
+    assert client.get(url, {"final": "no"}).context["page"].paginator.count == 0
+    assert client.get(url, {"run": "999", "page": "x"}).status_code == 200
+
+
+def test_file_is_decoded_whatever_its_name_says() -> None:
+    assert analysis.analyse(tone(format="OGG")).media_type == "audio/ogg"
