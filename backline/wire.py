@@ -1,0 +1,271 @@
+"""The contract between the client and the portal: JSON messages, and metrics as binary batches.
+
+The version counts up when either side could misread the other. A batch is
+
+    magic "BLMB" | version u8 | header length u32 | header JSON | deflated columns
+
+with the header {"tables": [{"names": [...], "rows": n}, ...]}. A table is what several calls of
+`log` with the same names become: one column of steps (int64), one of wall times (float64, Unix
+seconds), one of values (float64) for each name. Nothing in it is executable, and every size is
+checked before memory is taken for it.
+"""
+
+import json
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from backline.columns import Float64, Int64, Malformed, pack, unpack
+
+__all__ = ["VERSION", "Batch", "Malformed", "Table", "decode", "encode"]
+
+VERSION = 1
+VERSION_HEADER = "Backline-Wire"
+
+MAGIC = b"BLMB"
+HEAD = struct.Struct("<4sBI")
+MAX_BATCH_BYTES = 8 * 1024 * 1024
+MAX_HEADER_BYTES = 1024 * 1024
+MAX_NUMBERS = 4_000_000
+MAX_NAME = 200
+MAX_NAMES = 5_000
+MAX_LOG_CHARACTERS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of the same metrics. `values` has the shape (names, rows)."""
+
+    names: tuple[str, ...]
+    steps: Int64
+    times: Float64
+    values: Float64
+
+    @property
+    def points(self) -> int:
+        return len(self.names) * len(self.steps)
+
+
+@dataclass(frozen=True)
+class Batch:
+    tables: tuple[Table, ...]
+
+    @property
+    def points(self) -> int:
+        return sum(table.points for table in self.tables)
+
+    def series(self) -> Iterator[tuple[str, Int64, Float64, Float64]]:
+        """Name, steps, times and values of each metric, table by table in the order logged."""
+        for table in self.tables:
+            for row, name in enumerate(table.names):
+                yield name, table.steps, table.times, table.values[row]
+
+
+def good_name(name: str) -> bool:
+    """A metric's name: 1 to 200 printable characters."""
+    return 0 < len(name) <= MAX_NAME and name.isprintable() and name == name.strip()
+
+
+def encode(tables: list[Table]) -> bytes:
+    header = json.dumps(
+        {"tables": [{"names": table.names, "rows": len(table.steps)} for table in tables]},
+        separators=(",", ":"),
+    ).encode()
+    columns: list[Int64 | Float64] = []
+    for table in tables:
+        columns += [table.steps, table.times, table.values.reshape(-1)]
+    return HEAD.pack(MAGIC, VERSION, len(header)) + header + pack(columns)
+
+
+def decode(data: bytes) -> Batch:
+    """The batch in `data`; raises Malformed, with a sentence, for anything else."""
+    if len(data) > MAX_BATCH_BYTES:
+        raise Malformed(f"A batch may have {MAX_BATCH_BYTES} bytes; this one has {len(data)}.")
+    if len(data) < HEAD.size:
+        raise Malformed("This is not a batch of metrics: it is too short.")
+    magic, version, length = HEAD.unpack_from(data)
+    if magic != MAGIC:
+        raise Malformed("This is not a batch of metrics: its first bytes are wrong.")
+    if version != VERSION:
+        raise Malformed(f"This portal reads batches of version {VERSION}, not {version}.")
+    if length > MAX_HEADER_BYTES or HEAD.size + length > len(data):
+        raise Malformed("The batch's header is longer than the batch may be.")
+    shapes = _shapes(data[HEAD.size : HEAD.size + length])
+    counts = [n for names, rows in shapes for n in (rows, rows, rows * len(names))]
+    if sum(counts) > MAX_NUMBERS:
+        raise Malformed(f"A batch may hold {MAX_NUMBERS} numbers.")
+    columns = unpack(
+        memoryview(data)[HEAD.size + length :], kinds="iff" * len(shapes), counts=counts
+    )
+    tables = []
+    for at, (names, rows) in enumerate(shapes):
+        steps, times, values = columns[3 * at : 3 * at + 3]
+        if not np.isfinite(times).all():
+            raise Malformed("A wall time in the batch is not a number.")
+        grid = values.astype(np.float64, copy=False).reshape(len(names), rows)
+        tables.append(Table(names, steps.astype(np.int64, copy=False), times.astype(float), grid))
+    return Batch(tuple(tables))
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    names: list[str] = Field(min_length=1, max_length=MAX_NAMES)
+    rows: int = Field(ge=1, le=MAX_NUMBERS)
+
+
+class _Header(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    tables: list[_Shape] = Field(max_length=MAX_NAMES)
+
+
+def _shapes(header: bytes) -> list[tuple[tuple[str, ...], int]]:
+    try:
+        shapes = _Header.model_validate_json(header).tables
+    except ValueError as error:
+        raise Malformed("The batch's header cannot be read.") from error
+    for shape in shapes:
+        if len(set(shape.names)) != len(shape.names):
+            raise Malformed("A table names the same metric twice.")
+        for name in shape.names:
+            if not good_name(name):
+                raise Malformed(f"{name[:50]!r} cannot be the name of a metric.")
+    return [(tuple(shape.names), shape.rows) for shape in shapes]
+
+
+class Message(BaseModel):
+    """A JSON message. Unknown fields are ignored, so that a newer side may say more."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class DatasetItem(Message):
+    """One recording that this run may read. `url` is a path at the portal."""
+
+    recording: int
+    sha256: str
+    title: str
+    tags: dict[str, Any]
+    seconds: float
+    url: str
+
+
+class CheckpointSource(Message):
+    """A checkpoint to go on from, or to generate with."""
+
+    step: int
+    sha256: str
+    url: str
+    meta: dict[str, Any] = {}
+
+
+class RunSpec(Message):
+    """What a run is: enough to start its program anywhere."""
+
+    version: int = VERSION
+    id: str
+    project: str
+    number: int
+    name: str
+    url: str = Field(description="The run's page, as a path at the portal.")
+    recipe: str
+    config: dict[str, Any]
+    seed: int | None = None
+    dataset: str = ""
+    items: list[DatasetItem] = []
+    resume: CheckpointSource | None = None
+
+
+class NewRun(Message):
+    project: str = Field(min_length=1, max_length=50)
+    name: str = Field(default="", max_length=150)
+    config: dict[str, Any] = {}
+
+
+class OpenedRun(Message):
+    spec: RunSpec
+    token: str = Field(description="Good for this run only.")
+
+
+class Submission(Message):
+    """A run to be queued in the portal, as `backline submit` sends it."""
+
+    project: str
+    recipe: str
+    config: dict[str, Any] = {}
+    dataset: int | None = Field(default=None, description="The number of a frozen dataset.")
+    name: str = Field(default="", max_length=150)
+
+
+class Progress(Message):
+    stage: str = Field(default="", max_length=100)
+    fraction: float = Field(default=0, ge=0, le=1)
+
+
+class Heartbeat(Message):
+    session: str = Field(min_length=1, max_length=40)
+    stage: str = Field(default="", max_length=100)
+    progress: float | None = Field(default=None, ge=0, le=1)
+    waiting: int = Field(default=0, ge=0, description="Deliveries that lie on the client's disk.")
+
+
+class HeartbeatAnswer(Message):
+    stop: bool = False
+    reason: str = ""
+
+
+class LogPiece(Message):
+    """Console text. `offset` counts UTF-8 bytes since the start of this stream and session."""
+
+    session: str = Field(min_length=1, max_length=40)
+    stream: Literal["stdout", "stderr"]
+    offset: int = Field(ge=0)
+    text: str = Field(max_length=MAX_LOG_CHARACTERS)
+    at: datetime | None = None
+
+
+class UsageLine(Message):
+    recording: int
+    examples: int = Field(ge=0)
+    seconds: float = Field(ge=0)
+
+
+class UsageReport(Message):
+    """What was learned from since the last report; `step` makes a repeated report count once."""
+
+    step: int = Field(ge=0)
+    lines: list[UsageLine] = Field(max_length=100_000)
+
+
+class CheckpointMeta(Message):
+    step: int = Field(ge=0)
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    meta: dict[str, Any] = {}
+
+
+class SampleMeta(Message):
+    name: str = Field(min_length=1, max_length=200)
+    step: int = Field(default=0, ge=0)
+    prompt: str = ""
+    seed: int | None = None
+    final: bool = False
+
+
+class Ending(Message):
+    """How a program that was started outside the portal says it has ended."""
+
+    outcome: Literal["finished", "failed", "cancelled"]
+    reason: str = Field(default="", max_length=500)
+
+
+class Received(Message):
+    """The answer to a delivery. `duplicate` means that it had been counted before."""
+
+    points: int = 0
+    duplicate: bool = False
