@@ -1,0 +1,15 @@
+"""The client: what a training script imports.
+
+    import backline
+
+    with backline.init(project="first-light", config={"lr": 1e-4}) as run:
+        run.log({"loss": 0.5}, step=1)
+
+Nothing here knows Django or torch. docs/flow.md tells how a point travels to the portal.
+"""
+
+from backline.client import Run, StopRequest, init
+from backline.transport import Refused, Unreachable
+
+__all__ = ["Refused", "Run", "StopRequest", "Unreachable", "init"]
+__version__ = "0.1.0"

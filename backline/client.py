@@ -1,0 +1,354 @@
+"""A run as a training script sees it. Nothing here waits for the network once a run has begun."""
+
+import atexit
+import hashlib
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import time
+from array import array
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self, SupportsFloat, TypeVar, cast
+
+import numpy.typing as npt
+import psutil
+
+from backline import wire
+from backline.audio import write_wav
+from backline.console import Console
+from backline.spool import Session, Spool, unfinished
+from backline.transport import Transport, persist
+from backline.writer import WAKE_ROWS, Writer
+
+T = TypeVar("T")
+Outcome = Literal["finished", "failed", "cancelled"]
+
+# How long `init` waits for a portal that is away: a queued job can wait, a person would not.
+JOB_START_SECONDS = 600.0
+START_SECONDS = 30.0
+DRAIN_SECONDS = 30.0
+# Kept so that a sender which outlives its run is no "process still running" to Python.
+SENDERS: "list[subprocess.Popen[bytes]]" = []
+INT64 = range(-(2**63), 2**63)
+
+
+@dataclass(frozen=True)
+class StopRequest:
+    """The portal asks the program to save what it needs and to end."""
+
+    reason: str
+
+
+class Run:
+    """One run of a program. Made by `backline.init`; use it as a context manager or call finish."""
+
+    def __init__(
+        self, *, spec: wire.RunSpec, spool: Spool, token: str, capture: bool, figures: bool
+    ) -> None:
+        self.spec = spec
+        self.config = spec.config
+        self.url = spool.session.url + spec.url
+        self._spool = spool
+        self._token = token
+        self._step = -1
+        self._progress = wire.Progress()
+        self._stop: StopRequest | None = None
+        self._finished = False
+        self._process = os.getpid()
+        self._console = Console() if capture else None
+        self._writer = Writer(spool, console=self._console, figures=figures, warn=self._say)
+        self._rows = self._writer.rows
+        self._sender = _start_sender(spool.folder)
+        self._before_hook = sys.excepthook
+        self._failure = ""
+        sys.excepthook = self._on_exception
+        atexit.register(self._at_exit)
+        self._writer.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None or error is None or (kind is SystemExit and not error.args):
+            self.finish()
+        elif kind is KeyboardInterrupt:
+            self.finish("cancelled", "Interrupted from the keyboard.")
+        else:
+            self.finish("failed", f"{kind.__name__}: {error}")
+
+    @property
+    def id(self) -> str:
+        return self.spec.id
+
+    @property
+    def stop_requested(self) -> StopRequest | None:
+        """The portal's wish that the program ends. Look at it once per step; it costs nothing."""
+        if self._stop is None and self._writer.stop_reason is not None:
+            self._stop = StopRequest(self._writer.stop_reason)
+        return self._stop
+
+    def request_stop(self, reason: str) -> None:
+        """Let `stop_requested` answer, as for a signal that the program has caught."""
+        self._stop = self._stop or StopRequest(reason)
+
+    def log(self, values: Mapping[str, SupportsFloat], *, step: int | None = None) -> None:
+        """Log numbers of one step; without `step`, of the step after the last one.
+
+        Takes microseconds and never the network. NaN and infinities are kept. What is not a
+        number is left out with a warning: a metric must not end training.
+        """
+        self._step = step = self._step + 1 if step is None else step
+        try:
+            # An array asks each value for its float, which a scalar of numpy or torch gives.
+            numbers = array("d", cast("Iterable[float]", values.values()))
+        except (TypeError, ValueError, OverflowError):
+            values = self._numbers_of(values)
+            numbers = array("d", cast("Iterable[float]", values.values()))
+        if type(step) is not int or step not in INT64:
+            self._step = step = self._whole(step)
+        if numbers:
+            self._rows.append((step, time.time(), tuple(values), numbers))
+            if len(self._rows) > WAKE_ROWS:
+                self._writer.wake.set()
+
+    def log_audio(
+        self,
+        name: str,
+        audio: str | os.PathLike[str] | npt.ArrayLike,
+        *,
+        sample_rate: int | None = None,
+        step: int = 0,
+        prompt: str = "",
+        seed: int | None = None,
+        final: bool = False,
+    ) -> None:
+        """Send a clip: a file as it is, or samples (channels, frames) with their rate in Hz."""
+        said = wire.SampleMeta(name=name, step=step, prompt=prompt, seed=seed, final=final)
+        if isinstance(audio, (str, os.PathLike)):
+            source = Path(audio)
+            file = self._spool.new_file(source.suffix)
+            shutil.copyfile(source, file)
+        else:
+            if sample_rate is None:
+                raise ValueError("Samples need their sample_rate, in Hz.")
+            file = self._spool.new_file(".wav")
+            write_wav(file, audio, sample_rate=sample_rate)
+        self._writer.flush()
+        self._spool.put_file("sample", file, said)
+
+    def save_checkpoint(
+        self, path: str | os.PathLike[str], *, step: int, meta: dict[str, Any] | None = None
+    ) -> None:
+        """Send a copy of a checkpoint file; the original may be overwritten afterwards."""
+        file = self._spool.new_file(".checkpoint")
+        shutil.copyfile(path, file)
+        with file.open("rb") as copy:
+            digest = hashlib.file_digest(copy, "sha256").hexdigest()
+        self._writer.flush()
+        said = wire.CheckpointMeta(step=step, sha256=digest, meta=meta or {})
+        self._spool.put_file("checkpoint", file, said)
+
+    def log_usage(self, *, step: int, usage: Mapping[int, tuple[int, float]]) -> None:
+        """Report what was learned from since the last report: recording -> (examples, seconds)."""
+        lines = [
+            wire.UsageLine(recording=recording, examples=examples, seconds=seconds)
+            for recording, (examples, seconds) in usage.items()
+        ]
+        report = wire.UsageReport(step=step, lines=lines)
+        self._spool.put("usage", report.model_dump_json().encode())
+
+    def progress(self, fraction: float, *, stage: str = "") -> None:
+        """Say how far the program is (0 to 1) and what it is doing."""
+        said = wire.Progress(fraction=min(max(fraction, 0.0), 1.0), stage=stage[:100])
+        if said != self._progress:
+            self._progress = said
+            self._spool.tell_progress(said)
+
+    def fetch(self, source: wire.DatasetItem | wire.CheckpointSource) -> Path:
+        """The bytes of a dataset item or checkpoint as a local file, checked by SHA-256.
+
+        The copy lies in the spool's folder, so that it goes when the run's files go: a
+        permission that ends must not leave the music behind.
+        """
+        target = self._spool.folder.parent / "fetched" / source.sha256
+        if not target.exists():
+            with Transport(self._spool.session.url, self._token) as transport:
+                persist(
+                    lambda: transport.download(source.url, target, sha256=source.sha256),
+                    seconds=JOB_START_SECONDS,
+                )
+        return target
+
+    def flush(self) -> None:
+        """Lay what was logged so far into the spool, where a killed program cannot lose it."""
+        self._writer.flush()
+
+    def finish(self, outcome: Outcome = "finished", reason: str = "") -> None:
+        """End the run: write the rest, and wait a little until the portal has it."""
+        if self._finished or os.getpid() != self._process:
+            return
+        self._finished = True
+        atexit.unregister(self._at_exit)
+        if sys.excepthook == self._on_exception:
+            sys.excepthook = self._before_hook
+        self._writer.stop()
+        if self._spool.session.outside:
+            ending = wire.Ending(outcome=outcome, reason=reason[:500])
+            self._spool.put("ending", ending.model_dump_json().encode())
+        self._spool.finish()
+        if self._console:
+            self._console.release()
+        if not self._spool.wait_until_empty(_seconds("BACKLINE_DRAIN_SECONDS", DRAIN_SECONDS)):
+            waiting = len(self._spool.pending())
+            self._say(
+                f"{waiting} deliveries wait in {self._spool.folder}; the sender goes on with them."
+            )
+        for name, sentence in self._spool.refusals().items():
+            self._say(f"The portal refused {name}: {sentence}")
+
+    def _numbers_of(self, values: Mapping[str, Any]) -> dict[str, float]:
+        numbers = {}
+        for name, value in values.items():
+            try:
+                numbers[str(name)] = float(value)
+            except (TypeError, ValueError, OverflowError):
+                self._say(f"{name} is not a number and was not logged: {value!r:.80}")
+        return numbers
+
+    def _whole(self, step: Any) -> int:
+        """A step from numpy or torch as an int that the store can hold."""
+        whole = int(step)
+        return min(max(whole, INT64.start), INT64.stop - 1)
+
+    def _say(self, sentence: str) -> None:
+        if self._console and not self._finished:
+            self._console.say(sentence)
+        else:
+            sys.stderr.write(f"backline: {sentence}\n")
+
+    def _on_exception(
+        self, kind: type[BaseException], error: BaseException, trace: TracebackType | None
+    ) -> None:
+        self._failure = f"{kind.__name__}: {error}"
+        self._before_hook(kind, error, trace)
+
+    def _at_exit(self) -> None:
+        if self._failure:
+            self.finish("failed", self._failure)
+        else:
+            self.finish()
+
+
+def init(
+    project: str | None = None,
+    name: str | None = None,
+    config: dict[str, Any] | None = None,
+    url: str | None = None,
+    token: str | None = None,
+    *,
+    capture_console: bool = True,
+    system_figures: bool = True,
+) -> Run:
+    """The run of this program.
+
+    In a job of the portal, everything comes from the environment. Elsewhere it opens a new run
+    in `project`, with a token made in the portal (or BACKLINE_URL and BACKLINE_TOKEN).
+    Raises Refused, with the portal's sentence, or Unreachable if the portal stays away.
+    """
+    url = url or os.environ.get("BACKLINE_URL", "http://127.0.0.1:8000")
+    token = token or os.environ.get("BACKLINE_TOKEN", "")
+    if not token:
+        raise ValueError("A token is needed: token= or BACKLINE_TOKEN. The portal makes them.")
+    known = os.environ.get("BACKLINE_RUN", "")
+    if known and project is None:
+        spec = _ask(url, token, lambda t: t.get(f"/api/v1/runs/{known}/spec"), JOB_START_SECONDS)
+        opened = wire.OpenedRun(spec=wire.RunSpec.model_validate(spec), token=token)
+        session = os.environ.get("BACKLINE_SESSION", "") or _new_session()
+    else:
+        if not project:
+            raise ValueError("Outside the portal, a run needs a project=.")
+        wanted = wire.NewRun(project=project, name=name or "", config=config or {})
+        answer = _ask(url, token, lambda t: t.post("/api/v1/runs", wanted), START_SECONDS)
+        opened = wire.OpenedRun.model_validate(answer)
+        session = _new_session()
+        known = ""
+    root = spool_root()
+    for folder in unfinished(root)[:8]:
+        # Another program of this machine was killed together with its sender.
+        _start_sender(folder)
+    spool = Spool.create(
+        root,
+        Session(
+            url=url.rstrip("/"),
+            token=opened.token,
+            run=opened.spec.id,
+            session=session,
+            pid=os.getpid(),
+            pid_started=psutil.Process().create_time(),
+            outside=not known,
+        ),
+    )
+    return Run(
+        spec=opened.spec,
+        spool=spool,
+        token=opened.token,
+        capture=capture_console,
+        figures=system_figures,
+    )
+
+
+def spool_root() -> Path:
+    """BACKLINE_SPOOL, else a folder of this user's own."""
+    given = os.environ.get("BACKLINE_SPOOL")
+    if given:
+        return Path(given)
+    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(state) / "backline" / "spool"
+
+
+def _ask(url: str, token: str, act: Callable[[Transport], T], seconds: float) -> T:
+    with Transport(url, token) as transport:
+        return persist(lambda: act(transport), seconds=_seconds("BACKLINE_START_SECONDS", seconds))
+
+
+def _start_sender(folder: Path) -> "subprocess.Popen[bytes]":
+    """A process of its own, in a session of its own: it outlives the program."""
+    package = Path(__file__).resolve().parent.parent
+    paths = [str(package), os.environ.get("PYTHONPATH", "")]
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(path for path in paths if path),
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+    # The token lies in the folder, for this user's eyes only.
+    environment.pop("BACKLINE_TOKEN", None)
+    with (folder / "sender.log").open("ab") as log:
+        sender = subprocess.Popen(
+            [sys.executable, "-m", "backline.sender", str(folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=environment,
+            start_new_session=True,
+        )
+    SENDERS[:] = [other for other in SENDERS if other.poll() is None]
+    SENDERS.append(sender)
+    return sender
+
+
+def _new_session() -> str:
+    return f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
+
+
+def _seconds(name: str, default: float) -> float:
+    return float(os.environ.get(name, default))

@@ -1,0 +1,223 @@
+"""The spool: a folder per session in which everything lies until the portal has accepted it.
+
+    session.json   where to deliver: address, run, session, process (and its token, mode 0600)
+    outbox/        000000000012.batch ... one delivery each; a file goes when it is accepted
+    files/         the audio and checkpoints that deliveries of those kinds carry
+    refused/       deliveries that the portal refused for good, each with a .why beside it
+    progress.json  what the program is doing, for the heartbeat
+    stop.json      what the portal asked for, for the program
+    finished       the program said that nothing more will come
+    lock           held by the one sender of this folder
+
+A delivery appears under its name by `os.replace`, so a reader sees all of it or nothing, and
+a process that is killed leaves whole deliveries. They are in the operating system's cache by
+then, which outlives the process; only a machine that loses power can lose the last seconds.
+"""
+
+import json
+import os
+import secrets
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import psutil
+from pydantic import BaseModel
+
+from backline import wire
+
+KINDS = ("batch", "log", "usage", "sample", "checkpoint", "ending")
+# Deliveries that may be large go beside the stream, so that curves do not wait for weights.
+FILE_KINDS = ("sample", "checkpoint", "ending")
+
+
+class Session(BaseModel):
+    """Where a spool's deliveries go, and whose they are."""
+
+    version: int = wire.VERSION
+    url: str
+    token: str
+    run: str
+    session: str
+    # A process is a number and a start time: numbers are given out again.
+    pid: int
+    pid_started: float
+    # Whether the end of the program is told by a delivery (outside) or by its exit code (inside).
+    outside: bool = False
+
+
+class FileNote(BaseModel):
+    """The description of a delivery that carries a file in files/."""
+
+    file: str
+    meta: dict[str, object]
+
+
+@dataclass(frozen=True, order=True)
+class Delivery:
+    number: int
+    kind: str
+    path: Path
+
+
+class Spool:
+    """One session's folder. Safe to write to from several threads."""
+
+    def __init__(self, folder: Path, session: Session) -> None:
+        self.folder = folder
+        self.session = session
+        self._numbers = threading.Lock()
+        self._next = 1 + max((item.number for item in self.pending()), default=0)
+
+    @classmethod
+    def create(cls, root: Path, session: Session) -> Self:
+        """A new folder for `session`; a session that has one already gets a name of its own."""
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        name = session.session
+        while True:
+            folder = root / f"{session.run}-{name}"
+            try:
+                folder.mkdir(mode=0o700)
+            except FileExistsError:
+                name = f"{session.session[:33]}-{secrets.token_hex(3)}"
+            else:
+                break
+        for part in ("outbox", "files", "refused"):
+            (folder / part).mkdir()
+        session = session.model_copy(update={"session": name})
+        _replace(folder / "session.json", session.model_dump_json().encode(), mode=0o600)
+        return cls(folder, session)
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        content = (folder / "session.json").read_text(encoding="utf-8")
+        return cls(folder, Session.model_validate_json(content))
+
+    # --- the program's side
+
+    def put(self, kind: str, content: bytes) -> int:
+        """Lay a delivery down; its number."""
+        with self._numbers:
+            number = self._next
+            _replace(self.folder / "outbox" / f"{number:012d}.{kind}", content)
+            self._next = number + 1
+        return number
+
+    def put_file(self, kind: str, file: Path, meta: BaseModel) -> int:
+        """Lay down a delivery that carries `file`, which must lie in files/ already."""
+        note = FileNote(file=file.name, meta=meta.model_dump(mode="json"))
+        return self.put(kind, note.model_dump_json().encode())
+
+    def new_file(self, suffix: str) -> Path:
+        return self.folder / "files" / f"{secrets.token_hex(8)}{suffix}"
+
+    def tell_progress(self, progress: wire.Progress) -> None:
+        _replace(self.folder / "progress.json", progress.model_dump_json().encode())
+
+    def stop_asked(self) -> str | None:
+        """The portal's reason, once it has asked the program to stop."""
+        try:
+            said = json.loads((self.folder / "stop.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        return str(said["reason"])
+
+    def finish(self) -> None:
+        (self.folder / "finished").touch()
+
+    # --- the sender's side
+
+    def pending(self) -> list[Delivery]:
+        """What still lies in the outbox, in order."""
+        found = []
+        try:
+            paths = list((self.folder / "outbox").iterdir())
+        except FileNotFoundError:
+            # The sender has taken the folder away: all is delivered.
+            return []
+        for path in paths:
+            number, _, kind = path.name.partition(".")
+            if kind in KINDS and number.isdecimal():
+                found.append(Delivery(int(number), kind, path))
+        return sorted(found)
+
+    def progress(self) -> wire.Progress | None:
+        try:
+            content = (self.folder / "progress.json").read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+        return wire.Progress.model_validate_json(content)
+
+    def ask_to_stop(self, reason: str) -> None:
+        _replace(self.folder / "stop.json", json.dumps({"reason": reason}).encode())
+
+    def accepted(self, delivery: Delivery) -> None:
+        """The portal has it: forget it, and then the file that it carried."""
+        note = self.note(delivery) if delivery.kind in {"sample", "checkpoint"} else None
+        delivery.path.unlink()
+        if note:
+            (self.folder / "files" / note.file).unlink(missing_ok=True)
+
+    def note(self, delivery: Delivery) -> FileNote:
+        return FileNote.model_validate_json(delivery.path.read_text(encoding="utf-8"))
+
+    def refuse(self, delivery: Delivery, sentence: str) -> None:
+        """The portal will never take it: set it aside, with the reason beside it."""
+        aside = self.folder / "refused" / delivery.path.name
+        _replace(aside.with_name(aside.name + ".why"), (sentence + "\n").encode())
+        delivery.path.replace(aside)
+
+    def refusals(self) -> dict[str, str]:
+        """Sentence by name of each delivery that was refused."""
+        found = sorted((self.folder / "refused").glob("*.why"))
+        return {path.stem: path.read_text(encoding="utf-8").strip() for path in found}
+
+    def is_finished(self) -> bool:
+        return (self.folder / "finished").exists()
+
+    def program_lives(self) -> bool:
+        """Whether the process that writes here is still there (a zombie is not)."""
+        with suppress(psutil.NoSuchProcess):
+            process = psutil.Process(self.session.pid)
+            same = abs(process.create_time() - self.session.pid_started) < 1
+            return same and process.status() != psutil.STATUS_ZOMBIE
+        return False
+
+    def remove(self) -> None:
+        """Take away a folder that has nothing to deliver; what was refused stays to be read."""
+        if self.pending():
+            return
+        if self.refusals():
+            # The token has done its work.
+            closed = self.session.model_copy(update={"token": ""})
+            _replace(self.folder / "session.json", closed.model_dump_json().encode())
+            return
+        for path in sorted(self.folder.rglob("*"), reverse=True):
+            if path.is_dir():
+                path.rmdir()
+            else:
+                path.unlink(missing_ok=True)
+        self.folder.rmdir()
+
+    def wait_until_empty(self, seconds: float) -> bool:
+        end = time.monotonic() + seconds
+        while self.pending() and time.monotonic() < end:
+            time.sleep(0.02)
+        return not self.pending()
+
+
+def unfinished(root: Path) -> list[Path]:
+    """Sessions under `root` that have something to deliver."""
+    found = sorted(path.parent for path in root.glob("*/session.json"))
+    return [folder for folder in found if any((folder / "outbox").glob("*.*"))]
+
+
+def _replace(path: Path, content: bytes, *, mode: int = 0o600) -> None:
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+    temporary.replace(path)

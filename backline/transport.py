@@ -1,0 +1,149 @@
+"""HTTP to the portal, with two ways to fail: refused for good, or not reached yet."""
+
+import hashlib
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any, Self, TypeVar
+
+import httpx
+from pydantic import BaseModel
+
+from backline import wire
+
+T = TypeVar("T")
+
+# 408 and 429 ask for another try; every other 4xx stays wrong however often it is sent.
+AGAIN = {408, 425, 429}
+LONGEST_PAUSE = 15.0
+
+
+class Refused(RuntimeError):
+    """The portal will never take this; the sentence says why."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+class Unreachable(ConnectionError):
+    """The portal does not answer, or answers that something is broken there. Try again."""
+
+
+class Transport:
+    """One connection to one portal with one token. Not for several threads at once."""
+
+    def __init__(self, url: str, token: str, *, timeout: float = 20.0) -> None:
+        self.url = url.rstrip("/")
+        self._http = httpx.Client(
+            base_url=self.url,
+            headers={"Authorization": f"Bearer {token}", wire.VERSION_HEADER: str(wire.VERSION)},
+            timeout=httpx.Timeout(timeout, connect=5.0),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._http.close()
+
+    def get(self, path: str, **query: Any) -> Any:
+        return self._json(self._send("GET", path, params=query))
+
+    def post(self, path: str, body: BaseModel | bytes, **query: Any) -> Any:
+        if isinstance(body, bytes):
+            kind, content = "application/octet-stream", body
+        else:
+            kind, content = "application/json", body.model_dump_json().encode()
+        answer = self._send(
+            "POST", path, params=query, content=content, headers={"Content-Type": kind}
+        )
+        return self._json(answer)
+
+    def upload(self, path: str, file: IO[bytes], *, name: str, meta: BaseModel) -> Any:
+        """A file with its description, as multipart; the file is read in pieces."""
+        answer = self._send(
+            "POST",
+            path,
+            data={"meta": meta.model_dump_json()},
+            files={"file": (name, file, "application/octet-stream")},
+            timeout=httpx.Timeout(300.0, connect=5.0),
+        )
+        return self._json(answer)
+
+    def download(self, path: str, target: Path, *, sha256: str) -> Path:
+        """Bytes into `target`, which appears only when they are complete and right."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        digest = hashlib.sha256()
+        with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file:
+            temporary = Path(file.name)
+            try:
+                with self._http.stream("GET", path) as answer:
+                    if answer.is_error:
+                        answer.read()
+                    _check(answer)
+                    for piece in answer.iter_bytes():
+                        digest.update(piece)
+                        file.write(piece)
+                if digest.hexdigest() != sha256:
+                    raise Unreachable(f"What came from {path} is not what was asked for.")
+                file.close()
+                temporary.replace(target)
+            except httpx.HTTPError as error:
+                raise Unreachable(f"{self.url} does not answer: {error}") from error
+            finally:
+                temporary.unlink(missing_ok=True)
+        return target
+
+    def _send(self, method: str, path: str, **how: Any) -> httpx.Response:
+        try:
+            answer = self._http.request(method, path, **how)
+        except httpx.HTTPError as error:
+            raise Unreachable(f"{self.url} does not answer: {error}") from error
+        _check(answer)
+        return answer
+
+    def _json(self, answer: httpx.Response) -> Any:
+        try:
+            return answer.json()
+        except json.JSONDecodeError as error:
+            raise Unreachable(f"{self.url} does not answer as a portal does.") from error
+
+
+def _check(answer: httpx.Response) -> None:
+    status = answer.status_code
+    if 400 <= status < 500 and status not in AGAIN:
+        raise Refused(status, _sentence(answer))
+    # A redirect is no portal's answer: a proxy or a log-in page stands in between.
+    if status >= 300:
+        raise Unreachable(f"The portal answered {status}: {_sentence(answer)}")
+
+
+def _sentence(answer: httpx.Response) -> str:
+    try:
+        said = answer.json()
+    except ValueError:
+        return f"{answer.status_code} {answer.reason_phrase}"
+    detail = said.get("detail", said) if isinstance(said, dict) else said
+    return detail if isinstance(detail, str) else json.dumps(detail)[:500]
+
+
+def persist(act: Callable[[], T], *, seconds: float) -> T:
+    """`act`, again and again with growing pauses while the portal is unreachable.
+
+    Raises the last Unreachable after `seconds`; Refused at once.
+    """
+    end, pause = time.monotonic() + seconds, 0.2
+    while True:
+        try:
+            return act()
+        except Unreachable:
+            if time.monotonic() + pause > end:
+                raise
+            time.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)

@@ -1,0 +1,172 @@
+"""The API for people and their scripts: projects, runs, curves. Every list is paged."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from django.http import HttpRequest
+from ninja import Query, Router, Schema
+from ninja.errors import HttpError
+
+from backline import wire
+from experiments import access, metrics, recipes, runs, specs
+from experiments.curves import CurveBody
+from experiments.models import Dataset, Project, Run
+from portal import tokens
+
+router = Router(tags=["experiments"])
+
+Limit = Annotated[int, Query(ge=1, le=200, description="Rows of this page.")]
+Offset = Annotated[int, Query(ge=0, description="Rows before this page.")]
+Points = Annotated[int, Query(ge=1, le=10_000)]
+
+
+class ProjectBody(Schema):
+    slug: str
+    name: str
+    description: str
+
+
+class ProjectPage(Schema):
+    count: int
+    items: list[ProjectBody]
+
+
+class RunBody(Schema):
+    id: UUID
+    project: str
+    number: int
+    name: str
+    recipe: str
+    state: str
+    state_reason: str
+    stage: str
+    progress: float
+    queued_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    url: str
+
+    @staticmethod
+    def resolve_project(run: Run) -> str:
+        return run.project.slug
+
+    @staticmethod
+    def resolve_url(run: Run) -> str:
+        return run.get_absolute_url()
+
+
+class RunPage(Schema):
+    count: int
+    items: list[RunBody]
+
+
+class Summary(Schema):
+    name: str
+    count: int
+    last: float | None
+    last_step: int
+    minimum: float | None
+    minimum_step: int | None
+    maximum: float | None
+    maximum_step: int | None
+    nonfinite: int
+
+
+class RunDetails(RunBody):
+    config: dict[str, Any]
+    dataset_digest: str
+    code_version: str
+    metrics: list[Summary]
+
+    @staticmethod
+    def resolve_metrics(run: Run) -> list[Summary]:
+        return [Summary.from_orm(row) for row in run.series.all()]
+
+
+@router.get("/projects", response=ProjectPage)
+def projects(request: HttpRequest, limit: Limit = 50, offset: Offset = 0) -> dict[str, object]:
+    """The projects you are a member of."""
+    rows = Project.objects.visible_to(access.person(request))
+    return {"count": rows.count(), "items": rows[offset : offset + limit]}
+
+
+@router.get("/runs", response=RunPage)
+def run_list(
+    request: HttpRequest,
+    project: str = "",
+    state: str = "",
+    limit: Limit = 50,
+    offset: Offset = 0,
+) -> dict[str, object]:
+    """Runs, newest first."""
+    rows = Run.objects.visible_to(access.person(request)).select_related("project")
+    if project:
+        rows = rows.filter(project__slug=project)
+    if state:
+        rows = rows.filter(state=state)
+    return {"count": rows.count(), "items": rows[offset : offset + limit]}
+
+
+@router.post("/runs", response=wire.OpenedRun)
+def open_run(request: HttpRequest, wanted: wire.NewRun) -> wire.OpenedRun:
+    """Begin a run whose program was started outside; the answer carries a token for it alone."""
+    user = access.person(request)
+    project = _project(request, wanted.project)
+    try:
+        run = runs.open_client_run(by=user, project=project, name=wanted.name, config=wanted.config)
+    except runs.NotPermitted as error:
+        raise HttpError(403, str(error)) from error
+    except recipes.ConfigInvalid as error:
+        raise HttpError(422, str(error)) from error
+    _, secret = tokens.issue(user, f"Run {run.number}", scope=f"run:{run.pk}", by=user)
+    return wire.OpenedRun(spec=specs.of(run), token=secret)
+
+
+@router.post("/submissions", response=RunBody)
+def submit(request: HttpRequest, wanted: wire.Submission) -> Run:
+    """Queue a run, as the form in the portal does."""
+    user = access.person(request)
+    project = _project(request, wanted.project)
+    dataset = None
+    if wanted.dataset is not None:
+        dataset = Dataset.objects.visible_to(user).filter(pk=wanted.dataset).first()
+        if dataset is None:
+            raise HttpError(404, f"There is no dataset {wanted.dataset} that you may use.")
+    try:
+        return runs.submit(
+            by=user, project=project, recipe=wanted.recipe, config=wanted.config,
+            dataset=dataset, name=wanted.name,
+        )  # fmt: skip
+    except (recipes.ConfigInvalid, recipes.UnknownRecipe, runs.NotAllowed) as error:
+        raise HttpError(422, str(error)) from error
+    except runs.NotPermitted as error:
+        raise HttpError(403, str(error)) from error
+
+
+@router.get("/runs/{uuid:run_id}", response=RunDetails)
+def run_details(request: HttpRequest, run_id: UUID) -> Run:
+    """One run with its config and the summary of every metric."""
+    return access.readable(request, run_id)
+
+
+@router.get("/runs/{uuid:run_id}/metrics")
+def curve(
+    request: HttpRequest,
+    run_id: UUID,
+    *,
+    name: str,
+    points: Points = 1000,
+    from_step: int | None = None,
+    to_step: int | None = None,
+) -> CurveBody:
+    """A curve with at most `points` buckets: mean, minimum and maximum of each."""
+    run = access.readable(request, run_id)
+    return metrics.read(run, name, points, from_step, to_step).as_json()
+
+
+def _project(request: HttpRequest, slug: str) -> Project:
+    found = Project.objects.visible_to(access.person(request)).filter(slug=slug).first()
+    if found is None:
+        raise HttpError(404, f"There is no project {slug} that you are a member of.")
+    return found

@@ -1,0 +1,147 @@
+"""What a running program sends and fetches: the portal's side of backline/sender.py.
+
+Every delivery may come twice. A 4xx is final and its `detail` is a sentence for the console of
+the program; anything else is tried again.
+"""
+
+from typing import Annotated
+from uuid import UUID
+
+from django.http import FileResponse, HttpRequest
+from ninja import File, Form, Router, UploadedFile
+from ninja.errors import HttpError
+from pydantic import ValidationError
+
+from backline import wire
+from experiments import access, checkpoints, logs, metrics, runs, specs, usage
+from experiments.models import Run
+from portal import storage
+
+router = Router(tags=["deliveries"])
+
+
+@router.get("/runs/{uuid:run_id}/spec", response=wire.RunSpec)
+def spec(request: HttpRequest, run_id: UUID) -> wire.RunSpec:
+    """What the program needs to know: recipe, config, dataset items, checkpoint to resume from."""
+    return specs.of(access.readable(request, run_id))
+
+
+@router.post("/runs/{uuid:run_id}/batches", response=wire.Received)
+def add_batch(request: HttpRequest, run_id: UUID, session: str, number: int) -> wire.Received:
+    """One numbered batch of metrics (backline.wire.encode); the same number counts once."""
+    run = access.writable(request, run_id)
+    _check_session(request, run, session)
+    try:
+        done = metrics.ingest(run, session, number, request.body)
+    except wire.Malformed as error:
+        raise HttpError(400, str(error)) from error
+    except metrics.Conflict as error:
+        raise HttpError(409, str(error)) from error
+    return wire.Received(points=done.points, duplicate=done.duplicate)
+
+
+@router.post("/runs/{uuid:run_id}/logs", response=wire.Received)
+def add_log(request: HttpRequest, run_id: UUID, piece: wire.LogPiece) -> wire.Received:
+    """A piece of the console, by byte offset."""
+    run = access.writable(request, run_id)
+    _check_session(request, run, piece.session)
+    return wire.Received(duplicate=not logs.append(run, piece))
+
+
+@router.post("/runs/{uuid:run_id}/heartbeat", response=wire.HeartbeatAnswer)
+def beat(request: HttpRequest, run_id: UUID, sign: wire.Heartbeat) -> wire.HeartbeatAnswer:
+    """A sign of life; the answer says whether the program is asked to stop."""
+    run = access.writable(request, run_id)
+    run = runs.beat(run, sign.session, sign.stage, sign.progress)
+    if run.state == Run.State.STOPPING:
+        return wire.HeartbeatAnswer(stop=True, reason=run.state_reason or "It was asked to stop.")
+    if not run.is_open:
+        return wire.HeartbeatAnswer(
+            stop=True, reason=f"The run has ended: {run.get_state_display()}."
+        )
+    newest = run.attempts.order_by("-number").values_list("number", flat=True).first()
+    if run.origin == Run.Origin.PORTAL and newest and sign.session != f"attempt-{newest}":
+        return wire.HeartbeatAnswer(stop=True, reason=f"Attempt {newest} has taken over.")
+    return wire.HeartbeatAnswer()
+
+
+@router.post("/runs/{uuid:run_id}/usage", response=wire.Received)
+def add_usage(request: HttpRequest, run_id: UUID, report: wire.UsageReport) -> wire.Received:
+    """Which recordings were learned from since the last report, for the ledger."""
+    run = access.writable(request, run_id)
+    try:
+        usage.report(run, report)
+    except usage.NotInDataset as error:
+        raise HttpError(422, str(error)) from error
+    return wire.Received()
+
+
+@router.post("/runs/{uuid:run_id}/checkpoints", response=wire.Received)
+def add_checkpoint(
+    request: HttpRequest,
+    run_id: UUID,
+    meta: Annotated[str, Form()],
+    file: Annotated[UploadedFile, File()],
+) -> wire.Received:
+    """A checkpoint file; `meta` is JSON: step, sha256 of the file, meta."""
+    run = access.writable(request, run_id)
+    try:
+        said = wire.CheckpointMeta.model_validate_json(meta)
+        _, new = checkpoints.receive(run=run, file=file, said=said)
+    except ValidationError as error:
+        raise HttpError(422, f"The checkpoint's description is wrong: {error}") from error
+    except checkpoints.Damaged as error:
+        # Not final: the next try sends the file again.
+        raise HttpError(500, str(error)) from error
+    except storage.TooLarge as error:
+        raise HttpError(413, str(error)) from error
+    return wire.Received(duplicate=not new)
+
+
+@router.get("/runs/{uuid:run_id}/checkpoints/{int:step}")
+def checkpoint(request: HttpRequest, run_id: UUID, step: int) -> FileResponse:
+    """The bytes of a checkpoint."""
+    run = access.readable(request, run_id)
+    found = run.checkpoints.filter(step=step).first()
+    if found is None:
+        raise HttpError(404, f"This run has no checkpoint of step {step}.")
+    return FileResponse(storage.open_blob(found.blob_id), content_type="application/octet-stream")
+
+
+@router.get("/runs/{uuid:run_id}/audio/{int:recording_id}")
+def dataset_audio(request: HttpRequest, run_id: UUID, recording_id: int) -> FileResponse:
+    """A recording of the run's dataset, for the run's own token while it is open."""
+    run = access.readable(request, run_id)
+    if access.run_token(request) is None or run.state not in specs.READING_STATES:
+        raise HttpError(403, "Only a program that is running reads the audio of its dataset.")
+    item = specs.items(run).filter(recording_id=recording_id).first()
+    if item is None:
+        raise HttpError(404, "This recording is not in the run's dataset.")
+    if run.dataset and any(
+        hold.recording_id == recording_id for hold in runs.holds_on(run.dataset, run.use)
+    ):
+        raise HttpError(403, f"The permission for {item.recording.title} has ended.")
+    return FileResponse(storage.open_blob(item.audio_id), content_type="application/octet-stream")
+
+
+@router.post("/runs/{uuid:run_id}/ending", response=wire.Received)
+def end(request: HttpRequest, run_id: UUID, ending: wire.Ending) -> wire.Received:
+    """How a program outside the portal ended. A portal's own run ends by its exit code instead."""
+    run = access.writable(request, run_id)
+    if run.origin == Run.Origin.CLIENT:
+        runs.close_client_run(run, outcome=ending.outcome, reason=ending.reason)
+    metrics.compact(run)
+    return wire.Received()
+
+
+def _check_session(request: HttpRequest, run: Run, session: str) -> None:
+    """A run that has ended takes the rest of its own sessions, and nothing new."""
+    if not 0 < len(session) <= 40:
+        raise HttpError(422, "A session has a name of 1 to 40 characters.")
+    if run.is_open or access.run_token(request) is not None:
+        return
+    known = (
+        run.batches.filter(session=session).exists() or run.logs.filter(session=session).exists()
+    )
+    if not known:
+        raise HttpError(409, f"Run {run.number} has ended; it takes nothing new.")

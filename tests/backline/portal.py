@@ -1,0 +1,75 @@
+"""A portal for the client's tests: the real server, behind a door that can be shut or broken."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import httpx
+
+
+class Door:
+    """Passes requests on to the server, or answers 500 while `broken`."""
+
+    def __init__(self, upstream: str) -> None:
+        self.broken = False
+        self.refused: dict[str, int] = {}
+        self.seen: list[str] = []
+        self.swallow = 0
+        door = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                self.answer()
+
+            def do_POST(self) -> None:
+                self.answer()
+
+            def answer(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                status, content = 500, b'{"detail": "broken"}'
+                if not door.broken:
+                    sent = httpx.request(
+                        self.command,
+                        upstream + self.path,
+                        content=body,
+                        headers={
+                            key: value
+                            for key, value in self.headers.items()
+                            if key.lower() in {"authorization", "content-type"}
+                        },
+                        timeout=30,
+                    )
+                    status, content = sent.status_code, sent.content
+                    door.seen.append(f"{self.command} {self.path} {status}")
+                    if door.swallow and "/batches" in self.path:
+                        # The portal has it, but its answer is lost on the way.
+                        door.swallow -= 1
+                        status, content = 502, b"lost"
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+
+
+@contextmanager
+def opened(upstream: str) -> Iterator[Door]:
+    door = Door(upstream)
+    thread = threading.Thread(target=door.server.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        yield door
+    finally:
+        door.server.shutdown()
+        thread.join()
+        door.server.server_close()
