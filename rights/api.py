@@ -69,13 +69,13 @@ class DecisionLineOut(Schema):
     grants: list[int]
 
 
-@router.get("/recordings", response=list[RecordingOut])
+@router.get("/rights/recordings", response=list[RecordingOut])
 @paginate(LimitOffsetPagination)
 def recordings(request: HttpRequest, q: str = "") -> QuerySet[Recording]:
     return choices.search(Recording.objects.visible_to(_caller(request)), q)
 
 
-@router.get("/recordings/{pk}/why", response=WhyOut)
+@router.get("/rights/recordings/{pk}/why", response=WhyOut)
 def why(request: HttpRequest, pk: int, asked: Query[WhyIn]) -> WhyOut:
     """May this recording be used so, and who says no? Nothing is kept of the question."""
     row = get_object_or_404(Recording.objects.visible_to(_caller(request)), pk=pk)
@@ -88,14 +88,14 @@ def why(request: HttpRequest, pk: int, asked: Query[WhyIn]) -> WhyOut:
     )
 
 
-@router.get("/decisions", response=list[DecisionOut])
+@router.get("/rights/decisions", response=list[DecisionOut])
 @paginate(LimitOffsetPagination)
 def decisions(request: HttpRequest) -> QuerySet[Decision]:
     _reader(request)
     return Decision.objects.order_by("-pk")
 
 
-@router.get("/decisions/{pk}/lines", response=list[DecisionLineOut])
+@router.get("/rights/decisions/{pk}/lines", response=list[DecisionLineOut])
 @paginate(LimitOffsetPagination)
 def decision_lines(request: HttpRequest, pk: int) -> QuerySet[DecisionLine]:
     _reader(request)
