@@ -1,15 +1,22 @@
 """The tries of a run on the cluster: claimed, created, running, and every way they end."""
 
+from datetime import timedelta
+
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Max, Q
 from django.utils import timezone
 
 from experiments.models import Attempt, Run
 from experiments.states import State, move
 from portal import audit
-from portal.models import ApiToken
+from portal.models import ApiToken, ApiTokenQuerySet
 
 BUSY = (State.STARTING, State.RUNNING, State.STOPPING)
+
+
+# A portal that was down when the program ended still gets the rest: the client's sender
+# outlives the program. The token goes no further than this after the attempt's end.
+LATE_DELIVERY = timedelta(hours=1)
 
 
 class NoSlot(RuntimeError):
@@ -145,16 +152,23 @@ def _step(
 
 
 def _close(attempt: Attempt, state: Attempt.State, reason: str, exit_code: int | None) -> bool:
-    """End the attempt once, and with it every token that was good for its run."""
+    """End the attempt once. What it still has on its disk it may deliver for a while."""
     now = timezone.now()
     fields = {"reason": reason[:500], "exit_code": exit_code, "ended_at": now}
     if not _step(attempt, Attempt.OPEN_STATES, state, **fields):
         return False
-    scope = f"run:{attempt.run_id}"
-    ApiToken.objects.filter(scope=scope, revoked_at=None).update(revoked_at=now)
+    late = now + LATE_DELIVERY
+    _tokens(attempt.run).filter(Q(expires_at=None) | Q(expires_at__gt=late)).update(expires_at=late)
     return True
+
+
+def _tokens(run: Run) -> ApiTokenQuerySet:
+    return ApiToken.objects.filter(scope=f"run:{run.pk}", revoked_at=None)
 
 
 def _end(run: Run, old: tuple[State, ...], new: State, **fields: object) -> None:
     if move(run, old, new, ended_at=timezone.now(), **fields):
         audit.record(by=None, verb=f"run.{new.value}", subject=run, reason=run.state_reason)
+        if new is State.WITHHELD:
+            # Nothing more may be read or delivered once a permission has ended.
+            _tokens(run).update(revoked_at=timezone.now())

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from experiments import recipes
 from experiments.attempts import (
+    BUSY,
     NoSlot,
     claim,
     created,
@@ -42,7 +43,7 @@ from portal.models import User
 
 # One door: the other rooms call runs.<verb>, wherever in this room it is written.
 __all__ = [
-    "NoSlot", "NotAllowed", "NotPermitted", "NotPossible", "Refusal", "Resources", "beat",
+    "BUSY", "NoSlot", "NotAllowed", "NotPermitted", "NotPossible", "Refusal", "Resources", "beat",
     "cancel", "check_consent", "claim", "close_client_run", "code_version", "created",
     "duplicate", "fail", "finish", "holds_on", "lose", "move", "open_client_run",
     "queue_position", "rerun", "retry", "settle", "started", "stopped", "submit", "withhold",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, cast
 from urllib.parse import unquote, urlparse
 
+import plotly
 from django.core.exceptions import ImproperlyConfigured
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -191,7 +192,11 @@ STATIC_URL = "/static/"
 STATIC_ROOT = STATE_DIR / "static"
 # whitenoise warns of a folder that is not there.
 STATIC_ROOT.mkdir(exist_ok=True)
-STATICFILES_DIRS = [BASE_DIR / "static"]
+# Plotly's wheel brings the script that draws the charts; it is served as vendor/plotly.min.js.
+STATICFILES_DIRS = [
+    BASE_DIR / "static",
+    ("vendor", Path(plotly.__file__).parent / "package_data"),
+]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
@@ -212,6 +217,14 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 60}
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 RECONCILE_SECONDS = env_int("RECONCILE_SECONDS", 3, 1)
+CELERY_BEAT_SCHEDULE = {
+    "reconcile": {
+        "task": "workers.reconcile",
+        "schedule": RECONCILE_SECONDS,
+        # Rounds that nobody took in time are not caught up on: the next one sees it all.
+        "options": {"expires": RECONCILE_SECONDS, "ignore_result": True},
+    }
+}
 
 CLUSTER = cast(
     'Literal["local", "kubernetes", "recording"]',

@@ -1,0 +1,138 @@
+"""Jobs as processes of this machine, each in a folder of its own under LOCAL_JOBS_DIR.
+
+The folder is the job: spec.json (0600, it holds the run's token), lock, pid.json, log,
+cancel.json, exit.json. Everything is read from there, so whoever comes after a restart knows
+as much as whoever started it. supervise.py is the only writer after the start.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import platform
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from workers.cluster import Job, JobStatus, Unavailable
+from workers.cluster.supervise import kill, start_time, write
+
+SUPERVISE = Path(__file__).with_name("supervise.py")
+# A folder in which no supervisor came up for this long never will have one.
+STARTS_WITHIN = 30.0
+TAIL_BYTES = 64 * 1024
+
+
+class LocalCluster:
+    def __init__(self, root: Path, *, slots: int = 1) -> None:
+        self.root = root
+        self.slots: int | None = slots
+
+    def create(self, job: Job) -> None:
+        folder = self._folder(job.name)
+        if not folder.exists() and not self._ended(job.name).exists():
+            self._lay_out(job)
+        if (folder / "pid.json").exists() or (folder / "exit.json").exists():
+            return
+        if not folder.exists():
+            return
+        started = subprocess.run(
+            [sys.executable, "-I", str(SUPERVISE), str(folder)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            timeout=STARTS_WITHIN,
+        )
+        if started.returncode:
+            raise Unavailable(f"The supervisor did not start: {started.stderr.decode()[-300:]}")
+
+    def observe(self) -> dict[str, JobStatus]:
+        if not self.root.exists():
+            return {}
+        folders = [path for path in self.root.iterdir() if path.name.startswith("run-")]
+        return {folder.name: _status(folder) for folder in folders}
+
+    def cancel(self, name: str, grace: float) -> None:
+        folder = self._folder(name)
+        if folder.exists() and not (folder / "cancel.json").exists():
+            with contextlib.suppress(FileNotFoundError):
+                write(folder / "cancel.json", {"grace": grace})
+
+    def logs(self, name: str, lines: int = 50) -> list[str]:
+        for folder in (self._folder(name), self._ended(name)):
+            with contextlib.suppress(FileNotFoundError), (folder / "log").open("rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(0, size - TAIL_BYTES))
+                return file.read().decode(errors="replace").splitlines()[-lines:]
+        return []
+
+    def forget(self, name: str) -> None:
+        target = self._ended(name)
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            self._folder(name).rename(target)
+            (target / "spec.json").unlink()
+
+    def _folder(self, name: str) -> Path:
+        return self.root / name
+
+    def _ended(self, name: str) -> Path:
+        return self.root / "ended" / name
+
+    def _lay_out(self, job: Job) -> None:
+        """The whole folder under another name first; the rename is what makes the job."""
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix="new-", dir=self.root))
+        spec: dict[str, Any] = {"name": job.name, "command": job.command, "env": dict(job.env)}
+        write(draft / "spec.json", spec)
+        try:
+            draft.rename(self._folder(job.name))
+        except OSError:
+            # Somebody else was faster: theirs is the job.
+            shutil.rmtree(draft)
+
+
+def _status(folder: Path) -> JobStatus:
+    name, node = folder.name, platform.node()
+    alive = _supervised(folder)
+    if (end := _read(folder / "exit.json")) is not None:
+        code = int(end["code"])
+        reason = "It was killed after its grace had passed." if end["killed"] else ""
+        return JobStatus(name, "failed" if code else "succeeded", code, reason, node)
+    if alive:
+        return JobStatus(name, "running", node=node)
+    noted = _read(folder / "pid.json")
+    if noted is None:
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - (folder / "spec.json").stat().st_mtime < STARTS_WITHIN:
+                return JobStatus(name, "pending", node=node)
+        return JobStatus(name, "lost", reason="Its supervisor never came up.", node=node)
+    # Nobody watches the program any more: end it, so that the next attempt is the only one.
+    if noted["pid"] and start_time(noted["pid"]) == noted["start"]:
+        kill(noted["pid"], signal.SIGKILL)
+    return JobStatus(name, "lost", reason="Its supervisor is gone.", node=node)
+
+
+def _supervised(folder: Path) -> bool:
+    """Whether somebody holds the folder's lock; the kernel lets go of it with the process."""
+    try:
+        with (folder / "lock").open("r") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
+    return content

@@ -1,0 +1,45 @@
+"""A cluster that runs nothing and keeps what it was asked; a test says how each job goes."""
+
+from dataclasses import replace
+
+from workers.cluster import Job, JobStatus, Phase
+
+
+class RecordingCluster:
+    def __init__(self, slots: int | None = None) -> None:
+        self.slots = slots
+        self.jobs: dict[str, Job] = {}
+        self.cancelled: list[tuple[str, float]] = []
+        self.lines: dict[str, list[str]] = {}
+        self._known: dict[str, JobStatus] = {}
+        self._forgotten: set[str] = set()
+
+    def create(self, job: Job) -> None:
+        if job.name in self._known or job.name in self._forgotten:
+            return
+        self.jobs[job.name] = job
+        self._known[job.name] = JobStatus(job.name, "running", node="recording")
+
+    def observe(self) -> dict[str, JobStatus]:
+        return dict(self._known)
+
+    def cancel(self, name: str, grace: float) -> None:
+        self.cancelled.append((name, grace))
+        status = self._known.get(name)
+        if status and not status.ended:
+            self.end(name, "failed", exit_code=143)
+
+    def logs(self, name: str, lines: int = 50) -> list[str]:
+        return self.lines.get(name, [])[-lines:]
+
+    def forget(self, name: str) -> None:
+        if self._known.pop(name, None):
+            self._forgotten.add(name)
+
+    def end(self, name: str, phase: Phase, *, exit_code: int | None = None) -> None:
+        """What a test lets happen to the job."""
+        self._known[name] = replace(self._known[name], phase=phase, exit_code=exit_code)
+
+    def vanish(self, name: str) -> None:
+        """The job is gone without a trace, as after the loss of a machine."""
+        self._known.pop(name)

@@ -1,0 +1,142 @@
+"""Watches one local job: `python supervise.py FOLDER`. Standard library only.
+
+It leaves its parent (so neither a portal nor a Celery restart touches it), holds FOLDER/lock
+as long as it lives, starts the program of FOLDER/spec.json in a process group of its own,
+appends what it prints to FOLDER/log, notes pid and start time in FOLDER/pid.json, and writes
+its end to FOLDER/exit.json. FOLDER/cancel.json asks to stop: SIGTERM to the group and, after
+its grace, SIGKILL. The command returns when the program was started or will never be.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+TICK = 0.1  # Seconds between looks at the program and at the folder.
+
+
+def write(path: Path, content: dict[str, Any]) -> None:
+    """All of it or nothing, readable by its owner only."""
+    temporary = path.with_suffix(f".{os.getpid()}.new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(content, file)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def start_time(pid: int) -> str:
+    """When the process began, as the kernel counts it; empty if there is none of that pid.
+
+    The same pid with another start time is another process.
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        done = subprocess.run(
+            ["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
+        )
+        return done.stdout.strip()
+    # The name in brackets may hold spaces: count from behind it. Field 22 of proc(5).
+    fields = stat.rpartition(")")[2].split()
+    return "" if fields[0] in "ZX" else fields[19]
+
+
+def kill(group: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
+
+
+def watch(folder: Path, program: subprocess.Popen[bytes]) -> dict[str, Any]:
+    """Wait for the end and carry out a request to stop; returns what exit.json says."""
+    deadline: float | None = None
+    killed = False
+    while program.poll() is None:
+        if deadline is None and (folder / "cancel.json").exists():
+            grace = float(json.loads((folder / "cancel.json").read_text())["grace"])
+            deadline = time.monotonic() + grace
+            kill(program.pid, signal.SIGTERM)
+        if deadline is not None and not killed and time.monotonic() >= deadline:
+            kill(program.pid, signal.SIGKILL)
+            killed = True
+        time.sleep(TICK)
+    # What the program left behind in its group must not outlive it.
+    kill(program.pid, signal.SIGKILL)
+    code = program.returncode
+    return {
+        "code": 128 - code if code < 0 else code,
+        "asked": deadline is not None,
+        "killed": killed,
+    }
+
+
+def run(folder: Path, ready: int) -> None:
+    """Once for each folder: a second supervisor finds the lock taken, or the note of the first."""
+    lock = (folder / "lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return
+    if (folder / "pid.json").exists() or (folder / "exit.json").exists():
+        return
+    if (folder / "cancel.json").exists():
+        write(folder / "exit.json", {"code": 143, "asked": True, "killed": False})
+        return
+    # Written before the start: a crash between the two loses the attempt, never doubles it.
+    write(folder / "pid.json", {"pid": 0, "start": "", "supervisor": os.getpid()})
+    spec = json.loads((folder / "spec.json").read_text())
+    descriptor = os.open(folder / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    work = folder / "work"
+    work.mkdir(mode=0o700, exist_ok=True)
+    try:
+        program = subprocess.Popen(
+            spec["command"],
+            env=spec["env"],
+            cwd=spec.get("cwd") or work,
+            stdin=subprocess.DEVNULL,
+            stdout=descriptor,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    except OSError as error:
+        os.write(descriptor, f"The program could not be started: {error}\n".encode())
+        write(folder / "exit.json", {"code": 127, "asked": False, "killed": False})
+        return
+    mine = {"pid": program.pid, "start": start_time(program.pid), "supervisor": os.getpid()}
+    write(folder / "pid.json", mine)
+    os.write(ready, b"1")
+    os.close(ready)
+    write(folder / "exit.json", watch(folder, program))
+
+
+def main(folder: Path) -> None:
+    """Leave the parent: the child in between ends at once, so nobody has to reap the watcher."""
+    receive, ready = os.pipe()
+    if os.fork():
+        os.close(ready)
+        os.read(receive, 1)  # A byte when the program runs, nothing when the watcher ended.
+        return
+    os.close(receive)
+    os.setsid()
+    for number in (signal.SIGHUP, signal.SIGINT):
+        # A handler, not SIG_IGN: what is ignored here would stay ignored in the program.
+        signal.signal(number, lambda *_: None)
+    signal.signal(signal.SIGTERM, lambda *_: write(folder / "cancel.json", {"grace": 10}))
+    null = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(null, stream)
+    try:
+        run(folder, ready)
+    finally:
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
