@@ -1,4 +1,29 @@
-from django.urls import URLPattern
+"""Addresses of projects, their runs and their datasets."""
+
+from django.urls import path
+
+from experiments.views import compare, datasets, live, new, projects, run, table
 
 app_name = "experiments"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("", projects.projects, name="projects"),
+    path("mine/", projects.home_fragment, name="home_fragment"),
+    path("<slug:slug>/", table.runs, name="runs"),
+    path("<slug:slug>/compare/", compare.compare, name="compare"),
+    path("<slug:slug>/compare/curves/", compare.curves, name="compare_curves"),
+    path("<slug:slug>/datasets/", datasets.datasets, name="datasets"),
+    path("<slug:slug>/datasets/new/", datasets.dataset_new, name="dataset_new"),
+    path("<slug:slug>/datasets/freeze/", datasets.dataset_freeze, name="dataset_freeze"),
+    path("<slug:slug>/datasets/<int:pk>/", datasets.dataset, name="dataset"),
+    path("<slug:slug>/runs/new/", new.run_new, name="run_new"),
+    path("<slug:slug>/runs/submit/", new.run_submit, name="run_submit"),
+    path("<slug:slug>/runs/<int:number>/", run.run, name="run"),
+    path("<slug:slug>/runs/<int:number>/live/", live.run_live, name="run_live"),
+    path("<slug:slug>/runs/<int:number>/state/", live.run_state, name="run_state"),
+    path("<slug:slug>/runs/<int:number>/curve/", live.run_curve, name="run_curve"),
+    path("<slug:slug>/runs/<int:number>/log/", live.run_log, name="run_log"),
+    path("<slug:slug>/runs/<int:number>/cancel/", run.run_cancel, name="run_cancel"),
+    path("<slug:slug>/runs/<int:number>/retry/", run.run_retry, name="run_retry"),
+    path("<slug:slug>/runs/<int:number>/rerun/", run.run_rerun, name="run_rerun"),
+    path("<slug:slug>/runs/<int:number>/duplicate/", new.run_duplicate, name="run_duplicate"),
+]

@@ -1,0 +1,254 @@
+"""The config form of a recipe, made from its pydantic model, and the config as YAML."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+from django import forms
+
+from experiments import recipes
+from experiments.models import Dataset, Project
+from experiments.runs import Resources
+from rights.models import Use
+
+MAX_YAML = recipes.MAX_BYTES
+# Field names of a config stand apart from those of the page: a recipe may have a field "name".
+PREFIX = "config."
+
+
+class BadYaml(ValueError):
+    """The pasted text is no config; the message says where it goes wrong."""
+
+    code = "bad_yaml"
+
+
+@dataclass
+class ConfigField:
+    """One setting: what the page shows, what was typed and what was wrong with it."""
+
+    key: str
+    title: str
+    help: str
+    kind: str
+    value: str
+    step: str = "any"
+    minimum: str = ""
+    maximum: str = ""
+    choices: list[str] = field(default_factory=list)
+    error: str = ""
+
+    @property
+    def name(self) -> str:
+        return PREFIX + self.key
+
+    @property
+    def ident(self) -> str:
+        return "config-" + self.key.replace(".", "-")
+
+    @property
+    def bounds(self) -> str:
+        """The bounds in words: "1 to 256"."""
+        if self.minimum and self.maximum:
+            return f"{self.minimum} to {self.maximum}"
+        if self.minimum:
+            return f"at least {self.minimum}"
+        return f"at most {self.maximum}" if self.maximum else ""
+
+
+def fields(
+    recipe: recipes.Recipe,
+    *,
+    values: Mapping[str, Any] | None = None,
+    typed: Mapping[str, str] | None = None,
+    errors: Mapping[str, str] | None = None,
+) -> dict[str, list[ConfigField]]:
+    """A recipe's settings by group: what was typed, else the values given, else the defaults."""
+    schema = recipe.config.model_json_schema()
+    groups: dict[str, list[ConfigField]] = {}
+    for key, part in _flat(schema, schema, ""):
+        default = _dig(values, key) if values is not None else None
+        one = _field(key, part, part.get("default") if default is None else default)
+        if typed is not None:
+            missing = "" if one.kind == "checkbox" else one.value
+            one.value = typed.get(one.name, missing)
+        one.error = (errors or {}).get(key, "")
+        groups.setdefault(str(part.get("group", "Settings")), []).append(one)
+    return groups
+
+
+def read(recipe: recipes.Recipe, typed: Mapping[str, str]) -> dict[str, Any]:
+    """What was typed, as data for the recipe's model; text that is no number stays text.
+
+    A name that the form does not have is kept, so that the model refuses it by name.
+    """
+    schema = recipe.config.model_json_schema()
+    kinds = dict(_flat(schema, schema, ""))
+    data: dict[str, Any] = {}
+    for key, part in kinds.items():
+        if part.get("type") == "boolean":
+            _put(data, key, PREFIX + key in typed)
+    for name, text in typed.items():
+        if not name.startswith(PREFIX):
+            continue
+        key = name.removeprefix(PREFIX)
+        if key not in kinds:
+            data[key] = text
+        elif kinds[key].get("type") != "boolean" and (text.strip() or _is_text(kinds[key])):
+            _put(data, key, _typed(text, kinds[key]))
+    return data
+
+
+def from_yaml(text: str) -> dict[str, Any]:
+    """A pasted config as data, or `BadYaml`."""
+    size = len(text.encode())
+    if size > MAX_YAML:
+        raise BadYaml(f"The text is {size / 1024:,.0f} kB long; at most {MAX_YAML // 1024} kB go.")
+    try:
+        # An alias makes a short text long without end; a config has no use for it.
+        aliases = any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text))
+        data = None if aliases else yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "it cannot be read"
+        raise BadYaml(f"This is not YAML{where}: {problem}.") from None
+    except (ValueError, RecursionError) as error:
+        raise BadYaml(f"This is not YAML that can be read: {type(error).__name__}.") from None
+    if aliases:
+        raise BadYaml("Aliases (*name) are not read; write the values out.")
+    if not isinstance(data, dict) or not all(isinstance(key, str) for key in data):
+        raise BadYaml("A config is a list of names with values, one “name: value” per line.")
+    return data
+
+
+def to_yaml(config: Mapping[str, Any]) -> str:
+    return yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
+
+
+def _flat(
+    part: dict[str, Any], root: dict[str, Any], path: str
+) -> list[tuple[str, dict[str, Any]]]:
+    """The leaves of a JSON schema by dotted name; a nested model's title is its group."""
+    found: list[tuple[str, dict[str, Any]]] = []
+    for name, given in part.get("properties", {}).items():
+        target = {**_resolved(given, root), **{k: v for k, v in given.items() if k != "$ref"}}
+        if "properties" in target:
+            group = target.get("title", name)
+            inner = _flat(target, root, f"{path}{name}.")
+            found += [(key, {"group": group, **leaf}) for key, leaf in inner]
+        else:
+            found.append((path + name, target))
+    return found
+
+
+def _resolved(part: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
+    """Follow a reference; of a choice with null take the other branch."""
+    if "$ref" in part:
+        found: dict[str, Any] = root["$defs"][part["$ref"].rsplit("/", 1)[-1]]
+        return found
+    for branch in part.get("anyOf", []):
+        if branch.get("type") != "null":
+            return _resolved(branch, root)
+    return part
+
+
+def _field(key: str, part: dict[str, Any], value: Any) -> ConfigField:
+    title = str(part.get("title", key))
+    one = ConfigField(key, title, str(part.get("description", "")), "text", _text(value))
+    kind = part.get("type")
+    if "enum" in part:
+        one.kind, one.choices = "select", [_text(choice) for choice in part["enum"]]
+    elif kind == "boolean":
+        one.kind, one.value = "checkbox", "on" if value else ""
+    elif kind in {"integer", "number"}:
+        one.kind, one.step = "number", "1" if kind == "integer" else "any"
+        one.minimum = _text(part.get("minimum", part.get("exclusiveMinimum")))
+        one.maximum = _text(part.get("maximum", part.get("exclusiveMaximum")))
+    elif kind in {"array", "object"} or part.get("widget") == "textarea":
+        one.kind = "textarea"
+    return one
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, list):
+        return "\n".join(_text(one) for one in value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return f"{value:g}" if float(f"{value:g}") == value else repr(value)
+    return yaml.safe_dump(value).strip() if isinstance(value, dict) else str(value)
+
+
+def _is_text(part: dict[str, Any]) -> bool:
+    return part.get("type") in {"string", "array"}
+
+
+def _typed(text: str, part: dict[str, Any]) -> Any:
+    match part.get("type"):
+        case "integer" | "number":
+            return _number(text)
+        case "array":
+            lines = [line.strip() for line in text.splitlines() if line.strip()]
+            inner = part.get("items", {})
+            return (
+                [_number(x) for x in lines] if inner.get("type") in {"integer", "number"} else lines
+            )
+    return text.replace("\r\n", "\n")
+
+
+def _number(text: str) -> int | float | str:
+    """The number, or the text as it is: the recipe's model says what is wrong with it."""
+    text = text.strip()
+    for make in (int, float):
+        try:
+            return make(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _dig(values: Mapping[str, Any] | None, key: str) -> Any:
+    found: Any = values
+    for part in key.split("."):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return found
+
+
+def _put(data: dict[str, Any], key: str, value: Any) -> None:
+    *way, last = key.split(".")
+    for part in way:
+        data = data.setdefault(part, {})
+    data[last] = value
+
+
+class RunForm(forms.Form):
+    """What a run needs beside its config: a name, a dataset, and what it gets of the cluster."""
+
+    name = forms.CharField(max_length=150, required=False, help_text="Empty: the recipe's name.")
+    dataset = forms.ModelChoiceField(Dataset.objects.none(), required=False)
+    cpus = forms.IntegerField(label="Processor cores", min_value=1, max_value=64, initial=1)
+    memory_gb = forms.IntegerField(label="Memory, GiB", min_value=1, max_value=1024, initial=2)
+    gpus = forms.IntegerField(label="GPUs", min_value=0, max_value=8, initial=0)
+
+    def __init__(self, *args: Any, project: Project, use: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        choice = self.fields["dataset"]
+        assert isinstance(choice, forms.ModelChoiceField)  # noqa: S101 - declared above.
+        choice.queryset = project.datasets.filter(use=use)
+        choice.error_messages["invalid_choice"] = "Choose one of this project's datasets."
+        for name in Resources.model_fields:
+            self.fields[name].help_text = Resources.model_fields[name].description or ""
+
+    @property
+    def resources(self) -> dict[str, int]:
+        return {name: self.cleaned_data[name] for name in Resources.model_fields}
+
+
+class DatasetForm(forms.Form):
+    """A name, a use, and the search that picked the recordings."""
+
+    name = forms.CharField(max_length=100)
+    use = forms.ChoiceField(choices=Use.choices, initial=Use.TRAIN_GENERATIVE)

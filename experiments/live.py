@@ -1,0 +1,160 @@
+"""A run as it goes: what changes on its page, as one snapshot or as server-sent events."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from uuid import UUID
+
+from asgiref.sync import sync_to_async
+from django.db.models import Avg, F, Max, Sum
+from django.utils import timezone
+
+from experiments import logs, runs
+from experiments.models import Run
+
+TICK = 1.0
+# A connection ends after this long and the browser opens the next: rights are checked anew.
+LONGEST = 240.0
+HEARTBEAT = 15.0
+LOG_LINES = 200
+# Without any finished run to learn from: what the demo's recipe takes.
+USUAL_SECONDS = 150.0
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What a run's page shows of now. Equal moments look the same."""
+
+    state: str
+    words: str
+    detail: str
+    progress: float
+    progress_words: str
+    open: bool
+    curve: int
+    log: int
+    samples: int
+
+
+def moment(run: Run) -> Moment:
+    """The present moment of a run, from the database; a handful of small queries."""
+    points = run.series.aggregate(points=Sum("count"))["points"] or 0
+    newest = run.logs.aggregate(newest=Max("pk"))["newest"] or 0
+    # Samples belong to the room above; whether there are more shows in the reverse relation.
+    samples = getattr(run, "samples", None)
+    return Moment(
+        state=run.state,
+        words=str(run.get_state_display()),
+        detail=detail(run),
+        progress=round(run.progress, 3),
+        progress_words=progress_words(run),
+        open=run.is_open,
+        curve=points,
+        log=newest,
+        samples=samples.count() if samples is not None else 0,
+    )
+
+
+def detail(run: Run) -> str:
+    """The sentence beside the state: how long it waits, what it does, why it ended."""
+    if run.state == Run.State.QUEUED:
+        before = runs.queue_position(run) - 1
+        wait = in_words(expected_wait(before))
+        if before <= 0:
+            first = "Next to start."
+        else:
+            first = f"{before} run{'' if before == 1 else 's'} before it, about {wait}."
+        return f"{first} {run.state_reason}".strip()
+    if run.is_open:
+        return run.stage or run.state_reason
+    return run.state_reason
+
+
+def expected_wait(before: int) -> float:
+    """Seconds until it starts: the mean length of the last runs, for each one before it."""
+    ended = Run.objects.filter(state=Run.State.FINISHED, started_at__isnull=False)
+    newest = ended.order_by("-queued_at").values("pk")[:10]
+    took = Run.objects.filter(pk__in=newest).aggregate(t=Avg(F("ended_at") - F("started_at")))["t"]
+    return (took.total_seconds() if took else USUAL_SECONDS) * max(before, 0)
+
+
+def progress_words(run: Run) -> str:
+    """How far, and how much longer: "42 %, about 1 min left"."""
+    if run.state not in {Run.State.RUNNING, Run.State.STOPPING}:
+        return ""
+    share = f"{run.progress * 100:.0f} %"
+    left = time_left(run, timezone.now())
+    return f"{share}, about {in_words(left)} left" if left is not None else share
+
+
+def time_left(run: Run, now: datetime) -> float | None:
+    """Seconds to the end at the pace so far; None before there is a pace."""
+    if run.started_at is None or not 0.02 <= run.progress < 1:
+        return None
+    gone = ((run.progress_at or now) - run.started_at).total_seconds()
+    left = gone * (1 - run.progress) / run.progress
+    return max(0.0, left - (now - (run.progress_at or now)).total_seconds())
+
+
+def in_words(seconds: float) -> str:
+    """A guess is not told to the second."""
+    if seconds < 50:
+        return f"{max(5, round(seconds / 5) * 5)} s"
+    if seconds < 90 * 60:
+        return f"{round(seconds / 60)} min"
+    return f"{round(seconds / 3600)} h"
+
+
+def log_text(run: Run) -> str:
+    return "\n".join(line.text for line in logs.tail(run, LOG_LINES))
+
+
+def snapshot(run_id: UUID, *, log_from: int = -1) -> dict[str, object] | None:
+    """The moment as JSON, with the log's tail if it grew since `log_from`; None if it is gone."""
+    run = Run.objects.select_related("project").filter(pk=run_id).first()
+    if run is None:
+        return None
+    now = moment(run)
+    body: dict[str, object] = asdict(now)
+    if now.log != log_from:
+        body["log_text"] = log_text(run)
+    return body
+
+
+async def stream(
+    run_id: UUID, *, tick: float = TICK, longest: float = LONGEST
+) -> AsyncIterator[bytes]:
+    """Server-sent events of one run: an event `change` with the fields that changed.
+
+    A comment keeps a silent line open; `end` comes when the run has ended, and after `longest`
+    seconds the stream simply ends, so that the browser connects and is checked again.
+    """
+    yield b"retry: 2000\n\n"
+    read = sync_to_async(snapshot)
+    known: dict[str, object] = {}
+    silent = lived = 0.0
+    while lived < longest:
+        seen = known.get("log", -1)
+        now = await read(run_id, log_from=seen if isinstance(seen, int) else -1)
+        if now is None:
+            break
+        changed = {key: value for key, value in now.items() if known.get(key, ...) != value}
+        if changed:
+            yield event("change", changed)
+            silent = 0.0
+        elif silent >= HEARTBEAT:
+            yield b": still here\n\n"
+            silent = 0.0
+        known |= changed
+        if not now["open"]:
+            yield event("end", {"state": now["state"]})
+            break
+        await asyncio.sleep(tick)
+        silent, lived = silent + tick, lived + tick
+
+
+def event(name: str, body: dict[str, object]) -> bytes:
+    """One server-sent event; JSON has no line breaks outside its texts, where they are escaped."""
+    return f"event: {name}\ndata: {json.dumps(body)}\n\n".encode()

@@ -1,0 +1,261 @@
+"""The query line of the run table: `state:failed metric.loss<0.1 config.seed=3 -owner:ada`.
+
+Terms are separated by spaces and all must hold. A term is a word (part of the name), or a
+subject, an operator and a value; values after `:` may be several, with commas between, of
+which one must hold. A minus before a term turns it round. Quotes keep spaces together:
+`name:"first try"`, `metric."val loss"<1`.
+
+    state:failed,cancelled   also open (not ended yet) and ended
+    recipe: dataset: tag: owner: name:    owner by user name, name and dataset by a part
+    run:3,5                  numbers in the project
+    queued>2026-11-01        day in UTC; also started, ended
+    config.learning_rate=0.002   = != < <= > >=, and : for a part of a text
+    metric.loss<0.1          the last value; metric.loss.min and .max for the extremes
+"""
+
+import difflib
+import json
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+
+from django.db.models import CharField, Exists, OuterRef, Q, QuerySet, TextField
+from django.db.models.fields.json import KeyTextTransform, KeyTransform
+from django.db.models.functions import Cast
+
+from experiments.models import Run, Series
+
+MAX_LENGTH = 500
+MAX_TERMS = 20
+MAX_DEPTH = 6
+KNOWN = ("state", "recipe", "dataset", "tag", "owner", "name", "run", "queued", "started", "ended")
+EXTREMES = {"min": "minimum", "max": "maximum", "last": "last", "count": "count"}
+COMPARISONS = {"=": "exact", ":": "exact", "<": "lt", "<=": "lte", ">": "gt", ">=": "gte"}
+TERM = re.compile(
+    r"""\s*(?P<minus>-?)
+    (?P<subject>(?:"[^"]*"|[^\s"<>=!:]|!(?!=))+)
+    (?:\s*(?P<operator>!=|<=|>=|:|=|<|>)\s*(?P<value>(?:"[^"]*"|[^\s"])*))?""",
+    re.VERBOSE,
+)
+
+
+class BadQuery(ValueError):
+    """The query line cannot be read; the message is a sentence for the person who wrote it."""
+
+    code = "bad_query"
+
+
+@dataclass(frozen=True)
+class Term:
+    negated: bool
+    subject: str
+    operator: str
+    value: str
+    quoted: bool
+
+    @property
+    def values(self) -> list[str]:
+        """The alternatives between commas; a quoted value is one."""
+        return [self.value] if self.quoted else [v for v in self.value.split(",") if v]
+
+
+def parse(text: str) -> list[Term]:
+    """The terms of a query line, or `BadQuery`."""
+    text = text.replace("\0", " ").strip()
+    if len(text) > MAX_LENGTH:
+        raise BadQuery(f"The query is {len(text):,} characters long; at most {MAX_LENGTH} go.")
+    if text.count('"') % 2:
+        raise BadQuery("A quotation mark is opened and never closed.")
+    terms, position = [], 0
+    while position < len(text):
+        match = TERM.match(text, position)
+        if match is None:
+            raise BadQuery(f"“{text[position : position + 20]}” has nothing before it to compare.")
+        terms.append(_term(match))
+        position = match.end()
+        while position < len(text) and text[position].isspace():
+            position += 1
+    if len(terms) > MAX_TERMS:
+        raise BadQuery(f"The query has {len(terms)} terms; at most {MAX_TERMS} go.")
+    return terms
+
+
+def _term(match: re.Match[str]) -> Term:
+    subject = match["subject"].replace('"', "")
+    operator, raw = match["operator"] or "", match["value"] or ""
+    value = raw.replace('"', "")
+    if operator and not value.strip():
+        raise BadQuery(f"Nothing stands after “{subject}{operator}”.")
+    if not operator:
+        subject, operator, value = "name", ":", subject
+    quoted = raw.startswith('"') or not match["operator"]
+    return Term(bool(match["minus"]), subject, operator, value, quoted)
+
+
+def apply(rows: QuerySet[Run], text: str) -> QuerySet[Run]:
+    """The runs for which every term of the query holds, or `BadQuery`."""
+    for number, term in enumerate(parse(text)):
+        aliases, condition = _condition(term, f"term_{number}")
+        if aliases:
+            rows = rows.alias(**aliases)
+        rows = rows.exclude(condition) if term.negated else rows.filter(condition)
+    return rows
+
+
+def _condition(term: Term, alias: str) -> tuple[dict[str, object], Q]:
+    """What to compute beside the row under the name `alias`, and the condition on it."""
+    first, _, rest = term.subject.partition(".")
+    if first == "metric" and rest:
+        return {}, _metric(term, rest)
+    if first == "config" and rest:
+        return _config(term, rest.split("."), alias)
+    if term.subject not in KNOWN:
+        near = difflib.get_close_matches(term.subject, KNOWN, n=1)
+        hint = f" Did you mean “{near[0]}”?" if near else ""
+        raise BadQuery(
+            f"Runs have no “{term.subject[:40]}”.{hint} "
+            f"Known are {', '.join(KNOWN)}, config.… and metric.…."
+        )
+    if term.subject == "tag":
+        return {alias: Cast("tags", TextField())}, _tag(term, alias)
+    return {}, FIELDS[term.subject](term)
+
+
+def _any(term: Term, make: Callable[[str], Q]) -> Q:
+    """One of the values; `!=` turns it round."""
+    if term.operator not in {":", "=", "!="}:
+        raise BadQuery(f"“{term.subject}” is compared with : or =, not with {term.operator}.")
+    found = Q(pk__in=[])
+    for value in term.values:
+        found |= make(value)
+    return ~found if term.operator == "!=" else found
+
+
+def _state(term: Term) -> Q:
+    words = {state.value: {state.value} for state in Run.State}
+    words |= {"open": {s.value for s in Run.OPEN_STATES}, "waiting": {Run.State.QUEUED.value}}
+    words["ended"] = {state.value for state in Run.State} - words["open"]
+
+    def one(value: str) -> Q:
+        if value.lower() not in words:
+            raise BadQuery(f"“{value[:40]}” is not a state. States are {', '.join(words)}.")
+        return Q(state__in=sorted(words[value.lower()]))
+
+    return _any(term, one)
+
+
+def _number(term: Term) -> Q:
+    def one(value: str) -> Q:
+        if not re.fullmatch(r"[0-9]{1,9}", value):
+            raise BadQuery(f"“{value[:40]}” is not the number of a run.")
+        return Q(number=int(value))
+
+    return _any(term, one)
+
+
+def _tag(term: Term, alias: str) -> Q:
+    def one(value: str) -> Q:
+        # A database keeps the text escaped or as it is; a tag is found in both.
+        plain, escaped = json.dumps(value, ensure_ascii=False), json.dumps(value)
+        return Q(**{f"{alias}__icontains": plain}) | Q(**{f"{alias}__icontains": escaped})
+
+    return _any(term, one)
+
+
+def _day(term: Term) -> Q:
+    field = f"{term.subject}_at"
+    try:
+        start = datetime.combine(date.fromisoformat(term.value), time(), tzinfo=UTC)
+        end = start + timedelta(days=1)
+    except (ValueError, OverflowError):
+        raise BadQuery(f"“{term.value[:40]}” is not a day; write it like 2026-11-21.") from None
+    match term.operator:
+        case "<":
+            return Q(**{f"{field}__lt": start})
+        case "<=":
+            return Q(**{f"{field}__lt": end})
+        case ">":
+            return Q(**{f"{field}__gte": end})
+        case ">=":
+            return Q(**{f"{field}__gte": start})
+    inside = Q(**{f"{field}__gte": start, f"{field}__lt": end})
+    return ~inside if term.operator == "!=" else inside
+
+
+def _metric(term: Term, name: str) -> Q:
+    stem, _, ending = name.rpartition(".")
+    name, field = (stem, EXTREMES[ending]) if stem and ending in EXTREMES else (name, "last")
+    value = number_of(term.value)
+    if value is None:
+        raise BadQuery(f"“{term.subject}” is compared with a number, not with “{term.value[:40]}”.")
+    series = Series.objects.filter(run=OuterRef("pk"), name=name)
+    if term.operator == "!=":
+        return Q(Exists(series.exclude(**{field: value}).exclude(**{field: None})))
+    return Q(Exists(series.filter(**{f"{field}__{COMPARISONS[term.operator]}": value})))
+
+
+def _config(term: Term, keys: list[str], alias: str) -> tuple[dict[str, object], Q]:
+    if len(keys) > MAX_DEPTH or not all(keys):
+        raise BadQuery(f"“{term.subject[:60]}” names no setting.")
+    if term.operator == ":":
+        found = Q(pk__in=[])
+        for value in term.values:
+            found |= Q(**{f"{alias}__icontains": value})
+        return {alias: Cast(config_text(keys), CharField())}, found
+    aliases: dict[str, object] = {alias: config_value(keys)}
+    number = number_of(term.value)
+    if term.operator in {"=", "!="}:
+        equal = Q(**{alias: term.value if term.quoted else _json_value(term.value)})
+        return aliases, Q(**{f"{alias}__isnull": False}) & ~equal if "!" in term.operator else equal
+    if number is None:
+        raise BadQuery(f"“{term.subject}” is compared with a number, not with “{term.value[:40]}”.")
+    # Databases order texts after numbers; only numbers are meant here.
+    numbers = Q(**{f"{alias}__gte": -1e308, f"{alias}__lte": 1e308})
+    return aliases, numbers & Q(**{f"{alias}__{COMPARISONS[term.operator]}": number})
+
+
+def config_value(keys: list[str]) -> KeyTransform:
+    """The JSON value of a setting, by the names on the way to it."""
+    value: KeyTransform | str = "config"
+    for key in keys:
+        value = KeyTransform(key, value)
+    assert isinstance(value, KeyTransform)  # noqa: S101 - there is at least one key.
+    return value
+
+
+def config_text(keys: list[str]) -> KeyTextTransform:
+    """The same value as text."""
+    return KeyTextTransform(keys[-1], config_value(keys[:-1]) if keys[1:] else "config")
+
+
+def number_of(text: str) -> float | int | None:
+    """A finite number, or nothing."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    if not math.isfinite(value):
+        return None
+    return int(value) if value.is_integer() and abs(value) < 2**53 else value
+
+
+def _json_value(text: str) -> object:
+    if text in {"true", "false"}:
+        return text == "true"
+    number = number_of(text)
+    return text if number is None else number
+
+
+FIELDS: dict[str, Callable[[Term], Q]] = {
+    "state": _state,
+    "recipe": lambda term: _any(term, lambda v: Q(recipe__iexact=v)),
+    "dataset": lambda term: _any(term, lambda v: Q(dataset__name__icontains=v)),
+    "owner": lambda term: _any(term, lambda v: Q(submitted_by__username__iexact=v)),
+    "name": lambda term: _any(term, lambda v: Q(name__icontains=v)),
+    "run": _number,
+    "queued": _day,
+    "started": _day,
+    "ended": _day,
+}

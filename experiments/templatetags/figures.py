@@ -1,0 +1,60 @@
+"""How measured values and settings are written on the pages of runs."""
+
+import json
+import math
+from datetime import datetime
+
+from django import template
+from django.utils import timezone
+
+from experiments.models import Run
+
+register = template.Library()
+
+NOTHING = "\N{EN DASH}"
+# As many as there are run colours in the tokens; after them the dash changes.
+COLOURS = 8
+DASHES = ("solid", "dash", "dot", "dashdot")
+
+
+@register.filter
+def figure(value: float | None) -> str:
+    """A measured number with four significant digits; NaN and infinities by name."""
+    if value is None or not isinstance(value, int | float):
+        return NOTHING
+    if not math.isfinite(value):
+        return "not a number" if math.isnan(value) else ("∞" if value > 0 else "\N{MINUS SIGN}∞")
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+
+
+@register.filter
+def setting(value: object) -> str:
+    """A config value in one line: lists with commas, everything else as JSON writes it."""
+    if value is None:
+        return NOTHING
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and all(isinstance(one, str | int | float) for one in value):
+        return ", ".join(str(one) for one in value)
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+@register.filter
+def took(run: Run) -> float | None:
+    """Seconds from the first start to the end, or to now."""
+    if run.started_at is None:
+        return None
+    end: datetime = run.ended_at or timezone.now()
+    return (end - run.started_at).total_seconds()
+
+
+@register.filter
+def colour(number: int) -> int:
+    """The colour (1 to 8) of a run: it follows from its number, so it is the same everywhere."""
+    return (number - 1) % COLOURS + 1
+
+
+@register.filter
+def dash(number: int) -> str:
+    """The dash of a run's line: changes each time the colours have gone round."""
+    return DASHES[(number - 1) // COLOURS % len(DASHES)]

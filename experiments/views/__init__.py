@@ -1,0 +1,1 @@
+"""The pages of projects, runs and datasets: one module per page."""

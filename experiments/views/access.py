@@ -1,0 +1,50 @@
+"""Who may look and who may act: the first lines of every page of a project."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+
+from experiments.models import Membership, Project
+from portal.models import Role, User
+from portal.views import signed_in
+
+View = Callable[..., HttpResponse]
+MAY_ONLY_LOOK = (
+    "You may look and listen in this project, but not start or change anything. "
+    "An owner of the project can make you a member."
+)
+
+
+def may_act(*, user: User, project: Project) -> bool:
+    """Members and owners act, viewers look; an operator acts everywhere."""
+    if user.has_role(Role.OPERATOR):
+        return True
+    levels = (Membership.Level.MEMBER, Membership.Level.OWNER)
+    return project.memberships.filter(user=user, level__in=levels).exists()
+
+
+def looking(view: View) -> View:
+    """Call the view with the project in place of its slug; 404 unless the person may see it."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, slug: str, **kwargs: Any) -> HttpResponse:
+        visible = Project.objects.visible_to(signed_in(request))
+        return view(request, get_object_or_404(visible, slug=slug), **kwargs)
+
+    return guarded
+
+
+def acting(view: View) -> View:
+    """As `looking`, and 403 with a sentence for a person who may only look."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, project: Project, **kwargs: Any) -> HttpResponse:
+        if may_act(user=signed_in(request), project=project):
+            return view(request, project, **kwargs)
+        context = {"project": project, "sentence": MAY_ONLY_LOOK}
+        return render(request, "experiments/refused.html", context, status=403)
+
+    return looking(guarded)

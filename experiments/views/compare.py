@@ -1,0 +1,41 @@
+"""Runs beside each other."""
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from experiments import compare as comparing
+from experiments.models import Project
+from experiments.views.access import looking
+from portal.views import signed_in
+
+
+@require_safe
+@looking
+def compare(request: HttpRequest, project: Project) -> HttpResponse:
+    text = request.GET.get("runs", "")
+    runs = list(comparing.chosen(user=signed_in(request), project=project, text=text))
+    names = comparing.metric_names(runs)
+    asked = request.GET.get("metric", "")
+    metric = asked if asked in names else comparing.first_choice(names)
+    context = {
+        "project": project,
+        "runs": runs,
+        "numbers": ",".join(str(run.number) for run in runs),
+        "ids": ",".join(str(run.pk) for run in runs),
+        "names": names,
+        "metric": metric,
+        "differences": comparing.differences(runs),
+        "max_runs": comparing.MAX_RUNS,
+    }
+    return render(request, "experiments/compare.html", context)
+
+
+@require_safe
+@looking
+def curves(request: HttpRequest, project: Project) -> HttpResponse:
+    """`?runs=3,5&name=loss` as JSON for the chart."""
+    text = request.GET.get("runs", "")
+    runs = list(comparing.chosen(user=signed_in(request), project=project, text=text))
+    name = request.GET.get("name", "")
+    return JsonResponse({"name": name, "curves": comparing.traces(runs, name)})

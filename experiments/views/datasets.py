@@ -1,0 +1,121 @@
+"""Datasets: the list, one with what it holds and what was left out, and a new one."""
+
+from django.db.models import Count, Q, QuerySet, TextField
+from django.db.models.functions import Cast
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST, require_safe
+
+from experiments import datasets as sets
+from experiments import runs
+from experiments.forms import DatasetForm
+from experiments.models import Dataset, Project
+from experiments.views.access import acting, looking, may_act
+from portal.models import User
+from portal.views import signed_in
+from rights.models import Recording, Use
+
+MAX_RECORDINGS = 1000
+
+
+@require_safe
+@looking
+def datasets(request: HttpRequest, project: Project) -> HttpResponse:
+    user = signed_in(request)
+    rows = Dataset.objects.visible_to(user).filter(project=project).select_related("frozen_by")
+    rows = rows.annotate(
+        included=Count("items", filter=Q(items__included=True)),
+        left_out=Count("items", filter=Q(items__included=False)),
+    )
+    acts = may_act(user=user, project=project)
+    context = {"project": project, "datasets": rows, "may_act": acts}
+    return render(request, "experiments/datasets.html", context)
+
+
+@require_safe
+@looking
+def dataset(request: HttpRequest, project: Project, pk: int) -> HttpResponse:
+    user = signed_in(request)
+    rows = Dataset.objects.visible_to(user).filter(project=project, pk=pk)
+    found = rows.select_related("frozen_by").first()
+    if found is None:
+        raise Http404
+    items = found.items.select_related("recording").order_by("recording__title")
+    context = {
+        "project": project,
+        "dataset": found,
+        "included": [item for item in items if item.included],
+        "left_out": [item for item in items if not item.included],
+        "holds": runs.holds_on(found, found.use),
+        "runs": found.runs.order_by("-queued_at")[:20],
+        "may_act": may_act(user=user, project=project),
+    }
+    return render(request, "experiments/dataset.html", context)
+
+
+@require_safe
+@acting
+def dataset_new(request: HttpRequest, project: Project) -> HttpResponse:
+    """Search, choose a use, and see what it would hold and what it would leave out."""
+    form = DatasetForm(initial={"use": _use(request.GET.get("use", ""))})
+    return _preview(request, project, form, request.GET.get("q", ""))
+
+
+@require_POST
+@acting
+def dataset_freeze(request: HttpRequest, project: Project) -> HttpResponse:
+    user = signed_in(request)
+    form = DatasetForm(request.POST)
+    picked = [pk for pk in request.POST.getlist("recording") if pk.isdecimal() and len(pk) < 18]
+    if form.is_valid():
+        chosen = Recording.objects.visible_to(user).filter(pk__in=picked[:MAX_RECORDINGS])
+        name, use = form.cleaned_data["name"], Use(form.cleaned_data["use"])
+        try:
+            made = sets.freeze(by=user, project=project, name=name, recordings=chosen, use=use)
+        except sets.EmptyDataset as refusal:
+            form.add_error(None, str(refusal))
+        else:
+            return redirect(made)
+    query = request.POST.get("q", "")
+    return _preview(request, project, form, query, picked={int(pk) for pk in picked}, status=422)
+
+
+def _preview(
+    request: HttpRequest,
+    project: Project,
+    form: DatasetForm,
+    query: str,
+    *,
+    picked: set[int] | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    use = _use(str(form["use"].value() or ""))
+    recordings = _found(signed_in(request), query)[:MAX_RECORDINGS]
+    preview = sets.preview(project=project, recordings=recordings, use=use)
+    shown = {one.recording.pk for one in [*preview.included, *preview.left_out]}
+    page = {
+        "project": project,
+        "form": form,
+        "query": query,
+        "use": use,
+        "preview": preview,
+        "picked": shown if picked is None else picked,
+    }
+    return render(request, "experiments/dataset_new.html", page, status=status)
+
+
+def _use(text: str) -> Use:
+    return Use(text) if text in Use.values else Use.TRAIN_GENERATIVE
+
+
+def _found(user: User, query: str) -> QuerySet[Recording]:
+    """Recordings one may see in whose title, artists or tags every word of the query stands."""
+    rows = Recording.objects.filter(pk__in=Recording.objects.visible_to(user).values("pk")).alias(
+        tag_text=Cast("tags", TextField())
+    )
+    for word in query.replace("\0", " ").split()[:10]:
+        artist = Recording.objects.filter(credits__party__name__icontains=word).values("pk")
+        rows = rows.filter(
+            Q(title__icontains=word) | Q(tag_text__icontains=word) | Q(pk__in=artist)
+        )
+    return rows.order_by("title")

@@ -1,0 +1,74 @@
+"""The moving parts of a run's page: events, polling, curves, log."""
+
+from uuid import UUID
+
+from asgiref.sync import sync_to_async
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBadRequest,
+    JsonResponse,
+    StreamingHttpResponse,
+)
+from django.views.decorators.http import require_safe
+
+from experiments import live, metrics
+from experiments.models import Project, Run
+from experiments.views.access import looking
+from experiments.views.run import visible_run
+from portal.models import User
+from portal.views import signed_in
+
+MAX_CURVES = 40
+MAX_POINTS = 4000
+
+
+async def run_live(request: HttpRequest, slug: str, number: int) -> StreamingHttpResponse:
+    """Server-sent events, until the run ends or the connection has lived its minutes."""
+    user = await request.auser()
+    run_id = await _visible_id(user, slug, number) if isinstance(user, User) else None
+    if run_id is None:
+        raise Http404
+    response = StreamingHttpResponse(live.stream(run_id), content_type="text/event-stream")
+    # A proxy that collects an answer before passing it on would make it a still picture.
+    response.headers["X-Accel-Buffering"] = "no"
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@sync_to_async
+def _visible_id(user: User, slug: str, number: int) -> UUID | None:
+    rows = Run.objects.visible_to(user).filter(project__slug=slug, number=number)
+    return rows.values_list("pk", flat=True).first()
+
+
+@require_safe
+@looking
+def run_state(request: HttpRequest, project: Project, number: int) -> HttpResponse:
+    """The same moment as the events tell, for browsers that have to ask."""
+    run = visible_run(signed_in(request), project, number)
+    seen = request.GET.get("log", "")
+    log_from = int(seen) if seen.isdecimal() and len(seen) < 19 else -1
+    return JsonResponse(live.snapshot(run.pk, log_from=log_from))
+
+
+@require_safe
+@looking
+def run_curve(request: HttpRequest, project: Project, number: int) -> HttpResponse:
+    """Curves by name: `?name=loss&name=lr&points=1000`."""
+    run = visible_run(signed_in(request), project, number)
+    names = request.GET.getlist("name")[:MAX_CURVES]
+    asked = request.GET.get("points", "1000")
+    if not asked.isdecimal() or not 2 <= int(asked[:9]) <= MAX_POINTS:
+        return HttpResponseBadRequest(f"points goes from 2 to {MAX_POINTS}.")
+    curves = [metrics.read(run, name, int(asked)).as_json() for name in names]
+    return JsonResponse({"run": run.number, "curves": curves})
+
+
+@require_safe
+@looking
+def run_log(request: HttpRequest, project: Project, number: int) -> HttpResponse:
+    """The tail of the console as plain text."""
+    run = visible_run(signed_in(request), project, number)
+    return HttpResponse(live.log_text(run), content_type="text/plain; charset=utf-8")

@@ -1,0 +1,127 @@
+"""A new run: recipe, dataset, config, resources, queue."""
+
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST, require_safe
+
+from experiments import forms, recipes, runs
+from experiments.models import Dataset, Project, Run
+from experiments.views.access import acting
+from experiments.views.run import visible_run
+from portal.views import signed_in
+
+
+@require_safe
+@acting
+def run_new(request: HttpRequest, project: Project) -> HttpResponse:
+    """Without a recipe the choice of one; with it the form."""
+    name = request.GET.get("recipe", "")
+    if not name:
+        choice = {"project": project, "recipes": recipes.RECIPES.values()}
+        return render(request, "experiments/recipes.html", choice)
+    recipe = _recipe(name)
+    chosen = request.GET.get("dataset", "")
+    sets = project.datasets.filter(use=recipe.use)
+    dataset = sets.filter(pk=chosen).first() if chosen.isdecimal() and len(chosen) < 18 else None
+    dataset = dataset or sets.order_by("-frozen_at").first()
+    initial = {"dataset": dataset}
+    form = forms.RunForm(project=project, use=recipe.use, initial=initial)
+    return _page(request, project, recipe, form, forms.fields(recipe), dataset=dataset)
+
+
+@require_safe
+@acting
+def run_duplicate(request: HttpRequest, project: Project, number: int) -> HttpResponse:
+    """The form of a new run, filled in as this one was."""
+    source = visible_run(signed_in(request), project, number)
+    recipe = _recipe(source.recipe)
+    initial = {"name": source.name, "dataset": source.dataset, **source.resources}
+    form = forms.RunForm(project=project, use=recipe.use, initial=initial)
+    groups = forms.fields(recipe, values=source.config)
+    return _page(request, project, recipe, form, groups, dataset=source.dataset, source=source)
+
+
+@require_POST
+@acting
+def run_submit(request: HttpRequest, project: Project) -> HttpResponse:
+    """Queue it; on any refusal the same page again, with everything that was typed."""
+    user = signed_in(request)
+    typed = request.POST.dict()
+    recipe = _recipe(str(typed.get("recipe", "")))
+    copied = str(typed.get("copied_from", ""))
+    source = (
+        visible_run(user, project, int(copied)) if copied.isdecimal() and len(copied) < 10 else None
+    )
+    form = forms.RunForm(typed, project=project, use=recipe.use)
+    said: dict[str, Any] = {"source": source, "yaml": typed.get("yaml", "")}
+    errors: dict[str, str] = {}
+    try:
+        pasted = str(typed.get("yaml", "")).strip()
+        config = forms.from_yaml(pasted) if pasted else forms.read(recipe, typed)
+        recipes.validate(recipe.name, config)
+        if form.is_valid():
+            data = form.cleaned_data
+            run = runs.submit(
+                by=user,
+                project=project,
+                recipe=recipe.name,
+                config=config,
+                dataset=data["dataset"],
+                resources=form.resources,
+                name=data["name"],
+                copied_from=source,
+            )
+            return redirect(run)
+    except forms.BadYaml as refusal:
+        said["yaml_error"] = str(refusal)
+    except recipes.ConfigInvalid as refusal:
+        errors = refusal.errors
+    except runs.NotAllowed as refusal:
+        said["refusals"] = refusal.refusals
+    form.is_valid()
+    dataset = form.cleaned_data.get("dataset")
+    groups = forms.fields(recipe, typed=typed, errors=errors)
+    return _page(request, project, recipe, form, groups, dataset=dataset, errors=errors, **said)
+
+
+def _recipe(name: str) -> recipes.Recipe:
+    try:
+        return recipes.get(name)
+    except recipes.UnknownRecipe as refusal:
+        raise Http404(str(refusal)) from None
+
+
+def _page(
+    request: HttpRequest,
+    project: Project,
+    recipe: recipes.Recipe,
+    form: forms.RunForm,
+    groups: dict[str, list[forms.ConfigField]],
+    *,
+    dataset: Dataset | None,
+    source: Run | None = None,
+    errors: dict[str, str] | None = None,
+    **said: Any,
+) -> HttpResponse:
+    errors = errors or {}
+    beside = {one.key for group in groups.values() for one in group}
+    left_out = dataset.items.filter(included=False).select_related("recording") if dataset else ()
+    context = {
+        "project": project,
+        "recipe": recipe,
+        "form": form,
+        "groups": groups.items(),
+        "dataset": dataset,
+        "datasets": project.datasets.filter(use=recipe.use),
+        "included": dataset.items.filter(included=True).count() if dataset else 0,
+        "left_out": left_out,
+        "source": source,
+        "dataset_error": errors.get("dataset", ""),
+        "whole": [text for key, text in errors.items() if key not in beside | {"dataset"}],
+        "wrong": bool(errors or form.errors or said.get("yaml_error") or said.get("refusals")),
+        **said,
+    }
+    status = 422 if context["wrong"] else 200
+    return render(request, "experiments/run_new.html", context, status=status)

@@ -1,0 +1,32 @@
+"""The projects one sees, and one's own runs for the home page."""
+
+from django.db.models import Count, Max, Q
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from experiments.models import Project, Run
+from portal.views import signed_in
+
+SHOWN = 10
+
+
+@require_safe
+def projects(request: HttpRequest) -> HttpResponse:
+    going = Count("runs", filter=Q(runs__state__in=Run.OPEN_STATES))
+    rows = Project.objects.filter(
+        pk__in=Project.objects.visible_to(signed_in(request)).values("pk")
+    ).annotate(total=Count("runs"), going=going, newest=Max("runs__queued_at"))
+    return render(request, "experiments/projects.html", {"projects": rows.order_by("name")})
+
+
+@require_safe
+def home_fragment(request: HttpRequest) -> HttpResponse:
+    """What runs and waits, and what ended last."""
+    user = signed_in(request)
+    runs = Run.objects.visible_to(user).filter(submitted_by=user).select_related("project")
+    mine = {
+        "going": runs.filter(state__in=Run.OPEN_STATES).order_by("queued_at")[:SHOWN],
+        "ended": runs.exclude(state__in=Run.OPEN_STATES).order_by("-ended_at")[:SHOWN],
+    }
+    return render(request, "experiments/mine.html", mine)

@@ -1,0 +1,130 @@
+"""One run: its page, and what one may do to it."""
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST, require_safe
+
+from experiments import compare, forms, live, recipes, runs
+from experiments.models import Project, Run
+from experiments.views.access import acting, looking, may_act
+from portal import audit
+from portal.models import User
+from portal.views import signed_in
+from rights import credits as credit
+from rights import ledger
+
+SYSTEM = "system/"
+HISTORY = 100
+
+
+def visible_run(user: User, project: Project, number: int) -> Run:
+    """The run of that number if this person may see it, else 404."""
+    rows = Run.objects.visible_to(user).filter(project=project, number=number)
+    run = rows.select_related(
+        "project", "dataset", "submitted_by", "decision", "copied_from"
+    ).first()
+    if run is None:
+        raise Http404
+    return run
+
+
+def header(user: User, run: Run) -> dict[str, object]:
+    """What the run's header shows, on its page and on a refusal."""
+    allowed = may_act(user=user, project=run.project)
+    portal = run.origin == Run.Origin.PORTAL
+    retried = run.state in {Run.State.FAILED, Run.State.CANCELLED}
+    return {
+        "project": run.project,
+        "run": run,
+        "now": live.moment(run),
+        "may_act": allowed,
+        "may_cancel": allowed and run.is_open and run.state != Run.State.STOPPING,
+        "may_retry": allowed and portal and retried,
+        "may_copy": allowed and portal and run.recipe in recipes.RECIPES,
+    }
+
+
+@require_safe
+@looking
+def run(request: HttpRequest, project: Project, number: int) -> HttpResponse:
+    user = signed_in(request)
+    one = visible_run(user, project, number)
+    series = list(one.series.order_by("name"))
+    names = [s.name for s in series if not s.name.startswith(SYSTEM)]
+    context = {
+        **header(user, one),
+        "summaries": [s for s in series if not s.name.startswith(SYSTEM)],
+        "loss": compare.first_choice(names),
+        "controls": [name for name in names if "control" in name or "accuracy" in name],
+        "others": names,
+        "system": [s.name for s in series if s.name.startswith(SYSTEM)],
+        "log_text": live.log_text(one),
+        "settings": compare.flat(one.config),
+        "config_yaml": forms.to_yaml(one.config),
+        "statement": statement(one),
+        "checkpoints": one.checkpoints.select_related("blob"),
+        "attempts": one.attempts.order_by("-number"),
+        "history": audit.history(one)[:HISTORY],
+    }
+    return render(request, "experiments/run.html", context)
+
+
+def statement(run: Run) -> credit.Statement | None:
+    """Who made what this run learned from; before any use is reported, its whole dataset."""
+    if run.dataset is None or not run.use:
+        return None
+    used = ledger.exposures(f"run:{run.pk}", None)
+    if not used:
+        items = run.dataset.items.filter(included=True)
+        used = dict.fromkeys(items.values_list("recording_id", flat=True), (0, 0.0))
+    return credit.statement(used, run.use, run.decision)
+
+
+@require_POST
+@acting
+def run_cancel(request: HttpRequest, project: Project, number: int) -> HttpResponse:
+    user = signed_in(request)
+    one = visible_run(user, project, number)
+    try:
+        done = runs.cancel(run=one, by=user)
+    except runs.NotPossible as refusal:
+        messages.error(request, str(refusal))
+    else:
+        asked = done.state == Run.State.STOPPING
+        messages.info(request, "Asked to stop; it ends shortly." if asked else "Cancelled.")
+    return redirect(one)
+
+
+@require_POST
+@acting
+def run_retry(request: HttpRequest, project: Project, number: int) -> HttpResponse:
+    user = signed_in(request)
+    one = visible_run(user, project, number)
+    try:
+        runs.retry(run=one, by=user)
+    except runs.NotPossible as refusal:
+        messages.error(request, str(refusal))
+    except runs.NotAllowed as refusal:
+        return refused(request, user, one, refusal)
+    return redirect(one)
+
+
+@require_POST
+@acting
+def run_rerun(request: HttpRequest, project: Project, number: int) -> HttpResponse:
+    user = signed_in(request)
+    one = visible_run(user, project, number)
+    try:
+        return redirect(runs.rerun(run=one, by=user))
+    except (runs.NotPossible, recipes.ConfigInvalid, recipes.UnknownRecipe) as refusal:
+        messages.error(request, str(refusal))
+    except runs.NotAllowed as refusal:
+        return refused(request, user, one, refusal)
+    return redirect(one)
+
+
+def refused(request: HttpRequest, user: User, run: Run, refusal: runs.NotAllowed) -> HttpResponse:
+    """The refusal of consent, naming each recording, on a page of the run."""
+    context = {**header(user, run), "refusals": refusal.refusals}
+    return render(request, "experiments/not_allowed.html", context, status=409)

@@ -1,0 +1,34 @@
+"""The run table of a project."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from experiments import table
+from experiments.models import Project
+from experiments.views.access import looking, may_act
+from portal.views import signed_in
+
+
+@require_safe
+@looking
+def runs(request: HttpRequest, project: Project) -> HttpResponse:
+    """Everything the page shows stands in its address: query, order, columns, page, selection."""
+    user = signed_in(request)
+    asked = request.GET
+    found = table.read(
+        user=user,
+        project=project,
+        text=asked.get("q", ""),
+        sort=asked.get("sort", ""),
+        columns=[key for value in asked.getlist("col") for key in value.split(",")],
+        page=asked.get("page", "1"),
+    )
+    context = {
+        "project": project,
+        "table": found,
+        "selected": {n for n in asked.get("select", "").split(",") if n.isdecimal()},
+        "may_act": may_act(user=user, project=project),
+        "filtered": bool(found.text),
+    }
+    return render(request, "experiments/runs.html", context)

@@ -1,0 +1,183 @@
+// Charts of metrics: mean line with its min/max envelope, drawn by Plotly from curves as JSON.
+// The figures stand in a table behind each chart. Colours come from the design tokens.
+
+const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const faint = (colour) => `color-mix(in srgb, ${colour} 18%, transparent)`;
+const toRgba = (colour) => {
+  // Plotly reads rgb() and hex, not color-mix: a canvas turns any colour into numbers.
+  const canvas = document.createElement("canvas");
+  canvas.width = canvas.height = 1;
+  const pen = canvas.getContext("2d", { willReadFrequently: true });
+  pen.fillStyle = colour;
+  pen.fillRect(0, 0, 1, 1);
+  const [r, g, b, a] = pen.getImageData(0, 0, 1, 1).data;
+  return `rgba(${r},${g},${b},${(a / 255).toFixed(2)})`;
+};
+
+/** Exponential moving average without the pull to zero at the start; gaps stay gaps. */
+export function smooth(values, weight) {
+  let sum = 0;
+  let norm = 0;
+  return values.map((value) => {
+    if (value === null) return null;
+    sum = sum * weight + (1 - weight) * value;
+    norm = norm * weight + (1 - weight);
+    return sum / norm;
+  });
+}
+
+/** The x values: steps, or seconds since the curve's first point. */
+export const along = (curve, axis) =>
+  axis === "time" ? curve.times.map((time) => (time - curve.times[0])) : curve.steps;
+
+function traces(curves, { axis, weight }) {
+  const drawn = [];
+  for (const curve of curves) {
+    const x = along(curve, axis);
+    const colour = toRgba(css(`--run-${curve.colour}`));
+    const wide = curve.minimum.some((low, i) => low !== curve.maximum[i]);
+    if (wide || weight > 0) {
+      const shared = { x, mode: "lines", hoverinfo: "skip", showlegend: false, line: { width: 0 }, connectgaps: false };
+      drawn.push({ ...shared, y: wide ? curve.minimum : curve.mean });
+      drawn.push({ ...shared, y: wide ? curve.maximum : curve.mean, fill: wide ? "tonexty" : "none",
+        fillcolor: toRgba(faint(colour)), line: { width: wide ? 0 : 1, color: toRgba(faint(colour)) } });
+    }
+    drawn.push({
+      x, y: weight > 0 ? smooth(curve.mean, weight) : curve.mean, name: curve.label, connectgaps: false,
+      mode: x.length < 3 ? "lines+markers" : "lines", line: { color: colour, width: 2, dash: curve.dash },
+      hovertemplate: "%{y:.5g}<extra>%{fullData.name}</extra>",
+    });
+  }
+  return drawn;
+}
+
+function layout(name, { axis, log }, several) {
+  const ink = toRgba(css("--ink"));
+  const line = toRgba(css("--line"));
+  const side = { gridcolor: line, zerolinecolor: line, linecolor: line, automargin: true };
+  return {
+    margin: { l: 56, r: 12, t: 12, b: 44 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+    font: { color: ink, family: getComputedStyle(document.body).fontFamily, size: 12 }, hovermode: "x unified",
+    hoverlabel: { bgcolor: toRgba(css("--panel")), bordercolor: line, font: { color: ink } },
+    showlegend: several, legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 },
+    xaxis: { ...side, title: { text: axis === "time" ? "seconds since its first point" : "step" } },
+    yaxis: { ...side, title: { text: name }, type: log ? "log" : "linear", exponentformat: "power" }, uirevision: "kept",
+  };
+}
+
+function table(box, curves) {
+  const out = document.createElement("table");
+  out.className = "table";
+  const head = out.createTHead().insertRow();
+  for (const word of ["Run", "Step", "Mean", "Least", "Greatest", "Points"]) {
+    const cell = document.createElement("th");
+    cell.textContent = word;
+    head.append(cell);
+  }
+  const body = out.createTBody();
+  const shown = (value) => (value === null ? "not finite" : Number(value.toPrecision(5)).toString());
+  for (const curve of curves) {
+    const stride = Math.max(1, Math.ceil(curve.steps.length / 100));
+    for (let i = 0; i < curve.steps.length; i += stride) {
+      const row = body.insertRow();
+      for (const text of [curve.label, curve.steps[i], shown(curve.mean[i]), shown(curve.minimum[i]),
+        shown(curve.maximum[i]), curve.count[i]]) row.insertCell().textContent = text;
+    }
+  }
+  box.replaceChildren(out);
+}
+
+class Chart {
+  constructor(figure) {
+    this.figure = figure;
+    this.plot = figure.querySelector("[data-chart-plot]");
+    this.curves = [];
+    this.drawn = false;
+    const address = new URLSearchParams(location.hash.slice(1).startsWith("chart&") ? location.hash.slice(7) : "");
+    this.options = { log: address.get("log") === "1", axis: address.get("axis") === "time" ? "time" : "step",
+      weight: Math.min(0.99, Number(address.get("smooth")) || 0) };
+    const [log, range, axis] = ["log", "smooth", "axis"].map((n) => figure.querySelector(`[data-chart-${n}]`));
+    log.checked = this.options.log;
+    range.value = this.options.weight;
+    axis.value = this.options.axis;
+    figure.addEventListener("input", () => {
+      this.options = { log: log.checked, axis: axis.value, weight: Number(range.value) };
+      const { log: l, axis: a, weight } = this.options;
+      history.replaceState(history.state, "", `#chart&log=${l ? 1 : 0}&axis=${a}&smooth=${weight}`);
+      this.draw();
+    });
+    figure.querySelector("[data-chart-details]").addEventListener("toggle", () => this.tabulate());
+  }
+
+  async load() {
+    if (this.loading) { this.again = true; return; }
+    this.loading = true;
+    try {
+      const { url, name, runs, run, colour, dash } = this.figure.dataset;
+      const query = new URLSearchParams({ name });
+      if (runs) query.set("runs", runs);
+      const answer = await fetch(`${url}?${query}`, { headers: { Accept: "application/json" } });
+      if (!answer.ok) throw new Error(`error ${answer.status}`);
+      const { curves } = await answer.json();
+      this.curves = curves.filter((curve) => curve.steps.length)
+        .map((curve) => (runs ? curve : { ...curve, colour, dash, label: `run ${run}` }));
+      this.draw();
+    } catch (error) {
+      this.say(`The curve could not be loaded (${error.message}). Reload the page to try again.`);
+    } finally {
+      this.loading = false;
+      if (this.again) { this.again = false; this.load(); }
+    }
+  }
+
+  say(sentence) {
+    if (this.drawn) return;
+    const line = document.createElement("p");
+    line.className = "muted";
+    line.textContent = sentence;
+    this.plot.replaceChildren(line);
+  }
+
+  draw() {
+    if (!this.curves.length) { this.say("Nothing was logged under this name yet."); return; }
+    if (!window.Plotly) { this.say("The chart cannot be drawn here; its figures are in the table below."); this.tabulate(); return; }
+    if (!this.drawn) this.plot.replaceChildren();
+    this.drawn = true;
+    window.Plotly.react(this.plot, traces(this.curves, this.options),
+      layout(this.figure.dataset.name, this.options, this.curves.length > 1),
+      { responsive: true, displaylogo: false, displayModeBar: false });
+    this.tabulate();
+  }
+
+  tabulate() {
+    if (this.figure.querySelector("[data-chart-details]").open) {
+      table(this.figure.querySelector("[data-chart-table]"), this.curves);
+    }
+  }
+}
+
+const charts = [];
+
+/** Draw again what is on the screen: the run has logged more. */
+export function refresh() {
+  for (const chart of charts) if (chart.seen) chart.load();
+}
+
+const watcher = new IntersectionObserver((entries) => {
+  for (const { isIntersecting, target } of entries) {
+    const chart = charts.find((one) => one.figure === target);
+    const first = isIntersecting && !chart.seen;
+    chart.seen = isIntersecting || chart.seen;
+    if (first) chart.load();
+  }
+}, { rootMargin: "300px" });
+
+for (const figure of document.querySelectorAll("[data-chart]")) {
+  charts.push(new Chart(figure));
+  watcher.observe(figure);
+}
+
+// Light or dark may change while the page is open.
+const recolour = () => charts.forEach((chart) => chart.drawn && chart.draw());
+new MutationObserver(recolour).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolour);

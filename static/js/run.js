@@ -1,0 +1,130 @@
+// A run's page stays true while it is open: by server-sent events, else by asking.
+// The same file serves the form of a new run.
+
+import { refresh } from "./charts.js";
+
+const POLL_MS = 3000;
+const CURVES_MS = 2000;
+const now = document.getElementById("run-now");
+
+const set = (name, change) => {
+  const place = now.querySelector(`[data-now="${name}"]`);
+  if (place) change(place);
+};
+
+let lastCurves = 0;
+let curvesDue = 0;
+
+function curvesChanged() {
+  // The first figures need the charts' places, which the server writes.
+  if (document.querySelector("[data-await-metrics]")) { location.reload(); return; }
+  if (curvesDue) return;
+  curvesDue = setTimeout(() => {
+    curvesDue = 0;
+    lastCurves = Date.now();
+    refresh();
+  }, Math.max(0, lastCurves + CURVES_MS - Date.now()));
+}
+
+function logChanged(text) {
+  const box = document.querySelector("[data-log-text]");
+  if (!box) return;
+  // Whoever reads further up is left there.
+  const atEnd = box.scrollHeight - box.scrollTop - box.clientHeight < 40;
+  box.textContent = text || "Nothing was written yet.";
+  if (atEnd) box.scrollTop = box.scrollHeight;
+}
+
+let known = {};
+
+function apply(changed) {
+  const before = known;
+  known = { ...known, ...changed };
+  if ("words" in changed || "state" in changed) {
+    set("words", (place) => { place.textContent = known.words; place.dataset.state = known.state; });
+  }
+  for (const name of ["detail", "progress_words"]) {
+    if (name in changed) set(name, (place) => { place.textContent = changed[name]; });
+  }
+  if ("progress" in changed) set("progress", (place) => { place.value = changed.progress; });
+  if ("state" in changed) {
+    for (const form of document.querySelectorAll("[data-shown-while]")) {
+      form.hidden = form.dataset.shownWhile === "open"
+        ? !known.open || known.state === "stopping"
+        : !["failed", "cancelled"].includes(known.state);
+    }
+  }
+  if ("log_text" in changed) logChanged(changed.log_text);
+  if ("curve" in changed && "curve" in before) curvesChanged();
+  else if (changed.curve && document.querySelector("[data-await-metrics]")) curvesChanged();
+  if ("samples" in changed && String(changed.samples) !== now.dataset.samples) {
+    now.dataset.samples = changed.samples;
+    document.querySelector("[data-samples-box]")?.dispatchEvent(new Event("samples-changed"));
+  }
+}
+
+const how = (words) => {
+  const place = now.querySelector("[data-live-how]");
+  if (place) place.textContent = words;
+};
+
+async function poll() {
+  try {
+    const answer = await fetch(`${now.dataset.runState}?log=${known.log ?? now.dataset.log}`);
+    if (answer.ok) {
+      apply(await answer.json());
+      how("· asking every few seconds");
+    } else if (answer.status === 404) {
+      how("· not open to you any more");
+      return;
+    }
+  } catch {
+    how("· the portal does not answer; trying again");
+  }
+  if (known.open !== false) setTimeout(poll, POLL_MS);
+  else { how(""); refresh(); }
+}
+
+function listen() {
+  let failures = 0;
+  const source = new EventSource(now.dataset.runLive);
+  source.addEventListener("change", (message) => {
+    failures = 0;
+    how("· live");
+    apply(JSON.parse(message.data));
+  });
+  source.addEventListener("end", () => {
+    source.close();
+    how("");
+    refresh();
+  });
+  source.addEventListener("error", () => {
+    failures += 1;
+    if (failures < 3 && source.readyState !== EventSource.CLOSED) return;
+    source.close();
+    poll();
+  });
+  addEventListener("pagehide", () => source.close());
+}
+
+if (now) {
+  const box = document.querySelector("[data-log-text]");
+  if (box) box.scrollTop = box.scrollHeight;
+  if (now.dataset.open === "true") {
+    if ("EventSource" in window) listen();
+    else poll();
+  }
+}
+
+// A new run: another dataset shows what that one holds; nothing that was typed is lost.
+const form = document.querySelector("[data-run-form]");
+const choice = form?.querySelector("[data-reload]");
+choice?.addEventListener("change", async () => {
+  const answer = await fetch(choice.dataset.reload + encodeURIComponent(choice.value));
+  if (!answer.ok) return;
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const fresh = page.getElementById("dataset-card");
+  const card = document.getElementById("dataset-card");
+  if (fresh && card) card.replaceWith(fresh);
+});
+form?.querySelector("[aria-invalid=true]")?.focus();
