@@ -4,7 +4,8 @@ function colour(element, name) {
   return getComputedStyle(element).getPropertyValue(name).trim() || "#888";
 }
 
-// `view`: {peaks, gain, duration, total, position, loop, active}; times in seconds, gain in dB.
+// `view`: {peaks, gain, full, duration, total, position, loop, active}; times in seconds, gain in dB,
+// `full` is the amplitude that fills the height: one for the row, so that its clips compare.
 export function drawWave(canvas, view) {
   const ratio = window.devicePixelRatio || 1;
   const width = Math.round(canvas.clientWidth * ratio);
@@ -27,9 +28,15 @@ export function drawWave(canvas, view) {
   pen.fillRect(head, 0, Math.max(1, 1.5 * ratio), height);
 }
 
+// The largest amplitude of a clip as it is played.
+export function loudest({ peaks, gain }) {
+  const top = peaks.reduce((most, [low, high]) => Math.max(most, -low, high), 0);
+  return (top / 127) * 10 ** (gain / 20);
+}
+
 function drawPeaks(pen, view, { width, height, canvas }) {
   // What is drawn is what is heard: the stored gain is in it.
-  const scale = (10 ** (view.gain / 20) / 127) * (height / 2);
+  const scale = (10 ** (view.gain / 20) / 127 / view.full) * (height / 2) * 0.95;
   const step = width / (view.peaks.length || 1);
   pen.fillStyle = colour(canvas, view.active ? "--accent" : "--edge");
   view.peaks.forEach(([low, high], index) => {

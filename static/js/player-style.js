@@ -6,7 +6,7 @@ clip-player { display: flex; flex-direction: column; gap: var(--space-2); min-wi
 clip-player:focus { outline: none; }
 clip-player [hidden] { display: none !important; }
 clip-player .lanes { display: flex; flex-direction: column; gap: var(--space-1); }
-clip-player .lane { display: grid; grid-template-columns: minmax(7rem, 14rem) minmax(0, 1fr); gap: var(--space-3);
+clip-player .lane { display: grid; grid-template-columns: minmax(5rem, 30%) minmax(0, 1fr); gap: var(--space-3);
   align-items: stretch; }
 clip-player .pick { display: flex; align-items: center; gap: var(--space-2); min-height: 2.75rem; min-width: 0;
   padding: 0 var(--space-2); text-align: start; color: var(--ink); background: none; cursor: pointer;
@@ -23,7 +23,7 @@ clip-player .controls { display: flex; flex-wrap: wrap; align-items: center; gap
 clip-player .controls.dock { position: static; padding: 0; border: 0; background: none; }
 clip-player .play { min-width: 8.5rem; }
 clip-player input[type="range"] { flex: 1 1 8rem; min-height: 24px; accent-color: var(--accent); }
-clip-player .time { min-width: 8.5em; }
+clip-player .time { min-width: 8.5em; text-align: start; }
 clip-player select { min-height: 2rem; color: var(--ink); background: var(--panel); border: 1px solid var(--edge);
   border-radius: var(--radius); padding: 0 var(--space-2); font-size: var(--size-1); }
 clip-player .keys { display: grid; grid-template-columns: max-content 1fr; gap: var(--space-1) var(--space-3);

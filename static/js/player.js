@@ -9,7 +9,7 @@
 // data-blind hides waveforms and names. Keys: see KEYS.
 
 import { Engine, audioContext, unlock } from "./player-engine.js";
-import { drawWave, watchPointer } from "./player-draw.js";
+import { drawWave, loudest, watchPointer } from "./player-draw.js";
 import { watchFragments } from "./player-merge.js";
 import { readAddress, writeAddress } from "./player-address.js";
 import { loadClip, makeRoom, readClips } from "./player-clips.js";
@@ -115,6 +115,7 @@ class ClipPlayer extends HTMLElement {
     const stays = next.includes(chosen) && !chosen.withheld;
     if (this.playing && !stays) this.pause();
     this.clips = next;
+    this.full = Math.max(0.001, ...next.map(loudest));
     engine.clips = next;
     engine.selected = Math.max(0, stays ? next.indexOf(chosen) : next.findIndex((clip) => !clip.withheld));
     list.hidden = true;
@@ -296,7 +297,7 @@ class ClipPlayer extends HTMLElement {
     this.clips.forEach((clip, index) => {
       if (!clip.canvas?.isConnected) return;
       const active = index === engine.selected;
-      drawWave(clip.canvas, { ...clip, total, position, active, loop: this.dragged ?? engine.loop });
+      drawWave(clip.canvas, { ...clip, full: this.full, total, position, active, loop: this.dragged ?? engine.loop });
     });
   }
 
