@@ -14,7 +14,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
-from django.db import connections
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.migrations.executor import MigrationExecutor
 
 from portal import embedded
 from portal.models import User
@@ -45,9 +46,9 @@ class Command(BaseCommand):
                     self.say(f"Ended {ended} processes that an earlier start had left behind.")
                 embedded.check_port(host, port)
                 try:
-                    self.bring_up(supervisor, host, port, demo=not options["no_demo"])
+                    built = self.bring_up(supervisor, host, port, demo=not options["no_demo"])
                     if not supervisor.stopping.is_set():
-                        self.welcome(host, port, time.monotonic() - began)
+                        self.welcome(host, port, time.monotonic() - began, logins=not built)
                         supervisor.watch()
                 finally:
                     if supervisor.children:
@@ -57,14 +58,16 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         self.say("Stopped.")
 
-    def bring_up(self, supervisor: Supervisor, host: str, port: int, *, demo: bool) -> None:
+    def bring_up(self, supervisor: Supervisor, host: str, port: int, *, demo: bool) -> bool:
+        """Start everything; true if the demo world was built, which has told the log-ins."""
         socket = embedded.redis_socket()
         if socket:
             redis = embedded.redis(socket)
             supervisor.start(redis)
             supervisor.wait_ready(redis, seconds=READY_SECONDS)
-        self.say("Migrating the database…")
-        call_command("migrate", verbosity=0, interactive=False)
+        if migrations_wait():
+            self.say("Migrating the database…")
+            call_command("migrate", verbosity=0, interactive=False)
         empty = not User.objects.exists()
         connections.close_all()
         children = [embedded.web(host, port), embedded.worker(), embedded.clock()]
@@ -75,6 +78,8 @@ class Command(BaseCommand):
             supervisor.wait_ready(child, seconds=READY_SECONDS)
         if demo and (empty or unfinished().exists()) and not supervisor.stopping.is_set():
             self.build_demo(supervisor, empty=empty)
+            return empty
+        return False
 
     def build_demo(self, supervisor: Supervisor, *, empty: bool) -> None:
         """Fill an empty database; its last lines, the log-ins, are kept for later starts."""
@@ -94,12 +99,12 @@ class Command(BaseCommand):
         logins_file().write_text("\n".join(logins) + "\n", encoding="utf-8")
         unfinished().unlink()
 
-    def welcome(self, host: str, port: int, seconds: float) -> None:
+    def welcome(self, host: str, port: int, seconds: float, *, logins: bool) -> None:
         shown = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - compared, not bound
         self.say(
             f"\nBackline answers at http://{shown}:{port}/ ({seconds:.1f} s). Ctrl-C stops it."
         )
-        if logins_file().exists():
+        if logins and logins_file().exists():
             self.say("Log-ins of the demo world (name, password, roles):")
             self.say(logins_file().read_text(encoding="utf-8").rstrip())
         self.say(f"Logs: {settings.STATE_DIR / 'logs'}\n")
@@ -111,6 +116,12 @@ class Command(BaseCommand):
         except BrokenPipeError:
             # Whoever read our lines is gone; the portal goes on.
             pass
+
+
+def migrations_wait() -> bool:
+    """Whether `migrate` has anything to do; asking is quicker than having it find nothing."""
+    executor = MigrationExecutor(connections[DEFAULT_DB_ALIAS])
+    return bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))
 
 
 def unfinished() -> Path:
