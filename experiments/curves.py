@@ -172,8 +172,8 @@ def _levels(series: list[Series], span: Span, points: int) -> dict[int, int]:
         for pk, level, count in counts.values_list("series", "level", "elements"):
             elements[pk, level] = count
     chosen: dict[int, int] = {}
-    for (pk, level), count in elements.items():
-        chosen[pk] = max(level if count >= points else 0, chosen.get(pk, 0))
+    for (pk, level), found in elements.items():
+        chosen[pk] = max(level if found >= points else 0, chosen.get(pk, 0))
     return chosen
 
 
