@@ -281,7 +281,7 @@ class Series(models.Model):
 
 
 class Chunk(models.Model):
-    """Points of one series, in columns and compressed; level 0 raw, above it min/mean/max buckets."""
+    """Points of one series in columns; level 0 raw, above it min/mean/max buckets."""
 
     series = models.ForeignKey(Series, models.CASCADE, related_name="chunks")
     level = models.SmallIntegerField(default=0)

@@ -15,6 +15,7 @@ from portal.models import Role, User
 from rights import agreements, catalogue
 from rights.models import Grant, Party, Purpose, Recording, RightType, Use
 from workers.data import synth
+from workers.demo import DATASET, PASSWORD, PROJECT
 from workers.demo.catalogue import (
     ALBUMS,
     DISPUTED,
@@ -28,11 +29,6 @@ from workers.demo.catalogue import (
     UNANSWERED,
     Album,
 )
-
-# Known to everyone who reads this file: the demo world is for a laptop, never for a lab.
-PASSWORD = "backline-demo"  # noqa: S105
-DATASET = "demo, opted in"
-PROJECT = "first-light"
 
 Tell = Callable[[str], None]
 
@@ -60,12 +56,14 @@ def needed() -> bool:
 
 def build(*, tell: Tell) -> None:
     """Make the whole world or, if a step fails, none of it."""
+    # The slow part first, outside the transaction: on SQLite nobody else can write during one.
+    files = synthesise_all(tell=tell)
     with transaction.atomic():
         people = make_people(tell=tell)
         rosa, ada = people["rights"], people["researcher"]
         project = make_project(owner=ada, tell=tell)
         parties = make_parties(by=rosa, artist=people["artist"], tell=tell)
-        recordings = record_all(by=rosa, parties=parties, tell=tell)
+        recordings = record_all(by=rosa, parties=parties, files=files, tell=tell)
         sign_all(by=rosa, parties=parties, recordings=recordings, tell=tell)
         dataset = datasets.freeze(
             by=ada,
@@ -121,37 +119,59 @@ def make_parties(*, by: User, artist: User, tell: Tell) -> dict[str, Party]:
     return parties
 
 
-def record_all(*, by: User, parties: dict[str, Party], tell: Tell) -> dict[str, Recording]:
-    """Synthesise, upload, credit and split every recording of the catalogue."""
-    recordings: dict[str, Recording] = {}
+def synthesise_all(*, tell: Tell) -> dict[str, tuple[synth.Track, bytes]]:
+    """Every recording's music, and its file as FLAC."""
+    files: dict[str, tuple[synth.Track, bytes]] = {}
     total = sum(len(album.titles) for album in ALBUMS)
     for album in ALBUMS:
         for title in album.titles:
-            number = len(recordings) + 1
-            recordings[title] = record(
-                by=by, album=album, title=title, number=number, parties=parties
+            number = len(files) + 1
+            track = synth.synthesise(genre=album.genre, seed=number, seconds=16 + number % 7)
+            file = io.BytesIO()
+            soundfile.write(file, track.audio.T, 44_100, format="FLAC")
+            files[title] = (track, file.getvalue())
+        tell(f"Played {len(files)} of {total} recordings: {album.artist}, {album.genre}")
+    return files
+
+
+def record_all(
+    *,
+    by: User,
+    parties: dict[str, Party],
+    files: dict[str, tuple[synth.Track, bytes]],
+    tell: Tell,
+) -> dict[str, Recording]:
+    """Upload, credit and split every recording of the catalogue."""
+    recordings: dict[str, Recording] = {}
+    for album in ALBUMS:
+        for title in album.titles:
+            track, file = files[title]
+            recording = upload(
+                by=by, title=title, number=len(recordings) + 1, track=track, file=file
             )
-        tell(f"Recorded {len(recordings)} of {total}: {album.artist}, {album.genre}")
+            credit_and_split(by=by, recording=recording, album=album, parties=parties)
+            recordings[title] = recording
+    tell(f"Uploaded {len(recordings)} recordings with credits and splits")
     return recordings
 
 
-def record(
-    *, by: User, album: Album, title: str, number: int, parties: dict[str, Party]
-) -> Recording:
-    track = synth.synthesise(genre=album.genre, seed=number, seconds=16 + number % 7)
-    file = io.BytesIO()
-    soundfile.write(file, track.audio.T, 44_100, format="FLAC")
-    file.seek(0)
+def upload(*, by: User, title: str, number: int, track: synth.Track, file: bytes) -> Recording:
     work = catalogue.add_work(by=by, title=title, iswc=iswc(number))
-    recording = catalogue.add_recording(
+    return catalogue.add_recording(
         by=by,
-        file=file,
+        file=io.BytesIO(file),
         filename=re.sub(r"\W+", "-", title).strip("-").lower() + ".flac",
         title=title,
         isrc=f"QZBLD26{number:05d}",
         works=[work],
         tags={"genre": track.genre, "tempo": round(track.tempo), "key": track.key},
     )
+
+
+def credit_and_split(
+    *, by: User, recording: Recording, album: Album, parties: dict[str, Party]
+) -> None:
+    title, work = recording.title, recording.works.get()
     artist = parties[album.artist]
     catalogue.add_credit(by=by, subject=recording, party=artist, role="MainArtist")
     for name, role, instrument in album.roles:
@@ -180,7 +200,6 @@ def record(
                 )
                 continue
             catalogue.confirm_split(sheet=sheet, party=parties[name], by=by)
-    return recording
 
 
 def iswc(number: int) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from workers.demo import build
+from workers.demo import PASSWORD, build
 
 
 class Command(BaseCommand):
@@ -20,4 +20,4 @@ class Command(BaseCommand):
         self.stdout.write("")
         for login in build.LOGINS:
             roles = ", ".join(role.label.lower() for role in login.roles)
-            self.stdout.write(f"  {login.username:<12} {build.PASSWORD}   {roles} ({login.name})")
+            self.stdout.write(f"  {login.username:<12} {PASSWORD}   {roles} ({login.name})")
