@@ -116,7 +116,7 @@ def _condition(term: Term, alias: str) -> tuple[dict[str, object], Q]:
         hint = f" Did you mean “{near[0]}”?" if near else ""
         raise BadQuery(
             f"Runs have no “{term.subject[:40]}”.{hint} "
-            f"Known are {', '.join(KNOWN)}, config.… and metric.…."
+            f"Known are {', '.join(KNOWN)}, config.name and metric.name."
         )
     if term.subject == "tag":
         return {alias: Cast("tags", TextField())}, _tag(term, alias)

