@@ -1,1 +1,71 @@
-"""The program a job starts: `python -m workers.run`."""
+"""The program a job starts: `python -m workers.run`.
+
+Everything it needs comes from its environment through the client. Exit codes: 0 done, 143 stopped
+on request, 75 preempted after a checkpoint, 1 failed; the last line on stderr says why.
+"""
+
+import importlib
+import os
+import sys
+import traceback
+from typing import Protocol
+
+# Read by the OpenMP runtime when torch loads it. Threads that wait by spinning take the cores from
+# whatever else runs: on two busy cores steps became twenty times slower.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import backline
+from experiments import recipes
+from workers.training import interruption
+
+FAILED = 1
+
+# The program of each recipe: a module with `main(run, config)`. Imported by name, so that a tone
+# check does not wait for torch.
+PROGRAMS = {
+    "flow_matching": "workers.training.flow_matching",
+    "tone_check": "workers.training.tone_check",
+}
+
+
+class Program(Protocol):
+    def main(self, run: backline.Run, config: object) -> None: ...
+
+
+def perform(run: backline.Run) -> int:
+    """Do what the run's spec says; the exit code. The one place where every error is caught."""
+    try:
+        config = recipes.validate(run.spec.recipe, run.spec.config)
+        program: Program = importlib.import_module(PROGRAMS[run.spec.recipe])
+        program.main(run, config)
+    except interruption.Interrupted as interrupted:
+        print(interrupted, file=sys.stderr)
+        return interrupted.exit_code
+    except Exception as error:  # noqa: BLE001 - the outer edge of the process: told, never hidden.
+        traceback.print_exc()
+        print(reason(error), file=sys.stderr)
+        return FAILED
+    return 0
+
+
+def reason(error: Exception) -> str:
+    """One line on why it failed; of a multi-line message the first."""
+    first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    known = isinstance(error, (ValueError, LookupError, ArithmeticError)) and " " in first
+    return first[:500] if known else f"{type(error).__name__}: {first}"[:500].rstrip(": ")
+
+
+def main() -> int:
+    interruption.BELL.listen()
+    try:
+        run = backline.init()
+    except (backline.Refused, backline.Unreachable, ValueError) as error:
+        print(reason(error), file=sys.stderr)
+        return FAILED
+    code = perform(run)
+    run.finish()
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,68 @@
+"""The recordings of a dataset, in the form a model learns from."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import soundfile
+import torch
+from torch import Tensor
+
+from backline.wire import DatasetItem
+from workers.data import mel
+from workers.models.torchaudio_door import functional
+
+
+class Unreadable(ValueError):
+    """A recording cannot be learned from; the message names it."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One recording: its number in the portal, its genre ("" if untagged), its log-mel (T, 64)."""
+
+    number: int
+    genre: str
+    mel: Tensor
+    seconds: float
+
+
+def load(item: DatasetItem, *, fetch: Callable[[DatasetItem], Path]) -> Recording:
+    """Fetch, decode, mix to mono, resample to 16 kHz, analyse. Raises `Unreadable`."""
+    try:
+        data, rate = soundfile.read(fetch(item), dtype="float32", always_2d=True)
+    except (soundfile.LibsndfileError, RuntimeError) as error:
+        raise Unreadable(f"The recording “{item.title}” cannot be decoded: {error}.") from error
+    if len(data) < mel.WINDOW or not torch.isfinite(torch.from_numpy(data)).all():
+        raise Unreadable(f"The recording “{item.title}” is too short or not sound.")
+    audio = torch.from_numpy(data).mean(dim=1)
+    if rate != mel.RATE:
+        audio = functional.resample(audio, rate, mel.RATE)
+    genre = str(item.tags.get("genre", "")).strip().casefold()
+    return Recording(
+        number=item.recording, genre=genre, mel=mel.analyse(audio), seconds=len(data) / rate
+    )
+
+
+def digest(items: list[DatasetItem]) -> str:
+    """What the data is: SHA-256 over the sorted numbers and audio digests."""
+    lines = sorted(f"{item.recording} {item.sha256}" for item in items)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def crop(recording: Recording, *, frames: int, place: float) -> Tensor:
+    """`frames` frames that begin at `place` in [0, 1) of what is possible.
+
+    A recording that is too short is played again from its start.
+    """
+    length = recording.mel.shape[0]
+    if length < frames:
+        return recording.mel.repeat(-(-frames // length), 1)[:frames]
+    start = int(place * (length - frames + 1))
+    return recording.mel[start : start + frames]
+
+
+def heard_seconds(recording: Recording, *, frames: int) -> float:
+    """Seconds of a crop that are the recording's own, for the ledger of use."""
+    return min(frames * mel.HOP / mel.RATE, recording.seconds)

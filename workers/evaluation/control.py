@@ -1,0 +1,78 @@
+"""Does a clip sound like what was asked for? A small classifier of our own answers.
+
+A falling loss does not show whether a model follows its prompt: models with a good loss have
+ignored it. So this figure stands beside the loss.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from workers.data import mel
+from workers.data.recordings import Recording, crop
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """Linear in statistics of a clip's log-mel: weights (features + 1, genres)."""
+
+    genres: list[str]
+    centre: Tensor
+    spread: Tensor
+    weights: Tensor
+
+    def name(self, logmels: Tensor) -> list[str]:
+        """The genre of each clip, from log-mels (batch, frames, bands)."""
+        scores = _with_one((features(logmels) - self.centre) / self.spread) @ self.weights
+        return [self.genres[int(index)] for index in scores.argmax(dim=1)]
+
+
+def features(logmels: Tensor) -> Tensor:
+    """Per band: mean, deviation and how much it changes from frame to frame: (batch, 192)."""
+    clips = logmels.double()
+    change = clips.diff(dim=1).abs().mean(dim=1)
+    return torch.cat([clips.mean(dim=1), clips.std(dim=1), change], dim=1)
+
+
+def fit(recordings: list[Recording], *, frames: int, crops: int = 6) -> Classifier:
+    """Ridge regression onto one-hot genres from evenly spaced crops of tagged recordings."""
+    tagged = [recording for recording in recordings if recording.genre]
+    genres = sorted({recording.genre for recording in tagged})
+    clips = [
+        crop(recording, frames=frames, place=number / crops)
+        for recording in tagged
+        for number in range(crops)
+    ]
+    labels = [genres.index(recording.genre) for recording in tagged for _ in range(crops)]
+    known = features(torch.stack(clips))
+    centre, spread = known.mean(dim=0), known.std(dim=0).clamp_min(1e-3)
+    inputs = _with_one((known - centre) / spread)
+    wanted = torch.nn.functional.one_hot(torch.tensor(labels), len(genres)).double()
+    ridge = 3.0 * torch.eye(inputs.shape[1], dtype=torch.float64)
+    weights = torch.linalg.solve(inputs.T @ inputs + ridge, inputs.T @ wanted)
+    return Classifier(genres=genres, centre=centre, spread=spread, weights=weights)
+
+
+def trust(recordings: list[Recording], *, frames: int) -> float:
+    """How far to trust the classifier: fitted on half of the recordings, asked about the others.
+
+    NaN where a genre has no recording in one of the halves.
+    """
+    tagged = sorted((r for r in recordings if r.genre), key=lambda r: (r.genre, r.number))
+    known, unheard = tagged[::2], tagged[1::2]
+    if {r.genre for r in known} != {r.genre for r in unheard}:
+        return float("nan")
+    classifier = fit(known, frames=frames)
+    named = classifier.name(torch.stack([crop(r, frames=frames, place=0.5) for r in unheard]))
+    return sum(n == r.genre for n, r in zip(named, unheard, strict=True)) / len(unheard)
+
+
+def accuracy(classifier: Classifier, *, audio: Tensor, asked: list[str]) -> float:
+    """Share of decoded clips, (batch, samples) at 16 kHz, that are named as asked."""
+    named = classifier.name(mel.analyse(audio))
+    return sum(n == a for n, a in zip(named, asked, strict=True)) / len(asked)
+
+
+def _with_one(inputs: Tensor) -> Tensor:
+    return torch.cat([inputs, inputs.new_ones(len(inputs), 1)], dim=1)

@@ -1,0 +1,30 @@
+"""From noise to music along the learned velocity field."""
+
+import itertools
+
+import torch
+from torch import Tensor
+
+from workers.models.dit import DiT
+
+
+@torch.no_grad()
+def sample(
+    model: DiT, *, noise: Tensor, labels: Tensor, steps: int, guidance: float, dtype: torch.dtype
+) -> Tensor:
+    """Integrate from t=1 (noise) to t=0 (music) in `steps` Euler steps.
+
+    With classifier-free guidance (Ho and Salimans 2022, 2207.12598): velocity without the label
+    plus `guidance` times the difference that the label makes. Shapes as in `DiT.forward`.
+    """
+    x = noise
+    nothing = torch.full_like(labels, model.nothing)
+    times = torch.linspace(1.0, 0.0, steps + 1).tolist()
+    device = noise.device.type
+    for now, then in itertools.pairwise(times):
+        t = torch.full((2 * len(x),), now, device=noise.device)
+        with torch.autocast(device, dtype=dtype, enabled=dtype != torch.float32):
+            both = model(torch.cat([x, x]), t, torch.cat([labels, nothing])).float()
+        asked, free = both.chunk(2)
+        x = x + (then - now) * (free + guidance * (asked - free))
+    return x

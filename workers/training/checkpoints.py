@@ -1,0 +1,113 @@
+"""A checkpoint: one safetensors file, weights and a JSON in its header. No pickles.
+
+What "exact" needs is all in it: weights, their average, the optimiser's moments, the number of
+the last step, the scale of the data, and the digests of what config and data it belongs to.
+Random numbers need no state: they depend on (seed, counter) alone.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from workers.data.mel import Scale
+
+FORMAT = 1
+
+
+class Mismatch(ValueError):
+    """A checkpoint of another config or other data: going on from it would be another run."""
+
+
+class Meta(BaseModel):
+    """The JSON beside the weights."""
+
+    model_config = ConfigDict(frozen=True)
+
+    format: int = FORMAT
+    recipe: str
+    step: int
+    config: dict[str, object]
+    data: str
+    genres: list[str]
+    mean: float
+    deviation: float
+    torch: str
+
+    @property
+    def scale(self) -> Scale:
+        return Scale(mean=self.mean, deviation=self.deviation)
+
+
+def save(path: Path, *, tensors: Mapping[str, Tensor], meta: Meta) -> None:
+    """Write under a temporary name, then replace: a crash leaves the last good file."""
+    partial = path.with_suffix(".partial")
+    save_file(
+        {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()},
+        partial,
+        metadata={"backline": meta.model_dump_json()},
+    )
+    partial.replace(path)
+
+
+def load(path: Path) -> tuple[dict[str, Tensor], Meta]:
+    """Tensors and JSON of a checkpoint; `Mismatch` if it is none of ours."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            meta = Meta.model_validate(json.loads((file.metadata() or {})["backline"]))
+            return {name: file.get_tensor(name) for name in file.keys()}, meta  # noqa: SIM118
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise Mismatch(f"The checkpoint cannot be read: {error}.") from error
+
+
+def demand(meta: Meta, *, config: Mapping[str, object], data: str) -> None:
+    """Refuse to go on from a checkpoint that belongs to another config or dataset."""
+    changed = sorted(
+        name
+        for name in {*config, *meta.config}
+        if config.get(name) != meta.config.get(name) and name != "threads"
+    )
+    if changed:
+        raise Mismatch(f"The checkpoint was made with another {', '.join(changed)}.")
+    if data != meta.data:
+        raise Mismatch("The checkpoint was made with other recordings.")
+
+
+def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimiser's state by number of parameter and name: "optimiser.3.exp_avg"."""
+    return {
+        f"optimiser.{number}.{name}": value
+        for number, state in optimiser.state_dict()["state"].items()
+        for name, value in state.items()
+    }
+
+
+def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        part, _, rest = key.partition(".")
+        if part == "optimiser":
+            number, _, name = rest.partition(".")
+            state.setdefault(int(number), {})[name] = value
+    groups = optimiser.state_dict()["param_groups"]
+    optimiser.load_state_dict({"state": state, "param_groups": groups})
+
+
+def module_tensors(prefix: str, module: nn.Module) -> dict[str, Tensor]:
+    return {f"{prefix}.{name}": value for name, value in module.state_dict().items()}
+
+
+def restore_module(prefix: str, module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    start = f"{prefix}."
+    module.load_state_dict(
+        {
+            name.removeprefix(start): value
+            for name, value in tensors.items()
+            if name.startswith(start)
+        }
+    )

@@ -1,0 +1,58 @@
+"""Random numbers that depend on (seed, counter) alone, so that a resumed run draws the same."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+# Separate streams of one seed: the training examples, their order, and sampling.
+EXAMPLE, ORDER, NOISE = 0, 1, 2
+
+
+def dice(*, seed: int, stream: int, counter: int = 0) -> np.random.Generator:
+    """Philox is counter-based (Salmon et al. 2011): any place of it is reached in one step."""
+    return np.random.Generator(
+        np.random.Philox(key=[seed, stream], counter=[0, 0, counter & (2**63 - 1), 0])
+    )
+
+
+@lru_cache(maxsize=4)
+def order(*, seed: int, epoch: int, count: int) -> tuple[int, ...]:
+    """The order in which an epoch visits `count` recordings, each once."""
+    shuffled = dice(seed=seed, stream=ORDER, counter=epoch).permutation(count)
+    return tuple(int(index) for index in shuffled)
+
+
+@dataclass(frozen=True)
+class Example:
+    """What is drawn for one training example, before anything is computed with it."""
+
+    recording: int
+    place: float
+    time: float
+    dropped: bool
+    noise: Tensor
+
+
+def example(*, seed: int, counter: int, count: int, drop: float, shape: tuple[int, int]) -> Example:
+    """Example number `counter` of a run over `count` recordings; `noise` has (frames, bands)."""
+    rng = dice(seed=seed, stream=EXAMPLE, counter=counter)
+    epoch, at = divmod(counter, count)
+    place, chance = rng.random(2)
+    return Example(
+        recording=order(seed=seed, epoch=epoch, count=count)[at],
+        place=float(place),
+        # Logit-normal: the middle of the way from music to noise is where most is to be learned
+        # (Esser et al. 2024, 2403.03206).
+        time=float(1 / (1 + np.exp(-rng.standard_normal()))),
+        dropped=bool(chance < drop),
+        noise=torch.from_numpy(rng.standard_normal(shape, dtype=np.float32)),
+    )
+
+
+def noise(*, seed: int, shape: tuple[int, int]) -> Tensor:
+    """Where sampling starts: the same for a seed, whatever the prompt or the run."""
+    rng = dice(seed=seed, stream=NOISE)
+    return torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))

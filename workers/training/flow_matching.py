@@ -1,0 +1,151 @@
+"""Flow matching on log-mels, from recordings to heard clips: `main` reads top to bottom."""
+
+import math
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+import backline
+from experiments.recipes.flow_matching import FlowMatchingConfig
+from workers.data import recordings
+from workers.data.recordings import Recording
+from workers.evaluation import control
+from workers.generation import prompts
+from workers.training import checkpoints, interruption, machine
+from workers.training.sampling import Listener
+from workers.training.trainer import Trainer
+from workers.training.usage import Usage
+
+# Steps between reports of use. Fixed, so that a resumed run reports at the same steps again.
+REPORT_EVERY = 50
+SPEED_EVERY = 10
+
+
+class EmptyDataset(ValueError):
+    """There is nothing to learn from."""
+
+
+class Diverged(ArithmeticError):
+    """The loss is no longer a number."""
+
+
+def main(run: backline.Run, config: FlowMatchingConfig) -> None:
+    """Train, sample, measure. Raises `Interrupted` after a checkpoint when asked to end."""
+    device = machine.prepare(seed=config.seed, asked_threads=config.threads)
+    data = list(load(run))
+    trainer = Trainer(config, data=data, device=device)
+    wanted = prompts.understand(config.prompts, genres=trainer.genres)
+    tell(data=data, trainer=trainer, wanted=wanted)
+    classifier = judge(run, data=data, frames=config.clip_frames)
+    done = resume(run, trainer=trainer)
+    listener = Listener(
+        run=run,
+        config=config,
+        model=trainer.average,
+        scale=trainer.scale,
+        genres=trainer.genres,
+        dtype=trainer.dtype,
+        prompts=wanted,
+        classifier=classifier,
+    )
+    with tempfile.TemporaryDirectory(prefix="backline-") as folder:
+        train(run, trainer=trainer, listener=listener, first=done + 1, folder=Path(folder))
+    listener.after(step=config.steps)
+    run.progress(1.0, stage="Done")
+
+
+def load(run: backline.Run) -> Iterator[Recording]:
+    """The dataset's recordings, with progress and a look at stop requests between them."""
+    items = run.spec.items
+    if not items:
+        raise EmptyDataset("The dataset holds no recordings to learn from.")
+    for number, item in enumerate(items, start=1):
+        interruption.check(run)
+        run.progress(0.02 * number / len(items), stage=f"Reading {number} of {len(items)}")
+        yield recordings.load(item, fetch=run.fetch)
+
+
+def tell(*, data: list[Recording], trainer: Trainer, wanted: list[prompts.Prompt]) -> None:
+    """Say on the console what learns from what, and how each prompt was understood."""
+    minutes = sum(recording.seconds for recording in data) / 60
+    genres = ", ".join(trainer.genres) or "none named"
+    parameters = sum(parameter.numel() for parameter in trainer.model.parameters())
+    print(f"{len(data)} recordings, {minutes:.1f} minutes; genres: {genres}.")
+    print(
+        f"{parameters:,} parameters, {torch.get_num_threads()} threads, "
+        f"{trainer.device}, {trainer.dtype}."
+    )
+    for prompt in wanted:
+        if prompt.genre is None:
+            print(f"No genre of the dataset in the prompt “{prompt.text}”: the model is free.")
+
+
+def judge(run: backline.Run, *, data: list[Recording], frames: int) -> control.Classifier | None:
+    """The control classifier and how far to trust it; None for fewer than two genres."""
+    if len({recording.genre for recording in data if recording.genre}) < 2:
+        return None
+    trust = control.trust(data, frames=frames)
+    run.log({"control/classifier_accuracy": trust}, step=0)
+    print(f"The control classifier names {trust:.0%} of recordings that it was not fitted on.")
+    return control.fit(data, frames=frames)
+
+
+def resume(run: backline.Run, *, trainer: Trainer) -> int:
+    """Take over the state of the last checkpoint, if there is one; the number of its step or 0."""
+    if run.spec.resume is None:
+        return 0
+    tensors, meta = checkpoints.load(run.fetch(run.spec.resume))
+    checkpoints.demand(
+        meta,
+        config=trainer.config.model_dump(mode="json"),
+        data=recordings.digest(run.spec.items),
+    )
+    trainer.restore(tensors, meta)
+    print(f"Going on from the checkpoint of step {meta.step:,}.")
+    return meta.step
+
+
+def train(
+    run: backline.Run, *, trainer: Trainer, listener: Listener, first: int, folder: Path
+) -> None:
+    """Every step from `first` to the last, with what happens between steps."""
+    config = trainer.config
+    usage = Usage(recordings=trainer.examples, frames=config.clip_frames)
+    data = recordings.digest(run.spec.items)
+
+    def save(step: int) -> None:
+        """Use is reported first: no checkpoint knows more than the ledger."""
+        run.log_usage(step=step, usage=usage.take())
+        tensors, meta = trainer.checkpoint(step=step, data=data)
+        path = folder / "checkpoint.safetensors"
+        checkpoints.save(path, tensors=tensors, meta=meta)
+        run.save_checkpoint(path, step=step, meta=meta.model_dump(mode="json"))
+
+    busy = 0.0
+    for step in range(first, config.steps + 1):
+        began = time.monotonic()
+        points, drawn = trainer.step(step)
+        busy += time.monotonic() - began
+        usage.count(drawn)
+        if (step - first + 1) % SPEED_EVERY == 0:
+            points["steps_per_second"], busy = SPEED_EVERY / max(busy, 1e-9), 0.0
+        run.progress(0.02 + 0.92 * step / config.steps, stage=f"Training, step {step:,}")
+        run.log(points, step=step)
+        if math.isnan(points["loss"]):
+            raise Diverged(f"The loss is not a number at step {step:,}. Try a lower learning rate.")
+        if interrupted := interruption.asked(run):
+            save(step)
+            raise interrupted
+        if step == config.steps or _due(step, config.checkpoint_every):
+            save(step)
+        elif step % REPORT_EVERY == 0:
+            run.log_usage(step=step, usage=usage.take())
+        if step < config.steps and _due(step, config.sample_every):
+            listener.during(step=step)
+
+
+def _due(step: int, every: int) -> bool:
+    return every > 0 and step % every == 0

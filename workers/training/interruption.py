@@ -1,0 +1,49 @@
+"""How a program is asked to end, and how it answers: a checkpoint, then an exit code."""
+
+import signal
+from types import FrameType
+
+import backline
+
+STOPPED, PREEMPTED = 143, 75
+
+
+class Interrupted(Exception):
+    """The run ends before its time; `exit_code` tells the portal why (docs/flow.md)."""
+
+    def __init__(self, sentence: str, *, exit_code: int) -> None:
+        super().__init__(sentence)
+        self.exit_code = exit_code
+
+
+class Bell:
+    """Rung by a signal; looked at between steps, so that a step is never cut in two."""
+
+    def __init__(self) -> None:
+        self.rung = False
+
+    def listen(self) -> None:
+        """From now on SIGTERM and SIGINT ring instead of ending the process."""
+        signal.signal(signal.SIGTERM, self.ring)
+        signal.signal(signal.SIGINT, self.ring)
+
+    def ring(self, _number: int, _frame: FrameType | None) -> None:
+        self.rung = True
+
+
+BELL = Bell()
+
+
+def asked(run: backline.Run) -> Interrupted | None:
+    """What to raise once a checkpoint is safe, or None: go on."""
+    if run.stop_requested is not None:
+        return Interrupted("Stopped on request.", exit_code=STOPPED)
+    if BELL.rung:
+        return Interrupted("Asked to make room; another attempt goes on.", exit_code=PREEMPTED)
+    return None
+
+
+def check(run: backline.Run) -> None:
+    """Raise `Interrupted` where there is nothing to save yet."""
+    if interrupted := asked(run):
+        raise interrupted

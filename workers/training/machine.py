@@ -1,0 +1,31 @@
+"""What this process computes with: device, threads, arithmetic. Set once, at the start."""
+
+import os
+from typing import Literal
+
+import torch
+
+
+def threads(asked: int = 0) -> int:
+    """How many threads: what the config asks for, else what the job was given, else the cores."""
+    if asked:
+        return asked
+    for variable in ("BACKLINE_THREADS", "OMP_NUM_THREADS"):
+        value = os.environ.get(variable, "")
+        if value.isdigit() and int(value) > 0:
+            return int(value)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+
+
+def prepare(*, seed: int, asked_threads: int = 0) -> torch.device:
+    """Fix everything that the last bit of a result depends on, and say which device computes."""
+    # Read by cuBLAS when it starts; without it, its sums differ from run to run.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    torch.set_num_threads(threads(asked_threads))
+    torch.manual_seed(seed)
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def arithmetic(precision: Literal["bf16", "fp32"]) -> torch.dtype:
+    return torch.bfloat16 if precision == "bf16" else torch.float32

@@ -1,0 +1,42 @@
+"""The shortest run that passes every station: a loss curve and one clip, from no recordings."""
+
+import time
+
+import numpy as np
+
+import backline
+from experiments.recipes.tone_check import ToneCheckConfig
+from workers.training import interruption
+
+RATE = 44_100
+
+
+def main(run: backline.Run, config: ToneCheckConfig) -> None:
+    """Fit the amplitude and phase of a sine to the asked tone by gradient descent, and play it."""
+    angle = 2 * np.pi * config.frequency * np.arange(4_096) / RATE
+    basis = np.stack([np.sin(angle), np.cos(angle)])
+    target = 0.5 * basis[0]
+    weights = np.random.default_rng(config.seed).normal(size=2)
+    for step in range(1, config.steps + 1):
+        interruption.check(run)
+        error = weights[0] * basis[0] + weights[1] * basis[1] - target
+        gradient = 2 * (basis * error).mean(axis=1)
+        weights = weights - 0.1 * gradient
+        run.log({"loss": float((error**2).mean())}, step=step)
+        run.progress(0.95 * step / config.steps, stage=f"Fitting, step {step:,}")
+        time.sleep(config.step_seconds)
+    angle = 2 * np.pi * config.frequency * np.arange(round(config.seconds * RATE)) / RATE
+    fade = np.clip(np.minimum(angle, angle[::-1]) / (2 * np.pi * config.frequency * 0.02), 0, 1)
+    # The peak stays within full scale, however far from the tone the fit ended.
+    level = weights / max(1.0, float(np.abs(weights).sum()))
+    wave = (level[0] * np.sin(angle) + level[1] * np.cos(angle)) * fade
+    run.log_audio(
+        "final/tone",
+        wave[None].astype(np.float32),
+        sample_rate=RATE,
+        step=config.steps,
+        prompt=f"a tone of {config.frequency:g} Hz",
+        seed=config.seed,
+        final=True,
+    )
+    run.progress(1.0, stage="Done")

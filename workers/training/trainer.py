@@ -1,0 +1,158 @@
+"""The model that learns, its average, its optimiser: one step, and all that a resume needs."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from experiments.recipes.flow_matching import FlowMatchingConfig
+from workers.data import mel, recordings
+from workers.data.mel import Scale
+from workers.data.recordings import Recording
+from workers.models.dit import DiT
+from workers.training import checkpoints, draws, machine, schedule
+from workers.training.checkpoints import Meta
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Scaled log-mels and noise (batch, frames, bands), times, labels; the recordings' places."""
+
+    clean: Tensor
+    noise: Tensor
+    times: Tensor
+    labels: Tensor
+    drawn: list[int]
+
+
+class Trainer:
+    """Flow matching on a dataset in memory. Its state is a function of config, data and step."""
+
+    def __init__(
+        self, config: FlowMatchingConfig, *, data: list[Recording], device: torch.device
+    ) -> None:
+        self.config = config
+        self.device = device
+        self.dtype = machine.arithmetic(config.precision)
+        self.genres = sorted({recording.genre for recording in data if recording.genre})
+        self.scale = Scale.of([recording.mel for recording in data])
+        self.examples = [
+            Recording(r.number, r.genre, self.scale.apply(r.mel), r.seconds) for r in data
+        ]
+        self.model = network(config, classes=len(self.genres)).to(device)
+        self.average = (
+            network(config, classes=len(self.genres)).to(device).requires_grad_(requires_grad=False)
+        )
+        self.average.load_state_dict(self.model.state_dict())
+        self.optimiser = torch.optim.AdamW(
+            self.model.parameters(), lr=config.learning_rate, betas=(0.9, 0.95)
+        )
+
+    def step(self, number: int) -> tuple[dict[str, float], list[int]]:
+        """Learn from batch `number` (from 1): what to log, and which recordings it was."""
+        config = self.config
+        rate = schedule.learning_rate(
+            step=number, steps=config.steps, peak=config.learning_rate, warmup=config.warmup_steps
+        )
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        batch = draw(config, step=number, examples=self.examples, genres=self.genres)
+        self.optimiser.zero_grad()
+        loss = flow_loss(self.model, batch=batch, device=self.device, dtype=self.dtype)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if number == 1:
+            demand_gradients(self.model)
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimiser.step()
+        follow(self.average, self.model, stay=schedule.averaging(step=number, longest=config.ema))
+        return {"loss": loss.item(), "learning_rate": rate, "grad_norm": norm.item()}, batch.drawn
+
+    def checkpoint(self, *, step: int, data: str) -> tuple[dict[str, Tensor], Meta]:
+        """After the last step only the averaged weights are kept: they are the result."""
+        tensors = checkpoints.module_tensors("average", self.average)
+        if step < self.config.steps:
+            tensors |= checkpoints.module_tensors("model", self.model)
+            tensors |= checkpoints.optimiser_tensors(self.optimiser)
+        return tensors, Meta(
+            recipe="flow_matching",
+            step=step,
+            config=self.config.model_dump(mode="json"),
+            data=data,
+            genres=self.genres,
+            mean=self.scale.mean,
+            deviation=self.scale.deviation,
+            torch=torch.__version__,
+        )
+
+    def restore(self, tensors: dict[str, Tensor], meta: Meta) -> None:
+        checkpoints.restore_module("average", self.average, tensors)
+        if meta.step < self.config.steps:
+            checkpoints.restore_module("model", self.model, tensors)
+            checkpoints.restore_optimiser(self.optimiser, tensors)
+
+
+def network(config: FlowMatchingConfig, *, classes: int) -> DiT:
+    return DiT(
+        bands=mel.BANDS,
+        frames=config.clip_frames,
+        classes=classes,
+        width=config.width,
+        heads=config.heads,
+        blocks=config.blocks,
+        kernel=config.kernel,
+    )
+
+
+def draw(
+    config: FlowMatchingConfig, *, step: int, examples: list[Recording], genres: list[str]
+) -> Batch:
+    """The examples of a step, each from (seed, its own number) alone."""
+    shape = (config.clip_frames, mel.BANDS)
+    drawn = [
+        draws.example(
+            seed=config.seed,
+            counter=counter,
+            count=len(examples),
+            drop=config.condition_drop,
+            shape=shape,
+        )
+        for counter in range((step - 1) * config.batch_size, step * config.batch_size)
+    ]
+    clean, labels = [], []
+    for one in drawn:
+        recording = examples[one.recording]
+        clean.append(recordings.crop(recording, frames=shape[0], place=one.place))
+        free = one.dropped or not recording.genre
+        labels.append(len(genres) if free else genres.index(recording.genre))
+    return Batch(
+        clean=torch.stack(clean),
+        noise=torch.stack([one.noise for one in drawn]),
+        times=torch.tensor([one.time for one in drawn]),
+        labels=torch.tensor(labels),
+        drawn=[one.recording for one in drawn],
+    )
+
+
+def flow_loss(model: DiT, *, batch: Batch, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Mean squared error of the velocity of the straight way from music to noise (2210.02747)."""
+    clean, noise, times = (one.to(device) for one in (batch.clean, batch.noise, batch.times))
+    way = times[:, None, None]
+    mixed = (1 - way) * clean + way * noise
+    with torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32):
+        velocity = model(mixed, times, batch.labels.to(device))
+    return functional.mse_loss(velocity.float(), noise - clean)
+
+
+def demand_gradients(model: DiT) -> None:
+    """A parameter without a gradient is a part of the model that never learns: refuse to train."""
+    idle = [name for name, value in model.named_parameters() if value.grad is None]
+    if idle:
+        raise RuntimeError(f"These parameters get no gradient: {', '.join(idle)}.")
+
+
+@torch.no_grad()
+def follow(average: DiT, model: DiT, *, stay: float) -> None:
+    """Move the averaged weights towards the model's."""
+    for kept, new in zip(average.parameters(), model.parameters(), strict=True):
+        kept.lerp_(new, 1 - stay)
