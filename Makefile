@@ -18,6 +18,14 @@ lint: $(STAMPS) .venv/.test
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 
+# Pictures of the pages for docs/, taken from the portal that `make up` runs.
+shots: $(STAMPS) .venv/.test
+	$(BIN)/python -m tests.browser.shots
+
+# Against the peers, which are installed apart (benchmarks/README.md).
+bench: $(STAMPS)
+	$(BIN)/python -m benchmarks
+
 $(BIN)/python:
 	$(PYTHON) -m venv .venv
 

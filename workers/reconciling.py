@@ -15,6 +15,7 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from audio_samples import samples
 from experiments import metrics, permission, runs
 from experiments.models import Attempt, Batch, Run
 from portal import tokens
@@ -227,3 +228,5 @@ def _compact() -> None:
     for run in Run.objects.filter(pk__in=list(ids)):
         with _apart(f"the metrics of {run}"):
             metrics.compact(run)
+            # What the program reported last came after its last clips.
+            samples.settle_credits(run)
