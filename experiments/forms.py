@@ -229,7 +229,7 @@ class RunForm(forms.Form):
 
     name = forms.CharField(max_length=150, required=False, help_text="Empty: the recipe's name.")
     dataset = forms.ModelChoiceField(Dataset.objects.none(), required=False)
-    cpus = forms.IntegerField(label="Processor cores", min_value=1, max_value=64, initial=1)
+    cpus = forms.IntegerField(label="Processor cores", min_value=1, max_value=64, initial=2)
     memory_gb = forms.IntegerField(label="Memory, GiB", min_value=1, max_value=1024, initial=2)
     gpus = forms.IntegerField(label="GPUs", min_value=0, max_value=8, initial=0)
 

@@ -61,7 +61,7 @@ class Resources(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    cpus: int = Field(default=1, ge=1, le=64, description="Processor cores.")
+    cpus: int = Field(default=2, ge=1, le=64, description="Processor cores.")
     memory_gb: int = Field(default=2, ge=1, le=1024, description="Memory in GiB.")
     gpus: int = Field(default=0, ge=0, le=8, description="Whole GPUs.")
 
