@@ -1,12 +1,9 @@
 """The player in a real Chromium: one start for all clips, and switching that only turns gains."""
 
-import os
-import shutil
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 from pytest_django.live_server_helper import LiveServer
 
 from audio_samples import samples
@@ -17,18 +14,6 @@ from tests.catalogue import make_allowed
 from tests.conftest import tone
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-# Chromium that drives nothing but our own pages.
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--autoplay-policy=no-user-gesture-required",
-]
 
 # Written down from outside, by the browser's own objects: the player has no hooks for tests.
 WATCH = """
@@ -56,23 +41,10 @@ window.AudioContext = class extends Context {
 
 
 @pytest.fixture
-def page(monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        if os.environ.get("CI"):
-            pytest.fail("CI must run the browser tests: install Chromium from system packages.")
-        pytest.skip("No Chromium found: install it with `apt install chromium` to run this test.")
-    # Playwright's own event loop runs in this thread, which Django takes for an async caller.
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        page = browser.new_page(viewport={"width": 1000, "height": 800})
-        page.add_init_script(WATCH)
-        errors: list[str] = []
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        yield page
-        browser.close()
-    assert errors == []
+def page(page: Page) -> Page:
+    page.set_viewport_size({"width": 1000, "height": 800})
+    page.add_init_script(WATCH)
+    return page
 
 
 @pytest.fixture
