@@ -40,11 +40,14 @@ class Sender:
         ]
         for lane in lanes:
             lane.start()
-        while not self._is_done():
-            self.over.wait(POLL_SECONDS)
-        self.over.set()
-        for lane in lanes:
-            lane.join()
+        try:
+            while not self._is_done():
+                time.sleep(2 * POLL_SECONDS)
+        finally:
+            # Also when the folder was taken away under it: no lane may go on by itself.
+            self.over.set()
+            for lane in lanes:
+                lane.join()
 
     def _transport(self, timeout: float = 20.0) -> Transport:
         return Transport(self.spool.session.url, self.spool.session.token, timeout=timeout)

@@ -1,0 +1,77 @@
+"""The command line: `python -m backline runs | submit config.yaml | sync`."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from backline import sender, wire
+from backline.client import spool_root
+from backline.spool import unfinished
+from backline.transport import Refused, Transport, Unreachable
+
+
+def runs(transport: Transport, options: argparse.Namespace) -> None:
+    """Print the newest runs."""
+    page = transport.get("/api/v1/runs", project=options.project, limit=options.limit)
+    for row in page["items"]:
+        place = f"{row['project']}/{row['number']}"
+        _print(f"{place:<24} {row['state']:<10} {row['progress']:>5.0%}  {row['name']}")
+    if page["count"] > len(page["items"]):
+        _print(f"and {page['count'] - len(page['items'])} more")
+
+
+def submit(transport: Transport, options: argparse.Namespace) -> None:
+    """Queue the run that a YAML file describes: project, recipe, config, dataset, name."""
+    content: Any = yaml.safe_load(options.file.read_text(encoding="utf-8"))
+    wanted = wire.Submission.model_validate(content)
+    row = transport.post("/api/v1/submissions", wanted)
+    _print(f"Run {row['number']} is queued: {transport.url}{row['url']}")
+
+
+def sync(options: argparse.Namespace) -> None:
+    """Deliver what programs that have ended left on this machine."""
+    folders = unfinished(options.folder or spool_root())
+    for folder in folders:
+        _print(f"{folder}: {'delivered' if sender.drain(folder) else 'has its sender already'}")
+    if not folders:
+        _print("Nothing waits.")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="backline", description=__doc__)
+    parser.add_argument("--url", default=os.environ.get("BACKLINE_URL", "http://127.0.0.1:8000"))
+    commands = parser.add_subparsers(dest="command", required=True)
+    listing = commands.add_parser("runs", help="list the newest runs")
+    listing.add_argument("--project", default="")
+    listing.add_argument("--limit", type=int, default=20)
+    queue = commands.add_parser("submit", help="queue the run that a YAML file describes")
+    queue.add_argument("file", type=Path)
+    rest = commands.add_parser("sync", help="deliver what ended programs left here")
+    rest.add_argument("folder", type=Path, nargs="?")
+    options = parser.parse_args()
+    if options.command == "sync":
+        sync(options)
+        return 0
+    token = os.environ.get("BACKLINE_TOKEN", "")
+    if not token:
+        sys.stderr.write("Set BACKLINE_TOKEN; the portal makes tokens on your account's page.\n")
+        return 2
+    try:
+        with Transport(options.url, token) as transport:
+            {"runs": runs, "submit": submit}[options.command](transport, options)
+    except (Refused, Unreachable, OSError, ValueError, yaml.YAMLError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+def _print(line: str) -> None:
+    sys.stdout.write(line + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
