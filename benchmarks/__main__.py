@@ -1,0 +1,25 @@
+"""`python -m benchmarks [name ...]`: all of them, or those named; one table each."""
+
+import os
+import platform
+import sys
+
+from benchmarks import ingest, read, run_table, step_overhead
+
+ALL = {
+    "ingest": ingest.main,
+    "read": read.main,
+    "run_table": run_table.main,
+    "step_overhead": step_overhead.main,
+}
+
+
+def main() -> None:
+    print(f"{os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()}\n")
+    for name in sys.argv[1:] or ALL:
+        ALL[name]()
+        print()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""What the client costs a training step: the same loop with it and without, in turns.
+
+A step is about 20 ms of matrix products on one thread, and logs ten metrics. Programs with and
+without the client alternate. Two figures: the time of an undisturbed step (the fastest tenth,
+since other work on the machine only ever adds time), and the processor time of the whole
+program per step, with the client's threads in it.
+"""
+
+import json
+import subprocess
+import sys
+
+from benchmarks import portal
+
+STEPS = 300
+PAIRS = 5
+TARGET_PERCENT = 1
+
+PROGRAM = """
+import json, statistics, sys, time
+import numpy as np
+run = None
+if sys.argv[1] == "with":
+    import backline
+    run = backline.init("bench", url=sys.argv[2], token=sys.argv[3])
+size = 640
+a = np.random.default_rng(1).normal(size=(size, size)).astype(np.float32)
+took = []
+used = time.process_time()
+for step in range(int(sys.argv[4])):
+    start = time.perf_counter()
+    b = a
+    for _ in range(4):
+        b = a @ b
+        b /= np.abs(b).max()
+    loss = float(b.mean())
+    if run:
+        run.log({f"metric_{n}": loss for n in range(10)}, step=step)
+    took.append(time.perf_counter() - start)
+used = (time.process_time() - used) / len(took)
+print(json.dumps({"step": statistics.quantiles(took, n=10)[0], "cpu": used}), flush=True)
+if run:
+    run.finish()
+"""
+
+
+def once(which: str, found: portal.Portal) -> dict[str, float]:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, which, found.url, found.token, str(STEPS)],
+        cwd=portal.ROOT, env=found.environment, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    said: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
+    return said
+
+
+def main() -> None:
+    with portal.running() as found:
+        pairs = [(once("without", found), once("with", found)) for _ in range(PAIRS)]
+    print(f"| One step, {PAIRS} programs of {STEPS} steps each | without ms | with ms | more |")
+    print("|---|--:|--:|--:|")
+    for key, title in (("step", "undisturbed step"), ("cpu", "processor time, whole program")):
+        bare, used = (min(pair[side][key] for pair in pairs) * 1000 for side in (0, 1))
+        print(f"| {title} | {bare:.3f} | {used:.3f} | {100 * (used / bare - 1):+.2f} % |")
+    print(f"\nTarget: at most {TARGET_PERCENT} % more.")
+
+
+if __name__ == "__main__":
+    main()
