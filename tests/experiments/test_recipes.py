@@ -52,6 +52,7 @@ def test_defaults_hold_their_own_bounds_and_survive_json(name: str) -> None:
         ({"depth": 3}, "depth", "This recipe has no setting “depth”."),
         ({"precision": "fp8"}, "precision", "Precision must be one of: 'bf16' or 'fp32'."),
         ({"width": 161}, "heads", "Attention heads must divide the width (161)."),
+        ({"patch": 3}, "patch", "Frames per token must divide the clip length (128)."),
         ({"kernel": 8}, "kernel", "Convolution over time must be an odd number of frames."),
         ({"prompts": []}, "prompts", "Prompts needs at least 1."),
         (

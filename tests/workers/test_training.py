@@ -33,6 +33,7 @@ def config(**changes: object) -> FlowMatchingConfig:
             "width": 16,
             "heads": 2,
             "kernel": 3,
+            "patch": 2,
             "sample_every": 3,
             "checkpoint_every": 4,
             "sampling_steps": 2,

@@ -12,7 +12,7 @@ WINDOW = 1_024
 HOP = 512
 BANDS = 64
 # Under this magnitude a band counts as silent; music at -20 dBFS has bands around 1 to 30.
-FLOOR = 1e-2
+FLOOR = 0.2
 
 
 @dataclass(frozen=True)

@@ -245,9 +245,9 @@ class Genre:
 
 GENRES = {
     "ambient": Genre(ambient, 60, 72, ("major", "minor")),
-    "techno": Genre(techno, 126, 134, ("minor",)),
-    "chip": Genre(chip, 140, 156, ("major", "minor")),
-    "waltz": Genre(waltz, 150, 176, ("major", "minor")),
+    "techno": Genre(techno, 126, 130, ("minor",)),
+    "chip": Genre(chip, 144, 150, ("major", "minor")),
+    "waltz": Genre(waltz, 156, 166, ("major", "minor")),
     "marimba": Genre(marimba, 96, 112, ("major",)),
 }
 

@@ -14,6 +14,23 @@ def timestep_features(t: Tensor, *, size: int = 128) -> Tensor:
     return torch.cat([angles.cos(), angles.sin()], dim=1)
 
 
+def rotation(*, frames: int, size: int) -> tuple[Tensor, Tensor]:
+    """Cosines and sines (frames, size / 2) that turn queries and keys by their place in time, so
+    that attention sees how far apart two frames are (RoFormer, 2104.09864)."""
+    rates = 1_000.0 ** -(torch.arange(size // 2) / max(1, size // 2))
+    angles = torch.arange(frames)[:, None] * rates
+    return angles.cos(), angles.sin()
+
+
+def turn(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    """Turn each pair of features, one from either half: (..., frames, size)."""
+    half = cosine.shape[1]
+    first, second, rest = x[..., :half], x[..., half : 2 * half], x[..., 2 * half :]
+    return torch.cat(
+        [first * cosine - second * sine, first * sine + second * cosine, rest], dim=-1
+    ).to(x.dtype)
+
+
 class Block(nn.Module):
     """Attention and a feed-forward part, both scaled, shifted and gated by the condition.
 
@@ -35,7 +52,7 @@ class Block(nn.Module):
         nn.init.zeros_(self.modulation.weight)
         nn.init.zeros_(self.modulation.bias)
 
-    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+    def forward(self, x: Tensor, condition: Tensor, places: tuple[Tensor, Tensor]) -> Tensor:
         shift1, scale1, gate1, shift2, scale2, gate2 = self.modulation(condition)[:, None].chunk(
             6, dim=-1
         )
@@ -43,7 +60,7 @@ class Block(nn.Module):
         h = h + self.near(h.transpose(1, 2)).transpose(1, 2)
         batch, frames, width = h.shape
         q, k, v = self.qkv(h).view(batch, frames, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        h = functional.scaled_dot_product_attention(q, k, v)
+        h = functional.scaled_dot_product_attention(turn(q, *places), turn(k, *places), v)
         x = x + gate1 * self.out(h.transpose(1, 2).reshape(batch, frames, width))
         h = self.norm(x) * (1 + scale2) + shift2
         result: Tensor = x + gate2 * self.down(functional.gelu(self.up(h), approximate="tanh"))
@@ -63,11 +80,16 @@ class DiT(nn.Module):
         heads: int,
         blocks: int,
         kernel: int,
+        patch: int = 1,
     ) -> None:
         super().__init__()
         self.nothing = classes
-        self.enter = nn.Linear(bands, width)
-        self.position = nn.Parameter(0.02 * torch.randn(1, frames, width))
+        self.patch = patch
+        self.enter = nn.Linear(bands * patch, width)
+        self.position = nn.Parameter(0.02 * torch.randn(1, frames // patch, width))
+        cosine, sine = rotation(frames=frames // patch, size=width // heads)
+        self.register_buffer("cosine", cosine, persistent=False)
+        self.register_buffer("sine", sine, persistent=False)
         self.time = nn.Sequential(nn.Linear(128, width), nn.SiLU(), nn.Linear(width, width))
         self.label = nn.Embedding(classes + 1, width)
         self.blocks = nn.ModuleList(
@@ -75,7 +97,7 @@ class DiT(nn.Module):
         )
         self.norm = nn.LayerNorm(width, elementwise_affine=False, eps=1e-6)
         self.modulation = nn.Linear(width, 2 * width)
-        self.leave = nn.Linear(width, bands)
+        self.leave = nn.Linear(width, bands * patch)
         nn.init.normal_(self.label.weight, std=0.02)
         for layer in (self.modulation, self.leave):
             nn.init.zeros_(layer.weight)
@@ -84,9 +106,11 @@ class DiT(nn.Module):
     def forward(self, x: Tensor, t: Tensor, label: Tensor) -> Tensor:
         """(batch, frames, bands), (batch,), (batch,) of classes -> (batch, frames, bands)."""
         condition = functional.silu(self.time(timestep_features(t)) + self.label(label))
-        x = self.enter(x) + self.position
+        shape = x.shape
+        x = self.enter(x.reshape(shape[0], -1, shape[2] * self.patch)) + self.position
+        places = (self.cosine, self.sine)
         for block in self.blocks:
-            x = block(x, condition)
+            x = block(x, condition, places)
         shift, scale = self.modulation(condition)[:, None].chunk(2, dim=-1)
         result: Tensor = self.leave(self.norm(x) * (1 + scale) + shift)
-        return result
+        return result.reshape(shape)

@@ -78,20 +78,22 @@ def demand(meta: Meta, *, config: Mapping[str, object], data: str) -> None:
         raise Mismatch("The checkpoint was made with other recordings.")
 
 
-def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimiser's state by number of parameter and name: "optimiser.3.exp_avg"."""
+def optimiser_tensors(prefix: str, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimiser's state by number of parameter and name: "adamw.3.exp_avg"."""
     return {
-        f"optimiser.{number}.{name}": value
+        f"{prefix}.{number}.{name}": value
         for number, state in optimiser.state_dict()["state"].items()
         for name, value in state.items()
     }
 
 
-def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+def restore_optimiser(
+    prefix: str, optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]
+) -> None:
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         part, _, rest = key.partition(".")
-        if part == "optimiser":
+        if part == prefix:
             number, _, name = rest.partition(".")
             state.setdefault(int(number), {})[name] = value
     groups = optimiser.state_dict()["param_groups"]

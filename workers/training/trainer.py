@@ -14,6 +14,9 @@ from workers.models.dit import DiT
 from workers.training import checkpoints, draws, machine, schedule
 from workers.training.checkpoints import Meta
 
+# Learning rate of each optimiser, relative to the config's.
+PACE = {"muon": 10.0, "adamw": 1.0}
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -45,9 +48,7 @@ class Trainer:
             network(config, classes=len(self.genres)).to(device).requires_grad_(requires_grad=False)
         )
         self.average.load_state_dict(self.model.state_dict())
-        self.optimiser = torch.optim.AdamW(
-            self.model.parameters(), lr=config.learning_rate, betas=(0.9, 0.95)
-        )
+        self.optimisers = optimisers(self.model)
 
     def step(self, number: int) -> tuple[dict[str, float], list[int]]:
         """Learn from batch `number` (from 1): what to log, and which recordings it was."""
@@ -55,16 +56,16 @@ class Trainer:
         rate = schedule.learning_rate(
             step=number, steps=config.steps, peak=config.learning_rate, warmup=config.warmup_steps
         )
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
         batch = draw(config, step=number, examples=self.examples, genres=self.genres)
-        self.optimiser.zero_grad()
+        self.model.zero_grad()
         loss = flow_loss(self.model, batch=batch, device=self.device, dtype=self.dtype)
         loss.backward()  # type: ignore[no-untyped-call]
         if number == 1:
             demand_gradients(self.model)
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        self.optimiser.step()
+        for name, optimiser in self.optimisers.items():
+            optimiser.param_groups[0]["lr"] = rate * PACE[name]
+            optimiser.step()
         follow(self.average, self.model, stay=schedule.averaging(step=number, longest=config.ema))
         return {"loss": loss.item(), "learning_rate": rate, "grad_norm": norm.item()}, batch.drawn
 
@@ -73,7 +74,8 @@ class Trainer:
         tensors = checkpoints.module_tensors("average", self.average)
         if step < self.config.steps:
             tensors |= checkpoints.module_tensors("model", self.model)
-            tensors |= checkpoints.optimiser_tensors(self.optimiser)
+            for name, optimiser in self.optimisers.items():
+                tensors |= checkpoints.optimiser_tensors(name, optimiser)
         return tensors, Meta(
             recipe="flow_matching",
             step=step,
@@ -89,7 +91,8 @@ class Trainer:
         checkpoints.restore_module("average", self.average, tensors)
         if meta.step < self.config.steps:
             checkpoints.restore_module("model", self.model, tensors)
-            checkpoints.restore_optimiser(self.optimiser, tensors)
+            for name, optimiser in self.optimisers.items():
+                checkpoints.restore_optimiser(name, optimiser, tensors)
 
 
 def network(config: FlowMatchingConfig, *, classes: int) -> DiT:
@@ -101,7 +104,25 @@ def network(config: FlowMatchingConfig, *, classes: int) -> DiT:
         heads=config.heads,
         blocks=config.blocks,
         kernel=config.kernel,
+        patch=config.patch,
     )
+
+
+def optimisers(model: DiT) -> dict[str, torch.optim.Optimizer]:
+    """Muon for the matrices of the blocks, AdamW for the rest: the loss of AdamW alone in three
+    quarters of its time. Modulations start at zero, where Muon's even steps would be a jump.
+    """
+    matrices = [
+        parameter
+        for name, parameter in model.blocks.named_parameters()
+        if parameter.ndim == 2 and "modulation" not in name
+    ]
+    known = {id(parameter) for parameter in matrices}
+    others = [parameter for parameter in model.parameters() if id(parameter) not in known]
+    return {
+        "muon": torch.optim.Muon(matrices, lr=0.0, weight_decay=0.01),
+        "adamw": torch.optim.AdamW(others, lr=0.0, betas=(0.9, 0.95)),
+    }
 
 
 def draw(
