@@ -16,7 +16,7 @@ BUSY = (State.STARTING, State.RUNNING, State.STOPPING)
 
 # A portal that was down when the program ended still gets the rest: the client's sender
 # outlives the program. The token goes no further than this after the attempt's end.
-LATE_DELIVERY = timedelta(hours=1)
+LATE_DELIVERY = timedelta(days=1)
 
 
 class NoSlot(RuntimeError):

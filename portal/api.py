@@ -1,9 +1,7 @@
 """The HTTP API: who is calling, and which routers answer. OpenAPI page at /api/docs."""
 
-from datetime import timedelta
 from typing import Any
 
-from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
 from ninja import NinjaAPI
@@ -12,21 +10,15 @@ from ninja.security import HttpBearer, SessionAuth
 
 from portal.models import ApiToken
 
-# What a killed program left on its disk is delivered after its run, and so its token, has ended.
-DELIVERY_GRACE = timedelta(days=1)
-
 
 class BearerToken(HttpBearer):
-    """An API token in the Authorization header; sets request.user and request.token.
-
-    A run's token ends with its run; for DELIVERY_GRACE it may still deliver (POST), not read.
-    """
+    """An API token in the Authorization header; request.user is then whose it is."""
 
     def authenticate(self, request: HttpRequest, token: str) -> ApiToken:
         found = (
-            ApiToken.objects.select_related("user")
+            ApiToken.objects.usable()
+            .select_related("user")
             .filter(digest=ApiToken.digest_of(token), user__is_active=True)
-            .filter(self.good(request))
             .first()
         )
         if found is None:
@@ -38,16 +30,6 @@ class BearerToken(HttpBearer):
             ApiToken.objects.filter(pk=found.pk).update(last_used_at=now)
         request.user = found.user
         return found
-
-    @staticmethod
-    def good(request: HttpRequest) -> Q:
-        now = timezone.now()
-        usable = Q(revoked_at=None) & (Q(expires_at=None) | Q(expires_at__gt=now))
-        if request.method != "POST":
-            return usable
-        since = now - DELIVERY_GRACE
-        late = Q(revoked_at__gt=since) | Q(revoked_at=None, expires_at__gt=since)
-        return usable | (Q(scope__startswith="run:") & late)
 
 
 class PortalAPI(NinjaAPI):
