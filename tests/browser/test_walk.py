@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.browser.portal import Portal, log_in, running
@@ -85,6 +86,30 @@ def test_from_the_catalogue_to_a_heard_credited_sample(page: Page, portal: Porta
     expect(credits_panel).to_contain_text("%")
     heard = page.url
 
+    # The main pages, with real content on them, have no serious accessibility finding.
+    for path in ("runs/1/", "compare/?runs=1,2", "runs/new/?recipe=flow_matching", ""):
+        page.goto(portal.page(path))
+        expect(page.locator("h1")).to_be_visible()
+        assert serious(page) == [], path
+    page.goto(heard)
+    assert serious(page) == []
+
+    # The researcher asks; the listener hears clips without names and answers; each is stored.
+    page.goto(f"{portal.url}/listen/of/first-light/new")
+    page.get_by_label("Title").fill("Which sounds like music?")
+    page.get_by_label("Question").fill("How musical is this clip?")
+    for box in page.get_by_role("checkbox").all()[:2]:
+        box.check()
+    page.get_by_role("button", name="Open the test").click()
+    log_in(page, portal, "listener")
+    page.goto(f"{portal.url}/listen/")
+    page.get_by_role("link", name=re.compile("Which sounds like music")).click()
+    assert "techno" not in page.content()
+    assert "first-light" not in page.content()
+    assert serious(page) == []
+    page.get_by_role("radio", name="4").check()
+    expect(page.locator("[data-done-words]")).to_contain_text("1 of 2")
+
     # The rights admin opts one recording out: the sample falls silent at once.
     log_in(page, portal, "rights")
     page.goto(f"{portal.url}/rights/recordings/?q={SONG}")
@@ -103,6 +128,15 @@ def test_from_the_catalogue_to_a_heard_credited_sample(page: Page, portal: Porta
     queue(page, portal, name="refused", yaml=QUICK)
     expect(page.locator("main")).to_contain_text(SONG)
     expect(page.locator("main")).to_contain_text("Kessler & Vane")
+
+
+def serious(page: Page) -> list[str]:
+    """Rule and place of each serious accessibility finding."""
+    return [
+        f"{found['id']}: {[node['target'] for node in found['nodes']][:3]}"
+        for found in Axe().run(page).response["violations"]
+        if found["impact"] in {"serious", "critical"}
+    ]
 
 
 def clip_bytes(page: Page, portal: Portal, *, run: int) -> list[bytes]:
