@@ -41,11 +41,11 @@ class FlowMatchingConfig(BaseModel):
         json_schema_extra={"group": "Training"},
     )
     steps: int = Field(
-        default=900,
+        default=800,
         ge=1,
         le=200_000,
         title="Steps",
-        description="Optimiser steps. 900 take about two minutes on two idle cores.",
+        description="Optimiser steps. 800 take about two minutes on two idle cores.",
         json_schema_extra={"group": "Training"},
     )
     batch_size: int = Field(

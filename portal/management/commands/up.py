@@ -76,20 +76,13 @@ class Command(BaseCommand):
             supervisor.start(child)
         for child in children:
             supervisor.wait_ready(child, seconds=READY_SECONDS)
-        if demo and (empty or unfinished().exists()) and not supervisor.stopping.is_set():
-            self.build_demo(supervisor, empty=empty)
-            return empty
+        if demo and empty and not supervisor.stopping.is_set():
+            self.build_demo(supervisor)
+            return True
         return False
 
-    def build_demo(self, supervisor: Supervisor, *, empty: bool) -> None:
-        """Fill an empty database; its last lines, the log-ins, are kept for later starts."""
-        if not empty:
-            self.say(
-                "The demo world was not finished at an earlier start. To begin anew, stop, "
-                f"remove {settings.STATE_DIR} and start again."
-            )
-            return
-        unfinished().touch()
+    def build_demo(self, supervisor: Supervisor) -> None:
+        """Fill an empty database, all of it or nothing; the log-ins are kept for later starts."""
         code, lines = supervisor.run("demo", [sys.executable, "manage.py", "demo"])
         if supervisor.stopping.is_set():
             return
@@ -97,7 +90,6 @@ class Command(BaseCommand):
             raise NotReady("The demo world could not be built; the lines above say why.")
         logins = lines[lines.index("") + 1 :] if "" in lines else []
         logins_file().write_text("\n".join(logins) + "\n", encoding="utf-8")
-        unfinished().unlink()
 
     def welcome(self, host: str, port: int, seconds: float, *, logins: bool) -> None:
         shown = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - compared, not bound
@@ -122,11 +114,6 @@ def migrations_wait() -> bool:
     """Whether `migrate` has anything to do; asking is quicker than having it find nothing."""
     executor = MigrationExecutor(connections[DEFAULT_DB_ALIAS])
     return bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))
-
-
-def unfinished() -> Path:
-    path: Path = settings.STATE_DIR / "demo.unfinished"
-    return path
 
 
 def logins_file() -> Path:
