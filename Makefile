@@ -23,7 +23,7 @@ shots: $(STAMPS) .venv/.test
 	$(BIN)/python -m tests.browser.shots
 
 # Against the peers, which are installed apart (benchmarks/README.md).
-bench: $(STAMPS)
+bench: $(STAMPS) .venv-bench/.peers
 	$(BIN)/python -m benchmarks
 
 $(BIN)/python:
@@ -45,5 +45,10 @@ $(BIN)/python:
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
+.venv-bench/.peers: requirements/bench.txt
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
 clean:
-	rm -rf .venv var
+	rm -rf .venv .venv-bench var

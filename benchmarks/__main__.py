@@ -4,13 +4,14 @@ import os
 import platform
 import sys
 
-from benchmarks import ingest, read, run_table, step_overhead
+from benchmarks import ingest, read, run_table, startup, step_overhead
 
 ALL = {
     "ingest": ingest.main,
     "read": read.main,
     "run_table": run_table.main,
     "step_overhead": step_overhead.main,
+    "startup": startup.main,
 }
 
 

@@ -1,4 +1,4 @@
-"""Runs a peer's measurement in the peers' own environment (`make` the venv as README.md says)."""
+"""Runs a peer's measurement in the peers' own environment (`make bench` installs it)."""
 
 import json
 import subprocess
@@ -10,13 +10,13 @@ PYTHON = ROOT / ".venv-bench" / "bin" / "python"
 
 
 class NoPeers(RuntimeError):
-    """The peers are not installed; benchmarks/README.md tells how."""
+    """The peers are not installed."""
 
 
 def measure(program: str, *arguments: object, seconds: int = 300) -> dict[str, Any]:
     """The last line that `benchmarks/peer/<program>.py` prints, which is JSON."""
     if not PYTHON.exists():
-        raise NoPeers(f"{PYTHON} does not exist; benchmarks/README.md tells how to make it.")
+        raise NoPeers(f"{PYTHON} does not exist; `make bench` installs the peers.")
     command = [str(PYTHON), str(ROOT / "benchmarks" / "peer" / f"{program}.py")]
     done = subprocess.run(
         [*command, *map(str, arguments)],

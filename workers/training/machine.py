@@ -24,7 +24,7 @@ def prepare(*, seed: int, asked_threads: int = 0) -> torch.device:
     torch.use_deterministic_algorithms(True)
     # Filling memory that is written anyway costs time; what is read before it is written is a bug
     # that the test of equal bytes would show.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.set_num_threads(threads(asked_threads))
     torch.manual_seed(seed)
     if torch.cuda.is_available():
