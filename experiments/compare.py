@@ -69,6 +69,13 @@ def first_choice(names: Sequence[str]) -> str:
     return (loss or list(names) or [""])[0]
 
 
+def controls(names: Sequence[str]) -> list[str]:
+    """The metrics that say whether the model does what is asked of it."""
+    return [name for name in names if name.startswith("control/")] or [
+        name for name in names if "accuracy" in name
+    ]
+
+
 def traces(runs: Sequence[Run], name: str, points: int = 1000) -> list[dict[str, object]]:
     """What the chart draws: each run's curve of one metric, with its name, colour and dash."""
     curves = metrics.read_many([run.pk for run in runs], name, points)

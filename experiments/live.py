@@ -8,7 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
-from django.db.models import Avg, F, Max, Sum
+from django.db.models import Avg, Count, F, Max, Sum
 from django.utils import timezone
 
 from experiments import logs, runs
@@ -34,13 +34,14 @@ class Moment:
     progress_words: str
     open: bool
     curve: int
+    metrics: int
     log: int
     samples: int
 
 
 def moment(run: Run) -> Moment:
     """The present moment of a run, from the database; a handful of small queries."""
-    points = run.series.aggregate(points=Sum("count"))["points"] or 0
+    series = run.series.aggregate(points=Sum("count"), metrics=Count("pk"))
     newest = run.logs.aggregate(newest=Max("pk"))["newest"] or 0
     # Samples belong to the room above; whether there are more shows in the reverse relation.
     samples = getattr(run, "samples", None)
@@ -51,7 +52,8 @@ def moment(run: Run) -> Moment:
         progress=round(run.progress, 3),
         progress_words=progress_words(run),
         open=run.is_open,
-        curve=points,
+        curve=series["points"] or 0,
+        metrics=series["metrics"],
         log=newest,
         samples=samples.count() if samples is not None else 0,
     )

@@ -17,7 +17,7 @@ from django.db.models import (
 )
 from django.db.models.functions import Coalesce, Now
 
-from experiments import query
+from experiments import compare, query
 from experiments.models import Project, Run, Series
 from portal.models import User
 
@@ -148,9 +148,9 @@ def _offered(project: Project) -> list[str]:
 
 def _main(metrics: list[str]) -> list[str]:
     """The two figures one looks at first: a loss and a control figure where there are any."""
-    loss = [key for key in metrics if "loss" in key]
-    control = [key for key in metrics if "control" in key or "accuracy" in key]
-    return list(dict.fromkeys([*loss[:1], *control[:1]]))
+    names = [key.removeprefix("metric.") for key in metrics if "system/" not in key]
+    chosen = [compare.first_choice(names), *compare.controls(names)[:1]]
+    return [f"metric.{name}" for name in dict.fromkeys(chosen) if name]
 
 
 def _is_column(key: str) -> bool:

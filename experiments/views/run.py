@@ -56,7 +56,7 @@ def run(request: HttpRequest, project: Project, number: int) -> HttpResponse:
         **header(user, one),
         "summaries": [s for s in series if not s.name.startswith(SYSTEM)],
         "loss": compare.first_choice(names),
-        "controls": [name for name in names if "control" in name or "accuracy" in name],
+        "controls": compare.controls(names),
         "others": names,
         "system": [s.name for s in series if s.name.startswith(SYSTEM)],
         "log_text": live.log_text(one),

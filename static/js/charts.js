@@ -172,10 +172,16 @@ const watcher = new IntersectionObserver((entries) => {
   }
 }, { rootMargin: "300px" });
 
-for (const figure of document.querySelectorAll("[data-chart]")) {
-  charts.push(new Chart(figure));
-  watcher.observe(figure);
+/** Take on the charts below this place that are not known yet. */
+export function adopt(place) {
+  for (const figure of place.querySelectorAll("[data-chart]")) {
+    if (charts.some((chart) => chart.figure === figure)) continue;
+    charts.push(new Chart(figure));
+    watcher.observe(figure);
+  }
 }
+
+adopt(document);
 
 // Light or dark may change while the page is open.
 const recolour = () => charts.forEach((chart) => chart.drawn && chart.draw());

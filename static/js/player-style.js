@@ -18,6 +18,8 @@ clip-player .pick[aria-pressed="true"] { border-inline-start-color: var(--accent
 clip-player .pick:disabled { color: var(--muted); cursor: not-allowed; }
 clip-player canvas { width: 100%; height: 2.75rem; touch-action: pan-y; cursor: text;
   background: var(--sunken); border-radius: var(--radius); }
+clip-player .lane:only-child:has(canvas) { grid-template-columns: minmax(0, 1fr); }
+clip-player .lane:only-child:has(canvas) .pick { display: none; }
 clip-player .why { align-self: center; margin: 0; color: var(--warn); font-size: var(--size-1); overflow-wrap: anywhere; }
 clip-player .controls { display: flex; flex-wrap: wrap; align-items: center; gap: var(--space-2) var(--space-3); }
 clip-player .controls.dock { position: static; padding: 0; border: 0; background: none; }
@@ -29,7 +31,7 @@ clip-player select { min-height: 2rem; color: var(--ink); background: var(--pane
 clip-player .keys { display: grid; grid-template-columns: max-content 1fr; gap: var(--space-1) var(--space-3);
   font-size: var(--size-1); margin: 0; }
 clip-player .keys dd { margin: 0; color: var(--muted); }
-clip-player .words { margin: 0; min-height: 1.3em; font-size: var(--size-1); color: var(--bad); overflow-wrap: anywhere; }
+clip-player .words { margin: 0; font-size: var(--size-1); color: var(--bad); overflow-wrap: anywhere; }
 @media (max-width: 40rem) {
   clip-player .lane { grid-template-columns: minmax(0, 1fr); gap: var(--space-1); }
   clip-player .controls.dock { position: fixed; inset: auto 0 0 0; background: var(--panel);

@@ -1,10 +1,11 @@
 // A run's page stays true while it is open: by server-sent events, else by asking.
 // The same file serves the form of a new run.
 
-import { refresh } from "./charts.js";
+import { adopt, refresh } from "./charts.js";
 
 const POLL_MS = 3000;
 const CURVES_MS = 2000;
+const RENEW_MS = 10000;
 const now = document.getElementById("run-now");
 
 const set = (name, change) => {
@@ -16,14 +17,36 @@ let lastCurves = 0;
 let curvesDue = 0;
 
 function curvesChanged() {
-  // The first figures need the charts' places, which the server writes.
-  if (document.querySelector("[data-await-metrics]")) { location.reload(); return; }
   if (curvesDue) return;
   curvesDue = setTimeout(() => {
     curvesDue = 0;
     lastCurves = Date.now();
     refresh();
+    if (Date.now() - renewed > RENEW_MS) renew();
   }, Math.max(0, lastCurves + CURVES_MS - Date.now()));
+}
+
+let renewed = Date.now();
+
+/** The rest of the page as the server writes it now. Charts that are drawn stay as they are. */
+async function renew() {
+  renewed = Date.now();
+  const answer = await fetch(location.pathname).catch(() => null);
+  if (!answer?.ok) return;
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  for (const fresh of page.querySelectorAll("[data-renewed]")) {
+    const old = document.getElementById(fresh.id);
+    for (const [n, more] of [...fresh.querySelectorAll("details")].entries()) {
+      more.open = old?.querySelectorAll("details")[n]?.open ?? false;
+    }
+    for (const chart of fresh.querySelectorAll("[data-chart]")) {
+      const drawn = [...(old?.querySelectorAll("[data-chart]") ?? [])]
+        .find((one) => one.dataset.name === chart.dataset.name);
+      if (drawn) chart.replaceWith(drawn);
+    }
+    old?.replaceWith(document.adoptNode(fresh));
+    adopt(document.getElementById(fresh.id));
+  }
 }
 
 function logChanged(text) {
@@ -56,7 +79,11 @@ function apply(changed) {
   }
   if ("log_text" in changed) logChanged(changed.log_text);
   if ("curve" in changed && "curve" in before) curvesChanged();
-  else if (changed.curve && document.querySelector("[data-await-metrics]")) curvesChanged();
+  if (("metrics" in changed && changed.metrics !== Number(now.dataset.metrics)) ||
+      ("state" in changed && "state" in before)) {
+    now.dataset.metrics = known.metrics;
+    renew();
+  }
   if ("samples" in changed && String(changed.samples) !== now.dataset.samples) {
     now.dataset.samples = changed.samples;
     document.querySelector("[data-samples-box]")?.dispatchEvent(new Event("samples-changed"));
@@ -82,7 +109,7 @@ async function poll() {
     how("· the portal does not answer; trying again");
   }
   if (known.open !== false) setTimeout(poll, POLL_MS);
-  else { how(""); refresh(); }
+  else { how(""); refresh(); renew(); }
 }
 
 function listen() {
@@ -97,6 +124,7 @@ function listen() {
     source.close();
     how("");
     refresh();
+    renew();
   });
   source.addEventListener("error", () => {
     failures += 1;
