@@ -7,8 +7,11 @@ from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.forms import UserChangeForm
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
 from django.db import models, transaction
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 
 from portal import audit
 from portal.models import ApiToken, AuditEvent, Role, User
@@ -27,6 +30,16 @@ class OperatorSite(admin.AdminSite):
 
     def has_permission(self, request: HttpRequest) -> bool:
         return is_operator(request)
+
+    def login(
+        self,
+        request: HttpRequest,
+        extra_context: dict[str, Any] | None = None,  # noqa: ARG002 - theirs
+    ) -> HttpResponse:
+        """There is one log-in, with its second factor; whoever lacks the role is told so."""
+        if request.user.is_authenticated:
+            raise PermissionDenied("Records are open to operators.")
+        return redirect_to_login(request.GET.get("next", reverse("admin:index")))
 
 
 class LookOnly(admin.ModelAdmin):  # type: ignore[type-arg]

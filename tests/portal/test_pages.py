@@ -118,7 +118,9 @@ def test_a_theme_that_is_none_is_ignored(client: Client) -> None:
 def test_only_operators_see_records_and_health(client: Client, ada: User, olga: User) -> None:
     client.force_login(ada)
     assert client.get("/health").status_code == 403
-    assert client.get("/operator/").status_code == 302
+    assert client.get("/operator/", follow=True).status_code == 403
+    client.logout()
+    assert client.get("/operator/", follow=True).redirect_chain[-1][0].startswith("/account/login/")
     client.force_login(olga)
     assert client.get("/health").status_code == 200
     assert client.get("/operator/").status_code == 200
