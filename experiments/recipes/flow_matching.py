@@ -91,6 +91,14 @@ class FlowMatchingConfig(BaseModel):
         description="Share of clips that are trained without their genre, which guidance needs.",
         json_schema_extra={"group": "Training"},
     )
+    time_shift: float = Field(
+        default=3.0,
+        ge=1.0,
+        le=10.0,
+        title="Weight of the noisy end",
+        description="1 treats every noise level alike; more dwells where rhythm and form arise.",
+        json_schema_extra={"group": "Training"},
+    )
     clip_frames: int = Field(
         default=128,
         ge=16,

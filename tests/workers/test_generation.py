@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from workers.generation import euler, prompts
+from workers.models import path
 from workers.models.dit import DiT
 from workers.training import draws
 
@@ -46,6 +47,7 @@ def test_euler_follows_the_guided_velocity_from_noise_to_music(guidance: float, 
         noise=torch.zeros(2, 3, 2),
         labels=torch.tensor([0, 1]),
         steps=7,
+        shift=3.0,
         guidance=guidance,
         dtype=torch.float32,
     )
@@ -55,3 +57,10 @@ def test_euler_follows_the_guided_velocity_from_noise_to_music(guidance: float, 
 def test_sampling_noise_is_the_same_for_a_seed() -> None:
     assert torch.equal(draws.noise(seed=3, shape=(4, 5)), draws.noise(seed=3, shape=(4, 5)))
     assert not torch.equal(draws.noise(seed=3, shape=(4, 5)), draws.noise(seed=4, shape=(4, 5)))
+
+
+def test_a_shift_moves_times_towards_the_noise_and_leaves_the_ends() -> None:
+    times = torch.linspace(0, 1, 5)
+    assert torch.equal(path.shifted(times, by=1.0), times)
+    moved = path.shifted(times, by=3.0)
+    assert moved.tolist() == pytest.approx([0.0, 0.5, 0.75, 0.9, 1.0])

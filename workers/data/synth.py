@@ -125,20 +125,25 @@ def techno(score: Score) -> None:
         for degree in set(roll)
     }
     hits = Score(np.zeros_like(score.tape), score.beat, score.root, score.scale, score.dice)
+    drums = Score(np.zeros_like(score.tape), score.beat, score.root, score.scale, score.dice)
     for number in range(int(score.seconds / sixteenth) + 1):
         at, place = number * sixteenth, number % 16
         if place % 4 == 0:
-            score.play(drum, at=at, gain=0.8)
+            drums.play(drum, at=at, gain=0.8)
         else:
-            score.play(bass[roll[number % 8]], at=at, gain=0.3)
+            score.play(bass[roll[number % 8]], at=at, gain=0.34)
         if place % 4 == 2:
-            score.play(opened, at=at, gain=0.16, pan=0.1)
+            score.play(opened, at=at, gain=0.3, pan=0.1)
         else:
             score.play(closed, at=at, gain=0.07, pan=-0.25)
         if place in pattern:
             hits.play(np.asarray(stab), at=at, gain=0.07, pan=0.3)
     hits.echo(delays=(3 * sixteenth, 6 * sixteenth), gain=0.5)
     score.tape += hits.tape
+    # The kick presses everything else down, as a side-chained compressor does.
+    since = np.arange(score.tape.shape[1]) / RATE % score.beat
+    score.tape *= np.clip(since / (0.6 * score.beat), 0.08, 1.0)
+    score.tape += drums.tape
 
 
 def chip(score: Score) -> None:
@@ -197,8 +202,8 @@ def waltz(score: Score) -> None:
                 wave = instruments.piano(
                     score.pitch(degree % 7 if degree > 7 else degree, octave=3)
                 )
-                short = wave * np.clip(1.4 - instruments.times(1.5) / (0.9 * score.beat), 0, 1)
-                score.play(short, at=at + beat * score.beat, gain=0.17, pan=-0.1)
+                short = wave * np.clip(1.4 - instruments.times(1.5) / (0.6 * score.beat), 0, 1)
+                score.play(short, at=at + beat * score.beat, gain=0.26, pan=-0.1)
         for onset in rhythms[int(score.dice.integers(len(rhythms)))]:
             step = int(np.clip(step + score.dice.integers(-2, 3), 0, 11))
             near = min((*chord, *(d + 7 for d in chord)), key=lambda d: (abs(d - step), d))
@@ -206,7 +211,7 @@ def waltz(score: Score) -> None:
             score.play(
                 instruments.piano(score.pitch(step, octave=4)),
                 at=at + onset * score.beat + 0.006 * score.dice.random(),
-                gain=0.34 + 0.08 * score.dice.random(),
+                gain=0.26 + 0.06 * score.dice.random(),
                 pan=0.25,
             )
     score.echo(delays=(0.031, 0.067, 0.113), gain=0.16)
@@ -240,15 +245,16 @@ class Genre:
     write: Callable[[Score], None]
     slowest: int
     fastest: int
-    modes: tuple[str, ...]
+    # The keys that its players favour: few enough for a small model to learn in two minutes.
+    keys: tuple[str, ...]
 
 
 GENRES = {
-    "ambient": Genre(ambient, 60, 72, ("major", "minor")),
-    "techno": Genre(techno, 126, 130, ("minor",)),
-    "chip": Genre(chip, 144, 150, ("major", "minor")),
-    "waltz": Genre(waltz, 156, 166, ("major", "minor")),
-    "marimba": Genre(marimba, 96, 112, ("major",)),
+    "ambient": Genre(ambient, 60, 72, ("C major", "F major", "A minor")),
+    "techno": Genre(techno, 127, 129, ("A minor", "D minor", "E minor")),
+    "chip": Genre(chip, 146, 148, ("C major", "G major", "A minor")),
+    "waltz": Genre(waltz, 159, 163, ("G major", "D major", "E minor")),
+    "marimba": Genre(marimba, 96, 112, ("C major", "G major", "D major")),
 }
 
 
@@ -262,7 +268,7 @@ def synthesise(
     kind = GENRES[genre]
     dice = np.random.Generator(np.random.PCG64([seed, *genre.encode()]))
     drawn_tempo = int(dice.integers(kind.slowest, kind.fastest + 1))
-    drawn_key = f"{ROOTS[dice.integers(12)]} {kind.modes[dice.integers(len(kind.modes))]}"
+    drawn_key = kind.keys[dice.integers(len(kind.keys))]
     tempo, key = tempo or float(drawn_tempo), key or drawn_key
     root, _, mode = key.partition(" ")
     if root not in ROOTS or mode not in SCALES:

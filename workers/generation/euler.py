@@ -5,21 +5,29 @@ import itertools
 import torch
 from torch import Tensor
 
+from workers.models import path
 from workers.models.dit import DiT
 
 
 @torch.no_grad()
 def sample(
-    model: DiT, *, noise: Tensor, labels: Tensor, steps: int, guidance: float, dtype: torch.dtype
+    model: DiT,
+    *,
+    noise: Tensor,
+    labels: Tensor,
+    steps: int,
+    shift: float,
+    guidance: float,
+    dtype: torch.dtype,
 ) -> Tensor:
-    """Integrate from t=1 (noise) to t=0 (music) in `steps` Euler steps.
+    """Integrate from t=1 (noise) to t=0 (music) in `steps` Euler steps, shifted as in training.
 
     With classifier-free guidance (Ho and Salimans 2022, 2207.12598): velocity without the label
     plus `guidance` times the difference that the label makes. Shapes as in `DiT.forward`.
     """
     x = noise
     nothing = torch.full_like(labels, model.nothing)
-    times = torch.linspace(1.0, 0.0, steps + 1).tolist()
+    times = path.shifted(torch.linspace(1.0, 0.0, steps + 1), by=shift).tolist()
     device = noise.device.type
     for now, then in itertools.pairwise(times):
         t = torch.full((2 * len(x),), now, device=noise.device)

@@ -88,7 +88,7 @@ def judge(run: backline.Run, *, data: list[Recording], frames: int) -> control.C
     if len({recording.genre for recording in data if recording.genre}) < 2:
         return None
     trust = control.trust(data, frames=frames)
-    run.log({"control/classifier_accuracy": trust}, step=0)
+    run.log({"classifier/held_out_accuracy": trust}, step=0)
     print(f"The control classifier names {trust:.0%} of recordings that it was not fitted on.")
     return control.fit(data, frames=frames)
 

@@ -82,6 +82,7 @@ class Listener:
             noise=start.to(device),
             labels=torch.tensor(labels, device=device),
             steps=self.config.sampling_steps,
+            shift=self.config.time_shift,
             guidance=self.config.guidance,
             dtype=self.dtype,
         )

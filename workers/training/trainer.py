@@ -10,6 +10,7 @@ from experiments.recipes.flow_matching import FlowMatchingConfig
 from workers.data import mel, recordings
 from workers.data.mel import Scale
 from workers.data.recordings import Recording
+from workers.models import path
 from workers.models.dit import DiT
 from workers.training import checkpoints, draws, machine, schedule
 from workers.training.checkpoints import Meta
@@ -149,7 +150,7 @@ def draw(
     return Batch(
         clean=torch.stack(clean),
         noise=torch.stack([one.noise for one in drawn]),
-        times=torch.tensor([one.time for one in drawn]),
+        times=path.shifted(torch.tensor([one.time for one in drawn]), by=config.time_shift),
         labels=torch.tensor(labels),
         drawn=[one.recording for one in drawn],
     )
