@@ -63,11 +63,11 @@ def detail(run: Run) -> str:
     """The sentence beside the state: how long it waits, what it does, why it ended."""
     if run.state == Run.State.QUEUED:
         before = runs.queue_position(run) - 1
-        wait = in_words(expected_wait(before))
-        if before <= 0:
-            first = "Next to start."
+        wait = expected_wait(before)
+        if before > 0:
+            first = f"{before} run{'' if before == 1 else 's'} before it, about {in_words(wait)}."
         else:
-            first = f"{before} run{'' if before == 1 else 's'} before it, about {wait}."
+            first = f"Next to start, in about {in_words(wait)}." if wait else "Next to start."
         return f"{first} {run.state_reason}".strip()
     if run.is_open:
         return run.stage or run.state_reason
@@ -75,11 +75,16 @@ def detail(run: Run) -> str:
 
 
 def expected_wait(before: int) -> float:
-    """Seconds until it starts: the mean length of the last runs, for each one before it."""
+    """Seconds until it starts: what the first of those at work has left, and the mean length of
+    the last runs for each one before it."""
+    now = timezone.now()
+    busy = Run.objects.filter(state__in=runs.BUSY, origin=Run.Origin.PORTAL)
+    left = [seconds for run in busy if (seconds := time_left(run, now)) is not None]
     ended = Run.objects.filter(state=Run.State.FINISHED, started_at__isnull=False)
     newest = ended.order_by("-queued_at").values("pk")[:10]
     took = Run.objects.filter(pk__in=newest).aggregate(t=Avg(F("ended_at") - F("started_at")))["t"]
-    return (took.total_seconds() if took else USUAL_SECONDS) * max(before, 0)
+    usual = took.total_seconds() if took else USUAL_SECONDS
+    return min(left, default=0.0) + usual * max(before, 0)
 
 
 def progress_words(run: Run) -> str:

@@ -61,7 +61,7 @@ function layout(name, { axis, log }, several, low) {
     hoverlabel: { bgcolor: toRgba(css("--panel")), bordercolor: line, font: { color: ink } },
     showlegend: several, legend: { traceorder: "normal", orientation: "h", y: 1.02, yanchor: "bottom", x: 0 },
     xaxis: { ...side, title: { text: axis === "time" ? "seconds since its first point" : "step" } },
-    yaxis: { ...side, title: low ? undefined : { text: name }, type: log ? "log" : "linear", exponentformat: "power" }, uirevision: "kept",
+    yaxis: { ...side, title: low ? undefined : { text: name }, type: log ? "log" : "linear", exponentformat: "SI" }, uirevision: "kept",
   };
 }
 
