@@ -45,7 +45,12 @@ class VerbForm(forms.Form):
 
 
 class DateInput(forms.DateInput):
+    """The browser's own calendar, which reads dates as the standard writes them."""
+
     input_type = "date"
+
+    def __init__(self) -> None:
+        super().__init__(format="%Y-%m-%d")
 
 
 class PartyForm(VerbForm):

@@ -6,7 +6,9 @@ mark's time is stopped or withheld by the rooms above. A hold too many harms nob
 generously: a recording is spared only where another grant covers all that the ended one did.
 """
 
+import datetime as dt
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from django.db.models import Q
 from django.utils import timezone
@@ -26,6 +28,29 @@ from rights.models import (
     SplitSheet,
     Work,
 )
+
+
+@dataclass
+class Ended:
+    """One change of mind: a party, a use, a reason, and the recordings it touched."""
+
+    party: Party
+    use: str
+    reason: str
+    at: dt.datetime
+    recordings: dict[int, Recording] = field(default_factory=dict)
+
+
+def lately(*, at_most: int = 10) -> list[Ended]:
+    """What ended last, newest first: the marks of one change of mind are told as one."""
+    newest = Hold.objects.select_related("recording", "party").order_by("-at")[:500]
+    found: dict[tuple[int, str, str], Ended] = {}
+    for hold in newest:
+        use = hold.get_use_display()
+        key = (hold.party_id, use, hold.reason)
+        one = found.setdefault(key, Ended(hold.party, use, hold.reason, hold.at))
+        one.recordings[hold.recording_id] = hold.recording
+    return list(found.values())[:at_most]
 
 
 def covered_by(grant: Grant) -> RecordingQuerySet:

@@ -11,9 +11,9 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from portal.models import Role
 from portal.views import signed_in
-from rights import agreements, choices, consent, ledger
+from rights import agreements, choices, consent, holds, ledger
 from rights.forms import OptOutForm, WhyForm
-from rights.models import Decision, Grant, Hold, Party, Purpose, Recording, SplitLine, Use
+from rights.models import Decision, Grant, Party, Purpose, Recording, SplitLine, Use
 from rights.refused import Refused
 from rights.views.access import READERS, is_admin, open_to, page_of
 
@@ -45,7 +45,7 @@ def _waiting(request: HttpRequest) -> dict[str, object]:
         "offered_count": offered.count(),
         "disputed": lines.filter(sheet__status="disputed").exclude(disputed_at=None)[:10],
         "unanswered": lines.filter(sheet__status="confirming", confirmed_at=None)[:10],
-        "holds": Hold.objects.select_related("recording", "party").order_by("-at")[:10],
+        "ended": holds.lately(),
     }
 
 
