@@ -14,7 +14,7 @@ from workers.demo import PROJECT
 FOLDER = ROOT / "docs" / "shots"
 P = f"/projects/{PROJECT}/"
 
-# (name, who looks, path). Runs 1 and 2 are the newcomer's first two.
+# (name, who looks, path). Runs 1 and 2 and test 1 are what a newcomer makes after the README.
 PAGES = [
     ("home", "researcher", "/"),
     ("runs", "researcher", P),
@@ -23,11 +23,11 @@ PAGES = [
     ("compare", "researcher", f"{P}compare/?runs=1,2"),
     ("sample", "researcher", "/samples/1/"),
     ("recording", "rights", "/rights/recordings/1/"),
-    ("why", "rights", "/rights/recordings/40/why/?use=train.generative"),
+    ("why", "rights", "/rights/recordings/30/why/?use=train.generative"),
     ("mine", "artist", "/rights/mine/"),
-    ("listen", "listener", "/listen/"),
+    ("rate", "listener", "/listen/1/"),
 ]
-LOOKS = {"wide": (1440, 900, "light"), "narrow": (390, 844, "dark")}
+LOOKS = {"wide": (1440, 1200, "light"), "narrow": (390, 844, "dark")}
 
 
 def take(page: Page, portal: Portal, folder: Path) -> None:
