@@ -1,12 +1,16 @@
 """The tries of a run on the cluster: claimed, created, running, and every way they end."""
 
-from datetime import timedelta
+import re
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Protocol
 
 from django.db import transaction
-from django.db.models import Max, Q
+from django.db.models import Max, Q, QuerySet
 from django.utils import timezone
 
-from experiments.models import Attempt, Run
+from experiments import costs
+from experiments.models import Attempt, ClusterEvent, Run
 from experiments.states import State, move
 from portal import audit
 from portal.models import ApiToken, ApiTokenQuerySet
@@ -17,6 +21,26 @@ BUSY = (State.STARTING, State.RUNNING, State.STOPPING)
 # A portal that was down when the program ended still gets the rest: the client's sender
 # outlives the program. The token goes no further than this after the attempt's end.
 LATE_DELIVERY = timedelta(days=1)
+
+# Lost for the same reason this often in a row, a run is not tried again by itself.
+SAME_LOSSES = 3
+
+
+class Told(Protocol):
+    """One thing that a cluster says of a job: workers.cluster.Event is one."""
+
+    @property
+    def uid(self) -> str: ...
+    @property
+    def at(self) -> datetime: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def message(self) -> str: ...
+    @property
+    def count(self) -> int: ...
 
 
 class NoSlot(RuntimeError):
@@ -47,19 +71,61 @@ def claim(run: Run, *, slots: int | None = None) -> Attempt | None:
     return attempt
 
 
-def created(attempt: Attempt, *, node: str = "") -> bool:
-    """The cluster has the job. False if the attempt ended meanwhile: the job must go."""
-    return _step(attempt, (Attempt.State.CLAIMED,), Attempt.State.CREATED, node=node)
+def created(attempt: Attempt, *, node: str = "", look: str = "") -> bool:
+    """The cluster has the job. False if the attempt ended meanwhile: the job must go.
+
+    The node may be known later only: say it again then.
+    """
+    told = {key: value for key, value in (("node", node[:100]), ("look", look[:300])) if value}
+    if _step(attempt, (Attempt.State.CLAIMED,), Attempt.State.CREATED, **told):
+        return True
+    if any(getattr(attempt, key) != value for key, value in told.items()):
+        Attempt.objects.filter(pk=attempt.pk, state__in=Attempt.OPEN_STATES).update(**told)
+        attempt.refresh_from_db()
+    return False
+
+
+def waits(attempt: Attempt, reason: str) -> None:
+    """What the cluster says of a job that has not started: the run carries the sentence."""
+    waiting = Run.objects.filter(pk=attempt.run_id, state=State.STARTING)
+    waiting.exclude(state_reason=reason[:500]).update(state_reason=reason[:500])
+
+
+def note_events(attempt: Attempt, events: Iterable[Told]) -> None:
+    """Keep what the cluster said. Told again it counts once; a grown count is taken over."""
+    told = {event.uid[:100]: event for event in events}
+    if not told:
+        return
+    known = dict(attempt.events.filter(uid__in=list(told)).values_list("uid", "count"))
+    rows = [
+        ClusterEvent(
+            attempt=attempt,
+            uid=uid,
+            at=event.at,
+            kind=event.kind[:10],
+            reason=event.reason[:100],
+            message=event.message[:1000],
+            count=event.count,
+        )
+        for uid, event in told.items()
+        if known.get(uid) != event.count
+    ]
+    ClusterEvent.objects.bulk_create(
+        rows,
+        update_conflicts=True,
+        unique_fields=["attempt", "uid"],
+        update_fields=["at", "message", "count"],
+    )
 
 
 def started(attempt: Attempt) -> bool:
-    """The program runs: STARTING -> RUNNING."""
+    """The program runs: STARTING -> RUNNING. Why it waited is said no longer."""
     now = timezone.now()
     with transaction.atomic():
         open_states = (Attempt.State.CLAIMED, Attempt.State.CREATED)
         if not _step(attempt, open_states, Attempt.State.RUNNING, started_at=now):
             return False
-        move(attempt.run, (State.STARTING,), State.RUNNING, started_at=now)
+        move(attempt.run, (State.STARTING,), State.RUNNING, started_at=now, state_reason="")
     return True
 
 
@@ -106,21 +172,40 @@ def stopped(attempt: Attempt, *, reason: str, exit_code: int | None) -> bool:
 def lose(attempt: Attempt, *, reason: str, exit_code: int | None = None) -> bool:
     """The attempt is gone without a verdict: the next one goes on from the last checkpoint.
 
-    After `max_attempts` the run has failed.
+    After `max_attempts`, or SAME_LOSSES for the same reason in a row, the run has failed.
     """
     with transaction.atomic():
         if not _close(attempt, Attempt.State.LOST, reason, exit_code):
             return False
         run = _held(attempt)
+        tried = run.attempts.exclude(state=Attempt.State.PREEMPTED).count()
         if run.state == State.STOPPING:
             _end(run, (State.STOPPING,), State(run.stop_as))
-        elif attempt.number < run.max_attempts:
-            sentence = f"Attempt {attempt.number}: {reason} The next goes on from the checkpoint."
-            move(run, (State.STARTING, State.RUNNING), State.QUEUED, state_reason=sentence[:500])
-            audit.record(by=None, verb="run.requeued", subject=run, attempt=attempt.number)
+        elif _same_losses(run):
+            _give_up(run, f"Lost {SAME_LOSSES} times in a row for the same reason: {reason}")
+        elif tried < run.max_attempts:
+            _queue_again(run, attempt, f"Attempt {attempt.number}: {reason}")
         else:
-            sentence = f"Attempt {attempt.number}, the last: {reason}"
-            _end(run, (State.STARTING, State.RUNNING), State.FAILED, state_reason=sentence[:500])
+            _give_up(run, f"Attempt {attempt.number}, the last: {reason}")
+    return True
+
+
+def preempted(attempt: Attempt, *, reason: str, exit_code: int | None = None) -> bool:
+    """It had to make room: that is no fault of the run and does not count as a try.
+
+    A run that never gets to save anything before it has to go stops after SAME_LOSSES times.
+    """
+    with transaction.atomic():
+        if not _close(attempt, Attempt.State.PREEMPTED, reason, exit_code):
+            return False
+        run = _held(attempt)
+        if run.state == State.STOPPING:
+            _end(run, (State.STOPPING,), State(run.stop_as))
+        elif _in_vain(run):
+            sentence = f"Made room {SAME_LOSSES} times in a row before it had saved anything new"
+            _give_up(run, f"{sentence}: {reason}")
+        else:
+            _queue_again(run, attempt, f"Attempt {attempt.number} made room: {reason}")
     return True
 
 
@@ -134,6 +219,45 @@ def settle(run: Run) -> bool:
             return False
         _end(run, (State.STOPPING,), State(run.stop_as))
     return True
+
+
+def alike(one: str, other: str) -> bool:
+    """Whether two reasons are the same but for numbers: of a node, a pod, a time."""
+    return re.sub(r"\d+", "#", one) == re.sub(r"\d+", "#", other)
+
+
+def _same_losses(run: Run) -> bool:
+    """Making room in between is no loss and does not end the row; a new try by hand does."""
+    rows = _since_queued(run).exclude(state=Attempt.State.PREEMPTED)
+    last = list(rows.order_by("-number")[:SAME_LOSSES])
+    return len(last) == SAME_LOSSES and all(
+        one.state == Attempt.State.LOST and alike(one.reason, last[0].reason) for one in last
+    )
+
+
+def _in_vain(run: Run) -> bool:
+    """Whether the last attempts all ran, made room, and left no new checkpoint."""
+    last = list(_since_queued(run).order_by("-number")[:SAME_LOSSES])
+    began = last[-1].started_at
+    return (
+        len(last) == SAME_LOSSES
+        and all(one.state == Attempt.State.PREEMPTED and one.started_at for one in last)
+        and not run.checkpoints.filter(created_at__gte=began).exists()
+    )
+
+
+def _since_queued(run: Run) -> QuerySet[Attempt]:
+    return run.attempts.filter(claimed_at__gte=run.queued_at)
+
+
+def _queue_again(run: Run, attempt: Attempt, sentence: str) -> None:
+    sentence = f"{sentence} The next goes on from the last checkpoint."
+    move(run, (State.STARTING, State.RUNNING), State.QUEUED, state_reason=sentence[:500])
+    audit.record(by=None, verb="run.requeued", subject=run, attempt=attempt.number)
+
+
+def _give_up(run: Run, sentence: str) -> None:
+    _end(run, (State.STARTING, State.RUNNING), State.FAILED, state_reason=sentence[:500])
 
 
 def _held(attempt: Attempt) -> Run:
@@ -157,6 +281,8 @@ def _close(attempt: Attempt, state: Attempt.State, reason: str, exit_code: int |
     fields = {"reason": reason[:500], "exit_code": exit_code, "ended_at": now}
     if not _step(attempt, Attempt.OPEN_STATES, state, **fields):
         return False
+    attempt.cost = costs.of_attempt(attempt, now, costs.prices())
+    attempt.save(update_fields=["cost"])
     late = now + LATE_DELIVERY
     _tokens(attempt.run).filter(Q(expires_at=None) | Q(expires_at__gt=late)).update(expires_at=late)
     return True

@@ -7,9 +7,9 @@ from typing import Any
 import yaml
 from django import forms
 
-from experiments import recipes
+from experiments import machines, recipes
+from experiments.machines import Resources
 from experiments.models import Dataset, Project
-from experiments.runs import Resources
 from rights.models import Use
 
 MAX_YAML = recipes.MAX_BYTES
@@ -229,9 +229,12 @@ class RunForm(forms.Form):
 
     name = forms.CharField(max_length=150, required=False, help_text="Empty: the recipe's name.")
     dataset = forms.ModelChoiceField(Dataset.objects.none(), required=False)
-    cpus = forms.IntegerField(label="Processor cores", min_value=1, max_value=64, initial=2)
-    memory_gb = forms.IntegerField(label="Memory, GiB", min_value=1, max_value=1024, initial=2)
-    gpus = forms.IntegerField(label="GPUs", min_value=0, max_value=8, initial=0)
+    gpus = forms.IntegerField()
+    gpu_type = forms.ChoiceField(required=False)
+    nodes = forms.IntegerField()
+    cpus = forms.IntegerField()
+    memory_gb = forms.IntegerField()
+    max_hours = forms.FloatField()
 
     def __init__(self, *args: Any, project: Project, use: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -239,12 +242,39 @@ class RunForm(forms.Form):
         assert isinstance(choice, forms.ModelChoiceField)  # noqa: S101 - declared above.
         choice.queryset = project.datasets.filter(use=use)
         choice.error_messages["invalid_choice"] = "Choose one of this project's datasets."
-        for name in Resources.model_fields:
-            self.fields[name].help_text = Resources.model_fields[name].description or ""
+        types = self.fields["gpu_type"]
+        assert isinstance(types, forms.ChoiceField)  # noqa: S101 - declared above.
+        types.choices = [("", machines.ANY), *((name, name) for name in machines.gpu_types())]
+        for name, known in Resources.model_fields.items():
+            asked = self.fields[name]
+            asked.label = known.title
+            asked.help_text = f"{known.description} {machines.bounds(name)}".strip()
+            asked.initial = known.default
+            # A browser that leaves a field out asks for what everybody gets; bounds and their
+            # sentences are Resources' own.
+            asked.required = False
+
+    def take(self, errors: Mapping[str, str]) -> dict[str, str]:
+        """Put what is wrong with the resources beside its fields; the rest is returned."""
+        left = {}
+        for key, text in errors.items():
+            name = key.removeprefix("resources.")
+            if name != key and name in self.fields:
+                self.add_error(name, text)
+            else:
+                left[key] = text
+        return left
 
     @property
-    def resources(self) -> dict[str, int]:
-        return {name: self.cleaned_data[name] for name in Resources.model_fields}
+    def machine(self) -> list[forms.BoundField]:
+        """The fields of the group "Machine"."""
+        return [self[name] for name in self.fields if name in Resources.model_fields]
+
+    @property
+    def resources(self) -> dict[str, Any]:
+        """What was typed, without what was left out."""
+        typed = {name: self.cleaned_data.get(name) for name in Resources.model_fields}
+        return {name: value for name, value in typed.items() if value is not None}
 
 
 class DatasetForm(forms.Form):

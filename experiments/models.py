@@ -30,6 +30,16 @@ class Project(models.Model):
         max_length=5, default="world", help_text="ISO 3166 code, or world."
     )
     model_family = models.CharField(max_length=100, default="backline")
+    # Empty: no limit. How they are counted is in quotas.py.
+    gpu_quota = models.PositiveIntegerField(
+        "GPUs at once", null=True, blank=True, help_text="Runs beyond it wait. Empty: no limit."
+    )
+    gpu_hour_quota = models.PositiveIntegerField(
+        "GPU-hours",
+        null=True,
+        blank=True,
+        help_text="What runs and waits together may take at most. Empty: no limit.",
+    )
     members = models.ManyToManyField(
         settings.AUTH_USER_MODEL, through="Membership", related_name="projects"
     )
@@ -163,9 +173,10 @@ class Run(models.Model):
     state = models.CharField(max_length=12, choices=State.choices, default=State.QUEUED)
     # A sentence: why it waits, failed or was stopped.
     state_reason = models.CharField(max_length=500, blank=True)
-    # The state it was asked to end in: "cancelled" or "withheld".
+    # The state it was asked to end in: "cancelled", "withheld", or "failed" for what took too long.
     stop_as = models.CharField(max_length=12, blank=True)
-    max_attempts = models.IntegerField(default=2)
+    # How often it may be lost; making room for others does not count.
+    max_attempts = models.IntegerField(default=5)
     stage = models.CharField(
         max_length=100, blank=True, help_text="What the program says it is doing."
     )
@@ -209,6 +220,7 @@ class Attempt(models.Model):
         SUCCEEDED = "succeeded", "Succeeded"
         FAILED = "failed", "Failed"
         LOST = "lost", "Lost"
+        PREEMPTED = "preempted", "Made room"
         STOPPED = "stopped", "Stopped"
 
     OPEN_STATES = (State.CLAIMED, State.CREATED, State.RUNNING)
@@ -220,6 +232,11 @@ class Attempt(models.Model):
     reason = models.CharField(max_length=500, blank=True)
     exit_code = models.IntegerField(null=True, blank=True)
     node = models.CharField(max_length=100, blank=True)
+    look = models.CharField(
+        max_length=300, blank=True, help_text="The command that shows more of it on the cluster."
+    )
+    # Written at its end, at the prices of that day: a later price list does not change it.
+    cost = models.DecimalField(max_digits=12, decimal_places=4, null=True, blank=True)
     token = models.ForeignKey(ApiToken, models.SET_NULL, null=True, blank=True, related_name="+")
     claimed_at = models.DateTimeField(default=timezone.now)
     started_at = models.DateTimeField(null=True, blank=True)
@@ -228,6 +245,24 @@ class Attempt(models.Model):
     class Meta:
         ordering = ["number"]
         constraints = [models.UniqueConstraint(fields=["run", "number"], name="attempt_once")]
+
+
+class ClusterEvent(models.Model):
+    """What the cluster said of an attempt. One that it repeats is one row with a count."""
+
+    attempt = models.ForeignKey(Attempt, models.CASCADE, related_name="events")
+    uid = models.CharField(max_length=100)
+    at = models.DateTimeField()
+    kind = models.CharField(max_length=10, help_text="Normal or Warning.")
+    reason = models.CharField(max_length=100)
+    message = models.CharField(max_length=1000, blank=True)
+    count = models.IntegerField(default=1)
+
+    class Meta:
+        ordering = ["at", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["attempt", "uid"], name="cluster_event_once")
+        ]
 
 
 class Batch(models.Model):

@@ -13,9 +13,8 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from experiments import recipes
+from experiments import machines, recipes
 from experiments.attempts import (
     BUSY,
     NoSlot,
@@ -24,11 +23,15 @@ from experiments.attempts import (
     fail,
     finish,
     lose,
+    note_events,
+    preempted,
     settle,
     started,
     stopped,
+    waits,
 )
-from experiments.models import Dataset, Project, Run
+from experiments.machines import Resources
+from experiments.models import Attempt, Dataset, Project, Run
 from experiments.permission import (
     NotAllowed,
     NotPermitted,
@@ -45,8 +48,9 @@ from portal.models import User
 __all__ = [
     "BUSY", "NoSlot", "NotAllowed", "NotPermitted", "NotPossible", "Refusal", "Resources", "beat",
     "cancel", "check_consent", "claim", "close_client_run", "code_version", "created",
-    "duplicate", "fail", "finish", "holds_on", "lose", "move", "open_client_run",
-    "queue_position", "rerun", "retry", "settle", "started", "stopped", "submit", "withhold",
+    "duplicate", "fail", "finish", "holds_on", "lose", "move", "note_events", "open_client_run",
+    "preempted", "queue_position", "rerun", "retry", "settle", "started", "stopped", "submit",
+    "waits", "withhold",
 ]  # fmt: skip
 
 
@@ -54,16 +58,6 @@ class NotPossible(ValueError):
     """The run's state does not allow this; the sentence says which state that is."""
 
     code = "not_possible"
-
-
-class Resources(BaseModel):
-    """What one attempt gets of the cluster."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    cpus: int = Field(default=2, ge=1, le=64, description="Processor cores.")
-    memory_gb: int = Field(default=2, ge=1, le=1024, description="Memory in GiB.")
-    gpus: int = Field(default=0, ge=0, le=8, description="Whole GPUs.")
 
 
 # --- Writes ---------------------------------------------------------------------------------
@@ -88,7 +82,7 @@ def submit(
     check_member(by, project)
     known = recipes.get(recipe)
     resolved = recipes.validate(recipe, config).model_dump(mode="json")
-    wanted = _resources(resources or {})
+    wanted = machines.read(resources or {})
     if known.needs_dataset and dataset is None:
         sentence = "This recipe learns from recordings: choose a dataset."
         raise recipes.ConfigInvalid({"dataset": sentence})
@@ -177,9 +171,9 @@ def withhold(run: Run, reason: str, *, by: User | None = None) -> bool:
         if not done:
             # Cancelling is no way around a withdrawal: the stronger reason wins.
             done = bool(
-                Run.objects.filter(pk=run.pk, state=State.STOPPING, stop_as=State.CANCELLED).update(
-                    **fields
-                )
+                Run.objects.filter(
+                    pk=run.pk, state=State.STOPPING, stop_as__in=(State.CANCELLED, State.FAILED)
+                ).update(**fields)
             )
             run.refresh_from_db()
         if done:
@@ -196,7 +190,7 @@ def retry(*, run: Run, by: User) -> Run:
     check_consent(project=run.project, dataset=run.dataset, use=run.use, by=by)
     with transaction.atomic():
         fields = {"state_reason": "", "stop_as": "", "ended_at": None, "queued_at": timezone.now()}
-        limit = run.attempts.count() + 1
+        limit = run.attempts.exclude(state=Attempt.State.PREEMPTED).count() + 1
         if not move(
             run, (State.FAILED, State.CANCELLED), State.QUEUED, max_attempts=limit, **fields
         ):
@@ -204,7 +198,7 @@ def retry(*, run: Run, by: User) -> Run:
                 f"Only a failed or cancelled run is tried again; run {run.number} is: "
                 f"{run.get_state_display()}."
             )
-        audit.record(by=by, verb="run.retried", subject=run, attempt=limit)
+        audit.record(by=by, verb="run.retried", subject=run, attempt=run.attempts.count() + 1)
         celery.wake()
     return run
 
@@ -311,11 +305,3 @@ def _next_number(project: Project) -> int:
     Project.objects.select_for_update().get(pk=project.pk)
     last = Run.objects.filter(project=project).aggregate(last=Max("number"))["last"]
     return (last or 0) + 1
-
-
-def _resources(wanted: dict[str, Any]) -> Resources:
-    try:
-        return Resources.model_validate(wanted)
-    except ValidationError as refusal:
-        errors = {f"resources.{e['loc'][0]}": e["msg"] for e in refusal.errors() if e["loc"]}
-        raise recipes.ConfigInvalid(errors or {"resources": "Not understood."}) from None

@@ -5,6 +5,8 @@ also be given as a file, by NAME_FILE. docs/settings.md lists them all; a test k
 """
 
 import os
+import re
+from decimal import Decimal
 from pathlib import Path
 from typing import Literal, cast
 from urllib.parse import unquote, urlparse
@@ -40,6 +42,29 @@ def env_int(name: str, default: int, minimum: int = 0) -> int:
             f"{name} must be a whole number of at least {minimum}, not {text!r}."
         )
     return int(text)
+
+
+def env_price(name: str, default: str) -> Decimal:
+    return price(name, env(name, default))
+
+
+def env_prices(name: str, default: str) -> dict[str, Decimal]:
+    """A price list: NAME=PRICE with commas between."""
+    prices = {}
+    for item in filter(None, (part.strip() for part in env(name, default).split(","))):
+        what, equals, text = (part.strip() for part in item.partition("="))
+        if not what or not equals or len(what) > 63:
+            raise ImproperlyConfigured(
+                f"{name} must be a list like NVIDIA-H100-80GB-HBM3=2.50,any=2.00, not {item!r}."
+            )
+        prices[what] = price(name, text)
+    return prices
+
+
+def price(name: str, text: str) -> Decimal:
+    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,4})?", text):
+        raise ImproperlyConfigured(f"{name} must hold prices like 2.50, not {text!r}.")
+    return Decimal(text)
 
 
 def env_choice(name: str, default: str, choices: tuple[str, ...]) -> str:
@@ -236,6 +261,16 @@ LOCAL_JOBS_DIR = STATE_DIR / "jobs"
 STOP_GRACE_SECONDS = env_int("STOP_GRACE_SECONDS", 10, 0)
 # A running attempt that the cluster no longer knows and that has been silent this long is lost.
 LOST_AFTER_SECONDS = env_int("LOST_AFTER_SECONDS", 60, 1)
+
+# What an hour costs: of a GPU by its type (and of one that is not in the list, "any"), of a core.
+GPU_PRICES = env_prices("GPU_PRICES", "")
+CPU_PRICE = env_price("CPU_PRICE", "0")
+CURRENCY = env("CURRENCY", "EUR")
+# Care for the cluster's money (experiments/care.py); 0 is off.
+IDLE_PERCENT = env_int("IDLE_PERCENT", 5)
+IDLE_WARN_MINUTES = env_int("IDLE_WARN_MINUTES", 0)
+IDLE_STOP_MINUTES = env_int("IDLE_STOP_MINUTES", 0)
+CHECKPOINTS_KEPT = env_int("CHECKPOINTS_KEPT", 0)
 
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PORTAL_URL.startswith("https://")

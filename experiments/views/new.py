@@ -77,7 +77,7 @@ def run_submit(request: HttpRequest, project: Project) -> HttpResponse:
     except forms.BadYaml as refusal:
         said["yaml_error"] = str(refusal)
     except recipes.ConfigInvalid as refusal:
-        errors = refusal.errors
+        errors = form.take(refusal.errors)
     except runs.NotAllowed as refusal:
         said["refusals"] = refusal.refusals
     form.is_valid()

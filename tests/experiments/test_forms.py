@@ -103,7 +103,7 @@ def test_resources_out_of_bounds_are_refused_on_the_page(
     client.force_login(ada)
     status, page = submit(client, project, typed() | {"cpus": "9999"})
     assert status == 422
-    assert "less than or equal to 64" in page
+    assert "Processor cores must be at most 64." in page
 
 
 @pytest.mark.parametrize(

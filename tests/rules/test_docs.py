@@ -30,7 +30,7 @@ def variables() -> list[str]:
             for call in ast.walk(tree)
             if isinstance(call, ast.Call)
             and isinstance(call.func, ast.Name)
-            and call.func.id in {"env", "env_bool", "env_int", "env_choice"}
+            and re.fullmatch(r"env(_[a-z]+)?", call.func.id)
             and isinstance(call.args[0], ast.Constant)
             and isinstance(call.args[0].value, str)
         }
