@@ -1,5 +1,6 @@
 """The tries of a run on the cluster: claimed, created, running, and every way they end."""
 
+import contextlib
 import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -9,14 +10,11 @@ from django.db import transaction
 from django.db.models import Max, Q, QuerySet
 from django.utils import timezone
 
-from experiments import costs
+from experiments import costs, quotas
 from experiments.models import Attempt, ClusterEvent, Run
-from experiments.states import State, move
+from experiments.states import BUSY, State, move
 from portal import audit
 from portal.models import ApiToken, ApiTokenQuerySet
-
-BUSY = (State.STARTING, State.RUNNING, State.STOPPING)
-
 
 # A portal that was down when the program ended still gets the rest: the client's sender
 # outlives the program. The token goes no further than this after the attempt's end.
@@ -47,28 +45,37 @@ class NoSlot(RuntimeError):
     """Every slot of the cluster is taken; the run keeps its place in the queue."""
 
 
+class _NoRoom(Exception):
+    """The run's project has its GPUs at work; the claim is taken back."""
+
+
 def job_name(run: Run, number: int) -> str:
     """Derived from run and attempt, so that creating it twice is creating it once."""
     return f"run-{run.id.hex[:12]}-{number}"
 
 
 def claim(run: Run, *, slots: int | None = None) -> Attempt | None:
-    """QUEUED -> STARTING with a new attempt; None if somebody else moved the run first.
+    """QUEUED -> STARTING with a new attempt.
 
+    None if somebody else moved the run first, or if its project has its GPUs at work already.
     Raises NoSlot, and changes nothing, if `slots` runs are on the cluster already.
     """
-    with transaction.atomic():
-        if not move(run, (State.QUEUED,), State.STARTING, state_reason=""):
+    with contextlib.suppress(_NoRoom), transaction.atomic():
+        if not move(run, (State.QUEUED,), State.STARTING, state_reason="", stage=""):
             return None
         number = (run.attempts.aggregate(last=Max("number"))["last"] or 0) + 1
         attempt = Attempt.objects.create(run=run, number=number, job_name=job_name(run, number))
         # The audit line comes before the count: its lock puts claims in a row, so that two
-        # claims cannot both see the last free slot.
+        # claims cannot both see the last free slot, or the last GPU of a project's quota.
         audit.record(by=None, verb="run.claimed", subject=run, attempt=number)
         busy = Run.objects.filter(origin=Run.Origin.PORTAL, state__in=BUSY).count()
         if slots is not None and busy > slots:
             raise NoSlot(f"All {slots} slots are taken.")
-    return attempt
+        if not quotas.has_room(run):
+            raise _NoRoom
+        return attempt
+    run.refresh_from_db()
+    return None
 
 
 def created(attempt: Attempt, *, node: str = "", look: str = "") -> bool:

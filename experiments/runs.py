@@ -14,9 +14,8 @@ from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
 
-from experiments import machines, recipes
+from experiments import machines, quotas, recipes
 from experiments.attempts import (
-    BUSY,
     NoSlot,
     claim,
     created,
@@ -40,13 +39,15 @@ from experiments.permission import (
     check_member,
     holds_on,
 )
-from experiments.states import State, move
+from experiments.quotas import OverQuota
+from experiments.states import BUSY, State, move
 from portal import audit, celery
 from portal.models import User
 
 # One door: the other rooms call runs.<verb>, wherever in this room it is written.
 __all__ = [
-    "BUSY", "NoSlot", "NotAllowed", "NotPermitted", "NotPossible", "Refusal", "Resources", "beat",
+    "BUSY", "NoSlot", "NotAllowed", "NotPermitted", "NotPossible", "OverQuota", "Refusal",
+    "Resources", "beat",
     "cancel", "check_consent", "claim", "close_client_run", "code_version", "created",
     "duplicate", "fail", "finish", "holds_on", "lose", "move", "note_events", "open_client_run",
     "preempted", "queue_position", "rerun", "retry", "settle", "started", "stopped", "submit",
@@ -77,7 +78,7 @@ def submit(
     """Queue a run of `recipe`.
 
     Raises recipes.UnknownRecipe or ConfigInvalid (a sentence per field), NotAllowed (the
-    consent decision is kept), NotPermitted. On a refusal no run exists.
+    consent decision is kept), OverQuota, NotPermitted. On a refusal no run exists.
     """
     check_member(by, project)
     known = recipes.get(recipe)
@@ -90,6 +91,7 @@ def submit(
         raise recipes.ConfigInvalid({"dataset": "This dataset belongs to another project."})
     decision = check_consent(project=project, dataset=dataset, use=known.use, by=by)
     with transaction.atomic():
+        quotas.check(project, wanted)
         run = Run.objects.create(
             project=project,
             number=_next_number(project),
@@ -189,6 +191,7 @@ def retry(*, run: Run, by: User) -> Run:
         raise NotPossible("This run was started outside; start its program there again.")
     check_consent(project=run.project, dataset=run.dataset, use=run.use, by=by)
     with transaction.atomic():
+        quotas.check(run.project, Resources.of(run))
         fields = {"state_reason": "", "stop_as": "", "ended_at": None, "queued_at": timezone.now()}
         limit = run.attempts.exclude(state=Attempt.State.PREEMPTED).count() + 1
         if not move(
@@ -278,13 +281,8 @@ def close_client_run(run: Run, *, outcome: str = "finished", reason: str = "") -
 
 
 def queue_position(run: Run) -> int:
-    """1 for the next to start; 0 if the run does not wait."""
-    if run.state != State.QUEUED:
-        return 0
-    waiting = Run.objects.filter(state=State.QUEUED, origin=Run.Origin.PORTAL)
-    earlier = waiting.filter(queued_at__lt=run.queued_at).count()
-    same = waiting.filter(queued_at=run.queued_at, pk__lt=run.pk).count()
-    return earlier + same + 1
+    """1 for the next to start; 0 if the run does not wait. The order is quotas.fair_order."""
+    return quotas.position(run)
 
 
 @cache

@@ -8,6 +8,8 @@ from typing import Any
 from experiments.models import Run
 
 State = Run.State
+# On the cluster, or on its way there or off it: such a run takes a slot.
+BUSY = (State.STARTING, State.RUNNING, State.STOPPING)
 
 MOVES: dict[State, frozenset[State]] = {
     State.QUEUED: frozenset({State.STARTING, State.CANCELLED, State.WITHHELD, State.FAILED}),
