@@ -1,21 +1,18 @@
 """Whether the machinery answers: database, broker, worker, storage."""
 
-import shutil
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, cast
 
-from django.conf import settings
 from django.db import DatabaseError, connection
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
+from portal import storage
 from portal.celery import app
 
 # What a broker that is down raises, whatever its transport.
 TROUBLE = (OperationalError, RedisError, OSError)
-LOW_BYTES = 2_000_000_000
 
 
 @dataclass(frozen=True)
@@ -59,18 +56,12 @@ def workers() -> Check:
     return Check("Workers", True, f"{len(answers)} answered ({names}); {done} tasks since start.")
 
 
-def storage() -> Check:
-    root: Path = settings.STORAGE_DIR
-    root.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(root).free
-    sentence = f"{free / 1e9:.1f} GB free where audio and checkpoints lie."
-    if free < LOW_BYTES:
-        sentence += " Make room: uploads and checkpoints will soon fail."
-    return Check("Storage", free >= LOW_BYTES, sentence)
+def store() -> Check:
+    return Check("Storage", *storage.look())
 
 
 def checks() -> list[Check]:
-    return [database(), broker(), workers(), storage()]
+    return [database(), broker(), workers(), store()]
 
 
 def _ms(began: float) -> str:

@@ -70,7 +70,7 @@ class ApiToken(models.Model):
 
 
 class Blob(models.Model):
-    """Bytes in storage, named by their SHA-256; the file is portal/storage.py's business."""
+    """Bytes in storage, named by their SHA-256; the bytes are portal/storage's business."""
 
     sha256 = models.CharField(max_length=64, primary_key=True)
     size = models.BigIntegerField()

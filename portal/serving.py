@@ -5,7 +5,8 @@ the whole file, which the RFC allows; browsers ask for one range when they play 
 """
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator
+from contextlib import suppress
 from urllib.parse import quote
 
 from asgiref.sync import sync_to_async
@@ -16,7 +17,6 @@ from django.http.response import HttpResponseBase
 from portal import storage
 from portal.models import Blob
 
-CHUNK = 256 * 1024
 RANGE = re.compile(r"^bytes=(\d*)-(\d*)$")
 
 
@@ -66,24 +66,17 @@ def matches(header: str, etag: str) -> bool:
     return "*" in tags or etag in tags
 
 
-# The file is opened when the first piece is wanted: an answer that nobody reads holds none open.
-
-
-def _pieces(sha256: str, start: int, count: int) -> Iterator[bytes]:
-    with storage.open_blob(sha256) as file:
-        file.seek(start)
-        while count > 0 and (piece := file.read(min(CHUNK, count))):
-            count -= len(piece)
+async def _in_threads(pieces: Generator[bytes, None, None]) -> AsyncIterator[bytes]:
+    """The same pieces, each waited for in a thread: Django reads a synchronous stream into
+    memory whole when it serves by ASGI."""
+    take = sync_to_async(lambda: next(pieces, b""), thread_sensitive=False)
+    try:
+        while piece := await take():
             yield piece
-
-
-async def _pieces_async(sha256: str, start: int, count: int) -> AsyncIterator[bytes]:
-    with storage.open_blob(sha256) as file:
-        read = sync_to_async(file.read, thread_sensitive=False)
-        file.seek(start)
-        while count > 0 and (piece := await read(min(CHUNK, count))):
-            count -= len(piece)
-            yield piece
+    finally:
+        # Whoever left in the middle of a read leaves its thread at work; it ends with its piece.
+        with suppress(ValueError):
+            pieces.close()
 
 
 def _asked_span(request: HttpRequest, etag: str, size: int) -> tuple[int, int] | None:
@@ -146,18 +139,13 @@ def _body(request: HttpRequest, blob: Blob, etag: str) -> HttpResponseBase:
     if request.method == "HEAD":
         response = HttpResponse()
     else:
-        try:
-            storage.open_blob(blob.sha256).close()
-        except FileNotFoundError:
+        if not storage.exists(blob.sha256):
             return HttpResponse("The file is missing from storage.", status=404)
-        count = end - start + 1
-        # Django reads a synchronous stream into memory whole when it serves by ASGI.
+        # The file is opened when the first piece is wanted: an answer that nobody reads holds
+        # none open.
+        pieces = storage.span(blob.sha256, start, end - start + 1)
         asynchronous = isinstance(request, ASGIRequest)
-        response = StreamingHttpResponse(
-            _pieces_async(blob.sha256, start, count)
-            if asynchronous
-            else _pieces(blob.sha256, start, count)
-        )
+        response = StreamingHttpResponse(_in_threads(pieces) if asynchronous else pieces)
     response.headers["Content-Length"] = str(end - start + 1)
     if asked is not None:
         response.status_code = 206

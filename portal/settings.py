@@ -15,17 +15,22 @@ import plotly
 from django.core.exceptions import ImproperlyConfigured
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+# What stands in k8s/overlays where a site's own value belongs.
+PLACEHOLDER = "FILL-ME-IN"
 
 
 def env(name: str, default: str) -> str:
     """The variable's text, or that of the file which NAME_FILE points to."""
     path = os.environ.get(f"{name}_FILE")
+    text = os.environ.get(name, default)
     if path:
         try:
-            return Path(path).read_text(encoding="utf-8").strip()
+            text = Path(path).read_text(encoding="utf-8").strip()
         except OSError as error:
             raise ImproperlyConfigured(f"{name}_FILE: cannot read {path}: {error}") from error
-    return os.environ.get(name, default)
+    if PLACEHOLDER in text:
+        raise ImproperlyConfigured(f"{name} still holds {PLACEHOLDER}: give it a value of yours.")
+    return text
 
 
 def env_bool(name: str, default: bool) -> bool:
@@ -107,6 +112,14 @@ def database(url: str) -> dict[str, object]:
     )
 
 
+def bucket_url(url: str) -> str:
+    """s3://bucket or s3://bucket/prefix, as it is; empty where blobs are files."""
+    parts = urlparse(url)
+    if url and (parts.scheme != "s3" or not parts.netloc):
+        raise ImproperlyConfigured(f"STORAGE_URL must be s3://bucket/prefix, not {url!r}.")
+    return url
+
+
 DEBUG = env_bool("DEBUG", False)
 STATE_DIR = Path(env("STATE_DIR", str(BASE_DIR / "var"))).resolve()
 STATE_DIR.mkdir(parents=True, exist_ok=True)
@@ -127,8 +140,9 @@ def secret_key() -> str:
 
 SECRET_KEY = secret_key()
 PORT = env_int("PORT", 8000, 1)
-# The address at which runs and browsers reach the portal.
+# The address at which browsers reach the portal, and the one at which runs do.
 PORTAL_URL = env("PORTAL_URL", f"http://127.0.0.1:{PORT}").rstrip("/")
+RUN_PORTAL_URL = env("RUN_PORTAL_URL", "").rstrip("/") or PORTAL_URL
 ALLOWED_HOSTS = [h for h in env("ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]").split(",") if h]
 CSRF_TRUSTED_ORIGINS = [PORTAL_URL]
 
@@ -214,7 +228,10 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 
 STATIC_URL = "/static/"
-STATIC_ROOT = STATE_DIR / "static"
+# An image carries its static files collected and compressed (Dockerfile); elsewhere they are
+# served from where they lie.
+COLLECTED = env("STATIC_DIR", "")
+STATIC_ROOT = Path(COLLECTED) if COLLECTED else STATE_DIR / "static"
 # whitenoise warns of a folder that is not there.
 STATIC_ROOT.mkdir(exist_ok=True)
 # Plotly's wheel brings the script that draws the charts; it is served as vendor/plotly.min.js.
@@ -226,11 +243,18 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
-WHITENOISE_USE_FINDERS = True
+WHITENOISE_USE_FINDERS = not COLLECTED
 WHITENOISE_AUTOREFRESH = DEBUG
 
-# Blobs: files named by the SHA-256 of their content (portal/storage.py).
+# Blobs, named by the SHA-256 of their content (portal/storage): files, or objects of a bucket.
 STORAGE_DIR = Path(env("STORAGE_DIR", str(STATE_DIR / "blobs")))
+STORAGE_URL = bucket_url(env("STORAGE_URL", ""))
+STORAGE_ENDPOINT = env("STORAGE_ENDPOINT", "")
+STORAGE_REGION = env("STORAGE_REGION", "")
+STORAGE_ACCESS_KEY = env("STORAGE_ACCESS_KEY", "")
+STORAGE_SECRET_KEY = env("STORAGE_SECRET_KEY", "")
+if bool(STORAGE_ACCESS_KEY) != bool(STORAGE_SECRET_KEY):
+    raise ImproperlyConfigured("STORAGE_ACCESS_KEY and STORAGE_SECRET_KEY are given together.")
 UPLOAD_MAX_BYTES = env_int("UPLOAD_MAX_BYTES", 512 * 1024 * 1024, 1)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024
 
@@ -241,6 +265,8 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 60}
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+# A file whose age tells a probe whether this worker or clock still works (portal/alive.py).
+ALIVE_FILE = env("ALIVE_FILE", "")
 RECONCILE_SECONDS = env_int("RECONCILE_SECONDS", 3, 1)
 CELERY_BEAT_SCHEDULE = {
     "reconcile": {

@@ -42,7 +42,7 @@ def local_job(run: Run, attempt: Attempt, token: str) -> Job:
         run=run,
         attempt=attempt,
         token=token,
-        portal_url=settings.PORTAL_URL,
+        portal_url=settings.RUN_PORTAL_URL,
         spool=settings.LOCAL_JOBS_DIR / "spool",
         root=settings.BASE_DIR,
     )

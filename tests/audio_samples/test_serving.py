@@ -86,7 +86,7 @@ def test_what_is_not_audio_is_only_ever_saved(db: None) -> None:
 
 
 def test_missing_file_is_404(blob: Blob) -> None:
-    storage.path_of(blob.sha256).unlink()
+    storage.remove(blob.sha256)
     assert ask(blob)[0].status_code == 404
 
 

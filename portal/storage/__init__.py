@@ -1,0 +1,133 @@
+"""Content-addressed storage: the only door to the bytes of audio, checkpoints and documents.
+
+A blob's name is the SHA-256 of its bytes, so the same file is kept once and can never change.
+Who may read a blob is decided by the row that points to it, never by knowing the digest.
+Bytes lie as files of this machine, or as objects of an S3-compatible store (STORAGE_URL).
+"""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Generator
+from functools import cache
+from pathlib import Path
+from typing import IO, Protocol
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+from portal.models import Blob
+from portal.storage.files import Files
+
+CHUNK = 1024 * 1024
+
+
+class TooLarge(ValueError):
+    """The upload is larger than UPLOAD_MAX_BYTES."""
+
+
+class Unreachable(OSError):
+    """The store does not answer, or will not have it: trying again later may help."""
+
+
+class Store(Protocol):
+    # Where a draft lies until it is kept; None for the system's own place for such files.
+    drafts: Path | None
+
+    def keep(self, draft: Path, sha256: str) -> None:
+        """The draft's bytes under their digest: a reader sees all of them or none."""
+
+    def open(self, sha256: str) -> IO[bytes]:
+        """The bytes, seekable; FileNotFoundError if they are gone."""
+
+    def span(self, sha256: str, start: int, count: int) -> Generator[bytes, None, None]:
+        """`count` bytes from byte `start` on, in pieces; FileNotFoundError if they are gone."""
+
+    def exists(self, sha256: str) -> bool: ...
+
+    def remove(self, sha256: str) -> None:
+        """The bytes are gone afterwards; no error if they were before."""
+
+    def look(self) -> tuple[bool, str]:
+        """Whether all is well, and a sentence for operators."""
+
+
+def current() -> Store:
+    """The store of this portal, as its settings say."""
+    if settings.STORAGE_URL:
+        return _bucket(
+            settings.STORAGE_URL,
+            settings.STORAGE_ENDPOINT,
+            settings.STORAGE_REGION,
+            settings.STORAGE_ACCESS_KEY,
+            settings.STORAGE_SECRET_KEY,
+        )
+    return Files(settings.STORAGE_DIR)
+
+
+@cache
+def _bucket(url: str, endpoint: str, region: str, access_key: str, secret_key: str) -> Store:
+    """One client for the process. Loaded by name: its library takes longer to import than the
+    rest of this app, and the embedded default has no use for it."""
+    made: Store = import_string("portal.storage.s3.Bucket")(
+        url, endpoint=endpoint, region=region, access_key=access_key, secret_key=secret_key
+    )
+    return made
+
+
+def put(source: IO[bytes], *, media_type: str, max_bytes: int | None = None) -> Blob:
+    """Keep the bytes of `source` and return their blob; raises TooLarge and leaves nothing behind.
+
+    They arrive in a draft, whose digest is known at its end, and get their name as a whole.
+    """
+    limit = max_bytes or settings.UPLOAD_MAX_BYTES
+    store = current()
+    if store.drafts:
+        store.drafts.mkdir(parents=True, exist_ok=True)
+    digest, size = hashlib.sha256(), 0
+    descriptor, name = tempfile.mkstemp(dir=store.drafts)
+    draft = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            while chunk := source.read(CHUNK):
+                size += len(chunk)
+                if size > limit:
+                    raise TooLarge(
+                        f"The file is larger than {limit // 1_000_000} MB, the limit for uploads."
+                    )
+                digest.update(chunk)
+                file.write(chunk)
+            file.flush()
+            os.fsync(file.fileno())
+        store.keep(draft, digest.hexdigest())
+    finally:
+        draft.unlink(missing_ok=True)
+    blob, _ = Blob.objects.get_or_create(
+        sha256=digest.hexdigest(), defaults={"size": size, "media_type": media_type}
+    )
+    return blob
+
+
+def open_blob(sha256: str) -> IO[bytes]:
+    """The blob's bytes, seekable; FileNotFoundError if they are gone."""
+    return current().open(sha256)
+
+
+def span(sha256: str, start: int, count: int) -> Generator[bytes, None, None]:
+    """`count` bytes of the blob from byte `start` on, in pieces; FileNotFoundError if gone."""
+    return current().span(sha256, start, count)
+
+
+def exists(sha256: str) -> bool:
+    """Whether the bytes are there."""
+    return current().exists(sha256)
+
+
+def remove(sha256: str) -> None:
+    """Let go of the bytes. That no row needs them any more is the caller's to know."""
+    current().remove(sha256)
+
+
+def look() -> tuple[bool, str]:
+    """Whether all is well with the store, and a sentence for operators."""
+    return current().look()
