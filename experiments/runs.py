@@ -287,7 +287,9 @@ def queue_position(run: Run) -> int:
 
 @cache
 def code_version() -> str:
-    """The git commit of this tree where there is one, else the package's version."""
+    """What an image says of itself, the git commit of this tree, or the package's version."""
+    if settings.CODE_VERSION:
+        return settings.CODE_VERSION
     root = settings.BASE_DIR
     if (root / ".git").exists():
         git = ["git", "-C", str(root), "rev-parse", "--short=12", "HEAD"]

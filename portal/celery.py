@@ -1,17 +1,23 @@
 """Celery brings work onto the cluster. Messages carry no state: rows are the truth."""
 
 import os
+from pathlib import Path
 
 from celery import Celery
+from django.conf import settings
 from django.db import transaction
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
+
+from portal import alive
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 
 app = Celery("backline")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+if settings.ALIVE_FILE:
+    alive.touch_from_now_on(Path(settings.ALIVE_FILE))
 
 
 def wake(task: str = "workers.reconcile") -> None:

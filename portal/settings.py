@@ -121,6 +121,8 @@ def bucket_url(url: str) -> str:
 
 
 DEBUG = env_bool("DEBUG", False)
+# Images carry no git history: their build says what they are made of (Dockerfile).
+CODE_VERSION = env("CODE_VERSION", "")
 STATE_DIR = Path(env("STATE_DIR", str(BASE_DIR / "var"))).resolve()
 STATE_DIR.mkdir(parents=True, exist_ok=True)
 
@@ -284,6 +286,15 @@ CLUSTER = cast(
 # How many runs the local cluster runs side by side, and where their folders lie.
 LOCAL_SLOTS = env_int("LOCAL_SLOTS", 1, 1)
 LOCAL_JOBS_DIR = STATE_DIR / "jobs"
+# The Kubernetes cluster: by KUBE_CONFIG, else as a pod of it, else by ~/.kube/config.
+KUBE_CONFIG = env("KUBE_CONFIG", "")
+KUBE_CONTEXT = env("KUBE_CONTEXT", "")
+KUBE_NAMESPACE = env("KUBE_NAMESPACE", "backline-runs")
+KUBE_PRIORITY_CLASS = env("KUBE_PRIORITY_CLASS", "")
+KUBE_QUEUE = env("KUBE_QUEUE", "")
+RUN_IMAGE = env("RUN_IMAGE", "")
+if CLUSTER == "kubernetes" and not RUN_IMAGE:
+    raise ImproperlyConfigured("RUN_IMAGE must name the image of runs where CLUSTER=kubernetes.")
 STOP_GRACE_SECONDS = env_int("STOP_GRACE_SECONDS", 10, 0)
 # A running attempt that the cluster no longer knows and that has been silent this long is lost.
 LOST_AFTER_SECONDS = env_int("LOST_AFTER_SECONDS", 60, 1)
@@ -296,6 +307,10 @@ CURRENCY = env("CURRENCY", "EUR")
 IDLE_PERCENT = env_int("IDLE_PERCENT", 5)
 IDLE_WARN_MINUTES = env_int("IDLE_WARN_MINUTES", 0)
 IDLE_STOP_MINUTES = env_int("IDLE_STOP_MINUTES", 0)
+if IDLE_STOP_MINUTES and not 0 < IDLE_WARN_MINUTES < IDLE_STOP_MINUTES:
+    raise ImproperlyConfigured(
+        "IDLE_STOP_MINUTES stops nothing without a warning: set IDLE_WARN_MINUTES, and below it."
+    )
 CHECKPOINTS_KEPT = env_int("CHECKPOINTS_KEPT", 0)
 
 SESSION_COOKIE_HTTPONLY = True
