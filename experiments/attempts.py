@@ -45,6 +45,12 @@ class NoSlot(RuntimeError):
     """Every slot of the cluster is taken; the run keeps its place in the queue."""
 
 
+def place(session: str) -> tuple[int, int]:
+    """Attempt and rank of a session's name: "attempt-2-rank-3" is (2, 3); (0, 0) if it is none."""
+    found = re.fullmatch(r"attempt-(\d{1,6})(?:-rank-(\d{1,6}))?", session)
+    return (int(found[1]), int(found[2] or 0)) if found else (0, 0)
+
+
 class _NoRoom(Exception):
     """The run's project has its GPUs at work; the claim is taken back."""
 
@@ -61,7 +67,13 @@ def claim(run: Run, *, slots: int | None = None) -> Attempt | None:
     Raises NoSlot, and changes nothing, if `slots` runs are on the cluster already.
     """
     with contextlib.suppress(_NoRoom), transaction.atomic():
-        if not move(run, (State.QUEUED,), State.STARTING, state_reason="", stage=""):
+        fresh: dict[str, object] = {
+            "state_reason": "",
+            "stage": "",
+            "warning": "",
+            "warned_at": None,
+        }
+        if not move(run, (State.QUEUED,), State.STARTING, **fresh):
             return None
         number = (run.attempts.aggregate(last=Max("number"))["last"] or 0) + 1
         attempt = Attempt.objects.create(run=run, number=number, job_name=job_name(run, number))

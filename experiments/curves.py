@@ -157,6 +157,14 @@ def exact(run: Run, name: str) -> Points:
     return Points.joined([*parts, tail] if tail else parts).in_order()
 
 
+def newest(run: Run, name: str) -> Points:
+    """The last points as logged, in order of step: a chunk full where there are so many."""
+    chunks = Chunk.objects.filter(series__run=run, series__name=name, level=0).order_by("-index")
+    parts = [Points.decode(bytes(data), n) for data, n in chunks.values_list("data", "count")[:2]]
+    tail = _tails([run.pk], name).get(run.pk)
+    return Points.joined([*reversed(parts), tail] if tail else [*reversed(parts)]).in_order()
+
+
 def _levels(series: list[Series], span: Span, points: int) -> dict[int, int]:
     """The level to draw each series from: the coarsest with at least `points` elements, else 0."""
     chunks = Chunk.objects.filter(span.query(), series__in=series).values("series", "level")

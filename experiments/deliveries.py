@@ -60,7 +60,7 @@ def beat(request: HttpRequest, run_id: UUID, sign: wire.Heartbeat) -> wire.Heart
             stop=True, reason=f"The run has ended: {run.get_state_display()}."
         )
     newest = run.attempts.order_by("-number").values_list("number", flat=True).first()
-    if run.origin == Run.Origin.PORTAL and newest and sign.session != f"attempt-{newest}":
+    if run.origin == Run.Origin.PORTAL and newest and runs.place(sign.session)[0] != newest:
         return wire.HeartbeatAnswer(stop=True, reason=f"Attempt {newest} has taken over.")
     return wire.HeartbeatAnswer()
 

@@ -20,7 +20,17 @@ from experiments import curves, folding
 from experiments.curves import Curve
 from experiments.models import Batch, Run, Series
 
-__all__ = ["Conflict", "Curve", "compact", "ingest", "names", "points", "read", "read_many"]
+__all__ = [
+    "Conflict",
+    "Curve",
+    "compact",
+    "ingest",
+    "names",
+    "newest",
+    "points",
+    "read",
+    "read_many",
+]
 
 # A run is folded when this much lies unfolded: reading stays quick, and a batch is folded once.
 FOLD_BATCHES = 32
@@ -108,6 +118,12 @@ def points(run: Run, name: str) -> tuple[Int64, Float64, Float64]:
     """Every point of a series as logged, by step: steps, Unix times, values (NaN, infinities)."""
     found = curves.exact(run, name)
     return found.steps, found.times, found.values
+
+
+def newest(run: Run, name: str) -> tuple[Float64, Float64]:
+    """The last points of a series as logged: Unix times and values, at most some thousands."""
+    found = curves.newest(run, name)
+    return found.times, found.values
 
 
 def _summarise(run: Run, content: wire.Batch) -> None:

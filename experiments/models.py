@@ -173,6 +173,9 @@ class Run(models.Model):
     state = models.CharField(max_length=12, choices=State.choices, default=State.QUEUED)
     # A sentence: why it waits, failed or was stopped.
     state_reason = models.CharField(max_length=500, blank=True)
+    # What its people should know while it runs: that it is idle and will be stopped.
+    warning = models.CharField(max_length=500, blank=True)
+    warned_at = models.DateTimeField(null=True, blank=True)
     # The state it was asked to end in: "cancelled", "withheld", or "failed" for what took too long.
     stop_as = models.CharField(max_length=12, blank=True)
     # How often it may be lost; making room for others does not count.

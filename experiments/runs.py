@@ -23,6 +23,7 @@ from experiments.attempts import (
     finish,
     lose,
     note_events,
+    place,
     preempted,
     settle,
     started,
@@ -47,11 +48,10 @@ from portal.models import User
 # One door: the other rooms call runs.<verb>, wherever in this room it is written.
 __all__ = [
     "BUSY", "NoSlot", "NotAllowed", "NotPermitted", "NotPossible", "OverQuota", "Refusal",
-    "Resources", "beat",
-    "cancel", "check_consent", "claim", "close_client_run", "code_version", "created",
-    "duplicate", "fail", "finish", "holds_on", "lose", "move", "note_events", "open_client_run",
-    "preempted", "queue_position", "rerun", "retry", "settle", "started", "stopped", "submit",
-    "waits", "withhold",
+    "Resources", "beat", "cancel", "check_consent", "claim", "close_client_run", "code_version",
+    "created", "duplicate", "end_early", "fail", "finish", "holds_on", "lose", "move",
+    "note_events", "open_client_run", "place", "preempted", "queue_position", "rerun", "retry",
+    "settle", "started", "stopped", "submit", "waits", "withhold",
 ]  # fmt: skip
 
 
@@ -184,6 +184,20 @@ def withhold(run: Run, reason: str, *, by: User | None = None) -> bool:
     return done
 
 
+def end_early(run: Run, *, verb: str, reason: str) -> bool:
+    """The portal itself stops what goes on for too long or for nothing; the run ends as failed.
+
+    True if this call asked it to stop. A stop that somebody else has asked for stays theirs.
+    """
+    with transaction.atomic():
+        fields = {"stop_as": State.FAILED.value, "state_reason": reason[:500]}
+        if not move(run, (State.STARTING, State.RUNNING), State.STOPPING, **fields):
+            return False
+        audit.record(by=None, verb=verb, subject=run, reason=reason)
+        celery.wake()
+    return True
+
+
 def retry(*, run: Run, by: User) -> Run:
     """Queue a failed or cancelled run for one more attempt, from its last checkpoint."""
     check_member(by, run.project)
@@ -214,16 +228,21 @@ def beat(run: Run, session: str, stage: str = "", progress: float | None = None)
     """
     now = timezone.now()
     attempt = run.attempts.order_by("-number").first()
+    rank = 0
     if run.origin == Run.Origin.PORTAL:
-        if attempt is None or session != f"attempt-{attempt.number}":
+        number, rank = place(session)
+        if attempt is None or number != attempt.number:
             run.refresh_from_db()
             return run
         started(attempt)
     with transaction.atomic():
         if run.origin == Run.Origin.CLIENT and run.stop_as == "silent":
             move(run, (State.FAILED,), State.RUNNING, state_reason="", stop_as="", ended_at=None)
-        fields: dict[str, Any] = {"heartbeat_at": now, "stage": stage[:100]}
-        if progress is not None:
+        fields: dict[str, Any] = {"heartbeat_at": now}
+        # Of several processes the first one speaks for the run.
+        if rank == 0:
+            fields["stage"] = stage[:100]
+        if rank == 0 and progress is not None:
             fields |= {"progress": min(max(progress, 0.0), 1.0), "progress_at": now}
         Run.objects.filter(pk=run.pk, state__in=Run.OPEN_STATES).update(**fields)
     run.refresh_from_db()
