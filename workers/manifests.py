@@ -13,11 +13,20 @@ from typing import Any
 
 import yaml
 
+from experiments.machines import Resources
 from experiments.models import Attempt, Run
+from experiments.recipes import program
 from workers.cluster import Job
 
 SHAPE = Path(__file__).resolve().parent.parent / "k8s" / "jobs" / "run.yaml"
 COMMAND = ("-m", "workers.run")
+OWN_PROGRAM = "program"
+SCRATCH = "/scratch"
+GPU = "nvidia.com/gpu"
+# Set on every node by NVIDIA's GPU feature discovery.
+GPU_LABEL = "nvidia.com/gpu.product"
+QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
+RENDEZVOUS_PORT = 29500
 # What a program needs of the machine that starts it, and nothing else: no secret of the
 # portal, no database address.
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")
@@ -31,11 +40,13 @@ def job(
     portal_url: str,
     spool: str,
     root: str = "",
+    scratch: str = "",
     machine: Mapping[str, str] | None = None,
 ) -> Job:
     """The attempt's Job. `root` is the tree that `workers` is imported from, on a machine that
-    has it as a folder; `machine` the environment that the program inherits a few names of."""
-    resources = run.resources
+    has it as a folder; `machine` the environment that the program inherits a few names of;
+    `scratch` a folder for what it fetches, where that is not the one it starts in."""
+    asked = Resources.of(run)
     inherited = {name: machine[name] for name in PASSED_ON if name in machine} if machine else {}
     env = inherited | {
         "BACKLINE_URL": portal_url,
@@ -43,24 +54,35 @@ def job(
         "BACKLINE_TOKEN": token,
         "BACKLINE_SESSION": f"attempt-{attempt.number}",
         "BACKLINE_SPOOL": spool,
-        "OMP_NUM_THREADS": str(resources.get("cpus", 1)),
+        "OMP_NUM_THREADS": str(asked.cpus),
         "PYTHONUNBUFFERED": "1",
     }
     if root:
         env["PYTHONPATH"] = root
     return Job(
         name=attempt.job_name,
-        command=(sys.executable if root else "python", *COMMAND),
+        command=(sys.executable if root else "python", *_program(run, scratch)),
         env=env,
-        cpus=resources.get("cpus", 1),
-        memory_gb=resources.get("memory_gb", 2),
-        gpus=resources.get("gpus", 0),
+        cpus=asked.cpus,
+        memory_gb=asked.memory_gb,
+        gpus=asked.gpus,
+        gpu_type=asked.gpu_type,
+        nodes=asked.nodes,
+        max_seconds=round(asked.max_hours * 3600),
+        image=run.config.get("image", "") if run.recipe == OWN_PROGRAM else "",
         labels={
             "backline/run": str(run.id),
             "backline/attempt": str(attempt.number),
             "backline/recipe": run.recipe,
         },
     )
+
+
+def _program(run: Run, scratch: str) -> tuple[str, ...]:
+    if run.recipe == OWN_PROGRAM:
+        has_dataset = run.dataset_id is not None
+        return program.started_by(run.config, has_dataset=has_dataset, scratch=scratch)
+    return COMMAND
 
 
 def local(
@@ -78,28 +100,154 @@ def local(
     )
 
 
-def kubernetes(made: Job, *, image: str, shape: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The Job as a manifest. The token is named, not written: it comes from a Secret of the
+def in_image(*, run: Run, attempt: Attempt, token: str, portal_url: str) -> Job:
+    """For a pod of the run image, with the volumes of k8s/jobs/run.yaml."""
+    return job(
+        run=run,
+        attempt=attempt,
+        token=token,
+        portal_url=portal_url,
+        spool=f"{SCRATCH}/spool",
+        scratch=SCRATCH,
+    )
+
+
+def kubernetes(
+    made: Job,
+    *,
+    image: str,
+    priority: str = "",
+    queue: str = "",
+    shape: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The Job as a manifest. Secret values are named, not written: they come from a Secret of the
     job's own name, which is made beside it and goes with it."""
     manifest: dict[str, Any] = deepcopy(dict(shape or yaml.safe_load(SHAPE.read_text())))
     pod = manifest["spec"]["template"]
-    container = pod["spec"]["containers"][0]
     manifest["metadata"]["name"] = made.name
     manifest["metadata"]["labels"] |= made.labels
     pod["metadata"]["labels"] |= made.labels
+    container = pod["spec"]["containers"][0]
     container["image"] = image
     container["command"] = list(made.command)
-    container["env"] = [
-        {"name": name, "valueFrom": {"secretKeyRef": {"name": made.name, "key": "token"}}}
-        if name == "BACKLINE_TOKEN"
+    container["env"] += _environment(made)
+    container["resources"] = _resources(made)
+    if priority:
+        pod["spec"]["priorityClassName"] = priority
+    if made.max_seconds:
+        # Of the pod, not of the Job: the Job's would count the time it waits for a node.
+        pod["spec"]["activeDeadlineSeconds"] = made.max_seconds
+    if made.gpus:
+        _place_on_gpus(pod["spec"], made)
+    if made.nodes > 1:
+        _spread(manifest, made)
+    if queue:
+        # Suspended until Kueue admits it.
+        manifest["metadata"]["labels"][QUEUE_LABEL] = queue
+        manifest["spec"]["suspend"] = True
+    shared = next(v for v in pod["spec"]["volumes"] if v["name"] == "shared-memory")
+    # It counts as memory of the container; data loaders need it by the batch.
+    shared["emptyDir"]["sizeLimit"] = f"{max(1, made.memory_gb // 4)}Gi"
+    return manifest
+
+
+def secret(made: Job) -> dict[str, Any]:
+    """What of the environment nobody may read in the Job."""
+    hidden = {name: made.env[name] for name in sorted(made.secrets) if name in made.env}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": made.name, "labels": _shared_labels(made)},
+        "type": "Opaque",
+        "stringData": hidden,
+    }
+
+
+def service(made: Job) -> dict[str, Any]:
+    """Names for the pods of a run on many nodes: NAME-0.NAME is where they meet."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": made.name, "labels": _shared_labels(made)},
+        "spec": {
+            "clusterIP": "None",
+            # They look for each other before they are ready.
+            "publishNotReadyAddresses": True,
+            "selector": {"job-name": made.name},
+            "ports": [{"name": "rendezvous", "port": RENDEZVOUS_PORT}],
+        },
+    }
+
+
+def owner(job: Mapping[str, Any]) -> dict[str, Any]:
+    """The reference that makes something go when this Job goes."""
+    named = {"name": job["metadata"]["name"], "uid": job["metadata"]["uid"]}
+    return {"apiVersion": "batch/v1", "kind": "Job", **named, "blockOwnerDeletion": False}
+
+
+def _environment(made: Job) -> list[dict[str, Any]]:
+    env = dict(made.env) | (_torchrun(made) if made.nodes > 1 else {})
+    return [
+        {"name": name, "valueFrom": {"secretKeyRef": {"name": made.name, "key": name}}}
+        if name in made.secrets
         else {"name": name, "value": value}
-        for name, value in sorted(made.env.items())
+        for name, value in sorted(env.items())
     ]
+
+
+def _resources(made: Job) -> dict[str, Any]:
     limits = {"memory": f"{made.memory_gb}Gi"}
     if made.gpus:
-        limits["nvidia.com/gpu"] = str(made.gpus)
-    container["resources"] = {
+        limits[GPU] = str(made.gpus)
+    return {
+        # No limit of processor time: it would only slow a run down on a node that is idle.
         "requests": {"cpu": str(made.cpus), "memory": f"{made.memory_gb}Gi"},
         "limits": limits,
     }
-    return manifest
+
+
+def _place_on_gpus(spec: dict[str, Any], made: Job) -> None:
+    spec["tolerations"].append({"key": GPU, "operator": "Exists", "effect": "NoSchedule"})
+    if made.gpu_type:
+        wanted = {"key": GPU_LABEL, "operator": "In", "values": [made.gpu_type]}
+        required = {"nodeSelectorTerms": [{"matchExpressions": [wanted]}]}
+        spec["affinity"] = {
+            "nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}
+        }
+
+
+def _spread(manifest: dict[str, Any], made: Job) -> None:
+    """One pod for each node, with an index and a name that the others can look up.
+
+    A pod that ends badly ends the Job and with it the others: they could not go on alone.
+    """
+    manifest["spec"] |= {
+        "completionMode": "Indexed",
+        "completions": made.nodes,
+        "parallelism": made.nodes,
+    }
+    pod = manifest["spec"]["template"]
+    pod["spec"]["subdomain"] = made.name
+    container = pod["spec"]["containers"][0]
+    if made.command[:1] == ("python",):
+        container["command"] = ["torchrun", *made.command[1:]]
+    apart = {"matchLabels": {"job-name": made.name}}
+    term = {"topologyKey": "kubernetes.io/hostname", "labelSelector": apart}
+    pod["spec"].setdefault("affinity", {})["podAntiAffinity"] = {
+        "requiredDuringSchedulingIgnoredDuringExecution": [term]
+    }
+
+
+def _torchrun(made: Job) -> dict[str, str]:
+    """torchrun's options by their environment names, so that any program of a run may use it."""
+    return {
+        "PET_NNODES": str(made.nodes),
+        "PET_NPROC_PER_NODE": str(max(1, made.gpus)),
+        "PET_RDZV_BACKEND": "c10d",
+        "PET_RDZV_ENDPOINT": f"{made.name}-0.{made.name}:{RENDEZVOUS_PORT}",
+        "PET_RDZV_ID": made.name,
+    }
+
+
+def _shared_labels(made: Job) -> dict[str, str]:
+    return {"app.kubernetes.io/name": "backline-run"} | dict(made.labels)

@@ -48,6 +48,13 @@ def local_job(run: Run, attempt: Attempt, token: str) -> Job:
     )
 
 
+def pod_job(run: Run, attempt: Attempt, token: str) -> Job:
+    """For a pod: what it fetches and keeps lies on volumes that go with it."""
+    return manifests.in_image(
+        run=run, attempt=attempt, token=token, portal_url=settings.RUN_PORTAL_URL
+    )
+
+
 def reconcile(cluster: Cluster, *, manifest: Manifest = local_job) -> None:
     """One round. What goes wrong with one run is logged and does not stop the others."""
     with _apart("expiring grants"):

@@ -1,6 +1,7 @@
 """Short, idempotent Celery tasks."""
 
 from celery import shared_task
+from django.conf import settings
 
 from workers import reconciling
 from workers.cluster import choice
@@ -9,4 +10,5 @@ from workers.cluster import choice
 @shared_task(name="workers.reconcile")
 def reconcile() -> None:
     """Bring rows and cluster together. Safe to run twice, at once, or never."""
-    reconciling.reconcile(choice.current())
+    manifest = reconciling.pod_job if settings.CLUSTER == "kubernetes" else reconciling.local_job
+    reconciling.reconcile(choice.current(), manifest=manifest)

@@ -6,13 +6,20 @@ the first one's job. Who may start when is not decided here but by workers/tasks
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal, Protocol
 
-Phase = Literal["pending", "running", "succeeded", "failed", "lost"]
+Phase = Literal["pending", "running", "succeeded", "failed", "lost", "preempted"]
+# What a program ends with after it was told to make room and has saved a checkpoint.
+PREEMPTED_CODE = 75
 
 
 class Unavailable(RuntimeError):
     """The cluster does not answer, or cannot take jobs here. The sentence says what to do."""
+
+
+class Refused(ValueError):
+    """The cluster will not have this job, now or later. The sentence is for whoever submitted."""
 
 
 @dataclass(frozen=True)
@@ -22,15 +29,29 @@ class Job:
     name: str
     command: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict)
+    # Names of `env` that nobody may read in the job's description.
+    secrets: frozenset[str] = frozenset({"BACKLINE_TOKEN"})
     cpus: int = 1
     memory_gb: int = 2
     gpus: int = 0
+    # A value of the node label nvidia.com/gpu.product; empty takes any.
+    gpu_type: str = ""
+    nodes: int = 1
+    max_seconds: int | None = None
+    # Empty: the lab's own image of the run.
+    image: str = ""
+    # A PriorityClass and a Kueue LocalQueue; empty takes the portal's.
+    priority: str = ""
+    queue: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class JobStatus:
-    """What the cluster knows of a job. `exit_code` is 128 + n after signal n."""
+    """What the cluster knows of a job. `exit_code` is 128 + n after signal n.
+
+    `reason` is a sentence: why it waits, or how it ended.
+    """
 
     name: str
     phase: Phase
@@ -40,7 +61,19 @@ class JobStatus:
 
     @property
     def ended(self) -> bool:
-        return self.phase in ("succeeded", "failed", "lost")
+        return self.phase in ("succeeded", "failed", "lost", "preempted")
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line of what the cluster says about a job; `count` times by now."""
+
+    uid: str
+    at: datetime
+    kind: Literal["Normal", "Warning"]
+    reason: str
+    message: str
+    count: int = 1
 
 
 class Cluster(Protocol):
@@ -48,10 +81,13 @@ class Cluster(Protocol):
     slots: int | None
 
     def create(self, job: Job) -> None:
-        """Start the job, once: a job of this name that exists or existed stays as it is."""
+        """Start the job, once: a job of this name that exists or existed stays as it is.
+
+        Raises Refused if it will never be started here, Unavailable if nobody answers.
+        """
 
     def observe(self) -> dict[str, JobStatus]:
-        """Every job that was not forgotten, in one call."""
+        """Every job that was not forgotten, in a number of calls that does not grow with them."""
 
     def cancel(self, name: str, grace: float) -> None:
         """Ask the job to stop; after `grace` seconds it is killed. An unknown name is no error."""
@@ -61,3 +97,9 @@ class Cluster(Protocol):
 
     def forget(self, name: str) -> None:
         """The job's end has been written down: leave it out of `observe` from now on."""
+
+    def events(self, name: str) -> list[Event]:
+        """What the cluster said about the job, newest last; none where it says nothing."""
+
+    def look(self, name: str) -> str:
+        """The command with which a person looks further; empty where there is none."""

@@ -5,7 +5,7 @@ from functools import cache
 from django.conf import settings
 
 from workers.cluster import Cluster
-from workers.cluster.kubernetes import KubernetesCluster
+from workers.cluster.kubernetes import KubernetesCluster, connect
 from workers.cluster.local import LocalCluster
 from workers.cluster.recording import RecordingCluster
 
@@ -13,9 +13,22 @@ from workers.cluster.recording import RecordingCluster
 recording = cache(RecordingCluster)
 
 
+@cache
+def kubernetes() -> KubernetesCluster:
+    """One for the process: it keeps what the cluster has, and a watch that keeps it true."""
+    return KubernetesCluster(
+        connect(settings.KUBE_CONFIG, settings.KUBE_CONTEXT),
+        namespace=settings.KUBE_NAMESPACE,
+        image=settings.RUN_IMAGE,
+        priority=settings.KUBE_PRIORITY_CLASS,
+        queue=settings.KUBE_QUEUE,
+        context=settings.KUBE_CONTEXT,
+    )
+
+
 def current() -> Cluster:
     if settings.CLUSTER == "kubernetes":
-        return KubernetesCluster()
+        return kubernetes()
     if settings.CLUSTER == "recording":
         return recording()
     return LocalCluster(settings.LOCAL_JOBS_DIR, slots=settings.LOCAL_SLOTS)

@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import platform
+import shlex
 import shutil
 import signal
 import subprocess
@@ -19,7 +20,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from workers.cluster import Job, JobStatus, Unavailable
+from workers.cluster import PREEMPTED_CODE, Event, Job, JobStatus, Phase, Refused, Unavailable
 from workers.cluster.supervise import kill, start_time, write
 
 SUPERVISE = Path(__file__).with_name("supervise.py")
@@ -34,6 +35,7 @@ class LocalCluster:
         self.slots: int | None = slots
 
     def create(self, job: Job) -> None:
+        _refuse_what_only_a_cluster_has(job)
         folder = self._folder(job.name)
         if not folder.exists() and not self._ended(job.name).exists():
             self._lay_out(job)
@@ -78,6 +80,13 @@ class LocalCluster:
             self._folder(name).rename(target)
             (target / "spec.json").unlink()
 
+    def events(self, name: str) -> list[Event]:  # noqa: ARG002 - the Protocol's signature.
+        return []
+
+    def look(self, name: str) -> str:
+        folder = self._folder(name)
+        return f"tail -n 100 {shlex.quote(str(folder / 'log'))}" if folder.exists() else ""
+
     def _folder(self, name: str) -> Path:
         return self.root / name
 
@@ -88,7 +97,12 @@ class LocalCluster:
         """The whole folder under another name first; the rename is what makes the job."""
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix="new-", dir=self.root))
-        spec: dict[str, Any] = {"name": job.name, "command": job.command, "env": dict(job.env)}
+        spec: dict[str, Any] = {
+            "name": job.name,
+            "command": job.command,
+            "env": dict(job.env),
+            "seconds": job.max_seconds,
+        }
         write(draft / "spec.json", spec)
         try:
             draft.rename(self._folder(job.name))
@@ -101,9 +115,7 @@ def _status(folder: Path) -> JobStatus:
     name, node = folder.name, platform.node()
     alive = _supervised(folder)
     if (end := _read(folder / "exit.json")) is not None:
-        code = int(end["code"])
-        reason = "It was killed after its grace had passed." if end["killed"] else ""
-        return JobStatus(name, "failed" if code else "succeeded", code, reason, node)
+        return _ended(name, end, node)
     if alive:
         return JobStatus(name, "running", node=node)
     noted = _read(folder / "pid.json")
@@ -116,6 +128,36 @@ def _status(folder: Path) -> JobStatus:
     if noted["pid"] and start_time(noted["pid"]) == noted["start"]:
         kill(noted["pid"], signal.SIGKILL)
     return JobStatus(name, "lost", reason="Its supervisor is gone.", node=node)
+
+
+def _ended(name: str, end: dict[str, Any], node: str) -> JobStatus:
+    code = int(end["code"])
+    if end.get("overdue") and code:
+        return JobStatus(name, "failed", code, "It reached its longest duration.", node)
+    if code == PREEMPTED_CODE:
+        reason = "It had to make room and saved a checkpoint."
+        return JobStatus(name, "preempted", code, reason, node)
+    reason = "It was killed after its grace had passed." if end["killed"] else ""
+    phase: Phase = "failed" if code else "succeeded"
+    return JobStatus(name, phase, code, reason, node)
+
+
+def _refuse_what_only_a_cluster_has(job: Job) -> None:
+    """Before anything is made. GPUs are not counted: the programs of a machine share them."""
+    if job.nodes > 1:
+        raise Refused(
+            f"It asks for {job.nodes} nodes, and runs run on this one machine (CLUSTER=local)."
+        )
+    if job.gpu_type:
+        raise Refused(
+            f"It asks for a GPU of the type {job.gpu_type}; local runs take what this machine "
+            "has (CLUSTER=local). Choose any type."
+        )
+    if job.image:
+        raise Refused(
+            f"It asks for the image {job.image}, and this machine runs programs without images "
+            "(CLUSTER=local)."
+        )
 
 
 def _supervised(folder: Path) -> bool:

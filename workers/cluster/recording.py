@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from workers.cluster import Job, JobStatus, Phase
+from workers.cluster import Event, Job, JobStatus, Phase
 
 
 class RecordingCluster:
@@ -11,6 +11,7 @@ class RecordingCluster:
         self.jobs: dict[str, Job] = {}
         self.cancelled: list[tuple[str, float]] = []
         self.lines: dict[str, list[str]] = {}
+        self.told: dict[str, list[Event]] = {}
         self._known: dict[str, JobStatus] = {}
         self._forgotten: set[str] = set()
 
@@ -36,9 +37,18 @@ class RecordingCluster:
         if self._known.pop(name, None):
             self._forgotten.add(name)
 
-    def end(self, name: str, phase: Phase, *, exit_code: int | None = None) -> None:
+    def events(self, name: str) -> list[Event]:
+        return list(self.told.get(name, []))
+
+    def look(self, name: str) -> str:
+        return f"look at {name}"
+
+    def end(
+        self, name: str, phase: Phase, *, exit_code: int | None = None, reason: str = ""
+    ) -> None:
         """What a test lets happen to the job."""
-        self._known[name] = replace(self._known[name], phase=phase, exit_code=exit_code)
+        known = self._known[name]
+        self._known[name] = replace(known, phase=phase, exit_code=exit_code, reason=reason)
 
     def vanish(self, name: str) -> None:
         """The job is gone without a trace, as after the loss of a machine."""

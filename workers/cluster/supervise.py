@@ -4,7 +4,8 @@ It leaves its parent (so neither a portal nor a Celery restart touches it), hold
 as long as it lives, starts the program of FOLDER/spec.json in a process group of its own,
 appends what it prints to FOLDER/log, notes pid and start time in FOLDER/pid.json, and writes
 its end to FOLDER/exit.json. FOLDER/cancel.json asks to stop: SIGTERM to the group and, after
-its grace, SIGKILL. The command returns when the program was started or will never be.
+its grace, SIGKILL; the end of the spec's `seconds` does the same. The command returns when the
+program was started or will never be.
 """
 
 import contextlib
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 TICK = 0.1  # Seconds between looks at the program and at the folder.
+OVERDUE_GRACE = 60.0  # Seconds for a checkpoint when the longest duration is over.
 
 
 def write(path: Path, content: dict[str, Any]) -> None:
@@ -54,11 +56,18 @@ def kill(group: int, number: int) -> None:
         os.killpg(group, number)
 
 
-def watch(folder: Path, program: subprocess.Popen[bytes]) -> dict[str, Any]:
+def watch(
+    folder: Path, program: subprocess.Popen[bytes], seconds: float | None = None
+) -> dict[str, Any]:
     """Wait for the end and carry out a request to stop; returns what exit.json says."""
     deadline: float | None = None
-    killed = False
+    last = None if seconds is None else time.monotonic() + seconds
+    killed = overdue = False
     while program.poll() is None:
+        if deadline is None and last is not None and time.monotonic() >= last:
+            overdue = True
+            deadline = time.monotonic() + OVERDUE_GRACE
+            kill(program.pid, signal.SIGTERM)
         if deadline is None and (folder / "cancel.json").exists():
             grace = float(json.loads((folder / "cancel.json").read_text())["grace"])
             deadline = time.monotonic() + grace
@@ -72,7 +81,8 @@ def watch(folder: Path, program: subprocess.Popen[bytes]) -> dict[str, Any]:
     code = program.returncode
     return {
         "code": 128 - code if code < 0 else code,
-        "asked": deadline is not None,
+        "asked": deadline is not None and not overdue,
+        "overdue": overdue,
         "killed": killed,
     }
 
@@ -113,7 +123,7 @@ def run(folder: Path, ready: int) -> None:
     write(folder / "pid.json", mine)
     os.write(ready, b"1")
     os.close(ready)
-    write(folder / "exit.json", watch(folder, program))
+    write(folder / "exit.json", watch(folder, program, spec.get("seconds")))
 
 
 def main(folder: Path) -> None:

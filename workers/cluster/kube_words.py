@@ -1,0 +1,333 @@
+"""What a Job and its pods say, as one status and one sentence. Pure functions of their JSON.
+
+Field names are those of batch/v1 and core/v1; the reasons of pods are the kubelet's and the
+scheduler's, the conditions of disruption those of "Pod failure policy" in Kubernetes' docs.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from workers.cluster import PREEMPTED_CODE, Event, JobStatus, Phase
+
+Raw = dict[str, Any]
+
+CANCELLED = "backline/cancelled"  # Annotation: we asked it to stop.
+STARTED = "backline/pod"  # Annotation: the uid of the one pod that may run it.
+STOPPED = 143
+# A pod that should have been gone for so long is on a node that nobody hears.
+OVERDUE = timedelta(seconds=20)
+
+# Why a container waits, when waiting alone will not help.
+PULLS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
+MAKES = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
+
+# DisruptionTarget's reasons.
+DISRUPTIONS: dict[str, tuple[Phase, str]] = {
+    "PreemptionByScheduler": ("preempted", "It had to make room for a run of higher priority."),
+    "PreemptionByKubeScheduler": ("preempted", "It had to make room for a run of higher priority."),
+    "DeletionByTaintManager": ("lost", "Its node is gone or takes no more runs."),
+    "EvictionByEvictionAPI": ("preempted", "It was evicted: its node is being emptied."),
+    "DeletionByPodGC": ("lost", "Its node is gone."),
+    "TerminationByKubelet": ("preempted", "Its node ended it to save itself or to shut down."),
+}
+# status.reason of a pod that the node itself ended or never took.
+POD_REASONS: dict[str, tuple[Phase, str]] = {
+    "Evicted": ("preempted", "It was evicted from its node."),
+    "Preempting": ("preempted", "It had to make room for a run of higher priority."),
+    "Preempted": ("preempted", "It had to make room for a run of higher priority."),
+    "NodeLost": ("lost", "Its node is gone."),
+    "NodeShutdown": ("lost", "Its node was shut down."),
+    "Shutdown": ("lost", "Its node was shut down."),
+    "Terminated": ("lost", "Its node was shut down."),
+    "UnexpectedAdmissionError": ("lost", "Its node could not take it after all."),
+}
+
+
+@dataclass(frozen=True)
+class End:
+    """How one pod ended."""
+
+    phase: Phase
+    code: int | None = None
+    reason: str = ""
+
+
+def status(  # noqa: PLR0911 - read from top to bottom: the first that fits is the status.
+    name: str,
+    job: Raw | None,
+    pods: Sequence[Raw],
+    *,
+    now: datetime,
+    warning: str = "",
+    queue: str = "",
+    evicted: str = "",
+) -> JobStatus:
+    """The one status of a job.
+
+    `pods` are those that have not succeeded; `warning` is what the cluster last said of the
+    Job itself, `queue` where it stands in a queue, `evicted` why the queue took its place away.
+    """
+    told = JobStatus(name, "pending", node=_nodes(pods))
+    alive = [pod for pod in pods if _alive(pod, now)]
+    if job is None:
+        return _without_job(told, pods, alive)
+    if condition(job, "Complete"):
+        return replace(told, phase="succeeded", exit_code=0)
+    if not alive and _over(job, pods):
+        return _ended(told, job, pods)
+    if (gone := _taken(job, pods, now)) is not None:
+        return replace(told, phase=gone.phase, exit_code=gone.code, reason=gone.reason)
+    if evicted and not alive:
+        return replace(told, phase="preempted", reason=evicted)
+    if not pods:
+        return replace(told, reason=_sentence(queue or warning))
+    started = [pod for pod in pods if not _waits(pod)]
+    if len(started) >= _wanted(job):
+        return replace(told, phase="running")
+    reason = next((why for pod in pods if _waits(pod) and (why := waiting(pod))), "")
+    if started:
+        reason = f"{len(started)} of {_wanted(job)} nodes have started. {reason}".strip()
+    return replace(told, reason=reason)
+
+
+def waiting(pod: Raw) -> str:
+    """Why this pod has not started, in a sentence; empty if that is only a moment's matter."""
+    unplaced = condition(pod, "PodScheduled", "False")
+    if unplaced:
+        if unplaced.get("reason") == "SchedulingGated":
+            return "The cluster's queue holds it back."
+        return _sentence("No node has room for it: " + unplaced.get("message", ""))
+    for container in _containers(pod):
+        wait = container.get("state", {}).get("waiting") or {}
+        reason, message = wait.get("reason", ""), wait.get("message", "")
+        if reason in PULLS:
+            return _sentence(f"The image {container.get('image', '')} cannot be pulled: {message}")
+        if reason in MAKES:
+            return _sentence(f"Its container cannot be made: {message}")
+    node = pod["spec"].get("nodeName")
+    return f"It has a place on {node}, which fetches its image." if node else ""
+
+
+def end(pod: Raw) -> End | None:  # noqa: PLR0911 - as above.
+    """How a pod ended, or None as long as it lives."""
+    if pod["status"].get("phase") not in ("Failed", "Succeeded"):
+        return None
+    code, container = _exit(pod)
+    known = _disruption(pod)
+    if known is not None:
+        return End(known.phase, code, known.reason)
+    if pod["status"].get("reason") == "DeadlineExceeded":
+        return End("failed", code, deadline(pod["spec"].get("activeDeadlineSeconds")))
+    if container.get("reason") == "OOMKilled":
+        return End("failed", code, f"Out of memory: the limit is {_limit(pod)}.")
+    if code == PREEMPTED_CODE:
+        return End("preempted", code, "It had to make room and saved a checkpoint.")
+    if code == 0:
+        return End("succeeded", 0)
+    message = container.get("message") or pod["status"].get("message", "")
+    return End("failed", code, _sentence(message) if code is None else "")
+
+
+def deadline(seconds: int | None) -> str:
+    if not seconds:
+        return "It reached its longest duration."
+    hours = f"{seconds / 3600:.4g} h" if seconds >= 3600 else f"{seconds / 60:.4g} min"
+    return f"It reached its longest duration, {hours}."
+
+
+def event(raw: Raw) -> Event:
+    """core/v1 Event, in its older and in its newer spelling."""
+    series = raw.get("series") or {}
+    at = (
+        series.get("lastObservedTime")
+        or raw.get("lastTimestamp")
+        or raw.get("eventTime")
+        or raw["metadata"]["creationTimestamp"]
+    )
+    return Event(
+        uid=raw["metadata"]["uid"],
+        at=moment(at),
+        kind="Warning" if raw.get("type") == "Warning" else "Normal",
+        reason=raw.get("reason") or "",
+        message=raw.get("message") or raw.get("note") or "",
+        count=series.get("count") or raw.get("count") or 1,
+    )
+
+
+def condition(thing: Raw, kind: str, value: str = "True") -> Raw | None:
+    """The condition of this type if it has this value."""
+    for one in thing.get("status", {}).get("conditions") or []:
+        if one["type"] == kind and one["status"] == value:
+            found: Raw = one
+            return found
+    return None
+
+
+def moment(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(UTC)
+
+
+# --- How it ended ---------------------------------------------------------------------------
+
+
+def _over(job: Raw, pods: Sequence[Raw]) -> bool:
+    """Whether nothing more will run: failed, or stopped before it had a pod."""
+    if condition(job, "Failed"):
+        return True
+    return CANCELLED in _annotations(job) and not pods and not job["status"].get("startTime")
+
+
+def _ended(told: JobStatus, job: Raw, pods: Sequence[Raw]) -> JobStatus:
+    """The first of its pods that ended says why the Job did; without pods the Job itself."""
+    first = _first_end(pods)
+    if CANCELLED in _annotations(job):
+        code = first.code if first and first.code is not None else STOPPED
+        reason = "It was killed after its grace had passed." if code == 137 else ""
+        return replace(told, phase="failed", exit_code=code, reason=reason)
+    if first is not None:
+        return replace(told, phase=first.phase, exit_code=first.code, reason=first.reason)
+    failed = condition(job, "Failed") or {}
+    if failed.get("reason") == "DeadlineExceeded":
+        seconds = job["spec"].get("activeDeadlineSeconds")
+        return replace(told, phase="failed", reason=deadline(seconds))
+    if failed.get("reason") == "PodFailurePolicy" and "DisruptionTarget" in failed["message"]:
+        return replace(told, phase="preempted", reason="It had to make room.")
+    return replace(told, phase="lost", reason="Its pod was deleted in the cluster.")
+
+
+def _without_job(told: JobStatus, pods: Sequence[Raw], alive: Sequence[Raw]) -> JobStatus:
+    """Somebody deleted the Job. Pods that still end do so first: two must not run at once."""
+    if alive:
+        phase: Phase = "pending" if all(_waits(pod) for pod in alive) else "running"
+        return replace(told, phase=phase, reason="Its Job was deleted; its pods are ending.")
+    first = _first_end(pods)
+    if first is not None and first.phase != "failed":
+        return replace(told, phase=first.phase, exit_code=first.code, reason=first.reason)
+    return replace(told, phase="lost", reason="Its Job was deleted in the cluster.")
+
+
+def _taken(job: Raw, pods: Sequence[Raw], now: datetime) -> End | None:
+    """The end of a Job that does not know it yet: its pod is on a dead node, or was replaced.
+
+    Servers before 1.26 replace a deleted pod; the replacement must not count as the attempt.
+    """
+    lost = next((pod for pod in pods if _deserted(pod, now)), None)
+    if lost is not None:
+        return End("lost", None, f"Node {lost['spec'].get('nodeName', '')} does not answer.")
+    first = _annotations(job).get(STARTED)
+    if first and pods and all(pod["metadata"]["uid"] != first for pod in pods):
+        return End("lost", None, "Its pod was deleted in the cluster.")
+    return None
+
+
+def _first_end(pods: Sequence[Raw]) -> End | None:
+    """Of several ends the first: the others were ended because of it."""
+    ends = [(_finished(pod), pod["metadata"]["name"], found) for pod in pods if (found := end(pod))]
+    return min(ends, key=lambda one: one[:2])[2] if ends else None
+
+
+def _finished(pod: Raw) -> str:
+    for container in _containers(pod):
+        at = (container.get("state", {}).get("terminated") or {}).get("finishedAt")
+        if at:
+            return str(at)
+    return "9999"
+
+
+def _exit(pod: Raw) -> tuple[int | None, Raw]:
+    """The exit code of its program, and all that is said about its end."""
+    for container in _containers(pod):
+        ended = container.get("state", {}).get("terminated")
+        if ended:
+            return ended.get("exitCode"), ended
+    return None, {}
+
+
+def _disruption(pod: Raw) -> End | None:
+    """What was done to the pod, if it did not end by its own doing."""
+    target = condition(pod, "DisruptionTarget")
+    reason, message = pod["status"].get("reason", ""), pod["status"].get("message", "")
+    if target:
+        phase, words = DISRUPTIONS.get(target.get("reason", ""), ("preempted", "It was disrupted."))
+        return End(phase, None, _join(words, target.get("message") or message))
+    if reason in POD_REASONS or reason.startswith("OutOf"):
+        phase, words = POD_REASONS.get(reason, POD_REASONS["UnexpectedAdmissionError"])
+        return End(phase, None, _join(words, message))
+    return None
+
+
+# --- Of pods --------------------------------------------------------------------------------
+
+
+def _alive(pod: Raw, now: datetime) -> bool:
+    return pod["status"].get("phase") not in ("Succeeded", "Failed") and not _deserted(pod, now)
+
+
+def _deserted(pod: Raw, now: datetime) -> bool:
+    """Whether it was told to go and nobody is there who would end it."""
+    gone = pod["metadata"].get("deletionTimestamp")
+    if not gone or pod["status"].get("phase") in ("Succeeded", "Failed"):
+        return False
+    return now > moment(gone) + OVERDUE or _unheard(pod)
+
+
+def _unheard(pod: Raw) -> bool:
+    """Whether its node was silent before it was told to go.
+
+    The control plane calls a pod of a silent node unready, while its containers still say that
+    they run; without a readiness probe nothing else does.
+    """
+    unready = condition(pod, "Ready", "False")
+    if unready is None or not any("running" in one.get("state", {}) for one in _containers(pod)):
+        return False
+    grace = timedelta(seconds=pod["metadata"].get("deletionGracePeriodSeconds") or 0)
+    told = moment(pod["metadata"]["deletionTimestamp"]) - grace
+    return moment(unready["lastTransitionTime"]) < told
+
+
+def _waits(pod: Raw) -> bool:
+    phase: str = pod["status"].get("phase", "Pending")
+    return phase == "Pending"
+
+
+def _nodes(pods: Sequence[Raw]) -> str:
+    names = sorted({node for pod in pods if (node := pod["spec"].get("nodeName"))})
+    more = f" and {len(names) - 2} more" if len(names) > 2 else ""
+    return ", ".join(names[:2]) + more
+
+
+def _wanted(job: Raw) -> int:
+    return int(job["spec"].get("parallelism") or 1)
+
+
+def _containers(pod: Raw) -> list[Raw]:
+    found: list[Raw] = pod["status"].get("containerStatuses") or []
+    return found
+
+
+def _limit(pod: Raw) -> str:
+    limits = pod["spec"]["containers"][0].get("resources", {}).get("limits", {})
+    text = str(limits.get("memory", "not known"))
+    for ending in ("Gi", "Mi"):
+        if text.endswith(ending):
+            return f"{text.removesuffix(ending)} {ending}B"
+    return text
+
+
+def _annotations(thing: Raw) -> dict[str, str]:
+    found: dict[str, str] = thing["metadata"].get("annotations") or {}
+    return found
+
+
+def _join(sentence: str, message: str) -> str:
+    return f"{sentence} {_sentence(message)}".strip() if message else sentence
+
+
+def _sentence(text: str) -> str:
+    """The cluster's own words, with a full stop and not too many of them."""
+    text = " ".join(text.split()).rstrip(" :")
+    if len(text) > 400:
+        text = text[:399] + "…"
+    return text if not text or text[-1] in ".!?…" else f"{text}."
