@@ -151,9 +151,13 @@ class DatasetItem(Message):
     recording: int
     sha256: str
     title: str
+    artists: list[str] = []
     tags: dict[str, Any]
     seconds: float
     url: str
+    format: Literal["", "wav", "flac", "mp3", "ogg"] = Field(
+        default="", description="How its file's name ends."
+    )
 
 
 class CheckpointSource(Message):
@@ -201,6 +205,9 @@ class Submission(Message):
     config: dict[str, Any] = {}
     dataset: int | None = Field(default=None, description="The number of a frozen dataset.")
     name: str = Field(default="", max_length=150)
+    resources: dict[str, Any] = Field(
+        default={}, description="cpus, memory_gb, gpus, gpu_type, nodes, max_hours."
+    )
 
 
 class Progress(Message):

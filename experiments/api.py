@@ -1,15 +1,16 @@
 """The API for people and their scripts: projects, runs, curves. Every list is paged."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
 
 from django.http import HttpRequest
-from ninja import Query, Router, Schema
+from ninja import Field, Query, Router, Schema
 from ninja.errors import HttpError
 
 from backline import wire
-from experiments import access, metrics, recipes, runs, specs
+from experiments import access, costs, metrics, quotas, recipes, runs, specs
 from experiments.curves import CurveBody
 from experiments.models import Dataset, Project, Run
 from portal import tokens
@@ -25,6 +26,26 @@ class ProjectBody(Schema):
     slug: str
     name: str
     description: str
+
+
+class ProjectDetails(ProjectBody):
+    gpu_quota: int | None
+    gpu_hour_quota: int | None
+    gpu_hours: float = Field(description="What runs and waits may still take.")
+    cost: Decimal = Field(description="Of all runs so far, in `currency`.")
+    currency: str
+
+    @staticmethod
+    def resolve_gpu_hours(project: Project) -> float:
+        return quotas.hours_taken(project)
+
+    @staticmethod
+    def resolve_cost(project: Project) -> Decimal:
+        return costs.of_project(project)
+
+    @staticmethod
+    def resolve_currency(project: Project) -> str:  # noqa: ARG004 - ninja's signature.
+        return costs.prices().currency
 
 
 class ProjectPage(Schema):
@@ -75,9 +96,20 @@ class Summary(Schema):
 
 class RunDetails(RunBody):
     config: dict[str, Any]
+    resources: dict[str, Any]
+    cost: Decimal = Field(description="So far, in `currency`; with four places.")
+    currency: str
     dataset_digest: str
     code_version: str
     metrics: list[Summary]
+
+    @staticmethod
+    def resolve_cost(run: Run) -> Decimal:
+        return costs.of_runs([run.pk]).get(run.pk, costs.NOTHING)
+
+    @staticmethod
+    def resolve_currency(run: Run) -> str:  # noqa: ARG004 - ninja's signature.
+        return costs.prices().currency
 
     @staticmethod
     def resolve_metrics(run: Run) -> list[Summary]:
@@ -89,6 +121,12 @@ def projects(request: HttpRequest, limit: Limit = 50, offset: Offset = 0) -> dic
     """The projects you are a member of."""
     rows = Project.objects.visible_to(access.person(request))
     return {"count": rows.count(), "items": rows[offset : offset + limit]}
+
+
+@router.get("/projects/{slug:slug}", response=ProjectDetails)
+def project_details(request: HttpRequest, slug: str) -> Project:
+    """One project with its quotas, what it takes of them, and what its runs have cost."""
+    return _project(request, slug)
 
 
 @router.get("/runs", response=RunPage)
@@ -136,9 +174,11 @@ def submit(request: HttpRequest, wanted: wire.Submission) -> Run:
     try:
         return runs.submit(
             by=user, project=project, recipe=wanted.recipe, config=wanted.config,
-            dataset=dataset, name=wanted.name,
+            dataset=dataset, name=wanted.name, resources=wanted.resources,
         )  # fmt: skip
-    except (recipes.ConfigInvalid, recipes.UnknownRecipe, runs.NotAllowed) as error:
+    except (
+        recipes.ConfigInvalid, recipes.UnknownRecipe, runs.NotAllowed, runs.OverQuota,
+    ) as error:  # fmt: skip
         raise HttpError(422, str(error)) from error
     except runs.NotPermitted as error:
         raise HttpError(403, str(error)) from error

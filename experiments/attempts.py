@@ -2,7 +2,8 @@
 
 import contextlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -22,6 +23,8 @@ LATE_DELIVERY = timedelta(days=1)
 
 # Lost for the same reason this often in a row, a run is not tried again by itself.
 SAME_LOSSES = 3
+# Events that a run's page shows.
+TIMELINE = 200
 
 
 class Told(Protocol):
@@ -46,8 +49,11 @@ class NoSlot(RuntimeError):
 
 
 def place(session: str) -> tuple[int, int]:
-    """Attempt and rank of a session's name: "attempt-2-rank-3" is (2, 3); (0, 0) if it is none."""
-    found = re.fullmatch(r"attempt-(\d{1,6})(?:-rank-(\d{1,6}))?", session)
+    """Attempt and rank of a session's name: "attempt-2-rank-3" is (2, 3); (0, 0) if it is none.
+
+    A program inside `backline exec` has six more letters, "attempt-2-1f0c9a", at each start.
+    """
+    found = re.fullmatch(r"attempt-(\d{1,6})(?:-rank-(\d{1,6}))?(?:-[0-9a-f]{6})?", session)
     return (int(found[1]), int(found[2] or 0)) if found else (0, 0)
 
 
@@ -277,6 +283,67 @@ def _queue_again(run: Run, attempt: Attempt, sentence: str) -> None:
 
 def _give_up(run: Run, sentence: str) -> None:
     _end(run, (State.STARTING, State.RUNNING), State.FAILED, state_reason=sentence[:500])
+
+
+# --- Reads ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Said:
+    """What the cluster said, as often in a row as it said it; `at` is the last time."""
+
+    at: datetime
+    attempt: int
+    warning: bool
+    reason: str
+    message: str
+    count: int
+
+
+def timeline(run: Run) -> list[Said]:
+    """The last things that the cluster said about a run, newest last."""
+    rows = ClusterEvent.objects.filter(attempt__run=run).select_related("attempt")
+    return together(reversed(rows.order_by("-at", "-pk")[:TIMELINE]))
+
+
+def together(events: Iterable[ClusterEvent]) -> list[Said]:
+    """The same words of the same attempt one after the other are one line with a count."""
+    lines: list[Said] = []
+    for event in events:
+        said = Said(
+            at=event.at,
+            attempt=event.attempt.number,
+            warning=event.kind == "Warning",
+            reason=event.reason,
+            message=event.message,
+            count=event.count,
+        )
+        last = lines[-1] if lines else None
+        if last and replace(last, at=said.at, count=said.count) == said:
+            lines[-1] = replace(said, count=last.count + said.count)
+        else:
+            lines.append(said)
+    return lines
+
+
+def in_words(run: Run, tried: Sequence[Attempt]) -> str:
+    """How often it was tried: "3 attempts: 2 made room for others, 1 was lost."."""
+    if not tried:
+        outside = run.origin == Run.Origin.CLIENT
+        return "Started outside: the portal knows no attempts." if outside else "Not started yet."
+    parts = []
+    for state, one, more in (
+        (Attempt.State.PREEMPTED, "made room for others", "made room for others"),
+        (Attempt.State.LOST, "was lost", "were lost"),
+        (Attempt.State.FAILED, "failed", "failed"),
+    ):
+        count = sum(attempt.state == state for attempt in tried)
+        if count:
+            parts.append(f"{count} {one if count == 1 else more}")
+    first = f"{len(tried)} attempt{'' if len(tried) == 1 else 's'}"
+    counted = f"{first}: {', '.join(parts)}." if parts else f"{first}."
+    lost = sum(attempt.state == Attempt.State.PREEMPTED for attempt in tried)
+    return f"{counted} Making room counts as no try." if lost else counted
 
 
 def _held(attempt: Attempt) -> Run:

@@ -61,8 +61,9 @@ def prices() -> Prices:
 
 
 def estimate(asked: Resources, listed: Prices) -> str:
-    """Before queueing: "at most 2.50 EUR: 1 hour of 1 H100 GPU, 4 cores and 32 GiB"."""
-    return f"at most {listed.sum(listed.at_most(asked))}: {hours(asked.max_hours)} of {asked}"
+    """Before queueing: "At most 2.50 EUR: 1 hour of 1 H100 GPU, 4 cores and 32 GiB."."""
+    what = f"{hours(asked.max_hours)} of {asked}."
+    return f"At most {listed.sum(listed.at_most(asked))}: {what}" if listed else f"At most {what}"
 
 
 def of_attempt(attempt: Attempt, now: datetime, listed: Prices) -> Decimal:
@@ -74,10 +75,10 @@ def of_attempt(attempt: Attempt, now: datetime, listed: Prices) -> Decimal:
 
 
 def of_runs(ids: Iterable[UUID]) -> dict[UUID, Decimal]:
-    """What each of these runs has cost so far, in two queries."""
-    ended = Attempt.objects.filter(run__in=list(ids), cost__isnull=False)
-    found = {pk: paid or NOTHING for pk, paid in _paid_by_run(ended)}
-    going = Attempt.objects.filter(run__in=list(ids), cost=None, started_at__isnull=False)
+    """What each of these runs has cost so far, in two queries; one never started is left out."""
+    attempts = Attempt.objects.filter(run__in=list(ids))
+    found = {pk: paid or NOTHING for pk, paid in _paid_by_run(attempts.exclude(cost=None))}
+    going = attempts.filter(cost=None, started_at__isnull=False)
     _add_going(found, going)
     return found
 

@@ -1,11 +1,13 @@
 """The config form of a recipe, made from its pydantic model, and the config as YAML."""
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 from django import forms
+from django.db.models import QuerySet
 
 from experiments import machines, recipes
 from experiments.machines import Resources
@@ -155,7 +157,8 @@ def _resolved(part: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
 
 def _field(key: str, part: dict[str, Any], value: Any) -> ConfigField:
     title = str(part.get("title", key))
-    one = ConfigField(key, title, str(part.get("description", "")), "text", _text(value))
+    shown = SHOWN.get(str(part.get("widget", "")), _text)(value)
+    one = ConfigField(key, title, str(part.get("description", "")), "text", shown)
     kind = part.get("type")
     if "enum" in part:
         one.kind, one.choices = "select", [_text(choice) for choice in part["enum"]]
@@ -165,6 +168,8 @@ def _field(key: str, part: dict[str, Any], value: Any) -> ConfigField:
         one.kind, one.step = "number", "1" if kind == "integer" else "any"
         one.minimum = _text(part.get("minimum", part.get("exclusiveMinimum")))
         one.maximum = _text(part.get("maximum", part.get("exclusiveMaximum")))
+    elif part.get("widget") == "command":
+        one.kind = "text"
     elif kind in {"array", "object"} or part.get("widget") == "textarea":
         one.kind = "textarea"
     return one
@@ -182,11 +187,29 @@ def _text(value: Any) -> str:
     return yaml.safe_dump(value).strip() if isinstance(value, dict) else str(value)
 
 
+def _line(value: Any) -> str:
+    """Words as a shell would have to be given them."""
+    return shlex.join(map(str, value)) if isinstance(value, list) else _text(value)
+
+
+def _pairs(value: Any) -> str:
+    """One NAME=value per line."""
+    if isinstance(value, Mapping):
+        return "\n".join(f"{name}={_text(one)}" for name, one in value.items())
+    return _text(value)
+
+
+# How a list or a mapping is written where a recipe asks for one of these; its model reads it.
+SHOWN: dict[str, Callable[[Any], str]] = {"command": _line, "pairs": _pairs}
+
+
 def _is_text(part: dict[str, Any]) -> bool:
     return part.get("type") in {"string", "array"}
 
 
 def _typed(text: str, part: dict[str, Any]) -> Any:
+    if part.get("widget") in SHOWN:
+        return text
     match part.get("type"):
         case "integer" | "number":
             return _number(text)
@@ -224,6 +247,11 @@ def _put(data: dict[str, Any], key: str, value: Any) -> None:
     data[last] = value
 
 
+def datasets_for(recipe: recipes.Recipe, project: Project) -> QuerySet[Dataset]:
+    """Those that were frozen for what this recipe does; all where its config says what that is."""
+    return project.datasets.all() if recipe.chooses_use else project.datasets.filter(use=recipe.use)
+
+
 class RunForm(forms.Form):
     """What a run needs beside its config: a name, a dataset, and what it gets of the cluster."""
 
@@ -236,11 +264,11 @@ class RunForm(forms.Form):
     memory_gb = forms.IntegerField()
     max_hours = forms.FloatField()
 
-    def __init__(self, *args: Any, project: Project, use: str, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, project: Project, recipe: recipes.Recipe, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         choice = self.fields["dataset"]
         assert isinstance(choice, forms.ModelChoiceField)  # noqa: S101 - declared above.
-        choice.queryset = project.datasets.filter(use=use)
+        choice.queryset = datasets_for(recipe, project)
         choice.error_messages["invalid_choice"] = "Choose one of this project's datasets."
         types = self.fields["gpu_type"]
         assert isinstance(types, forms.ChoiceField)  # noqa: S101 - declared above.
@@ -275,6 +303,25 @@ class RunForm(forms.Form):
         """What was typed, without what was left out."""
         typed = {name: self.cleaned_data.get(name) for name in Resources.model_fields}
         return {name: value for name, value in typed.items() if value is not None}
+
+
+class QuotaForm(forms.Form):
+    """What a project may take of the cluster; empty is no limit."""
+
+    gpu_quota = forms.IntegerField(
+        label="GPUs at once",
+        required=False,
+        min_value=0,
+        max_value=100_000,
+        help_text="Runs beyond it wait. Empty: no limit.",
+    )
+    gpu_hour_quota = forms.IntegerField(
+        label="GPU-hours",
+        required=False,
+        min_value=0,
+        max_value=10_000_000,
+        help_text="What runs and waits together may take at most. Empty: no limit.",
+    )
 
 
 class DatasetForm(forms.Form):

@@ -11,8 +11,8 @@ from asgiref.sync import sync_to_async
 from django.db.models import Avg, Count, F, Max, Sum
 from django.utils import timezone
 
-from experiments import logs, runs
-from experiments.models import Run
+from experiments import logs, quotas, runs
+from experiments.models import ClusterEvent, Run
 
 TICK = 1.0
 # A connection ends after this long and the browser opens the next: rights are checked anew.
@@ -37,12 +37,16 @@ class Moment:
     metrics: int
     log: int
     samples: int
+    # How often the cluster has said something.
+    events: int
+    warning: str
 
 
 def moment(run: Run) -> Moment:
     """The present moment of a run, from the database; a handful of small queries."""
     series = run.series.aggregate(points=Sum("count"), metrics=Count("pk"))
     newest = run.logs.aggregate(newest=Max("pk"))["newest"] or 0
+    said = ClusterEvent.objects.filter(attempt__run=run).aggregate(said=Sum("count"))
     # Samples belong to the room above; whether there are more shows in the reverse relation.
     samples = getattr(run, "samples", None)
     return Moment(
@@ -56,11 +60,15 @@ def moment(run: Run) -> Moment:
         metrics=series["metrics"],
         log=newest,
         samples=samples.count() if samples is not None else 0,
+        events=said["said"] or 0,
+        warning=run.warning if run.is_open else "",
     )
 
 
 def detail(run: Run) -> str:
     """The sentence beside the state: how long it waits, what it does, why it ended."""
+    if run.state == Run.State.QUEUED and (held := quotas.held_words(run)):
+        return f"{held} {run.state_reason}".strip()
     if run.state == Run.State.QUEUED:
         before = runs.queue_position(run) - 1
         wait = expected_wait(before)
@@ -69,6 +77,8 @@ def detail(run: Run) -> str:
         else:
             first = f"Next to start, in about {in_words(wait)}." if wait else "Next to start."
         return f"{first} {run.state_reason}".strip()
+    if run.state == Run.State.STARTING:
+        return run.state_reason or run.stage
     if run.is_open:
         return run.stage or run.state_reason
     return run.state_reason
@@ -114,8 +124,13 @@ def in_words(seconds: float) -> str:
     return f"{round(seconds / 3600)} h"
 
 
-def log_text(run: Run) -> str:
-    return "\n".join(line.text for line in logs.tail(run, LOG_LINES))
+def log_text(run: Run, rank: int | None = None) -> str:
+    """The tail of the console; where several processes write, each line says which one did."""
+    lines = logs.tail(run, LOG_LINES, rank=rank)
+    if rank is None and logs.ranks(run):
+        width = len(str(max((line.rank for line in lines), default=0)))
+        return "\n".join(f"[{line.rank:>{width}}] {line.text}" for line in lines)
+    return "\n".join(line.text for line in lines)
 
 
 def snapshot(run_id: UUID, *, log_from: int = -1) -> dict[str, object] | None:

@@ -6,7 +6,11 @@ from dataclasses import dataclass
 from django.db import transaction
 
 from backline import wire
+from experiments.attempts import place
 from experiments.models import LogChunk, Run
+
+# What stands between the attempt and the rank in the name of a session.
+RANK = "-rank-"
 
 # Read before the tail, because a line may have begun in an earlier piece of its stream.
 SPARE_LINES = 50
@@ -16,6 +20,7 @@ SPARE_LINES = 50
 class Line:
     stream: str
     text: str
+    rank: int = 0
 
 
 def append(run: Run, piece: wire.LogPiece) -> bool:
@@ -49,19 +54,32 @@ def append(run: Run, piece: wire.LogPiece) -> bool:
         return new
 
 
-def tail(run: Run, lines: int = 200) -> list[Line]:
+def tail(run: Run, lines: int = 200, *, rank: int | None = None) -> list[Line]:
     """The last `lines` lines, oldest first, both streams in the order in which they arrived.
 
-    A carriage return rewrites its line, as on a terminal; an unfinished last line is included.
+    With `rank` those of one of several processes only. A carriage return rewrites its line, as
+    on a terminal; an unfinished last line is included.
     """
     chunks: list[LogChunk] = []
     seen = 0
-    for chunk in run.logs.order_by("-pk").iterator(chunk_size=50):
+    rows = run.logs.order_by("-pk")
+    if rank:
+        rows = rows.filter(session__endswith=f"{RANK}{rank}")
+    elif rank == 0:
+        rows = rows.exclude(session__contains=RANK)
+    for chunk in rows.iterator(chunk_size=50):
         chunks.append(chunk)
         seen += chunk.text.count("\n")
         if seen > lines + SPARE_LINES:
             break
     return _lines(reversed(chunks))[-lines:] if lines > 0 else []
+
+
+def ranks(run: Run) -> list[int]:
+    """The processes that have written, where there are several: [0, 1, 2, 3]; else none."""
+    others = run.logs.filter(session__contains=RANK).order_by()
+    found = {place(name)[1] for name in others.values_list("session", flat=True).distinct()}
+    return sorted(found | {0}) if found else []
 
 
 def text(run: Run, stream: str, session: str, offset: int = 0) -> str:
@@ -80,9 +98,13 @@ def _lines(chunks: Iterable[LogChunk]) -> list[Line]:
     for chunk in chunks:
         key = (chunk.session, chunk.stream)
         *whole, rest = (open_line.get(key, "") + chunk.text).split("\n")
-        lines += [Line(chunk.stream, _rewritten(line)) for line in whole]
+        lines += [Line(chunk.stream, _rewritten(line), place(key[0])[1]) for line in whole]
         open_line[key] = rest
-    lines += [Line(stream, _rewritten(rest)) for (_, stream), rest in open_line.items() if rest]
+    lines += [
+        Line(stream, _rewritten(rest), place(session)[1])
+        for (session, stream), rest in open_line.items()
+        if rest
+    ]
     return lines
 
 

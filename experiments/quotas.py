@@ -143,7 +143,7 @@ def position(run: Run) -> int:
 def held_words(run: Run) -> str:
     """Why the run waits for its own project, as a sentence; empty if it does not."""
     quota = run.project.gpu_quota
-    if run.state != State.QUEUED or quota is None or not Resources.of(run).gpus:
+    if run.state != State.QUEUED or quota is None or not _gpus(run.resources):
         return ""
     if all(one.run != run.pk for one in line().held):
         return ""
@@ -191,6 +191,17 @@ def check(project: Project, asked: Resources) -> None:
             taken=taken,
             asked=hours,
         )
+
+
+def left_words(project: Project, asked: Resources) -> str:
+    """Before queueing: how many GPU-hours the project has left, if that matters to this run."""
+    if project.gpu_hour_quota is None or not asked.gpus:
+        return ""
+    left = max(project.gpu_hour_quota - hours_taken(project), 0)
+    return (
+        f"{project.name} has {left:.1f} of its {project.gpu_hour_quota} GPU-hours left; "
+        f"this run takes {asked.gpu_hours:.1f} at most."
+    )
 
 
 def hours_taken(project: Project) -> float:

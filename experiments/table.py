@@ -1,7 +1,7 @@
 """The run table: which columns, in what order, which page. Filtered and sorted by the database."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,11 +14,12 @@ from django.db.models import (
     OuterRef,
     QuerySet,
     Subquery,
+    Sum,
 )
 from django.db.models.functions import Coalesce, Now
 
-from experiments import compare, query
-from experiments.models import Project, Run, Series
+from experiments import compare, costs, query
+from experiments.models import Attempt, Project, Run, Series
 from portal.models import User
 
 PAGE = 50
@@ -37,6 +38,7 @@ BUILT_IN = {
     "ended": "Ended",
     "duration": "Took",
     "progress": "Progress",
+    "cost": "Cost",
 }
 ORDER: dict[str, str] = {
     "run": "number",
@@ -160,7 +162,7 @@ def _is_column(key: str) -> bool:
 
 def _column(key: str, table: Table, keys: list[str], asked: Sequence[str]) -> Column:
     current = table.sort.removeprefix("-") == key
-    number = key.startswith("metric.") or key in {"duration", "progress"}
+    number = key.startswith("metric.") or key in {"duration", "progress", "cost"}
     # Numbers and times are asked for from the greatest down, words from the first up.
     down = number or key in {"queued", "started", "ended"}
     if current:
@@ -188,6 +190,10 @@ def _order(key: str) -> Expression | F | Subquery | None:
         return F(ORDER[key])
     if key == "duration":
         return Moment(Coalesce(F("ended_at"), Now())) - Moment(F("started_at"))
+    if key == "cost":
+        # What has ended has its sum; what still runs is not ordered by what it has cost so far.
+        paid = Attempt.objects.filter(run=OuterRef("pk")).order_by().values("run")
+        return Subquery(paid.annotate(paid=Sum("cost")).values("paid"), output_field=FloatField())
     first, _, rest = key.partition(".")
     if first == "config" and rest and all(keys := rest.split(".")) and len(keys) < query.MAX_DEPTH:
         return query.config_value(keys)
@@ -219,7 +225,18 @@ def _rows(runs: list[Run], keys: list[str]) -> list[Row]:
     if names and runs:
         series = Series.objects.filter(run__in=[run.pk for run in runs], name__in=names)
         summaries = {(one.run_id, one.name): one for one in series}
-    return [Row(run, [_cell(run, key, summaries) for key in keys]) for run in runs]
+    rows = [Row(run, [_cell(run, key, summaries) for key in keys]) for run in runs]
+    return _with_costs(rows) if "cost" in keys else rows
+
+
+def _with_costs(rows: list[Row]) -> list[Row]:
+    """Fill in what each run has cost so far, in two queries for all of them."""
+    paid, listed = costs.of_runs(row.run.pk for row in rows), costs.prices()
+    for row in rows:
+        if row.run.pk in paid:
+            value = listed.sum(paid[row.run.pk])
+            row.cells = [replace(c, value=value) if c.key == "cost" else c for c in row.cells]
+    return rows
 
 
 def _cell(run: Run, key: str, summaries: dict[tuple[Any, str], Series]) -> Cell:

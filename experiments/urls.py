@@ -2,13 +2,15 @@
 
 from django.urls import path
 
-from experiments.views import compare, datasets, live, new, projects, run, table
+from experiments.views import compare, datasets, live, new, projects, run, settings, table
 
 app_name = "experiments"
 urlpatterns = [
     path("", projects.projects, name="projects"),
     path("mine/", projects.home_fragment, name="home_fragment"),
     path("<slug:slug>/", table.runs, name="runs"),
+    path("<slug:slug>/settings/", settings.project_settings, name="project_settings"),
+    path("<slug:slug>/settings/quotas/", settings.project_quotas, name="project_quotas"),
     path("<slug:slug>/compare/", compare.compare, name="compare"),
     path("<slug:slug>/compare/curves/", compare.curves, name="compare_curves"),
     path("<slug:slug>/datasets/", datasets.datasets, name="datasets"),
@@ -16,6 +18,7 @@ urlpatterns = [
     path("<slug:slug>/datasets/freeze/", datasets.dataset_freeze, name="dataset_freeze"),
     path("<slug:slug>/datasets/<int:pk>/", datasets.dataset, name="dataset"),
     path("<slug:slug>/runs/new/", new.run_new, name="run_new"),
+    path("<slug:slug>/runs/new/estimate/", new.run_estimate, name="run_estimate"),
     path("<slug:slug>/runs/submit/", new.run_submit, name="run_submit"),
     path("<slug:slug>/runs/<int:number>/", run.run, name="run"),
     path("<slug:slug>/runs/<int:number>/live/", live.run_live, name="run_live"),

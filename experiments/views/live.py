@@ -69,6 +69,8 @@ def run_curve(request: HttpRequest, project: Project, number: int) -> HttpRespon
 @require_safe
 @looking
 def run_log(request: HttpRequest, project: Project, number: int) -> HttpResponse:
-    """The tail of the console as plain text."""
+    """The tail of the console as plain text; `?rank=3` is that of one of several processes."""
     run = visible_run(signed_in(request), project, number)
-    return HttpResponse(live.log_text(run), content_type="text/plain; charset=utf-8")
+    asked = request.GET.get("rank", "")
+    rank = int(asked) if asked.isdecimal() and len(asked) < 7 else None
+    return HttpResponse(live.log_text(run, rank), content_type="text/plain; charset=utf-8")

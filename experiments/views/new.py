@@ -1,12 +1,14 @@
 """A new run: recipe, dataset, config, resources, queue."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from experiments import forms, recipes, runs
+from experiments import costs, forms, machines, quotas, recipes, runs
+from experiments.machines import Resources
 from experiments.models import Dataset, Project, Run
 from experiments.views.access import acting
 from experiments.views.run import visible_run
@@ -23,11 +25,12 @@ def run_new(request: HttpRequest, project: Project) -> HttpResponse:
         return render(request, "experiments/recipes.html", choice)
     recipe = _recipe(name)
     chosen = request.GET.get("dataset", "")
-    sets = project.datasets.filter(use=recipe.use)
+    sets = forms.datasets_for(recipe, project)
     dataset = sets.filter(pk=chosen).first() if chosen.isdecimal() and len(chosen) < 18 else None
-    dataset = dataset or sets.order_by("-frozen_at").first()
+    if recipe.needs_dataset:
+        dataset = dataset or sets.order_by("-frozen_at").first()
     initial = {"dataset": dataset}
-    form = forms.RunForm(project=project, use=recipe.use, initial=initial)
+    form = forms.RunForm(project=project, recipe=recipe, initial=initial)
     return _page(request, project, recipe, form, forms.fields(recipe), dataset=dataset)
 
 
@@ -38,9 +41,28 @@ def run_duplicate(request: HttpRequest, project: Project, number: int) -> HttpRe
     source = visible_run(signed_in(request), project, number)
     recipe = _recipe(source.recipe)
     initial = {"name": source.name, "dataset": source.dataset, **source.resources}
-    form = forms.RunForm(project=project, use=recipe.use, initial=initial)
+    form = forms.RunForm(project=project, recipe=recipe, initial=initial)
     groups = forms.fields(recipe, values=source.config)
     return _page(request, project, recipe, form, groups, dataset=source.dataset, source=source)
+
+
+@require_safe
+@acting
+def run_estimate(request: HttpRequest, project: Project) -> HttpResponse:
+    """What the machine that was typed costs at most; asked for while the form is filled in."""
+    typed = request.GET.dict()
+    wanted = {name: typed[name] for name in Resources.model_fields if typed.get(name)}
+    return render(request, "experiments/run_estimate.html", estimate(project, wanted))
+
+
+def estimate(project: Project, wanted: Mapping[str, Any]) -> dict[str, object]:
+    """What run_estimate.html says of these resources: the money, the hours, or what is wrong."""
+    try:
+        asked = machines.read(wanted)
+    except recipes.ConfigInvalid as refusal:
+        return {"errors": list(refusal.errors.values())}
+    words = costs.estimate(asked, costs.prices())
+    return {"estimate": words, "left": quotas.left_words(project, asked)}
 
 
 @require_POST
@@ -54,7 +76,7 @@ def run_submit(request: HttpRequest, project: Project) -> HttpResponse:
     source = (
         visible_run(user, project, int(copied)) if copied.isdecimal() and len(copied) < 10 else None
     )
-    form = forms.RunForm(typed, project=project, use=recipe.use)
+    form = forms.RunForm(typed, project=project, recipe=recipe)
     said: dict[str, Any] = {"source": source, "yaml": typed.get("yaml", "")}
     errors: dict[str, str] = {}
     try:
@@ -80,10 +102,18 @@ def run_submit(request: HttpRequest, project: Project) -> HttpResponse:
         errors = form.take(refusal.errors)
     except runs.NotAllowed as refusal:
         said["refusals"] = refusal.refusals
+    except runs.OverQuota as refusal:
+        said["over_quota"] = refusal
     form.is_valid()
     dataset = form.cleaned_data.get("dataset")
     groups = forms.fields(recipe, typed=typed, errors=errors)
     return _page(request, project, recipe, form, groups, dataset=dataset, errors=errors, **said)
+
+
+def _asked(form: forms.RunForm) -> dict[str, object]:
+    """The resources as they stand in the form, whatever is wrong with them."""
+    values = {name: form[name].value() for name in Resources.model_fields}
+    return {name: value for name, value in values.items() if value not in (None, "")}
 
 
 def _recipe(name: str) -> recipes.Recipe:
@@ -114,13 +144,19 @@ def _page(
         "form": form,
         "groups": groups.items(),
         "dataset": dataset,
-        "datasets": project.datasets.filter(use=recipe.use),
+        "datasets": forms.datasets_for(recipe, project),
         "included": dataset.items.filter(included=True).count() if dataset else 0,
         "left_out": left_out,
         "source": source,
         "dataset_error": errors.get("dataset", ""),
         "whole": [text for key, text in errors.items() if key not in beside | {"dataset"}],
-        "wrong": bool(errors or form.errors or said.get("yaml_error") or said.get("refusals")),
+        "wrong": bool(
+            errors
+            or form.errors
+            or said.get("yaml_error")
+            or said.keys() & {"refusals", "over_quota"}
+        ),
+        **estimate(project, _asked(form)),
         **said,
     }
     status = 422 if context["wrong"] else 200

@@ -1,11 +1,15 @@
 """One run: its page, and what one may do to it."""
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from experiments import compare, forms, live, recipes, runs
+from experiments import attempts as trying
+from experiments import compare, costs, forms, live, logs, recipes, runs
+from experiments.machines import Resources
 from experiments.models import Project, Run
 from experiments.views.access import acting, looking, may_act
 from portal import audit
@@ -64,10 +68,33 @@ def run(request: HttpRequest, project: Project, number: int) -> HttpResponse:
         "config_yaml": forms.to_yaml(one.config),
         "statement": statement(one),
         "checkpoints": one.checkpoints.select_related("blob"),
-        "attempts": one.attempts.order_by("-number"),
+        "ranks": logs.ranks(one),
+        "kept": settings.CHECKPOINTS_KEPT,
+        **attempts(one),
         "history": audit.history(one)[:HISTORY],
     }
     return render(request, "experiments/run.html", context)
+
+
+def attempts(run: Run) -> dict[str, object]:
+    """What run_attempts.html shows: how the tries went, what they cost, what the cluster said."""
+    now, listed, asked = timezone.now(), costs.prices(), Resources.of(run)
+    rows = list(run.attempts.select_related("run").order_by("number"))
+    sums = [costs.of_attempt(row, now, listed) for row in rows]
+    portal = run.origin == Run.Origin.PORTAL
+    return {
+        "attempts": [
+            (row, costs.taken(row, now).total_seconds(), listed.sum(paid))
+            for row, paid in zip(rows, sums, strict=True)
+        ],
+        "tried": trying.in_words(run, rows),
+        "asked": asked,
+        "hours": costs.hours(asked.max_hours),
+        "cost": listed.sum(sum(sums, costs.NOTHING)) if listed and portal else "",
+        "at_most": f"at most {listed.sum(listed.at_most(asked))}",
+        "timeline": trying.timeline(run),
+        "look": next((row.look for row in reversed(rows) if row.look), ""),
+    }
 
 
 def statement(run: Run) -> credit.Statement | None:
@@ -103,7 +130,7 @@ def run_retry(request: HttpRequest, project: Project, number: int) -> HttpRespon
     one = visible_run(user, project, number)
     try:
         runs.retry(run=one, by=user)
-    except runs.NotPossible as refusal:
+    except (runs.NotPossible, runs.OverQuota) as refusal:
         messages.error(request, str(refusal))
     except runs.NotAllowed as refusal:
         return refused(request, user, one, refusal)
@@ -117,7 +144,9 @@ def run_rerun(request: HttpRequest, project: Project, number: int) -> HttpRespon
     one = visible_run(user, project, number)
     try:
         return redirect(runs.rerun(run=one, by=user))
-    except (runs.NotPossible, recipes.ConfigInvalid, recipes.UnknownRecipe) as refusal:
+    except (
+        runs.NotPossible, runs.OverQuota, recipes.ConfigInvalid, recipes.UnknownRecipe,
+    ) as refusal:  # fmt: skip
         messages.error(request, str(refusal))
     except runs.NotAllowed as refusal:
         return refused(request, user, one, refusal)

@@ -28,6 +28,7 @@ STATES = {
     "created": "Created",
     "succeeded": "Succeeded",
     "lost": "Lost",
+    "preempted": "Made room",
     "stopped": "Stopped",
 }
 
@@ -38,6 +39,7 @@ PROJECT_PAGES = (
     ("samples", "Samples", "audio_samples:project"),
     ("datasets", "Datasets", "experiments:datasets"),
     ("listening", "Listening tests", "listening:tests"),
+    ("settings", "Settings", "experiments:project_settings"),
 )
 
 

@@ -66,6 +66,9 @@ function apply(changed) {
   if ("words" in changed || "state" in changed) {
     set("words", (place) => { place.textContent = known.words; place.dataset.state = known.state; });
   }
+  if ("warning" in changed) {
+    set("warning", (place) => { place.textContent = changed.warning; place.hidden = !changed.warning; });
+  }
   for (const name of ["detail", "progress_words"]) {
     if (name in changed) set(name, (place) => { place.textContent = changed[name]; });
   }
@@ -80,8 +83,11 @@ function apply(changed) {
   if ("log_text" in changed) logChanged(changed.log_text);
   if ("curve" in changed && "curve" in before) curvesChanged();
   if (("metrics" in changed && changed.metrics !== Number(now.dataset.metrics)) ||
+      ("events" in changed && changed.events !== Number(now.dataset.events)) ||
+      ("detail" in changed && "detail" in before && known.state === "starting") ||
       ("state" in changed && "state" in before)) {
     now.dataset.metrics = known.metrics;
+    now.dataset.events = known.events;
     renew();
   }
   if ("samples" in changed && String(changed.samples) !== now.dataset.samples) {

@@ -32,7 +32,7 @@ def _prices(settings: LazySettings) -> None:
 def test_the_estimate_is_the_most_that_it_may_cost() -> None:
     asked = Resources(gpus=1, gpu_type="NVIDIA-H100", cpus=4, memory_gb=32, max_hours=1)
     assert costs.estimate(asked, LISTED) == (
-        "at most 2.54 EUR: 1 hour of 1 NVIDIA-H100 GPU, 4 cores and 32 GiB"
+        "At most 2.54 EUR: 1 hour of 1 NVIDIA-H100 GPU, 4 cores and 32 GiB."
     )
     assert LISTED.at_most(Resources(gpus=8, nodes=2, cpus=1, max_hours=10)) == Decimal("320.20")
 

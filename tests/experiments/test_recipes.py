@@ -30,7 +30,10 @@ def test_every_field_explains_itself(recipe: recipes.Recipe) -> None:
 @pytest.mark.parametrize("recipe", recipes.RECIPES.values(), ids=lambda recipe: recipe.name)
 def test_uses_are_the_rights_rooms_words(recipe: recipes.Recipe) -> None:
     assert recipe.use in {"", *Use.values}
-    assert bool(recipe.use) == recipe.needs_dataset
+    assert recipe.use or not recipe.needs_dataset
+    if recipe.chooses_use:
+        choice = recipe.config.model_json_schema()["properties"]["use"]["enum"]
+        assert sorted(choice) == sorted(Use.values)
 
 
 @pytest.mark.parametrize("name", recipes.RECIPES)
@@ -96,5 +99,5 @@ def test_prompts_of_a_text_area_are_its_lines() -> None:
 
 
 def test_an_unknown_recipe_names_the_known_ones() -> None:
-    with pytest.raises(recipes.UnknownRecipe, match="flow_matching, tone_check"):
+    with pytest.raises(recipes.UnknownRecipe, match="flow_matching, tone_check, program"):
         recipes.get("waveform")
