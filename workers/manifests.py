@@ -20,6 +20,9 @@ from workers.cluster import Job
 
 SHAPE = Path(__file__).resolve().parent.parent / "k8s" / "jobs" / "run.yaml"
 COMMAND = ("-m", "workers.run")
+# The portal stops a run when its hours are over, with a word to the person; the cluster does it
+# when there is no portal.
+STOP_FIRST_SECONDS = 120
 OWN_PROGRAM = "program"
 SCRATCH = "/scratch"
 GPU = "nvidia.com/gpu"
@@ -68,7 +71,7 @@ def job(
         gpus=asked.gpus,
         gpu_type=asked.gpu_type,
         nodes=asked.nodes,
-        max_seconds=round(asked.max_hours * 3600),
+        max_seconds=round(asked.max_hours * 3600) + STOP_FIRST_SECONDS,
         image=run.config.get("image", "") if run.recipe == OWN_PROGRAM else "",
         labels={
             "backline/run": str(run.id),

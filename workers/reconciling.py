@@ -16,22 +16,27 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from audio_samples import samples
-from experiments import metrics, permission, runs
+from experiments import care, metrics, permission, quotas, runs
 from experiments.models import Attempt, Batch, Run
 from portal import tokens
 from rights import agreements
 from workers import manifests
-from workers.cluster import Cluster, Job, JobStatus, Unavailable
+from workers.cluster import PREEMPTED_CODE, Cluster, Job, JobStatus, Refused, Unavailable
 
 log = logging.getLogger(__name__)
 
 State = Run.State
 STOPPED_CODES = (130, 143)
-PREEMPTED_CODE = 75
 TOKEN_DAYS = 30
 # A program outside may lose its network for a while; an hour without a word is the end.
 SILENT_AFTER = timedelta(hours=1)
 COMPACTED_AT_ONCE = 10
+# The client's figure of the memory that the program and its children take.
+MEMORY = "system/memory_bytes"
+
+# By job: how many events this process has written down, with their counts. Losing it costs a
+# query, no more.
+_noted: dict[str, tuple[int, int]] = {}
 
 Manifest = Callable[[Run, Attempt, str], Job]
 
@@ -80,6 +85,8 @@ def reconcile(cluster: Cluster, *, manifest: Manifest = local_job) -> None:
     for run in list(_stopping_without_attempt()):
         with _apart(str(run)):
             runs.settle(run)
+    with _apart("care"):
+        care.look_after(timezone.now())
     with _apart("silent clients"):
         _close_silent()
     with _apart("compaction"):
@@ -117,14 +124,23 @@ def _advance(
                 runs.stopped(attempt, reason="Stopped before it started.", exit_code=None)
             else:
                 _create(attempt, cluster, manifest)
-        elif status is None and _silent(attempt):
-            runs.lose(attempt, reason="The cluster does not know its job any more.")
+        elif status is None:
+            if _silent(attempt):
+                runs.lose(attempt, reason="The cluster does not know its job any more.")
+        else:
+            if status.reason != attempt.run.state_reason and not stopping:
+                runs.waits(attempt, status.reason)
+            if stopping:
+                cluster.cancel(attempt.job_name, settings.STOP_GRACE_SECONDS)
+            _note_events(attempt, cluster)
         return
     if status.ended:
         _conclude(attempt, status, cluster)
         return
-    runs.created(attempt, node=status.node)
-    runs.started(attempt)
+    if attempt.state != Attempt.State.RUNNING or attempt.node != status.node[:100]:
+        runs.created(attempt, node=status.node)
+        runs.started(attempt)
+    _note_events(attempt, cluster)
     if stopping:
         cluster.cancel(attempt.job_name, settings.STOP_GRACE_SECONDS)
 
@@ -145,26 +161,56 @@ def _create(attempt: Attempt, cluster: Cluster, manifest: Manifest) -> None:
     if not open_rows.update(token=token):
         tokens.revoke(token)
         return
-    cluster.create(manifest(run, attempt, secret))
+    try:
+        cluster.create(manifest(run, attempt, secret))
+    except Refused as refusal:
+        runs.fail(attempt, reason=str(refusal), exit_code=None)
+        return
     # False if another round was faster (good) or if the attempt ended meanwhile: then the next
     # round finds a job without an attempt and cancels it.
-    runs.created(attempt)
+    runs.created(attempt, look=cluster.look(attempt.job_name))
 
 
 def _conclude(attempt: Attempt, status: JobStatus, cluster: Cluster) -> None:
-    code = status.exit_code
+    code, stopping = status.exit_code, attempt.run.state == State.STOPPING
+    _note_events(attempt, cluster)
     if status.phase == "succeeded":
         runs.finish(attempt)
     elif status.phase == "lost":
-        runs.lose(attempt, reason=status.reason or "It was lost.")
-    elif code == PREEMPTED_CODE:
-        runs.lose(attempt, reason="It had to make room and saved a checkpoint.", exit_code=code)
-    elif code in STOPPED_CODES or attempt.run.state == State.STOPPING:
-        runs.stopped(attempt, reason=status.reason or "It stopped when asked.", exit_code=code)
+        runs.lose(attempt, reason=status.reason or "It was lost.", exit_code=code)
+    elif status.phase == "preempted" or code == PREEMPTED_CODE:
+        reason = status.reason or "It had to make room and saved a checkpoint."
+        runs.preempted(attempt, reason=reason, exit_code=code)
+    elif stopping or (code in STOPPED_CODES and not status.reason):
+        by = "It stopped when asked." if stopping else "Somebody else than the portal stopped it."
+        runs.stopped(attempt, reason=status.reason or by, exit_code=code)
     else:
-        reason = _last_words(cluster, attempt.job_name, code)
-        runs.fail(attempt, reason=reason, exit_code=code)
+        runs.fail(attempt, reason=_why_it_failed(attempt, status, cluster), exit_code=code)
     cluster.forget(attempt.job_name)
+    _noted.pop(attempt.job_name, None)
+
+
+def _why_it_failed(attempt: Attempt, status: JobStatus, cluster: Cluster) -> str:
+    if not status.reason:
+        return _last_words(cluster, attempt.job_name, status.exit_code)
+    peak = attempt.run.series.filter(name=MEMORY).values_list("maximum", flat=True).first()
+    if status.reason.startswith("Out of memory") and peak:
+        return f"{status.reason} The most that was measured is {peak / 2**30:.2f} GiB."
+    return status.reason
+
+
+def _note_events(attempt: Attempt, cluster: Cluster) -> None:
+    """What the cluster said since the last round; usually nothing, and then nothing is asked of
+    the database. Words that cannot be read hold nothing up."""
+    try:
+        events = cluster.events(attempt.job_name)
+    except Unavailable as error:
+        log.info("%s", error)
+        return
+    mark = (len(events), sum(event.count for event in events))
+    if events and _noted.get(attempt.job_name) != mark:
+        runs.note_events(attempt, events)
+        _noted[attempt.job_name] = mark
 
 
 def _last_words(cluster: Cluster, name: str, code: int | None) -> str:
@@ -192,9 +238,8 @@ def _cancel_orphans(seen: dict[str, JobStatus], cluster: Cluster) -> None:
 
 
 def _start_waiting(cluster: Cluster, manifest: Manifest) -> None:
-    """First come, first served, while slots are free; consent is asked once more before."""
-    waiting = Run.objects.filter(state=State.QUEUED, origin=Run.Origin.PORTAL)
-    for run in waiting.order_by("queued_at", "pk").select_related("project", "dataset"):
+    """In the order of experiments/quotas.py while slots are free; consent is asked once more."""
+    for run in quotas.next_in_line():
         busy = Run.objects.filter(origin=Run.Origin.PORTAL, state__in=runs.BUSY).count()
         if cluster.slots is not None and busy >= cluster.slots:
             return
@@ -204,13 +249,16 @@ def _start_waiting(cluster: Cluster, manifest: Manifest) -> None:
                     project=run.project, dataset=run.dataset, use=run.use, by=None
                 )
                 attempt = runs.claim(run, slots=cluster.slots)
+                if attempt is not None:
+                    _create(attempt, cluster, manifest)
             except runs.NotAllowed as refusal:
                 runs.withhold(run, str(refusal))
             except runs.NoSlot:
                 return
-            else:
-                if attempt is not None:
-                    _create(attempt, cluster, manifest)
+            except Unavailable as error:
+                # The others would find the same silence, one time limit after the other.
+                log.warning("%s", error)
+                return
 
 
 def _tell_waiting(reason: str) -> None:

@@ -3,7 +3,9 @@
 from functools import cache
 
 from django.conf import settings
+from django.db import connection
 
+from portal import celery
 from workers.cluster import Cluster
 from workers.cluster.kubernetes import KubernetesCluster, connect
 from workers.cluster.local import LocalCluster
@@ -23,7 +25,14 @@ def kubernetes() -> KubernetesCluster:
         priority=settings.KUBE_PRIORITY_CLASS,
         queue=settings.KUBE_QUEUE,
         context=settings.KUBE_CONTEXT,
+        wake=_nudge,
     )
+
+
+def _nudge() -> None:
+    """From the cluster's own thread, whose connection to the database nobody else would close."""
+    celery.wake()
+    connection.close()
 
 
 def current() -> Cluster:

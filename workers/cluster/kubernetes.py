@@ -1,26 +1,39 @@
 """Jobs of a Kubernetes cluster, in one namespace. The only door to the `kubernetes` package.
 
 All state is the cluster's: a Job with its labels and annotations, a Secret of the same name with
-what nobody may read in the Job, for many nodes a Service. What the Jobs and pods say becomes a
-status in kube_words.py; HTTP and its errors are in kube_api.py.
+what nobody may read in the Job, for many nodes a Service. HTTP and its errors are in kube_api.py,
+lists and watches in kube_watch.py; what Jobs and pods say becomes a status in kube_words.py.
 """
 
 import re
+import time
 from collections import defaultdict
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from kubernetes import client, config
 
 from workers import manifests
-from workers.cluster import Event, Job, JobStatus, Refused, Unavailable
+from workers.cluster import Event, Job, JobStatus, Refused, Unavailable, kube_queue
 from workers.cluster.kube_api import Answer, Door, Raw, refusal, trouble
-from workers.cluster.kube_words import CANCELLED, condition, status
+from workers.cluster.kube_queue import Place
+from workers.cluster.kube_watch import Bell, Mirror
+from workers.cluster.kube_words import CANCELLED, STARTED, condition, event, status
 
 OURS = "app.kubernetes.io/name=backline-run"
 SEEN = "backline/seen"
-# Stable since then; before, the server drops the fields without a word.
+# The label by which a pod names its Job; servers of every version set it.
+JOB_NAME = "job-name"
+RANK = "batch.kubernetes.io/job-completion-index"
+# Indexed and suspended Jobs are stable since then; long before, a server drops those fields
+# without a word and would start the wrong thing.
 INDEXED_JOBS = (1, 24)
+# Servers before this may start a second pod for a Job whose first one was deleted.
+ONE_POD = (1, 29)
+VERSION_SECONDS = 300.0
+LOG_BYTES = 64 * 1024
+NAMES = re.compile(r"run-[0-9a-f]+-\d+")
 
 
 def connect(path: str = "", context: str = "") -> client.ApiClient:
@@ -41,6 +54,8 @@ def connect(path: str = "", context: str = "") -> client.ApiClient:
 
 
 class KubernetesCluster:
+    """`wake` is called, from another thread, when something in the cluster has changed."""
+
     slots: int | None = None
 
     def __init__(
@@ -52,6 +67,7 @@ class KubernetesCluster:
         priority: str = "",
         queue: str = "",
         context: str = "",
+        wake: Callable[[], None] | None = None,
     ) -> None:
         self._door = Door(api)
         self._namespace = namespace
@@ -59,6 +75,22 @@ class KubernetesCluster:
         self._priority = priority
         self._queue = queue
         self._context = context
+        told = Bell(wake).changed if wake else lambda: None
+        self._jobs = Mirror(
+            self._door,
+            self._job(),
+            {"labelSelector": f"{OURS},!{SEEN}"},
+            changed=told,
+            missed=lambda job: SEEN not in job["metadata"]["labels"],
+        )
+        # The end of a pod that succeeded is its Job's; without them a list stays short.
+        pods = {"labelSelector": OURS, "fieldSelector": "status.phase!=Succeeded"}
+        self._pods = Mirror(self._door, self._core("pods"), pods, changed=told)
+        self._events = Mirror(self._door, self._core("events"))
+        self._events_read: tuple[int, dict[str, list[Event]]] = (-1, {})
+        self._version_read: tuple[float, tuple[int, int]] | None = None
+
+    # --- What the portal asks -------------------------------------------------------------
 
     def create(self, job: Job) -> None:
         try:
@@ -68,23 +100,11 @@ class KubernetesCluster:
             raise refusal(answer) from answer
 
     def observe(self) -> dict[str, JobStatus]:
+        """From the lists that the watches keep: no call at all as long as those are heard."""
         try:
-            jobs = self._door.get(self._jobs(), {"labelSelector": f"{OURS},!{SEEN}"})["items"]
-            found = self._door.get(
-                self._core("pods"),
-                {"labelSelector": OURS, "fieldSelector": "status.phase!=Succeeded"},
-            )["items"]
+            return self._observe()
         except Answer as answer:
             raise trouble(answer) from answer
-        pods: dict[str, list[Raw]] = defaultdict(list)
-        for pod in found:
-            pods[pod["metadata"]["labels"].get("job-name", "")].append(pod)
-        now = self._door.now()
-        return {
-            job["metadata"]["name"]: status(name, job, pods[name], now=now)
-            for job in jobs
-            if (name := job["metadata"]["name"])
-        }
 
     def cancel(self, name: str, grace: float) -> None:
         """The Job stays, as the record of its end: its deadline is moved to now."""
@@ -92,53 +112,70 @@ class KubernetesCluster:
             "metadata": {"annotations": {CANCELLED: str(int(grace))}},
             "spec": {"activeDeadlineSeconds": 1},
         }
-        try:
-            job = self._door.get(self._jobs(name))
-            if not condition(job, "Failed") and not condition(job, "Complete"):
-                self._door.patch(self._jobs(name), change)
-        except Answer as answer:
-            if answer.status != 404:
-                raise trouble(answer) from answer
+        known = self._jobs.get(name)
+        if known is not None and (_finished(known) or CANCELLED in _annotations(known)):
+            return
+        with _unknown_is_no_error():
+            if known is not None or not _finished(self._door.get(self._job(name))):
+                self._jobs.put(self._door.patch(self._job(name), change))
 
     def logs(self, name: str, lines: int = 50) -> list[str]:
         try:
-            query = {"labelSelector": f"job-name={name}"}
-            pods = self._door.get(self._core("pods"), query)["items"]
+            pods = self._pods_of(name)
         except Answer as answer:
             raise trouble(answer) from answer
         told: list[str] = []
-        for pod in pods:
-            try:
-                path = self._core("pods", pod["metadata"]["name"]) + "/log"
-                text = self._door.text(path, {"tailLines": str(lines), "limitBytes": "65536"})
-            except Answer:
-                continue
-            told += text.splitlines()[-lines:]
+        for pod in sorted(pods, key=_rank):
+            path = self._core("pods", pod["metadata"]["name"]) + "/log"
+            query = {"tailLines": str(lines), "limitBytes": str(LOG_BYTES)}
+            # It has not started, or its node is gone: then there are none.
+            with suppress(Answer):
+                text = self._door.text(path, query).splitlines()[-lines:]
+                told += [f"[rank {_rank(pod)}] {line}" for line in text] if len(pods) > 1 else text
         return told
 
     def forget(self, name: str) -> None:
-        try:
-            job = self._door.get(self._jobs(name))
-            if condition(job, "Failed") or condition(job, "Complete"):
-                self._door.patch(self._jobs(name), {"metadata": {"labels": {SEEN: "true"}}})
+        with _unknown_is_no_error():
+            job = self._jobs.get(name) or self._door.get(self._job(name))
+            self._jobs.drop(name)
+            if _finished(job):
+                self._door.patch(self._job(name), {"metadata": {"labels": {SEEN: "true"}}})
             else:
-                self._delete(self._jobs(name))
-        except Answer as answer:
-            if answer.status != 404:
-                raise trouble(answer) from answer
+                # It would start, or go on, with nobody who reads its end.
+                self._delete(self._job(name))
         self._delete(self._core("secrets", name))
 
-    def events(self, name: str) -> list[Event]:  # noqa: ARG002
-        return []
+    def events(self, name: str) -> list[Event]:
+        try:
+            found = self._events.objects()
+            self._events.follow()
+        except Answer as answer:
+            raise trouble(answer) from answer
+        revision, known = self._events_read
+        if revision != self._events.revision:
+            known = _by_job(found)
+            self._events_read = (self._events.revision, known)
+        return known.get(name, [])
 
     def look(self, name: str) -> str:
         context = f" --context {self._context}" if self._context else ""
         return f"kubectl{context} -n {self._namespace} describe job {name}"
 
     def version(self) -> tuple[int, int]:
-        told = self._door.get("/version")
-        # Some vendors write "29+".
-        return int(told["major"]), int(re.sub(r"\D.*", "", told["minor"]) or 0)
+        """(1, 29), asked again now and then: servers are upgraded under way."""
+        now = time.monotonic()
+        if self._version_read is None or now - self._version_read[0] > VERSION_SECONDS:
+            told = self._door.get("/version")
+            # Some vendors write "29+".
+            minor = int(re.sub(r"\D.*", "", told["minor"]) or 0)
+            self._version_read = (now, (int(told["major"]), minor))
+        return self._version_read[1]
+
+    def close(self) -> None:
+        for mirror in (self._jobs, self._pods, self._events):
+            mirror.close()
+
+    # --- Creating -------------------------------------------------------------------------
 
     def _refuse_if_too_old(self, job: Job) -> None:
         if job.nodes > 1 and (found := self.version()) < INDEXED_JOBS:
@@ -149,51 +186,168 @@ class KubernetesCluster:
 
     def _make(self, job: Job) -> None:
         """Secret, Service, Job, and then the Job as the owner of the other two."""
-        beside = [("secrets", manifests.secret(job))]
-        if job.nodes > 1:
-            beside.append(("services", manifests.service(job)))
-        for kind, body in beside:
-            self._put(kind, body)
         manifest = manifests.kubernetes(
             job,
             image=job.image or self._image,
             priority=job.priority or self._priority,
+            queue=self._queue_of(job),
         )
+        beside = {self._core("secrets"): manifests.secret(job)}
+        if job.nodes > 1:
+            beside[self._core("services")] = manifests.service(job)
+        for path, body in beside.items():
+            self._put(path, body)
         try:
-            made = self._door.post(self._jobs(), manifest)
+            made = self._door.post(self._job(), manifest)
         except Answer as answer:
             if answer.status != 409:
-                for kind, body in beside:
-                    self._delete(self._core(kind, body["metadata"]["name"]))
+                for path in beside:
+                    self._delete(f"{path}/{job.name}")
                 raise
-            made = self._door.get(self._jobs(job.name))
-            if SEEN in made["metadata"]["labels"]:
+            # "Already exists": an answer to us was lost, or another round was faster.
+            made = self._door.get(self._job(job.name))
+            if SEEN in made["metadata"]["labels"] or STARTED in _annotations(made):
                 self._delete(self._core("secrets", job.name))
                 return
-        owner = manifests.owner(made)
-        for kind, body in beside:
-            path = self._core(kind, body["metadata"]["name"])
-            self._door.patch(path, {"metadata": {"ownerReferences": [owner]}})
+        self._jobs.put(made)
+        owned = {"metadata": {"ownerReferences": [manifests.owner(made)]}}
+        for path in beside:
+            self._door.patch(f"{path}/{job.name}", owned)
 
-    def _put(self, kind: str, body: Raw) -> None:
+    def _put(self, path: str, body: Raw) -> None:
         try:
-            self._door.post(self._core(kind), body)
+            self._door.post(path, body)
         except Answer as answer:
             if answer.status != 409:
                 raise
-            if kind == "secrets":
-                path = self._core(kind, body["metadata"]["name"])
-                self._door.patch(path, {"stringData": body["stringData"]})
+            if "stringData" in body:
+                name = body["metadata"]["name"]
+                self._door.patch(f"{path}/{name}", {"stringData": body["stringData"]})
+
+    def _queue_of(self, job: Job) -> str:
+        """The queue that was named, if this cluster can suspend a Job and has who resumes it."""
+        queue = job.queue or self._queue
+        if not queue or self.version() < INDEXED_JOBS:
+            return ""
+        return queue if kube_queue.group_version(self._door, kube_queue.GROUP) else ""
+
+    # --- Observing ------------------------------------------------------------------------
+
+    def _observe(self) -> dict[str, JobStatus]:
+        # Jobs before pods: whoever is seen to have ended has no pod that is not known yet.
+        jobs = {job["metadata"]["name"]: job for job in self._jobs.objects()}
+        self._jobs.follow()
+        pods: dict[str, list[Raw]] = defaultdict(list)
+        for pod in self._pods.objects():
+            pods[pod["metadata"]["labels"].get(JOB_NAME, "")].append(pod)
+        self._pods.follow()
+        self._tend(jobs, pods)
+        suspended = [job for job in jobs.values() if job["spec"].get("suspend")]
+        places = kube_queue.places(self._door, self._namespace, suspended) if suspended else {}
+        now = self._door.now()
+        seen = {
+            name: self._status(name, job, pods[name], places.get(name, Place()))
+            for name, job in jobs.items()
+        }
+        # Of a Job that somebody deleted, what is left of it.
+        for name in self._jobs.vanished().keys() - jobs.keys():
+            seen[name] = status(name, None, pods.get(name, []), now=now)
+        return seen
+
+    def _status(self, name: str, job: Raw, pods: Sequence[Raw], place: Place) -> JobStatus:
+        warning = ""
+        if not pods and condition(job, "Failed"):
+            # The watch of the pods may be behind that of the Jobs.
+            pods = self._pods_of(name)
+        elif not pods and not _finished(job) and not job["spec"].get("suspend"):
+            said = [one.message for one in self.events(name) if one.kind == "Warning"]
+            warning = said[-1] if said else ""
+        return status(
+            name,
+            job,
+            pods,
+            now=self._door.now(),
+            warning=warning,
+            queue=place.reason,
+            evicted=place.evicted,
+        )
+
+    def _pods_of(self, name: str) -> list[Raw]:
+        query = {"labelSelector": f"{JOB_NAME}={name}"}
+        found: list[Raw] = self._door.get(self._core("pods"), query)["items"]
+        return found
+
+    def _tend(self, jobs: Mapping[str, Raw], pods: Mapping[str, Sequence[Raw]]) -> None:
+        """What the controllers do not do for us, once for each Job that needs it."""
+        for name, job in jobs.items():
+            asked = _annotations(job).get(CANCELLED)
+            if asked is not None and condition(job, "Failed"):
+                self._shorten_grace(pods.get(name, ()), int(asked))
+            elif not _finished(job) and STARTED not in _annotations(job):
+                self._hold_to_one_pod(name, pods.get(name, ()))
+
+    def _shorten_grace(self, pods: Sequence[Raw], grace: int) -> None:
+        """The controller ends pods with the grace of their own; a person asked for less."""
+        for pod in pods:
+            left = pod["metadata"].get("deletionGracePeriodSeconds")
+            if left is not None and left > grace:
+                path = self._core("pods", pod["metadata"]["name"])
+                with _unknown_is_no_error():
+                    self._pods.put(self._door.delete(path, gracePeriodSeconds=grace))
+
+    def _hold_to_one_pod(self, name: str, pods: Sequence[Raw]) -> None:
+        """On an old server: note which pod has it, and take the key away from any other.
+
+        The program of a second pod would run under the same attempt. Without the Secret its
+        container is never made.
+        """
+        started = [pod for pod in pods if pod["status"].get("phase") == "Running"]
+        if started and self.version() < ONE_POD:
+            note = {"metadata": {"annotations": {STARTED: started[0]["metadata"]["uid"]}}}
+            with _unknown_is_no_error():
+                self._jobs.put(self._door.patch(self._job(name), note))
+                self._delete(self._core("secrets", name))
+
+    # --- Paths and small change -----------------------------------------------------------
 
     def _delete(self, path: str) -> None:
-        try:
+        with _unknown_is_no_error():
             self._door.delete(path, propagationPolicy="Background")
-        except Answer as answer:
-            if answer.status != 404:
-                raise trouble(answer) from answer
 
-    def _jobs(self, name: str = "") -> str:
+    def _job(self, name: str = "") -> str:
         return f"/apis/batch/v1/namespaces/{self._namespace}/jobs" + (f"/{name}" if name else "")
 
     def _core(self, kind: str, name: str = "") -> str:
         return f"/api/v1/namespaces/{self._namespace}/{kind}" + (f"/{name}" if name else "")
+
+
+@contextmanager
+def _unknown_is_no_error() -> Iterator[None]:
+    try:
+        yield
+    except Answer as answer:
+        if answer.status != 404:
+            raise trouble(answer) from answer
+
+
+def _by_job(raw: Sequence[Raw]) -> dict[str, list[Event]]:
+    """Events of a Job, of its pods and of its Workload: the names of all begin with the Job's."""
+    found: dict[str, list[Event]] = defaultdict(list)
+    for one in raw:
+        about = NAMES.search((one.get("involvedObject") or {}).get("name", ""))
+        if about:
+            found[about[0]].append(event(one))
+    return {name: sorted(told, key=lambda e: e.at) for name, told in found.items()}
+
+
+def _finished(job: Raw) -> bool:
+    return bool(condition(job, "Complete") or condition(job, "Failed"))
+
+
+def _annotations(thing: Raw) -> dict[str, str]:
+    found: dict[str, str] = thing["metadata"].get("annotations") or {}
+    return found
+
+
+def _rank(pod: Raw) -> int:
+    return int(_annotations(pod).get(RANK, 0))

@@ -1,0 +1,83 @@
+"""Kueue, where it is installed: a suspended Job, its Workload and its place in the queue.
+
+Pure words of the API's JSON (kueue.x-k8s.io Workload, visibility.kueue.x-k8s.io), and the few
+calls that fetch it. Without Kueue, priority classes and the portal's own order are the queue.
+"""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from workers.cluster.kube_api import Answer, Door, Raw
+from workers.cluster.kube_words import condition
+
+GROUP = "kueue.x-k8s.io"
+PLACES = "visibility.kueue.x-k8s.io"
+LABEL = "kueue.x-k8s.io/queue-name"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a Job stands: a sentence, and why it lost its place after it had one."""
+
+    reason: str = ""
+    evicted: str = ""
+
+
+def group_version(door: Door, group: str) -> str:
+    """The version of an API group that the server prefers; empty if it does not have the group."""
+    try:
+        found: str = door.get(f"/apis/{group}")["preferredVersion"]["version"]
+    except Answer as answer:
+        if answer.status == 404:
+            return ""
+        raise
+    return found
+
+
+def places(door: Door, namespace: str, jobs: Iterable[Raw]) -> dict[str, Place]:
+    """Of each suspended Job by its name: one call for the Workloads, one for each queue."""
+    version = group_version(door, GROUP)
+    if not version:
+        return {}
+    path = f"/apis/{GROUP}/{version}/namespaces/{namespace}/workloads"
+    workloads = {_owner(one): one for one in door.get(path)["items"]}
+    queues = {job["metadata"].get("labels", {}).get(LABEL, "") for job in jobs} - {""}
+    positions = _positions(door, namespace, queues)
+    return {name: place(one, positions.get(name)) for name, one in workloads.items() if name}
+
+
+def place(workload: Raw, position: int | None = None) -> Place:
+    evicted = condition(workload, "Evicted")
+    if evicted:
+        message = evicted.get("message", "")
+        return Place(evicted=f"It had to make room in the queue. {message}".strip())
+    admitted = condition(workload, "Admitted")
+    if admitted:
+        return Place("The queue has admitted it.")
+    waits = condition(workload, "QuotaReserved", "False") or {}
+    where = workload["spec"].get("queueName", "")
+    number = f", at place {position + 1}" if position is not None else ""
+    message = waits.get("message", "")
+    return Place(f"It waits in the queue {where}{number}. {message}".strip())
+
+
+def _positions(door: Door, namespace: str, queues: Iterable[str]) -> dict[str, int]:
+    """Kueue's on-demand visibility need not be switched on: then nobody knows a number."""
+    found: dict[str, int] = {}
+    with suppress(Answer):
+        version = group_version(door, PLACES)
+        for queue in queues if version else ():
+            path = f"/apis/{PLACES}/{version}/namespaces/{namespace}/localqueues/{queue}"
+            for item in door.get(f"{path}/pendingworkloads").get("items") or []:
+                found[_owner(item)] = int(item["positionInLocalQueue"])
+    return found
+
+
+def _owner(thing: Raw) -> str:
+    """The name of the Job that a Workload was made for."""
+    for owner in thing["metadata"].get("ownerReferences") or []:
+        if owner["kind"] == "Job":
+            name: str = owner["name"]
+            return name
+    return ""
