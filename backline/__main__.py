@@ -1,4 +1,4 @@
-"""The command line: `python -m backline runs | submit config.yaml | sync`."""
+"""The command line: `python -m backline runs | submit config.yaml | sync | exec -- COMMAND`."""
 
 import argparse
 import os
@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from backline import sender, wire
+from backline import execution, sender, wire
 from backline.client import spool_root
 from backline.spool import unfinished
 from backline.transport import Refused, Transport, Unreachable
@@ -52,7 +52,12 @@ def main() -> int:
     queue.add_argument("file", type=Path)
     rest = commands.add_parser("sync", help="deliver what ended programs left here")
     rest.add_argument("folder", type=Path, nargs="?")
+    start = commands.add_parser("exec", help="run a program as the program of this job's run")
+    start.add_argument("--dataset", type=Path, help="folder for the recordings of the run")
+    start.add_argument("words", nargs="+", metavar="COMMAND", help="after --: what to start")
     options = parser.parse_args()
+    if options.command == "exec":
+        return execution.execute(options.words, folder=options.dataset)
     if options.command == "sync":
         sync(options)
         return 0

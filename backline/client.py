@@ -10,6 +10,7 @@ import sys
 import time
 from array import array
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -18,9 +19,12 @@ from typing import Any, Literal, Self, SupportsFloat, TypeVar, cast
 import numpy.typing as npt
 import psutil
 
-from backline import wire
+from backline import dataset, wire
 from backline.audio import write_wav
-from backline.console import Console
+from backline.console import Console, Source
+from backline.counting import Counting
+from backline.figures import Figures
+from backline.ranks import Place
 from backline.spool import Session, Spool, unfinished
 from backline.transport import Transport, persist
 from backline.writer import WAKE_ROWS, Writer
@@ -48,8 +52,18 @@ class Run:
     """One run of a program. Made by `backline.init`; use it as a context manager or call finish."""
 
     def __init__(
-        self, *, spec: wire.RunSpec, spool: Spool, token: str, capture: bool, figures: bool
+        self,
+        *,
+        spec: wire.RunSpec,
+        spool: Spool,
+        token: str,
+        console: Source | None,
+        figures: Figures | None,
+        place: Place,
+        counting: Counting | None = None,
+        around: Spool | None = None,
     ) -> None:
+        """`around` is the session of `backline exec`, which tells progress for the program."""
         self.spec = spec
         self.config = spec.config
         self.url = spool.session.url + spec.url
@@ -60,8 +74,12 @@ class Run:
         self._stop: StopRequest | None = None
         self._finished = False
         self._process = os.getpid()
-        self._console = Console() if capture else None
-        self._writer = Writer(spool, console=self._console, figures=figures, warn=self._say)
+        self._console = console
+        self._counting = counting
+        self._around = around
+        self._place = place
+        self._marks_steps = place.count > 1
+        self._writer = Writer(spool, console=console, figures=figures, place=place, warn=self._say)
         self._rows = self._writer.rows
         self._sender = _start_sender(spool.folder)
         self._before_hook = sys.excepthook
@@ -91,6 +109,11 @@ class Run:
         return self.spec.id
 
     @property
+    def rank(self) -> int:
+        """Which of the processes of this run this is, from 0."""
+        return self._place.rank
+
+    @property
     def stop_requested(self) -> StopRequest | None:
         """The portal's wish that the program ends. Look at it once per step; it costs nothing."""
         if self._stop is None and self._writer.stop_reason is not None:
@@ -105,7 +128,8 @@ class Run:
         """Log numbers of one step; without `step`, of the step after the last one.
 
         Takes microseconds and never the network. NaN and infinities are kept. What is not a
-        number is left out with a warning: a metric must not end training.
+        number is left out with a warning: a metric must not end training. Of several ranks,
+        metrics of those above 0 are named `rank/R/...`; nothing but a step marks its time.
         """
         self._step = step = self._step + 1 if step is None else step
         try:
@@ -116,7 +140,7 @@ class Run:
             numbers = array("d", cast("Iterable[float]", values.values()))
         if type(step) is not int or step not in INT64:
             self._step = step = self._whole(step)
-        if numbers:
+        if numbers or self._marks_steps:
             self._rows.append((step, time.time(), tuple(values), numbers))
             if len(self._rows) > WAKE_ROWS:
                 self._writer.wake.set()
@@ -144,6 +168,7 @@ class Run:
             file = self._spool.new_file(".wav")
             write_wav(file, audio, sample_rate=sample_rate)
         self._writer.flush()
+        self._count_whole()
         self._spool.put_file("sample", file, said)
 
     def save_checkpoint(
@@ -155,11 +180,19 @@ class Run:
         with file.open("rb") as copy:
             digest = hashlib.file_digest(copy, "sha256").hexdigest()
         self._writer.flush()
+        self._count_whole()
         said = wire.CheckpointMeta(step=step, sha256=digest, meta=meta or {})
         self._spool.put_file("checkpoint", file, said)
 
     def log_usage(self, *, step: int, usage: Mapping[int, tuple[int, float]]) -> None:
-        """Report what was learned from since the last report: recording -> (examples, seconds)."""
+        """Report what was learned from since the last report: recording -> (examples, seconds).
+
+        Of a program that never does, all that it fetched counts in full; so the first report
+        comes before the first checkpoint or clip.
+        """
+        if self._counting and self._counting.decide("program") == "whole":
+            self._say("Use is not reported: what was fetched has been counted in full already.")
+            return
         lines = [
             wire.UsageLine(recording=recording, examples=examples, seconds=seconds)
             for recording, (examples, seconds) in usage.items()
@@ -172,7 +205,9 @@ class Run:
         said = wire.Progress(fraction=min(max(fraction, 0.0), 1.0), stage=stage[:100])
         if said != self._progress:
             self._progress = said
-            self._spool.tell_progress(said)
+            # The program around this one may have been killed, and its folder be gone.
+            with suppress(FileNotFoundError):
+                (self._around or self._spool).tell_progress(said)
 
     def fetch(self, source: wire.DatasetItem | wire.CheckpointSource) -> Path:
         """The bytes of a dataset item or checkpoint as a local file, checked by SHA-256.
@@ -182,12 +217,26 @@ class Run:
         """
         target = self._spool.folder.parent / "fetched" / source.sha256
         if not target.exists():
-            with Transport(self._spool.session.url, self._token) as transport:
+            with self._transport() as transport:
                 persist(
                     lambda: transport.download(source.url, target, sha256=source.sha256),
                     seconds=JOB_START_SECONDS,
                 )
+        if self._counting and isinstance(source, wire.DatasetItem):
+            self._counting.note([source])
         return target
+
+    def dataset(self, folder: str | os.PathLike[str]) -> list[dataset.Item]:
+        """The recordings of the run's dataset as files of `folder`, with manifest.json beside them.
+
+        Each is checked by SHA-256; what is there already is not fetched again. Raises Refused,
+        with the portal's sentence, where a permission has ended.
+        """
+        with self._transport() as transport:
+            items = dataset.fetch(self.spec, Path(folder), transport)
+        if self._counting:
+            self._counting.note(self.spec.items)
+        return items
 
     def flush(self) -> None:
         """Lay what was logged so far into the spool, where a killed program cannot lose it."""
@@ -215,6 +264,15 @@ class Run:
             )
         for name, sentence in self._spool.refusals().items():
             self._say(f"The portal refused {name}: {sentence}")
+
+    def _transport(self) -> Transport:
+        return Transport(self._spool.session.url, self._token)
+
+    def _count_whole(self) -> None:
+        """Before something leaves that was learned: the use of what it was learned from."""
+        report = self._counting.whole() if self._counting else None
+        if report:
+            self._spool.put("usage", report.model_dump_json().encode())
 
     def _numbers_of(self, values: Mapping[str, Any]) -> dict[str, float]:
         numbers = {}
@@ -261,49 +319,88 @@ def init(
 ) -> Run:
     """The run of this program.
 
-    In a job of the portal, everything comes from the environment. Elsewhere it opens a new run
-    in `project`, with a token made in the portal (or BACKLINE_URL and BACKLINE_TOKEN).
+    In a job of the portal, everything comes from the environment: it is the job's run, whatever
+    project, name and config say. Elsewhere it opens a new run in `project`, with a token made
+    in the portal (or BACKLINE_URL and BACKLINE_TOKEN).
     Raises Refused, with the portal's sentence, or Unreachable if the portal stays away.
     """
+    in_job = bool(os.environ.get("BACKLINE_RUN")) and (token is None or project is None)
     url = url or os.environ.get("BACKLINE_URL", "http://127.0.0.1:8000")
     token = token or os.environ.get("BACKLINE_TOKEN", "")
     if not token:
         raise ValueError("A token is needed: token= or BACKLINE_TOKEN. The portal makes them.")
-    known = os.environ.get("BACKLINE_RUN", "")
-    if known and project is None:
-        spec = _ask(url, token, lambda t: t.get(f"/api/v1/runs/{known}/spec"), JOB_START_SECONDS)
-        opened = wire.OpenedRun(spec=wire.RunSpec.model_validate(spec), token=token)
-        session = os.environ.get("BACKLINE_SESSION", "") or _new_session()
-    else:
-        if not project:
-            raise ValueError("Outside the portal, a run needs a project=.")
-        wanted = wire.NewRun(project=project, name=name or "", config=config or {})
-        answer = _ask(url, token, lambda t: t.post("/api/v1/runs", wanted), START_SECONDS)
-        opened = wire.OpenedRun.model_validate(answer)
-        session = _new_session()
-        known = ""
+    if in_job:
+        return _join(url, token, capture_console=capture_console, system_figures=system_figures)
+    if not project:
+        raise ValueError("Outside the portal, a run needs a project=.")
+    wanted = wire.NewRun(project=project, name=name or "", config=config or {})
+    answer = _ask(url, token, lambda t: t.post("/api/v1/runs", wanted), START_SECONDS)
+    opened = wire.OpenedRun.model_validate(answer)
+    return Run(
+        spec=opened.spec,
+        spool=_new_spool(url, opened.token, opened.spec, session=_new_session(), outside=True),
+        token=opened.token,
+        console=Console() if capture_console else None,
+        figures=Figures() if system_figures else None,
+        place=Place(),
+    )
+
+
+def _join(url: str, token: str, *, capture_console: bool, system_figures: bool) -> Run:
+    """The run of this job, as one of its ranks; inside `backline exec` beside that program."""
+    place = Place.read()
+    around = os.environ.get("BACKLINE_EXEC", "")
+    if not around:
+        spec, spool = job_spool(url, token, place)
+        console = Console() if capture_console else None
+        figures = Figures() if system_figures and place.first_of_machine else None
+        return Run(
+            spec=spec, spool=spool, token=token, console=console, figures=figures, place=place
+        )
+    # A program may begin and end several times in one job: each time is a session of its own.
+    spec, spool = job_spool(url, token, place, suffix=f"-{secrets.token_hex(3)}")
+    # What this process prints is read and measured by the program around it; but of ranks that
+    # were started in there, each above 0 keeps its lines apart.
+    mine = place.rank == _seconds("BACKLINE_EXEC_RANK", 0)
+    return Run(
+        spec=spec,
+        spool=spool,
+        token=token,
+        console=None if mine or not capture_console else Console(seen=False),
+        figures=None,
+        place=place,
+        counting=Counting(Path(around)),
+        around=Spool.open(Path(around)) if mine else None,
+    )
+
+
+def job_spool(
+    url: str, token: str, place: Place, *, suffix: str = ""
+) -> tuple[wire.RunSpec, Spool]:
+    """What the job's run is, and a new spool for one session of it."""
+    known = os.environ["BACKLINE_RUN"]
+    answer = _ask(url, token, lambda t: t.get(f"/api/v1/runs/{known}/spec"), JOB_START_SECONDS)
+    spec = wire.RunSpec.model_validate(answer)
+    session = (os.environ.get("BACKLINE_SESSION", "") or _new_session()) + place.session + suffix
+    return spec, _new_spool(url, token, spec, session=session, outside=False)
+
+
+def _new_spool(url: str, token: str, spec: wire.RunSpec, *, session: str, outside: bool) -> Spool:
     root = spool_root()
     for folder in unfinished(root)[:8]:
         # Another program of this machine was killed together with its sender.
         _start_sender(folder)
-    spool = Spool.create(
+    return Spool.create(
         root,
         Session(
             url=url.rstrip("/"),
-            token=opened.token,
-            run=opened.spec.id,
+            token=token,
+            run=spec.id,
             session=session,
             pid=os.getpid(),
             pid_started=psutil.Process().create_time(),
-            outside=not known,
+            outside=outside,
         ),
-    )
-    return Run(
-        spec=opened.spec,
-        spool=spool,
-        token=opened.token,
-        capture=capture_console,
-        figures=system_figures,
     )
 
 

@@ -1,40 +1,38 @@
 """What a program prints, seen by its terminal as before and kept for the portal as well."""
 
+import codecs
 import os
 import sys
-from typing import Any, Literal, TextIO
+import threading
+from typing import IO, Any, Literal, Protocol, TextIO
 
 from backline import wire
 
 # Characters per piece: small enough for one request.
 PIECE = 200_000
+READ_BYTES = 64 * 1024
 
 StreamName = Literal["stdout", "stderr"]
 
 
-class Tee:
-    """A text stream that passes everything on and remembers it until it is taken."""
+class Source(Protocol):
+    """Where the writer gets console text from."""
 
-    def __init__(self, stream: TextIO, name: StreamName) -> None:
-        self._stream = stream
+    def take(self, session: str) -> list[wire.LogPiece]: ...
+    def say(self, sentence: str) -> None: ...
+    def release(self) -> None: ...
+
+
+class Kept:
+    """The text of one stream, remembered until it is taken."""
+
+    def __init__(self, name: StreamName) -> None:
         self._name: StreamName = name
         self._texts: list[str] = []
         self._offset = 0
-        self._process = os.getpid()
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-    def write(self, text: str) -> int:
-        written = self._stream.write(text)
-        # A forked worker prints on the terminal only: nobody takes what it would remember.
-        if os.getpid() == self._process:
-            self._texts.append(text)
-        return written
-
-    def writelines(self, lines: list[str]) -> None:
-        for line in lines:
-            self.write(line)
+    def add(self, text: str) -> None:
+        self._texts.append(text)
 
     def take(self, session: str) -> list[wire.LogPiece]:
         """What was written since the last call, with its byte offsets."""
@@ -52,13 +50,38 @@ class Tee:
         return pieces
 
 
+class Tee(Kept):
+    """A text stream that keeps everything, and passes it on if it is to be seen."""
+
+    def __init__(self, stream: TextIO, name: StreamName, *, seen: bool = True) -> None:
+        super().__init__(name)
+        self._stream = stream
+        self._seen = seen
+        self._process = os.getpid()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        # A forked worker prints on the terminal only: nobody takes what it would remember.
+        mine = os.getpid() == self._process
+        written = self._stream.write(text) if self._seen or not mine else len(text)
+        if mine:
+            self.add(text)
+        return written
+
+    def writelines(self, lines: list[str]) -> None:
+        for line in lines:
+            self.write(line)
+
+
 class Console:
     """Both streams of this process, captured until `release`."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, seen: bool = True) -> None:
         self._before = (sys.stdout, sys.stderr)
-        self.out = Tee(sys.stdout, "stdout")
-        self.err = Tee(sys.stderr, "stderr")
+        self.out = Tee(sys.stdout, "stdout", seen=seen)
+        self.err = Tee(sys.stderr, "stderr", seen=seen)
         sys.stdout, sys.stderr = self.out, self.err
 
     def take(self, session: str) -> list[wire.LogPiece]:
@@ -73,3 +96,67 @@ class Console:
             sys.stdout = self._before[0]
         if sys.stderr is self.err:
             sys.stderr = self._before[1]
+
+
+class Relay:
+    """Both streams of another program: read from its pipes, kept, and passed on as they come."""
+
+    def __init__(self) -> None:
+        self.last_line = ""
+        self._kept: dict[StreamName, Kept] = {"stdout": Kept("stdout"), "stderr": Kept("stderr")}
+        self._readers: list[threading.Thread] = []
+
+    def follow(self, out: IO[bytes], err: IO[bytes]) -> None:
+        """Read both pipes until they are closed, each in a thread of its own."""
+        for name, pipe, target in (("stdout", out, 1), ("stderr", err, 2)):
+            reader = threading.Thread(
+                target=self._read, args=(name, pipe, target), name=f"relay {name}", daemon=True
+            )
+            reader.start()
+            self._readers.append(reader)
+
+    def wait(self, seconds: float) -> None:
+        """Until all is read. What the program left behind may hold a pipe open: not for ever."""
+        for reader in self._readers:
+            reader.join(seconds)
+
+    def take(self, session: str) -> list[wire.LogPiece]:
+        return self._kept["stdout"].take(session) + self._kept["stderr"].take(session)
+
+    def say(self, sentence: str) -> None:
+        """A warning of our own, in the log and on our own stderr."""
+        self._write(f"backline: {sentence}\n")
+
+    def conclude(self, sentence: str) -> None:
+        """Why it ended, where the program has not said so."""
+        self.last_line = sentence
+        self._write(f"{sentence}\n")
+
+    def _write(self, text: str) -> None:
+        self._kept["stderr"].add(text)
+        _pass_on(2, text.encode())
+
+    def release(self) -> None:
+        pass
+
+    def _read(self, name: StreamName, pipe: IO[bytes], target: int) -> None:
+        text_of = codecs.getincrementaldecoder("utf-8")("replace")
+        open_line = ""
+        while raw := os.read(pipe.fileno(), READ_BYTES):
+            _pass_on(target, raw)
+            text = text_of.decode(raw)
+            self._kept[name].add(text)
+            *whole, open_line = (open_line + text).split("\n")
+            said = [line for line in (*whole, open_line) if line.strip()]
+            self.last_line = said[-1].strip() if said else self.last_line
+            open_line = open_line[-READ_BYTES:]
+        self._kept[name].add(text_of.decode(b"", final=True))
+
+
+def _pass_on(target: int, raw: bytes) -> None:
+    """To our own terminal or file; one that is closed must not end the program."""
+    while raw:
+        try:
+            raw = raw[os.write(target, raw) :]
+        except OSError:
+            return

@@ -1,7 +1,9 @@
 """What the program takes of its machine: processor, memory, and GPUs where there are any."""
 
+import os
 import shutil
 import subprocess
+from contextlib import suppress
 
 import psutil
 
@@ -12,20 +14,41 @@ class Figures:
     """Reads figures named `system/...`: percent of one core, bytes, percent of a GPU."""
 
     def __init__(self) -> None:
-        self._process = psutil.Process()
+        self._members = {os.getpid(): psutil.Process()}
+        self._root: psutil.Process | None = None
         self._has_gpu = shutil.which("nvidia-smi") is not None
         # The first call only starts the measurement.
-        self._process.cpu_percent()
+        self._members[os.getpid()].cpu_percent()
         psutil.cpu_percent()
 
+    def follow(self, pid: int) -> None:
+        """Measure another program from now on, with everything that it starts."""
+        self._root = psutil.Process(pid)
+        self._members = {pid: self._root}
+
     def read(self) -> dict[str, float]:
+        self._look_around()
+        percent = memory = 0.0
+        for member in list(self._members.values()):
+            with suppress(psutil.Error):
+                percent += member.cpu_percent()
+                memory += member.memory_info().rss
         found = {
-            "system/cpu_percent": self._process.cpu_percent(),
+            "system/cpu_percent": percent,
             "system/machine_cpu_percent": psutil.cpu_percent(),
-            "system/memory_bytes": float(self._process.memory_info().rss),
+            "system/memory_bytes": memory,
             "system/machine_memory_percent": psutil.virtual_memory().percent,
         }
         return found | (self._gpus() if self._has_gpu else {})
+
+    def _look_around(self) -> None:
+        """Who belongs to the program now. A process is measured from its second look on."""
+        if self._root is None:
+            return
+        with suppress(psutil.Error):
+            living = {one.pid: one for one in self._root.children(recursive=True)}
+            kept = {pid: self._members.get(pid, one) for pid, one in living.items()}
+            self._members = {self._root.pid: self._root} | kept
 
     def _gpus(self) -> dict[str, float]:
         ask = ["nvidia-smi", f"--query-gpu={GPU_QUERY}", "--format=csv,noheader,nounits"]

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from backline import wire
+from backline.counting import Counting
 from backline.spool import FILE_KINDS, Delivery, Spool
 from backline.transport import LONGEST_PAUSE, Refused, Transport, Unreachable
 
@@ -57,6 +58,9 @@ class Sender:
         if not self.spool.is_finished():
             if self.spool.program_lives():
                 return False
+            if report := Counting(self.spool.folder).whole():
+                # `backline exec` was killed before it could count what its program had fetched.
+                Spool.open(self.spool.folder).put("usage", report.model_dump_json().encode())
             if self.spool.session.outside:
                 # It was killed: nobody else will tell the portal.
                 ending = wire.Ending(outcome="failed", reason="The program ended without a word.")

@@ -1,8 +1,8 @@
 """HTTP to the portal, with two ways to fail: refused for good, or not reached yet."""
 
+import fcntl
 import hashlib
 import json
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +17,7 @@ T = TypeVar("T")
 
 # 408 and 429 ask for another try; every other 4xx stays wrong however often it is sent.
 AGAIN = {408, 425, 429}
+PARTIAL, BEYOND = 206, 416
 LONGEST_PAUSE = 15.0
 
 
@@ -77,28 +78,51 @@ class Transport:
         return self._json(answer)
 
     def download(self, path: str, target: Path, *, sha256: str) -> Path:
-        """Bytes into `target`, which appears only when they are complete and right."""
+        """Bytes into `target`, which appears only when they are complete and right.
+
+        What a broken download has brought stays beside it and is gone on from. Of several
+        processes that want the same file one fetches it; the others wait for it.
+        """
         target.parent.mkdir(parents=True, exist_ok=True)
-        digest = hashlib.sha256()
-        with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file:
-            temporary = Path(file.name)
-            try:
-                with self._http.stream("GET", path) as answer:
-                    if answer.is_error:
-                        answer.read()
-                    _check(answer)
-                    for piece in answer.iter_bytes():
-                        digest.update(piece)
-                        file.write(piece)
-                if digest.hexdigest() != sha256:
-                    raise Unreachable(f"What came from {path} is not what was asked for.")
-                file.close()
-                temporary.replace(target)
-            except httpx.HTTPError as error:
-                raise Unreachable(f"{self.url} does not answer: {error}") from error
-            finally:
-                temporary.unlink(missing_ok=True)
+        part = target.with_name(target.name + ".part")
+        with part.open("ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if target.exists():
+                part.unlink(missing_ok=True)
+                return target
+            self._resume(path, file, part)
+            with part.open("rb") as whole:
+                right = hashlib.file_digest(whole, "sha256").hexdigest() == sha256
+            if not right:
+                file.truncate(0)
+                raise Unreachable(f"What came from {path} is not what was asked for.")
+            part.replace(target)
         return target
+
+    def _resume(self, path: str, file: IO[bytes], part: Path) -> None:
+        """The rest of what `file` holds, or all of it from a server that knows no ranges."""
+        known = part.stat().st_size
+        headers = {"Accept-Encoding": "identity"}
+        if known:
+            headers["Range"] = f"bytes={known}-"
+        try:
+            with self._http.stream("GET", path, headers=headers) as answer:
+                if answer.status_code == BEYOND:
+                    # All of it is there already, or it is something else; the digest tells.
+                    return
+                if answer.is_error:
+                    answer.read()
+                _check(answer)
+                if answer.status_code != PARTIAL:
+                    file.truncate(0)
+                elif not answer.headers.get("Content-Range", "").startswith(f"bytes {known}-"):
+                    raise Unreachable(f"{self.url} answers with another part than was asked for.")
+                for piece in answer.iter_bytes():
+                    file.write(piece)
+        except httpx.HTTPError as error:
+            raise Unreachable(f"{self.url} does not answer: {error}") from error
+        finally:
+            file.flush()
 
     def _send(self, method: str, path: str, **how: Any) -> httpx.Response:
         try:

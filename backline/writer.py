@@ -9,8 +9,9 @@ from collections.abc import Callable
 import numpy as np
 
 from backline import wire
-from backline.console import Console
+from backline.console import Source
 from backline.figures import Figures
+from backline.ranks import Place
 from backline.spool import Spool
 
 # With this and the time that writing takes, a killed program loses less than the last second.
@@ -24,18 +25,47 @@ Names = tuple[str, ...]
 Row = tuple[int, float, Names, "array[float]"]
 
 
+class Pace:
+    """Seconds per training step, from the times at which steps were logged."""
+
+    def __init__(self) -> None:
+        self._mark: tuple[int, float] | None = None
+        self._newest: tuple[int, float] | None = None
+
+    def see(self, rows: list[Row]) -> None:
+        if rows:
+            self._mark = self._mark or rows[0][:2]
+            self._newest = rows[-1][:2]
+
+    def take(self) -> tuple[int, float] | None:
+        """The newest step, and the mean seconds per step since the last call."""
+        if self._mark is None or self._newest is None or self._newest[0] <= self._mark[0]:
+            return None
+        (first, began), (last, ended) = self._mark, self._newest
+        self._mark = self._newest
+        return last, (ended - began) / (last - first)
+
+
 class Writer:
     """Takes rows from `rows`, console text and figures, and lays them into the spool."""
 
     def __init__(
-        self, spool: Spool, *, console: Console | None, figures: bool, warn: Callable[[str], None]
+        self,
+        spool: Spool,
+        *,
+        console: Source | None,
+        figures: Figures | None,
+        place: Place,
+        warn: Callable[[str], None],
     ) -> None:
         self.rows: list[Row] = []
         self.stop_reason: str | None = None
         self.wake = threading.Event()
         self._spool = spool
         self._console = console
-        self._figures = Figures() if figures else None
+        self._figures = figures
+        self._place = place
+        self._pace = Pace()
         self._warn = warn
         self._over = False
         self._good: dict[Names, bool] = {}
@@ -53,6 +83,8 @@ class Writer:
         self.wake.set()
         self._thread.join()
         self.flush()
+        if row := self._step_time():
+            self._lay([row])
 
     def flush(self) -> None:
         """Lay everything that was logged so far into the spool."""
@@ -61,8 +93,8 @@ class Writer:
             count = len(self.rows)
             taken = self.rows[:count]
             del self.rows[:count]
-            for tables in self._batches(taken):
-                self._spool.put("batch", wire.encode(tables))
+            self._pace.see(taken)
+            self._lay(taken)
             if self._console:
                 for piece in self._console.take(self._spool.session.session):
                     self._spool.put("log", piece.model_dump_json().encode())
@@ -79,14 +111,32 @@ class Writer:
                 # A full disk must not end training; what cannot be written is said and lost.
                 self._warn_once(f"The spool cannot be written: {error}")
 
+    def _lay(self, rows: list[Row]) -> None:
+        for tables in self._batches(rows):
+            self._spool.put("batch", wire.encode(tables))
+
     def _read_figures(self) -> None:
         now = time.monotonic()
-        if self._figures and now >= self._next_figures:
-            self._next_figures = now + FIGURE_SECONDS
+        if now < self._next_figures:
+            return
+        self._next_figures = now + FIGURE_SECONDS
+        rows = [self._step_time()]
+        if self._figures:
             found = self._figures.read()
             # Figures have no training step: theirs are seconds since the start.
-            row = array("d", found.values())
-            self.rows.append((int(now - self._started), time.time(), tuple(found), row))
+            values = array("d", found.values())
+            rows.append((int(now - self._started), time.time(), tuple(found), values))
+        self._lay([row for row in rows if row])
+
+    def _step_time(self) -> Row | None:
+        """Of several ranks each tells its seconds per step, so that the slow one can be seen."""
+        found = self._pace.take() if self._place.count > 1 else None
+        if found is None:
+            return None
+        step, seconds = found
+        # Rank 0 has its number in the name too, here where ranks are compared.
+        name = "system/rank/0/step_seconds" if not self._place.rank else "system/step_seconds"
+        return step, time.time(), (name,), array("d", [seconds])
 
     def _listen(self) -> None:
         """Requests to stop and refusals, as the sender has left them in the folder."""
@@ -107,8 +157,10 @@ class Writer:
             groups[row[2]].append(row)
         batches: list[list[wire.Table]] = [[]]
         room = BATCH_POINTS
-        for names, members in groups.items():
-            if not self._is_good(names):
+        for given, members in groups.items():
+            names = tuple(map(self._place.metric, given))
+            # Without a name it is the mark of a step.
+            if not names or not self._is_good(names):
                 continue
             most = max(1, BATCH_POINTS // len(names))
             for start in range(0, len(members), most):

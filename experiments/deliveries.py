@@ -7,7 +7,8 @@ the program; anything else is tried again.
 from typing import Annotated
 from uuid import UUID
 
-from django.http import FileResponse, HttpRequest
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from ninja import File, Form, Router, UploadedFile
 from ninja.errors import HttpError
 from pydantic import ValidationError
@@ -16,6 +17,7 @@ from backline import wire
 from experiments import access, checkpoints, logs, metrics, runs, specs, usage
 from experiments.models import Run
 from portal import storage
+from portal.serving import ranged
 
 router = Router(tags=["deliveries"])
 
@@ -99,18 +101,19 @@ def add_checkpoint(
 
 
 @router.get("/runs/{uuid:run_id}/checkpoints/{int:step}")
-def checkpoint(request: HttpRequest, run_id: UUID, step: int) -> FileResponse:
-    """The bytes of a checkpoint."""
+def checkpoint(request: HttpRequest, run_id: UUID, step: int) -> HttpResponseBase:
+    """The bytes of a checkpoint, whole or a range of them."""
     run = access.readable(request, run_id)
     found = run.checkpoints.filter(step=step).first()
     if found is None:
         raise HttpError(404, f"This run has no checkpoint of step {step}.")
-    return FileResponse(storage.open_blob(found.blob_id), content_type="application/octet-stream")
+    return ranged(request, found.blob, f"step-{step}")
 
 
 @router.get("/runs/{uuid:run_id}/audio/{int:recording_id}")
-def dataset_audio(request: HttpRequest, run_id: UUID, recording_id: int) -> FileResponse:
-    """A recording of the run's dataset, for the run's own token while it is open."""
+def dataset_audio(request: HttpRequest, run_id: UUID, recording_id: int) -> HttpResponseBase:
+    """A recording of the run's dataset, whole or a range of it, for the run's own token while it
+    is open."""
     run = access.readable(request, run_id)
     if access.run_token(request) is None or run.state not in specs.READING_STATES:
         raise HttpError(403, "Only a program that is running reads the audio of its dataset.")
@@ -121,7 +124,7 @@ def dataset_audio(request: HttpRequest, run_id: UUID, recording_id: int) -> File
         hold.recording_id == recording_id for hold in runs.holds_on(run.dataset, run.use)
     ):
         raise HttpError(403, f"The permission for {item.recording.title} has ended.")
-    return FileResponse(storage.open_blob(item.audio_id), content_type="application/octet-stream")
+    return ranged(request, item.audio, item.recording.title)
 
 
 @router.post("/runs/{uuid:run_id}/ending", response=wire.Received)

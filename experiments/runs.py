@@ -89,7 +89,10 @@ def submit(
         raise recipes.ConfigInvalid({"dataset": sentence})
     if dataset is not None and dataset.project_id != project.pk:
         raise recipes.ConfigInvalid({"dataset": "This dataset belongs to another project."})
-    decision = check_consent(project=project, dataset=dataset, use=known.use, by=by)
+    use = known.use_of(resolved)
+    if settings.CLUSTER == "local" and resolved.get("image"):
+        raise recipes.ConfigInvalid({"image": recipes.NO_IMAGES})
+    decision = check_consent(project=project, dataset=dataset, use=use, by=by)
     with transaction.atomic():
         quotas.check(project, wanted)
         run = Run.objects.create(
@@ -99,7 +102,7 @@ def submit(
             recipe=recipe,
             config=resolved,
             resources=wanted.model_dump(),
-            use=known.use,
+            use=use,
             dataset=dataset,
             dataset_digest=dataset.digest if dataset else "",
             decision=decision,
@@ -228,9 +231,12 @@ def beat(run: Run, session: str, stage: str = "", progress: float | None = None)
     """
     now = timezone.now()
     attempt = run.attempts.order_by("-number").first()
-    rank = 0
+    speaks = run.origin == Run.Origin.CLIENT
     if run.origin == Run.Origin.PORTAL:
-        number, rank = place(session)
+        number, _ = place(session)
+        # Of several processes the first one speaks for the run; a program inside
+        # `backline exec` speaks through that.
+        speaks = session == f"attempt-{number}"
         if attempt is None or number != attempt.number:
             run.refresh_from_db()
             return run
@@ -239,10 +245,9 @@ def beat(run: Run, session: str, stage: str = "", progress: float | None = None)
         if run.origin == Run.Origin.CLIENT and run.stop_as == "silent":
             move(run, (State.FAILED,), State.RUNNING, state_reason="", stop_as="", ended_at=None)
         fields: dict[str, Any] = {"heartbeat_at": now}
-        # Of several processes the first one speaks for the run.
-        if rank == 0:
+        if speaks:
             fields["stage"] = stage[:100]
-        if rank == 0 and progress is not None:
+        if speaks and progress is not None:
             fields |= {"progress": min(max(progress, 0.0), 1.0), "progress_at": now}
         Run.objects.filter(pk=run.pk, state__in=Run.OPEN_STATES).update(**fields)
     run.refresh_from_db()

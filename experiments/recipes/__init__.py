@@ -12,11 +12,16 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from experiments.recipes.flow_matching import FlowMatchingConfig
+from experiments.recipes.program import ProgramConfig
 from experiments.recipes.tone_check import ToneCheckConfig
 
 # The key of a sentence that belongs to the config as a whole; Django forms know it by this name.
 WHOLE = "__all__"
 MAX_BYTES = 64 * 1024
+NO_IMAGES = (
+    "Image must stay empty here: this portal starts programs as processes of its own machine, "
+    "with the Python that it runs with. Only a Kubernetes cluster starts images."
+)
 
 
 class UnknownRecipe(LookupError):
@@ -35,7 +40,10 @@ class ConfigInvalid(ValueError):
 
 @dataclass(frozen=True)
 class Recipe:
-    """A program with a config; `use` is what it does with recordings (a value of rights' Use)."""
+    """A program with a config; `use` is what it does with recordings (a value of rights' Use).
+
+    Empty where it takes none. A config with a field `use` chooses for itself.
+    """
 
     name: str
     title: str
@@ -43,6 +51,14 @@ class Recipe:
     config: type[BaseModel]
     use: str
     needs_dataset: bool
+
+    @property
+    def chooses_use(self) -> bool:
+        return "use" in self.config.model_fields
+
+    def use_of(self, config: Mapping[str, object]) -> str:
+        """What a run with this resolved config does with its recordings."""
+        return str(config["use"]) if self.chooses_use else self.use
 
 
 RECIPES: dict[str, Recipe] = {
@@ -68,6 +84,18 @@ RECIPES: dict[str, Recipe] = {
             ),
             config=ToneCheckConfig,
             use="",
+            needs_dataset=False,
+        ),
+        Recipe(
+            name="program",
+            title="Own program",
+            description=(
+                "Starts a command of yours, in an image of yours, with the recordings of a dataset "
+                "in a folder if you choose one. Its console, figures, metrics, clips and "
+                "checkpoints come here as those of every run."
+            ),
+            config=ProgramConfig,
+            use="train.generative",
             needs_dataset=False,
         ),
     )

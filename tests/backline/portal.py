@@ -17,6 +17,9 @@ class Door:
         self.refused: dict[str, int] = {}
         self.seen: list[str] = []
         self.swallow = 0
+        # How many downloads break off after half of what they bring, and how many bring noise.
+        self.cut = 0
+        self.spoil = 0
         door = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -31,6 +34,8 @@ class Door:
             def answer(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 status, content = 500, b'{"detail": "broken"}'
+                extra: dict[str, str] = {}
+                whole = -1
                 if not door.broken:
                     sent = httpx.request(
                         self.command,
@@ -39,20 +44,28 @@ class Door:
                         headers={
                             key: value
                             for key, value in self.headers.items()
-                            if key.lower() in {"authorization", "content-type"}
+                            if key.lower() in {"authorization", "content-type", "range"}
                         },
                         timeout=30,
                     )
                     status, content = sent.status_code, sent.content
                     door.seen.append(f"{self.command} {self.path} {status}")
+                    if "Content-Range" in sent.headers:
+                        extra["Content-Range"] = sent.headers["Content-Range"]
+                    if "/audio/" in self.path and status < 300:
+                        content, whole = door.damaged(content)
                     if door.swallow and "/batches" in self.path:
                         # The portal has it, but its answer is lost on the way.
                         door.swallow -= 1
                         status, content = 502, b"lost"
                 self.send_response(status)
-                self.send_header("Content-Length", str(len(content)))
+                self.send_header("Content-Length", str(len(content) if whole < 0 else whole))
+                for key, value in extra.items():
+                    self.send_header(key, value)
                 self.end_headers()
                 self.wfile.write(content)
+                if whole >= 0:
+                    self.close_connection = True
 
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
                 pass
@@ -60,6 +73,16 @@ class Door:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+
+    def damaged(self, content: bytes) -> tuple[bytes, int]:
+        """A download as it arrives, and the length that was promised where that is more."""
+        if self.cut:
+            self.cut -= 1
+            return content[: len(content) // 2], len(content)
+        if self.spoil:
+            self.spoil -= 1
+            return bytes(len(content)), -1
+        return content, -1
 
 
 @contextmanager
