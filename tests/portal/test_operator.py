@@ -1,0 +1,26 @@
+"""The first person of a portal without a demo world."""
+
+import io
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.test import Client
+
+from portal.models import AuditEvent, Role, User
+
+
+def test_the_first_operator_logs_in_with_the_printed_password(db: None, client: Client) -> None:
+    told = io.StringIO()
+    call_command("operator", "vera", stdout=told)
+    password = told.getvalue().split()[-1]
+    assert User.objects.get().roles == [Role.OPERATOR.value]
+    answer = client.post("/account/login/", {"login": "vera", "password": password})
+    assert answer.status_code == 302
+    assert client.get("/operator/").status_code == 200
+    line = AuditEvent.objects.get()
+    assert (line.verb, line.actor_label) == ("person.added", "system")
+
+
+def test_a_name_that_is_taken_is_refused(db: None, ada: User) -> None:
+    with pytest.raises(CommandError, match="already"):
+        call_command("operator", "Ada")
