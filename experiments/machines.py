@@ -33,7 +33,7 @@ class Resources(BaseModel):
     )  # fmt: skip
     nodes: int = Field(
         1, ge=1, le=64, title="Nodes",
-        description="Machines that start together, each with the cores, memory and GPUs above.",
+        description="Machines that start together, each with all that is asked for here.",
     )  # fmt: skip
     max_hours: float = Field(
         24, ge=0.02, le=720, title="Hours at most", allow_inf_nan=False,

@@ -198,9 +198,10 @@ def left_words(project: Project, asked: Resources) -> str:
     if project.gpu_hour_quota is None or not asked.gpus:
         return ""
     left = max(project.gpu_hour_quota - hours_taken(project), 0)
+    over = ": too many to be queued now" if asked.gpu_hours > left else ""
     return (
         f"{project.name} has {left:.1f} of its {project.gpu_hour_quota} GPU-hours left; "
-        f"this run takes {asked.gpu_hours:.1f} at most."
+        f"this run takes {asked.gpu_hours:.1f} at most{over}."
     )
 
 

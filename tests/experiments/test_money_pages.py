@@ -137,7 +137,7 @@ def test_the_run_page_tells_cost_attempts_events_and_how_to_look_further(
     said = text.split("What the cluster said")[1]
     assert said.count("FailedScheduling") == 1
     assert '<td data-label="Times" class="num">6</td>' in said
-    assert said.index("FailedScheduling") < said.index("Scheduled</td>")
+    assert said.index("FailedScheduling") < said.index("<span>Scheduled</span>")
     moment = live.moment(Run.objects.get())
     assert (moment.events, moment.detail) == (7, "0/3 nodes have nvidia.com/gpu.")
 
