@@ -34,7 +34,7 @@ SETTLED = timedelta(minutes=10)
 
 def look_after(now: datetime) -> None:
     """All of it. What goes wrong with one run is logged and does not stop the others."""
-    for run in _going():
+    for run in _old_enough(now):
         _apart(end_overdue, run, now)
     # A process that has just looked leaves it to the next minute; two that look do no harm.
     if not cache.add("experiments.care", now.isoformat(), SELDOM):
@@ -60,6 +60,19 @@ def _going() -> QuerySet[Run]:
 
 
 # --- Too long -------------------------------------------------------------------------------
+
+
+def _old_enough(now: datetime) -> QuerySet[Run]:
+    """Those that may have had their hours, judged by a few columns: configs are left unread in a
+    round that looks at a thousand runs."""
+    rows = _going().order_by().values_list("pk", "queued_at", "resources")
+    usual = Resources.model_fields["max_hours"].default
+    old = [
+        pk
+        for pk, queued, asked in rows
+        if now - queued > timedelta(hours=asked.get("max_hours", usual))
+    ]
+    return _going().filter(pk__in=old)
 
 
 def end_overdue(run: Run, now: datetime) -> bool:

@@ -100,8 +100,8 @@ def taken(attempt: Attempt, now: datetime) -> timedelta:
 
 
 def hours_taken(run: Run, now: datetime) -> float:
-    """Over all attempts of the run."""
-    spans = (taken(attempt, now) for attempt in run.attempts.all())
+    """Over all attempts since the run was queued: trying again by hand gives it its hours anew."""
+    spans = (taken(one, now) for one in run.attempts.all() if one.claimed_at >= run.queued_at)
     return sum(spans, timedelta(0)).total_seconds() / 3600
 
 

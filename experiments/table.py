@@ -131,7 +131,8 @@ def read(
     table.columns = [_column(key, table, keys, columns) for key in ["name", *keys]]
     table.rows = _rows(_whole(project, list(table.page.object_list)), keys)
     table.live = any(row.run.is_open for row in table.rows)
-    everything = dict.fromkeys([*BUILT_IN, *offered, *keys])
+    known = [key for key in BUILT_IN if key != "cost" or costs.prices()]
+    everything = dict.fromkeys([*known, *offered, *keys])
     table.offered = [(key, title_of(key), key in keys) for key in everything]
     return table
 

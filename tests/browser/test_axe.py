@@ -19,6 +19,8 @@ PAGES = [
     "/account/password/change/",
     "/projects/",
     "/projects/first-light/",
+    "/projects/first-light/settings/",
+    "/projects/first-light/runs/new/?recipe=tone_check",
     "/rights/",
     "/listen/",
 ]

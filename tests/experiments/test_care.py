@@ -34,7 +34,9 @@ def going(by: User, project: Project, hours: float = 1, **resources: object) -> 
     attempt = runs.claim(run)
     assert attempt is not None
     runs.started(attempt)
-    Attempt.objects.filter(pk=attempt.pk).update(started_at=timezone.now() - timedelta(hours=hours))
+    began = timezone.now() - timedelta(hours=hours)
+    Run.objects.filter(pk=run.pk).update(queued_at=began)
+    Attempt.objects.filter(pk=attempt.pk).update(claimed_at=began, started_at=began)
     run.refresh_from_db()
     return run
 
@@ -86,6 +88,20 @@ def test_hours_count_over_all_attempts(ada: User, project: Project) -> None:
     care.look_after(timezone.now() + timedelta(hours=0.6))
     run.refresh_from_db()
     assert run.state == State.STOPPING
+
+
+def test_trying_again_by_hand_gives_a_run_its_hours_anew(ada: User, project: Project) -> None:
+    run = going(ada, project, hours=3, max_hours=2)
+    care.look_after(timezone.now())
+    runs.stopped(run.attempts.get(), reason="It stopped when asked.", exit_code=143)
+    run.refresh_from_db()
+    runs.retry(run=run, by=ada)
+    second = runs.claim(run)
+    assert second is not None
+    runs.started(second)
+    care.look_after(timezone.now() + timedelta(hours=1))
+    run.refresh_from_db()
+    assert run.state == State.RUNNING
 
 
 def test_what_took_too_long_and_lost_its_permission_is_withheld(

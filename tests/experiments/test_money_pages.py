@@ -142,6 +142,30 @@ def test_the_run_page_tells_cost_attempts_events_and_how_to_look_further(
     assert (moment.events, moment.detail) == (7, "0/3 nodes have nvidia.com/gpu.")
 
 
+def test_without_prices_no_page_speaks_of_money(
+    page: Client, ada: User, project: Project, settings: LazySettings
+) -> None:
+    settings.GPU_PRICES, settings.CPU_PRICE = {}, Decimal(0)
+    run, _ = paid(ada, project)
+    for url in (
+        run.get_absolute_url(), address("runs"), address("project_settings"),
+        address("run_new") + "?recipe=tone_check",
+    ):  # fmt: skip
+        text = read(page, url)
+        assert "EUR" not in text
+        assert "Cost" not in text
+
+
+def test_a_run_from_outside_has_asked_for_no_machine(
+    page: Client, ada: User, project: Project
+) -> None:
+    run = runs.open_client_run(by=ada, project=project)
+    text = read(page, run.get_absolute_url())
+    assert "Started outside: the portal knows no attempts." in text
+    assert "Asked for" not in text
+    assert "EUR" not in text
+
+
 def test_a_warning_is_on_the_page_while_the_run_is_open(
     page: Client, ada: User, project: Project
 ) -> None:
