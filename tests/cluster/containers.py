@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +28,8 @@ FIELDS = {
     "spec.nodeName": ("spec", "nodeName"),
 }
 RETRY_SECONDS = 0.3
+# How much of its log a container that failed shows as its termination message.
+LAST_BYTES = 2_048
 
 
 class Waits(RuntimeError):
@@ -99,10 +101,15 @@ class Container:
         if self.process is not None and self.terminated is None:
             code = self.process.wait()
             kill_all(self.mark)
-            self._ended(code if code >= 0 else 128 - code, self.cause)
+            self._ended(code if code >= 0 else 128 - code, self.cause, self._last_words(code))
         assert self.terminated is not None
         ended: int = self.terminated["exitCode"]
         return ended
+
+    def _last_words(self, code: int) -> str:
+        if code == 0 or self.spec.get("terminationMessagePolicy") != "FallbackToLogsOnError":
+            return ""
+        return self.log.read_bytes()[-LAST_BYTES:].decode(errors="replace")
 
     def signal(self, number: int) -> None:
         if self.process is not None and self.process.poll() is None:
@@ -185,12 +192,12 @@ class Pod(threading.Thread):
             return
         if grace > 0 and not began:
             self._signal(signal.SIGTERM)
-        timer = threading.Timer(grace, self._signal, (signal.SIGKILL,))
-        timer.daemon = True
-        timer.start()
+        self._later(grace, self._signal, signal.SIGKILL)
 
     def end_as(self, status: Json, *, grace: float = 0.0) -> None:
-        """The kubelet ends the pod for a reason of its own."""
+        """The kubelet ends the pod for a reason of its own; one that has ended stays as it is."""
+        if self._over:
+            return
         self._ended_as = status
         self.stop(grace)
 
@@ -237,6 +244,8 @@ class Pod(threading.Thread):
             if not self._start(container):
                 return self._report()
         self._report()
+        if seconds := self.manifest["spec"].get("activeDeadlineSeconds"):
+            self._later(seconds, self._reach_deadline)
         for container in self.main:
             container.wait()
         return self._report()
@@ -260,6 +269,16 @@ class Pod(threading.Thread):
                     self._report()
                 self._stopping.wait(RETRY_SECONDS)
         return False
+
+    def _reach_deadline(self) -> None:
+        message = "Pod was active on the node longer than the specified deadline"
+        grace = self.manifest["spec"].get("terminationGracePeriodSeconds", 30)
+        self.end_as({"reason": "DeadlineExceeded", "message": message}, grace=grace)
+
+    def _later(self, seconds: float, act: Callable[..., None], *args: object) -> None:
+        timer = threading.Timer(seconds, act, args)
+        timer.daemon = True
+        timer.start()
 
     def _signal(self, number: int) -> None:
         with self._told:

@@ -126,12 +126,18 @@ class ControlPlane:
         said = self._http.get("/version").json()
         return int(said["major"]), int(re.sub(r"\D", "", said["minor"]))
 
-    def kubeconfig(self, user: str, *, group: str = "", namespace: str = "default") -> Path:
-        """The file with which `user` reaches the API server, with all certificates inside."""
+    def kubeconfig(
+        self, user: str, *, group: str = "", namespace: str = "default", url: str = ""
+    ) -> Path:
+        """The file with which `user` reaches the API server, with all certificates inside.
+
+        `url` is another way to it, such as a door that a test holds.
+        """
         pair = self.authority.issue(user, group=group)
-        path = self.folder / f"{user.replace(':', '-')}.{namespace}.kubeconfig"
+        way = url.rpartition(":")[2]
+        path = self.folder / f"{user.replace(':', '-')}.{namespace}.{way}.kubeconfig"
         cluster = {
-            "server": self.url,
+            "server": url or self.url,
             "certificate-authority-data": _inline(self.authority.pair.certificate),
         }
         person = {
