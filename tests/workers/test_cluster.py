@@ -6,12 +6,14 @@ import stat
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 
 import pytest
 
-from workers.cluster import Cluster, Job, JobStatus, Unavailable
+from tests.workers import api_server
+from workers.cluster import Cluster, Job, JobStatus, Refused
 from workers.cluster.kubernetes import KubernetesCluster
 from workers.cluster.local import LocalCluster
 from workers.cluster.recording import RecordingCluster
@@ -50,8 +52,20 @@ def local(tmp_path: Path) -> Iterator[LocalCluster]:
     until(lambda: all(status.ended for status in made.observe().values()))
 
 
-@pytest.fixture(params=["local", "recording"])
+@pytest.fixture
+def kubernetes() -> Iterator[KubernetesCluster]:
+    """Against a scripted API server; tests/cluster has it against a real one."""
+    with api_server.serving() as server:
+        made = KubernetesCluster(server.cluster_api(), namespace="runs", image="lab")
+        yield made
+        made.close()
+
+
+@pytest.fixture(params=["local", "recording", "kubernetes"])
 def cluster(request: pytest.FixtureRequest) -> Cluster:
+    if request.param == "kubernetes":
+        remote: KubernetesCluster = request.getfixturevalue("kubernetes")
+        return remote
     if request.param == "recording":
         return RecordingCluster()
     fitting: LocalCluster = request.getfixturevalue("local")
@@ -61,7 +75,7 @@ def cluster(request: pytest.FixtureRequest) -> Cluster:
 def test_a_job_created_twice_is_one_job(cluster: Cluster) -> None:
     cluster.create(python(SLEEP))
     cluster.create(python("raise SystemExit(3)"))
-    assert cluster.observe()[NAME].phase == "running"
+    until(lambda: cluster.observe()[NAME].phase == "running")
     assert list(cluster.observe()) == [NAME]
 
 
@@ -89,12 +103,42 @@ def test_logs_of_a_stranger_are_empty(cluster: Cluster) -> None:
     assert cluster.logs("run-nobody-1") == []
 
 
-def test_kubernetes_refuses_with_a_sentence_until_it_is_built() -> None:
-    with pytest.raises(Unavailable, match="CLUSTER=local"):
-        KubernetesCluster().observe()
+def test_a_stranger_has_no_events(cluster: Cluster) -> None:
+    assert cluster.events("run-nobody-1") == []
 
 
-@pytest.mark.parametrize(("code", "phase"), [(0, "succeeded"), (3, "failed"), (75, "failed")])
+def test_there_is_a_command_to_look_further(cluster: Cluster) -> None:
+    cluster.create(python(SLEEP))
+    assert NAME in cluster.look(NAME)
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"nodes": 2}, "2 nodes"),
+        ({"gpu_type": "NVIDIA-H100-80GB-HBM3"}, "NVIDIA-H100-80GB-HBM3"),
+        ({"image": "lab/mine:7"}, "lab/mine:7"),
+    ],
+)
+def test_what_one_machine_cannot_give_is_refused_before_anything_is_made(
+    local: LocalCluster, asked: dict[str, object], words: str
+) -> None:
+    with pytest.raises(Refused, match=words):
+        local.create(replace(python(SLEEP), **asked))  # type: ignore[arg-type]
+    assert local.observe() == {}
+
+
+def test_a_local_job_ends_with_its_longest_duration_and_may_save_a_checkpoint(
+    local: LocalCluster,
+) -> None:
+    code = "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(75))\n"
+    local.create(replace(python(code + "time.sleep(60)"), max_seconds=1))
+    status = ended(local)
+    assert (status.phase, status.exit_code) == ("failed", 75)
+    assert status.reason == "It reached its longest duration."
+
+
+@pytest.mark.parametrize(("code", "phase"), [(0, "succeeded"), (3, "failed"), (75, "preempted")])
 def test_the_exit_code_is_the_programs(local: LocalCluster, code: int, phase: str) -> None:
     local.create(python(f"print('a'); print('b'); raise SystemExit({code})"))
     status = ended(local)

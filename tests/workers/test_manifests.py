@@ -1,48 +1,150 @@
-"""The one Job shape, compared as a whole."""
+"""The one Job shape, compared as a whole, and read by the client library's models."""
 
 import json
 import uuid
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
+
+import pytest
+from kubernetes import client
 
 from experiments.models import Attempt, Run
 from workers import manifests
 from workers.cluster import Job
 
 GOLDEN = Path(__file__).parent.parent / "golden"
+IMAGE = "registry.example/backline-run@sha256:" + "0" * 64
 RUN = Run(
     id=uuid.UUID("01234567-89ab-4def-8123-456789abcdef"),
     number=7,
     recipe="flow_matching",
-    resources={"cpus": 4, "memory_gb": 16, "gpus": 1},
+    resources={"cpus": 4, "memory_gb": 16, "gpus": 1, "max_hours": 2},
 )
 ATTEMPT = Attempt(run=RUN, number=2, job_name="run-0123456789ab-2")
 
 
-def made(**fields: object) -> Job:
-    return manifests.job(
-        run=RUN,
-        attempt=ATTEMPT,
-        token="bl_secret",
-        portal_url="https://portal.example",
-        spool="/scratch/spool",
-        **fields,  # type: ignore[arg-type]
+def made(run: Run = RUN) -> Job:
+    return manifests.in_image(
+        run=run, attempt=ATTEMPT, token="bl_secret", portal_url="https://portal.example"
     )
 
 
+def many() -> Job:
+    """Two nodes with eight GPUs of one type each."""
+    return replace(made(), nodes=2, gpus=8, gpu_type="NVIDIA-H100-80GB-HBM3", memory_gb=512)
+
+
+def golden(name: str) -> Any:
+    return json.loads((GOLDEN / f"{name}.json").read_text())
+
+
+# Origin: reviewed by hand against the batch/v1 Job and core/v1 Service references of Kubernetes
+# 1.36, the restricted Pod Security Standard, and torchrun's environment (PyTorch 2.13).
 def test_the_manifest_is_the_golden_one() -> None:
-    # Origin: reviewed by hand against the batch/v1 Job reference of Kubernetes 1.31.
-    golden = json.loads((GOLDEN / "run-job.json").read_text())
-    assert manifests.kubernetes(made(), image="backline-run:1") == golden
+    assert manifests.kubernetes(made(), image=IMAGE) == golden("run-job")
 
 
-def test_the_token_is_in_the_jobs_environment_and_never_in_the_manifest() -> None:
+def test_many_nodes_are_an_indexed_job_that_meets_at_its_first_pod() -> None:
+    shape = manifests.kubernetes(many(), image=IMAGE, priority="lab-high", queue="gpus")
+    assert shape == golden("run-job-nodes")
+    assert manifests.service(many()) == golden("run-service")
+
+
+@dataclass
+class Answered:
+    """What the client library reads an answer from."""
+
+    data: str
+
+
+def read(name: str, kind: str) -> Any:
+    api = client.ApiClient(client.Configuration(host="http://127.0.0.1:1"))
+    text = (GOLDEN / f"{name}.json").read_text()
+    return api.deserialize(text, kind, "application/json")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("run-job", "V1Job"), ("run-job-nodes", "V1Job"), ("run-service", "V1Service")],
+)
+def test_the_client_library_knows_every_field_of_a_manifest(name: str, kind: str) -> None:
+    api = client.ApiClient(client.Configuration(host="http://127.0.0.1:1"))
+    # A field that its models do not have would be lost on the way through them.
+    assert api.sanitize_for_serialization(read(name, kind)) == golden(name)
+
+
+def test_the_models_find_what_matters_where_it_belongs() -> None:
+    job = read("run-job-nodes", "V1Job")
+    pod, container = job.spec.template.spec, job.spec.template.spec.containers[0]
+    assert (job.spec.backoff_limit, job.spec.completion_mode, job.spec.suspend) == (
+        0,
+        "Indexed",
+        True,
+    )
+    assert [rule.action for rule in job.spec.pod_failure_policy.rules] == ["FailJob", "FailJob"]
+    assert (container.resources.limits["nvidia.com/gpu"], pod.priority_class_name) == (
+        "8",
+        "lab-high",
+    )
+    assert container.security_context.read_only_root_filesystem
+    mounted = {mount.name for mount in container.volume_mounts}
+    assert mounted == {volume.name for volume in pod.volumes}
+
+
+def test_a_pod_meets_the_restricted_pod_security_standard() -> None:
+    # Origin: https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
+    pod = golden("run-job")["spec"]["template"]["spec"]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["runAsUser"] > 0
+    assert pod["securityContext"]["seccompProfile"]["type"] == "RuntimeDefault"
+    assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
+    assert {kind for volume in pod["volumes"] for kind in volume} == {"name", "emptyDir"}
+    for container in pod["containers"]:
+        assert container["securityContext"]["allowPrivilegeEscalation"] is False
+        assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+        assert "ports" not in container
+
+
+def test_secret_values_are_in_the_secret_and_never_in_the_manifest() -> None:
+    job = replace(made(), env=made().env | {"S3_KEY": "k"}, secrets=frozenset({"S3_KEY"}))
+    assert manifests.secret(job)["stringData"] == {"S3_KEY": "k"}
+    assert manifests.secret(made())["stringData"] == {"BACKLINE_TOKEN": "bl_secret"}
     assert made().env["BACKLINE_TOKEN"] == "bl_secret"
-    assert "bl_secret" not in json.dumps(manifests.kubernetes(made(), image="x"))
+    assert "bl_secret" not in json.dumps(manifests.kubernetes(made(), image=IMAGE))
+
+
+def test_the_longest_duration_is_the_pods_so_that_waiting_for_a_node_does_not_count() -> None:
+    spec = manifests.kubernetes(made(), image=IMAGE)["spec"]
+    assert spec["template"]["spec"]["activeDeadlineSeconds"] > 2 * 3600
+    assert "activeDeadlineSeconds" not in spec
+
+
+def test_without_gpus_there_is_no_word_of_them() -> None:
+    manifest = manifests.kubernetes(replace(made(), gpus=0), image=IMAGE)
+    assert "nvidia" not in json.dumps(manifest)
+
+
+def test_an_own_program_has_its_image_and_its_command_behind_the_client() -> None:
+    config = {"image": "lab/mine:7", "command": ["python", "train.py"]}
+    own = made(Run(id=RUN.id, number=8, recipe="program", config=config))
+    assert own.image == "lab/mine:7"
+    assert own.command[:4] == ("python", "-m", "backline", "exec")
+    assert own.command[-2:] == ("python", "train.py")
 
 
 def test_a_local_program_inherits_a_few_names_and_no_secret() -> None:
     machine = {"PATH": "/bin", "SECRET_KEY": "k", "DATABASE_URL": "d"}
-    assert set(made(root="/srv", machine=machine).env) == {
+    job = manifests.job(
+        run=RUN,
+        attempt=ATTEMPT,
+        token="bl_secret",
+        portal_url="https://portal.example",
+        spool="/spool",
+        root="/srv",
+        machine=machine,
+    )
+    assert set(job.env) == {
         "PATH",
         "PYTHONPATH",
         "PYTHONUNBUFFERED",

@@ -1,6 +1,7 @@
 """What one round of reconcile does, on a cluster that keeps what it was asked."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.conf import LazySettings
@@ -13,7 +14,7 @@ from rights import agreements
 from rights.models import Recording, Use
 from tests.catalogue import make_allowed
 from workers import tasks
-from workers.cluster import Job, Unavailable, choice
+from workers.cluster import Event, Job, Refused, Unavailable, choice
 from workers.cluster.recording import RecordingCluster
 from workers.reconciling import local_job, reconcile
 
@@ -110,10 +111,11 @@ def test_the_last_printed_line_of_a_failed_program_is_the_reason(
     assert run.state_reason == "ValueError: batch_size must divide"
 
 
-@pytest.mark.parametrize(("phase", "code"), [("lost", None), ("failed", 75), ("failed", 143)])
-def test_lost_and_preempted_attempts_go_on_until_max_attempts(
+@pytest.mark.parametrize(("phase", "code"), [("lost", None), ("failed", 143)])
+def test_lost_attempts_go_on_until_max_attempts(
     run: Run, cluster: RecordingCluster, phase: str, code: int | None
 ) -> None:
+    Run.objects.update(max_attempts=2)
     reconcile(cluster)
     cluster.end(job_of(run), phase, exit_code=code)  # type: ignore[arg-type]
     reconcile(cluster)
@@ -122,6 +124,116 @@ def test_lost_and_preempted_attempts_go_on_until_max_attempts(
     reconcile(cluster)
     assert state(run) == State.FAILED
     assert "the last" in run.state_reason
+
+
+@pytest.mark.parametrize(("phase", "code"), [("preempted", None), ("failed", 75)])
+def test_making_room_is_no_try_and_the_next_attempt_goes_on(
+    run: Run, cluster: RecordingCluster, phase: str, code: int | None
+) -> None:
+    Run.objects.update(max_attempts=1)
+    reconcile(cluster)
+    cluster.end(job_of(run), phase, exit_code=code)  # type: ignore[arg-type]
+    reconcile(cluster)
+    assert state(run) == State.STARTING
+    assert job_of(run, 2) in cluster.jobs
+    assert Attempt.objects.first().state == Attempt.State.PREEMPTED  # type: ignore[union-attr]
+
+
+def test_what_the_cluster_says_of_a_waiting_job_stands_on_the_run_until_it_starts(
+    run: Run, cluster: RecordingCluster
+) -> None:
+    reconcile(cluster)
+    cluster.waits(job_of(run), "No node has room for it: 0/3 nodes have nvidia.com/gpu.")
+    reconcile(cluster)
+    assert state(run) == State.STARTING
+    assert run.state_reason == "No node has room for it: 0/3 nodes have nvidia.com/gpu."
+    cluster.starts(job_of(run))
+    reconcile(cluster)
+    assert (state(run), run.state_reason) == (State.RUNNING, "")
+
+
+def test_a_waiting_job_of_a_cancelled_run_is_cancelled_too(
+    ada: User, run: Run, cluster: RecordingCluster
+) -> None:
+    reconcile(cluster)
+    cluster.waits(job_of(run), "No node has room for it.")
+    reconcile(cluster)
+    runs.cancel(run=run, by=ada)
+    reconcile(cluster)
+    reconcile(cluster)
+    assert state(run) == State.CANCELLED
+
+
+def test_a_job_that_the_cluster_refuses_fails_with_its_sentence(run: Run) -> None:
+    reconcile(Refusing())
+    assert state(run) == State.FAILED
+    assert run.state_reason == "The cluster refuses it: exceeded quota: gpus."
+
+
+def test_a_cluster_that_falls_silent_while_runs_start_is_asked_once_and_not_for_each(
+    ada: User, project: Project
+) -> None:
+    for _ in range(3):
+        submit(ada, project)
+    silent = Silent()
+    reconcile(silent)
+    assert silent.asked == 1
+    reconcile(RecordingCluster())
+    assert Attempt.objects.filter(state=Attempt.State.CREATED).count() == 3
+
+
+def test_events_are_kept_once_with_their_count_and_the_last_ones_after_the_end(
+    run: Run, cluster: RecordingCluster
+) -> None:
+    def told(count: int, *more: str) -> list[Event]:
+        first = Event("u1", timezone.now(), "Warning", "FailedScheduling", "No GPU.", count)
+        return [first, *(Event(m, timezone.now(), "Normal", m, m) for m in more)]
+
+    reconcile(cluster)
+    cluster.told[job_of(run)] = told(1)
+    reconcile(cluster)
+    cluster.told[job_of(run)] = told(4, "Killing")
+    cluster.end(job_of(run), "failed", exit_code=1)
+    reconcile(cluster)
+    events = Attempt.objects.get().events.values_list("reason", "count")
+    assert sorted(events) == [("FailedScheduling", 4), ("Killing", 1)]
+
+
+def test_out_of_memory_names_the_limit_and_the_most_that_was_measured(
+    run: Run, cluster: RecordingCluster
+) -> None:
+    reconcile(cluster)
+    run.series.create(name="system/memory_bytes", maximum=1.9 * 2**30)
+    reason = "Out of memory: the limit is 2 GiB."
+    cluster.end(job_of(run), "failed", exit_code=137, reason=reason)
+    reconcile(cluster)
+    assert state(run) == State.FAILED
+    assert run.state_reason == f"{reason} The most that was measured is 1.90 GiB."
+
+
+def test_the_end_of_the_longest_duration_is_a_failure_though_it_stopped_politely(
+    run: Run, cluster: RecordingCluster
+) -> None:
+    reconcile(cluster)
+    cluster.end(job_of(run), "failed", exit_code=143, reason="It reached its longest duration.")
+    reconcile(cluster)
+    assert (state(run), run.state_reason) == (State.FAILED, "It reached its longest duration.")
+
+
+def test_a_round_over_running_jobs_asks_the_database_no_more_for_more_of_them(
+    ada: User, project: Project, django_assert_max_num_queries: Any
+) -> None:
+    cluster = RecordingCluster()
+    counts = []
+    for _ in range(2):
+        for _ in range(5):
+            submit(ada, project)
+        reconcile(cluster)
+        reconcile(cluster)
+        with django_assert_max_num_queries(100) as asked:
+            reconcile(cluster)
+        counts.append(len(asked))
+    assert counts[0] == counts[1]
 
 
 def test_a_job_gone_without_a_trace_is_lost_after_its_silence(
@@ -194,6 +306,21 @@ def test_another_use_that_ends_stops_nothing(
     agreements.opt_out(recordings[0], Use.EVAL, party, rosa, "Not this")
     reconcile(cluster)
     assert state(trained) == State.STARTING
+
+
+class Refusing(RecordingCluster):
+    def create(self, job: Job) -> None:  # noqa: ARG002
+        raise Refused("The cluster refuses it: exceeded quota: gpus.")
+
+
+class Silent(RecordingCluster):
+    """Answers when it is asked what it has, and no more after that."""
+
+    asked = 0
+
+    def create(self, job: Job) -> None:  # noqa: ARG002
+        self.asked += 1
+        raise Unavailable("The cluster does not answer.")
 
 
 class Broken(RecordingCluster):

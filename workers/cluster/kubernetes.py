@@ -136,8 +136,9 @@ class KubernetesCluster:
 
     def forget(self, name: str) -> None:
         with _unknown_is_no_error():
-            job = self._jobs.get(name) or self._door.get(self._job(name))
+            known = self._jobs.get(name)
             self._jobs.drop(name)
+            job = known or self._door.get(self._job(name))
             if _finished(job):
                 self._door.patch(self._job(name), {"metadata": {"labels": {SEEN: "true"}}})
             else:

@@ -50,6 +50,13 @@ class RecordingCluster:
         known = self._known[name]
         self._known[name] = replace(known, phase=phase, exit_code=exit_code, reason=reason)
 
+    def waits(self, name: str, reason: str) -> None:
+        """The job has no place yet, and this is why."""
+        self._known[name] = JobStatus(name, "pending", reason=reason)
+
+    def starts(self, name: str) -> None:
+        self._known[name] = JobStatus(name, "running", node="recording")
+
     def vanish(self, name: str) -> None:
         """The job is gone without a trace, as after the loss of a machine."""
         self._known.pop(name)

@@ -1,0 +1,286 @@
+"""What a Job and its pods say, in one status and one sentence. No cluster, no socket."""
+
+import copy
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from workers.cluster import JobStatus
+from workers.cluster.kube_queue import Place, place
+from workers.cluster.kube_words import event, status
+
+# Origin of the shapes: objects read with `kubectl get -o json`, conditions as in the batch/v1 and
+# core/v1 references and in "Pod failure policy" and "Disruptions" of the Kubernetes docs.
+NAME = "run-0123456789ab-1"
+NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+Json = dict[str, Any]
+
+
+def at(seconds: float) -> str:
+    return (NOW + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def condition(kind: str, reason: str = "", message: str = "", value: str = "True") -> Json:
+    words = {"reason": reason, "message": message, "lastTransitionTime": at(-60)}
+    return {"type": kind, "status": value, **words}
+
+
+def job(*conditions: Json, cancelled: int | None = None, **spec: Any) -> Json:
+    notes = {} if cancelled is None else {"backline/cancelled": str(cancelled)}
+    return {
+        "metadata": {"name": NAME, "annotations": notes},
+        "spec": {"parallelism": 1, **spec},
+        "status": {"startTime": at(-90), "conditions": list(conditions)},
+    }
+
+
+FAILED = condition("Failed", "BackoffLimitExceeded", "Job has reached the backoff limit")
+
+
+def pod(
+    phase: str = "Running",
+    *conditions: Json,
+    state: Json | None = None,
+    deleted: float | None = None,
+    uid: str = "first",
+    **told: Any,
+) -> Json:
+    made: Json = {
+        "metadata": {"name": f"{NAME}-{uid}", "uid": uid},
+        "spec": {
+            "nodeName": "node-a",
+            "containers": [{"name": "run", "resources": {"limits": {"memory": "2Gi"}}}],
+        },
+        "status": {"phase": phase, "conditions": list(conditions), **told},
+    }
+    if state:
+        made["status"]["containerStatuses"] = [{"name": "run", "image": "lab", "state": state}]
+    if deleted is not None:
+        made["metadata"] |= {"deletionTimestamp": at(deleted), "deletionGracePeriodSeconds": 10}
+    return made
+
+
+def ended(code: int, reason: str = "Error", finished: float = -1) -> Json:
+    return {"terminated": {"exitCode": code, "reason": reason, "finishedAt": at(finished)}}
+
+
+RUNNING: Json = {"running": {"startedAt": at(-80)}}
+
+
+def told(made: Json | None, *pods: Json, **more: str) -> JobStatus:
+    before = copy.deepcopy((made, pods))
+    found = status(NAME, made, pods, now=NOW, **more)
+    assert (made, pods) == before
+    return found
+
+
+def test_no_room_is_said_in_the_schedulers_words() -> None:
+    message = "0/3 nodes are available: 3 Insufficient nvidia.com/gpu."
+    waiting = pod("Pending", condition("PodScheduled", "Unschedulable", message, "False"))
+    found = told(job(), waiting)
+    assert found.phase == "pending"
+    assert found.reason == f"No node has room for it: {message}"
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("ImagePullBackOff", "The image lab cannot be pulled: not found."),
+        ("ErrImagePull", "The image lab cannot be pulled: not found."),
+        ("CreateContainerConfigError", "Its container cannot be made: not found."),
+        ("ContainerCreating", "It has a place on node-a, which fetches its image."),
+    ],
+)
+def test_a_container_that_does_not_start_says_why(reason: str, words: str) -> None:
+    state = {"waiting": {"reason": reason, "message": "not found"}}
+    found = told(job(), pod("Pending", state=state))
+    assert (found.phase, found.reason) == ("pending", words)
+
+
+def test_a_job_without_pods_says_what_keeps_them_away() -> None:
+    found = told(job(), warning='pods "x" is forbidden: exceeded quota: gpus')
+    assert (found.phase, found.reason) == (
+        "pending",
+        'pods "x" is forbidden: exceeded quota: gpus.',
+    )
+
+
+def test_it_runs_when_its_pod_runs() -> None:
+    assert told(job(), pod(state=RUNNING)) == JobStatus(NAME, "running", node="node-a")
+
+
+def test_many_nodes_run_when_all_of_them_do() -> None:
+    waits = pod("Pending", condition("PodScheduled", "", "0/2 nodes.", "False"), uid="second")
+    found = told(job(parallelism=2), pod(state=RUNNING), waits)
+    assert found.phase == "pending"
+    assert found.reason == "1 of 2 nodes have started. No node has room for it: 0/2 nodes."
+
+
+def test_its_own_failure_is_a_failure_with_its_code() -> None:
+    found = told(job(FAILED), pod("Failed", state=ended(3)))
+    assert (found.phase, found.exit_code, found.reason) == ("failed", 3, "")
+
+
+def test_a_failed_pod_is_no_end_until_the_job_knows() -> None:
+    assert told(job(), pod("Failed", state=ended(3))).phase == "running"
+
+
+def test_out_of_memory_names_the_limit() -> None:
+    found = told(job(FAILED), pod("Failed", state=ended(137, "OOMKilled")))
+    assert (found.phase, found.reason) == ("failed", "Out of memory: the limit is 2 GiB.")
+
+
+def test_the_pods_deadline_is_its_longest_duration() -> None:
+    late = pod("Failed", state=ended(143), reason="DeadlineExceeded")
+    late["spec"]["activeDeadlineSeconds"] = 5400
+    found = told(job(FAILED), late)
+    assert (found.phase, found.reason) == ("failed", "It reached its longest duration, 1.5 h.")
+
+
+def test_code_75_is_making_room_with_a_checkpoint() -> None:
+    found = told(job(FAILED), pod("Failed", state=ended(75)))
+    assert (found.phase, found.exit_code) == ("preempted", 75)
+    assert "saved a checkpoint" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("reason", "phase"),
+    [
+        ("PreemptionByScheduler", "preempted"),
+        ("EvictionByEvictionAPI", "preempted"),
+        ("TerminationByKubelet", "preempted"),
+        ("DeletionByTaintManager", "lost"),
+        ("DeletionByPodGC", "lost"),
+        ("SomethingNew", "preempted"),
+    ],
+)
+@pytest.mark.parametrize("code", [1, 137, 143])
+def test_a_disruption_is_never_the_programs_failure(reason: str, phase: str, code: int) -> None:
+    gone = pod("Failed", condition("DisruptionTarget", reason, "said so"), state=ended(code))
+    found = told(job(FAILED), gone)
+    assert found.phase == phase
+    assert found.reason.endswith("said so.")
+
+
+@pytest.mark.parametrize(
+    ("reason", "phase"),
+    [
+        ("Evicted", "preempted"),
+        ("Preempting", "preempted"),
+        ("NodeLost", "lost"),
+        ("Shutdown", "lost"),
+        ("NodeShutdown", "lost"),
+        ("OutOfmemory", "lost"),
+    ],
+)
+def test_nodes_before_disruption_conditions_say_it_by_the_pods_reason(
+    reason: str, phase: str
+) -> None:
+    message = "The node was low on resource: memory."
+    found = told(job(FAILED), pod("Failed", reason=reason, message=message))
+    assert found.phase == phase
+    assert message in found.reason
+
+
+def test_the_failure_policys_word_is_enough_when_the_pod_is_gone() -> None:
+    message = "Pod runs/x has condition DisruptionTarget matching FailJob rule at index 0"
+    assert told(job(condition("Failed", "PodFailurePolicy", message))).phase == "preempted"
+
+
+def test_a_deleted_pod_is_a_loss() -> None:
+    found = told(job(FAILED))
+    assert (found.phase, found.reason) == ("lost", "Its pod was deleted in the cluster.")
+
+
+def test_of_many_ends_the_first_one_counts() -> None:
+    cause = pod("Failed", state=ended(1, finished=-5), uid="b")
+    dragged = pod("Failed", state=ended(143, finished=-1), uid="a")
+    assert told(job(FAILED, parallelism=2), dragged, cause).exit_code == 1
+
+
+def test_a_cancelled_job_has_ended_when_its_pods_have() -> None:
+    over = condition("Failed", "DeadlineExceeded")
+    ending = pod(state=RUNNING, deleted=5)
+    assert told(job(over, cancelled=10), ending).phase == "running"
+    found = told(job(over, cancelled=10))
+    assert (found.phase, found.exit_code) == ("failed", 143)
+
+
+def test_a_job_cancelled_before_it_had_a_pod_has_ended() -> None:
+    waiting = job(cancelled=10, suspend=True)
+    del waiting["status"]["startTime"]
+    assert told(waiting).ended
+
+
+def test_a_pod_that_should_long_be_gone_is_on_a_dead_node() -> None:
+    assert told(job(), pod(state=RUNNING, deleted=-5)).phase == "running"
+    found = told(job(), pod(state=RUNNING, deleted=-30))
+    assert (found.phase, found.reason) == ("lost", "Node node-a does not answer.")
+
+
+def test_a_pod_told_to_go_after_its_node_fell_silent_is_lost_at_once() -> None:
+    silent = pod("Running", condition("Ready", value="False"), state=RUNNING, deleted=8)
+    assert told(job(), silent).phase == "lost"
+    polite = pod("Running", condition("Ready"), state=RUNNING, deleted=8)
+    assert told(job(), polite).phase == "running"
+
+
+def test_a_second_pod_of_an_old_server_does_not_count() -> None:
+    made = job()
+    made["metadata"]["annotations"]["backline/pod"] = "first"
+    assert told(made, pod(state=RUNNING)).phase == "running"
+    found = told(made, pod("Pending", uid="second"))
+    assert (found.phase, found.reason) == ("lost", "Its pod was deleted in the cluster.")
+
+
+def test_a_deleted_job_is_lost_when_its_last_pod_is_gone() -> None:
+    assert told(None, pod(state=RUNNING, deleted=5)).phase == "running"
+    found = told(None)
+    assert (found.phase, found.reason) == ("lost", "Its Job was deleted in the cluster.")
+
+
+def workload(*conditions: Json) -> Json:
+    return {"spec": {"queueName": "gpus"}, "status": {"conditions": list(conditions)}}
+
+
+def test_the_queue_says_its_place_and_what_is_missing() -> None:
+    message = "couldn't assign flavors to pod set main: insufficient unused quota"
+    waits = workload(condition("QuotaReserved", "Pending", message, "False"))
+    assert place(waits, 2).reason == f"It waits in the queue gpus, at place 3. {message}"
+    assert place(waits).reason.startswith("It waits in the queue gpus. ")
+    assert place(workload(condition("Admitted"))).reason == "The queue has admitted it."
+
+
+def test_a_place_that_the_queue_took_back_is_making_room() -> None:
+    evicted = place(workload(condition("Evicted", "Preempted", "Preempted to accommodate x")))
+    assert evicted == Place(evicted="It had to make room in the queue. Preempted to accommodate x")
+    found = told(job(suspend=True), evicted=evicted.evicted)
+    assert found.phase == "preempted"
+    assert told(job(suspend=True), pod(state=RUNNING), evicted="x").phase == "running"
+
+
+@pytest.mark.parametrize(
+    ("raw", "count"),
+    [
+        ({"lastTimestamp": at(-1), "count": 3, "message": "m"}, 3),
+        ({"eventTime": at(-1), "note": "m", "series": None}, 1),
+        (
+            {
+                "eventTime": at(-9),
+                "message": "m",
+                "series": {"count": 7, "lastObservedTime": at(-1)},
+            },
+            7,
+        ),
+    ],
+)
+def test_events_are_read_in_every_spelling(raw: Json, count: int) -> None:
+    meta = {"uid": "u", "creationTimestamp": at(-100)}
+    found = event({"metadata": meta, "type": "Warning", "reason": "r", **raw})
+    assert (found.at, found.count, found.message) == (NOW - timedelta(seconds=1), count, "m")
+
+
+def test_the_longest_message_is_cut_and_stays_a_sentence() -> None:
+    found = told(job(), warning="word " * 300)
+    assert len(found.reason) <= 401
