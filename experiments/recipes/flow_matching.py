@@ -193,13 +193,13 @@ class FlowMatchingConfig(BaseModel):
         le=200_000,
         title="Checkpoint every",
         description="Steps between checkpoints, where a stopped run goes on. 0: only at the end.",
-        json_schema_extra={"group": "Machine"},
+        json_schema_extra={"group": "Training"},
     )
     precision: Literal["bf16", "fp32"] = Field(
         default="bf16",
         title="Precision",
         description="Of the network's arithmetic. bf16 is faster where the processor has it.",
-        json_schema_extra={"group": "Machine"},
+        json_schema_extra={"group": "Arithmetic"},
     )
     threads: int = Field(
         default=0,
@@ -207,7 +207,7 @@ class FlowMatchingConfig(BaseModel):
         le=64,
         title="Threads",
         description="0: as many as the job was given. Another number may change the last bits.",
-        json_schema_extra={"group": "Machine"},
+        json_schema_extra={"group": "Arithmetic"},
     )
 
     @field_validator("prompts")
