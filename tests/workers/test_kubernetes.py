@@ -4,11 +4,13 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 
 import pytest
+from django.conf import LazySettings
 
 from tests.workers.api_server import Fault, Server, serving
-from workers.cluster import Job, JobStatus, Refused, Unavailable, kube_watch
+from workers.cluster import Job, JobStatus, Refused, Unavailable, choice, kube_watch
 from workers.cluster.kubernetes import KubernetesCluster
 
 NAME = "run-0123456789ab-1"
@@ -383,3 +385,13 @@ def test_with_kueue_a_job_is_suspended_and_its_place_is_told() -> None:
             lambda: cluster.observe()[NAME].reason == "It waits in the queue gpus. no unused quota."
         )
         cluster.close()
+
+
+def test_without_a_way_to_the_cluster_runs_wait_and_are_told(
+    settings: LazySettings, tmp_path: Path
+) -> None:
+    settings.CLUSTER = "kubernetes"
+    settings.KUBE_CONFIG = str(tmp_path / "nothing")
+    cluster = choice.current()
+    with pytest.raises(Unavailable, match="KUBE_CONFIG"):
+        cluster.observe()

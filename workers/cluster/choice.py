@@ -1,12 +1,13 @@
 """Which cluster this portal has: the setting CLUSTER."""
 
 from functools import cache
+from typing import Never
 
 from django.conf import settings
 from django.db import connection
 
 from portal import celery
-from workers.cluster import Cluster
+from workers.cluster import Cluster, Unavailable
 from workers.cluster.kubernetes import KubernetesCluster, connect
 from workers.cluster.local import LocalCluster
 from workers.cluster.recording import RecordingCluster
@@ -35,9 +36,26 @@ def _nudge() -> None:
     connection.close()
 
 
+class Unreachable:
+    """A cluster to which no way is known. Whoever waits for it is told; all else goes on."""
+
+    slots: int | None = None
+
+    def __init__(self, why: Unavailable) -> None:
+        self._why = str(why)
+
+    def _refuse(self, *_: object) -> Never:
+        raise Unavailable(self._why)
+
+    create = observe = cancel = logs = forget = events = look = _refuse
+
+
 def current() -> Cluster:
     if settings.CLUSTER == "kubernetes":
-        return kubernetes()
+        try:
+            return kubernetes()
+        except Unavailable as why:
+            return Unreachable(why)
     if settings.CLUSTER == "recording":
         return recording()
     return LocalCluster(settings.LOCAL_JOBS_DIR, slots=settings.LOCAL_SLOTS)

@@ -108,8 +108,9 @@ class KubernetesCluster:
 
     def cancel(self, name: str, grace: float) -> None:
         """The Job stays, as the record of its end: its deadline is moved to now."""
+        # A grace of none would take the pod out of the books while its program still runs.
         change = {
-            "metadata": {"annotations": {CANCELLED: str(int(grace))}},
+            "metadata": {"annotations": {CANCELLED: str(max(1, round(grace)))}},
             "spec": {"activeDeadlineSeconds": 1},
         }
         known = self._jobs.get(name)
