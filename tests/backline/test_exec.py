@@ -366,3 +366,48 @@ def test_ranks_that_the_program_starts_itself_are_kept_apart_too(job: Job) -> No
     assert apart.text == "I am 1\n"
     job.run.refresh_from_db()
     assert job.run.stage == "rank 0"
+
+
+@pytest.mark.slow
+def test_torchrun_around_it_makes_ranks_that_share_the_music(
+    job: Job, recordings: list[Recording]
+) -> None:
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    wrapped = ["-m", "backline", "exec", "--dataset", "music", "--", "python", "-c", RANK]
+    # The launcher starts "python -m backline exec" by itself: its options end before "-m".
+    process = subprocess.run(
+        [sys.executable, *launcher, *wrapped],
+        env=job.env(OMP_NUM_THREADS="1"),
+        cwd=job.work,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert process.returncode == 0, process.stderr
+    assert (text(job), text(job, session="attempt-1-rank-1")) == ("I am 0\n", "I am 1\n")
+    assert not (job.work / "music").exists()
+    exposures = ledger.exposures(f"run:{job.run.pk}")
+    assert {pk: examples for pk, (examples, _) in exposures.items()} == {
+        recording.pk: 1 for recording in recordings
+    }
+
+
+def test_the_program_of_the_docs_trains_saves_and_goes_on(
+    job: Job, recordings: list[Recording]
+) -> None:
+    page = (ROOT / "docs" / "programs.md").read_text(encoding="utf-8")
+    code = page.split("```python\n", 1)[1].split("```", 1)[0]
+    done = job.do(code, dataset=True, STEPS="100")
+    assert (done.code, done.err) == (0, "")
+    assert [c.step for c in job.run.checkpoints.all()] == [100]
+    runs.lose(job.attempt, reason="The node went away.")
+    job.run.refresh_from_db()
+    again = begin(job.run, job.run.submitted_by, job.url, job.work)
+    assert again.do(code, dataset=True, STEPS="120").code == 0
+    steps, _, losses = metrics.points(job.run, "loss")
+    assert steps.tolist() == list(range(1, 121))
+    assert losses[-1] < losses[0]
+    exposures = ledger.exposures(f"run:{job.run.pk}")
+    assert sum(examples for examples, _ in exposures.values()) == 120
+    assert set(exposures) == {recording.pk for recording in recordings}
