@@ -8,6 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
+from django.db import close_old_connections
 from django.db.models import Avg, Count, F, Max, Sum
 from django.utils import timezone
 
@@ -154,12 +155,12 @@ async def stream(
     seconds the stream simply ends, so that the browser connects and is checked again.
     """
     yield b"retry: 2000\n\n"
-    read = sync_to_async(snapshot)
+    read = sync_to_async(_look)
     known: dict[str, object] = {}
     silent = lived = 0.0
     while lived < longest:
         seen = known.get("log", -1)
-        now = await read(run_id, log_from=seen if isinstance(seen, int) else -1)
+        now = await read(run_id, seen if isinstance(seen, int) else -1)
         if now is None:
             break
         changed = {key: value for key, value in now.items() if known.get(key, ...) != value}
@@ -175,6 +176,15 @@ async def stream(
             break
         await asyncio.sleep(tick)
         silent, lived = silent + tick, lived + tick
+
+
+def _look(run_id: UUID, log_from: int) -> dict[str, object] | None:
+    """A snapshot, after which the connection is free: a page is watched for minutes, and as many
+    connections as watchers is more than a database has."""
+    try:
+        return snapshot(run_id, log_from=log_from)
+    finally:
+        close_old_connections()
 
 
 def event(name: str, body: dict[str, object]) -> bytes:

@@ -79,7 +79,7 @@ def env_choice(name: str, default: str, choices: tuple[str, ...]) -> str:
     return text
 
 
-def database(url: str) -> dict[str, object]:
+def database(url: str, connections: int) -> dict[str, object]:
     """Django's database dictionary for sqlite:///path or postgres://user:password@host:port/name."""
     parts = urlparse(url)
     if parts.scheme == "sqlite":
@@ -105,7 +105,15 @@ def database(url: str) -> dict[str, object]:
             "PASSWORD": unquote(parts.password or ""),
             "HOST": parts.hostname or "",
             "PORT": str(parts.port or ""),
-            "CONN_MAX_AGE": 60,
+            # A connection of its own for each request would be left open by the thread that
+            # served it; from a pool it goes back, and a burst waits instead of being refused.
+            "CONN_MAX_AGE": 0,
+            # One that a restart of the server has cut is noticed before it is used. The pool tries
+            # the next after a growing pause, so few lie idle.
+            "CONN_HEALTH_CHECKS": True,
+            "OPTIONS": {
+                "pool": {"min_size": 1, "max_size": connections, "timeout": 10, "max_idle": 5}
+            },
         }
     raise ImproperlyConfigured(
         f"DATABASE_URL must begin with sqlite:// or postgres://, not {parts.scheme!r}."
@@ -205,7 +213,10 @@ TEMPLATES = [
 ]
 
 DATABASES = {
-    "default": database(env("DATABASE_URL", f"sqlite:///{STATE_DIR / 'backline.sqlite3'}"))
+    "default": database(
+        env("DATABASE_URL", f"sqlite:///{STATE_DIR / 'backline.sqlite3'}"),
+        env_int("DATABASE_CONNECTIONS", 16, 1),
+    )
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_USER_MODEL = "portal.User"
