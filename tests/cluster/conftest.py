@@ -13,7 +13,7 @@ from tests.cluster import api_door, control_plane, process_node
 from tests.cluster.api_door import ApiDoor
 from tests.cluster.control_plane import ControlPlane, until
 from tests.cluster.lab import Lab, Web
-from tests.cluster.process_node import ProcessNode
+from tests.cluster.process_node import A100, ProcessNode
 
 # Every heartbeat of every node would be a line of a failed test's report.
 logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -58,8 +58,7 @@ def node(plane: ControlPlane) -> Iterator[ProcessNode]:
 @pytest.fixture
 def spare(plane: ControlPlane) -> Iterator[ProcessNode]:
     """A node of the test's own, with a GPU of a type that no other node has."""
-    name = f"spare-{next(NUMBERS)}"
-    with process_node.running(plane, name, gpus=1, product=f"GPU-of-{name}") as made:
+    with process_node.running(plane, f"spare-{next(NUMBERS)}", gpus=1, product=A100) as made:
         yield made
 
 

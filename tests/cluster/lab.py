@@ -15,7 +15,7 @@ import httpx
 from kubernetes import client
 
 from tests.cluster.control_plane import free_ports, until
-from tests.cluster.process_node import ProcessNode
+from tests.cluster.process_node import A100, H100, ProcessNode
 
 ROOT = Path(__file__).parents[2]
 PASSWORD = "a long enough password"
@@ -57,6 +57,7 @@ class Web:
             "CLUSTER": "kubernetes",
             "RUN_IMAGE": "backline-run",
             "STOP_GRACE_SECONDS": "5",
+            "GPU_PRICES": f"{H100}=2.50,{A100}=1.50",
             "LOG_LEVEL": "WARNING",
             "OMP_NUM_THREADS": "1",
         }

@@ -25,7 +25,7 @@ from tests.cluster.containers import Container, Gone, Json, Pod, kill_all, now
 from tests.cluster.control_plane import ControlPlane
 
 ROOT = Path(__file__).parents[2]
-H100 = "NVIDIA-H100-80GB-HBM3"
+H100, A100 = "NVIDIA-H100-80GB-HBM3", "NVIDIA-A100-SXM4-80GB"
 HEARTBEAT_SECONDS = 2.0
 WATCH_SECONDS = 2
 AGAIN_SECONDS = 0.2

@@ -7,7 +7,7 @@ from kubernetes import client
 
 from tests.cluster.conftest import WORKER
 from tests.cluster.control_plane import ControlPlane, until
-from tests.cluster.process_node import H100, ProcessNode
+from tests.cluster.process_node import A100, H100, ProcessNode
 from workers.cluster import Job, JobStatus, Refused, Unavailable
 from workers.cluster.kubernetes import KubernetesCluster
 
@@ -189,7 +189,7 @@ def test_a_gpu_type_chooses_the_node(
     cluster: KubernetesCluster, node: ProcessNode, spare: ProcessNode
 ) -> None:
     other = "run-0123456789ab-2"
-    cluster.create(python(SLEEP, gpus=1, gpu_type=f"GPU-of-{spare.name}"))
+    cluster.create(python(SLEEP, gpus=1, gpu_type=A100))
     cluster.create(python(SLEEP, name=other, gpus=1, gpu_type=H100))
     runs(cluster)
     runs(cluster, name=other)

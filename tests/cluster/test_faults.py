@@ -20,7 +20,7 @@ from kubernetes import client
 from tests.cluster.api_door import ApiDoor
 from tests.cluster.control_plane import ControlPlane, until
 from tests.cluster.lab import Lab
-from tests.cluster.process_node import ProcessNode
+from tests.cluster.process_node import A100, ProcessNode
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
@@ -163,7 +163,7 @@ def test_a_node_that_is_gone_loses_the_attempt_and_the_next_finishes_elsewhere(
     lab: Lab, node: ProcessNode, spare: ProcessNode
 ) -> None:
     lab.nodes.append(spare)
-    only_there = {"gpus": 1, "gpu_type": f"GPU-of-{spare.name}"}
+    only_there = {"gpus": 1, "gpu_type": A100}
     config = {"steps": 60, "step_seconds": 0.05}
     (run,) = lab.do("submit", recipe="tone_check", config=config, resources=only_there)
     lab.becomes(run, "running")
@@ -195,7 +195,7 @@ def test_out_of_memory_fails_the_run_and_names_the_limit(lab: Lab, node: Process
 
 def test_a_token_that_expires_in_mid_run_costs_the_attempt_and_not_the_run(lab: Lab) -> None:
     run = lab.submit("tone_check", steps=160, step_seconds=0.05)
-    lab.becomes(run, "running")
+    lab.reconcile_until("it is at work", lambda: "Fitting" in lab.run(run)["stage"])
     assert lab.do("expire_tokens", run=run) == 1
     lab.reconcile_until("it is tried again", lambda: len(lab.attempts(run)) == 2)
     lab.becomes(run, "finished")

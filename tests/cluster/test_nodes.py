@@ -7,7 +7,7 @@ import pytest
 from kubernetes import client
 
 from tests.cluster.control_plane import ControlPlane, until
-from tests.cluster.process_node import ProcessNode
+from tests.cluster.process_node import A100, ProcessNode
 
 pytestmark = pytest.mark.cluster
 
@@ -167,7 +167,7 @@ def test_out_of_memory_and_eviction_are_told_as_a_kubelet_tells_them(
 
 
 def test_gpus_are_counted_and_chosen_by_their_type(pods: Pods, spare: ProcessNode) -> None:
-    chosen = {"nodeSelector": {"nvidia.com/gpu.product": f"GPU-of-{spare.name}"}}
+    chosen = {"nodeSelector": {"nvidia.com/gpu.product": A100}}
     limits = {"limits": {"nvidia.com/gpu": "1"}}
     pods.create("first", SLEEP, resources=limits, pod=chosen)
     pods.says("first")

@@ -45,15 +45,19 @@ def people() -> dict[str, Any]:
     return {"token": token, "dataset": kept.pk, "doomed": doomed.pk}
 
 
-def submit(recipe: str, count: int = 1, **how: Any) -> list[str]:
+def submit(
+    recipe: str, config: dict[str, Any] | None = None, dataset: int | None = None, count: int = 1,
+    **how: Any,
+) -> list[str]:  # fmt: skip
     """As the web form does, for what the API's body has no word for; `count` times."""
     ada, project = User.objects.get(username="ada"), Project.objects.get()
+    frozen = Dataset.objects.get(pk=dataset) if dataset else None
     made = [
-        runs.submit(by=ada, project=project, recipe=recipe, config=how.get("config", {}), **{
-            key: value for key, value in how.items() if key != "config"
-        })
+        runs.submit(
+            by=ada, project=project, recipe=recipe, config=config or {}, dataset=frozen, **how
+        )
         for _ in range(count)
-    ]  # fmt: skip
+    ]
     return [str(run.pk) for run in made]
 
 
