@@ -50,6 +50,8 @@ class Node(Protocol):
     name: str
     image: Mapping[str, str]
     missing_images: set[str]
+    # What every container runs instead of its own command, where a test is about their number.
+    instead: list[str] | None
 
     def read(self, path: str) -> Json | None: ...
     def report(self, pod: Json, status: Json) -> None: ...
@@ -258,9 +260,10 @@ class Pod(threading.Thread):
                 environment = self._environment(container.spec)
                 command = [*container.spec.get("command", []), *container.spec.get("args", [])]
                 started = [self._inside(part, container.spec) for part in command]
+                started = self.node.instead or as_here(started)
                 with self._told:
                     if not self._stopping.is_set():
-                        container.start(as_here(started), environment)
+                        container.start(started, environment)
                         return True
             except Waits as why:
                 container.waiting = {"reason": why.reason, "message": str(why)}

@@ -53,6 +53,7 @@ class ProcessNode:
         self.name = name
         self.image: Mapping[str, str] = IMAGE
         self.missing_images: set[str] = set()
+        self.instead: list[str] | None = None
         # Names of pods in the order in which they came to this node.
         self.started: list[str] = []
         self._plane = plane

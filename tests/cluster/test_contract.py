@@ -8,7 +8,7 @@ from kubernetes import client
 from tests.cluster.conftest import WORKER
 from tests.cluster.control_plane import ControlPlane, until
 from tests.cluster.process_node import A100, H100, ProcessNode
-from workers.cluster import Job, JobStatus, Refused, Unavailable
+from workers.cluster import Job, JobStatus, Refused
 from workers.cluster.kubernetes import KubernetesCluster
 
 pytestmark = pytest.mark.cluster
@@ -229,16 +229,3 @@ def test_many_nodes_start_together_and_each_knows_its_rank(
     cluster.create(job)
     assert ends(cluster).phase == "succeeded"
     assert sorted(line for line in cluster.logs(NAME) if "rank" in line)[-1].endswith("1")
-
-
-def test_a_server_that_is_away_is_unavailable_in_a_sentence(
-    cluster: KubernetesCluster, plane: ControlPlane
-) -> None:
-    cluster.create(python("import time; time.sleep(3)"))
-    plane.kill_api_server()
-    try:
-        with pytest.raises(Unavailable, match="does not answer"):
-            cluster.create(python(SLEEP, name="run-0123456789ab-9"))
-    finally:
-        plane.start_api_server()
-    assert ends(cluster).phase == "succeeded"

@@ -137,7 +137,7 @@ def test_a_job_deleted_by_hand_is_lost_and_the_next_attempt_finishes(
     batch.delete_namespaced_job(attempt["job_name"], lab.namespace, propagation_policy="Background")
     if worker == "other":
         until("its pod is gone", lambda: lab.pods(run) == [])
-        lab.restart_worker(LOST_AFTER_SECONDS="10")
+        lab.restart_worker(LOST_AFTER_SECONDS="5")
     lab.becomes(run, "finished", seconds=40)
     assert len(started_once_each(lab, run)) == 2
     lab.settles()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from kubernetes import client
 
-from tests.cluster.control_plane import ControlPlane, until
+from tests.cluster.control_plane import until
 from tests.cluster.process_node import A100, ProcessNode
 
 pytestmark = pytest.mark.cluster
@@ -199,12 +199,3 @@ def test_a_dead_nodes_lease_goes_stale_and_back_again_it_tells_what_it_lost(
     spare.start()
     pods.ends("lost", "Failed")
     until("the node is back", lambda: ready() == "True")
-
-
-def test_the_api_server_may_be_killed_while_pods_run(plane: ControlPlane, pods: Pods) -> None:
-    pods.create("outlives", "import time; print('up', flush=True); time.sleep(2); print('done')")
-    pods.says("outlives")
-    plane.kill_api_server()
-    plane.start_api_server()
-    pods.ends("outlives", "Succeeded")
-    assert pods.log("outlives") == ["up", "done"]

@@ -70,10 +70,8 @@ def attempts(run: str) -> list[dict[str, Any]]:
     return list(rows.values("number", "state", "reason", "exit_code", "job_name", "node"))
 
 
-def states() -> dict[str, int]:
-    """How many runs are in which state."""
-    found = list(Run.objects.values_list("state", flat=True))
-    return {state: found.count(state) for state in sorted(set(found))}
+def open_runs() -> int:
+    return Run.objects.filter(state__in=Run.OPEN_STATES).count()
 
 
 def checkpoints(run: str) -> list[tuple[int, str]]:
@@ -109,7 +107,7 @@ def forget_runs() -> None:
 VERBS = {
     verb.__name__: verb
     for verb in (
-        people, submit, reconcile, attempts, states, checkpoints, withdraw, expire_tokens,
+        people, submit, reconcile, attempts, open_runs, checkpoints, withdraw, expire_tokens,
         usable_tokens, forget_runs,
     )
 }  # fmt: skip
