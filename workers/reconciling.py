@@ -7,6 +7,7 @@ run late: the next round goes on from what is there.
 """
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -18,7 +19,7 @@ from django.utils import timezone
 from audio_samples import samples
 from experiments import care, metrics, permission, quotas, runs
 from experiments.models import Attempt, Batch, Run
-from portal import tokens
+from portal import celery, tokens
 from rights import agreements
 from workers import manifests
 from workers.cluster import PREEMPTED_CODE, Cluster, Job, JobStatus, Refused, Unavailable
@@ -31,6 +32,8 @@ TOKEN_DAYS = 30
 # A program outside may lose its network for a while; an hour without a word is the end.
 SILENT_AFTER = timedelta(hours=1)
 COMPACTED_AT_ONCE = 10
+# How long one round goes on starting runs.
+STARTING_SECONDS = 5.0
 # The client's figure of the memory that the program and its children take.
 MEMORY = "system/memory_bytes"
 
@@ -238,8 +241,15 @@ def _cancel_orphans(seen: dict[str, JobStatus], cluster: Cluster) -> None:
 
 
 def _start_waiting(cluster: Cluster, manifest: Manifest) -> None:
-    """In the order of experiments/quotas.py while slots are free; consent is asked once more."""
+    """In the order of experiments/quotas.py while slots are free; consent is asked once more.
+
+    Where hundreds wait, the next round starts the rest: ends are written down in between.
+    """
+    began = time.monotonic()
     for run in quotas.next_in_line():
+        if time.monotonic() - began > STARTING_SECONDS:
+            celery.wake()
+            return
         busy = Run.objects.filter(origin=Run.Origin.PORTAL, state__in=runs.BUSY).count()
         if cluster.slots is not None and busy >= cluster.slots:
             return
