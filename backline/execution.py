@@ -14,7 +14,8 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -35,6 +36,7 @@ GRACE_SECONDS = 20.0
 WRONG_PLACE, UNAVAILABLE, NOT_PERMITTED = 2, 69, 77
 NOT_STARTABLE, NOT_FOUND = 126, 127
 STOPPED = 143
+TOO_EARLY = "Asked to stop before the program was started."
 
 
 class Stopped(Exception):
@@ -45,11 +47,22 @@ class Bell:
     """SIGTERM and SIGINT: before the program runs they end the waiting, then they are its own."""
 
     def __init__(self) -> None:
-        self.waiting = True
+        self._waiting = False
         self._program: subprocess.Popen[bytes] | None = None
         self._told = False
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._hear)
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """What takes long in here may be cut short: Stopped is raised."""
+        self._waiting = True
+        try:
+            if self._told:
+                raise Stopped(TOO_EARLY)
+            yield
+        finally:
+            self._waiting = False
 
     def belongs_to(self, program: subprocess.Popen[bytes]) -> None:
         self._program = program
@@ -63,10 +76,10 @@ class Bell:
         self._told = True
 
     def _hear(self, number: int, _frame: FrameType | None) -> None:
-        if self.waiting:
-            self.waiting = False
-            raise Stopped("Asked to stop before the program was started.")
         self.tell(number)
+        if self._waiting:
+            self._waiting = False
+            raise Stopped(TOO_EARLY)
 
 
 def execute(command: list[str], *, folder: Path | None) -> int:
@@ -78,7 +91,8 @@ def execute(command: list[str], *, folder: Path | None) -> int:
         return WRONG_PLACE
     place = Place.read()
     try:
-        spec, spool = job_spool(url, token, place)
+        with bell.waiting():
+            spec, spool = job_spool(url, token, place)
     except (Stopped, Refused, Unreachable) as refusal:
         sys.stderr.write(f"{refusal}\n")
         return _code_of(refusal)
@@ -90,7 +104,6 @@ def execute(command: list[str], *, folder: Path | None) -> int:
         code = program.perform(command, bell)
         _wait_for_sessions(run, spool)
     finally:
-        bell.waiting = False
         run.finish()
     if code and (spool.pending() or spool.refusals()):
         # Whoever looks for the reason reads the last line, which is to be the program's.
@@ -128,8 +141,8 @@ class Program:
             with ExitStack() as after:
                 if self.folder is not None:
                     after.enter_context(dataset.borrowed(self.folder))
-                    self._fetch(self.folder)
-                bell.waiting = False
+                    with bell.waiting():
+                        self._fetch(self.folder)
                 return self._follow(self._start(command), bell)
         except (Stopped, Refused, Unreachable) as refusal:
             self.relay.conclude(str(refusal))

@@ -266,6 +266,16 @@ def test_sigterm_is_passed_on_and_the_program_may_save(job: Job) -> None:
     assert (process.returncode, out) == (75, "saving\n")
 
 
+def test_sigterm_ends_the_waiting_for_a_portal_that_is_away(job: Job, door: Door) -> None:
+    door.broken = True
+    process = job.start("python", "-c", "print('started')")
+    time.sleep(2.5)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (143, "")
+    assert err == "Asked to stop before the program was started.\n"
+
+
 def test_a_withdrawal_stops_a_program_that_does_not_listen(
     job: Job, rosa: User, recordings: list[Recording]
 ) -> None:
