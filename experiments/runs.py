@@ -84,9 +84,13 @@ def submit(
     known = recipes.get(recipe)
     resolved = recipes.validate(recipe, config).model_dump(mode="json")
     wanted = machines.read(resources or {})
+    if wanted.nodes > 1 and not known.many_nodes:
+        raise recipes.ConfigInvalid({"resources.nodes": recipes.ONE_NODE})
     if known.needs_dataset and dataset is None:
         sentence = "This recipe learns from recordings: choose a dataset."
         raise recipes.ConfigInvalid({"dataset": sentence})
+    if dataset is not None and not known.use:
+        raise recipes.ConfigInvalid({"dataset": recipes.NO_RECORDINGS})
     if dataset is not None and dataset.project_id != project.pk:
         raise recipes.ConfigInvalid({"dataset": "This dataset belongs to another project."})
     use = known.use_of(resolved)

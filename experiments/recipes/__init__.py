@@ -18,6 +18,11 @@ from experiments.recipes.tone_check import ToneCheckConfig
 # The key of a sentence that belongs to the config as a whole; Django forms know it by this name.
 WHOLE = "__all__"
 MAX_BYTES = 64 * 1024
+ONE_NODE = (
+    "This recipe trains on one node: on several, each would train a model of its own. "
+    "An own program can share one training among them."
+)
+NO_RECORDINGS = "This recipe uses no recordings: leave the dataset out."
 NO_IMAGES = (
     "Image must stay empty here: this portal starts programs as processes of its own machine, "
     "with the Python that it runs with. Only a Kubernetes cluster starts images."
@@ -51,6 +56,8 @@ class Recipe:
     config: type[BaseModel]
     use: str
     needs_dataset: bool
+    # Whether its processes on several nodes share one training.
+    many_nodes: bool = False
 
     @property
     def chooses_use(self) -> bool:
@@ -97,6 +104,7 @@ RECIPES: dict[str, Recipe] = {
             config=ProgramConfig,
             use="train.generative",
             needs_dataset=False,
+            many_nodes=True,
         ),
     )
 }

@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from experiments import attempts as trying
-from experiments import compare, costs, forms, live, logs, recipes, runs
+from experiments import compare, costs, forms, live, logs, ranks, recipes, runs
 from experiments.machines import Resources
 from experiments.models import Project, Run
 from experiments.views.access import acting, looking, may_act
@@ -69,6 +69,7 @@ def run(request: HttpRequest, project: Project, number: int) -> HttpResponse:
         "statement": statement(one),
         "checkpoints": one.checkpoints.select_related("blob"),
         "ranks": logs.ranks(one),
+        "rank_rows": ranks.of(one),
         "kept": settings.CHECKPOINTS_KEPT,
         **attempts(one),
         "history": audit.history(one)[:HISTORY],

@@ -90,8 +90,9 @@ def test_a_run_is_queued_with_the_machine_that_was_typed(page: Client, project: 
     page.post(
         address("run_submit"),
         {
-            "recipe": "tone_check", "yaml": "steps: 9", "gpus": "1", "gpu_type": "NVIDIA-H100",
-            "nodes": "2", "cpus": "4", "memory_gb": "8", "max_hours": "1.5",
+            "recipe": "program", "yaml": "command: python train.py", "gpus": "1",
+            "gpu_type": "NVIDIA-H100", "nodes": "2", "cpus": "4", "memory_gb": "8",
+            "max_hours": "1.5",
         },
     )  # fmt: skip
     assert Run.objects.get().resources == {

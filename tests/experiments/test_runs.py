@@ -239,3 +239,10 @@ def test_the_state_machine_refuses_moves_it_does_not_have(ada: User, project: Pr
     with pytest.raises(states.NoSuchMove):
         states.move(run, (State.FINISHED,), State.QUEUED)
     assert set(states.MOVES) == set(State)
+
+
+def test_a_recipe_that_uses_no_recordings_is_given_none(
+    ada: User, project: Project, dataset: Dataset
+) -> None:
+    with pytest.raises(recipes.ConfigInvalid, match="leave the dataset out"):
+        runs.submit(by=ada, project=project, recipe="tone_check", config={}, dataset=dataset)

@@ -1,0 +1,55 @@
+"""The processes of one run side by side: who is behind, who is slow, who works while all wait."""
+
+import re
+from dataclasses import dataclass
+from statistics import median
+
+from experiments.models import Run, Series
+
+STEP = re.compile(r"system/rank/(\d+)/step_seconds")
+# Slower than the middle one by this much is told; less is chance.
+SLOW = 1.2
+
+
+@dataclass(frozen=True)
+class Rank:
+    """One process: its last step, seconds per step, use of GPU (else processor) in per cent."""
+
+    number: int
+    step: int
+    seconds: float | None
+    busy: float | None
+    words: str
+
+
+def of(run: Run) -> list[Rank]:
+    """The ranks of a run of several, by number; none for a run of one process.
+
+    Ranks in lock-step all take as long as the slowest: then the one that works most while the
+    others wait is the one to look at.
+    """
+    series = {one.name: one for one in run.series.filter(name__startswith="system/")}
+    steps = {int(found[1]): one for name, one in series.items() if (found := STEP.fullmatch(name))}
+    if len(steps) < 2:
+        return []
+    ahead = max(one.last_step for one in steps.values())
+    middle = median(one.last for one in steps.values() if one.last is not None)
+    return [
+        Rank(number, one.last_step, one.last, _busy(series, number), _words(one, ahead, middle))
+        for number, one in sorted(steps.items())
+    ]
+
+
+def _busy(series: dict[str, Series], number: int) -> float | None:
+    place = f"system/rank/{number}/" if number else "system/"
+    used = [series[name].last for name in (f"{place}gpu0_percent", f"{place}cpu_percent")
+            if name in series]  # fmt: skip
+    return next((value for value in used if value is not None), None)
+
+
+def _words(one: Series, ahead: int, middle: float) -> str:
+    if behind := ahead - one.last_step:
+        return f"{behind:,} step{'' if behind == 1 else 's'} behind"
+    if one.last is not None and middle and one.last > SLOW * middle:
+        return f"{one.last / middle:.1f} times as slow as the middle one"
+    return ""
