@@ -79,6 +79,8 @@ class LocalCluster:
         with contextlib.suppress(FileNotFoundError):
             self._folder(name).rename(target)
             (target / "spec.json").unlink()
+        # Recordings that the program was lent may lie in its folder.
+        shutil.rmtree(target / "work", ignore_errors=True)
 
     def events(self, name: str) -> list[Event]:  # noqa: ARG002 - the Protocol's signature.
         return []
