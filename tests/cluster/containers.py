@@ -50,6 +50,8 @@ class Node(Protocol):
     name: str
     image: Mapping[str, str]
     missing_images: set[str]
+    # Names of pods in the order in which their programs were started here.
+    started: list[str]
     # What every container runs instead of its own command, where a test is about their number.
     instead: list[str] | None
 
@@ -245,6 +247,7 @@ class Pod(threading.Thread):
         for container in self.main:
             if not self._start(container):
                 return self._report()
+        self.node.started.append(self.manifest["metadata"]["name"])
         self._report()
         if seconds := self.manifest["spec"].get("activeDeadlineSeconds"):
             self._later(seconds, self._reach_deadline)
@@ -304,6 +307,7 @@ class Pod(threading.Thread):
         """Raises Waits where the image, a Secret or a ConfigMap is not there (yet)."""
         if (image := spec.get("image", "")) in self.node.missing_images:
             raise Waits("ImagePullBackOff", f'Back-off pulling image "{image}"')
+        # What the image brings is of this machine already; only the manifest speaks of mounts.
         given: dict[str, str] = {"HOSTNAME": self.manifest["metadata"]["name"], **self.node.image}
         for source in spec.get("envFrom") or []:
             for kind in ("secretRef", "configMapRef"):
@@ -311,11 +315,10 @@ class Pod(threading.Thread):
                     found = self._values(kind, source[kind]["name"])
                     given |= {source.get("prefix", "") + key: text for key, text in found.items()}
         for one in spec.get("env") or []:
-            text = self._value(one)
-            given[one["name"]] = re.sub(
-                r"\$\((\w+)\)", lambda found: given.get(found[1], found[0]), text
+            text = re.sub(
+                r"\$\((\w+)\)", lambda found: given.get(found[1], found[0]), self._value(one)
             )
-        given = {key: self._inside(text, spec) for key, text in given.items()}
+            given[one["name"]] = self._inside(text, spec)
         for name in ("HOME", "TMPDIR"):
             folder = Path(given.get(name, "/"))
             if not folder.is_relative_to(self.folder):

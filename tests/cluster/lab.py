@@ -267,7 +267,7 @@ class Lab:
         ]
 
     def starts(self, run: str) -> list[str]:
-        """The jobs of the run whose pods a node took, one entry for each pod."""
+        """The jobs of the run whose program a node has started, one entry for each start."""
         names = [name for node in self.nodes for name in node.started]
         return sorted(name.rpartition("-")[0] for name in names if name.startswith(_prefix(run)))
 

@@ -54,7 +54,6 @@ class ProcessNode:
         self.image: Mapping[str, str] = IMAGE
         self.missing_images: set[str] = set()
         self.instead: list[str] | None = None
-        # Names of pods in the order in which they came to this node.
         self.started: list[str] = []
         self._plane = plane
         self._folder = plane.folder / "nodes" / name
@@ -301,7 +300,6 @@ class ProcessNode:
         elif phase == "Pending":
             folder = self._folder / f"{meta['namespace']}_{meta['name']}_{meta['uid']}"
             self._pods[meta["uid"]] = pod = Pod(manifest, node=self, folder=folder)
-            self.started.append(meta["name"])
             pod.start()
         elif phase == "Running":
             self.report(manifest, _ended_with_the_machine(manifest))
