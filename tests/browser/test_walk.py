@@ -69,7 +69,7 @@ def test_from_the_catalogue_to_a_heard_credited_sample(page: Page, portal: Porta
     # So does the rest of the page: charts of figures that came later, credits, attempts.
     expect(page.locator('#overview [data-name="control/genre_accuracy"] .plotly')).to_be_visible()
     expect(page.locator("#credits")).to_contain_text("seconds of audio")
-    expect(page.locator("#checkpoints")).to_contain_text("Succeeded")
+    expect(page.locator("#attempts")).to_contain_text("Succeeded")
 
     # The same seed, config and data once more give the same bytes.
     page.get_by_role("button", name=re.compile("same seed|again", re.IGNORECASE)).click()
