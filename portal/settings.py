@@ -112,7 +112,15 @@ def database(url: str, connections: int) -> dict[str, object]:
             # the next after a growing pause, so few lie idle.
             "CONN_HEALTH_CHECKS": True,
             "OPTIONS": {
-                "pool": {"min_size": 1, "max_size": connections, "timeout": 10, "max_idle": 5}
+                "pool": {
+                    "min_size": 1,
+                    "max_size": connections,
+                    "timeout": 10,
+                    "max_idle": 5,
+                    # While the server is away its pauses double; given up soon, the next
+                    # request tries at once, and finds a server that is back.
+                    "reconnect_timeout": 1,
+                }
             },
         }
     raise ImproperlyConfigured(

@@ -43,9 +43,9 @@ ENDED = ("finished", "failed", "cancelled", "withheld")
 
 
 class Web:
-    """The web server, its database and its files: one for all tests."""
+    """The web server, its database and its files."""
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, **env: str) -> None:
         self.state = state
         (port,) = free_ports(1)
         self.url = f"http://127.0.0.1:{port}"
@@ -60,6 +60,7 @@ class Web:
             "GPU_PRICES": f"{H100}=2.50,{A100}=1.50",
             "LOG_LEVEL": "WARNING",
             "OMP_NUM_THREADS": "1",
+            **env,
         }
         migrate = [sys.executable, "manage.py", "migrate", "-v0"]
         subprocess.run(migrate, cwd=ROOT, env=self.env, check=True)
@@ -130,12 +131,17 @@ class World:
         self.process.stdin.flush()
 
     def receive(self) -> Any:
+        said = self.receive_anything()
+        assert "answer" in said, said["error"]
+        return said["answer"]
+
+    def receive_anything(self) -> dict[str, Any]:
+        """The answer or the error."""
         assert self.process.stdout
         line = self.process.stdout.readline()
         assert line, "The process that reconciles has ended."
-        said = json.loads(line)
-        assert "answer" in said, said["error"]
-        return said["answer"]
+        said: dict[str, Any] = json.loads(line)
+        return said
 
     def kill(self) -> None:
         """As the machine's end does: nothing is said, nothing is closed."""

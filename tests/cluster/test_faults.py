@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -318,4 +319,24 @@ def test_a_refusal_by_the_clusters_own_rules_is_shown_in_their_words(
     assert sentence in found["state_reason"]
     assert sentence in lab.page(found["url"])
     assert lab.starts(run) == []
+    lab.settles()
+
+
+# --- Time -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("skew", ["+60s", "-60s"])
+def test_a_worker_whose_clock_is_a_minute_off_changes_nothing_for_the_run(
+    lab: Lab, skew: str
+) -> None:
+    libraries = sorted(Path("/usr/lib").glob("**/libfaketime.so.1"))
+    if not libraries:
+        pytest.skip("No libfaketime found (Debian, Ubuntu: apt-get install libfaketime).")
+    lab.restart_worker(
+        LD_PRELOAD=str(libraries[0]), FAKETIME=skew, FAKETIME_DONT_FAKE_MONOTONIC="1"
+    )
+    run = lab.submit("tone_check", **BRIEF)
+    lab.becomes(run, "running")
+    lab.becomes(run, "finished")
+    assert started_once_each(lab, run) == ["succeeded"]
     lab.settles()

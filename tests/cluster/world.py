@@ -15,6 +15,7 @@ import django
 
 django.setup()
 
+from django.db import close_old_connections  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from experiments import datasets, runs  # noqa: E402
@@ -115,6 +116,8 @@ VERBS = {
 
 def answer(line: str) -> dict[str, Any]:
     asked = json.loads(line)
+    # As Celery does between tasks: a connection that is broken is not kept.
+    close_old_connections()
     try:
         return {"answer": VERBS[asked.pop("verb")](**asked)}
     except Exception as error:  # noqa: BLE001 - the outer edge: told to the test, which fails.
