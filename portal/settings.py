@@ -316,7 +316,7 @@ if CLUSTER == "kubernetes" and not RUN_IMAGE:
     raise ImproperlyConfigured("RUN_IMAGE must name the image of runs where CLUSTER=kubernetes.")
 STOP_GRACE_SECONDS = env_int("STOP_GRACE_SECONDS", 10, 0)
 # A running attempt that the cluster no longer knows and that has been silent this long is lost.
-LOST_AFTER_SECONDS = env_int("LOST_AFTER_SECONDS", 60, 1)
+LOST_AFTER_SECONDS = env_int("LOST_AFTER_SECONDS", 20, 1)
 
 # What an hour costs: of a GPU by its type (and of one that is not in the list, "any"), of a core.
 GPU_PRICES = env_prices("GPU_PRICES", "")
