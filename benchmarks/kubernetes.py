@@ -73,7 +73,7 @@ def until_running(core: client.CoreV1Api, prefix: str) -> None:
     raise TimeoutError(f"No pod of {prefix} ran.")
 
 
-def seconds(act: Callable[[], None]) -> float:
+def seconds(act: Callable[[], object]) -> float:
     start = time.perf_counter()
     act()
     return time.perf_counter() - start
@@ -114,7 +114,7 @@ def waits(lab: Lab, core: client.CoreV1Api) -> tuple[list[float], list[float]]:
     like = spec_of(core, batch, by_portal(lab, core))
     ours, theirs = [], []
     for _ in range(TURNS):
-        ours.append(seconds(lambda: by_portal(lab, core) and None))
+        ours.append(seconds(lambda: by_portal(lab, core)))
         theirs.append(seconds(lambda: by_hand(batch, core, like)))
     return ours, theirs
 
@@ -163,7 +163,7 @@ def main() -> None:
     print(f"| A round with {JOBS:,} jobs | s | processor s | API calls | queries |")
     print("|---|--:|--:|--:|--:|")
     for number, one in enumerate(found):
-        what = {0: "makes them", 1: "then"}.get(number, "then")
+        what = "then" if number else "makes them"
         print(f"| {what} | {one['seconds']:.2f} | {one['cpu']:.2f} | {one['calls']:.0f} "
               f"| {one['queries']:.0f} |")  # fmt: skip
     usual = statistics.median(one["cpu"] for one in found[2:]) / JOBS

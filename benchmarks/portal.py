@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from portal.supervisor import end
+
 ROOT = Path(__file__).resolve().parent.parent
 
 PREPARE = """
@@ -62,12 +64,7 @@ def ended(process: "subprocess.Popen[bytes]") -> Iterator[None]:
     try:
         yield
     finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end([process], seconds=10)
 
 
 @contextlib.contextmanager

@@ -1,10 +1,11 @@
 """The processes of one run side by side: who is behind, who is slow, who works while all wait."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import median
 
-from experiments.models import Run, Series
+from experiments.models import Series
 
 STEP = re.compile(r"system/rank/(\d+)/step_seconds")
 # Slower than the middle one by this much is told; less is chance.
@@ -22,20 +23,20 @@ class Rank:
     words: str
 
 
-def of(run: Run) -> list[Rank]:
-    """The ranks of a run of several, by number; none for a run of one process.
+def of(series: Iterable[Series]) -> list[Rank]:
+    """The ranks in a run's series, by number; none for a run of one process.
 
     Ranks in lock-step all take as long as the slowest: then the one that works most while the
     others wait is the one to look at.
     """
-    series = {one.name: one for one in run.series.filter(name__startswith="system/")}
-    steps = {int(found[1]): one for name, one in series.items() if (found := STEP.fullmatch(name))}
+    named = {one.name: one for one in series}
+    steps = {int(found[1]): one for name, one in named.items() if (found := STEP.fullmatch(name))}
     if len(steps) < 2:
         return []
     ahead = max(one.last_step for one in steps.values())
     middle = median(one.last for one in steps.values() if one.last is not None)
     return [
-        Rank(number, one.last_step, one.last, _busy(series, number), _words(one, ahead, middle))
+        Rank(number, one.last_step, one.last, _busy(named, number), _words(one, ahead, middle))
         for number, one in sorted(steps.items())
     ]
 

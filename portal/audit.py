@@ -7,7 +7,6 @@ previous line's hash in it. `manage.py audit verify` walks the chain.
 import hashlib
 import json
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any
 
 from django.db import models, transaction
@@ -18,26 +17,16 @@ from portal.models import AuditEvent, User
 GENESIS = "0" * 64
 
 
-def line_hash(
-    *,
-    seq: int,
-    at: datetime,
-    actor_label: str,
-    verb: str,
-    subject_type: str,
-    subject_id: str,
-    body: dict[str, Any],
-    prev_hash: str,
-) -> str:
+def line_hash(event: AuditEvent) -> str:
     canonical = json.dumps(
         {
-            "seq": seq,
-            "at": at.isoformat(),
-            "actor": actor_label,
-            "verb": verb,
-            "subject": [subject_type, subject_id],
-            "body": body,
-            "prev": prev_hash,
+            "seq": event.seq,
+            "at": event.at.isoformat(),
+            "actor": event.actor_label,
+            "verb": event.verb,
+            "subject": [event.subject_type, event.subject_id],
+            "body": event.body,
+            "prev": event.prev_hash,
         },
         sort_keys=True,
         separators=(",", ":"),
@@ -55,33 +44,20 @@ def record(*, by: User | None, verb: str, subject: models.Model, **body: Any) ->
         # The lock on the last line orders writers on PostgreSQL; on SQLite the transaction
         # itself is exclusive. The primary key refuses a fork of the chain in any case.
         last = AuditEvent.objects.select_for_update().order_by("-seq").first()
-        seq = last.seq + 1 if last else 1
-        prev_hash = last.hash if last else GENESIS
-        at = timezone.now()
-        actor_label = by.username if by else "system"
-        subject_type = subject._meta.label_lower
-        subject_id = str(subject.pk)
-        return AuditEvent.objects.create(
-            seq=seq,
-            at=at,
+        event = AuditEvent(
+            seq=last.seq + 1 if last else 1,
+            at=timezone.now(),
             actor=by,
-            actor_label=actor_label,
+            actor_label=by.username if by else "system",
             verb=verb,
-            subject_type=subject_type,
-            subject_id=subject_id,
+            subject_type=subject._meta.label_lower,
+            subject_id=str(subject.pk),
             body=body,
-            prev_hash=prev_hash,
-            hash=line_hash(
-                seq=seq,
-                at=at,
-                actor_label=actor_label,
-                verb=verb,
-                subject_type=subject_type,
-                subject_id=subject_id,
-                body=body,
-                prev_hash=prev_hash,
-            ),
+            prev_hash=last.hash if last else GENESIS,
         )
+        event.hash = line_hash(event)
+        event.save(force_insert=True)
+        return event
 
 
 def broken_lines() -> Iterator[tuple[int, str]]:
@@ -92,16 +68,7 @@ def broken_lines() -> Iterator[tuple[int, str]]:
             yield event.seq, f"Line {expected} is missing."
         if event.prev_hash != prev_hash:
             yield event.seq, f"Line {event.seq} does not follow the line before it."
-        if event.hash != line_hash(
-            seq=event.seq,
-            at=event.at,
-            actor_label=event.actor_label,
-            verb=event.verb,
-            subject_type=event.subject_type,
-            subject_id=event.subject_id,
-            body=event.body,
-            prev_hash=event.prev_hash,
-        ):
+        if event.hash != line_hash(event):
             yield event.seq, f"Line {event.seq} was changed after it was written."
         prev_hash, expected = event.hash, event.seq + 1
 

@@ -123,7 +123,7 @@ class Supervisor:
         reader.start()
         while process.poll() is None and not self.stopping.wait(0.1):
             pass
-        _end([process], seconds=STOP_SECONDS)
+        end([process], seconds=STOP_SECONDS)
         reader.join(timeout=2)
         return process.returncode, lines
 
@@ -131,8 +131,8 @@ class Supervisor:
         """End every child: what uses the broker first, the first one started last."""
         self.stopping.set()
         started = [c.process for c in self.children if c.process is not None]
-        _end(started[1:], seconds=STOP_SECONDS)
-        _end(started[:1], seconds=STOP_SECONDS)
+        end(started[1:], seconds=STOP_SECONDS)
+        end(started[:1], seconds=STOP_SECONDS)
         self.pids_file.unlink(missing_ok=True)
 
     def end_leftovers(self) -> int:
@@ -201,7 +201,7 @@ class Supervisor:
         temporary.replace(self.pids_file)
 
 
-def _end(
+def end(
     processes: Sequence[subprocess.Popen[bytes] | subprocess.Popen[str]], *, seconds: float
 ) -> None:
     """Ask each to end, wait, and end by force what is left."""

@@ -69,7 +69,7 @@ def run(request: HttpRequest, project: Project, number: int) -> HttpResponse:
         "statement": statement(one),
         "checkpoints": one.checkpoints.select_related("blob"),
         "ranks": logs.ranks(one),
-        "rank_rows": ranks.of(one),
+        "rank_rows": ranks.of(series),
         "kept": settings.CHECKPOINTS_KEPT,
         **attempts(one),
         "history": audit.history(one)[:HISTORY],

@@ -12,7 +12,7 @@ from kubernetes import client
 from tests.cluster import api_door, control_plane, process_node
 from tests.cluster.api_door import ApiDoor
 from tests.cluster.control_plane import ControlPlane, until
-from tests.cluster.lab import Lab, Web
+from tests.cluster.lab import Lab, Web, serving
 from tests.cluster.process_node import A100, ProcessNode
 
 # Every heartbeat of every node would be a line of a failed test's report.
@@ -92,12 +92,8 @@ def _allow_worker(api: client.ApiClient, space: str) -> None:
 @pytest.fixture(scope="session")
 def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
     """The portal's web server with its own database, people and music."""
-    made = Web(tmp_path_factory.mktemp("web"))
-    try:
-        made.start()
+    with serving(tmp_path_factory.mktemp("web")) as made:
         yield made
-    finally:
-        made.stop()
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 from kubernetes import client
 
+from portal.supervisor import end
 from tests.cluster.control_plane import free_ports, until
 from tests.cluster.process_node import A100, H100, ProcessNode
 
@@ -88,18 +89,24 @@ class Web:
 
     def stop(self) -> None:
         if self._server is not None:
-            self._server.terminate()
-            try:
-                self._server.wait(10)
-            except subprocess.TimeoutExpired:
-                self._server.kill()
-                self._server.wait()
+            end([self._server], seconds=10)
 
     def _answers(self) -> bool:
         try:
             return httpx.get(f"{self.url}/healthz", timeout=2).is_success
         except httpx.TransportError:
             return False
+
+
+@contextmanager
+def serving(state: Path, **env: str) -> Iterator[Web]:
+    """A web server of its own, with people and music, until the block is left."""
+    made = Web(state, **env)
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
 
 
 class World:

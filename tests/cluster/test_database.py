@@ -2,17 +2,12 @@
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from kubernetes import client
 
 from tests.cluster import database as databases
-from tests.cluster.conftest import WORKER
-from tests.cluster.control_plane import ControlPlane
 from tests.cluster.database import Database
-from tests.cluster.lab import SMALL, Lab, Web
-from tests.cluster.process_node import ProcessNode
+from tests.cluster.lab import SMALL, Lab, Web, serving
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
@@ -29,30 +24,14 @@ def database() -> Iterator[Database]:
 
 
 @pytest.fixture(scope="module")
-def web_on_postgres(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
-    made = Web(tmp_path_factory.mktemp("web-on-postgres"), DATABASE_URL=database.url)
-    try:
-        made.start()
+def web(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+    """In place of the one of all other tests: the portal of `lab` keeps its rows there."""
+    folder = tmp_path_factory.mktemp("web-on-postgres")
+    with serving(folder, DATABASE_URL=database.url) as made:
         yield made
-    finally:
-        made.stop()
 
 
-@pytest.fixture
-def lab_on_postgres(
-    plane: ControlPlane, core: client.CoreV1Api, node: ProcessNode, web_on_postgres: Web, space: str
-) -> Iterator[Lab]:
-    access: Path = plane.kubeconfig(WORKER, namespace=space)
-    lab = Lab(web_on_postgres, core, kubeconfig=access, namespace=space)
-    lab.nodes.append(node)
-    try:
-        yield lab
-    finally:
-        lab.close()
-
-
-def test_a_training_run_goes_its_whole_way_on_postgresql(lab_on_postgres: Lab) -> None:
-    lab = lab_on_postgres
+def test_a_training_run_goes_its_whole_way_on_postgresql(lab: Lab) -> None:
     run = lab.submit("flow_matching", dataset=lab.web.dataset, **SMALL)
     found = lab.becomes(run, "finished", seconds=90)
     losses = next(one for one in found["metrics"] if one["name"] == "loss")
@@ -60,10 +39,7 @@ def test_a_training_run_goes_its_whole_way_on_postgresql(lab_on_postgres: Lab) -
     lab.settles()
 
 
-def test_a_database_killed_in_mid_run_loses_nothing(
-    lab_on_postgres: Lab, database: Database
-) -> None:
-    lab = lab_on_postgres
+def test_a_database_killed_in_mid_run_loses_nothing(lab: Lab, database: Database) -> None:
     run = lab.submit("tone_check", steps=STEPS, step_seconds=0.05)
     lab.becomes(run, "running")
     database.kill()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
+from portal.supervisor import end
 from tests.cluster import process_node
 from tests.cluster.control_plane import ControlPlane, until
 from tests.cluster.lab import ROOT, Lab
@@ -39,12 +40,7 @@ def background(command: list[str], log: Path, env: dict[str, str] | None = None)
     try:
         yield
     finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end([process], seconds=10)
 
 
 def celery(lab: Lab, *command: str) -> list[str]:

@@ -19,7 +19,7 @@ def run(ada: User, project: Project) -> Run:
 
 def test_a_run_of_one_process_has_no_ranks(run: Run) -> None:
     figure(run, "system/rank/0/step_seconds", 0.1)
-    assert ranks.of(run) == []
+    assert ranks.of(run.series.all()) == []
 
 
 def test_who_is_behind_and_who_is_slow_is_told_in_words(run: Run) -> None:
@@ -28,7 +28,7 @@ def test_who_is_behind_and_who_is_slow_is_told_in_words(run: Run) -> None:
     figure(run, "system/cpu_percent", 90)
     figure(run, "system/rank/1/cpu_percent", 35)
     figure(run, "system/rank/1/gpu0_percent", 60)
-    found = ranks.of(run)
+    found = ranks.of(run.series.all())
     assert [one.words for one in found] == [
         "", "", "2.5 times as slow as the middle one", "3 steps behind",
     ]  # fmt: skip
