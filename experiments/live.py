@@ -68,21 +68,22 @@ def moment(run: Run) -> Moment:
 
 def detail(run: Run) -> str:
     """The sentence beside the state: how long it waits, what it does, why it ended."""
-    if run.state == Run.State.QUEUED and (held := quotas.held_words(run)):
-        return f"{held} {run.state_reason}".strip()
     if run.state == Run.State.QUEUED:
-        before = runs.queue_position(run) - 1
-        wait = expected_wait(before)
-        if before > 0:
-            first = f"{before} run{'' if before == 1 else 's'} before it, about {in_words(wait)}."
-        else:
-            first = f"Next to start, in about {in_words(wait)}." if wait else "Next to start."
-        return f"{first} {run.state_reason}".strip()
+        return f"{quotas.held_words(run) or place_words(run)} {run.state_reason}".strip()
     if run.state == Run.State.STARTING:
         return run.state_reason or run.stage
     if run.is_open:
         return run.stage or run.state_reason
     return run.state_reason
+
+
+def place_words(run: Run) -> str:
+    """How many start before it, and when its turn may come."""
+    before = runs.queue_position(run) - 1
+    wait = expected_wait(before)
+    if before > 0:
+        return f"{before} run{'' if before == 1 else 's'} before it, about {in_words(wait)}."
+    return f"Next to start, in about {in_words(wait)}." if wait else "Next to start."
 
 
 def expected_wait(before: int) -> float:

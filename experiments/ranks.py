@@ -34,7 +34,8 @@ def of(series: Iterable[Series]) -> list[Rank]:
     if len(steps) < 2:
         return []
     ahead = max(one.last_step for one in steps.values())
-    middle = median(one.last for one in steps.values() if one.last is not None)
+    finite = [one.last for one in steps.values() if one.last is not None]
+    middle = median(finite) if finite else 0.0
     return [
         Rank(number, one.last_step, one.last, _busy(named, number), _words(one, ahead, middle))
         for number, one in sorted(steps.items())

@@ -250,8 +250,7 @@ def _start_waiting(cluster: Cluster, manifest: Manifest) -> None:
         if time.monotonic() - began > STARTING_SECONDS:
             celery.wake()
             return
-        busy = Run.objects.filter(origin=Run.Origin.PORTAL, state__in=runs.BUSY).count()
-        if cluster.slots is not None and busy >= cluster.slots:
+        if cluster.slots is not None and _at_work() >= cluster.slots:
             return
         with _apart(str(run)):
             try:
@@ -269,6 +268,10 @@ def _start_waiting(cluster: Cluster, manifest: Manifest) -> None:
                 # The others would find the same silence, one time limit after the other.
                 log.warning("%s", error)
                 return
+
+
+def _at_work() -> int:
+    return Run.objects.filter(origin=Run.Origin.PORTAL, state__in=runs.BUSY).count()
 
 
 def _tell_waiting(reason: str) -> None:

@@ -8,7 +8,7 @@ from experiments.models import Project, Run, Series
 from portal.models import User
 
 
-def figure(run: Run, name: str, last: float, *, step: int = 10) -> None:
+def figure(run: Run, name: str, last: float | None, *, step: int = 10) -> None:
     Series.objects.create(run=run, name=name, last=last, last_step=step, count=1)
 
 
@@ -33,6 +33,12 @@ def test_who_is_behind_and_who_is_slow_is_told_in_words(run: Run) -> None:
         "", "", "2.5 times as slow as the middle one", "3 steps behind",
     ]  # fmt: skip
     assert [one.busy for one in found] == [90, 60, None, None]
+
+
+def test_figures_that_are_no_numbers_break_nothing(run: Run) -> None:
+    for number in (0, 1):
+        figure(run, f"system/rank/{number}/step_seconds", None)
+    assert [(one.seconds, one.words) for one in ranks.of(run.series.all())] == [(None, "")] * 2
 
 
 def test_the_page_shows_them(client: Client, ada: User, run: Run) -> None:
