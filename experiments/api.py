@@ -66,6 +66,8 @@ class RunBody(Schema):
     queued_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
+    # Set while its program should be heard and is not.
+    silent_since: datetime | None
     url: str
 
     @staticmethod

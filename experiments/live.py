@@ -73,8 +73,21 @@ def detail(run: Run) -> str:
     if run.state == Run.State.STARTING:
         return run.state_reason or run.stage
     if run.is_open:
-        return run.stage or run.state_reason
+        return silence_words(run) or run.stage or run.state_reason
     return run.state_reason
+
+
+def silence_words(run: Run) -> str:
+    """That nothing is heard of its program, and what comes of it; empty while it is heard."""
+    if (since := run.silent_since) is None:
+        return ""
+    words = f"Nothing was heard of its program since {since:%H:%M:%S} UTC."
+    if run.origin == Run.Origin.CLIENT:
+        return words
+    return (
+        f"{words} If its machine is gone, the cluster says so within about a minute, "
+        "and the next attempt goes on from the last checkpoint."
+    )
 
 
 def place_words(run: Run) -> str:

@@ -1,6 +1,7 @@
 """What was tried and how it went. The state machine of a run is in docs/architecture.md."""
 
 import uuid
+from datetime import datetime, timedelta
 from typing import Self
 
 from django.conf import settings
@@ -10,6 +11,9 @@ from django.utils import timezone
 
 from portal.models import ApiToken, Blob, Role, User
 from rights.models import Decision, Purpose, Recording, Use
+
+# Five signs of life of a program that have not come.
+SILENCE = timedelta(seconds=15)
 
 
 class ProjectQuerySet(models.QuerySet["Project"]):
@@ -211,6 +215,15 @@ class Run(models.Model):
     @property
     def is_open(self) -> bool:
         return self.state in self.OPEN_STATES
+
+    @property
+    def silent_since(self) -> datetime | None:
+        """When its program was last heard of, if that is longer ago than a program that lives and
+        reaches the portal is ever silent; else None."""
+        if self.state not in (self.State.RUNNING, self.State.STOPPING):
+            return None
+        heard = max(filter(None, (self.heartbeat_at, self.started_at)), default=None)
+        return heard if heard and timezone.now() - heard > SILENCE else None
 
 
 class Attempt(models.Model):

@@ -170,6 +170,10 @@ def test_a_node_that_is_gone_loses_the_attempt_and_the_next_finishes_elsewhere(
     lab.becomes(run, "running")
     assert lab.attempts(run)[0]["node"] == spare.name
     spare.die()
+    # What is known is shown before the cluster itself has given the node up.
+    until("its silence is told", lambda: bool(lab.run(run)["silent_since"]), seconds=30)
+    assert "Nothing was heard of its program since" in lab.page(lab.run(run)["url"])
+    assert lab.attempts(run)[0]["state"] == "running"
     lab.reconcile_until("it is tried again", lambda: len(lab.attempts(run)) == 2, seconds=60)
     assert lab.attempts(run)[0]["state"] == "lost"
     # No other node has such a GPU: it waits for that one, and says so.

@@ -26,7 +26,7 @@ def going(ada: User, project: Project) -> Run:
     started = timezone.now() - timedelta(seconds=60)
     Run.objects.filter(pk=run.pk).update(
         state=Run.State.RUNNING, started_at=started, progress=0.5,
-        progress_at=timezone.now(), stage="step 30 of 60",
+        progress_at=timezone.now(), heartbeat_at=timezone.now(), stage="step 30 of 60",
     )  # fmt: skip
     run.refresh_from_db()
     return run
@@ -60,6 +60,17 @@ def test_a_going_run_says_how_far_and_how_much_longer(going: Run) -> None:
     assert live.time_left(going, timezone.now()) == pytest.approx(60, abs=2)
     going.progress = 0
     assert live.time_left(going, timezone.now()) is None
+
+
+def test_a_program_that_is_not_heard_any_more_is_said_to_be_silent(going: Run) -> None:
+    heard = timezone.now() - timedelta(seconds=16)
+    Run.objects.filter(pk=going.pk).update(heartbeat_at=heard)
+    going.refresh_from_db()
+    words = live.moment(going).detail
+    assert words.startswith(f"Nothing was heard of its program since {heard:%H:%M:%S} UTC.")
+    assert "the next attempt goes on from the last checkpoint" in words
+    going.heartbeat_at = timezone.now()
+    assert live.moment(going).detail == "step 30 of 60"
 
 
 def test_a_failed_run_says_why(going: Run) -> None:

@@ -317,6 +317,17 @@ def test_an_old_server_gets_no_second_pod_started() -> None:
         cluster.close()
 
 
+def test_the_first_of_many_ranks_does_not_take_the_others_key() -> None:
+    with serving(version=("1", "27")) as server:
+        cluster = connected(server)
+        cluster.create(job(nodes=2))
+        until(lambda: NAME in cluster.observe())
+        cluster.observe()
+        assert cluster.observe()[NAME].reason.startswith("1 of 2 nodes have started")
+        assert server.names("secrets") == [NAME]
+        cluster.close()
+
+
 def test_an_unfinished_job_that_is_forgotten_goes_away(
     cluster: KubernetesCluster, server: Server
 ) -> None:

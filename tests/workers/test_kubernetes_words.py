@@ -117,6 +117,30 @@ def test_many_nodes_run_when_all_of_them_do() -> None:
     assert found.reason == "1 of 2 nodes have started. No node has room for it: 0/2 nodes."
 
 
+@pytest.mark.parametrize(("seconds", "phase"), [(290, "pending"), (310, "preempted")])
+def test_nodes_that_wait_too_long_for_the_others_are_given_back(seconds: int, phase: str) -> None:
+    waits = pod("Pending", condition("PodScheduled", "", "0/2 nodes.", "False"), uid="second")
+    first = pod(state=RUNNING, startTime=at(-seconds))
+    later = pod(state=RUNNING, startTime=at(-5), uid="third")
+    found = told(job(parallelism=3), later, first, waits)
+    assert found.phase == phase
+    if phase == "preempted":
+        assert found.reason == "Only 2 of its 3 nodes had room within 5 minutes; it let them go."
+
+
+def test_a_slow_image_is_no_want_of_room() -> None:
+    fetches = pod("Pending", state={"waiting": {"reason": "ContainerCreating"}}, uid="second")
+    found = told(job(parallelism=2), pod(state=RUNNING, startTime=at(-900)), fetches)
+    assert found.phase == "pending"
+
+
+def test_ranks_that_have_ended_well_are_not_missed() -> None:
+    """The list has no pods that succeeded: the job counts them."""
+    made = job(parallelism=2)
+    made["status"]["succeeded"] = 1
+    assert told(made, pod(state=RUNNING)).phase == "running"
+
+
 def test_its_own_failure_is_a_failure_with_its_code() -> None:
     found = told(job(FAILED), pod("Failed", state=ended(3)))
     assert (found.phase, found.exit_code, found.reason) == ("failed", 3, "")

@@ -18,6 +18,9 @@ STARTED = "backline/pod"  # Annotation: the uid of the one pod that may run it.
 STOPPED = 143
 # A pod that should have been gone for so long is on a node that nobody hears.
 OVERDUE = timedelta(seconds=20)
+# How long the first nodes of a run are held while others have no room. Less than torchrun's ten
+# minutes, after which its own programs would give up and the attempt would count as failed.
+TOGETHER = timedelta(minutes=5)
 
 # Why a container waits, when waiting alone will not help.
 PULLS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
@@ -87,9 +90,14 @@ def status(  # noqa: PLR0911 - read from top to bottom: the first that fits is t
     if len(started) >= _wanted(job):
         return replace(told, phase="running")
     reason = next((why for pod in pods if _waits(pod) and (why := waiting(pod))), "")
-    if started:
-        reason = f"{len(started)} of {_wanted(job)} nodes have started. {reason}".strip()
-    return replace(told, reason=reason)
+    if not started:
+        return replace(told, reason=reason)
+    if _homeless(pods) and now > _first_start(started, now) + TOGETHER:
+        # Two runs that each hold half of what they need would wait for each other for ever.
+        reason = f"Only {len(pods) - _homeless(pods)} of its {_wanted(job)} nodes had room "
+        return replace(told, phase="preempted", reason=f"{reason}within 5 minutes; it let them go.")
+    counted = f"{len(started)} of {_wanted(job)} nodes have started."
+    return replace(told, reason=f"{counted} {reason}".strip())
 
 
 def waiting(pod: Raw) -> str:
@@ -292,6 +300,17 @@ def _waits(pod: Raw) -> bool:
     return phase == "Pending"
 
 
+def _homeless(pods: Sequence[Raw]) -> int:
+    """How many of these pods no node has room for."""
+    return sum(_waits(pod) and bool(condition(pod, "PodScheduled", "False")) for pod in pods)
+
+
+def _first_start(pods: Sequence[Raw], now: datetime) -> datetime:
+    """When the first of these pods was taken by its node."""
+    told = [at for pod in pods if (at := pod["status"].get("startTime"))]
+    return min(map(moment, told), default=now)
+
+
 def _nodes(pods: Sequence[Raw]) -> str:
     names = sorted({node for pod in pods if (node := pod["spec"].get("nodeName"))})
     more = f" and {len(names) - 2} more" if len(names) > 2 else ""
@@ -299,7 +318,9 @@ def _nodes(pods: Sequence[Raw]) -> str:
 
 
 def _wanted(job: Raw) -> int:
-    return int(job["spec"].get("parallelism") or 1)
+    """How many pods are to run now; those that have succeeded are not among the listed ones."""
+    done = job.get("status", {}).get("succeeded") or 0
+    return max(1, int(job["spec"].get("parallelism") or 1) - int(done))
 
 
 def _containers(pod: Raw) -> list[Raw]:

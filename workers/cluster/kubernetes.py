@@ -285,7 +285,7 @@ class KubernetesCluster:
             asked = _annotations(job).get(CANCELLED)
             if asked is not None and condition(job, "Failed"):
                 self._shorten_grace(pods.get(name, ()), int(asked))
-            elif not _finished(job) and STARTED not in _annotations(job):
+            elif not (_finished(job) or STARTED in _annotations(job) or _has_ranks(job)):
                 self._hold_to_one_pod(name, pods.get(name, ()))
 
     def _shorten_grace(self, pods: Sequence[Raw], grace: int) -> None:
@@ -340,6 +340,10 @@ def _by_job(raw: Sequence[Raw]) -> dict[str, list[Event]]:
         if about:
             found[about[0]].append(event(one))
     return {name: sorted(told, key=lambda e: e.at) for name, told in found.items()}
+
+
+def _has_ranks(job: Raw) -> bool:
+    return int(job["spec"].get("parallelism") or 1) > 1
 
 
 def _finished(job: Raw) -> bool:
