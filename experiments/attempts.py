@@ -2,17 +2,15 @@
 
 import contextlib
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Protocol
+from collections.abc import Sequence
+from datetime import timedelta
 
 from django.db import transaction
 from django.db.models import Max, Q, QuerySet
 from django.utils import timezone
 
 from experiments import costs, quotas
-from experiments.models import Attempt, ClusterEvent, Run
+from experiments.models import Attempt, Run
 from experiments.states import BUSY, State, move
 from portal import audit
 from portal.models import ApiToken, ApiTokenQuerySet
@@ -23,25 +21,6 @@ LATE_DELIVERY = timedelta(days=1)
 
 # Lost for the same reason this often in a row, a run is not tried again by itself.
 SAME_LOSSES = 3
-# Events that a run's page shows.
-TIMELINE = 200
-
-
-class Told(Protocol):
-    """One thing that a cluster says of a job: workers.cluster.Event is one."""
-
-    @property
-    def uid(self) -> str: ...
-    @property
-    def at(self) -> datetime: ...
-    @property
-    def kind(self) -> str: ...
-    @property
-    def reason(self) -> str: ...
-    @property
-    def message(self) -> str: ...
-    @property
-    def count(self) -> int: ...
 
 
 class NoSlot(RuntimeError):
@@ -108,39 +87,6 @@ def created(attempt: Attempt, *, node: str = "", look: str = "") -> bool:
         Attempt.objects.filter(pk=attempt.pk, state__in=Attempt.OPEN_STATES).update(**told)
         attempt.refresh_from_db()
     return False
-
-
-def waits(attempt: Attempt, reason: str) -> None:
-    """What the cluster says of a job that has not started: the run carries the sentence."""
-    waiting = Run.objects.filter(pk=attempt.run_id, state=State.STARTING)
-    waiting.exclude(state_reason=reason[:500]).update(state_reason=reason[:500])
-
-
-def note_events(attempt: Attempt, events: Iterable[Told]) -> None:
-    """Keep what the cluster said. Told again it counts once; a grown count is taken over."""
-    told = {event.uid[:100]: event for event in events}
-    if not told:
-        return
-    known = dict(attempt.events.filter(uid__in=list(told)).values_list("uid", "count"))
-    rows = [
-        ClusterEvent(
-            attempt=attempt,
-            uid=uid,
-            at=event.at,
-            kind=event.kind[:10],
-            reason=event.reason[:100],
-            message=event.message[:1000],
-            count=event.count,
-        )
-        for uid, event in told.items()
-        if known.get(uid) != event.count
-    ]
-    ClusterEvent.objects.bulk_create(
-        rows,
-        update_conflicts=True,
-        unique_fields=["attempt", "uid"],
-        update_fields=["at", "message", "count"],
-    )
 
 
 def started(attempt: Attempt) -> bool:
@@ -286,44 +232,6 @@ def _give_up(run: Run, sentence: str) -> None:
 
 
 # --- Reads ----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Said:
-    """What the cluster said, as often in a row as it said it; `at` is the last time."""
-
-    at: datetime
-    attempt: int
-    warning: bool
-    reason: str
-    message: str
-    count: int
-
-
-def timeline(run: Run) -> list[Said]:
-    """The last things that the cluster said about a run, newest last."""
-    rows = ClusterEvent.objects.filter(attempt__run=run).select_related("attempt")
-    return together(reversed(rows.order_by("-at", "-pk")[:TIMELINE]))
-
-
-def together(events: Iterable[ClusterEvent]) -> list[Said]:
-    """The same words of the same attempt one after the other are one line with a count."""
-    lines: list[Said] = []
-    for event in events:
-        said = Said(
-            at=event.at,
-            attempt=event.attempt.number,
-            warning=event.kind == "Warning",
-            reason=event.reason,
-            message=event.message,
-            count=event.count,
-        )
-        last = lines[-1] if lines else None
-        if last and replace(last, at=said.at, count=said.count) == said:
-            lines[-1] = replace(said, count=last.count + said.count)
-        else:
-            lines.append(said)
-    return lines
 
 
 def in_words(run: Run, tried: Sequence[Attempt]) -> str:

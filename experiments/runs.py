@@ -22,13 +22,11 @@ from experiments.attempts import (
     fail,
     finish,
     lose,
-    note_events,
     place,
     preempted,
     settle,
     started,
     stopped,
-    waits,
 )
 from experiments.machines import Resources
 from experiments.models import Attempt, Dataset, Project, Run
@@ -42,6 +40,7 @@ from experiments.permission import (
 )
 from experiments.quotas import OverQuota
 from experiments.states import BUSY, State, move
+from experiments.told import note_events, waits
 from portal import audit, celery
 from portal.models import User
 

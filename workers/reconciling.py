@@ -21,7 +21,7 @@ from experiments import care, metrics, permission, quotas, runs
 from experiments.models import Attempt, Batch, Run
 from portal import celery, tokens
 from rights import agreements
-from workers import manifests
+from workers import manifests, news
 from workers.cluster import PREEMPTED_CODE, Cluster, Job, JobStatus, Refused, Unavailable
 
 log = logging.getLogger(__name__)
@@ -36,10 +36,6 @@ COMPACTED_AT_ONCE = 10
 STARTING_SECONDS = 5.0
 # The client's figure of the memory that the program and its children take.
 MEMORY = "system/memory_bytes"
-
-# By job: how many events this process has written down, with their counts. Losing it costs a
-# query, no more.
-_noted: dict[str, tuple[int, int]] = {}
 
 Manifest = Callable[[Run, Attempt, str], Job]
 
@@ -78,9 +74,12 @@ def reconcile(cluster: Cluster, *, manifest: Manifest = local_job) -> None:
         log.warning("%s", error)
         _tell_waiting(str(error))
     else:
+        told = news.News(cluster)
         for attempt in list(_open_attempts()):
             with _apart(attempt.job_name):
-                _advance(attempt, seen.get(attempt.job_name), cluster, manifest)
+                _advance(attempt, seen.get(attempt.job_name), cluster, manifest, told)
+        with _apart("what the cluster says"):
+            told.write()
         with _apart("jobs without an attempt"):
             _cancel_orphans(seen, cluster)
         with _apart("the queue"):
@@ -117,7 +116,11 @@ def _stopping_without_attempt() -> QuerySet[Run]:
 
 
 def _advance(
-    attempt: Attempt, status: JobStatus | None, cluster: Cluster, manifest: Manifest
+    attempt: Attempt,
+    status: JobStatus | None,
+    cluster: Cluster,
+    manifest: Manifest,
+    told: news.News,
 ) -> None:
     """One attempt: bring it up, ask it to stop, or write down how it ended."""
     stopping = attempt.run.state == State.STOPPING
@@ -132,18 +135,19 @@ def _advance(
                 runs.lose(attempt, reason="The cluster does not know its job any more.")
         else:
             if status.reason != attempt.run.state_reason and not stopping:
-                runs.waits(attempt, status.reason)
+                told.waits(attempt, status.reason)
             if stopping:
                 cluster.cancel(attempt.job_name, settings.STOP_GRACE_SECONDS)
-            _note_events(attempt, cluster)
+            told.events(attempt)
         return
     if status.ended:
+        told.events(attempt)
         _conclude(attempt, status, cluster)
         return
     if attempt.state != Attempt.State.RUNNING or attempt.node != status.node[:100]:
         runs.created(attempt, node=status.node)
         runs.started(attempt)
-    _note_events(attempt, cluster)
+    told.events(attempt)
     if stopping:
         cluster.cancel(attempt.job_name, settings.STOP_GRACE_SECONDS)
 
@@ -176,7 +180,6 @@ def _create(attempt: Attempt, cluster: Cluster, manifest: Manifest) -> None:
 
 def _conclude(attempt: Attempt, status: JobStatus, cluster: Cluster) -> None:
     code, stopping = status.exit_code, attempt.run.state == State.STOPPING
-    _note_events(attempt, cluster)
     if status.phase == "succeeded":
         runs.finish(attempt)
     elif status.phase == "lost":
@@ -190,7 +193,7 @@ def _conclude(attempt: Attempt, status: JobStatus, cluster: Cluster) -> None:
     else:
         runs.fail(attempt, reason=_why_it_failed(attempt, status, cluster), exit_code=code)
     cluster.forget(attempt.job_name)
-    _noted.pop(attempt.job_name, None)
+    news.forget(attempt)
 
 
 def _why_it_failed(attempt: Attempt, status: JobStatus, cluster: Cluster) -> str:
@@ -200,20 +203,6 @@ def _why_it_failed(attempt: Attempt, status: JobStatus, cluster: Cluster) -> str
     if status.reason.startswith("Out of memory") and peak:
         return f"{status.reason} The most that was measured is {peak / 2**30:.2f} GiB."
     return status.reason
-
-
-def _note_events(attempt: Attempt, cluster: Cluster) -> None:
-    """What the cluster said since the last round; usually nothing, and then nothing is asked of
-    the database. Words that cannot be read hold nothing up."""
-    try:
-        events = cluster.events(attempt.job_name)
-    except Unavailable as error:
-        log.info("%s", error)
-        return
-    mark = (len(events), sum(event.count for event in events))
-    if events and _noted.get(attempt.job_name) != mark:
-        runs.note_events(attempt, events)
-        _noted[attempt.job_name] = mark
 
 
 def _last_words(cluster: Cluster, name: str, code: int | None) -> str:

@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from experiments import attempts as trying
-from experiments import compare, costs, forms, live, logs, ranks, recipes, runs
+from experiments import compare, costs, forms, live, logs, ranks, recipes, runs, told
 from experiments.machines import Resources
 from experiments.models import Project, Run
 from experiments.views.access import acting, looking, may_act
@@ -93,7 +93,7 @@ def attempts(run: Run) -> dict[str, object]:
         "hours": costs.hours(asked.max_hours),
         "cost": listed.sum(sum(sums, costs.NOTHING)) if listed and portal else "",
         "at_most": f"at most {listed.sum(listed.at_most(asked))}",
-        "timeline": trying.timeline(run),
+        "timeline": told.timeline(run),
         "look": next((row.look for row in reversed(rows) if row.look), ""),
     }
 

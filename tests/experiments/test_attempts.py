@@ -130,13 +130,13 @@ def test_making_room_after_a_request_to_stop_ends_the_run_as_asked(ada: User, ru
 
 def test_what_the_cluster_says_is_on_the_run_while_it_waits(run: Run) -> None:
     attempt = begun(run, started=False)
-    runs.waits(attempt, "0/3 nodes have nvidia.com/gpu.")
+    runs.waits([(attempt, "0/3 nodes have nvidia.com/gpu.")])
     run.refresh_from_db()
     assert (run.state, run.state_reason) == (State.STARTING, "0/3 nodes have nvidia.com/gpu.")
     runs.started(attempt)
     run.refresh_from_db()
     assert (run.state, run.state_reason) == (State.RUNNING, "")
-    runs.waits(attempt, "An old word.")
+    runs.waits([(attempt, "An old word.")])
     run.refresh_from_db()
     assert run.state_reason == ""
 
@@ -144,10 +144,10 @@ def test_what_the_cluster_says_is_on_the_run_while_it_waits(run: Run) -> None:
 def test_events_are_kept_once_and_their_count_grows(run: Run) -> None:
     attempt = begun(run)
     first = Told()
-    attempts.note_events(attempt, [first, Told(uid="2", reason="Pulling")])
+    runs.note_events([(attempt, [first, Told(uid="2", reason="Pulling")])])
     later = replace(first, count=7, at=datetime(2026, 11, 21, 13, tzinfo=UTC))
-    attempts.note_events(attempt, [later])
-    attempts.note_events(attempt, [later])
+    runs.note_events([(attempt, [later])])
+    runs.note_events([(attempt, [later])])
     assert [(one.uid, one.count) for one in attempt.events.all()] == [("2", 1), ("1", 7)]
 
 

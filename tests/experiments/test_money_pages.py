@@ -126,7 +126,7 @@ def test_the_run_page_tells_cost_attempts_events_and_how_to_look_further(
     ClusterEvent.objects.create(
         attempt=second, uid="9", at=now + timedelta(minutes=1), kind="Normal", reason="Scheduled"
     )
-    runs.waits(second, "0/3 nodes have nvidia.com/gpu.")
+    runs.waits([(second, "0/3 nodes have nvidia.com/gpu.")])
     text = read(page, run.get_absolute_url())
     assert "4.02 EUR so far" in text
     assert "at most 48.24 EUR" in text
