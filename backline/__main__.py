@@ -1,4 +1,7 @@
-"""The command line: `python -m backline runs | submit config.yaml | sync | exec -- COMMAND`."""
+"""The command line: `python -m backline runs | submit config.yaml | sync | exec -- COMMAND`.
+
+And `python -m backline torchrun ARGS`, with the arguments of torchrun.
+"""
 
 import argparse
 import os
@@ -8,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from backline import execution, sender, wire
+from backline import execution, sender, torchrun, wire
 from backline.client import spool_root
 from backline.spool import unfinished
 from backline.transport import Refused, Transport, Unreachable
@@ -55,6 +58,10 @@ def main() -> int:
     start = commands.add_parser("exec", help="run a program as the program of this job's run")
     start.add_argument("--dataset", type=Path, help="folder for the recordings of the run")
     start.add_argument("words", nargs="+", metavar="COMMAND", help="after --: what to start")
+    commands.add_parser("torchrun", help="torchrun, with the exit codes of its processes")
+    if sys.argv[1:2] == ["torchrun"]:
+        # Its words are torchrun's, options included.
+        return torchrun.launch(sys.argv[2:])
     options = parser.parse_args()
     if options.command == "exec":
         return execution.execute(options.words, folder=options.dataset)

@@ -21,7 +21,7 @@ from types import FrameType
 
 import psutil
 
-from backline import dataset
+from backline import dataset, reasons
 from backline.client import DRAIN_SECONDS, Run, job_spool, spool_root
 from backline.console import Relay
 from backline.counting import Counting
@@ -95,6 +95,7 @@ def execute(command: list[str], *, folder: Path | None) -> int:
             spec, spool = job_spool(url, token, place)
     except (Stopped, Refused, Unreachable) as refusal:
         sys.stderr.write(f"{refusal}\n")
+        reasons.tell(str(refusal), code=_code_of(refusal))
         return _code_of(refusal)
     figures = Figures() if place.first_of_machine else None
     relay = Relay()
@@ -102,6 +103,8 @@ def execute(command: list[str], *, folder: Path | None) -> int:
     program = Program(run, spool=spool, place=place, relay=relay, figures=figures, folder=folder)
     try:
         code = program.perform(command, bell)
+        if code:
+            reasons.tell(relay.last_line, code=code)
         _wait_for_sessions(run, spool)
     finally:
         run.finish()
