@@ -85,6 +85,8 @@ def submit(
     wanted = machines.read(resources or {})
     if wanted.nodes > 1 and not known.many_nodes:
         raise recipes.ConfigInvalid({"resources.nodes": recipes.ONE_NODE})
+    each = known.processes_on_a_node(gpus=wanted.gpus, nodes=wanted.nodes)
+    recipes.check_shares(resolved, processes=each * wanted.nodes)
     if known.needs_dataset and dataset is None:
         sentence = "This recipe learns from recordings: choose a dataset."
         raise recipes.ConfigInvalid({"dataset": sentence})

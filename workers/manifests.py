@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from experiments import recipes
 from experiments.machines import Resources
 from experiments.models import Attempt, Run
 from experiments.recipes import program
@@ -20,6 +21,8 @@ from workers.cluster import Job
 
 SHAPE = Path(__file__).resolve().parent.parent / "k8s" / "jobs" / "run.yaml"
 COMMAND = ("-m", "workers.run")
+# Behind it the same words: as many processes as its PET_ variables say, joined by torchrun.
+LAUNCHER = ("-m", "backline", "torchrun")
 # The portal stops a run when its hours are over, with a word to the person; the cluster does it
 # when there is no portal.
 STOP_FIRST_SECONDS = 120
@@ -30,6 +33,9 @@ GPU = "nvidia.com/gpu"
 GPU_LABEL = "nvidia.com/gpu.product"
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 RENDEZVOUS_PORT = 29500
+# How long a node tries to reach the one where they meet, which may still pull its image; torchrun
+# waits as long for all of them to come.
+MEETING_SECONDS = 600
 # What a program needs of the machine that starts it, and nothing else: no secret of the
 # portal, no database address.
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")
@@ -50,6 +56,8 @@ def job(
     has it as a folder; `machine` the environment that the program inherits a few names of;
     `scratch` a folder for what it fetches, where that is not the one it starts in."""
     asked = Resources.of(run)
+    each = recipes.get(run.recipe).processes_on_a_node(gpus=asked.gpus, nodes=asked.nodes)
+    words = _program(run, scratch)
     inherited = {name: machine[name] for name in PASSED_ON if name in machine} if machine else {}
     env = inherited | {
         "BACKLINE_URL": portal_url,
@@ -57,14 +65,17 @@ def job(
         "BACKLINE_TOKEN": token,
         "BACKLINE_SESSION": f"attempt-{attempt.number}",
         "BACKLINE_SPOOL": spool,
-        "OMP_NUM_THREADS": str(asked.cpus),
+        "OMP_NUM_THREADS": str(max(1, asked.cpus // each)),
         "PYTHONUNBUFFERED": "1",
     }
     if root:
         env["PYTHONPATH"] = root
+    if each * asked.nodes > 1:
+        words = (*LAUNCHER, *words)
+        env |= _torchrun(attempt.job_name, nodes=asked.nodes, each=each)
     return Job(
         name=attempt.job_name,
-        command=(sys.executable if root else "python", *_program(run, scratch)),
+        command=(sys.executable if root else "python", *words),
         env=env,
         cpus=asked.cpus,
         memory_gb=asked.memory_gb,
@@ -189,12 +200,11 @@ def owner(job: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _environment(made: Job) -> list[dict[str, Any]]:
-    env = dict(made.env) | (_torchrun(made) if made.nodes > 1 else {})
     return [
         {"name": name, "valueFrom": {"secretKeyRef": {"name": made.name, "key": name}}}
         if name in made.secrets
         else {"name": name, "value": value}
-        for name, value in sorted(env.items())
+        for name, value in sorted(made.env.items())
     ]
 
 
@@ -231,9 +241,6 @@ def _spread(manifest: dict[str, Any], made: Job) -> None:
     }
     pod = manifest["spec"]["template"]
     pod["spec"]["subdomain"] = made.name
-    container = pod["spec"]["containers"][0]
-    if made.command[:1] == ("python",):
-        container["command"] = ["torchrun", *made.command[1:]]
     apart = {"matchLabels": {"job-name": made.name}}
     term = {"topologyKey": "kubernetes.io/hostname", "labelSelector": apart}
     pod["spec"].setdefault("affinity", {})["podAntiAffinity"] = {
@@ -241,15 +248,23 @@ def _spread(manifest: dict[str, Any], made: Job) -> None:
     }
 
 
-def _torchrun(made: Job) -> dict[str, str]:
-    """torchrun's options by their environment names, so that any program of a run may use it."""
-    return {
-        "PET_NNODES": str(made.nodes),
-        "PET_NPROC_PER_NODE": str(max(1, made.gpus)),
+def _torchrun(name: str, *, nodes: int, each: int) -> dict[str, str]:
+    """torchrun's options by their environment names, for a job of `each` processes on each node."""
+    meeting = f"{name}-0.{name}:{RENDEZVOUS_PORT}" if nodes > 1 else "localhost:0"
+    options = {
+        "PET_NNODES": str(nodes),
+        "PET_NPROC_PER_NODE": str(each),
+        # A next attempt is the portal's: it has a row, and goes on from the checkpoint.
+        "PET_MAX_RESTARTS": "0",
         "PET_RDZV_BACKEND": "c10d",
-        "PET_RDZV_ENDPOINT": f"{made.name}-0.{made.name}:{RENDEZVOUS_PORT}",
-        "PET_RDZV_ID": made.name,
+        "PET_RDZV_ENDPOINT": meeting,
+        "PET_RDZV_ID": name,
     }
+    if nodes > 1:
+        seconds = MEETING_SECONDS
+        return options | {"PET_RDZV_CONF": f"join_timeout={seconds},read_timeout={seconds}"}
+    # The name of a machine alone need not be one that it can look up.
+    return options | {"PET_LOCAL_ADDR": "localhost"}
 
 
 def _shared_labels(made: Job) -> dict[str, str]:

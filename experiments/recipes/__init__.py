@@ -19,8 +19,8 @@ from experiments.recipes.tone_check import ToneCheckConfig
 WHOLE = "__all__"
 MAX_BYTES = 64 * 1024
 ONE_NODE = (
-    "This recipe trains on one node: on several, each would train a model of its own. "
-    "An own program can share one training among them."
+    "This recipe has one process: on several nodes each would do the whole of it. "
+    "Flow matching and own programs can share one training among them."
 )
 NO_RECORDINGS = "This recipe uses no recordings: leave the dataset out."
 NO_IMAGES = (
@@ -58,6 +58,8 @@ class Recipe:
     needs_dataset: bool
     # Whether its processes on several nodes share one training.
     many_nodes: bool = False
+    # Whether each GPU of a node gets a process of its own; a program of one process sees them all.
+    process_per_gpu: bool = False
 
     @property
     def chooses_use(self) -> bool:
@@ -66,6 +68,10 @@ class Recipe:
     def use_of(self, config: Mapping[str, object]) -> str:
         """What a run with this resolved config does with its recordings."""
         return str(config["use"]) if self.chooses_use else self.use
+
+    def processes_on_a_node(self, *, gpus: int, nodes: int) -> int:
+        """How many processes are started on each node that has so many GPUs."""
+        return max(1, gpus) if self.process_per_gpu or nodes > 1 else 1
 
 
 RECIPES: dict[str, Recipe] = {
@@ -81,6 +87,8 @@ RECIPES: dict[str, Recipe] = {
             config=FlowMatchingConfig,
             use="train.generative",
             needs_dataset=True,
+            many_nodes=True,
+            process_per_gpu=True,
         ),
         Recipe(
             name="tone_check",
@@ -138,6 +146,20 @@ def validate(name: str, data: Mapping[str, object]) -> BaseModel:
             # One sentence per field: the first is the one to mend first.
             errors.setdefault(field, _sentence(model=model, error=error))
         raise ConfigInvalid(errors) from None
+
+
+def check_shares(config: Mapping[str, object], *, processes: int) -> None:
+    """Refuse a batch that does not have an example for each of the processes that share it."""
+    batch = config.get("batch_size")
+    if isinstance(batch, int) and batch < processes:
+        raise ConfigInvalid({"batch_size": too_small(batch=batch, processes=processes)})
+
+
+def too_small(*, batch: int, processes: int) -> str:
+    return (
+        f"Batch size must be at least {processes:,}, one clip for each process; "
+        f"it is {batch:,}. Or take fewer GPUs or nodes."
+    )
 
 
 def _size(data: Mapping[str, object]) -> int:

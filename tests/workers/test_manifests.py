@@ -30,9 +30,16 @@ def made(run: Run = RUN) -> Job:
     )
 
 
+def asking(recipe: str = "flow_matching", **resources: object) -> Job:
+    config = {"command": ["python", "train.py"]} if recipe == "program" else {}
+    asked = {**RUN.resources, **resources}
+    return made(Run(id=RUN.id, number=7, recipe=recipe, config=config, resources=asked))
+
+
 def many() -> Job:
     """Two nodes with eight GPUs of one type each."""
-    return replace(made(), nodes=2, gpus=8, gpu_type="NVIDIA-H100-80GB-HBM3", memory_gb=512)
+    kind = "NVIDIA-H100-80GB-HBM3"
+    return asking(nodes=2, gpus=8, gpu_type=kind, memory_gb=512, cpus=32)
 
 
 def golden(name: str) -> Any:
@@ -131,6 +138,40 @@ def test_an_own_program_has_its_image_and_its_command_behind_the_client() -> Non
     assert own.image == "lab/mine:7"
     assert own.command[:4] == ("python", "-m", "backline", "exec")
     assert own.command[-2:] == ("python", "train.py")
+
+
+def test_each_gpu_of_a_node_gets_a_process_and_its_share_of_the_cores() -> None:
+    job = asking(gpus=2, cpus=5)
+    assert job.command == ("python", "-m", "backline", "torchrun", "-m", "workers.run")
+    assert {name: value for name, value in job.env.items() if name.startswith("PET_")} == {
+        "PET_NNODES": "1",
+        "PET_NPROC_PER_NODE": "2",
+        "PET_MAX_RESTARTS": "0",
+        "PET_RDZV_BACKEND": "c10d",
+        "PET_RDZV_ENDPOINT": "localhost:0",
+        "PET_RDZV_ID": "run-0123456789ab-2",
+        "PET_LOCAL_ADDR": "localhost",
+    }
+    assert job.env["OMP_NUM_THREADS"] == "2"
+    assert asking(gpus=8, cpus=4).env["OMP_NUM_THREADS"] == "1"
+
+
+@pytest.mark.parametrize("recipe", ["tone_check", "program"])
+def test_a_program_of_one_process_sees_all_gpus_of_its_node(recipe: str) -> None:
+    job = asking(recipe, gpus=2, cpus=4)
+    assert "torchrun" not in job.command
+    assert not [name for name in job.env if name.startswith("PET_")]
+    assert job.env["OMP_NUM_THREADS"] == "4"
+
+
+def test_an_own_program_on_many_nodes_is_started_once_for_each_gpu() -> None:
+    job = asking("program", gpus=2, nodes=3)
+    assert job.command == (
+        *("python", "-m", "backline", "torchrun", "-m", "backline", "exec", "--"),
+        *("python", "train.py"),
+    )
+    assert (job.env["PET_NNODES"], job.env["PET_NPROC_PER_NODE"]) == ("3", "2")
+    assert asking("program", gpus=0, nodes=2).env["PET_NPROC_PER_NODE"] == "1"
 
 
 def test_a_local_program_inherits_a_few_names_and_no_secret() -> None:

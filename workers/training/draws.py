@@ -36,13 +36,18 @@ class Example:
     noise: Tensor
 
 
+def recording(*, seed: int, counter: int, count: int) -> int:
+    """Which of `count` recordings example number `counter` is cut from."""
+    epoch, at = divmod(counter, count)
+    return order(seed=seed, epoch=epoch, count=count)[at]
+
+
 def example(*, seed: int, counter: int, count: int, drop: float, shape: tuple[int, int]) -> Example:
     """Example number `counter` of a run over `count` recordings; `noise` has (frames, bands)."""
     rng = dice(seed=seed, stream=EXAMPLE, counter=counter)
-    epoch, at = divmod(counter, count)
     place, chance = rng.random(2)
     return Example(
-        recording=order(seed=seed, epoch=epoch, count=count)[at],
+        recording=recording(seed=seed, counter=counter, count=count),
         place=float(place),
         # Logit-normal: the middle of the way from music to noise is where most is to be learned
         # (Esser et al. 2024, 2403.03206).

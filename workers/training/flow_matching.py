@@ -14,7 +14,7 @@ from workers.data import recordings
 from workers.data.recordings import Recording
 from workers.evaluation import control
 from workers.generation import prompts
-from workers.training import checkpoints, interruption, machine
+from workers.training import checkpoints, group, interruption, machine
 from workers.training.sampling import Listener
 from workers.training.trainer import Trainer
 from workers.training.usage import Usage
@@ -33,14 +33,39 @@ class Diverged(ArithmeticError):
 
 
 def main(run: backline.Run, config: FlowMatchingConfig) -> None:
-    """Train, sample, measure. Raises `Interrupted` after a checkpoint when asked to end."""
+    """Train, sample, measure. Raises `Interrupted` after a checkpoint when asked to end.
+
+    Of several processes all train; the first one does everything else.
+    """
     device = machine.prepare(seed=config.seed, asked_threads=config.threads)
-    data = list(load(run))
-    trainer = Trainer(config, data=data, device=device)
+    with group.joined(device) as team:
+        team.demand_shares(config.batch_size)
+        data = list(load(run))
+        trainer = Trainer(config, data=data, device=device, group=team)
+        if team.leads:
+            lead(run, trainer=trainer, data=data)
+        else:
+            follow(run, trainer=trainer)
+
+
+def follow(run: backline.Run, *, trainer: Trainer) -> None:
+    """A process that trains and no more."""
+    done = resume(run, trainer=trainer)
+    with tempfile.TemporaryDirectory(prefix="backline-") as folder:
+        train(run, trainer=trainer, listener=None, first=done + 1, folder=Path(folder))
+    group.leave()
+    trainer.group.wait_until_done(run)
+
+
+def lead(run: backline.Run, *, trainer: Trainer, data: list[Recording]) -> None:
+    """The only process, or the one that speaks for the run."""
+    config = trainer.config
     wanted = prompts.understand(config.prompts, genres=trainer.genres)
     tell(data=data, trainer=trainer, wanted=wanted)
     classifier = judge(run, data=data, frames=config.clip_frames)
     done = resume(run, trainer=trainer)
+    if done:
+        print(f"Going on from the checkpoint of step {done:,}.")
     listener = Listener(
         run=run,
         config=config,
@@ -53,7 +78,9 @@ def main(run: backline.Run, config: FlowMatchingConfig) -> None:
     )
     with tempfile.TemporaryDirectory(prefix="backline-") as folder:
         train(run, trainer=trainer, listener=listener, first=done + 1, folder=Path(folder))
+    group.leave()
     listener.after(step=config.steps)
+    trainer.group.tell_done()
     run.progress(1.0, stage="Done")
 
 
@@ -104,15 +131,14 @@ def resume(run: backline.Run, *, trainer: Trainer) -> int:
         data=recordings.digest(run.spec.items),
     )
     trainer.restore(tensors, meta)
-    print(f"Going on from the checkpoint of step {meta.step:,}.")
     return meta.step
 
 
 def train(
-    run: backline.Run, *, trainer: Trainer, listener: Listener, first: int, folder: Path
+    run: backline.Run, *, trainer: Trainer, listener: Listener | None, first: int, folder: Path
 ) -> None:
-    """Every step from `first` to the last, with what happens between steps."""
-    config = trainer.config
+    """Every step from `first` to the last; `listener` hears samples in between, if there is one."""
+    config, team = trainer.config, trainer.group
     usage = Usage(recordings=trainer.examples, frames=config.clip_frames)
     data = recordings.digest(run.spec.items)
 
@@ -124,27 +150,37 @@ def train(
         checkpoints.save(path, tensors=tensors, meta=meta)
         run.save_checkpoint(path, step=step, meta=meta.model_dump(mode="json"))
 
+    def between(step: int) -> None:
+        """What the process that speaks for the run does when a step is done."""
+        if step == config.steps or _due(step, config.checkpoint_every):
+            save(step)
+        elif step % REPORT_EVERY == 0:
+            run.log_usage(step=step, usage=usage.take())
+        if listener and step < config.steps and _due(step, config.sample_every):
+            listener.during(step=step)
+
     busy = 0.0
     for step in range(first, config.steps + 1):
         began = time.monotonic()
         points, drawn = trainer.step(step)
+        points["loss"], interrupted = team.agree(points["loss"], interruption.asked(run))
         busy += time.monotonic() - began
         usage.count(drawn)
         if (step - first + 1) % SPEED_EVERY == 0:
             points["steps_per_second"], busy = SPEED_EVERY / max(busy, 1e-9), 0.0
         run.progress(0.02 + 0.92 * step / config.steps, stage=f"Training, step {step:,}")
-        run.log(points, step=step)
+        # Of the others, that the step is done is all there is to say.
+        run.log(points if team.leads else {}, step=step)
         if math.isnan(points["loss"]):
             raise Diverged(f"The loss is not a number at step {step:,}. Try a lower learning rate.")
-        if interrupted := interruption.asked(run):
-            save(step)
+        if interrupted:
+            if team.leads:
+                save(step)
+            # When it is saved all end: torchrun ends those that are left once one of them has.
+            team.wait()
             raise interrupted
-        if step == config.steps or _due(step, config.checkpoint_every):
-            save(step)
-        elif step % REPORT_EVERY == 0:
-            run.log_usage(step=step, usage=usage.take())
-        if step < config.steps and _due(step, config.sample_every):
-            listener.during(step=step)
+        if team.leads:
+            between(step)
 
 
 def _due(step: int, every: int) -> bool:

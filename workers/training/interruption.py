@@ -36,9 +36,14 @@ BELL = Bell()
 
 def asked(run: backline.Run) -> Interrupted | None:
     """What to raise once a checkpoint is safe, or None: go on."""
-    if run.stop_requested is not None:
+    return wish(stop=run.stop_requested is not None, leave=BELL.rung)
+
+
+def wish(*, stop: bool, leave: bool) -> Interrupted | None:
+    """The portal's request to stop is stronger than the cluster's signal."""
+    if stop:
         return Interrupted("Stopped on request.", exit_code=STOPPED)
-    if BELL.rung:
+    if leave:
         return Interrupted("Asked to make room; another attempt goes on.", exit_code=PREEMPTED)
     return None
 

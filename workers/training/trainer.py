@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from experiments.recipes.flow_matching import FlowMatchingConfig
@@ -14,6 +14,7 @@ from workers.models import path
 from workers.models.dit import DiT
 from workers.training import checkpoints, draws, machine, schedule
 from workers.training.checkpoints import Meta
+from workers.training.group import ALONE, Group
 
 # Learning rate of each optimiser, relative to the config's.
 PACE = {"muon": 10.0, "adamw": 1.0}
@@ -21,7 +22,10 @@ PACE = {"muon": 10.0, "adamw": 1.0}
 
 @dataclass(frozen=True)
 class Batch:
-    """Scaled log-mels and noise (batch, frames, bands), times, labels; the recordings' places."""
+    """Scaled log-mels and noise (batch, frames, bands), times, labels: of this process's share.
+
+    `drawn` are the recordings' places of the whole batch.
+    """
 
     clean: Tensor
     noise: Tensor
@@ -34,9 +38,16 @@ class Trainer:
     """Flow matching on a dataset in memory. Its state is a function of config, data and step."""
 
     def __init__(
-        self, config: FlowMatchingConfig, *, data: list[Recording], device: torch.device
+        self,
+        config: FlowMatchingConfig,
+        *,
+        data: list[Recording],
+        device: torch.device,
+        group: Group = ALONE,
     ) -> None:
+        group.demand_shares(config.batch_size)
         self.config = config
+        self.group = group
         self.device = device
         self.dtype = machine.arithmetic(config.precision)
         self.genres = sorted({recording.genre for recording in data if recording.genre})
@@ -50,17 +61,27 @@ class Trainer:
         )
         self.average.load_state_dict(self.model.state_dict())
         self.optimisers = optimisers(self.model)
+        self.shared = group.around(self.model, device=device)
+        if group.count > 1:
+            self._order_gradients()
 
     def step(self, number: int) -> tuple[dict[str, float], list[int]]:
-        """Learn from batch `number` (from 1): what to log, and which recordings it was."""
+        """Learn from batch `number` (from 1): what to log, and which recordings it was.
+
+        The loss is this process's part of the batch's mean: over the group they add up to it.
+        """
         config = self.config
         rate = schedule.learning_rate(
             step=number, steps=config.steps, peak=config.learning_rate, warmup=config.warmup_steps
         )
-        batch = draw(config, step=number, examples=self.examples, genres=self.genres)
+        batch = draw(
+            config, step=number, examples=self.examples, genres=self.genres, group=self.group
+        )
+        part = len(batch.labels) / config.batch_size
         self.model.zero_grad()
-        loss = flow_loss(self.model, batch=batch, device=self.device, dtype=self.dtype)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss = flow_loss(self.shared, batch=batch, device=self.device, dtype=self.dtype)
+        # The group takes the plain mean of its gradients; shares may differ by one example.
+        (loss * (part * self.group.count)).backward()  # type: ignore[no-untyped-call]
         if number == 1:
             demand_gradients(self.model)
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -68,7 +89,22 @@ class Trainer:
             optimiser.param_groups[0]["lr"] = rate * PACE[name]
             optimiser.step()
         follow(self.average, self.model, stay=schedule.averaging(step=number, longest=config.ema))
-        return {"loss": loss.item(), "learning_rate": rate, "grad_norm": norm.item()}, batch.drawn
+        points = {"loss": loss.item() * part, "learning_rate": rate, "grad_norm": norm.item()}
+        return points, batch.drawn
+
+    def _order_gradients(self) -> None:
+        """One backward pass for nothing. In its first one DistributedDataParallel learns in which
+        order gradients come, and sums them in another order from then on: without this, a resumed
+        run of three processes or more would differ from an uninterrupted one in the last bits.
+        """
+        clean = torch.zeros(1, self.config.clip_frames, mel.BANDS, device=self.device)
+        labels = torch.zeros(1, dtype=torch.long, device=self.device)
+        with torch.autocast(
+            self.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32
+        ):
+            velocity = self.shared(clean, clean.new_zeros(1), labels)
+        velocity.float().sum().backward()
+        self.model.zero_grad()
 
     def checkpoint(self, *, step: int, data: str) -> tuple[dict[str, Tensor], Meta]:
         """After the last step only the averaged weights are kept: they are the result."""
@@ -127,10 +163,16 @@ def optimisers(model: DiT) -> dict[str, torch.optim.Optimizer]:
 
 
 def draw(
-    config: FlowMatchingConfig, *, step: int, examples: list[Recording], genres: list[str]
+    config: FlowMatchingConfig,
+    *,
+    step: int,
+    examples: list[Recording],
+    genres: list[str],
+    group: Group = ALONE,
 ) -> Batch:
     """The examples of a step, each from (seed, its own number) alone."""
     shape = (config.clip_frames, mel.BANDS)
+    size = config.batch_size
     drawn = [
         draws.example(
             seed=config.seed,
@@ -139,7 +181,7 @@ def draw(
             drop=config.condition_drop,
             shape=shape,
         )
-        for counter in range((step - 1) * config.batch_size, step * config.batch_size)
+        for counter in group.share(step=step, batch_size=size)
     ]
     clean, labels = [], []
     for one in drawn:
@@ -152,11 +194,16 @@ def draw(
         noise=torch.stack([one.noise for one in drawn]),
         times=path.shifted(torch.tensor([one.time for one in drawn]), by=config.time_shift),
         labels=torch.tensor(labels),
-        drawn=[one.recording for one in drawn],
+        drawn=[
+            draws.recording(seed=config.seed, counter=counter, count=len(examples))
+            for counter in range((step - 1) * size, step * size)
+        ],
     )
 
 
-def flow_loss(model: DiT, *, batch: Batch, device: torch.device, dtype: torch.dtype) -> Tensor:
+def flow_loss(
+    model: nn.Module, *, batch: Batch, device: torch.device, dtype: torch.dtype
+) -> Tensor:
     """Mean squared error of the velocity of the straight way from music to noise (2210.02747)."""
     clean, noise, times = (one.to(device) for one in (batch.clean, batch.noise, batch.times))
     way = times[:, None, None]
