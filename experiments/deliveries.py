@@ -118,7 +118,7 @@ def dataset_audio(request: HttpRequest, run_id: UUID, recording_id: int) -> Http
     if access.run_token(request) is None or run.state not in specs.READING_STATES:
         raise HttpError(403, "Only a program that is running reads the audio of its dataset.")
     item = specs.items(run).filter(recording_id=recording_id).first()
-    if item is None:
+    if item is None or item.audio is None:
         raise HttpError(404, "This recording is not in the run's dataset.")
     if run.dataset and any(
         hold.recording_id == recording_id for hold in runs.holds_on(run.dataset, run.use)

@@ -34,6 +34,10 @@ class Project(models.Model):
         max_length=5, default="world", help_text="ISO 3166 code, or world."
     )
     model_family = models.CharField(max_length=100, default="backline")
+    model_version = models.PositiveIntegerField(
+        default=1, help_text="Of the family; permissions may be for certain versions only."
+    )
+    product = models.CharField(max_length=100, blank=True, help_text="What it is for, if named.")
     # Empty: no limit. How they are counted is in quotas.py.
     gpu_quota = models.PositiveIntegerField(
         "GPUs at once", null=True, blank=True, help_text="Runs beyond it wait. Empty: no limit."
@@ -86,6 +90,7 @@ class Dataset(models.Model):
     class Status(models.TextChoices):
         FROZEN = "frozen", "Frozen"
         TAINTED = "tainted", "Tainted: a permission in it has ended"
+        RETIRED = "retired", "Retired: never to be used again"
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="datasets")
     name = models.CharField(max_length=100)
@@ -121,12 +126,17 @@ class DatasetItem(models.Model):
     dataset = models.ForeignKey(Dataset, models.CASCADE, related_name="items")
     recording = models.ForeignKey(Recording, models.PROTECT, related_name="+")
     included = models.BooleanField()
-    audio = models.ForeignKey(Blob, models.PROTECT, related_name="+")
+    # Null only for one that was left out: it may have no file yet.
+    audio = models.ForeignKey(Blob, models.PROTECT, null=True, related_name="+")
     reasons = models.JSONField(default=list)
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["dataset", "recording"], name="dataset_recording_once")
+            models.UniqueConstraint(fields=["dataset", "recording"], name="dataset_recording_once"),
+            models.CheckConstraint(
+                condition=models.Q(included=False) | models.Q(audio__isnull=False),
+                name="included_has_audio",
+            ),
         ]
 
 
@@ -167,6 +177,10 @@ class Run(models.Model):
     dataset_digest = models.CharField(max_length=64, blank=True)
     decision = models.ForeignKey(Decision, models.PROTECT, null=True, blank=True, related_name="+")
     code_version = models.CharField(max_length=60, blank=True)
+    # The weights it begins with, of another run: fine-tuning, or generation alone.
+    start_from = models.ForeignKey(
+        "Checkpoint", models.PROTECT, null=True, blank=True, related_name="continued_by"
+    )
     copied_from = models.ForeignKey(
         "self", models.SET_NULL, null=True, blank=True, related_name="copies"
     )
@@ -368,13 +382,15 @@ class LogChunk(models.Model):
 
 
 class Checkpoint(models.Model):
-    """Weights plus the JSON that says what they are."""
+    """Weights plus the JSON that says what they are. Retired for good: nobody loads it again."""
 
     run = models.ForeignKey(Run, models.CASCADE, related_name="checkpoints")
     step = models.BigIntegerField()
     blob = models.ForeignKey(Blob, models.PROTECT, related_name="+")
     meta = models.JSONField(default=dict)
     created_at = models.DateTimeField(default=timezone.now)
+    retired_at = models.DateTimeField(null=True, blank=True)
+    retired_reason = models.CharField(max_length=300, blank=True)
 
     class Meta:
         ordering = ["-step"]

@@ -59,6 +59,8 @@ def context_of(project: Project) -> consent.Context:
         purpose=Purpose(project.purpose),
         territory=project.territory,
         model_family=project.model_family,
+        model_version=project.model_version,
+        product=project.product,
     )
 
 
@@ -153,6 +155,11 @@ def taint_held() -> int:
             frozen = Dataset.objects.filter(pk=dataset.pk, status=Dataset.Status.FROZEN)
             if frozen.update(status=Dataset.Status.TAINTED):
                 reasons = [str(refusal_of(hold)) for hold in holds_on(dataset, dataset.use)]
-                audit.record(by=None, verb="dataset.tainted", subject=dataset, reasons=reasons)
+                audit.record(
+                    by=None,
+                    verb="dataset.tainted",
+                    subject=dataset,
+                    private={"reasons": reasons},
+                )
                 count += 1
     return count

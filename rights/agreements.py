@@ -1,21 +1,20 @@
-"""Agreements and the grants made under them: offered, active, ended. An ended grant never revives.
-
-Every verb that ends a permission leaves a hold on what it touches (rights/holds.py), in the
-same transaction.
+"""Agreements, and the grants that are drafted under them. They permit nothing yet: who puts them
+in force, and who ends them, is in participation.py.
 """
 
 from collections.abc import Collection, Sequence
-from datetime import date, datetime
-from typing import IO
+from datetime import date
+from typing import IO, Any
 
 from django.db import transaction
 from django.utils import timezone
 
-from portal import audit, storage
+from portal import audit, storage, turns
 from portal.models import User
-from rights import holds, territories
+from rights import territories
 from rights.models import (
     Agreement,
+    Channel,
     Grant,
     GrantExclusion,
     Party,
@@ -23,11 +22,14 @@ from rights.models import (
     Recording,
     RightType,
     Use,
+    WithdrawalPolicy,
     Work,
 )
 from rights.refused import Refused, required
 
 Status = Grant.Status
+# Not ended: in force, about to be, or to be again.
+OPEN = (Status.ACTIVE, Status.OFFERED, Status.SUSPENDED)
 
 
 def sign(
@@ -40,13 +42,24 @@ def sign(
     terms: str = "",
     document: IO[bytes] | None = None,
     media_type: str = "application/pdf",
+    withdrawal_policy: str = WithdrawalPolicy.RECALL,
+    remedy_days: int = 90,
 ) -> Agreement:
-    """Enter a signed paper; grants are then drafted under it."""
+    """Enter a signed paper; grants are then drafted under it.
+
+    What a withdrawal does, and in how many days, is fixed here for every grant under it.
+    """
     title = required(title, field="title", longest=200)
     if signed_on > timezone.now().date():
         raise Refused("signed_on", "The day of signature lies in the future.", field="signed_on")
     if ends_on and ends_on < signed_on:
         raise Refused("ends_on", "The end lies before the signature.", field="ends_on")
+    if withdrawal_policy not in WithdrawalPolicy.values:
+        raise Refused(
+            "policy", f"“{withdrawal_policy}” is not a policy.", field="withdrawal_policy"
+        )
+    if not 1 <= remedy_days <= 730:
+        raise Refused("days", "Between 1 and 730 days.", field="remedy_days")
     blob = storage.put(document, media_type=media_type) if document else None
     with transaction.atomic():
         agreement = Agreement.objects.create(
@@ -56,6 +69,8 @@ def sign(
             signed_on=signed_on,
             ends_on=ends_on,
             terms=terms.strip(),
+            withdrawal_policy=withdrawal_policy,
+            remedy_days=remedy_days,
             created_by=by,
         )
         audit.record(
@@ -81,8 +96,14 @@ def draft_grant(
     purposes: Sequence[str] = (Purpose.RESEARCH,),
     territories: Sequence[str] = (territories.WORLD,),
     model_family: str = "",
+    first_version: int | None = None,
+    last_version: int | None = None,
+    products: Sequence[str] = (),
+    channels: Sequence[str] = (),
+    condition: str = "",
     starts_on: date | None = None,
     ends_on: date | None = None,
+    replaces: Grant | None = None,
 ) -> Grant:
     """Offer one permission by the agreement's counterparty; it permits nothing until activated.
 
@@ -98,7 +119,10 @@ def draft_grant(
         work=work,
         purposes=purposes,
         places=territories,
+        channels=channels,
     )
+    if first_version and last_version and last_version < first_version:
+        raise Refused("versions", "The last version lies before the first.", field="last_version")
     if ends_on and ends_on < starts_on:
         raise Refused("ends_on", "The end lies before the start.", field="ends_on")
     if agreement.ends_on and (ends_on is None or ends_on > agreement.ends_on):
@@ -117,9 +141,19 @@ def draft_grant(
         purposes=list(purposes),
         territories=list(territories),
         model_family=model_family.strip(),
+        first_version=first_version,
+        last_version=last_version,
+        products=[product.strip() for product in products if product.strip()],
+        channels=list(channels),
+        condition=condition.strip(),
+        withdrawal_policy=agreement.withdrawal_policy,
+        remedy_days=agreement.remedy_days,
         starts_on=starts_on,
         ends_on=ends_on,
+        replaces=replaces,
+        version=replaces.version + 1 if replaces else 1,
         drafted_by=by,
+        created_at=turns.moment(),
     )
     if recording is None:
         _carry_exclusions(grant)
@@ -135,6 +169,11 @@ def draft_grant(
         purposes=grant.purposes,
         territories=grant.territories,
         model_family=grant.model_family,
+        versions=[first_version, last_version],
+        products=grant.products,
+        channels=grant.channels,
+        conditional=bool(grant.condition),
+        replaces=replaces.pk if replaces else None,
         starts_on=starts_on.isoformat(),
         ends_on=ends_on.isoformat() if ends_on else None,
     )
@@ -149,6 +188,7 @@ def _check_scope(
     work: Work | None,
     purposes: Collection[str],
     places: Collection[str],
+    channels: Collection[str],
 ) -> None:
     if right_type not in RightType.values:
         raise Refused("right_type", f"“{right_type}” is not a right.", field="right_type")
@@ -167,6 +207,41 @@ def _check_scope(
             "Name at least one country of the list, or the world.",
             field="territories",
         )
+    if not set(channels) <= set(Channel.values):
+        raise Refused("channels", "Choose channels of the list.", field="channels")
+    if use == Use.DISTRIBUTE and not channels:
+        raise Refused(
+            "channels", "Distribution needs at least one channel it is for.", field="channels"
+        )
+
+
+@transaction.atomic
+def change(grant: Grant, *, by: User, **scope: Any) -> Grant:
+    """Draft the next version of a grant in another scope; `scope` as for `draft_grant`.
+
+    The old version stays in force until the new one is, and is superseded by it then.
+    """
+    if grant.ended_at is not None:
+        raise Refused("state", "Ended grants never revive: draft a new one.")
+    if hasattr(grant, "replaced_by"):
+        raise Refused("duplicate", f"Version {grant.replaced_by.version} is drafted already.")
+    terms: dict[str, Any] = {
+        name: getattr(grant, name)
+        for name in (
+            "purposes", "territories", "model_family", "first_version", "last_version", "products",
+            "channels", "condition", "ends_on",
+        )
+    }  # fmt: skip
+    return draft_grant(
+        by=by,
+        agreement=grant.agreement,
+        right_type=grant.right_type,
+        use=grant.use,
+        recording=grant.recording,
+        work=grant.work,
+        replaces=grant,
+        **terms | scope,
+    )
 
 
 def _carry_exclusions(grant: Grant) -> None:
@@ -175,158 +250,6 @@ def _carry_exclusions(grant: Grant) -> None:
     ).order_by("created_at")
     reasons = {row.recording_id: row.reason for row in earlier}
     GrantExclusion.objects.bulk_create(
-        GrantExclusion(grant=grant, recording_id=pk, reason=reason)
+        GrantExclusion(grant=grant, recording_id=pk, reason=reason, created_at=grant.created_at)
         for pk, reason in reasons.items()
     )
-
-
-@transaction.atomic
-def activate(grant: Grant, by: User | None) -> Grant:
-    """Put an offered grant in force."""
-    if grant.ends_on and grant.ends_on < timezone.now().date():
-        raise Refused("ended", f"This grant ended on {grant.ends_on}. Draft a new one.")
-    moved = Grant.objects.filter(pk=grant.pk, status=Status.OFFERED).update(
-        status=Status.ACTIVE, activated_at=timezone.now()
-    )
-    grant.refresh_from_db()
-    if not moved:
-        raise Refused(
-            "state",
-            f"This grant is {grant.get_status_display().lower()}; only an offered one can be put "
-            "in force. Ended grants never revive: draft a new one.",
-        )
-    audit.record(by=by, verb="grant.activated", subject=grant, use=grant.use)
-    return grant
-
-
-@transaction.atomic
-def withdraw(grant: Grant, by: User | None, reason: str) -> Grant:
-    """End a grant for good, from now on; what rests on it is put on hold."""
-    reason = required(reason, field="reason", longest=300)
-    _end(grant, by=by, status=Status.WITHDRAWN, reason=reason, verb="grant.withdrawn")
-    return grant
-
-
-@transaction.atomic
-def opt_out(recording: Recording, use: str, party: Party, by: User | None, reason: str) -> int:
-    """End the party's cover of this recording for this use; returns how many grants it touched.
-
-    A grant for this recording alone is withdrawn; one for a catalogue or a work leaves the
-    recording out from now on. Raises Refused where the party had allowed nothing.
-    """
-    reason = required(reason, field="reason", longest=300)
-    touched = 0
-    for grant in covering(recording, use, party):
-        if grant.recording_id == recording.pk:
-            _end(grant, by=by, status=Status.WITHDRAWN, reason=reason, verb="grant.withdrawn")
-        else:
-            _exclude(grant, recording, by=by, reason=reason)
-        touched += 1
-    if not touched:
-        raise Refused(
-            "nothing_granted", f"{party} has allowed nothing for this use, so nothing is to end."
-        )
-    audit.record(
-        by=by,
-        verb="recording.opted_out",
-        subject=recording,
-        use=str(use),
-        party=party.pk,
-        reason=reason,
-    )
-    return touched
-
-
-def covering(recording: Recording, use: str, party: Party) -> list[Grant]:
-    """The party's open grants (offered too) that speak for this recording and use."""
-    grants = Grant.objects.filter(
-        grantor=party, use=use, status__in=[Status.ACTIVE, Status.OFFERED]
-    ).select_related("grantor", "recording", "work")
-    return [grant for grant in grants if holds.covered_by(grant).filter(pk=recording.pk).exists()]
-
-
-def _exclude(grant: Grant, recording: Recording, *, by: User | None, reason: str) -> None:
-    # Asked before the row is written: afterwards the grant no longer covers the recording.
-    lost = list(holds.lost_with(grant).filter(pk=recording.pk))
-    GrantExclusion.objects.get_or_create(
-        grant=grant, recording=recording, defaults={"reason": reason, "made_by": by}
-    )
-    audit.record(by=by, verb="grant.excluded", subject=grant, recording=recording.pk, reason=reason)
-    if grant.status == Status.ACTIVE:
-        holds.for_grant(by=by, grant=grant, reason=reason, recordings=lost)
-
-
-def expire_due(at: datetime | None = None) -> int:
-    """End every grant whose last day has passed; returns how many. Safe to call at any time."""
-    at = at or timezone.now()
-    due = Grant.objects.filter(status=Status.ACTIVE, ends_on__lt=at.date()).select_related(
-        "grantor"
-    )
-    ended = 0
-    for grant in due:
-        with transaction.atomic():
-            try:
-                _end(
-                    grant,
-                    by=None,
-                    status=Status.EXPIRED,
-                    reason=f"It was granted until {grant.ends_on}.",
-                    verb="grant.expired",
-                )
-            except Refused:
-                # Someone else ended it between the list and the lock.
-                continue
-            ended += 1
-    return ended
-
-
-def _end(grant: Grant, *, by: User | None, status: Status, reason: str, verb: str) -> None:
-    """Compare-and-set to an ended state, with its holds and its audit line."""
-    was_active = Grant.objects.filter(pk=grant.pk, status=Status.ACTIVE).exists()
-    lost = list(holds.lost_with(grant)) if was_active else []
-    moved = Grant.objects.filter(pk=grant.pk, status__in=[Status.ACTIVE, Status.OFFERED]).update(
-        status=status, ended_at=timezone.now(), end_reason=reason
-    )
-    if not moved:
-        grant.refresh_from_db()
-        raise Refused(
-            "state",
-            f"This grant is {grant.get_status_display().lower()} already, since "
-            f"{grant.ended_at:%Y-%m-%d}."
-            if grant.ended_at
-            else "This grant has ended already.",
-        )
-    grant.refresh_from_db()
-    audit.record(by=by, verb=verb, subject=grant, use=grant.use, reason=reason)
-    if was_active:
-        holds.for_grant(by=by, grant=grant, reason=reason, recordings=lost)
-
-
-@transaction.atomic
-def offer(*, by: User, recording: Recording, use: str, party: Party) -> list[Grant]:
-    """The party itself offers a recording for a use: one grant for each right it holds in it.
-
-    Scoped to research in the whole world; a rights admin puts them in force. Raises Refused
-    where there is no running agreement, or where it is offered already.
-    """
-    today = timezone.now().date()
-    agreement = (
-        Agreement.objects.filter(counterparty=party)
-        .exclude(ends_on__lt=today)
-        .order_by("-signed_on", "-pk")
-        .first()
-    )
-    if agreement is None:
-        raise Refused(
-            "no_agreement",
-            f"{party} has no running agreement with the lab. Ask a rights admin for one first.",
-        )
-    rights = holds.rights_of(party, recording, use)
-    covered = {grant.right_type for grant in covering(recording, use, party)}
-    missing = [right for right in rights if right not in covered]
-    if not missing:
-        raise Refused("duplicate", f"{party} has offered this use already.")
-    return [
-        draft_grant(by=by, agreement=agreement, right_type=right, use=use, recording=recording)
-        for right in missing
-    ]

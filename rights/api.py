@@ -37,6 +37,9 @@ class ReasonOut(Schema):
     sentence: str
     party: str
     right: str
+    party_id: int | None = None
+    work_id: int | None = None
+    grant_id: int | None = None
 
 
 class WhyOut(Schema):

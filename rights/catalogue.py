@@ -1,70 +1,36 @@
-"""The repertoire: parties, works, recordings, credits, and who holds which share.
+"""The repertoire: works, recordings and their parts, releases, and who contributed what."""
 
-A split sheet belongs to one subject (the composition of a work, the master of a recording).
-A new sheet supersedes the old one at once, and permission rests until all have confirmed it.
-"""
-
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
 from typing import IO, Any
 
-from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
 from django.db import transaction
-from django.utils import timezone
 
-from portal import audit, storage
-from portal.models import User
+from portal import audit, storage, turns
+from portal.models import Blob, User
 from rights import holds, identifiers, intake
-from rights.models import PPM, Credit, Party, Recording, RightType, SplitLine, SplitSheet, Work
+from rights.models import (
+    Credit,
+    Party,
+    Recording,
+    RecordingWork,
+    Release,
+    ReleaseTrack,
+    RoleCode,
+    Stem,
+    Work,
+)
 from rights.refused import Refused, required
 
 
 @transaction.atomic
-def add_party(
-    *,
-    by: User | None,
-    name: str,
-    kind: str = Party.Kind.PERSON,
-    credited_as: str = "",
-    contact: str = "",
-    ipi_name: str = "",
-    isni: str = "",
-    people: Iterable[User] = (),
-) -> Party:
-    """Raises Refused or identifiers.BadIdentifier. `people` are the users who speak for it."""
-    name = required(name, field="name", longest=200)
-    if kind not in Party.Kind.values:
-        raise Refused("kind", f"“{kind}” is not a kind of party.", field="kind")
-    if contact:
-        try:
-            validate_email(contact)
-        except ValidationError as error:
-            raise Refused(
-                "contact", f"“{contact}” is not an e-mail address.", field="contact"
-            ) from error
-    if Party.objects.filter(name__iexact=name).exists():
-        raise Refused("duplicate", f"There is a party called {name} already.", field="name")
-    party = Party.objects.create(
-        name=name,
-        kind=kind,
-        credited_as=credited_as.strip()[:200],
-        contact=contact,
-        ipi_name=identifiers.ipi_name(ipi_name),
-        isni=identifiers.isni(isni),
-    )
-    party.people.set(people)
-    audit.record(by=by, verb="party.added", subject=party, kind=party.kind)
-    return party
-
-
-@transaction.atomic
-def add_work(*, by: User | None, title: str, iswc: str = "") -> Work:
+def add_work(*, by: User | None, title: str, iswc: str = "", mbid: str = "") -> Work:
     """Raises Refused or identifiers.BadIdentifier."""
     title = required(title, field="title", longest=300)
     iswc = identifiers.iswc(iswc)
     if iswc and (other := Work.objects.filter(iswc=iswc).first()):
         raise Refused("duplicate", f"That ISWC is the one of “{other.title}”.", field="iswc")
-    work = Work.objects.create(title=title, iswc=iswc)
+    work = Work.objects.create(title=title, iswc=iswc, mbid=identifiers.mbid(mbid))
     audit.record(by=by, verb="work.added", subject=work, title=work.title)
     return work
 
@@ -84,31 +50,21 @@ def add_recording(
     Everything is checked before the first byte is stored. Raises intake.BadAudio,
     storage.TooLarge, identifiers.BadIdentifier or Refused (a duplicate names its other).
     """
-    title = required(title, field="title", longest=300)
-    isrc = identifiers.isrc(isrc)
-    if isrc and (other := Recording.objects.filter(isrc=isrc).first()):
-        raise Refused("duplicate", f"That ISRC is the one of “{other.title}”.", field="isrc")
-    audio = intake.examine(file, filename=filename)
-    if other := Recording.objects.filter(audio_id=audio.sha256).first():
-        raise Refused(
-            "duplicate", f"This very file is in the catalogue as “{other.title}”.", field="file"
-        )
-    blob = storage.put(file, media_type=audio.media_type)
+    title, isrc = _new_recording(title, isrc)
+    audio, blob = _keep(file, filename)
     with transaction.atomic():
+        at = turns.moment()
         recording = Recording.objects.create(
             title=title,
             isrc=isrc,
             audio=blob,
-            format=audio.format,
-            duration=audio.duration,
-            sample_rate=audio.sample_rate,
-            channels=audio.channels,
-            lufs=audio.lufs,
-            warnings=audio.warnings,
+            audio_at=at,
             tags=dict(tags or {}),
             added_by=by,
+            created_at=at,
+            **_measured(audio),
         )
-        recording.works.set(works)
+        _link(recording, works, at=at)
         audit.record(
             by=by,
             verb="recording.added",
@@ -122,145 +78,178 @@ def add_recording(
 
 
 @transaction.atomic
+def announce_recording(
+    *,
+    by: User,
+    title: str,
+    isrc: str = "",
+    works: Iterable[Work] = (),
+    tags: Mapping[str, Any] | None = None,
+) -> Recording:
+    """A recording by its metadata alone: its holders can be named and asked; it can be used for
+    nothing until `attach_audio`. Raises Refused or identifiers.BadIdentifier."""
+    title, isrc = _new_recording(title, isrc)
+    at = turns.moment()
+    recording = Recording.objects.create(
+        title=title, isrc=isrc, tags=dict(tags or {}), added_by=by, created_at=at
+    )
+    _link(recording, works, at=at)
+    audit.record(by=by, verb="recording.announced", subject=recording, title=title, isrc=isrc)
+    return recording
+
+
+def attach_audio(*, by: User, recording: Recording, file: IO[bytes], filename: str) -> Recording:
+    """The file of a recording that had none. A file is never exchanged: what was allowed was
+    this one."""
+    audio, blob = _keep(file, filename)
+    with transaction.atomic():
+        at = turns.moment()
+        silent = Recording.objects.filter(pk=recording.pk, audio=None)
+        if not silent.update(audio=blob, audio_at=at, **_measured(audio)):
+            raise Refused("has_audio", f"“{recording}” has its file already.", field="file")
+        recording.refresh_from_db()
+        audit.record(by=by, verb="recording.audio", subject=recording, audio=blob.sha256)
+    return recording
+
+
+def _new_recording(title: str, isrc: str) -> tuple[str, str]:
+    title = required(title, field="title", longest=300)
+    isrc = identifiers.isrc(isrc)
+    if isrc and (other := Recording.objects.filter(isrc=isrc).first()):
+        raise Refused("duplicate", f"That ISRC is the one of “{other.title}”.", field="isrc")
+    return title, isrc
+
+
+def _keep(file: IO[bytes], filename: str) -> tuple[intake.Audio, Blob]:
+    """What the file measures, and the file in storage; refused if a recording has it."""
+    audio = intake.examine(file, filename=filename)
+    if other := Recording.objects.filter(audio_id=audio.sha256).first():
+        raise Refused(
+            "duplicate", f"This very file is in the catalogue as “{other.title}”.", field="file"
+        )
+    return audio, storage.put(file, media_type=audio.media_type)
+
+
+def _measured(audio: intake.Audio) -> dict[str, Any]:
+    return {
+        "format": audio.format,
+        "duration": audio.duration,
+        "sample_rate": audio.sample_rate,
+        "channels": audio.channels,
+        "lufs": audio.lufs,
+        "warnings": audio.warnings,
+    }
+
+
+def _link(recording: Recording, works: Iterable[Work], *, at: datetime) -> None:
+    RecordingWork.objects.bulk_create(
+        RecordingWork(recording=recording, work=work, created_at=at) for work in works
+    )
+
+
+@transaction.atomic
 def attach_work(*, by: User, recording: Recording, work: Work) -> None:
     """One more composition in the recording; permission rests until its holders gave theirs."""
     if recording.works.filter(pk=work.pk).exists():
         raise Refused("duplicate", f"“{work}” is in this recording already.", field="work")
-    recording.works.add(work)
+    _link(recording, [work], at=turns.moment())
     audit.record(by=by, verb="recording.work_attached", subject=recording, work=work.pk)
     holds.for_new_work(by=by, recording=recording, work=work)
 
 
 @transaction.atomic
 def add_credit(
-    *, by: User | None, subject: Recording | Work, party: Party, role: str, instrument: str = ""
+    *,
+    by: User | None,
+    subject: Recording | Work,
+    party: Party,
+    role: str,
+    instrument: str = "",
+    user_defined: str = "",
+    display_text: str = "",
 ) -> Credit:
-    """A contributor's role on a recording or a work."""
-    if role not in Credit.RoleCode.values:
+    """A contributor's role on a recording or a work. `user_defined` names a role that the list
+    does not have."""
+    if role not in RoleCode.values:
         raise Refused("role", f"“{role}” is not a role.", field="role")
+    user_defined = user_defined.strip()[:60] if role == RoleCode.USER_DEFINED else ""
+    if role == RoleCode.USER_DEFINED and not user_defined:
+        raise Refused("user_defined", "Say what the role is.", field="user_defined")
     instrument = instrument.strip()[:100]
-    if subject.credits.filter(party=party, role=role, instrument=instrument).exists():
+    same = subject.credits.filter(party=party, role=role, instrument=instrument)
+    if same.filter(user_defined=user_defined).exists():
         raise Refused("duplicate", f"{party} has that credit already.", field="party")
     credit = Credit.objects.create(
         recording=subject if isinstance(subject, Recording) else None,
         work=subject if isinstance(subject, Work) else None,
         party=party,
         role=role,
+        user_defined=user_defined,
         instrument=instrument,
+        display_text=display_text.strip()[:200],
+        created_at=turns.moment(),
     )
     audit.record(by=by, verb="credit.added", subject=subject, party=party.pk, role=role)
-    if isinstance(subject, Recording) and role == Credit.RoleCode.MAIN_ARTIST:
+    if isinstance(subject, Recording) and role == RoleCode.MAIN_ARTIST:
         holds.for_new_artist(by=by, recording=subject, party=party)
     return credit
 
 
-@transaction.atomic
-def propose_split(
-    *, by: User | None, subject: Recording | Work, lines: Mapping[Party, int]
-) -> SplitSheet:
-    """A new sheet for the subject, in parts per million; each party is still to confirm it.
-
-    It supersedes the one in force, and what was permitted under that one is put on hold.
-    """
-    if not lines:
-        raise Refused("empty", "A split needs at least one holder.", field="lines")
-    if any(not 0 < ppm <= PPM for ppm in lines.values()):
-        raise Refused("share", "Each share lies between 0 and 100 %.", field="lines")
-    if (total := sum(lines.values())) != PPM:
+def add_stem(
+    *, by: User, recording: Recording, part: str, file: IO[bytes], filename: str, name: str = ""
+) -> Stem:
+    """One part of a recording as its own file; permitted by the use `stems` of the recording."""
+    if part not in Stem.Part.values:
+        raise Refused("part", f"“{part}” is not a part.", field="part")
+    audio = intake.examine(file, filename=filename)
+    if recording.stems.filter(audio_id=audio.sha256).exists():
+        raise Refused("duplicate", "This very file is a stem of it already.", field="file")
+    if recording.duration and audio.duration > recording.duration + 1:
         raise Refused(
-            "total",
-            f"The shares add up to {total / 10_000:g} %; they must make exactly 100 %.",
-            field="lines",
+            "duration",
+            f"The stem is {audio.duration:.1f} s long, its recording {recording.duration:.1f} s.",
+            field="file",
         )
-    # The subject's row is the lock: two proposals at once follow one another.
-    type(subject).objects.select_for_update().get(pk=subject.pk)
-    open_sheets = subject.splits.exclude(status=SplitSheet.Status.SUPERSEDED)
-    old = open_sheets.select_for_update().first()
-    if old and old.status == SplitSheet.Status.CONFIRMED:
-        holds.for_split(
-            by=by, sheet=old, party=next(iter(lines)), reason="A new split is proposed."
+    blob = storage.put(file, media_type=audio.media_type)
+    with transaction.atomic():
+        stem = Stem.objects.create(
+            recording=recording,
+            part=part,
+            name=name.strip()[:100],
+            audio=blob,
+            format=audio.format,
+            duration=audio.duration,
+            sample_rate=audio.sample_rate,
+            channels=audio.channels,
+            added_by=by,
         )
-    if old:
-        open_sheets.update(status=SplitSheet.Status.SUPERSEDED)
-    is_recording = isinstance(subject, Recording)
-    sheet = SplitSheet.objects.create(
-        recording=subject if isinstance(subject, Recording) else None,
-        work=subject if isinstance(subject, Work) else None,
-        right_type=RightType.MASTER if is_recording else RightType.COMPOSITION,
-        version=old.version + 1 if old else 1,
-    )
-    SplitLine.objects.bulk_create(
-        SplitLine(sheet=sheet, party=party, ppm=ppm) for party, ppm in lines.items()
-    )
-    audit.record(
-        by=by,
-        verb="split.proposed",
-        subject=subject,
-        sheet=sheet.pk,
-        version=sheet.version,
-        lines={str(party.pk): ppm for party, ppm in lines.items()},
-    )
-    return sheet
+        audit.record(by=by, verb="stem.added", subject=recording, part=part, audio=blob.sha256)
+    return stem
 
 
 @transaction.atomic
-def confirm_split(*, sheet: SplitSheet, party: Party, by: User | None) -> SplitSheet:
-    """The party says its share is right; the last one to say so confirms the sheet.
-
-    A party that had disputed it takes the dispute back this way.
-    """
-    sheet, line = _line(sheet, party)
-    if line.confirmed_at and not line.disputed_at:
-        return sheet
-    line.confirmed_at, line.disputed_at = timezone.now(), None
-    line.save(update_fields=["confirmed_at", "disputed_at"])
-    if sheet.lines.exclude(disputed_at=None).exists():
-        sheet.status = SplitSheet.Status.DISPUTED
-    elif sheet.lines.filter(confirmed_at=None).exists():
-        sheet.status = SplitSheet.Status.CONFIRMING
-    else:
-        sheet.status = SplitSheet.Status.CONFIRMED
-    sheet.save(update_fields=["status"])
-    audit.record(
-        by=by, verb="split.confirmed", subject=_subject(sheet), sheet=sheet.pk, party=party.pk
+def add_release(
+    *,
+    by: User,
+    title: str,
+    upc: str = "",
+    grid: str = "",
+    label: Party | None = None,
+    released_on: date | None = None,
+    tracks: Sequence[Recording] = (),
+) -> Release:
+    """A product with its recordings in order. Raises Refused or identifiers.BadIdentifier."""
+    title = required(title, field="title", longest=300)
+    upc, grid = identifiers.upc(upc), identifiers.grid(grid)
+    for field, value in (("upc", upc), ("grid", grid)):
+        if value and (other := Release.objects.filter(**{field: value}).first()):
+            raise Refused("duplicate", f"That number is the one of “{other.title}”.", field=field)
+    release = Release.objects.create(
+        title=title, upc=upc, grid=grid, label=label, released_on=released_on
     )
-    return sheet
-
-
-@transaction.atomic
-def dispute_split(*, sheet: SplitSheet, party: Party, by: User | None, reason: str) -> SplitSheet:
-    """The party says the shares are wrong: nothing is permitted until that is settled."""
-    reason = required(reason, field="reason", longest=300)
-    sheet, line = _line(sheet, party)
-    if sheet.status == SplitSheet.Status.CONFIRMED:
-        holds.for_split(by=by, sheet=sheet, party=party, reason=f"Split disputed: {reason}")
-    line.confirmed_at, line.disputed_at = None, timezone.now()
-    line.save(update_fields=["confirmed_at", "disputed_at"])
-    sheet.status = SplitSheet.Status.DISPUTED
-    sheet.save(update_fields=["status"])
-    audit.record(
-        by=by,
-        verb="split.disputed",
-        subject=_subject(sheet),
-        sheet=sheet.pk,
-        party=party.pk,
-        reason=reason,
+    ReleaseTrack.objects.bulk_create(
+        ReleaseTrack(release=release, recording=recording, position=position)
+        for position, recording in enumerate(tracks, start=1)
     )
-    return sheet
-
-
-def _line(sheet: SplitSheet, party: Party) -> tuple[SplitSheet, SplitLine]:
-    """The open sheet and the party's line on it, both locked."""
-    locked = SplitSheet.objects.select_for_update().get(pk=sheet.pk)
-    if locked.status == SplitSheet.Status.SUPERSEDED:
-        raise Refused("superseded", "There is a newer split sheet; look at that one.")
-    line = locked.lines.select_for_update().filter(party=party).first()
-    if line is None:
-        raise Refused("party", f"{party} is not on this split sheet.", field="party")
-    return locked, line
-
-
-def _subject(sheet: SplitSheet) -> Recording | Work:
-    subject = sheet.recording or sheet.work
-    assert subject is not None  # noqa: S101 - a database constraint says so
-    return subject
+    audit.record(by=by, verb="release.added", subject=release, upc=upc, grid=grid)
+    return release

@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import Q
 
 from portal.models import User
-from rights import agreements, consent, holds, ledger, territories
+from rights import consent, holds, ledger, participation, territories
 from rights.models import (
     Credit,
     Grant,
@@ -121,7 +121,9 @@ def open_grants(party: Party, recording: Recording) -> list[Grant]:
         grantor=party, status__in=[Grant.Status.ACTIVE, Grant.Status.OFFERED]
     ).values_list("use", flat=True)
     return [
-        grant for use in sorted(set(uses)) for grant in agreements.covering(recording, use, party)
+        grant
+        for use in sorted(set(uses))
+        for grant in participation.covering(recording, use, party)
     ]
 
 
@@ -132,7 +134,7 @@ def effect_of_withdrawing(grant: Grant) -> Effect:
 
 
 def effect_of_opting_out(recording: Recording, use: str, party: Party) -> Effect:
-    grants = agreements.covering(recording, use, party)
+    grants = participation.covering(recording, use, party)
     return Effect(lost=[recording], sources=_sources([recording], use), grants=grants)
 
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from portal.models import Role, User
 from portal.storage import TooLarge
-from rights import agreements, catalogue, territories
+from rights import agreements, catalogue, parties, splits, territories
 from rights.identifiers import BadIdentifier
 from rights.intake import BadAudio
 from rights.models import (
@@ -22,6 +22,7 @@ from rights.models import (
     Purpose,
     Recording,
     RightType,
+    Scheme,
     SplitSheet,
     Use,
     Work,
@@ -61,7 +62,10 @@ class PartyForm(VerbForm):
     )
     contact = forms.CharField(label="E-mail", required=False, help_text="Never on public pages.")
     ipi_name = forms.CharField(label="IPI name number", required=False, max_length=20)
+    ipi_base = forms.CharField(label="IPI base number", required=False, max_length=20)
     isni = forms.CharField(label="ISNI", required=False, max_length=25)
+    dpid = forms.CharField(label="DPID", required=False, max_length=25)
+    mbid = forms.CharField(label="MusicBrainz artist id", required=False, max_length=80)
     people = forms.ModelMultipleChoiceField(
         User.objects.none(),
         required=False,
@@ -78,7 +82,9 @@ class PartyForm(VerbForm):
         people.queryset = User.objects.filter(pk__in=holders)
 
     def save(self, *, by: User) -> Party:
-        return catalogue.add_party(by=by, **self.cleaned_data)
+        data = dict(self.cleaned_data)
+        numbers = {scheme: data.pop(scheme) for scheme in Scheme.values}
+        return parties.add_party(by=by, identifiers=numbers, **data)
 
 
 class WorkForm(VerbForm):
@@ -196,7 +202,7 @@ class SplitForm(VerbForm):
         return data | {"lines": lines}
 
     def save(self, *, by: User, subject: Recording | Work) -> SplitSheet:
-        return catalogue.propose_split(by=by, subject=subject, lines=self.cleaned_data["lines"])
+        return splits.propose(by=by, subject=subject, lines=self.cleaned_data["lines"])
 
 
 class ReasonForm(VerbForm):

@@ -7,13 +7,13 @@ generously: a recording is spared only where another grant covers all that the e
 """
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from django.db.models import Q
 from django.utils import timezone
 
-from portal import audit
+from portal import audit, turns
 from portal.celery import wake
 from portal.models import User
 from rights import consent, territories
@@ -21,11 +21,13 @@ from rights.models import (
     Credit,
     Grant,
     Hold,
+    Mandate,
     Party,
     Recording,
     RecordingQuerySet,
     RightType,
     SplitSheet,
+    WithdrawalCase,
     Work,
 )
 
@@ -54,9 +56,24 @@ def lately(*, at_most: int = 10) -> list[Ended]:
 
 
 def covered_by(grant: Grant) -> RecordingQuerySet:
-    """The recordings that the grant speaks for, less those its holder opted out."""
+    """The recordings that the grant speaks for, less those its holder opted out; also those whose
+    holders its grantor signs for."""
+    day = timezone.now().date()
+    signed_for = Mandate.objects.exclude(approved_at=None).filter(
+        Q(ends_on=None) | Q(ends_on__gte=day), agent=grant.grantor_id, revoked_at=None
+    )
+    holders = [
+        grant.grantor_id,
+        # Rights are a JSON list, which SQLite cannot search; an agent's mandates are few.
+        *(row.holder_id for row in signed_for if grant.right_type in row.right_types),
+    ]
+    return _covered(grant, holders)
+
+
+def _covered(grant: Grant, holders: Collection[int]) -> RecordingQuerySet:
+    """What the grant covers of these holders' shares."""
     open_sheet = ~Q(status=SplitSheet.Status.SUPERSEDED)
-    sheets = SplitSheet.objects.filter(open_sheet, lines__party=grant.grantor_id)
+    sheets = SplitSheet.objects.filter(open_sheet, lines__party__in=holders)
     if grant.right_type == RightType.MASTER:
         found = Recording.objects.filter(splits__in=sheets.filter(work=None))
     elif grant.right_type == RightType.COMPOSITION:
@@ -69,7 +86,31 @@ def covered_by(grant: Grant) -> RecordingQuerySet:
         found = Recording.objects.filter(credits__in=roles)
     if grant.recording_id:
         found = found.filter(pk=grant.recording_id)
-    return found.exclude(exclusions__grant=grant).distinct()
+    # Not a join with `distinct`: a holder of ten thousand recordings is asked about often.
+    return Recording.objects.filter(pk__in=found.values("pk")).exclude(
+        pk__in=grant.exclusions.values("recording")
+    )
+
+
+def resting_on(mandate: Mandate) -> dict[str, list[Recording]]:
+    """By use, the recordings that are permitted by the agent's grants for this holder's share,
+    and not by the holder's own."""
+    if mandate.approved_at is None:
+        return {}
+    agents = Grant.objects.in_force(timezone.now()).filter(
+        grantor=mandate.agent_id, right_type__in=mandate.right_types
+    )
+    found: dict[str, dict[int, Recording]] = {}
+    for grant in agents:
+        rows = _covered(grant, [mandate.holder_id])
+        own = Grant.objects.in_force(timezone.now()).filter(
+            grantor=mandate.holder_id, use=grant.use, right_type=grant.right_type
+        )
+        for other in own:
+            if as_wide(other, grant):
+                rows = rows.exclude(pk__in=_covered(other, [mandate.holder_id]).values("pk"))
+        found.setdefault(grant.use, {}).update((row.pk, row) for row in rows)
+    return {use: list(rows.values()) for use, rows in found.items()}
 
 
 def rights_of(party: Party, recording: Recording, use: str) -> list[RightType]:
@@ -97,12 +138,12 @@ def lost_with(grant: Grant) -> RecordingQuerySet:
         .exclude(pk=grant.pk)
     )
     for other in others:
-        if _as_wide(other, grant):
+        if as_wide(other, grant):
             lost = lost.exclude(pk__in=covered_by(other).values("pk"))
     return lost
 
 
-def _as_wide(other: Grant, grant: Grant) -> bool:
+def as_wide(other: Grant, grant: Grant) -> bool:
     """Whether `other` allows everything, scope by scope, that `grant` does."""
     return (
         set(grant.purposes) <= set(other.purposes)
@@ -111,20 +152,17 @@ def _as_wide(other: Grant, grant: Grant) -> bool:
             or set(grant.territories) <= set(other.territories)
         )
         and other.model_family in {"", grant.model_family}
-    )
-
-
-def for_grant(
-    *, by: User | None, grant: Grant, reason: str, recordings: Iterable[Recording]
-) -> int:
-    """Hold the recordings for the grant's use; returns how many."""
-    return place(
-        by=by,
-        recordings=recordings,
-        uses=[grant.use],
-        party=grant.grantor,
-        grant=grant,
-        reason=reason,
+        and (other.first_version or 0) <= (grant.first_version or 0)
+        and (
+            other.last_version is None
+            or (grant.last_version is not None and grant.last_version <= other.last_version)
+        )
+        and (
+            not other.products
+            or (bool(grant.products) and set(grant.products) <= set(other.products))
+        )
+        and set(grant.channels) <= set(other.channels)
+        and not other.condition
     )
 
 
@@ -193,27 +231,32 @@ def place(
     party: Party,
     reason: str,
     grant: Grant | None = None,
+    case: WithdrawalCase | None = None,
 ) -> int:
     """Write a hold for each recording and use, with its audit line, and wake the reconciler."""
-    ids = [recording.pk for recording in recordings]
+    found = sorted({recording.pk for recording in recordings})
     uses = sorted(uses)
-    # A freeze in progress has these rows locked (consent.check). The time is taken after it has
-    # ended, so it lies after the freeze's own and the frozen set is seen to be touched.
-    locked = Recording.objects.select_for_update().filter(pk__in=ids).order_by("pk")
-    found = list(locked)
     if not found or not uses:
         return 0
-    at = timezone.now()
+    # A freeze in progress is waited for (turns.py): the time lies after the freeze's own, and
+    # the frozen set is seen to be touched.
+    at = turns.moment()
     Hold.objects.bulk_create(
-        Hold(recording=recording, use=use, party=party, grant=grant, reason=reason[:300], at=at)
-        for recording in found
-        for use in uses
-    )
+        (
+            Hold(
+                recording_id=pk, use=use, party=party, grant=grant, case=case,
+                reason=reason[:300], at=at,
+            )
+            for pk in found
+            for use in uses
+        ),
+        batch_size=1_000,
+    )  # fmt: skip
     audit.record(
         by=by,
         verb="hold.placed",
         subject=grant or party,
-        recordings=[recording.pk for recording in found],
+        recordings=found,
         uses=uses,
         party=party.pk,
         reason=reason[:300],

@@ -1,16 +1,20 @@
 """Identifiers of the music business: read leniently, kept compact, refused when wrong.
 
-Formats and check rules: ISO 3901 (ISRC), ISO 15707 (ISWC), ISO 27729 (ISNI) and the CISAC
-rule of the IPI name number. ISRC and ISNI are python-stdnum's; the other two it does not have.
-An ISRC has no check digit, and the ISWC's misses about one in ten single-digit errors: a code
-that passes here can still be somebody else's.
+Formats and check rules: ISO 3901 (ISRC), ISO 15707 (ISWC), ISO 27729 (ISNI), GS1 (UPC, EAN),
+IFPI (GRid), DDEX (DPID), RFC 9562 (MBID) and the CISAC rules of the two IPI numbers.
+python-stdnum checks what it knows; ISWC and IPI it does not. An ISRC has no check digit, and the
+ISWC's misses about one in ten single-digit errors: a code that passes can be somebody else's.
 """
 
 import re
+import uuid
 
+from stdnum import ean as stdnum_ean
+from stdnum import grid as stdnum_grid
 from stdnum import isni as stdnum_isni
 from stdnum import isrc as stdnum_isrc
 from stdnum.exceptions import ValidationError
+from stdnum.iso7064 import mod_37_36
 
 
 class BadIdentifier(ValueError):
@@ -91,3 +95,87 @@ def ipi_check_digits(nine: str) -> str:
     """Weights 10 down to 2, modulo 101; remainders 0 and 1 both give 00."""
     rest = sum((10 - place) * int(digit) for place, digit in enumerate(nine)) % 101
     return f"{(101 - rest) % 100 if rest else 0:02d}"
+
+
+def ipi_base(text: str) -> str:
+    """I, nine digits and one that checks them, as I-000000001-9; empty stays empty."""
+    if not text.strip():
+        return ""
+    compact = _bare(text)
+    if not re.fullmatch(r"I[0-9]{10}", compact) or compact[-1] != ipi_base_digit(compact[1:10]):
+        raise BadIdentifier(
+            "ipi_base",
+            f"“{text}” is not an IPI base number. It has an I and ten digits, the last of which "
+            "checks the others, such as I-000000001-9.",
+        )
+    return compact
+
+
+def ipi_base_digit(nine: str) -> str:
+    """As the ISWC's, but the sum starts at two."""
+    total = 2 + sum(place * int(digit) for place, digit in enumerate(nine, start=1))
+    return str(-total % 10)
+
+
+def upc(text: str) -> str:
+    """A UPC or EAN of 8, 12, 13 or 14 digits; empty stays empty."""
+    if not text.strip():
+        return ""
+    compact = _bare(text)
+    try:
+        # stdnum has 8, 12, 13 and 14 digits under one name.
+        return str(stdnum_ean.validate(compact))
+    except ValidationError as error:
+        raise BadIdentifier(
+            "upc",
+            f"“{text}” is not a UPC or EAN. It has 8, 12, 13 or 14 digits, the last of which "
+            "checks the others, such as 036000291452.",
+        ) from error
+
+
+def grid(text: str) -> str:
+    """The eighteen characters of a GRid; empty stays empty."""
+    if not text.strip():
+        return ""
+    try:
+        return str(stdnum_grid.validate(text))
+    except ValidationError as error:
+        raise BadIdentifier(
+            "grid",
+            f"“{text}” is not a GRid. It has eighteen letters and digits, the last of which checks "
+            "the others, such as A1-2425G-ABC1234002-M.",
+        ) from error
+
+
+def dpid(text: str) -> str:
+    """PADPIDA and eleven characters; empty stays empty. `dpid_warning` looks at the last one."""
+    if not text.strip():
+        return ""
+    compact = _bare(text)
+    if not re.fullmatch(r"PADPIDA[0-9A-Z]{11}", compact):
+        raise BadIdentifier(
+            "dpid",
+            f"“{text}” is not a DPID. It begins with PADPIDA and has eighteen letters and digits, "
+            "such as PA-DPIDA-2013020802-I.",
+        )
+    return compact
+
+
+def dpid_warning(compact: str) -> str:
+    """That the check character does not fit: many ids in use were made up, so none is refused."""
+    if not compact or mod_37_36.is_valid(compact):
+        return ""
+    return "Its check character does not fit; ask the party whether it is typed correctly."
+
+
+def mbid(text: str) -> str:
+    """A MusicBrainz id, a UUID with hyphens in lower case; empty stays empty."""
+    if not text.strip():
+        return ""
+    try:
+        return str(uuid.UUID(text.strip().rpartition("/")[2]))
+    except ValueError as error:
+        raise BadIdentifier(
+            "mbid",
+            f"“{text}” is not a MusicBrainz id, such as 5b11f4ce-a62d-471e-81fc-a69a8278c7da.",
+        ) from error

@@ -1,5 +1,6 @@
 """The territories a permission can name: ISO 3166-1 codes, or the whole world."""
 
+from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 
@@ -19,6 +20,6 @@ def known(code: str) -> bool:
     return code in names()
 
 
-def covers(granted: list[str], asked: str) -> bool:
+def covers(granted: Sequence[str], asked: str) -> bool:
     """The world covers every country; no list of countries ever adds up to the world."""
     return known(asked) and (WORLD in granted or asked in granted)

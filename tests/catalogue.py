@@ -3,8 +3,8 @@
 from datetime import date
 from itertools import count as counting
 
-from portal.models import User
-from rights import agreements, catalogue
+from portal.models import Role, User
+from rights import agreements, catalogue, participation, parties, splits
 from rights.models import Credit, Grant, Party, Purpose, Recording, RightType, Use
 from tests.conftest import tone
 
@@ -12,7 +12,7 @@ _numbers = counting(1)
 
 
 def make_party(by: User, name: str = "", **fields: object) -> Party:
-    return catalogue.add_party(by=by, name=name or f"Artist {next(_numbers)}", **fields)  # type: ignore[arg-type]
+    return parties.add_party(by=by, name=name or f"Artist {next(_numbers)}", **fields)  # type: ignore[arg-type]
 
 
 def make_recording(by: User, party: Party, *, title: str = "", confirmed: bool = True) -> Recording:
@@ -33,10 +33,17 @@ def make_recording(by: User, party: Party, *, title: str = "", confirmed: bool =
     catalogue.add_credit(by=by, party=party, role=Credit.RoleCode.MAIN_ARTIST, subject=recording)
     catalogue.add_credit(by=by, party=party, role=Credit.RoleCode.COMPOSER, subject=work)
     for subject in (work, recording):
-        sheet = catalogue.propose_split(by=by, subject=subject, lines={party: 1_000_000})
+        sheet = splits.propose(by=by, subject=subject, lines={party: 1_000_000})
         if confirmed:
-            catalogue.confirm_split(sheet=sheet, party=party, by=by)
+            splits.confirm(sheet=sheet, party=party, by=by)
     return recording
+
+
+def second_admin() -> User:
+    """Who drafts a grant does not approve it."""
+    return User.objects.get_or_create(
+        username="ivo", defaults={"first_name": "Ivo", "roles": [Role.RIGHTS_ADMIN.value]}
+    )[0]
 
 
 def allow(
@@ -52,7 +59,7 @@ def allow(
         by=by, counterparty=party, title=f"Agreement with {party}", signed_on=date(2026, 1, 1)
     )
     return [
-        agreements.activate(
+        participation.activate(
             agreements.draft_grant(
                 by=by,
                 agreement=agreement,
@@ -61,7 +68,7 @@ def allow(
                 recording=recording,
                 **({"purposes": [Purpose.RESEARCH]} | scope),  # type: ignore[arg-type]
             ),
-            by,
+            second_admin(),
         )
         for use in uses
         for right in rights

@@ -20,7 +20,7 @@ from audio_samples import samples
 from experiments import care, metrics, permission, quotas, runs
 from experiments.models import Attempt, Batch, Run
 from portal import celery, tokens
-from rights import agreements
+from rights import participation
 from workers import manifests, news
 from workers.cluster import PREEMPTED_CODE, Cluster, Job, JobStatus, Refused, Unavailable
 
@@ -62,7 +62,7 @@ def pod_job(run: Run, attempt: Attempt, token: str) -> Job:
 def reconcile(cluster: Cluster, *, manifest: Manifest = local_job) -> None:
     """One round. What goes wrong with one run is logged and does not stop the others."""
     with _apart("expiring grants"):
-        agreements.expire_due()
+        participation.expire_due()
     with _apart("withdrawn permissions"):
         permission.taint_held()
         for run, hold in permission.runs_on_hold():

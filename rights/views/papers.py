@@ -10,8 +10,7 @@ from portal import audit
 from portal.models import Role
 from portal.serving import ranged
 from portal.views import signed_in
-from rights import agreements as verbs
-from rights import choices
+from rights import choices, participation
 from rights.forms import AgreementForm, GrantForm, ReasonForm
 from rights.models import Agreement, Grant, Use
 from rights.refused import Refused
@@ -114,7 +113,7 @@ def grant_new(request: HttpRequest) -> HttpResponse:
 def grant_activate(request: HttpRequest, pk: int) -> HttpResponse:
     row = _grant(request, pk)
     try:
-        verbs.activate(row, signed_in(request))
+        participation.activate(row, signed_in(request))
     except Refused as error:
         messages.error(request, str(error))
     return redirect(row)
@@ -128,7 +127,7 @@ def grant_withdraw(request: HttpRequest, pk: int) -> HttpResponse:
     form = ReasonForm(request.POST or None)
     if form.is_valid():
         with form.refusals():
-            verbs.withdraw(row, signed_in(request), form.cleaned_data["reason"])
+            participation.withdraw(row, signed_in(request), form.cleaned_data["reason"])
             return redirect(row)
     context = {"form": form, "grant": row, "effect": choices.effect_of_withdrawing(row)}
     return render(request, "rights/withdraw.html", context)

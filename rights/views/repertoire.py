@@ -2,7 +2,7 @@
 
 from django.contrib import messages
 from django.db import models
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -137,6 +137,8 @@ def recording(request: HttpRequest, pk: int) -> HttpResponse:
 def recording_audio(request: HttpRequest, pk: int) -> HttpResponseBase:
     rows = Recording.objects.visible_to(signed_in(request)).select_related("audio")
     row = get_object_or_404(rows, pk=pk)
+    if row.audio is None:
+        raise Http404
     return ranged(request, row.audio, f"{row.title}.{row.format.lower()}")
 
 

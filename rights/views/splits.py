@@ -6,7 +6,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from portal.models import Role
 from portal.views import signed_in
-from rights import catalogue
+from rights import splits
 from rights.forms import ReasonForm, SplitForm
 from rights.models import Party, Recording, SplitSheet, Work
 from rights.views.access import is_admin, open_to
@@ -42,7 +42,7 @@ def _split(request: HttpRequest, subject: Recording | Work) -> HttpResponse:
 @require_POST
 def split_confirm(request: HttpRequest, pk: int, party_pk: int) -> HttpResponse:
     sheet, party = _line(request, pk, party_pk)
-    catalogue.confirm_split(sheet=sheet, party=party, by=signed_in(request))
+    splits.confirm(sheet=sheet, party=party, by=signed_in(request))
     return redirect(sheet.recording or sheet.work or "rights:home")
 
 
@@ -53,7 +53,7 @@ def split_dispute(request: HttpRequest, pk: int, party_pk: int) -> HttpResponse:
     form = ReasonForm(request.POST or None)
     if form.is_valid():
         with form.refusals():
-            catalogue.dispute_split(
+            splits.dispute(
                 sheet=sheet,
                 party=party,
                 by=signed_in(request),

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from portal.models import Role
 from portal.views import signed_in
-from rights import agreements, choices, consent, holds, ledger
+from rights import choices, consent, holds, ledger, participation
 from rights.forms import OptOutForm, WhyForm
 from rights.models import Decision, Grant, Party, Purpose, Recording, SplitLine, Use
 from rights.refused import Refused
@@ -87,7 +87,7 @@ def opt_out(request: HttpRequest, pk: int) -> HttpResponse:
     if form.is_valid():
         data = form.cleaned_data
         with form.refusals():
-            agreements.opt_out(row, data["use"], data["party"], user, data["reason"])
+            participation.opt_out(row, data["use"], data["party"], user, data["reason"])
             return redirect(row)
     context: dict[str, object] = {"recording": row, "form": form, "uses": uses}
     use = form["use"].value() or (uses[0] if uses else None)
@@ -112,7 +112,7 @@ def offer(request: HttpRequest, pk: int, use: str) -> HttpResponse:
         raise Http404
     for party in choices.may_choose_for(user, row, everybody=False):
         try:
-            agreements.offer(by=user, recording=row, use=use, party=party)
+            participation.offer(by=user, recording=row, use=use, party=party)
         except Refused as error:
             messages.error(request, str(error))
         else:

@@ -14,7 +14,7 @@ from audio_samples.models import Sample
 from experiments.models import Membership, Project, Run
 from portal import audit, tokens
 from portal.models import User
-from rights import agreements, ledger
+from rights import ledger, participation
 from rights.intake import BadAudio
 from rights.models import Recording, Use
 from tests.audio_samples.cast import make_run, make_sample
@@ -40,7 +40,7 @@ def as_user(user: User) -> Client:
 
 def opt_out(recording: Recording, by: User) -> None:
     party = recording.splits.get().lines.get().party
-    agreements.opt_out(
+    participation.opt_out(
         recording=recording, use=Use.TRAIN_GENERATIVE, party=party, by=by, reason="changed my mind"
     )
 
@@ -217,7 +217,7 @@ def test_a_hold_for_another_use_or_recording_withholds_nothing(
     stranger = make_allowed(rosa, 1)[0]
     opt_out(stranger, rosa)
     party = recordings[0].splits.get().lines.get().party
-    agreements.opt_out(
+    participation.opt_out(
         recording=recordings[0], use=Use.EVAL, party=party, by=rosa, reason="not for tests"
     )
     assert Sample.objects.audible().count() == 1

@@ -17,7 +17,7 @@ from experiments import datasets, logs, metrics, runs
 from experiments.models import Attempt, Project, Run, Series
 from portal import storage, tokens
 from portal.models import User
-from rights import agreements, ledger
+from rights import ledger, participation
 from rights.models import Recording, Use
 from tests.backline.portal import Door, opened
 from tests.backline.test_client import Server, wait_for
@@ -286,7 +286,7 @@ def test_a_withdrawal_stops_a_program_that_does_not_listen(
     assert (job.work / "music" / "manifest.json").exists()
     began = time.monotonic()
     party = recordings[0].credits.get().party
-    agreements.opt_out(recordings[0], Use.TRAIN_GENERATIVE, party, rosa, "Changed my mind.")
+    participation.opt_out(recordings[0], Use.TRAIN_GENERATIVE, party, rosa, "Changed my mind.")
     runs.withhold(Run.objects.get(pk=job.run.pk), "The permission has ended.")
     process.communicate(timeout=30)
     assert process.returncode == 143
@@ -300,7 +300,7 @@ def test_after_a_withdrawal_nothing_is_fetched_and_nothing_starts(
     job: Job, rosa: User, recordings: list[Recording]
 ) -> None:
     party = recordings[1].credits.get().party
-    agreements.opt_out(recordings[1], Use.TRAIN_GENERATIVE, party, rosa, "Changed my mind.")
+    participation.opt_out(recordings[1], Use.TRAIN_GENERATIVE, party, rosa, "Changed my mind.")
     done = job.do("print('started')", dataset=True)
     assert (done.code, done.out) == (77, "")
     assert done.err == f"The permission for {recordings[1].title} has ended.\n"

@@ -8,7 +8,7 @@ from experiments import datasets, permission, runs
 from experiments.models import Dataset, Membership, Project
 from portal import audit
 from portal.models import User
-from rights import agreements
+from rights import participation
 from rights.models import Use
 from tests.catalogue import make_allowed, make_party, make_recording
 
@@ -73,7 +73,7 @@ def test_a_withdrawn_grant_taints_the_dataset_once_and_a_new_version_is_clean(
         by=ada, project=project, name="d", recordings=[kept, leaves], use=Use.TRAIN_GENERATIVE
     )
     assert permission.taint_held() == 0
-    agreements.opt_out(leaves, Use.TRAIN_GENERATIVE, party, rosa, "No more")
+    participation.opt_out(leaves, Use.TRAIN_GENERATIVE, party, rosa, "No more")
     assert permission.taint_held() == 1
     assert permission.taint_held() == 0
     old.refresh_from_db()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from experiments import datasets, forms, recipes
 from experiments.models import Project, Run
 from portal.models import User
-from rights import agreements
+from rights import participation
 from rights.models import Grant, Use
 from tests.catalogue import make_allowed
 
@@ -151,7 +151,7 @@ def test_a_refusal_of_consent_names_recording_holder_and_reason(
         by=ada, project=project, name="ours", recordings=recordings, use=Use.TRAIN_GENERATIVE
     )
     for grant in Grant.objects.filter(use=Use.TRAIN_GENERATIVE, status=Grant.Status.ACTIVE):
-        agreements.withdraw(grant=grant, by=rosa, reason="Not any more.")
+        participation.withdraw(grant=grant, by=rosa, reason="Not any more.")
     client.force_login(ada)
     groups = forms.fields(FLOW)
     sent = {one.name: one.value for group in groups.values() for one in group}

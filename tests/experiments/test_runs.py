@@ -6,7 +6,7 @@ from experiments import datasets, recipes, runs, states
 from experiments.models import Attempt, Dataset, Membership, Project, Run
 from portal import audit
 from portal.models import User
-from rights import agreements
+from rights import participation
 from rights.models import Recording, Use
 from tests.catalogue import make_allowed
 
@@ -86,7 +86,7 @@ def test_a_refusal_names_recording_holder_and_reason_and_keeps_the_decision(
     ada: User, rosa: User, dataset: Dataset, recordings: list[Recording]
 ) -> None:
     party = recordings[0].credits.first().party  # type: ignore[union-attr]
-    agreements.opt_out(recordings[0], Use.TRAIN_GENERATIVE, party, rosa, "Changed my mind")
+    participation.opt_out(recordings[0], Use.TRAIN_GENERATIVE, party, rosa, "Changed my mind")
     with pytest.raises(runs.NotAllowed) as refusal:
         train(ada, dataset)
     assert recordings[0].title in str(refusal.value)

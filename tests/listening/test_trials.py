@@ -10,7 +10,7 @@ from listening import trials
 from listening.models import ListeningTest, Rating
 from portal import audit
 from portal.models import User
-from rights import agreements
+from rights import participation
 from rights.models import Recording, Use
 from tests.audio_samples.cast import make_run, make_sample
 from tests.catalogue import make_allowed
@@ -190,7 +190,7 @@ def test_withheld_clips_leave_an_open_test_with_a_word(
 ) -> None:
     item = trials.places(test, lou)[0].item
     trials.answer(item=item, listener=lou, score=5)
-    agreements.opt_out(
+    participation.opt_out(
         recording=recordings[0],
         use=Use.TRAIN_GENERATIVE,
         party=recordings[0].splits.get().lines.get().party,

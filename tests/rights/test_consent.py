@@ -12,7 +12,7 @@ from hypothesis.extra.django import TestCase
 
 from portal import audit
 from portal.models import AuditEvent, Role, User
-from rights import agreements, catalogue, consent
+from rights import agreements, catalogue, consent, participation, splits
 from rights.models import (
     Credit,
     Decision,
@@ -69,20 +69,21 @@ def test_a_recording_covered_in_full_is_allowed(rosa: User) -> None:
 
 
 def test_nothing_granted_is_denied_with_the_holder_and_the_right_named(song: Recording) -> None:
+    holder = Party.objects.get()
+    shared = {"code": "no_grant", "party": "Mira Sol", "party_id": holder.pk, "grant_id": None}
+    denied = "has not allowed training of generative models."
     assert answer(song).reasons == [
-        {
-            "code": "no_grant",
-            "sentence": "Mira Sol (100 % of the master “Tidal”) has not allowed "
-            "training of generative models.",
-            "party": "Mira Sol",
+        shared
+        | {
+            "sentence": f"Mira Sol (100 % of the master “Tidal”) {denied}",
             "right": "master",
+            "work_id": None,
         },
-        {
-            "code": "no_grant",
-            "sentence": "Mira Sol (100 % of the composition “Tidal”) has not allowed "
-            "training of generative models.",
-            "party": "Mira Sol",
+        shared
+        | {
+            "sentence": f"Mira Sol (100 % of the composition “Tidal”) {denied}",
             "right": "composition",
+            "work_id": song.works.get().pk,
         },
     ]
 
@@ -107,9 +108,9 @@ def test_an_offered_grant_permits_nothing(rosa: User, party: Party, song: Record
 def test_every_holder_of_a_split_must_allow(rosa: User, party: Party, song: Recording) -> None:
     other = make_party(rosa, "Jo Writer")
     work = song.works.get()
-    sheet = catalogue.propose_split(by=rosa, subject=work, lines={party: 999_999, other: 1})
+    sheet = splits.propose(by=rosa, subject=work, lines={party: 999_999, other: 1})
     for holder in (party, other):
-        catalogue.confirm_split(sheet=sheet, party=holder, by=rosa)
+        splits.confirm(sheet=sheet, party=holder, by=rosa)
     allow(rosa, party, GENERATIVE)
     (reason,) = answer(song).reasons
     assert reason["sentence"].startswith("Jo Writer (0.0001 % of the composition “Tidal”)")
@@ -132,11 +133,11 @@ def test_a_recording_without_a_work_is_denied(rosa: User, party: Party, song: Re
 
 def test_unconfirmed_disputed_and_settled_splits(rosa: User, party: Party, song: Recording) -> None:
     allow(rosa, party, GENERATIVE)
-    sheet = catalogue.propose_split(by=rosa, subject=song, lines={party: 1_000_000})
+    sheet = splits.propose(by=rosa, subject=song, lines={party: 1_000_000})
     assert codes(song) == ["split_unconfirmed"]
-    catalogue.dispute_split(sheet=sheet, party=party, by=rosa, reason="Wrong.")
+    splits.dispute(sheet=sheet, party=party, by=rosa, reason="Wrong.")
     assert codes(song) == ["split_disputed"]
-    catalogue.confirm_split(sheet=sheet, party=party, by=rosa)
+    splits.confirm(sheet=sheet, party=party, by=rosa)
     assert answer(song).allowed
 
 
@@ -208,7 +209,7 @@ def test_the_past_is_answered_with_the_grants_of_then(
     grants = allow(rosa, party, GENERATIVE)
     before = timezone.now()
     for grant in grants:
-        agreements.withdraw(grant, rosa, "No more.")
+        participation.withdraw(grant, rosa, "No more.")
     assert codes(song) == ["grant_withdrawn"] * 2
     assert answer(song, GENERATIVE, HERE, before).allowed
 
@@ -256,7 +257,7 @@ def test_the_same_facts_have_the_same_digest_and_others_another(rosa: User) -> N
     at = timezone.now()
     digests = [consent.evaluate(recordings, GENERATIVE, HERE, at).input_digest for _ in range(2)]
     assert digests[0] == digests[1]
-    agreements.withdraw(Grant.objects.filter(use=GENERATIVE)[0], rosa, "No.")
+    participation.withdraw(Grant.objects.filter(use=GENERATIVE)[0], rosa, "No.")
     assert consent.evaluate(recordings, GENERATIVE, HERE, at).input_digest != digests[0]
 
 
@@ -333,15 +334,15 @@ class AgainstTheNaiveOne(TestCase):
         recordings = [make_recording(rosa, parties[0]) for _ in range(2)]
         for subject in (recordings[0], recordings[1].works.get()):
             lines = dict(zip(parties, shares, strict=False))
-            sheet = catalogue.propose_split(by=rosa, subject=subject, lines=lines)
+            sheet = splits.propose(by=rosa, subject=subject, lines=lines)
             for party, yes in zip(lines, confirm, strict=False):
                 if yes or confirm[3]:
-                    catalogue.confirm_split(sheet=sheet, party=party, by=rosa)
+                    splits.confirm(sheet=sheet, party=party, by=rosa)
         for scope in grants:
             self.grant(rosa, parties, recordings, dict(scope))
         for who, which in opt_outs:
             try:
-                agreements.opt_out(recordings[which], GENERATIVE, parties[who], rosa, "No.")
+                participation.opt_out(recordings[which], GENERATIVE, parties[who], rosa, "No.")
             except agreements.Refused:
                 continue
         context = consent.Context(Purpose.RESEARCH, territory, "backline")
@@ -364,15 +365,15 @@ class AgainstTheNaiveOne(TestCase):
         recording = None if which is None else recordings[which]  # type: ignore[call-overload]
         for grant in allow(rosa, party, use, recording=recording, **scope):  # type: ignore[arg-type]
             if then == "withdraw":
-                agreements.withdraw(grant, rosa, "No.")
+                participation.withdraw(grant, rosa, "No.")
             if then == "offered":
                 Grant.objects.filter(pk=grant.pk).update(status="offered", activated_at=None)
 
 
 def test_superseded_sheets_say_nothing(rosa: User, party: Party, song: Recording) -> None:
     other = make_party(rosa)
-    sheet = catalogue.propose_split(by=rosa, subject=song, lines={other: 1_000_000})
-    catalogue.confirm_split(sheet=sheet, party=other, by=rosa)
+    sheet = splits.propose(by=rosa, subject=song, lines={other: 1_000_000})
+    splits.confirm(sheet=sheet, party=other, by=rosa)
     assert song.splits.filter(status=SplitSheet.Status.SUPERSEDED).count() == 1
     allow(rosa, party, GENERATIVE)
     assert [reason["party"] for reason in answer(song).reasons] == [other.name]

@@ -8,10 +8,10 @@ from django.utils import timezone
 
 from portal import audit
 from portal.models import AuditEvent, User
-from rights import agreements, catalogue, consent, holds
+from rights import agreements, catalogue, consent, holds, participation, splits
 from rights.catalogue import Refused
 from rights.models import Grant, GrantExclusion, Hold, Party, Purpose, Recording, RightType, Use
-from tests.catalogue import allow, make_party, make_recording
+from tests.catalogue import allow, make_party, make_recording, second_admin
 
 pytestmark = pytest.mark.django_db
 
@@ -42,13 +42,13 @@ def test_withdrawing_a_catalogue_grant_holds_the_whole_catalogue_for_that_use_al
 ) -> None:
     grants = allow(rosa, party, Use.TRAIN_GENERATIVE, Use.EVAL)
     before = timezone.now()
-    agreements.withdraw(grants[0], rosa, "Changed my mind.")
+    participation.withdraw(grants[0], rosa, "Changed my mind.")
     assert held() == {song.pk for song in songs}
     assert held(Use.EVAL) == set()
     assert all(hold.at > before and hold.party == party for hold in Hold.objects.all())
     assert allowed(songs) == [False] * 3
     verbs = list(AuditEvent.objects.values_list("verb", flat=True))
-    assert verbs[-2:] == ["grant.withdrawn", "hold.placed"]
+    assert verbs[-3:] == ["grant.withdrawn", "case.opened", "hold.placed"]
     assert list(audit.broken_lines()) == []
 
 
@@ -56,19 +56,19 @@ def test_opting_one_recording_out_of_a_catalogue_spares_the_others(
     rosa: User, party: Party, songs: list[Recording]
 ) -> None:
     allow(rosa, party, Use.TRAIN_GENERATIVE)
-    agreements.opt_out(songs[0], Use.TRAIN_GENERATIVE, party, rosa, "A live take.")
+    participation.opt_out(songs[0], Use.TRAIN_GENERATIVE, party, rosa, "A live take.")
     assert held() == {songs[0].pk}
     assert allowed(songs) == [False, True, True]
     assert Grant.objects.filter(status=Grant.Status.ACTIVE).count() == 2
     with pytest.raises(Refused, match="nothing is to end"):
-        agreements.opt_out(songs[0], Use.TRAIN_GENERATIVE, party, rosa, "Again.")
+        participation.opt_out(songs[0], Use.TRAIN_GENERATIVE, party, rosa, "Again.")
 
 
 def test_opting_out_withdraws_a_grant_for_that_recording_alone(
     rosa: User, party: Party, songs: list[Recording]
 ) -> None:
     allow(rosa, party, Use.TRAIN_GENERATIVE, recording=songs[1])
-    agreements.opt_out(songs[1], Use.TRAIN_GENERATIVE, party, rosa, "No.")
+    participation.opt_out(songs[1], Use.TRAIN_GENERATIVE, party, rosa, "No.")
     assert set(Grant.objects.values_list("status", flat=True)) == {"withdrawn"}
     assert not GrantExclusion.objects.exists()
     assert held() == {songs[1].pk}
@@ -78,7 +78,7 @@ def test_an_opt_out_stays_through_a_new_catalogue_grant_and_ends_with_one_of_its
     rosa: User, party: Party, songs: list[Recording]
 ) -> None:
     allow(rosa, party, Use.TRAIN_GENERATIVE)
-    agreements.opt_out(songs[0], Use.TRAIN_GENERATIVE, party, rosa, "No.")
+    participation.opt_out(songs[0], Use.TRAIN_GENERATIVE, party, rosa, "No.")
     allow(rosa, party, Use.TRAIN_GENERATIVE)
     assert allowed(songs) == [False, True, True]
     allow(rosa, party, Use.TRAIN_GENERATIVE, recording=songs[0])
@@ -91,7 +91,7 @@ def test_a_grant_that_another_covers_ends_without_a_hold(
     narrow = allow(rosa, party, Use.TRAIN_GENERATIVE, territories=["SE"])
     allow(rosa, party, Use.TRAIN_GENERATIVE)
     for grant in narrow:
-        agreements.withdraw(grant, rosa, "Replaced by the wider one.")
+        participation.withdraw(grant, rosa, "Replaced by the wider one.")
     assert not Hold.objects.exists()
     assert allowed(songs) == [True] * 3
 
@@ -101,7 +101,7 @@ def test_a_wider_grant_ends_with_a_hold_even_where_a_narrow_one_stays(
 ) -> None:
     allow(rosa, party, Use.TRAIN_GENERATIVE, territories=["SE"])
     wide = allow(rosa, party, Use.TRAIN_GENERATIVE)
-    agreements.withdraw(wide[0], rosa, "Only Sweden from now on.")
+    participation.withdraw(wide[0], rosa, "Only Sweden from now on.")
     assert held() == {song.pk for song in songs}
 
 
@@ -110,10 +110,10 @@ def test_expiry_holds_once_and_is_safe_to_repeat(
 ) -> None:
     today = timezone.now().date()
     allow(rosa, party, Use.TRAIN_GENERATIVE, ends_on=today)
-    assert agreements.expire_due() == 0
+    assert participation.expire_due() == 0
     tomorrow: datetime = timezone.now() + timedelta(days=1)
-    assert agreements.expire_due(tomorrow) == 2
-    assert agreements.expire_due(tomorrow) == 0
+    assert participation.expire_due(tomorrow) == 2
+    assert participation.expire_due(tomorrow) == 0
     assert held() == {song.pk for song in songs}
     assert Hold.objects.count() == 6
 
@@ -123,7 +123,7 @@ def test_a_dispute_holds_every_use_that_was_permitted(
 ) -> None:
     allow(rosa, party, Use.TRAIN_GENERATIVE, Use.EVAL)
     sheet = songs[0].works.get().splits.get()
-    catalogue.dispute_split(sheet=sheet, party=party, by=rosa, reason="Wrong shares.")
+    splits.dispute(sheet=sheet, party=party, by=rosa, reason="Wrong shares.")
     assert held() == held(Use.EVAL) == {songs[0].pk}
     assert held(Use.VOICE) == set()
     assert allowed(songs) == [False, True, True]
@@ -133,7 +133,7 @@ def test_a_superseding_split_holds_what_rested_on_the_old_one(
     rosa: User, party: Party, songs: list[Recording]
 ) -> None:
     allow(rosa, party, Use.TRAIN_GENERATIVE)
-    catalogue.propose_split(by=rosa, subject=songs[2], lines={party: 1_000_000})
+    splits.propose(by=rosa, subject=songs[2], lines={party: 1_000_000})
     assert held() == {songs[2].pk}
     assert songs[2].splits.order_by("-version")[0].version == 2
 
@@ -150,16 +150,16 @@ def test_a_main_artist_credited_later_holds_uses_of_the_person(
 def test_ended_grants_never_revive(rosa: User, party: Party) -> None:
     grant = allow(rosa, party, Use.EVAL)[0]
     with pytest.raises(Refused, match="only an offered one"):
-        agreements.activate(grant, rosa)
-    agreements.withdraw(grant, rosa, "No.")
+        participation.activate(grant, second_admin())
+    participation.withdraw(grant, rosa, "No.")
     for act in (
-        lambda: agreements.activate(grant, rosa),
-        lambda: agreements.withdraw(grant, rosa, "Twice."),
+        lambda: participation.activate(grant, second_admin()),
+        lambda: participation.withdraw(grant, rosa, "Twice."),
     ):
         with pytest.raises(Refused):
             act()
     with pytest.raises(Refused, match="reason is missing"):
-        agreements.withdraw(allow(rosa, party, Use.EVAL)[0], rosa, " ")
+        participation.withdraw(allow(rosa, party, Use.EVAL)[0], rosa, " ")
 
 
 def test_a_hold_is_undone_with_the_transaction_it_was_written_in(
@@ -167,7 +167,7 @@ def test_a_hold_is_undone_with_the_transaction_it_was_written_in(
 ) -> None:
     grant = allow(rosa, party, Use.TRAIN_GENERATIVE)[0]
     with transaction.atomic():
-        agreements.withdraw(grant, rosa, "No.")
+        participation.withdraw(grant, rosa, "No.")
         assert Hold.objects.count() == 3
         transaction.set_rollback(True)
     assert not Hold.objects.exists()

@@ -10,7 +10,7 @@ from django.utils import timezone
 from experiments import datasets, runs
 from experiments.models import Attempt, Dataset, Project, Run
 from portal.models import ApiToken, User
-from rights import agreements
+from rights import participation
 from rights.models import Recording, Use
 from tests.catalogue import make_allowed
 from workers import tasks
@@ -50,7 +50,7 @@ def trained(ada: User, project: Project, recordings: list[Recording]) -> Run:
 
 def opt_out(recording: Recording, by: User) -> str:
     party = recording.credits.get(role="MainArtist").party
-    agreements.opt_out(recording, Use.TRAIN_GENERATIVE, party, by, "No more")
+    participation.opt_out(recording, Use.TRAIN_GENERATIVE, party, by, "No more")
     return party.name
 
 
@@ -303,7 +303,7 @@ def test_another_use_that_ends_stops_nothing(
     rosa: User, trained: Run, recordings: list[Recording], cluster: RecordingCluster
 ) -> None:
     party = recordings[0].credits.get(role="MainArtist").party
-    agreements.opt_out(recordings[0], Use.EVAL, party, rosa, "Not this")
+    participation.opt_out(recordings[0], Use.EVAL, party, rosa, "Not this")
     reconcile(cluster)
     assert state(trained) == State.STARTING
 

@@ -12,7 +12,7 @@ from django.db import transaction
 from experiments import datasets
 from experiments.models import Membership, Project
 from portal.models import Role, User
-from rights import agreements, catalogue
+from rights import agreements, catalogue, participation, parties, splits
 from rights.models import Grant, Party, Purpose, Recording, RightType, Use
 from workers.data import synth
 from workers.demo import DATASET, PASSWORD, PROJECT
@@ -44,6 +44,8 @@ LOGINS = (
     Login("researcher", "Ada Okafor", (Role.RESEARCHER,)),
     Login("listener", "Lou Marchetti", (Role.LISTENER,)),
     Login("rights", "Rosa Lindqvist", (Role.RIGHTS_ADMIN,)),
+    # Who drafts does not approve: a lab needs two.
+    Login("counsel", "Ivo Brandt", (Role.RIGHTS_ADMIN,)),
     Login("artist", "Mira Solberg", (Role.RIGHTSHOLDER,)),
     Login("operator", "Olga Petrov", (Role.OPERATOR,)),
 )
@@ -62,9 +64,15 @@ def build(*, tell: Tell) -> None:
         people = make_people(tell=tell)
         rosa, ada = people["rights"], people["researcher"]
         project = make_project(owner=ada, tell=tell)
-        parties = make_parties(by=rosa, artist=people["artist"], tell=tell)
-        recordings = record_all(by=rosa, parties=parties, files=files, tell=tell)
-        sign_all(by=rosa, parties=parties, recordings=recordings, tell=tell)
+        holders = make_parties(by=rosa, artist=people["artist"], tell=tell)
+        recordings = record_all(by=rosa, holders=holders, files=files, tell=tell)
+        sign_all(
+            by=rosa,
+            approver=people["counsel"],
+            holders=holders,
+            recordings=recordings,
+            tell=tell,
+        )
         dataset = datasets.freeze(
             by=ada,
             project=project,
@@ -89,7 +97,7 @@ def make_people(*, tell: Tell) -> dict[str, User]:
             email=f"{login.username}@lab.example",
             roles=[role.value for role in login.roles],
         )
-    tell(f"Made {len(people)} people, one for each role")
+    tell(f"Made {len(people)} people, one for each role and a second for rights")
     return people
 
 
@@ -108,15 +116,18 @@ def make_project(*, owner: User, tell: Tell) -> Project:
 
 
 def make_parties(*, by: User, artist: User, tell: Tell) -> dict[str, Party]:
-    parties = {
-        holder.name: catalogue.add_party(
-            by=by, kind=holder.kind, name=holder.name, ipi_name=holder.ipi_name
+    holders = {
+        holder.name: parties.add_party(
+            by=by,
+            kind=holder.kind,
+            name=holder.name,
+            identifiers={"ipi_name": holder.ipi_name},
         )
         for holder in HOLDERS
     }
-    parties[artist.display_name].people.add(artist)
-    tell(f"Registered {len(parties)} rightsholders")
-    return parties
+    holders[artist.display_name].people.add(artist)
+    tell(f"Registered {len(holders)} rightsholders")
+    return holders
 
 
 def synthesise_all(*, tell: Tell) -> dict[str, tuple[synth.Track, bytes]]:
@@ -137,7 +148,7 @@ def synthesise_all(*, tell: Tell) -> dict[str, tuple[synth.Track, bytes]]:
 def record_all(
     *,
     by: User,
-    parties: dict[str, Party],
+    holders: dict[str, Party],
     files: dict[str, tuple[synth.Track, bytes]],
     tell: Tell,
 ) -> dict[str, Recording]:
@@ -149,7 +160,7 @@ def record_all(
             recording = upload(
                 by=by, title=title, number=len(recordings) + 1, track=track, file=file
             )
-            credit_and_split(by=by, recording=recording, album=album, parties=parties)
+            credit_and_split(by=by, recording=recording, album=album, holders=holders)
             recordings[title] = recording
     tell(f"Uploaded {len(recordings)} recordings with credits and splits")
     return recordings
@@ -169,14 +180,14 @@ def upload(*, by: User, title: str, number: int, track: synth.Track, file: bytes
 
 
 def credit_and_split(
-    *, by: User, recording: Recording, album: Album, parties: dict[str, Party]
+    *, by: User, recording: Recording, album: Album, holders: dict[str, Party]
 ) -> None:
     title, work = recording.title, recording.works.get()
-    artist = parties[album.artist]
+    artist = holders[album.artist]
     catalogue.add_credit(by=by, subject=recording, party=artist, role="MainArtist")
     for name, role, instrument in album.roles:
         catalogue.add_credit(
-            by=by, subject=recording, party=parties[name], role=role, instrument=instrument
+            by=by, subject=recording, party=holders[name], role=role, instrument=instrument
         )
     composition = dict(album.composition)
     master = dict(album.master)
@@ -186,20 +197,20 @@ def credit_and_split(
         master = {KESSLER: 500_000, JUNIPER: 500_000}
     for name in composition:
         if name == album.artist or name in {TOMAS, JUNIPER}:
-            catalogue.add_credit(by=by, subject=work, party=parties[name], role="Composer")
+            catalogue.add_credit(by=by, subject=work, party=holders[name], role="Composer")
     for subject, lines in ((work, composition), (recording, master)):
-        sheet = catalogue.propose_split(
-            by=by, subject=subject, lines={parties[name]: ppm for name, ppm in lines.items()}
+        sheet = splits.propose(
+            by=by, subject=subject, lines={holders[name]: ppm for name, ppm in lines.items()}
         )
         for name in lines:
             if name == JUNIPER and title == UNANSWERED:
                 continue
             if name == JUNIPER and title == DISPUTED:
-                catalogue.dispute_split(
-                    sheet=sheet, party=parties[name], by=by, reason="Claims the whole master."
+                splits.dispute(
+                    sheet=sheet, party=holders[name], by=by, reason="Claims the whole master."
                 )
                 continue
-            catalogue.confirm_split(sheet=sheet, party=parties[name], by=by)
+            splits.confirm(sheet=sheet, party=holders[name], by=by)
 
 
 def iswc(number: int) -> str:
@@ -210,36 +221,42 @@ def iswc(number: int) -> str:
 
 
 def sign_all(
-    *, by: User, parties: dict[str, Party], recordings: dict[str, Recording], tell: Tell
+    *,
+    by: User,
+    approver: User,
+    holders: dict[str, Party],
+    recordings: dict[str, Recording],
+    tell: Tell,
 ) -> None:
     """Each holder's agreement, and the choices that differ."""
     everything = (Use.EVAL, Use.TRAIN_ANALYSIS, Use.TRAIN_GENERATIVE)
-    for name, party in parties.items():
-        grant_uses(by=by, party=party, uses=(Use.EVAL,) if name == LOW_TIDE else everything)
+    for name, party in holders.items():
+        uses = (Use.EVAL,) if name == LOW_TIDE else everything
+        grant_uses(by=by, approver=approver, party=party, uses=uses)
     tell(
-        f"Signed {len(parties)} agreements: {LOW_TIDE} for evaluation only, the others for training"
+        f"Signed {len(holders)} agreements: {LOW_TIDE} for evaluation only, the others for training"
     )
 
     for title in OPTED_OUT:
-        agreements.opt_out(
+        participation.opt_out(
             recording=recordings[title],
             use=Use.TRAIN_GENERATIVE,
-            party=parties[NORTHLIGHT],
+            party=holders[NORTHLIGHT],
             by=by,
             reason="Live recordings stay out of training.",
         )
     tell(f"{NORTHLIGHT} opted {len(OPTED_OUT)} live recordings out of generative training")
 
     for grant in Grant.objects.filter(
-        grantor=parties[JUNIPER], use=Use.TRAIN_GENERATIVE, status=Grant.Status.ACTIVE
+        grantor=holders[JUNIPER], use=Use.TRAIN_GENERATIVE, status=Grant.Status.ACTIVE
     ):
-        agreements.withdraw(
+        participation.withdraw(
             grant=grant, by=by, reason="Changed their mind about generative models."
         )
     tell(f"{JUNIPER} withdrew from generative training")
 
 
-def grant_uses(*, by: User, party: Party, uses: tuple[Use, ...]) -> None:
+def grant_uses(*, by: User, approver: User, party: Party, uses: tuple[Use, ...]) -> None:
     today = dt.datetime.now(tz=dt.UTC).date()
     agreement = agreements.sign(
         by=by,
@@ -259,4 +276,4 @@ def grant_uses(*, by: User, party: Party, uses: tuple[Use, ...]) -> None:
                 territories=["world"],
                 starts_on=today,
             )
-            agreements.activate(grant=grant, by=by)
+            participation.activate(grant=grant, by=approver)

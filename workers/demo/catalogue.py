@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from rights.models import Credit, Party
+from rights.models import Party, RoleCode
 
-ROLE = Credit.RoleCode
+ROLE = RoleCode
 KIND = Party.Kind
 
 
@@ -24,7 +24,7 @@ class Album:
     titles: tuple[str, ...]
     composition: dict[str, int]
     master: dict[str, int]
-    roles: tuple[tuple[str, Credit.RoleCode, str], ...] = field(default=())
+    roles: tuple[tuple[str, RoleCode, str], ...] = field(default=())
 
 
 MIRA, KESSLER, TOMAS, PIXEL = "Mira Solberg", "Kessler & Vane", "Tomás Aranda", "Pixel Orchard"

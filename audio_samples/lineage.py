@@ -1,0 +1,54 @@
+"""The samples that came out of recordings, for rights/lineage.py."""
+
+from collections.abc import Iterable, Sequence
+
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from audio_samples.models import Sample
+from experiments.lineage import runs_with
+from rights.lineage import Node, Outcome, register
+
+RECALLED = "Recalled: "
+
+
+class Samples:
+    name = "sample"
+    title = "Samples"
+    order = 40
+    remedy = "Recall the samples"
+    remedied = Outcome.RECALLED
+
+    def find(self, recordings: Sequence[int], uses: Sequence[str]) -> Iterable[Node]:
+        return _nodes(Sample.objects.filter(run__in=runs_with(recordings, uses).values("pk")))
+
+    def now(self, keys: Sequence[str]) -> dict[str, Node]:
+        numbers = [key for key in keys if key.isdecimal()]
+        return {node.key: node for node in _nodes(Sample.objects.filter(pk__in=numbers))}
+
+    def retire(self, keys: Sequence[str], reason: str) -> None:
+        rows = Sample.objects.filter(pk__in=list(keys))
+        rows.update(withheld_at=timezone.now(), withheld_reason=f"{RECALLED}{reason}"[:500])
+
+
+def _nodes(rows: QuerySet[Sample]) -> list[Node]:
+    # Peaks and measures of thousands of samples are not read for their names.
+    told = rows.select_related("run__project").only(
+        "name", "step", "created_at", "withheld_reason", "run__number", "run__project__name"
+    )
+    return [
+        Node(
+            kind="sample",
+            key=str(one.pk),
+            label=f"{one.run.project.name}: run {one.run.number}, {one.name}, step {one.step:,}",
+            url=one.get_absolute_url(),
+            at=one.created_at,
+            outcome=(
+                Outcome.RECALLED if one.withheld_reason.startswith(RECALLED) else Outcome.WITHHELD
+            ),
+        )
+        for one in told.order_by("pk")
+    ]
+
+
+register(Samples())

@@ -1,0 +1,347 @@
+"""From facts to answers: which permissions a use needs, and which of them there are.
+
+Pure: no query, no clock. The names in reasons come from a lookup that is asked only for what
+was denied.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple, TypedDict
+
+from rights import territories
+from rights.facts import PERSONA_USES, Facts, Music, Share, Sign, Terms, speaking
+from rights.models import PPM, Purpose, RightType, Use
+
+
+@dataclass(frozen=True)
+class Context:
+    """The scope that is asked for; a project carries one."""
+
+    purpose: Purpose
+    territory: str
+    model_family: str
+    model_version: int = 1
+    product: str = ""
+    # Where outputs go, for the use `distribute`.
+    channel: str = ""
+
+
+class Reason(TypedDict):
+    """Why not. Codes and numbers are the decision; the sentence tells it in today's names."""
+
+    code: str
+    sentence: str
+    party: str
+    right: str
+    party_id: int | None
+    work_id: int | None
+    grant_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One recording's answer. `grant_ids` are the grants that cover it, also where others lack."""
+
+    allowed: bool
+    reasons: list[Reason]
+    grant_ids: list[int]
+
+
+class Problem(NamedTuple):
+    """What keeps a grant from covering: lowest rank nearest to covering; 0 where it covers."""
+
+    rank: int
+    code: str
+    words: str
+
+
+class _Need(NamedTuple):
+    party: int
+    right: RightType
+    work: int | None
+    ppm: int | None
+
+
+@dataclass
+class Names:
+    """Titles and names for sentences, filled in before they are written."""
+
+    parties: dict[int, str] = field(default_factory=dict)
+    works: dict[int, str] = field(default_factory=dict)
+
+
+class Missing(NamedTuple):
+    """A reason before it is a sentence."""
+
+    code: str
+    words: str
+    right: RightType
+    party: int | None = None
+    work: int | None = None
+    grant: int | None = None
+    ppm: int | None = None
+
+
+COVERS = Problem(0, "", "")
+NOTHING = Problem(99, "no_grant", "has not allowed {use}")
+
+
+class Judge:
+    """One use in one context at one moment, over any number of recordings."""
+
+    def __init__(self, facts: Facts, context: Context, at: datetime) -> None:
+        self.facts = facts
+        self.context = context
+        self.at = at
+        self.day = at.date()
+        self._problems: dict[int, Problem] = {}
+        self._signs: dict[int, bool] = {}
+
+    def judge(self, music: Music) -> tuple[list[Missing], list[int]]:
+        """What is missing, and the grants that cover what is there."""
+        found: list[Missing] = []
+        covering: set[int] = set()
+        if music.audio is None:
+            found.append(Missing("no_audio", "“{recording}” has no file yet.", RightType.MASTER))
+        for need in self._needs(music, found):
+            grant, problem = self._best(need, music)
+            if grant is not None and not problem.rank:
+                covering.add(grant.pk)
+                continue
+            found.append(
+                Missing(problem.code, problem.words, need.right, need.party, need.work,
+                       grant.pk if grant else None, need.ppm)
+            )  # fmt: skip
+        return found, sorted(covering)
+
+    def _needs(self, music: Music, found: list[Missing]) -> Iterator[_Need]:
+        """Each party whose word is needed; what is wrong with the splits goes to `found`."""
+        facts = self.facts
+        shares = facts.masters.get(music.pk, [])
+        _check_split(shares, RightType.MASTER, None, found)
+        for share in shares:
+            yield _Need(share.party, RightType.MASTER, None, share.ppm)
+        works = facts.works.get(music.pk, [])
+        if not works:
+            words = "“{recording}” names no work, so nobody can allow its composition."
+            found.append(Missing("no_work", words, RightType.COMPOSITION))
+        for work in works:
+            shares = facts.compositions.get(work, [])
+            _check_split(shares, RightType.COMPOSITION, work, found)
+            for share in shares:
+                yield _Need(share.party, RightType.COMPOSITION, work, share.ppm)
+        if facts.use not in PERSONA_USES:
+            return
+        artists = facts.artists.get(music.pk, [])
+        if not artists:
+            words = "“{recording}” credits no main artist, so nobody can allow {use}."
+            found.append(Missing("no_artist", words, RightType.PERSONA))
+        for party in artists:
+            yield _Need(party, RightType.PERSONA, None, None)
+
+    def _best(self, need: _Need, music: Music) -> tuple[Terms | None, Problem]:
+        """The grant that covers, or the one that comes nearest."""
+        best: tuple[Terms | None, Problem] = (None, NOTHING)
+        for grant in self._candidates(need, music):
+            problem = self._problems.get(grant.pk)
+            if problem is None:
+                problem = self._problems[grant.pk] = self._problem(grant)
+            if not problem.rank:
+                opted_out = self.facts.excluded.get((grant.pk, music.pk))
+                if opted_out is None or opted_out > self.at:
+                    return grant, COVERS
+                day = opted_out.date().isoformat()
+                problem = Problem(1, "opted_out", f"opted this recording out of {{use}} on {day}")
+            if problem.rank < best[1].rank:
+                best = grant, problem
+        return best
+
+    def _candidates(self, need: _Need, music: Music) -> Iterator[Terms]:
+        yield from speaking(self.facts, need.party, need.right, music.pk, need.work)
+        for sign in self.facts.signs.get(need.party, ()):
+            if need.right in sign.rights and self._in_force(sign):
+                yield from speaking(self.facts, sign.agent, need.right, music.pk, need.work)
+
+    def _in_force(self, sign: Sign) -> bool:
+        known = self._signs.get(sign.pk)
+        if known is None:
+            day = self.day
+            known = self._signs[sign.pk] = (
+                sign.approved_at <= self.at
+                and (sign.revoked_at is None or sign.revoked_at > self.at)
+                and sign.starts_on <= day
+                and (sign.ends_on is None or day <= sign.ends_on)
+                and territories.covers(sign.territories, self.context.territory)
+            )
+        return known
+
+    def _problem(self, grant: Terms) -> Problem:
+        """Whatever the recording. Tests run from the farthest from covering to the nearest."""
+        for place, (code, test) in enumerate(TESTS):
+            if words := test(self, grant):
+                return Problem(len(TESTS) - place + 1, code, words)
+        return COVERS
+
+    # Each test says in words why the grant does not cover, or nothing where it passes.
+
+    def not_active(self, grant: Terms) -> str:
+        if grant.activated_at is None or grant.activated_at > self.at:
+            return "was asked for {use} and the grant is not in force"
+        return ""
+
+    def _ended(self, grant: Terms) -> bool:
+        return grant.ended_at is not None and grant.ended_at <= self.at
+
+    def withdrawn(self, grant: Terms) -> str:
+        if self._ended(grant) and not grant.expired:
+            return f"withdrew the permission for {{use}} on {_day(grant.ended_at)}"
+        return ""
+
+    def expired(self, grant: Terms) -> str:
+        if self._ended(grant) or (grant.ends_on is not None and grant.ends_on < self.day):
+            return f"allowed {{use}} only until {grant.ends_on}"
+        return ""
+
+    def suspended(self, grant: Terms) -> str:
+        since = self.facts.suspended.get(grant.pk)
+        if since is not None and since <= self.at:
+            return f"suspended the permission for {{use}} on {_day(since)}"
+        return ""
+
+    def not_started(self, grant: Terms) -> str:
+        return f"allows {{use}} only from {grant.starts_on}" if grant.starts_on > self.day else ""
+
+    def purpose(self, grant: Terms) -> str:
+        if self.context.purpose not in grant.purposes:
+            return f"has not allowed {{use}} for {Purpose(self.context.purpose).label.lower()}"
+        return ""
+
+    def territory(self, grant: Terms) -> str:
+        if territories.covers(grant.territories, self.context.territory):
+            return ""
+        place = territories.names().get(self.context.territory, "an unknown territory")
+        return f"has not allowed {{use}} in {place}"
+
+    def model_family(self, grant: Terms) -> str:
+        if grant.family in {"", self.context.model_family}:
+            return ""
+        family = _plain(self.context.model_family)
+        return f"has allowed {{use}} for another model family than “{family}”"
+
+    def model_version(self, grant: Terms) -> str:
+        version, last = self.context.model_version, grant.last_version
+        if (grant.first_version or 0) <= version and (last is None or version <= last):
+            return ""
+        family = _plain(self.context.model_family)
+        return f"has not allowed {{use}} for version {version} of “{family}”"
+
+    def product(self, grant: Terms) -> str:
+        if not grant.products or self.context.product in grant.products:
+            return ""
+        if not self.context.product:
+            return "has allowed {use} for certain products only, and none is named"
+        return f"has not allowed {{use}} for the product “{_plain(self.context.product)}”"
+
+    def channel(self, grant: Terms) -> str:
+        if self.facts.use != Use.DISTRIBUTE or self.context.channel in grant.channels:
+            return ""
+        return "has not allowed {use} on this channel"
+
+    def condition(self, grant: Terms) -> str:
+        return "allows {use} only under a condition that nobody has settled" * bool(grant.condition)
+
+
+TESTS: tuple[tuple[str, Callable[[Judge, Terms], str]], ...] = (
+    ("grant_not_active", Judge.not_active),
+    ("grant_withdrawn", Judge.withdrawn),
+    ("grant_expired", Judge.expired),
+    ("grant_suspended", Judge.suspended),
+    ("grant_not_started", Judge.not_started),
+    ("purpose", Judge.purpose),
+    ("territory", Judge.territory),
+    ("model_family", Judge.model_family),
+    ("model_version", Judge.model_version),
+    ("product", Judge.product),
+    ("channel", Judge.channel),
+    ("condition", Judge.condition),
+)
+
+
+def _check_split(
+    shares: Sequence[Share], right: RightType, work: int | None, found: list[Missing]
+) -> None:
+    """Confirmed and whole, or why not."""
+    if not shares:
+        words = "Nobody has stated who holds {what}: it has no split sheet."
+        found.append(Missing("no_split", words, right, work=work))
+        return
+    for share in shares:
+        if share.disputed:
+            words = "{party} disputes the split of {what}."
+            found.append(Missing("split_disputed", words, right, share.party, work))
+        elif not share.confirmed:
+            words = "{party} has not confirmed the split of {what}."
+            found.append(Missing("split_unconfirmed", words, right, share.party, work))
+    if sum(share.ppm for share in shares) != PPM:
+        words = "The split of {what} does not make 100 %."
+        found.append(Missing("split_incomplete", words, right, work=work))
+
+
+def in_sentences(found: Sequence[Missing], music: Music, use: Use, names: Names) -> list[Reason]:
+    """Reasons as they are kept and shown."""
+    return [
+        Reason(
+            code=one.code,
+            sentence=_sentence(one, music, use, names),
+            party=names.parties.get(one.party or 0, ""),
+            right=one.right.value,
+            party_id=one.party,
+            work_id=one.work,
+            grant_id=one.grant,
+        )
+        for one in found
+    ]
+
+
+def _sentence(one: Missing, music: Music, use: Use, names: Names) -> str:
+    title = _plain(music.title)
+    what = {
+        RightType.MASTER: f"the master “{title}”",
+        RightType.COMPOSITION: f"the composition “{_plain(names.works.get(one.work or 0, ''))}”",
+        RightType.PERSONA: f"main artist of “{title}”",
+    }[one.right]
+    party = _plain(names.parties.get(one.party or 0, "Somebody"))
+    told = one.words.format(use=in_words(use), recording=title, what=what, party=party)
+    if one.words.endswith("."):
+        return told
+    share = f"{one.ppm / 10_000:g} % of " if one.ppm is not None else ""
+    return f"{party} ({share}{what}) {told}."
+
+
+def unknown() -> Reason:
+    """Of a recording that was not in the catalogue at the moment asked about."""
+    return Reason(
+        code="unknown",
+        sentence="The catalogue did not have it then.",
+        party="",
+        right=RightType.MASTER.value,
+        party_id=None,
+        work_id=None,
+        grant_id=None,
+    )
+
+
+def _plain(text: str) -> str:
+    """Text that goes through str.format unharmed."""
+    return text.replace("{", "(").replace("}", ")")
+
+
+def _day(moment: datetime | None) -> str:
+    return moment.date().isoformat() if moment else "an unknown day"
+
+
+def in_words(use: str) -> str:
+    """The use as it stands inside a sentence."""
+    label = str(Use(use).label)
+    return label[0].lower() + label[1:]

@@ -1,0 +1,37 @@
+"""Whose music, who holds which part of it, and what they allow. See docs/architecture.md."""
+
+from rights.models.cases import CaseItem, CaseStep, CaseTask, WithdrawalCase
+from rights.models.evidence import Decision, DecisionLine, Hold, UsageEvent
+from rights.models.imports import ImportJob, ImportProblem
+from rights.models.kept import Immutable
+from rights.models.papers import Agreement, Grant, GrantExclusion, GrantSuspension
+from rights.models.parties import Mandate, Party, PartyIdentifier, Scheme
+from rights.models.repertoire import (
+    Credit,
+    Recording,
+    RecordingQuerySet,
+    RecordingWork,
+    Release,
+    ReleaseTrack,
+    Stem,
+    Work,
+)
+from rights.models.splits import SplitAnswer, SplitLine, SplitSheet
+from rights.models.vocabulary import (
+    PPM,
+    Channel,
+    Purpose,
+    RightType,
+    RoleCode,
+    Use,
+    WithdrawalPolicy,
+)
+
+__all__ = [
+    "PPM", "Agreement", "CaseItem", "CaseStep", "CaseTask", "Channel", "Credit", "Decision",
+    "DecisionLine", "Grant", "GrantExclusion", "GrantSuspension", "Hold", "Immutable",
+    "ImportJob", "ImportProblem", "Mandate", "Party", "PartyIdentifier", "Purpose", "Recording",
+    "RecordingQuerySet", "RecordingWork", "Release", "ReleaseTrack", "RightType", "RoleCode",
+    "Scheme", "SplitAnswer", "SplitLine", "SplitSheet", "Stem", "UsageEvent", "Use",
+    "WithdrawalCase", "WithdrawalPolicy", "Work",
+]  # fmt: skip

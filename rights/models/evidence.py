@@ -1,0 +1,94 @@
+"""What was asked, what was used, and the marks of what ended."""
+
+from django.db import models
+from django.utils import timezone
+
+from portal.models import User
+from rights.models.kept import Kept, KeptQuerySet
+from rights.models.papers import Grant
+from rights.models.parties import Party
+from rights.models.repertoire import Recording
+from rights.models.vocabulary import Use
+
+
+class Decision(Kept):
+    """What consent.check answered, for good: one set of recordings, one use, one moment."""
+
+    use = models.CharField(max_length=30, choices=Use.choices)
+    context = models.JSONField()
+    # The moment that was asked about, and what was known by then: see consent.replay.
+    as_of = models.DateTimeField()
+    known_at = models.DateTimeField(default=timezone.now)
+    allowed = models.BooleanField()
+    policy_version = models.CharField(max_length=20)
+    input_digest = models.CharField(max_length=64)
+    output_digest = models.CharField(max_length=64, default="")
+    made_by = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    objects = KeptQuerySet.as_manager()
+
+
+class DecisionLine(Kept):
+    """One recording's part of a decision. `reasons` are as consent.Reason."""
+
+    decision = models.ForeignKey(Decision, models.CASCADE, related_name="lines")
+    recording = models.ForeignKey(Recording, models.PROTECT, related_name="+")
+    allowed = models.BooleanField()
+    reasons = models.JSONField(default=list)
+    grants = models.JSONField(default=list)
+
+    objects = KeptQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["decision", "recording"], name="one_line_per_recording")
+        ]
+
+
+class UsageEvent(Kept):
+    """The ledger: how much of a recording was used, by what. Append-only."""
+
+    recording = models.ForeignKey(Recording, models.PROTECT, related_name="usage")
+    use = models.CharField(max_length=30, choices=Use.choices)
+    # `run:<id>`; the ledger lies below runs, so it names them instead of pointing to them.
+    source = models.CharField(max_length=80)
+    # Cumulative position in the source (training step), so that a repeated report counts once.
+    step = models.BigIntegerField()
+    examples = models.BigIntegerField(
+        help_text="Training crops or conditioned samples since the last event."
+    )
+    seconds = models.FloatField(help_text="Seconds of audio in them.")
+    at = models.DateTimeField(default=timezone.now)
+
+    objects = KeptQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["recording", "source", "step"], name="usage_counted_once"
+            )
+        ]
+        indexes = [models.Index(fields=["source"], name="usage_by_source")]
+
+
+class Hold(models.Model):
+    """The mark of a permission that ended: this recording, for this use, from this moment.
+
+    Written in the transaction that ends the permission (withdrawal, expiry, dispute). Rooms
+    above look here: whatever was frozen, trained or made before `at` with the recording for
+    that use is stopped or withheld. A hold is never lifted; a new agreement permits new use.
+    """
+
+    recording = models.ForeignKey(Recording, models.PROTECT, related_name="holds")
+    use = models.CharField(max_length=30, choices=Use.choices)
+    party = models.ForeignKey(Party, models.PROTECT, related_name="+")
+    grant = models.ForeignKey(Grant, models.PROTECT, null=True, blank=True, related_name="holds")
+    case = models.ForeignKey(
+        "rights.WithdrawalCase", models.PROTECT, null=True, blank=True, related_name="holds"
+    )
+    reason = models.CharField(max_length=300)
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        indexes = [models.Index(fields=["recording", "use", "at"], name="hold_by_recording")]

@@ -1,0 +1,78 @@
+"""Bulk imports: a file, how its columns are read, how far it has come, and what was wrong."""
+
+from typing import Self
+
+from django.db import models
+from django.urls import reverse
+from django.utils import timezone
+
+from portal.models import Blob, User
+
+
+class ImportJobQuerySet(models.QuerySet["ImportJob"]):
+    def visible_to(self, user: User) -> Self:
+        return self if "rights_admin" in user.roles else self.none()
+
+
+class ImportJob(models.Model):
+    """One file on its way into the catalogue, a part at a time; each part is one transaction."""
+
+    class Format(models.TextChoices):
+        CSV = "csv", "CSV"
+        ERN = "ern", "DDEX ERN 4.3"
+        JSON = "json", "JSON"
+        PARTICIPATION = "participation", "Participation by ISRC"
+
+    class State(models.TextChoices):
+        UPLOADED = "uploaded", "Uploaded"
+        CHECKING = "checking", "Being checked"
+        CHECKED = "checked", "Checked"
+        WAITING = "waiting", "Waiting"
+        RUNNING = "running", "Running"
+        CANCELLED = "cancelled", "Stopped"
+        FINISHED = "finished", "Finished"
+        FAILED = "failed", "Failed"
+
+    name = models.CharField(max_length=200)
+    file = models.ForeignKey(Blob, models.PROTECT, related_name="+")
+    format = models.CharField(max_length=20, choices=Format.choices)
+    # Of a CSV: our field to its column.
+    columns = models.JSONField(default=dict, blank=True)
+    options = models.JSONField(default=dict, blank=True)
+    state = models.CharField(max_length=20, choices=State.choices, default=State.UPLOADED)
+    rows = models.PositiveIntegerField(default=0)
+    # Rows that are in the catalogue, or were found to be in it: a resumed import goes on here.
+    done = models.PositiveIntegerField(default=0)
+    added = models.PositiveIntegerField(default=0)
+    changed = models.PositiveIntegerField(default=0)
+    unchanged = models.PositiveIntegerField(default=0)
+    refused = models.PositiveIntegerField(default=0)
+    error = models.CharField(max_length=500, blank=True)
+    made_by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now)
+    beat_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ImportJobQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("rights:import", args=[self.pk])
+
+
+class ImportProblem(models.Model):
+    """What is wrong with one row, in a sentence. A warning lets the row in all the same."""
+
+    job = models.ForeignKey(ImportJob, models.CASCADE, related_name="problems")
+    row = models.PositiveIntegerField(help_text="As in the file; the first data row is 1.")
+    field = models.CharField(max_length=60, blank=True)
+    sentence = models.CharField(max_length=400)
+    warning = models.BooleanField(default=False)
+
+    class Meta:
+        ordering = ["job", "row", "id"]

@@ -1,0 +1,140 @@
+"""Who holds rights, who they are elsewhere, and who may sign for whom."""
+
+from datetime import date
+from typing import Self
+
+from django.conf import settings
+from django.db import models
+from django.urls import reverse
+from django.utils import timezone
+
+from portal.models import User
+from rights.models.vocabulary import RightType
+
+SEES_ALL = frozenset({"rights_admin", "researcher", "operator"})
+
+
+class PartyQuerySet(models.QuerySet["Party"]):
+    def visible_to(self, user: User) -> Self:
+        if SEES_ALL & set(user.roles):
+            return self
+        return self.filter(people=user)
+
+
+class Party(models.Model):
+    """Someone who can hold or sign for rights: a person, a group, a label, a publisher."""
+
+    class Kind(models.TextChoices):
+        PERSON = "person", "Person"
+        GROUP = "group", "Group"
+        LABEL = "label", "Label"
+        PUBLISHER = "publisher", "Publisher"
+        DISTRIBUTOR = "distributor", "Distributor"
+        SOCIETY = "society", "Collecting society"
+
+    kind = models.CharField(max_length=20, choices=Kind.choices)
+    name = models.CharField(max_length=200, unique=True)
+    credited_as = models.CharField(
+        max_length=200, blank=True, help_text="Wording on credits, if not the name."
+    )
+    contact = models.EmailField(blank=True)
+    people = models.ManyToManyField(settings.AUTH_USER_MODEL, blank=True, related_name="parties")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    objects = PartyQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+        verbose_name_plural = "parties"
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("rights:party", args=[self.pk])
+
+    @property
+    def credit_name(self) -> str:
+        return self.credited_as or self.name
+
+
+class Scheme(models.TextChoices):
+    """Identifiers of parties. Recordings, works and releases carry theirs as columns."""
+
+    IPI_NAME = "ipi_name", "IPI name number"
+    IPI_BASE = "ipi_base", "IPI base number"
+    ISNI = "isni", "ISNI"
+    DPID = "dpid", "DPID"
+    MBID = "mbid", "MusicBrainz artist id"
+
+
+class PartyIdentifier(models.Model):
+    """A party's number in one scheme, compact as identifiers.py makes it."""
+
+    party = models.ForeignKey(Party, models.CASCADE, related_name="identifiers")
+    scheme = models.CharField(max_length=20, choices=Scheme.choices)
+    value = models.CharField(max_length=36)
+    # What is odd about it, where that is no reason to refuse it (a DPID's check character).
+    warning = models.CharField(max_length=200, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["scheme", "value"]
+        constraints = [
+            models.UniqueConstraint(fields=["scheme", "value"], name="party_identifier_once")
+        ]
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class MandateQuerySet(models.QuerySet["Mandate"]):
+    def visible_to(self, user: User) -> Self:
+        if {"rights_admin", "operator"} & set(user.roles):
+            return self
+        return self.filter(models.Q(holder__people=user) | models.Q(agent__people=user)).distinct()
+
+
+class Mandate(models.Model):
+    """The holder lets the agent sign for them: which rights, where, for how long.
+
+    A grant of the agent then covers the holder's share too. A mandate is not passed on.
+    Terms never change; it ends by `revoked_at` or after its last day.
+    """
+
+    holder = models.ForeignKey(Party, models.PROTECT, related_name="mandates_given")
+    agent = models.ForeignKey(Party, models.PROTECT, related_name="mandates_held")
+    right_types = models.JSONField(default=list, help_text="Rights that the agent signs for.")
+    territories = models.JSONField(default=list, help_text='ISO 3166 codes, or ["world"].')
+    starts_on = models.DateField()
+    ends_on = models.DateField(null=True, blank=True)
+    entered_by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    # In force from here: somebody other than who entered it has seen the paper.
+    approved_by = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+")
+    approved_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    revoke_reason = models.CharField(max_length=300, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    objects = MandateQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["holder__name", "agent__name", "id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=~models.Q(holder=models.F("agent")), name="mandate_of_two_parties"
+            )
+        ]
+        indexes = [models.Index(fields=["holder", "approved_at"], name="mandate_by_holder")]
+
+    def __str__(self) -> str:
+        return f"{self.agent} signs for {self.holder}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("rights:mandate", args=[self.pk])
+
+    def covers_day(self, day: date) -> bool:
+        return self.starts_on <= day and (self.ends_on is None or day <= self.ends_on)
+
+    def rights_in_words(self) -> list[str]:
+        return [str(RightType(right).label) for right in self.right_types]

@@ -1,0 +1,77 @@
+"""The words of the room: rights, uses, purposes, roles. Uses map to CAWG 1.1 keys (signals.py)."""
+
+from django.db import models
+
+# Shares are whole parts per million; a right's shares sum to this.
+PPM = 1_000_000
+
+
+class RightType(models.TextChoices):
+    COMPOSITION = "composition", "Composition"
+    MASTER = "master", "Master"
+    PERSONA = "persona", "Name, image and likeness"
+
+
+class Use(models.TextChoices):
+    """What may be done with a recording; each is granted separately (reference: CAWG 1.1 keys)."""
+
+    EVAL = "eval", "Evaluation and listening tests"
+    TRAIN_ANALYSIS = "train.analysis", "Training of classifiers and embeddings"
+    TRAIN_GENERATIVE = "train.generative", "Training of generative models"
+    FINETUNE = "finetune", "Fine-tuning on a named artist or catalogue"
+    CONDITION = "condition", "Reference audio at generation"
+    STEMS = "stems", "Separation and reuse of stems"
+    DERIVE_REMIX = "derive.remix", "Remixes"
+    DERIVE_COVER = "derive.cover", "Covers"
+    VOICE = "voice", "Voice models"
+    LIKENESS_NAME = "likeness.name", "Use of the artist's name"
+    STYLE_NAMED = "style.named", "Named style"
+    DISTRIBUTE = "distribute", "Distribution of outputs"
+
+
+class Purpose(models.TextChoices):
+    RESEARCH = "research", "Research"
+    INTERNAL = "internal", "Internal products"
+    COMMERCIAL = "commercial", "Commercial products"
+
+
+class Channel(models.TextChoices):
+    """Where outputs may go, for the use `distribute`."""
+
+    WALLED = "walled", "Inside the lab's own product"
+    EXPORT = "export", "Files that leave the product"
+    SYNC = "sync", "Synchronisation with pictures"
+
+
+class WithdrawalPolicy(models.TextChoices):
+    """What the end of a permission does to what was made under it; fixed when it is signed."""
+
+    RECALL = "recall", "Stop, recall samples, retrain without it or retire"
+    RETRAIN = "retrain", "Stop, retrain without it or retire; released samples stay"
+    NEXT_VERSION = "next_version", "The model version that learned from it stays; the next does not"
+
+
+class RoleCode(models.TextChoices):
+    """DDEX AVS codes of contributors and display artists (a subset; AVS version 9)."""
+
+    MAIN_ARTIST = "MainArtist", "Main artist"
+    FEATURED_ARTIST = "FeaturedArtist", "Featured artist"
+    COMPOSER = "Composer", "Composer"
+    LYRICIST = "Lyricist", "Lyricist"
+    COMPOSER_LYRICIST = "ComposerLyricist", "Composer and lyricist"
+    ARRANGER = "Arranger", "Arranger"
+    ADAPTER = "Adapter", "Adapter"
+    TRANSLATOR = "Translator", "Translator"
+    MUSIC_PUBLISHER = "MusicPublisher", "Music publisher"
+    PRODUCER = "Producer", "Producer"
+    MIXER = "Mixer", "Mixer"
+    MASTERING_ENGINEER = "MasteringEngineer", "Mastering engineer"
+    RECORDING_ENGINEER = "RecordingEngineer", "Recording engineer"
+    PROGRAMMER = "Programmer", "Programmer"
+    REMIXER = "Remixer", "Remixer"
+    CONDUCTOR = "Conductor", "Conductor"
+    SOLOIST = "Soloist", "Soloist"
+    VOCALIST = "Vocalist", "Vocalist"
+    STUDIO_MUSICIAN = "StudioMusician", "Studio musician"
+    ASSOCIATED_PERFORMER = "AssociatedPerformer", "Associated performer"
+    USER_DEFINED = "UserDefined", "Another role"

@@ -1,0 +1,243 @@
+"""Taking part, and ending it: grants put in force, suspended, withdrawn; recordings opted out.
+
+Every verb that ends a permission leaves a hold on what it touches (rights/holds.py) and opens the
+case of what follows (rights/cases.py), in the same transaction. An ended grant never revives.
+"""
+
+from contextlib import suppress
+from datetime import datetime
+
+from django.db import transaction
+from django.utils import timezone
+
+from portal import audit, turns
+from portal.models import Role, User
+from rights import agreements, cases, holds, parties
+from rights.models import (
+    Agreement,
+    Grant,
+    GrantExclusion,
+    GrantSuspension,
+    Mandate,
+    Party,
+    Recording,
+)
+from rights.refused import Refused, required
+
+Status = Grant.Status
+# Not ended: in force, about to be, or to be again.
+OPEN = (Status.ACTIVE, Status.OFFERED, Status.SUSPENDED)
+
+
+@transaction.atomic
+def activate(grant: Grant, by: User) -> Grant:
+    """Put an offered grant in force; the version it replaces ends.
+
+    Raises Refused for who drafted it, and for one that is not on offer.
+    """
+    if not may_approve(grant, by):
+        raise Refused(
+            "four_eyes",
+            "Who drafts a grant does not approve it: a rights admin or somebody who speaks for "
+            f"{grant.grantor} other than {grant.drafted_by.display_name} does.",
+        )
+    if grant.ends_on and grant.ends_on < timezone.now().date():
+        raise Refused("ended", f"This grant ended on {grant.ends_on}. Draft a new one.")
+    moved = Grant.objects.filter(pk=grant.pk, status=Status.OFFERED).update(
+        status=Status.ACTIVE, approved_by=by, activated_at=turns.moment()
+    )
+    grant.refresh_from_db()
+    if not moved:
+        raise Refused(
+            "state",
+            f"This grant is {grant.get_status_display().lower()}; only an offered one can be put "
+            "in force. Ended grants never revive: draft a new one.",
+        )
+    audit.record(by=by, verb="grant.activated", subject=grant, use=grant.use)
+    if grant.replaces is not None and grant.replaces.status in OPEN:
+        _end(
+            grant.replaces,
+            by=by,
+            status=Status.SUPERSEDED,
+            reason=f"Version {grant.version} took its place.",
+            verb="grant.superseded",
+        )
+    return grant
+
+
+def may_approve(grant: Grant, by: User) -> bool:
+    """Four eyes: not who drafted it, and somebody whose word it is."""
+    if by.pk == grant.drafted_by_id:
+        return False
+    return by.has_role(Role.RIGHTS_ADMIN) or grant.grantor.people.filter(pk=by.pk).exists()
+
+
+@transaction.atomic
+def suspend(grant: Grant, by: User | None, reason: str) -> Grant:
+    """From now on it permits nothing, until `resume`. What runs goes on: nothing has ended."""
+    reason = required(reason, field="reason", longest=300)
+    _move(grant, Status.ACTIVE, Status.SUSPENDED, "Only an active grant can be suspended.")
+    GrantSuspension.objects.create(grant=grant, reason=reason, made_by=by, since=turns.moment())
+    audit.record(by=by, verb="grant.suspended", subject=grant, reason=reason)
+    return grant
+
+
+@transaction.atomic
+def resume(grant: Grant, by: User | None) -> Grant:
+    """It permits again what it permitted."""
+    _move(grant, Status.SUSPENDED, Status.ACTIVE, "This grant is not suspended.")
+    grant.suspensions.filter(until=None).update(until=turns.moment())
+    audit.record(by=by, verb="grant.resumed", subject=grant)
+    return grant
+
+
+def _move(grant: Grant, old: Status, new: Status, refusal: str) -> None:
+    if not Grant.objects.filter(pk=grant.pk, status=old).update(status=new):
+        raise Refused("state", refusal)
+    grant.refresh_from_db()
+
+
+@transaction.atomic
+def withdraw(grant: Grant, by: User | None, reason: str) -> Grant:
+    """End a grant for good, from now on; what rests on it is put on hold, and a case opened."""
+    reason = required(reason, field="reason", longest=300)
+    _end(grant, by=by, status=Status.WITHDRAWN, reason=reason, verb="grant.withdrawn")
+    return grant
+
+
+@transaction.atomic
+def opt_out(recording: Recording, use: str, party: Party, by: User | None, reason: str) -> int:
+    """End the party's cover of this recording for this use; returns how many grants it touched.
+
+    A grant for this recording alone is withdrawn; one for a catalogue or a work leaves the
+    recording out from now on. Raises Refused where the party had allowed nothing.
+    """
+    reason = required(reason, field="reason", longest=300)
+    touched = 0
+    turns.moment()
+    for grant in covering(recording, use, party):
+        if grant.recording_id == recording.pk:
+            _end(grant, by=by, status=Status.WITHDRAWN, reason=reason, verb="grant.withdrawn")
+        else:
+            _exclude(grant, recording, by=by, reason=reason)
+        touched += 1
+    if not touched:
+        raise Refused(
+            "nothing_granted", f"{party} has allowed nothing for this use, so nothing is to end."
+        )
+    audit.record(
+        by=by,
+        verb="recording.opted_out",
+        subject=recording,
+        use=str(use),
+        party=party.pk,
+        reason=reason,
+    )
+    return touched
+
+
+def covering(recording: Recording, use: str, party: Party) -> list[Grant]:
+    """The party's open grants (offered too) that speak for this recording and use."""
+    grants = Grant.objects.filter(grantor=party, use=use, status__in=OPEN).select_related(
+        "grantor", "recording", "work"
+    )
+    return [grant for grant in grants if holds.covered_by(grant).filter(pk=recording.pk).exists()]
+
+
+def _exclude(grant: Grant, recording: Recording, *, by: User | None, reason: str) -> None:
+    # Asked before the row is written: afterwards the grant no longer covers the recording.
+    lost = list(holds.lost_with(grant).filter(pk=recording.pk))
+    GrantExclusion.objects.get_or_create(
+        grant=grant,
+        recording=recording,
+        defaults={"reason": reason, "made_by": by, "created_at": turns.moment()},
+    )
+    audit.record(by=by, verb="grant.excluded", subject=grant, recording=recording.pk, reason=reason)
+    if grant.status != Status.OFFERED:
+        cases.open_for(by=by, grant=grant, reason=reason, recordings=lost)
+
+
+def expire_due(at: datetime | None = None) -> int:
+    """End every grant and mandate whose last day has passed; returns how many. Safe to call at
+    any time."""
+    at = at or timezone.now()
+    due = Grant.objects.filter(
+        status__in=(Status.ACTIVE, Status.SUSPENDED), ends_on__lt=at.date()
+    ).select_related("grantor")
+    ended = 0
+    for grant in due:
+        with transaction.atomic():
+            try:
+                _end(
+                    grant,
+                    by=None,
+                    status=Status.EXPIRED,
+                    reason=f"It was granted until {grant.ends_on}.",
+                    verb="grant.expired",
+                )
+            except Refused:
+                # Someone else ended it between the list and the lock.
+                continue
+            ended += 1
+    for mandate in Mandate.objects.filter(revoked_at=None, ends_on__lt=at.date()):
+        with transaction.atomic(), suppress(Refused):
+            parties.end_mandate(mandate, by=None, reason=f"It ran until {mandate.ends_on}.")
+            ended += 1
+    return ended
+
+
+def _end(grant: Grant, *, by: User | None, status: Status, reason: str, verb: str) -> None:
+    """Compare-and-set to an ended state, with its case, its holds and its audit line."""
+    at = turns.moment()
+    was_in_force = Grant.objects.filter(
+        pk=grant.pk, status__in=(Status.ACTIVE, Status.SUSPENDED)
+    ).exists()
+    lost = list(holds.lost_with(grant)) if was_in_force else []
+    moved = Grant.objects.filter(pk=grant.pk, status__in=OPEN).update(
+        status=status, ended_at=at, end_reason=reason
+    )
+    grant.refresh_from_db()
+    if not moved:
+        raise Refused(
+            "state",
+            f"This grant is {grant.get_status_display().lower()} already, since "
+            f"{grant.ended_at:%Y-%m-%d}."
+            if grant.ended_at
+            else "This grant has ended already.",
+        )
+    grant.suspensions.filter(until=None).update(until=at)
+    audit.record(by=by, verb=verb, subject=grant, use=grant.use, reason=reason)
+    if was_in_force:
+        cases.open_for(by=by, grant=grant, reason=reason, recordings=lost)
+
+
+@transaction.atomic
+def offer(*, by: User, recording: Recording, use: str, party: Party) -> list[Grant]:
+    """The party itself offers a recording for a use: one grant for each right it holds in it.
+
+    Scoped to research in the whole world; a rights admin puts them in force. Raises Refused
+    where there is no running agreement, or where it is offered already.
+    """
+    today = timezone.now().date()
+    agreement = (
+        Agreement.objects.filter(counterparty=party)
+        .exclude(ends_on__lt=today)
+        .order_by("-signed_on", "-pk")
+        .first()
+    )
+    if agreement is None:
+        raise Refused(
+            "no_agreement",
+            f"{party} has no running agreement with the lab. Ask a rights admin for one first.",
+        )
+    rights = holds.rights_of(party, recording, use)
+    covered = {grant.right_type for grant in covering(recording, use, party)}
+    missing = [right for right in rights if right not in covered]
+    if not missing:
+        raise Refused("duplicate", f"{party} has offered this use already.")
+    return [
+        agreements.draft_grant(
+            by=by, agreement=agreement, right_type=right, use=use, recording=recording
+        )
+        for right in missing
+    ]

@@ -1,0 +1,169 @@
+"""Parties: who they are, their numbers elsewhere, and who may sign for whom."""
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import date
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import transaction
+from django.utils import timezone
+
+from portal import audit, turns
+from portal.models import User
+from rights import holds, territories
+from rights import identifiers as numbers
+from rights.models import Mandate, Party, PartyIdentifier, RightType, Scheme
+from rights.refused import Refused, required
+
+READ = {
+    Scheme.IPI_NAME: numbers.ipi_name,
+    Scheme.IPI_BASE: numbers.ipi_base,
+    Scheme.ISNI: numbers.isni,
+    Scheme.DPID: numbers.dpid,
+    Scheme.MBID: numbers.mbid,
+}
+
+
+@transaction.atomic
+def add_party(
+    *,
+    by: User | None,
+    name: str,
+    kind: str = Party.Kind.PERSON,
+    credited_as: str = "",
+    contact: str = "",
+    identifiers: Mapping[str, str] | None = None,
+    people: Iterable[User] = (),
+) -> Party:
+    """Raises Refused or identifiers.BadIdentifier. `people` are the users who speak for it,
+    `identifiers` numbers by scheme; empty ones are left out."""
+    name = required(name, field="name", longest=200)
+    if kind not in Party.Kind.values:
+        raise Refused("kind", f"“{kind}” is not a kind of party.", field="kind")
+    if contact:
+        try:
+            validate_email(contact)
+        except ValidationError as error:
+            raise Refused(
+                "contact", f"“{contact}” is not an e-mail address.", field="contact"
+            ) from error
+    if Party.objects.filter(name__iexact=name).exists():
+        raise Refused("duplicate", f"There is a party called {name} already.", field="name")
+    party = Party.objects.create(
+        name=name,
+        kind=kind,
+        credited_as=credited_as.strip()[:200],
+        contact=contact,
+    )
+    party.people.set(people)
+    for scheme, value in (identifiers or {}).items():
+        identify(by=by, party=party, scheme=scheme, value=value)
+    audit.record(by=by, verb="party.added", subject=party, kind=party.kind)
+    return party
+
+
+@transaction.atomic
+def identify(*, by: User | None, party: Party, scheme: str, value: str) -> PartyIdentifier | None:
+    """Note a number of the party; None for an empty one. Raises Refused or BadIdentifier."""
+    if scheme not in READ:
+        raise Refused("scheme", f"“{scheme}” is not a kind of number.", field="scheme")
+    compact = READ[Scheme(scheme)](value)
+    if not compact:
+        return None
+    known = PartyIdentifier.objects.filter(scheme=scheme, value=compact).first()
+    if known is not None:
+        if known.party_id == party.pk:
+            return known
+        label = Scheme(scheme).label
+        raise Refused("duplicate", f"That {label} is the one of {known.party}.", field=scheme)
+    warning = numbers.dpid_warning(compact) if scheme == Scheme.DPID else ""
+    made = PartyIdentifier.objects.create(
+        party=party, scheme=scheme, value=compact, warning=warning
+    )
+    audit.record(by=by, verb="party.identified", subject=party, scheme=scheme, value=compact)
+    return made
+
+
+# --- Mandates -------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def mandate(
+    *,
+    by: User,
+    holder: Party,
+    agent: Party,
+    right_types: Collection[str],
+    places: Collection[str] = (territories.WORLD,),
+    starts_on: date | None = None,
+    ends_on: date | None = None,
+) -> Mandate:
+    """Enter that the agent signs for the holder; it counts when somebody else has approved it."""
+    starts_on = starts_on or timezone.now().date()
+    if holder.pk == agent.pk:
+        raise Refused("same", "Nobody needs a mandate of their own.", field="agent")
+    if not right_types or not set(right_types) <= {RightType.MASTER, RightType.COMPOSITION}:
+        # Name, voice and likeness are for the person alone to allow.
+        raise Refused(
+            "right_types", "Choose the master, the composition or both.", field="right_types"
+        )
+    if not places or not all(territories.known(place) for place in places):
+        raise Refused(
+            "territories",
+            "Name at least one country of the list, or the world.",
+            field="territories",
+        )
+    if ends_on and ends_on < starts_on:
+        raise Refused("ends_on", "The end lies before the start.", field="ends_on")
+    made = Mandate.objects.create(
+        holder=holder,
+        agent=agent,
+        right_types=sorted(right_types),
+        territories=list(places),
+        starts_on=starts_on,
+        ends_on=ends_on,
+        entered_by=by,
+    )
+    audit.record(
+        by=by,
+        verb="mandate.entered",
+        subject=made,
+        holder=holder.pk,
+        agent=agent.pk,
+        right_types=made.right_types,
+        territories=made.territories,
+        starts_on=starts_on.isoformat(),
+        ends_on=ends_on.isoformat() if ends_on else None,
+    )
+    return made
+
+
+@transaction.atomic
+def approve_mandate(row: Mandate, by: User) -> Mandate:
+    """Put it in force. Raises Refused for who entered it, and for one that is approved or over."""
+    if row.entered_by_id == by.pk:
+        raise Refused("four_eyes", "Somebody else than who entered it has to approve it.")
+    waiting = Mandate.objects.filter(pk=row.pk, approved_at=None, revoked_at=None)
+    if not waiting.update(approved_by=by, approved_at=turns.moment()):
+        raise Refused("state", "This mandate was approved or revoked already.")
+    row.refresh_from_db()
+    audit.record(by=by, verb="mandate.approved", subject=row)
+    return row
+
+
+@transaction.atomic
+def end_mandate(row: Mandate, by: User | None, reason: str) -> Mandate:
+    """End it for good, from now on; what rested on it alone is put on hold.
+
+    Raises Refused for one that has ended.
+    """
+    reason = required(reason, field="reason", longest=300)
+    lost = holds.resting_on(row)
+    rows = Mandate.objects.filter(pk=row.pk, revoked_at=None)
+    if not rows.update(revoked_at=turns.moment(), revoke_reason=reason):
+        raise Refused("state", "This mandate was revoked already.")
+    row.refresh_from_db()
+    audit.record(by=by, verb="mandate.revoked", subject=row, reason=reason)
+    for use, recordings in lost.items():
+        holds.place(by=by, recordings=recordings, uses=[use], party=row.holder, reason=reason)
+    return row

@@ -1,0 +1,143 @@
+"""Who holds which share: proposed in versions, confirmed or disputed by each party.
+
+A sheet belongs to one subject (the composition of a work, the master of a recording). A new one
+supersedes the old one at once, and permission rests until all have confirmed it.
+"""
+
+from collections.abc import Mapping
+
+from django.db import transaction
+
+from portal import audit, turns
+from portal.models import User
+from rights import holds
+from rights.models import (
+    PPM,
+    Party,
+    Recording,
+    RightType,
+    SplitAnswer,
+    SplitLine,
+    SplitSheet,
+    Work,
+)
+from rights.refused import Refused, required
+
+
+@transaction.atomic
+def propose(
+    *, by: User | None, subject: Recording | Work, lines: Mapping[Party, int]
+) -> SplitSheet:
+    """A new sheet for the subject, in parts per million; each party is still to confirm it.
+
+    It supersedes the one in force, and what was permitted under that one is put on hold.
+    """
+    if not lines:
+        raise Refused("empty", "A split needs at least one holder.", field="lines")
+    if any(not 0 < ppm <= PPM for ppm in lines.values()):
+        raise Refused("share", "Each share lies between 0 and 100 %.", field="lines")
+    if (total := sum(lines.values())) != PPM:
+        raise Refused(
+            "total",
+            f"The shares add up to {total / 10_000:g} %; they must make exactly 100 %.",
+            field="lines",
+        )
+    # The subject's row is the lock: two proposals at once follow one another.
+    type(subject).objects.select_for_update().get(pk=subject.pk)
+    open_sheets = subject.splits.exclude(status=SplitSheet.Status.SUPERSEDED)
+    old = open_sheets.select_for_update().first()
+    if old and old.status == SplitSheet.Status.CONFIRMED:
+        holds.for_split(
+            by=by, sheet=old, party=next(iter(lines)), reason="A new split is proposed."
+        )
+    at = turns.moment()
+    if old:
+        open_sheets.update(status=SplitSheet.Status.SUPERSEDED, superseded_at=at)
+    is_recording = isinstance(subject, Recording)
+    sheet = SplitSheet.objects.create(
+        recording=subject if isinstance(subject, Recording) else None,
+        work=subject if isinstance(subject, Work) else None,
+        right_type=RightType.MASTER if is_recording else RightType.COMPOSITION,
+        version=old.version + 1 if old else 1,
+        created_at=at,
+    )
+    SplitLine.objects.bulk_create(
+        SplitLine(sheet=sheet, party=party, ppm=ppm) for party, ppm in lines.items()
+    )
+    audit.record(
+        by=by,
+        verb="split.proposed",
+        subject=subject,
+        sheet=sheet.pk,
+        version=sheet.version,
+        lines={str(party.pk): ppm for party, ppm in lines.items()},
+    )
+    return sheet
+
+
+@transaction.atomic
+def confirm(*, sheet: SplitSheet, party: Party, by: User | None) -> SplitSheet:
+    """The party says its share is right; the last one to say so confirms the sheet.
+
+    A party that had disputed it takes the dispute back this way.
+    """
+    sheet, line = _line(sheet, party)
+    if line.confirmed_at and not line.disputed_at:
+        return sheet
+    _answer(line, by=by, confirmed=True, reason="")
+    if sheet.lines.exclude(disputed_at=None).exists():
+        sheet.status = SplitSheet.Status.DISPUTED
+    elif sheet.lines.filter(confirmed_at=None).exists():
+        sheet.status = SplitSheet.Status.CONFIRMING
+    else:
+        sheet.status = SplitSheet.Status.CONFIRMED
+    sheet.save(update_fields=["status"])
+    audit.record(
+        by=by, verb="split.confirmed", subject=_subject(sheet), sheet=sheet.pk, party=party.pk
+    )
+    return sheet
+
+
+@transaction.atomic
+def dispute(*, sheet: SplitSheet, party: Party, by: User | None, reason: str) -> SplitSheet:
+    """The party says the shares are wrong: nothing is permitted until that is settled."""
+    reason = required(reason, field="reason", longest=300)
+    sheet, line = _line(sheet, party)
+    if sheet.status == SplitSheet.Status.CONFIRMED:
+        holds.for_split(by=by, sheet=sheet, party=party, reason=f"Split disputed: {reason}")
+    _answer(line, by=by, confirmed=False, reason=reason)
+    sheet.status = SplitSheet.Status.DISPUTED
+    sheet.save(update_fields=["status"])
+    audit.record(
+        by=by,
+        verb="split.disputed",
+        subject=_subject(sheet),
+        sheet=sheet.pk,
+        party=party.pk,
+        reason=reason,
+    )
+    return sheet
+
+
+def _answer(line: SplitLine, *, by: User | None, confirmed: bool, reason: str) -> None:
+    at = turns.moment()
+    line.confirmed_at, line.disputed_at = (at, None) if confirmed else (None, at)
+    line.save(update_fields=["confirmed_at", "disputed_at"])
+    SplitAnswer.objects.create(line=line, confirmed=confirmed, reason=reason, made_by=by, at=at)
+
+
+def _line(sheet: SplitSheet, party: Party) -> tuple[SplitSheet, SplitLine]:
+    """The open sheet and the party's line on it, both locked."""
+    locked = SplitSheet.objects.select_for_update().get(pk=sheet.pk)
+    if locked.status == SplitSheet.Status.SUPERSEDED:
+        raise Refused("superseded", "There is a newer split sheet; look at that one.")
+    line = locked.lines.select_for_update().filter(party=party).first()
+    if line is None:
+        raise Refused("party", f"{party} is not on this split sheet.", field="party")
+    return locked, line
+
+
+def _subject(sheet: SplitSheet) -> Recording | Work:
+    subject = sheet.recording or sheet.work
+    assert subject is not None  # noqa: S101 - a database constraint says so
+    return subject
