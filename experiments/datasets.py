@@ -1,7 +1,7 @@
 """Datasets: a choice of recordings, frozen with the decision that allowed it."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from django.db import transaction
@@ -9,9 +9,10 @@ from django.db.models import Max
 
 from experiments.models import Dataset, DatasetItem, Project
 from experiments.permission import check_member, context_of
-from portal import audit
+from portal import audit, bulk
 from portal.models import User
 from rights import consent
+from rights.facts import parts
 from rights.models import Recording, Use
 
 
@@ -68,56 +69,60 @@ def freeze(
     """
     check_member(by, project)
     name = name.strip()[:100] or "Dataset"
-    asked = list({recording.pk: recording for recording in recordings}.values())
-    chosen = preview(project=project, recordings=asked, use=use)
-    if not chosen.included:
-        raise EmptyDataset(_empty(chosen), chosen)
+    ids = consent.ids_of(recordings)
     with transaction.atomic():
         Project.objects.select_for_update().get(pk=project.pk)
-        decision = consent.check(asked, Use(use), context_of(project), by=by)
-        lines = {line.recording_id: line for line in decision.lines.all()}
-        items = [
-            DatasetItem(
-                recording=recording,
-                included=lines[recording.pk].allowed,
-                audio_id=recording.audio_id,
-                reasons=lines[recording.pk].reasons,
-            )
-            for recording in asked
-        ]
-        if not any(item.included for item in items):
-            raise EmptyDataset(_empty(chosen), chosen)
+        decision, verdict = consent.decide(ids, Use(use), context_of(project), by=by)
+        audio = _audio(ids)
+        included = {pk: sha for pk, line in verdict.items() if line.allowed and (sha := audio[pk])}
+        if not included:
+            asked = Recording.objects.filter(pk__in=ids)
+            refused = preview(project=project, recordings=asked, use=use)
+            raise EmptyDataset(_empty(refused), refused)
         last = project.datasets.filter(name=name).aggregate(last=Max("version"))["last"]
         dataset = Dataset.objects.create(
             project=project,
             name=name,
             version=(last or 0) + 1,
             use=use,
-            digest=digest_of(items),
+            digest=digest_of(included),
             decision=decision,
             frozen_by=by,
             frozen_at=decision.as_of,
         )
-        for item in items:
-            item.dataset = dataset
-        DatasetItem.objects.bulk_create(items)
+        bulk.insert(
+            DatasetItem,
+            ("dataset_id", "recording_id", "included", "audio_id", "reasons"),
+            (
+                (dataset.pk, pk, line.allowed, audio[pk], line.reasons)
+                for pk, line in verdict.items()
+            ),
+        )
         audit.record(
             by=by,
             verb="dataset.frozen",
             subject=dataset,
-            name=str(dataset),
             use=use,
             digest=dataset.digest,
             decision=decision.pk,
-            included=sum(item.included for item in items),
-            left_out=sum(not item.included for item in items),
+            included=len(included),
+            left_out=len(verdict) - len(included),
+            private={"name": str(dataset)},
         )
     return dataset
 
 
-def digest_of(items: Iterable[DatasetItem]) -> str:
+def _audio(ids: Sequence[int]) -> dict[int, str | None]:
+    """Recording id to the digest of its file, None where there is none."""
+    found: dict[int, str | None] = {}
+    for some in parts(ids):
+        found.update(Recording.objects.filter(pk__in=some).values_list("pk", "audio"))
+    return found
+
+
+def digest_of(included: Mapping[int, str]) -> str:
     """SHA-256 over the sorted lines "recording id, space, audio digest" of the included items."""
-    pairs = sorted((item.recording_id, item.audio_id) for item in items if item.included)
+    pairs = sorted(included.items())
     return hashlib.sha256("".join(f"{pk} {sha}\n" for pk, sha in pairs).encode()).hexdigest()
 
 

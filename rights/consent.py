@@ -23,9 +23,10 @@ from dataclasses import asdict
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
-from portal import audit, turns
+from portal import audit, bulk, turns
 from portal.models import User
 from rights import facts as known
 from rights import judging
@@ -34,8 +35,8 @@ from rights.judging import Context, Line, Reason, in_words
 from rights.models import Decision, DecisionLine, Party, Recording, Use, Work
 
 __all__ = [
-    "PERSONA_USES", "POLICY_VERSION", "Context", "Line", "Reason", "Verdict", "check", "evaluate",
-    "in_words", "replay",
+    "PERSONA_USES", "POLICY_VERSION", "Changed", "Context", "Line", "Reason", "Verdict", "check",
+    "decide", "evaluate", "ids_of", "in_words", "replay",
 ]  # fmt: skip
 
 POLICY_VERSION = "2026-12"
@@ -76,13 +77,18 @@ class Verdict(dict[int, Line]):
         return hashlib.sha256(self.canonical()).hexdigest()
 
 
-def check(
-    recordings: Iterable[Recording] | Iterable[int],
-    use: Use,
-    context: Context,
-    by: User | None = None,
-) -> Decision:
-    """Evaluate and keep the answer for good, with its audit line.
+Recordings = Iterable[Recording] | Iterable[int]
+
+
+def check(recordings: Recordings, use: Use, context: Context, by: User | None = None) -> Decision:
+    """Evaluate and keep the answer for good, with its audit line."""
+    return decide(recordings, use, context, by)[0]
+
+
+def decide(
+    recordings: Recordings, use: Use, context: Context, by: User | None = None
+) -> tuple[Decision, Verdict]:
+    """As `check`, with the answer in hand.
 
     Inside a transaction everybody who would change what it rests on waits until its end: a
     permission that ends at the same time is either seen here, or put on hold with a later time
@@ -90,7 +96,7 @@ def check(
     """
     with transaction.atomic():
         at = turns.moment()
-        verdict = _evaluate(_ids(recordings), Use(use), context, at, at, now=True)
+        verdict = _evaluate(ids_of(recordings), Use(use), context, at, at, now=True)
         decision = Decision.objects.create(
             use=use,
             context=asdict(context),
@@ -102,18 +108,13 @@ def check(
             output_digest=verdict.digest,
             made_by=by,
         )
-        DecisionLine.objects.bulk_create(
+        bulk.insert(
+            DecisionLine,
+            ("decision_id", "recording_id", "allowed", "reasons", "grants"),
             (
-                DecisionLine(
-                    decision=decision,
-                    recording_id=pk,
-                    allowed=line.allowed,
-                    reasons=line.reasons,
-                    grants=line.grant_ids,
-                )
+                (decision.pk, pk, line.allowed, line.reasons, line.grant_ids)
                 for pk, line in verdict.items()
             ),
-            batch_size=known.AT_ONCE,
         )
         audit.record(
             by=by,
@@ -127,11 +128,11 @@ def check(
             input_digest=decision.input_digest,
             output_digest=decision.output_digest,
         )
-    return decision
+    return decision, verdict
 
 
 def evaluate(
-    recordings: Iterable[Recording] | Iterable[int],
+    recordings: Recordings,
     use: Use,
     context: Context,
     at: datetime | None = None,
@@ -140,7 +141,7 @@ def evaluate(
     """The same answer without keeping it; for a past moment with what was known at another."""
     now = timezone.now()
     at, past = at or now, known_at is not None and known_at < now
-    return _evaluate(_ids(recordings), Use(use), context, at, known_at or now, now=not past)
+    return _evaluate(ids_of(recordings), Use(use), context, at, known_at or now, now=not past)
 
 
 def replay(decision: Decision) -> Verdict:
@@ -197,5 +198,8 @@ def _names(found: Sequence[judging.Missing]) -> judging.Names:
     return names
 
 
-def _ids(recordings: Iterable[Recording] | Iterable[int]) -> list[int]:
-    return [one if isinstance(one, int) else one.pk for one in recordings]
+def ids_of(recordings: Recordings) -> list[int]:
+    """Numbers of the recordings, each once; of a query without reading whole rows."""
+    if isinstance(recordings, QuerySet):
+        return list(dict.fromkeys(recordings.values_list("pk", flat=True)))
+    return list(dict.fromkeys(one if isinstance(one, int) else one.pk for one in recordings))
