@@ -55,7 +55,8 @@ def perform(run: backline.Run) -> int:
 def reason(error: Exception) -> str:
     """One line on why it failed; of a multi-line message the first."""
     first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-    known = isinstance(error, (ValueError, LookupError, ArithmeticError)) and " " in first
+    sentences = (ValueError, LookupError, ArithmeticError, interruption.PeerEnded)
+    known = isinstance(error, sentences) and " " in first
     return first[:500] if known else f"{type(error).__name__}: {first}"[:500].rstrip(": ")
 
 

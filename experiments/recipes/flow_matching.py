@@ -53,7 +53,7 @@ class FlowMatchingConfig(BaseModel):
         ge=1,
         le=256,
         title="Batch size",
-        description="Clips per step.",
+        description="Clips per step, all processes together.",
         json_schema_extra={"group": "Training"},
     )
     learning_rate: float = Field(

@@ -32,6 +32,34 @@ def test_a_training_run_learns_from_its_recordings_and_is_heard(lab: Lab) -> Non
     lab.settles()
 
 
+def test_a_training_on_two_gpus_has_two_processes_that_share_it(lab: Lab) -> None:
+    how = {"config": SMALL, "dataset": lab.web.dataset, "resources": {"gpus": 2}}
+    (run,) = lab.do("submit", recipe="flow_matching", **how)
+    found = lab.becomes(run, "finished", seconds=60)
+    figures = {one["name"]: one for one in found["metrics"]}
+    assert (figures["loss"]["count"], figures["loss"]["last_step"]) == (8, 8)
+    for rank in (0, 1):
+        assert figures[f"system/rank/{rank}/step_seconds"]["last_step"] == 8
+    assert [step for step, _ in lab.do("checkpoints", run=run)] == [4, 8]
+    (attempt,) = lab.attempts(run)
+    assert (attempt["state"], attempt["exit_code"]) == ("succeeded", 0)
+    assert lab.starts(run) == [attempt["job_name"]]
+    lab.settles()
+
+
+def test_a_cancelled_training_on_two_gpus_saves_and_stops_as_one(lab: Lab) -> None:
+    config = {**SMALL, "steps": 20_000, "checkpoint_every": 0, "sample_every": 0}
+    how = {"config": config, "dataset": lab.web.dataset, "resources": {"gpus": 2}}
+    (run,) = lab.do("submit", recipe="flow_matching", **how)
+    lab.reconcile_until("it trains", lambda: lab.run(run)["stage"].startswith("Training"))
+    lab.cancel(run)
+    lab.becomes(run, "cancelled", seconds=45)
+    (attempt,) = lab.attempts(run)
+    assert (attempt["state"], attempt["exit_code"]) == ("stopped", 143)
+    assert len(lab.do("checkpoints", run=run)) == 1
+    lab.settles()
+
+
 def test_a_cancelled_run_stops_its_pod_and_ends_cancelled(lab: Lab) -> None:
     run = lab.submit("tone_check", steps=2_000, step_seconds=0.05)
     lab.becomes(run, "running")

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -358,6 +359,26 @@ def test_logs_are_the_last_lines_of_its_pods(cluster: KubernetesCluster, server:
     assert cluster.logs("run-nobody-1") == []
     server.faults.append(Fault("GET", "/log", 400, "container is waiting to start"))
     assert cluster.logs(NAME) == []
+
+
+def test_of_many_nodes_the_last_line_is_that_of_the_one_that_ended_first(
+    cluster: KubernetesCluster, server: Server
+) -> None:
+    cluster.create(job(nodes=2))
+    for number, (text, at) in enumerate(
+        (("It was full.", "10:00:01Z"), ("It is alone.", "10:00:03Z"))
+    ):
+        pod = deepcopy(server.pod_of(NAME))
+        ended = {"exitCode": 1, "finishedAt": f"2026-11-21T{at}"}
+        pod["metadata"] |= {
+            "name": f"{NAME}-{number}", "uid": f"pod-{number}",
+            "annotations": {"batch.kubernetes.io/job-completion-index": str(number)},
+        }  # fmt: skip
+        pod["status"]["containerStatuses"] = [{"name": "run", "state": {"terminated": ended}}]
+        server.put("pods", pod)
+        server.lines[f"{NAME}-{number}"] = text
+    told = cluster.logs(NAME)
+    assert told[-2:] == ["[node 1] It is alone.", "[node 0] It was full."]
 
 
 def test_the_command_to_look_further_names_context_and_namespace(server: Server) -> None:

@@ -232,11 +232,12 @@ def _taken(job: Raw, pods: Sequence[Raw], now: datetime) -> End | None:
 
 def _first_end(pods: Sequence[Raw]) -> End | None:
     """Of several ends the first: the others were ended because of it."""
-    ends = [(_finished(pod), pod["metadata"]["name"], found) for pod in pods if (found := end(pod))]
+    ends = [(ended_at(pod), pod["metadata"]["name"], found) for pod in pods if (found := end(pod))]
     return min(ends, key=lambda one: one[:2])[2] if ends else None
 
 
-def _finished(pod: Raw) -> str:
+def ended_at(pod: Raw) -> str:
+    """When its program ended, as text that sorts; of one that goes on, after all others."""
     for container in _containers(pod):
         at = (container.get("state", {}).get("terminated") or {}).get("finishedAt")
         if at:

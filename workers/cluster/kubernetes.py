@@ -19,7 +19,7 @@ from workers.cluster import Event, Job, JobStatus, Refused, Unavailable, kube_qu
 from workers.cluster.kube_api import Answer, Door, Raw, refusal, trouble
 from workers.cluster.kube_queue import Place
 from workers.cluster.kube_watch import Bell, Mirror
-from workers.cluster.kube_words import CANCELLED, STARTED, condition, event, status
+from workers.cluster.kube_words import CANCELLED, STARTED, condition, ended_at, event, status
 
 OURS = "app.kubernetes.io/name=backline-run"
 SEEN = "backline/seen"
@@ -121,18 +121,19 @@ class KubernetesCluster:
                 self._jobs.put(self._door.patch(self._job(name), change))
 
     def logs(self, name: str, lines: int = 50) -> list[str]:
+        """Of many nodes the one that ended first comes last: it says why the others ended."""
         try:
             pods = self._pods_of(name)
         except Answer as answer:
             raise trouble(answer) from answer
         told: list[str] = []
-        for pod in sorted(pods, key=_rank):
+        for pod in sorted(pods, key=lambda pod: (ended_at(pod), _rank(pod)), reverse=True):
             path = self._core("pods", pod["metadata"]["name"]) + "/log"
             query = {"tailLines": str(lines), "limitBytes": str(LOG_BYTES)}
             # It has not started, or its node is gone: then there are none.
             with suppress(Answer):
                 text = self._door.text(path, query).splitlines()[-lines:]
-                told += [f"[rank {_rank(pod)}] {line}" for line in text] if len(pods) > 1 else text
+                told += [f"[node {_rank(pod)}] {line}" for line in text] if len(pods) > 1 else text
         return told
 
     def forget(self, name: str) -> None:

@@ -162,8 +162,9 @@ def train(
     busy = 0.0
     for step in range(first, config.steps + 1):
         began = time.monotonic()
-        points, drawn = trainer.step(step)
-        points["loss"], interrupted = team.agree(points["loss"], interruption.asked(run))
+        with team.together():
+            points, drawn = trainer.step(step)
+            points["loss"], interrupted = team.agree(points["loss"], interruption.asked(run))
         busy += time.monotonic() - began
         usage.count(drawn)
         if (step - first + 1) % SPEED_EVERY == 0:

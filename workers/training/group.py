@@ -22,11 +22,13 @@ import backline
 from backline.ranks import Place
 from experiments import recipes
 from workers.training import interruption
-from workers.training.interruption import Interrupted
+from workers.training.interruption import Interrupted, PeerEnded
 
 # The first process may sample or save for as long, while the others wait in the next step.
 TIMEOUT = timedelta(minutes=30)
 LOOK_SECONDS = 0.5
+# The process that failed is to end before those that miss it: the first end is told as the reason.
+AFTER_SECONDS = 2.0
 
 
 class BatchTooSmall(ValueError):
@@ -89,6 +91,18 @@ class Group:
         distributed.all_reduce(said)
         total, stop, leave = said.tolist()
         return total, interruption.wish(stop=stop > 0, leave=leave > 0)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What is done with the others in here ends as PeerEnded when one of them is gone."""
+        try:
+            yield
+        except RuntimeError as error:
+            # NCCL has an error class of its own, gloo only words.
+            if not (isinstance(error, distributed.DistError) or "peer" in str(error)):
+                raise
+            time.sleep(AFTER_SECONDS)
+            raise PeerEnded from error
 
     def wait(self) -> None:
         """Until all are here."""

@@ -16,6 +16,13 @@ class Interrupted(Exception):
         self.exit_code = exit_code
 
 
+class PeerEnded(Exception):
+    """This process could go on, but not without the one that is gone."""
+
+    def __init__(self) -> None:
+        super().__init__("Another process of this run has ended; its own log says why.")
+
+
 class Bell:
     """Rung by a signal; looked at between steps, so that a step is never cut in two."""
 
