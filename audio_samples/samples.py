@@ -81,9 +81,9 @@ def receive(
                 verb="sample.received",
                 subject=sample,
                 run=str(run.pk),
-                name=name,
                 step=step,
                 sha256=blob.sha256,
+                private={"name": name},
             )
     if sample.audio_id != sha256:
         raise _conflict(name, step)
@@ -97,7 +97,12 @@ def withhold(sample: Sample, *, by: User | None, reason: str) -> bool:
             withheld_at=timezone.now(), withheld_reason=reason[:500]
         )
         if moved:
-            audit.record(by=by, verb="sample.withheld", subject=sample, reason=reason[:500])
+            audit.record(
+                by=by,
+                verb="sample.withheld",
+                subject=sample,
+                private={"reason": reason[:500]},
+            )
     return bool(moved)
 
 

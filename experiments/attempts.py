@@ -288,7 +288,12 @@ def _tokens(run: Run) -> ApiTokenQuerySet:
 
 def _end(run: Run, old: tuple[State, ...], new: State, **fields: object) -> None:
     if move(run, old, new, ended_at=timezone.now(), **fields):
-        audit.record(by=None, verb=f"run.{new.value}", subject=run, reason=run.state_reason)
+        audit.record(
+            by=None,
+            verb=f"run.{new.value}",
+            subject=run,
+            private={"reason": run.state_reason},
+        )
         if new is State.WITHHELD:
             # Nothing more may be read or delivered once a permission has ended.
             _tokens(run).update(revoked_at=timezone.now())

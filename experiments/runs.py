@@ -119,7 +119,7 @@ def submit(
             by=by,
             verb="run.submitted",
             subject=run,
-            project=project.slug,
+            project=project.pk,
             number=run.number,
             recipe=recipe,
             dataset=run.dataset_digest,
@@ -187,7 +187,13 @@ def withhold(run: Run, reason: str, *, by: User | None = None) -> bool:
             )
             run.refresh_from_db()
         if done:
-            audit.record(by=by, verb="run.withhold", subject=run, state=run.state, reason=reason)
+            audit.record(
+                by=by,
+                verb="run.withhold",
+                subject=run,
+                state=run.state,
+                private={"reason": reason},
+            )
             celery.wake()
     return done
 
@@ -201,7 +207,7 @@ def end_early(run: Run, *, verb: str, reason: str) -> bool:
         fields = {"stop_as": State.FAILED.value, "state_reason": reason[:500]}
         if not move(run, (State.STARTING, State.RUNNING), State.STOPPING, **fields):
             return False
-        audit.record(by=None, verb=verb, subject=run, reason=reason)
+        audit.record(by=None, verb=verb, subject=run, private={"reason": reason})
         celery.wake()
     return True
 
@@ -280,7 +286,7 @@ def open_client_run(
             started_at=now,
             heartbeat_at=now,
         )
-        audit.record(by=by, verb="run.opened", subject=run, project=project.slug)
+        audit.record(by=by, verb="run.opened", subject=run, project=project.pk)
     return run
 
 
@@ -302,7 +308,12 @@ def close_client_run(run: Run, *, outcome: str = "finished", reason: str = "") -
             and move(run, (State.RUNNING,), new, state_reason=reason[:500], **fields)
         )
         if done:
-            audit.record(by=None, verb=f"run.{run.state}", subject=run, reason=run.state_reason)
+            audit.record(
+                by=None,
+                verb=f"run.{run.state}",
+                subject=run,
+                private={"reason": run.state_reason},
+            )
     return done
 
 

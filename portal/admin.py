@@ -114,6 +114,8 @@ class AuditAdmin(LookOnly):
     list_display = ["seq", "at", "actor_label", "verb", "subject_type", "subject_id"]
     list_filter = ["verb"]
     search_fields = ["subject_id", "actor_label"]
+    # With the names and texts that the hash knows by their digest only.
+    readonly_fields = ["details"]
 
 
 class TokenAdmin(LookOnly):

@@ -52,6 +52,7 @@ api = PortalAPI(
     urls_namespace="api",
 )
 for router in (
+    "portal.audit.api.router",
     "experiments.api.router",
     "experiments.deliveries.router",
     "audio_samples.api.router",

@@ -1,18 +1,24 @@
-"""Whether the machinery answers: database, broker, worker, storage."""
+"""Whether the machinery answers: database, broker, worker, storage, and the signed audit log."""
 
 import time
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, cast
 
+from django.conf import settings
 from django.db import DatabaseError, connection
+from django.utils import timezone
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from portal import storage
 from portal.celery import app
+from portal.models import AuditEvent, LogRoot
 
 # What a broker that is down raises, whatever its transport.
 TROUBLE = (OperationalError, RedisError, OSError)
+# A root that is due may wait for the clock and for a busy worker.
+ROOT_GRACE = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -60,8 +66,30 @@ def store() -> Check:
     return Check("Storage", *storage.look())
 
 
+def audit_log() -> Check:
+    """Whether roots are signed as they should be; the log itself is `manage.py audit verify`'s."""
+    try:
+        last = LogRoot.objects.order_by("-size").first()
+        waiting = AuditEvent.objects.filter(seq__gt=last.size if last else 0).order_by("seq")
+        oldest = waiting.first()
+    except DatabaseError as error:
+        return Check("Audit log", False, f"Cannot be read: {error}")
+    signed = "No root is signed yet."
+    if last is not None:
+        signed = f"{last.size} lines are under the root of {last.at:%Y-%m-%d %H:%M} UTC."
+    due = timezone.now() - timedelta(minutes=settings.AUDIT_ROOT_MINUTES) - ROOT_GRACE
+    if oldest is not None and oldest.at < due:
+        return Check(
+            "Audit log",
+            False,
+            f"{signed} Line {oldest.seq} waits for one since {oldest.at:%Y-%m-%d %H:%M} UTC: "
+            "`manage.py audit root` says why.",
+        )
+    return Check("Audit log", True, signed)
+
+
 def checks() -> list[Check]:
-    return [database(), broker(), workers(), store()]
+    return [database(), broker(), workers(), store(), audit_log()]
 
 
 def _ms(began: float) -> str:

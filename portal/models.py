@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 from datetime import datetime
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from django.contrib.auth.models import AbstractUser, UserManager
 from django.db import models
@@ -78,10 +78,22 @@ class Blob(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
 
 
+class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
+    def visible_to(self, user: User) -> Self:
+        """The log as such is for rights admins and operators; pages show others what is theirs."""
+        return self if user.has_role(Role.RIGHTS_ADMIN, Role.OPERATOR) else self.none()
+
+
 class AuditEvent(models.Model):
-    """One line of the hash chain: who did what to which object. Written by portal/audit.py only."""
+    """One line of the hash chain: who did what to which object. Written by portal/audit only.
+
+    `actor_label` is for people to read and is not part of the hash, which names the actor by
+    number: it may be erased, and it is no evidence.
+    """
 
     seq = models.BigIntegerField(primary_key=True)
+    # How the hash is taken (portal/audit/chain.py). Lines from before there were two are 1.
+    form = models.PositiveSmallIntegerField(default=1)
     at = models.DateTimeField()
     actor = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+")
     actor_label = models.CharField(max_length=150)
@@ -92,6 +104,48 @@ class AuditEvent(models.Model):
     prev_hash = models.CharField(max_length=64)
     hash = models.CharField(max_length=64, unique=True)
 
+    objects = AuditEventQuerySet.as_manager()
+
     class Meta:
         ordering = ["seq"]
         indexes = [models.Index(fields=["subject_type", "subject_id"], name="audit_by_subject")]
+
+    @property
+    def private(self) -> "AuditPrivate | None":
+        """The values outside of the hash; None where there were none, or they were erased."""
+        return getattr(self, "kept", None)
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """The body as people read it: private values, while they are kept, for their digest."""
+        known = dict(self.body)
+        if self.form > 1:
+            known.pop("private", None)
+        return known | (self.private.values if self.private else {})
+
+
+class AuditPrivate(models.Model):
+    """Names and free text of one line. Deleting it (audit.erase) leaves the chain whole."""
+
+    event = models.OneToOneField(AuditEvent, models.PROTECT, primary_key=True, related_name="kept")
+    salt = models.CharField(max_length=32)
+    values = models.JSONField()
+
+
+class LogRoot(models.Model):
+    """The signed Merkle root of the first `size` lines. Kept for good, one after the other."""
+
+    size = models.BigIntegerField(primary_key=True)
+    root = models.CharField(max_length=64)
+    at = models.DateTimeField()
+    # Whose log it is: two portals with one key sign different statements.
+    portal = models.CharField(max_length=200)
+    # The digest of the root before it. Unique: of two that sign at once, one has to give way.
+    previous = models.CharField(max_length=64, unique=True)
+    key_id = models.CharField(max_length=16)
+    signature = models.CharField(max_length=128)
+    # The subtrees from which the next root grows without reading the lines before it.
+    frontier = models.JSONField()
+
+    class Meta:
+        ordering = ["size"]

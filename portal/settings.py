@@ -143,20 +143,44 @@ STATE_DIR = Path(env("STATE_DIR", str(BASE_DIR / "var"))).resolve()
 STATE_DIR.mkdir(parents=True, exist_ok=True)
 
 
-def secret_key() -> str:
-    """SECRET_KEY, or on the embedded default one that is made once and kept beside the database."""
-    given = env("SECRET_KEY", "")
-    if given:
-        return given
-    path = STATE_DIR / "secret_key"
+def made_once(name: str) -> str:
+    """A secret that nobody gave: made at the first start, and kept beside the database."""
+    path = STATE_DIR / name
     if not path.exists():
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        # Written under another name and then linked: whoever starts at the same moment finds
+        # either nothing or the whole secret, and all of them the same one.
+        new = path.with_name(f"{name}.{os.getpid()}.new")
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:
-            file.write(os.urandom(48).hex())
+            file.write(os.urandom(32).hex())
+        try:
+            path.hardlink_to(new)
+        except FileExistsError:
+            pass
+        finally:
+            new.unlink()
     return path.read_text(encoding="utf-8")
 
 
-SECRET_KEY = secret_key()
+def key_bytes(name: str, text: str) -> str:
+    """32 bytes as hexadecimal digits: an Ed25519 key, private or public."""
+    if not re.fullmatch(r"[0-9a-f]{64}", text):
+        # The text itself is not told: it may be a private key with a slip of the pen.
+        raise ImproperlyConfigured(f"{name} must be 64 hexadecimal digits (openssl rand -hex 32).")
+    return text
+
+
+SECRET_KEY = env("SECRET_KEY", "") or made_once("secret_key")
+# Signs the roots of the audit log; the public keys of the keys before it.
+AUDIT_KEY = key_bytes("AUDIT_KEY", env("AUDIT_KEY", "") or made_once("audit_key"))
+AUDIT_OLD_KEYS = [
+    key_bytes("AUDIT_OLD_KEYS", text.strip())
+    for text in env("AUDIT_OLD_KEYS", "").split(",")
+    if text.strip()
+]
+# A root is signed when there are lines without one for this long, or this many of them.
+AUDIT_ROOT_MINUTES = env_int("AUDIT_ROOT_MINUTES", 60, 1)
+AUDIT_ROOT_LINES = env_int("AUDIT_ROOT_LINES", 1000, 1)
 PORT = env_int("PORT", 8000, 1)
 # The address at which browsers reach the portal, and the one at which runs do.
 PORTAL_URL = env("PORTAL_URL", f"http://127.0.0.1:{PORT}").rstrip("/")
@@ -295,7 +319,13 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": RECONCILE_SECONDS,
         # Rounds that nobody took in time are not caught up on: the next one sees it all.
         "options": {"expires": RECONCILE_SECONDS, "ignore_result": True},
-    }
+    },
+    # It looks often and signs seldom: when AUDIT_ROOT_MINUTES or AUDIT_ROOT_LINES say so.
+    "sign_audit_root": {
+        "task": "portal.sign_audit_root",
+        "schedule": 60,
+        "options": {"expires": 60, "ignore_result": True},
+    },
 }
 
 CLUSTER = cast(

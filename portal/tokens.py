@@ -32,7 +32,7 @@ def issue(
             scope=scope,
             expires_at=expires_at,
         )
-        audit.record(by=by, verb="token.issued", subject=token, user=user.username, scope=scope)
+        audit.record(by=by, verb="token.issued", subject=token, user=user.pk, scope=scope)
     return token, secret
 
 
@@ -43,5 +43,5 @@ def revoke(token: ApiToken, *, by: User | None = None) -> bool:
             revoked_at=timezone.now()
         )
         if changed:
-            audit.record(by=by, verb="token.revoked", subject=token, user=token.user.username)
+            audit.record(by=by, verb="token.revoked", subject=token, user=token.user_id)
     return bool(changed)

@@ -1,0 +1,55 @@
+"""What was done, by whom, to what: lines in a hash chain, under signed Merkle roots.
+
+`record` appends a line, `sign_root` signs what there is, `broken_lines` and `Walk` read it all
+and tell what does not fit, `prove` gives a line's proof away, and `erase` takes out what a
+person may ask to have taken out.
+"""
+
+from portal.audit.chain import (
+    ERASED,
+    FORM,
+    GENESIS,
+    canonical,
+    erase,
+    history,
+    line_hash,
+    private_digest,
+    record,
+)
+from portal.audit.proofs import (
+    Growth,
+    NotSigned,
+    Proof,
+    SignedRoot,
+    faults,
+    prove,
+    prove_growth,
+)
+from portal.audit.roots import Broken, public_key, sign_due, sign_root, trusted_keys
+from portal.audit.verify import Walk, broken_lines
+
+__all__ = [
+    "ERASED",
+    "FORM",
+    "GENESIS",
+    "Broken",
+    "Growth",
+    "NotSigned",
+    "Proof",
+    "SignedRoot",
+    "Walk",
+    "broken_lines",
+    "canonical",
+    "erase",
+    "faults",
+    "history",
+    "line_hash",
+    "private_digest",
+    "prove",
+    "prove_growth",
+    "public_key",
+    "record",
+    "sign_due",
+    "sign_root",
+    "trusted_keys",
+]

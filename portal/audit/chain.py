@@ -1,0 +1,148 @@
+"""The lines: each carries the hash of the one before it, so a changed line shows.
+
+A line's hash is SHA-256 over its canonical JSON with the previous line's hash in it. What a
+person typed, and names, stay outside: the line holds a salted digest of them, and they lie in a
+row of their own, which may be erased without a break of the chain.
+"""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import models, transaction
+from django.utils import timezone
+
+from portal.models import AuditEvent, AuditEventQuerySet, AuditPrivate, User
+
+GENESIS = "0" * 64
+# Version 1 hashed the user name and knew no private values; its lines still verify.
+FORM = 2
+ERASED = "audit.erased"
+
+
+def canonical(value: object) -> bytes:
+    """JSON in one way only: sorted keys, no spaces, UTF-8. ValueError for NaN and infinity."""
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    ).encode()
+
+
+def pseudonym(user_id: int | None) -> str:
+    """Who acted, as the hash has it: no name, and the same for ever."""
+    return f"user:{user_id}" if user_id is not None else "system"
+
+
+def hashed_part(event: AuditEvent) -> dict[str, Any]:
+    """What the line's hash is taken of. It also stands in a proof, so it names no person."""
+    part = {
+        "seq": event.seq,
+        "at": event.at.isoformat(),
+        "actor": event.actor_label if event.form == 1 else pseudonym(event.actor_id),
+        "verb": event.verb,
+        "subject": [event.subject_type, event.subject_id],
+        "body": event.body,
+        "prev": event.prev_hash,
+    }
+    return part if event.form == 1 else part | {"form": event.form}
+
+
+def line_hash(event: AuditEvent) -> str:
+    return hashlib.sha256(canonical(hashed_part(event))).hexdigest()
+
+
+def private_digest(salt: str, values: Mapping[str, Any]) -> str:
+    """SHA-256 over the salt's 16 bytes and the values: without the salt nothing can be guessed."""
+    return hashlib.sha256(bytes.fromhex(salt) + canonical(values)).hexdigest()
+
+
+def record(
+    *,
+    by: User | None,
+    verb: str,
+    subject: models.Model,
+    private: Mapping[str, Any] | None = None,
+    **body: Any,
+) -> AuditEvent:
+    """Append one line. Call it inside the transaction that makes the change it tells of.
+
+    `by=None` is the system itself (the clock, the cluster). `body` is for codes, numbers and
+    keys, and stays for ever; names, titles, e-mails and reasons that people typed go into
+    `private`, where empty ones are left out. Both are plain JSON values; ValueError for NaN.
+    """
+    body = _plain(body)
+    values = _plain({key: value for key, value in (private or {}).items() if value})
+    salt = secrets.token_hex(16)
+    if values:
+        body["private"] = private_digest(salt, values)
+    with transaction.atomic():
+        # The lock on the last line orders writers on PostgreSQL; on SQLite the transaction
+        # itself is exclusive. The primary key refuses a fork of the chain in any case.
+        last = AuditEvent.objects.select_for_update().order_by("-seq").first()
+        event = AuditEvent(
+            seq=last.seq + 1 if last else 1,
+            form=FORM,
+            at=timezone.now(),
+            actor=by,
+            actor_label=by.username if by else "system",
+            verb=verb,
+            subject_type=subject._meta.label_lower,
+            subject_id=str(subject.pk),
+            body=body,
+            prev_hash=last.hash if last else GENESIS,
+        )
+        event.hash = line_hash(event)
+        event.save(force_insert=True)
+        if values:
+            event.kept = AuditPrivate.objects.create(event=event, salt=salt, values=values)
+        return event
+
+
+@transaction.atomic
+def erase(what: models.Model, *, by: User | None, reason: str) -> AuditEvent | None:
+    """Delete the private values of one line, or of every line about an object.
+
+    Of a person also the user name beside the lines of what they did. The lines stay, and so do
+    their hashes; the erasure is a line of its own, which is returned, or None where there was
+    nothing to erase. Lines of form 1 have the user name in their hash and keep it.
+    """
+    rows = AuditPrivate.objects.all()
+    if isinstance(what, AuditEvent):
+        rows = rows.filter(event=what)
+    else:
+        about = {"subject_type": what._meta.label_lower, "subject_id": str(what.pk)}
+        # Why something was erased goes only when that line itself is named.
+        rows = rows.filter(event__in=AuditEvent.objects.filter(**about).exclude(verb=ERASED))
+    lines = sorted(rows.values_list("event_id", flat=True))
+    if lines:
+        # Up to the last that was listed: one that was written meanwhile is not told of here.
+        rows.filter(event_id__lte=lines[-1]).delete()
+    labels = _forget_label(what) if isinstance(what, User) else 0
+    if not lines and not labels:
+        return None
+    return record(
+        by=by, verb=ERASED, subject=what, lines=lines, labels=labels, private={"reason": reason}
+    )
+
+
+def history(subject: models.Model) -> AuditEventQuerySet:
+    """The lines about one object, newest first, each with its private values (`details`)."""
+    return (
+        AuditEvent.objects.filter(
+            subject_type=subject._meta.label_lower, subject_id=str(subject.pk)
+        )
+        .select_related("kept")
+        .order_by("-seq")
+    )
+
+
+def _forget_label(user: User) -> int:
+    theirs = AuditEvent.objects.filter(actor=user, form__gt=1)
+    return theirs.exclude(actor_label=pseudonym(user.pk)).update(actor_label=pseudonym(user.pk))
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """As the database will give them back: tuples are lists, keys are text."""
+    plain: dict[str, Any] = json.loads(json.dumps(values, allow_nan=False))
+    return plain

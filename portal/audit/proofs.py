@@ -1,0 +1,210 @@
+"""Proofs to take away: that a line is in the log, and that the log only grew.
+
+Each is one JSON document which whoever holds it checks without the portal, with nothing but a
+public key (`manage.py audit check`, or any SHA-256 and Ed25519).
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from portal import merkle
+from portal.audit import chain, roots
+from portal.models import AuditEvent, LogRoot
+
+Salt = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
+# A SHA-256 or a public key; a signature.
+Digits = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Signature = Annotated[str, Field(pattern="^[0-9a-f]{128}$")]
+
+
+class NotSigned(RuntimeError):
+    """There is no signed root over it yet; the sentence says how to get one."""
+
+
+class Document(BaseModel):
+    """Nothing that is not checked may stand in a proof."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class SignedRoot(Document):
+    """All of a root but its frontier. `statement()` is what is signed."""
+
+    kind: Literal["backline.audit.root/1"] = "backline.audit.root/1"
+    portal: str
+    size: int
+    root: Digits
+    at: str
+    previous: Digits
+    key_id: str
+    signature: Signature
+
+    @classmethod
+    def of(cls, root: LogRoot) -> "SignedRoot":
+        """Broken where the row does not even look like a root."""
+        known = {**roots.statement(root), "key_id": root.key_id, "signature": root.signature}
+        try:
+            return cls.model_validate(known)
+        except ValidationError as error:
+            raise roots.Broken(f"The root of {root.size} lines was changed.") from error
+
+    def statement(self) -> dict[str, Any]:
+        return self.model_dump(exclude={"key_id", "signature"})
+
+
+class Opening(Document):
+    """The private values of a line and the salt that its digest was taken with."""
+
+    salt: Salt
+    values: dict[str, Any]
+
+
+class Proof(Document):
+    """`line` is in the log: its hash is the leaf, and `path` leads from there to the root."""
+
+    kind: Literal["backline.audit.proof/1"] = "backline.audit.proof/1"
+    line: dict[str, Any]
+    path: list[Digits]
+    root: SignedRoot
+    public_key: Digits
+    private: Opening | None = None
+
+
+class Growth(Document):
+    """The log of `new` begins with all lines of `old`, unchanged and in the same order."""
+
+    kind: Literal["backline.audit.growth/1"] = "backline.audit.growth/1"
+    old: SignedRoot
+    new: SignedRoot
+    path: list[Digits]
+    public_keys: list[Digits]
+
+
+def prove(event: AuditEvent, *, opened: bool = False) -> Proof:
+    """That the line is under the newest signed root; `opened` adds its private values.
+
+    It reads the hashes of all lines once. Raises NotSigned while no root covers the line, and
+    Broken where the proof would not hold.
+    """
+    newest = LogRoot.objects.filter(size__gte=event.seq).order_by("-size").first()
+    if newest is None:
+        raise NotSigned(
+            f"Line {event.seq} is not under a signed root yet; `manage.py audit root` signs one."
+        )
+    kept = event.private if opened else None
+    proof = Proof(
+        line=chain.hashed_part(event),
+        path=_hashes(merkle.inclusion_spans(event.seq - 1, newest.size)),
+        root=SignedRoot.of(newest),
+        public_key=_key_of(newest),
+        private=Opening(salt=kept.salt, values=kept.values) if kept else None,
+    )
+    _refuse(faults(proof))
+    return proof
+
+
+def prove_growth(old: LogRoot, new: LogRoot) -> Growth:
+    """That between two roots lines were only added; Broken where they were not.
+
+    IndexError where `old` has more lines than `new`.
+    """
+    growth = Growth(
+        old=SignedRoot.of(old),
+        new=SignedRoot.of(new),
+        path=_hashes(merkle.consistency_spans(old.size, new.size)),
+        public_keys=sorted({_key_of(old), _key_of(new)}),
+    )
+    _refuse(faults(growth))
+    return growth
+
+
+# --- Checking: it asks no database -------------------------------------------------------------
+
+
+def faults(document: Proof | Growth, *, trusted: Sequence[str] = ()) -> list[str]:
+    """A sentence for each thing that is wrong with it; empty where it holds.
+
+    `trusted` are public keys in hexadecimal digits. Without any the document's own count, which
+    shows that it is whole, and not whose it is.
+    """
+    own = document.public_keys if isinstance(document, Growth) else [document.public_key]
+    keys = {roots.key_id(key): key for key in trusted or own}
+    if isinstance(document, Growth):
+        found = [*_signature_faults(document.old, keys), *_signature_faults(document.new, keys)]
+        return found if _grew(document) else [*found, "Not every line of the earlier root is left."]
+    found = _signature_faults(document.root, keys)
+    if not _is_under(document):
+        found.append("The path does not lead from this line to the root.")
+    if document.private is not None and not _opens(document, document.private):
+        found.append("The private values are not those the line was written with.")
+    return found
+
+
+def _is_under(proof: Proof) -> bool:
+    seq = proof.line.get("seq")
+    return isinstance(seq, int) and merkle.included(
+        hashlib.sha256(chain.canonical(proof.line)).digest(),
+        index=seq - 1,
+        size=proof.root.size,
+        path=_bytes(proof.path),
+        under=bytes.fromhex(proof.root.root),
+    )
+
+
+def _opens(proof: Proof, private: Opening) -> bool:
+    body = proof.line.get("body")
+    known = body.get("private") if isinstance(body, dict) else None
+    return known == chain.private_digest(private.salt, private.values)
+
+
+def _grew(growth: Growth) -> bool:
+    return merkle.consistent(
+        old=growth.old.size,
+        old_root=bytes.fromhex(growth.old.root),
+        size=growth.new.size,
+        root=bytes.fromhex(growth.new.root),
+        path=_bytes(growth.path),
+    )
+
+
+def _signature_faults(root: SignedRoot, keys: dict[str, str]) -> list[str]:
+    key = keys.get(root.key_id)
+    if key is None:
+        return [f"The root of {root.size} lines is signed with another key, {root.key_id}."]
+    if not roots.signature_is_good(root.statement(), root.signature, key):
+        return [f"The signature of the root of {root.size} lines is not good."]
+    return []
+
+
+def _bytes(path: Sequence[str]) -> list[bytes]:
+    return [bytes.fromhex(step) for step in path]
+
+
+# --- Reading the log ---------------------------------------------------------------------------
+
+
+def _hashes(spans: Sequence[merkle.Span]) -> list[str]:
+    """The root of each span of lines; every line is read once."""
+    return [merkle.root(_leaves(start, end)).hex() for start, end in spans]
+
+
+def _leaves(start: int, end: int) -> Iterator[bytes]:
+    lines = AuditEvent.objects.filter(seq__gt=start, seq__lte=end).order_by("seq")
+    for hashed in lines.values_list("hash", flat=True).iterator(5000):
+        yield bytes.fromhex(hashed)
+
+
+def _key_of(root: LogRoot) -> str:
+    key = roots.trusted_keys().get(root.key_id)
+    if key is None:
+        raise roots.Broken(f"The root of {root.size} lines is signed with a key that is not known.")
+    return key
+
+
+def _refuse(found: list[str]) -> None:
+    """A proof that does not hold is not handed out: the log was changed since it was signed."""
+    if found:
+        raise roots.Broken(f"{' '.join(found)} `manage.py audit verify` says where.")
