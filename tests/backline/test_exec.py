@@ -382,10 +382,38 @@ def test_ranks_that_the_program_starts_itself_are_kept_apart_too(job: Job) -> No
 def test_torchrun_around_it_makes_ranks_that_share_the_music(
     job: Job, recordings: list[Recording]
 ) -> None:
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    wrapped = ["-m", "backline", "exec", "--dataset", "music", "--", "python", "-c", RANK]
+    process = shared(job, RANK)
+    assert process.returncode == 0, process.stderr
+    assert (text(job), text(job, session="attempt-1-rank-1")) == ("I am 0\n", "I am 1\n")
+    assert not (job.work / "music").exists()
+    exposures = ledger.exposures(f"run:{job.run.pk}")
+    assert {pk: examples for pk, (examples, _) in exposures.items()} == {
+        recording.pk: 1 for recording in recordings
+    }
+
+
+FAILS = """
+import os, time
+if os.environ["RANK"] == "1":
+    raise ValueError("The disk is full.")
+time.sleep(60)
+"""
+
+
+@pytest.mark.slow
+def test_of_several_programs_the_one_that_failed_is_named_last(job: Job) -> None:
+    process = shared(job, FAILS)
+    last = process.stderr.splitlines()[-1]
+    assert (process.returncode, last) == (1, "[rank 1] ValueError: The disk is full.")
+    assert not (job.work / "music").exists()
+
+
+def shared(job: Job, code: str) -> "subprocess.CompletedProcess[str]":
+    """The program as two processes of the job, as on a node with two GPUs."""
+    launcher = ["-m", "backline", "torchrun", "--standalone", "--nproc-per-node=2"]
     # The launcher starts "python -m backline exec" by itself: its options end before "-m".
-    process = subprocess.run(
+    wrapped = ["-m", "backline", "exec", "--dataset", "music", "--", "python", "-c", code]
+    return subprocess.run(
         [sys.executable, *launcher, *wrapped],
         env=job.env(OMP_NUM_THREADS="1"),
         cwd=job.work,
@@ -394,13 +422,6 @@ def test_torchrun_around_it_makes_ranks_that_share_the_music(
         check=False,
         timeout=120,
     )
-    assert process.returncode == 0, process.stderr
-    assert (text(job), text(job, session="attempt-1-rank-1")) == ("I am 0\n", "I am 1\n")
-    assert not (job.work / "music").exists()
-    exposures = ledger.exposures(f"run:{job.run.pk}")
-    assert {pk: examples for pk, (examples, _) in exposures.items()} == {
-        recording.pk: 1 for recording in recordings
-    }
 
 
 def test_the_program_of_the_docs_trains_saves_and_goes_on(
