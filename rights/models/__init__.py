@@ -2,7 +2,7 @@
 
 from rights.models.cases import CaseItem, CaseStep, CaseTask, WithdrawalCase
 from rights.models.evidence import Decision, DecisionLine, Hold, UsageEvent
-from rights.models.imports import ImportJob, ImportProblem
+from rights.models.imports import ImportedKey, ImportJob, ImportProblem
 from rights.models.kept import Immutable
 from rights.models.papers import Agreement, Grant, GrantExclusion, GrantSuspension
 from rights.models.parties import Mandate, Party, PartyIdentifier, Scheme
@@ -16,6 +16,7 @@ from rights.models.repertoire import (
     Stem,
     Work,
 )
+from rights.models.signals import Signal
 from rights.models.splits import SplitAnswer, SplitLine, SplitSheet
 from rights.models.vocabulary import (
     PPM,
@@ -30,8 +31,8 @@ from rights.models.vocabulary import (
 __all__ = [
     "PPM", "Agreement", "CaseItem", "CaseStep", "CaseTask", "Channel", "Credit", "Decision",
     "DecisionLine", "Grant", "GrantExclusion", "GrantSuspension", "Hold", "Immutable",
-    "ImportJob", "ImportProblem", "Mandate", "Party", "PartyIdentifier", "Purpose", "Recording",
-    "RecordingQuerySet", "RecordingWork", "Release", "ReleaseTrack", "RightType", "RoleCode",
-    "Scheme", "SplitAnswer", "SplitLine", "SplitSheet", "Stem", "UsageEvent", "Use",
+    "ImportJob", "ImportProblem", "ImportedKey", "Mandate", "Party", "PartyIdentifier", "Purpose",
+    "Recording", "RecordingQuerySet", "RecordingWork", "Release", "ReleaseTrack", "RightType",
+    "RoleCode", "Scheme", "Signal", "SplitAnswer", "SplitLine", "SplitSheet", "Stem", "UsageEvent", "Use",
     "WithdrawalCase", "WithdrawalPolicy", "Work",
 ]  # fmt: skip

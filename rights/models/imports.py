@@ -76,3 +76,26 @@ class ImportProblem(models.Model):
 
     class Meta:
         ordering = ["job", "row", "id"]
+
+
+class ImportedKey(models.Model):
+    """What a source calls something that carries no number of its own.
+
+    So a second import of the same source finds it again. `key` is a digest (importing/rows.py).
+    """
+
+    class Kind(models.TextChoices):
+        RECORDING = "recording", "Recording"
+        WORK = "work", "Work"
+        RELEASE = "release", "Release"
+
+    source = models.CharField(max_length=200)
+    kind = models.CharField(max_length=20, choices=Kind.choices)
+    key = models.CharField(max_length=64)
+    # Not a foreign key: it leads to one of three tables, none of which loses rows.
+    object_pk = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["key", "kind", "source"], name="imported_key_once")
+        ]
