@@ -1,6 +1,6 @@
 from django.urls import path
 
-from rights.views import papers, repertoire, splits, voice
+from rights.views import papers, repertoire, splits, voice, wording
 
 app_name = "rights"
 urlpatterns = [
@@ -35,6 +35,8 @@ urlpatterns = [
     path("grants/<int:pk>/activate/", papers.grant_activate, name="grant_activate"),
     path("grants/<int:pk>/withdraw/", papers.grant_withdraw, name="grant_withdraw"),
     path("mine/", voice.mine, name="mine"),
+    path("mine/wording/", wording.mine_wording, name="mine_wording"),
+    path("parties/<int:pk>/wording/", wording.party_wording, name="party_wording"),
     path("mine/summary/", voice.mine_fragment, name="mine_fragment"),
     path("mine/<int:pk>/", voice.mine_recording, name="mine_recording"),
     path("mine/<int:pk>/offer/<str:use>/", voice.offer, name="offer"),

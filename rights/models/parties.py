@@ -32,12 +32,28 @@ class Party(models.Model):
         DISTRIBUTOR = "distributor", "Distributor"
         SOCIETY = "society", "Collecting society"
 
+    class PublicCredit(models.TextChoices):
+        NAME = "name", "By name"
+        WORDING = "wording", "In other words"
+        UNNAMED = "unnamed", "Not named: counted only"
+
     kind = models.CharField(max_length=20, choices=Kind.choices)
     name = models.CharField(max_length=200, unique=True)
     credited_as = models.CharField(
         max_length=200, blank=True, help_text="Wording on credits, if not the name."
     )
     contact = models.EmailField(blank=True)
+    # How public pages of models speak of it. What it has not allowed is not shown.
+    public_credit = models.CharField(
+        max_length=10, choices=PublicCredit.choices, default=PublicCredit.NAME
+    )
+    public_wording = models.CharField(max_length=200, blank=True)
+    public_titles = models.BooleanField(
+        default=False, help_text="Titles of its recordings may be listed."
+    )
+    public_after = models.BooleanField(
+        default=False, help_text="Named also after it withdrew, on models that stay by agreement."
+    )
     people = models.ManyToManyField(settings.AUTH_USER_MODEL, blank=True, related_name="parties")
     created_at = models.DateTimeField(default=timezone.now)
 
@@ -56,6 +72,15 @@ class Party(models.Model):
     @property
     def credit_name(self) -> str:
         return self.credited_as or self.name
+
+    @property
+    def public_name(self) -> str:
+        """The words of its choice for public pages; empty where it is counted only."""
+        if self.public_credit == self.PublicCredit.UNNAMED:
+            return ""
+        if self.public_credit == self.PublicCredit.WORDING:
+            return self.public_wording
+        return self.credit_name
 
 
 class Scheme(models.TextChoices):
