@@ -151,7 +151,7 @@ def draft_grant(
         starts_on=starts_on,
         ends_on=ends_on,
         replaces=replaces,
-        version=replaces.version + 1 if replaces else 1,
+        version=_next_number(replaces),
         drafted_by=by,
         created_at=turns.moment(),
     )
@@ -223,8 +223,10 @@ def change(grant: Grant, *, by: User, **scope: Any) -> Grant:
     """
     if grant.ended_at is not None:
         raise Refused("state", "Ended grants never revive: draft a new one.")
-    if hasattr(grant, "replaced_by"):
-        raise Refused("duplicate", f"Version {grant.replaced_by.version} is drafted already.")
+    # The row is the lock: of two who draft at once the second sees the first one's version.
+    Grant.objects.select_for_update().get(pk=grant.pk)
+    if waiting := grant.next_versions.filter(ended_at=None).first():
+        raise Refused("duplicate", f"Version {waiting.version} is drafted already.")
     terms: dict[str, Any] = {
         name: getattr(grant, name)
         for name in (
@@ -242,6 +244,21 @@ def change(grant: Grant, *, by: User, **scope: Any) -> Grant:
         replaces=grant,
         **terms | scope,
     )
+
+
+def would_change(grant: Grant, *, by: User, **scope: Any) -> Grant:
+    """The version that `change` would draft, refused where that refuses. Nothing is kept."""
+    with transaction.atomic():
+        drafted = change(grant, by=by, **scope)
+        transaction.set_rollback(True)
+    return drafted
+
+
+def _next_number(replaced: Grant | None) -> int:
+    """Versions that were declined keep their numbers."""
+    if replaced is None:
+        return 1
+    return 1 + max([replaced.version, *replaced.next_versions.values_list("version", flat=True)])
 
 
 def _carry_exclusions(grant: Grant) -> None:

@@ -67,8 +67,11 @@ def activate(grant: Grant, by: User) -> Grant:
 
 def may_approve(grant: Grant, by: User) -> bool:
     """Four eyes: not who drafted it, and somebody whose word it is."""
-    if by.pk == grant.drafted_by_id:
-        return False
+    return by.pk != grant.drafted_by_id and speaks_for(grant, by)
+
+
+def speaks_for(grant: Grant, by: User) -> bool:
+    """Whether this person's word counts on the grant: a rights admin's, or its grantor's."""
     return by.has_role(Role.RIGHTS_ADMIN) or grant.grantor.people.filter(pk=by.pk).exists()
 
 
@@ -83,11 +86,11 @@ def suspend(grant: Grant, by: User | None, reason: str) -> Grant:
 
 
 @transaction.atomic
-def resume(grant: Grant, by: User | None) -> Grant:
+def resume(grant: Grant, by: User | None, reason: str = "") -> Grant:
     """It permits again what it permitted."""
     _move(grant, Status.SUSPENDED, Status.ACTIVE, "This grant is not suspended.")
     grant.suspensions.filter(until=None).update(until=turns.moment())
-    audit.record(by=by, verb="grant.resumed", subject=grant)
+    audit.record(by=by, verb="grant.resumed", subject=grant, private={"reason": reason.strip()})
     return grant
 
 
@@ -102,6 +105,24 @@ def withdraw(grant: Grant, by: User | None, reason: str) -> Grant:
     """End a grant for good, from now on; what rests on it is put on hold, and a case opened."""
     reason = required(reason, field="reason", longest=300)
     _end(grant, by=by, status=Status.WITHDRAWN, reason=reason, verb="grant.withdrawn")
+    # A change of mind reaches what was drafted before it too.
+    for later in grant.next_versions.filter(status=Status.OFFERED):
+        _end(later, by=by, status=Status.WITHDRAWN, reason=reason, verb="grant.declined")
+    return grant
+
+
+@transaction.atomic
+def decline(grant: Grant, by: User, reason: str) -> Grant:
+    """Say no to an offer, or take it back: it never comes into force.
+
+    Raises Refused for somebody whose word it is not, and for a grant that is not on offer.
+    """
+    reason = required(reason, field="reason", longest=300)
+    if not speaks_for(grant, by):
+        raise Refused("not_yours", f"You do not speak for {grant.grantor}.")
+    if not Grant.objects.select_for_update().filter(pk=grant.pk, status=Status.OFFERED).exists():
+        raise Refused("state", "Only an offer can be declined; what is in force is withdrawn.")
+    _end(grant, by=by, status=Status.WITHDRAWN, reason=reason, verb="grant.declined")
     return grant
 
 

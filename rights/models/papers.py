@@ -109,8 +109,8 @@ class Grant(models.Model):
     ends_on = models.DateField(null=True, blank=True)
     status = models.CharField(max_length=20, choices=Status.choices, default=Status.OFFERED)
     version = models.IntegerField(default=1)
-    replaces = models.OneToOneField(
-        "self", models.PROTECT, null=True, blank=True, related_name="replaced_by"
+    replaces = models.ForeignKey(
+        "self", models.PROTECT, null=True, blank=True, related_name="next_versions"
     )
     drafted_by = models.ForeignKey(User, models.PROTECT, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
@@ -129,6 +129,12 @@ class Grant(models.Model):
                 condition=models.Q(recording__isnull=True) | models.Q(work__isnull=True),
                 name="grant_on_one_subject",
             ),
+            # One that was declined makes room for another try.
+            models.UniqueConstraint(
+                fields=["replaces"],
+                condition=models.Q(ended_at=None),
+                name="one_open_next_version",
+            ),
         ]
         indexes = [
             models.Index(fields=["use", "status", "grantor"], name="grant_by_use"),
@@ -145,6 +151,14 @@ class Grant(models.Model):
     def subject(self) -> "Recording | Work | None":
         """What it is narrowed to; None is the grantor's whole catalogue."""
         return self.recording or self.work
+
+    @property
+    def state_in_words(self) -> str:
+        if self.status == self.Status.ACTIVE:
+            return "In force"
+        if self.status == self.Status.WITHDRAWN and self.activated_at is None:
+            return "Declined"
+        return str(self.get_status_display())
 
 
 class GrantExclusion(models.Model):

@@ -171,6 +171,9 @@ class Release(models.Model):
     def __str__(self) -> str:
         return self.title
 
+    def get_absolute_url(self) -> str:
+        return reverse("rights:release", args=[self.pk])
+
 
 class ReleaseTrack(models.Model):
     release = models.ForeignKey(Release, models.CASCADE, related_name="tracks")
