@@ -143,6 +143,12 @@ def _forget_label(user: User) -> int:
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """As the database will give them back: tuples are lists, keys are text."""
-    plain: dict[str, Any] = json.loads(json.dumps(values, allow_nan=False))
+    """As every database will give them back: tuples are lists, keys are text."""
+    plain: dict[str, Any] = json.loads(json.dumps(values, allow_nan=False), parse_float=_number)
     return plain
+
+
+def _number(text: str) -> float | int:
+    """jsonb of PostgreSQL keeps decimals: it has no -0.0, and 1e16 comes back a whole number."""
+    number = float(text)
+    return int(number) if abs(number) >= 1e16 else number + 0.0

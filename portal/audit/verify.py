@@ -35,7 +35,8 @@ class Walk:
     private: int = 0
     erased: int = 0
     roots: int = 0
-    renamed: list[int] = field(default_factory=list)
+    renamed: int = 0
+    first_renamed: int = 0
     keys: set[str] = field(default_factory=set)
     broken: Counter[str] = field(default_factory=Counter)
 
@@ -86,7 +87,8 @@ class Walk:
             pseudonym(event.actor_id),
             self._names.get(event.actor_id) if event.actor_id else "system",
         }:
-            self.renamed.append(seq)
+            self.renamed += 1
+            self.first_renamed = self.first_renamed or seq
         self.last, self.lines = event.hash, seq
         self._frontier.append(_leaf(event.hash))
 

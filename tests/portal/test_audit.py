@@ -164,7 +164,8 @@ def test_bodies_of_any_writing_survive_the_way_through_the_database(ada: User) -
 
 
 def test_bodies_are_hashed_as_the_database_gives_them_back(ada: User) -> None:
-    audit.record(by=None, verb="test", subject=ada, shares={10: 1, 9: 2}, pair=(1, 2))
+    numbers = [1e16, -0.0, 1e-7, 1e300, 2.0, 0.1 + 0.2, 10**30]
+    audit.record(by=None, verb="test", subject=ada, shares={10: 1, 9: 2}, pair=(1, 2), n=numbers)
     assert list(audit.broken_lines()) == []
     with pytest.raises(ValueError, match="not JSON compliant"):
         audit.record(by=None, verb="test", subject=ada, loss=float("nan"))

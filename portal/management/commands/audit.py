@@ -141,8 +141,8 @@ def _sound(walk: audit.Walk) -> list[str]:
     sound = [words for part, words in sentences.items() if not walk.broken[part]]
     if walk.renamed:
         sound.append(
-            f"{len(walk.renamed)} lines show another user name than the account has now, from "
-            f"line {walk.renamed[0]} on. Names are outside of the hash; the accounts count."
+            f"{walk.renamed} lines show another user name than the account has now, from "
+            f"line {walk.first_renamed} on. Names are outside of the hash; the accounts count."
         )
     return sound
 
