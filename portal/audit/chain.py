@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db import models, transaction
-from django.utils import timezone
 
+from portal import turns
 from portal.models import AuditEvent, AuditEventQuerySet, AuditPrivate, User
 
 GENESIS = "0" * 64
@@ -77,13 +77,14 @@ def record(
     if values:
         body["private"] = private_digest(salt, values)
     with transaction.atomic():
-        # The lock on the last line orders writers on PostgreSQL; on SQLite the transaction
-        # itself is exclusive. The primary key refuses a fork of the chain in any case.
-        last = AuditEvent.objects.select_for_update().order_by("-seq").first()
+        # The turn orders writers. A lock on the last line would not: who waited for it on
+        # PostgreSQL gets the line that was the last before the waiting.
+        at = turns.moment()
+        last = AuditEvent.objects.order_by("-seq").first()
         event = AuditEvent(
             seq=last.seq + 1 if last else 1,
             form=FORM,
-            at=timezone.now(),
+            at=at,
             actor=by,
             actor_label=by.username if by else "system",
             verb=verb,

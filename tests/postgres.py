@@ -1,0 +1,30 @@
+"""The same tests on PostgreSQL: `python -m tests.postgres [--if-found] [pytest's arguments]`.
+
+Starts a server of its own on the loopback, in a temporary folder, for as long as pytest runs
+(tests/cluster/database.py). `--if-found` leaves a machine without a server alone.
+"""
+
+import os
+import subprocess
+import sys
+
+from tests.cluster import database
+
+MISSING = "No PostgreSQL server found (Debian, Ubuntu: apt-get install postgresql)."
+
+
+def main(arguments: list[str]) -> int:
+    optional = "--if-found" in arguments
+    asked = [one for one in arguments if one != "--if-found"]
+    programs = database.programs()
+    if programs is None:
+        print(f"{MISSING} Nothing was tried on PostgreSQL.", file=sys.stderr)  # noqa: T201
+        return 0 if optional else 1
+    with database.running(programs) as server:
+        pytest = [sys.executable, "-m", "pytest", *asked]
+        environment = os.environ | {"DATABASE_URL": server.url}
+        return subprocess.run(pytest, env=environment, check=False).returncode
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
