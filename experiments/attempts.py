@@ -256,7 +256,7 @@ def in_words(run: Run, tried: Sequence[Attempt]) -> str:
 
 def _held(attempt: Attempt) -> Run:
     """The attempt's run as it is now, held until the transaction ends: a stop cannot slip in."""
-    attempt.run = Run.objects.select_for_update().get(pk=attempt.run_id)
+    attempt.run = Run.objects.select_for_update(no_key=True).get(pk=attempt.run_id)
     return attempt.run
 
 

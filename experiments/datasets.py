@@ -71,7 +71,7 @@ def freeze(
     name = name.strip()[:100] or "Dataset"
     ids = consent.ids_of(recordings)
     with transaction.atomic():
-        Project.objects.select_for_update().get(pk=project.pk)
+        Project.objects.select_for_update(no_key=True).get(pk=project.pk)
         decision, verdict = consent.decide(ids, Use(use), context_of(project), by=by)
         audio = _audio(ids)
         included = {pk: sha for pk, line in verdict.items() if line.allowed and (sha := audio[pk])}

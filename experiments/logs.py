@@ -33,7 +33,7 @@ def append(run: Run, piece: wire.LogPiece) -> bool:
     offset = piece.offset
     with transaction.atomic():
         before = (
-            LogChunk.objects.select_for_update()
+            LogChunk.objects.select_for_update(no_key=True)
             .filter(run=run, session=piece.session, stream=piece.stream, offset__lte=offset)
             .order_by("-offset")
             .first()

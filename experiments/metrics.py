@@ -57,7 +57,7 @@ def ingest(run: Run, session: str, number: int, batch: bytes) -> Ingested:
     digest = hashlib.sha256(batch).hexdigest()
     with transaction.atomic():
         # One writer per run: summaries are read, changed and written back below.
-        Run.objects.select_for_update().only("pk").get(pk=run.pk)
+        Run.objects.select_for_update(no_key=True).only("pk").get(pk=run.pk)
         row, new = Batch.objects.get_or_create(
             run=run,
             session=session,
@@ -82,7 +82,7 @@ def ingest(run: Run, session: str, number: int, batch: bytes) -> Ingested:
 def compact(run: Run) -> int:
     """Fold what is not folded yet; the number of batches folded. Safe to run twice or never."""
     with transaction.atomic():
-        Run.objects.select_for_update().only("pk").get(pk=run.pk)
+        Run.objects.select_for_update(no_key=True).only("pk").get(pk=run.pk)
         return folding.fold(run)
 
 

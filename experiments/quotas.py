@@ -167,7 +167,7 @@ def check(project: Project, asked: Resources) -> None:
     Call it in the transaction that queues: it holds the project's row until then, so that two
     submits cannot both take the last hours.
     """
-    project = Project.objects.select_for_update().get(pk=project.pk)
+    project = Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     gpus, hours = asked.all_gpus, asked.gpu_hours
     if project.gpu_quota is not None and gpus > project.gpu_quota:
         raise OverQuota(
@@ -236,7 +236,7 @@ def change(
     if not may_change(by, project):
         raise NotPermitted(f"Only an owner of {project.name} or an operator sets its quotas.")
     with transaction.atomic():
-        project = Project.objects.select_for_update().get(pk=project.pk)
+        project = Project.objects.select_for_update(no_key=True).get(pk=project.pk)
         was = {"gpu_quota": project.gpu_quota, "gpu_hour_quota": project.gpu_hour_quota}
         now = {"gpu_quota": gpu_quota, "gpu_hour_quota": gpu_hour_quota}
         if was != now:

@@ -174,7 +174,7 @@ def withhold(run: Run, reason: str, *, by: User | None = None) -> bool:
     """
     fields = {"stop_as": State.WITHHELD.value, "state_reason": reason[:500]}
     with transaction.atomic():
-        Run.objects.select_for_update().get(pk=run.pk)
+        Run.objects.select_for_update(no_key=True).get(pk=run.pk)
         done = move(
             run, (State.QUEUED,), State.WITHHELD, ended_at=timezone.now(), **fields
         ) or move(run, (State.STARTING, State.RUNNING), State.STOPPING, **fields)
@@ -342,6 +342,6 @@ def code_version() -> str:
 
 def _next_number(project: Project) -> int:
     """Inside a transaction: the project's row is held, so two submits get two numbers."""
-    Project.objects.select_for_update().get(pk=project.pk)
+    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     last = Run.objects.filter(project=project).aggregate(last=Max("number"))["last"]
     return (last or 0) + 1

@@ -98,7 +98,7 @@ def answer(*, item: Item, listener: User, score: int) -> Rating:
         raise BadScore("A score is a whole number from 1 to 5.")
     with transaction.atomic():
         # The row is locked, so that no answer slips in after the test was closed.
-        test = ListeningTest.objects.select_for_update().get(pk=item.test_id)
+        test = ListeningTest.objects.select_for_update(no_key=True).get(pk=item.test_id)
         if test.closed_at is not None:
             raise Closed("This test is closed and takes no more answers. Thank you for listening.")
         if not Sample.objects.audible().filter(pk=item.sample_id).exists():

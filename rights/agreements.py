@@ -221,10 +221,11 @@ def change(grant: Grant, *, by: User, **scope: Any) -> Grant:
 
     The old version stays in force until the new one is, and is superseded by it then.
     """
+    # Of two who draft at once the second sees the first one's version, or that it has ended.
+    turns.moment()
+    grant.refresh_from_db()
     if grant.ended_at is not None:
         raise Refused("state", "Ended grants never revive: draft a new one.")
-    # The row is the lock: of two who draft at once the second sees the first one's version.
-    Grant.objects.select_for_update().get(pk=grant.pk)
     if waiting := grant.next_versions.filter(ended_at=None).first():
         raise Refused("duplicate", f"Version {waiting.version} is drafted already.")
     terms: dict[str, Any] = {

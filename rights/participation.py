@@ -79,8 +79,9 @@ def speaks_for(grant: Grant, by: User) -> bool:
 def suspend(grant: Grant, by: User | None, reason: str) -> Grant:
     """From now on it permits nothing, until `resume`. What runs goes on: nothing has ended."""
     reason = required(reason, field="reason", longest=300)
+    at = turns.moment()
     _move(grant, Status.ACTIVE, Status.SUSPENDED, "Only an active grant can be suspended.")
-    GrantSuspension.objects.create(grant=grant, reason=reason, made_by=by, since=turns.moment())
+    GrantSuspension.objects.create(grant=grant, reason=reason, made_by=by, since=at)
     audit.record(by=by, verb="grant.suspended", subject=grant, reason=reason)
     return grant
 
@@ -88,8 +89,9 @@ def suspend(grant: Grant, by: User | None, reason: str) -> Grant:
 @transaction.atomic
 def resume(grant: Grant, by: User | None, reason: str = "") -> Grant:
     """It permits again what it permitted."""
+    at = turns.moment()
     _move(grant, Status.SUSPENDED, Status.ACTIVE, "This grant is not suspended.")
-    grant.suspensions.filter(until=None).update(until=turns.moment())
+    grant.suspensions.filter(until=None).update(until=at)
     audit.record(by=by, verb="grant.resumed", subject=grant, private={"reason": reason.strip()})
     return grant
 
@@ -120,7 +122,8 @@ def decline(grant: Grant, by: User, reason: str) -> Grant:
     reason = required(reason, field="reason", longest=300)
     if not speaks_for(grant, by):
         raise Refused("not_yours", f"You do not speak for {grant.grantor}.")
-    if not Grant.objects.select_for_update().filter(pk=grant.pk, status=Status.OFFERED).exists():
+    turns.moment()
+    if not Grant.objects.filter(pk=grant.pk, status=Status.OFFERED).exists():
         raise Refused("state", "Only an offer can be declined; what is in force is withdrawn.")
     _end(grant, by=by, status=Status.WITHDRAWN, reason=reason, verb="grant.declined")
     return grant

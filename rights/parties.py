@@ -158,9 +158,10 @@ def end_mandate(row: Mandate, by: User | None, reason: str) -> Mandate:
     Raises Refused for one that has ended.
     """
     reason = required(reason, field="reason", longest=300)
+    at = turns.moment()
     lost = holds.resting_on(row)
     rows = Mandate.objects.filter(pk=row.pk, revoked_at=None)
-    if not rows.update(revoked_at=turns.moment(), revoke_reason=reason):
+    if not rows.update(revoked_at=at, revoke_reason=reason):
         raise Refused("state", "This mandate was revoked already.")
     row.refresh_from_db()
     audit.record(by=by, verb="mandate.revoked", subject=row, reason=reason)

@@ -42,15 +42,14 @@ def propose(
             f"The shares add up to {total / 10_000:g} %; they must make exactly 100 %.",
             field="lines",
         )
-    # The subject's row is the lock: two proposals at once follow one another.
-    type(subject).objects.select_for_update().get(pk=subject.pk)
+    # Two proposals at once follow one another.
+    at = turns.moment()
     open_sheets = subject.splits.exclude(status=SplitSheet.Status.SUPERSEDED)
-    old = open_sheets.select_for_update().first()
+    old = open_sheets.first()
     if old and old.status == SplitSheet.Status.CONFIRMED:
         holds.for_split(
             by=by, sheet=old, party=next(iter(lines)), reason="A new split is proposed."
         )
-    at = turns.moment()
     if old:
         open_sheets.update(status=SplitSheet.Status.SUPERSEDED, superseded_at=at)
     is_recording = isinstance(subject, Recording)
@@ -127,14 +126,15 @@ def _answer(line: SplitLine, *, by: User | None, confirmed: bool, reason: str) -
 
 
 def _line(sheet: SplitSheet, party: Party) -> tuple[SplitSheet, SplitLine]:
-    """The open sheet and the party's line on it, both locked."""
-    locked = SplitSheet.objects.select_for_update().get(pk=sheet.pk)
-    if locked.status == SplitSheet.Status.SUPERSEDED:
+    """The open sheet and the party's line on it, in this transaction's turn."""
+    turns.moment()
+    known = SplitSheet.objects.get(pk=sheet.pk)
+    if known.status == SplitSheet.Status.SUPERSEDED:
         raise Refused("superseded", "There is a newer split sheet; look at that one.")
-    line = locked.lines.select_for_update().filter(party=party).first()
+    line = known.lines.filter(party=party).first()
     if line is None:
         raise Refused("party", f"{party} is not on this split sheet.", field="party")
-    return locked, line
+    return known, line
 
 
 def _subject(sheet: SplitSheet) -> Recording | Work:

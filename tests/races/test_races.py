@@ -1,0 +1,386 @@
+"""A permission that ends at the same moment as something is done with it, on PostgreSQL.
+
+In every order: the later one saw the end and was refused, or the mark of the end lies after the
+decision and the product is on hold. No order is a deadlock, breaks the log, or makes a decision
+that replays to something else.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+from django.utils import timezone
+
+from audio_samples import samples
+from audio_samples.models import Sample
+from experiments import datasets, permission, runs
+from experiments.models import Attempt, Dataset, Membership, Project, Run
+from portal import audit
+from portal.models import User
+from rights import agreements, consent, parties, participation, splits
+from rights.models import (
+    Decision,
+    Grant,
+    Hold,
+    Mandate,
+    Party,
+    Purpose,
+    Recording,
+    RightType,
+    SplitSheet,
+    Use,
+    WithdrawalCase,
+)
+from rights.refused import Refused
+from tests.catalogue import allow, make_party, make_recording, second_admin
+from tests.conftest import tone
+from tests.races.together import together
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+
+ROUNDS = 6
+GENERATIVE = Use.TRAIN_GENERATIVE
+REFUSALS = (Refused, permission.NotAllowed, datasets.EmptyDataset, runs.NotPossible)
+
+
+@dataclass
+class World:
+    """A song whose composition the holder's agent signs for, and what stands on it already."""
+
+    rosa: User
+    ada: User
+    project: Project
+    party: Party
+    agent: Party
+    mandate: Mandate
+    song: Recording
+    grants: list[Grant]
+    dataset: Dataset
+    waiting: Run
+    running: Run
+
+    def master(self) -> Grant:
+        return Grant.objects.get(grantor=self.party, right_type=RightType.MASTER)
+
+
+@pytest.fixture
+def world(ada: User, rosa: User, project: Project) -> Callable[[], World]:
+    Membership.objects.get_or_create(project=project, user=ada)
+
+    def make() -> World:
+        party, agent = make_party(rosa), make_party(rosa)
+        song = make_recording(rosa, party)
+        signs = parties.mandate(by=rosa, holder=party, agent=agent, right_types=["composition"])
+        parties.approve_mandate(signs, second_admin())
+        grants = allow(rosa, party, GENERATIVE, rights=(RightType.MASTER,))
+        grants += allow(rosa, agent, GENERATIVE, rights=(RightType.COMPOSITION,))
+        dataset = freeze(ada, project, song)
+        waiting, running = submit(ada, project, dataset), submit(ada, project, dataset)
+        assert runs.claim(running)
+        return World(rosa, ada, project, party, agent, signs, song, grants, dataset, waiting,
+                     running)  # fmt: skip
+
+    return make
+
+
+def freeze(by: User, project: Project, song: Recording) -> Dataset:
+    return datasets.freeze(by=by, project=project, name="raced", recordings=[song], use=GENERATIVE)
+
+
+def submit(by: User, project: Project, dataset: Dataset) -> Run:
+    return runs.submit(by=by, project=project, recipe="flow_matching", config={}, dataset=dataset)
+
+
+# --- What ends a permission -----------------------------------------------------------------
+
+
+def withdraw(world: World) -> object:
+    return participation.withdraw(world.master(), world.rosa, "No more.")
+
+
+def opt_out(world: World) -> object:
+    return participation.opt_out(world.song, GENERATIVE, world.party, world.rosa, "Not this one.")
+
+
+def dispute_master(world: World) -> object:
+    sheet = world.song.splits.earliest("version")
+    return splits.dispute(sheet=sheet, party=world.party, by=world.rosa, reason="Wrong.")
+
+
+def dispute_composition(world: World) -> object:
+    """The grant in force is the agent's: the holder's own party has none for this right."""
+    sheet = world.song.works.get().splits.get()
+    return splits.dispute(sheet=sheet, party=world.party, by=world.rosa, reason="Wrong.")
+
+
+def propose(world: World) -> object:
+    return splits.propose(by=world.rosa, subject=world.song, lines={world.agent: 1_000_000})
+
+
+def end_mandate(world: World) -> object:
+    return parties.end_mandate(world.mandate, world.rosa, "Over.")
+
+
+ENDS = [withdraw, opt_out, dispute_master, dispute_composition, propose, end_mandate]
+
+
+# --- What is done with it -------------------------------------------------------------------
+
+
+def act_freeze(world: World) -> object:
+    return freeze(world.ada, world.project, world.song)
+
+
+def act_submit(world: World) -> object:
+    return submit(world.ada, world.project, world.dataset)
+
+
+def act_claim(world: World) -> object:
+    """As the reconciler starts a run: consent is asked once more, then the run is claimed."""
+    permission.check_consent(project=world.project, dataset=world.dataset, use=GENERATIVE, by=None)
+    return runs.claim(world.waiting)
+
+
+def act_sample(world: World) -> object:
+    return samples.receive(run=world.running, name="raced", file=tone(seconds=0.5))
+
+
+def act_check(world: World) -> object:
+    return consent.check(
+        [world.song], GENERATIVE, permission.context_of(world.project), by=world.ada
+    )
+
+
+ACTS = [act_freeze, act_submit, act_claim, act_sample, act_check]
+
+
+def first_hold(world: World) -> Hold:
+    return Hold.objects.filter(recording=world.song, use=GENERATIVE).earliest("at")
+
+
+def judge(world: World, done: object) -> None:
+    """What came of the act is refused, or on hold."""
+    ended = first_hold(world).at
+    if isinstance(done, Exception):
+        return
+    if isinstance(done, Dataset):
+        assert done.decision.as_of < ended
+        assert permission.holds_on(done, GENERATIVE)
+    if isinstance(done, Run):
+        assert done.decision
+        assert done.decision.as_of < ended
+        assert done in [run for run, _ in permission.runs_on_hold()]
+    if isinstance(done, Attempt):
+        assert done.run in [run for run, _ in permission.runs_on_hold()]
+    if isinstance(done, Sample):
+        assert not Sample.objects.audible().filter(pk=done.pk).exists()
+    if isinstance(done, Decision):
+        assert done.allowed == (done.as_of < ended)
+
+
+def everything_holds() -> None:
+    assert list(audit.broken_lines()) == []
+    for decision in Decision.objects.all():
+        assert consent.replay(decision).digest == decision.output_digest
+
+
+@pytest.mark.parametrize("end", ENDS, ids=lambda one: one.__name__)
+def test_an_end_against_everything_that_uses_the_permission(
+    world: Callable[[], World], end: Callable[[World], object]
+) -> None:
+    for _ in range(ROUNDS):
+        made = world()
+        ended, *done = together(
+            lambda: end(made),
+            *[lambda act=act: act(made) for act in ACTS],
+            refusals=REFUSALS,
+        )
+        assert not isinstance(ended, Exception)
+        for one in done:
+            judge(made, one)
+        # From here on nothing is permitted any more.
+        for act in (act_freeze, act_submit, act_claim):
+            with pytest.raises(REFUSALS):
+                act(made)
+    everything_holds()
+
+
+def test_everything_that_ends_a_permission_at_once(world: Callable[[], World]) -> None:
+    for _ in range(ROUNDS):
+        made = world()
+        done = together(
+            *[lambda end=end: end(made) for end in ENDS],
+            lambda: act_freeze(made),
+            refusals=REFUSALS,
+        )
+        judge(made, done[-1])
+        assert not isinstance(done[0], Exception) or not isinstance(done[1], Exception)
+    everything_holds()
+
+
+def test_of_two_approvals_one_counts(world: Callable[[], World]) -> None:
+    first = second_admin()
+    second = User.objects.create(username="eva", roles=["rights_admin"])
+    for _ in range(ROUNDS):
+        made = world()
+        agreement = agreements.sign(
+            by=made.rosa, counterparty=made.party, title="More", signed_on=timezone.now().date()
+        )
+        grant = agreements.draft_grant(
+            by=made.rosa, agreement=agreement, right_type="master", use="eval"
+        )
+        signs = parties.mandate(
+            by=made.rosa, holder=made.agent, agent=made.party, right_types=["master"]
+        )
+        for act in (participation.activate, parties.approve_mandate):
+            row = grant if act is participation.activate else signs
+            done = together(
+                *[lambda act=act, row=row, who=who: act(row.__class__.objects.get(pk=row.pk), who)
+                  for who in (first, second)],
+                refusals=REFUSALS,
+            )  # fmt: skip
+            assert sum(isinstance(one, Refused) for one in done) == 1
+            lines = audit.history(row).filter(verb__in=("grant.activated", "mandate.approved"))
+            assert lines.count() == 1
+    everything_holds()
+
+
+def test_of_two_withdrawals_one_counts_and_one_case_is_opened(world: Callable[[], World]) -> None:
+    for _ in range(ROUNDS):
+        made = world()
+        grant = made.master()
+        done = together(*[lambda: withdraw(made)] * 2, refusals=REFUSALS)
+        refused = [one for one in done if isinstance(one, Exception)]
+        assert len(refused) == 1
+        assert WithdrawalCase.objects.filter(grant=grant).count() == 1
+        assert Hold.objects.filter(grant=grant).count() == 1
+        assert audit.history(grant).filter(verb="grant.withdrawn").count() == 1
+    everything_holds()
+
+
+def test_of_two_changes_one_is_drafted(world: Callable[[], World]) -> None:
+    for _ in range(ROUNDS):
+        made = world()
+        grant = made.master()
+        done = together(
+            *[lambda: agreements.change(Grant.objects.get(pk=grant.pk), by=made.rosa)] * 2,
+            refusals=REFUSALS,
+        )
+        assert sum(isinstance(one, Refused) for one in done) == 1
+        assert Grant.objects.filter(replaces=grant).count() == 1
+    everything_holds()
+
+
+def test_a_change_against_a_withdrawal_leaves_nothing_in_force(
+    world: Callable[[], World],
+) -> None:
+    for _ in range(ROUNDS):
+        made = world()
+        grant = made.master()
+        together(
+            lambda: agreements.change(Grant.objects.get(pk=grant.pk), by=made.rosa),
+            lambda: withdraw(made),
+            refusals=REFUSALS,
+        )
+        assert not Grant.objects.filter(grantor=made.party, status=Grant.Status.ACTIVE).exists()
+    everything_holds()
+
+
+def test_a_new_version_against_a_withdrawal_of_the_old_one(world: Callable[[], World]) -> None:
+    for _ in range(ROUNDS):
+        made = world()
+        grant = made.master()
+        new = agreements.change(grant, by=made.rosa, purposes=[Purpose.RESEARCH, "internal"])
+        together(
+            lambda: participation.activate(Grant.objects.get(pk=new.pk), second_admin()),
+            lambda: withdraw_this(grant, made.rosa),
+            lambda: act_freeze(made),
+            refusals=REFUSALS,
+        )
+        grant.refresh_from_db()
+        assert grant.status in (Grant.Status.WITHDRAWN, Grant.Status.SUPERSEDED)
+    everything_holds()
+
+
+def withdraw_this(grant: Grant, by: User) -> object:
+    return participation.withdraw(Grant.objects.get(pk=grant.pk), by, "No more.")
+
+
+def test_an_activation_against_a_freeze(world: Callable[[], World]) -> None:
+    for _ in range(ROUNDS):
+        made = world()
+        withdraw(made)
+        agreement = made.grants[0].agreement
+        grant = agreements.draft_grant(
+            by=made.rosa, agreement=agreement, right_type="master", use=GENERATIVE
+        )
+        _, done = together(
+            lambda: participation.activate(grant, second_admin()),
+            lambda: act_freeze(made),
+            refusals=REFUSALS,
+        )
+        if isinstance(done, Dataset):
+            assert done.decision.as_of > Grant.objects.get(pk=grant.pk).activated_at
+            assert not permission.holds_on(done, GENERATIVE)
+    everything_holds()
+
+
+def test_suspending_resuming_and_withdrawing_at_once(world: Callable[[], World]) -> None:
+    for _ in range(ROUNDS):
+        made = world()
+        grant = made.master()
+
+        def again(act: Callable[..., object], *words: object, grant: Grant = grant) -> object:
+            return act(Grant.objects.get(pk=grant.pk), *words)
+
+        together(
+            lambda: again(participation.suspend, made.rosa, "A question."),
+            lambda: again(participation.resume, made.rosa),
+            lambda: again(participation.withdraw, made.rosa, "No more."),
+            lambda: again(participation.suspend, made.rosa, "Another."),
+            lambda: act_freeze(made),
+            refusals=REFUSALS,
+        )
+        grant.refresh_from_db()
+        assert grant.status == Grant.Status.WITHDRAWN
+        assert not grant.suspensions.filter(until=None).exists()
+    everything_holds()
+
+
+def test_answers_on_a_split_and_a_new_split_at_once(world: Callable[[], World]) -> None:
+    for _ in range(ROUNDS):
+        made = world()
+        sheet = made.song.splits.get()
+
+        def confirm(sheet: SplitSheet = sheet, made: World = made) -> object:
+            return splits.confirm(sheet=sheet, party=made.party, by=made.rosa)
+
+        together(
+            lambda: dispute_master(made),
+            confirm,
+            lambda: propose(made),
+            lambda: propose(made),
+            lambda: act_check(made),
+            lambda: withdraw(made),
+            refusals=REFUSALS,
+        )
+        numbers = list(made.song.splits.order_by("version").values_list("version", flat=True))
+        assert numbers == [1, 2, 3]
+        assert made.song.splits.exclude(status="superseded").count() == 1
+    everything_holds()
+
+
+def test_clips_come_in_while_their_run_is_stopped(world: Callable[[], World]) -> None:
+    for _ in range(ROUNDS):
+        made = world()
+        together(
+            lambda: withdraw(made),
+            lambda: runs.withhold(Run.objects.get(pk=made.running.pk), "A permission ended."),
+            *[lambda n=n: samples.receive(
+                run=Run.objects.get(pk=made.running.pk), name=f"clip {n}", file=tone(seconds=0.5))
+              for n in range(3)],
+            lambda: runs.finish(made.running.attempts.get()),
+            refusals=REFUSALS,
+        )  # fmt: skip
+        assert not Sample.objects.audible().filter(run=made.running).exists()
+    everything_holds()
