@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 
-from django.db.models import QuerySet
+from django.db.models import Max, QuerySet
 from django.utils import timezone
 
 from audio_samples.models import Sample
-from experiments.lineage import runs_with
-from rights.lineage import Node, Outcome, register
+from experiments.lineage import runs_of
+from portal.models import User
+from rights.lineage import Node, Origin, Outcome, register
 
 RECALLED = "Recalled: "
 
@@ -19,8 +20,8 @@ class Samples:
     remedy = "Recall the samples"
     remedied = Outcome.RECALLED
 
-    def find(self, recordings: Sequence[int], uses: Sequence[str]) -> Iterable[Node]:
-        return _nodes(Sample.objects.filter(run__in=runs_with(recordings, uses).values("pk")))
+    def find(self, origin: Origin) -> Iterable[Node]:
+        return _nodes(Sample.objects.filter(run__in=runs_of(origin)))
 
     def now(self, keys: Sequence[str]) -> dict[str, Node]:
         numbers = [key for key in keys if key.isdecimal()]
@@ -29,6 +30,13 @@ class Samples:
     def retire(self, keys: Sequence[str], reason: str) -> None:
         rows = Sample.objects.filter(pk__in=list(keys))
         rows.update(withheld_at=timezone.now(), withheld_reason=f"{RECALLED}{reason}"[:500])
+
+    def open_to(self, keys: Sequence[str], user: User) -> set[str]:
+        rows = Sample.objects.visible_to(user).filter(pk__in=list(keys))
+        return {str(pk) for pk in rows.values_list("pk", flat=True)}
+
+    def mark(self) -> str:
+        return str(Sample.objects.aggregate(newest=Max("pk"))["newest"])
 
 
 def _nodes(rows: QuerySet[Sample]) -> list[Node]:

@@ -3,11 +3,12 @@
 from typing import Self
 
 from django.db import models
-from django.db.models import Exists, OuterRef, Q, Subquery
+from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
 
-from experiments.models import DatasetItem, Project, Run
+from experiments import held
+from experiments.models import Project, Run
 from portal.models import Blob, User
 
 
@@ -19,31 +20,20 @@ class CreditStatement(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
 
 
-def held_items() -> models.QuerySet[DatasetItem]:
-    """For a sample in an outer query: what its run learned from whose permission ended since."""
-    return DatasetItem.objects.filter(
-        dataset=OuterRef("run__dataset"),
-        included=True,
-        recording__holds__use=OuterRef("run__use"),
-        recording__holds__at__gt=OuterRef("run__dataset__frozen_at"),
-    )
-
-
 class SampleQuerySet(models.QuerySet["Sample"]):
     def visible_to(self, user: User) -> Self:
         return self.filter(run__project__in=Project.objects.visible_to(user))
 
     def audible(self) -> Self:
         """Those that may be heard now: a permission that ends in this second counts."""
-        return self.filter(~Exists(held_items()), withheld_at=None)
+        return self.filter(~held.held("run"), withheld_at=None)
 
     def withheld(self) -> Self:
-        return self.filter(Exists(held_items()) | Q(withheld_at__isnull=False))
+        return self.filter(Q(held.held("run")) | Q(withheld_at__isnull=False))
 
     def with_holds(self) -> Self:
         """Adds `hold_reason`, None where no permission behind the sample has ended."""
-        first = held_items().order_by("recording__holds__at", "pk")
-        return self.annotate(hold_reason=Subquery(first.values("recording__holds__reason")[:1]))
+        return self.annotate(hold_reason=held.reason("run"))
 
 
 class Sample(models.Model):

@@ -14,7 +14,7 @@ from ninja.errors import HttpError
 from pydantic import ValidationError
 
 from backline import wire
-from experiments import access, checkpoints, logs, metrics, runs, specs, usage
+from experiments import access, checkpoints, logs, metrics, permission, runs, specs, usage
 from experiments.models import Run
 from portal import storage
 from portal.serving import ranged
@@ -102,11 +102,13 @@ def add_checkpoint(
 
 @router.get("/runs/{uuid:run_id}/checkpoints/{int:step}")
 def checkpoint(request: HttpRequest, run_id: UUID, step: int) -> HttpResponseBase:
-    """The bytes of a checkpoint, whole or a range of them."""
+    """The bytes of a checkpoint, whole or a range of them; 410 once nobody may load it."""
     run = access.readable(request, run_id)
     found = run.checkpoints.filter(step=step).first()
     if found is None:
         raise HttpError(404, f"This run has no checkpoint of step {step}.")
+    if reason := permission.why_not(found):
+        raise HttpError(410, reason)
     return ranged(request, found.blob, f"step-{step}")
 
 

@@ -5,30 +5,64 @@ weights has learned whatever that one had.
 """
 
 from collections.abc import Iterable, Sequence
+from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Count, Max, Min, Q, QuerySet
 from django.utils import timezone
 
-from experiments.models import Checkpoint, Dataset, DatasetItem, Run
-from rights.lineage import Node, Outcome, register
+from experiments.models import Checkpoint, Dataset, DatasetHold, DatasetItem, Project, Run
+from portal.models import User
+from rights.lineage import Node, Origin, Outcome, register, when_held
+from rights.models import Hold
 
 
-def datasets_with(recordings: Sequence[int], uses: Sequence[str]) -> QuerySet[Dataset]:
-    items = DatasetItem.objects.filter(recording__in=recordings, included=True)
-    return Dataset.objects.filter(use__in=uses, pk__in=items.values("dataset"))
+def datasets_of(origin: Origin) -> list[int]:
+    """The datasets that hold any of the music, for whatever use they were frozen."""
+    if "datasets" not in origin.kept:
+        items = DatasetItem.objects.filter(
+            recording__in=origin.recordings.order_by().values("pk"), included=True
+        )
+        rows = Dataset.objects.filter(pk__in=items.values("dataset"))
+        if origin.until is not None:
+            rows = rows.filter(frozen_at__lte=origin.until)
+        origin.kept["datasets"] = list(rows.order_by("pk").values_list("pk", flat=True))
+    found: list[int] = origin.kept["datasets"]
+    return found
 
 
-def runs_with(recordings: Sequence[int], uses: Sequence[str]) -> QuerySet[Run]:
-    """Runs that learned from any of the recordings, and those that began with their weights."""
-    items = DatasetItem.objects.filter(recording__in=recordings, included=True)
-    first = Run.objects.filter(use__in=uses, dataset__in=items.values("dataset"))
-    known = set(first.values_list("pk", flat=True))
-    newest = set(known)
-    while newest:
-        later = Run.objects.filter(start_from__run__in=newest).values_list("pk", flat=True)
-        newest = set(later) - known
-        known |= newest
-    return Run.objects.filter(pk__in=known)
+def runs_of(origin: Origin) -> list[UUID]:
+    """Runs that learned from any of the music, and those that began with their weights."""
+    if "runs" not in origin.kept:
+        datasets = datasets_of(origin)
+        first = Run.objects.filter(use__in=origin.uses, dataset__in=datasets) if datasets else ()
+        known = {run.pk for run in first}
+        newest = set(known)
+        while newest:
+            later = Run.objects.filter(start_from__run__in=newest).values_list("pk", flat=True)
+            newest = set(later) - known
+            known |= newest
+        origin.kept["runs"] = sorted(known)
+    found: list[UUID] = origin.kept["runs"]
+    return found
+
+
+def mark_datasets(holds: QuerySet[Hold]) -> None:
+    """Note the datasets that new holds touch: one row for each dataset and use, and the first
+    hold stays."""
+    touched = (
+        DatasetItem.objects.filter(included=True, recording__holds__in=holds)
+        .order_by()
+        .values_list("dataset", "recording__holds__use")
+        .annotate(first=Min("recording__holds"))
+    )
+    DatasetHold.objects.bulk_create(
+        [DatasetHold(dataset_id=pk, use=use, hold_id=hold) for pk, use, hold in touched],
+        ignore_conflicts=True,
+    )
+
+
+def _projects(user: User) -> QuerySet[Project]:
+    return Project.objects.visible_to(user)
 
 
 class Datasets:
@@ -38,9 +72,9 @@ class Datasets:
     remedy = "Retire the frozen datasets"
     remedied = Outcome.RETIRED
 
-    def find(self, recordings: Sequence[int], uses: Sequence[str]) -> Iterable[Node]:
-        rows = datasets_with(recordings, uses).select_related("project").order_by("pk")
-        return [self._node(one) for one in rows]
+    def find(self, origin: Origin) -> Iterable[Node]:
+        rows = Dataset.objects.filter(pk__in=datasets_of(origin), use__in=origin.uses)
+        return [self._node(one) for one in rows.select_related("project").order_by("pk")]
 
     def now(self, keys: Sequence[str]) -> dict[str, Node]:
         rows = Dataset.objects.filter(pk__in=list(keys)).select_related("project")
@@ -48,6 +82,16 @@ class Datasets:
 
     def retire(self, keys: Sequence[str], reason: str) -> None:  # noqa: ARG002 - it says no more.
         Dataset.objects.filter(pk__in=list(keys)).update(status=Dataset.Status.RETIRED)
+
+    def open_to(self, keys: Sequence[str], user: User) -> set[str]:
+        rows = Dataset.objects.filter(pk__in=list(keys), project__in=_projects(user))
+        return {str(pk) for pk in rows.values_list("pk", flat=True)}
+
+    def mark(self) -> str:
+        rows = Dataset.objects.aggregate(
+            newest=Max("pk"), whole=Count("pk", filter=Q(status=Dataset.Status.FROZEN))
+        )
+        return f"{rows['newest']}:{rows['whole']}"
 
     def _node(self, one: Dataset) -> Node:
         outcome = {
@@ -67,9 +111,9 @@ class Runs:
     remedy = ""
     remedied = Outcome.STOPPED
 
-    def find(self, recordings: Sequence[int], uses: Sequence[str]) -> Iterable[Node]:
-        rows = runs_with(recordings, uses).select_related("project").order_by("queued_at")
-        return [self._node(one) for one in rows]
+    def find(self, origin: Origin) -> Iterable[Node]:
+        rows = Run.objects.filter(pk__in=runs_of(origin)).select_related("project")
+        return [self._node(one) for one in rows.order_by("queued_at")]
 
     def now(self, keys: Sequence[str]) -> dict[str, Node]:
         rows = Run.objects.filter(pk__in=list(keys)).select_related("project")
@@ -77,6 +121,17 @@ class Runs:
 
     def retire(self, keys: Sequence[str], reason: str) -> None:
         """The reconciler stops them by their holds; nothing is left to do by hand."""
+
+    def open_to(self, keys: Sequence[str], user: User) -> set[str]:
+        rows = Run.objects.filter(pk__in=list(keys), project__in=_projects(user))
+        return {str(pk) for pk in rows.values_list("pk", flat=True)}
+
+    def mark(self) -> str:
+        rows = Run.objects.aggregate(
+            newest=Max("queued_at"), going=Count("pk", filter=Q(state__in=Run.OPEN_STATES)),
+            ended=Max("ended_at"),
+        )  # fmt: skip
+        return f"{rows['newest']}:{rows['going']}:{rows['ended']}"
 
     def _node(self, one: Run) -> Node:
         outcome = Outcome.OPEN if one.is_open else Outcome.STOPPED
@@ -91,8 +146,8 @@ class Checkpoints:
     remedy = "Train the models anew without it, or retire their checkpoints"
     remedied = Outcome.RETIRED
 
-    def find(self, recordings: Sequence[int], uses: Sequence[str]) -> Iterable[Node]:
-        rows = Checkpoint.objects.filter(run__in=runs_with(recordings, uses).values("pk"))
+    def find(self, origin: Origin) -> Iterable[Node]:
+        rows = Checkpoint.objects.filter(run__in=runs_of(origin))
         return [self._node(one) for one in rows.select_related("run__project").order_by("pk")]
 
     def now(self, keys: Sequence[str]) -> dict[str, Node]:
@@ -102,6 +157,14 @@ class Checkpoints:
     def retire(self, keys: Sequence[str], reason: str) -> None:
         rows = Checkpoint.objects.filter(pk__in=list(keys), retired_at=None)
         rows.update(retired_at=timezone.now(), retired_reason=reason[:300])
+
+    def open_to(self, keys: Sequence[str], user: User) -> set[str]:
+        rows = Checkpoint.objects.filter(pk__in=list(keys), run__project__in=_projects(user))
+        return {str(pk) for pk in rows.values_list("pk", flat=True)}
+
+    def mark(self) -> str:
+        rows = Checkpoint.objects.aggregate(newest=Max("pk"), number=Count("pk"))
+        return f"{rows['newest']}:{rows['number']}"
 
     def _node(self, one: Checkpoint) -> Node:
         outcome = Outcome.RETIRED if one.retired_at else Outcome.WITHHELD
@@ -113,3 +176,5 @@ class Checkpoints:
 
 for kind in (Datasets(), Runs(), Checkpoints()):
     register(kind)
+
+when_held(mark_datasets)

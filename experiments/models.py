@@ -9,8 +9,9 @@ from django.db import models
 from django.urls import reverse
 from django.utils import timezone
 
+from experiments import held
 from portal.models import ApiToken, Blob, Role, User
-from rights.models import Decision, Purpose, Recording, Use
+from rights.models import Decision, Hold, Purpose, Recording, Use
 
 # Five signs of life of a program that have not come.
 SILENCE = timedelta(seconds=15)
@@ -137,6 +138,23 @@ class DatasetItem(models.Model):
                 condition=models.Q(included=False) | models.Q(audio__isnull=False),
                 name="included_has_audio",
             ),
+        ]
+
+
+class DatasetHold(models.Model):
+    """That a permission for a use has ended for something in a frozen dataset; the first such.
+
+    Written in the transaction that ends the permission (experiments/lineage.py). So whether a run
+    or a sample is touched is one look here, and not one at each recording it learned from.
+    """
+
+    dataset = models.ForeignKey(Dataset, models.CASCADE, related_name="held")
+    use = models.CharField(max_length=30, choices=Use.choices)
+    hold = models.ForeignKey(Hold, models.PROTECT, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["dataset", "use"], name="dataset_held_once_per_use")
         ]
 
 
@@ -381,6 +399,12 @@ class LogChunk(models.Model):
         ]
 
 
+class CheckpointQuerySet(models.QuerySet["Checkpoint"]):
+    def usable(self) -> Self:
+        """Not retired, and no permission behind them has ended: nobody may load the others."""
+        return self.filter(~held.held("run"), retired_at=None)
+
+
 class Checkpoint(models.Model):
     """Weights plus the JSON that says what they are. Retired for good: nobody loads it again."""
 
@@ -391,6 +415,8 @@ class Checkpoint(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     retired_at = models.DateTimeField(null=True, blank=True)
     retired_reason = models.CharField(max_length=300, blank=True)
+
+    objects = CheckpointQuerySet.as_manager()
 
     class Meta:
         ordering = ["-step"]

@@ -1,16 +1,24 @@
 """Where runs and datasets ask consent: with the project's scope, and in words on refusal."""
 
 from dataclasses import dataclass
-from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F
 
-from experiments.models import Dataset, DatasetItem, Membership, Project, Run
+from experiments import held
+from experiments.models import Checkpoint, Dataset, DatasetHold, Membership, Project, Run
 from portal import audit
 from portal.models import Role, User
 from rights import consent
-from rights.models import Decision, Hold, Purpose, Recording, Use
+from rights.models import (
+    Decision,
+    Hold,
+    Purpose,
+    Recording,
+    Use,
+    WithdrawalCase,
+    WithdrawalPolicy,
+)
 
 
 @dataclass(frozen=True)
@@ -37,6 +45,12 @@ class NotAllowed(Exception):
         self.refusals = refusals
         more = f" And {len(refusals) - 3} more." if len(refusals) > 3 else ""
         super().__init__(" ".join(str(refusal) for refusal in refusals[:3]) + more)
+
+
+class NotUsable(ValueError):
+    """Weights that nobody may load: retired, or a permission behind them has ended."""
+
+    code = "not_usable"
 
 
 class NotPermitted(PermissionError):
@@ -83,6 +97,31 @@ def check_consent(
     return decision
 
 
+def check_start(run: Run) -> None:
+    """Once more before a waiting run starts: its recordings, and the weights it begins with.
+
+    A run that was at work already, lost its place and comes back goes on where the agreed policy
+    lets the model version stay that learned from what was withdrawn. Raises NotAllowed, NotUsable.
+    """
+    if run.start_from is not None and (reason := why_not(run.start_from)):
+        raise NotUsable(reason)
+    try:
+        check_consent(project=run.project, dataset=run.dataset, use=run.use, by=None)
+    except NotAllowed as refusal:
+        if not _goes_on(run, refusal.decision):
+            raise
+
+
+def _goes_on(run: Run, decision: Decision) -> bool:
+    if run.dataset is None or not run.attempts.exists() or holds_on(run.dataset, run.use):
+        return False
+    stays = WithdrawalCase.objects.filter(
+        policy=WithdrawalPolicy.NEXT_VERSION, use=run.use, opened_at__gt=run.queued_at
+    )
+    refused = decision.lines.filter(allowed=False)
+    return not refused.exclude(recording__cases__in=stays).exists()
+
+
 def refusals_of(decision: Decision) -> list[Refusal]:
     """Each reason of each refused recording."""
     lines = decision.lines.filter(allowed=False).select_related("recording")
@@ -112,6 +151,8 @@ def refusal_of(hold: Hold) -> Refusal:
 
 def holds_on(dataset: Dataset, use: str) -> list[Hold]:
     """The permissions in this dataset that ended after it was frozen, for this use."""
+    if not dataset.held.filter(use=use).exists():
+        return []
     items = dataset.items.filter(included=True)
     holds = Hold.objects.filter(
         recording__in=items.values("recording"), use=use, at__gt=dataset.frozen_at
@@ -120,34 +161,34 @@ def holds_on(dataset: Dataset, use: str) -> list[Hold]:
 
 
 def runs_on_hold() -> list[tuple[Run, Hold]]:
-    """Every open run with the first permission that ended after its dataset was frozen."""
-    pairs = (
-        DatasetItem.objects.filter(
-            included=True,
-            dataset__runs__state__in=Run.OPEN_STATES,
-            recording__holds__use=F("dataset__runs__use"),
-            recording__holds__at__gt=F("dataset__frozen_at"),
-        )
-        .order_by("recording__holds__at", "recording__holds__pk")
-        .values_list("dataset__runs__pk", "recording__holds__pk")
-    )
-    first: dict[UUID, int] = {}
-    for run_id, hold_id in pairs:
-        first.setdefault(run_id, hold_id)
-    runs = Run.objects.in_bulk(list(first))
-    holds = Hold.objects.select_related("recording", "party").in_bulk(list(set(first.values())))
-    return [(runs[run_id], holds[hold_id]) for run_id, hold_id in first.items()]
+    """Every open run that learns from something whose permission ended after it was frozen, or
+    began with the weights of one that did; with the first such hold."""
+    going = Run.objects.filter(held.held("pk"), state__in=Run.OPEN_STATES)
+    found = dict(going.annotate(mark=held.first_hold("pk")).values_list("pk", "mark"))
+    if not found:
+        return []
+    runs = Run.objects.in_bulk(list(found))
+    holds = Hold.objects.select_related("recording", "party").in_bulk(set(found.values()))
+    return [(runs[pk], holds[mark]) for pk, mark in found.items()]
+
+
+def why_not(checkpoint: Checkpoint) -> str:
+    """Why nobody may load these weights, as a sentence; empty where they may be used."""
+    row = Checkpoint.objects.filter(pk=checkpoint.pk).annotate(hold=held.reason("run"))
+    retired_at, reason, hold = row.values_list("retired_at", "retired_reason", "hold").get()
+    if retired_at is not None:
+        why = (reason or "a permission behind it ended").rstrip(".")
+        return f"This checkpoint was retired: {why}."
+    if hold is not None:
+        return f"A permission behind this checkpoint ended: {hold.rstrip('.')}."
+    return ""
 
 
 def taint_held() -> int:
     """Mark each frozen dataset in which a permission for its use has ended since; how many."""
     touched = Dataset.objects.filter(
         status=Dataset.Status.FROZEN,
-        pk__in=DatasetItem.objects.filter(
-            included=True,
-            recording__holds__use=F("dataset__use"),
-            recording__holds__at__gt=F("dataset__frozen_at"),
-        ).values("dataset"),
+        pk__in=DatasetHold.objects.filter(use=F("dataset__use")).values("dataset"),
     )
     count = 0
     for dataset in touched:

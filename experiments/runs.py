@@ -29,7 +29,7 @@ from experiments.attempts import (
     stopped,
 )
 from experiments.machines import Resources
-from experiments.models import Attempt, Dataset, Project, Run
+from experiments.models import Attempt, Checkpoint, Dataset, Project, Run
 from experiments.permission import (
     NotAllowed,
     NotPermitted,
@@ -37,6 +37,7 @@ from experiments.permission import (
     check_consent,
     check_member,
     holds_on,
+    why_not,
 )
 from experiments.quotas import OverQuota
 from experiments.states import BUSY, State, move
@@ -73,13 +74,15 @@ def submit(
     resources: dict[str, Any] | None = None,
     name: str = "",
     copied_from: Run | None = None,
+    start_from: Checkpoint | None = None,
 ) -> Run:
-    """Queue a run of `recipe`.
+    """Queue a run of `recipe`, which begins with the weights of `start_from` if there are some.
 
     Raises recipes.UnknownRecipe or ConfigInvalid (a sentence per field), NotAllowed (the
     consent decision is kept), OverQuota, NotPermitted. On a refusal no run exists.
     """
     check_member(by, project)
+    _check_start(by, start_from)
     known = recipes.get(recipe)
     resolved = recipes.validate(recipe, config).model_dump(mode="json")
     wanted = machines.read(resources or {})
@@ -113,6 +116,7 @@ def submit(
             decision=decision,
             code_version=code_version(),
             copied_from=copied_from,
+            start_from=start_from,
             submitted_by=by,
         )
         audit.record(
@@ -138,6 +142,7 @@ def duplicate(run: Run) -> dict[str, Any]:
         "resources": dict(run.resources),
         "name": run.name,
         "copied_from": run,
+        "start_from": run.start_from,
     }
 
 
@@ -218,6 +223,8 @@ def retry(*, run: Run, by: User) -> Run:
     if run.origin != Run.Origin.PORTAL:
         raise NotPossible("This run was started outside; start its program there again.")
     check_consent(project=run.project, dataset=run.dataset, use=run.use, by=by)
+    if run.start_from and (reason := why_not(run.start_from)):
+        raise NotPossible(reason)
     with transaction.atomic():
         quotas.check(run.project, Resources.of(run))
         fields = {"state_reason": "", "stop_as": "", "ended_at": None, "queued_at": timezone.now()}
@@ -323,6 +330,16 @@ def close_client_run(run: Run, *, outcome: str = "finished", reason: str = "") -
 def queue_position(run: Run) -> int:
     """1 for the next to start; 0 if the run does not wait. The order is quotas.fair_order."""
     return quotas.position(run)
+
+
+def _check_start(by: User, checkpoint: Checkpoint | None) -> None:
+    """The weights are of a run that the person may see, and may be loaded."""
+    if checkpoint is None:
+        return
+    if not Run.objects.visible_to(by).filter(pk=checkpoint.run_id).exists():
+        raise recipes.ConfigInvalid({"start_from": "There is no such checkpoint that you may use."})
+    if reason := why_not(checkpoint):
+        raise recipes.ConfigInvalid({"start_from": reason})
 
 
 @cache

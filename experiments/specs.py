@@ -71,7 +71,7 @@ def of(run: Run) -> wire.RunSpec:
 
 
 def _resume(run: Run) -> wire.CheckpointSource | None:
-    newest = run.checkpoints.order_by("-step").first()
+    newest = run.checkpoints.usable().order_by("-step").first()
     if newest is None:
         return None
     return wire.CheckpointSource(

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 
-from django.db.models import QuerySet
+from django.db.models import Count, Max, QuerySet
+from django.urls import reverse
 from django.utils import timezone
 
-from experiments.lineage import runs_with
+from experiments.lineage import runs_of
 from listening.models import ListeningTest
-from rights.lineage import Node, Outcome, register
+from portal.models import User
+from rights.lineage import Node, Origin, Outcome, register
 
 
 class Tests:
@@ -17,10 +19,9 @@ class Tests:
     remedy = "Close the listening tests"
     remedied = Outcome.STOPPED
 
-    def find(self, recordings: Sequence[int], uses: Sequence[str]) -> Iterable[Node]:
-        runs = runs_with(recordings, uses)
-        rows = ListeningTest.objects.filter(items__sample__run__in=runs.values("pk")).distinct()
-        return self._nodes(rows)
+    def find(self, origin: Origin) -> Iterable[Node]:
+        rows = ListeningTest.objects.filter(items__sample__run__in=runs_of(origin))
+        return self._nodes(rows.distinct())
 
     def now(self, keys: Sequence[str]) -> dict[str, Node]:
         rows = ListeningTest.objects.filter(pk__in=[key for key in keys if key.isdecimal()])
@@ -30,13 +31,21 @@ class Tests:
         rows = ListeningTest.objects.filter(pk__in=list(keys), closed_at=None)
         rows.update(closed_at=timezone.now())
 
+    def open_to(self, keys: Sequence[str], user: User) -> set[str]:
+        rows = ListeningTest.objects.visible_to(user).filter(pk__in=list(keys))
+        return {str(pk) for pk in rows.values_list("pk", flat=True)}
+
+    def mark(self) -> str:
+        rows = ListeningTest.objects.aggregate(newest=Max("pk"), closed=Count("closed_at"))
+        return f"{rows['newest']}:{rows['closed']}"
+
     def _nodes(self, rows: QuerySet[ListeningTest]) -> list[Node]:
         return [
             Node(
                 self.name,
                 str(one.pk),
                 f"{one.project.name}: {one.title}",
-                "",
+                reverse("listening:results", args=[one.project.slug, one.pk]),
                 one.created_at,
                 Outcome.STOPPED if one.closed_at else Outcome.OPEN,
             )

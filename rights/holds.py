@@ -7,6 +7,7 @@ generously: a recording is spared only where another grant covers all that the e
 """
 
 import datetime as dt
+from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
@@ -16,10 +17,11 @@ from django.utils import timezone
 from portal import audit, turns
 from portal.celery import wake
 from portal.models import User
-from rights import consent, territories
+from rights import consent, lineage, territories
 from rights.models import (
     Credit,
     Grant,
+    GrantExclusion,
     Hold,
     Mandate,
     Party,
@@ -30,6 +32,10 @@ from rights.models import (
     WithdrawalCase,
     Work,
 )
+
+
+# In force, or to be so again: what was made under them goes on.
+STANDING = (Grant.Status.ACTIVE, Grant.Status.SUSPENDED)
 
 
 @dataclass
@@ -58,38 +64,77 @@ def lately(*, at_most: int = 10) -> list[Ended]:
 def covered_by(grant: Grant) -> RecordingQuerySet:
     """The recordings that the grant speaks for, less those its holder opted out; also those whose
     holders its grantor signs for."""
-    day = timezone.now().date()
-    signed_for = Mandate.objects.exclude(approved_at=None).filter(
-        Q(ends_on=None) | Q(ends_on__gte=day), agent=grant.grantor_id, revoked_at=None
+    return _covered(grant, _signed_for(grant))
+
+
+def _signed_for(grant: Grant) -> list[int]:
+    """The grantor, and the holders whose agent it is for this right. A mandate whose last day
+    has passed counts until it is ended: else what ends before it would leave no mark."""
+    mandates = Mandate.objects.exclude(approved_at=None).filter(
+        agent=grant.grantor_id, revoked_at=None
     )
-    holders = [
-        grant.grantor_id,
-        # Rights are a JSON list, which SQLite cannot search; an agent's mandates are few.
-        *(row.holder_id for row in signed_for if grant.right_type in row.right_types),
-    ]
-    return _covered(grant, holders)
+    # Rights are a JSON list, which SQLite cannot search; an agent's mandates are few.
+    signed = [row.holder_id for row in mandates if grant.right_type in row.right_types]
+    return [grant.grantor_id, *signed]
 
 
 def _covered(grant: Grant, holders: Collection[int]) -> RecordingQuerySet:
     """What the grant covers of these holders' shares."""
+    works = [grant.work_id] if grant.work_id else None
+    recordings = [grant.recording_id] if grant.recording_id else None
+    found = _shares(grant.right_type, grant.grantor_id, holders, recordings, works)
+    return found.exclude(pk__in=grant.exclusions.values("recording"))
+
+
+def _shares(
+    right: str,
+    grantor: int,
+    holders: Collection[int],
+    recordings: Collection[int] | None,
+    works: Collection[int] | None,
+) -> RecordingQuerySet:
+    """Where these holders share in a right, of the named recordings or works only."""
     open_sheet = ~Q(status=SplitSheet.Status.SUPERSEDED)
     sheets = SplitSheet.objects.filter(open_sheet, lines__party__in=holders)
-    if grant.right_type == RightType.MASTER:
+    if right == RightType.MASTER:
         found = Recording.objects.filter(splits__in=sheets.filter(work=None))
-    elif grant.right_type == RightType.COMPOSITION:
+    elif right == RightType.COMPOSITION:
         sheets = sheets.filter(recording=None)
-        if grant.work_id:
-            sheets = sheets.filter(work=grant.work_id)
+        if works is not None:
+            sheets = sheets.filter(work__in=works)
         found = Recording.objects.filter(works__splits__in=sheets)
     else:
-        roles = Credit.objects.filter(party=grant.grantor_id, role=Credit.RoleCode.MAIN_ARTIST)
+        roles = Credit.objects.filter(party=grantor, role=Credit.RoleCode.MAIN_ARTIST)
         found = Recording.objects.filter(credits__in=roles)
-    if grant.recording_id:
-        found = found.filter(pk=grant.recording_id)
+    if recordings is not None:
+        found = found.filter(pk__in=recordings)
     # Not a join with `distinct`: a holder of ten thousand recordings is asked about often.
-    return Recording.objects.filter(pk__in=found.values("pk")).exclude(
-        pk__in=grant.exclusions.values("recording")
+    return Recording.objects.filter(pk__in=found.values("pk"))
+
+
+def _covered_by_any(grants: Collection[Grant]) -> RecordingQuerySet:
+    """What any of these covers, all of one grantor and right: thousands for a recording each are
+    one look, as a statement of a thousand parts is none that a database takes."""
+    first = next(iter(grants))
+    holders = _signed_for(first)
+    left_out = set(
+        GrantExclusion.objects.filter(grant__in=[grant.pk for grant in grants])
+        .values_list("grant", flat=True)
+        .distinct()
     )
+    found, recordings, works = Q(pk__in=[]), set(), set()
+    for grant in grants:
+        if grant.recording_id and grant.pk not in left_out:
+            recordings.add(grant.recording_id)
+        elif grant.work_id and grant.pk not in left_out:
+            works.add(grant.work_id)
+        else:
+            found |= Q(pk__in=_covered(grant, holders).values("pk"))
+    for some, many in ((recordings or None, None), (None, works or None)):
+        if some or many:
+            rows = _shares(first.right_type, first.grantor_id, holders, some, many)
+            found |= Q(pk__in=rows.values("pk"))
+    return Recording.objects.filter(found)
 
 
 def resting_on(mandate: Mandate) -> dict[str, list[Recording]]:
@@ -97,8 +142,9 @@ def resting_on(mandate: Mandate) -> dict[str, list[Recording]]:
     and not by the holder's own."""
     if mandate.approved_at is None:
         return {}
-    agents = Grant.objects.in_force(timezone.now()).filter(
-        grantor=mandate.agent_id, right_type__in=mandate.right_types
+    # Also the suspended ones, and those whose last day has passed: what runs still rests on them.
+    agents = Grant.objects.filter(
+        status__in=STANDING, grantor=mandate.agent_id, right_type__in=mandate.right_types
     )
     found: dict[str, dict[int, Recording]] = {}
     for grant in agents:
@@ -131,16 +177,40 @@ def rights_of(party: Party, recording: Recording, use: str) -> list[RightType]:
 
 def lost_with(grant: Grant) -> RecordingQuerySet:
     """The recordings that lose a permission when this grant ends."""
-    lost = covered_by(grant)
-    others = (
-        Grant.objects.in_force(timezone.now())
-        .filter(grantor=grant.grantor_id, use=grant.use, right_type=grant.right_type)
-        .exclude(pk=grant.pk)
-    )
-    for other in others:
-        if as_wide(other, grant):
-            lost = lost.exclude(pk__in=covered_by(other).values("pk"))
-    return lost
+    return lost_together([grant])
+
+
+def lost_together(
+    grants: Collection[Grant], *, ending: Collection[Grant] = ()
+) -> RecordingQuerySet:
+    """The recordings that lose a permission when these grants end at once, with all of `ending`:
+    none of them covers for another. The grants are of one grantor and one use."""
+    gone = {grant.pk for grant in (*grants, *ending)}
+    alike: dict[object, list[Grant]] = defaultdict(list)
+    for grant in grants:
+        alike[_scope(grant)].append(grant)
+    lost = Q(pk__in=[])
+    for some in alike.values():
+        one = some[0]
+        in_force = Grant.objects.in_force(timezone.now()).filter(
+            grantor=one.grantor_id, use=one.use, right_type=one.right_type
+        )
+        others = [row for row in in_force if row.pk not in gone and as_wide(row, one)]
+        found = _covered_by_any(some)
+        if others:
+            found = found.exclude(pk__in=_covered_by_any(others).values("pk"))
+        lost |= Q(pk__in=found.values("pk"))
+    return Recording.objects.filter(lost)
+
+
+def _scope(grant: Grant) -> object:
+    """The same for grants that allow the same, of whatever music."""
+    return (
+        grant.grantor_id, grant.use, grant.right_type, *map(tuple, (
+            grant.purposes, grant.territories, grant.products, grant.channels,
+        )),
+        grant.model_family, grant.first_version, grant.last_version, grant.condition,
+    )  # fmt: skip
 
 
 def as_wide(other: Grant, grant: Grant) -> bool:
@@ -168,16 +238,23 @@ def as_wide(other: Grant, grant: Grant) -> bool:
 
 def for_split(*, by: User | None, sheet: SplitSheet, party: Party, reason: str) -> int:
     """Hold what was permitted under a split that is no longer certain."""
-    uses = Grant.objects.filter(
-        status=Grant.Status.ACTIVE,
-        right_type=sheet.right_type,
-        grantor__in=sheet.lines.values("party"),
-    ).values_list("use", flat=True)
+    holders = set(sheet.lines.values_list("party", flat=True))
+    uses = _uses_of(holders, RightType(sheet.right_type))
     if sheet.work_id:
         recordings = Recording.objects.filter(works=sheet.work_id)
     else:
         recordings = Recording.objects.filter(splits=sheet)
-    return place(by=by, recordings=recordings, uses=set(uses), party=party, reason=reason)
+    return place(by=by, recordings=recordings, uses=uses, party=party, reason=reason)
+
+
+def _uses_of(holders: set[int], right: RightType) -> set[str]:
+    """What these holders, or those who sign for them, have permitted and not ended."""
+    mandates = Mandate.objects.exclude(approved_at=None).filter(holder__in=holders, revoked_at=None)
+    agents = {row.agent_id for row in mandates if right in row.right_types}
+    grants = Grant.objects.filter(
+        status__in=STANDING, right_type=right, grantor__in=holders | agents
+    )
+    return set(grants.values_list("use", flat=True))
 
 
 def for_new_work(*, by: User | None, recording: Recording, work: Work) -> int:
@@ -193,13 +270,10 @@ def for_new_work(*, by: User | None, recording: Recording, work: Work) -> int:
     if line is None or recording.works.count() == 1:
         # Without a split or an earlier work nothing can have been permitted.
         return 0
-    uses = Grant.objects.filter(
-        status=Grant.Status.ACTIVE, right_type=RightType.MASTER, grantor=line.party_id
-    ).values_list("use", flat=True)
     return place(
         by=by,
         recordings=[recording],
-        uses=set(uses),
+        uses=_uses_of({line.party_id}, RightType.MASTER),
         party=line.party,
         reason=f"It was found to contain the work “{work}”."[:300],
     )
@@ -208,7 +282,7 @@ def for_new_work(*, by: User | None, recording: Recording, work: Work) -> int:
 def for_new_artist(*, by: User | None, recording: Recording, party: Party) -> int:
     """A main artist credited later: what others permitted of their person needs theirs too."""
     uses = Grant.objects.filter(
-        status=Grant.Status.ACTIVE,
+        status__in=STANDING,
         right_type=RightType.PERSONA,
         use__in=consent.PERSONA_USES,
         grantor__credits__recording=recording,
@@ -241,7 +315,7 @@ def place(
     # A freeze in progress is waited for (turns.py): the time lies after the freeze's own, and
     # the frozen set is seen to be touched.
     at = turns.moment()
-    Hold.objects.bulk_create(
+    made = Hold.objects.bulk_create(
         (
             Hold(
                 recording_id=pk, use=use, party=party, grant=grant, case=case,
@@ -252,6 +326,8 @@ def place(
         ),
         batch_size=1_000,
     )  # fmt: skip
+    # Their numbers are in a row: whoever places holds at the same time waits for this moment.
+    lineage.held(Hold.objects.filter(pk__range=(made[0].pk, made[-1].pk)))
     audit.record(
         by=by,
         verb="hold.placed",

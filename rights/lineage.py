@@ -2,14 +2,29 @@
 keys, because all of it lives in rooms above this one, which register here what they have.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
-from rights.models import CaseItem
+from django.db.models import QuerySet
+
+from portal.models import User
+from rights.models import CaseItem, Hold, Recording
 
 Outcome = CaseItem.Outcome
+
+
+@dataclass
+class Origin:
+    """The music that is asked about, by which uses, and up to which moment: what was frozen later
+    rests on a later permission. `kept` is for what the kinds find and would look up again."""
+
+    recordings: QuerySet[Recording]
+    uses: Sequence[str]
+    until: datetime | None = None
+    kept: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -34,8 +49,8 @@ class Kind(Protocol):
     remedy: str
     remedied: Outcome
 
-    def find(self, recordings: Sequence[int], uses: Sequence[str]) -> Iterable[Node]:
-        """All that came out of any of these recordings by one of these uses."""
+    def find(self, origin: Origin) -> Iterable[Node]:
+        """All that came out of any of this music by one of these uses."""
 
     def now(self, keys: Sequence[str]) -> dict[str, Node]:
         """How these stand now, by key; one that is gone is left out."""
@@ -43,12 +58,34 @@ class Kind(Protocol):
     def retire(self, keys: Sequence[str], reason: str) -> None:
         """See to it that these are never used or heard again."""
 
+    def open_to(self, keys: Sequence[str], user: User) -> set[str]:
+        """Those that this person may look at where they are."""
+
+    def mark(self) -> str:
+        """Another one whenever something of this kind may have come or changed; cheap to ask."""
+
 
 _kinds: dict[str, Kind] = {}
+_marking: list[Callable[[QuerySet[Hold]], None]] = []
 
 
 def register(kind: Kind) -> None:
     _kinds[kind.name] = kind
+
+
+def when_held(mark: Callable[[QuerySet[Hold]], None]) -> None:
+    """`mark` is called with new holds, inside the transaction that places them."""
+    _marking.append(mark)
+
+
+def held(holds: QuerySet[Hold]) -> None:
+    for mark in _marking:
+        mark(holds)
+
+
+def marks() -> str:
+    """Another one whenever anything that a case tells may have changed."""
+    return hashlib.sha256(" ".join(kind.mark() for kind in kinds()).encode()).hexdigest()
 
 
 def kinds() -> list[Kind]:
@@ -66,8 +103,14 @@ class Level:
     nodes: list[Node]
 
 
-def descendants(recordings: Iterable[int], uses: Iterable[str]) -> list[Level]:
+def descendants(
+    recordings: Iterable[int] | QuerySet[Recording],
+    uses: Iterable[str],
+    until: datetime | None = None,
+) -> list[Level]:
     """Everything that came out of the recordings, a level for each kind that has some."""
-    ids, asked = sorted(set(recordings)), sorted(set(uses))
-    levels = [Level(kind, list(kind.find(ids, asked))) for kind in kinds()] if ids else []
+    if not isinstance(recordings, QuerySet):
+        recordings = Recording.objects.filter(pk__in=sorted(set(recordings)))
+    origin = Origin(recordings, sorted(set(uses)), until)
+    levels = [Level(kind, list(kind.find(origin))) for kind in kinds()]
     return [level for level in levels if level.nodes]
