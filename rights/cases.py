@@ -6,26 +6,33 @@ replaced by one without the music, recalled, or covered by what was agreed. Unle
 noted as a remedy; it settles nothing.
 """
 
+import time
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from portal import audit, turns
 from portal.models import User
 from rights import holds, lineage
+from rights.impact import impact, of_party
 from rights.models import (
     CaseItem,
     CaseStep,
     CaseTask,
     Grant,
-    Party,
     Recording,
     WithdrawalCase,
     WithdrawalPolicy,
 )
 from rights.refused import Refused, required
+
+__all__ = [
+    "SETTLED", "assign", "close", "impact", "look_after", "mitigate", "of_party", "open_for",
+    "refresh", "remedy", "settle",
+]  # fmt: skip
 
 Status = WithdrawalCase.Status
 Rung = CaseStep.Rung
@@ -40,7 +47,11 @@ SETTLED = (
 )
 # Several grants that end by one word are one case.
 ONE_WORD = timedelta(seconds=30)
+# A case that was closed is looked at for so long: what comes late opens it again.
+LATE = timedelta(days=7)
 AT_ONCE = 1_000
+# How long one look at all cases takes at most; the next one goes on.
+LOOK_SECONDS = 5.0
 COVERED = "The agreed policy lets the model version that learned from it stay."
 # Which rungs are done by the portal itself, at once.
 AT_ONCE_RUNGS = {
@@ -63,6 +74,12 @@ def open_for(
         return None
     at = turns.moment()
     case = _started(grant, reason, at) or _start(by=by, grant=grant, reason=reason, at=at)
+    through = WithdrawalCase.recordings.through
+    through.objects.bulk_create(
+        [through(withdrawalcase_id=case.pk, recording_id=recording.pk) for recording in lost],
+        ignore_conflicts=True,
+        batch_size=AT_ONCE,
+    )
     if grant.withdrawal_policy != WithdrawalPolicy.NEXT_VERSION:
         holds.place(
             by=by,
@@ -73,9 +90,9 @@ def open_for(
             case=case,
             reason=reason,
         )
-    found = lineage.descendants([recording.pk for recording in lost], [grant.use])
-    _list(case, [node for level in found for node in level.nodes])
+    _list(case)
     _add_tasks(case)
+    _advance(case)
     return case
 
 
@@ -121,14 +138,19 @@ def _ladder(case: WithdrawalCase) -> list[CaseStep]:
         elif stays and rung != Rung.E6:
             step.due_at, step.done_at, step.note = case.opened_at, case.opened_at, COVERED
         elif rung == Rung.E5 and case.policy == WithdrawalPolicy.RETRAIN:
-            step.done_at, step.note = case.opened_at, "Not agreed: released samples stay."
+            step.note = "Released samples stay, as agreed; the others are recalled."
         steps.append(step)
     return steps
 
 
-def _list(case: WithdrawalCase, nodes: Iterable[lineage.Node]) -> int:
-    """Take what came out of the music into the case; what is in it already stays as it is."""
+def _list(case: WithdrawalCase) -> int:
+    """Take what came out of the music into the case; how many are new and open. What is in it
+    already stays as it is."""
     stays = case.policy == WithdrawalPolicy.NEXT_VERSION
+    found = lineage.descendants(case.recordings.all(), [case.use], case.opened_at + ONE_WORD)
+    known = set(case.items.values_list("kind", "key"))
+    nodes = [node for level in found for node in level.nodes if (node.kind, node.key) not in known]
+    now = timezone.now()
     rows = [
         CaseItem(
             case=case,
@@ -137,12 +159,12 @@ def _list(case: WithdrawalCase, nodes: Iterable[lineage.Node]) -> int:
             label=node.label[:300],
             outcome=Outcome.COVERED if stays else node.outcome,
             note=COVERED if stays else "",
-            settled_at=case.opened_at if stays or node.outcome in SETTLED else None,
+            settled_at=now if stays or node.outcome in SETTLED else None,
         )
         for node in nodes
     ]
     CaseItem.objects.bulk_create(rows, ignore_conflicts=True, batch_size=AT_ONCE)
-    return len(rows)
+    return sum(row.outcome not in SETTLED for row in rows)
 
 
 def _add_tasks(case: WithdrawalCase) -> None:
@@ -159,37 +181,74 @@ def _add_tasks(case: WithdrawalCase) -> None:
 
 @transaction.atomic
 def refresh(case: WithdrawalCase) -> None:
-    """Look again: what came to an end meanwhile, and what else has come out of the music."""
-    if case.policy == WithdrawalPolicy.NEXT_VERSION:
+    """Look again: what came to an end meanwhile, and what else has come out of the music.
+
+    A closed case to which something open has come is open again.
+    """
+    _lock(case)
+    new = _list(case)
+    if case.status == Status.CLOSED and not new:
         return
-    recordings = case.holds.values_list("recording", flat=True).distinct()
-    found = lineage.descendants(recordings, [case.use])
-    _list(case, [node for level in found for node in level.nodes])
     at = timezone.now()
     for kind in lineage.kinds():
-        items = {item.key: item for item in case.items.filter(kind=kind.name)}
-        waiting = [key for key, item in items.items() if item.outcome not in SETTLED]
-        now = kind.now(waiting) if waiting else {}
+        waiting = {
+            item.key: item
+            for item in case.items.filter(kind=kind.name).exclude(outcome__in=SETTLED)
+        }
+        now = kind.now(list(waiting)) if waiting else {}
         changed = []
-        for key in waiting:
-            item, node = items[key], now.get(key)
-            outcome = node.outcome if node else Outcome.RETIRED
+        for key, item in waiting.items():
+            outcome = now[key].outcome if key in now else Outcome.RETIRED
             if outcome != item.outcome:
                 item.outcome = outcome
                 item.settled_at = at if outcome in SETTLED else None
                 changed.append(item)
         CaseItem.objects.bulk_update(changed, ["outcome", "settled_at"], batch_size=AT_ONCE)
+    if case.status == Status.CLOSED:
+        _reopen(case, new)
     _add_tasks(case)
     _advance(case)
 
 
+def _reopen(case: WithdrawalCase, new: int) -> None:
+    case.status, case.closed_at, case.verified_by = Status.REMEDIATING, None, None
+    case.save(update_fields=["status", "closed_at", "verified_by"])
+    case.steps.filter(rung=Rung.E6).update(done_at=None, done_by=None)
+    audit.record(by=None, verb="case.reopened", subject=case, items=new)
+
+
+def look_after(now: datetime | None = None) -> int:
+    """Refresh the cases where anything may have changed since they were looked at; how many.
+
+    Safe to call at any time; where nothing has changed it costs a question for each kind.
+    """
+    since = (now or timezone.now()) - LATE
+    rows = WithdrawalCase.objects.filter(Q(closed_at=None) | Q(closed_at__gte=since))
+    rows = rows.exclude(status=Status.REJECTED)
+    if not rows.exists():
+        return 0
+    marks, began, looked = lineage.marks(), time.monotonic(), 0
+    for case in rows.exclude(seen=marks).order_by("pk").iterator():
+        if time.monotonic() - began > LOOK_SECONDS:
+            break
+        refresh(case)
+        WithdrawalCase.objects.filter(pk=case.pk).update(seen=marks)
+        looked += 1
+    return looked
+
+
 @transaction.atomic
 def remedy(case: WithdrawalCase, kind_name: str, by: User, note: str = "") -> int:
-    """Retire or recall all open items of a kind for good; how many."""
-    _still_open(case)
-    kind = lineage.kind(kind_name)
+    """Retire or recall all open items of a kind for good; how many. Raises Refused for a kind
+    that ends by itself, and where none is open."""
+    _still_open(_lock(case))
+    kind = next((one for one in lineage.kinds() if one.name == kind_name and one.remedy), None)
+    if kind is None:
+        raise Refused("kind", "There is nothing that you can do to these: they end by themselves.")
     items = case.items.filter(kind=kind_name).exclude(outcome__in=SETTLED)
     keys = list(items.values_list("key", flat=True))
+    if not keys:
+        raise Refused("none", f"None of the {kind.title.lower()} is open.")
     kind.retire(keys, f"{case.party} withdrew: {case.reason}"[:300])
     items.update(outcome=kind.remedied, settled_by=by, settled_at=timezone.now(), note=note[:500])
     case.tasks.filter(title=kind.remedy, done_at=None).update(done_at=timezone.now(), done_by=by)
@@ -199,31 +258,33 @@ def remedy(case: WithdrawalCase, kind_name: str, by: User, note: str = "") -> in
 
 
 @transaction.atomic
+def mitigate(case: WithdrawalCase, *, by: User, note: str) -> None:
+    """Note that something was done besides, such as unlearning. It settles nothing."""
+    note = required(note, field="note", longest=400)
+    _still_open(_lock(case))
+    step = case.steps.get(rung=Rung.E4)
+    step.note = f"{step.note} Noted, settles nothing: {note}".strip()[-500:]
+    step.save(update_fields=["note"])
+    audit.record(by=by, verb="case.mitigated", subject=case, private={"note": note})
+
+
+@transaction.atomic
 def settle(item: CaseItem, *, outcome: str, by: User, note: str, replaced_by: str = "") -> CaseItem:
     """One descendant by hand: replaced by one without the music, or covered by the agreement."""
-    _still_open(item.case)
+    _still_open(_lock(item.case))
+    item.refresh_from_db()
+    if item.outcome in SETTLED:
+        raise Refused("settled", f"It is settled already: {item.get_outcome_display().lower()}.")
     note = required(note, field="note", longest=500)
     if outcome not in (Outcome.RETRAINED, Outcome.COVERED):
-        raise Refused("outcome", "Choose replaced or covered; the rest the portal does itself.")
+        raise Refused(
+            "outcome",
+            "Choose replaced or covered; the rest the portal does itself. Unlearning settles "
+            "nothing.",
+            field="outcome",
+        )
     if outcome == Outcome.RETRAINED:
-        other = lineage.kind(item.kind).now([replaced_by]).get(replaced_by)
-        if other is None:
-            raise Refused("replaced_by", "Name what replaces it.", field="replaced_by")
-        tainted = {
-            node.key
-            for level in lineage.descendants(
-                item.case.holds.values_list("recording", flat=True).distinct(), [item.case.use]
-            )
-            if level.kind.name == item.kind
-            for node in level.nodes
-        }
-        if replaced_by in tainted:
-            raise Refused(
-                "replaced_by",
-                f"{other.label} learned from the same music: it replaces nothing.",
-                field="replaced_by",
-            )
-        lineage.kind(item.kind).retire([item.key], f"Replaced by {other.label}.")
+        _replace(item, replaced_by)
     item.outcome, item.note, item.replaced_by = outcome, note, replaced_by[:60]
     item.settled_by, item.settled_at = by, timezone.now()
     item.save(update_fields=["outcome", "note", "replaced_by", "settled_by", "settled_at"])
@@ -232,10 +293,27 @@ def settle(item: CaseItem, *, outcome: str, by: User, note: str, replaced_by: st
     return item
 
 
+def _replace(item: CaseItem, replaced_by: str) -> None:
+    """Retire it for another one of its kind, which has not learned from the same music."""
+    kind, case = lineage.kind(item.kind), item.case
+    other = kind.now([replaced_by]).get(replaced_by)
+    if other is None or not kind.remedy:
+        raise Refused("replaced_by", "Name what replaces it.", field="replaced_by")
+    levels = lineage.descendants(case.recordings.all(), [case.use], case.opened_at + ONE_WORD)
+    touched = {(node.kind, node.key) for level in levels for node in level.nodes}
+    if (item.kind, replaced_by) in touched:
+        raise Refused(
+            "replaced_by",
+            f"{other.label} learned from the same music: it replaces nothing.",
+            field="replaced_by",
+        )
+    kind.retire([item.key], f"Replaced by {other.label}.")
+
+
 @transaction.atomic
 def assign(task: CaseTask, *, by: User, owner: User | None, due_at: datetime) -> CaseTask:
     """Who sees to it, and by when; not later than was agreed."""
-    _still_open(task.case)
+    _still_open(_lock(task.case))
     if due_at > task.case.due_at:
         raise Refused(
             "due_at",
@@ -252,7 +330,7 @@ def assign(task: CaseTask, *, by: User, owner: User | None, due_at: datetime) ->
 def close(case: WithdrawalCase, by: User, note: str) -> WithdrawalCase:
     """The final statement. Raises Refused while anything is open, and for who opened it."""
     note = required(note, field="note", longest=500)
-    _still_open(case)
+    _still_open(_lock(case))
     refresh(case)
     left = case.items.exclude(outcome__in=SETTLED).count()
     if left:
@@ -269,43 +347,34 @@ def close(case: WithdrawalCase, by: User, note: str) -> WithdrawalCase:
     return case
 
 
+# What has to be gone for a rung to be done.
+HEARD = ("sample", "test", "release")
+
+
 def _advance(case: WithdrawalCase) -> None:
     """The rungs and the state that follow from the items."""
-    open_kinds = set(
-        case.items.exclude(outcome__in=SETTLED).order_by().values_list("kind", flat=True)
-    )
+    waiting = case.items.exclude(outcome__in=SETTLED).order_by()
+    open_kinds = set(waiting.values_list("kind", flat=True).distinct())
     now = timezone.now()
-    if not open_kinds - {"sample", "test", "release"}:
-        case.steps.filter(rung=Rung.E4, done_at=None).update(done_at=now)
-    if not open_kinds & {"sample", "test", "release"}:
-        case.steps.filter(rung=Rung.E5, done_at=None).update(done_at=now)
+    for rung, left in (
+        (Rung.E4, open_kinds.difference(HEARD)),
+        (Rung.E5, open_kinds.intersection(HEARD)),
+    ):
+        if left:
+            case.steps.filter(rung=rung).update(done_at=None, done_by=None)
+        else:
+            case.steps.filter(rung=rung, done_at=None).update(done_at=now)
     if case.status in (Status.ENFORCED, Status.REMEDIATING, Status.VERIFIED):
         case.status = Status.REMEDIATING if open_kinds else Status.VERIFIED
         case.save(update_fields=["status"])
 
 
+def _lock(case: WithdrawalCase) -> WithdrawalCase:
+    """The case as it is now, held until the transaction ends."""
+    case.refresh_from_db(from_queryset=WithdrawalCase.objects.select_for_update())
+    return case
+
+
 def _still_open(case: WithdrawalCase) -> None:
     if case.status in (Status.CLOSED, Status.REJECTED):
         raise Refused("closed", "This case is closed.")
-
-
-def impact(grants: Iterable[Grant]) -> tuple[list[Recording], list[lineage.Level]]:
-    """What ending these grants would touch: the recordings that lose a permission, and all that
-    came out of them by that use. Nothing is kept."""
-    lost: dict[str, set[int]] = {}
-    for grant in grants:
-        found = holds.lost_with(grant).values_list("pk", flat=True)
-        lost.setdefault(grant.use, set()).update(found)
-    levels: dict[str, lineage.Level] = {}
-    for use, ids in lost.items():
-        for level in lineage.descendants(ids, [use]):
-            known = levels.setdefault(level.kind.name, lineage.Level(level.kind, []))
-            keys = {node.key for node in known.nodes}
-            known.nodes.extend(node for node in level.nodes if node.key not in keys)
-    every = sorted(set().union(*lost.values()))
-    return list(Recording.objects.filter(pk__in=every)), list(levels.values())
-
-
-def of_party(party: Party) -> list[Grant]:
-    """Every grant that would end if the party left."""
-    return list(party.grants.filter(status__in=(Grant.Status.ACTIVE, Grant.Status.SUSPENDED)))

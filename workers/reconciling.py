@@ -20,7 +20,7 @@ from audio_samples import samples
 from experiments import care, metrics, permission, quotas, runs
 from experiments.models import Attempt, Batch, Run
 from portal import celery, tokens
-from rights import participation
+from rights import cases, participation
 from workers import manifests, news
 from workers.cluster import PREEMPTED_CODE, Cluster, Job, JobStatus, Refused, Unavailable
 
@@ -67,6 +67,8 @@ def reconcile(cluster: Cluster, *, manifest: Manifest = local_job) -> None:
         permission.taint_held()
         for run, hold in permission.runs_on_hold():
             runs.withhold(run, str(permission.refusal_of(hold)))
+    with _apart("withdrawal cases"):
+        cases.look_after()
     try:
         # The cluster is asked before the rows: a job it names has a row by then.
         seen = cluster.observe()
@@ -243,13 +245,11 @@ def _start_waiting(cluster: Cluster, manifest: Manifest) -> None:
             return
         with _apart(str(run)):
             try:
-                permission.check_consent(
-                    project=run.project, dataset=run.dataset, use=run.use, by=None
-                )
+                permission.check_start(run)
                 attempt = runs.claim(run, slots=cluster.slots)
                 if attempt is not None:
                     _create(attempt, cluster, manifest)
-            except runs.NotAllowed as refusal:
+            except (runs.NotAllowed, permission.NotUsable) as refusal:
                 runs.withhold(run, str(refusal))
             except runs.NoSlot:
                 return

@@ -10,6 +10,7 @@ from django.utils import timezone
 from portal.models import User
 from rights.models.papers import Grant
 from rights.models.parties import Party
+from rights.models.repertoire import Recording
 from rights.models.vocabulary import Use, WithdrawalPolicy
 
 
@@ -17,7 +18,8 @@ class CaseQuerySet(models.QuerySet["WithdrawalCase"]):
     def visible_to(self, user: User) -> Self:
         if {"rights_admin", "operator"} & set(user.roles):
             return self
-        return self.filter(party__people=user).distinct()
+        # Somebody who was given a task sees the case that it belongs to.
+        return self.filter(models.Q(party__people=user) | models.Q(tasks__owner=user)).distinct()
 
     def going_on(self) -> Self:
         return self.exclude(
@@ -47,6 +49,10 @@ class WithdrawalCase(models.Model):
     opened_at = models.DateTimeField(default=timezone.now)
     closed_at = models.DateTimeField(null=True, blank=True)
     verified_by = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+")
+    # The music that lost its permission by it, also where the policy places no hold.
+    recordings = models.ManyToManyField(Recording, related_name="cases")
+    # What lineage.marks() said when it was last looked at: the same again means nothing is new.
+    seen = models.CharField(max_length=200, blank=True)
 
     objects = CaseQuerySet.as_manager()
 
