@@ -1,14 +1,16 @@
 """Reads for the pages: what is allowed per use, who chose what, what an ending would touch."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.db import models
 from django.db.models import Q
 
-from portal.models import User
+from portal.models import Role, User
 from rights import consent, holds, ledger, participation, territories
 from rights.models import (
     Credit,
+    Decision,
     Grant,
     Party,
     Purpose,
@@ -16,7 +18,9 @@ from rights.models import (
     RecordingQuerySet,
     SplitSheet,
     Use,
+    Work,
 )
+from rights.models.parties import SEES_ALL
 
 # What tables show where nobody chose a scope: the narrowest that the lab works in.
 USUAL = consent.Context(
@@ -140,3 +144,86 @@ def effect_of_opting_out(recording: Recording, use: str, party: Party) -> Effect
 
 def _sources(recordings: list[Recording], use: str) -> list[ledger.Source]:
     return [source for source in ledger.sources(recordings) if source.use == use]
+
+
+def rights_admins() -> list[User]:
+    """Roles are a JSON list, which SQLite cannot search: the few people are read and sifted."""
+    people = User.objects.filter(is_active=True).order_by("pk")
+    return [person for person in people if person.has_role(Role.RIGHTS_ADMIN)]
+
+
+def approvers(grants: Iterable[Grant]) -> dict[int, list[User]]:
+    """By grant, who may put it in force: rights admins and who speaks for its grantor, but not
+    who drafted it."""
+    admins = rights_admins()
+    grants = list(grants)
+    speakers: dict[int, list[User]] = {}
+    for party in Party.objects.filter(pk__in={grant.grantor_id for grant in grants}):
+        speakers[party.pk] = list(party.people.filter(is_active=True))
+    found = {}
+    for grant in grants:
+        speak = speakers.get(grant.grantor_id, [])
+        if grant.drafted_by_id in {one.pk for one in speak}:
+            # The party's own offer: the lab answers it.
+            speak = []
+        people = {one.pk: one for one in (*admins, *speak)}
+        found[grant.pk] = [one for pk, one in people.items() if pk != grant.drafted_by_id]
+    return found
+
+
+@dataclass(frozen=True)
+class Blocked:
+    """What a split that is not settled keeps from use: these uses, granted by somebody on it."""
+
+    uses: list[str]
+    recordings: list[Recording]
+    count: int
+
+
+def blocked_by(sheet: SplitSheet) -> Blocked:
+    granted = Grant.objects.filter(
+        status=Grant.Status.ACTIVE,
+        right_type=sheet.right_type,
+        grantor__in=sheet.lines.values("party"),
+    ).values_list("use", flat=True)
+    if sheet.work_id:
+        recordings = Recording.objects.filter(works=sheet.work_id)
+    else:
+        recordings = Recording.objects.filter(splits=sheet)
+    uses = sorted(set(granted), key=Use.values.index)
+    return Blocked([str(Use(use).label) for use in uses], list(recordings[:10]), recordings.count())
+
+
+def splits_seen_by(user: User, subject: Recording | Work) -> dict[str, object]:
+    """The sheets for a page: a rightsholder sees older ones, and answers, of their own parties."""
+    own = set(user.parties.values_list("pk", flat=True))
+    reads_all = bool(SEES_ALL & set(user.roles))
+    found = subject.splits.order_by("-version").prefetch_related(
+        "lines__party", "lines__answers__made_by"
+    )
+    sheets = [
+        sheet
+        for sheet in found
+        if reads_all
+        or sheet.status != SplitSheet.Status.SUPERSEDED
+        or own & {line.party_id for line in sheet.lines.all()}
+    ]
+    disputed = [sheet for sheet in sheets if sheet.status == SplitSheet.Status.DISPUTED]
+    return {
+        "sheets": sheets,
+        "blocked": blocked_by(disputed[0]) if disputed else None,
+        "sees_answers": reads_all,
+        "own_parties": own,
+    }
+
+
+def decided(use: str = "", answer: str = "", recording: str = "") -> models.QuerySet[Decision]:
+    """Decisions kept, newest first; `answer` is allowed or denied, `recording` a number."""
+    rows = Decision.objects.order_by("-pk")
+    if use in Use.values:
+        rows = rows.filter(use=use)
+    if answer in {"allowed", "denied"}:
+        rows = rows.filter(allowed=answer == "allowed")
+    if recording.isdecimal():
+        rows = rows.filter(lines__recording=int(recording))
+    return rows

@@ -37,18 +37,7 @@ def add_party(
 ) -> Party:
     """Raises Refused or identifiers.BadIdentifier. `people` are the users who speak for it,
     `identifiers` numbers by scheme; empty ones are left out."""
-    name = required(name, field="name", longest=200)
-    if kind not in Party.Kind.values:
-        raise Refused("kind", f"“{kind}” is not a kind of party.", field="kind")
-    if contact:
-        try:
-            validate_email(contact)
-        except ValidationError as error:
-            raise Refused(
-                "contact", f"“{contact}” is not an e-mail address.", field="contact"
-            ) from error
-    if Party.objects.filter(name__iexact=name).exists():
-        raise Refused("duplicate", f"There is a party called {name} already.", field="name")
+    name = _checked(name, kind, contact)
     party = Party.objects.create(
         name=name,
         kind=kind,
@@ -60,6 +49,83 @@ def add_party(
         identify(by=by, party=party, scheme=scheme, value=value)
     audit.record(by=by, verb="party.added", subject=party, kind=party.kind)
     return party
+
+
+@transaction.atomic
+def amend(
+    *,
+    by: User,
+    party: Party,
+    name: str,
+    kind: str,
+    credited_as: str = "",
+    contact: str = "",
+    people: Iterable[User] | None = None,
+) -> Party:
+    """Write down anew who the party is, and who speaks for it (None: as before).
+
+    Decisions that are kept name parties by number, so another name changes none of them.
+    """
+    turns.moment()
+    party.refresh_from_db()
+    now = {
+        "name": _checked(name, kind, contact, other_than=party),
+        "kind": kind,
+        "credited_as": credited_as.strip()[:200],
+        "contact": contact,
+    }
+    changed = [field for field, value in now.items() if getattr(party, field) != value]
+    was = {field: getattr(party, field) for field in changed}
+    for field in changed:
+        setattr(party, field, now[field])
+    party.save(update_fields=changed)
+    spoke = set(party.people.values_list("pk", flat=True))
+    speak = spoke if people is None else {person.pk for person in people}
+    party.people.set(speak)
+    if changed or speak != spoke:
+        audit.record(
+            by=by,
+            verb="party.amended",
+            subject=party,
+            fields=changed,
+            people_added=sorted(speak - spoke),
+            people_removed=sorted(spoke - speak),
+            private={"was": was, "now": {field: now[field] for field in changed}},
+        )
+    return party
+
+
+def _checked(name: str, kind: str, contact: str, *, other_than: Party | None = None) -> str:
+    """The name without outer spaces; Refused for what no party can be called."""
+    name = required(name, field="name", longest=200)
+    if kind not in Party.Kind.values:
+        raise Refused("kind", f"“{kind}” is not a kind of party.", field="kind")
+    if contact:
+        try:
+            validate_email(contact)
+        except ValidationError as error:
+            raise Refused(
+                "contact", f"“{contact}” is not an e-mail address.", field="contact"
+            ) from error
+    same = Party.objects.filter(name__iexact=name)
+    if other_than is not None:
+        same = same.exclude(pk=other_than.pk)
+    if same.exists():
+        raise Refused("duplicate", f"There is a party called {name} already.", field="name")
+    return name
+
+
+@transaction.atomic
+def unidentify(*, by: User, identifier: PartyIdentifier) -> None:
+    """Take a number off its party: it was somebody else's, or mistyped."""
+    audit.record(
+        by=by,
+        verb="party.unidentified",
+        subject=identifier.party,
+        scheme=identifier.scheme,
+        value=identifier.value,
+    )
+    identifier.delete()
 
 
 @transaction.atomic

@@ -163,3 +163,20 @@ class Mandate(models.Model):
 
     def rights_in_words(self) -> list[str]:
         return [str(RightType(right).label) for right in self.right_types]
+
+    @property
+    def state(self) -> str:
+        """As a grant's: offered, active, withdrawn or expired."""
+        if self.revoked_at is not None:
+            return "withdrawn"
+        if self.approved_at is None:
+            return "offered"
+        today = timezone.now().date()
+        return "expired" if self.ends_on and self.ends_on < today else "active"
+
+    @property
+    def state_in_words(self) -> str:
+        if self.state == "active" and self.starts_on > timezone.now().date():
+            return "Approved"
+        words = {"offered": "Waiting for approval", "active": "In force", "expired": "Over"}
+        return words.get(self.state, "Revoked")

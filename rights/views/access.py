@@ -16,6 +16,8 @@ View = Callable[..., HttpResponseBase]
 M = TypeVar("M", bound=models.Model)
 
 READERS = (Role.RIGHTS_ADMIN, Role.RESEARCHER, Role.OPERATOR)
+# Papers: agreements, grants and mandates; a rightsholder sees their own.
+LOOKERS = (Role.RIGHTS_ADMIN, Role.OPERATOR, Role.RIGHTSHOLDER)
 PAGE_SIZE = 25
 
 

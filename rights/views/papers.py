@@ -1,22 +1,19 @@
-"""Agreements and grants: the signed paper, and the permissions made under it."""
+"""Agreements: the signed papers under which grants are made."""
 
-from django.contrib import messages
+from django.db import models
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_safe
 
-from portal import audit
 from portal.models import Role
 from portal.serving import ranged
 from portal.views import signed_in
-from rights import choices, participation
-from rights.forms import AgreementForm, GrantForm, ReasonForm
-from rights.models import Agreement, Grant, Use
-from rights.refused import Refused
-from rights.views.access import is_admin, open_to, page_of
-
-LOOKERS = (Role.RIGHTS_ADMIN, Role.OPERATOR, Role.RIGHTSHOLDER)
+from rights.forms import AgreementForm
+from rights.models import Agreement, Grant
+from rights.views.access import LOOKERS, is_admin, open_to, page_of
+from rights.views.frames import form_page
 
 
 @require_safe
@@ -24,7 +21,9 @@ LOOKERS = (Role.RIGHTS_ADMIN, Role.OPERATOR, Role.RIGHTSHOLDER)
 def agreements(request: HttpRequest) -> HttpResponse:
     query = request.GET.get("q", "").strip()
     rows = Agreement.objects.visible_to(signed_in(request)).select_related("counterparty")
-    rows = rows.filter(counterparty__name__icontains=query)
+    rows = rows.filter(
+        models.Q(counterparty__name__icontains=query) | models.Q(title__icontains=query)
+    )
     context = {"page": page_of(request, rows), "query": query, "is_admin": is_admin(request)}
     return render(request, "rights/agreements.html", context)
 
@@ -32,10 +31,17 @@ def agreements(request: HttpRequest) -> HttpResponse:
 @require_safe
 @open_to(*LOOKERS)
 def agreement(request: HttpRequest, pk: int) -> HttpResponse:
-    rows = Agreement.objects.visible_to(signed_in(request)).select_related("counterparty")
+    rows = Agreement.objects.visible_to(signed_in(request)).select_related(
+        "counterparty", "created_by"
+    )
     row = get_object_or_404(rows, pk=pk)
     grants = row.grants.select_related("grantor", "recording", "work")
-    context = {"agreement": row, "grants": grants, "is_admin": is_admin(request)}
+    context = {
+        "agreement": row,
+        "page": page_of(request, grants),
+        "offered": grants.filter(status=Grant.Status.OFFERED).count(),
+        "is_admin": is_admin(request),
+    }
     return render(request, "rights/agreement.html", context)
 
 
@@ -56,85 +62,5 @@ def agreement_new(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         with form.refusals():
             return redirect(form.save(by=signed_in(request)))
-    context = {"form": form, "heading": "New agreement", "button": "Enter agreement"}
-    return render(request, "rights/form.html", context | {"back": "rights:agreements"})
-
-
-@require_safe
-@open_to(*LOOKERS)
-def grants(request: HttpRequest) -> HttpResponse:
-    rows = Grant.objects.visible_to(signed_in(request))
-    status, use = request.GET.get("status", ""), request.GET.get("use", "")
-    if status in Grant.Status.values:
-        rows = rows.filter(status=status)
-    if use in Use.values:
-        rows = rows.filter(use=use)
-    rows = rows.select_related("grantor", "agreement", "recording", "work")
-    context = {
-        "page": page_of(request, rows),
-        "status": status,
-        "use": use,
-        "statuses": Grant.Status.choices,
-        "uses": Use.choices,
-        "is_admin": is_admin(request),
-    }
-    return render(request, "rights/grants.html", context)
-
-
-@require_safe
-@open_to(*LOOKERS)
-def grant(request: HttpRequest, pk: int) -> HttpResponse:
-    row = _grant(request, pk)
-    context = {
-        "grant": row,
-        "exclusions": row.exclusions.select_related("recording").order_by("recording__title"),
-        "history": audit.history(row)[:20],
-        "is_admin": is_admin(request),
-    }
-    return render(request, "rights/grant.html", context)
-
-
-@require_http_methods(["GET", "POST"])
-@open_to(Role.RIGHTS_ADMIN)
-def grant_new(request: HttpRequest) -> HttpResponse:
-    asked = {name: request.GET[name] for name in ("agreement", "recording") if name in request.GET}
-    form = GrantForm(request.POST or None, initial=asked)
-    if form.is_valid():
-        with form.refusals():
-            made = form.save(by=signed_in(request))
-            messages.success(request, f"{len(made)} offered. They permit nothing until in force.")
-            return redirect(made[0].agreement)
-    context = {"form": form, "heading": "New grants", "button": "Offer"}
-    return render(request, "rights/form.html", context | {"back": "rights:grants"})
-
-
-@require_POST
-@open_to(Role.RIGHTS_ADMIN)
-def grant_activate(request: HttpRequest, pk: int) -> HttpResponse:
-    row = _grant(request, pk)
-    try:
-        participation.activate(row, signed_in(request))
-    except Refused as error:
-        messages.error(request, str(error))
-    return redirect(row)
-
-
-@require_http_methods(["GET", "POST"])
-@open_to(Role.RIGHTS_ADMIN, Role.RIGHTSHOLDER)
-def grant_withdraw(request: HttpRequest, pk: int) -> HttpResponse:
-    """GET previews what ending it touches; POST ends it. There is no way back, and it says so."""
-    row = _grant(request, pk)
-    form = ReasonForm(request.POST or None)
-    if form.is_valid():
-        with form.refusals():
-            participation.withdraw(row, signed_in(request), form.cleaned_data["reason"])
-            return redirect(row)
-    context = {"form": form, "grant": row, "effect": choices.effect_of_withdrawing(row)}
-    return render(request, "rights/withdraw.html", context)
-
-
-def _grant(request: HttpRequest, pk: int) -> Grant:
-    rows = Grant.objects.visible_to(signed_in(request))
-    return get_object_or_404(
-        rows.select_related("grantor", "agreement", "recording", "work", "drafted_by"), pk=pk
-    )
+    back = reverse("rights:agreements")
+    return form_page(request, form, heading="New agreement", button="Enter agreement", back=back)

@@ -1,10 +1,11 @@
-"""Parties, works and recordings: looking, searching, adding."""
+"""Works and recordings with their files and stems: looking, searching, adding."""
 
 from django.contrib import messages
 from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from portal import audit
@@ -12,50 +13,18 @@ from portal.models import Role
 from portal.serving import ranged
 from portal.views import signed_in
 from rights import choices
-from rights.forms import AttachForm, CreditForm, PartyForm, UploadForm, VerbForm, WorkForm
-from rights.models import Grant, Party, Recording, SplitSheet, Work
+from rights.forms import (
+    AttachForm,
+    CreditForm,
+    FileForm,
+    StemForm,
+    UploadForm,
+    VerbForm,
+    WorkForm,
+)
+from rights.models import Recording, Stem, Work
 from rights.views.access import READERS, is_admin, open_to, page_of
-
-
-@require_safe
-@open_to(*READERS)
-def parties(request: HttpRequest) -> HttpResponse:
-    query = request.GET.get("q", "").strip()
-    rows = Party.objects.visible_to(signed_in(request)).filter(
-        models.Q(name__icontains=query) | models.Q(credited_as__icontains=query)
-    )
-    rows = rows.annotate(agreed=models.Count("agreements")).order_by("name", "pk")
-    context = {"page": page_of(request, rows), "query": query, "is_admin": is_admin(request)}
-    return render(request, "rights/parties.html", context)
-
-
-@require_safe
-@open_to(*READERS)
-def party(request: HttpRequest, pk: int) -> HttpResponse:
-    user = signed_in(request)
-    row = get_object_or_404(Party.objects.visible_to(user), pk=pk)
-    recordings = Recording.objects.visible_to(user).filter(
-        models.Q(splits__in=choices.open_sheets_of(row))
-        | models.Q(works__splits__in=choices.open_sheets_of(row))
-        | models.Q(credits__party=row)
-    )
-    context = {
-        "party": row,
-        "page": page_of(request, recordings.distinct()),
-        "grants": Grant.objects.visible_to(user).filter(grantor=row).select_related("agreement"),
-        "is_admin": is_admin(request),
-    }
-    return render(request, "rights/party.html", context)
-
-
-@require_http_methods(["GET", "POST"])
-@open_to(Role.RIGHTS_ADMIN)
-def party_new(request: HttpRequest) -> HttpResponse:
-    form = PartyForm(request.POST or None)
-    if form.is_valid():
-        with form.refusals():
-            return redirect(form.save(by=signed_in(request)))
-    return _form(request, form, "New party", "Add party", "rights:parties")
+from rights.views.frames import form_page
 
 
 @require_safe
@@ -77,13 +46,11 @@ def work(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         "work": row,
         "recordings": Recording.objects.visible_to(user).filter(works=row),
-        "sheets": _sheets(row),
         "credits": row.credits.select_related("party").order_by("role", "party__name"),
         "credit_form": CreditForm(),
         "is_admin": is_admin(request),
-        "own_parties": set(user.parties.values_list("pk", flat=True)),
     }
-    return render(request, "rights/work.html", context)
+    return render(request, "rights/work.html", context | choices.splits_seen_by(user, row))
 
 
 @require_http_methods(["GET", "POST"])
@@ -93,7 +60,8 @@ def work_new(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         with form.refusals():
             return redirect(form.save(by=signed_in(request)))
-    return _form(request, form, "New work", "Add work", "rights:works")
+    back = reverse("rights:works")
+    return form_page(request, form, heading="New work", button="Add work", back=back)
 
 
 @require_safe
@@ -114,12 +82,19 @@ def recordings(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def recording(request: HttpRequest, pk: int) -> HttpResponse:
+    return _page(request, _recording(request, pk))
+
+
+def _page(
+    request: HttpRequest, row: Recording, *, status: int = 200, **forms: VerbForm
+) -> HttpResponse:
+    """The recording's page; `forms` are those that were filled in wrongly, by their names."""
     user = signed_in(request)
-    row = get_object_or_404(Recording.objects.visible_to(user), pk=pk)
     context = {
         "recording": row,
         "works": row.works.prefetch_related(choices.current_split("splits")),
-        "sheets": _sheets(row),
+        "stems": row.stems.all(),
+        "tracks": row.tracks.select_related("release").order_by("release__title"),
         "credits": row.credits.select_related("party").order_by("role", "party__name"),
         "grants": choices.grants_touching(row, user),
         "uses": choices.per_use(row),
@@ -127,10 +102,13 @@ def recording(request: HttpRequest, pk: int) -> HttpResponse:
         "history": audit.history(row)[:20],
         "credit_form": CreditForm(),
         "attach_form": AttachForm(),
+        "file_form": FileForm(),
+        "stem_form": StemForm(),
         "is_admin": is_admin(request),
-        "own_parties": set(user.parties.values_list("pk", flat=True)),
+        "reads_all": user.has_role(*READERS),
     }
-    return render(request, "rights/recording.html", context)
+    context |= choices.splits_seen_by(user, row) | forms
+    return render(request, "rights/recording.html", context, status=status)
 
 
 @require_safe
@@ -152,50 +130,81 @@ def upload(request: HttpRequest) -> HttpResponse:
             for warning in row.warnings:
                 messages.warning(request, warning)
             return redirect(row)
-    return _form(request, form, "Upload a recording", "Upload", "rights:recordings")
+    back = reverse("rights:recordings")
+    return form_page(request, form, heading="Upload a recording", button="Upload", back=back)
+
+
+@require_POST
+@open_to(Role.RIGHTS_ADMIN)
+def recording_file(request: HttpRequest, pk: int) -> HttpResponse:
+    """The file of a recording that was announced without one."""
+    row = _recording(request, pk)
+    form = FileForm(request.POST, request.FILES)
+    if form.is_valid():
+        with form.refusals():
+            row = form.save(by=signed_in(request), recording=row)
+            for warning in row.warnings:
+                messages.warning(request, warning)
+            return redirect(row)
+    return _page(request, row, file_form=form, status=422)
+
+
+@require_POST
+@open_to(Role.RIGHTS_ADMIN)
+def recording_stem(request: HttpRequest, pk: int) -> HttpResponse:
+    row = _recording(request, pk)
+    form = StemForm(request.POST, request.FILES)
+    if form.is_valid():
+        with form.refusals():
+            form.save(by=signed_in(request), recording=row)
+            return redirect(row)
+    return _page(request, row, stem_form=form, status=422)
+
+
+@require_safe
+def stem_audio(request: HttpRequest, pk: int, number: int) -> HttpResponseBase:
+    stem = get_object_or_404(
+        Stem.objects.select_related("audio"), pk=number, recording=_recording(request, pk)
+    )
+    return ranged(request, stem.audio, f"{stem.recording.title} - {stem}.{stem.format.lower()}")
 
 
 @require_POST
 @open_to(Role.RIGHTS_ADMIN)
 def recording_credit(request: HttpRequest, pk: int) -> HttpResponse:
-    row = get_object_or_404(Recording.objects.visible_to(signed_in(request)), pk=pk)
-    return _credit(request, row)
+    row = _recording(request, pk)
+    form = CreditForm(request.POST)
+    if form.is_valid():
+        with form.refusals():
+            form.save(by=signed_in(request), subject=row)
+            return redirect(row)
+    return _page(request, row, credit_form=form, status=422)
 
 
 @require_POST
 @open_to(Role.RIGHTS_ADMIN)
 def work_credit(request: HttpRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(Work.objects.visible_to(signed_in(request)), pk=pk)
-    return _credit(request, row)
-
-
-@require_POST
-@open_to(Role.RIGHTS_ADMIN)
-def recording_work(request: HttpRequest, pk: int) -> HttpResponse:
-    row = get_object_or_404(Recording.objects.visible_to(signed_in(request)), pk=pk)
-    form = AttachForm(request.POST)
-    if form.is_valid():
-        with form.refusals():
-            form.save(by=signed_in(request), recording=row)
-            return redirect(row)
-    return _form(request, form, f"Add a work to “{row}”", "Add work", "rights:recordings")
-
-
-def _credit(request: HttpRequest, row: Recording | Work) -> HttpResponse:
     form = CreditForm(request.POST)
     if form.is_valid():
         with form.refusals():
             form.save(by=signed_in(request), subject=row)
             return redirect(row)
-    return _form(request, form, f"Add a credit to “{row}”", "Add credit", "rights:recordings")
+    heading, back = f"Add a credit to “{row}”", row.get_absolute_url()
+    return form_page(request, form, heading=heading, button="Add credit", back=back)
 
 
-def _sheets(row: Recording | Work) -> models.QuerySet[SplitSheet]:
-    return row.splits.order_by("-version").prefetch_related("lines__party")
+@require_POST
+@open_to(Role.RIGHTS_ADMIN)
+def recording_work(request: HttpRequest, pk: int) -> HttpResponse:
+    row = _recording(request, pk)
+    form = AttachForm(request.POST)
+    if form.is_valid():
+        with form.refusals():
+            form.save(by=signed_in(request), recording=row)
+            return redirect(row)
+    return _page(request, row, attach_form=form, status=422)
 
 
-def _form(
-    request: HttpRequest, form: VerbForm, heading: str, button: str, back: str
-) -> HttpResponse:
-    context = {"form": form, "heading": heading, "button": button, "back": back}
-    return render(request, "rights/form.html", context)
+def _recording(request: HttpRequest, pk: int) -> Recording:
+    return get_object_or_404(Recording.objects.visible_to(signed_in(request)), pk=pk)

@@ -1,7 +1,5 @@
 """What is allowed and why, and the holders' own word: opting out, offering, what was used."""
 
-from datetime import UTC, datetime, time
-
 from django.contrib import messages
 from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse
@@ -12,8 +10,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from portal.models import Role
 from portal.views import signed_in
 from rights import choices, consent, holds, ledger, participation
-from rights.forms import OptOutForm, WhyForm
-from rights.models import Decision, Grant, Party, Purpose, Recording, SplitLine, Use
+from rights.forms import OptOutForm
+from rights.models import Grant, Party, Recording, SplitLine, Use
 from rights.refused import Refused
 from rights.views.access import READERS, is_admin, open_to, page_of
 
@@ -47,30 +45,6 @@ def _waiting(request: HttpRequest) -> dict[str, object]:
         "unanswered": lines.filter(sheet__status="confirming", confirmed_at=None)[:10],
         "ended": holds.lately(),
     }
-
-
-@require_safe
-def why(request: HttpRequest, pk: int) -> HttpResponse:
-    """For any use and scope: allowed or denied, and by whom, in sentences. Nothing is kept."""
-    row = get_object_or_404(Recording.objects.visible_to(signed_in(request)), pk=pk)
-    form = WhyForm(request.GET)
-    context: dict[str, object] = {"recording": row, "form": form, "is_admin": is_admin(request)}
-    if form.is_valid():
-        asked = form.cleaned_data
-        scope = consent.Context(
-            purpose=Purpose(asked["purpose"]),
-            territory=asked["territory"],
-            model_family=asked["model_family"],
-        )
-        today = asked["date"] == timezone.now().date()
-        at = None if today else datetime.combine(asked["date"], time(23, 59, 59), UTC)
-        line = consent.evaluate([row], Use(asked["use"]), scope, at)[row.pk]
-        grants = Grant.objects.filter(pk__in=line.grant_ids).select_related("grantor", "agreement")
-        context |= {"line": line, "use": Use(asked["use"]), "grants": grants, "at": at}
-        context["kept"] = Decision.objects.filter(lines__recording=row, use=asked["use"]).order_by(
-            "-created_at"
-        )[:10]
-    return render(request, "rights/why.html", context)
 
 
 @require_http_methods(["GET", "POST"])

@@ -1,0 +1,22 @@
+"""What this room's pages ask for. Rules live in the verbs; refusals land beside fields."""
+
+from rights.forms.base import ReasonForm, VerbForm
+from rights.forms.decisions import OptOutForm, WhyForm
+from rights.forms.papers import AgreementForm, ChangeForm, GrantForm
+from rights.forms.parties import DetailsForm, IdentifierForm, MandateForm, PartyForm
+from rights.forms.repertoire import (
+    AttachForm,
+    CreditForm,
+    FileForm,
+    ReleaseForm,
+    SplitForm,
+    StemForm,
+    UploadForm,
+    WorkForm,
+)
+
+__all__ = [
+    "AgreementForm", "AttachForm", "ChangeForm", "CreditForm", "DetailsForm", "FileForm",
+    "GrantForm", "IdentifierForm", "MandateForm", "OptOutForm", "PartyForm", "ReasonForm",
+    "ReleaseForm", "SplitForm", "StemForm", "UploadForm", "VerbForm", "WhyForm", "WorkForm",
+]  # fmt: skip

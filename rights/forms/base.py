@@ -1,0 +1,130 @@
+"""What the forms of this room share: refusals beside fields, and fields that people can fill."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, time
+from types import MappingProxyType
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from portal.storage import TooLarge
+from rights import territories
+from rights.identifiers import BadIdentifier
+from rights.intake import BadAudio
+from rights.refused import Refused
+
+
+class VerbForm(forms.Form):
+    """A form around one verb: what the verb refuses becomes an error beside its field.
+
+    `GROUPS` are headings with the names of the fields under them; without any the page shows
+    the fields one after the other.
+    """
+
+    GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    # Names that verbs know by names of fields, where they differ.
+    BESIDE: Mapping[str, str] = MappingProxyType({})
+
+    @contextmanager
+    def refusals(self) -> Iterator[None]:
+        try:
+            yield
+        except (Refused, BadIdentifier) as error:
+            field = self.BESIDE.get(error.field or "", error.field)
+            self.add_error(field if field in self.fields else None, str(error))
+        except (BadAudio, TooLarge) as error:
+            self.add_error("file", str(error))
+
+    def groups(self) -> list[tuple[str, list[forms.BoundField]]]:
+        shown = [
+            (title, [name for name in names if name in self.fields]) for title, names in self.GROUPS
+        ]
+        return [(title, [self[name] for name in names]) for title, names in shown if names]
+
+
+class ReasonForm(VerbForm):
+    reason = forms.CharField(
+        max_length=300, help_text="It is kept and shown wherever this has an effect."
+    )
+
+
+class DateInput(forms.DateInput):
+    """The browser's own calendar, which reads dates as the standard writes them."""
+
+    input_type = "date"
+
+    def __init__(self) -> None:
+        super().__init__(format="%Y-%m-%d")
+
+
+class MomentField(forms.DateTimeField):
+    """A day, or a day with its time, in UTC. A day alone means its end."""
+
+    widget = forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
+
+    def to_python(self, value: Any) -> datetime | None:
+        text = str(value or "").strip()
+        if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+            day = forms.DateField().clean(text)
+            return datetime.combine(day, time(23, 59, 59), UTC)
+        try:
+            moment = datetime.fromisoformat(text) if text else None
+        except ValueError as error:
+            raise ValidationError("Write a day and a time, such as 2026-03-03T12:00.") from error
+        if moment is None:
+            return None
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+class ListInput(forms.TextInput):
+    """One line of text for several values; those that come one by one are joined."""
+
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> str | None:  # noqa: ARG002
+        values = data.getlist(name) if hasattr(data, "getlist") else [data.get(name)]
+        return ", ".join(str(value) for value in values if value not in {None, ""})
+
+
+class NamesField(forms.CharField):
+    """Names with commas between them, as a list."""
+
+    widget = ListInput
+
+    def prepare_value(self, value: Any) -> Any:
+        return ", ".join(value) if isinstance(value, list | tuple) else value
+
+    def clean(self, value: Any) -> Any:
+        text = super().clean(value)
+        names = (name.strip() for name in re.split(r"[,;\n]", text))
+        return list(dict.fromkeys(name for name in names if name))
+
+
+class PlacesField(NamesField):
+    """The world, or countries by name or code; as codes."""
+
+    def prepare_value(self, value: Any) -> Any:
+        if isinstance(value, list | tuple):
+            names = territories.names()
+            return ", ".join(names.get(code, code) for code in value)
+        return value
+
+    def clean(self, value: Any) -> list[str]:
+        codes = {name.lower(): code for code, name in territories.names().items()}
+        found = []
+        for typed in super().clean(value):
+            code = typed.upper() if territories.known(typed.upper()) else codes.get(typed.lower())
+            if code is None and typed.lower() == territories.WORLD:
+                code = territories.WORLD
+            if code is None:
+                raise ValidationError(
+                    f"“{typed}” is no country of the list. Write a name such as Germany, a code "
+                    "such as DE, or The world."
+                )
+            found.append(code)
+        return found
+
+
+def checkboxes(choices: Sequence[tuple[str, str]], **kwargs: Any) -> forms.MultipleChoiceField:
+    return forms.MultipleChoiceField(choices=choices, widget=forms.CheckboxSelectMultiple, **kwargs)

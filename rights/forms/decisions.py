@@ -1,0 +1,59 @@
+"""Questions to consent, and a holder's own no."""
+
+from typing import Any
+
+from django import forms
+from django.utils import timezone
+
+from rights import territories
+from rights.forms.base import MomentField, VerbForm
+from rights.models import Channel, Party, Purpose, Use
+
+
+class WhyForm(forms.Form):
+    """What to ask consent about; every field has a default, so a bare address answers too."""
+
+    use = forms.ChoiceField(choices=Use.choices, initial=Use.TRAIN_GENERATIVE)
+    purpose = forms.ChoiceField(choices=Purpose.choices, initial=Purpose.RESEARCH)
+    territory = forms.ChoiceField(initial=territories.WORLD)
+    model_family = forms.CharField(max_length=100, initial="backline", required=False)
+    model_version = forms.IntegerField(min_value=1, max_value=10_000, initial=1)
+    product = forms.CharField(max_length=100, required=False, initial="")
+    channel = forms.ChoiceField(
+        choices=[("", "none"), *Channel.choices], required=False, initial=""
+    )
+    at = MomentField(required=False, label="On which day", help_text="UTC. Empty: now.")
+    known_at = MomentField(
+        required=False, label="As known on", help_text="UTC. Empty: what is known now."
+    )
+    SCOPE = ("use", "purpose", "territory", "model_family", "model_version", "product", "channel")
+
+    def __init__(self, data: Any = None) -> None:
+        given = data or {}
+        filled = {name: given.get(name, field.initial) for name, field in self.base_fields.items()}
+        super().__init__(filled)
+        places = self.fields["territory"]
+        assert isinstance(places, forms.ChoiceField)  # noqa: S101 - for the types
+        places.choices = list(territories.names().items())
+
+    def clean_known_at(self) -> Any:
+        known_at = self.cleaned_data["known_at"]
+        if known_at and known_at > timezone.now():
+            raise forms.ValidationError("Nobody knows yet what will be known then.")
+        return known_at
+
+
+class OptOutForm(VerbForm):
+    use = forms.ChoiceField(choices=())
+    party = forms.ModelChoiceField(Party.objects.none(), label="For", empty_label=None)
+    reason = forms.CharField(
+        max_length=300, help_text="It is kept and shown wherever this has an effect."
+    )
+
+    def __init__(self, *args: Any, uses: list[str], parties: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        use, party = self.fields["use"], self.fields["party"]
+        assert isinstance(use, forms.ChoiceField)  # noqa: S101 - for the types
+        assert isinstance(party, forms.ModelChoiceField)  # noqa: S101
+        use.choices = [(code, Use(code).label) for code in uses]
+        party.queryset = parties

@@ -1,0 +1,167 @@
+"""Choosing a row out of a million: typed by name, code or number, with suggestions as one types.
+
+A list to choose from would be as long as the catalogue. What is typed is looked up when the form
+is sent; what fits several rows is refused with their numbers.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db.models import Model, Q, QuerySet
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from rights.models import Agreement, Party, Recording, Work
+
+SUGGESTED = 10
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How rows of one model are found. `codes` are identifiers, kept without separators."""
+
+    model: type[Model]
+    word: str
+    names: tuple[str, ...]
+    codes: tuple[str, ...] = ()
+
+    def rows(self) -> "QuerySet[Model]":
+        return self.model._default_manager.all()
+
+    def named(self, text: str, how: str) -> "QuerySet[Model]":
+        """Rows whose name or code is `text` (`iexact`) or has it (`icontains`)."""
+        found = Q()
+        for name in self.names:
+            found |= Q(**{f"{name}__{how}": text})
+        compact = re.sub(r"[\s.\-]", "", text).upper()
+        for code in self.codes if compact else ():
+            found |= Q(**{f"{code}__{how}": compact})
+        return self.rows().filter(found).distinct()
+
+    def suggest(self, text: str) -> list[str]:
+        text = text.strip()
+        return [label(row) for row in self.named(text, "icontains")[:SUGGESTED]] if text else []
+
+    def find(self, text: str) -> Model:
+        """The one row that is meant. Raises ValidationError where none or several could be."""
+        text = text.strip()
+        number = re.search(r"#(\d+)$", text)
+        if number:
+            return self._numbered(int(number.group(1)), text)
+        found = list(self.named(text, "iexact")[: SUGGESTED + 1])
+        if not found and text.isdecimal():
+            return self._numbered(int(text), text)
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise ValidationError(
+                f"More than one {self.word} is called “{text}”; add the number: {_listed(found)}."
+            )
+        near = list(self.named(text, "icontains")[:3])
+        hint = f" Did you mean {_listed(near)}?" if near else ""
+        raise ValidationError(f"There is no {self.word} “{text}”.{hint}")
+
+    def _numbered(self, pk: int, text: str) -> Model:
+        row = self.rows().filter(pk=min(pk, 2**62)).first()
+        if row is None:
+            raise ValidationError(f"There is no {self.word} “{text}”.")
+        return row
+
+
+KINDS = {
+    "party": Kind(Party, "party", ("name", "credited_as"), ("identifiers__value",)),
+    "recording": Kind(Recording, "recording", ("title",), ("isrc",)),
+    "work": Kind(Work, "work", ("title",), ("iswc",)),
+    "agreement": Kind(Agreement, "agreement", ("title", "counterparty__name")),
+}
+
+
+def label(row: Model) -> str:
+    """Its name and number, as `find` reads it again."""
+    return f"{row} #{row.pk}"
+
+
+def _listed(rows: Iterable[Model]) -> str:
+    return ", ".join(label(row) for row in rows)
+
+
+class PickInput(forms.TextInput):
+    """A line of text with a list of suggestions, which the page fetches while one types."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(attrs={"autocomplete": "off"})
+        self.kind = kind
+
+    def render(
+        self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: Any = None
+    ) -> SafeString:
+        given = dict(attrs or {})
+        listed = f"{given.get('id', name)}_found"
+        given |= {
+            "list": listed,
+            "hx-get": reverse("rights:find", args=[self.kind]),
+            "hx-trigger": "input changed delay:200ms",
+            "hx-target": f"#{listed}",
+        }
+        field = super().render(name, value, given, renderer)
+        return format_html('{}<datalist id="{}"></datalist>', field, listed)
+
+
+class PickField(forms.CharField):
+    """One row of a kind; None where it may be empty and is."""
+
+    def __init__(self, kind: str, **kwargs: Any) -> None:
+        super().__init__(widget=PickInput(kind), **kwargs)
+        self.kind = KINDS[kind]
+
+    def prepare_value(self, value: Any) -> Any:
+        if isinstance(value, Model):
+            return label(value)
+        if str(value or "").isdecimal():
+            row = self.kind.rows().filter(pk=min(int(value), 2**62)).first()
+            return label(row) if row else value
+        return value
+
+    def clean(self, value: Any) -> Any:
+        text = super().clean(value)
+        return self.kind.find(text) if text else None
+
+
+class PicksInput(forms.Textarea):
+    """One line each; values that come one by one are lines too."""
+
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> str:  # noqa: ARG002
+        values = data.getlist(name) if hasattr(data, "getlist") else [data.get(name) or ""]
+        return "\n".join(str(value) for value in values)
+
+
+class PicksField(forms.CharField):
+    """Several rows of a kind, one a line, in their order."""
+
+    MOST = 200
+
+    def __init__(self, kind: str, **kwargs: Any) -> None:
+        super().__init__(widget=PicksInput(attrs={"rows": 4}), **kwargs)
+        self.kind = KINDS[kind]
+
+    def clean(self, value: Any) -> Any:
+        lines = [line for line in super().clean(value).splitlines() if line.strip()]
+        if len(lines) > self.MOST:
+            raise ValidationError(f"At most {self.MOST} lines go at once.")
+        found: dict[int, Model] = {}
+        wrong: list[ValidationError] = []
+        for line in lines:
+            try:
+                row = self.kind.find(line)
+            except ValidationError as error:
+                wrong.append(error)
+            else:
+                found[row.pk] = row
+        if wrong:
+            raise ValidationError(wrong)
+        return list(found.values())

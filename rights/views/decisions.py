@@ -1,0 +1,83 @@
+"""What is allowed and why, at any moment; and the decisions that were kept, made anew."""
+
+from django.db import models
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.http import require_POST, require_safe
+
+from portal.views import signed_in
+from rights import choices, consent
+from rights import decisions as kept
+from rights.forms import WhyForm
+from rights.models import Decision, Grant, Purpose, Recording, Use
+from rights.views.access import READERS, is_admin, open_to, page_of
+
+
+@require_safe
+def why(request: HttpRequest, pk: int) -> HttpResponse:
+    """For any use, scope and moment: allowed or denied, by whom, in sentences. Keeps nothing."""
+    user = signed_in(request)
+    row = get_object_or_404(Recording.objects.visible_to(user), pk=pk)
+    form = WhyForm(request.GET)
+    context: dict[str, object] = {"recording": row, "form": form, "is_admin": is_admin(request)}
+    if form.is_valid():
+        asked = form.cleaned_data
+        use, at, known_at = Use(asked["use"]), asked["at"], asked["known_at"]
+        names = ("territory", "model_family", "model_version", "product", "channel")
+        scope = consent.Context(Purpose(asked["purpose"]), **{one: asked[one] for one in names})
+        verdict = consent.evaluate([row], use, scope, at, known_at)
+        line = verdict[row.pk]
+        grants = Grant.objects.filter(pk__in=line.grant_ids).select_related("grantor", "agreement")
+        decided = Decision.objects.filter(lines__recording=row, use=use).order_by("-created_at")
+        context |= {"line": line, "use": use, "grants": grants, "at": at, "known_at": known_at}
+        context |= {"kept": decided[:10], "reads_all": user.has_role(*READERS)}
+        context["seen_grants"] = set(
+            Grant.objects.visible_to(user)
+            .filter(pk__in=line.grant_ids)
+            .values_list("pk", flat=True)
+        )
+    return render(request, "rights/why.html", context)
+
+
+@require_safe
+@open_to(*READERS)
+def decisions(request: HttpRequest) -> HttpResponse:
+    """All that was decided, newest first; `?use=`, `?answer=denied` and `?recording=` narrow it."""
+    asked = {name: request.GET.get(name, "") for name in ("use", "answer", "recording")}
+    rows = choices.decided(**asked).select_related("made_by")
+    rows = rows.annotate(
+        asked_for=models.Count("lines"),
+        denied=models.Count("lines", filter=models.Q(lines__allowed=False)),
+    )
+    context = {"page": page_of(request, rows), "asked": asked, "uses": Use.choices}
+    return render(request, "rights/decisions.html", context)
+
+
+@require_safe
+@open_to(*READERS)
+def decision(request: HttpRequest, pk: int) -> HttpResponse:
+    return _page(request, get_object_or_404(Decision, pk=pk))
+
+
+@require_POST
+@open_to(*READERS)
+def decision_replay(request: HttpRequest, pk: int) -> HttpResponse:
+    """Make it anew from what was known then, and say whether the same bytes came out."""
+    row = get_object_or_404(Decision, pk=pk)
+    return _page(request, row, replay=kept.replay(row))
+
+
+def _page(request: HttpRequest, row: Decision, replay: kept.Replay | None = None) -> HttpResponse:
+    lines = row.lines.select_related("recording").order_by("pk")
+    counts = {"all": lines.count(), "denied": lines.filter(allowed=False).count()}
+    only_denied = request.GET.get("only") == "denied"
+    context = {
+        "decision": row,
+        "terms": kept.context_in_words(row),
+        "page": page_of(request, lines.filter(allowed=False) if only_denied else lines),
+        "counts": counts,
+        "only_denied": only_denied,
+        "replay": replay,
+        "is_admin": is_admin(request),
+    }
+    return render(request, "rights/decision.html", context)

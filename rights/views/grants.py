@@ -1,0 +1,257 @@
+"""Grants: drafted, approved by somebody else, suspended, changed in versions, ended for good."""
+
+from collections.abc import Callable
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from portal import audit
+from portal.models import Role, User
+from portal.views import signed_in
+from rights import choices, participation, terms
+from rights.forms import ChangeForm, GrantForm, ReasonForm
+from rights.models import Grant, Use
+from rights.refused import Refused
+from rights.views.access import LOOKERS, is_admin, open_to, page_of
+from rights.views.frames import form_page
+
+
+@require_safe
+@open_to(*LOOKERS)
+def grants(request: HttpRequest) -> HttpResponse:
+    rows = Grant.objects.visible_to(signed_in(request))
+    status, use = request.GET.get("status", ""), request.GET.get("use", "")
+    if status in Grant.Status.values:
+        rows = rows.filter(status=status)
+    if use in Use.values:
+        rows = rows.filter(use=use)
+    if (party := request.GET.get("party", "")).isdecimal():
+        rows = rows.filter(grantor=int(party))
+    rows = rows.select_related("grantor", "agreement", "recording", "work")
+    context = {
+        "page": page_of(request, rows),
+        "status": status,
+        "use": use,
+        "statuses": Grant.Status.choices,
+        "uses": Use.choices,
+        "is_admin": is_admin(request),
+    }
+    return render(request, "rights/grants.html", context)
+
+
+@require_safe
+@open_to(*LOOKERS)
+def grant(request: HttpRequest, pk: int) -> HttpResponse:
+    row, user = _grant(request, pk), signed_in(request)
+    context = {
+        "grant": row,
+        "terms": terms.in_words(row),
+        "versions": terms.chain(row),
+        "suspensions": row.suspensions.select_related("made_by").order_by("-since"),
+        "exclusions": row.exclusions.select_related("recording").order_by("recording__title"),
+        "history": audit.history(row)[:20],
+        "may_approve": is_admin(request) and participation.may_approve(row, user),
+        "speaks": participation.speaks_for(row, user),
+        "approvers": choices.approvers([row])[row.pk],
+        "is_admin": is_admin(request),
+    }
+    return render(request, "rights/grant.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+@open_to(Role.RIGHTS_ADMIN)
+def grant_new(request: HttpRequest) -> HttpResponse:
+    """`?agreement=` and `?recording=` fill in the form; `?like=` takes an earlier grant's terms."""
+    asked = {name: request.GET[name] for name in ("agreement", "recording") if name in request.GET}
+    like = request.GET.get("like", "")
+    if like.isdecimal():
+        asked |= _like(_grant(request, int(like)))
+    form = GrantForm(request.POST or None, initial=asked)
+    if form.is_valid():
+        with form.refusals():
+            made = form.save(by=signed_in(request))
+            messages.success(
+                request,
+                f"{len(made)} offered. They permit nothing until somebody else puts them in force.",
+            )
+            return redirect(made[0].agreement)
+    context = {"form": form, "heading": "New grants"}
+    return render(request, "rights/grant_new.html", context)
+
+
+def _like(row: Grant) -> dict[str, object]:
+    scope = {name: getattr(row, name) for name in ChangeForm.base_fields}
+    scope |= {"starts_on": None, "ends_on": None}
+    return scope | {
+        "agreement": row.agreement_id,
+        "uses": [row.use],
+        "rights": [row.right_type],
+        "recording": row.recording_id,
+        "work": row.work_id,
+    }
+
+
+@require_safe
+@open_to(*LOOKERS)
+def waiting(request: HttpRequest) -> HttpResponse:
+    """Offers, and who may answer each; `?agreement=` narrows them, `?tick=all` ticks a page."""
+    user, admin = signed_in(request), is_admin(request)
+    rows = Grant.objects.visible_to(user).filter(status=Grant.Status.OFFERED)
+    under = request.GET.get("agreement", "")
+    if under.isdecimal():
+        rows = rows.filter(agreement=int(under))
+    rows = rows.select_related("grantor", "agreement", "recording", "work", "drafted_by")
+    page = page_of(request, rows.order_by("agreement__title", "agreement", "use", "pk"))
+    names = choices.approvers(page.object_list)
+    context = {
+        "page": page,
+        "rows": [
+            (row, admin and participation.may_approve(row, user), names[row.pk])
+            for row in page.object_list
+        ],
+        "under": under if under.isdecimal() else "",
+        "ticked": request.GET.get("tick") == "all",
+        "is_admin": admin,
+    }
+    return render(request, "rights/waiting.html", context)
+
+
+@require_POST
+@open_to(Role.RIGHTS_ADMIN)
+def grants_approve(request: HttpRequest) -> HttpResponse:
+    """Put the ticked offers in force, each by itself: one that is refused stops none of them."""
+    user = signed_in(request)
+    numbers = [int(pk) for pk in request.POST.getlist("grant") if pk.isdecimal()]
+    rows = Grant.objects.visible_to(user).filter(pk__in=numbers[:1_000])
+    approved = 0
+    for row in rows.select_related("grantor", "replaces"):
+        try:
+            participation.activate(row, user)
+        except Refused as error:
+            messages.error(request, f"{row.grantor}, {row.get_use_display()}: {error}")
+        else:
+            approved += 1
+    if approved:
+        messages.success(request, f"{approved} in force.")
+    elif not numbers:
+        messages.error(request, "Tick the grants that you put in force.")
+    return redirect("rights:waiting")
+
+
+@require_POST
+@open_to(Role.RIGHTS_ADMIN)
+def grant_activate(request: HttpRequest, pk: int) -> HttpResponse:
+    row = _grant(request, pk)
+    try:
+        participation.activate(row, signed_in(request))
+    except Refused as error:
+        messages.error(request, str(error))
+    return redirect(row)
+
+
+@require_http_methods(["GET", "POST"])
+@open_to(Role.RIGHTS_ADMIN, Role.RIGHTSHOLDER)
+def grant_decline(request: HttpRequest, pk: int) -> HttpResponse:
+    words = "The offer ends and permits nothing. Another can be drafted at any time."
+    return _with_reason(request, pk, participation.decline, "Decline", words, danger=True)
+
+
+@require_http_methods(["GET", "POST"])
+@open_to(Role.RIGHTS_ADMIN)
+def grant_suspend(request: HttpRequest, pk: int) -> HttpResponse:
+    words = (
+        "Until it is resumed it permits nothing: no new dataset, run or sample. What runs goes on, "
+        "and nothing is withheld, because nothing has ended."
+    )
+    return _with_reason(request, pk, participation.suspend, "Suspend", words)
+
+
+@require_http_methods(["GET", "POST"])
+@open_to(Role.RIGHTS_ADMIN)
+def grant_resume(request: HttpRequest, pk: int) -> HttpResponse:
+    words = "It permits again what it permitted before."
+    return _with_reason(request, pk, participation.resume, "Resume", words)
+
+
+def _with_reason(
+    request: HttpRequest,
+    pk: int,
+    verb: Callable[[Grant, User, str], Grant],
+    button: str,
+    words: str,
+    *,
+    danger: bool = False,
+) -> HttpResponse:
+    row = _grant(request, pk)
+    form = ReasonForm(request.POST or None)
+    if form.is_valid():
+        with form.refusals():
+            verb(row, signed_in(request), form.cleaned_data["reason"])
+            return redirect(row)
+    return form_page(
+        request,
+        form,
+        heading=f"{button}: {row.grantor}, {row.get_use_display().lower()}",
+        button=button,
+        back=row.get_absolute_url(),
+        words=words,
+        danger=danger,
+    )
+
+
+@require_http_methods(["GET", "POST"])
+@open_to(Role.RIGHTS_ADMIN)
+def grant_change(request: HttpRequest, pk: int) -> HttpResponse:
+    """The form of the next version; POST drafts it."""
+    row = _grant(request, pk)
+    form = ChangeForm(request.POST or None, grant=row)
+    if form.is_valid():
+        with form.refusals():
+            made = form.save(by=signed_in(request))
+            messages.success(
+                request,
+                f"Version {made.version} is drafted. Version {row.version} stays until somebody "
+                "else puts the new one in force.",
+            )
+            return redirect(made)
+    return render(request, "rights/grant_change.html", {"form": form, "grant": row})
+
+
+@require_POST
+@open_to(Role.RIGHTS_ADMIN)
+def grant_change_look(request: HttpRequest, pk: int) -> HttpResponse:
+    """What the next version would change, in words, before it is drafted. Nothing is kept."""
+    row = _grant(request, pk)
+    form = ChangeForm(request.POST, grant=row)
+    context: dict[str, object] = {"form": form, "grant": row}
+    if form.is_valid():
+        with form.refusals():
+            drafted = form.look(by=signed_in(request))
+            context |= {"drafted": drafted, "changed": terms.difference(row, drafted)}
+    return render(request, "rights/grant_change.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+@open_to(Role.RIGHTS_ADMIN, Role.RIGHTSHOLDER)
+def grant_withdraw(request: HttpRequest, pk: int) -> HttpResponse:
+    """GET previews what ending it touches; POST ends it. There is no way back, and it says so."""
+    row = _grant(request, pk)
+    form = ReasonForm(request.POST or None)
+    if form.is_valid():
+        with form.refusals():
+            participation.withdraw(row, signed_in(request), form.cleaned_data["reason"])
+            return redirect(row)
+    context = {"form": form, "grant": row, "effect": choices.effect_of_withdrawing(row)}
+    return render(request, "rights/withdraw.html", context)
+
+
+def _grant(request: HttpRequest, pk: int) -> Grant:
+    rows = Grant.objects.visible_to(signed_in(request))
+    return get_object_or_404(
+        rows.select_related(
+            "grantor", "agreement", "recording", "work", "drafted_by", "approved_by", "replaces"
+        ),
+        pk=pk,
+    )
