@@ -56,7 +56,7 @@ class Problem(NamedTuple):
     words: str
 
 
-class _Need(NamedTuple):
+class Need(NamedTuple):
     party: int
     right: RightType
     work: int | None
@@ -104,7 +104,7 @@ class Judge:
         covering: set[int] = set()
         if music.audio is None:
             found.append(Missing("no_audio", "“{recording}” has no file yet.", RightType.MASTER))
-        for need in self._needs(music, found):
+        for need in self.needs(music, found):
             grant, problem = self._best(need, music)
             if grant is not None and not problem.rank:
                 covering.add(grant.pk)
@@ -115,13 +115,13 @@ class Judge:
             )  # fmt: skip
         return found, sorted(covering)
 
-    def _needs(self, music: Music, found: list[Missing]) -> Iterator[_Need]:
+    def needs(self, music: Music, found: list[Missing]) -> Iterator[Need]:
         """Each party whose word is needed; what is wrong with the splits goes to `found`."""
         facts = self.facts
         shares = facts.masters.get(music.pk, [])
         _check_split(shares, RightType.MASTER, None, found)
         for share in shares:
-            yield _Need(share.party, RightType.MASTER, None, share.ppm)
+            yield Need(share.party, RightType.MASTER, None, share.ppm)
         works = facts.works.get(music.pk, [])
         if not works:
             words = "“{recording}” names no work, so nobody can allow its composition."
@@ -130,7 +130,7 @@ class Judge:
             shares = facts.compositions.get(work, [])
             _check_split(shares, RightType.COMPOSITION, work, found)
             for share in shares:
-                yield _Need(share.party, RightType.COMPOSITION, work, share.ppm)
+                yield Need(share.party, RightType.COMPOSITION, work, share.ppm)
         if facts.use not in PERSONA_USES:
             return
         artists = facts.artists.get(music.pk, [])
@@ -138,9 +138,9 @@ class Judge:
             words = "“{recording}” credits no main artist, so nobody can allow {use}."
             found.append(Missing("no_artist", words, RightType.PERSONA))
         for party in artists:
-            yield _Need(party, RightType.PERSONA, None, None)
+            yield Need(party, RightType.PERSONA, None, None)
 
-    def _best(self, need: _Need, music: Music) -> tuple[Terms | None, Problem]:
+    def _best(self, need: Need, music: Music) -> tuple[Terms | None, Problem]:
         """The grant that covers, or the one that comes nearest."""
         best: tuple[Terms | None, Problem] = (None, NOTHING)
         for grant in self._candidates(need, music):
@@ -157,7 +157,7 @@ class Judge:
                 best = grant, problem
         return best
 
-    def _candidates(self, need: _Need, music: Music) -> Iterator[Terms]:
+    def _candidates(self, need: Need, music: Music) -> Iterator[Terms]:
         yield from speaking(self.facts, need.party, need.right, music.pk, need.work)
         for sign in self.facts.signs.get(need.party, ()):
             if need.right in sign.rights and self._in_force(sign):
@@ -166,15 +166,20 @@ class Judge:
     def _in_force(self, sign: Sign) -> bool:
         known = self._signs.get(sign.pk)
         if known is None:
-            day = self.day
-            known = self._signs[sign.pk] = (
-                sign.approved_at <= self.at
-                and (sign.revoked_at is None or sign.revoked_at > self.at)
-                and sign.starts_on <= day
-                and (sign.ends_on is None or day <= sign.ends_on)
-                and territories.covers(sign.territories, self.context.territory)
+            asked = self.context.territory
+            known = self._signs[sign.pk] = self.stands(sign) and territories.covers(
+                sign.territories, asked
             )
         return known
+
+    def stands(self, sign: Sign) -> bool:
+        """Whether the mandate is in force, wherever."""
+        return (
+            sign.approved_at <= self.at
+            and (sign.revoked_at is None or sign.revoked_at > self.at)
+            and sign.starts_on <= self.day
+            and (sign.ends_on is None or self.day <= sign.ends_on)
+        )
 
     def _problem(self, grant: Terms) -> Problem:
         """Whatever the recording. Tests run from the farthest from covering to the nearest."""
