@@ -2,7 +2,17 @@
 
 from django.urls import path
 
-from experiments.views import compare, datasets, live, new, projects, run, settings, table
+from experiments.views import (
+    compare,
+    datasets,
+    live,
+    new,
+    projects,
+    publishing,
+    run,
+    settings,
+    table,
+)
 
 app_name = "experiments"
 urlpatterns = [
@@ -11,6 +21,10 @@ urlpatterns = [
     path("<slug:slug>/", table.runs, name="runs"),
     path("<slug:slug>/settings/", settings.project_settings, name="project_settings"),
     path("<slug:slug>/settings/quotas/", settings.project_quotas, name="project_quotas"),
+    path("<slug:slug>/models/", publishing.models, name="models"),
+    path("<slug:slug>/models/new/", publishing.model_new, name="model_new"),
+    path("<slug:slug>/models/<int:pk>/", publishing.model, name="model"),
+    path("<slug:slug>/models/<int:pk>/texts/", publishing.model_texts, name="model_texts"),
     path("<slug:slug>/compare/", compare.compare, name="compare"),
     path("<slug:slug>/compare/curves/", compare.curves, name="compare_curves"),
     path("<slug:slug>/datasets/", datasets.datasets, name="datasets"),

@@ -11,6 +11,8 @@ urlpatterns = [
     path("api/", api.urls),
     path("rights/", include("rights.urls")),
     path("projects/", include("experiments.urls")),
+    path("models/", include("experiments.publishing.public_urls")),
+    path("publishing/", include("experiments.publishing.urls")),
     path("samples/", include("audio_samples.urls")),
     path("listen/", include("listening.urls")),
     path("operator/", site.urls),

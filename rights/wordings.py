@@ -42,9 +42,7 @@ def choose(
     party.public_credit, party.public_wording = credit, wording
     named = credit != Party.PublicCredit.UNNAMED
     party.public_titles, party.public_after = titles and named, after and named
-    party.save(
-        update_fields=["public_credit", "public_wording", "public_titles", "public_after"]
-    )
+    party.save(update_fields=["public_credit", "public_wording", "public_titles", "public_after"])
     audit.record(
         by=by,
         verb="party.public_credit",

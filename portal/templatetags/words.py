@@ -38,6 +38,7 @@ PROJECT_PAGES = (
     ("compare", "Compare", "experiments:compare"),
     ("samples", "Samples", "audio_samples:project"),
     ("datasets", "Datasets", "experiments:datasets"),
+    ("models", "Models", "experiments:models"),
     ("listening", "Listening tests", "listening:tests"),
     ("settings", "Settings", "experiments:project_settings"),
 )

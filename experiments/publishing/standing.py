@@ -1,0 +1,187 @@
+"""Whether a published model still rests on permissions. Looked up each time: nothing has to run.
+
+A permission that ends leaves a hold (rights/holds.py) where the agreed policy stops the model,
+and only a case where it lets this version stay. Either way the party has left, and is named no
+longer unless it wants to be.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import F, Min
+
+from experiments.models import Checkpoint, DatasetItem, Run
+from experiments.publishing.models import ModelPage
+from rights.models import CaseItem, WithdrawalCase
+
+WITHDRAWN, PUBLISHED = "Withdrawn", "Published"
+
+
+@dataclass(frozen=True)
+class Link:
+    """One run that the model learned in: the first is its own, the others gave it weights."""
+
+    run: Run
+    # The last step that counts; None is all of it.
+    up_to: int | None
+
+    @property
+    def source(self) -> str:
+        """As the ledger names it."""
+        return f"run:{self.run.pk}"
+
+
+@dataclass(frozen=True)
+class Standing:
+    words: str
+    sentence: str
+    since: datetime | None = None
+    # Parties whose permission for something in it has ended.
+    left: frozenset[int] = field(default_factory=frozenset)
+
+    @property
+    def withdrawn(self) -> bool:
+        return self.words == WITHDRAWN
+
+
+def line_of(run: Run, up_to: int | None) -> list[Link]:
+    """The run and those whose weights it began with, back to the first. A query for each."""
+    return lines_of({0: (run, up_to)})[0]
+
+
+def lines_of(heads: dict[int, tuple[Run, int | None]]) -> dict[int, list[Link]]:
+    """`line_of` for several at once; as many queries as the longest line has runs."""
+    lines = {key: [Link(run, up_to)] for key, (run, up_to) in heads.items()}
+    going_on = list(lines.values())
+    while wanted := {pk for line in going_on if (pk := line[-1].run.start_from_id)}:
+        rows = Checkpoint.objects.filter(pk__in=wanted)
+        found = rows.select_related("run__dataset", "run__decision", "run__project").in_bulk()
+        going_on = [line for line in going_on if line[-1].run.start_from_id in found]
+        for line in going_on:
+            before = found[line[-1].run.start_from_id or 0]
+            line.append(Link(before.run, before.step))
+    return lines
+
+
+def line_of_page(page: ModelPage) -> list[Link]:
+    return line_of(page.run, page.checkpoint.step if page.checkpoint else None)
+
+
+def lines_of_pages(pages: Iterable[ModelPage]) -> dict[int, list[Link]]:
+    return lines_of(
+        {page.pk: (page.run, page.checkpoint.step if page.checkpoint else None) for page in pages}
+    )
+
+
+def of(pages: Iterable[ModelPage]) -> dict[int, Standing]:
+    """Page number to its standing now. The number of queries does not grow with the pages."""
+    rows = list(pages)
+    lines = lines_of_pages(rows)
+    runs = {link.run.pk for line in lines.values() for link in line}
+    held, cases, covered = _held(runs), _cases(runs), _covered(rows)
+    return {page.pk: _standing(page, lines[page.pk], held, cases, covered) for page in rows}
+
+
+@dataclass(frozen=True)
+class _Mark:
+    party: int
+    case: int | None
+    at: datetime
+
+
+_Held = dict[UUID, list[_Mark]]
+
+
+def _held(runs: set[UUID]) -> _Held:
+    """Run to the marks of permissions that ended after its dataset was frozen."""
+    rows = (
+        DatasetItem.objects.filter(
+            included=True,
+            dataset__runs__in=runs,
+            recording__holds__use=F("dataset__runs__use"),
+            recording__holds__at__gt=F("dataset__frozen_at"),
+        )
+        .values_list("dataset__runs", "recording__holds__party", "recording__holds__case")
+        .annotate(Min("recording__holds__at"))
+        .order_by()
+    )
+    found: _Held = defaultdict(list)
+    for run, party, case, at in rows:
+        found[run].append(_Mark(party, case, at))
+    return found
+
+
+def _cases(runs: set[UUID]) -> dict[str, set[int]]:
+    """Run, as cases name it, to the parties whose change of mind touches it."""
+    rows = (
+        WithdrawalCase.objects.exclude(status=WithdrawalCase.Status.REJECTED)
+        .filter(items__kind="run", items__key__in=[str(run) for run in runs])
+        .values_list("items__key", "party")
+        .distinct()
+        .order_by()
+    )
+    found: dict[str, set[int]] = defaultdict(set)
+    for key, party in rows:
+        found[key].add(party)
+    return found
+
+
+def _covered(pages: Sequence[ModelPage]) -> set[tuple[int, str, str]]:
+    """(case, kind, key) of what a person has settled: the agreement lets this one stay."""
+    rows = CaseItem.objects.filter(
+        kind__in=("checkpoint", "run"),
+        key__in=[_key(page)[1] for page in pages],
+        outcome=CaseItem.Outcome.COVERED,
+    )
+    return set(rows.values_list("case", "kind", "key"))
+
+
+def _key(page: ModelPage) -> tuple[str, str]:
+    if page.checkpoint_id:
+        return "checkpoint", str(page.checkpoint_id)
+    return "run", str(page.run_id)
+
+
+def _standing(
+    page: ModelPage,
+    line: list[Link],
+    held: _Held,
+    cases: dict[str, set[int]],
+    covered: set[tuple[int, str, str]],
+) -> Standing:
+    marks = [mark for link in line for mark in held.get(link.run.pk, ())]
+    left = frozenset(
+        {mark.party for mark in marks}.union(*(cases.get(str(link.run.pk), ()) for link in line))
+    )
+    stopping = [mark.at for mark in marks if (mark.case, *_key(page)) not in covered]
+    if stopping:
+        return Standing(
+            WITHDRAWN,
+            "A permission that this model rests on has ended. Nothing may be made with it, and "
+            "it is to be trained anew without that music, or retired for good.",
+            min(stopping),
+            left,
+        )
+    if page.checkpoint and page.checkpoint.retired_at:
+        return Standing(
+            WITHDRAWN,
+            "This model is retired for good. Nothing may be made with it.",
+            page.checkpoint.retired_at,
+            left,
+        )
+    if page.withdrawn_at:
+        return Standing(WITHDRAWN, "The lab has withdrawn this model.", page.withdrawn_at, left)
+    if left:
+        one = len(left) == 1
+        return Standing(
+            PUBLISHED,
+            f"{len(left)} of those who hold rights in what it learned from "
+            f"{'has' if one else 'have'} ended a permission since. It was agreed that this "
+            "version stays then, and that the next does not learn from their music.",
+            None,
+            left,
+        )
+    return Standing(PUBLISHED, "No permission that it rests on has ended.", None, left)

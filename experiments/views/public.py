@@ -1,0 +1,110 @@
+"""The pages that everybody may read: which models are published, and what one learned from.
+
+Rendered without the request: no session, no cookie, no script, the same bytes for all. Each is
+made from rows at the moment it is asked for, and may be kept for a few seconds.
+"""
+
+import hashlib
+import json
+
+from django.contrib.auth.decorators import login_not_required
+from django.core.paginator import Paginator
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.template.loader import render_to_string
+from django.utils import timezone
+from django.utils.cache import get_conditional_response
+from django.views.decorators.http import require_safe
+
+from experiments.publishing import learned, pages, shown, standing
+from experiments.publishing import summary as summaries
+
+# A change of mind shows at once: nobody keeps a page for longer than this.
+SECONDS = 10
+POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
+LINES = 100
+
+
+@login_not_required
+@require_safe
+def models(request: HttpRequest) -> HttpResponseBase:
+    """All models that are or were published, with their state."""
+    rows = list(shown.PAGES.public())
+    now = standing.of(rows)
+    everything = [link for line in standing.lines_of_pages(rows).values() for link in line]
+    left = frozenset[int]().union(*(one.left for one in now.values()))
+    veil = learned.hidden_in(everything, standing.Standing(standing.WITHDRAWN, "", None, left))
+    context = {
+        "models": [
+            {"page": page, "standing": now[page.pk], "title": veil.over(str(page))} for page in rows
+        ]
+    }
+    return _answer(request, render_to_string("models/list.html", context))
+
+
+@login_not_required
+@require_safe
+def model(request: HttpRequest, slug: str) -> HttpResponseBase:
+    """One model: its state, who it learned from, what for, and what a change of mind does."""
+    found = _found(slug)
+    page = Paginator(found.learned.lines, LINES).get_page(request.GET.get("page"))
+    context = {"shown": found, "page": page, "basis": learned.BASIS}
+    return _answer(request, render_to_string("models/model.html", context))
+
+
+@login_not_required
+@require_safe
+def summary(request: HttpRequest, slug: str) -> HttpResponseBase:
+    """The training-content summary in the shape of the AI Office's template."""
+    return _summary(request, slug, "models/summary.html")
+
+
+@login_not_required
+@require_safe
+def summary_print(request: HttpRequest, slug: str) -> HttpResponseBase:
+    """The same for paper: black on white, without links around it."""
+    return _summary(request, slug, "models/summary_print.html")
+
+
+@login_not_required
+@require_safe
+def summary_json(request: HttpRequest, slug: str) -> HttpResponseBase:
+    """The same as JSON, with its figures as numbers."""
+    body = summaries.of(_found(slug), timezone.now())
+    text = json.dumps(body, ensure_ascii=False, indent=1)
+    return _answer(request, text, "application/json")
+
+
+def _summary(request: HttpRequest, slug: str, template: str) -> HttpResponseBase:
+    found = _found(slug)
+    context = {"shown": found, "summary": summaries.of(found, timezone.now())}
+    return _answer(request, render_to_string(template, context))
+
+
+def _found(slug: str) -> shown.Shown:
+    """404 for a page that nobody has approved, as for one that is not there."""
+    page = shown.PAGES.public().filter(slug=slug).first()
+    text = pages.text_of(page) if page else None
+    if page is None or text is None:
+        raise Http404
+    return shown.look(page, text)
+
+
+def _answer(
+    request: HttpRequest, text: str, content_type: str = "text/html; charset=utf-8"
+) -> HttpResponseBase:
+    # The log-in middleware has looked whether anybody is signed in; the answer does not depend on
+    # it, and a cache on the way may give it to all.
+    request.session.accessed = False
+    body = text.encode()
+    etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    headers = {
+        "Cache-Control": f"public, max-age={SECONDS}, must-revalidate",
+        "Content-Security-Policy": POLICY,
+        "ETag": etag,
+    }
+    response = HttpResponse(body, content_type=content_type, headers=headers)
+    return get_conditional_response(request, etag, None, response) or response
