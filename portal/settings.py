@@ -326,6 +326,12 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 60,
         "options": {"expires": 60, "ignore_result": True},
     },
+    # Goes on with imports whose worker died; others are nudged on their way.
+    "imports": {
+        "task": "rights.imports",
+        "schedule": 10,
+        "options": {"expires": 10, "ignore_result": True},
+    },
 }
 
 CLUSTER = cast(

@@ -75,15 +75,16 @@ def propose(
 
 
 @transaction.atomic
-def confirm(*, sheet: SplitSheet, party: Party, by: User | None) -> SplitSheet:
+def confirm(*, sheet: SplitSheet, party: Party, by: User | None, reason: str = "") -> SplitSheet:
     """The party says its share is right; the last one to say so confirms the sheet.
 
-    A party that had disputed it takes the dispute back this way.
+    A party that had disputed it takes the dispute back this way. `reason` says how it is known,
+    where the party did not say so itself.
     """
     sheet, line = _line(sheet, party)
     if line.confirmed_at and not line.disputed_at:
         return sheet
-    _answer(line, by=by, confirmed=True, reason="")
+    _answer(line, by=by, confirmed=True, reason=reason)
     if sheet.lines.exclude(disputed_at=None).exists():
         sheet.status = SplitSheet.Status.DISPUTED
     elif sheet.lines.filter(confirmed_at=None).exists():

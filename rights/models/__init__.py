@@ -33,6 +33,6 @@ __all__ = [
     "DecisionLine", "Grant", "GrantExclusion", "GrantSuspension", "Hold", "Immutable",
     "ImportJob", "ImportProblem", "ImportedKey", "Mandate", "Party", "PartyIdentifier", "Purpose",
     "Recording", "RecordingQuerySet", "RecordingWork", "Release", "ReleaseTrack", "RightType",
-    "RoleCode", "Scheme", "Signal", "SplitAnswer", "SplitLine", "SplitSheet", "Stem", "UsageEvent", "Use",
-    "WithdrawalCase", "WithdrawalPolicy", "Work",
+    "RoleCode", "Scheme", "Signal", "SplitAnswer", "SplitLine", "SplitSheet", "Stem", "UsageEvent",
+    "Use", "WithdrawalCase", "WithdrawalPolicy", "Work",
 ]  # fmt: skip

@@ -1,0 +1,154 @@
+"""One recording as a file tells it, whatever the file's format."""
+
+import hashlib
+import json
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from rights.models import RoleCode
+
+# Credits with these roles belong to the composition, all others to the recording.
+WORK_ROLES = frozenset(
+    {
+        RoleCode.COMPOSER, RoleCode.LYRICIST, RoleCode.COMPOSER_LYRICIST, RoleCode.ARRANGER,
+        RoleCode.ADAPTER, RoleCode.TRANSLATOR, RoleCode.MUSIC_PUBLISHER,
+    }
+)  # fmt: skip
+# How many rows a file may have; more of them go in several files.
+MOST_ROWS = 1_000_000
+
+
+class BadFile(ValueError):
+    """The file as a whole cannot be read; the sentence is for who sent it."""
+
+
+@dataclass(slots=True)
+class Problem:
+    """What is wrong with one field of a row. A warning lets the row in all the same."""
+
+    row: int
+    field: str
+    sentence: str
+    warning: bool = False
+
+
+@dataclass(slots=True)
+class PartyRow:
+    """`numbers` by scheme (rights.models.Scheme)."""
+
+    name: str
+    kind: str = ""
+    numbers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class CreditRow:
+    party: PartyRow
+    role: str
+    user_defined: str = ""
+    instrument: str = ""
+    display_text: str = ""
+
+
+@dataclass(slots=True)
+class ShareRow:
+    party: PartyRow
+    ppm: int
+
+
+@dataclass(slots=True)
+class WorkRow:
+    """An empty title is not known: that of the recording, if the work is new."""
+
+    title: str = ""
+    iswc: str = ""
+    mbid: str = ""
+    # The portal's own number, where the file is an export of it; else what the source calls it.
+    own: int | None = None
+    ref: str = ""
+    credits: list[CreditRow] = field(default_factory=list)
+    split: list[ShareRow] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class ReleaseRow:
+    title: str = ""
+    upc: str = ""
+    grid: str = ""
+    label: PartyRow | None = None
+    released_on: str = ""
+    # None: after the last track that is known.
+    position: int | None = None
+
+
+@dataclass(slots=True)
+class Row:
+    """`number` is the row's place in the file, from 1. What the reader noticed is in `problems`."""
+
+    number: int
+    title: str = ""
+    isrc: str = ""
+    mbid: str = ""
+    own: int | None = None
+    ref: str = ""
+    tags: dict[str, Any] = field(default_factory=dict)
+    credits: list[CreditRow] = field(default_factory=list)
+    works: list[WorkRow] = field(default_factory=list)
+    split: list[ShareRow] = field(default_factory=list)
+    releases: list[ReleaseRow] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    def wrong(self, field_name: str, sentence: str, *, warning: bool = False) -> None:
+        self.problems.append(Problem(self.number, field_name, sentence[:400], warning))
+
+    @property
+    def refused(self) -> bool:
+        return any(not problem.warning for problem in self.problems)
+
+    @property
+    def artists(self) -> list[PartyRow]:
+        return [one.party for one in self.credits if one.role == RoleCode.MAIN_ARTIST]
+
+    def parties(self) -> Iterator[PartyRow]:
+        """Everybody that the row names, as often as it does."""
+        subjects: list[Row | WorkRow] = [self, *self.works]
+        for subject in subjects:
+            yield from (credit.party for credit in subject.credits)
+            yield from (share.party for share in subject.split)
+        for release in self.releases:
+            if release.label:
+                yield release.label
+
+
+class Reader(Protocol):
+    def rows(self, after: int = 0) -> Iterator[Row]:
+        """Row after row, without the first `after` of them; raises BadFile."""
+
+
+def clean(text: str) -> str:
+    """Composed characters, single spaces, nothing around."""
+    return " ".join(unicodedata.normalize("NFC", text).split())
+
+
+def folded(text: str) -> str:
+    """The form in which two writings of a name are the same."""
+    return clean(text).casefold()
+
+
+def has_controls(text: str) -> bool:
+    """A character that is no text: databases and other people's programs choke on it."""
+    return any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in text)
+
+
+def key_of(*parts: object) -> str:
+    """A digest of fixed length for whatever names a thing within its source."""
+    text = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def whole_number(text: str) -> int | None:
+    """A number without sign or point, such as a track's; None for anything else."""
+    return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else None
