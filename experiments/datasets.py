@@ -12,7 +12,6 @@ from experiments.permission import check_member, context_of
 from portal import audit, bulk
 from portal.models import User
 from rights import consent
-from rights.facts import parts
 from rights.models import Recording, Use
 
 
@@ -114,10 +113,8 @@ def freeze(
 
 def _audio(ids: Sequence[int]) -> dict[int, str | None]:
     """Recording id to the digest of its file, None where there is none."""
-    found: dict[int, str | None] = {}
-    for some in parts(ids):
-        found.update(Recording.objects.filter(pk__in=some).values_list("pk", "audio"))
-    return found
+    rows = Recording.objects.filter(pk__in=bulk.among(ids))
+    return dict(rows.values_list("pk", "audio").iterator())
 
 
 def digest_of(included: Mapping[int, str]) -> str:

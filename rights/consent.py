@@ -27,6 +27,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from portal import audit, bulk, turns
+from portal.bulk import among
 from portal.models import User
 from rights import facts as known
 from rights import judging
@@ -112,7 +113,8 @@ def decide(
             DecisionLine,
             ("decision_id", "recording_id", "allowed", "reasons", "grants"),
             (
-                (decision.pk, pk, line.allowed, line.reasons, line.grant_ids)
+                # Whole numbers in a list are JSON as they are written.
+                (decision.pk, pk, line.allowed, line.reasons, str(line.grant_ids))
                 for pk, line in verdict.items()
             ),
         )
@@ -188,13 +190,12 @@ def _evaluate(
 
 
 def _names(found: Sequence[judging.Missing]) -> judging.Names:
+    parties = among(sorted({one.party for one in found if one.party is not None}))
+    works = among(sorted({one.work for one in found if one.work is not None}))
     names = judging.Names()
-    parties = sorted({one.party for one in found if one.party is not None})
-    works = sorted({one.work for one in found if one.work is not None})
-    for some in known.parts(parties):
-        names.parties.update(Party.objects.filter(pk__in=some).values_list("pk", "name"))
-    for some in known.parts(works):
-        names.works.update(Work.objects.filter(pk__in=some).values_list("pk", "title"))
+    if found:
+        names.parties = dict(Party.objects.filter(pk__in=parties).values_list("pk", "name"))
+        names.works = dict(Work.objects.filter(pk__in=works).values_list("pk", "title"))
     return names
 
 
