@@ -31,7 +31,7 @@ def add_work(*, by: User | None, title: str, iswc: str = "", mbid: str = "") -> 
     if iswc and (other := Work.objects.filter(iswc=iswc).first()):
         raise Refused("duplicate", f"That ISWC is the one of “{other.title}”.", field="iswc")
     work = Work.objects.create(title=title, iswc=iswc, mbid=identifiers.mbid(mbid))
-    audit.record(by=by, verb="work.added", subject=work, title=work.title)
+    audit.record(by=by, verb="work.added", subject=work, private={"title": title})
     return work
 
 
@@ -69,10 +69,10 @@ def add_recording(
             by=by,
             verb="recording.added",
             subject=recording,
-            title=title,
             isrc=isrc,
             audio=blob.sha256,
             works=sorted(recording.works.values_list("pk", flat=True)),
+            private={"title": title},
         )
     return recording
 
@@ -94,7 +94,13 @@ def announce_recording(
         title=title, isrc=isrc, tags=dict(tags or {}), added_by=by, created_at=at
     )
     _link(recording, works, at=at)
-    audit.record(by=by, verb="recording.announced", subject=recording, title=title, isrc=isrc)
+    audit.record(
+        by=by,
+        verb="recording.announced",
+        subject=recording,
+        isrc=isrc,
+        private={"title": title},
+    )
     return recording
 
 

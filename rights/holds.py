@@ -33,7 +33,6 @@ from rights.models import (
     Work,
 )
 
-
 # In force, or to be so again: what was made under them goes on.
 STANDING = (Grant.Status.ACTIVE, Grant.Status.SUSPENDED)
 
@@ -335,7 +334,7 @@ def place(
         recordings=found,
         uses=uses,
         party=party.pk,
-        reason=reason[:300],
+        private={"reason": reason[:300]},
     )
     wake()
     return len(found)

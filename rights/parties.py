@@ -123,7 +123,7 @@ def unidentify(*, by: User, identifier: PartyIdentifier) -> None:
         verb="party.unidentified",
         subject=identifier.party,
         scheme=identifier.scheme,
-        value=identifier.value,
+        private={"value": identifier.value},
     )
     identifier.delete()
 
@@ -136,7 +136,7 @@ def identify(*, by: User | None, party: Party, scheme: str, value: str) -> Party
     compact = READ[Scheme(scheme)](value)
     if not compact:
         return None
-    known = PartyIdentifier.objects.filter(scheme=scheme, value=compact).first()
+    known = PartyIdentifier.objects.filter(scheme=scheme, private={"value": compact}).first()
     if known is not None:
         if known.party_id == party.pk:
             return known
@@ -146,7 +146,9 @@ def identify(*, by: User | None, party: Party, scheme: str, value: str) -> Party
     made = PartyIdentifier.objects.create(
         party=party, scheme=scheme, value=compact, warning=warning
     )
-    audit.record(by=by, verb="party.identified", subject=party, scheme=scheme, value=compact)
+    audit.record(
+        by=by, verb="party.identified", subject=party, scheme=scheme, private={"value": compact}
+    )
     return made
 
 
@@ -230,7 +232,7 @@ def end_mandate(row: Mandate, by: User | None, reason: str) -> Mandate:
     if not rows.update(revoked_at=at, revoke_reason=reason):
         raise Refused("state", "This mandate was revoked already.")
     row.refresh_from_db()
-    audit.record(by=by, verb="mandate.revoked", subject=row, reason=reason)
+    audit.record(by=by, verb="mandate.revoked", subject=row, private={"reason": reason})
     for use, recordings in lost.items():
         holds.place(by=by, recordings=recordings, uses=[use], party=row.holder, reason=reason)
     return row

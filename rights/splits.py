@@ -114,7 +114,7 @@ def dispute(*, sheet: SplitSheet, party: Party, by: User | None, reason: str) ->
         subject=_subject(sheet),
         sheet=sheet.pk,
         party=party.pk,
-        reason=reason,
+        private={"reason": reason},
     )
     return sheet
 
