@@ -18,6 +18,8 @@ class Samples:
     title = "Samples"
     order = 40
     remedy = "Recall the samples"
+    verb = "Recall samples"
+    meaning = "Nobody can hear or download these samples again; every page and address says so."
     remedied = Outcome.RECALLED
 
     def find(self, origin: Origin) -> Iterable[Node]:

@@ -70,6 +70,8 @@ class Datasets:
     title = "Datasets"
     order = 10
     remedy = "Retire the frozen datasets"
+    verb = "Retire datasets"
+    meaning = "No run may ever use these datasets again. They stay on record with what was in them."
     remedied = Outcome.RETIRED
 
     def find(self, origin: Origin) -> Iterable[Node]:
@@ -108,7 +110,7 @@ class Runs:
     name = "run"
     title = "Runs"
     order = 20
-    remedy = ""
+    remedy = verb = meaning = ""
     remedied = Outcome.STOPPED
 
     def find(self, origin: Origin) -> Iterable[Node]:
@@ -144,6 +146,12 @@ class Checkpoints:
     title = "Checkpoints"
     order = 30
     remedy = "Train the models anew without it, or retire their checkpoints"
+    verb = "Retire checkpoints"
+    meaning = (
+        "Nobody can download these weights, resume from them or begin with them any more. A model "
+        "that is still needed has to be trained anew without the music; settle that one by hand "
+        "instead, with the number of the new checkpoint."
+    )
     remedied = Outcome.RETIRED
 
     def find(self, origin: Origin) -> Iterable[Node]:

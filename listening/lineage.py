@@ -17,6 +17,8 @@ class Tests:
     title = "Listening tests"
     order = 50
     remedy = "Close the listening tests"
+    verb = "Close tests"
+    meaning = "These tests take no more answers. Those that were given stay."
     remedied = Outcome.STOPPED
 
     def find(self, origin: Origin) -> Iterable[Node]:

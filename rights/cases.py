@@ -371,7 +371,9 @@ def _advance(case: WithdrawalCase) -> None:
 
 def _lock(case: WithdrawalCase) -> WithdrawalCase:
     """The case as it is now, held until the transaction ends."""
-    case.refresh_from_db(from_queryset=WithdrawalCase.objects.select_for_update())
+    # In this order and not as a key: who opens a case adds to it within its turn (turns.py).
+    turns.moment()
+    case.refresh_from_db(from_queryset=WithdrawalCase.objects.select_for_update(no_key=True))
     return case
 
 

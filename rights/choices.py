@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import Q
 
 from portal.models import Role, User
-from rights import consent, holds, ledger, participation, territories
+from rights import consent, impact, participation, territories
 from rights.models import (
     Credit,
     Decision,
@@ -35,15 +35,6 @@ class UseLine:
     use: Use
     line: consent.Line
     chosen: bool = False
-
-
-@dataclass(frozen=True)
-class Effect:
-    """What ending a permission would touch, before it is done."""
-
-    lost: list[Recording]
-    sources: list[ledger.Source]
-    grants: list[Grant]
 
 
 def open_sheets_of(party: Party) -> models.QuerySet[SplitSheet]:
@@ -131,19 +122,13 @@ def open_grants(party: Party, recording: Recording) -> list[Grant]:
     ]
 
 
-def effect_of_withdrawing(grant: Grant) -> Effect:
-    """Recordings that lose the grant's use, and what used them until now."""
-    lost = list(holds.lost_with(grant)) if grant.status == Grant.Status.ACTIVE else []
-    return Effect(lost=lost, sources=_sources(lost, grant.use), grants=[grant])
+def effect_of_withdrawing(grant: Grant) -> impact.Effect:
+    """Recordings that lose the grant's use, what used them, and all that came out of them."""
+    return impact.of_ending([grant])
 
 
-def effect_of_opting_out(recording: Recording, use: str, party: Party) -> Effect:
-    grants = participation.covering(recording, use, party)
-    return Effect(lost=[recording], sources=_sources([recording], use), grants=grants)
-
-
-def _sources(recordings: list[Recording], use: str) -> list[ledger.Source]:
-    return [source for source in ledger.sources(recordings) if source.use == use]
+def effect_of_opting_out(recording: Recording, use: str, party: Party) -> impact.Effect:
+    return impact.of_opting_out(recording, use, participation.covering(recording, use, party))
 
 
 def rights_admins() -> list[User]:

@@ -45,8 +45,11 @@ class Kind(Protocol):
     name: str
     title: str
     order: int
-    # What a person can have done to it for good: its verb, and the outcome of that.
+    # What a person can have done to it for good: the task, the verb on the button, what happens
+    # then, and the outcome. Without a task it ends by itself.
     remedy: str
+    verb: str
+    meaning: str
     remedied: Outcome
 
     def find(self, origin: Origin) -> Iterable[Node]:

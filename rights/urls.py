@@ -1,8 +1,9 @@
-from django.urls import path
+from django.urls import include, path
 
 from rights.views import (
     decisions,
     grants,
+    leaving,
     mandates,
     papers,
     parties,
@@ -74,6 +75,9 @@ urlpatterns = [
     path("mandates/<int:pk>/", mandates.mandate, name="mandate"),
     path("mandates/<int:pk>/approve/", mandates.mandate_approve, name="mandate_approve"),
     path("mandates/<int:pk>/revoke/", mandates.mandate_revoke, name="mandate_revoke"),
+    path("cases/", include("rights.case_urls")),
+    path("parties/<int:pk>/leave/", leaving.party_leave, name="party_leave"),
+    path("grants/<int:pk>/gain/", leaving.grant_gain, name="grant_gain"),
     path("mine/wording/", wording.mine_wording, name="mine_wording"),
     path("parties/<int:pk>/wording/", wording.party_wording, name="party_wording"),
     path("mine/", voice.mine, name="mine"),

@@ -69,6 +69,17 @@ class WithdrawalCase(models.Model):
     def due_at(self) -> datetime:
         return self.opened_at + timedelta(days=self.remedy_days)
 
+    @property
+    def is_overdue(self) -> bool:
+        return self.closed_at is None and self.due_at < timezone.now()
+
+    @property
+    def state_mark(self) -> str:
+        """The look of its state, as pages mark states."""
+        return {"closed": "finished", "verified": "active", "rejected": "cancelled"}.get(
+            self.status, "withheld"
+        )
+
 
 class CaseStep(models.Model):
     """One rung of the ladder. None is skipped in silence: one that does not apply says why."""
