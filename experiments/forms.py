@@ -9,7 +9,7 @@ import yaml
 from django import forms
 from django.db.models import QuerySet
 
-from experiments import machines, recipes
+from experiments import machines, projects, recipes
 from experiments.machines import Resources
 from experiments.models import Dataset, Project
 from rights.models import Use
@@ -321,6 +321,21 @@ class QuotaForm(forms.Form):
         min_value=0,
         max_value=10_000_000,
         help_text="What runs and waits together may take at most. Empty: no limit.",
+    )
+
+
+class ProjectScopeForm(forms.Form):
+    """For which model version and product the project asks consent."""
+
+    model_version = forms.IntegerField(
+        min_value=1,
+        max_value=projects.LAST_VERSION,
+        help_text="Of the family. Permissions may be for certain versions alone.",
+    )
+    product = forms.CharField(
+        max_length=100,
+        required=False,
+        help_text="Empty: none is named, so permissions for certain products do not count.",
     )
 
 

@@ -20,6 +20,7 @@ urlpatterns = [
     path("mine/", projects.home_fragment, name="home_fragment"),
     path("<slug:slug>/", table.runs, name="runs"),
     path("<slug:slug>/settings/", settings.project_settings, name="project_settings"),
+    path("<slug:slug>/settings/scope/", settings.project_scope, name="project_scope"),
     path("<slug:slug>/settings/quotas/", settings.project_quotas, name="project_quotas"),
     path("<slug:slug>/models/", publishing.models, name="models"),
     path("<slug:slug>/models/new/", publishing.model_new, name="model_new"),

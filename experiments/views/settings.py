@@ -1,4 +1,4 @@
-"""A project's settings: its quotas, and what it takes of the cluster and of the lab's money."""
+"""A project's settings: what it is for, its quotas, and what it takes of cluster and money."""
 
 from django.contrib import messages
 from django.forms import model_to_dict
@@ -6,8 +6,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from experiments import costs, quotas
-from experiments.forms import QuotaForm
+from experiments import costs, projects, quotas
+from experiments.forms import ProjectScopeForm, QuotaForm
 from experiments.models import Project, Run
 from experiments.permission import NotPermitted
 from experiments.views.access import looking
@@ -20,8 +20,8 @@ HISTORY = 20
 @require_safe
 @looking
 def project_settings(request: HttpRequest, project: Project) -> HttpResponse:
-    """What the project takes and has cost, and its quotas."""
-    return _page(request, project, QuotaForm(initial=model_to_dict(project, QuotaForm.base_fields)))
+    """What the project is for, what it takes and has cost, and its quotas."""
+    return _page(request, project)
 
 
 @require_POST
@@ -30,24 +30,52 @@ def project_quotas(request: HttpRequest, project: Project) -> HttpResponse:
     """Set the quotas, as an owner of the project or an operator."""
     form = QuotaForm(request.POST)
     if not form.is_valid():
-        return _page(request, project, form, status=422)
+        return _page(request, project, form=form, status=422)
     try:
         quotas.change(by=signed_in(request), project=project, **form.cleaned_data)
     except NotPermitted as refusal:
-        context = {"project": project, "sentence": str(refusal)}
-        return render(request, "experiments/refused.html", context, status=403)
+        return _refused(request, project, refusal)
     messages.success(request, "The quotas are set.")
     return redirect("experiments:project_settings", project.slug)
 
 
+@require_POST
+@looking
+def project_scope(request: HttpRequest, project: Project) -> HttpResponse:
+    """Set the model version and the product that consent is asked for, as an owner."""
+    form = ProjectScopeForm(request.POST)
+    if not form.is_valid():
+        return _page(request, project, scope_form=form, status=422)
+    try:
+        projects.rescope(by=signed_in(request), project=project, **form.cleaned_data)
+    except NotPermitted as refusal:
+        return _refused(request, project, refusal)
+    messages.success(request, "Set. Runs that start from now on ask in this scope.")
+    return redirect("experiments:project_settings", project.slug)
+
+
+def _refused(request: HttpRequest, project: Project, refusal: NotPermitted) -> HttpResponse:
+    context = {"project": project, "sentence": str(refusal)}
+    return render(request, "experiments/refused.html", context, status=403)
+
+
 def _page(
-    request: HttpRequest, project: Project, form: QuotaForm, status: int = 200
+    request: HttpRequest,
+    project: Project,
+    *,
+    form: QuotaForm | None = None,
+    scope_form: ProjectScopeForm | None = None,
+    status: int = 200,
 ) -> HttpResponse:
     listed = costs.prices()
     lines = audit.history(project).filter(verb="project.quota")
+    scope = model_to_dict(project, ProjectScopeForm.base_fields)
     context = {
         "project": project,
-        "form": form,
+        "form": form or QuotaForm(initial=model_to_dict(project, QuotaForm.base_fields)),
+        "scope_form": scope_form or ProjectScopeForm(initial=scope),
+        "may_rescope": projects.may_change(signed_in(request), project),
+        "rescoped": audit.history(project).filter(verb="project.scope")[:HISTORY],
         "may_change": quotas.may_change(signed_in(request), project),
         "cost": listed.sum(costs.of_project(project)) if listed else "",
         "gpus": quotas.busy_gpus().get(project.pk, 0),
