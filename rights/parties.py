@@ -136,7 +136,7 @@ def identify(*, by: User | None, party: Party, scheme: str, value: str) -> Party
     compact = READ[Scheme(scheme)](value)
     if not compact:
         return None
-    known = PartyIdentifier.objects.filter(scheme=scheme, private={"value": compact}).first()
+    known = PartyIdentifier.objects.filter(scheme=scheme, value=compact).first()
     if known is not None:
         if known.party_id == party.pk:
             return known
