@@ -1,10 +1,12 @@
 """The rights room over HTTP: recordings and decisions, paged, for those who read the repertoire."""
 
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Literal
 
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
+from django.utils import timezone
 from ninja import Query, Router, Schema
 from ninja.errors import HttpError
 from ninja.pagination import LimitOffsetPagination, paginate
@@ -12,7 +14,8 @@ from pydantic import Field
 
 from portal.models import ApiToken, User
 from rights import choices, consent
-from rights.models import Decision, DecisionLine, Purpose, Recording, Use
+from rights import decisions as kept
+from rights.models import Channel, Decision, DecisionLine, Purpose, Recording, Use
 from rights.views.access import READERS
 
 router = Router(tags=["rights"])
@@ -53,16 +56,47 @@ class WhyIn(Schema):
     purpose: Purpose = Purpose.RESEARCH
     territory: str = "world"
     model_family: str = "backline"
+    model_version: int = Field(1, ge=1, le=10_000)
+    product: str = Field("", max_length=100)
+    channel: Channel | Literal[""] = Field("", description="For the use distribute.")
+    at: datetime | None = Field(None, description="The moment of the use; left out: now.")
+    known_at: datetime | None = Field(None, description="What was known then; left out: now.")
 
 
 class DecisionOut(Schema):
     id: int
     use: str
-    context: dict[str, str]
+    context: dict[str, str | int]
     as_of: datetime
+    known_at: datetime
     allowed: bool
     policy_version: str
     input_digest: str
+    output_digest: str
+
+
+class DecisionFilter(Schema):
+    use: Use | None = None
+    allowed: bool | None = None
+    recording: int | None = Field(None, description="Only those that asked for this recording.")
+
+
+class DifferenceOut(Schema):
+    recording_id: int
+    kept: bool | None = Field(description="Allowed then; null where there is no line.")
+    now: bool | None
+
+
+class ReplayOut(Schema):
+    """`same` is true where the same facts went in and the same bytes came out."""
+
+    same: bool
+    output_digest: str = Field(description="SHA-256 of the answer made anew; empty on refusal.")
+    kept_output_digest: str
+    input_digest: str
+    kept_input_digest: str
+    refusal: str = Field(description="Why it cannot be made anew; empty where it was.")
+    differences: list[DifferenceOut]
 
 
 class DecisionLineOut(Schema):
@@ -80,10 +114,23 @@ def recordings(request: HttpRequest, q: str = "") -> QuerySet[Recording]:
 
 @router.get("/rights/recordings/{pk}/why", response=WhyOut)
 def why(request: HttpRequest, pk: int, asked: Query[WhyIn]) -> WhyOut:
-    """May this recording be used so, and who says no? Nothing is kept of the question."""
+    """May this recording be used so, and who says no? Nothing is kept of the question.
+
+    `at` and `known_at` ask about the past: allowed on that day, as it was known on that one.
+    """
     row = get_object_or_404(Recording.objects.visible_to(_caller(request)), pk=pk)
-    scope = consent.Context(asked.purpose, asked.territory, asked.model_family)
-    line = consent.evaluate([row], asked.use, scope)[row.pk]
+    scope = consent.Context(
+        asked.purpose,
+        asked.territory,
+        asked.model_family,
+        asked.model_version,
+        asked.product,
+        asked.channel,
+    )
+    at, known_at = _in_utc(asked.at), _in_utc(asked.known_at)
+    if known_at and known_at > timezone.now():
+        raise HttpError(422, "Nobody knows yet what will be known then.")
+    line = consent.evaluate([row], asked.use, scope, at, known_at)[row.pk]
     return WhyOut(
         allowed=line.allowed,
         reasons=[ReasonOut(**reason) for reason in line.reasons],
@@ -93,9 +140,11 @@ def why(request: HttpRequest, pk: int, asked: Query[WhyIn]) -> WhyOut:
 
 @router.get("/rights/decisions", response=list[DecisionOut])
 @paginate(LimitOffsetPagination)
-def decisions(request: HttpRequest) -> QuerySet[Decision]:
+def decisions(request: HttpRequest, asked: Query[DecisionFilter]) -> QuerySet[Decision]:
     _reader(request)
-    return Decision.objects.order_by("-pk")
+    answer = {None: "", True: "allowed", False: "denied"}[asked.allowed]
+    recording = "" if asked.recording is None else str(asked.recording)
+    return choices.decided(use=asked.use or "", answer=answer, recording=recording)
 
 
 @router.get("/rights/decisions/{pk}/lines", response=list[DecisionLineOut])
@@ -103,6 +152,35 @@ def decisions(request: HttpRequest) -> QuerySet[Decision]:
 def decision_lines(request: HttpRequest, pk: int) -> QuerySet[DecisionLine]:
     _reader(request)
     return DecisionLine.objects.filter(decision=get_object_or_404(Decision, pk=pk)).order_by("pk")
+
+
+@router.post("/rights/decisions/{pk}/replay", response=ReplayOut)
+def decision_replay(request: HttpRequest, pk: int) -> ReplayOut:
+    """Make a kept decision anew from what was known then, and compare. Nothing is changed."""
+    _reader(request)
+    row = get_object_or_404(Decision, pk=pk)
+    found = kept.replay(row)
+    return ReplayOut(
+        same=found.same,
+        output_digest=found.digest,
+        kept_output_digest=row.output_digest,
+        input_digest=found.input_digest,
+        kept_input_digest=row.input_digest,
+        refusal=found.refusal,
+        differences=[
+            DifferenceOut(
+                recording_id=one.recording_id,
+                kept=one.kept.allowed if one.kept else None,
+                now=one.now.allowed if one.now else None,
+            )
+            for one in found.differences
+        ],
+    )
+
+
+def _in_utc(moment: datetime | None) -> datetime | None:
+    """A time without an offset is UTC."""
+    return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
 
 
 def _caller(request: HttpRequest) -> User:

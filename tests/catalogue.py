@@ -3,6 +3,8 @@
 from datetime import date
 from itertools import count as counting
 
+from django.http.response import HttpResponseBase
+
 from portal.models import Role, User
 from rights import agreements, catalogue, participation, parties, splits
 from rights.models import Credit, Grant, Party, Purpose, Recording, RightType, Use
@@ -44,6 +46,13 @@ def second_admin() -> User:
     return User.objects.get_or_create(
         username="ivo", defaults={"first_name": "Ivo", "roles": [Role.RIGHTS_ADMIN.value]}
     )[0]
+
+
+def opens(response: HttpResponseBase) -> bool:
+    """Whether the page is there: as it is, or for a rightsholder as one of their own."""
+    return response.status_code == 200 or (
+        response.status_code == 302 and response.headers["Location"].startswith("/rights/mine/")
+    )
 
 
 def allow(

@@ -16,6 +16,9 @@ from rights.identifiers import BadIdentifier
 from rights.intake import BadAudio
 from rights.refused import Refused
 
+# Headings, each with the names of the fields under it.
+Groups = tuple[tuple[str, tuple[str, ...]], ...]
+
 
 class VerbForm(forms.Form):
     """A form around one verb: what the verb refuses becomes an error beside its field.
@@ -24,7 +27,7 @@ class VerbForm(forms.Form):
     the fields one after the other.
     """
 
-    GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    GROUPS: Groups = ()
     # Names that verbs know by names of fields, where they differ.
     BESIDE: Mapping[str, str] = MappingProxyType({})
 
@@ -84,7 +87,7 @@ class ListInput(forms.TextInput):
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> str | None:  # noqa: ARG002
         values = data.getlist(name) if hasattr(data, "getlist") else [data.get(name)]
-        return ", ".join(str(value) for value in values if value not in {None, ""})
+        return ", ".join(str(value) for value in values if value)
 
 
 class NamesField(forms.CharField):
@@ -93,11 +96,10 @@ class NamesField(forms.CharField):
     widget = ListInput
 
     def prepare_value(self, value: Any) -> Any:
-        return ", ".join(value) if isinstance(value, list | tuple) else value
+        return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
 
     def clean(self, value: Any) -> Any:
-        text = super().clean(value)
-        names = (name.strip() for name in re.split(r"[,;\n]", text))
+        names = (name.strip() for name in re.split(r"[,;\n]", super().clean(value)))
         return list(dict.fromkeys(name for name in names if name))
 
 
@@ -107,7 +109,7 @@ class PlacesField(NamesField):
     def prepare_value(self, value: Any) -> Any:
         if isinstance(value, list | tuple):
             names = territories.names()
-            return ", ".join(names.get(code, code) for code in value)
+            return ", ".join(str(names.get(code, code)) for code in value)
         return value
 
     def clean(self, value: Any) -> list[str]:

@@ -7,7 +7,7 @@ from django.db import transaction
 
 from portal.models import User
 from rights import agreements
-from rights.forms.base import DateInput, NamesField, PlacesField, VerbForm, checkboxes
+from rights.forms.base import DateInput, Groups, NamesField, PlacesField, VerbForm, checkboxes
 from rights.forms.picks import PickField
 from rights.models import (
     Agreement,
@@ -105,7 +105,7 @@ class ScopeForm(VerbForm):
         widget=DateInput, required=False, help_text="Empty: as long as the agreement."
     )
 
-    GROUPS = (
+    GROUPS: Groups = (
         ("For what and where", ("purposes", "territories")),
         ("Which model", ("model_family", "first_version", "last_version")),
         ("Which product", ("products", "channels")),
@@ -125,7 +125,7 @@ class GrantForm(ScopeForm):
         "recording", required=False, help_text="Title, ISRC or number. Empty: the whole catalogue."
     )
     work = PickField("work", required=False, help_text="For compositions only.")
-    GROUPS = (
+    GROUPS: Groups = (
         ("Under which paper", ("agreement",)),
         ("What is permitted", ("uses", "rights")),
         ("Of which music", ("recording", "work")),
@@ -152,10 +152,10 @@ class GrantForm(ScopeForm):
 class ChangeForm(ScopeForm):
     """The next version of a grant: its scope to start from, and what is changed in it."""
 
-    def __init__(self, *args: Any, grant: Grant, **kwargs: Any) -> None:
+    def __init__(self, data: Any = None, *, grant: Grant) -> None:
         terms = {name: getattr(grant, name) for name in self.base_fields}
         # A version starts when it is approved, not when the one before it did.
-        super().__init__(*args, initial=terms | {"starts_on": None}, **kwargs)
+        super().__init__(data, initial=terms | {"starts_on": None})
         self.grant = grant
         if grant.use != Use.DISTRIBUTE:
             del self.fields["channels"]

@@ -64,7 +64,8 @@ def grant(request: HttpRequest, pk: int) -> HttpResponse:
 @open_to(Role.RIGHTS_ADMIN)
 def grant_new(request: HttpRequest) -> HttpResponse:
     """`?agreement=` and `?recording=` fill in the form; `?like=` takes an earlier grant's terms."""
-    asked = {name: request.GET[name] for name in ("agreement", "recording") if name in request.GET}
+    named = ("agreement", "recording")
+    asked: dict[str, object] = {name: request.GET[name] for name in named if name in request.GET}
     like = request.GET.get("like", "")
     if like.isdecimal():
         asked |= _like(_grant(request, int(like)))

@@ -103,7 +103,7 @@ def find(request: HttpRequest, kind: str) -> HttpResponse:
     """Suggestions for a field in which a row is typed: the one value sent is the text so far."""
     if kind not in KINDS:
         raise Http404
-    text = next(iter(request.GET.values()), "")[:300]
+    text = str(next(iter(request.GET.values()), ""))[:300]
     found = ((label,) for label in KINDS[kind].suggest(text))
     return HttpResponse(format_html_join("", '<option value="{}"></option>', found))
 
