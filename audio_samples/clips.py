@@ -15,6 +15,10 @@ from audio_samples.models import CreditStatement, Sample, SampleQuerySet
 from experiments.models import Run
 
 NAMES_IN_A_LINE = 4
+FLAGGED = {
+    "open": "Withheld: a rightsholder objected to it; a rights admin looks at it.",
+    "upheld": "Withheld: a rightsholder objected to it, and a rights admin agreed.",
+}
 
 
 @dataclass(frozen=True)
@@ -77,8 +81,9 @@ def with_credits(samples: SampleQuerySet) -> SampleQuerySet:
 def reason_withheld(sample: Sample) -> str:
     """Why it may not be heard, as a sentence; empty if it may. The sample comes `with_holds`."""
     hold: str | None = sample.hold_reason  # type: ignore[attr-defined]
+    flag: str | None = sample.flag_state  # type: ignore[attr-defined]
     if sample.withheld_at is None and hold is None:
-        return ""
+        return FLAGGED.get(flag or "", "")
     reason = sample.withheld_reason or hold or "a permission behind it ended"
     return f"Withheld: {reason.rstrip('.')}."
 

@@ -3,13 +3,14 @@
 from typing import Self
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q, Subquery
 from django.urls import reverse
 from django.utils import timezone
 
 from experiments import held
 from experiments.models import Project, Run
 from portal.models import Blob, User
+from rights.models import Party
 
 
 class CreditStatement(models.Model):
@@ -26,14 +27,21 @@ class SampleQuerySet(models.QuerySet["Sample"]):
 
     def audible(self) -> Self:
         """Those that may be heard now: a permission that ends in this second counts."""
-        return self.filter(~held.held("run"), withheld_at=None)
+        return self.filter(~held.held("run"), ~Exists(standing_flags()), withheld_at=None)
 
     def withheld(self) -> Self:
-        return self.filter(Q(held.held("run")) | Q(withheld_at__isnull=False))
+        return self.filter(
+            Q(held.held("run")) | Exists(standing_flags()) | Q(withheld_at__isnull=False)
+        )
 
     def with_holds(self) -> Self:
-        """Adds `hold_reason`, None where no permission behind the sample has ended."""
-        return self.annotate(hold_reason=held.reason("run"))
+        """Adds `hold_reason`, None where no permission behind the sample has ended, and
+        `flag_state`, None where no flag keeps it silent."""
+        # An upheld flag is told before an open one: it is the one that stays.
+        first = standing_flags().order_by("-state", "pk")
+        return self.annotate(
+            hold_reason=held.reason("run"), flag_state=Subquery(first.values("state")[:1])
+        )
 
 
 class Sample(models.Model):
@@ -75,3 +83,40 @@ class Sample(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("audio_samples:sample", args=[self.pk])
+
+
+class SampleFlag(models.Model):
+    """A rightsholder's objection to a sample. It silences the sample until a rights admin has
+    looked, and for good where they agree."""
+
+    class State(models.TextChoices):
+        OPEN = "open", "Waiting to be looked at"
+        UPHELD = "upheld", "Upheld: it stays withheld"
+        DISMISSED = "dismissed", "Dismissed: it may be heard again"
+
+    sample = models.ForeignKey(Sample, models.CASCADE, related_name="flags")
+    party = models.ForeignKey(Party, models.PROTECT, related_name="sample_flags")
+    by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    reason = models.CharField(max_length=1000)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.OPEN)
+    reviewed_by = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+")
+    reviewed_at = models.DateTimeField(null=True, blank=True)
+    note = models.CharField(max_length=1000, blank=True, help_text="The answer to the party.")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["sample", "party"], name="flagged_once_by_party")
+        ]
+        indexes = [
+            models.Index(fields=["sample", "state"], name="flag_by_sample"),
+            models.Index(fields=["state", "created_at"], name="flag_by_state"),
+        ]
+
+
+def standing_flags() -> models.QuerySet[SampleFlag]:
+    """For a sample in an outer query: the flags that keep it silent."""
+    return SampleFlag.objects.filter(
+        sample=OuterRef("pk"), state__in=(SampleFlag.State.OPEN, SampleFlag.State.UPHELD)
+    )

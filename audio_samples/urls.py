@@ -1,6 +1,6 @@
 from django.urls import path
 
-from audio_samples import views
+from audio_samples import artist_views, flag_views, views
 
 app_name = "audio_samples"
 urlpatterns = [
@@ -8,6 +8,16 @@ urlpatterns = [
     path("grid/", views.grid, name="grid"),
     path("of/<slug:slug>/", views.project, name="project"),
     path("of/<slug:slug>/<int:number>/", views.run_samples, name="run_samples"),
+    path("mine/", artist_views.came, name="mine"),
+    path("mine/model/<uuid:run_id>/", artist_views.model, name="mine_model"),
+    path("mine/<int:pk>/", artist_views.sample, name="mine_sample"),
+    path("mine/<int:pk>/audio", artist_views.audio, name="mine_audio"),
+    path("mine/<int:pk>/flag/", artist_views.flag, name="mine_flag"),
+    path("flags/", flag_views.listed, name="flags"),
+    path("flags/<int:pk>/", flag_views.one, name="flag"),
+    path("flags/<int:pk>/audio", flag_views.audio, name="flag_audio"),
+    path("flags/<int:pk>/uphold/", flag_views.uphold, name="flag_uphold"),
+    path("flags/<int:pk>/dismiss/", flag_views.dismiss, name="flag_dismiss"),
     path("<int:pk>/", views.sample, name="sample"),
     path("<int:pk>/audio", views.audio, name="audio"),
     path("<int:pk>/spectrogram.png", views.spectrogram, name="spectrogram"),

@@ -79,6 +79,28 @@ async def _in_threads(pieces: Generator[bytes, None, None]) -> AsyncIterator[byt
             pieces.close()
 
 
+def streamed(
+    request: HttpRequest, pieces: Generator[bytes, None, None], media_type: str, filename: str
+) -> StreamingHttpResponse:
+    """A document that is made while it is sent, to be saved; kept nowhere on the way.
+
+    Its pieces may ask the database: each is made in the request's own thread.
+    """
+    asynchronous = isinstance(request, ASGIRequest)
+    response = StreamingHttpResponse(_one_by_one(pieces) if asynchronous else pieces)
+    response.headers["Content-Type"] = media_type
+    response.headers["Content-Disposition"] = disposition(filename, attachment=True)
+    response.headers["Cache-Control"] = "private, no-store"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+async def _one_by_one(pieces: Generator[bytes, None, None]) -> AsyncIterator[bytes]:
+    take = sync_to_async(lambda: next(pieces, b""), thread_sensitive=True)
+    while piece := await take():
+        yield piece
+
+
 def _asked_span(request: HttpRequest, etag: str, size: int) -> tuple[int, int] | None:
     header = request.headers.get("Range", "")
     condition = request.headers.get("If-Range", "")

@@ -12,9 +12,8 @@ from django.utils import timezone
 
 from portal import audit, turns
 from portal.models import Role, User
-from rights import agreements, cases, holds, parties
+from rights import cases, holds, parties
 from rights.models import (
-    Agreement,
     Grant,
     GrantExclusion,
     GrantSuspension,
@@ -66,8 +65,12 @@ def activate(grant: Grant, by: User) -> Grant:
 
 
 def may_approve(grant: Grant, by: User) -> bool:
-    """Four eyes: not who drafted it, and somebody whose word it is."""
-    return by.pk != grant.drafted_by_id and speaks_for(grant, by)
+    """Four eyes: not who drafted it, and for what a holder's own people offered, the lab."""
+    if by.pk == grant.drafted_by_id or not speaks_for(grant, by):
+        return False
+    if by.has_role(Role.RIGHTS_ADMIN):
+        return True
+    return not grant.grantor.people.filter(pk=grant.drafted_by_id).exists()
 
 
 def speaks_for(grant: Grant, by: User) -> bool:
@@ -82,7 +85,7 @@ def suspend(grant: Grant, by: User | None, reason: str) -> Grant:
     at = turns.moment()
     _move(grant, Status.ACTIVE, Status.SUSPENDED, "Only an active grant can be suspended.")
     GrantSuspension.objects.create(grant=grant, reason=reason, made_by=by, since=at)
-    audit.record(by=by, verb="grant.suspended", subject=grant, reason=reason)
+    audit.record(by=by, verb="grant.suspended", subject=grant, private={"reason": reason})
     return grant
 
 
@@ -155,7 +158,7 @@ def opt_out(recording: Recording, use: str, party: Party, by: User | None, reaso
         subject=recording,
         use=str(use),
         party=party.pk,
-        reason=reason,
+        private={"reason": reason},
     )
     return touched
 
@@ -176,7 +179,13 @@ def _exclude(grant: Grant, recording: Recording, *, by: User | None, reason: str
         recording=recording,
         defaults={"reason": reason, "made_by": by, "created_at": turns.moment()},
     )
-    audit.record(by=by, verb="grant.excluded", subject=grant, recording=recording.pk, reason=reason)
+    audit.record(
+        by=by,
+        verb="grant.excluded",
+        subject=grant,
+        recording=recording.pk,
+        private={"reason": reason},
+    )
     if grant.status != Status.OFFERED:
         cases.open_for(by=by, grant=grant, reason=reason, recordings=lost)
 
@@ -230,38 +239,6 @@ def _end(grant: Grant, *, by: User | None, status: Status, reason: str, verb: st
             else "This grant has ended already.",
         )
     grant.suspensions.filter(until=None).update(until=at)
-    audit.record(by=by, verb=verb, subject=grant, use=grant.use, reason=reason)
+    audit.record(by=by, verb=verb, subject=grant, use=grant.use, private={"reason": reason})
     if was_in_force:
         cases.open_for(by=by, grant=grant, reason=reason, recordings=lost)
-
-
-@transaction.atomic
-def offer(*, by: User, recording: Recording, use: str, party: Party) -> list[Grant]:
-    """The party itself offers a recording for a use: one grant for each right it holds in it.
-
-    Scoped to research in the whole world; a rights admin puts them in force. Raises Refused
-    where there is no running agreement, or where it is offered already.
-    """
-    today = timezone.now().date()
-    agreement = (
-        Agreement.objects.filter(counterparty=party)
-        .exclude(ends_on__lt=today)
-        .order_by("-signed_on", "-pk")
-        .first()
-    )
-    if agreement is None:
-        raise Refused(
-            "no_agreement",
-            f"{party} has no running agreement with the lab. Ask a rights admin for one first.",
-        )
-    rights = holds.rights_of(party, recording, use)
-    covered = {grant.right_type for grant in covering(recording, use, party)}
-    missing = [right for right in rights if right not in covered]
-    if not missing:
-        raise Refused("duplicate", f"{party} has offered this use already.")
-    return [
-        agreements.draft_grant(
-            by=by, agreement=agreement, right_type=right, use=use, recording=recording
-        )
-        for right in missing
-    ]

@@ -1,5 +1,6 @@
 from django.urls import include, path
 
+from rights.models import Agreement, Grant, Mandate, Recording, Work
 from rights.views import (
     decisions,
     grants,
@@ -13,6 +14,7 @@ from rights.views import (
     voice,
     wording,
 )
+from rights.views.own import lab_page
 
 app_name = "rights"
 urlpatterns = [
@@ -31,12 +33,18 @@ urlpatterns = [
     path("find/<str:kind>/", parties.find, name="find"),
     path("works/", repertoire.works, name="works"),
     path("works/new/", repertoire.work_new, name="work_new"),
-    path("works/<int:pk>/", repertoire.work, name="work"),
+    path(
+        "works/<int:pk>/", lab_page(repertoire.work, "rights:mine", Work, keep=False), name="work"
+    ),
     path("works/<int:pk>/credit/", repertoire.work_credit, name="work_credit"),
     path("works/<int:pk>/split/", splits.work_split, name="work_split"),
     path("recordings/", repertoire.recordings, name="recordings"),
     path("recordings/upload/", repertoire.upload, name="upload"),
-    path("recordings/<int:pk>/", repertoire.recording, name="recording"),
+    path(
+        "recordings/<int:pk>/",
+        lab_page(repertoire.recording, "rights:mine_recording", Recording),
+        name="recording",
+    ),
     path("recordings/<int:pk>/audio/", repertoire.recording_audio, name="recording_audio"),
     path("recordings/<int:pk>/file/", repertoire.recording_file, name="recording_file"),
     path("recordings/<int:pk>/stems/", repertoire.recording_stem, name="recording_stem"),
@@ -44,8 +52,16 @@ urlpatterns = [
     path("recordings/<int:pk>/credit/", repertoire.recording_credit, name="recording_credit"),
     path("recordings/<int:pk>/work/", repertoire.recording_work, name="recording_work"),
     path("recordings/<int:pk>/split/", splits.recording_split, name="recording_split"),
-    path("recordings/<int:pk>/opt-out/", voice.opt_out, name="opt_out"),
-    path("recordings/<int:pk>/why/", decisions.why, name="why"),
+    path(
+        "recordings/<int:pk>/opt-out/",
+        lab_page(voice.opt_out, "rights:mine_recording", Recording),
+        name="opt_out",
+    ),
+    path(
+        "recordings/<int:pk>/why/",
+        lab_page(decisions.why, "rights:mine_recording", Recording),
+        name="why",
+    ),
     path("releases/", releases.releases, name="releases"),
     path("releases/new/", releases.release_new, name="release_new"),
     path("releases/<int:pk>/", releases.release, name="release"),
@@ -54,25 +70,45 @@ urlpatterns = [
     path("decisions/<int:pk>/replay/", decisions.decision_replay, name="decision_replay"),
     path("splits/<int:pk>/<int:party_pk>/confirm/", splits.split_confirm, name="split_confirm"),
     path("splits/<int:pk>/<int:party_pk>/dispute/", splits.split_dispute, name="split_dispute"),
-    path("agreements/", papers.agreements, name="agreements"),
+    path("agreements/", lab_page(papers.agreements, "rights:mine_papers"), name="agreements"),
     path("agreements/new/", papers.agreement_new, name="agreement_new"),
-    path("agreements/<int:pk>/", papers.agreement, name="agreement"),
+    path(
+        "agreements/<int:pk>/",
+        lab_page(papers.agreement, "rights:mine_papers", Agreement, keep=False),
+        name="agreement",
+    ),
     path("agreements/<int:pk>/document/", papers.agreement_document, name="agreement_document"),
-    path("grants/", grants.grants, name="grants"),
+    path("grants/", lab_page(grants.grants, "rights:mine_papers"), name="grants"),
     path("grants/new/", grants.grant_new, name="grant_new"),
-    path("grants/waiting/", grants.waiting, name="waiting"),
-    path("grants/approve/", grants.grants_approve, name="grants_approve"),
-    path("grants/<int:pk>/", grants.grant, name="grant"),
+    path("grants/waiting/", lab_page(grants.waiting, "rights:mine_papers"), name="waiting"),
+    path(
+        "grants/approve/",
+        lab_page(grants.grants_approve, "rights:mine_papers"),
+        name="grants_approve",
+    ),
+    path("grants/<int:pk>/", lab_page(grants.grant, "rights:mine_grant", Grant), name="grant"),
     path("grants/<int:pk>/activate/", grants.grant_activate, name="grant_activate"),
-    path("grants/<int:pk>/decline/", grants.grant_decline, name="grant_decline"),
+    path(
+        "grants/<int:pk>/decline/",
+        lab_page(grants.grant_decline, "rights:mine_grant_decline", Grant),
+        name="grant_decline",
+    ),
     path("grants/<int:pk>/suspend/", grants.grant_suspend, name="grant_suspend"),
     path("grants/<int:pk>/resume/", grants.grant_resume, name="grant_resume"),
     path("grants/<int:pk>/change/", grants.grant_change, name="grant_change"),
     path("grants/<int:pk>/change/look/", grants.grant_change_look, name="grant_change_look"),
-    path("grants/<int:pk>/withdraw/", grants.grant_withdraw, name="grant_withdraw"),
-    path("mandates/", mandates.mandates, name="mandates"),
+    path(
+        "grants/<int:pk>/withdraw/",
+        lab_page(grants.grant_withdraw, "rights:mine_grant_withdraw", Grant),
+        name="grant_withdraw",
+    ),
+    path("mandates/", lab_page(mandates.mandates, "rights:mine_papers"), name="mandates"),
     path("mandates/new/", mandates.mandate_new, name="mandate_new"),
-    path("mandates/<int:pk>/", mandates.mandate, name="mandate"),
+    path(
+        "mandates/<int:pk>/",
+        lab_page(mandates.mandate, "rights:mine_papers", Mandate, keep=False),
+        name="mandate",
+    ),
     path("mandates/<int:pk>/approve/", mandates.mandate_approve, name="mandate_approve"),
     path("mandates/<int:pk>/revoke/", mandates.mandate_revoke, name="mandate_revoke"),
     path("cases/", include("rights.case_urls")),
@@ -80,8 +116,5 @@ urlpatterns = [
     path("grants/<int:pk>/gain/", leaving.grant_gain, name="grant_gain"),
     path("mine/wording/", wording.mine_wording, name="mine_wording"),
     path("parties/<int:pk>/wording/", wording.party_wording, name="party_wording"),
-    path("mine/", voice.mine, name="mine"),
-    path("mine/summary/", voice.mine_fragment, name="mine_fragment"),
-    path("mine/<int:pk>/", voice.mine_recording, name="mine_recording"),
-    path("mine/<int:pk>/offer/<str:use>/", voice.offer, name="offer"),
+    path("mine/", include("rights.mine_urls")),
 ]

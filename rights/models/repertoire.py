@@ -15,7 +15,9 @@ class WorkQuerySet(models.QuerySet["Work"]):
     def visible_to(self, user: User) -> Self:
         if SEES_ALL & set(user.roles):
             return self
-        return self.filter(splits__lines__party__people=user).distinct()
+        return self.filter(
+            splits__superseded_at=None, splits__lines__party__people=user
+        ).distinct()
 
 
 class Work(models.Model):
@@ -49,9 +51,12 @@ class RecordingQuerySet(models.QuerySet["Recording"]):
     def visible_to(self, user: User) -> Self:
         if SEES_ALL & set(user.roles):
             return self
+        # Who was once on a sheet and is on none any more has nothing to see.
+        main = RoleCode.MAIN_ARTIST
         return self.filter(
-            models.Q(splits__lines__party__people=user)
-            | models.Q(works__splits__lines__party__people=user)
+            models.Q(splits__superseded_at=None, splits__lines__party__people=user)
+            | models.Q(works__splits__superseded_at=None, works__splits__lines__party__people=user)
+            | models.Q(credits__role=main, credits__party__people=user)
         ).distinct()
 
 

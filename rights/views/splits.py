@@ -43,7 +43,7 @@ def _split(request: HttpRequest, subject: Recording | Work) -> HttpResponse:
 def split_confirm(request: HttpRequest, pk: int, party_pk: int) -> HttpResponse:
     sheet, party = _line(request, pk, party_pk)
     splits.confirm(sheet=sheet, party=party, by=signed_in(request))
-    return redirect(sheet.recording or sheet.work or "rights:home")
+    return _back(request, sheet)
 
 
 @require_http_methods(["GET", "POST"])
@@ -59,9 +59,18 @@ def split_dispute(request: HttpRequest, pk: int, party_pk: int) -> HttpResponse:
                 by=signed_in(request),
                 reason=form.cleaned_data["reason"],
             )
-            return redirect(subject or "rights:home")
+            return _back(request, sheet)
     context = {"form": form, "sheet": sheet, "party": party, "subject": subject}
     return render(request, "rights/dispute.html", context)
+
+
+def _back(request: HttpRequest, sheet: SplitSheet) -> HttpResponse:
+    """To what the sheet is of; a rightsholder's own pages tell it in their words."""
+    if not is_admin(request):
+        if sheet.recording_id:
+            return redirect("rights:mine_recording", pk=sheet.recording_id)
+        return redirect("rights:mine_papers")
+    return redirect(sheet.recording or sheet.work or "rights:home")
 
 
 def _line(request: HttpRequest, pk: int, party_pk: int) -> tuple[SplitSheet, Party]:

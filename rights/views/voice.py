@@ -1,19 +1,16 @@
-"""What is allowed and why, and the holders' own word: opting out, offering, what was used."""
+"""What waits, what is allowed and why, and opting out. The artist's own pages are in mine.py."""
 
-from django.contrib import messages
-from django.db import models
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from portal.models import Role
 from portal.views import signed_in
-from rights import choices, consent, holds, ledger, participation
+from rights import choices, holds, participation
 from rights.forms import OptOutForm
 from rights.models import Grant, Party, Recording, SplitLine, Use
-from rights.refused import Refused
-from rights.views.access import READERS, is_admin, open_to, page_of
+from rights.views.access import READERS, is_admin, open_to
 
 
 @require_safe
@@ -74,72 +71,3 @@ def opt_out(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _number(text: object) -> int:
     return int(str(text)) if str(text).isdecimal() else 0
-
-
-@require_POST
-@open_to(Role.RIGHTSHOLDER)
-def offer(request: HttpRequest, pk: int, use: str) -> HttpResponse:
-    """A rightsholder offers one of their recordings for a use; a rights admin puts it in force."""
-    user = signed_in(request)
-    row = get_object_or_404(Recording.objects.visible_to(user), pk=pk)
-    if use not in Use.values:
-        raise Http404
-    for party in choices.may_choose_for(user, row, everybody=False):
-        try:
-            participation.offer(by=user, recording=row, use=use, party=party)
-        except Refused as error:
-            messages.error(request, str(error))
-        else:
-            words = consent.in_words(use)
-            messages.success(request, f"Offered “{row}” for {words}. A rights admin answers it.")
-    return redirect("rights:mine_recording", pk=row.pk)
-
-
-@require_safe
-@open_to(Role.RIGHTSHOLDER)
-def mine(request: HttpRequest) -> HttpResponse:
-    user = signed_in(request)
-    # A rightsholder with another role besides sees here their own music alone.
-    sheets = models.Q(splits__lines__party__people=user)
-    sheets |= models.Q(works__splits__lines__party__people=user)
-    rows = Recording.objects.visible_to(user).filter(sheets).distinct()
-    query = request.GET.get("q", "").strip()
-    page = page_of(request, choices.search(rows, query).prefetch_related("works"))
-    shown = list(page.object_list)
-    context = {
-        "page": page,
-        "query": query,
-        "training": choices.training_words(shown),
-        "parties": user.parties.all(),
-        "unanswered": SplitLine.objects.filter(
-            party__people=user, confirmed_at=None, sheet__status__in=["confirming", "disputed"]
-        ).select_related("party", "sheet__recording", "sheet__work"),
-    }
-    return render(request, "rights/mine.html", context)
-
-
-@require_safe
-@open_to(Role.RIGHTSHOLDER)
-def mine_fragment(request: HttpRequest) -> HttpResponse:
-    user = signed_in(request)
-    rows = Recording.objects.filter(splits__lines__party__people=user).distinct()
-    context = {"count": rows.count(), "sources": ledger.sources(rows[:500])[:5]}
-    return render(request, "rights/mine.html#summary", context)
-
-
-@require_safe
-@open_to(Role.RIGHTSHOLDER)
-def mine_recording(request: HttpRequest, pk: int) -> HttpResponse:
-    """One of my recordings: each use on or off, the others' say, and what used it."""
-    user = signed_in(request)
-    row = get_object_or_404(Recording.objects.visible_to(user), pk=pk)
-    parties = list(choices.may_choose_for(user, row, everybody=False))
-    if not parties:
-        raise Http404
-    context = {
-        "recording": row,
-        "parties": parties,
-        "uses": choices.per_use(row, parties),
-        "sources": ledger.sources([row]),
-    }
-    return render(request, "rights/mine_recording.html", context)

@@ -1,0 +1,134 @@
+"""The artist's pages of what came of their music: models, samples to hear, and their flags.
+
+No page of a project is linked from here, and none of its names are shown.
+"""
+
+from uuid import UUID
+
+from django import forms
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods, require_safe
+
+from audio_samples import clips, flags, heard
+from audio_samples.models import Sample
+from audio_samples.views import gone
+from portal.models import Role
+from portal.serving import ranged
+from portal.views import signed_in
+from rights import mine
+from rights.forms.base import VerbForm
+from rights.models import Party
+from rights.views.access import open_to, page_of
+
+PER_PAGE = 12
+holders = open_to(Role.RIGHTSHOLDER)
+
+
+class FlagForm(VerbForm):
+    party = forms.ModelChoiceField(Party.objects.none(), label="For", empty_label=None)
+    reason = forms.CharField(
+        label="What is wrong with it",
+        max_length=flags.LONGEST,
+        widget=forms.Textarea(attrs={"rows": 4}),
+        help_text="Such as: it repeats a melody of mine, or it sounds like my voice.",
+    )
+
+
+@require_safe
+@holders
+def came(request: HttpRequest) -> HttpResponse:
+    """Everything that learned from my recordings, or from one of them, in public words."""
+    parties = mine.parties_of(signed_in(request))
+    recording = None
+    asked = request.GET.get("recording", "")
+    if asked:
+        number = int(asked) if asked.isdecimal() and len(asked) < 19 else 0
+        recording = get_object_or_404(mine.repertoire(parties), pk=number)
+    page = page_of(request, heard.runs_of(parties, recording))
+    context = {
+        "tab": "came",
+        "recording": recording,
+        "page": page,
+        "rows": heard.came(list(page.object_list), parties),
+        "flags": heard.flags_of(parties)[:50],
+        "parties": parties,
+    }
+    return render(request, "audio_samples/mine.html", context)
+
+
+@require_safe
+@holders
+def model(request: HttpRequest, run_id: UUID) -> HttpResponse:
+    """One model: how much of my music it heard, how it stands, and its samples."""
+    parties = mine.parties_of(signed_in(request))
+    run = get_object_or_404(heard.runs_of(parties), pk=run_id)
+    samples = clips.with_credits(Sample.objects.filter(run=run, final=True)).order_by("name", "pk")
+    page = Paginator(samples, PER_PAGE).get_page(request.GET.get("page"))
+    context = {
+        "one": heard.came([run], parties)[0],
+        "recordings": heard.per_recording(run, parties),
+        "page": page,
+        "rows": [(sample, heard.row(sample)) for sample in page],
+    }
+    return render(request, "audio_samples/mine_model.html", context)
+
+
+@require_safe
+@holders
+def sample(request: HttpRequest, pk: int) -> HttpResponse:
+    """One sample to hear, with my part in it and what I said of it."""
+    parties, found = _sample(request, pk)
+    own = set(mine.repertoire(parties).values_list("pk", flat=True))
+    context = {
+        "sample": found,
+        "row": heard.row(found),
+        "one": heard.came([found.run], parties)[0],
+        "share": heard.share(found, own),
+        "flags": heard.flags_of(parties).filter(sample=found),
+        "silence": heard.silence(found),
+    }
+    return render(request, "audio_samples/mine_sample.html", context)
+
+
+@require_safe
+@holders
+def audio(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """The sample's sound, under a name that tells nothing of the lab."""
+    _, found = _sample(request, pk)
+    if reason := heard.silence(found):
+        return gone(reason)
+    ending = found.audio.media_type.rpartition("/")[2].replace("mpeg", "mp3")
+    return ranged(request, found.audio, f"sample-{found.pk}.{ending}", tag=f"sample-{found.pk}")
+
+
+@require_http_methods(["GET", "POST"])
+@holders
+def flag(request: HttpRequest, pk: int) -> HttpResponse:
+    """GET says what a flag does; POST sets it, and the sample falls silent."""
+    parties, found = _sample(request, pk)
+    concerned = [one for one in parties if heard.samples_of([one]).filter(pk=pk).exists()]
+    form = FlagForm(request.POST or None, initial={"party": concerned[0].pk})
+    chooser = form.fields["party"]
+    assert isinstance(chooser, forms.ModelChoiceField)  # noqa: S101 - for the types
+    chooser.queryset = Party.objects.filter(pk__in=[one.pk for one in concerned])
+    if form.is_valid():
+        with form.refusals():
+            flags.flag(by=signed_in(request), sample=found, **form.cleaned_data)
+            messages.success(request, "Flagged. Nobody hears it until the lab has looked.")
+            return redirect("audio_samples:mine_sample", pk=pk)
+    context = {"form": form, "sample": found, "row": heard.row(found), "parties": concerned}
+    return render(
+        request, "audio_samples/mine_flag.html", context, status=422 if form.errors else 200
+    )
+
+
+def _sample(request: HttpRequest, pk: int) -> tuple[list[Party], Sample]:
+    parties = mine.parties_of(signed_in(request))
+    if not parties:
+        raise Http404
+    rows = clips.with_credits(heard.samples_of(parties)).select_related("audio")
+    return parties, get_object_or_404(rows, pk=pk)

@@ -1,0 +1,116 @@
+"""Where rights admins look at flagged samples and answer."""
+
+from django import forms
+from django.contrib import messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_POST, require_safe
+
+from audio_samples import clips, flags
+from audio_samples.models import Sample, SampleFlag
+from audio_samples.views import gone
+from portal.models import Role
+from portal.serving import ranged
+from portal.views import signed_in
+from rights.forms.base import VerbForm
+from rights.views.access import open_to, page_of
+
+reviewers = open_to(Role.RIGHTS_ADMIN)
+
+
+class AnswerForm(VerbForm):
+    note = forms.CharField(
+        label="Your answer to the party",
+        max_length=flags.LONGEST,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="They read it as you write it.",
+    )
+
+
+@require_safe
+@reviewers
+def listed(request: HttpRequest) -> HttpResponse:
+    """Flags that wait, oldest first; answered ones on request."""
+    state = request.GET.get("state", SampleFlag.State.OPEN)
+    rows = _flags()
+    if state in SampleFlag.State.values:
+        rows = rows.filter(state=state)
+    order = "created_at" if state == SampleFlag.State.OPEN else "-created_at"
+    context = {
+        "page": page_of(request, rows.order_by(order, "pk")),
+        "state": state,
+        "states": SampleFlag.State.choices,
+        "tab": "flags",
+    }
+    return render(request, "audio_samples/flags.html", context)
+
+
+@require_safe
+@reviewers
+def one(request: HttpRequest, pk: int) -> HttpResponse:
+    """One flag: the sample to hear, who objects and why, and the two answers."""
+    return _page(request, get_object_or_404(_flags(), pk=pk), AnswerForm())
+
+
+@require_safe
+@reviewers
+def audio(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """The flagged sample, for who has to answer and only until then."""
+    found = get_object_or_404(_flags().select_related("sample__audio"), pk=pk)
+    if reason := _other_reason(found):
+        return gone(reason)
+    return ranged(request, found.sample.audio, f"flagged-{found.sample_id}", tag=f"flag-{pk}")
+
+
+@require_POST
+@reviewers
+def uphold(request: HttpRequest, pk: int) -> HttpResponse:
+    """Agree with the party: the sample stays withheld."""
+    return _answer(request, pk, upheld=True)
+
+
+@require_POST
+@reviewers
+def dismiss(request: HttpRequest, pk: int) -> HttpResponse:
+    """The sample may be heard again, and the party reads why."""
+    return _answer(request, pk, upheld=False)
+
+
+def _answer(request: HttpRequest, pk: int, *, upheld: bool) -> HttpResponse:
+    found = get_object_or_404(_flags(), pk=pk)
+    form = AnswerForm(request.POST)
+    if form.is_valid():
+        with form.refusals():
+            verb = flags.uphold if upheld else flags.dismiss
+            verb(found, by=signed_in(request), note=form.cleaned_data["note"])
+            messages.success(request, "Answered; the party reads it on their page.")
+            return redirect("audio_samples:flags")
+    return _page(request, found, form)
+
+
+def _page(request: HttpRequest, found: SampleFlag, form: AnswerForm) -> HttpResponse:
+    sample = clips.with_credits(Sample.objects.filter(pk=found.sample_id)).get()
+    context = {
+        "flag": found,
+        "sample": sample,
+        "silence": _other_reason(found),
+        "form": form,
+        "tab": "flags",
+        "others": _flags().filter(sample=sample).exclude(pk=found.pk),
+    }
+    return render(request, "audio_samples/flag.html", context, status=422 if form.errors else 200)
+
+
+def _other_reason(found: SampleFlag) -> str:
+    """Why even who reviews it may not hear it: a permission ended, or it is answered."""
+    sample = Sample.objects.filter(pk=found.sample_id).with_holds().get()
+    if found.state == SampleFlag.State.OPEN and sample.withheld_at is None:
+        hold: str | None = sample.hold_reason  # type: ignore[attr-defined]
+        return f"Withheld: {hold.rstrip('.')}." if hold else ""
+    return clips.reason_withheld(sample)
+
+
+def _flags() -> QuerySet[SampleFlag]:
+    return SampleFlag.objects.select_related("party", "by", "reviewed_by", "sample__run__project")

@@ -1,0 +1,164 @@
+"""The artist's papers: splits to answer, grants of both sides' making, agreements, mandates."""
+
+from django.contrib import messages
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from portal import audit
+from portal.models import User
+from portal.views import signed_in
+from rights import impact, participation, plain
+from rights.forms.mine import OffForm
+from rights.models import Agreement, Grant, GrantExclusion, Mandate, Use, WithdrawalCase
+from rights.refused import Refused
+from rights.views.access import page_of
+from rights.views.mine import Effect, asked, holders, unanswered
+
+SHOWN = 20
+
+
+@require_safe
+@holders
+def papers(request: HttpRequest) -> HttpResponse:
+    """What waits for my answer first, then all that is signed."""
+    user = signed_in(request)
+    grants = _grants(user)
+    state = request.GET.get("state", "open")
+    if state != "all":
+        state = "open"
+        grants = grants.filter(status__in=participation.OPEN)
+    page = page_of(request, grants.order_by("-created_at", "-pk"))
+    own = Q(holder__people=user) | Q(agent__people=user)
+    mandates = Mandate.objects.filter(own).distinct().select_related("holder", "agent")
+    cases = WithdrawalCase.objects.filter(party__people=user).distinct().order_by("-opened_at")
+    context = {
+        "tab": "papers",
+        "asked": asked(user),
+        "unanswered": unanswered(user),
+        "agreements": Agreement.objects.filter(counterparty__people=user).distinct(),
+        "mandates": mandates,
+        "own": set(user.parties.values_list("pk", flat=True)),
+        "page": page,
+        "state": state,
+        "cases": cases[:SHOWN],
+    }
+    return render(request, "rights/mine_papers.html", context)
+
+
+@require_safe
+@holders
+def grant(request: HttpRequest, pk: int) -> HttpResponse:
+    """One permission of mine in plain words, with what both sides did to it."""
+    user = signed_in(request)
+    row = get_object_or_404(_grants(user), pk=pk)
+    context = {
+        "grant": row,
+        "subject": plain.subject(row),
+        "scope": plain.scope(row),
+        "policy": plain.policy(row),
+        "meaning": plain.MEANING[Use(row.use)],
+        "right": plain.RIGHT,
+        "ours": _is_ours(row),
+        "may_answer": row.status == Grant.Status.OFFERED and not _is_ours(row),
+        "versions": _grants(user).filter(Q(pk=row.replaces_id) | Q(replaces=row)),
+        "left_out": GrantExclusion.objects.filter(grant=row).select_related("recording")[:SHOWN],
+        "history": _history(user, row),
+    }
+    return render(request, "rights/mine_grant.html", context)
+
+
+@require_POST
+@holders
+def approve(request: HttpRequest, pk: int) -> HttpResponse:
+    """My yes to what the lab has drafted puts it in force."""
+    user = signed_in(request)
+    row = get_object_or_404(_grants(user), pk=pk)
+    if _is_ours(row):
+        messages.error(request, "You offered it yourself: the lab answers it.")
+        return redirect("rights:mine_grant", pk=row.pk)
+    try:
+        participation.activate(row, user)
+        messages.success(request, "Allowed. It is in force from now on.")
+    except Refused as error:
+        messages.error(request, str(error))
+    return redirect("rights:mine_grant", pk=row.pk)
+
+
+@require_http_methods(["GET", "POST"])
+@holders
+def decline(request: HttpRequest, pk: int) -> HttpResponse:
+    """My no to what the lab has drafted, or an offer of mine taken back."""
+    user = signed_in(request)
+    row = get_object_or_404(_grants(user), pk=pk)
+    form = OffForm(request.POST or None)
+    if form.is_valid():
+        with form.refusals():
+            participation.decline(row, user, form.cleaned_data["reason"])
+            messages.success(request, "Done. It never comes into force.")
+            return redirect("rights:mine_grant", pk=row.pk)
+    context = {"form": form, "grant": row, "subject": plain.subject(row), "ours": _is_ours(row)}
+    return render(request, "rights/mine_decline.html", context, status=422 if form.errors else 200)
+
+
+@require_http_methods(["GET", "POST"])
+@holders
+def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
+    """GET previews what ending this one permission touches; POST ends it, for good."""
+    user = signed_in(request)
+    row = get_object_or_404(_grants(user), pk=pk)
+    form = OffForm(request.POST or None)
+    if form.is_valid():
+        with form.refusals():
+            participation.withdraw(row, user, form.cleaned_data["reason"])
+            messages.success(request, "Ended. What follows from it has begun.")
+            return redirect("rights:mine_grant", pk=row.pk)
+    context = {
+        "form": form,
+        "grant": row,
+        "subject": plain.subject(row),
+        "use": Use(row.use),
+        "effect": Effect.of([row], impact.of_ending([row])),
+    }
+    return render(request, "rights/mine_off.html", context, status=422 if form.errors else 200)
+
+
+def _grants(user: User) -> QuerySet[Grant]:
+    rows = Grant.objects.filter(grantor__people=user)
+    return rows.select_related("grantor", "agreement", "recording", "work", "drafted_by")
+
+
+def _is_ours(row: Grant) -> bool:
+    """Whether the grantor's own people offered it, so that the lab has to answer."""
+    return row.grantor.people.filter(pk=row.drafted_by_id).exists()
+
+
+def _history(user: User, row: Grant) -> list[dict[str, object]]:
+    """What was done to the grant; people of the lab are the lab."""
+    own = set(row.grantor.people.values_list("pk", flat=True))
+    verbs = {
+        "grant.offered": "Drafted",
+        "grant.activated": "Put in force",
+        "grant.suspended": "Paused",
+        "grant.resumed": "In force again",
+        "grant.declined": "Declined or taken back",
+        "grant.withdrawn": "Ended",
+        "grant.expired": "Ran out",
+        "grant.superseded": "Replaced by a new version",
+        "grant.excluded": "A recording taken out",
+    }
+    return [
+        {
+            "at": event.at,
+            "what": verbs.get(event.verb, event.verb.replace(".", ": ").replace("_", " ")),
+            "by": "you"
+            if event.actor_id == user.pk
+            else "your side"
+            if event.actor_id in own
+            else "the lab"
+            if event.actor_id
+            else "the portal",
+        }
+        for event in audit.history(row)[:50]
+    ]

@@ -1,0 +1,189 @@
+"""A party's word for its whole catalogue: each use on or off at once, with a preview."""
+
+from dataclasses import dataclass
+
+from django.contrib import messages
+from django.db.models import Count
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods, require_safe
+
+from portal.views import signed_in
+from rights import consent, impact, mine, offers, plain
+from rights.forms.mine import OffForm, OnForm
+from rights.models import Grant, GrantExclusion, Party, Use
+from rights.views.mine import Effect, asked, holders, unanswered, use_of
+
+Status = Grant.Status
+
+
+@dataclass
+class CatalogueUse:
+    """How one use stands for a whole catalogue: what speaks for all of it, and what for single
+    recordings or works."""
+
+    use: Use
+    meaning: str
+    personal: bool
+    wide: list[Grant]
+    single: int = 0
+    waiting_single: int = 0
+    left_out: int = 0
+    # Whether every right of the party that the use needs is spoken for.
+    whole: bool = False
+
+    @property
+    def state(self) -> str:
+        """on, part, asked, offered, paused, single or off."""
+        statuses = {grant.status for grant in self.wide}
+        if statuses == {Status.ACTIVE}:
+            return "on" if self.whole else "part"
+        if Status.ACTIVE in statuses:
+            return "part"
+        if Status.SUSPENDED in statuses:
+            return "paused"
+        if Status.OFFERED in statuses:
+            return "offered"
+        return "single" if self.single else "off"
+
+    @property
+    def mark(self) -> str:
+        return {"on": "allowed", "off": "closed", "offered": "offered"}.get(self.state, "warn")
+
+    @property
+    def words(self) -> str:
+        said = {
+            "on": "On for your whole catalogue",
+            "part": "On for a part of your rights only, which is not enough",
+            "paused": "Paused by the lab",
+            "offered": "Waiting for both sides to agree",
+            "single": "Off for the catalogue",
+            "off": "Off",
+        }[self.state]
+        if self.left_out and self.state in {"on", "part"}:
+            said += f", without {_counted(self.left_out, 'recording')} you took out"
+        if self.single and self.state != "on":
+            said += f"; on for {_counted(self.single, 'recording or work', 'recordings or works')}"
+        if self.waiting_single:
+            said += f"; {_counted(self.waiting_single, 'single offer')} waiting"
+        return said + "."
+
+    @property
+    def can_end(self) -> bool:
+        return bool(self.wide or self.single or self.waiting_single)
+
+    @property
+    def can_offer(self) -> bool:
+        return not self.whole
+
+
+def _counted(number: int, one: str, many: str = "") -> str:
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+@require_safe
+@holders
+def uses(request: HttpRequest) -> HttpResponse:
+    """Each use in one sentence, and how it stands for everything of a party."""
+    user = signed_in(request)
+    parties = mine.parties_of(user)
+    chosen = request.GET.get("party", "")
+    party = next((one for one in parties if str(one.pk) == chosen), parties[0] if parties else None)
+    context: dict[str, object] = {"tab": "uses", "parties": parties, "party": party}
+    if party is not None:
+        context |= {
+            "rows": catalogue(party),
+            "count": mine.repertoire([party]).count(),
+            "agreement": offers.running_agreement(party),
+            "asked": asked(user).count(),
+            "unanswered": unanswered(user).count(),
+        }
+    return render(request, "rights/mine_uses.html", context)
+
+
+def catalogue(party: Party) -> list[CatalogueUse]:
+    """All uses of a party; a constant number of queries."""
+    rows = {use: CatalogueUse(use, plain.MEANING[use], plain.personal(use), []) for use in Use}
+    open_grants = Grant.objects.filter(
+        grantor=party, status__in=(Status.ACTIVE, Status.OFFERED, Status.SUSPENDED)
+    )
+    wide = open_grants.filter(recording=None, work=None)
+    for grant in wide.select_related("grantor", "agreement").order_by("pk"):
+        rows[Use(grant.use)].wide.append(grant)
+    narrow = open_grants.exclude(recording=None, work=None).order_by()
+    for use, status, number in narrow.values_list("use", "status").annotate(
+        number=Count("recording", distinct=True) + Count("work", distinct=True)
+    ):
+        row = rows[Use(use)]
+        if status == Status.OFFERED:
+            row.waiting_single += number
+        else:
+            row.single += number
+    excluded = GrantExclusion.objects.filter(grant__in=wide.values("pk")).order_by()
+    for use, number in excluded.values_list("grant__use").annotate(
+        Count("recording", distinct=True)
+    ):
+        rows[Use(use)].left_out = number
+    plain_rights = set(offers.rights_of(party, Use.EVAL))
+    personal_rights = set(offers.rights_of(party, Use.VOICE))
+    for use, row in rows.items():
+        needed = personal_rights if plain.personal(use) else plain_rights
+        spoken = {grant.right_type for grant in row.wide}
+        row.whole = bool(needed) and needed <= spoken
+    return list(rows.values())
+
+
+@require_http_methods(["GET", "POST"])
+@holders
+def use_on(request: HttpRequest, pk: int, use: str) -> HttpResponse:
+    """GET previews an offer for everything that a party has; POST makes it."""
+    user = signed_in(request)
+    party = get_object_or_404(user.parties.all(), pk=pk)
+    asked_for = use_of(use)
+    form = OnForm(request.POST or None, use=asked_for)
+    if form.is_valid():
+        with form.refusals():
+            offers.offer(by=user, party=party, use=use, **form.cleaned_data)
+            messages.success(request, f"Offered everything for {consent.in_words(use)}.")
+            return _back(party)
+    left_out = GrantExclusion.objects.filter(grant__grantor=party, grant__use=use)
+    context = {
+        "form": form,
+        "party": party,
+        "parties": [party],
+        "use": asked_for,
+        "meaning": plain.MEANING[asked_for],
+        "personal": plain.personal(asked_for),
+        "count": mine.repertoire([party]).count(),
+        "left_out": left_out.values("recording").distinct().count(),
+    }
+    return render(request, "rights/mine_on.html", context, status=422 if form.errors else 200)
+
+
+@require_http_methods(["GET", "POST"])
+@holders
+def use_off(request: HttpRequest, pk: int, use: str) -> HttpResponse:
+    """GET previews what ending a use everywhere touches; POST ends it, for good."""
+    user = signed_in(request)
+    party = get_object_or_404(user.parties.all(), pk=pk)
+    asked_for = use_of(use)
+    form = OffForm(request.POST or None)
+    if form.is_valid():
+        with form.refusals():
+            offers.end_everywhere(by=user, party=party, use=use, reason=form.cleaned_data["reason"])
+            messages.success(request, f"Off for {consent.in_words(use)}: everything of {party}.")
+            return _back(party)
+    grants = list(offers.open_grants(party, use).select_related("grantor"))
+    context = {
+        "form": form,
+        "party": party,
+        "use": asked_for,
+        "effect": Effect.of(grants, impact.of_ending(grants)),
+    }
+    return render(request, "rights/mine_off.html", context, status=422 if form.errors else 200)
+
+
+def _back(party: Party) -> HttpResponse:
+    response = redirect("rights:mine_uses")
+    response["Location"] += f"?party={party.pk}"
+    return response

@@ -1,0 +1,450 @@
+"""The artist's pages: what is mine, switching uses on and off, answering the lab, taking away."""
+
+import csv
+import io
+import json
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils.html import escape
+
+from audio_samples.models import Sample
+from experiments.models import Project, Run
+from portal import audit
+from portal.models import Role, User
+from rights import (
+    agreements,
+    catalogue,
+    ledger,
+    mine,
+    offers,
+    participation,
+    splits,
+    standing,
+    statements,
+)
+from rights.models import (
+    Channel,
+    Grant,
+    Hold,
+    Party,
+    Recording,
+    RightType,
+    SplitLine,
+    SplitSheet,
+    UsageEvent,
+    Use,
+)
+from rights.refused import Refused
+from rights.standing import Word
+from tests.audio_samples.cast import make_run, make_sample
+from tests.catalogue import allow, make_party, make_recording, second_admin
+from tests.conftest import person
+
+pytestmark = pytest.mark.django_db
+GENERATIVE = Use.TRAIN_GENERATIVE
+
+
+@pytest.fixture
+def party(rosa: User, noor: User) -> Party:
+    return make_party(rosa, "Noor", people=[noor])
+
+
+@pytest.fixture
+def song(rosa: User, party: Party) -> Recording:
+    return make_recording(rosa, party, title="Salt")
+
+
+@pytest.fixture
+def paper(rosa: User, party: Party) -> agreements.Agreement:
+    return agreements.sign(
+        by=rosa, counterparty=party, title="Agreement", signed_on=date(2026, 1, 1)
+    )
+
+
+@pytest.fixture
+def noors(client: Client, noor: User) -> Client:
+    client.force_login(noor)
+    return client
+
+
+def page(client: Client, name: str, *args: object, **query: object) -> str:
+    response = client.get(reverse(name, args=args), query)
+    assert response.status_code == 200, response.status_code
+    return response.getvalue().decode()
+
+
+def word(song: Recording, party: Party, use: Use) -> standing.Standing:
+    return next(one for one in standing.of([song], [party])[song.pk] if one.use == use)
+
+
+def test_each_use_stands_in_plain_words(
+    noors: Client, rosa: User, party: Party, song: Recording
+) -> None:
+    allow(rosa, party, Use.EVAL)
+    shown = page(noors, "rights:mine_recording", song.pk)
+    for use in Use:
+        assert escape(use.label) in shown
+    assert "On: everybody whose word it needs allows it." in shown
+    assert shown.count("Off: you have not allowed it") == len(Use) - 1
+    assert "no model learns from it" in shown
+
+
+def test_a_use_is_offered_agreed_and_switched_off(
+    noors: Client, rosa: User, party: Party, song: Recording, paper: agreements.Agreement
+) -> None:
+    address = reverse("rights:mine_on", args=[song.pk, GENERATIVE])
+    assert "once the lab agrees, it is on" in noors.get(address).getvalue().decode()
+    assert not Grant.objects.exists()
+    noors.post(address, {"purposes": ["research"], "places": ["world"]})
+    assert {one.right_type for one in Grant.objects.all()} == {"composition", "master"}
+    assert word(song, party, GENERATIVE).word == Word.OFFERED
+    assert "offered, waiting for the lab" in page(noors, "rights:mine")
+    for grant in Grant.objects.all():
+        assert audit.history(grant).first().verb == "grant.offered"
+        participation.activate(grant, rosa)
+    assert word(song, party, GENERATIVE).allowed
+    off = reverse("rights:mine_off", args=[song.pk, GENERATIVE])
+    assert "It cannot be undone" in noors.get(off).getvalue().decode()
+    assert noors.post(off, {"reason": ""}).status_code == 422
+    assert word(song, party, GENERATIVE).allowed
+    noors.post(off, {"reason": "Changed my mind."})
+    assert word(song, party, GENERATIVE).word == Word.OFF
+    assert Hold.objects.filter(recording=song, use=GENERATIVE).exists()
+
+
+def test_distribution_asks_where_it_may_go(
+    noors: Client, party: Party, song: Recording, paper: agreements.Agreement
+) -> None:
+    address = reverse("rights:mine_on", args=[song.pk, Use.DISTRIBUTE])
+    scope = {"purposes": ["commercial"], "places": ["world"]}
+    assert noors.post(address, scope).status_code == 422
+    assert not Grant.objects.exists()
+    noors.post(address, scope | {"channels": ["walled"]})
+    assert {tuple(one.channels) for one in Grant.objects.all()} == {(Channel.WALLED.value,)}
+
+
+def test_what_was_typed_stays_beside_a_refusal(
+    noors: Client, song: Recording, paper: agreements.Agreement
+) -> None:
+    address = reverse("rights:mine_on", args=[song.pk, GENERATIVE])
+    response = noors.post(
+        address, {"purposes": ["internal"], "places": ["world"], "ends_on": "2020-01-01"}
+    )
+    assert response.status_code == 422
+    shown = response.content.decode()
+    assert "The end lies before the start." in shown
+    assert 'value="2020-01-01"' in shown
+
+
+def test_an_offer_without_an_agreement_says_what_is_missing(noors: Client, song: Recording) -> None:
+    address = reverse("rights:mine_on", args=[song.pk, GENERATIVE])
+    response = noors.post(address, {"purposes": ["research"], "places": ["world"]})
+    assert "no running agreement" in response.content.decode()
+
+
+def test_a_whole_catalogue_is_offered_and_ended_by_one_word(
+    noors: Client, rosa: User, party: Party, song: Recording, paper: agreements.Agreement
+) -> None:
+    make_recording(rosa, party, title="Pepper")
+    on = reverse("rights:mine_use_on", args=[party.pk, GENERATIVE])
+    assert "2 recordings" in noors.get(on).getvalue().decode()
+    noors.post(on, {"purposes": ["research"], "places": ["world"]})
+    for grant in Grant.objects.all():
+        assert grant.subject is None
+        participation.activate(grant, rosa)
+    assert "On for your whole catalogue." in page(noors, "rights:mine_uses")
+    # One is taken out, then all end; a single offer ends with them.
+    noors.post(reverse("rights:mine_off", args=[song.pk, GENERATIVE]), {"reason": "Not this."})
+    assert "without 1 recording you took out" in page(noors, "rights:mine_uses")
+    noors.post(
+        reverse("rights:mine_on", args=[song.pk, GENERATIVE]),
+        {"purposes": ["research"], "places": ["world"]},
+    )
+    off = reverse("rights:mine_use_off", args=[party.pk, GENERATIVE])
+    assert "1 recording\n" in noors.get(off).getvalue().decode()
+    noors.post(off, {"reason": "No more."})
+    assert set(Grant.objects.values_list("status", flat=True)) == {"withdrawn"}
+    assert audit.history(party).first().verb == "party.use_ended"
+    with pytest.raises(Refused, match="nothing is to end"):
+        offers.end_everywhere(by=party.people.get(), party=party, use=GENERATIVE, reason="Again")
+
+
+def test_only_who_speaks_for_a_party_offers_and_ends_for_it(
+    rosa: User, party: Party, song: Recording, paper: agreements.Agreement
+) -> None:
+    with pytest.raises(Refused, match="do not speak"):
+        offers.offer(by=rosa, party=party, use=GENERATIVE, recording=song)
+    with pytest.raises(Refused, match="do not speak"):
+        offers.end_everywhere(by=rosa, party=party, use=GENERATIVE, reason="No")
+
+
+def test_what_the_lab_asks_is_answered_with_yes_or_no(
+    noors: Client, rosa: User, party: Party, song: Recording, paper: agreements.Agreement
+) -> None:
+    yes, no = (
+        agreements.draft_grant(
+            by=rosa, agreement=paper, right_type=right, use=Use.EVAL, recording=song
+        )
+        for right in (RightType.MASTER, RightType.COMPOSITION)
+    )
+    assert word(song, party, Use.EVAL).word == Word.ASKED
+    assert "2 requests by the lab" in page(noors, "rights:mine")
+    assert "The lab asks you for this" in page(noors, "rights:mine_grant", yes.pk)
+    noors.post(reverse("rights:mine_grant_approve", args=[yes.pk]))
+    noors.post(reverse("rights:mine_grant_decline", args=[no.pk]), {"reason": "Not this one."})
+    yes.refresh_from_db()
+    no.refresh_from_db()
+    assert (yes.status, no.status) == ("active", "withdrawn")
+    assert word(song, party, Use.EVAL).part
+    assert audit.history(no).first().verb == "grant.declined"
+
+
+def test_an_offer_of_mine_is_taken_back_and_not_approved_by_my_own_side(
+    noors: Client, rosa: User, party: Party, song: Recording, paper: agreements.Agreement
+) -> None:
+    partner = person("paul", "Paul Haddad", Role.RIGHTSHOLDER)
+    party.people.add(partner)
+    (grant, *_) = offers.offer(by=partner, party=party, use=Use.EVAL, recording=song)
+    assert word(song, party, Use.EVAL).word == Word.OFFERED
+    noors.post(reverse("rights:mine_grant_approve", args=[grant.pk]))
+    with pytest.raises(Refused, match="does not approve"):
+        participation.activate(grant, party.people.get(username="noor"))
+    noors.post(reverse("rights:mine_grant_decline", args=[grant.pk]), {"reason": "Too early."})
+    grant.refresh_from_db()
+    assert grant.status == Grant.Status.WITHDRAWN
+    assert grant.activated_at is None
+
+
+def test_others_whose_word_is_missing_are_counted_and_named_only_if_on_my_sheet(
+    noors: Client, rosa: User, party: Party
+) -> None:
+    beside = make_party(rosa, "Cora Beside")
+    hidden = make_party(rosa, "Hidden Publisher")
+    song = make_recording(rosa, party)
+    sheet = splits.propose(by=rosa, subject=song, lines={party: 400_000, beside: 600_000})
+    work = song.works.get()
+    other = splits.propose(by=rosa, subject=work, lines={hidden: 1_000_000})
+    for row in (sheet, other):
+        for line in row.lines.all():
+            splits.confirm(sheet=row, party=line.party, by=rosa)
+    allow(rosa, party, Use.EVAL, rights=(RightType.MASTER,))
+    found = word(song, party, Use.EVAL)
+    assert (found.word, found.others) == (Word.ON, 2)
+    shown = page(noors, "rights:mine_recording", song.pk)
+    assert "because 2 other holders have not allowed it" in shown
+    assert "Cora Beside (60 % of the master" in shown
+    assert "Another holder of the composition has not allowed it." in shown
+    assert "Hidden Publisher" not in shown
+
+
+def test_a_main_artist_without_a_share_gives_their_person_alone(
+    rosa: User, noor: User, party: Party
+) -> None:
+    label = make_party(rosa, "The Label", kind="label")
+    song = make_recording(rosa, label)
+    catalogue.add_credit(by=rosa, party=party, role="MainArtist", subject=song)
+    assert list(mine.repertoire([party])) == [song]
+    assert Recording.objects.visible_to(noor).get() == song
+    assert offers.rights_of(party, Use.VOICE, song) == [RightType.PERSONA]
+    assert offers.rights_of(party, Use.EVAL, song) == []
+
+
+def test_who_is_on_no_sheet_any_more_has_nothing_to_see(
+    noors: Client, noor: User, rosa: User, party: Party
+) -> None:
+    other = make_party(rosa, "Other")
+    song = make_recording(rosa, other)
+    splits.propose(by=rosa, subject=song, lines={party: 1_000_000})
+    assert Recording.objects.visible_to(noor).exists()
+    splits.propose(by=rosa, subject=song, lines={other: 1_000_000})
+    assert not Recording.objects.visible_to(noor).exists()
+    assert not mine.repertoire([party]).exists()
+    assert noors.get(reverse("rights:mine_recording", args=[song.pk])).status_code == 404
+
+
+def test_a_split_is_confirmed_and_disputed_from_my_papers(
+    noors: Client, rosa: User, party: Party
+) -> None:
+    song = make_recording(rosa, party, confirmed=False)
+    assert "Splits that wait for your answer" in page(noors, "rights:mine_papers")
+    (sheet,) = song.splits.all()
+    response = noors.post(reverse("rights:split_confirm", args=[sheet.pk, party.pk]))
+    assert response.url == reverse("rights:mine_recording", args=[song.pk])
+    assert sheet.lines.get().confirmed_at
+    noors.post(reverse("rights:split_dispute", args=[sheet.pk, party.pk]), {"reason": "60, not 40"})
+    sheet.refresh_from_db()
+    assert sheet.status == "disputed"
+
+
+def count(client: Client, address: str) -> int:
+    with CaptureQueriesContext(connection) as queries:
+        assert client.get(address).status_code == 200
+    return len(queries)
+
+
+@pytest.mark.parametrize("name", ["mine", "mine_uses", "mine_papers", "mine_files"])
+def test_pages_take_the_same_number_of_queries_for_more_music(
+    noors: Client, rosa: User, party: Party, song: Recording, name: str
+) -> None:
+    allow(rosa, party, Use.EVAL, GENERATIVE)
+    allow(rosa, party, Use.CONDITION, recording=song)
+    address = reverse(f"rights:{name}")
+    count(noors, address)
+    few = count(noors, address)
+    for _ in range(4):
+        row = make_recording(rosa, party)
+        allow(rosa, party, Use.CONDITION, recording=row)
+    # Of agreements there are more as well, one for each call above.
+    assert count(noors, address) == few
+
+
+def test_ten_thousand_recordings_are_paged_and_searched(
+    noors: Client, rosa: User, party: Party, song: Recording
+) -> None:
+    rows = Recording.objects.bulk_create(
+        Recording(title=f"Tune {number:05}", added_by=rosa) for number in range(10_000)
+    )
+    sheets = SplitSheet.objects.bulk_create(
+        SplitSheet(recording=row, right_type="master", status="confirmed") for row in rows
+    )
+    SplitLine.objects.bulk_create(
+        SplitLine(sheet=sheet, party=party, ppm=1_000_000) for sheet in sheets
+    )
+    shown = page(noors, "rights:mine")
+    assert "10001 recordings" in shown
+    assert shown.count("<tr>") <= 26
+    assert "Tune 04321" in page(noors, "rights:mine", q="04321")
+
+
+@pytest.fixture
+def run(ada: User, project: Project, rosa: User, party: Party, song: Recording) -> Run:
+    """A run that learned three quarters from Noor, one quarter from somebody else."""
+    other = make_party(rosa, "Somebody Else")
+    theirs = make_recording(rosa, other)
+    for one in (party, other):
+        allow(rosa, one, Use.EVAL, GENERATIVE)
+    run = make_run(ada, project, [song, theirs])
+    Run.objects.filter(pk=run.pk).update(started_at=datetime(2026, 11, 1, tzinfo=UTC))
+    for step in range(1, 11):
+        for recording, seconds in ((song, 0.3), (theirs, 0.1)):
+            event = ledger.Event(recording.pk, GENERATIVE, f"run:{run.pk}", step, 2, seconds)
+            ledger.report([event])
+    return run
+
+
+def test_a_statement_says_what_the_ledger_says_and_adds_up(
+    noors: Client, party: Party, song: Recording, run: Run
+) -> None:
+    made = statements.of(party)
+    (line,) = made.lines
+    assert (line.examples, line.seconds, line.share) == (20, Decimal("3.000000"), Decimal("0.75"))
+    assert (line.master_ppm, line.composition_ppm) == (1_000_000, 1_000_000)
+    address = reverse("rights:mine_statement_csv", args=[party.pk])
+    rows = list(csv.DictReader(io.StringIO(noors.get(address).getvalue().decode())))
+    *lines, total = rows
+    assert sum(Decimal(row["seconds"]) for row in lines) == Decimal(total["seconds"])
+    data = noors.get(reverse("rights:mine_statement_json", args=[party.pk])).json()
+    assert data["seconds"] == "3.000000"
+    assert data["lines"][0]["reference"] == str(run.pk)[:8].upper()
+    printed = page(noors, "rights:mine_statement", party.pk)
+    assert "75.0000 %" in printed
+    assert "3.000000" in printed
+
+
+def test_the_statements_of_all_holders_make_one_whole(party: Party, run: Run) -> None:
+    other = Party.objects.get(name="Somebody Else")
+    whole = sum(line.share for one in (party, other) for line in statements.of(one).lines)
+    assert whole == 1
+    events = UsageEvent.objects.filter(source=f"run:{run.pk}")
+    seconds = sum(Decimal(repr(event.seconds)) for event in events)
+    assert sum(statements.of(one).total.seconds for one in (party, other)) == seconds
+
+
+def test_a_statement_counts_the_days_of_its_period(
+    noors: Client, party: Party, song: Recording, run: Run
+) -> None:
+    UsageEvent.objects.bulk_create(
+        UsageEvent(
+            recording=song, use=GENERATIVE, source=f"run:{run.pk}", step=100 + day, examples=1,
+            seconds=1.0, at=datetime(2026, 3, day, 23, 59, tzinfo=UTC),
+        )
+        for day in (1, 2, 3)
+    )  # fmt: skip
+    made = statements.of(party, date(2026, 3, 2), date(2026, 3, 3))
+    assert made.total.examples == 2
+    assert statements.of(party, None, date(2026, 2, 28)).lines == []
+    address = reverse("rights:mine_statement_json", args=[party.pk])
+    assert noors.get(address, {"first": "2026-03-02", "last": "2026-03-02"}).json()["examples"] == 1
+    assert noors.get(address, {"first": "2026-03-02", "last": "2026-03-01"}).status_code == 422
+    shown = page(noors, "rights:mine_files", first="2026-03-09", last="2026-03-01")
+    assert "The last day lies before the first." in shown
+
+
+def test_a_title_is_never_a_formula_in_a_spreadsheet(
+    rosa: User, party: Party, song: Recording, run: Run
+) -> None:
+    Recording.objects.filter(pk=song.pk).update(title="=HYPERLINK(1)")
+    assert ",'=HYPERLINK(1)," in "".join(statements.as_csv(statements.of(party)))
+
+
+def test_everything_that_is_kept_can_be_taken_away(
+    noors: Client, noor: User, party: Party, song: Recording, run: Run
+) -> None:
+    make_sample(run)
+    participation.opt_out(song, Use.EVAL, party, noor, "Not for tests.")
+    response = noors.get(reverse("rights:mine_everything"))
+    assert response.streaming
+    assert response["Cache-Control"] == "private, no-store"
+    data = json.loads(response.getvalue())
+    assert [row["title"] for row in data["repertoire"]] == ["Salt"]
+    assert {row["use"] for row in data["grants"]} == {"eval", "train.generative"}
+    assert data["grants"][0]["drafted_by"] == "the lab"
+    assert data["grants"][0]["left_out"][0]["reason"] == "Not for tests."
+    assert sum(row["seconds"] for row in data["usage"]) == pytest.approx(3.0)
+    assert {row["allowed"] for row in data["decisions"]} == {True}
+    assert [row["by"] for row in data["holds"]] == ["you", "you"]
+    assert data["cases"][0]["use"] == "eval"
+    assert {row["by"] for row in data["audit"]} <= {"you", "the lab", "the portal"}
+    assert [row["reference"] for row in data["models"]] == [str(run.pk)[:8].upper()]
+    assert len(data["samples"]) == Sample.objects.count() == 1
+    assert set(data) >= {"parties", "mandates", "splits", "agreements", "flags"}
+
+
+def test_the_front_page_tells_what_waits_and_what_was_used(
+    noors: Client, party: Party, run: Run
+) -> None:
+    shown = page(noors, "rights:mine_fragment")
+    assert "1 recording of yours" in shown
+    assert "1 model learned" in shown
+
+
+def test_preview_counts_what_came_of_it_without_the_names_of_the_lab(
+    noors: Client, party: Party, song: Recording, run: Run, project: Project
+) -> None:
+    make_sample(run)
+    shown = page(noors, "rights:mine_off", song.pk, GENERATIVE.value)
+    assert "<strong>1</strong> samples: silent at once" in shown
+    assert "<strong>1</strong> runs" in shown
+    assert project.name not in shown
+    assert run.name not in shown
+    wide = page(noors, "rights:mine_use_off", party.pk, GENERATIVE.value)
+    assert "<strong>1</strong> samples" in wide
+
+
+def test_a_log_in_that_speaks_for_nobody_is_told_so(noors: Client) -> None:
+    for name in ("rights:mine", "rights:mine_uses", "rights:mine_files", "rights:mine_papers"):
+        page(noors, name)
+    assert "speaks for no artist" in page(noors, "rights:mine")
+    assert json.loads(noors.get(reverse("rights:mine_everything")).getvalue())["grants"] == []
+
+
+def test_a_permission_that_the_lab_paused_is_off(rosa: User, party: Party, song: Recording) -> None:
+    for grant in allow(rosa, party, Use.EVAL):
+        participation.suspend(grant, second_admin(), "Looked into.")
+    assert word(song, party, Use.EVAL).word == Word.PAUSED
