@@ -10,7 +10,7 @@ from typing import IO, Any
 from django.conf import settings
 from django.db import transaction
 
-from portal import audit, storage
+from portal import audit, storage, turns
 from portal.celery import wake
 from portal.models import User
 from rights.importing import columns, documents, ern, participation
@@ -136,11 +136,11 @@ def check(
 @transaction.atomic
 def start(job: ImportJob, *, by: User) -> ImportJob:
     """Enter what was checked. Rows with problems are left out."""
-    job.problems.all().delete()
     _move(
         job, (State.CHECKED,), State.WAITING, "Have it checked first.",
         done=0, added=0, changed=0, unchanged=0, refused=0,
     )  # fmt: skip
+    job.problems.all().delete()
     audit.record(by=by, verb="import.started", subject=job)
     wake(TASK)
     return job
@@ -176,6 +176,8 @@ def _move(
     job: ImportJob, old: tuple[State, ...], new: State, refusal: str, **values: object
 ) -> None:
     """Compare-and-set. Whoever worked on it finds out with the part at work."""
+    # The turn before any row (portal/turns.py).
+    turns.moment()
     moved = ImportJob.objects.filter(pk=job.pk, state__in=old).update(
         state=new, beat_at=None, **values
     )

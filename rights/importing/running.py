@@ -17,7 +17,7 @@ from typing import Any, Protocol, TypeVar
 from django.db import IntegrityError, OperationalError, transaction
 from django.utils import timezone
 
-from portal import audit, storage
+from portal import audit, storage, turns
 from portal.celery import wake
 from rights.identifiers import BadIdentifier
 from rights.importing import checking, jobs, planning, writing
@@ -204,6 +204,7 @@ def enter(job: ImportJob, *, seconds: float = TURN, most_parts: int | None = Non
             if time.monotonic() > until or number == most_parts:
                 return True
     with transaction.atomic():
+        turns.moment()
         _beat(
             job, State.RUNNING, state=State.FINISHED, ended_at=timezone.now(), rows=job.done,
         )  # fmt: skip
@@ -248,7 +249,9 @@ def _as_they_were(part: Sequence[Any], before: Sequence[int]) -> None:
 def _enter(job: ImportJob, work: Work[R], part: Sequence[R]) -> None:
     """Raises Stopped where the job was stopped, or the part is somebody else's by now."""
     with transaction.atomic():
-        row = ImportJob.objects.select_for_update().get(pk=job.pk)
+        # The turn before any row (portal/turns.py).
+        turns.moment()
+        row = ImportJob.objects.select_for_update(no_key=True).get(pk=job.pk)
         if row.state != State.RUNNING or row.done != job.done:
             raise Stopped
         counts = work.enter(part)
@@ -290,6 +293,7 @@ def _parts(rows: Iterator[R]) -> Iterator[Iterator[list[R]]]:
 
 def _fail(job: ImportJob, sentence: str) -> None:
     with transaction.atomic():
+        turns.moment()
         at_work = ImportJob.objects.filter(pk=job.pk, state__in=(State.CHECKING, State.RUNNING))
         if at_work.update(state=State.FAILED, error=sentence[:500], ended_at=timezone.now()):
             audit.record(by=job.made_by, verb="import.failed", subject=job, done=job.done)
