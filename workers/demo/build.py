@@ -25,12 +25,15 @@ from workers.demo.catalogue import (
     LOW_TIDE,
     NORTHLIGHT,
     OPTED_OUT,
+    SIGNED_FOR,
     TOMAS,
     UNANSWERED,
+    VERSIONS,
     Album,
 )
 
 Tell = Callable[[str], None]
+OWN_RIGHTS = (RightType.COMPOSITION, RightType.MASTER)
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,7 @@ def build(*, tell: Tell) -> None:
         project = make_project(owner=ada, tell=tell)
         holders = make_parties(by=rosa, artist=people["artist"], tell=tell)
         recordings = record_all(by=rosa, holders=holders, files=files, tell=tell)
+        sign_for_each_other(by=rosa, approver=people["counsel"], holders=holders, tell=tell)
         sign_all(
             by=rosa,
             approver=people["counsel"],
@@ -220,6 +224,19 @@ def iswc(number: int) -> str:
     return f"T{digits}{(10 - total % 10) % 10}"
 
 
+def sign_for_each_other(*, by: User, approver: User, holders: dict[str, Party], tell: Tell) -> None:
+    """Mandates: whose compositions a publisher signs for."""
+    for holder, agent in SIGNED_FOR.items():
+        mandate = parties.mandate(
+            by=by,
+            holder=holders[holder],
+            agent=holders[agent],
+            right_types=[RightType.COMPOSITION],
+        )
+        parties.approve_mandate(mandate, approver)
+        tell(f"{agent} signs for the compositions of {holder}")
+
+
 def sign_all(
     *,
     by: User,
@@ -232,7 +249,15 @@ def sign_all(
     everything = (Use.EVAL, Use.TRAIN_ANALYSIS, Use.TRAIN_GENERATIVE)
     for name, party in holders.items():
         uses = (Use.EVAL,) if name == LOW_TIDE else everything
-        grant_uses(by=by, approver=approver, party=party, uses=uses)
+        grant_uses(
+            by=by,
+            approver=approver,
+            party=party,
+            uses=uses,
+            # Who lets another sign for their compositions grants the master alone.
+            rights=(RightType.MASTER,) if name in SIGNED_FOR else OWN_RIGHTS,
+            last_version=VERSIONS.get(name),
+        )
     tell(
         f"Signed {len(holders)} agreements: {LOW_TIDE} for evaluation only, the others for training"
     )
@@ -256,7 +281,15 @@ def sign_all(
     tell(f"{JUNIPER} withdrew from generative training")
 
 
-def grant_uses(*, by: User, approver: User, party: Party, uses: tuple[Use, ...]) -> None:
+def grant_uses(
+    *,
+    by: User,
+    approver: User,
+    party: Party,
+    uses: tuple[Use, ...],
+    rights: tuple[RightType, ...],
+    last_version: int | None,
+) -> None:
     today = dt.datetime.now(tz=dt.UTC).date()
     agreement = agreements.sign(
         by=by,
@@ -266,7 +299,7 @@ def grant_uses(*, by: User, approver: User, party: Party, uses: tuple[Use, ...])
         terms="A fixed yearly fee and a share by training use; credited on every sample.",
     )
     for use in uses:
-        for right in (RightType.COMPOSITION, RightType.MASTER):
+        for right in rights:
             grant = agreements.draft_grant(
                 by=by,
                 agreement=agreement,
@@ -274,6 +307,7 @@ def grant_uses(*, by: User, approver: User, party: Party, uses: tuple[Use, ...])
                 use=use,
                 purposes=[Purpose.RESEARCH, Purpose.INTERNAL],
                 territories=["world"],
+                last_version=last_version if use == Use.TRAIN_GENERATIVE else None,
                 starts_on=today,
             )
             participation.activate(grant=grant, by=approver)

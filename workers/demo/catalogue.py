@@ -148,5 +148,9 @@ ALBUMS = (
 DISPUTED = "Last Platform"
 # Written with Juniper Blaise, who never confirmed the split.
 UNANSWERED = "Winter Guests"
+# Whose compositions a publisher signs for: holder to agent.
+SIGNED_FOR = {PIXEL: LANTERN}
+# Who allows generative training up to a model version alone.
+VERSIONS = {KESSLER: 2}
 # The label opted these two live recordings out of generative training.
 OPTED_OUT = ("Fjord Light (Live)", "Skerries (Live)")
