@@ -142,8 +142,10 @@ def evaluate(
 ) -> Verdict:
     """The same answer without keeping it; for a past moment with what was known at another."""
     now = timezone.now()
-    at, past = at or now, known_at is not None and known_at < now
-    return _evaluate(ids_of(recordings), Use(use), context, at, known_at or now, now=not past)
+    at, known_at = at or now, known_at or now
+    return _evaluate(
+        ids_of(recordings), Use(use), context, at, known_at, now=min(at, known_at) >= now
+    )
 
 
 def replay(decision: Decision) -> Verdict:

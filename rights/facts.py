@@ -89,7 +89,10 @@ class Facts:
         default_factory=lambda: defaultdict(list)
     )
     signs: dict[int, list[Sign]] = field(default_factory=lambda: defaultdict(list))
-    suspended: dict[int, datetime] = field(default_factory=dict)
+    # From when to when; None is still.
+    suspended: dict[int, list[tuple[datetime, datetime | None]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
     excluded: dict[tuple[int, int], datetime] = field(default_factory=dict)
 
     def parties(self) -> set[int]:
@@ -257,10 +260,12 @@ def _exclusions(facts: Facts, ids: Sequence[int]) -> None:
 
 def _suspensions(facts: Facts, grants: Mapping[int, str]) -> None:
     suspensions = """
-        SELECT grant_id, since FROM rights_grantsuspension
-        WHERE grant_id IN ({ids}) AND since <= %s AND (until IS NULL OR until > %s)"""
-    for grant, since in _rows(suspensions, list(grants), facts.known_at, facts.known_at):
-        facts.suspended[grant] = _moment(since)
+        SELECT grant_id, since, until FROM rights_grantsuspension
+        WHERE grant_id IN ({ids}) AND since <= %s ORDER BY since"""
+    for grant, since, until in _rows(suspensions, list(grants), facts.known_at):
+        over = _moment(until) if until else None
+        known = over if over and over <= facts.known_at else None
+        facts.suspended[grant].append((_moment(since), known))
 
 
 @lru_cache(maxsize=4096)

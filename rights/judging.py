@@ -209,9 +209,9 @@ class Judge:
         return ""
 
     def suspended(self, grant: Terms) -> str:
-        since = self.facts.suspended.get(grant.pk)
-        if since is not None and since <= self.at:
-            return f"suspended the permission for {{use}} on {_day(since)}"
+        for since, until in self.facts.suspended.get(grant.pk, ()):
+            if since <= self.at and (until is None or until > self.at):
+                return f"suspended the permission for {{use}} on {_day(since)}"
         return ""
 
     def not_started(self, grant: Terms) -> str:

@@ -214,6 +214,25 @@ def test_the_past_is_answered_with_the_grants_of_then(
     assert answer(song, GENERATIVE, HERE, before).allowed
 
 
+def test_a_suspension_that_is_over_still_counts_for_its_time(
+    rosa: User, party: Party, song: Recording
+) -> None:
+    grant, _ = allow(rosa, party, GENERATIVE)
+    times = []
+    for act in (
+        lambda: participation.suspend(grant, rosa, "A question."),
+        lambda: participation.resume(grant, rosa),
+        lambda: participation.suspend(grant, rosa, "Another."),
+        lambda: participation.resume(grant, rosa),
+    ):
+        act()
+        times.append(timezone.now())
+    assert [answer(song, GENERATIVE, HERE, at).allowed for at in times] == [False, True] * 2
+    # As it was known when nobody had resumed it yet.
+    verdict = consent.evaluate([song], GENERATIVE, HERE, times[2], times[2])
+    assert [reason["code"] for reason in verdict[song.pk].reasons] == ["grant_suspended"]
+
+
 def test_nothing_asked_is_nothing_allowed(rosa: User) -> None:
     assert not consent.check([], GENERATIVE, HERE, by=rosa).allowed
 
