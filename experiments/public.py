@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from experiments.models import Run
+from experiments.publishing.models import ModelPage
 from rights import sources
 
 STATES = {
@@ -24,8 +25,9 @@ STATES = {
 
 
 def told(runs: Sequence[Run]) -> dict[UUID, sources.Told]:
-    """Each run in public words."""
-    names: dict[UUID, str] = {}
+    """Each run in public words; one query."""
+    pages = ModelPage.objects.public().filter(run__in=[run.pk for run in runs])
+    names = {page.run_id: f"{page.title}, version {page.version}" for page in pages.order_by("pk")}
     return {
         run.pk: sources.Told(
             name=names.get(run.pk, sources.INTERNAL),

@@ -13,7 +13,7 @@ from ninja.pagination import LimitOffsetPagination, paginate
 from pydantic import Field
 
 from portal.models import ApiToken, User
-from rights import choices, consent
+from rights import choices, consent, mine
 from rights import decisions as kept
 from rights.models import Channel, Decision, DecisionLine, Purpose, Recording, Use
 from rights.views.access import READERS
@@ -118,7 +118,8 @@ def why(request: HttpRequest, pk: int, asked: Query[WhyIn]) -> WhyOut:
 
     `at` and `known_at` ask about the past: allowed on that day, as it was known on that one.
     """
-    row = get_object_or_404(Recording.objects.visible_to(_caller(request)), pk=pk)
+    user = _caller(request)
+    row = get_object_or_404(Recording.objects.visible_to(user), pk=pk)
     scope = consent.Context(
         asked.purpose,
         asked.territory,
@@ -131,6 +132,8 @@ def why(request: HttpRequest, pk: int, asked: Query[WhyIn]) -> WhyOut:
     if known_at and known_at > timezone.now():
         raise HttpError(422, "Nobody knows yet what will be known then.")
     line = consent.evaluate([row], asked.use, scope, at, known_at)[row.pk]
+    if not user.has_role(*READERS):
+        line = mine.shown(line, user, row)
     return WhyOut(
         allowed=line.allowed,
         reasons=[ReasonOut(**reason) for reason in line.reasons],
