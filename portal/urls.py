@@ -9,6 +9,7 @@ urlpatterns = [
     path("", include("portal.pages")),
     path("account/", include("allauth.urls")),
     path("api/", api.urls),
+    path(".well-known/", include("rights.wellknown_urls")),
     path("rights/", include("rights.urls")),
     path("projects/", include("experiments.urls")),
     path("models/", include("experiments.publishing.public_urls")),

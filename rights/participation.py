@@ -8,6 +8,7 @@ from contextlib import suppress
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from portal import audit, turns
@@ -165,7 +166,9 @@ def opt_out(recording: Recording, use: str, party: Party, by: User | None, reaso
 
 def covering(recording: Recording, use: str, party: Party) -> list[Grant]:
     """The party's open grants (offered too) that speak for this recording and use."""
-    grants = Grant.objects.filter(grantor=party, use=use, status__in=OPEN).select_related(
+    grants = Grant.objects.filter(grantor=party, use=use, status__in=OPEN)
+    # Not those of other recordings alone: a party may have thousands of them.
+    grants = grants.filter(Q(recording=None) | Q(recording=recording)).select_related(
         "grantor", "recording", "work"
     )
     return [grant for grant in grants if holds.covered_by(grant).filter(pk=recording.pk).exists()]

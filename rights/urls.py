@@ -112,6 +112,7 @@ urlpatterns = [
     path("mandates/<int:pk>/approve/", mandates.mandate_approve, name="mandate_approve"),
     path("mandates/<int:pk>/revoke/", mandates.mandate_revoke, name="mandate_revoke"),
     path("cases/", include("rights.case_urls")),
+    path("", include("rights.import_urls")),
     path("parties/<int:pk>/leave/", leaving.party_leave, name="party_leave"),
     path("grants/<int:pk>/gain/", leaving.grant_gain, name="grant_gain"),
     path("mine/wording/", wording.mine_wording, name="mine_wording"),

@@ -1,0 +1,158 @@
+"""What the import pages ask for."""
+
+from typing import Any
+
+from django import forms
+
+from portal.models import User
+from rights import identifiers, signals
+from rights.forms import VerbForm
+from rights.importing import jobs
+from rights.importing.columns import FIELDS
+from rights.models import Agreement, ImportJob, Party, Recording, Signal
+from rights.refused import Refused
+
+
+class ImportForm(VerbForm):
+    file = forms.FileField(
+        allow_empty_file=True,
+        help_text="CSV, DDEX ERN 4.3 as XML, our JSON, or a list of ISRC, use and yes or no.",
+    )
+    format = forms.ChoiceField(
+        label="What it is",
+        choices=[("", "Find out from the file"), *ImportJob.Format.choices],
+        required=False,
+    )
+    source = forms.CharField(
+        label="Whose file",
+        max_length=200,
+        required=False,
+        help_text="Recordings without ISRC are found again by this name and their own. "
+        "Left empty: the name of the file.",
+    )
+    party = forms.ModelChoiceField(
+        Party.objects.all(),
+        required=False,
+        help_text="Of a list of participation: whose word it is.",
+    )
+    agreement = forms.ModelChoiceField(
+        Agreement.objects.all(),
+        required=False,
+        help_text="Of a list of participation: what each yes is given under.",
+    )
+
+    def save(self, *, by: User) -> ImportJob:
+        data = self.cleaned_data
+        return jobs.upload(
+            by=by,
+            file=data["file"],
+            name=data["file"].name,
+            format=data["format"],
+            source=data["source"],
+            party=data["party"],
+            agreement=data["agreement"],
+        )
+
+
+class CheckForm(VerbForm):
+    """Which column holds what, and what the import may do besides adding."""
+
+    update_titles = forms.BooleanField(
+        label="Update titles",
+        required=False,
+        help_text="Otherwise another title for what is here is a problem.",
+    )
+    update_tags = forms.BooleanField(label="Update genre, tempo and key", required=False)
+    extend = forms.BooleanField(
+        label="Add works and artists to recordings that are here",
+        required=False,
+        help_text="Permission rests until the holders of what is added have given theirs.",
+    )
+    propose_splits = forms.BooleanField(
+        label="Propose a new split where the file has another",
+        required=False,
+        help_text="It supersedes the one in force at once; its holders are asked.",
+    )
+    confirmed_on_paper = forms.BooleanField(
+        label="The parties have confirmed these splits on paper",
+        required=False,
+        help_text="You answer for it: each confirmation says that you entered it.",
+    )
+
+    def __init__(self, *args: Any, job: ImportJob, header: list[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.job = job
+        choices = [("", "Not in this file"), *((name, name) for name in header if name)]
+        for field in FIELDS if header else ():
+            self.fields[f"column_{field.name}"] = forms.ChoiceField(
+                label=field.words,
+                choices=choices,
+                required=field.name == "title",
+                initial=job.columns.get(field.name, ""),
+                help_text=field.hint,
+            )
+        for name in jobs.FLAGS:
+            self.fields[name].initial = job.options.get(name, False)
+        self.header = header
+
+    @property
+    def columns(self) -> list[forms.BoundField]:
+        return [self[name] for name in self.fields if name.startswith("column_")]
+
+    @property
+    def flags(self) -> list[forms.BoundField]:
+        return [self[name] for name in jobs.FLAGS]
+
+    def save(self, *, by: User) -> ImportJob:
+        data = self.cleaned_data
+        columns = {
+            name.removeprefix("column_"): value
+            for name, value in data.items()
+            if name.startswith("column_") and value
+        }
+        flags = {name: data[name] for name in jobs.FLAGS}
+        return jobs.check(self.job, by=by, columns=columns if self.header else None, **flags)
+
+
+class SignalForm(VerbForm):
+    file = forms.FileField(
+        help_text="A site's tdmrep.json, or a file's cawg.training-mining assertion as JSON."
+    )
+    scheme = forms.ChoiceField(label="What it is", choices=Signal.Scheme.choices)
+    isrc = forms.CharField(
+        label="ISRC",
+        required=False,
+        max_length=20,
+        help_text="Of the recording it speaks of; or choose a party.",
+    )
+    party = forms.ModelChoiceField(
+        Party.objects.all(), required=False, help_text="Whose site or whole catalogue it is."
+    )
+    path = forms.CharField(
+        required=False,
+        max_length=500,
+        help_text="Of a tdmrep.json: the path of the music on that site, such as /albums/one.",
+    )
+    source = forms.CharField(
+        label="Where it was read", max_length=300, help_text="An address or a file's name."
+    )
+
+    def save(self, *, by: User) -> tuple[Recording | Party, list[Signal]]:
+        data = self.cleaned_data
+        subject = self._subject(data["isrc"], data["party"])
+        content = data["file"].read(signals.MOST_BYTES + 1)
+        if data["scheme"] == Signal.Scheme.TDMREP:
+            said = signals.read_tdmrep(content, path=data["path"])
+        else:
+            said = signals.read_cawg(content)
+        return subject, signals.note(by=by, subject=subject, said=said, source=data["source"])
+
+    def _subject(self, isrc: str, party: Party | None) -> Recording | Party:
+        if bool(isrc.strip()) == bool(party):
+            raise Refused("subject", "Name a recording or a party.", field="isrc")
+        if party:
+            return party
+        found = Recording.objects.filter(isrc=identifiers.isrc(isrc)).first()
+        if found is None:
+            raise Refused("unknown", "No recording here has this ISRC.", field="isrc")
+        return found

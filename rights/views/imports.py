@@ -1,0 +1,206 @@
+"""Imports: send a file, say how it is read, see what would come of it, have it entered."""
+
+import csv
+from collections.abc import Callable, Generator
+
+from django.contrib import messages
+from django.db import models
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from portal.models import Role, User
+from portal.serving import streamed
+from portal.views import signed_in
+from rights.importing import jobs
+from rights.importing.forms import CheckForm, ImportForm, SignalForm
+from rights.importing.rows import BadFile
+from rights.models import ImportJob, ImportProblem, Signal
+from rights.refused import Refused
+from rights.views.access import open_to, page_of
+
+State = ImportJob.State
+AT_WORK = (State.CHECKING, State.WAITING, State.RUNNING)
+# A program that opens a table runs what looks like a formula.
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+@require_safe
+@open_to(Role.RIGHTS_ADMIN)
+def imports(request: HttpRequest) -> HttpResponse:
+    rows = ImportJob.objects.visible_to(signed_in(request)).select_related("made_by")
+    return render(request, "rights/imports.html", {"page": page_of(request, rows)})
+
+
+@require_http_methods(["GET", "POST"])
+@open_to(Role.RIGHTS_ADMIN)
+def import_new(request: HttpRequest) -> HttpResponse:
+    form = ImportForm(request.POST or None, request.FILES or None)
+    if form.is_valid():
+        with form.refusals():
+            return redirect(form.save(by=signed_in(request)))
+    context = {"form": form, "heading": "New import", "button": "Send", "back": "rights:imports"}
+    return render(request, "rights/form.html", context)
+
+
+@require_safe
+@open_to(Role.RIGHTS_ADMIN)
+def import_job(request: HttpRequest, pk: int) -> HttpResponse:
+    job = _job(request, pk)
+    return render(request, "rights/import.html", _context(request, job))
+
+
+@require_safe
+@open_to(Role.RIGHTS_ADMIN)
+def import_progress(request: HttpRequest, pk: int) -> HttpResponse:
+    """The part of the page that moves, asked for every two seconds while a worker is at it."""
+    job = _job(request, pk)
+    response = render(request, "rights/import.html#progress", _context(request, job))
+    if job.state not in AT_WORK:
+        # What may be done now stands elsewhere on the page.
+        response.headers["HX-Refresh"] = "true"
+    return response
+
+
+@require_http_methods(["GET", "POST"])
+@open_to(Role.RIGHTS_ADMIN)
+def import_check(request: HttpRequest, pk: int) -> HttpResponse:
+    """GET asks which column holds what; POST has the file looked at. It enters nothing."""
+    job = _job(request, pk)
+    header: list[str] = []
+    samples: list[list[str]] = []
+    try:
+        if job.format == ImportJob.Format.CSV:
+            with jobs.table_of(job) as table:
+                header = table.header
+                samples = [cells for _, (_, cells) in zip(range(3), table.rows(), strict=False)]
+    except (BadFile, FileNotFoundError) as error:
+        messages.error(request, str(error))
+        return redirect(job)
+    form = CheckForm(request.POST or None, job=job, header=header)
+    if request.method == "POST" and form.is_valid():
+        with form.refusals():
+            return redirect(form.save(by=signed_in(request)))
+    context = {"job": job, "form": form, "header": header, "samples": samples}
+    return render(request, "rights/import_check.html", context)
+
+
+@require_POST
+@open_to(Role.RIGHTS_ADMIN)
+def import_start(request: HttpRequest, pk: int) -> HttpResponse:
+    return _act(request, pk, jobs.start)
+
+
+@require_POST
+@open_to(Role.RIGHTS_ADMIN)
+def import_cancel(request: HttpRequest, pk: int) -> HttpResponse:
+    return _act(request, pk, jobs.cancel)
+
+
+@require_POST
+@open_to(Role.RIGHTS_ADMIN)
+def import_resume(request: HttpRequest, pk: int) -> HttpResponse:
+    return _act(request, pk, jobs.resume)
+
+
+def _act(request: HttpRequest, pk: int, verb: Callable[..., ImportJob]) -> HttpResponse:
+    job = _job(request, pk)
+    by: User = signed_in(request)
+    try:
+        verb(job, by=by)
+    except Refused as error:
+        messages.error(request, str(error))
+    return redirect(job)
+
+
+@require_safe
+@open_to(Role.RIGHTS_ADMIN)
+def import_problems(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """Every problem as CSV, with what the reader of the file needs to find the row."""
+    job = _job(request, pk)
+    return streamed(
+        request,
+        _problem_lines(job.problems.order_by("row", "pk")),
+        "text/csv",
+        f"problems of {job.name}.csv",
+    )
+
+
+class _Line:
+    """What csv writes into: it hands the text back."""
+
+    def write(self, text: str) -> str:
+        return text
+
+
+def _problem_lines(rows: models.QuerySet[ImportProblem]) -> Generator[bytes, None, None]:
+    writer = csv.writer(_Line())
+    yield writer.writerow(["row", "field", "problem", "kind"]).encode("utf-8-sig")
+    start, many = 0, 1_000
+    while part := list(rows[start : start + many]):
+        lines = [
+            writer.writerow(
+                [one.row, one.field, _plain(one.sentence), "warning" if one.warning else "problem"]
+            )
+            for one in part
+        ]
+        yield "".join(lines).encode()
+        start += many
+
+
+def _plain(text: str) -> str:
+    return f"'{text}" if text.startswith(FORMULA) else text
+
+
+@require_http_methods(["GET", "POST"])
+@open_to(Role.RIGHTS_ADMIN)
+def signal_new(request: HttpRequest) -> HttpResponse:
+    """Note what a site or a file says to machines. It may end permissions; it gives none."""
+    form = SignalForm(request.POST or None, request.FILES or None)
+    if form.is_valid():
+        with form.refusals():
+            subject, made = form.save(by=signed_in(request))
+            denied = sum(signal.denies for signal in made)
+            messages.success(
+                request,
+                f"Noted {len(made)} signal{'' if len(made) == 1 else 's'} of “{subject}”, "
+                f"{denied} of which deny. What they deny has ended or rests.",
+            )
+            return redirect("rights:signals")
+    context = {"form": form, "heading": "Note a signal", "button": "Note it"}
+    return render(request, "rights/form.html", context | {"back": "rights:signals"})
+
+
+@require_safe
+@open_to(Role.RIGHTS_ADMIN, Role.OPERATOR)
+def signals(request: HttpRequest) -> HttpResponse:
+    rows = Signal.objects.visible_to(signed_in(request)).select_related("recording", "party")
+    context = {
+        "page": page_of(request, rows),
+        "is_admin": signed_in(request).has_role(Role.RIGHTS_ADMIN),
+    }
+    return render(request, "rights/signals.html", context)
+
+
+def _job(request: HttpRequest, pk: int) -> ImportJob:
+    rows = ImportJob.objects.visible_to(signed_in(request)).select_related("made_by")
+    return get_object_or_404(rows, pk=pk)
+
+
+def _context(request: HttpRequest, job: ImportJob) -> dict[str, object]:
+    problems = job.problems.all()
+    kind = request.GET.get("kind", "")
+    if kind in {"problem", "warning"}:
+        problems = problems.filter(warning=kind == "warning")
+    return {
+        "job": job,
+        "at_work": job.state in AT_WORK,
+        "may_check": job.state in (State.UPLOADED, State.CHECKED, State.FAILED) and not job.done,
+        "may_start": job.state == State.CHECKED and job.added + job.changed > 0,
+        "may_cancel": job.state in AT_WORK,
+        "may_resume": job.state == State.CANCELLED or (job.state == State.FAILED and job.done > 0),
+        "page": page_of(request, problems),
+        "kind": kind,
+        "dry": job.state in (State.UPLOADED, State.CHECKING, State.CHECKED),
+    }
