@@ -1,6 +1,7 @@
 """A grant's terms line by line in words, and what a new version changes in them."""
 
 from dataclasses import dataclass
+from datetime import date
 
 from rights import territories
 from rights.models import Channel, Grant, Purpose, Use
@@ -28,8 +29,8 @@ def in_words(grant: Grant) -> dict[str, str]:
     if grant.use == Use.DISTRIBUTE:
         said["Channels"] = _listed([str(Channel(one).label) for one in grant.channels], "none")
     said["Condition"] = grant.condition or "none"
-    said["Starts"] = grant.starts_on.isoformat()
-    said["Ends"] = grant.ends_on.isoformat() if grant.ends_on else "open"
+    said["Starts"] = _day(grant.starts_on)
+    said["Ends"] = _day(grant.ends_on) if grant.ends_on else "open"
     return said
 
 
@@ -42,9 +43,11 @@ def in_short(grant: Grant) -> str:
     said = in_words(grant)
     purposes, places = said.pop("Purposes"), said.pop("Territories")
     starts, ends = said.pop("Starts"), said.pop("Ends")
-    rest = [f"{name.lower()}: {words}" for name, words in said.items() if words not in WIDE]
+    narrow = {name.lower(): words.rstrip(".") for name, words in said.items() if words not in WIDE}
     term = f"from {starts}" + (f" to {ends}" if ends != "open" else "")
-    return "; ".join([purposes.lower(), places, *rest, term])
+    return "; ".join(
+        [purposes.lower(), places, *(f"{name}: {words}" for name, words in narrow.items()), term]
+    )
 
 
 def difference(old: Grant, new: Grant) -> list[Changed]:
@@ -77,6 +80,10 @@ def chain(grant: Grant) -> list[Grant]:
         level = list(rows.order_by("version"))
         found += level
     return found
+
+
+def _day(day: date) -> str:
+    return f"{day.day} {day:%b %Y}"
 
 
 def _listed(words: list[str], nothing: str) -> str:

@@ -63,10 +63,29 @@ class DateInput(forms.DateInput):
         super().__init__(format="%Y-%m-%d")
 
 
+class MomentInput(forms.DateTimeInput):
+    """The browser's own calendar with a clock, in UTC; what is no moment stays as it was typed."""
+
+    input_type = "datetime-local"
+
+    def __init__(self) -> None:
+        super().__init__(attrs={"step": "any"})
+
+    def format_value(self, value: Any) -> str | None:
+        try:
+            moment = MomentField().to_python(value)
+        except ValidationError:
+            return str(value)
+        if moment is None:
+            return None
+        text = moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds")
+        return text.removesuffix(".000").removesuffix(":00")
+
+
 class MomentField(forms.DateTimeField):
     """A day, or a day with its time, in UTC. A day alone means its end."""
 
-    widget = forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
+    widget = MomentInput
 
     def to_python(self, value: Any) -> datetime | None:
         text = str(value or "").strip()

@@ -22,10 +22,8 @@ class WhyForm(forms.Form):
     channel = forms.ChoiceField(
         choices=[("", "none"), *Channel.choices], required=False, initial=""
     )
-    at = MomentField(required=False, label="On which day", help_text="UTC. Empty: now.")
-    known_at = MomentField(
-        required=False, label="As known on", help_text="UTC. Empty: what is known now."
-    )
+    at = MomentField(required=False, label="On which day, UTC")
+    known_at = MomentField(required=False, label="As known on, UTC")
     SCOPE = ("use", "purpose", "territory", "model_family", "model_version", "product", "channel")
 
     def __init__(self, data: Any = None) -> None:

@@ -1,10 +1,10 @@
 """Small reads that the lists of this room need in their rows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from django import template
 
-from rights import terms
+from rights import terms, territories
 from rights.consent import Line
 from rights.models import Credit, Grant, Recording
 
@@ -28,3 +28,16 @@ def artists(recording: Recording) -> str:
 def scope(grant: Grant) -> str:
     """The terms that say something, in one cell."""
     return terms.in_short(grant)
+
+
+@register.filter
+def places(codes: Sequence[str]) -> str:
+    """Territories by their names."""
+    names = territories.names()
+    return ", ".join(names.get(code, code) for code in codes)
+
+
+@register.filter
+def deed(verb: str) -> str:
+    """What an audit line tells: "recording.work_attached" is "recording work attached"."""
+    return verb.replace(".", " ").replace("_", " ")
