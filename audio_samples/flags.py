@@ -29,7 +29,7 @@ def flag(*, by: User, party: Party, sample: Sample, reason: str) -> SampleFlag:
     """
     reason = required(reason, field="reason", longest=LONGEST)
     # The party's row is the lock: flags are counted one after the other.
-    party = Party.objects.select_for_update().get(pk=party.pk)
+    party = Party.objects.select_for_update(no_key=True).get(pk=party.pk)
     if not party.people.filter(pk=by.pk).exists():
         raise Refused("not_yours", f"You do not speak for {party}.")
     if not heard.samples_of([party]).filter(pk=sample.pk).exists():

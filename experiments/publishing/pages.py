@@ -97,7 +97,7 @@ def reword(*, by: User, page: ModelPage, parts: Mapping[str, str]) -> ModelPageT
     What waited until now is replaced by it. Raises NotPermitted and Refused.
     """
     _owner(by, page.project)
-    ModelPage.objects.select_for_update().get(pk=page.pk)
+    ModelPage.objects.select_for_update(no_key=True).get(pk=page.pk)
     newest = page.texts.first()
     checked = _texts(page, parts)
     if newest and newest.waits:
