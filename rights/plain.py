@@ -120,16 +120,23 @@ def _listed(words: list[str]) -> str:
     return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else "".join(words)
 
 
-# What becomes of each kind of thing that came out of music, when its permission ends.
+# One, several, and what becomes of them when the permission behind them ends.
 AFTERWARDS = {
-    "dataset": "sets of recordings for training: marked at once, and never used again",
-    "run": "runs: those under way stop within 30 seconds, those that wait do not start",
-    "checkpoint": "saved states of models: withheld at once, then trained anew or retired",
-    "sample": "samples: silent at once, for everybody",
-    "test": "listening tests: they go on without these samples",
-    "release": "releases: recalled",
+    "dataset": ("set of recordings", "sets of recordings", "marked at once, and never used again"),
+    "run": ("run", "runs", "what is under way stops within 30 seconds, what waits does not start"),
+    "checkpoint": (
+        "saved state of a model",
+        "saved states of models",
+        "withheld at once, then trained anew or retired",
+    ),
+    "sample": ("sample", "samples", "silent at once, for everybody"),
+    "test": ("listening test", "listening tests", "goes on without these samples"),
+    "release": ("release", "releases", "recalled"),
 }
 
 
-def afterwards(kind: str, title: str) -> str:
-    return AFTERWARDS.get(kind, f"{title.lower()}: withheld")
+def afterwards(kind: str, title: str, number: int, *, stays: bool) -> str:
+    """What is counted, and what becomes of it; where it stays as agreed only the first."""
+    one, many, what = AFTERWARDS.get(kind, (title.lower(), title.lower(), "withheld"))
+    counted = one if number == 1 else many
+    return counted if stays else f"{counted}: {what}"

@@ -49,23 +49,19 @@ def repertoire(request: HttpRequest) -> HttpResponse:
 
 @dataclass(frozen=True)
 class Summary:
-    """All uses of one recording in four short lists."""
+    """All uses of one recording in short lists."""
 
     on: list[Use]
-    half: list[Standing]
-    waiting: list[Standing]
+    not_yet: list[Standing]
     off: int
 
     @classmethod
     def of(cls, standings: list[Standing]) -> "Summary":
-        waiting = [one for one in standings if one.word in (Word.OFFERED, Word.ASKED)]
-        half = [
-            one
-            for one in standings
-            if not one.allowed and one not in waiting and (one.part or one.word != Word.OFF)
-        ]
         on = [one.use for one in standings if one.allowed]
-        return cls(on, half, waiting, len(standings) - len(on) - len(half) - len(waiting))
+        not_yet = [
+            one for one in standings if not one.allowed and (one.part or one.word != Word.OFF)
+        ]
+        return cls(on, not_yet, len(standings) - len(on) - len(not_yet))
 
 
 def unanswered(user: User) -> QuerySet[SplitLine]:
@@ -247,7 +243,12 @@ class Effect:
         return cls(
             recordings=found.count,
             counts=[
-                (len(level.nodes), plain.afterwards(level.kind.name, level.kind.title))
+                (
+                    len(level.nodes),
+                    plain.afterwards(
+                        level.kind.name, level.kind.title, len(level.nodes), stays=found.stays
+                    ),
+                )
                 for level in found.levels
             ],
             policies=list(dict.fromkeys(plain.policy(one) for one in in_force)),

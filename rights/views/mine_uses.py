@@ -29,6 +29,8 @@ class CatalogueUse:
     single: int = 0
     waiting_single: int = 0
     left_out: int = 0
+    # Whether the lab drafted what waits, so that the answer is the party's.
+    asked: bool = False
     # Whether every right of the party that the use needs is spoken for.
     whole: bool = False
 
@@ -43,7 +45,7 @@ class CatalogueUse:
         if Status.SUSPENDED in statuses:
             return "paused"
         if Status.OFFERED in statuses:
-            return "offered"
+            return "asked" if self.asked else "offered"
         return "single" if self.single else "off"
 
     @property
@@ -56,7 +58,8 @@ class CatalogueUse:
             "on": "On for your whole catalogue",
             "part": "On for a part of your rights only, which is not enough",
             "paused": "Paused by the lab",
-            "offered": "Waiting for both sides to agree",
+            "asked": "The lab asks you for it",
+            "offered": "Offered, waiting for the lab",
             "single": "Off for the catalogue",
             "off": "Off",
         }[self.state]
@@ -71,6 +74,13 @@ class CatalogueUse:
     @property
     def can_end(self) -> bool:
         return bool(self.wide or self.single or self.waiting_single)
+
+    @property
+    def ending(self) -> str:
+        """What ending it is called: nothing is in force yet, or something is."""
+        if self.single or any(grant.status != Status.OFFERED for grant in self.wide):
+            return "Switch off for all"
+        return "Say no" if self.asked else "Take back"
 
     @property
     def can_offer(self) -> bool:
@@ -108,8 +118,11 @@ def catalogue(party: Party) -> list[CatalogueUse]:
         grantor=party, status__in=(Status.ACTIVE, Status.OFFERED, Status.SUSPENDED)
     )
     wide = open_grants.filter(recording=None, work=None)
+    own = set(party.people.values_list("pk", flat=True))
     for grant in wide.select_related("grantor", "agreement").order_by("pk"):
-        rows[Use(grant.use)].wide.append(grant)
+        row = rows[Use(grant.use)]
+        row.wide.append(grant)
+        row.asked = row.asked or (grant.status == Status.OFFERED and grant.drafted_by_id not in own)
     narrow = open_grants.exclude(recording=None, work=None).order_by()
     for use, status, number in narrow.values_list("use", "status").annotate(
         number=Count("recording", distinct=True) + Count("work", distinct=True)

@@ -429,12 +429,12 @@ def test_preview_counts_what_came_of_it_without_the_names_of_the_lab(
 ) -> None:
     make_sample(run)
     shown = page(noors, "rights:mine_off", song.pk, GENERATIVE.value)
-    assert "<strong>1</strong> samples: silent at once" in shown
-    assert "<strong>1</strong> runs" in shown
+    assert "<strong>1</strong> sample: silent at once" in shown
+    assert "<strong>1</strong> run:" in shown
     assert project.name not in shown
     assert run.name not in shown
     wide = page(noors, "rights:mine_use_off", party.pk, GENERATIVE.value)
-    assert "<strong>1</strong> samples" in wide
+    assert "<strong>1</strong> sample:" in wide
 
 
 def test_a_log_in_that_speaks_for_nobody_is_told_so(noors: Client) -> None:
