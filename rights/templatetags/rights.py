@@ -1,20 +1,21 @@
 """Small reads that the lists of this room need in their rows."""
 
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 from django import template
 
 from rights import terms, territories
-from rights.consent import Line
 from rights.models import Credit, Grant, Recording
 
+T = TypeVar("T")
 register = template.Library()
 
 
 @register.filter
-def at(lines: Mapping[int, Line], pk: int) -> Line | None:
-    """The line of this recording."""
-    return lines.get(pk)
+def at(found: Mapping[int, T], pk: int) -> T | None:
+    """What stands under this number."""
+    return found.get(pk)
 
 
 @register.filter

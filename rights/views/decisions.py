@@ -1,6 +1,5 @@
 """What is allowed and why, at any moment; and the decisions that were kept, made anew."""
 
-from django.db import models
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_POST, require_safe
@@ -30,7 +29,8 @@ def why(request: HttpRequest, pk: int) -> HttpResponse:
         grants = Grant.objects.filter(pk__in=line.grant_ids).select_related("grantor", "agreement")
         decided = Decision.objects.filter(lines__recording=row, use=use).order_by("-created_at")
         context |= {"line": line, "use": use, "grants": grants, "at": at, "known_at": known_at}
-        context |= {"kept": decided[:10], "reads_all": user.has_role(*READERS)}
+        context |= {"kept": decided[:10], "counts": kept.counts(decided[:10])}
+        context["reads_all"] = user.has_role(*READERS)
         context["seen_grants"] = set(
             Grant.objects.visible_to(user)
             .filter(pk__in=line.grant_ids)
@@ -44,12 +44,9 @@ def why(request: HttpRequest, pk: int) -> HttpResponse:
 def decisions(request: HttpRequest) -> HttpResponse:
     """All that was decided, newest first; `?use=`, `?answer=denied` and `?recording=` narrow it."""
     asked = {name: request.GET.get(name, "") for name in ("use", "answer", "recording")}
-    rows = choices.decided(**asked).select_related("made_by")
-    rows = rows.annotate(
-        asked_for=models.Count("lines"),
-        denied=models.Count("lines", filter=models.Q(lines__allowed=False)),
-    )
-    context = {"page": page_of(request, rows), "asked": asked, "uses": Use.choices}
+    page = page_of(request, choices.decided(**asked))
+    context = {"page": page, "asked": asked, "uses": Use.choices}
+    context["counts"] = kept.counts(page.object_list)
     return render(request, "rights/decisions.html", context)
 
 

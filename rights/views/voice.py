@@ -9,7 +9,7 @@ from portal.models import Role
 from portal.views import signed_in
 from rights import choices, holds, participation
 from rights.forms import OptOutForm
-from rights.models import Grant, Party, Recording, SplitLine, Use
+from rights.models import Grant, Mandate, Party, Recording, SplitLine, Use
 from rights.views.access import READERS, is_admin, open_to
 
 
@@ -34,8 +34,10 @@ def home_fragment(request: HttpRequest) -> HttpResponse:
 def _waiting(request: HttpRequest) -> dict[str, object]:
     """What a rights admin has to see to; others see the same, without the buttons."""
     lines = SplitLine.objects.select_related("party", "sheet__recording", "sheet__work")
+    mandates = Mandate.objects.visible_to(signed_in(request)).select_related("holder", "agent")
     offered = Grant.objects.visible_to(signed_in(request)).filter(status=Grant.Status.OFFERED)
     return {
+        "mandates": mandates.filter(approved_at=None, revoked_at=None)[:10],
         "offered": offered.select_related("grantor", "recording", "work")[:10],
         "offered_count": offered.count(),
         "disputed": lines.filter(sheet__status="disputed").exclude(disputed_at=None)[:10],

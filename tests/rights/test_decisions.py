@@ -262,6 +262,8 @@ def test_decisions_are_listed_and_narrowed(
     assert listed(use="voice") == [bad.pk]
     assert listed(answer="allowed") == [good.pk]
     assert listed(recording=str(songs[2].pk)) == [bad.pk]
+    narrowed = client.get(address, {"recording": songs[2].pk}).content.decode()
+    assert "3 of 3 denied" in narrowed
     page = client.get(reverse("rights:decision", args=[bad.pk])).content.decode()
     assert "3 of 3 recordings denied" in page
     assert bad.input_digest in page

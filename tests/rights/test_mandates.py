@@ -53,6 +53,7 @@ def test_a_mandate_permits_once_a_second_pair_of_eyes_has_seen_it(
     client.force_login(rosa)
     row = entered(client, writer, publisher)
     assert not consent.evaluate([song], Use.EVAL, HERE).allowed
+    assert row.get_absolute_url() in client.get(address("home")).content.decode()
     page = client.post(address("mandate_approve", row.pk), follow=True).content.decode()
     assert "Somebody else than who entered it has to approve it." in page
     ivo = second_admin()
