@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from django.db.models import Count, Max, Min, Q, QuerySet
+from django.urls import reverse
 from django.utils import timezone
 
 from experiments.models import Checkpoint, Dataset, DatasetHold, DatasetItem, Project, Run
@@ -155,12 +156,11 @@ class Checkpoints:
     remedied = Outcome.RETIRED
 
     def find(self, origin: Origin) -> Iterable[Node]:
-        rows = Checkpoint.objects.filter(run__in=runs_of(origin))
-        return [self._node(one) for one in rows.select_related("run__project").order_by("pk")]
+        return self._nodes(Checkpoint.objects.filter(run__in=runs_of(origin)))
 
     def now(self, keys: Sequence[str]) -> dict[str, Node]:
         rows = Checkpoint.objects.filter(pk__in=[key for key in keys if key.isdecimal()])
-        return {str(one.pk): self._node(one) for one in rows.select_related("run__project")}
+        return {node.key: node for node in self._nodes(rows)}
 
     def retire(self, keys: Sequence[str], reason: str) -> None:
         rows = Checkpoint.objects.filter(pk__in=list(keys), retired_at=None)
@@ -174,12 +174,23 @@ class Checkpoints:
         rows = Checkpoint.objects.aggregate(newest=Max("pk"), number=Count("pk"))
         return f"{rows['newest']}:{rows['number']}"
 
-    def _node(self, one: Checkpoint) -> Node:
-        outcome = Outcome.RETIRED if one.retired_at else Outcome.WITHHELD
-        run = one.run
-        label = f"{run.project.name}: run {run.number}, step {one.step:,}"
-        url = run.get_absolute_url()
-        return Node(self.name, str(one.pk), label, url, one.created_at, outcome)
+    def _nodes(self, rows: QuerySet[Checkpoint]) -> list[Node]:
+        """Plain columns: what a checkpoint says of itself may be long, and is not read for it."""
+        columns = rows.order_by("pk").values_list(
+            "pk", "step", "created_at", "retired_at", "run__number", "run__project__name",
+            "run__project__slug",
+        )  # fmt: skip
+        return [
+            Node(
+                self.name,
+                str(pk),
+                f"{project}: run {number}, step {step:,}",
+                reverse("experiments:run", args=[slug, number]),
+                at,
+                Outcome.RETIRED if retired_at else Outcome.WITHHELD,
+            )
+            for pk, step, at, retired_at, number, project, slug in columns
+        ]
 
 
 for kind in (Datasets(), Runs(), Checkpoints()):

@@ -194,7 +194,9 @@ def lost_together(
         in_force = Grant.objects.in_force(timezone.now()).filter(
             grantor=one.grantor_id, use=one.use, right_type=one.right_type
         )
-        others = [row for row in in_force if row.pk not in gone and as_wide(row, one)]
+        # Numbers first: of ten thousand that end together none need be read twice.
+        stay = [pk for pk in in_force.order_by().values_list("pk", flat=True) if pk not in gone]
+        others = [row for row in Grant.objects.filter(pk__in=stay) if as_wide(row, one)]
         found = _covered_by_any(some)
         if others:
             found = found.exclude(pk__in=_covered_by_any(others).values("pk"))

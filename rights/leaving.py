@@ -57,13 +57,10 @@ def leave(party: Party, *, by: User, reason: str) -> list[WithdrawalCase]:
             status=Status.WITHDRAWN, ended_at=at, end_reason=reason
         )
         GrantSuspension.objects.filter(grant__in=some, until=None).update(until=at)
-    for grant in grants:
-        audit.record(
-            by=by,
-            verb="grant.withdrawn",
-            subject=grant,
-            use=grant.use,
-            private={"reason": reason},
+    for use in sorted({grant.use for grant in grants}):
+        ended = [grant for grant in grants if grant.use == use]
+        audit.record_each(
+            by=by, verb="grant.withdrawn", subjects=ended, use=use, private={"reason": reason}
         )
     opened = [
         cases.open_for(by=by, grant=grant, reason=reason, recordings=recordings)

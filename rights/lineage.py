@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from django.db.models import QuerySet
 
@@ -27,8 +27,7 @@ class Origin:
     kept: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Node:
+class Node(NamedTuple):
     """One descendant. `outcome` is what has become of it by now, OPEN where nothing has."""
 
     kind: str

@@ -15,6 +15,7 @@ from portal.audit.chain import (
     line_hash,
     private_digest,
     record,
+    record_each,
 )
 from portal.audit.proofs import (
     Growth,
@@ -49,6 +50,7 @@ __all__ = [
     "prove_growth",
     "public_key",
     "record",
+    "record_each",
     "sign_due",
     "sign_root",
     "trusted_keys",

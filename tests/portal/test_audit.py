@@ -169,3 +169,13 @@ def test_bodies_are_hashed_as_the_database_gives_them_back(ada: User) -> None:
     assert list(audit.broken_lines()) == []
     with pytest.raises(ValueError, match="not JSON compliant"):
         audit.record(by=None, verb="test", subject=ada, loss=float("nan"))
+
+
+def test_the_same_line_of_many_objects_is_one_chain_with_a_salt_each(rosa: User, ada: User) -> None:
+    made = audit.record_each(
+        by=rosa, verb="x.done", subjects=[rosa, ada], private={"reason": "All at once."}, code=1
+    )
+    assert [event.subject_id for event in made] == [str(rosa.pk), str(ada.pk)]
+    assert made[0].body["private"] != made[1].body["private"]
+    assert audit.history(ada)[0].details == {"code": 1, "reason": "All at once."}
+    assert list(audit.broken_lines()) == []
