@@ -18,7 +18,7 @@ def main(arguments: list[str]) -> int:
     asked = [one for one in arguments if one != "--if-found"]
     programs = database.programs()
     if programs is None:
-        print(f"{MISSING} Nothing was tried on PostgreSQL.", file=sys.stderr)  # noqa: T201
+        print(f"{MISSING} Nothing was tried on PostgreSQL.", file=sys.stderr)
         return 0 if optional else 1
     with database.running(programs) as server:
         pytest = [sys.executable, "-m", "pytest", *asked]

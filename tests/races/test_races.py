@@ -7,6 +7,7 @@ that replays to something else.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 from django.utils import timezone
@@ -17,7 +18,7 @@ from experiments import datasets, permission, runs
 from experiments.models import Attempt, Dataset, Membership, Project, Run
 from portal import audit
 from portal.models import User
-from rights import agreements, consent, parties, participation, splits
+from rights import agreements, consent, participation, parties, splits
 from rights.models import (
     Decision,
     Grant,
@@ -27,7 +28,6 @@ from rights.models import (
     Purpose,
     Recording,
     RightType,
-    SplitSheet,
     Use,
     WithdrawalCase,
 )
@@ -124,6 +124,27 @@ def end_mandate(world: World) -> object:
 ENDS = [withdraw, opt_out, dispute_master, dispute_composition, propose, end_mandate]
 
 
+def withdraw_this(grant: Grant, by: User) -> object:
+    return participation.withdraw(fresh(grant), by, "No more.")
+
+
+def change_this(grant: Grant, by: User) -> object:
+    return agreements.change(fresh(grant), by=by)
+
+
+def activate_this(grant: Grant) -> object:
+    return participation.activate(fresh(grant), second_admin())
+
+
+def on_this(act: Callable[..., object], grant: Grant, *words: object) -> object:
+    return act(fresh(grant), *words)
+
+
+def fresh(grant: Grant) -> Grant:
+    """As a page has it that was opened before."""
+    return Grant.objects.get(pk=grant.pk)
+
+
 # --- What is done with it -------------------------------------------------------------------
 
 
@@ -141,8 +162,9 @@ def act_claim(world: World) -> object:
     return runs.claim(world.waiting)
 
 
-def act_sample(world: World) -> object:
-    return samples.receive(run=world.running, name="raced", file=tone(seconds=0.5))
+def act_sample(world: World, name: str = "raced") -> object:
+    run = Run.objects.get(pk=world.running.pk)
+    return samples.receive(run=run, name=name, file=tone(seconds=0.5))
 
 
 def act_check(world: World) -> object:
@@ -191,8 +213,8 @@ def test_an_end_against_everything_that_uses_the_permission(
     for _ in range(ROUNDS):
         made = world()
         ended, *done = together(
-            lambda: end(made),
-            *[lambda act=act: act(made) for act in ACTS],
+            partial(end, made),
+            *[partial(act, made) for act in ACTS],
             refusals=REFUSALS,
         )
         assert not isinstance(ended, Exception)
@@ -209,8 +231,8 @@ def test_everything_that_ends_a_permission_at_once(world: Callable[[], World]) -
     for _ in range(ROUNDS):
         made = world()
         done = together(
-            *[lambda end=end: end(made) for end in ENDS],
-            lambda: act_freeze(made),
+            *[partial(end, made) for end in ENDS],
+            partial(act_freeze, made),
             refusals=REFUSALS,
         )
         judge(made, done[-1])
@@ -235,10 +257,9 @@ def test_of_two_approvals_one_counts(world: Callable[[], World]) -> None:
         for act in (participation.activate, parties.approve_mandate):
             row = grant if act is participation.activate else signs
             done = together(
-                *[lambda act=act, row=row, who=who: act(row.__class__.objects.get(pk=row.pk), who)
-                  for who in (first, second)],
+                *[partial(act, type(row).objects.get(pk=row.pk), who) for who in (first, second)],
                 refusals=REFUSALS,
-            )  # fmt: skip
+            )
             assert sum(isinstance(one, Refused) for one in done) == 1
             lines = audit.history(row).filter(verb__in=("grant.activated", "mandate.approved"))
             assert lines.count() == 1
@@ -249,7 +270,7 @@ def test_of_two_withdrawals_one_counts_and_one_case_is_opened(world: Callable[[]
     for _ in range(ROUNDS):
         made = world()
         grant = made.master()
-        done = together(*[lambda: withdraw(made)] * 2, refusals=REFUSALS)
+        done = together(*[partial(withdraw, made)] * 2, refusals=REFUSALS)
         refused = [one for one in done if isinstance(one, Exception)]
         assert len(refused) == 1
         assert WithdrawalCase.objects.filter(grant=grant).count() == 1
@@ -263,7 +284,7 @@ def test_of_two_changes_one_is_drafted(world: Callable[[], World]) -> None:
         made = world()
         grant = made.master()
         done = together(
-            *[lambda: agreements.change(Grant.objects.get(pk=grant.pk), by=made.rosa)] * 2,
+            *[partial(change_this, grant, made.rosa)] * 2,
             refusals=REFUSALS,
         )
         assert sum(isinstance(one, Refused) for one in done) == 1
@@ -278,8 +299,8 @@ def test_a_change_against_a_withdrawal_leaves_nothing_in_force(
         made = world()
         grant = made.master()
         together(
-            lambda: agreements.change(Grant.objects.get(pk=grant.pk), by=made.rosa),
-            lambda: withdraw(made),
+            partial(change_this, grant, made.rosa),
+            partial(withdraw, made),
             refusals=REFUSALS,
         )
         assert not Grant.objects.filter(grantor=made.party, status=Grant.Status.ACTIVE).exists()
@@ -292,18 +313,14 @@ def test_a_new_version_against_a_withdrawal_of_the_old_one(world: Callable[[], W
         grant = made.master()
         new = agreements.change(grant, by=made.rosa, purposes=[Purpose.RESEARCH, "internal"])
         together(
-            lambda: participation.activate(Grant.objects.get(pk=new.pk), second_admin()),
-            lambda: withdraw_this(grant, made.rosa),
-            lambda: act_freeze(made),
+            partial(activate_this, new),
+            partial(withdraw_this, grant, made.rosa),
+            partial(act_freeze, made),
             refusals=REFUSALS,
         )
         grant.refresh_from_db()
         assert grant.status in (Grant.Status.WITHDRAWN, Grant.Status.SUPERSEDED)
     everything_holds()
-
-
-def withdraw_this(grant: Grant, by: User) -> object:
-    return participation.withdraw(Grant.objects.get(pk=grant.pk), by, "No more.")
 
 
 def test_an_activation_against_a_freeze(world: Callable[[], World]) -> None:
@@ -315,8 +332,8 @@ def test_an_activation_against_a_freeze(world: Callable[[], World]) -> None:
             by=made.rosa, agreement=agreement, right_type="master", use=GENERATIVE
         )
         _, done = together(
-            lambda: participation.activate(grant, second_admin()),
-            lambda: act_freeze(made),
+            partial(activate_this, grant),
+            partial(act_freeze, made),
             refusals=REFUSALS,
         )
         if isinstance(done, Dataset):
@@ -330,15 +347,12 @@ def test_suspending_resuming_and_withdrawing_at_once(world: Callable[[], World])
         made = world()
         grant = made.master()
 
-        def again(act: Callable[..., object], *words: object, grant: Grant = grant) -> object:
-            return act(Grant.objects.get(pk=grant.pk), *words)
-
         together(
-            lambda: again(participation.suspend, made.rosa, "A question."),
-            lambda: again(participation.resume, made.rosa),
-            lambda: again(participation.withdraw, made.rosa, "No more."),
-            lambda: again(participation.suspend, made.rosa, "Another."),
-            lambda: act_freeze(made),
+            partial(on_this, participation.suspend, grant, made.rosa, "A question."),
+            partial(on_this, participation.resume, grant, made.rosa),
+            partial(on_this, participation.withdraw, grant, made.rosa, "No more."),
+            partial(on_this, participation.suspend, grant, made.rosa, "Another."),
+            partial(act_freeze, made),
             refusals=REFUSALS,
         )
         grant.refresh_from_db()
@@ -352,16 +366,13 @@ def test_answers_on_a_split_and_a_new_split_at_once(world: Callable[[], World]) 
         made = world()
         sheet = made.song.splits.get()
 
-        def confirm(sheet: SplitSheet = sheet, made: World = made) -> object:
-            return splits.confirm(sheet=sheet, party=made.party, by=made.rosa)
-
         together(
-            lambda: dispute_master(made),
-            confirm,
-            lambda: propose(made),
-            lambda: propose(made),
-            lambda: act_check(made),
-            lambda: withdraw(made),
+            partial(dispute_master, made),
+            partial(splits.confirm, sheet=sheet, party=made.party, by=made.rosa),
+            partial(propose, made),
+            partial(propose, made),
+            partial(act_check, made),
+            partial(withdraw, made),
             refusals=REFUSALS,
         )
         numbers = list(made.song.splits.order_by("version").values_list("version", flat=True))
@@ -374,13 +385,11 @@ def test_clips_come_in_while_their_run_is_stopped(world: Callable[[], World]) ->
     for _ in range(ROUNDS):
         made = world()
         together(
-            lambda: withdraw(made),
-            lambda: runs.withhold(Run.objects.get(pk=made.running.pk), "A permission ended."),
-            *[lambda n=n: samples.receive(
-                run=Run.objects.get(pk=made.running.pk), name=f"clip {n}", file=tone(seconds=0.5))
-              for n in range(3)],
-            lambda: runs.finish(made.running.attempts.get()),
+            partial(withdraw, made),
+            partial(runs.withhold, Run.objects.get(pk=made.running.pk), "A permission ended."),
+            *[partial(act_sample, made, f"clip {number}") for number in range(3)],
+            partial(runs.finish, made.running.attempts.get()),
             refusals=REFUSALS,
-        )  # fmt: skip
+        )
         assert not Sample.objects.audible().filter(run=made.running).exists()
     everything_holds()

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from django.db import OperationalError, connection, transaction
+from django.db import connection
 
 PATIENCE = 60
 
@@ -48,45 +48,3 @@ def together(
     if unexpected:
         raise unexpected[0]
     return results
-
-
-def forced(first: Callable[[], object], second: Callable[[], object]) -> tuple[object, object]:
-    """`first` in a transaction that stays open until `second` waits for it, or is through.
-
-    The one order that a race of milliseconds seldom brings, on purpose.
-    """
-    begun, over = threading.Event(), threading.Event()
-    results: dict[str, object] = {}
-
-    def hold() -> None:
-        try:
-            with transaction.atomic():
-                results["first"] = first()
-                begun.set()
-                over.wait(0.3)
-        except Exception as error:  # noqa: BLE001 - told to the test below
-            results["first"] = error
-        finally:
-            begun.set()
-            connection.close()
-
-    def follow() -> None:
-        try:
-            begun.wait(PATIENCE)
-            results["second"] = second()
-        except Exception as error:  # noqa: BLE001 - told to the test below
-            results["second"] = error
-        finally:
-            over.set()
-            connection.close()
-
-    threads = [threading.Thread(target=one, daemon=True) for one in (hold, follow)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(PATIENCE)
-    assert not any(thread.is_alive() for thread in threads), "Somebody waits for ever."
-    for error in results.values():
-        if isinstance(error, OperationalError):
-            raise error
-    return results["first"], results["second"]

@@ -1,0 +1,259 @@
+"""The rules of consent, told a second time: from a log of what happened, by brute force.
+
+Written from the words of the policy alone; it shares no line with rights/judging.py or
+rights/facts.py. Slow on purpose: every answer reads the whole log again.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+WHOLE = 1_000_000
+OF_A_PERSON = ("voice", "likeness.name", "style.named")
+
+
+@dataclass(frozen=True)
+class Happened:
+    at: datetime
+    what: str
+    who: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What somebody wants to do, and where."""
+
+    use: str
+    purpose: str
+    territory: str
+    family: str
+    version: int
+    product: str = ""
+    channel: str = ""
+
+
+@dataclass
+class Log:
+    """Append-only. `known` and `at` in the questions below: what was known by then, of when."""
+
+    lines: list[Happened] = field(default_factory=list)
+
+    def say(self, at: datetime, what: str, **who: Any) -> None:
+        assert not self.lines or at > self.lines[-1].at, "Time stands still."
+        self.lines.append(Happened(at, what, who))
+
+    def until(self, known: datetime, *what: str, **who: Any) -> Iterator[Happened]:
+        """What had happened by then, in order, of these kinds and with these words."""
+        for line in self.lines:
+            wanted = line.at <= known and line.what in what
+            if wanted and all(line.who.get(key) == value for key, value in who.items()):
+                yield line
+
+    # --- The music ----------------------------------------------------------------------------
+
+    def has_file(self, recording: int, known: datetime) -> bool:
+        return any(self.until(known, "file", recording=recording))
+
+    def works(self, recording: int, known: datetime) -> set[int]:
+        return {one.who["work"] for one in self.until(known, "work", recording=recording)}
+
+    def artists(self, recording: int, known: datetime) -> set[int]:
+        return {one.who["party"] for one in self.until(known, "artist", recording=recording)}
+
+    def split(self, subject: tuple[str, int], known: datetime) -> Happened | None:
+        """The newest sheet of a recording's master or of a work's composition."""
+        sheets = list(self.until(known, "split", subject=subject))
+        return sheets[-1] if sheets else None
+
+    def settled(self, sheet: Happened | None, known: datetime) -> bool:
+        """Everybody on it said yes last, and the shares are the whole."""
+        if sheet is None:
+            return False
+        said = dict.fromkeys(sheet.who["shares"], False)
+        for line in self.until(known, "answer", sheet=sheet.who["sheet"]):
+            said[line.who["party"]] = line.who["yes"]
+        return all(said.values()) and sum(sheet.who["shares"].values()) == WHOLE
+
+    def needed(self, recording: int, use: str, known: datetime) -> set[tuple[int, str, int]] | None:
+        """Whose word, for which right, in which work (0: none). None where nobody can say."""
+        subjects = [("master", recording, 0)]
+        works = self.works(recording, known)
+        subjects += [("composition", work, work) for work in works]
+        words = set()
+        for right, subject, work in subjects:
+            sheet = self.split((right, subject), known)
+            if not self.settled(sheet, known):
+                return None
+            assert sheet
+            words |= {(party, right, work) for party in sheet.who["shares"]}
+        if use in OF_A_PERSON:
+            artists = self.artists(recording, known)
+            if not artists:
+                return None
+            words |= {(party, "persona", 0) for party in artists}
+        return words if works and self.has_file(recording, known) else None
+
+    # --- The papers ---------------------------------------------------------------------------
+
+    def end_of(self, grant: int, known: datetime) -> Happened | None:
+        return next(self.until(known, "ended", grant=grant), None)
+
+    def state(self, grant: int, now: datetime) -> str:
+        """offered, active, suspended or ended: by what was said, whatever the calendar says."""
+        if self.end_of(grant, now):
+            return "ended"
+        if not any(self.until(now, "activated", grant=grant)):
+            return "offered"
+        return "suspended" if self.paused(grant, now, now) else "active"
+
+    def paused(self, grant: int, at: datetime, known: datetime) -> bool:
+        said = list(self.until(known, "suspended", "resumed", grant=grant))
+        before = [one.what for one in said if one.at <= at]
+        return bool(before) and before[-1] == "suspended"
+
+    def opted_out(self, grant: Happened, recording: int, at: datetime) -> bool:
+        """What a party opts out stays out of all that it allows for a catalogue or a work."""
+        terms = grant.who
+        if terms["recording"] is not None:
+            return False
+        return any(
+            self.until(
+                at, "opted out", recording=recording, use=terms["use"], party=terms["grantor"]
+            )
+        )
+
+    def speaks_for(
+        self, grantor: int, party: int, right: str, territory: str, at: datetime
+    ) -> bool:
+        """The party itself, or its agent under an approved paper; a person speaks alone."""
+        if grantor == party:
+            return True
+        return right != "persona" and any(
+            mandate.who["agent"] == grantor
+            and right in mandate.who["rights"]
+            and reaches(mandate.who["territories"], territory)
+            and in_term(mandate.who, at.date())
+            and any(self.until(at, "mandate approved", mandate=mandate.who["mandate"]))
+            and not any(self.until(at, "mandate revoked", mandate=mandate.who["mandate"]))
+            for mandate in self.until(at, "mandate", holder=party)
+        )
+
+    def covers(
+        self,
+        grant: Happened,
+        word: tuple[int, str, int],
+        recording: int,
+        scope: Scope,
+        *,
+        at: datetime,
+        known: datetime,
+    ) -> bool:
+        """Whether this grant gives this word."""
+        terms, then = grant.who, min(at, known)
+        return (
+            self.about(terms, word, recording, scope)
+            and any(self.until(then, "activated", grant=terms["grant"]))
+            and self.end_of(terms["grant"], then) is None
+            and not self.paused(terms["grant"], at, known)
+            and in_term(terms, at.date())
+            and not self.opted_out(grant, recording, then)
+            and self.speaks_for(terms["grantor"], word[0], word[1], scope.territory, at)
+        )
+
+    def carries(
+        self,
+        grant: Happened,
+        word: tuple[int, str, int],
+        recording: int,
+        scope: Scope,
+        *,
+        now: datetime,
+        agreed: bool,
+    ) -> bool:
+        """Whether what was made under this grant may stay. A pause ends nothing; nor does the
+        calendar, until somebody says so. With `agreed`, nor does a change of mind where it was
+        agreed that the model stays."""
+        terms = grant.who
+        started = next(self.until(now, "activated", grant=terms["grant"]), None)
+        if started is None or not self.about(terms, word, recording, scope):
+            return False
+        stays = agreed and terms["policy"] == "next_version"
+        ended = self.end_of(terms["grant"], now)
+        return (
+            (ended is None or stays)
+            and not self.opted_out(grant, recording, started.at if stays else now)
+            and self.stood_for(
+                terms["grantor"], word[0], word[1], scope.territory,
+                before(ended.at) if ended else now,
+            )
+        )  # fmt: skip
+
+    def about(
+        self, terms: dict[str, Any], word: tuple[int, str, int], recording: int, scope: Scope
+    ) -> bool:
+        """Whether the grant is of this use, right and music, and reaches the scope."""
+        return (
+            terms["use"] == scope.use
+            and terms["right"] == word[1]
+            and terms["recording"] in (None, recording)
+            and terms["work"] in (None, word[2])
+            and scope.purpose in terms["purposes"]
+            and reaches(terms["territories"], scope.territory)
+            and terms["family"] in ("", scope.family)
+            and (terms["first"] or 1) <= scope.version <= (terms["last"] or 10**9)
+            and (not terms["products"] or scope.product in terms["products"])
+            and (scope.use != "distribute" or scope.channel in terms["channels"])
+            and not terms["condition"]
+        )
+
+    def stood_for(self, grantor: int, party: int, right: str, territory: str, at: datetime) -> bool:
+        """As `speaks_for`, until the paper was ended by somebody's word: the calendar alone is
+        followed by such a word within seconds."""
+        return grantor == party or any(
+            mandate.who["agent"] == grantor
+            and right in mandate.who["rights"]
+            and reaches(mandate.who["territories"], territory)
+            and any(self.until(at, "mandate approved", mandate=mandate.who["mandate"]))
+            and not any(self.until(at, "mandate revoked", mandate=mandate.who["mandate"]))
+            for mandate in self.until(at, "mandate", holder=party)
+        )
+
+    # --- The answers --------------------------------------------------------------------------
+
+    def allows(
+        self, recording: int, scope: Scope, at: datetime, known: datetime | None = None
+    ) -> bool:
+        """Every word that is needed is given by somebody's grant."""
+        known = known or at
+        words = self.needed(recording, scope.use, known)
+        return words is not None and all(
+            any(
+                self.covers(grant, word, recording, scope, at=at, known=known)
+                for grant in self.until(known, "drafted")
+            )
+            for word in words
+        )
+
+    def stands(self, recording: int, scope: Scope, now: datetime, *, agreed: bool) -> bool:
+        """Whether nothing has been ended that something made in this scope rested on."""
+        words = self.needed(recording, scope.use, now)
+        return words is not None and all(
+            any(
+                self.carries(grant, word, recording, scope, now=now, agreed=agreed)
+                for grant in self.until(now, "drafted")
+            )
+            for word in words
+        )
+
+
+def before(moment: datetime) -> datetime:
+    return moment - moment.resolution
+
+
+def reaches(territories: list[str], asked: str) -> bool:
+    return "world" in territories or asked in territories
+
+
+def in_term(terms: dict[str, Any], day: date) -> bool:
+    return terms["starts"] <= day and (terms["ends"] is None or day <= terms["ends"])

@@ -1,0 +1,161 @@
+"""Random histories of rights against a naive telling of the same (history/naive.py).
+
+Each step is one verb of the product, and one line of a log. After each step, everything that is
+asked of the product is asked of the log too: who may do what, now and as it was known then; what
+descends from what was withdrawn; what was decided. `MACHINE=500` tries 500 histories, each twice
+as long, and makes one that fails as short as it can.
+"""
+
+import os
+
+import pytest
+from django.utils import timezone
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import (
+    invariant,
+    run_state_machine_as_test,
+)
+
+from audio_samples.models import Sample
+from experiments import permission
+from experiments.models import Checkpoint, Dataset, Run
+from portal import audit
+from rights import cases, consent
+from rights.models import (
+    CaseItem,
+    Decision,
+    Grant,
+    SplitSheet,
+    Use,
+)
+from tests.rights.history.naive import Scope
+from tests.rights.history.using import Using
+from tests.rights.history.world import (
+    SCOPES,
+    USES,
+    context_of,
+    scope_words,
+)
+
+LONG = int(os.environ.get("MACHINE", "0"))
+PROFILE = settings(
+    max_examples=LONG or 12,
+    stateful_step_count=80 if LONG else 40,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    # A history is made shorter only where there is time for it.
+    phases=list(Phase) if LONG else (Phase.reuse, Phase.generate),
+    print_blob=True,
+)
+
+
+class Rights(Using):
+    """The histories, and what always holds."""
+
+    def first_music(self) -> None:
+        """Two songs, a permission, and a clip that came out of them: few would come that far."""
+        self.new_recording(owner=0, works=1, file=True)
+        self.new_recording(owner=1, works=2, file=True)
+        for owner in (0, 1):
+            self.allow(owner=owner, use=0, recording=0, terms=0)
+        self.use_it(project=0, use=0)
+
+    @invariant()
+    def it_all_holds(self) -> None:
+        if not self.dirty:
+            return
+        self.nothing_is_allowed_without_cover()
+        self.the_past_is_what_it_was()
+        self.what_rested_on_it_is_on_hold()
+        self.no_descendant_is_left_out_of_a_case()
+        self.ended_grants_stay_ended()
+        self.confirmed_splits_are_whole()
+        self.one_decision_replays()
+        self.dirty = False
+
+    def nothing_is_allowed_without_cover(self) -> None:
+        """And nothing denied that is covered: the product answers as the log does."""
+        self.checked += 1
+        scope = SCOPES[self.checked % len(SCOPES)]
+        for use in USES:
+            asked = Scope(use, *scope_words(scope))
+            verdict = consent.evaluate(self.recordings, use, context_of(asked))
+            for pk, line in verdict.items():
+                told = self.log.allows(pk, asked, timezone.now())
+                assert line.allowed == told, (pk, asked, line.reasons)
+                assert line.allowed != bool(line.reasons)
+        self.moments.append(timezone.now())
+
+    def the_past_is_what_it_was(self) -> None:
+        """As it was known then; and of then, as it is known now."""
+        then = self.moments[self.checked * 7 % len(self.moments)]
+        later = self.moments[self.checked * 11 % len(self.moments)]
+        asked = Scope(USES[self.checked % 3], *scope_words(SCOPES[self.checked % 2]))
+        times = ((then, then), (min(then, later), max(then, later)), (then, None))
+        at, known = times[self.checked % len(times)]
+        verdict = consent.evaluate(self.recordings, Use(asked.use), context_of(asked), at, known)
+        for pk, line in verdict.items():
+            told = self.log.allows(pk, asked, at, known or timezone.now())
+            assert line.allowed == told, (pk, asked, at, known, line.reasons)
+
+    def what_rested_on_it_is_on_hold(self) -> None:
+        line, now = self.line, timezone.now()
+        for (dataset, recording, use), state in line.standing.items():
+            if state != "good":
+                continue
+            asked = Scope(use, *scope_words(line.datasets[dataset][0]))
+            if self.log.stands(recording, asked, now, agreed=False):
+                continue
+            stays = self.log.stands(recording, asked, now, agreed=True)
+            how = "word" if self.ended_by_word else "ground"
+            line.standing[dataset, recording, use] = "stays" if stays else how
+            if not stays:
+                known = permission.holds_on(Dataset.objects.get(pk=dataset), use)
+                assert recording in {hold.recording_id for hold in known}, (recording, use, how)
+        self.ended_by_word = False
+        tainted = line.tainted()
+        heard = set(Sample.objects.audible().values_list("pk", flat=True))
+        assert not heard & line.made_by("sample", tainted)
+        usable = set(Checkpoint.objects.usable().values_list("pk", flat=True))
+        assert not usable & line.made_by("checkpoint", tainted)
+        going = set(Run.objects.filter(state__in=Run.OPEN_STATES).values_list("pk", flat=True))
+        assert going & tainted <= {run.pk for run, _ in permission.runs_on_hold()}
+
+    def no_descendant_is_left_out_of_a_case(self) -> None:
+        if not (wanted := self.line.descendants()):
+            return
+        cases.look_after()
+        listed = set(CaseItem.objects.values_list("kind", "key"))
+        assert wanted <= listed, wanted - listed
+
+    def ended_grants_stay_ended(self) -> None:
+        now = timezone.now()
+        for grant in Grant.objects.filter(pk__in=[one.pk for one in self.grants]):
+            state = self.log.state(grant.pk, now)
+            assert (grant.ended_at is not None) == (state == "ended")
+            assert state in {"ended", grant.status}
+
+    def confirmed_splits_are_whole(self) -> None:
+        for sheet in SplitSheet.objects.filter(status=SplitSheet.Status.CONFIRMED):
+            rows = list(sheet.lines.all())
+            assert sum(row.ppm for row in rows) == 1_000_000
+            assert all(row.confirmed_at and not row.disputed_at for row in rows)
+
+    def one_decision_replays(self) -> None:
+        decision = Decision.objects.order_by("pk")[self.checked % 5 :].first()
+        if decision:
+            assert consent.replay(decision).digest == decision.output_digest
+
+    def last_look(self) -> None:
+        self.every_decision_replays()
+        assert list(audit.broken_lines()) == []
+
+    def every_decision_replays(self) -> None:
+        for decision in Decision.objects.all():
+            assert consent.replay(decision).digest == decision.output_digest
+
+
+@pytest.mark.slow
+@pytest.mark.django_db
+def test_every_history_is_judged_as_the_naive_one_judges_it() -> None:
+    run_state_machine_as_test(Rights, settings=PROFILE)
