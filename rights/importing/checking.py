@@ -10,6 +10,8 @@ from decimal import Decimal, InvalidOperation
 from rights import identifiers
 from rights.identifiers import BadIdentifier
 from rights.importing.rows import (
+    ROLE_CODES,
+    SCHEMES,
     CreditRow,
     PartyRow,
     ReleaseRow,
@@ -122,7 +124,7 @@ def _check_party(row: Row, field: str, party: PartyRow) -> None:
         row.wrong(field, f"“{party.kind[:40]}” is not a kind of party.")
     numbers: dict[str, str] = {}
     for scheme, text in party.numbers.items():
-        if scheme not in Scheme.values:
+        if scheme not in SCHEMES:
             row.wrong(field, f"“{scheme[:40]}” is not a kind of number.")
         elif compact := _number(row, f"artist_{scheme}", READ[Scheme(scheme)], text):
             numbers[scheme] = compact
@@ -134,7 +136,7 @@ def _credits(row: Row, field: str, told: list[CreditRow]) -> list[CreditRow]:
     found: dict[tuple[str, str, str, str], CreditRow] = {}
     for one in told:
         _check_party(row, field, one.party)
-        if one.role not in RoleCode.values:
+        if one.role not in ROLE_CODES:
             row.wrong(field, f"“{one.role[:40]}” is not a role.")
         one.user_defined = _text(row, field, one.user_defined, 60)
         if one.role == RoleCode.USER_DEFINED and not one.user_defined:

@@ -19,6 +19,7 @@ from defusedxml.ElementTree import iterparse
 
 from rights.importing.rows import (
     MOST_ROWS,
+    ROLE_CODES,
     WORK_ROLES,
     BadFile,
     CreditRow,
@@ -329,7 +330,7 @@ class _Recording:
 
     def _credit(self, party: PartyRow, said: str, user: str, instrument: str) -> None:
         role = ROLES.get(said, said)
-        if role not in RoleCode.values or (role == RoleCode.USER_DEFINED and not user):
+        if role not in ROLE_CODES or (role == RoleCode.USER_DEFINED and not user):
             role, user = RoleCode.USER_DEFINED.value, user or said
             self.row.wrong(
                 "contributors",

@@ -6,9 +6,10 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Protocol
 
-from rights.models import RoleCode
+from rights.models import RoleCode, Scheme
 
 # Credits with these roles belong to the composition, all others to the recording.
 WORK_ROLES = frozenset(
@@ -19,6 +20,12 @@ WORK_ROLES = frozenset(
 )  # fmt: skip
 # How many rows a file may have; more of them go in several files.
 MOST_ROWS = 1_000_000
+# Names come again and again: so many of them are made clean once.
+REMEMBERED = 50_000
+LONGEST_NAME = 300
+CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+ROLE_CODES = frozenset(RoleCode.values)
+SCHEMES = frozenset(Scheme.values)
 
 
 class BadFile(ValueError):
@@ -130,17 +137,27 @@ class Reader(Protocol):
 
 def clean(text: str) -> str:
     """Composed characters, single spaces, nothing around."""
+    return _cleaned(text) if len(text) <= LONGEST_NAME else _cleaned.__wrapped__(text)
+
+
+@lru_cache(REMEMBERED)
+def _cleaned(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text).split())
 
 
 def folded(text: str) -> str:
     """The form in which two writings of a name are the same."""
+    return _folded(text) if len(text) <= LONGEST_NAME else clean(text).casefold()
+
+
+@lru_cache(REMEMBERED)
+def _folded(text: str) -> str:
     return clean(text).casefold()
 
 
 def has_controls(text: str) -> bool:
     """A character that is no text: databases and other people's programs choke on it."""
-    return any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in text)
+    return CONTROLS.search(text) is not None
 
 
 def key_of(*parts: object) -> str:

@@ -119,10 +119,11 @@ def work_of(job: ImportJob) -> Any:
 # --- Finding work ---------------------------------------------------------------------------
 
 
-def go_on(*, seconds: float = TURN) -> bool:
-    """Take a job that wants work, for some seconds; false if none does. Safe at any time."""
-    job = claim()
+def go_on(wanted: ImportJob | None = None, *, seconds: float = TURN) -> bool:
+    """Take a job that wants work, or the one wanted, for some seconds; false if none does."""
+    job = claim(wanted=wanted)
     if job is None:
+        time.sleep(1 if wanted else 0)
         return False
     try:
         if job.state == State.CHECKING:
@@ -145,13 +146,15 @@ def go_on(*, seconds: float = TURN) -> bool:
     return True
 
 
-def claim(now: datetime | None = None) -> ImportJob | None:
-    """The oldest job that nobody is at work on. While one is, the others wait."""
+def claim(now: datetime | None = None, *, wanted: ImportJob | None = None) -> ImportJob | None:
+    """The oldest job that nobody is at work on, or the one wanted. While one is, others wait."""
     now = now or timezone.now()
     at_work = ImportJob.objects.filter(state__in=(State.CHECKING, State.RUNNING))
     if at_work.filter(beat_at__gte=now - SILENCE).exists():
         return None
     wanting = ImportJob.objects.filter(state__in=(State.CHECKING, State.WAITING, State.RUNNING))
+    if wanted:
+        wanting = wanting.filter(pk=wanted.pk)
     for job in wanting.order_by("created_at", "pk"):
         new = State.CHECKING if job.state == State.CHECKING else State.RUNNING
         # Compare-and-set on the beat too: of two who saw it silent, one gets it.

@@ -1,9 +1,12 @@
 """Jobs at work: stopped and resumed, killed between and within parts, two workers at once."""
 
+import io
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import OperationalError
 from django.utils import timezone
 
@@ -174,3 +177,22 @@ def test_a_file_that_is_gone_fails_with_a_sentence(rosa: User) -> None:
     work_off()
     job.refresh_from_db()
     assert (job.state, job.error) == (State.FAILED, "The file is missing from storage.")
+
+
+def test_the_command_imports_and_exports(rosa: User, tmp_path: Path) -> None:
+    file = tmp_path / "songs.csv"
+    file.write_bytes(table([song(1), song(2, ISRC="no")]))
+    said = io.StringIO()
+    with pytest.raises(CommandError, match="no rights admin"):
+        call_command("catalogue", "import", str(file), "--by", "nobody")
+    call_command("catalogue", "import", str(file), "--by", "rosa", "--dry-run", stdout=said)
+    assert "row 2, isrc (refused)" in said.getvalue()
+    assert not Recording.objects.exists()
+    call_command("catalogue", "import", str(file), "--by", "rosa", stdout=said)
+    assert "1 added" in said.getvalue().splitlines()[-1]
+    for name in ("out.csv", "out.json", "out.xml"):
+        call_command("catalogue", "export", str(tmp_path / name), stdout=said)
+        before = counts()
+        call_command("catalogue", "import", str(tmp_path / name), "--by", "rosa", stdout=said)
+        assert counts() == before
+    assert "0 added, 0 changed, 1 unchanged, 0 refused" in said.getvalue().splitlines()[-1]
