@@ -96,17 +96,26 @@ def credit_line(statement: CreditStatement | None) -> str:
     """ "Learned from Mira Sol, Otto Lang and 6 more"; the panel has the rest."""
     if statement is None:
         return ""
+    body = statement.body
+    learned = _names_line("Learned from", body["recordings"]) if body["recordings"] else ""
+    heard = body.get("references")
+    return ". ".join(
+        filter(None, (_names_line("Reference audio:", heard) if heard else "", learned))
+    )
+
+
+def _names_line(before: str, lines: list[dict[str, Any]]) -> str:
     shares: dict[str, float] = {}
-    for line in statement.body["recordings"]:
+    for line in lines:
         for artist in line["artists"]:
             shares[artist] = shares.get(artist, 0) + line["share"]
     names = sorted(shares, key=lambda name: (-shares[name], name))
     if not names:
-        return f"Learned from {len(statement.body['recordings'])} recordings"
+        return f"{before} {len(lines)} recordings"
     shown, rest = names[:NAMES_IN_A_LINE], len(names) - NAMES_IN_A_LINE
     if rest > 0:
-        return f"Learned from {', '.join(shown)} and {rest} more"
-    return "Learned from " + (
+        return f"{before} {', '.join(shown)} and {rest} more"
+    return f"{before} " + (
         f"{', '.join(shown[:-1])} and {shown[-1]}" if len(shown) > 1 else shown[0]
     )
 

@@ -66,6 +66,8 @@ class Sample(models.Model):
     # [[min, max], ...] per bucket over all channels, in 1/127ths of full scale.
     peaks = models.JSONField(default=list)
     measures = models.JSONField(default=dict)
+    # The recordings that were its reference audio, as its program declared.
+    references = models.JSONField(default=list, blank=True)
     credit = models.ForeignKey(CreditStatement, models.PROTECT, null=True, related_name="samples")
     withheld_at = models.DateTimeField(null=True, blank=True)
     withheld_reason = models.CharField(max_length=500, blank=True)

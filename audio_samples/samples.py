@@ -4,6 +4,7 @@ A sample is withheld from the moment a permission behind it ends. Nothing has to
 `Sample.objects.audible()` looks at the holds themselves.
 """
 
+from collections.abc import Iterable
 from typing import IO
 
 from django.db import transaction
@@ -11,11 +12,12 @@ from django.utils import timezone
 
 from audio_samples import analysis
 from audio_samples.models import CreditStatement, Sample
+from experiments import credited
 from experiments.models import Run
 from portal import audit, storage
 from portal.models import User
 from rights import credits as rights_credits
-from rights import ledger
+from rights.models import Use
 
 NAME_MAX = 200
 PROMPT_MAX = 20_000
@@ -39,6 +41,7 @@ def receive(
     prompt: str = "",
     seed: int | None = None,
     final: bool = False,
+    references: Iterable[int] = (),
 ) -> Sample:
     """Keep one clip of a run; the same clip sent again is the same sample.
 
@@ -47,13 +50,14 @@ def receive(
     """
     _check_words(name, prompt)
     _check_numbers(step=step, seed=seed)
+    heard = _check_references(run, references)
     sha256 = analysis.digest(file)
     if known := _known(run, name, step, sha256):
         return known
     measured = analysis.analyse(file)
     file.seek(0)
     blob = storage.put(file, media_type=measured.media_type, max_bytes=analysis.MAX_BYTES)
-    credit = credit_at(run, step)
+    credit = credit_at(run, step, heard)
     with transaction.atomic():
         sample, created = Sample.objects.get_or_create(
             run=run,
@@ -73,6 +77,7 @@ def receive(
                 "peaks": measured.peaks,
                 "measures": measured.measures,
                 "credit": credit,
+                "references": heard,
             },
         )
         if created:
@@ -106,19 +111,16 @@ def withhold(sample: Sample, *, by: User | None, reason: str) -> bool:
     return bool(moved)
 
 
-def credit_at(run: Run, step: int) -> CreditStatement | None:
+def credit_at(run: Run, step: int, references: Iterable[int] = ()) -> CreditStatement | None:
     """The statement of what the run had learned from up to `step`; None where it used no music.
 
     A clip without a step (0) counts the whole run. Before the first report of use every
     recording of the dataset is credited alike, and the statement says so.
     """
-    if run.dataset is None:
+    # Of a run that only generates the step is that of the weights.
+    body = credited.statement(run, step or None, references)
+    if body is None:
         return None
-    exposures = ledger.exposures(f"run:{run.pk}", step or None)
-    if not exposures:
-        included = run.dataset.items.filter(included=True)
-        exposures = dict.fromkeys(included.values_list("recording", flat=True), (0, 0.0))
-    body = rights_credits.statement(exposures, run.use, run.decision)
     statement, _ = CreditStatement.objects.get_or_create(
         digest=rights_credits.digest(body), defaults={"body": body}
     )
@@ -131,10 +133,11 @@ def settle_credits(run: Run) -> int:
     Returns how many changed. Safe to run at any time; statements themselves never change.
     """
     changed = 0
-    for step in run.samples.order_by("step").values_list("step", flat=True).distinct():
-        statement = credit_at(run, step)
+    kinds = run.samples.order_by("step").values_list("step", "references").distinct()
+    for step, references in kinds:
+        statement = credit_at(run, step, references)
         if statement is not None:
-            stale = run.samples.filter(step=step).exclude(credit=statement)
+            stale = run.samples.filter(step=step, references=references).exclude(credit=statement)
             changed += stale.update(credit=statement)
     return changed
 
@@ -154,6 +157,20 @@ def _check_numbers(**numbers: int | None) -> None:
     for name, number in numbers.items():
         if number is not None and not -INT64 <= number < INT64:
             raise BadSample(f"The {name} {number} does not fit into 64 bits.")
+
+
+def _check_references(run: Run, references: Iterable[int]) -> list[int]:
+    """Reference audio is of the run's own dataset, for which consent to this use was asked."""
+    asked = sorted(set(references))
+    if not asked:
+        return []
+    if run.dataset is None or run.use != Use.CONDITION:
+        raise BadSample("This run has no recordings as reference audio.")
+    items = run.dataset.items.filter(included=True, recording__in=asked)
+    known = set(items.values_list("recording", flat=True))
+    if strange := set(asked) - known:
+        raise BadSample(f"Recording {min(strange)} is not in the dataset of run {run.number}.")
+    return asked
 
 
 def _known(run: Run, name: str, step: int, sha256: str) -> Sample | None:

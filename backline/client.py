@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from array import array
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,9 +155,16 @@ class Run:
         prompt: str = "",
         seed: int | None = None,
         final: bool = False,
+        references: Sequence[int] = (),
     ) -> None:
-        """Send a clip: a file as it is, or samples (channels, frames) with their rate in Hz."""
-        said = wire.SampleMeta(name=name, step=step, prompt=prompt, seed=seed, final=final)
+        """Send a clip: a file as it is, or samples (channels, frames) with their rate in Hz.
+
+        `references` are the recordings of the dataset that were its reference audio.
+        """
+        said = wire.SampleMeta(
+            name=name, step=step, prompt=prompt, seed=seed, final=final,
+            references=list(references),
+        )  # fmt: skip
         if isinstance(audio, (str, os.PathLike)):
             source = Path(audio)
             file = self._spool.new_file(source.suffix)

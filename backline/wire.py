@@ -183,7 +183,12 @@ class RunSpec(Message):
     seed: int | None = None
     dataset: str = ""
     items: list[DatasetItem] = []
-    resume: CheckpointSource | None = None
+    resume: CheckpointSource | None = Field(
+        default=None, description="Of this run: an earlier attempt saved it."
+    )
+    start_from: CheckpointSource | None = Field(
+        default=None, description="Of another run: the weights that this one begins with."
+    )
 
 
 class NewRun(Message):
@@ -204,6 +209,9 @@ class Submission(Message):
     recipe: str
     config: dict[str, Any] = {}
     dataset: int | None = Field(default=None, description="The number of a frozen dataset.")
+    start_from: int | None = Field(
+        default=None, description="The number of the checkpoint that it begins with."
+    )
     name: str = Field(default="", max_length=150)
     resources: dict[str, Any] = Field(
         default={}, description="cpus, memory_gb, gpus, gpu_type, nodes, max_hours."
@@ -262,6 +270,11 @@ class SampleMeta(Message):
     prompt: str = ""
     seed: int | None = None
     final: bool = False
+    references: list[int] = Field(
+        default=[],
+        max_length=100,
+        description="The recordings of the dataset that were its reference audio.",
+    )
 
 
 class Ending(Message):

@@ -12,7 +12,7 @@ from ninja.errors import HttpError
 from backline import wire
 from experiments import access, costs, metrics, quotas, recipes, runs, specs
 from experiments.curves import CurveBody
-from experiments.models import Dataset, Project, Run
+from experiments.models import Checkpoint, Dataset, Project, Run
 from portal import tokens
 
 router = Router(tags=["experiments"])
@@ -173,10 +173,16 @@ def submit(request: HttpRequest, wanted: wire.Submission) -> Run:
         dataset = Dataset.objects.visible_to(user).filter(pk=wanted.dataset).first()
         if dataset is None:
             raise HttpError(404, f"There is no dataset {wanted.dataset} that you may use.")
+    first = None
+    if wanted.start_from is not None:
+        mine = Checkpoint.objects.filter(run__in=Run.objects.visible_to(user))
+        first = mine.filter(pk=wanted.start_from).select_related("run").first()
+        if first is None:
+            raise HttpError(404, f"There is no checkpoint {wanted.start_from} that you may use.")
     try:
         return runs.submit(
             by=user, project=project, recipe=wanted.recipe, config=wanted.config,
-            dataset=dataset, name=wanted.name, resources=wanted.resources,
+            dataset=dataset, start_from=first, name=wanted.name, resources=wanted.resources,
         )  # fmt: skip
     except (
         recipes.ConfigInvalid, recipes.UnknownRecipe, runs.NotAllowed, runs.OverQuota,

@@ -112,6 +112,21 @@ def checkpoint(request: HttpRequest, run_id: UUID, step: int) -> HttpResponseBas
     return ranged(request, found.blob, f"step-{step}")
 
 
+@router.get("/runs/{uuid:run_id}/start-from")
+def start_from(request: HttpRequest, run_id: UUID) -> HttpResponseBase:
+    """The weights that this run begins with, for its own token while it is open; 410 once nobody
+    may load them."""
+    run = access.readable(request, run_id)
+    if access.run_token(request) is None or run.state not in specs.READING_STATES:
+        raise HttpError(403, "Only a program that is running reads the weights it begins with.")
+    first = run.start_from
+    if first is None:
+        raise HttpError(404, "This run begins with no weights of another.")
+    if reason := permission.why_not(first):
+        raise HttpError(410, reason)
+    return ranged(request, first.blob, f"step-{first.step}")
+
+
 @router.get("/runs/{uuid:run_id}/audio/{int:recording_id}")
 def dataset_audio(request: HttpRequest, run_id: UUID, recording_id: int) -> HttpResponseBase:
     """A recording of the run's dataset, whole or a range of it, for the run's own token while it

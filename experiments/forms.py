@@ -248,8 +248,8 @@ def _put(data: dict[str, Any], key: str, value: Any) -> None:
 
 
 def datasets_for(recipe: recipes.Recipe, project: Project) -> QuerySet[Dataset]:
-    """Those that were frozen for what this recipe does; all where its config says what that is."""
-    return project.datasets.all() if recipe.chooses_use else project.datasets.filter(use=recipe.use)
+    """Those that were frozen for what this recipe does, or may do by its config."""
+    return project.datasets.filter(use__in=recipe.uses)
 
 
 class RunForm(forms.Form):

@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from experiments import held
+from experiments.clearing import ClearedScope  # noqa: F401 - a table of this room.
 from experiments.publishing import models as _publishing  # noqa: F401 - Django looks for them here.
 from portal.models import ApiToken, Blob, Role, User
 from rights.models import Decision, Hold, Purpose, Recording, Use

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.db.models import F
 
-from experiments import held
+from experiments import held, recipes, scope
 from experiments.models import Checkpoint, Dataset, DatasetHold, Membership, Project, Run
 from portal import audit
 from portal.models import Role, User
@@ -103,13 +103,18 @@ def check_start(run: Run) -> None:
     A run that was at work already, lost its place and comes back goes on where the agreed policy
     lets the model version stay that learned from what was withdrawn. Raises NotAllowed, NotUsable.
     """
-    if run.start_from is not None and (reason := why_not(run.start_from)):
+    if run.start_from is not None and (
+        reason := why_not_begin(
+            run.start_from, run.project, recipe=run.recipe, goes_on=run.attempts.exists()
+        )
+    ):
         raise NotUsable(reason)
     try:
         check_consent(project=run.project, dataset=run.dataset, use=run.use, by=None)
     except NotAllowed as refusal:
         if not _goes_on(run, refusal.decision):
             raise
+    scope.kept(run)
 
 
 def _goes_on(run: Run, decision: Decision) -> bool:
@@ -182,6 +187,26 @@ def why_not(checkpoint: Checkpoint) -> str:
     if hold is not None:
         return f"A permission behind this checkpoint ended: {hold.rstrip('.')}."
     return ""
+
+
+def why_not_begin(
+    checkpoint: Checkpoint, project: Project, *, recipe: str, goes_on: bool = False
+) -> str:
+    """Why a run of this project may not begin with these weights, as a sentence; empty where it
+    may. Asked anew each time: what they were cleared for may have become less.
+
+    What only generates, and what `goes_on`, is no next version of the model.
+    """
+    if reason := why_not(checkpoint):
+        return reason
+    generates = recipe in recipes.RECIPES and recipes.get(recipe).generates
+    cleared = scope.now(checkpoint.run, (), same_version=goes_on or generates)
+    found = scope.allows(cleared, "", context_of(project))
+    if not found:
+        return ""
+    more = f" And {len(found) - 3} more." if len(found) > 3 else ""
+    why = " ".join(str(one) for one in found[:3])
+    return f"Not cleared for {project.name}: {why}{more}"
 
 
 def taint_held() -> int:

@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
 
-from experiments import machines, quotas, recipes
+from experiments import beginnings, machines, quotas, recipes
 from experiments.attempts import (
     NoSlot,
     claim,
@@ -37,7 +37,7 @@ from experiments.permission import (
     check_consent,
     check_member,
     holds_on,
-    why_not,
+    why_not_begin,
 )
 from experiments.quotas import OverQuota
 from experiments.states import BUSY, State, move
@@ -82,9 +82,9 @@ def submit(
     consent decision is kept), OverQuota, NotPermitted. On a refusal no run exists.
     """
     check_member(by, project)
-    _check_start(by, start_from)
     known = recipes.get(recipe)
     resolved = recipes.validate(recipe, config).model_dump(mode="json")
+    beginnings.check(by=by, project=project, recipe=known, config=resolved, checkpoint=start_from)
     wanted = machines.read(resources or {})
     if wanted.nodes > 1 and not known.many_nodes:
         raise recipes.ConfigInvalid({"resources.nodes": recipes.ONE_NODE})
@@ -128,6 +128,7 @@ def submit(
             recipe=recipe,
             dataset=run.dataset_digest,
             decision=decision.pk if decision else None,
+            start_from=start_from.pk if start_from else None,
         )
         celery.wake()
     return run
@@ -223,7 +224,7 @@ def retry(*, run: Run, by: User) -> Run:
     if run.origin != Run.Origin.PORTAL:
         raise NotPossible("This run was started outside; start its program there again.")
     check_consent(project=run.project, dataset=run.dataset, use=run.use, by=by)
-    if run.start_from and (reason := why_not(run.start_from)):
+    if run.start_from and (reason := why_not_begin(run.start_from, run.project, recipe=run.recipe)):
         raise NotPossible(reason)
     with transaction.atomic():
         quotas.check(run.project, Resources.of(run))
@@ -330,16 +331,6 @@ def close_client_run(run: Run, *, outcome: str = "finished", reason: str = "") -
 def queue_position(run: Run) -> int:
     """1 for the next to start; 0 if the run does not wait. The order is quotas.fair_order."""
     return quotas.position(run)
-
-
-def _check_start(by: User, checkpoint: Checkpoint | None) -> None:
-    """The weights are of a run that the person may see, and may be loaded."""
-    if checkpoint is None:
-        return
-    if not Run.objects.visible_to(by).filter(pk=checkpoint.run_id).exists():
-        raise recipes.ConfigInvalid({"start_from": "There is no such checkpoint that you may use."})
-    if reason := why_not(checkpoint):
-        raise recipes.ConfigInvalid({"start_from": reason})
 
 
 @cache

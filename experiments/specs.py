@@ -67,6 +67,7 @@ def of(run: Run) -> wire.RunSpec:
             for item in items(run)
         ],
         resume=_resume(run),
+        start_from=_start(run),
     )
 
 
@@ -80,3 +81,12 @@ def _resume(run: Run) -> wire.CheckpointSource | None:
         url=f"/api/v1/runs/{run.pk}/checkpoints/{newest.step}",
         meta=newest.meta,
     )
+
+
+def _start(run: Run) -> wire.CheckpointSource | None:
+    """Only the address is the run's own: whether it may be read is asked at each reading."""
+    first = run.start_from
+    if first is None:
+        return None
+    url = f"/api/v1/runs/{run.pk}/start-from"
+    return wire.CheckpointSource(step=first.step, sha256=first.blob_id, url=url, meta=first.meta)

@@ -7,8 +7,8 @@ same digest on every machine.
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Mapping
-from typing import TypedDict
+from collections.abc import Mapping, Sequence
+from typing import NotRequired, TypedDict
 
 from rights.models import Credit, Decision, Grant, Recording, Use
 
@@ -51,35 +51,57 @@ class Statement(TypedDict):
     examples: int
     seconds: float
     recordings: list[RecordingLine]
+    # Reference audio, as the program declared it: what was heard itself, and not only learned from.
+    references: NotRequired[list[RecordingLine]]
 
 
-def statement(exposures: Exposures, use: Use | str, decision: Decision | None) -> Statement:
+def statement(
+    exposures: Exposures,
+    use: Use | str,
+    decision: Decision | None,
+    *,
+    older: Sequence[Decision] = (),
+    origin: str = "",
+    references: Exposures | None = None,
+    reference_decision: Decision | None = None,
+) -> Statement:
     """The statement's body; `share` is each recording's part of the seconds heard in training.
 
-    Before the first use is reported the share is even, and `basis` says so. Sorted by share,
-    then title. A constant number of queries.
+    `older` are the decisions behind the weights that training began with, `origin` says in the
+    basis which runs these were. `references` were reference audio by `reference_decision`; their
+    basis is that they were declared. Before the first use is reported the share is even, and
+    `basis` says so. Sorted by share, then title. A constant number of queries.
     """
+    total = sum(seconds for _, seconds in exposures.values())
+    body = Statement(
+        version=1,
+        use=str(Use(use).value),
+        decision=decision.pk if decision else None,
+        basis=("seconds of audio used in training" + origin) if total
+        else "even: no use is reported yet",
+        examples=sum(examples for examples, _ in exposures.values()),
+        seconds=round(total, 6),
+        recordings=_lines(exposures, total, [one for one in (decision, *older) if one]),
+    )  # fmt: skip
+    if references:
+        heard = sum(seconds for _, seconds in references.values())
+        asked = [reference_decision] if reference_decision else []
+        body["references"] = _lines(references, heard, asked)
+    return body
+
+
+def _lines(exposures: Exposures, total: float, decisions: list[Decision]) -> list[RecordingLine]:
     recordings = list(
         Recording.objects.filter(pk__in=exposures).prefetch_related(
             "works__credits__party", "credits__party"
         )
     )
-    total = sum(seconds for _, seconds in exposures.values())
-    grants = _grants(decision)
+    grants = _grants(decisions)
     lines = [
         _line(recording, exposures[recording.pk], total, len(recordings), grants[recording.pk])
         for recording in recordings
     ]
-    lines.sort(key=lambda line: (-line["share"], line["title"], line["id"]))
-    return Statement(
-        version=1,
-        use=str(Use(use).value),
-        decision=decision.pk if decision else None,
-        basis="seconds of audio used in training" if total else "even: no use is reported yet",
-        examples=sum(examples for examples, _ in exposures.values()),
-        seconds=round(total, 6),
-        recordings=lines,
-    )
+    return sorted(lines, key=lambda line: (-line["share"], line["title"], line["id"]))
 
 
 def digest(body: Statement | Mapping[str, object]) -> str:
@@ -132,12 +154,10 @@ def _contributor(credit: Credit, on: str) -> Contributor:
     )
 
 
-def _grants(decision: Decision | None) -> dict[int, list[GrantLine]]:
-    """Recording id to the grants that the decision rested on."""
+def _grants(decisions: list[Decision]) -> dict[int, list[GrantLine]]:
+    """Recording id to the grants that the decisions rested on."""
     found: dict[int, list[GrantLine]] = defaultdict(list)
-    if decision is None:
-        return found
-    lines = list(decision.lines.all())
+    lines = [line for decision in decisions for line in decision.lines.all()]
     wanted = {pk for line in lines for pk in line.grants}
     grants = {
         grant.pk: GrantLine(
@@ -150,5 +170,6 @@ def _grants(decision: Decision | None) -> dict[int, list[GrantLine]]:
         for grant in Grant.objects.filter(pk__in=wanted).select_related("grantor", "agreement")
     }
     for line in lines:
-        found[line.recording_id] = [grants[pk] for pk in line.grants if pk in grants]
+        known = found[line.recording_id]
+        known += [grants[pk] for pk in line.grants if pk in grants and grants[pk] not in known]
     return found

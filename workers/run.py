@@ -26,6 +26,7 @@ FAILED = 1
 # check does not wait for torch.
 PROGRAMS = {
     "flow_matching": "workers.training.flow_matching",
+    "generate": "workers.generation.from_checkpoint",
     "tone_check": "workers.training.tone_check",
 }
 

@@ -7,11 +7,13 @@ neither brings the other's world along.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from experiments.recipes.flow_matching import FlowMatchingConfig
+from experiments.recipes.generate import GenerateConfig
 from experiments.recipes.program import ProgramConfig
 from experiments.recipes.tone_check import ToneCheckConfig
 
@@ -23,6 +25,8 @@ ONE_NODE = (
     "Flow matching and own programs can share one training among them."
 )
 NO_RECORDINGS = "This recipe uses no recordings: leave the dataset out."
+NO_WEIGHTS = "This recipe begins with nothing: leave the checkpoint out."
+NEEDS_WEIGHTS = "This recipe generates with a trained model: choose a checkpoint."
 NO_IMAGES = (
     "Image must stay empty here: this portal starts programs as processes of its own machine, "
     "with the Python that it runs with. Only a Kubernetes cluster starts images."
@@ -60,6 +64,22 @@ class Recipe:
     many_nodes: bool = False
     # Whether each GPU of a node gets a process of its own; a program of one process sees them all.
     process_per_gpu: bool = False
+    # Whether it begins with the weights of another run.
+    weights: Literal["none", "may", "must"] = "none"
+    # Whose checkpoints it can read; None: those of any recipe.
+    reads: str | None = None
+
+    @property
+    def generates(self) -> bool:
+        """Whether it makes clips with a model that stays as it is."""
+        return self.weights == "must"
+
+    @property
+    def uses(self) -> tuple[str, ...]:
+        """All that it may do with recordings."""
+        if self.chooses_use:
+            return get_args(self.config.model_fields["use"].annotation)
+        return (self.use,)
 
     @property
     def chooses_use(self) -> bool:
@@ -90,6 +110,21 @@ RECIPES: dict[str, Recipe] = {
             needs_dataset=True,
             many_nodes=True,
             process_per_gpu=True,
+            weights="may",
+            reads="flow_matching",
+        ),
+        Recipe(
+            name="generate",
+            title="Generate",
+            description=(
+                "Makes clips with a model that was trained before, without training: of prompts "
+                "alone, or with recordings as reference audio."
+            ),
+            config=GenerateConfig,
+            use="condition",
+            needs_dataset=False,
+            weights="must",
+            reads="flow_matching",
         ),
         Recipe(
             name="tone_check",
@@ -114,6 +149,7 @@ RECIPES: dict[str, Recipe] = {
             use="train.generative",
             needs_dataset=False,
             many_nodes=True,
+            weights="may",
         ),
     )
 }

@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
 MAX_PROMPT = 500
+# What the shape of the network follows from: weights fit where these are the same.
+SHAPE = ("clip_frames", "patch", "blocks", "width", "heads", "kernel")
 
 
 def lines(value: object) -> object:
@@ -12,6 +14,20 @@ def lines(value: object) -> object:
     if isinstance(value, str):
         return [line.strip() for line in value.splitlines() if line.strip()]
     return value
+
+
+def check_prompts(prompts: list[str]) -> list[str]:
+    """The prompts, or ValueError on the first that cannot be kept."""
+    for number, prompt in enumerate(prompts, start=1):
+        if not prompt.strip():
+            raise ValueError(f"may not hold an empty line (number {number}).")
+        if len(prompt) > MAX_PROMPT:
+            raise ValueError(
+                f"may be {MAX_PROMPT} characters long each; number {number} has {len(prompt):,}."
+            )
+        if any(ord(letter) < 32 for letter in prompt):
+            raise ValueError(f"may not hold control characters (number {number}).")
+    return prompts
 
 
 class FlowMatchingConfig(BaseModel):
@@ -31,6 +47,15 @@ class FlowMatchingConfig(BaseModel):
         min_length=1,
         max_length=8,
         json_schema_extra={"group": "Samples", "widget": "textarea"},
+    )
+    use: Literal["train.generative", "finetune"] = Field(
+        default="train.generative",
+        title="Use of the recordings",
+        description=(
+            "finetune where the dataset is a named artist's or catalogue's, to make a model sound "
+            "like it. Consent is asked for exactly this."
+        ),
+        json_schema_extra={"group": "Training"},
     )
     seed: int = Field(
         default=1,
@@ -213,17 +238,7 @@ class FlowMatchingConfig(BaseModel):
     @field_validator("prompts")
     @classmethod
     def readable(cls, prompts: list[str]) -> list[str]:
-        for number, prompt in enumerate(prompts, start=1):
-            if not prompt.strip():
-                raise ValueError(f"may not hold an empty line (number {number}).")
-            if len(prompt) > MAX_PROMPT:
-                raise ValueError(
-                    f"may be {MAX_PROMPT} characters long each; "
-                    f"number {number} has {len(prompt):,}."
-                )
-            if any(ord(letter) < 32 for letter in prompt):
-                raise ValueError(f"may not hold control characters (number {number}).")
-        return prompts
+        return check_prompts(prompts)
 
     @field_validator("patch")
     @classmethod

@@ -8,15 +8,13 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from experiments import attempts as trying
-from experiments import compare, costs, forms, live, logs, ranks, recipes, runs, told
+from experiments import compare, costs, credited, forms, live, logs, ranks, recipes, runs, told
 from experiments.machines import Resources
 from experiments.models import Project, Run
 from experiments.views.access import acting, looking, may_act
 from portal import audit
 from portal.models import User
 from portal.views import signed_in
-from rights import credits as credit
-from rights import ledger
 
 SYSTEM = "system/"
 HISTORY = 100
@@ -66,7 +64,7 @@ def run(request: HttpRequest, project: Project, number: int) -> HttpResponse:
         "log_text": live.log_text(one),
         "settings": compare.flat(one.config),
         "config_yaml": forms.to_yaml(one.config),
-        "statement": statement(one),
+        "statement": credited.statement(one),
         "checkpoints": one.checkpoints.select_related("blob"),
         "ranks": logs.ranks(one),
         "rank_rows": ranks.of(series),
@@ -96,17 +94,6 @@ def attempts(run: Run) -> dict[str, object]:
         "timeline": told.timeline(run),
         "look": next((row.look for row in reversed(rows) if row.look), ""),
     }
-
-
-def statement(run: Run) -> credit.Statement | None:
-    """Who made what this run learned from; before any use is reported, its whole dataset."""
-    if run.dataset is None or not run.use:
-        return None
-    used = ledger.exposures(f"run:{run.pk}", None)
-    if not used:
-        items = run.dataset.items.filter(included=True)
-        used = dict.fromkeys(items.values_list("recording_id", flat=True), (0, 0.0))
-    return credit.statement(used, run.use, run.decision)
 
 
 @require_POST

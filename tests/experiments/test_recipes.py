@@ -33,6 +33,9 @@ def test_uses_are_the_rights_rooms_words(recipe: recipes.Recipe) -> None:
     assert recipe.use or not recipe.needs_dataset
     if recipe.chooses_use:
         choice = recipe.config.model_json_schema()["properties"]["use"]["enum"]
+        assert set(choice) <= set(Use.values)
+        assert recipe.uses == tuple(choice)
+    if recipe.name == "program":
         assert sorted(choice) == sorted(Use.values)
 
 
@@ -99,5 +102,5 @@ def test_prompts_of_a_text_area_are_its_lines() -> None:
 
 
 def test_an_unknown_recipe_names_the_known_ones() -> None:
-    with pytest.raises(recipes.UnknownRecipe, match="flow_matching, tone_check, program"):
+    with pytest.raises(recipes.UnknownRecipe, match="flow_matching, generate, tone_check, program"):
         recipes.get("waveform")

@@ -43,6 +43,4 @@ def make_line(by: User, project: Project, recordings: list[Recording]) -> Line:
 
 def go_on_from(checkpoint: Checkpoint, *, by: User, project: Project) -> Run:
     """A run that begins with these weights and learns from no recording itself."""
-    return runs.submit(
-        by=by, project=project, recipe="tone_check", config={}, start_from=checkpoint
-    )
+    return runs.submit(by=by, project=project, recipe="program", config={}, start_from=checkpoint)

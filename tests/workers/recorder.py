@@ -1,5 +1,6 @@
 """A run that keeps in memory what a program reports, with the client's methods."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ class Recorder:
         self.points: list[tuple[int, str, float]] = []
         self.audio: dict[tuple[str, int], NDArray[np.float32]] = {}
         self.prompts: dict[str, tuple[str, int, bool]] = {}
+        self.references: dict[str, list[int]] = {}
         self.checkpoints: dict[int, tuple[Path, dict[str, Any]]] = {}
         self.usage: list[tuple[int, dict[int, tuple[int, float]]]] = []
         self.stages: list[tuple[float, str]] = []
@@ -43,11 +45,13 @@ class Recorder:
         prompt: str = "",
         seed: int | None = None,
         final: bool = False,
+        references: Sequence[int] = (),
     ) -> None:
         assert sample_rate >= 8_000
         assert audio.ndim == 2
         self.audio[name, step] = np.array(audio)
         self.prompts[name] = (prompt, seed or 0, final)
+        self.references[name] = list(references)
 
     def save_checkpoint(self, path: Path, *, step: int, meta: dict[str, Any]) -> None:
         self.checkpoints[step] = (path, meta)
@@ -78,8 +82,15 @@ def record(folder: Path, *, each: int, seconds: float) -> dict[str, Path]:
     return files
 
 
-def recorder(files: dict[str, Path], *, resume: Path | None = None, step: int = 0) -> Recorder:
-    """A run over those recordings, going on from a checkpoint if one is given."""
+def recorder(
+    files: dict[str, Path],
+    *,
+    resume: Path | None = None,
+    step: int = 0,
+    start_from: Path | None = None,
+) -> Recorder:
+    """A run over those recordings, going on from a checkpoint of its own or of another run if
+    one is given."""
     items = [
         DatasetItem(
             recording=100 + number,
@@ -95,6 +106,10 @@ def recorder(files: dict[str, Path], *, resume: Path | None = None, step: int = 
     if resume is not None:
         files = {**files, "/checkpoint": resume}
         source = CheckpointSource(step=step, sha256="0" * 64, url="/checkpoint")
+    first = None
+    if start_from is not None:
+        files = {**files, "/start-from": start_from}
+        first = CheckpointSource(step=step, sha256="0" * 64, url="/start-from")
     spec = RunSpec(
         id="00000000-0000-4000-8000-000000000001",
         project="first-light",
@@ -105,5 +120,6 @@ def recorder(files: dict[str, Path], *, resume: Path | None = None, step: int = 
         config={},
         items=items,
         resume=source,
+        start_from=first,
     )
     return Recorder(spec, files)

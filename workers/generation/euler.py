@@ -19,15 +19,19 @@ def sample(
     shift: float,
     guidance: float,
     dtype: torch.dtype,
+    begin: float = 1.0,
 ) -> Tensor:
     """Integrate from t=1 (noise) to t=0 (music) in `steps` Euler steps, shifted as in training.
+
+    With `begin` below 1 the steps lie between there and the music, and `noise` is a clip that was
+    mixed with noise to that share already.
 
     With classifier-free guidance (Ho and Salimans 2022, 2207.12598): velocity without the label
     plus `guidance` times the difference that the label makes. Shapes as in `DiT.forward`.
     """
     x = noise
     nothing = torch.full_like(labels, model.nothing)
-    times = path.shifted(torch.linspace(1.0, 0.0, steps + 1), by=shift).tolist()
+    times = (begin * path.shifted(torch.linspace(1.0, 0.0, steps + 1), by=shift)).tolist()
     device = noise.device.type
     for now, then in itertools.pairwise(times):
         t = torch.full((2 * len(x),), now, device=noise.device)

@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from experiments.recipes.flow_matching import SHAPE
 from workers.data.mel import Scale
 
 FORMAT = 1
@@ -70,12 +71,19 @@ def demand(meta: Meta, *, config: Mapping[str, object], data: str) -> None:
     changed = sorted(
         name
         for name in {*config, *meta.config}
-        if config.get(name) != meta.config.get(name) and name != "threads"
+        if config.get(name) != meta.config.get(name) and name not in {"threads", "use"}
     )
     if changed:
         raise Mismatch(f"The checkpoint was made with another {', '.join(changed)}.")
     if data != meta.data:
         raise Mismatch("The checkpoint was made with other recordings.")
+
+
+def demand_shape(meta: Meta, *, config: Mapping[str, object]) -> None:
+    """Refuse weights of a network of another shape."""
+    other = [name for name in SHAPE if config.get(name) != meta.config.get(name)]
+    if other:
+        raise Mismatch(f"The weights are of a network with another {', '.join(other)}.")
 
 
 def optimiser_tensors(prefix: str, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:

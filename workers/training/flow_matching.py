@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 import backline
 from experiments.recipes.flow_matching import FlowMatchingConfig
@@ -15,6 +16,7 @@ from workers.data.recordings import Recording
 from workers.evaluation import control
 from workers.generation import prompts
 from workers.training import checkpoints, group, interruption, machine
+from workers.training.checkpoints import Meta
 from workers.training.sampling import Listener
 from workers.training.trainer import Trainer
 from workers.training.usage import Usage
@@ -40,32 +42,34 @@ def main(run: backline.Run, config: FlowMatchingConfig) -> None:
     device = machine.prepare(seed=config.seed, asked_threads=config.threads)
     with group.joined(device) as team:
         team.demand_shares(config.batch_size)
-        data = list(load(run))
-        trainer = Trainer(config, data=data, device=device, group=team)
+        data, known = list(load(run)), weights(run)
+        scale = known[1].scale if known else None
+        trainer = Trainer(config, data=data, device=device, group=team, scale=scale)
+        done = resume(run, trainer=trainer, known=known)
         if team.leads:
-            lead(run, trainer=trainer, data=data)
+            lead(run, trainer=trainer, data=data, done=done)
         else:
-            follow(run, trainer=trainer)
+            follow(run, trainer=trainer, done=done)
 
 
-def follow(run: backline.Run, *, trainer: Trainer) -> None:
+def follow(run: backline.Run, *, trainer: Trainer, done: int) -> None:
     """A process that trains and no more."""
-    done = resume(run, trainer=trainer)
     with tempfile.TemporaryDirectory(prefix="backline-") as folder:
         train(run, trainer=trainer, listener=None, first=done + 1, folder=Path(folder))
     group.leave()
     trainer.group.wait_until_done(run)
 
 
-def lead(run: backline.Run, *, trainer: Trainer, data: list[Recording]) -> None:
-    """The only process, or the one that speaks for the run."""
+def lead(run: backline.Run, *, trainer: Trainer, data: list[Recording], done: int) -> None:
+    """The only process, or the one that speaks for the run; `done` steps are."""
     config = trainer.config
     wanted = prompts.understand(config.prompts, genres=trainer.genres)
     tell(data=data, trainer=trainer, wanted=wanted)
     classifier = judge(run, data=data, frames=config.clip_frames)
-    done = resume(run, trainer=trainer)
     if done:
         print(f"Going on from the checkpoint of step {done:,}.")
+    elif run.spec.start_from:
+        print(f"Beginning with the weights of step {run.spec.start_from.step:,} of another run.")
     listener = Listener(
         run=run,
         config=config,
@@ -120,11 +124,22 @@ def judge(run: backline.Run, *, data: list[Recording], frames: int) -> control.C
     return control.fit(data, frames=frames)
 
 
-def resume(run: backline.Run, *, trainer: Trainer) -> int:
-    """Take over the state of the last checkpoint, if there is one; the number of its step or 0."""
-    if run.spec.resume is None:
+def weights(run: backline.Run) -> tuple[dict[str, Tensor], Meta] | None:
+    """What it goes on from: its own last checkpoint, else that of another run, else nothing."""
+    source = run.spec.resume or run.spec.start_from
+    return checkpoints.load(run.fetch(source)) if source else None
+
+
+def resume(
+    run: backline.Run, *, trainer: Trainer, known: tuple[dict[str, Tensor], Meta] | None
+) -> int:
+    """Take those weights over; the number of the step of this run that they are of, or 0."""
+    if known is None:
         return 0
-    tensors, meta = checkpoints.load(run.fetch(run.spec.resume))
+    tensors, meta = known
+    if run.spec.resume is None:
+        trainer.begin(tensors, meta)
+        return 0
     checkpoints.demand(
         meta,
         config=trainer.config.model_dump(mode="json"),

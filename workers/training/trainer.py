@@ -44,14 +44,16 @@ class Trainer:
         data: list[Recording],
         device: torch.device,
         group: Group = ALONE,
+        scale: Scale | None = None,
     ) -> None:
+        """`scale` is that of the weights it will begin with; a model knows no other."""
         group.demand_shares(config.batch_size)
         self.config = config
         self.group = group
         self.device = device
         self.dtype = machine.arithmetic(config.precision)
         self.genres = sorted({recording.genre for recording in data if recording.genre})
-        self.scale = Scale.of([recording.mel for recording in data])
+        self.scale = scale or Scale.of([recording.mel for recording in data])
         self.examples = [
             Recording(r.number, r.genre, self.scale.apply(r.mel), r.seconds) for r in data
         ]
@@ -130,6 +132,21 @@ class Trainer:
             checkpoints.restore_module("model", self.model, tensors)
             for name, optimiser in self.optimisers.items():
                 checkpoints.restore_optimiser(name, optimiser, tensors)
+
+    def begin(self, tensors: dict[str, Tensor], meta: Meta) -> None:
+        """Take another run's averaged weights. Its genres keep what it knows of them; a genre that
+        it did not know begins as one that was never heard."""
+        checkpoints.demand_shape(meta, config=self.config.model_dump(mode="json"))
+        name = "average.label.weight"
+        labels = self.model.label.weight.detach().cpu().clone()
+        for place, genre in enumerate(self.genres):
+            if genre in meta.genres:
+                labels[place] = tensors[name][meta.genres.index(genre)]
+        # The last row stands for no genre.
+        labels[-1] = tensors[name][-1]
+        begun = {**tensors, name: labels}
+        for model in (self.model, self.average):
+            checkpoints.restore_module("average", model, begun)
 
 
 def network(config: FlowMatchingConfig, *, classes: int) -> DiT:

@@ -1,0 +1,87 @@
+"""Whom a run owes what it made: what it learned from itself, and what its weights had learned from
+before, up to the checkpoint that it began with."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from experiments.models import Run
+from rights import credits as rights_credits
+from rights import ledger
+from rights.models import Decision, Use
+
+# Uses by which a recording is heard and nothing is learned from it.
+HEARD = {Use.CONDITION.value}
+
+
+@dataclass(frozen=True)
+class _Learned:
+    """One run of the line of weights: recording id to (examples, seconds)."""
+
+    run: Run
+    exposures: dict[int, tuple[int, float]]
+
+
+def statement(
+    run: Run, step: int | None = None, references: Iterable[int] = ()
+) -> rights_credits.Statement | None:
+    """The credit statement of what the run had made at `step`; None where no music is behind it.
+
+    No step counts the whole run. `references` are the recordings that were a clip's reference
+    audio.
+    """
+    line = _line(run, step)
+    heard: dict[int, tuple[int, float]] = dict.fromkeys(references, (1, 0.0))
+    if not line and not heard:
+        return None
+    total: dict[int, tuple[int, float]] = {}
+    for one in line:
+        for pk, (examples, seconds) in one.exposures.items():
+            before = total.get(pk, (0, 0.0))
+            total[pk] = before[0] + examples, before[1] + seconds
+    first = line[0].run if line else run
+    return rights_credits.statement(
+        total,
+        first.use or run.use,
+        first.decision if line else None,
+        older=_decisions(line[1:]),
+        origin=_origin(run, line),
+        references=heard,
+        reference_decision=run.decision if heard else None,
+    )
+
+
+def _line(run: Run, step: int | None) -> list[_Learned]:
+    """What it learned from, newest first."""
+    found: list[_Learned] = []
+    seen: set[object] = set()
+    one: Run | None = run
+    while one is not None and one.pk not in seen:
+        seen.add(one.pk)
+        if one.dataset is not None and one.use and one.use not in HEARD:
+            found.append(_Learned(one, _exposures(one, step)))
+        first = one.start_from
+        one, step = (first.run, first.step) if first is not None else (None, None)
+    return found
+
+
+def _exposures(run: Run, step: int | None) -> dict[int, tuple[int, float]]:
+    """By the ledger; before the first report every recording of the dataset, alike."""
+    used = ledger.exposures(f"run:{run.pk}", step or None)
+    if not used and run.dataset is not None:
+        items = run.dataset.items.filter(included=True)
+        used = dict.fromkeys(items.values_list("recording", flat=True), (0, 0.0))
+    return used
+
+
+def _decisions(line: Sequence[_Learned]) -> list[Decision]:
+    return [one.run.decision for one in line if one.run.decision is not None]
+
+
+def _origin(run: Run, line: Sequence[_Learned]) -> str:
+    """Which runs, where they are others than this one."""
+    others = [f"run {one.run.number}" for one in line if one.run.pk != run.pk]
+    if not others:
+        return ""
+    if len(others) == len(line):
+        return f" of {' and '.join(others)}, whose weights made it"
+    return f" of this run and {' and '.join(others)}, with whose weights it began"

@@ -1,0 +1,217 @@
+"""What may follow from a model: its cleared scope.
+
+A run has learned from the recordings of its dataset, and from whatever those runs had whose weights
+it began with. What it made may be used in a context only where the holders of all of them allow
+that: for the use under which it was made (`model`), and for each use that may follow. The scope is
+read twice: as it was when the run started (kept for good, `ClearedScope`), and as it is now, which
+is the kept one narrowed by every permission that ended since. It never widens again.
+
+A run that was started outside used what the portal never saw: nothing is known of its scope, and
+it is cleared for nothing that needs one.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from experiments.clearing import ClearedScope
+from experiments.models import Dataset, Run
+from experiments.scope_words import Narrowing, told, union_in_words
+from portal import audit
+from rights import scopes
+from rights.judging import Context, in_words
+from rights.models import Use, WithdrawalCase, WithdrawalPolicy
+from rights.scopes import Allowance
+
+# What may follow from a model, each asked of everybody behind it.
+FOLLOWING = (
+    Use.EVAL,
+    Use.CONDITION,
+    Use.FINETUNE,
+    Use.STYLE_NAMED,
+    Use.VOICE,
+    Use.LIKENESS_NAME,
+    Use.DISTRIBUTE,
+)
+OUTSIDE = "It was started outside: the portal does not know what it learned from"
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Contexts in which a model may be used at all, and for each use that may follow from it."""
+
+    model: Allowance = field(default_factory=Allowance)
+    uses: dict[str, Allowance] = field(default_factory=dict)
+    unknown: bool = False
+
+    def for_use(self, use: str = "") -> Allowance:
+        """Both at once: a use that may follow follows from a model that may be used."""
+        return self.model.meet(self.uses[use]) if use else self.model
+
+    def meet(self, other: "Scope") -> "Scope":
+        """What both allow, for the uses that both know."""
+        uses = {use: one.meet(other.uses[use]) for use, one in self.uses.items()
+                if use in other.uses}  # fmt: skip
+        return Scope(self.model.meet(other.model), uses, self.unknown or other.unknown)
+
+    def within(self, other: "Scope") -> bool:
+        """Whether nothing in it is wider than in the other."""
+        return self.model.within(other.model) and all(
+            one.within(other.uses[use]) for use, one in self.uses.items()
+        )
+
+    @property
+    def free(self) -> bool:
+        """Whether no recording of the catalogue is behind it."""
+        return not (self.unknown or self.model.parts)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "unknown": self.unknown,
+            "model": self.model.as_json(),
+            "uses": {use: one.as_json() for use, one in sorted(self.uses.items())},
+        }
+
+    @classmethod
+    def from_json(cls, body: dict[str, Any]) -> "Scope":
+        uses = {use: Allowance.from_json(one) for use, one in body["uses"].items()}
+        return cls(Allowance.from_json(body["model"]), uses, body["unknown"])
+
+
+# --- Kept, and now ---------------------------------------------------------------------------
+
+
+def kept(run: Run) -> Scope:
+    """As it was when the run started; of a run from before scopes were kept, as it is now."""
+    row = ClearedScope.objects.filter(run=run).first()
+    return Scope.from_json(row.body) if row else clear(run)
+
+
+def clear(run: Run) -> Scope:
+    """Work it out and keep it for good; the first one that is kept stays."""
+    at = timezone.now()
+    found = _made(run, at)
+    if run.start_from is not None:
+        found = found.meet(kept(run.start_from.run))
+    body = found.as_json()
+    with transaction.atomic():
+        row, new = ClearedScope.objects.get_or_create(
+            run=run, defaults={"body": body, "digest": digest(body), "at": at}
+        )
+        if new:
+            audit.record(by=None, verb="scope.cleared", subject=run, digest=row.digest)
+    return Scope.from_json(row.body)
+
+
+def now(run: Run, uses: Sequence[str] = FOLLOWING, *, same_version: bool = True) -> Scope:
+    """The kept scope, narrowed by what has ended since; only the uses that are asked for.
+
+    With `same_version` a model stays that learned from something whose agreed policy on
+    withdrawal lets the version stay; what is trained on from it is the next version.
+    """
+    before = kept(run)
+    asked = Scope(before.model, {use: before.uses[use] for use in uses}, before.unknown)
+    return asked.meet(_made(run, timezone.now(), uses, same_version=same_version))
+
+
+def digest(body: dict[str, Any]) -> str:
+    """SHA-256 over the canonical JSON (sorted keys, no spaces)."""
+    return hashlib.sha256(
+        json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
+    ).hexdigest()
+
+
+def _made(
+    run: Run, at: datetime, uses: Sequence[str] = FOLLOWING, *, same_version: bool = False
+) -> Scope:
+    """From what the permissions are at `at`, for this run and all before it."""
+    found = Scope(uses={str(use): Allowance() for use in uses})
+    seen: set[object] = set()
+    one: Run | None = run
+    while one is not None and one.pk not in seen:
+        seen.add(one.pk)
+        found = found.meet(_own(one, at, uses, same_version=same_version))
+        one = one.start_from.run if one.start_from is not None else None
+    return found
+
+
+def _own(run: Run, at: datetime, uses: Sequence[str], *, same_version: bool) -> Scope:
+    """Of what the run itself used."""
+    if run.origin == Run.Origin.CLIENT:
+        nothing = Allowance(scopes.NONE)
+        return Scope(nothing, {str(use): nothing for use in uses}, unknown=True)
+    if run.dataset is None or not run.use:
+        return Scope(uses={str(use): Allowance() for use in uses})
+    ids = _included(run.dataset)
+    mine = ids - _staying(run) if same_version else ids
+    return Scope(
+        scopes.of(mine, Use(run.use), at),
+        {str(use): scopes.of(ids, Use(use), at) for use in uses},
+    )
+
+
+def _included(dataset: Dataset) -> set[int]:
+    return set(dataset.items.filter(included=True).values_list("recording", flat=True))
+
+
+def _staying(run: Run) -> set[int]:
+    """What it learned from that was withdrawn since, and that this model version may keep."""
+    cases = WithdrawalCase.objects.filter(
+        policy=WithdrawalPolicy.NEXT_VERSION, use=run.use, opened_at__gt=run.queued_at
+    )
+    return set(cases.values_list("recordings", flat=True))
+
+
+# --- May it? ---------------------------------------------------------------------------------
+
+
+def allows(scope: Scope, use: str, context: Context) -> list[Narrowing]:
+    """Why the model may not be used so, with names; nothing where it may.
+
+    Without a use: whether it may be used at all, to generate or to train on from.
+    """
+    if scope.unknown:
+        return [Narrowing(0, "", "", f"{OUTSIDE}, so it is cleared for nothing.")]
+    allowance = scope.for_use(use)
+    if allowance.covers(context):
+        return []
+    against = allowance.against(context)
+    if not against:
+        what = in_words(use) if use else "any use"
+        return [Narrowing(0, "", "", f"No context of all its holders for {what} is left.")]
+    return told(against, context)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One use of a scope as a page shows it."""
+
+    use: str
+    title: str
+    words: str
+    here: bool
+    narrowest: Narrowing | None
+
+
+def lines(scope: Scope, context: Context) -> list[Line]:
+    """The model itself first, then each use that may follow; `here`: whether in this context."""
+    found = []
+    for use in ("", *scope.uses):
+        allowance = scope.for_use(use)
+        title = Use(use).label if use else "Generation, and training on from it"
+        narrow = [part for part in allowance.parts if part.boxes != scopes.ALL][:1]
+        found.append(
+            Line(
+                use, str(title),
+                union_in_words(allowance.boxes) if allowance.boxes else "nobody may",
+                allowance.covers(context),
+                next(iter(told(narrow)), None),
+            )
+        )  # fmt: skip
+    return found
