@@ -209,6 +209,6 @@ def decided(use: str = "", answer: str = "", recording: str = "") -> models.Quer
         rows = rows.filter(use=use)
     if answer in {"allowed", "denied"}:
         rows = rows.filter(allowed=answer == "allowed")
-    if recording.isdecimal():
+    if recording.isdecimal() and len(recording) < 16:
         rows = rows.filter(lines__recording=int(recording))
     return rows

@@ -19,6 +19,9 @@ from django.utils.safestring import SafeString
 from rights.models import Agreement, Party, Recording, Work
 
 SUGGESTED = 10
+LONGEST = 400
+# Larger than any row's number, and still a number to every database.
+LAST = 2**62
 
 
 @dataclass(frozen=True)
@@ -44,12 +47,14 @@ class Kind:
         return self.rows().filter(found).distinct()
 
     def suggest(self, text: str) -> list[str]:
-        text = text.strip()
+        text = text.replace("\0", "").strip()[:LONGEST]
         return [label(row) for row in self.named(text, "icontains")[:SUGGESTED]] if text else []
 
     def find(self, text: str) -> Model:
         """The one row that is meant. Raises ValidationError where none or several could be."""
         text = text.strip()
+        if len(text) > LONGEST:
+            raise ValidationError(f"“{text[:40]}…” is longer than any name here.")
         number = re.search(r"#(\d+)$", text)
         if number:
             return self._numbered(int(number.group(1)), text)
@@ -67,7 +72,7 @@ class Kind:
         raise ValidationError(f"There is no {self.word} “{text}”.{hint}")
 
     def _numbered(self, pk: int, text: str) -> Model:
-        row = self.rows().filter(pk=min(pk, 2**62)).first()
+        row = self.rows().filter(pk=min(pk, LAST)).first()
         if row is None:
             raise ValidationError(f"There is no {self.word} “{text}”.")
         return row
@@ -123,7 +128,7 @@ class PickField(forms.CharField):
         if isinstance(value, Model):
             return label(value)
         if str(value or "").isdecimal():
-            row = self.kind.rows().filter(pk=min(int(value), 2**62)).first()
+            row = self.kind.rows().filter(pk=min(int(value), LAST)).first()
             return label(row) if row else value
         return value
 

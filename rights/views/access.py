@@ -40,6 +40,11 @@ def is_admin(request: HttpRequest) -> bool:
     return signed_in(request).has_role(Role.RIGHTS_ADMIN)
 
 
+def number(text: str | None) -> int | None:
+    """The number that an address names; None for what no row can have."""
+    return int(text) if text and text.isdecimal() and len(text) < 16 else None
+
+
 def page_of(request: HttpRequest, rows: models.QuerySet[M]) -> Page[M]:
     """The page that ?page= names; a number out of range is the nearest there is."""
     return Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))

@@ -14,7 +14,7 @@ from rights import choices, participation, terms
 from rights.forms import ChangeForm, GrantForm, ReasonForm
 from rights.models import Grant, Use
 from rights.refused import Refused
-from rights.views.access import LOOKERS, is_admin, open_to, page_of
+from rights.views.access import LOOKERS, is_admin, number, open_to, page_of
 from rights.views.frames import form_page
 
 
@@ -27,8 +27,8 @@ def grants(request: HttpRequest) -> HttpResponse:
         rows = rows.filter(status=status)
     if use in Use.values:
         rows = rows.filter(use=use)
-    if (party := request.GET.get("party", "")).isdecimal():
-        rows = rows.filter(grantor=int(party))
+    if party := number(request.GET.get("party")):
+        rows = rows.filter(grantor=party)
     rows = rows.select_related("grantor", "agreement", "recording", "work")
     context = {
         "page": page_of(request, rows),
@@ -66,9 +66,8 @@ def grant_new(request: HttpRequest) -> HttpResponse:
     """`?agreement=` and `?recording=` fill in the form; `?like=` takes an earlier grant's terms."""
     named = ("agreement", "recording")
     asked: dict[str, object] = {name: request.GET[name] for name in named if name in request.GET}
-    like = request.GET.get("like", "")
-    if like.isdecimal():
-        asked |= _like(_grant(request, int(like)))
+    if like := number(request.GET.get("like")):
+        asked |= _like(_grant(request, like))
     form = GrantForm(request.POST or None, initial=asked)
     if form.is_valid():
         with form.refusals():
@@ -100,9 +99,8 @@ def waiting(request: HttpRequest) -> HttpResponse:
     """Offers, and who may answer each; `?agreement=` narrows them, `?tick=all` ticks a page."""
     user, admin = signed_in(request), is_admin(request)
     rows = Grant.objects.visible_to(user).filter(status=Grant.Status.OFFERED)
-    under = request.GET.get("agreement", "")
-    if under.isdecimal():
-        rows = rows.filter(agreement=int(under))
+    if under := number(request.GET.get("agreement")):
+        rows = rows.filter(agreement=under)
     rows = rows.select_related("grantor", "agreement", "recording", "work", "drafted_by")
     page = page_of(request, rows.order_by("agreement__title", "agreement", "use", "pk"))
     names = choices.approvers(page.object_list)
@@ -112,7 +110,7 @@ def waiting(request: HttpRequest) -> HttpResponse:
             (row, admin and participation.may_approve(row, user), names[row.pk])
             for row in page.object_list
         ],
-        "under": under if under.isdecimal() else "",
+        "under": under,
         "ticked": request.GET.get("tick") == "all",
         "is_admin": admin,
     }
@@ -124,7 +122,7 @@ def waiting(request: HttpRequest) -> HttpResponse:
 def grants_approve(request: HttpRequest) -> HttpResponse:
     """Put the ticked offers in force, each by itself: one that is refused stops none of them."""
     user = signed_in(request)
-    numbers = [int(pk) for pk in request.POST.getlist("grant") if pk.isdecimal()]
+    numbers = [pk for text in request.POST.getlist("grant") if (pk := number(text))]
     rows = Grant.objects.visible_to(user).filter(pk__in=numbers[:1_000])
     approved = 0
     for row in rows.select_related("grantor", "replaces"):

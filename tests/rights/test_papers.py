@@ -143,6 +143,26 @@ def test_a_name_that_several_have_is_refused_with_their_numbers(
     assert Grant.objects.get().recording == songs[1]
 
 
+def test_nonsense_in_addresses_and_fields_is_no_error(
+    client: Client, rosa: User, agreement: Agreement
+) -> None:
+    client.force_login(rosa)
+    huge = "9" * 40
+    for name, query in (
+        ("waiting", {"agreement": huge}),
+        ("grants", {"party": huge}),
+        ("grant_new", {"like": huge, "agreement": huge}),
+        ("decisions", {"recording": huge}),
+    ):
+        assert client.get(address(name), query).status_code == 200, name
+    assert client.get(address("find", "work"), {"q": "a\0" + "%" * 60_000}).status_code == 200
+    assert client.post(address("grants_approve"), {"grant": [huge, "²"]}).status_code == 302
+    data = {"agreement": f"#{huge}", "uses": ["eval"], "rights": ["master"]} | WIDE
+    response = client.post(address("grant_new"), data | {"recording": "x" * 60_000})
+    assert "longer than any name" in response.context["form"].errors["recording"][0]
+    assert response.context["form"].errors["agreement"]
+
+
 def test_suggestions_are_for_those_who_enter_papers(
     client: Client, rosa: User, ada: User, party: Party
 ) -> None:
