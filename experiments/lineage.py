@@ -7,7 +7,7 @@ weights has learned whatever that one had.
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
-from django.db.models import Count, Max, Min, Q, QuerySet
+from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet
 from django.urls import reverse
 from django.utils import timezone
 
@@ -77,11 +77,10 @@ class Datasets:
 
     def find(self, origin: Origin) -> Iterable[Node]:
         rows = Dataset.objects.filter(pk__in=datasets_of(origin), use__in=origin.uses)
-        return [self._node(one) for one in rows.select_related("project").order_by("pk")]
+        return self._nodes(rows)
 
     def now(self, keys: Sequence[str]) -> dict[str, Node]:
-        rows = Dataset.objects.filter(pk__in=list(keys)).select_related("project")
-        return {str(one.pk): self._node(one) for one in rows}
+        return {node.key: node for node in self._nodes(Dataset.objects.filter(pk__in=list(keys)))}
 
     def retire(self, keys: Sequence[str], reason: str) -> None:  # noqa: ARG002 - it says no more.
         Dataset.objects.filter(pk__in=list(keys)).update(status=Dataset.Status.RETIRED)
@@ -96,11 +95,16 @@ class Datasets:
         )
         return f"{rows['newest']}:{rows['whole']}"
 
-    def _node(self, one: Dataset) -> Node:
-        outcome = {
-            Dataset.Status.RETIRED: Outcome.RETIRED,
-            Dataset.Status.TAINTED: Outcome.WITHHELD,
-        }.get(Dataset.Status(one.status), Outcome.OPEN)
+    def _nodes(self, rows: QuerySet[Dataset]) -> list[Node]:
+        # Refused from the moment of the hold on, before the clock has written that it is tainted.
+        held = DatasetHold.objects.filter(dataset=OuterRef("pk"), use=OuterRef("use"))
+        rows = rows.annotate(is_held=Exists(held)).select_related("project").order_by("pk")
+        return [self._node(one, held=one.is_held) for one in rows]
+
+    def _node(self, one: Dataset, *, held: bool) -> Node:
+        outcome = Outcome.WITHHELD if held or one.status == Dataset.Status.TAINTED else Outcome.OPEN
+        if one.status == Dataset.Status.RETIRED:
+            outcome = Outcome.RETIRED
         label = f"{one.project.name}: {one}"
         return Node(self.name, str(one.pk), label, one.get_absolute_url(), one.frozen_at, outcome)
 

@@ -13,21 +13,21 @@ from rights.models import Grant, Purpose, Recording, Use
 
 NAMED = 20
 LACKING = {
-    "no_audio": "have no file yet",
-    "no_work": "name no work",
-    "no_artist": "credit no main artist",
-    "no_grant": "lack another permission",
-    "grant_not_active": "wait for another permission to be put in force",
-    "grant_withdrawn": "had a permission that was withdrawn",
-    "grant_suspended": "rest on a permission that is suspended",
-    "opted_out": "were opted out",
-    "no_split": "have no split",
-    "split_unconfirmed": "have a split that is not confirmed",
-    "split_disputed": "have a split in dispute",
-    "split_incomplete": "have a split that does not make 100 %",
-    "condition": "wait for a condition to be settled",
+    "no_audio": "no file yet",
+    "no_work": "no work is named",
+    "no_artist": "no main artist is credited",
+    "no_grant": "another permission is missing",
+    "grant_not_active": "another permission is not in force yet",
+    "grant_withdrawn": "another permission was withdrawn",
+    "grant_suspended": "another permission is suspended",
+    "opted_out": "opted out",
+    "no_split": "no split",
+    "split_unconfirmed": "the split is not confirmed",
+    "split_disputed": "the split is in dispute",
+    "split_incomplete": "the split does not make 100 %",
+    "condition": "a condition is not settled",
 }
-OTHERWISE = "are refused for the scope of another permission"
+OTHERWISE = "another permission has a narrower scope"
 
 
 @dataclass(frozen=True)

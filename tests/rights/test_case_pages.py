@@ -307,7 +307,7 @@ def test_an_offer_says_what_it_would_newly_allow_alone_and_with_the_others(
 ) -> None:
     first = offered(rosa, party, RightType.MASTER)
     assert (signing.gain(first).alone, signing.gain(first).covered) == (0, 2)
-    assert signing.gain(first).lacking == [(2, "lack another permission")]
+    assert signing.gain(first).lacking == [(2, "another permission is missing")]
     second = offered(rosa, party, RightType.COMPOSITION)
     gain = signing.gain(first)
     assert (gain.alone, gain.together, gain.offers, gain.lacking) == (0, 2, 1, [])
