@@ -407,7 +407,9 @@ class _Draft:
             return
         other = release.tracks.get(position) if position else None
         if other is not None:
-            row.wrong("track_number", f"Track {position} of “{release.title}” is “{other.title}”.")
+            row.wrong(
+                "track_number", f"Track {position} of “{release.title}” is “{other.title}” already."
+            )
             return
 
         def step() -> None:

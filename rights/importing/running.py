@@ -277,7 +277,7 @@ def _problems(job: ImportJob, part: Sequence[Any]) -> list[ImportProblem]:
             job=job,
             row=one.row,
             field=one.field[:60],
-            sentence=one.sentence.replace("\0", " ")[:400],
+            sentence=_writable(one.sentence)[:400],
             warning=one.warning,
         )
         for one in found
@@ -292,6 +292,11 @@ def _parts(rows: Iterator[R]) -> Iterator[Iterator[list[R]]]:
     finally:
         if isinstance(rows, Generator):
             rows.close()
+
+
+def _writable(text: str) -> str:
+    """Half characters and zeros of a file are told of, and no database keeps them."""
+    return text.replace("\0", " ").encode("utf-8", "replace").decode()
 
 
 def _fail(job: ImportJob, sentence: str) -> None:

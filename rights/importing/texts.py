@@ -60,7 +60,7 @@ class Table:
         self._file = file
         first = self._first_line()
         self.separator = separator_of(first)
-        self.header = [cell.strip() for cell in next(self._lines(), [])]
+        self.header = [cell.replace("\0", "").strip() for cell in next(self._lines(), [])]
         if not any(self.header):
             raise BadFile("The file is empty: its first line must name its columns.")
         if len(self.header) > MOST_COLUMNS:

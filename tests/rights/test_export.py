@@ -151,3 +151,12 @@ def test_any_names_and_shares_survive_a_csv(
 def test_a_share_is_written_exactly(ppm: int) -> None:
     row = columns.row_of(1, {"master_split": f"Jo {percent(ppm)}"})
     assert [share.ppm for share in row.split] == [ppm]
+
+
+@pytest.mark.django_db
+def test_half_characters_and_zeros_are_a_problem_and_no_crash(rosa: User) -> None:
+    odd = json.dumps({"title": "a\ud800b\x00", "isrc": "\ud800", "ref": "\ud800", "genre": "\x00"})
+    named = json.dumps({"title": "x", "credits": [{"party": {"name": "\ud83d"}, "role": "\ud83d"}]})
+    text = f'{{"format": "backline.catalogue/1", "recordings": [{odd}, {named}]}}'
+    job = imported(rosa, text.encode(), "x.json")
+    assert (job.added, job.refused) == (0, 2), told(job)
