@@ -7,6 +7,7 @@ as a proof; what is inside them is told in the other parts.
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,12 +27,15 @@ from rights.models import (
     Mandate,
     Party,
     Recording,
+    RecordingWork,
+    SplitAnswer,
     SplitLine,
     UsageEvent,
     WithdrawalCase,
 )
 
 Row = Mapping[str, object]
+_ENCODER = DjangoJSONEncoder(ensure_ascii=False, allow_nan=False)
 AT_ONCE = 500
 
 
@@ -86,7 +90,7 @@ def _list(name: str, rows: Iterator[Row]) -> Iterator[str]:
 
 
 def _json(value: object) -> str:
-    return json.dumps(value, cls=DjangoJSONEncoder, ensure_ascii=False, allow_nan=False)
+    return _ENCODER.encode(value)
 
 
 def _parties(about: _About) -> Iterator[Row]:
@@ -124,18 +128,21 @@ def _mandates(about: _About) -> Iterator[Row]:
 
 def _recordings(about: _About) -> Iterator[Row]:
     for some in about.parts():
-        rows = Recording.objects.filter(pk__in=some).order_by("pk").prefetch_related("works")
-        credited: dict[int | None, list[str]] = {}
+        credited: dict[int | None, list[str]] = defaultdict(list)
         own = Credit.objects.filter(recording__in=some, party__in=about.ids)
         for pk, role in own.values_list("recording", "role"):
-            credited.setdefault(pk, []).append(role)
-        for row in rows:
+            credited[pk].append(role)
+        works: dict[int, list[dict[str, str]]] = defaultdict(list)
+        links = RecordingWork.objects.filter(recording__in=some).order_by("work")
+        for pk, title, iswc in links.values_list("recording", "work__title", "work__iswc"):
+            works[pk].append({"title": title, "iswc": iswc})
+        for row in Recording.objects.filter(pk__in=some).order_by("pk"):
             yield {
                 "id": row.pk,
                 "title": row.title,
                 "isrc": row.isrc,
-                "works": [{"title": work.title, "iswc": work.iswc} for work in row.works.all()],
-                "your_credits": credited.get(row.pk, []),
+                "works": works[row.pk],
+                "your_credits": credited[row.pk],
                 "seconds": row.duration,
                 "audio_sha256": row.audio_id,
                 "tags": row.tags,
@@ -144,12 +151,25 @@ def _recordings(about: _About) -> Iterator[Row]:
 
 
 def _splits(about: _About) -> Iterator[Row]:
-    rows = SplitLine.objects.filter(party__in=about.ids).select_related(
-        "party", "sheet__recording", "sheet__work"
-    )
-    for line in rows.prefetch_related("answers", "sheet__lines__party").order_by("pk"):
+    lines = SplitLine.objects.filter(party__in=about.ids).order_by("pk")
+    keys = list(lines.values_list("pk", flat=True))
+    for start in range(0, len(keys), AT_ONCE):
+        yield from _sheets(about, lines.filter(pk__in=keys[start : start + AT_ONCE]))
+
+
+def _sheets(about: _About, lines: QuerySet[SplitLine]) -> Iterator[Row]:
+    """Some lines with what was said of them, and who stands beside them."""
+    answers: dict[int, list[Row]] = defaultdict(list)
+    said = SplitAnswer.objects.filter(line__in=lines.order_by().values("pk")).order_by("pk")
+    for pk, yes, at, reason, by in said.values_list("line", "confirmed", "at", "reason", "made_by"):
+        answers[pk].append({"yes": yes, "at": at, "reason": reason, "by": about.who(by)})
+    beside: dict[int, list[Row]] = defaultdict(list)
+    others = SplitLine.objects.filter(sheet__in=lines.order_by().values("sheet"))
+    others = others.exclude(party__in=about.ids).order_by("pk")
+    for sheet_id, name, ppm in others.values_list("sheet", "party__name", "ppm"):
+        beside[sheet_id].append({"name": name, "ppm": ppm})
+    for line in lines.select_related("party", "sheet__recording", "sheet__work"):
         sheet = line.sheet
-        others = [one for one in sheet.lines.all() if one.party_id not in about.ids]
         yield {
             "party": line.party.name,
             "of": str(sheet.recording or sheet.work),
@@ -159,15 +179,10 @@ def _splits(about: _About) -> Iterator[Row]:
             "ppm": line.ppm,
             "made_at": sheet.created_at,
             "superseded_at": sheet.superseded_at,
-            "answers": [
-                {"yes": one.confirmed, "at": one.at, "reason": one.reason,
-                 "by": about.who(one.made_by_id)}
-                for one in line.answers.all()
-            ],
+            "answers": answers[line.pk],
             # A sheet that is no longer in force tells of your share only.
-            "beside": [{"name": one.party.name, "ppm": one.ppm} for one in others]
-            if sheet.superseded_at is None else [],
-        }  # fmt: skip
+            "beside": beside[sheet.pk] if sheet.superseded_at is None else [],
+        }
 
 
 def _agreements(about: _About) -> Iterator[Row]:
@@ -194,7 +209,8 @@ SCOPE = (
 
 def _grants(about: _About) -> Iterator[Row]:
     rows = Grant.objects.filter(grantor__in=about.ids).select_related("grantor")
-    for row in rows.prefetch_related("exclusions", "suspensions").order_by("pk"):
+    rows = rows.prefetch_related("exclusions", "suspensions").order_by("pk")
+    for row in rows.iterator(chunk_size=AT_ONCE):
         yield {
             "id": row.pk,
             "agreement": row.agreement_id,

@@ -97,6 +97,8 @@ def addresses(party: Party, row: Recording, sample: Sample) -> list[str]:
         reverse("rights:mine_statement_json", args=whose),
         reverse("audio_samples:mine") + f"?recording={row.pk}",
         reverse("rights:case", args=[WithdrawalCase.objects.get(party=party).pk]),
+        reverse("rights:case_items", args=[WithdrawalCase.objects.get(party=party).pk, "run"]),
+        reverse("rights:party_leave", args=whose),
         # The lab's own pages of the same things send them to theirs.
         reverse("rights:recording", args=one),
         reverse("rights:recording_audio", args=one),

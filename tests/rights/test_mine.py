@@ -15,6 +15,7 @@ from django.utils.html import escape
 
 from audio_samples.models import Sample
 from experiments.models import Project, Run
+from experiments.publishing.models import ModelPage
 from portal import audit
 from portal.models import Role, User
 from rights import (
@@ -448,3 +449,19 @@ def test_a_permission_that_the_lab_paused_is_off(rosa: User, party: Party, song:
     for grant in allow(rosa, party, Use.EVAL):
         participation.suspend(grant, second_admin(), "Looked into.")
     assert word(song, party, Use.EVAL).word == Word.PAUSED
+
+
+def test_a_model_is_named_only_once_the_lab_shows_it_to_the_world(
+    noors: Client, rosa: User, party: Party, run: Run
+) -> None:
+    shown = ModelPage.objects.create(
+        project=run.project, run=run, slug="tide", title="Tide", version="2",
+        published_by=run.submitted_by,
+    )  # fmt: skip
+    address = reverse("rights:mine_statement_json", args=[party.pk])
+    assert noors.get(address).json()["lines"][0]["model"] == "An internal model"
+    ModelPage.objects.filter(pk=shown.pk).update(
+        approved_by=rosa, published_at=datetime(2026, 11, 2, tzinfo=UTC)
+    )
+    assert noors.get(address).json()["lines"][0]["model"] == "Tide, version 2"
+    assert "Tide, version 2" in page(noors, "audio_samples:mine")
