@@ -15,9 +15,7 @@ class WorkQuerySet(models.QuerySet["Work"]):
     def visible_to(self, user: User) -> Self:
         if SEES_ALL & set(user.roles):
             return self
-        return self.filter(
-            splits__superseded_at=None, splits__lines__party__people=user
-        ).distinct()
+        return self.filter(splits__superseded_at=None, splits__lines__party__people=user).distinct()
 
 
 class Work(models.Model):
