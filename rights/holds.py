@@ -66,6 +66,12 @@ def covered_by(grant: Grant) -> RecordingQuerySet:
     return _covered(grant, _signed_for(grant))
 
 
+def covers_share(grant: Grant, recording: Recording, holder: Party) -> bool:
+    """Whether the grant speaks for this holder's share in the recording; for that of an agent's
+    grant the caller knows of the mandate."""
+    return _covered(grant, [holder.pk]).filter(pk=recording.pk).exists()
+
+
 def _signed_for(grant: Grant) -> list[int]:
     """The grantor, and the holders whose agent it is for this right. A mandate whose last day
     has passed counts until it is ended: else what ends before it would leave no mark."""

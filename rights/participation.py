@@ -137,14 +137,15 @@ def decline(grant: Grant, by: User, reason: str) -> Grant:
 def opt_out(recording: Recording, use: str, party: Party, by: User | None, reason: str) -> int:
     """End the party's cover of this recording for this use; returns how many grants it touched.
 
-    A grant for this recording alone is withdrawn; one for a catalogue or a work leaves the
-    recording out from now on. Raises Refused where the party had allowed nothing.
+    A grant for this recording alone is withdrawn; one for a catalogue or a work, or of who signs
+    for the party, leaves the recording out from now on: a holder's own no is stronger than an
+    agent's yes. Raises Refused where nothing of the party's was allowed.
     """
     reason = required(reason, field="reason", longest=300)
     touched = 0
     turns.moment()
     for grant in covering(recording, use, party):
-        if grant.recording_id == recording.pk:
+        if grant.recording_id == recording.pk and grant.grantor_id == party.pk:
             _end(grant, by=by, status=Status.WITHDRAWN, reason=reason, verb="grant.withdrawn")
         else:
             _exclude(grant, recording, by=by, reason=reason)
@@ -165,13 +166,21 @@ def opt_out(recording: Recording, use: str, party: Party, by: User | None, reaso
 
 
 def covering(recording: Recording, use: str, party: Party) -> list[Grant]:
-    """The party's open grants (offered too) that speak for this recording and use."""
-    grants = Grant.objects.filter(grantor=party, use=use, status__in=OPEN)
+    """The open grants (offered too) by which the party's share in this recording is allowed for
+    this use: its own, and those of who signs for it."""
+    mandates = Mandate.objects.filter(holder=party, revoked_at=None).exclude(approved_at=None)
+    rights_of = {mandate.agent_id: set(mandate.right_types) for mandate in mandates}
+    grants = Grant.objects.filter(grantor__in=[party.pk, *rights_of], use=use, status__in=OPEN)
     # Not those of other recordings alone: a party may have thousands of them.
     grants = grants.filter(Q(recording=None) | Q(recording=recording)).select_related(
         "grantor", "recording", "work"
     )
-    return [grant for grant in grants if holds.covered_by(grant).filter(pk=recording.pk).exists()]
+    return [
+        grant
+        for grant in grants
+        if (grant.grantor_id == party.pk or grant.right_type in rights_of[grant.grantor_id])
+        and holds.covers_share(grant, recording, party)
+    ]
 
 
 def _exclude(grant: Grant, recording: Recording, *, by: User | None, reason: str) -> None:

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from portal import audit
 from portal.models import User
-from rights import catalogue, consent, parties, splits
+from rights import catalogue, consent, participation, parties, splits
 from rights.models import Hold, Mandate, Party, PartyIdentifier, Purpose, Recording, RightType, Use
 from tests.catalogue import allow, make_party, make_recording, opens, second_admin
 
@@ -86,6 +86,23 @@ def test_revoking_previews_what_loses_its_permission_and_asks_for_a_reason(
     assert "She signs herself now." in page
     again = client.post(address("mandate_revoke", row.pk), {"reason": "Twice."}).content.decode()
     assert "revoked already" in again
+
+
+def test_a_holders_own_no_is_stronger_than_an_agents_yes(
+    rosa: User, writer: Party, publisher: Party, song: Recording
+) -> None:
+    other = make_recording(rosa, writer)
+    row = parties.mandate(
+        by=rosa, holder=writer, agent=publisher, right_types=[RightType.COMPOSITION]
+    )
+    parties.approve_mandate(row, second_admin())
+    assert consent.evaluate([song, other], Use.EVAL, HERE).allowed
+    touched = participation.opt_out(song, Use.EVAL, writer, rosa, "Not this one.")
+    # Her own grant for the master, and the publisher's for the composition.
+    assert touched == 2
+    verdict = consent.evaluate([song, other], Use.EVAL, HERE)
+    assert [verdict[song.pk].allowed, verdict[other.pk].allowed] == [False, True]
+    assert set(Hold.objects.values_list("recording", flat=True)) == {song.pk}
 
 
 def test_the_holder_may_end_it_and_the_agent_may_not(
