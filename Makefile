@@ -1,5 +1,5 @@
 # Two commands matter: `make up` and `make test`. Both install what they need, once.
-.PHONY: up test lint shots bench clean
+.PHONY: up test test-postgres lint shots bench clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -11,6 +11,12 @@ up: $(STAMPS)
 
 test: $(STAMPS) .venv/.test
 	$(BIN)/python -m pytest
+	$(BIN)/python -m tests.postgres --if-found tests/rights tests/races
+
+# All rooms of the portal on PostgreSQL, on a server of its own that goes away again.
+POSTGRES_TESTS ?= tests/portal tests/rights tests/experiments tests/audio_samples tests/listening tests/races
+test-postgres: $(STAMPS) .venv/.test
+	$(BIN)/python -m tests.postgres $(POSTGRES_TESTS)
 
 lint: $(STAMPS) .venv/.test
 	$(BIN)/ruff check .

@@ -1,0 +1,204 @@
+"""One of everything that has an address, and people of every kind who look at it."""
+
+import hashlib
+import io
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.contrib.contenttypes.models import ContentType
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils import timezone
+
+from audio_samples import flags
+from backline import wire
+from experiments import checkpoints, datasets, runs, usage
+from experiments.models import Membership, Project, Run
+from experiments.publishing import pages
+from listening import trials
+from portal import tokens
+from portal.models import Role, User
+from rights import agreements, catalogue, consent, participation, parties
+from rights.importing import jobs
+from rights.models import Purpose, RightType, Use, WithdrawalCase
+from tests.audio_samples.cast import make_sample
+from tests.catalogue import allow, make_recording, second_admin
+from tests.conftest import person, tone
+
+# Texts that only some may read. They are found in no address, so an echo of one is no leak.
+MUSIC = ("Zanzibar Lullaby", "Yara Quill")
+PAPER = ("Quill paper of signature", "Quill wants it to end")
+WORK = ("Umbra project", "umbra run name", "umbra dataset name", "umbra prompt text")
+
+
+@dataclass
+class World:
+    """The objects behind each converter, by the words of their address."""
+
+    people: dict[str, User]
+    filled: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+    def client(self, role: str) -> Client:
+        client = Client(raise_request_exception=False)
+        if user := self.people.get(role):
+            client.force_login(user)
+        return client
+
+    def address(self, route: str) -> str:
+        """The route with real numbers and names; the first words that fit say which."""
+        known: dict[str, Any] = {}
+        for words, values in self.filled:
+            if re.match(words, route):
+                known = values | known
+
+        def value(found: re.Match[str]) -> str:
+            return str(known[found[1]])
+
+        try:
+            path = re.sub(r"<(?:\w+:)?(\w+)>", value, route)
+        except KeyError as missing:
+            raise AssertionError(f"Say in World what {missing} is in {route}.") from missing
+        return "/" + path
+
+
+def routes() -> list[str]:
+    """Every route of the site, as it is written."""
+
+    def walk(resolver: Any, before: str) -> Any:
+        for one in resolver.url_patterns:
+            here = before + str(one.pattern)
+            if isinstance(one, URLResolver):
+                yield from walk(one, here)
+            elif isinstance(one, URLPattern):
+                yield here
+
+    return sorted(set(walk(get_resolver(), "")))
+
+
+def make_world() -> World:
+    people = {
+        "listener": person("lou", "Lou Marchetti", Role.LISTENER),
+        "member": person("ada", "Ada Okafor", Role.RESEARCHER),
+        "outsider": person("ben", "Ben Sato", Role.RESEARCHER),
+        "holder": person("noor", "Noor Haddad", Role.RIGHTSHOLDER),
+        "stranger": person("sol", "Sol Varga", Role.RIGHTSHOLDER),
+        "admin": person("rosa", "Rosa Lindqvist", Role.RIGHTS_ADMIN),
+        "operator": person("olga", "Olga Petrov", Role.OPERATOR),
+    }
+    rosa, ada, noor = people["admin"], people["member"], people["holder"]
+    parties.add_party(by=rosa, name="Stranger", people=[people["stranger"]])
+    party = parties.add_party(
+        by=rosa, name=MUSIC[1], people=[noor], identifiers={"isni": "000000012281955X"}
+    )
+    agent = parties.add_party(by=rosa, name="Agent of Quill")
+    mandate = parties.mandate(by=rosa, holder=party, agent=agent, right_types=["composition"])
+    song = make_recording(rosa, party, title=MUSIC[0])
+    stem = catalogue.add_stem(
+        by=rosa, recording=song, part="vocals", file=tone(seconds=0.9, frequency=777),
+        filename="v.flac",
+    )  # fmt: skip
+    release = catalogue.add_release(by=rosa, title="Album of lullabies", tracks=[song])
+    agreement = agreements.sign(
+        by=rosa, counterparty=party, title=PAPER[0], signed_on=timezone.now().date(),
+        document=io.BytesIO(b"%PDF-1.4 paper"),
+    )  # fmt: skip
+    first, _ = (
+        participation.activate(
+            agreements.draft_grant(
+                by=rosa, agreement=agreement, right_type=right, use=Use.TRAIN_GENERATIVE,
+                purposes=[Purpose.RESEARCH],
+            ),
+            second_admin(),
+        )
+        for right in (RightType.MASTER, RightType.COMPOSITION)
+    )  # fmt: skip
+    offered = agreements.draft_grant(
+        by=rosa, agreement=agreement, right_type="master", use=Use.EVAL
+    )
+
+    project = Project.objects.create(slug="umbra", name=WORK[0])
+    Membership.objects.create(project=project, user=ada, level=Membership.Level.OWNER)
+    other = Project.objects.create(slug="elsewhere", name="Elsewhere")
+    Membership.objects.create(project=other, user=people["outsider"])
+    dataset = datasets.freeze(
+        by=ada, project=project, name=WORK[2], recordings=[song], use=Use.TRAIN_GENERATIVE
+    )
+    run = runs.submit(
+        by=ada, project=project, recipe="flow_matching", config={}, dataset=dataset, name=WORK[1]
+    )
+    attempt = runs.claim(run)
+    assert attempt
+    runs.started(attempt)
+    used = wire.UsageLine(recording=song.pk, examples=10, seconds=5.0)
+    usage.report(run, wire.UsageReport(step=10, lines=[used]))
+    weights = b"weights"
+    said = wire.CheckpointMeta(step=10, sha256=hashlib.sha256(weights).hexdigest(), meta={})
+    checkpoint, _ = checkpoints.receive(run=run, file=io.BytesIO(weights), said=said)
+    sample = make_sample(run, prompt=WORK[3])
+    test = trials.open_test(
+        by=ada, project=project, title="Which one", question="How?", samples=[sample]
+    )
+    flag = flags.flag(by=noor, party=party, sample=make_sample(run, "b"), reason="Too close.")
+    page = pages.ask(
+        by=ada, project=project, run=run, checkpoint=checkpoint, title="Public light",
+        version="1.0", parts={"about": "Loops.", "provider": "Lab, rights@lab.example"},
+    )  # fmt: skip
+    pages.approve(by=second_admin(), text=page.texts.get())
+    waiting = pages.reword(
+        by=ada, page=page,
+        parts={"about": "More loops.", "provider": "Lab, rights@lab.example"},
+    )  # fmt: skip
+    decision = consent.check([song], Use.EVAL, consent.Context("research", "world", "b"), by=rosa)
+    # Something that was withdrawn, with its case, beside what stands.
+    ended = allow(rosa, party, Use.STEMS)[0]
+    freeze_stems(ada, project, song)
+    participation.withdraw(ended, rosa, PAPER[1])
+    case = WithdrawalCase.objects.get()
+    job = jobs.upload(by=rosa, file=io.BytesIO(b"title,isrc\nNew,QZABC2699999\n"), name="list.csv")
+    token, _ = tokens.issue(ada, "script", by=ada)
+
+    sheet = song.splits.get()
+    work = song.works.get()
+    return World(
+        people,
+        [
+            (r"rights/parties/", {"pk": party.pk, "number": party.identifiers.get().pk}),
+            (r"rights/(works)/", {"pk": work.pk}),
+            (r"rights/(recordings|mine)/", {"pk": song.pk, "use": "eval", "number": stem.pk}),
+            (r"rights/mine/[a-z/<>:_]*off/", {"use": "train.generative"}),
+            (r"rights/mine/(uses|statements)/", {"pk": party.pk}),
+            (r"rights/(mine/)?grants/", {"pk": first.pk}),
+            (r"rights/(mine/)?grants/<int:pk>/(activate|approve|decline|gain)", {"pk": offered.pk}),
+            (r"rights/releases/", {"pk": release.pk}),
+            (r"(api/v1/)?rights/decisions/", {"pk": decision.pk}),
+            (r"rights/splits/", {"pk": sheet.pk, "party_pk": party.pk}),
+            (r"rights/agreements/", {"pk": agreement.pk}),
+            (r"rights/mandates/", {"pk": mandate.pk}),
+            (r"rights/cases/", {"pk": case.pk, "kind": "dataset"}),
+            (r"rights/cases/items/", {"pk": case.items.earliest("pk").pk}),
+            (r"rights/cases/tasks/", {"pk": case.tasks.earliest("pk").pk}),
+            (r"rights/imports/", {"pk": job.pk}),
+            (r"rights/find/", {"kind": "party"}),
+            (r"rights/exports/", {"extension": "csv"}),
+            (r"api/v1/rights/recordings/", {"pk": song.pk}),
+            (r"api/v1/audit/", {"seq": 1}),
+            (r"", {"slug": project.slug, "run_id": run.pk, "step": 10, "recording_id": song.pk}),
+            (r"", {"number": run.number, "code": test.items.get().code}),
+            (r"projects/.*datasets/", {"pk": dataset.pk}),
+            (r"projects/.*models/", {"pk": page.pk}),
+            (r"models/", {"slug": page.slug}),
+            (r"publishing/texts/", {"pk": waiting.pk}),
+            (r"publishing/pages/", {"pk": page.pk}),
+            (r"samples/", {"pk": sample.pk}),
+            (r"samples/flags/", {"pk": flag.pk}),
+            (r"listen/", {"pk": test.pk}),
+            (r"tokens/", {"pk": token.pk}),
+            (r"operator/", {"object_id": run.pk, "id": noor.pk,
+                            "content_type_id": ContentType.objects.get_for_model(Run).pk}),
+        ][::-1],
+    )  # fmt: skip
+
+
+def freeze_stems(by: User, project: Project, song: Any) -> None:
+    datasets.freeze(by=by, project=project, name="stems", recordings=[song], use=Use.STEMS)
