@@ -10,7 +10,18 @@ from ninja import Field, Query, Router, Schema
 from ninja.errors import HttpError
 
 from backline import wire
-from experiments import access, costs, metrics, quotas, recipes, runs, specs
+from experiments import (
+    access,
+    costs,
+    metrics,
+    permission,
+    quotas,
+    recipes,
+    runs,
+    scope,
+    specs,
+)
+from experiments.clearing import ClearedScope
 from experiments.curves import CurveBody
 from experiments.models import Checkpoint, Dataset, Project, Run
 from portal import tokens
@@ -96,6 +107,31 @@ class Summary(Schema):
     nonfinite: int
 
 
+class CheckpointBody(Schema):
+    id: int = Field(description="What `start_from` of a submission names.")
+    step: int
+    sha256: str
+    created_at: datetime
+    retired_at: datetime | None
+
+    @staticmethod
+    def resolve_sha256(checkpoint: Checkpoint) -> str:
+        return checkpoint.blob_id
+
+
+class ClearedUse(Schema):
+    use: str = Field(description="Empty: the model itself, to generate and to train on from.")
+    cleared: str = Field(description="Purposes, territories, versions and products, in words.")
+    here: bool = Field(description="Whether the run's own project may.")
+
+
+class ScopeBody(Schema):
+    at: datetime = Field(description="When it was kept; what ended since narrows it further.")
+    digest: str
+    known: bool = Field(description="False of a run that was started outside.")
+    uses: list[ClearedUse]
+
+
 class RunDetails(RunBody):
     config: dict[str, Any]
     resources: dict[str, Any]
@@ -104,6 +140,27 @@ class RunDetails(RunBody):
     dataset_digest: str
     code_version: str
     metrics: list[Summary]
+    start_from: int | None = Field(description="The checkpoint that it began with.")
+    checkpoints: list[CheckpointBody]
+    scope: ScopeBody | None = Field(description="What its checkpoints were cleared for.")
+
+    @staticmethod
+    def resolve_start_from(run: Run) -> int | None:
+        return run.start_from_id
+
+    @staticmethod
+    def resolve_checkpoints(run: Run) -> list[Checkpoint]:
+        return list(run.checkpoints.all())
+
+    @staticmethod
+    def resolve_scope(run: Run) -> ScopeBody | None:
+        row = ClearedScope.objects.filter(run=run).first()
+        if row is None:
+            return None
+        kept = scope.Scope.from_json(row.body)
+        lines = scope.lines(kept, permission.context_of(run.project))
+        uses = [ClearedUse(use=one.use, cleared=one.words, here=one.here) for one in lines]
+        return ScopeBody(at=row.at, digest=row.digest, known=not kept.unknown, uses=uses)
 
     @staticmethod
     def resolve_cost(run: Run) -> Decimal:

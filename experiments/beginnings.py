@@ -15,9 +15,9 @@ NO_MODEL = "Fine-tuning begins with a model: choose a checkpoint, or train.gener
 
 
 def choices(user: User, recipe: recipes.Recipe) -> CheckpointQuerySet:
-    """The checkpoints that this person may see, that nobody has ended, and that the recipe reads;
-    newest first."""
-    rows = Checkpoint.objects.usable().filter(run__in=Run.objects.visible_to(user))
+    """The checkpoints that this person may see and that the recipe reads, newest first; also
+    those that nobody may load any more, so that their reason can be told."""
+    rows = Checkpoint.objects.filter(run__in=Run.objects.visible_to(user))
     if recipe.reads is not None:
         rows = rows.filter(run__recipe=recipe.reads)
     return rows.select_related("run__project").order_by("-created_at", "-pk")

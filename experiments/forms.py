@@ -9,9 +9,10 @@ import yaml
 from django import forms
 from django.db.models import QuerySet
 
-from experiments import machines, projects, recipes
+from experiments import beginnings, machines, projects, recipes
 from experiments.machines import Resources
-from experiments.models import Dataset, Project
+from experiments.models import Checkpoint, Dataset, Project
+from portal.models import User
 from rights.models import Use
 
 MAX_YAML = recipes.MAX_BYTES
@@ -257,6 +258,7 @@ class RunForm(forms.Form):
 
     name = forms.CharField(max_length=150, required=False, help_text="Empty: the recipe's name.")
     dataset = forms.ModelChoiceField(Dataset.objects.none(), required=False)
+    start_from = forms.ModelChoiceField(Checkpoint.objects.none(), required=False)
     gpus = forms.IntegerField()
     gpu_type = forms.ChoiceField(required=False)
     nodes = forms.IntegerField()
@@ -264,8 +266,15 @@ class RunForm(forms.Form):
     memory_gb = forms.IntegerField()
     max_hours = forms.FloatField()
 
-    def __init__(self, *args: Any, project: Project, recipe: recipes.Recipe, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, project: Project, recipe: recipes.Recipe, by: User, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
+        self.by = by
+        first = self.fields["start_from"]
+        assert isinstance(first, forms.ModelChoiceField)  # noqa: S101 - declared above.
+        first.queryset = beginnings.choices(by, recipe)
+        first.error_messages["invalid_choice"] = "There is no such checkpoint that you may use."
         choice = self.fields["dataset"]
         assert isinstance(choice, forms.ModelChoiceField)  # noqa: S101 - declared above.
         choice.queryset = datasets_for(recipe, project)

@@ -9,6 +9,8 @@ from typing import Any
 
 from django.db.models import BooleanField, CharField, F, Func, IntegerField
 
+from rights.models import Use
+
 # A line of weights is as long as somebody fine-tuned what was fine-tuned: a few rows.
 _LINE = """
 WITH RECURSIVE line(run_id) AS (
@@ -35,6 +37,13 @@ class Held(Func):
     output_field: Any = BooleanField()
 
 
+class HeldFor(Func):
+    """The same for one use that follows from what was learned, whatever it was learned for."""
+
+    template = Held.template.replace("held.use = learned.use", "held.use = '%(use)s'")
+    output_field: Any = BooleanField()
+
+
 class _Reason(Func):
     template = f"({_LINE.format(what='mark.reason', order=_FIRST)})"
     output_field: Any = CharField()
@@ -48,6 +57,11 @@ class _Mark(Func):
 def held(run: str) -> Held:
     """`run` is the field that has the run's key: "pk" of runs, "run" of what they made."""
     return Held(F(run))
+
+
+def held_for(run: str, use: Use) -> HeldFor:
+    """Whether a permission for this use has ended for something behind the run."""
+    return HeldFor(F(run), use=use.value)
 
 
 def reason(run: str) -> _Reason:

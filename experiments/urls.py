@@ -40,6 +40,7 @@ urlpatterns = [
     path("<slug:slug>/runs/<int:number>/state/", live.run_state, name="run_state"),
     path("<slug:slug>/runs/<int:number>/curve/", live.run_curve, name="run_curve"),
     path("<slug:slug>/runs/<int:number>/log/", live.run_log, name="run_log"),
+    path("<slug:slug>/runs/<int:number>/scope/", run.run_scope, name="run_scope"),
     path("<slug:slug>/runs/<int:number>/cancel/", run.run_cancel, name="run_cancel"),
     path("<slug:slug>/runs/<int:number>/retry/", run.run_retry, name="run_retry"),
     path("<slug:slug>/runs/<int:number>/rerun/", run.run_rerun, name="run_rerun"),

@@ -6,6 +6,7 @@ from django import forms
 
 from audio_samples.models import Sample
 from experiments.models import Project
+from listening.models import ListeningTest
 
 CHOICES_SHOWN = 200
 
@@ -21,9 +22,24 @@ class TestForm(forms.Form):
     )
     low_label = forms.CharField(max_length=60, initial="Bad", label="What 1 means")
     high_label = forms.CharField(max_length=60, initial="Excellent", label="What 5 means")
+    audience = forms.ChoiceField(
+        choices=ListeningTest.Audience.choices,
+        initial=ListeningTest.Audience.OUTSIDE,
+        required=False,
+        label="Who listens",
+        help_text=(
+            "Either way everybody whose music is behind a sample must allow evaluation for this "
+            "project's purpose and territory. Clips of programs that were started outside stay "
+            "inside the lab: nobody knows what they learned from."
+        ),
+    )
     samples = forms.ModelMultipleChoiceField(
         Sample.objects.none(), error_messages={"required": "Choose at least one sample."}
     )
+
+    def clean_audience(self) -> str:
+        """A page from before there was a choice opens tests for everybody, as it did."""
+        return self.cleaned_data["audience"] or ListeningTest.Audience.OUTSIDE
 
     def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -18,19 +18,28 @@ class ListeningTestQuerySet(models.QuerySet["ListeningTest"]):
 
     def open_to(self, user: User) -> Self:
         """Tests that this listener may answer."""
-        if not user.has_role(Role.LISTENER, Role.RESEARCHER):
-            return self.none()
-        return self.filter(closed_at=None)
+        if user.has_role(Role.RESEARCHER):
+            return self.filter(closed_at=None)
+        if user.has_role(Role.LISTENER):
+            return self.filter(closed_at=None, audience=ListeningTest.Audience.OUTSIDE)
+        return self.none()
 
 
 class ListeningTest(models.Model):
     """One question about a set of samples, rated 1 to 5, identities hidden."""
+
+    class Audience(models.TextChoices):
+        """A listener who is no researcher is from outside."""
+
+        INTERNAL = "internal", "The lab's researchers only"
+        OUTSIDE = "outside", "Listeners from outside, too"
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="listening_tests")
     title = models.CharField(max_length=150)
     question = models.CharField(max_length=300)
     low_label = models.CharField(max_length=60, default="Bad")
     high_label = models.CharField(max_length=60, default="Excellent")
+    audience = models.CharField(max_length=10, choices=Audience.choices, default=Audience.OUTSIDE)
     # Seeds each listener's own order of the items.
     seed = models.BigIntegerField()
     created_by = models.ForeignKey(User, models.PROTECT, related_name="+")

@@ -7,7 +7,7 @@ seed and the listener, so it is the same after a break, and different for everyb
 import hashlib
 import math
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from django.db import IntegrityError, transaction
@@ -17,6 +17,7 @@ from scipy.stats import t as student
 
 from audio_samples.models import Sample
 from experiments.models import Project
+from listening import clearance
 from listening.models import Item, ListeningTest, Rating
 from portal import audit
 from portal.models import User
@@ -26,7 +27,14 @@ CONFIDENCE = 0.95
 
 
 class BadTest(ValueError):
-    """A test that cannot be opened; the text says what to change."""
+    """A test that cannot be opened; the text says what to change.
+
+    `refused` has a sentence for each sample that is not cleared for it.
+    """
+
+    def __init__(self, text: str, refused: Sequence[str] = ()) -> None:
+        super().__init__(text)
+        self.refused = list(refused)
 
 
 class Closed(ValueError):
@@ -50,8 +58,10 @@ def open_test(
     samples: Iterable[Sample],
     low_label: str = "Bad",
     high_label: str = "Excellent",
+    audience: str = ListeningTest.Audience.OUTSIDE,
 ) -> ListeningTest:
-    """Open a test of these samples; raises BadTest for none, too many or withheld ones."""
+    """Open a test of these samples; raises BadTest for none, too many, withheld ones, and those
+    that not everybody behind them has cleared for evaluation here."""
     chosen = list({sample.pk: sample for sample in samples})
     if not chosen:
         raise BadTest("Choose at least one sample to be rated.")
@@ -63,6 +73,10 @@ def open_test(
             f"{len(chosen) - usable} of the chosen samples are withheld or not of this project. "
             "Leave them out."
         )
+    outside = audience == ListeningTest.Audience.OUTSIDE
+    rows = audible.select_related("run__project").order_by("pk")
+    if refused := clearance.refused(project, rows, outside=outside):
+        raise BadTest(" ".join(refused[:3]), refused)
     with transaction.atomic():
         test = ListeningTest.objects.create(
             project=project,
@@ -70,11 +84,14 @@ def open_test(
             question=question,
             low_label=low_label,
             high_label=high_label,
+            audience=audience,
             seed=secrets.randbelow(2**62),
             created_by=by,
         )
         Item.objects.bulk_create([Item(test=test, sample_id=pk) for pk in chosen])
-        audit.record(by=by, verb="listening.opened", subject=test, samples=chosen)
+        audit.record(
+            by=by, verb="listening.opened", subject=test, samples=chosen, audience=audience
+        )
     return test
 
 
@@ -101,7 +118,7 @@ def answer(*, item: Item, listener: User, score: int) -> Rating:
         test = ListeningTest.objects.select_for_update(no_key=True).get(pk=item.test_id)
         if test.closed_at is not None:
             raise Closed("This test is closed and takes no more answers. Thank you for listening.")
-        if not Sample.objects.audible().filter(pk=item.sample_id).exists():
+        if item.sample_id not in clearance.audible([item.sample_id]):
             raise Withdrawn("This clip was withdrawn, so it is not rated any more.")
         try:
             with transaction.atomic():
@@ -126,11 +143,7 @@ class Place:
 def places(test: ListeningTest, listener: User) -> list[Place]:
     """All clips of the test in this listener's own order. Withdrawn ones keep their number."""
     items = list(test.items.all())
-    audible = set(
-        Sample.objects.audible()
-        .filter(pk__in=[item.sample_id for item in items])
-        .values_list("pk", flat=True)
-    )
+    audible = clearance.audible(item.sample_id for item in items)
     scores = dict(
         Rating.objects.filter(item__test=test, listener=listener).values_list("item", "score")
     )
@@ -194,11 +207,7 @@ class Results:
 def results(test: ListeningTest) -> Results:
     """Every answer given so far, by sample and by run; withheld samples are marked and kept."""
     items = list(test.items.select_related("sample__run__project"))
-    audible = set(
-        Sample.objects.audible()
-        .filter(pk__in=[item.sample_id for item in items])
-        .values_list("pk", flat=True)
-    )
+    audible = clearance.audible(item.sample_id for item in items)
     ratings = list(Rating.objects.filter(item__test=test))
     by_item: dict[int, list[float]] = {item.pk: [] for item in items}
     by_run: dict[object, list[float]] = {item.sample.run: [] for item in items}

@@ -11,11 +11,10 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from audio_samples.models import Sample
 from audio_samples.views import gone
 from experiments.models import Project
 from experiments.views.access import acting, looking
-from listening import trials
+from listening import clearance, trials
 from listening.forms import CHOICES_SHOWN, TestForm
 from listening.models import Item, ListeningTest
 from portal.models import User
@@ -108,7 +107,7 @@ def audio(request: HttpRequest, code: UUID) -> HttpResponseBase:
     user = signed_in(request)
     items = Item.objects.filter(test__in=ListeningTest.objects.open_to(user))
     item = get_object_or_404(items.select_related("sample__audio"), code=code)
-    if not Sample.objects.audible().filter(pk=item.sample_id).exists():
+    if item.sample_id not in clearance.audible([item.sample_id]):
         return gone("This clip was withdrawn and can no longer be heard.")
     return ranged(request, item.sample.audio, "clip", tag=str(code))
 
@@ -131,9 +130,10 @@ def new(request: HttpRequest, project: Project) -> HttpResponse:
         try:
             test = trials.open_test(by=signed_in(request), project=project, **form.cleaned_data)
         except trials.BadTest as refusal:
-            form.add_error("samples", str(refusal))
+            form.add_error("samples", [*refusal.refused] or str(refusal))
         else:
-            messages.success(request, "The test is open: listeners see it on their home page.")
+            who = "listeners" if test.audience == test.Audience.OUTSIDE else "researchers"
+            messages.success(request, f"The test is open: {who} see it on their home page.")
             return redirect("listening:results", slug=project.slug, pk=test.pk)
     shown = form.fields["samples"].queryset.order_by("-final", "-created_at")  # type: ignore[attr-defined]
     run = request.GET.get("run", "")

@@ -7,12 +7,25 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from experiments import costs, forms, machines, quotas, recipes, runs
+from experiments import (
+    beginnings,
+    costs,
+    forms,
+    machines,
+    permission,
+    quotas,
+    recipes,
+    runs,
+    scope,
+)
 from experiments.machines import Resources
-from experiments.models import Dataset, Project, Run
+from experiments.models import Checkpoint, Dataset, Project, Run
 from experiments.views.access import acting
 from experiments.views.run import visible_run
+from portal.models import User
 from portal.views import signed_in
+
+CHECKPOINTS_SHOWN = 100
 
 
 @require_safe
@@ -29,9 +42,13 @@ def run_new(request: HttpRequest, project: Project) -> HttpResponse:
     dataset = sets.filter(pk=chosen).first() if chosen.isdecimal() and len(chosen) < 18 else None
     if recipe.needs_dataset:
         dataset = dataset or sets.order_by("-frozen_at").first()
-    initial = {"dataset": dataset}
-    form = forms.RunForm(project=project, recipe=recipe, initial=initial)
-    return _page(request, project, recipe, form, forms.fields(recipe), dataset=dataset)
+    first = _chosen(signed_in(request), recipe, request.GET.get("start_from", ""))
+    initial = {"dataset": dataset, "start_from": first}
+    form = forms.RunForm(project=project, recipe=recipe, by=signed_in(request), initial=initial)
+    # Weights fit one shape of network: a form that begins with some begins with their settings.
+    shape = beginnings.shape(first) if first and recipe.needs_dataset else {}
+    groups = forms.fields(recipe, values=shape)
+    return _page(request, project, recipe, form, groups, dataset=dataset, first=first)
 
 
 @require_safe
@@ -40,10 +57,16 @@ def run_duplicate(request: HttpRequest, project: Project, number: int) -> HttpRe
     """The form of a new run, filled in as this one was."""
     source = visible_run(signed_in(request), project, number)
     recipe = _recipe(source.recipe)
-    initial = {"name": source.name, "dataset": source.dataset, **source.resources}
-    form = forms.RunForm(project=project, recipe=recipe, initial=initial)
+    initial = {
+        "name": source.name, "dataset": source.dataset, "start_from": source.start_from,
+        **source.resources,
+    }  # fmt: skip
+    form = forms.RunForm(project=project, recipe=recipe, by=signed_in(request), initial=initial)
     groups = forms.fields(recipe, values=source.config)
-    return _page(request, project, recipe, form, groups, dataset=source.dataset, source=source)
+    return _page(
+        request, project, recipe, form, groups, dataset=source.dataset, source=source,
+        first=source.start_from,
+    )  # fmt: skip
 
 
 @require_safe
@@ -76,7 +99,7 @@ def run_submit(request: HttpRequest, project: Project) -> HttpResponse:
     source = (
         visible_run(user, project, int(copied)) if copied.isdecimal() and len(copied) < 10 else None
     )
-    form = forms.RunForm(typed, project=project, recipe=recipe)
+    form = forms.RunForm(typed, project=project, recipe=recipe, by=user)
     said: dict[str, Any] = {"source": source, "yaml": typed.get("yaml", "")}
     errors: dict[str, str] = {}
     try:
@@ -94,6 +117,7 @@ def run_submit(request: HttpRequest, project: Project) -> HttpResponse:
                 resources=form.resources,
                 name=data["name"],
                 copied_from=source,
+                start_from=data["start_from"],
             )
             return redirect(run)
     except forms.BadYaml as refusal:
@@ -107,13 +131,43 @@ def run_submit(request: HttpRequest, project: Project) -> HttpResponse:
     form.is_valid()
     dataset = form.cleaned_data.get("dataset")
     groups = forms.fields(recipe, typed=typed, errors=errors)
-    return _page(request, project, recipe, form, groups, dataset=dataset, errors=errors, **said)
+    first = form.cleaned_data.get("start_from")
+    return _page(
+        request, project, recipe, form, groups, dataset=dataset, first=first, errors=errors, **said
+    )
 
 
 def _asked(form: forms.RunForm) -> dict[str, object]:
     """The resources as they stand in the form, whatever is wrong with them."""
     values = {name: form[name].value() for name in Resources.model_fields}
     return {name: value for name, value in values.items() if value not in (None, "")}
+
+
+def _chosen(user: User, recipe: recipes.Recipe, asked: str) -> Checkpoint | None:
+    """The checkpoint of that number, if this person may begin such a run with it."""
+    if not asked.isdecimal() or len(asked) > 17 or recipe.weights == "none":
+        return None
+    return beginnings.choices(user, recipe).filter(pk=asked).first()
+
+
+def _beginning(
+    project: Project, recipe: recipes.Recipe, form: forms.RunForm, first: Checkpoint | None
+) -> dict[str, object]:
+    """The checkpoints to choose from, and what the chosen one is cleared for."""
+    if recipe.weights == "none":
+        return {}
+    rows = beginnings.choices(form.by, recipe).usable()
+    shown = list(rows[:CHECKPOINTS_SHOWN])
+    if first is not None and first not in shown:
+        shown.append(first)
+    found: dict[str, object] = {"weights": shown, "first": first}
+    if first is not None:
+        cleared = scope.now(first.run)
+        found["lines"] = scope.lines(cleared, permission.context_of(project))
+        found["free"] = cleared.free
+        found["shape"] = beginnings.shape(first) if recipe.needs_dataset else {}
+        found["why_not"] = permission.why_not_begin(first, project, recipe=recipe.name)
+    return found
 
 
 def _recipe(name: str) -> recipes.Recipe:
@@ -131,6 +185,7 @@ def _page(
     groups: dict[str, list[forms.ConfigField]],
     *,
     dataset: Dataset | None,
+    first: Checkpoint | None = None,
     source: Run | None = None,
     errors: dict[str, str] | None = None,
     **said: Any,
@@ -149,7 +204,11 @@ def _page(
         "left_out": left_out,
         "source": source,
         "dataset_error": errors.get("dataset", ""),
-        "whole": [text for key, text in errors.items() if key not in beside | {"dataset"}],
+        "start_error": errors.get("start_from", ""),
+        "whole": [
+            text for key, text in errors.items() if key not in beside | {"dataset", "start_from"}
+        ],
+        **_beginning(project, recipe, form, first),
         "wrong": bool(
             errors
             or form.errors

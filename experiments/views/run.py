@@ -8,12 +8,26 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from experiments import attempts as trying
-from experiments import compare, costs, credited, forms, live, logs, ranks, recipes, runs, told
+from experiments import (
+    compare,
+    costs,
+    credited,
+    forms,
+    live,
+    logs,
+    permission,
+    ranks,
+    recipes,
+    runs,
+    scope,
+    told,
+)
+from experiments.clearing import ClearedScope
 from experiments.machines import Resources
 from experiments.models import Project, Run
 from experiments.views.access import acting, looking, may_act
 from portal import audit
-from portal.models import User
+from portal.models import Role, User
 from portal.views import signed_in
 
 SYSTEM = "system/"
@@ -24,7 +38,12 @@ def visible_run(user: User, project: Project, number: int) -> Run:
     """The run of that number if this person may see it, else 404."""
     rows = Run.objects.visible_to(user).filter(project=project, number=number)
     run = rows.select_related(
-        "project", "dataset", "submitted_by", "decision", "copied_from"
+        "project",
+        "dataset",
+        "submitted_by",
+        "decision",
+        "copied_from",
+        "start_from__run__project",
     ).first()
     if run is None:
         raise Http404
@@ -43,6 +62,7 @@ def header(user: User, run: Run) -> dict[str, object]:
         "may_act": allowed,
         "may_cancel": allowed and run.is_open and run.state != Run.State.STOPPING,
         "may_retry": allowed and portal and retried,
+        "may_begin": allowed and run.recipe == recipes.get("generate").reads,
         "may_copy": allowed and portal and run.recipe in recipes.RECIPES,
     }
 
@@ -73,6 +93,26 @@ def run(request: HttpRequest, project: Project, number: int) -> HttpResponse:
         "history": audit.history(one)[:HISTORY],
     }
     return render(request, "experiments/run.html", context)
+
+
+@require_safe
+@looking
+def run_scope(request: HttpRequest, project: Project, number: int) -> HttpResponse:
+    """What the run's checkpoints are cleared for now; apart, because everybody behind them is
+    asked anew."""
+    user = signed_in(request)
+    one = visible_run(user, project, number)
+    cleared = scope.now(one)
+    context = {
+        "project": project,
+        "run": one,
+        "lines": scope.lines(cleared, permission.context_of(project)),
+        "free": cleared.free,
+        "unknown": cleared.unknown,
+        "kept": ClearedScope.objects.get(run=one),
+        "may_name": may_act(user=user, project=project) or user.has_role(Role.RIGHTS_ADMIN),
+    }
+    return render(request, "experiments/run_scope.html", context)
 
 
 def attempts(run: Run) -> dict[str, object]:

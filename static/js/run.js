@@ -150,15 +150,22 @@ if (now) {
   }
 }
 
-// A new run: another dataset shows what that one holds; nothing that was typed is lost.
+// A new run: another dataset or model shows what is in it; nothing that was typed is lost, but for
+// the settings that the weights of a model prescribe.
 const form = document.querySelector("[data-run-form]");
-const choice = form?.querySelector("[data-reload]");
-choice?.addEventListener("change", async () => {
-  const answer = await fetch(choice.dataset.reload + encodeURIComponent(choice.value));
-  if (!answer.ok) return;
-  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  const fresh = page.getElementById("dataset-card");
-  const card = document.getElementById("dataset-card");
-  if (fresh && card) card.replaceWith(fresh);
-});
+for (const choice of form?.querySelectorAll("[data-reload]") ?? []) {
+  choice.addEventListener("change", async () => {
+    const answer = await fetch(choice.dataset.reload + encodeURIComponent(choice.value));
+    if (!answer.ok) return;
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const fresh = page.getElementById(choice.dataset.card);
+    const card = document.getElementById(choice.dataset.card);
+    if (!fresh || !card) return;
+    card.replaceWith(document.adoptNode(fresh));
+    for (const name of (fresh.dataset.shape ?? "").split(" ").filter(Boolean)) {
+      const [old, now] = [document, page].map((one) => one.getElementById(`config-${name}`));
+      if (old && now) old.value = now.value;
+    }
+  });
+}
 form?.querySelector("[aria-invalid=true]")?.focus();

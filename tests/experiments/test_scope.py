@@ -1,11 +1,13 @@
 """A model's cleared scope: never wider than what is behind it, kept, narrowed, and asked."""
 
 import json
+import re
 from datetime import date
 
 import pytest
 from django.db import connection
 from django.test import Client
+from django.urls import reverse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -398,3 +400,89 @@ def test_a_submit_file_names_the_checkpoint(
     assert answer.status_code == 200  # type: ignore[attr-defined]
     assert Run.objects.get(pk=answer.json()["id"]).start_from == checkpoint  # type: ignore[attr-defined]
     assert send(ada, 10**9).status_code == 404  # type: ignore[attr-defined]
+
+
+# --- Pages and the API -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def page(ada: User, client: Client) -> Client:
+    client.force_login(ada)
+    return client
+
+
+def test_the_form_says_what_a_model_is_cleared_for_and_what_would_be_refused(
+    ada: User, project: Project, checkpoint: Checkpoint, page: Client
+) -> None:
+    def form(where: Project, recipe: str) -> str:
+        url = reverse("experiments:run_new", args=[where.slug])
+        return page.get(url, {"recipe": recipe, "start_from": checkpoint.pk}).content.decode()
+
+    here = form(project, "generate")
+    assert f'<option value="{checkpoint.pk}" selected>' in here
+    assert "for research in the world" in here
+    assert "has not allowed distribution of outputs" in here
+    assert "Not cleared for" not in here
+    elsewhere = another(ada, "elsewhere", purpose=Purpose.COMMERCIAL)
+    assert "Not cleared for Elsewhere" in form(elsewhere, "generate")
+    assert "id_start_from" not in form(project, "tone_check")
+
+
+def test_the_form_takes_the_settings_of_the_network_from_the_checkpoint(
+    rosa: User, project: Project, checkpoint: Checkpoint, page: Client
+) -> None:
+    checkpoint.meta["config"]["blocks"] = 7
+    checkpoint.save()
+    url = reverse("experiments:run_new", args=[project.slug])
+    asked = {"recipe": "flow_matching", "start_from": checkpoint.pk}
+    shown = page.get(url, asked).content.decode()
+    assert 'name="config.blocks" value="7"' in shown
+
+
+def test_a_refused_beginning_stands_beside_its_field_with_all_that_was_typed(
+    ada: User, checkpoint: Checkpoint, page: Client
+) -> None:
+    elsewhere = another(ada, "elsewhere", purpose=Purpose.COMMERCIAL)
+    typed = {"recipe": "generate", "start_from": checkpoint.pk, "name": "Mine, typed",
+             "config.prompts": "one of a kind"}  # fmt: skip
+    answer = page.post(reverse("experiments:run_submit", args=[elsewhere.slug]), typed)
+    shown = answer.content.decode()
+    assert answer.status_code == 422
+    assert re.search(r'id="start-error">Not cleared for Elsewhere', shown)
+    assert "Mine, typed" in shown
+    assert "one of a kind" in shown
+    answer = page.post(reverse("experiments:run_submit", args=[checkpoint.run.project.slug]), typed)
+    assert answer.status_code == 302
+    assert Run.objects.get(name="Mine, typed").start_from == checkpoint
+
+
+def test_a_run_says_what_it_is_cleared_for_and_names_holders_to_its_members_only(
+    ben: User, lou: User, project: Project, checkpoint: Checkpoint, client: Client
+) -> None:
+    url = reverse("experiments:run_scope", args=[project.slug, checkpoint.run.number])
+    holder = Party.objects.latest("pk").name
+    Membership.objects.create(project=project, user=ben, level=Membership.Level.VIEWER)
+    ada = checkpoint.run.submitted_by
+    for user, status, named in ((ada, 200, True), (ben, 200, False), (lou, 404, False)):
+        client.force_login(user)
+        answer = client.get(url)
+        assert answer.status_code == status
+        assert (holder in answer.content.decode()) == named
+    client.force_login(ada)
+    run_page = client.get(checkpoint.run.get_absolute_url()).content.decode()
+    assert f"recipe=generate&amp;start_from={checkpoint.pk}" in run_page
+    assert url in run_page
+
+
+def test_the_api_has_the_scope_with_the_checkpoints(
+    ada: User, project: Project, checkpoint: Checkpoint, client: Client
+) -> None:
+    _, secret = tokens.issue(ada, "mine", scope="api", by=ada)
+    headers = {"Authorization": f"Bearer {secret}"}
+    body = client.get(f"/api/v1/runs/{checkpoint.run_id}", headers=headers).json()
+    assert [one["id"] for one in body["checkpoints"]] == [checkpoint.pk]
+    uses = {one["use"]: one for one in body["scope"]["uses"]}
+    assert uses[""]["here"]
+    assert uses["eval"]["cleared"] == "for research in the world"
+    assert not uses["distribute"]["here"]
+    assert body["scope"]["digest"] == checkpoint.run.cleared_scope.digest
