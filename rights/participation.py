@@ -147,6 +147,8 @@ def opt_out(recording: Recording, use: str, party: Party, by: User | None, reaso
     for grant in covering(recording, use, party):
         if grant.recording_id == recording.pk and grant.grantor_id == party.pk:
             _end(grant, by=by, status=Status.WITHDRAWN, reason=reason, verb="grant.withdrawn")
+            # Remembered for a later grant of the catalogue, which is to leave it out too.
+            _leave_out(grant, recording, by=by, reason=reason)
         else:
             _exclude(grant, recording, by=by, reason=reason)
         touched += 1
@@ -186,11 +188,7 @@ def covering(recording: Recording, use: str, party: Party) -> list[Grant]:
 def _exclude(grant: Grant, recording: Recording, *, by: User | None, reason: str) -> None:
     # Asked before the row is written: afterwards the grant no longer covers the recording.
     lost = list(holds.lost_with(grant).filter(pk=recording.pk))
-    GrantExclusion.objects.get_or_create(
-        grant=grant,
-        recording=recording,
-        defaults={"reason": reason, "made_by": by, "created_at": turns.moment()},
-    )
+    _leave_out(grant, recording, by=by, reason=reason)
     audit.record(
         by=by,
         verb="grant.excluded",
@@ -200,6 +198,14 @@ def _exclude(grant: Grant, recording: Recording, *, by: User | None, reason: str
     )
     if grant.status != Status.OFFERED:
         cases.open_for(by=by, grant=grant, reason=reason, recordings=lost)
+
+
+def _leave_out(grant: Grant, recording: Recording, *, by: User | None, reason: str) -> None:
+    GrantExclusion.objects.get_or_create(
+        grant=grant,
+        recording=recording,
+        defaults={"reason": reason, "made_by": by, "created_at": turns.moment()},
+    )
 
 
 def expire_due(at: datetime | None = None) -> int:

@@ -70,8 +70,17 @@ def test_opting_out_withdraws_a_grant_for_that_recording_alone(
     allow(rosa, party, Use.TRAIN_GENERATIVE, recording=songs[1])
     participation.opt_out(songs[1], Use.TRAIN_GENERATIVE, party, rosa, "No.")
     assert set(Grant.objects.values_list("status", flat=True)) == {"withdrawn"}
-    assert not GrantExclusion.objects.exists()
+    assert set(GrantExclusion.objects.values_list("recording", flat=True)) == {songs[1].pk}
     assert held() == {songs[1].pk}
+
+
+def test_an_opt_out_of_a_grant_of_its_own_stays_out_of_a_later_catalogue_grant(
+    rosa: User, party: Party, songs: list[Recording]
+) -> None:
+    allow(rosa, party, Use.TRAIN_GENERATIVE, recording=songs[0])
+    participation.opt_out(songs[0], Use.TRAIN_GENERATIVE, party, rosa, "No.")
+    allow(rosa, party, Use.TRAIN_GENERATIVE)
+    assert allowed(songs) == [False, True, True]
 
 
 def test_an_opt_out_stays_through_a_new_catalogue_grant_and_ends_with_one_of_its_own(

@@ -113,15 +113,55 @@ class Log:
         return bool(before) and before[-1] == "suspended"
 
     def opted_out(self, grant: Happened, recording: int, at: datetime) -> bool:
-        """What a party opts out stays out of all that it allows for a catalogue or a work."""
+        """Whether a no to this recording keeps it out of the grant: one that was said after it, by
+        whom it spoke for; or one that was said before of what the same party had allowed, if it
+        is for a catalogue or a work. Only a grant for that recording brings it back."""
         terms = grant.who
-        if terms["recording"] is not None:
-            return False
-        return any(
-            self.until(
-                at, "opted out", recording=recording, use=terms["use"], party=terms["grantor"]
+        earlier = self.until(
+            before(grant.at), "drafted", grantor=terms["grantor"], use=terms["use"]
+        )
+        return self.left_out(grant, recording, at) or (
+            terms["recording"] is None
+            and any(self.left_out(other, recording, before(grant.at)) for other in earlier)
+        )
+
+    def left_out(self, grant: Happened, recording: int, at: datetime) -> bool:
+        said = self.until(at, "opted out", recording=recording, use=grant.who["use"])
+        return any(self.touched(grant, no.who["party"], recording, no.at) for no in said)
+
+    def touched(self, grant: Happened, party: int, recording: int, at: datetime) -> bool:
+        """Whether the grant, not ended by then, spoke for this party's share in the recording:
+        its own grant, or that of who signs for it."""
+        terms = grant.who
+        signs = any(
+            mandate.who["agent"] == terms["grantor"]
+            and terms["right"] in mandate.who["rights"]
+            and any(self.until(at, "mandate approved", mandate=mandate.who["mandate"]))
+            and not any(self.until(at, "mandate revoked", mandate=mandate.who["mandate"]))
+            for mandate in self.until(at, "mandate", holder=party)
+        )
+        ended = self.end_of(terms["grant"], before(at))
+        return (
+            grant.at < at
+            and ended is None
+            and (terms["grantor"] == party or signs)
+            and terms["recording"] in (None, recording)
+            and any(
+                right == terms["right"] and terms["work"] in (None, work)
+                for right, work in self.shares(party, recording, at)
             )
         )
+
+    def shares(self, party: int, recording: int, at: datetime) -> list[tuple[str, int]]:
+        """The rights in a recording that a party has a part in, agreed or not."""
+        found = [("persona", 0)] if party in self.artists(recording, at) else []
+        subjects = [("master", recording, 0)]
+        subjects += [("composition", work, work) for work in self.works(recording, at)]
+        for right, subject, work in subjects:
+            sheet = self.split((right, subject), at)
+            if sheet and party in sheet.who["shares"]:
+                found.append((right, work))
+        return found
 
     def speaks_for(
         self, grantor: int, party: int, right: str, territory: str, at: datetime

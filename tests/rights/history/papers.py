@@ -3,7 +3,6 @@
 from datetime import timedelta
 from typing import Any
 
-from django.db import transaction
 from django.utils import timezone
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -18,7 +17,6 @@ from rights.models import (
     Use,
     WithdrawalPolicy,
 )
-from rights.refused import Refused
 from tests.rights.history.music import Music
 from tests.rights.history.world import (
     TERMS,
@@ -242,20 +240,20 @@ class Papers(Music):
         recording, party = self.pick(self.recordings, which), self.pick(self.parties, who)
         named = self.pick(USES, use)
         now = timezone.now()
-        own = [
-            one.who["grant"]
-            for one in self.log.until(now, "drafted", grantor=party.pk, use=named)
-            if one.who["recording"] == recording.pk
-            and self.log.state(one.who["grant"], now) != "ended"
+        spoken = [
+            one
+            for one in self.log.until(now, "drafted", use=named)
+            if self.log.touched(one, party.pk, recording.pk, now)
+            and not self.log.opted_out(one, recording.pk, now)
         ]
-        try:
-            with transaction.atomic():
-                participation.opt_out(recording, named, party, self.rosa, "Not this one.")
-        except Refused:
-            # Nothing of theirs covered it: nothing may have been allowed by them alone either.
+        self.attempt(
+            bool(spoken),
+            lambda: participation.opt_out(recording, named, party, self.rosa, "Not this one."),
+        )
+        if not spoken:
             return
         self.ended_by_word = True
-        gone = Grant.objects.filter(pk__in=own).exclude(ended_at=None)
-        for pk in gone.values_list("pk", flat=True):
-            self._ended(pk)
         self.say("opted out", recording=recording.pk, use=named, party=party.pk)
+        for one in spoken:
+            if one.who["recording"] == recording.pk and one.who["grantor"] == party.pk:
+                self._ended(one.who["grant"])
