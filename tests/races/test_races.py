@@ -60,7 +60,7 @@ class World:
     running: Run
 
     def master(self) -> Grant:
-        return Grant.objects.get(grantor=self.party, right_type=RightType.MASTER)
+        return Grant.objects.get(pk=self.grants[0].pk)
 
 
 @pytest.fixture
