@@ -164,3 +164,15 @@ def test_a_withdrawal_and_an_opt_out_narrow_it_at_once(rosa: User) -> None:
     participation.withdraw(grants[0], rosa, "No more")
     assert not covers(other.pk)
     assert not covers(10**9)
+
+
+@pytest.mark.django_db
+def test_where_the_first_few_leave_nothing_the_others_are_not_asked(
+    rosa: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    party = make_party(rosa)
+    ids = [make_recording(rosa, party).pk for _ in range(3)]
+    allow(rosa, party, Use.EVAL)
+    monkeypatch.setattr(scopes, "FEW", 1)
+    assert scopes.of(ids, Use.DISTRIBUTE, datetime.now(UTC)).parts[0].number == 1
+    assert scopes.of(ids, Use.EVAL, datetime.now(UTC)).parts[0].number == 3
