@@ -39,7 +39,7 @@ from tests.rights.history.world import (
 
 LONG = int(os.environ.get("MACHINE", "0"))
 PROFILE = settings(
-    max_examples=LONG or 12,
+    max_examples=LONG or 40,
     stateful_step_count=80 if LONG else 40,
     deadline=None,
     suppress_health_check=list(HealthCheck),
@@ -58,6 +58,9 @@ class Rights(Using):
         self.new_recording(owner=1, works=2, file=True)
         for owner in (0, 1):
             self.allow(owner=owner, use=0, recording=0, terms=0)
+        # Clips are played to listeners under a permission of its own.
+        for recording in self.recordings:
+            self.permit_for(recording, Use.EVAL)
         self.use_it(project=0, use=0)
 
     @invariant()

@@ -114,8 +114,9 @@ def make_world() -> World:
         for right in (RightType.MASTER, RightType.COMPOSITION)
     )  # fmt: skip
     offered = agreements.draft_grant(
-        by=rosa, agreement=agreement, right_type="master", use=Use.EVAL
+        by=rosa, agreement=agreement, right_type="master", use=Use.CONDITION
     )
+    allow(rosa, party, Use.EVAL)
 
     project = Project.objects.create(slug="umbra", name=WORK[0])
     Membership.objects.create(project=project, user=ada, level=Membership.Level.OWNER)
@@ -165,7 +166,8 @@ def make_world() -> World:
         [
             (r"rights/parties/", {"pk": party.pk, "number": party.identifiers.get().pk}),
             (r"rights/(works)/", {"pk": work.pk}),
-            (r"rights/(recordings|mine)/", {"pk": song.pk, "use": "eval", "number": stem.pk}),
+            (r"rights/(recordings|mine)/", {"pk": song.pk, "number": stem.pk}),
+            (r"rights/mine/[a-z/<>:_]*on/", {"use": "derive.remix"}),
             (r"rights/mine/[a-z/<>:_]*off/", {"use": "train.generative"}),
             (r"rights/mine/(uses|statements)/", {"pk": party.pk}),
             (r"rights/(mine/)?grants/", {"pk": first.pk}),

@@ -105,6 +105,7 @@ TABLE = {
     "projects/<slug:slug>/runs/<int:number>/log/": (TEAM, NOBODY),
     "projects/<slug:slug>/runs/<int:number>/rerun/": (NOBODY, TEAM),
     "projects/<slug:slug>/runs/<int:number>/retry/": (NOBODY, TEAM),
+    "projects/<slug:slug>/runs/<int:number>/scope/": (TEAM, NOBODY),
     "projects/<slug:slug>/runs/<int:number>/state/": (TEAM, NOBODY),
     "projects/<slug:slug>/runs/new/": (TEAM, NOBODY),
     "projects/<slug:slug>/runs/new/estimate/": (TEAM, NOBODY),

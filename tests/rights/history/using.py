@@ -19,6 +19,7 @@ from experiments.models import Checkpoint, Dataset, Run
 from listening import trials
 from rights import agreements, cases, consent, participation
 from rights.models import (
+    Recording,
     Use,
     WithdrawalCase,
 )
@@ -114,7 +115,9 @@ class Using(Papers):
     @rule(which=few, use=few)
     def permit(self, which: int, use: int) -> None:
         """Every word that a recording needs for a use."""
-        recording, named = self.pick(self.recordings, which), self.pick(USES, use)
+        self.permit_for(self.pick(self.recordings, which), self.pick((*USES, Use.EVAL), use))
+
+    def permit_for(self, recording: Recording, named: str) -> None:
         words = self.log.needed(recording.pk, named, timezone.now()) or ()
         for party, right, _ in sorted(words):
             papers = [a for a in self.agreements if a.counterparty_id == party]
