@@ -44,7 +44,6 @@ class Line:
     master_ppm: int
     composition_ppm: int
 
-
     @property
     def percent(self) -> str:
         return _percent(self.share)

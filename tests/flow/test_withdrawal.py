@@ -39,6 +39,8 @@ def songs(rosa: User, party: Party) -> list[Recording]:
 
 @pytest.fixture
 def grant(rosa: User, party: Party, songs: list[Recording]) -> Grant:
+    # The samples are heard in a listening test.
+    allow(rosa, party, Use.EVAL)
     return allow(rosa, party, TRAIN)[0]
 
 

@@ -42,6 +42,8 @@ def songs(rosa: User, party: Party) -> list[Recording]:
 
 @pytest.fixture
 def grant(rosa: User, party: Party, songs: list[Recording]) -> Grant:
+    # The samples are heard in a listening test.
+    allow(rosa, party, Use.EVAL)
     return allow(rosa, party, TRAIN)[0]
 
 
@@ -273,7 +275,7 @@ def test_a_withdrawal_shows_what_it_touches_by_name_to_the_lab_and_in_numbers_to
 def test_an_opt_out_shows_what_it_touches(
     client: Client, rosa: User, noor: User, songs: list[Recording], line: Line
 ) -> None:
-    url = reverse("rights:opt_out", args=[songs[0].pk])
+    url = reverse("rights:opt_out", args=[songs[0].pk]) + f"?use={TRAIN}"
     body = page(client, rosa, url)
     for words in ("1 recording", "Samples", "Secret &lt;u&gt;project"):
         assert words in body
@@ -285,13 +287,14 @@ def test_a_party_leaves_by_one_word_after_it_has_seen_what_that_ends(
 ) -> None:
     url = reverse("rights:party_leave", args=[party.pk])
     body = page(client, noor, url)
-    assert "2 grants" in body
+    assert "4 grants" in body
     assert "2 recordings" in body
     assert "Secret" not in body
     assert "This field is required" in send(client, noor, url, reason="Enough.")
     assert not Hold.objects.exists()
     send(client, noor, url, reason="Enough.", understood="on")
-    assert WithdrawalCase.objects.get().recordings.count() == 2
+    training = WithdrawalCase.objects.get(use=TRAIN)
+    assert training.recordings.count() == 2
     assert "permits nothing" in page(client, noor, url)
     other = User.objects.create_user("other", password="p", roles=["rightsholder"])
     page(client, other, url, 404)
@@ -299,7 +302,7 @@ def test_a_party_leaves_by_one_word_after_it_has_seen_what_that_ends(
 
 def offered(rosa: User, party: Party, right: RightType) -> Grant:
     agreement = party.agreements.all()[0]
-    return agreements.draft_grant(by=rosa, agreement=agreement, right_type=right, use=Use.EVAL)
+    return agreements.draft_grant(by=rosa, agreement=agreement, right_type=right, use=Use.STEMS)
 
 
 def test_an_offer_says_what_it_would_newly_allow_alone_and_with_the_others(

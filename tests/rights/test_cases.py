@@ -45,6 +45,8 @@ def songs(rosa: User, party: Party) -> list[Recording]:
 
 @pytest.fixture
 def grants(rosa: User, party: Party, songs: list[Recording]) -> list[Grant]:
+    # The samples are heard in a listening test.
+    allow(rosa, party, Use.EVAL)
     return allow(rosa, party, TRAIN)
 
 
@@ -110,8 +112,8 @@ def test_what_was_made_with_other_music_or_for_another_use_is_not_in_it(
     apart = _other_line(rosa, ada, project)
     case = withdraw(grants[0], rosa)
     assert ("run", str(apart.run.pk)) not in listed(case)
-    eval_grants = allow(rosa, grants[0].grantor, Use.EVAL)
-    participation.withdraw(eval_grants[0], rosa, "No listening.")
+    evaluation = Grant.objects.filter(use=Use.EVAL, grantor=grants[0].grantor)[0]
+    participation.withdraw(evaluation, rosa, "No listening.")
     assert not WithdrawalCase.objects.get(use=Use.EVAL).items.exists()
 
 
@@ -134,7 +136,7 @@ def test_runs_and_samples_that_began_with_its_weights_are_in_it_and_withheld(
 def _other_line(rosa: User, ada: User, project: Project) -> Line:
     other = make_party(rosa)
     songs = [make_recording(rosa, other)]
-    allow(rosa, other, TRAIN)
+    allow(rosa, other, TRAIN, Use.EVAL)
     return make_line(ada, project, songs)
 
 
@@ -343,7 +345,7 @@ def test_a_party_that_leaves_ends_everything_as_one_case_for_each_use_and_policy
     rosa: User, party: Party, songs: list[Recording], grants: list[Grant], line: Line
 ) -> None:
     allow(rosa, party, TRAIN, recording=songs[0])
-    for grant in allow(rosa, party, Use.EVAL):
+    for grant in Grant.objects.filter(use=Use.EVAL):
         grant.withdrawal_policy = WithdrawalPolicy.NEXT_VERSION
         grant.save()
     allow(rosa, party, Use.VOICE, rights=(RightType.PERSONA,))
