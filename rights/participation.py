@@ -180,8 +180,13 @@ def covering(recording: Recording, use: str, party: Party) -> list[Grant]:
     return [
         grant
         for grant in grants
-        if (grant.grantor_id == party.pk or grant.right_type in rights_of[grant.grantor_id])
-        and holds.covers_share(grant, recording, party)
+        if (
+            # Its own, also where it signs for somebody else.
+            holds.covered_by(grant).filter(pk=recording.pk).exists()
+            if grant.grantor_id == party.pk
+            else grant.right_type in rights_of[grant.grantor_id]
+            and holds.covers_share(grant, recording, party)
+        )
     ]
 
 
