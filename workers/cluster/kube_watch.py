@@ -24,6 +24,8 @@ LONGEST_PAUSE = 5.0
 # After a change others follow at once: who is woken finds them together.
 GATHER_SECONDS = 0.05
 AT_MOST_EVERY = 0.25
+# Not the module's own numbers: a thread that draws from those disturbs whoever has seeded them.
+_chance = random.SystemRandom()
 
 
 class Gone(RuntimeError):
@@ -219,7 +221,7 @@ class Bell:
 
 def _pause(failures: int) -> float:
     """Longer each time, and of no fixed length: many clients must not come back at once."""
-    return min(LONGEST_PAUSE, 0.02 * 2.0 ** min(failures, 10)) * random.uniform(0.5, 1.5)  # noqa: S311
+    return min(LONGEST_PAUSE, 0.02 * 2.0 ** min(failures, 10)) * _chance.uniform(0.5, 1.5)
 
 
 def _version(thing: Raw) -> int:
