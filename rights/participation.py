@@ -4,6 +4,7 @@ Every verb that ends a permission leaves a hold on what it touches (rights/holds
 case of what follows (rights/cases.py), in the same transaction. An ended grant never revives.
 """
 
+from collections import defaultdict
 from contextlib import suppress
 from datetime import datetime
 
@@ -171,7 +172,9 @@ def covering(recording: Recording, use: str, party: Party) -> list[Grant]:
     """The open grants (offered too) by which the party's share in this recording is allowed for
     this use: its own, and those of who signs for it."""
     mandates = Mandate.objects.filter(holder=party, revoked_at=None).exclude(approved_at=None)
-    rights_of = {mandate.agent_id: set(mandate.right_types) for mandate in mandates}
+    rights_of: dict[int, set[str]] = defaultdict(set)
+    for mandate in mandates:
+        rights_of[mandate.agent_id].update(mandate.right_types)
     grants = Grant.objects.filter(grantor__in=[party.pk, *rights_of], use=use, status__in=OPEN)
     # Not those of other recordings alone: a party may have thousands of them.
     grants = grants.filter(Q(recording=None) | Q(recording=recording)).select_related(

@@ -105,6 +105,17 @@ def test_a_holders_own_no_is_stronger_than_an_agents_yes(
     assert set(Hold.objects.values_list("recording", flat=True)) == {song.pk}
 
 
+def test_a_holders_no_reaches_an_agent_by_each_of_its_mandates(
+    rosa: User, writer: Party, publisher: Party, song: Recording
+) -> None:
+    """Two papers with one agent: the later one does not hide the earlier one."""
+    for right in (RightType.COMPOSITION, RightType.MASTER):
+        row = parties.mandate(by=rosa, holder=writer, agent=publisher, right_types=[right])
+        parties.approve_mandate(row, second_admin())
+    # Her own grant for the master, and the publisher's for the composition.
+    assert participation.opt_out(song, Use.EVAL, writer, rosa, "Not this one.") == 2
+
+
 def test_the_holder_may_end_it_and_the_agent_may_not(
     client: Client, *, rosa: User, noor: User, lou: User, writer: Party, publisher: Party
 ) -> None:

@@ -130,26 +130,28 @@ class Log:
         return any(self.touched(grant, no.who["party"], recording, no.at) for no in said)
 
     def touched(self, grant: Happened, party: int, recording: int, at: datetime) -> bool:
-        """Whether the grant, not ended by then, spoke for this party's share in the recording:
-        its own grant, or that of who signs for it."""
+        """Whether the grant, not ended by then, spoke in the recording for this party's share; or,
+        if it is the party's own, for the share of somebody whom the party signs for."""
         terms = grant.who
-        signs = any(
-            mandate.who["agent"] == terms["grantor"]
-            and terms["right"] in mandate.who["rights"]
-            and any(self.until(at, "mandate approved", mandate=mandate.who["mandate"]))
-            and not any(self.until(at, "mandate revoked", mandate=mandate.who["mandate"]))
-            for mandate in self.until(at, "mandate", holder=party)
-        )
-        ended = self.end_of(terms["grant"], before(at))
-        return (
-            grant.at < at
-            and ended is None
-            and (terms["grantor"] == party or signs)
-            and terms["recording"] in (None, recording)
-            and any(
-                right == terms["right"] and terms["work"] in (None, work)
-                for right, work in self.shares(party, recording, at)
-            )
+        if not (grant.at < at and terms["recording"] in (None, recording)):
+            return False
+        if self.end_of(terms["grant"], before(at)):
+            return False
+        own = terms["grantor"] == party
+        holders = {party} if own else set()
+        for mandate in self.until(at, "mandate", agent=terms["grantor"]):
+            number = mandate.who["mandate"]
+            if (
+                terms["right"] in mandate.who["rights"]
+                and (own or mandate.who["holder"] == party)
+                and any(self.until(at, "mandate approved", mandate=number))
+                and not any(self.until(at, "mandate revoked", mandate=number))
+            ):
+                holders.add(mandate.who["holder"])
+        return any(
+            right == terms["right"] and terms["work"] in (None, work)
+            for holder in holders
+            for right, work in self.shares(holder, recording, at)
         )
 
     def shares(self, party: int, recording: int, at: datetime) -> list[tuple[str, int]]:

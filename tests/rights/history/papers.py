@@ -13,6 +13,8 @@ from hypothesis.stateful import (
 from rights import agreements, participation, parties
 from rights.models import (
     Grant,
+    Party,
+    Recording,
     RightType,
     Use,
     WithdrawalPolicy,
@@ -205,6 +207,7 @@ class Papers(Music):
         self.attempt(possible, lambda: participation.suspend(grant, self.rosa, "A question."))
         if possible:
             self.say("suspended", grant=grant.pk)
+            self.pauses.append(timezone.now())
 
     @rule(which=few)
     def resume(self, which: int) -> None:
@@ -237,8 +240,11 @@ class Papers(Music):
 
     @rule(which=few, use=few, who=few)
     def opt_out(self, which: int, use: int, who: int) -> None:
-        recording, party = self.pick(self.recordings, which), self.pick(self.parties, who)
-        named = self.pick(USES, use)
+        self._opt_out(
+            self.pick(self.recordings, which), self.pick(USES, use), self.pick(self.parties, who)
+        )
+
+    def _opt_out(self, recording: Recording, named: str, party: Party) -> None:
         now = timezone.now()
         spoken = [
             one

@@ -22,6 +22,7 @@ from rights.models import (
     Recording,
     Use,
     WithdrawalCase,
+    Work,
 )
 from rights.refused import Refused
 from tests.conftest import tone
@@ -99,6 +100,25 @@ class Using(Papers):
             self.line.standing[made.pk, pk, named] = "good"
         self.say("frozen", dataset=made.pk)
 
+    @rule(project=st.integers(0, 1), use=few, which=few)
+    def use_again(self, project: int, use: int, which: int) -> None:
+        """All that was lost is put right for one recording, and it is used anew."""
+        recording = self.pick(self.recordings, which)
+        subjects = [recording, *(one for one in self.works if self._heard_in(one, recording))]
+        for subject in subjects:
+            sheets = list(self.log.until(timezone.now(), "split", subject=self._key(subject)))
+            named = sheets[-1].who["shares"] if sheets else {self.parties[0].pk: 1_000_000}
+            holders = [party for party in self.parties if party.pk in named]
+            if not sheets:
+                self._propose(subject, {holders[0]: 1_000_000})
+            for party in holders:
+                self._answer(subject, party, yes=True)
+        self.permit_for(recording, self.pick(USES[:2], use))
+        self.use_it(project, use)
+
+    def _heard_in(self, work: Work, recording: Recording) -> bool:
+        return work.pk in self.log.works(recording.pk, timezone.now())
+
     @rule(project=st.integers(0, 1), use=few)
     def use_it(self, project: int, use: int) -> None:
         """From the music to a clip, in one go."""
@@ -120,14 +140,17 @@ class Using(Papers):
     def permit_for(self, recording: Recording, named: str) -> None:
         words = self.log.needed(recording.pk, named, timezone.now()) or ()
         for party, right, _ in sorted(words):
-            papers = [a for a in self.agreements if a.counterparty_id == party]
-            made = agreements.draft_grant(
-                by=self.rosa, agreement=papers[-1], right_type=right, use=named,
-                recording=recording, **self._scope(named, 0),
-            )  # fmt: skip
-            self._drafted(made)
-            participation.activate(made, self.ivo)
-            self.say("activated", grant=made.pk)
+            self.permit_one(party, right, named, recording)
+
+    def permit_one(self, party: int, right: str, named: str, recording: Recording | None) -> None:
+        papers = [paper for paper in self.agreements if paper.counterparty_id == party]
+        made = agreements.draft_grant(
+            by=self.rosa, agreement=papers[-1], right_type=right, use=named, recording=recording,
+            **self._scope(named, 0),
+        )  # fmt: skip
+        self._drafted(made)
+        participation.activate(made, self.ivo)
+        self.say("activated", grant=made.pk)
 
     @precondition(lambda self: self.line.datasets)
     @rule(which=few, use=few, weights=few, begin=st.booleans())

@@ -153,8 +153,8 @@ def context_of(scope: Scope) -> consent.Context:
 class History(RuleBasedStateMachine):
     """The beginning and the end. Numbers that choose something are taken modulo what there is."""
 
-    @initialize(policy=st.sampled_from(list(WithdrawalPolicy)))
-    def begin(self, policy: WithdrawalPolicy) -> None:
+    @initialize(policy=st.sampled_from(list(WithdrawalPolicy)), agent=st.booleans())
+    def begin(self, policy: WithdrawalPolicy, agent: bool) -> None:
         self._undone = undone()
         self._undone.__enter__()
         self.clock = Clock()
@@ -164,6 +164,7 @@ class History(RuleBasedStateMachine):
         self.log, self.line = Log(), Lineage()
         self.files, self.names = iter(FILES), count(1)
         self.moments: list[datetime] = []
+        self.pauses: list[datetime] = []
         self.ended_by_word = False
         self.dirty = True
         self.checked = 0
@@ -190,7 +191,7 @@ class History(RuleBasedStateMachine):
         ]
         self.grants: list[Grant] = []
         self.mandates: list[Mandate] = []
-        self.first_music()
+        self.first_music(agent)
 
     def project(self, number: int) -> tuple[Project, Scope]:
         scope = SCOPES[number]
@@ -218,7 +219,7 @@ class History(RuleBasedStateMachine):
     def last_look(self) -> None:
         """What is asked once, at the end."""
 
-    def first_music(self) -> None:
+    def first_music(self, agent: bool) -> None:
         """What each history begins with."""
 
     def say(self, what: str, **who: Any) -> datetime:
