@@ -69,7 +69,7 @@ def freeze(
     check_member(by, project)
     name = name.strip()[:100] or "Dataset"
     ids = consent.ids_of(recordings)
-    with transaction.atomic():
+    with bulk.many(len(ids)), transaction.atomic():
         Project.objects.select_for_update(no_key=True).get(pk=project.pk)
         decision, verdict = consent.decide(ids, Use(use), context_of(project), by=by)
         audio = _audio(ids)

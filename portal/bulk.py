@@ -1,12 +1,16 @@
 """Many rows at once: what a hundred thousand model objects would take too long for."""
 
+import gc
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from django.db import connection, models
 from django.db.models.expressions import RawSQL
 
+# From here on it pays to stop the collector.
+MANY = 10_000
 # One encoder for all rows: `json.dumps` would make one for each.
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
@@ -32,6 +36,20 @@ def insert(
             places = ", ".join(["%s"] * len(columns))
             sql = f"INSERT INTO {table} ({names}) VALUES ({places})"  # noqa: S608 - no value in it.
             cursor.executemany(sql, list(ready))
+
+
+@contextmanager
+def many(count: int) -> Iterator[None]:
+    """Around work that makes rows by the hundred thousand and keeps them to its end: the
+    collector of circles would walk over all of them again and again and find none."""
+    if count < MANY or not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _value(value: Any) -> Any:

@@ -95,9 +95,10 @@ def decide(
     permission that ends at the same time is either seen here, or put on hold with a later time
     than this decision.
     """
-    with transaction.atomic():
+    ids = ids_of(recordings)
+    with bulk.many(len(ids)), transaction.atomic():
         at = turns.moment()
-        verdict = _evaluate(ids_of(recordings), Use(use), context, at, at, now=True)
+        verdict = _evaluate(ids, Use(use), context, at, at, now=True)
         decision = Decision.objects.create(
             use=use,
             context=asdict(context),
@@ -169,21 +170,22 @@ def _evaluate(
     *,
     now: bool,
 ) -> Verdict:
-    facts = known.gather(ids, use, known_at, now=now)
-    judge = judging.Judge(facts, context, at)
-    found = {music.pk: (music, *judge.judge(music)) for music in facts.recordings}
-    names = _names([one for _, missing, _ in found.values() for one in missing])
-    lines = {
-        pk: Line(
-            allowed=not missing,
-            reasons=judging.in_sentences(missing, music, use, names) if missing else [],
-            grant_ids=covering,
-        )
-        for pk, (music, missing, covering) in found.items()
-    }
-    for pk in ids:
-        if pk not in lines:
-            lines[pk] = Line(allowed=False, reasons=[judging.unknown()], grant_ids=[])
+    with bulk.many(len(ids)):
+        facts = known.gather(ids, use, known_at, now=now)
+        judge = judging.Judge(facts, context, at)
+        found = {music.pk: (music, *judge.judge(music)) for music in facts.recordings}
+        names = _names([one for _, missing, _ in found.values() for one in missing])
+        lines = {
+            pk: Line(
+                allowed=not missing,
+                reasons=judging.in_sentences(missing, music, use, names) if missing else [],
+                grant_ids=covering,
+            )
+            for pk, (music, missing, covering) in found.items()
+        }
+        for pk in ids:
+            if pk not in lines:
+                lines[pk] = Line(allowed=False, reasons=[judging.unknown()], grant_ids=[])
     digest = hashlib.sha256()
     asked = [POLICY_VERSION, use.value, asdict(context), at.isoformat()]
     for piece in (json.dumps(asked, sort_keys=True).encode(), *facts.canonical()):

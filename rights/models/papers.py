@@ -81,8 +81,10 @@ class Grant(models.Model):
     grantor = models.ForeignKey(Party, models.PROTECT, related_name="grants")
     right_type = models.CharField(max_length=20, choices=RightType.choices)
     use = models.CharField(max_length=30, choices=Use.choices)
+    # Its index is `grant_by_recording`: in one of its own all catalogues would be one entry, which
+    # SQLite takes for a small one.
     recording = models.ForeignKey(
-        Recording, models.PROTECT, null=True, blank=True, related_name="grants"
+        Recording, models.PROTECT, null=True, blank=True, related_name="grants", db_index=False
     )
     work = models.ForeignKey(Work, models.PROTECT, null=True, blank=True, related_name="grants")
     purposes = models.JSONField(default=list, help_text="Purposes allowed; none means none.")
@@ -138,7 +140,18 @@ class Grant(models.Model):
         ]
         indexes = [
             models.Index(fields=["use", "status", "grantor"], name="grant_by_use"),
-            models.Index(fields=["recording", "use"], name="grant_by_recording"),
+            # Two, because the many of one recording and the few of a whole catalogue are asked
+            # for apart: in one index the catalogues would all stand under "no recording".
+            models.Index(
+                fields=["recording", "use"],
+                condition=models.Q(recording__isnull=False),
+                name="grant_by_recording",
+            ),
+            models.Index(
+                fields=["grantor", "use"],
+                condition=models.Q(recording__isnull=True),
+                name="grant_of_catalogue",
+            ),
         ]
 
     def get_absolute_url(self) -> str:
