@@ -186,6 +186,26 @@ class Using(Papers):
             self.line.standing.setdefault((dataset.pk, pk, named), "good")
         self.say("submitted", run=str(run.pk))
 
+    @precondition(lambda self: any(kind == "checkpoint" for kind, _ in self.line.made))
+    @rule(which=few)
+    def begin_with_weights(self, which: int) -> None:
+        """A run without music of its own, that has learned what another one had."""
+        known = sorted(pk for kind, pk in self.line.made if kind == "checkpoint")
+        start = Checkpoint.objects.get(pk=self.pick(known, which))
+        origin = start.run
+        tainted = origin.pk in self.line.tainted()
+        try:
+            run = runs.submit(
+                by=self.ada, project=origin.project, recipe="program", start_from=start,
+                config={"command": "python generate.py", "use": origin.use},
+            )  # fmt: skip
+        except (permission.NotAllowed, permission.NotUsable, runs.recipes.ConfigInvalid):
+            return
+        assert not tainted
+        self.line.runs[run.pk] = (None, run.use, origin.pk)
+        self.say("submitted", run=str(run.pk))
+        self.deliver_a_clip(which=-1)
+
     @precondition(lambda self: self.line.runs)
     @rule(which=few, ends=st.booleans())
     def go_on(self, which: int, ends: bool) -> None:
@@ -201,9 +221,8 @@ class Using(Papers):
 
     def _claim(self, run: Run) -> None:
         dataset, use, origin = self.line.runs[run.pk]
-        assert dataset
-        scope, included = self.line.datasets[dataset]
         now = timezone.now()
+        scope, included = self.line.datasets[dataset] if dataset else (SCOPES[0], set())
         asked = Scope(use, *scope_words(scope))
         allowed = all(self.log.allows(pk, asked, now) for pk in included)
         try:
