@@ -9,6 +9,8 @@ from typing import Any
 from django.db import connection, models
 from django.db.models.expressions import RawSQL
 
+# Up to here a COPY takes longer to begin than the rows take.
+FEW = 50
 # From here on it pays to stop the collector.
 MANY = 10_000
 # One encoder for all rows: `json.dumps` would make one for each.
@@ -26,16 +28,16 @@ def insert(
     """
     table = connection.ops.quote_name(model._meta.db_table)
     names = ", ".join(connection.ops.quote_name(column) for column in columns)
-    ready = (tuple(map(_value, row)) for row in rows)
+    ready = [tuple(map(_value, row)) for row in rows]
     with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
+        if connection.vendor == "postgresql" and len(ready) > FEW:
             with cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
                 for row in ready:
                     copy.write_row(row)
-        else:
+        elif ready:
             places = ", ".join(["%s"] * len(columns))
             sql = f"INSERT INTO {table} ({names}) VALUES ({places})"  # noqa: S608 - no value in it.
-            cursor.executemany(sql, list(ready))
+            cursor.executemany(sql, ready)
 
 
 @contextmanager
