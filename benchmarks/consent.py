@@ -179,7 +179,7 @@ def measure(n: int) -> dict[str, float]:
     from experiments.models import Project
     from experiments.permission import context_of
     from portal.models import User
-    from rights import cases, consent
+    from rights import consent, impact
     from rights.models import Party, Use
 
     found: dict[str, float] = {}
@@ -223,8 +223,8 @@ def measure(n: int) -> dict[str, float]:
     derived(admin)
     # As in a portal that is up: the first page of a process reads all addresses.
     reverse("rights:home")
-    grants = cases.of_party(Party.objects.order_by("-pk")[0])
-    lost, levels = timed("impact", lambda: cases.impact(grants))
+    grants = impact.of_party(Party.objects.order_by("-pk")[0])
+    lost, levels = timed("impact", lambda: impact.impact(grants))
     found["lost"] = len(lost)
     found["descendants"] = sum(len(level.nodes) for level in levels)
     return found

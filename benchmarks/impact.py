@@ -19,7 +19,7 @@ from benchmarks.portal import ROOT
 RECORDINGS, DATASETS, RUNS, CHECKPOINTS, SAMPLES = 10_000, 3, 30, 300, 3_000
 TARGET_SECONDS = 2.0
 WORDS = {
-    "preview": "the impact graph (cases.impact)",
+    "preview": "the impact graph (impact.impact)",
     "page": "the same as the page shows it, with the ledger's figures",
     "ending": "ending it all: holds, marks, the case",
     "again": "looking again (cases.refresh)",
@@ -157,10 +157,10 @@ def measure(*, single: bool) -> dict[str, float]:
     # A portal that serves has its addresses read; that is no part of the question.
     reverse("rights:home")
     admin = User.objects.get()
-    lost, levels = timed("preview", lambda: cases.impact(cases.of_party(party)))
+    lost, levels = timed("preview", lambda: impact.impact(impact.of_party(party)))
     assert len(lost) == RECORDINGS
     assert [len(level.nodes) for level in levels] == [DATASETS, RUNS, CHECKPOINTS, SAMPLES, RUNS]
-    timed("page", lambda: impact.of_ending(cases.of_party(party)))
+    timed("page", lambda: impact.of_ending(impact.of_party(party)))
     opened = timed("ending", lambda: leaving.leave(party, by=admin, reason="We part."))
     assert opened[0].items.count() == DATASETS + 2 * RUNS + CHECKPOINTS + SAMPLES
     timed("again", lambda: cases.refresh(opened[0]))

@@ -17,7 +17,6 @@ from django.utils import timezone
 from portal import audit, turns
 from portal.models import User
 from rights import holds, lineage
-from rights.impact import impact, of_party
 from rights.models import (
     CaseItem,
     CaseStep,
@@ -30,8 +29,8 @@ from rights.models import (
 from rights.refused import Refused, required
 
 __all__ = [
-    "SETTLED", "assign", "close", "impact", "look_after", "mitigate", "of_party", "open_for",
-    "refresh", "remedy", "settle",
+    "SETTLED", "assign", "close", "look_after", "mitigate", "open_for", "refresh", "remedy",
+    "settle",
 ]  # fmt: skip
 
 Status = WithdrawalCase.Status

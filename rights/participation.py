@@ -180,17 +180,15 @@ def covering(recording: Recording, use: str, party: Party) -> list[Grant]:
     grants = grants.filter(Q(recording=None) | Q(recording=recording)).select_related(
         "grantor", "recording", "work"
     )
-    return [
-        grant
-        for grant in grants
-        if (
-            # Its own, also where it signs for somebody else.
-            holds.covered_by(grant).filter(pk=recording.pk).exists()
-            if grant.grantor_id == party.pk
-            else grant.right_type in rights_of[grant.grantor_id]
-            and holds.covers_share(grant, recording, party)
-        )
-    ]
+
+    def speaks(grant: Grant) -> bool:
+        if grant.grantor_id == party.pk:
+            # Also where it signs for somebody else.
+            return holds.covered_by(grant).filter(pk=recording.pk).exists()
+        signs = grant.right_type in rights_of[grant.grantor_id]
+        return signs and holds.covers_share(grant, recording, party)
+
+    return [grant for grant in grants if speaks(grant)]
 
 
 def _exclude(grant: Grant, recording: Recording, *, by: User | None, reason: str) -> None:
