@@ -7,9 +7,19 @@ import numpy as np
 import pytest
 import soundfile
 from django.conf import LazySettings
+from django.db import connections
 
 from experiments.models import Membership, Project
 from portal.models import Role, User
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """SQLite's test database is a file, as in production: one in memory would be one connection
+    that every thread of a live server shares, and a page still loading would lock the next test."""
+    default = connections["default"].settings_dict
+    if default["ENGINE"] == "django.db.backends.sqlite3":
+        default["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
 
 
 @pytest.fixture(autouse=True)
