@@ -16,7 +16,6 @@ from rights.models import (
     Agreement,
     Channel,
     Grant,
-    GrantExclusion,
     Party,
     Purpose,
     Recording,
@@ -107,8 +106,7 @@ def draft_grant(
 ) -> Grant:
     """Offer one permission by the agreement's counterparty; it permits nothing until activated.
 
-    It ends with its agreement at the latest. What the grantor has opted out of this use before
-    stays out of a grant for a catalogue or a work; only a grant for that recording brings it back.
+    It ends with its agreement at the latest.
     """
     starts_on = starts_on or timezone.now().date()
     ends_on = ends_on or agreement.ends_on
@@ -155,8 +153,6 @@ def draft_grant(
         drafted_by=by,
         created_at=turns.moment(),
     )
-    if recording is None:
-        _carry_exclusions(grant)
     audit.record(
         by=by,
         verb="grant.offered",
@@ -260,14 +256,3 @@ def _next_number(replaced: Grant | None) -> int:
     if replaced is None:
         return 1
     return 1 + max([replaced.version, *replaced.next_versions.values_list("version", flat=True)])
-
-
-def _carry_exclusions(grant: Grant) -> None:
-    earlier = GrantExclusion.objects.filter(
-        grant__grantor=grant.grantor, grant__use=grant.use
-    ).order_by("created_at")
-    reasons = {row.recording_id: row.reason for row in earlier}
-    GrantExclusion.objects.bulk_create(
-        GrantExclusion(grant=grant, recording_id=pk, reason=reason, created_at=grant.created_at)
-        for pk, reason in reasons.items()
-    )

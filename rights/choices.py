@@ -12,6 +12,7 @@ from rights.models import (
     Credit,
     Decision,
     Grant,
+    Mandate,
     Party,
     Purpose,
     Recording,
@@ -92,7 +93,7 @@ def grants_touching(recording: Recording, user: User) -> list[Grant]:
     rows = rows.filter(
         Q(recording=recording) | Q(work__in=works) | Q(recording=None, work=None)
     ).select_related("grantor", "agreement", "recording", "work")
-    return list(rows.prefetch_related("exclusions"))
+    return list(rows)
 
 
 def holders(recording: Recording) -> models.QuerySet[Party]:
@@ -111,13 +112,15 @@ def may_choose_for(user: User, recording: Recording, *, everybody: bool) -> mode
 
 
 def open_grants(party: Party, recording: Recording) -> list[Grant]:
-    """The party's offered and active grants that cover the recording, over all uses."""
+    """The open grants that cover the party's share in the recording, its own and those of who
+    signs for it, over all uses."""
+    agents = Mandate.objects.filter(holder=party, revoked_at=None).exclude(approved_at=None)
     uses = Grant.objects.filter(
-        grantor=party, status__in=[Grant.Status.ACTIVE, Grant.Status.OFFERED]
-    ).values_list("use", flat=True)
+        Q(grantor=party) | Q(grantor__in=agents.values("agent")), status__in=participation.OPEN
+    )
     return [
         grant
-        for use in sorted(set(uses))
+        for use in sorted(set(uses.values_list("use", flat=True)))
         for grant in participation.covering(recording, use, party)
     ]
 

@@ -40,7 +40,7 @@ __all__ = [
     "decide", "evaluate", "ids_of", "in_words", "replay",
 ]  # fmt: skip
 
-POLICY_VERSION = "2026-12"
+POLICY_VERSION = "2027-01"
 
 
 class Changed(RuntimeError):

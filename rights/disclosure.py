@@ -25,6 +25,7 @@ from rights.models import (
     Grant,
     Hold,
     Mandate,
+    OptOut,
     Party,
     Recording,
     RecordingWork,
@@ -209,7 +210,7 @@ SCOPE = (
 
 def _grants(about: _About) -> Iterator[Row]:
     rows = Grant.objects.filter(grantor__in=about.ids).select_related("grantor")
-    rows = rows.prefetch_related("exclusions", "suspensions").order_by("pk")
+    rows = rows.prefetch_related("suspensions").order_by("pk")
     for row in rows.iterator(chunk_size=AT_ONCE):
         yield {
             "id": row.pk,
@@ -222,14 +223,23 @@ def _grants(about: _About) -> Iterator[Row]:
             "drafted_by": about.who(row.drafted_by_id),
             "drafted_at": row.created_at,
             "approved_by": about.who(row.approved_by_id) if row.approved_by_id else None,
-            "left_out": [
-                {"recording": one.recording_id, "at": one.created_at, "reason": one.reason}
-                for one in row.exclusions.all()
-            ],
             "paused": [
                 {"since": one.since, "until": one.until, "reason": one.reason}
                 for one in row.suspensions.all()
             ],
+        }
+
+
+def _opt_outs(about: _About) -> Iterator[Row]:
+    rows = OptOut.objects.filter(party__in=about.ids).select_related("party").order_by("pk")
+    for row in rows.iterator(chunk_size=AT_ONCE):
+        yield {
+            "party": row.party.name,
+            "recording": row.recording_id,
+            "use": row.use,
+            "at": row.at,
+            "by": about.who(row.made_by_id) if row.made_by_id else None,
+            "reason": row.reason,
         }
 
 
@@ -339,6 +349,7 @@ SECTIONS: dict[str, Callable[[_About], Iterator[Row]]] = {
     "splits": _splits,
     "agreements": _agreements,
     "grants": _grants,
+    "opt_outs": _opt_outs,
     "decisions": _decisions,
     "cases": _cases,
     "holds": _holds,

@@ -93,7 +93,10 @@ class Facts:
     suspended: dict[int, list[tuple[datetime, datetime | None]]] = field(
         default_factory=lambda: defaultdict(list)
     )
-    excluded: dict[tuple[int, int], datetime] = field(default_factory=dict)
+    # By party and recording, the moments of its noes, oldest first.
+    opted_out: dict[tuple[int, int], list[datetime]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
 
     def parties(self) -> set[int]:
         """Whose word is needed, and who signs for them."""
@@ -113,7 +116,7 @@ class Facts:
         yield _json(sorted((one for some in self.grants.values() for one in some), key=_first))
         yield _json(sorted((one for some in self.signs.values() for one in some), key=_first))
         yield _json(sorted(self.suspended.items()))
-        yield _json(sorted((*key, at) for key, at in self.excluded.items()))
+        yield _json(sorted((*key, moments) for key, moments in self.opted_out.items()))
 
 
 def gather(ids: Iterable[int], use: Use, known_at: datetime, *, now: bool) -> Facts:
@@ -132,7 +135,7 @@ def gather(ids: Iterable[int], use: Use, known_at: datetime, *, now: bool) -> Fa
     agents = {sign.agent for signs in facts.signs.values() for sign in signs}
     known = _grants(facts, "recording_id IS NULL AND grantor_id", sorted(agents | parties))
     known |= _grants(facts, "recording_id", wanted)
-    _exclusions(facts, wanted)
+    _opt_outs(facts, wanted)
     if not now or Grant.Status.SUSPENDED in known.values():
         _suspensions(facts, known)
     return facts
@@ -249,13 +252,12 @@ def _grants(facts: Facts, which: str, ids: Sequence[int]) -> dict[int, str]:
     return statuses
 
 
-def _exclusions(facts: Facts, ids: Sequence[int]) -> None:
-    exclusions = """
-        SELECT out.grant_id, out.recording_id, out.created_at FROM rights_grantexclusion out
-        JOIN rights_grant ON rights_grant.id = out.grant_id
-        WHERE out.recording_id IN ({ids}) AND out.created_at <= %s AND rights_grant.use = %s"""
-    for grant, recording, at in _rows(exclusions, ids, facts.known_at, facts.use.value):
-        facts.excluded[grant, recording] = _moment(at)
+def _opt_outs(facts: Facts, ids: Sequence[int]) -> None:
+    opt_outs = """
+        SELECT party_id, recording_id, at FROM rights_optout
+        WHERE recording_id IN ({ids}) AND at <= %s AND use = %s ORDER BY at"""
+    for party, recording, at in _rows(opt_outs, ids, facts.known_at, facts.use.value):
+        facts.opted_out[party, recording].append(_moment(at))
 
 
 def _suspensions(facts: Facts, grants: Mapping[int, str]) -> None:

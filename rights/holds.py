@@ -10,8 +10,9 @@ import datetime as dt
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
-from django.db.models import Q
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from portal import audit, turns
@@ -21,13 +22,14 @@ from rights import consent, lineage, territories
 from rights.models import (
     Credit,
     Grant,
-    GrantExclusion,
     Hold,
     Mandate,
+    OptOut,
     Party,
     Recording,
     RecordingQuerySet,
     RightType,
+    SplitLine,
     SplitSheet,
     WithdrawalCase,
     Work,
@@ -85,36 +87,51 @@ def _signed_for(grant: Grant) -> list[int]:
 
 def _covered(grant: Grant, holders: Collection[int]) -> RecordingQuerySet:
     """What the grant covers of these holders' shares."""
-    works = [grant.work_id] if grant.work_id else None
-    recordings = [grant.recording_id] if grant.recording_id else None
-    found = _shares(grant.right_type, grant.grantor_id, holders, recordings, works)
-    return found.exclude(pk__in=grant.exclusions.values("recording"))
+    found = _shares(grant, holders, [grant.recording_id], [grant.work_id])
+    return found.exclude(pk__in=opt_outs_against(grant).values("recording"))
+
+
+def opt_outs_against(grant: Grant) -> QuerySet[OptOut]:
+    """What its grantor has opted out of it: for a grant of one recording only what came later."""
+    rows = OptOut.objects.filter(party=grant.grantor_id, use=grant.use)
+    if grant.recording_id:
+        since = grant.activated_at or grant.created_at
+        return rows.filter(recording=grant.recording_id, at__gt=since)
+    return rows.filter(recording__works=grant.work_id) if grant.work_id else rows
 
 
 def _shares(
-    right: str,
-    grantor: int,
+    grant: Grant,
     holders: Collection[int],
-    recordings: Collection[int] | None,
-    works: Collection[int] | None,
+    recordings: Collection[int | None],
+    works: Collection[int | None],
 ) -> RecordingQuerySet:
-    """Where these holders share in a right, of the named recordings or works only."""
-    open_sheet = ~Q(status=SplitSheet.Status.SUPERSEDED)
-    sheets = SplitSheet.objects.filter(open_sheet, lines__party__in=holders)
-    if right == RightType.MASTER:
-        found = Recording.objects.filter(splits__in=sheets.filter(work=None))
-    elif right == RightType.COMPOSITION:
-        sheets = sheets.filter(recording=None)
-        if works is not None:
-            sheets = sheets.filter(work__in=works)
-        found = Recording.objects.filter(works__splits__in=sheets)
+    """Where these holders share in the grant's right, of the named recordings or works only
+    ([None] is all), less what holders other than the grantor opted out."""
+    lines = SplitLine.objects.filter(party__in=holders).exclude(
+        sheet__status=SplitSheet.Status.SUPERSEDED
+    )
+    if grant.right_type == RightType.MASTER:
+        lines = lines.filter(sheet__work=None).annotate(about=F("sheet__recording"))
+    elif grant.right_type == RightType.COMPOSITION:
+        if named := [pk for pk in works if pk is not None]:
+            lines = lines.filter(sheet__work__in=named)
+        lines = lines.filter(sheet__recording=None).annotate(about=F("sheet__work__recordings"))
     else:
-        roles = Credit.objects.filter(party=grantor, role=Credit.RoleCode.MAIN_ARTIST)
-        found = Recording.objects.filter(credits__in=roles)
-    if recordings is not None:
-        found = found.filter(pk__in=recordings)
+        artists = Credit.objects.filter(party=grant.grantor_id, role=Credit.RoleCode.MAIN_ARTIST)
+        return _among(Recording.objects.filter(credits__in=artists).values("pk"), recordings)
+    noes = OptOut.objects.filter(party__in=set(holders) - {grant.grantor_id}, use=grant.use)
+    if noes.exists():
+        said = noes.filter(party=OuterRef("party"), recording=OuterRef("about"))
+        lines = lines.exclude(Exists(said))
+    return _among(lines.values("about"), recordings)
+
+
+def _among(found: QuerySet[Any, Any], recordings: Collection[int | None]) -> RecordingQuerySet:
     # Not a join with `distinct`: a holder of ten thousand recordings is asked about often.
-    return Recording.objects.filter(pk__in=found.values("pk"))
+    rows = Recording.objects.filter(pk__in=found)
+    named = [pk for pk in recordings if pk is not None]
+    return rows.filter(pk__in=named) if named else rows
 
 
 def _covered_by_any(grants: Collection[Grant]) -> RecordingQuerySet:
@@ -122,23 +139,19 @@ def _covered_by_any(grants: Collection[Grant]) -> RecordingQuerySet:
     one look, as a statement of a thousand parts is none that a database takes."""
     first = next(iter(grants))
     holders = _signed_for(first)
-    left_out = set(
-        GrantExclusion.objects.filter(grant__in=[grant.pk for grant in grants])
-        .values_list("grant", flat=True)
-        .distinct()
-    )
+    noes = OptOut.objects.filter(party=first.grantor_id, use=first.use)
+    out = set(noes.values_list("recording", flat=True))
     found, recordings, works = Q(pk__in=[]), set(), set()
     for grant in grants:
-        if grant.recording_id and grant.pk not in left_out:
+        if grant.recording_id and grant.recording_id not in out:
             recordings.add(grant.recording_id)
-        elif grant.work_id and grant.pk not in left_out:
+        elif grant.work_id and not out:
             works.add(grant.work_id)
         else:
             found |= Q(pk__in=_covered(grant, holders).values("pk"))
-    for some, many in ((recordings or None, None), (None, works or None)):
-        if some or many:
-            rows = _shares(first.right_type, first.grantor_id, holders, some, many)
-            found |= Q(pk__in=rows.values("pk"))
+    for some, many in ((recordings, [None]), ([None], works)):
+        if some and many:
+            found |= Q(pk__in=_shares(first, holders, some, many).values("pk"))
     return Recording.objects.filter(found)
 
 

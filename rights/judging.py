@@ -97,6 +97,8 @@ class Judge:
         self.day = at.date()
         self._problems: dict[int, Problem] = {}
         self._signs: dict[int, bool] = {}
+        # Most recordings nobody has opted out.
+        self._touched = {recording for _, recording in facts.opted_out}
 
     def judge(self, music: Music) -> tuple[list[Missing], list[int]]:
         """What is missing, and the grants that cover what is there."""
@@ -148,10 +150,9 @@ class Judge:
             if problem is None:
                 problem = self._problems[grant.pk] = self._problem(grant)
             if not problem.rank:
-                opted_out = self.facts.excluded.get((grant.pk, music.pk))
-                if opted_out is None or opted_out > self.at:
+                day = _day(opted_out := self.opted_out(grant, need, music))
+                if opted_out is None:
                     return grant, COVERS
-                day = opted_out.date().isoformat()
                 problem = Problem(1, "opted_out", f"opted this recording out of {{use}} on {day}")
             if problem.rank < best[1].rank:
                 best = grant, problem
@@ -162,6 +163,20 @@ class Judge:
         for sign in self.facts.signs.get(need.party, ()):
             if need.right in sign.rights and self._in_force(sign):
                 yield from speaking(self.facts, sign.agent, need.right, music.pk, need.work)
+
+    def opted_out(self, grant: Terms, need: Need, music: Music) -> datetime | None:
+        """Since when a no to this recording stands against the grant: the holder's, stronger than
+        what somebody else grants for it, or the grantor's own. A later grant of who said no, for
+        this very recording, takes it back."""
+        if music.pk not in self._touched:
+            return None
+        for party in (need.party, grant.grantor):
+            said = self.facts.opted_out.get((party, music.pk), ())
+            last = max((at for at in said if at <= self.at), default=None)
+            named = grant.grantor == party and grant.recording == music.pk
+            if last and not (named and grant.activated_at and grant.activated_at > last):
+                return last
+        return None
 
     def _in_force(self, sign: Sign) -> bool:
         known = self._signs.get(sign.pk)

@@ -17,9 +17,9 @@ from portal.models import Role, User
 from rights import cases, holds, parties
 from rights.models import (
     Grant,
-    GrantExclusion,
     GrantSuspension,
     Mandate,
+    OptOut,
     Party,
     Recording,
 )
@@ -136,27 +136,30 @@ def decline(grant: Grant, by: User, reason: str) -> Grant:
 
 @transaction.atomic
 def opt_out(recording: Recording, use: str, party: Party, by: User | None, reason: str) -> int:
-    """End the party's cover of this recording for this use; returns how many grants it touched.
+    """The party's no to this use of this recording, which ends its cover now and stands against
+    whatever is granted for it later (models.OptOut); returns how many grants it touched.
 
     A grant for this recording alone is withdrawn; one for a catalogue or a work, or of who signs
-    for the party, leaves the recording out from now on: a holder's own no is stronger than an
-    agent's yes. Raises Refused where nothing of the party's was allowed.
+    for the party, leaves the recording out: a holder's own no is stronger than an agent's yes.
+    Raises Refused where the party has nothing to say, or has said so already.
     """
     reason = required(reason, field="reason", longest=300)
-    touched = 0
-    turns.moment()
-    for grant in covering(recording, use, party):
+    at = turns.moment()
+    touched = covering(recording, use, party)
+    if not touched:
+        _check_may_say_no(recording, use, party)
+    wider = []
+    for grant in touched:
         if grant.recording_id == recording.pk and grant.grantor_id == party.pk:
             _end(grant, by=by, status=Status.WITHDRAWN, reason=reason, verb="grant.withdrawn")
-            # Remembered for a later grant of the catalogue, which is to leave it out too.
-            _leave_out(grant, recording, by=by, reason=reason)
         else:
-            _exclude(grant, recording, by=by, reason=reason)
-        touched += 1
-    if not touched:
-        raise Refused(
-            "nothing_granted", f"{party} has allowed nothing for this use, so nothing is to end."
-        )
+            wider.append(grant)
+    # After what ends with it: an opted-out recording has nothing to lose any more.
+    said = OptOut.objects.create(
+        party=party, recording=recording, use=use, reason=reason, made_by=by, at=at
+    )
+    for grant in wider:
+        _leave_out(grant, said)
     audit.record(
         by=by,
         verb="recording.opted_out",
@@ -165,7 +168,17 @@ def opt_out(recording: Recording, use: str, party: Party, by: User | None, reaso
         party=party.pk,
         private={"reason": reason},
     )
-    return touched
+    return len(touched)
+
+
+def _check_may_say_no(recording: Recording, use: str, party: Party) -> None:
+    if not holds.rights_of(party, recording, use):
+        raise Refused("no_right", f"{party} holds nothing in “{recording}” that this use needs.")
+    if OptOut.objects.filter(party=party, recording=recording, use=use).standing().exists():
+        raise Refused(
+            "opted_out",
+            f"{party} has opted “{recording}” out of this use already, so nothing is to end.",
+        )
 
 
 def covering(recording: Recording, use: str, party: Party) -> list[Grant]:
@@ -183,35 +196,27 @@ def covering(recording: Recording, use: str, party: Party) -> list[Grant]:
 
     def speaks(grant: Grant) -> bool:
         if grant.grantor_id == party.pk:
-            # Also where it signs for somebody else.
-            return holds.covered_by(grant).filter(pk=recording.pk).exists()
+            # Also where it signs for somebody else, and where its split is not told yet.
+            named = grant.recording_id == recording.pk
+            return named or holds.covered_by(grant).filter(pk=recording.pk).exists()
         signs = grant.right_type in rights_of[grant.grantor_id]
         return signs and holds.covers_share(grant, recording, party)
 
     return [grant for grant in grants if speaks(grant)]
 
 
-def _exclude(grant: Grant, recording: Recording, *, by: User | None, reason: str) -> None:
-    # Asked before the row is written: afterwards the grant no longer covers the recording.
-    lost = list(holds.lost_with(grant).filter(pk=recording.pk))
-    _leave_out(grant, recording, by=by, reason=reason)
+def _leave_out(grant: Grant, said: OptOut) -> None:
     audit.record(
-        by=by,
+        by=said.made_by,
         verb="grant.excluded",
         subject=grant,
-        recording=recording.pk,
-        private={"reason": reason},
+        recording=said.recording_id,
+        private={"reason": said.reason},
     )
     if grant.status != Status.OFFERED:
-        cases.open_for(by=by, grant=grant, reason=reason, recordings=lost)
-
-
-def _leave_out(grant: Grant, recording: Recording, *, by: User | None, reason: str) -> None:
-    GrantExclusion.objects.get_or_create(
-        grant=grant,
-        recording=recording,
-        defaults={"reason": reason, "made_by": by, "created_at": turns.moment()},
-    )
+        cases.open_for(
+            by=said.made_by, grant=grant, reason=said.reason, recordings=[said.recording]
+        )
 
 
 def expire_due(at: datetime | None = None) -> int:

@@ -251,7 +251,6 @@ class _Survey(Judge):
         self._boxes: dict[int, tuple[Box | None, int, str]] = {}
         self._whole: dict[tuple[int, str], tuple[Boxes, str]] = {}
         self._special = {(key[0], key[1]) for key in facts.grants if key[3]}
-        self._touched = {recording for _, recording in facts.excluded}
 
     def result(self, wanted: Sequence[int]) -> Allowance:
         found: dict[tuple[Boxes, str, int | None, str], _Found] = {}
@@ -302,8 +301,7 @@ class _Survey(Judge):
         boxes, nearest = [], (99, "no_grant")
         for grant, sign in self._speaking(need, music):
             box, rank, code = self._box(grant)
-            opted_out = self.facts.excluded.get((grant.pk, music.pk))
-            if box is not None and opted_out is not None and opted_out <= self.at:
+            if box is not None and self.opted_out(grant, need, music):
                 box, rank, code = None, 0, "opted_out"
             if box is not None and sign is not None:
                 rank, code = 0, "territory"

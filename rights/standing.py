@@ -18,8 +18,8 @@ from rights.facts import PERSONA_USES
 from rights.models import (
     Credit,
     Grant,
-    GrantExclusion,
     Mandate,
+    OptOut,
     Party,
     Purpose,
     Recording,
@@ -176,8 +176,8 @@ class _Said:
         self.grants: dict[tuple[int, str, str], list[Grant]] = defaultdict(list)
         for grant in rows.order_by("pk"):
             self.grants[grant.grantor_id, grant.right_type, grant.use].append(grant)
-        excluded = GrantExclusion.objects.filter(recording__in=ids, grant__in=rows.values("pk"))
-        self.excluded = set(excluded.values_list("grant", "recording"))
+        noes = OptOut.objects.filter(recording__in=ids, party__in=speakers).order_by("at")
+        self.opted_out = {(no.party_id, no.recording_id, no.use): no.at for no in noes}
 
     def _signed_for(self, parties: Sequence[int]) -> dict[int, dict[int, list[str]]]:
         rows = Mandate.objects.filter(
@@ -201,10 +201,19 @@ class _Said:
             for grant in self.grants.get((speaker, need.right.value, use.value), ())
             if grant.recording_id in {None, recording}
             and (grant.work_id is None or grant.work_id == need.work)
-            and (grant.pk, recording) not in self.excluded
+            and not self.left_out(grant, recording, need.party)
             and (grant.ends_on is None or grant.ends_on >= self.today)
         ]
         return sorted(found, key=lambda grant: -_LEAST.index(self.word(grant)))
+
+    def left_out(self, grant: Grant, recording: int, holder: int | None = None) -> bool:
+        """Whether its grantor's no, or the holder's, keeps the recording out of the grant."""
+        for party in (grant.grantor_id, holder or grant.grantor_id):
+            said = self.opted_out.get((party, recording, grant.use))
+            named = grant.grantor_id == party and grant.recording_id == recording
+            if said and not (named and (grant.activated_at or grant.created_at) > said):
+                return True
+        return False
 
     def word(self, grant: Grant) -> Word:
         if grant.status == Grant.Status.ACTIVE:
@@ -252,7 +261,7 @@ def _heard(ids: Sequence[int], said: _Said) -> dict[tuple[int, Use], consent.Lin
                 (
                     grant
                     for grant in grants
-                    if grant.recording_id in {None, pk} and (grant.pk, pk) not in said.excluded
+                    if grant.recording_id in {None, pk} and not said.left_out(grant, pk)
                 ),
                 None,
             )

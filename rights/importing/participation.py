@@ -21,6 +21,7 @@ from rights.models import (
     Credit,
     Grant,
     ImportJob,
+    OptOut,
     Party,
     Recording,
     RightType,
@@ -111,6 +112,8 @@ class Holdings:
         self._rights = self._held(pks)
         # Recording, use and right.
         self.covered = self._granted(pks, uses)
+        noes = OptOut.objects.filter(party=party, recording__in=pks, use__in=uses)
+        self.opted_out = set(noes.values_list("recording", "use"))
 
     def _held(self, pks: Sequence[int]) -> Mapping[int, set[str]]:
         sheets = SplitSheet.objects.exclude(status=SplitSheet.Status.SUPERSEDED).filter(
@@ -213,7 +216,8 @@ class Answers:
         return "added" if missing else "unchanged"
 
     def _no(self, recording: Recording, use: Use, *, enter: bool) -> Verdict:
-        if not self._holdings.granted(recording.pk, use):
+        said = (recording.pk, use) in self._holdings.opted_out
+        if said and not self._holdings.granted(recording.pk, use):
             return "unchanged"
         if enter:
             participation.opt_out(recording, use, self.party, self.job.made_by, NOTE)

@@ -4,7 +4,7 @@ from rights.models.cases import CaseItem, CaseStep, CaseTask, WithdrawalCase
 from rights.models.evidence import Decision, DecisionLine, Hold, UsageEvent
 from rights.models.imports import ImportedKey, ImportJob, ImportProblem
 from rights.models.kept import Immutable
-from rights.models.papers import Agreement, Grant, GrantExclusion, GrantSuspension
+from rights.models.papers import Agreement, Grant, GrantSuspension, OptOut
 from rights.models.parties import Mandate, Party, PartyIdentifier, Scheme
 from rights.models.repertoire import (
     Credit,
@@ -30,9 +30,9 @@ from rights.models.vocabulary import (
 
 __all__ = [
     "PPM", "Agreement", "CaseItem", "CaseStep", "CaseTask", "Channel", "Credit", "Decision",
-    "DecisionLine", "Grant", "GrantExclusion", "GrantSuspension", "Hold", "Immutable",
-    "ImportJob", "ImportProblem", "ImportedKey", "Mandate", "Party", "PartyIdentifier", "Purpose",
-    "Recording", "RecordingQuerySet", "RecordingWork", "Release", "ReleaseTrack", "RightType",
-    "RoleCode", "Scheme", "Signal", "SplitAnswer", "SplitLine", "SplitSheet", "Stem", "UsageEvent",
-    "Use", "WithdrawalCase", "WithdrawalPolicy", "Work",
+    "DecisionLine", "Grant", "GrantSuspension", "Hold", "Immutable", "ImportJob", "ImportProblem",
+    "ImportedKey", "Mandate", "OptOut", "Party", "PartyIdentifier", "Purpose", "Recording",
+    "RecordingQuerySet", "RecordingWork", "Release", "ReleaseTrack", "RightType", "RoleCode",
+    "Scheme", "Signal", "SplitAnswer", "SplitLine", "SplitSheet", "Stem", "UsageEvent", "Use",
+    "WithdrawalCase", "WithdrawalPolicy", "Work",
 ]  # fmt: skip

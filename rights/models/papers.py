@@ -174,17 +174,36 @@ class Grant(models.Model):
         return str(self.get_status_display())
 
 
-class GrantExclusion(models.Model):
-    """A recording that a grant of a whole catalogue or work leaves out: its holder opted out."""
+class OptOutQuerySet(models.QuerySet["OptOut"]):
+    def standing(self) -> Self:
+        """Those that the party has not taken back by a later grant of that recording."""
+        named = Grant.objects.filter(
+            grantor=models.OuterRef("party"),
+            recording=models.OuterRef("recording"),
+            use=models.OuterRef("use"),
+            activated_at__gt=models.OuterRef("at"),
+            ended_at=None,
+        )
+        return self.exclude(models.Exists(named))
 
-    grant = models.ForeignKey(Grant, models.PROTECT, related_name="exclusions")
-    recording = models.ForeignKey(Recording, models.PROTECT, related_name="exclusions")
+
+class OptOut(models.Model):
+    """A party's no to one use of one recording. It keeps the recording out of every grant of the
+    party's, and out of anybody's for the party's share, whenever made; only a later grant of the
+    party's own for that very recording permits it again."""
+
+    party = models.ForeignKey(Party, models.PROTECT, related_name="opt_outs")
+    recording = models.ForeignKey(Recording, models.PROTECT, related_name="opt_outs")
+    use = models.CharField(max_length=30, choices=Use.choices)
     reason = models.CharField(max_length=300)
     made_by = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+")
-    created_at = models.DateTimeField(default=timezone.now)
+    at = models.DateTimeField(default=timezone.now)
+
+    objects = OptOutQuerySet.as_manager()
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["grant", "recording"], name="excluded_once")]
+        ordering = ["-at", "-id"]
+        indexes = [models.Index(fields=["party", "use", "recording"], name="opt_out_by_party")]
 
 
 class GrantSuspension(models.Model):

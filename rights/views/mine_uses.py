@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from portal.views import signed_in
 from rights import consent, impact, mine, offers, plain
 from rights.forms.mine import OffForm, OnForm
-from rights.models import Grant, GrantExclusion, Party, Use
+from rights.models import Grant, OptOut, Party, Use
 from rights.views.mine import Effect, asked, holders, unanswered, use_of
 
 Status = Grant.Status
@@ -132,10 +132,8 @@ def catalogue(party: Party) -> list[CatalogueUse]:
             row.waiting_single += number
         else:
             row.single += number
-    excluded = GrantExclusion.objects.filter(grant__in=wide.values("pk")).order_by()
-    for use, number in excluded.values_list("grant__use").annotate(
-        Count("recording", distinct=True)
-    ):
+    noes = OptOut.objects.filter(party=party).standing().order_by()
+    for use, number in noes.values_list("use").annotate(Count("recording", distinct=True)):
         rows[Use(use)].left_out = number
     plain_rights = set(offers.rights_of(party, Use.EVAL))
     personal_rights = set(offers.rights_of(party, Use.VOICE))
@@ -159,7 +157,7 @@ def use_on(request: HttpRequest, pk: int, use: str) -> HttpResponse:
             offers.offer(by=user, party=party, use=use, **form.cleaned_data)
             messages.success(request, f"Offered everything for {consent.in_words(use)}.")
             return _back(party)
-    left_out = GrantExclusion.objects.filter(grant__grantor=party, grant__use=use)
+    left_out = OptOut.objects.filter(party=party, use=use).standing()
     context = {
         "form": form,
         "party": party,

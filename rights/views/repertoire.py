@@ -98,6 +98,7 @@ def _page(
         "credits": row.credits.select_related("party").order_by("role", "party__name"),
         "grants": choices.grants_touching(row, user),
         "uses": choices.per_use(row),
+        "opt_outs": row.opt_outs.select_related("party").standing(),
         "holds": row.holds.select_related("party").order_by("-at")[:20],
         "history": audit.history(row)[:20],
         "credit_form": CreditForm(),

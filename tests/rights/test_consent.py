@@ -310,7 +310,7 @@ def naively_allowed(recording: Recording, use: Use, context: consent.Context) ->
             and context.purpose in grant.purposes
             and ("world" in grant.territories or context.territory in grant.territories)
             and grant.model_family in {"", context.model_family}
-            and not grant.exclusions.filter(recording=recording).exists()
+            and not party.opt_outs.filter(recording=recording, use=use).exists()
             for grant in party.grants.all()
         )
         for party, right, subject in needed

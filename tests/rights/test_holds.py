@@ -10,7 +10,7 @@ from portal import audit
 from portal.models import AuditEvent, User
 from rights import agreements, catalogue, consent, holds, participation, splits
 from rights.catalogue import Refused
-from rights.models import Grant, GrantExclusion, Hold, Party, Purpose, Recording, RightType, Use
+from rights.models import Grant, Hold, OptOut, Party, Purpose, Recording, RightType, Use
 from tests.catalogue import allow, make_party, make_recording, second_admin
 
 pytestmark = pytest.mark.django_db
@@ -70,7 +70,7 @@ def test_opting_out_withdraws_a_grant_for_that_recording_alone(
     allow(rosa, party, Use.TRAIN_GENERATIVE, recording=songs[1])
     participation.opt_out(songs[1], Use.TRAIN_GENERATIVE, party, rosa, "No.")
     assert set(Grant.objects.values_list("status", flat=True)) == {"withdrawn"}
-    assert set(GrantExclusion.objects.values_list("recording", flat=True)) == {songs[1].pk}
+    assert set(OptOut.objects.values_list("recording", flat=True)) == {songs[1].pk}
     assert held() == {songs[1].pk}
 
 
@@ -92,6 +92,31 @@ def test_an_opt_out_stays_through_a_new_catalogue_grant_and_ends_with_one_of_its
     assert allowed(songs) == [False, True, True]
     allow(rosa, party, Use.TRAIN_GENERATIVE, recording=songs[0])
     assert allowed(songs) == [True, True, True]
+
+
+def test_a_no_said_before_anything_is_granted_stands_and_is_said_once(
+    rosa: User, party: Party, songs: list[Recording]
+) -> None:
+    assert participation.opt_out(songs[0], Use.TRAIN_GENERATIVE, party, rosa, "Never this.") == 0
+    assert not Hold.objects.exists()
+    allow(rosa, party, Use.TRAIN_GENERATIVE)
+    assert allowed(songs) == [False, True, True]
+    with pytest.raises(Refused, match="already, so nothing is to end"):
+        participation.opt_out(songs[0], Use.TRAIN_GENERATIVE, party, rosa, "Again.")
+    stranger = Party.objects.create(name="Nobody of note", kind=Party.Kind.PERSON)
+    with pytest.raises(Refused, match="holds nothing"):
+        participation.opt_out(songs[0], Use.TRAIN_GENERATIVE, stranger, rosa, "Me neither.")
+
+
+def test_a_no_ends_an_offer_for_that_recording_too(
+    rosa: User, party: Party, songs: list[Recording]
+) -> None:
+    allow(rosa, party, Use.TRAIN_GENERATIVE)
+    participation.opt_out(songs[0], Use.TRAIN_GENERATIVE, party, rosa, "No.")
+    allow(rosa, party, Use.TRAIN_GENERATIVE, recording=songs[0])
+    participation.opt_out(songs[0], Use.TRAIN_GENERATIVE, party, rosa, "No, again.")
+    assert allowed(songs) == [False, True, True]
+    assert OptOut.objects.filter(recording=songs[0]).count() == 2
 
 
 def test_a_grant_that_another_covers_ends_without_a_hold(

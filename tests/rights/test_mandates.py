@@ -10,7 +10,17 @@ from django.utils import timezone
 from portal import audit
 from portal.models import User
 from rights import catalogue, consent, participation, parties, splits
-from rights.models import Hold, Mandate, Party, PartyIdentifier, Purpose, Recording, RightType, Use
+from rights.models import (
+    Grant,
+    Hold,
+    Mandate,
+    Party,
+    PartyIdentifier,
+    Purpose,
+    Recording,
+    RightType,
+    Use,
+)
 from tests.catalogue import allow, make_party, make_recording, opens, second_admin
 
 pytestmark = pytest.mark.django_db
@@ -103,6 +113,24 @@ def test_a_holders_own_no_is_stronger_than_an_agents_yes(
     verdict = consent.evaluate([song, other], Use.EVAL, HERE)
     assert [verdict[song.pk].allowed, verdict[other.pk].allowed] == [False, True]
     assert set(Hold.objects.values_list("recording", flat=True)) == {song.pk}
+
+
+def test_a_holders_no_stands_against_an_agent_that_comes_later(
+    rosa: User, writer: Party, publisher: Party, song: Recording
+) -> None:
+    """Said for good, not to one agent: who signs for the holder next does not undo it."""
+    other = make_recording(rosa, writer)
+    allow(rosa, publisher, Use.EVAL, rights=(RightType.MASTER,))
+    assert not Grant.objects.filter(grantor=writer, right_type="composition").exists()
+    participation.opt_out(song, Use.EVAL, writer, rosa, "Not this one.")
+    row = parties.mandate(
+        by=rosa, holder=writer, agent=publisher, right_types=["master", "composition"]
+    )
+    parties.approve_mandate(row, second_admin())
+    verdict = consent.evaluate([song, other], Use.EVAL, HERE)
+    assert [verdict[song.pk].allowed, verdict[other.pk].allowed] == [False, True]
+    assert "opted this recording out" in verdict[song.pk].reasons[0]["sentence"]
+    assert {reason["party_id"] for reason in verdict[song.pk].reasons} == {writer.pk}
 
 
 def test_a_holders_no_reaches_an_agent_by_each_of_its_mandates(

@@ -1,6 +1,6 @@
 """What holders leave together is what consent answers for each of them, in every context."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from itertools import product
 
 import pytest
@@ -61,8 +61,10 @@ def worlds(draw: st.DrawFn) -> Facts:
             ended_at=draw(st.sampled_from([None, None, None, AT])), expired=False,
         )  # fmt: skip
         facts.grants[party, right, *about].append(terms)
+    for party in (*holders, agent):
         if draw(st.booleans()) and draw(st.booleans()):
-            facts.excluded[number, 1] = AT
+            before = draw(st.sampled_from([AT, AT - timedelta(days=1)]))
+            facts.opted_out[party, 1].append(before)
     if draw(st.booleans()):
         rights, places = draw(some("master", "composition")), draw(some("world", "FR"))
         sign = Sign(1, draw(st.sampled_from(holders)), agent, rights, places, date(2026, 1, 1),

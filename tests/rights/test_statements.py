@@ -137,7 +137,7 @@ def test_everything_that_is_kept_can_be_taken_away(
     assert [row["title"] for row in data["repertoire"]] == ["Salt"]
     assert {row["use"] for row in data["grants"]} == {"eval", "train.generative"}
     assert data["grants"][0]["drafted_by"] == "the lab"
-    assert data["grants"][0]["left_out"][0]["reason"] == "Not for tests."
+    assert [row["reason"] for row in data["opt_outs"]] == ["Not for tests."]
     assert sum(row["seconds"] for row in data["usage"]) == pytest.approx(3.0)
     assert {row["allowed"] for row in data["decisions"]} == {True}
     assert [row["by"] for row in data["holds"]] == ["you", "you"]

@@ -270,7 +270,6 @@ def ask(world: World, client: Client, session: str, method: str, path: str) -> A
     try:
         response: HttpResponseBase = getattr(client, method)(path)
         text = text_of(response)
-        response.close()
     finally:
         transaction.savepoint_rollback(mark)
     status = response.status_code

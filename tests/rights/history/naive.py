@@ -112,32 +112,35 @@ class Log:
         before = [one.what for one in said if one.at <= at]
         return bool(before) and before[-1] == "suspended"
 
-    def opted_out(self, grant: Happened, recording: int, at: datetime) -> bool:
-        """Whether a no to this recording keeps it out of the grant: one that was said after it, by
-        whom it spoke for; or one that was said before of what the same party had allowed, if it
-        is for a catalogue or a work. Only a grant for that recording brings it back."""
+    def opted_out(self, grant: Happened, holder: int, recording: int, at: datetime) -> bool:
+        """Whether a no to this recording, of the holder's or of the grantor's, keeps it out of the
+        grant. Only a later grant for that recording, of who said no, brings it back."""
         terms = grant.who
-        earlier = self.until(
-            before(grant.at), "drafted", grantor=terms["grantor"], use=terms["use"]
-        )
-        return self.left_out(grant, recording, at) or (
-            terms["recording"] is None
-            and any(self.left_out(other, recording, before(grant.at)) for other in earlier)
-        )
+        for no in self.until(at, "opted out", recording=recording, use=terms["use"]):
+            own = terms["grantor"] == no.who["party"] and terms["recording"] == recording
+            if no.who["party"] in (holder, terms["grantor"]) and not (own and grant.at > no.at):
+                return True
+        return False
 
-    def left_out(self, grant: Happened, recording: int, at: datetime) -> bool:
-        said = self.until(at, "opted out", recording=recording, use=grant.who["use"])
-        return any(self.touched(grant, no.who["party"], recording, no.at) for no in said)
+    def may_say_no(self, party: int, recording: int, use: str, now: datetime) -> bool:
+        """Where nothing is allowed: who has a word to give, and has not refused it yet."""
+        rights = {right for right, _ in self.shares(party, recording, now)}
+        word = rights if use in OF_A_PERSON else rights - {"persona"}
+        said = self.until(now, "opted out", recording=recording, use=use, party=party)
+        return bool(word) and not any(said)
 
     def touched(self, grant: Happened, party: int, recording: int, at: datetime) -> bool:
         """Whether the grant, not ended by then, spoke in the recording for this party's share; or,
-        if it is the party's own, for the share of somebody whom the party signs for."""
+        if it is the party's own, for the share of somebody whom the party signs for, or for this
+        recording alone."""
         terms = grant.who
         if not (grant.at < at and terms["recording"] in (None, recording)):
             return False
         if self.end_of(terms["grant"], before(at)):
             return False
         own = terms["grantor"] == party
+        if own and terms["recording"] == recording:
+            return True
         holders = {party} if own else set()
         for mandate in self.until(at, "mandate", agent=terms["grantor"]):
             number = mandate.who["mandate"]
@@ -152,6 +155,7 @@ class Log:
             right == terms["right"] and terms["work"] in (None, work)
             for holder in holders
             for right, work in self.shares(holder, recording, at)
+            if not self.opted_out(grant, holder, recording, at)
         )
 
     def shares(self, party: int, recording: int, at: datetime) -> list[tuple[str, int]]:
@@ -199,7 +203,7 @@ class Log:
             and self.end_of(terms["grant"], then) is None
             and not self.paused(terms["grant"], at, known)
             and in_term(terms, at.date())
-            and not self.opted_out(grant, recording, then)
+            and not self.opted_out(grant, word[0], recording, then)
             and self.speaks_for(terms["grantor"], word[0], word[1], scope.territory, at)
         )
 
@@ -224,7 +228,7 @@ class Log:
         ended = self.end_of(terms["grant"], now)
         return (
             (ended is None or stays)
-            and not self.opted_out(grant, recording, started.at if stays else now)
+            and not self.opted_out(grant, word[0], recording, started.at if stays else now)
             and self.stood_for(
                 terms["grantor"], word[0], word[1], scope.territory,
                 before(ended.at) if ended else now,

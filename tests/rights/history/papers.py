@@ -250,13 +250,13 @@ class Papers(Music):
             one
             for one in self.log.until(now, "drafted", use=named)
             if self.log.touched(one, party.pk, recording.pk, now)
-            and not self.log.opted_out(one, recording.pk, now)
         ]
+        possible = bool(spoken) or self.log.may_say_no(party.pk, recording.pk, named, now)
         self.attempt(
-            bool(spoken),
+            possible,
             lambda: participation.opt_out(recording, named, party, self.rosa, "Not this one."),
         )
-        if not spoken:
+        if not possible:
             return
         self.ended_by_word = True
         self.say("opted out", recording=recording.pk, use=named, party=party.pk)
