@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 
 from rights.importing.rows import CreditRow, PartyRow, ReleaseRow, Row, ShareRow, WorkRow
 from rights.models import (
@@ -20,7 +21,14 @@ from rights.models import (
 AT_ONCE = 500
 
 
-def rows(recordings: RecordingQuerySet) -> Iterator[list[Row]]:
+@dataclass(slots=True)
+class Exported(Row):
+    """A row, and what no file tells us but its audio: seconds, 0 without a file."""
+
+    duration: float = 0.0
+
+
+def rows(recordings: RecordingQuerySet) -> Iterator[list[Exported]]:
     """Parts of rows by number. Each part is read by itself, so that none waits for a reader."""
     last = number = 0
     while True:
@@ -91,11 +99,11 @@ class _Part:
             made[party].numbers[scheme] = value
         return made
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[Exported]:
         return [self._row(number, one) for number, one in enumerate(self.part, self.number + 1)]
 
-    def _row(self, number: int, one: Recording) -> Row:
-        row = Row(number, one.title, one.isrc, one.mbid, own=one.pk)
+    def _row(self, number: int, one: Recording) -> Exported:
+        row = Exported(number, one.title, one.isrc, one.mbid, own=one.pk, duration=one.duration)
         row.tags = {name: one.tags[name] for name in ("genre", "tempo", "key") if name in one.tags}
         row.credits = self._told(self.recording_credits[one.pk])
         row.split = self._split(self.recording_shares[one.pk])

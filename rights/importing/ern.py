@@ -48,8 +48,16 @@ NUMBERS = {
     "ISNI": Scheme.ISNI, "DPID": Scheme.DPID, "IpiNameNumber": Scheme.IPI_NAME,
     "IpnBaseNumber": Scheme.IPI_BASE, "IpiBaseNumber": Scheme.IPI_BASE,
 }  # fmt: skip
+# Among a party's proprietary ids: the schema of ERN 4.3.2 has no element for it.
+IPI_BASE = "IpiBaseNumber"
+STUDIO_PRODUCER = "StudioProducer"
 # Roles of the standard that are ours by another name.
-ROLES = {"Artist": RoleCode.ASSOCIATED_PERFORMER, "PrimaryArtist": RoleCode.MAIN_ARTIST}
+ROLES = {
+    "Artist": RoleCode.ASSOCIATED_PERFORMER, "PrimaryArtist": RoleCode.MAIN_ARTIST,
+    STUDIO_PRODUCER: RoleCode.PRODUCER,
+}  # fmt: skip
+# How an export says that a recording is track 3 of a related release: "HasAsTrack3".
+TRACK_OF = "HasAsTrack"
 
 
 @dataclass
@@ -120,6 +128,10 @@ class ErnReader:
                 index.parties[_text(element, "PartyReference")] = _party(element)
             elif name == "Release":
                 _tracks(element, index)
+            elif name == "SoundRecording":
+                # Before the first row is read: a label is one from its first mention.
+                for release, _ in _related(element):
+                    _label(release, index)
         return index
 
     def _elements(self) -> Iterator[tuple[str, Element]]:
@@ -209,26 +221,47 @@ def _party(element: Element) -> PartyRow:
         for child in numbers:
             if scheme := NUMBERS.get(_local(child)):
                 party.numbers[scheme] = _text(child)
+            elif child.attrib.get("Namespace") == IPI_BASE:
+                party.numbers[Scheme.IPI_BASE] = _text(child)
     return party
 
 
-def _tracks(element: Element, index: Index) -> None:
-    numbers = _kid(element, "ReleaseId")
+def _related(element: Element) -> Iterator[tuple[Element, int]]:
+    """Releases that the recording is a track of, as an export of ours says it, with its number."""
+    for release in _kids(element, "RelatedRelease"):
+        relation = _kid(release, "ReleaseRelationshipType")
+        said = _said(relation)[1] if relation is not None else ""
+        place = whole_number(said.removeprefix(TRACK_OF)) if said.startswith(TRACK_OF) else None
+        if place is not None:
+            yield release, place
+
+
+def _label(element: Element, index: Index) -> PartyRow | None:
     label = index.parties.get(_text(element, "ReleaseLabelReference"))
     if label is not None and not label.kind:
         label.kind = "label"
+    return label
+
+
+def _release(element: Element, index: Index, position: int | None = None) -> ReleaseRow:
+    numbers = _kid(element, "ReleaseId")
     released = (
         _text(element, "ReleaseDate")
         or _text(element, "OriginalReleaseDate")
         or _text(element, "GlobalReleaseDate")
     )
-    release = ReleaseRow(
+    return ReleaseRow(
         title=_title(element),
         upc=_text(numbers, "ICPN") or _text(numbers, "EAN") or _text(numbers, "UPC"),
         grid=_text(numbers, "GRid"),
-        label=label,
+        label=_label(element, index),
         released_on=released[:10],
+        position=position,
     )
+
+
+def _tracks(element: Element, index: Index) -> None:
+    release = _release(element, index)
     groups = [kid for kid in element.iter() if _local(kid) == "ResourceGroup"]
     filled = [items for group in groups if (items := _items(group))]
     for place, item in enumerate((item for items in filled for item in items), start=1):
@@ -278,6 +311,7 @@ class _Recording:
                         one.title, one.upc, one.grid, one.label, one.released_on, track.position
                     )
                 )
+        row.releases += [_release(one, index, place) for one, place in _related(element)]
 
     def _work_ids(self) -> Iterator[Element]:
         return (kid for kid in self._element if _local(kid) in {"WorkId", "MusicalWorkId"})
@@ -309,6 +343,8 @@ class _Recording:
 
     def _artists(self) -> None:
         for kid in _kids(self._element, "DisplayArtist"):
+            if _kid(kid, "SpecialDisplayArtist") is not None:
+                continue  # Nobody in particular: various artists, or unknown.
             party = self._party("main_artist", _text(kid, "ArtistPartyReference"))
             role = _text(kid, "DisplayArtistRole", "Value") or _text(kid, "DisplayArtistRole")
             featured = role == RoleCode.FEATURED_ARTIST
@@ -319,6 +355,8 @@ class _Recording:
     def _contributors(self) -> None:
         artists = {id(credit.party) for credit in self.row.credits}
         for kid in _kids(self._element, "Contributor"):
+            if _kid(kid, "SpecialContributor") is not None:
+                continue
             party = self._party("contributors", _text(kid, "ContributorPartyReference"))
             played = _kid(kid, "InstrumentType")
             instrument = _said(played)[1] or _said(played)[0] if played is not None else ""
