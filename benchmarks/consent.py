@@ -25,6 +25,8 @@ from tests.cluster import database
 SIZES = (10_000, 100_000, 1_000_000)
 FROZEN = 100_000
 LABEL_HOLDS = 10_000
+# As its manual advises for a server that has more to do than to start: memory for what is read.
+SERVER = {"shared_buffers": "1GB", "work_mem": "32MB"}
 TARGETS = {"freeze": 10.0, "decision": 0.005, "impact": 2.0}
 
 
@@ -240,7 +242,7 @@ def databases() -> Iterator[dict[str, str]]:
     if installed is None:
         yield {"SQLite": ""}
         return
-    with database.running(installed) as server:
+    with database.running(installed, **SERVER) as server:
         yield {"SQLite": "", "PostgreSQL": server.url}
 
 

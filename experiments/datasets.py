@@ -1,7 +1,7 @@
 """Datasets: a choice of recordings, frozen with the decision that allowed it."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from django.db import transaction
@@ -72,8 +72,7 @@ def freeze(
     with bulk.many(len(ids)), transaction.atomic():
         Project.objects.select_for_update(no_key=True).get(pk=project.pk)
         decision, verdict = consent.decide(ids, Use(use), context_of(project), by=by)
-        audio = _audio(ids)
-        included = {pk: sha for pk, line in verdict.items() if line.allowed and (sha := audio[pk])}
+        included = {pk: verdict.audio[pk] for pk, line in verdict.items() if line.allowed}
         if not included:
             asked = Recording.objects.filter(pk__in=ids)
             refused = preview(project=project, recordings=asked, use=use)
@@ -93,7 +92,7 @@ def freeze(
             DatasetItem,
             ("dataset_id", "recording_id", "included", "audio_id", "reasons"),
             (
-                (dataset.pk, pk, line.allowed, audio[pk], line.reasons)
+                (dataset.pk, pk, line.allowed, verdict.audio.get(pk), line.reasons)
                 for pk, line in verdict.items()
             ),
         )
@@ -109,12 +108,6 @@ def freeze(
             private={"name": str(dataset)},
         )
     return dataset
-
-
-def _audio(ids: Sequence[int]) -> dict[int, str | None]:
-    """Recording id to the digest of its file, None where there is none."""
-    rows = Recording.objects.filter(pk__in=bulk.among(ids))
-    return dict(rows.values_list("pk", "audio").iterator())
 
 
 def digest_of(included: Mapping[int, str]) -> str:

@@ -1,4 +1,5 @@
-"""What this room has of the line from recordings to models: datasets, runs, checkpoints.
+"""What this room has of the line from recordings to models: datasets, runs, checkpoints, and the
+models that are published.
 
 rights/lineage.py asks, because it may not know this room. A run that began with another's
 weights has learned whatever that one had.
@@ -11,7 +12,9 @@ from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet
 from django.urls import reverse
 from django.utils import timezone
 
+from experiments.held import held
 from experiments.models import Checkpoint, Dataset, DatasetHold, DatasetItem, Project, Run
+from experiments.publishing.models import ModelPage
 from portal.models import User
 from rights.lineage import Node, Origin, Outcome, register, when_held
 from rights.models import Hold
@@ -197,7 +200,53 @@ class Checkpoints:
         ]
 
 
-for kind in (Datasets(), Runs(), Checkpoints()):
+class Published:
+    """Models that everybody can read of. A page says by itself that a permission has ended, from
+    the moment of the hold on (publishing/standing.py)."""
+
+    name = "page"
+    title = "Published models"
+    order = 60
+    remedy = "Withdraw the published models"
+    verb = "Withdraw models"
+    meaning = "Their public pages stay, name nobody whose permission ended, and say: withdrawn."
+    remedied = Outcome.RETIRED
+
+    def find(self, origin: Origin) -> Iterable[Node]:
+        return self._nodes(ModelPage.objects.public().filter(run__in=runs_of(origin)))
+
+    def now(self, keys: Sequence[str]) -> dict[str, Node]:
+        numbers = [key for key in keys if key.isdecimal()]
+        rows = ModelPage.objects.public().filter(pk__in=numbers)
+        return {node.key: node for node in self._nodes(rows)}
+
+    def retire(self, keys: Sequence[str], reason: str) -> None:  # noqa: ARG002 - it says no more.
+        rows = ModelPage.objects.filter(pk__in=list(keys), withdrawn_at=None)
+        rows.update(withdrawn_at=timezone.now())
+
+    def open_to(self, keys: Sequence[str], user: User) -> set[str]:  # noqa: ARG002 - all may.
+        return set(keys)
+
+    def mark(self) -> str:
+        rows = ModelPage.objects.aggregate(
+            published=Count("published_at"), withdrawn=Count("withdrawn_at")
+        )
+        return f"{rows['published']}:{rows['withdrawn']}"
+
+    def _nodes(self, rows: QuerySet[ModelPage]) -> list[Node]:
+        marked = rows.select_related("checkpoint").annotate(is_held=held("run")).order_by("pk")
+        return [self._node(one, held=one.is_held) for one in marked]
+
+    def _node(self, one: ModelPage, *, held: bool) -> Node:
+        outcome = Outcome.WITHHELD if held else Outcome.OPEN
+        if one.withdrawn_at or (one.checkpoint and one.checkpoint.retired_at):
+            outcome = Outcome.RETIRED
+        return Node(
+            self.name, str(one.pk), str(one), one.get_absolute_url(), one.published_at, outcome
+        )
+
+
+for kind in (Datasets(), Runs(), Checkpoints(), Published()):
     register(kind)
 
 when_held(mark_datasets)

@@ -2,17 +2,18 @@
 
 import gc
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from django.db import connection, models
 from django.db.models.expressions import RawSQL
 
-# Up to here a COPY takes longer to begin than the rows take.
+# Up to here a COPY takes longer to begin than the rows take, and ids are named one by one.
 FEW = 50
 # From here on it pays to stop the collector.
 MANY = 10_000
+JSON = (list, dict)
 # One encoder for all rows: `json.dumps` would make one for each.
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
@@ -28,7 +29,9 @@ def insert(
     """
     table = connection.ops.quote_name(model._meta.db_table)
     names = ", ".join(connection.ops.quote_name(column) for column in columns)
-    ready = [tuple(map(_value, row)) for row in rows]
+    ready = [
+        tuple([_json(value) if value.__class__ in JSON else value for value in row]) for row in rows
+    ]
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql" and len(ready) > FEW:
             with cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
@@ -37,7 +40,11 @@ def insert(
         elif ready:
             places = ", ".join(["%s"] * len(columns))
             sql = f"INSERT INTO {table} ({names}) VALUES ({places})"  # noqa: S608 - no value in it.
-            cursor.executemany(sql, ready)
+            if len(ready) == 1:
+                # One way to the server and back; for many there is a second.
+                cursor.execute(sql, ready[0])
+            else:
+                cursor.executemany(sql, ready)
 
 
 @contextmanager
@@ -54,21 +61,30 @@ def many(count: int) -> Iterator[None]:
         gc.enable()
 
 
-def _value(value: Any) -> Any:
-    if isinstance(value, list | dict):
-        # Most are empty, and the encoder is slow to start.
-        return _encode(value) if value else str(value)
-    return value
+def _json(value: Any) -> str:
+    # Most are empty, and the encoder is slow to start.
+    return _encode(value) if value else str(value)
 
 
-def numbers(ids: Iterable[int]) -> tuple[str, list[Any]]:
-    """A subquery of these ids, and its parameters: any count of ids as one parameter, which no
-    database has to parse one by one and none refuses for their number."""
+def one_of(ids: Collection[int]) -> tuple[str, list[Any]]:
+    """The right side of "column is one of these", and its parameters. Many are one parameter,
+    which no database has to parse one by one and none refuses for their number; a few are named
+    one by one, as their plan is then the same for the next few."""
+    if 0 < len(ids) <= FEW:
+        return f"IN ({', '.join(['%s'] * len(ids))})", list(ids)
     if connection.vendor == "postgresql":
-        return "SELECT unnest(%s::bigint[])", [list(ids)]
-    return "SELECT value FROM json_each(%s)", [json.dumps(list(ids))]
+        # Its planner counts an array, and takes every subquery for the same few.
+        return "= ANY(%s::bigint[])", [_array(ids)]
+    return "IN (SELECT value FROM json_each(%s))", [json.dumps(list(ids))]
 
 
-def among(ids: Iterable[int]) -> RawSQL:
+def among(ids: Collection[int]) -> RawSQL:
     """For a filter: `pk__in=among(ids)`."""
-    return RawSQL(*numbers(ids))  # noqa: S611 - the ids are a parameter.
+    if connection.vendor == "postgresql":
+        return RawSQL("SELECT unnest(%s::bigint[])", [_array(ids)])
+    return RawSQL("SELECT value FROM json_each(%s)", [json.dumps(list(ids))])
+
+
+def _array(ids: Collection[int]) -> str:
+    # As text: the driver would look at each number by itself.
+    return "{" + ",".join(map(str, ids)) + "}"

@@ -112,6 +112,10 @@ def database(url: str, connections: int) -> dict[str, object]:
             # the next after a growing pause, so few lie idle.
             "CONN_HEALTH_CHECKS": True,
             "OPTIONS": {
+                # Values go beside the statement, which the server then parses and plans once for
+                # a connection: a third of what a kept decision took.
+                "server_side_binding": True,
+                "prepare_threshold": 5,
                 "pool": {
                     "min_size": 1,
                     "max_size": connections,
@@ -120,7 +124,7 @@ def database(url: str, connections: int) -> dict[str, object]:
                     # While the server is away its pauses double; given up soon, the next
                     # request tries at once, and finds a server that is back.
                     "reconnect_timeout": 1,
-                }
+                },
             },
         }
     raise ImproperlyConfigured(

@@ -16,6 +16,10 @@ from django.utils import timezone
 
 # Any number that nobody else in this database locks by.
 KEY = 0x6261636B
+# The clock is read when the turn has come: there is no row to read it for before.
+TURN = """
+WITH turn AS MATERIALIZED (SELECT pg_advisory_xact_lock(%s))
+SELECT clock_timestamp() FROM turn"""
 
 
 def moment() -> datetime:
@@ -27,8 +31,6 @@ def moment() -> datetime:
     if connection.vendor != "postgresql":
         return timezone.now()
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [KEY])
-        # Another statement: the clock is read when the turn has come.
-        cursor.execute("SELECT clock_timestamp()")
+        cursor.execute(TURN, [KEY])
         at: datetime = cursor.fetchone()[0]
     return at

@@ -48,12 +48,19 @@ class Changed(RuntimeError):
 
 
 class Verdict(dict[int, Line]):
-    """Recording id to line, in the order of ids."""
+    """Recording id to line, in the order of ids; `audio` has the digests of the files there are."""
 
     def __init__(
-        self, lines: dict[int, Line], *, at: datetime, known_at: datetime, input_digest: str
+        self,
+        lines: dict[int, Line],
+        *,
+        audio: dict[int, str],
+        at: datetime,
+        known_at: datetime,
+        input_digest: str,
     ) -> None:
         super().__init__(lines)
+        self.audio = audio
         self.at = at
         self.known_at = known_at
         self.input_digest = input_digest
@@ -123,6 +130,7 @@ def decide(
             by=by,
             verb="consent.decided",
             subject=decision,
+            moment=at,
             use=str(use),
             context=asdict(context),
             allowed=decision.allowed,
@@ -190,7 +198,8 @@ def _evaluate(
     asked = [POLICY_VERSION, use.value, asdict(context), at.isoformat()]
     for piece in (json.dumps(asked, sort_keys=True).encode(), *facts.canonical()):
         digest.update(piece + b"\n")
-    return Verdict(lines, at=at, known_at=known_at, input_digest=digest.hexdigest())
+    audio = {music.pk: music.audio for music in facts.recordings if music.audio}
+    return Verdict(lines, audio=audio, at=at, known_at=known_at, input_digest=digest.hexdigest())
 
 
 def _names(found: Sequence[judging.Missing]) -> judging.Names:

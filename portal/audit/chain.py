@@ -9,6 +9,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from django.db import models, transaction
@@ -65,6 +66,7 @@ def record(
     verb: str,
     subject: models.Model,
     private: Mapping[str, Any] | None = None,
+    moment: datetime | None = None,
     **body: Any,
 ) -> AuditEvent:
     """Append one line. Call it inside the transaction that makes the change it tells of.
@@ -72,8 +74,12 @@ def record(
     `by=None` is the system itself (the clock, the cluster). `body` is for codes, numbers and
     keys, and stays for ever; names, titles, e-mails and reasons that people typed go into
     `private`, where empty ones are left out. Both are plain JSON values; ValueError for NaN.
+    `moment` is one of turns.moment() that this transaction has taken already.
     """
-    return record_each(by=by, verb=verb, subjects=[subject], private=private, **body)[0]
+    lines = record_each(
+        by=by, verb=verb, subjects=[subject], private=private, moment=moment, **body
+    )  # fmt: skip
+    return lines[0]
 
 
 def record_each(
@@ -82,6 +88,7 @@ def record_each(
     verb: str,
     subjects: Iterable[models.Model],
     private: Mapping[str, Any] | None = None,
+    moment: datetime | None = None,
     **body: Any,
 ) -> list[AuditEvent]:
     """The same line of each of many objects, in one turn and a handful of statements."""
@@ -89,14 +96,16 @@ def record_each(
     values = _plain({key: value for key, value in (private or {}).items() if value})
     events: list[AuditEvent] = []
     kept: list[AuditPrivate] = []
-    with transaction.atomic():
+    # No savepoint: without its line the change must not be either.
+    with transaction.atomic(savepoint=False):
         # The turn orders writers. A lock on the last line would not: who waited for it on
         # PostgreSQL gets the line that was the last before the waiting.
-        at = turns.moment()
-        last = AuditEvent.objects.order_by("-seq").first()
+        at = moment or turns.moment()
+        newest = AuditEvent.objects.order_by("-seq").values_list("seq", "hash")[:1]
+        last, last_hash = next(iter(newest), (0, GENESIS))
         for subject in subjects:
             event = AuditEvent(
-                seq=last.seq + 1 if last else 1,
+                seq=last + 1,
                 form=FORM,
                 at=at,
                 actor=by,
@@ -105,7 +114,7 @@ def record_each(
                 subject_type=subject._meta.label_lower,
                 subject_id=str(subject.pk),
                 body=dict(body),
-                prev_hash=last.hash if last else GENESIS,
+                prev_hash=last_hash,
             )
             if values:
                 # A salt for each: one line's values may be erased without the others'.
@@ -114,7 +123,7 @@ def record_each(
                 kept.append(private_row)
             event.hash = line_hash(event)
             events.append(event)
-            last = event
+            last, last_hash = event.seq, event.hash
         AuditEvent.objects.bulk_create(events, batch_size=AT_ONCE)
         AuditPrivate.objects.bulk_create(kept, batch_size=AT_ONCE)
     return events

@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,10 +25,10 @@ def programs() -> Path | None:
 
 
 class Database:
-    def __init__(self, programs: Path, folder: Path) -> None:
+    def __init__(self, programs: Path, folder: Path, settings: Mapping[str, str]) -> None:
         (self.port,) = free_ports(1)
         self.url = f"postgres://backline@127.0.0.1:{self.port}/postgres"
-        self._programs, self._folder = programs, folder
+        self._programs, self._folder, self._settings = programs, folder, dict(settings)
         self._user = {"user": NOBODY, "group": NOBODY} if os.geteuid() == 0 else {}
         self._process: subprocess.Popen[bytes] | None = None
         if self._user:
@@ -40,7 +40,7 @@ class Database:
         options = {
             "listen_addresses": "127.0.0.1", "port": self.port, "unix_socket_directories": "",
             "fsync": "off",
-        }  # fmt: skip
+        } | self._settings  # fmt: skip
         flags = [f"--{name}={value}" for name, value in options.items()]
         self._process = self._run("postgres", "-D", str(self._folder / "data"), *flags)
         ready = [str(self._programs / "pg_isready"), "-h", "127.0.0.1", "-p", str(self.port), "-q"]
@@ -65,11 +65,12 @@ class Database:
 
 
 @contextmanager
-def running(programs: Path) -> Iterator[Database]:
+def running(programs: Path, **settings: str) -> Iterator[Database]:
+    """A server of its own; `settings` as postgresql.conf has them."""
     # Not below pytest's folder, which other users may not enter.
     folder = Path(tempfile.mkdtemp(prefix="backline-postgres-"))
     try:
-        made = Database(programs, folder)
+        made = Database(programs, folder, settings)
         made.start()
         try:
             yield made

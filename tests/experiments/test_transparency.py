@@ -19,7 +19,7 @@ from experiments.publishing.models import ModelPage, ModelPageText
 from experiments.publishing.texts import PARTS
 from portal import audit
 from portal.models import Blob, User
-from rights import agreements, catalogue, ledger, participation, wordings
+from rights import agreements, cases, catalogue, impact, ledger, participation, wordings
 from rights.models import (
     Grant,
     Party,
@@ -28,6 +28,7 @@ from rights.models import (
     RightType,
     UsageEvent,
     Use,
+    WithdrawalCase,
     WithdrawalPolicy,
 )
 from rights.refused import Refused
@@ -423,6 +424,35 @@ def test_a_withdrawal_shows_at_once_and_takes_the_name_along(world: World) -> No
         assert "No longer." not in text
     assert "and 1 whose permission has ended since" in read()
     assert "Withdrawn" in Client().get("/models/").content.decode()
+
+
+def test_a_published_model_is_told_before_a_withdrawal_and_stays_in_its_case_until_withdrawn(
+    world: World, client: Client
+) -> None:
+    world.publish()
+    world.ask(title="Not yet public")
+    levels = {one.kind.name: one for one in impact.of_ending([world.grants[0]]).levels}
+    assert [node.label for node in levels["page"].nodes] == ["First light, version 1.0"]
+    participation.withdraw(world.grants[0], second_admin(), "No longer.")
+    case = WithdrawalCase.objects.get()
+    item = case.items.get(kind="page")
+    assert (item.label, item.outcome) == ("First light, version 1.0", "withheld")
+    assert "Withdraw the published models" in case.tasks.values_list("title", flat=True)
+    client.force_login(world.admin)
+    assert "First light, version 1.0" in client.get(case.get_absolute_url()).content.decode()
+    assert cases.remedy(case, "page", world.admin) == 1
+    item.refresh_from_db()
+    assert item.outcome == "retired"
+    assert ModelPage.objects.get(title="First light").withdrawn_at is not None
+
+
+def test_a_published_model_goes_with_its_checkpoint(world: World) -> None:
+    world.publish()
+    participation.withdraw(world.grants[0], second_admin(), "No longer.")
+    case = WithdrawalCase.objects.get()
+    cases.remedy(case, "checkpoint", world.admin)
+    cases.refresh(case)
+    assert case.items.get(kind="page").outcome == "retired"
 
 
 @pytest.mark.parametrize("after", [False, True])
