@@ -188,6 +188,10 @@ AUDIT_ROOT_LINES = env_int("AUDIT_ROOT_LINES", 1000, 1)
 PORT = env_int("PORT", 8000, 1)
 # The address at which browsers reach the portal, and the one at which runs do.
 PORTAL_URL = env("PORTAL_URL", f"http://127.0.0.1:{PORT}").rstrip("/")
+# Who the lab is to music services: the sender of DDEX messages.
+LAB_DPID = env("LAB_DPID", "").replace("-", "").upper()
+if LAB_DPID and not re.fullmatch(r"PADPIDA[0-9A-Z]{11}", LAB_DPID):
+    raise ImproperlyConfigured("LAB_DPID must be a DPID, such as PA-DPIDA-2013020802-I.")
 RUN_PORTAL_URL = env("RUN_PORTAL_URL", "").rstrip("/") or PORTAL_URL
 ALLOWED_HOSTS = [h for h in env("ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]").split(",") if h]
 CSRF_TRUSTED_ORIGINS = [PORTAL_URL]

@@ -108,7 +108,7 @@ class _Message:
             f'<ern:NewReleaseMessage xmlns:ern="{NAMESPACE}" LanguageAndScriptCode="en" '
             f'AvsVersionId="{AVS}">\n'
             f"  <MessageHeader>{_text('MessageId', 'backline-' + now)}"
-            f"{_messaging('MessageSender', settings.PORTAL_URL)}"
+            f"{_messaging('MessageSender', settings.PORTAL_URL, settings.LAB_DPID)}"
             f"{_messaging('MessageRecipient', 'Whoever asked')}"
             f"{_text('MessageCreatedDateTime', now)}</MessageHeader>\n"
         )
@@ -237,8 +237,8 @@ class _Message:
         return self._display([CreditRow(self._known[name], RoleCode.MAIN_ARTIST) for name in names])
 
 
-def _messaging(name: str, who: str) -> str:
-    return f"<{name}>{_text('PartyId', NO_DPID)}{_name(who)}</{name}>"
+def _messaging(name: str, who: str, dpid: str = "") -> str:
+    return f"<{name}>{_text('PartyId', dpid or NO_DPID)}{_name(who)}</{name}>"
 
 
 def _name(name: str) -> str:

@@ -52,7 +52,8 @@ class WithdrawalPolicy(models.TextChoices):
 
 
 class RoleCode(models.TextChoices):
-    """DDEX AVS codes of contributors and display artists (a subset; AVS version 9)."""
+    """DDEX AVS codes of contributors and display artists (a subset of AVS version 9,
+    where Producer is StudioProducer)."""
 
     MAIN_ARTIST = "MainArtist", "Main artist"
     FEATURED_ARTIST = "FeaturedArtist", "Featured artist"

@@ -16,6 +16,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 import pytest
 from defusedxml.ElementTree import fromstring
+from django.conf import LazySettings
 
 from portal.models import User
 from rights import catalogue
@@ -331,6 +332,13 @@ def test_a_message_out_of_order_or_without_what_is_required_is_noticed(rosa: Use
 
 
 @pytest.mark.django_db
+def test_the_sender_is_the_lab_where_it_has_a_number(settings: LazySettings) -> None:
+    settings.LAB_DPID = "PADPIDA2014120301U"
+    written = exported()[0].decode()
+    assert "<MessageSender><PartyId>PADPIDA2014120301U</PartyId>" in written
+    assert "<MessageRecipient><PartyId>PADPIDAUNKNOWN</PartyId>" in written
+
+
 def test_roles_are_values_of_the_standard() -> None:
     shown = {RoleCode.MAIN_ARTIST, RoleCode.FEATURED_ARTIST}
     for role in set(RoleCode) - shown:
