@@ -353,3 +353,5 @@ class DatasetForm(forms.Form):
 
     name = forms.CharField(max_length=100)
     use = forms.ChoiceField(choices=Use.choices, initial=Use.TRAIN_GENERATIVE)
+    # Not only those that were shown and chosen.
+    everything = forms.BooleanField(required=False)

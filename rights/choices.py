@@ -7,9 +7,8 @@ from django.db import models
 from django.db.models import Q
 
 from portal.models import Role, User
-from rights import consent, impact, participation, territories
+from rights import consent, holds, impact, participation, territories
 from rights.models import (
-    Credit,
     Decision,
     Grant,
     Mandate,
@@ -98,11 +97,7 @@ def grants_touching(recording: Recording, user: User) -> list[Grant]:
 
 def holders(recording: Recording) -> models.QuerySet[Party]:
     """All whose permission a use of the recording can need."""
-    sheets = SplitSheet.objects.exclude(status=SplitSheet.Status.SUPERSEDED).filter(
-        Q(recording=recording) | Q(work__recordings=recording)
-    )
-    artist = Q(credits__recording=recording, credits__role=Credit.RoleCode.MAIN_ARTIST)
-    return Party.objects.filter(Q(split_lines__sheet__in=sheets) | artist).distinct()
+    return holds.holders(recording)
 
 
 def may_choose_for(user: User, recording: Recording, *, everybody: bool) -> models.QuerySet[Party]:

@@ -28,6 +28,7 @@ from rights.models import (
     Party,
     Recording,
     RecordingQuerySet,
+    RecordingWork,
     RightType,
     SplitLine,
     SplitSheet,
@@ -175,6 +176,20 @@ def resting_on(mandate: Mandate) -> dict[str, list[Recording]]:
                 rows = rows.exclude(pk__in=_covered(other, [mandate.holder_id]).values("pk"))
         found.setdefault(grant.use, {}).update((row.pk, row) for row in rows)
     return {use: list(rows.values()) for use, rows in found.items()}
+
+
+def holders(recording: Recording) -> QuerySet[Party]:
+    """All whose word a use of the recording can need: sharers and main artists."""
+    works = RecordingWork.objects.filter(recording=recording)
+    sheets = SplitSheet.objects.exclude(status=SplitSheet.Status.SUPERSEDED).filter(
+        Q(recording=recording) | Q(work__in=works.values("work"))
+    )
+    sharers = SplitLine.objects.filter(sheet__in=sheets)
+    artists = Credit.objects.filter(recording=recording, role=Credit.RoleCode.MAIN_ARTIST)
+    # Joins with all parties and `distinct` would walk over all of them.
+    return Party.objects.filter(
+        Q(pk__in=sharers.values("party")) | Q(pk__in=artists.values("party"))
+    )
 
 
 def rights_of(party: Party, recording: Recording, use: str) -> list[RightType]:

@@ -18,8 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from portal import audit, turns
 from portal.models import User
-from rights import consent, participation, territories
-from rights.models import Grant, Party, Purpose, Recording, RoleCode, Signal, SplitSheet, Use
+from rights import consent, holds, participation, territories
+from rights.models import Grant, Mandate, Party, Purpose, Recording, Signal, Use
 from rights.refused import Refused
 
 LABEL = "cawg.training-mining"
@@ -219,19 +219,10 @@ def _heed(subject: Recording | Party, said: Said, *, by: User, source: str) -> l
 
 def _speaking_for(recording: Recording, use: Use) -> list[Party]:
     """The parties whose open grants speak for this recording: holders, artists, their agents."""
-    sheets = SplitSheet.objects.exclude(status=SplitSheet.Status.SUPERSEDED).filter(
-        Q(recording=recording) | Q(work__recordings=recording)
-    )
-    holders = Party.objects.filter(
-        Q(split_lines__sheet__in=sheets)
-        | Q(credits__recording=recording, credits__role=RoleCode.MAIN_ARTIST)
-    )
-    near = Party.objects.filter(Q(pk__in=holders) | Q(mandates_held__holder__in=holders))
-    return [
-        party
-        for party in near.distinct().order_by("pk")
-        if participation.covering(recording, use, party)
-    ]
+    holders = holds.holders(recording)
+    agents = Mandate.objects.filter(holder__in=holders).values("agent")
+    near = Party.objects.filter(Q(pk__in=holders) | Q(pk__in=agents))
+    return [party for party in near.order_by("pk") if participation.covering(recording, use, party)]
 
 
 # --- Writing --------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Datasets: the list, one with what it holds and what was left out, and a new one."""
 
-from django.db.models import Count, Q, QuerySet, TextField
+from django.core.paginator import Paginator
+from django.db.models import Count, Q, TextField
 from django.db.models.functions import Cast
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -13,9 +14,13 @@ from experiments.models import Dataset, Project
 from experiments.views.access import acting, looking, may_act
 from portal.models import User
 from portal.views import signed_in
-from rights.models import Recording, Use
+from rights.models import Recording, RecordingQuerySet, Use
 
+# So many are shown to choose from; all that a search finds can be frozen unseen.
 MAX_RECORDINGS = 1000
+PAGE_SIZE = 100
+# Of what was left out, beside what is in.
+LEFT_OUT_SHOWN = 50
 
 
 @require_safe
@@ -40,12 +45,18 @@ def dataset(request: HttpRequest, project: Project, pk: int) -> HttpResponse:
     found = rows.select_related("frozen_by").first()
     if found is None:
         raise Http404
-    items = found.items.select_related("recording").order_by("recording__title")
+    items = found.items.select_related("recording").order_by("recording__title", "pk")
+    included, left_out = items.filter(included=True), items.filter(included=False)
+    only_left = "left" in request.GET
+    pages = Paginator(left_out if only_left else included, PAGE_SIZE)
     context = {
         "project": project,
         "dataset": found,
-        "included": [item for item in items if item.included],
-        "left_out": [item for item in items if not item.included],
+        "only_left": only_left,
+        "page": pages.get_page(request.GET.get("page")),
+        "left_out": left_out[:LEFT_OUT_SHOWN],
+        "included_count": included.count(),
+        "left_out_count": left_out.count(),
         "holds": runs.holds_on(found, found.use),
         "runs": found.runs.order_by("-queued_at")[:20],
         "may_act": may_act(user=user, project=project),
@@ -67,8 +78,11 @@ def dataset_freeze(request: HttpRequest, project: Project) -> HttpResponse:
     user = signed_in(request)
     form = DatasetForm(request.POST)
     picked = [pk for pk in request.POST.getlist("recording") if pk.isdecimal() and len(pk) < 18]
+    query = request.POST.get("q", "")
     if form.is_valid():
         chosen = Recording.objects.visible_to(user).filter(pk__in=picked[:MAX_RECORDINGS])
+        if form.cleaned_data["everything"]:
+            chosen = _found(user, query)
         name, use = form.cleaned_data["name"], Use(form.cleaned_data["use"])
         try:
             made = sets.freeze(by=user, project=project, name=name, recordings=chosen, use=use)
@@ -76,7 +90,6 @@ def dataset_freeze(request: HttpRequest, project: Project) -> HttpResponse:
             form.add_error(None, str(refusal))
         else:
             return redirect(made)
-    query = request.POST.get("q", "")
     return _preview(request, project, form, query, picked={int(pk) for pk in picked}, status=422)
 
 
@@ -90,8 +103,8 @@ def _preview(
     status: int = 200,
 ) -> HttpResponse:
     use = _use(str(form["use"].value() or ""))
-    recordings = _found(signed_in(request), query)[:MAX_RECORDINGS]
-    preview = sets.preview(project=project, recordings=recordings, use=use)
+    found = _found(signed_in(request), query)
+    preview = sets.preview(project=project, recordings=found[:MAX_RECORDINGS], use=use)
     shown = {one.recording.pk for one in [*preview.included, *preview.left_out]}
     page = {
         "project": project,
@@ -99,6 +112,8 @@ def _preview(
         "query": query,
         "use": use,
         "preview": preview,
+        "picked_from": len(shown),
+        "found": found.count() if len(shown) == MAX_RECORDINGS else len(shown),
         "picked": shown if picked is None else picked,
     }
     return render(request, "experiments/dataset_new.html", page, status=status)
@@ -108,7 +123,7 @@ def _use(text: str) -> Use:
     return Use(text) if text in Use.values else Use.TRAIN_GENERATIVE
 
 
-def _found(user: User, query: str) -> QuerySet[Recording]:
+def _found(user: User, query: str) -> RecordingQuerySet:
     """Recordings one may see in whose title, artists or tags every word of the query stands."""
     rows = Recording.objects.filter(pk__in=Recording.objects.visible_to(user).values("pk")).alias(
         tag_text=Cast("tags", TextField())

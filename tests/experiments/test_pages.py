@@ -7,9 +7,10 @@ from django.utils import timezone
 
 from experiments import datasets, runs
 from experiments.models import Dataset, Membership, Project, Run
+from experiments.views import datasets as dataset_views
 from portal.models import User
 from rights.models import Use
-from tests.catalogue import make_allowed
+from tests.catalogue import make_allowed, make_party, make_recording
 
 SCRIPT = "<script>alert('x')</script>"
 
@@ -164,6 +165,33 @@ def test_a_dataset_says_what_it_holds_and_what_was_left_out(
     assert "In it: 2" in shown
     nameless = client.post(page, {"name": "", "use": "train.generative", "recording": pks})
     assert nameless.status_code == 422
+
+
+def test_all_that_a_search_finds_can_be_frozen_though_few_are_shown(
+    client: Client, ada: User, rosa: User, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("MAX_RECORDINGS", "PAGE_SIZE", "LEFT_OUT_SHOWN"):
+        monkeypatch.setattr(dataset_views, name, 1)
+    make_allowed(rosa)
+    make_recording(rosa, make_party(rosa), title="Zither one")
+    make_recording(rosa, make_party(rosa), title="Zither two")
+    client.force_login(ada)
+    shown = client.get(reverse("experiments:dataset_new", args=[project.slug])).content.decode()
+    assert "4 recordings fit; the first 1 are shown" in shown
+    page = reverse("experiments:dataset_freeze", args=[project.slug])
+    asked = {"name": "all", "use": "train.generative", "everything": "on"}
+    made = client.post(page, asked | {"q": "zither"})
+    assert made.status_code == 422
+    made = client.post(page, asked)
+    dataset = Dataset.objects.get()
+    assert (dataset.items.filter(included=True).count(), dataset.items.count()) == (2, 4)
+    text = client.get(made["Location"]).content.decode()
+    assert "In it: 2" in text
+    assert text.count("<tr>") == 2
+    assert "All 2 that were left out, and why" in text
+    text = client.get(made["Location"] + "?left&page=2").content.decode()
+    assert "Zither two" in text
+    assert "Zither one" not in text
 
 
 def test_cancel_retry_and_rerun_by_their_buttons(client: Client, ada: User, waiting: Run) -> None:
