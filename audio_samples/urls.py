@@ -19,6 +19,7 @@ urlpatterns = [
     path("flags/<int:pk>/uphold/", flag_views.uphold, name="flag_uphold"),
     path("flags/<int:pk>/dismiss/", flag_views.dismiss, name="flag_dismiss"),
     path("<int:pk>/", views.sample, name="sample"),
+    path("<int:pk>/credits.json", views.credits_file, name="credits"),
     path("<int:pk>/audio", views.audio, name="audio"),
     path("<int:pk>/spectrogram.png", views.spectrogram, name="spectrogram"),
 ]

@@ -4,7 +4,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
@@ -15,6 +15,7 @@ from experiments.models import Project, Run
 from portal import storage
 from portal.serving import ranged
 from portal.views import signed_in
+from rights import credits as rights_credits
 
 PER_PAGE = 24
 
@@ -50,6 +51,19 @@ def sample(request: HttpRequest, pk: int) -> HttpResponse:
             "measures": clips.measures(found),
         },
     )
+
+
+@require_safe
+def credits_file(request: HttpRequest, pk: int) -> HttpResponse:
+    """The kept credit statement; the SHA-256 of the file is the digest that it is kept by."""
+    found = visible_sample(request, pk)
+    if found.credit is None:
+        raise Http404
+    name = f"credits-{found.run.project.slug}-{found.run.number}-{found.pk}.json"
+    body = rights_credits.canonical(found.credit.body)
+    answer = HttpResponse(body, content_type="application/json")
+    answer["Content-Disposition"] = f'attachment; filename="{name}"'
+    return answer
 
 
 @require_safe

@@ -22,12 +22,12 @@ class _Learned:
 
 
 def statement(
-    run: Run, step: int | None = None, references: Iterable[int] = ()
+    run: Run, step: int | None = None, references: Iterable[int] = (), top: int | None = None
 ) -> rights_credits.Statement | None:
     """The credit statement of what the run had made at `step`; None where no music is behind it.
 
     No step counts the whole run. `references` are the recordings that were a clip's reference
-    audio.
+    audio. `top` lists only so many of the greatest shares.
     """
     line = _line(run, step)
     heard: dict[int, tuple[int, float]] = dict.fromkeys(references, (1, 0.0))
@@ -47,6 +47,7 @@ def statement(
         origin=_origin(run, line),
         references=heard,
         reference_decision=run.decision if heard else None,
+        top=top,
     )
 
 

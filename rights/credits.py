@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import NotRequired, TypedDict
 
+from portal.bulk import among
 from rights.models import Credit, Decision, Grant, Recording, Use
 
 Exposures = Mapping[int, tuple[int, float]]
@@ -53,6 +54,8 @@ class Statement(TypedDict):
     recordings: list[RecordingLine]
     # Reference audio, as the program declared it: what was heard itself, and not only learned from.
     references: NotRequired[list[RecordingLine]]
+    # Of one that was cut short for a page: how many recordings it does not list.
+    more: NotRequired[int]
 
 
 def statement(
@@ -64,13 +67,15 @@ def statement(
     origin: str = "",
     references: Exposures | None = None,
     reference_decision: Decision | None = None,
+    top: int | None = None,
 ) -> Statement:
     """The statement's body; `share` is each recording's part of the seconds heard in training.
 
     `older` are the decisions behind the weights that training began with, `origin` says in the
     basis which runs these were. `references` were reference audio by `reference_decision`; their
     basis is that they were declared. Before the first use is reported the share is even, and
-    `basis` says so. Sorted by share, then title. A constant number of queries.
+    `basis` says so. Sorted by share, then title. A constant number of queries. `top` lists only so
+    many of the greatest shares, for a page: such a statement is not kept.
     """
     total = sum(seconds for _, seconds in exposures.values())
     body = Statement(
@@ -81,8 +86,10 @@ def statement(
         else "even: no use is reported yet",
         examples=sum(examples for examples, _ in exposures.values()),
         seconds=round(total, 6),
-        recordings=_lines(exposures, total, [one for one in (decision, *older) if one]),
+        recordings=_lines(exposures, total, [one for one in (decision, *older) if one], top),
     )  # fmt: skip
+    if top is not None and len(exposures) > top:
+        body["more"] = len(exposures) - top
     if references:
         heard = sum(seconds for _, seconds in references.values())
         asked = [reference_decision] if reference_decision else []
@@ -90,24 +97,30 @@ def statement(
     return body
 
 
-def _lines(exposures: Exposures, total: float, decisions: list[Decision]) -> list[RecordingLine]:
-    recordings = list(
-        Recording.objects.filter(pk__in=exposures).prefetch_related(
-            "works__credits__party", "credits__party"
-        )
+def _lines(
+    exposures: Exposures, total: float, decisions: list[Decision], top: int | None = None
+) -> list[RecordingLine]:
+    chosen = sorted(exposures, key=lambda pk: (-exposures[pk][1], pk))[:top]
+    recordings = Recording.objects.filter(pk__in=among(chosen)).prefetch_related(
+        "works__credits__party", "credits__party"
     )
-    grants = _grants(decisions)
+    grants = _grants(decisions, chosen)
     lines = [
-        _line(recording, exposures[recording.pk], total, len(recordings), grants[recording.pk])
+        _line(recording, exposures[recording.pk], total, len(exposures), grants[recording.pk])
         for recording in recordings
     ]
     return sorted(lines, key=lambda line: (-line["share"], line["title"], line["id"]))
 
 
+def canonical(body: Statement | Mapping[str, object]) -> bytes:
+    """Sorted keys, no spaces, UTF-8."""
+    text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text.encode()
+
+
 def digest(body: Statement | Mapping[str, object]) -> str:
-    """SHA-256 over the canonical JSON (sorted keys, no spaces, UTF-8)."""
-    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    """SHA-256 over the canonical JSON."""
+    return hashlib.sha256(canonical(body)).hexdigest()
 
 
 def _line(
@@ -154,10 +167,14 @@ def _contributor(credit: Credit, on: str) -> Contributor:
     )
 
 
-def _grants(decisions: list[Decision]) -> dict[int, list[GrantLine]]:
+def _grants(decisions: list[Decision], recordings: list[int]) -> dict[int, list[GrantLine]]:
     """Recording id to the grants that the decisions rested on."""
     found: dict[int, list[GrantLine]] = defaultdict(list)
-    lines = [line for decision in decisions for line in decision.lines.all()]
+    lines = [
+        line
+        for decision in decisions
+        for line in decision.lines.filter(recording__in=among(recordings)).order_by("pk")
+    ]
     wanted = {pk for line in lines for pk in line.grants}
     grants = {
         grant.pk: GrantLine(
@@ -167,7 +184,9 @@ def _grants(decisions: list[Decision]) -> dict[int, list[GrantLine]]:
             use=str(grant.get_use_display()),
             agreement=grant.agreement.title,
         )
-        for grant in Grant.objects.filter(pk__in=wanted).select_related("grantor", "agreement")
+        for grant in Grant.objects.filter(pk__in=among(wanted)).select_related(
+            "grantor", "agreement"
+        )
     }
     for line in lines:
         known = found[line.recording_id]

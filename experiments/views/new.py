@@ -19,11 +19,14 @@ from experiments import (
     scope,
 )
 from experiments.machines import Resources
-from experiments.models import Checkpoint, Dataset, Project, Run
+from experiments.models import Checkpoint, Dataset, DatasetItem, Project, Run
 from experiments.views.access import acting
 from experiments.views.run import visible_run
 from portal.models import User
 from portal.views import signed_in
+
+# Of what a dataset left out, beside the form.
+LEFT_OUT_SHOWN = 50
 
 CHECKPOINTS_SHOWN = 100
 
@@ -192,7 +195,8 @@ def _page(
 ) -> HttpResponse:
     errors = errors or {}
     beside = {one.key for group in groups.values() for one in group}
-    left_out = dataset.items.filter(included=False).select_related("recording") if dataset else ()
+    items = dataset.items if dataset else DatasetItem.objects.none()
+    left_out = items.filter(included=False).select_related("recording")
     context = {
         "project": project,
         "recipe": recipe,
@@ -200,8 +204,9 @@ def _page(
         "groups": groups.items(),
         "dataset": dataset,
         "datasets": forms.datasets_for(recipe, project),
-        "included": dataset.items.filter(included=True).count() if dataset else 0,
-        "left_out": left_out,
+        "included": items.filter(included=True).count(),
+        "left_out": left_out[:LEFT_OUT_SHOWN],
+        "left_out_count": left_out.count(),
         "source": source,
         "dataset_error": errors.get("dataset", ""),
         "start_error": errors.get("start_from", ""),

@@ -32,6 +32,8 @@ from portal.views import signed_in
 
 SYSTEM = "system/"
 HISTORY = 100
+# Recordings whose credits stand on the page; the greatest shares.
+CREDITS = 50
 
 
 def visible_run(user: User, project: Project, number: int) -> Run:
@@ -84,7 +86,7 @@ def run(request: HttpRequest, project: Project, number: int) -> HttpResponse:
         "log_text": live.log_text(one),
         "settings": compare.flat(one.config),
         "config_yaml": forms.to_yaml(one.config),
-        "statement": credited.statement(one),
+        "statement": credited.statement(one, top=CREDITS),
         "checkpoints": one.checkpoints.select_related("blob"),
         "ranks": logs.ranks(one),
         "rank_rows": ranks.of(series),

@@ -1,5 +1,6 @@
 """Receiving clips, who may hear them, and their falling silent when a permission ends."""
 
+import hashlib
 import io
 import json
 
@@ -11,6 +12,7 @@ from django.urls import reverse
 
 from audio_samples import analysis, samples
 from audio_samples.models import Sample
+from experiments import credited
 from experiments.models import Membership, Project, Run
 from portal import audit, tokens
 from portal.models import User
@@ -64,6 +66,29 @@ def test_credits_follow_the_ledger(run: Run, recordings: list[Recording]) -> Non
     sample.refresh_from_db()
     assert sample.credit is not None
     assert [line["share"] for line in sample.credit.body["recordings"]] == [0.75, 0.25]
+
+
+def test_the_whole_statement_is_a_file_with_the_digest_it_is_kept_by(
+    run: Run, ada: User, client: Client
+) -> None:
+    sample = samples.receive(run=run, name="a", file=tone(frequency=333))
+    client.force_login(ada)
+    answer = client.get(reverse("audio_samples:credits", args=[sample.pk]))
+    assert hashlib.sha256(answer.content).hexdigest() == sample.credit_id
+    assert answer["Content-Disposition"].endswith('.json"')
+
+
+def test_a_page_lists_the_greatest_shares_and_counts_the_others(
+    run: Run, recordings: list[Recording]
+) -> None:
+    for recording, seconds in zip(recordings, (10.0, 30.0), strict=True):
+        ledger.report([ledger.Event(recording.pk, run.use, f"run:{run.pk}", 5, 10, seconds)])
+    cut, whole = credited.statement(run, top=1), credited.statement(run)
+    assert cut is not None
+    assert whole is not None
+    assert cut["recordings"] == whole["recordings"][:1]
+    assert (cut["recordings"][0]["share"], cut["more"]) == (0.75, 1)
+    assert "more" not in whole
 
 
 def test_the_same_clip_twice_is_one_sample_and_another_is_refused(run: Run) -> None:

@@ -222,6 +222,7 @@ TABLE = {
     "rights/works/new/": (ADMIN, ADMIN),
     "samples/<int:pk>/": (TEAM, NOBODY),
     "samples/<int:pk>/audio": (TEAM, NOBODY),
+    "samples/<int:pk>/credits.json": (TEAM, NOBODY),
     "samples/<int:pk>/spectrogram.png": (TEAM, NOBODY),
     "samples/flags/": (ADMIN, NOBODY),
     "samples/flags/<int:pk>/": (ADMIN, NOBODY),
