@@ -308,7 +308,7 @@ def test_ten_thousand_recordings_are_paged_and_searched(
         SplitLine(sheet=sheet, party=party, ppm=1_000_000) for sheet in sheets
     )
     shown = page(noors, "rights:mine")
-    assert "10001 recordings" in shown
+    assert "10,001 recordings" in shown
     assert shown.count("<tr>") <= 26
     assert "Tune 04321" in page(noors, "rights:mine", q="04321")
 
