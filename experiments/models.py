@@ -126,8 +126,8 @@ class Dataset(models.Model):
 class DatasetItem(models.Model):
     """One recording that was asked for: included, or left out with the reasons."""
 
-    # Written with its dataset or not at all, a hundred thousand at once: what the database would
-    # check for each row is a fifth of a freeze, and the unique constraint is the index.
+    # Written with its dataset or not at all, a hundred thousand at once: a freeze need not wait
+    # until the database has checked each row, and the unique constraint is the index.
     dataset = models.ForeignKey(
         Dataset, models.CASCADE, related_name="items", db_constraint=False, db_index=False
     )

@@ -87,7 +87,7 @@ def per_use(recording: Recording, parties: list[Party] | None = None) -> list[Us
 
 def grants_touching(recording: Recording, user: User) -> list[Grant]:
     """Grants of the recording's holders and artists that could speak for it, for those who may."""
-    rows = Grant.objects.visible_to(user).filter(grantor__in=holders(recording))
+    rows = Grant.objects.visible_to(user).filter(grantor__in=holds.holders(recording))
     works = recording.works.all()
     rows = rows.filter(
         Q(recording=recording) | Q(work__in=works) | Q(recording=None, work=None)
@@ -95,14 +95,9 @@ def grants_touching(recording: Recording, user: User) -> list[Grant]:
     return list(rows)
 
 
-def holders(recording: Recording) -> models.QuerySet[Party]:
-    """All whose permission a use of the recording can need."""
-    return holds.holders(recording)
-
-
 def may_choose_for(user: User, recording: Recording, *, everybody: bool) -> models.QuerySet[Party]:
     """The holders whose choices this user makes: all for rights admins, else their own."""
-    found = holders(recording)
+    found = holds.holders(recording)
     return found if everybody else found.filter(people=user)
 
 

@@ -150,9 +150,10 @@ class Judge:
             if problem is None:
                 problem = self._problems[grant.pk] = self._problem(grant)
             if not problem.rank:
-                day = _day(opted_out := self.opted_out(grant, need, music))
+                opted_out = self.opted_out(grant, need, music)
                 if opted_out is None:
                     return grant, COVERS
+                day = _day(opted_out)
                 problem = Problem(1, "opted_out", f"opted this recording out of {{use}} on {day}")
             if problem.rank < best[1].rank:
                 best = grant, problem

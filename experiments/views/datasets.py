@@ -112,7 +112,7 @@ def _preview(
         "query": query,
         "use": use,
         "preview": preview,
-        "picked_from": len(shown),
+        "shown": len(shown),
         "found": found.count() if len(shown) == MAX_RECORDINGS else len(shown),
         "picked": shown if picked is None else picked,
     }

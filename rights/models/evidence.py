@@ -32,8 +32,8 @@ class Decision(Kept):
 class DecisionLine(Kept):
     """One recording's part of a decision. `reasons` are as consent.Reason."""
 
-    # Written with its decision or not at all, a hundred thousand at once: what the database would
-    # check for each row is a fifth of a freeze, and the unique constraint is the index.
+    # Written with its decision or not at all, a hundred thousand at once: a freeze need not wait
+    # until the database has checked each row, and the unique constraint is the index.
     decision = models.ForeignKey(
         Decision, models.CASCADE, related_name="lines", db_constraint=False, db_index=False
     )

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from portal.models import Role, User
 from portal.views import signed_in
-from rights import choices, consent, impact, mine, offers, participation, plain, standing
+from rights import choices, consent, holds, impact, mine, offers, participation, plain, standing
 from rights.forms.mine import OffForm, OnForm
 from rights.models import Grant, Party, Recording, SplitLine, SplitSheet, UsageEvent, Use
 from rights.refused import Refused
@@ -270,5 +270,5 @@ def _mine(request: HttpRequest, pk: int) -> tuple[list[Party], Recording]:
     parties = list(signed_in(request).parties.prefetch_related("people"))
     row = get_object_or_404(mine.repertoire(parties), pk=pk)
     own = [one.pk for one in parties]
-    there = set(choices.holders(row).filter(pk__in=own).values_list("pk", flat=True))
+    there = set(holds.holders(row).filter(pk__in=own).values_list("pk", flat=True))
     return [one for one in parties if one.pk in there], row
