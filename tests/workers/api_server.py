@@ -11,7 +11,7 @@ import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -304,8 +304,28 @@ class Sockets(ThreadingHTTPServer):
     daemon_threads = True
     state: Server
 
+    def __init__(self, *how: Any) -> None:
+        super().__init__(*how)
+        self._open: set[socket.socket] = set()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._open.discard(request)
+        super().shutdown_request(request)
+
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that went away is no error of the server's."""
+
+    def hang_up(self) -> None:
+        """As a process that dies: a kept connection would go on being answered by its thread."""
+        self.shutdown()
+        self.server_close()
+        for connection in list(self._open):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager
@@ -320,8 +340,7 @@ def serving(**how: Any) -> Iterator[Server]:
         yield state
     finally:
         state.cut_watches()
-        sockets.shutdown()
-        sockets.server_close()
+        sockets.hang_up()
 
 
 def _fits(thing: Json, query: dict[str, str]) -> bool:
