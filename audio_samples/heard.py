@@ -69,8 +69,7 @@ def share(sample: Sample, own: set[int]) -> float:
     """The part of the sample's credit statement that is these recordings', 0 to 1."""
     if sample.credit is None:
         return 0.0
-    lines = sample.credit.body["recordings"]
-    return float(sum(line["share"] for line in lines if line["id"] in own))
+    return sum(line.share for line in sample.credit.read().lines if line.recording in own)
 
 
 @dataclass

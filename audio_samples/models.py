@@ -1,5 +1,6 @@
 """What came out of a run: samples, their analysis, and the credits on each."""
 
+import zlib
 from typing import Self
 
 from django.db import models
@@ -10,15 +11,50 @@ from django.utils import timezone
 from experiments import held
 from experiments.models import Project, Run
 from portal.models import Blob, User
+from rights import crediting
+from rights.crediting import Statement
 from rights.models import Party
 
 
 class CreditStatement(models.Model):
-    """Who a sample owes what it learned to, kept by the digest of its canonical JSON."""
+    """Who a sample owes what it learned to, kept by the digest of its canonical form.
+
+    What is counted here is what a list of samples says in a line; the statement itself is read
+    where it is shown whole (rights/crediting.py).
+    """
 
     digest = models.CharField(max_length=64, primary_key=True)
-    body = models.JSONField()
+    # The canonical form, by zlib: some ten bytes for a recording.
+    packed = models.BinaryField()
+    # What the ledger held when it was last made (experiments/credited.py).
+    mark = models.TextField(blank=True)
+    learned = models.IntegerField(default=0, help_text="Recordings that the model learned from.")
+    heard = models.IntegerField(default=0, help_text="Recordings that were its reference audio.")
+    learned_artists = models.IntegerField(default=0)
+    heard_artists = models.IntegerField(default=0)
     created_at = models.DateTimeField(default=timezone.now)
+
+    def read(self) -> Statement:
+        return crediting.read(self.canonical())
+
+    def canonical(self) -> bytes:
+        """Its SHA-256 is the digest."""
+        return zlib.decompress(self.packed)
+
+
+class NamedArtist(models.Model):
+    """One of the artists that a credit line names, the greatest share first."""
+
+    statement = models.ForeignKey(CreditStatement, models.CASCADE, related_name="named")
+    party = models.ForeignKey(Party, models.PROTECT, related_name="+")
+    heard = models.BooleanField(help_text="Of the reference audio.")
+    place = models.SmallIntegerField()
+
+    class Meta:
+        ordering = ["heard", "place"]
+        constraints = [
+            models.UniqueConstraint(fields=["statement", "heard", "place"], name="one_per_place")
+        ]
 
 
 class SampleQuerySet(models.QuerySet["Sample"]):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from audio_samples import clips, heard
+from audio_samples import heard
 from rights import sources
 from rights.models import Party
 
@@ -28,7 +28,7 @@ def _models(parties: Sequence[Party]) -> Iterator[Mapping[str, object]]:
 
 
 def _samples(parties: Sequence[Party]) -> Iterator[Mapping[str, object]]:
-    rows = clips.with_credits(heard.samples_of(parties)).defer("peaks", "measures", "credit__body")
+    rows = heard.samples_of(parties).with_holds().defer("peaks", "measures")
     for sample in rows.order_by("pk").iterator(chunk_size=AT_ONCE):
         yield {
             "sample": sample.pk,

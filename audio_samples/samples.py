@@ -10,13 +10,11 @@ from typing import IO
 from django.db import transaction
 from django.utils import timezone
 
-from audio_samples import analysis
-from audio_samples.models import CreditStatement, Sample
-from experiments import credited
+from audio_samples import analysis, settling
+from audio_samples.models import Sample
 from experiments.models import Run
 from portal import audit, storage
 from portal.models import User
-from rights import credits as rights_credits
 from rights.models import Use
 
 NAME_MAX = 200
@@ -57,7 +55,7 @@ def receive(
     measured = analysis.analyse(file)
     file.seek(0)
     blob = storage.put(file, media_type=measured.media_type, max_bytes=analysis.MAX_BYTES)
-    credit = credit_at(run, step, heard)
+    credit = settling.statement_at(run, step, heard)
     with transaction.atomic():
         sample, created = Sample.objects.get_or_create(
             run=run,
@@ -109,37 +107,6 @@ def withhold(sample: Sample, *, by: User | None, reason: str) -> bool:
                 private={"reason": reason[:500]},
             )
     return bool(moved)
-
-
-def credit_at(run: Run, step: int, references: Iterable[int] = ()) -> CreditStatement | None:
-    """The statement of what the run had learned from up to `step`; None where it used no music.
-
-    A clip without a step (0) counts the whole run. Before the first report of use every
-    recording of the dataset is credited alike, and the statement says so.
-    """
-    # Of a run that only generates the step is that of the weights.
-    body = credited.statement(run, step or None, references)
-    if body is None:
-        return None
-    statement, _ = CreditStatement.objects.get_or_create(
-        digest=rights_credits.digest(body), defaults={"body": body}
-    )
-    return statement
-
-
-def settle_credits(run: Run) -> int:
-    """Bring each sample's statement up to the ledger, which may report later than the clip came.
-
-    Returns how many changed. Safe to run at any time; statements themselves never change.
-    """
-    changed = 0
-    kinds = run.samples.order_by("step").values_list("step", "references").distinct()
-    for step, references in kinds:
-        statement = credit_at(run, step, references)
-        if statement is not None:
-            stale = run.samples.filter(step=step, references=references).exclude(credit=statement)
-            changed += stale.update(credit=statement)
-    return changed
 
 
 def _check_words(name: str, prompt: str) -> None:

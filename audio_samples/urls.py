@@ -20,6 +20,7 @@ urlpatterns = [
     path("flags/<int:pk>/dismiss/", flag_views.dismiss, name="flag_dismiss"),
     path("<int:pk>/", views.sample, name="sample"),
     path("<int:pk>/credits.json", views.credits_file, name="credits"),
+    path("<int:pk>/credits.csv", views.credits_table, name="credits_table"),
     path("<int:pk>/audio", views.audio, name="audio"),
     path("<int:pk>/spectrogram.png", views.spectrogram, name="spectrogram"),
 ]

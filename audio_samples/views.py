@@ -1,5 +1,6 @@
 """Pages and fragments of samples. Everything is fetched through what the person may see."""
 
+import itertools
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -10,12 +11,12 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
 from audio_samples import clips, pictures
-from audio_samples.models import Sample
+from audio_samples.models import CreditStatement, Sample
 from experiments.models import Project, Run
-from portal import storage
-from portal.serving import ranged
+from portal import storage, tables
+from portal.serving import disposition, gathered, ranged, streamed
 from portal.views import signed_in
-from rights import credits as rights_credits
+from rights import crediting
 
 PER_PAGE = 24
 
@@ -49,21 +50,39 @@ def sample(request: HttpRequest, pk: int) -> HttpResponse:
             "clip": clip,
             "row": row,
             "measures": clips.measures(found),
+            "notes": crediting.notes(found.credit.read()) if found.credit else None,
         },
     )
 
 
 @require_safe
 def credits_file(request: HttpRequest, pk: int) -> HttpResponse:
-    """The kept credit statement; the SHA-256 of the file is the digest that it is kept by."""
+    """The credit statement as it is kept, without names; the file's SHA-256 is its digest."""
+    found, statement = _credited(request, pk)
+    answer = HttpResponse(statement.canonical(), content_type="application/json")
+    answer["Content-Disposition"] = disposition(_credits_name(found, "json"), attachment=True)
+    answer["Cache-Control"] = "private, no-store"
+    return answer
+
+
+@require_safe
+def credits_table(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """Every recording of the credit statement with its names, as comma-separated values."""
+    found, statement = _credited(request, pk)
+    rows = itertools.chain([crediting.TABLE], crediting.table(statement.read()))
+    pieces = gathered(tables.line(row) for row in rows)
+    return streamed(request, pieces, "text/csv; charset=utf-8", _credits_name(found, "csv"))
+
+
+def _credited(request: HttpRequest, pk: int) -> tuple[Sample, CreditStatement]:
     found = visible_sample(request, pk)
     if found.credit is None:
         raise Http404
-    name = f"credits-{found.run.project.slug}-{found.run.number}-{found.pk}.json"
-    body = rights_credits.canonical(found.credit.body)
-    answer = HttpResponse(body, content_type="application/json")
-    answer["Content-Disposition"] = f'attachment; filename="{name}"'
-    return answer
+    return found, found.credit
+
+
+def _credits_name(found: Sample, ending: str) -> str:
+    return f"credits-{found.run.project.slug}-{found.run.number}-{found.pk}.{ending}"
 
 
 @require_safe

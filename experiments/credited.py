@@ -1,12 +1,11 @@
 """Whom a run owes what it made: what it learned from itself, and what its weights had learned from
 before, up to the checkpoint that it began with."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from experiments.models import Run
-from rights import credits as rights_credits
-from rights import ledger
+from rights import crediting, ledger
 from rights.models import Decision, Use
 
 # Uses by which a recording is heard and nothing is learned from it.
@@ -23,13 +22,13 @@ class _Learned:
 
 def statement(
     run: Run, step: int | None = None, references: Iterable[int] = (), top: int | None = None
-) -> rights_credits.Statement | None:
+) -> crediting.Statement | None:
     """The credit statement of what the run had made at `step`; None where no music is behind it.
 
     No step counts the whole run. `references` are the recordings that were a clip's reference
     audio. `top` lists only so many of the greatest shares.
     """
-    line = _line(run, step)
+    line = [_Learned(one, _exposures(one, until)) for one, until in _weights(run, step)]
     heard: dict[int, tuple[int, float]] = dict.fromkeys(references, (1, 0.0))
     if not line and not heard:
         return None
@@ -39,7 +38,7 @@ def statement(
             before = total.get(pk, (0, 0.0))
             total[pk] = before[0] + examples, before[1] + seconds
     first = line[0].run if line else run
-    return rights_credits.statement(
+    return crediting.statement(
         total,
         first.use or run.use,
         first.decision if line else None,
@@ -51,23 +50,35 @@ def statement(
     )
 
 
-def _line(run: Run, step: int | None) -> list[_Learned]:
-    """What it learned from, newest first."""
-    found: list[_Learned] = []
+def mark(run: Run, step: int | None = None) -> str:
+    """What the ledger holds of all this at the moment: while it is the same, so is the statement.
+
+    Some numbers, read from an index.
+    """
+    return " ".join(
+        f"{one.number}:{ledger.mark(_source(one), until)}" for one, until in _weights(run, step)
+    )
+
+
+def _weights(run: Run, step: int | None) -> Iterator[tuple[Run, int | None]]:
+    """The runs whose learning is in it, newest first, and up to which step (None: all)."""
     seen: set[object] = set()
     one: Run | None = run
     while one is not None and one.pk not in seen:
         seen.add(one.pk)
         if one.dataset is not None and one.use and one.use not in HEARD:
-            found.append(_Learned(one, _exposures(one, step)))
+            yield one, step or None
         first = one.start_from
         one, step = (first.run, first.step) if first is not None else (None, None)
-    return found
+
+
+def _source(run: Run) -> str:
+    return f"run:{run.pk}"
 
 
 def _exposures(run: Run, step: int | None) -> dict[int, tuple[int, float]]:
     """By the ledger; before the first report every recording of the dataset, alike."""
-    used = ledger.exposures(f"run:{run.pk}", step or None)
+    used = ledger.exposures(_source(run), step)
     if not used and run.dataset is not None:
         items = run.dataset.items.filter(included=True)
         used = dict.fromkeys(items.values_list("recording", flat=True), (0, 0.0))

@@ -4,7 +4,7 @@ import gc
 import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import connection, models
 from django.db.models.expressions import RawSQL
@@ -14,6 +14,7 @@ FEW = 50
 # From here on it pays to stop the collector.
 MANY = 10_000
 JSON = (list, dict)
+T = TypeVar("T")
 # One encoder for all rows: `json.dumps` would make one for each.
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
@@ -64,6 +65,10 @@ def many(count: int) -> Iterator[None]:
 def _json(value: Any) -> str:
     # Most are empty, and the encoder is slow to start.
     return _encode(value) if value else str(value)
+
+
+def parts(rows: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    return (rows[start : start + size] for start in range(0, len(rows), size))
 
 
 def one_of(ids: Collection[int]) -> tuple[str, list[Any]]:

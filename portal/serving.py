@@ -5,7 +5,7 @@ the whole file, which the RFC allows; browsers ask for one range when they play 
 """
 
 import re
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import suppress
 from urllib.parse import quote
 
@@ -93,6 +93,20 @@ def streamed(
     response.headers["Cache-Control"] = "private, no-store"
     response.headers["X-Content-Type-Options"] = "nosniff"
     return response
+
+
+def gathered(pieces: Iterator[str], size: int = 65_536) -> Generator[bytes, None, None]:
+    """The same text in pieces that are worth sending."""
+    held: list[str] = []
+    length = 0
+    for piece in pieces:
+        held.append(piece)
+        length += len(piece)
+        if length >= size:
+            yield "".join(held).encode()
+            held, length = [], 0
+    if held:
+        yield "".join(held).encode()
 
 
 async def _one_by_one(pieces: Generator[bytes, None, None]) -> AsyncIterator[bytes]:

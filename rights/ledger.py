@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.db import transaction
-from django.db.models import Max, Sum
+from django.db.models import Count, Max, Sum
 
 from rights.models import Recording, UsageEvent
 
@@ -69,6 +69,16 @@ def exposures(source: str, up_to_step: int | None = None) -> dict[int, tuple[int
         events = events.filter(step__lte=up_to_step)
     sums = events.values_list("recording_id").annotate(Sum("examples"), Sum("seconds"))
     return {pk: (examples, seconds) for pk, examples, seconds in sums.order_by("recording_id")}
+
+
+def mark(source: str, up_to_step: int | None = None) -> str:
+    """The number of these events and the newest: it changes with every one that is appended.
+    The number as well, because an event may be committed after one that is newer."""
+    events = UsageEvent.objects.filter(source=source)
+    if up_to_step is not None:
+        events = events.filter(step__lte=up_to_step)
+    found = events.aggregate(number=Count("pk"), newest=Max("pk"))
+    return f"{found['number']}.{found['newest'] or 0}"
 
 
 def sources(recordings: Iterable[Recording]) -> list[Source]:

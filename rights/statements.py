@@ -5,18 +5,17 @@ as they are printed, so that whoever adds them up comes to the same figure. A li
 part of everything that its source learned from in the same period.
 """
 
-import csv
-import io
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from typing import TypeVar
 
 from django.db.models import QuerySet, Sum
 from django.utils import timezone
 
+from portal import tables
+from portal.bulk import parts
 from rights import mine, sources
 from rights.models import Party, Recording, UsageEvent, Use
 
@@ -24,7 +23,6 @@ MICRO = Decimal("0.000001")
 # As many places as a credit statement has.
 SHARE = Decimal("0.000000000001")
 AT_ONCE = 500
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -115,13 +113,13 @@ def of(party: Party, first: date | None = None, last: date | None = None) -> Sta
     recordings = {row[2] for row in used}
     told = {
         pk: (title, isrc)
-        for some in _parts(sorted(recordings))
+        for some in parts(sorted(recordings), AT_ONCE)
         for pk, title, isrc in Recording.objects.filter(pk__in=some).values_list(
             "pk", "title", "isrc"
         )
     }
     shares: dict[int, dict[str, int]] = {}
-    for some in _parts(sorted(recordings)):
+    for some in parts(sorted(recordings), AT_ONCE):
         shares |= mine.shares([party], some)
     for use, source, pk, examples, seconds in used:
         exact = Decimal(repr(seconds)).quantize(MICRO)
@@ -160,15 +158,11 @@ def _whole(events: QuerySet[UsageEvent], named: Sequence[str]) -> dict[str, Deci
     """Source to all seconds it used in the period, summed as the lines are: per recording and
     rounded, so that the shares of all holders make one."""
     found: dict[str, Decimal] = defaultdict(Decimal)
-    for some in _parts(named):
+    for some in parts(named, AT_ONCE):
         rows = events.filter(source__in=some).values_list("use", "source", "recording")
         for _, source, _, seconds in rows.annotate(Sum("seconds")).order_by().iterator():
             found[source] += Decimal(repr(seconds)).quantize(MICRO)
     return found
-
-
-def _parts(rows: Sequence[T]) -> Iterator[Sequence[T]]:
-    return (rows[start : start + AT_ONCE] for start in range(0, len(rows), AT_ONCE))
 
 
 def _total(lines: Sequence[Line]) -> Total:
@@ -205,24 +199,12 @@ def as_rows(statement: Statement) -> Iterator[dict[str, object]]:
 
 def as_csv(statement: Statement) -> Iterator[str]:
     """RFC 4180, line by line, with the names of the columns first and the sum last."""
-    yield _csv_line(COLUMNS)
+    yield tables.line(COLUMNS)
     for row in as_rows(statement):
-        yield _csv_line([row[name] for name in COLUMNS])
+        yield tables.line([row[name] for name in COLUMNS])
     total = statement.total
-    yield _csv_line(["total", "", "", "", "", "", total.examples, f"{total.seconds:f}", "", "", ""])
-
-
-def _csv_line(values: Sequence[object]) -> str:
-    out = io.StringIO()
-    csv.writer(out).writerow([_harmless(value) for value in values])
-    return out.getvalue()
-
-
-def _harmless(value: object) -> object:
-    """A title that a spreadsheet would run as a formula is shown as text."""
-    if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t", "\r"}:
-        return "'" + value
-    return value
+    seconds = f"{total.seconds:f}"
+    yield tables.line(["total", "", "", "", "", "", total.examples, seconds, "", "", ""])
 
 
 def as_json(statement: Statement) -> dict[str, object]:

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from audio_samples import samples
+from audio_samples import settling
 from experiments import care, metrics, permission, quotas, runs
 from experiments.models import Attempt, Batch, Run
 from portal import celery, tokens
@@ -286,4 +286,4 @@ def _compact() -> None:
         with _apart(f"the metrics of {run}"):
             metrics.compact(run)
             # What the program reported last came after its last clips.
-            samples.settle_credits(run)
+            settling.settle(run)

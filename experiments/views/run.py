@@ -29,11 +29,10 @@ from experiments.views.access import acting, looking, may_act
 from portal import audit
 from portal.models import Role, User
 from portal.views import signed_in
+from rights import crediting
 
 SYSTEM = "system/"
 HISTORY = 100
-# Recordings whose credits stand on the page; the greatest shares.
-CREDITS = 50
 
 
 def visible_run(user: User, project: Project, number: int) -> Run:
@@ -69,6 +68,12 @@ def header(user: User, run: Run) -> dict[str, object]:
     }
 
 
+def _notes(run: Run) -> crediting.Notes | None:
+    """Whose music it learned from, with names: the greatest shares."""
+    statement = credited.statement(run, top=crediting.LISTED)
+    return crediting.notes(statement) if statement else None
+
+
 @require_safe
 @looking
 def run(request: HttpRequest, project: Project, number: int) -> HttpResponse:
@@ -86,7 +91,7 @@ def run(request: HttpRequest, project: Project, number: int) -> HttpResponse:
         "log_text": live.log_text(one),
         "settings": compare.flat(one.config),
         "config_yaml": forms.to_yaml(one.config),
-        "statement": credited.statement(one, top=CREDITS),
+        "notes": _notes(one),
         "checkpoints": one.checkpoints.select_related("blob"),
         "ranks": logs.ranks(one),
         "rank_rows": ranks.of(series),

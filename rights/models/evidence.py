@@ -73,7 +73,7 @@ class UsageEvent(Kept):
                 fields=["recording", "source", "step"], name="usage_counted_once"
             )
         ]
-        indexes = [models.Index(fields=["source"], name="usage_by_source")]
+        indexes = [models.Index(fields=["source", "step", "id"], name="usage_by_source_step")]
 
 
 class Hold(models.Model):

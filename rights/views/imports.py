@@ -1,6 +1,5 @@
 """Imports: send a file, say how it is read, see what would come of it, have it entered."""
 
-import csv
 from collections.abc import Callable, Generator
 
 from django.contrib import messages
@@ -10,6 +9,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from portal import tables
 from portal.models import Role, User
 from portal.serving import streamed
 from portal.views import signed_in
@@ -23,7 +23,6 @@ from rights.views.access import open_to, page_of
 State = ImportJob.State
 AT_WORK = (State.CHECKING, State.WAITING, State.RUNNING)
 # A program that opens a table runs what looks like a formula.
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @require_safe
@@ -127,30 +126,16 @@ def import_problems(request: HttpRequest, pk: int) -> HttpResponseBase:
     )
 
 
-class _Line:
-    """What csv writes into: it hands the text back."""
-
-    def write(self, text: str) -> str:
-        return text
-
-
 def _problem_lines(rows: models.QuerySet[ImportProblem]) -> Generator[bytes, None, None]:
-    writer = csv.writer(_Line())
-    yield writer.writerow(["row", "field", "problem", "kind"]).encode("utf-8-sig")
+    yield tables.line(["row", "field", "problem", "kind"]).encode("utf-8-sig")
     start, many = 0, 1_000
     while part := list(rows[start : start + many]):
         lines = [
-            writer.writerow(
-                [one.row, one.field, _plain(one.sentence), "warning" if one.warning else "problem"]
-            )
+            tables.line([one.row, one.field, one.sentence, "warning" if one.warning else "problem"])
             for one in part
         ]
         yield "".join(lines).encode()
         start += many
-
-
-def _plain(text: str) -> str:
-    return f"'{text}" if text.startswith(FORMULA) else text
 
 
 @require_http_methods(["GET", "POST"])

@@ -1,6 +1,5 @@
 """What an artist takes away: statements of use, and everything that is kept about them."""
 
-from collections.abc import Generator, Iterator
 from datetime import date
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -9,7 +8,7 @@ from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from portal.serving import disposition, streamed
+from portal.serving import disposition, gathered, streamed
 from portal.views import signed_in
 from rights import disclosure, mine, statements
 from rights.forms.mine import PeriodForm
@@ -73,7 +72,7 @@ def statement_csv(request: HttpRequest, pk: int) -> HttpResponseBase:
     found = _statement(request, pk)
     if found is None:
         return _bad_days()
-    lines = _gathered(statements.as_csv(found))
+    lines = gathered(statements.as_csv(found))
     return streamed(request, lines, "text/csv; charset=utf-8", _name(found, "csv"))
 
 
@@ -97,21 +96,7 @@ def everything(request: HttpRequest) -> HttpResponseBase:
     user = signed_in(request)
     name = f"backline-{user.username}-{timezone.now():%Y-%m-%d}.json"
     pieces = disclosure.document(user)
-    return streamed(request, _gathered(pieces), "application/json", name)
-
-
-def _gathered(pieces: Iterator[str], size: int = 65_536) -> Generator[bytes, None, None]:
-    """The same text in pieces that are worth sending."""
-    held: list[str] = []
-    length = 0
-    for piece in pieces:
-        held.append(piece)
-        length += len(piece)
-        if length >= size:
-            yield "".join(held).encode()
-            held, length = [], 0
-    if held:
-        yield "".join(held).encode()
+    return streamed(request, gathered(pieces), "application/json", name)
 
 
 def _name(found: Statement, ending: str) -> str:

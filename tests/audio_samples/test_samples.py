@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,13 +11,13 @@ import soundfile
 from django.test import Client
 from django.urls import reverse
 
-from audio_samples import analysis, samples
+from audio_samples import analysis, clips, samples, settling
 from audio_samples.models import Sample
 from experiments import credited
 from experiments.models import Membership, Project, Run
 from portal import audit, tokens
 from portal.models import User
-from rights import ledger, participation
+from rights import crediting, ledger, participation
 from rights.intake import BadAudio
 from rights.models import Recording, Use
 from tests.audio_samples.cast import make_run, make_sample
@@ -53,7 +54,7 @@ def test_a_clip_is_measured_credited_and_told_to_the_audit(run: Run) -> None:
     assert sample.lufs + sample.gain_db == pytest.approx(-23, abs=0.01)
     assert len(sample.peaks) == 200
     assert sample.credit is not None
-    assert [line["share"] for line in sample.credit.body["recordings"]] == [0.5, 0.5]
+    assert [line.share for line in sample.credit.read().lines] == [0.5, 0.5]
     assert audit.history(sample).first().verb == "sample.received"
 
 
@@ -61,11 +62,11 @@ def test_credits_follow_the_ledger(run: Run, recordings: list[Recording]) -> Non
     sample = make_sample(run, step=10)
     for recording, seconds in zip(recordings, (30.0, 10.0), strict=True):
         ledger.report([ledger.Event(recording.pk, run.use, f"run:{run.pk}", 5, 10, seconds)])
-    assert samples.settle_credits(run) == 1
-    assert samples.settle_credits(run) == 0
+    assert settling.settle(run) == 1
+    assert settling.settle(run) == 0
     sample.refresh_from_db()
     assert sample.credit is not None
-    assert [line["share"] for line in sample.credit.body["recordings"]] == [0.75, 0.25]
+    assert [line.share for line in sample.credit.read().lines] == [0.75, 0.25]
 
 
 def test_the_whole_statement_is_a_file_with_the_digest_it_is_kept_by(
@@ -75,7 +76,7 @@ def test_the_whole_statement_is_a_file_with_the_digest_it_is_kept_by(
     client.force_login(ada)
     answer = client.get(reverse("audio_samples:credits", args=[sample.pk]))
     assert hashlib.sha256(answer.content).hexdigest() == sample.credit_id
-    assert answer["Content-Disposition"].endswith('.json"')
+    assert answer["Content-Disposition"].endswith(".json")
 
 
 def test_a_page_lists_the_greatest_shares_and_counts_the_others(
@@ -86,9 +87,50 @@ def test_a_page_lists_the_greatest_shares_and_counts_the_others(
     cut, whole = credited.statement(run, top=1), credited.statement(run)
     assert cut is not None
     assert whole is not None
-    assert cut["recordings"] == whole["recordings"][:1]
-    assert (cut["recordings"][0]["share"], cut["more"]) == (0.75, 1)
-    assert "more" not in whole
+    assert cut.lines == whole.lines[:1]
+    assert (cut.lines[0].share, cut.more, whole.more) == (0.75, 1, 0)
+    assert (crediting.notes(cut).more, crediting.notes(whole, top=1).more) == (1, 1)
+    with pytest.raises(ValueError, match="not kept"):
+        cut.canonical()
+
+
+def test_the_clips_of_one_step_share_a_statement_until_the_ledger_grows(
+    run: Run, recordings: list[Recording], django_assert_num_queries: Any
+) -> None:
+    used = [ledger.Event(one.pk, run.use, f"run:{run.pk}", 5, 10, 1.0) for one in recordings]
+    ledger.report(used)
+    first = make_sample(run, "a", step=10)
+    with django_assert_num_queries(2):
+        assert settling.statement_at(run, 10) == first.credit
+    ledger.report([ledger.Event(recordings[0].pk, run.use, f"run:{run.pk}", 20, 10, 8.0)])
+    assert make_sample(run, "b", step=10).credit == first.credit
+    assert make_sample(run, "c", step=20).credit != first.credit
+    assert settling.settle(run) == 0
+
+
+def test_a_list_names_the_artists_and_reads_no_statement(
+    ada: User, rosa: User, project: Project, django_assert_num_queries: Any
+) -> None:
+    songs = [make_allowed(rosa, 1)[0] for _ in range(6)]
+    run = make_run(ada, project, songs)
+    make_sample(run, "a")
+    make_sample(run, "b")
+    with django_assert_num_queries(3):
+        lines = {one.name: clips.clip(one).credit_line for one in clips.with_credits(run.samples)}
+    names = [song.credits.get().party.credit_name for song in songs]
+    assert lines == dict.fromkeys("ab", f"Learned from {', '.join(names[:4])} and 2 more")
+
+
+def test_the_statement_as_a_table_has_names(run: Run, ada: User, client: Client) -> None:
+    sample = make_sample(run)
+    song = run.dataset.items.first().recording  # type: ignore[union-attr]
+    type(song).objects.filter(pk=song.pk).update(title="=1+1")
+    client.force_login(ada)
+    answer = client.get(reverse("audio_samples:credits_table", args=[sample.pk]))
+    text = b"".join(answer).decode()  # type: ignore[arg-type]
+    assert text.splitlines()[0].startswith("basis,recording,title")
+    assert "'=1+1" in text
+    assert song.credits.get().party.credit_name in text
 
 
 def test_the_same_clip_twice_is_one_sample_and_another_is_refused(run: Run) -> None:

@@ -223,6 +223,7 @@ TABLE = {
     "samples/<int:pk>/": (TEAM, NOBODY),
     "samples/<int:pk>/audio": (TEAM, NOBODY),
     "samples/<int:pk>/credits.json": (TEAM, NOBODY),
+    "samples/<int:pk>/credits.csv": (TEAM, NOBODY),
     "samples/<int:pk>/spectrogram.png": (TEAM, NOBODY),
     "samples/flags/": (ADMIN, NOBODY),
     "samples/flags/<int:pk>/": (ADMIN, NOBODY),

@@ -212,10 +212,10 @@ def test_from_training_to_a_clip_with_a_reference_and_what_ends_it(
     quick = {"clips": 1, "sampling_steps": 2, "griffin_lim_rounds": 2, "threads": 1}
     plain = queue("generate", {"prompts": ["techno"], **quick}, start_from=checkpoint)
     wait(lambda: plain.samples.count() == 1)
-    body = plain.samples.get().credit.body  # type: ignore[union-attr]
-    assert {line["id"] for line in body["recordings"]} == {song.pk for song in songs}
-    assert f"of run {first.number}, whose weights made it" in body["basis"]
-    assert "references" not in body
+    statement = plain.samples.get().credit.read()  # type: ignore[union-attr]
+    assert {line.recording for line in statement.lines} == {song.pk for song in songs}
+    assert f"of run {first.number}, whose weights made it" in statement.basis
+    assert statement.references == []
 
     steered = queue(
         "generate", {"prompts": ["techno", "ambient"], **quick}, start_from=checkpoint,
@@ -225,9 +225,9 @@ def test_from_training_to_a_clip_with_a_reference_and_what_ends_it(
     sample = steered.samples.first()
     assert sample is not None
     assert sample.references == [heard[0].pk]
-    body = sample.credit.body  # type: ignore[union-attr]
-    assert [line["id"] for line in body["references"]] == [heard[0].pk]
-    assert body["references"][0]["grants"]
+    references = sample.credit.read().references  # type: ignore[union-attr]
+    assert [line.recording for line in references] == [heard[0].pk]
+    assert references[0].grants
     wait(lambda: UsageEvent.objects.filter(source=f"run:{steered.pk}").exists())
     event = UsageEvent.objects.get(source=f"run:{steered.pk}")
     assert (event.use, event.examples) == (Use.CONDITION, 2)
