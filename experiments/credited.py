@@ -56,7 +56,7 @@ def mark(run: Run, step: int | None = None) -> str:
     Some numbers, read from an index.
     """
     return " ".join(
-        f"{one.number}:{ledger.mark(_source(one), until)}" for one, until in _weights(run, step)
+        f"{one.number}:{ledger.mark([_source(one)], until)}" for one, until in _weights(run, step)
     )
 
 

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import NamedTuple, TypedDict
 
 from portal.bulk import among, parts
@@ -55,10 +55,10 @@ class Statement:
         """As it is kept: sorted keys, no spaces, UTF-8."""
         if self.more:
             raise ValueError("A statement that was cut short for a page is not kept.")
-        body = {key: value for key, value in asdict(self).items() if key != "more"}
-        text = json.dumps(
-            body | {"version": VERSION}, sort_keys=True, separators=(",", ":"), ensure_ascii=False
-        )
+        # Not `asdict`, which would copy each of the lines.
+        body = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "more"}
+        body["version"] = VERSION
+        text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return text.encode()
 
 

@@ -1,6 +1,6 @@
 """The ledger: how much of each recording was used, by what. Append-only; statements rest on it."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from django.db import transaction
@@ -71,10 +71,10 @@ def exposures(source: str, up_to_step: int | None = None) -> dict[int, tuple[int
     return {pk: (examples, seconds) for pk, examples, seconds in sums.order_by("recording_id")}
 
 
-def mark(source: str, up_to_step: int | None = None) -> str:
+def mark(sources: Collection[str], up_to_step: int | None = None) -> str:
     """The number of these events and the newest: it changes with every one that is appended.
     The number as well, because an event may be committed after one that is newer."""
-    events = UsageEvent.objects.filter(source=source)
+    events = UsageEvent.objects.filter(source__in=sources)
     if up_to_step is not None:
         events = events.filter(step__lte=up_to_step)
     found = events.aggregate(number=Count("pk"), newest=Max("pk"))

@@ -1,8 +1,9 @@
 """Everything that a model's page and its summary are made of, read at one moment."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from experiments.publishing import learned, papers, standing, texts
+from experiments.publishing.kept import kept
 from experiments.publishing.learned import Learned
 from experiments.publishing.models import ModelPage, ModelPageText
 from experiments.publishing.papers import Papers
@@ -39,8 +40,15 @@ class Shown:
 
 
 def look(page: ModelPage, text: ModelPageText) -> Shown:
-    """As things stand now: nothing of it is kept."""
+    """As things stand now."""
     line = standing.line_of_page(page)
     now = standing.of([page])[page.pk]
+    music, signed = kept(page.pk, line, now, lambda: _read(line, now))
+    return Shown(page, text, line, now, music, signed)
+
+
+def _read(line: list[Link], now: Standing) -> tuple[Learned, Papers]:
     music = learned.of(line, now)
-    return Shown(page, text, line, now, music, papers.of(line, music.used))
+    signed = papers.of(line, music.used)
+    # Every recording by itself: the page does not list them.
+    return replace(music, used={}), signed

@@ -1,7 +1,7 @@
 """The pages that everybody may read: which models are published, and what one learned from.
 
 Rendered without the request: no session, no cookie, no script, the same bytes for all. Each is
-made from rows at the moment it is asked for, and may be kept for a few seconds.
+made from rows as they are when it is asked for, and may be kept for a few seconds.
 """
 
 import hashlib
@@ -18,6 +18,7 @@ from django.views.decorators.http import require_safe
 
 from experiments.publishing import learned, pages, shown, standing
 from experiments.publishing import summary as summaries
+from experiments.publishing.kept import kept
 
 # A change of mind shows at once: nobody keeps a page for longer than this.
 SECONDS = 10
@@ -36,7 +37,8 @@ def models(request: HttpRequest) -> HttpResponseBase:
     now = standing.of(rows)
     everything = [link for line in standing.lines_of_pages(rows).values() for link in line]
     left = frozenset[int]().union(*(one.left for one in now.values()))
-    veil = learned.hidden_in(everything, standing.Standing(standing.WITHDRAWN, "", None, left))
+    nobody = standing.Standing(standing.WITHDRAWN, "", None, left)
+    veil = kept("list", everything, nobody, lambda: learned.hidden_in(everything, nobody))
     context = {
         "models": [
             {"page": page, "standing": now[page.pk], "title": veil.over(str(page))} for page in rows

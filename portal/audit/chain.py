@@ -156,6 +156,12 @@ def erase(what: models.Model, *, by: User | None, reason: str) -> AuditEvent | N
     )
 
 
+def newest() -> str:
+    """The hash of the newest line: while it is the same, nothing has changed that is told here."""
+    line = AuditEvent.objects.order_by("-seq").values_list("hash", flat=True).first()
+    return line or GENESIS
+
+
 def history(subject: models.Model) -> AuditEventQuerySet:
     """The lines about one object, newest first, each with its private values (`details`)."""
     return (

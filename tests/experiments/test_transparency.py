@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -512,6 +513,22 @@ def test_it_needs_no_log_in_no_cookie_and_no_script(world: World) -> None:
         # The summary has the moment it was made in it.
         assert again.status_code == (304 if "training-content" not in path else again.status_code)
         assert Client().post(path).status_code == 405
+
+
+def test_a_page_is_made_again_only_after_a_change(
+    world: World, django_assert_max_num_queries: Any
+) -> None:
+    world.publish()
+    first = read()
+    with django_assert_max_num_queries(8):
+        assert read() == first
+    ledger.report([ledger.Event(world.songs[0].pk, world.run.use, f"run:{world.run.pk}", 90, 1, 9)])
+    later = read()
+    assert later != first
+    choose(world.artists[0], "wording", wording="a singer from Leeds")
+    assert "a singer from Leeds" in read()
+    participation.withdraw(world.grants[0], world.admin, "No more.")
+    assert "Withdrawn" in read()
 
 
 def test_as_many_queries_for_ten_recordings_as_for_two(

@@ -93,12 +93,12 @@ def test_a_statement_of_nothing_is_empty() -> None:
 
 
 def test_the_mark_of_the_ledger_changes_with_every_event(songs: list[Recording]) -> None:
-    marks = [ledger.mark("run:1")]
+    marks = [ledger.mark(["run:1"])]
     for step in (10, 20):
         ledger.report([event(songs[0], step, 8.0), event(songs[1], step, 8.0, "run:2")])
-        marks.append(ledger.mark("run:1"))
+        marks.append(ledger.mark(["run:1"]))
     assert len(set(marks)) == 3
-    assert ledger.mark("run:1", up_to_step=19) == marks[1]
+    assert ledger.mark(["run:1"], up_to_step=19) == marks[1]
 
 
 def test_the_table_has_every_recording_and_no_formulas(songs: list[Recording]) -> None:
