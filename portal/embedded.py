@@ -87,7 +87,7 @@ def worker() -> Child:
 def clock() -> Child:
     pid_file: Path = settings.STATE_DIR / "clock.pid"
     pid_file.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "celery", "-A", "portal.celery", "beat", "--loglevel", "INFO"]
+    command = [sys.executable, "-m", "celery", "-A", "portal.clock", "beat", "--loglevel", "INFO"]
     command += ["--schedule", str(settings.STATE_DIR / "clock"), "--pidfile", str(pid_file)]
     return Child("clock", command, pid_file.exists)
 

@@ -43,13 +43,13 @@ def background(command: list[str], log: Path, env: dict[str, str] | None = None)
         end([process], seconds=10)
 
 
-def celery(lab: Lab, *command: str) -> list[str]:
-    return [sys.executable, "-m", "celery", "-A", "portal.celery", *command, "-l", "WARNING"]
+def celery(lab: Lab, app: str, *command: str) -> list[str]:
+    return [sys.executable, "-m", "celery", "-A", app, *command, "-l", "WARNING"]
 
 
 @contextmanager
 def worker(lab: Lab) -> Iterator[None]:
-    command = celery(lab, "worker", "-P", "threads", "-c", "2", "--without-gossip")
+    command = celery(lab, "portal.celery", "worker", "-P", "threads", "-c", "2", "--without-gossip")
     with background(command, lab.web.state / "worker.log", lab.env):
         yield
 
@@ -59,7 +59,7 @@ def clock(lab: Lab) -> Iterator[None]:
     folder = lab.web.state
     files = ["--schedule", str(folder / "clock"), "--pidfile", str(folder / "clock.pid")]
     env = lab.env | {"RECONCILE_SECONDS": "1"}
-    with background(celery(lab, "beat", *files), folder / "clock.log", env):
+    with background(celery(lab, "portal.clock", "beat", *files), folder / "clock.log", env):
         yield
 
 

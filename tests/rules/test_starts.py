@@ -1,0 +1,37 @@
+"""What a process imports when it starts: what it needs at once, and nothing that it may need later.
+
+Each in an interpreter of its own, as `manage.py up` starts it.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+# What Celery's commands do before they work.
+BEGIN = "app.loader.init_worker(); app.finalize()"
+WORKER = f"from portal.celery import app; {BEGIN}"
+CLOCK = f"from portal.clock import app; {BEGIN}"
+NAMES = "import sys; print(*{name.partition('.')[0] for name in sys.modules})"
+
+
+def said(code: str, state: Path) -> set[str]:
+    """The words that it prints."""
+    env = os.environ | {"STATE_DIR": str(state), "DJANGO_SETTINGS_MODULE": "portal.settings"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=env, check=True, capture_output=True, text=True
+    )
+    return set(done.stdout.split())
+
+
+def test_the_clock_loads_no_task_and_no_row(tmp_path: Path) -> None:
+    rooms = {"rights", "experiments", "audio_samples", "listening", "workers", "allauth", "numpy"}
+    assert said(f"{CLOCK}; {NAMES}", tmp_path) & rooms == set()
+
+
+def test_the_worker_knows_every_task_that_the_clock_nudges(tmp_path: Path) -> None:
+    nudged = "print(*{entry['task'] for entry in app.conf.beat_schedule.values()})"
+    tasks = said(f"{CLOCK}; {nudged}", tmp_path)
+    assert "workers.reconcile" in tasks
+    assert tasks <= said(f"{WORKER}; print(*app.tasks)", tmp_path)
