@@ -12,6 +12,9 @@ from redis.exceptions import RedisError
 from portal import alive
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
+# Celery would have Django check every page's code, which a worker never serves, and look at no
+# answer; the tests run the checks.
+os.environ.setdefault("CELERY_SKIP_CHECKS", "true")
 
 app = Celery("backline")
 app.config_from_object("django.conf:settings", namespace="CELERY")

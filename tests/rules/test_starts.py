@@ -25,6 +25,10 @@ def said(code: str, state: Path) -> set[str]:
     return set(done.stdout.split())
 
 
+def test_a_worker_reads_no_page(tmp_path: Path) -> None:
+    assert "portal.urls" not in said(f"{WORKER}; import sys; print(*sys.modules)", tmp_path)
+
+
 def test_the_clock_loads_no_task_and_no_row(tmp_path: Path) -> None:
     rooms = {"rights", "experiments", "audio_samples", "listening", "workers", "allauth", "numpy"}
     assert said(f"{CLOCK}; {NAMES}", tmp_path) & rooms == set()
