@@ -8,7 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
+WEB = "import portal.asgi, portal.urls"
 # What Celery's commands do before they work.
 BEGIN = "app.loader.init_worker(); app.finalize()"
 WORKER = f"from portal.celery import app; {BEGIN}"
@@ -23,6 +26,14 @@ def said(code: str, state: Path) -> set[str]:
         [sys.executable, "-c", code], cwd=ROOT, env=env, check=True, capture_output=True, text=True
     )
     return set(done.stdout.split())
+
+
+@pytest.mark.parametrize("start", [WEB, WORKER], ids=["web", "worker"])
+def test_web_and_worker_load_no_library_that_only_some_have_a_use_for(
+    start: str, tmp_path: Path
+) -> None:
+    heavy = {"torch", "torchaudio", "boto3", "kubernetes", "matplotlib", "pandas"}
+    assert said(f"{start}; {NAMES}", tmp_path) & heavy == set()
 
 
 def test_a_worker_reads_no_page(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Which cluster this portal has: the setting CLUSTER."""
 
 from functools import cache
+from importlib import import_module
 from typing import Never
 
 from django.conf import settings
@@ -8,7 +9,6 @@ from django.db import connection
 
 from portal import celery
 from workers.cluster import Cluster, Unavailable
-from workers.cluster.kubernetes import KubernetesCluster, connect
 from workers.cluster.local import LocalCluster
 from workers.cluster.recording import RecordingCluster
 
@@ -17,10 +17,14 @@ recording = cache(RecordingCluster)
 
 
 @cache
-def kubernetes() -> KubernetesCluster:
-    """One for the process: it keeps what the cluster has, and a watch that keeps it true."""
-    return KubernetesCluster(
-        connect(settings.KUBE_CONFIG, settings.KUBE_CONTEXT),
+def kubernetes() -> Cluster:
+    """One for the process: it keeps what the cluster has, and a watch that keeps it true.
+
+    Loaded by name: the embedded default has no use for its library.
+    """
+    door = import_module("workers.cluster.kubernetes")
+    made: Cluster = door.KubernetesCluster(
+        door.connect(settings.KUBE_CONFIG, settings.KUBE_CONTEXT),
         namespace=settings.KUBE_NAMESPACE,
         image=settings.RUN_IMAGE,
         priority=settings.KUBE_PRIORITY_CLASS,
@@ -28,6 +32,7 @@ def kubernetes() -> KubernetesCluster:
         context=settings.KUBE_CONTEXT,
         wake=_nudge,
     )
+    return made
 
 
 def _nudge() -> None:
