@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from django.apps import apps
+from django.core.checks import run_checks
 from django.db.models import Field, Model
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,6 +31,11 @@ def test_foreign_keys_follow_the_import_line() -> None:
         and place(field.related_model) > place(model)
     ]
     assert upward == []
+
+
+def test_django_has_nothing_to_object_to() -> None:
+    """`manage.py up` and the worker start without its checks."""
+    assert run_checks() == []
 
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: str(path.relative_to(ROOT)))
