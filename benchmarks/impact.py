@@ -7,14 +7,9 @@ it all (holds, cases, marks), of a second look, and of the list of a sample page
 No other tool answers this question: the target is printed instead of a ratio.
 """
 
-import json
-import os
-import subprocess
-import sys
-import tempfile
 from typing import Any
 
-from benchmarks.portal import ROOT
+from benchmarks.worlds import Watch, in_its_own_process
 
 RECORDINGS, DATASETS, RUNS, CHECKPOINTS, SAMPLES = 10_000, 3, 30, 300, 3_000
 TARGET_SECONDS = 2.0
@@ -122,37 +117,14 @@ def build(*, single: bool) -> Any:
 
 
 def measure(*, single: bool) -> dict[str, float]:
-    import time
-    from collections.abc import Callable
-
-    import django
-
-    django.setup()
-    from django.db import connection
     from django.urls import reverse
 
     from audio_samples.models import Sample
     from portal.models import User
     from rights import cases, impact, leaving
 
-    found: dict[str, float] = {}
-
-    def timed(name: str, act: Callable[[], Any]) -> Any:
-        queries = 0
-
-        def count(execute: Any, *args: Any) -> Any:
-            nonlocal queries
-            queries += 1
-            return execute(*args)
-
-        with connection.execute_wrapper(count):
-            began, worked = time.perf_counter(), time.process_time()
-            result = act()
-            found[name] = time.perf_counter() - began
-            found[f"{name}_cpu"] = time.process_time() - worked
-        found[f"{name}_queries"] = queries
-        return result
-
+    watch = Watch()
+    timed = watch.timed
     party = build(single=single)
     # A portal that serves has its addresses read; that is no part of the question.
     reverse("rights:home")
@@ -167,36 +139,15 @@ def measure(*, single: bool) -> dict[str, float]:
     cases.look_after()
     assert timed("nothing", cases.look_after) == 0
     assert timed("audible", lambda: Sample.objects.audible().count()) == 0
-    return found
+    return watch.found
 
 
 # --- Around it ---------------------------------------------------------------------------------
 
 
-def in_its_own_process(which: str) -> dict[str, float]:
-    with tempfile.TemporaryDirectory(prefix="backline-bench-") as folder:
-        env = {
-            "PATH": os.environ["PATH"],
-            "STATE_DIR": folder,
-            "DJANGO_SETTINGS_MODULE": "portal.settings",
-            "LOG_LEVEL": "ERROR",
-            "CELERY_BROKER_URL": "memory://",
-        }
-        run: dict[str, Any] = {"cwd": ROOT, "env": env}
-        subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], check=True, **run)
-        code = f"import json; from benchmarks import impact; print(json.dumps({which}))"
-        done = subprocess.run(
-            [sys.executable, "-c", code], check=False, capture_output=True, text=True, **run
-        )
-    if done.returncode:
-        raise RuntimeError(done.stderr[-2000:])
-    result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return result
-
-
 def main() -> None:
-    one = in_its_own_process("impact.measure(single=False)")
-    many = in_its_own_process("impact.measure(single=True)")
+    one = in_its_own_process("impact", "measure(single=False)")
+    many = in_its_own_process("impact", "measure(single=True)")
     print(f"impact of a holder with {RECORDINGS:,} recordings, SQLite (peers: none)")
     print(f"{'':58}{'one grant':>24}{'10,000 grants':>24}")
     for name, words in WORDS.items():

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import NamedTuple, TypedDict
 
 from portal.bulk import among, parts
-from rights.models import Credit, Decision, DecisionLine, Grant, Recording, Use
+from rights.models import Credit, Decision, DecisionLine, Grant, Recording, RightType, Use
 
 # Recording id to (examples, seconds).
 Exposures = Mapping[int, tuple[int, float]]
@@ -280,14 +280,17 @@ def _contributor(credit: Credit, on: str) -> Contributor:
 
 
 def _grant_notes(grants: Collection[int]) -> dict[int, GrantNote]:
-    rows = Grant.objects.filter(pk__in=among(grants)).select_related("grantor", "agreement")
+    # No objects: a grant's wide columns were most of the time that a long table took.
+    rows = Grant.objects.filter(pk__in=among(grants)).values_list(
+        "pk", "right_type", "use", "agreement__title", "grantor__name", "grantor__credited_as"
+    )
     return {
-        grant.pk: GrantNote(
-            id=grant.pk,
-            grantor=grant.grantor.credit_name,
-            right=str(grant.get_right_type_display()),
-            use=str(grant.get_use_display()),
-            agreement=grant.agreement.title,
+        pk: GrantNote(
+            id=pk,
+            grantor=credited_as or name,
+            right=str(RightType(right).label),
+            use=str(Use(use).label),
+            agreement=title,
         )
-        for grant in rows
+        for pk, right, use, title, name, credited_as in rows
     }
