@@ -75,7 +75,8 @@ def worker() -> Child:
 
     def ready() -> bool:
         try:
-            return bool(app.control.inspect(timeout=0.5).ping())
+            # One answer will do: without the limit every question waits its whole time for more.
+            return bool(app.control.inspect(timeout=0.5, limit=1).ping())
         except TROUBLE:
             return False
 

@@ -61,11 +61,14 @@ class Command(BaseCommand):
     def bring_up(self, supervisor: Supervisor, host: str, port: int, *, demo: bool) -> bool:
         """Start everything; true if the demo world was built, which has told the log-ins."""
         socket = embedded.redis_socket()
-        if socket:
-            redis = embedded.redis(socket)
+        redis = embedded.redis(socket) if socket else None
+        if redis:
             supervisor.start(redis)
+        # Asked while Redis comes up.
+        waiting = migrations_wait()
+        if redis:
             supervisor.wait_ready(redis, seconds=READY_SECONDS)
-        if migrations_wait():
+        if waiting:
             self.say("Migrating the database…")
             call_command("migrate", verbosity=0, interactive=False)
         empty = not User.objects.exists()
