@@ -100,8 +100,11 @@ def spectrogram(request: HttpRequest, pk: int) -> HttpResponse:
     found = visible_sample(request, pk)
     if reason := clips.reason_withheld(found):
         return gone(reason)
-    with storage.open_blob(found.audio_id) as file:
-        picture = pictures.spectrogram(file)
+    try:
+        with storage.open_blob(found.audio_id) as file:
+            picture = pictures.spectrogram(file)
+    except FileNotFoundError as error:
+        raise Http404 from error
     response = HttpResponse(picture, content_type="image/png")
     response.headers["Cache-Control"] = "private, no-store"
     return response

@@ -119,10 +119,13 @@ def size_words(count: float | None) -> str:
 
 @register.filter
 def percent(fraction: float | None) -> str:
-    """A fraction as a percentage: 0.1234 -> "12 %", under ten with one place."""
+    """A fraction as a percentage: 0.1234 -> "12 %", under ten with one place. What is something is
+    never nothing: 0.0001 -> "< 0.1 %"."""
     if fraction is None:
         return NOTHING
     value = fraction * 100
+    if 0 < value < 0.05:
+        return "< 0.1 %"
     return f"{value:.1f} %" if 0 < value < 10 else f"{value:.0f} %"
 
 

@@ -15,7 +15,7 @@ from audio_samples import analysis, clips, samples, settling
 from audio_samples.models import Sample
 from experiments import credited
 from experiments.models import Membership, Project, Run
-from portal import audit, tokens
+from portal import audit, storage, tokens
 from portal.models import User
 from rights import crediting, ledger, participation
 from rights.intake import BadAudio
@@ -345,3 +345,12 @@ def test_project_list_filters_and_pages_with_few_queries(
 
 def test_file_is_decoded_whatever_its_name_says() -> None:
     assert analysis.analyse(tone(format="OGG")).media_type == "audio/ogg"
+
+
+def test_the_picture_of_a_file_that_is_gone_is_not_there(
+    run: Run, ada: User, client: Client
+) -> None:
+    sample = make_sample(run)
+    storage.remove(sample.audio_id)
+    client.force_login(ada)
+    assert client.get(reverse("audio_samples:spectrogram", args=[sample.pk])).status_code == 404

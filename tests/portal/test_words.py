@@ -48,6 +48,7 @@ def test_states_and_shares() -> None:
     assert words.state_words("train_done") == "Train done"
     assert words.shares(333_333) == "33.3333 %"
     assert words.percent(0.034) == "3.4 %"
+    assert words.percent(0.0001) == "< 0.1 %"
 
 
 def test_when_escapes_nothing_it_should_not() -> None:
