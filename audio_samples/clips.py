@@ -165,17 +165,21 @@ def measures(sample: Sample) -> list[tuple[str, str, str]]:
     figures: dict[str, Any] = sample.measures
     gain = f"{sample.gain_db:+.1f}"
     return [
-        ("Loudness", _number(sample.lufs, 1), "LUFS"),
-        ("True peak", _number(sample.true_peak, 1), "dBTP"),
+        _figure("Loudness", sample.lufs, 1, "LUFS"),
+        _figure("True peak", sample.true_peak, 1, "dBTP"),
         ("Played with", gain, "dB, to be as loud as the others"),
-        ("Level", _number(figures.get("rms_dbfs"), 1), "dBFS RMS"),
-        ("Crest factor", _number(figures.get("crest_db"), 1), "dB"),
-        ("Silence", _number(figures.get("silence_share"), 0, 100), "% of the time"),
-        ("Clipping", _number(figures.get("clipped_share"), 2, 100), "% of the time"),
-        ("Stereo correlation", _number(figures.get("stereo_correlation"), 2), ""),
-        ("Spectral centroid", _number(figures.get("centroid_hz"), 0), "Hz"),
+        _figure("Level", figures.get("rms_dbfs"), 1, "dBFS RMS"),
+        _figure("Crest factor", figures.get("crest_db"), 1, "dB"),
+        _figure("Silence", figures.get("silence_share"), 0, "% of the time", 100),
+        _figure("Clipping", figures.get("clipped_share"), 2, "% of the time", 100),
+        _figure("Stereo correlation", figures.get("stereo_correlation"), 2),
+        _figure("Spectral centroid", figures.get("centroid_hz"), 0, "Hz"),
     ]
 
 
-def _number(value: float | None, digits: int, scale: float = 1) -> str:
-    return "not measurable" if value is None else f"{value * scale:,.{digits}f}"
+def _figure(
+    name: str, value: float | None, digits: int, unit: str = "", scale: float = 1
+) -> tuple[str, str, str]:
+    if value is None:
+        return name, "not measurable", ""
+    return name, f"{value * scale:,.{digits}f}", unit
