@@ -18,7 +18,7 @@ from django.utils import timezone
 from portal import audit, turns
 from portal.celery import wake
 from portal.models import User
-from rights import consent, lineage, territories
+from rights import consent, lineage, opt_outs, territories
 from rights.models import (
     Credit,
     Grant,
@@ -89,16 +89,7 @@ def _signed_for(grant: Grant) -> list[int]:
 def _covered(grant: Grant, holders: Collection[int]) -> RecordingQuerySet:
     """What the grant covers of these holders' shares."""
     found = _shares(grant, holders, [grant.recording_id], [grant.work_id])
-    return found.exclude(pk__in=opt_outs_against(grant).values("recording"))
-
-
-def opt_outs_against(grant: Grant) -> QuerySet[OptOut]:
-    """What its grantor has opted out of it: for a grant of one recording only what came later."""
-    rows = OptOut.objects.filter(party=grant.grantor_id, use=grant.use)
-    if grant.recording_id:
-        since = grant.activated_at or grant.created_at
-        return rows.filter(recording=grant.recording_id, at__gt=since)
-    return rows.filter(recording__works=grant.work_id) if grant.work_id else rows
+    return found.exclude(pk__in=opt_outs.of_grantor(grant).values("recording"))
 
 
 def _shares(
@@ -121,6 +112,7 @@ def _shares(
     else:
         artists = Credit.objects.filter(party=grant.grantor_id, role=Credit.RoleCode.MAIN_ARTIST)
         return _among(Recording.objects.filter(credits__in=artists).values("pk"), recordings)
+    # No grant of somebody else's takes these back. The grantor's own keep out whole recordings.
     noes = OptOut.objects.filter(party__in=set(holders) - {grant.grantor_id}, use=grant.use)
     if noes.exists():
         said = noes.filter(party=OuterRef("party"), recording=OuterRef("about"))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple, TypedDict
 
-from rights import territories
+from rights import opt_outs, territories
 from rights.facts import PERSONA_USES, Facts, Music, Share, Sign, Terms, speaking
 from rights.models import PPM, Purpose, RightType, Use
 
@@ -166,18 +166,21 @@ class Judge:
                 yield from speaking(self.facts, sign.agent, need.right, music.pk, need.work)
 
     def opted_out(self, grant: Terms, need: Need, music: Music) -> datetime | None:
-        """Since when a no to this recording stands against the grant: the holder's, stronger than
-        what somebody else grants for it, or the grantor's own. A later grant of who said no, for
-        this very recording, takes it back."""
+        """Since when a no to this recording stands against the grant (opt_outs.py)."""
         if music.pk not in self._touched:
             return None
-        for party in (need.party, grant.grantor):
+
+        def last_no(party: int) -> datetime | None:
             said = self.facts.opted_out.get((party, music.pk), ())
-            last = max((at for at in said if at <= self.at), default=None)
-            named = grant.grantor == party and grant.recording == music.pk
-            if last and not (named and grant.activated_at and grant.activated_at > last):
-                return last
-        return None
+            return max((at for at in said if at <= self.at), default=None)
+
+        return opt_outs.against(
+            last_no,
+            holder=need.party,
+            grantor=grant.grantor,
+            named=grant.recording == music.pk,
+            given=grant.activated_at,
+        )
 
     def _in_force(self, sign: Sign) -> bool:
         known = self._signs.get(sign.pk)

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from portal import audit, turns
 from portal.models import Role, User
-from rights import cases, holds, parties
+from rights import cases, holds, opt_outs, parties
 from rights.models import (
     Grant,
     GrantSuspension,
@@ -174,7 +174,8 @@ def opt_out(recording: Recording, use: str, party: Party, by: User | None, reaso
 def _check_may_say_no(recording: Recording, use: str, party: Party) -> None:
     if not holds.rights_of(party, recording, use):
         raise Refused("no_right", f"{party} holds nothing in “{recording}” that this use needs.")
-    if OptOut.objects.filter(party=party, recording=recording, use=use).standing().exists():
+    said = OptOut.objects.filter(party=party, recording=recording, use=use)
+    if opt_outs.standing(said).exists():
         raise Refused(
             "opted_out",
             f"{party} has opted “{recording}” out of this use already, so nothing is to end.",

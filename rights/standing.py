@@ -8,12 +8,13 @@ the uses that are on, not with the recordings.
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from django.db.models import Q
 from django.utils import timezone
 
-from rights import consent, territories
+from rights import consent, opt_outs, territories
 from rights.facts import PERSONA_USES
 from rights.models import (
     Credit,
@@ -206,14 +207,21 @@ class _Said:
         ]
         return sorted(found, key=lambda grant: -_LEAST.index(self.word(grant)))
 
-    def left_out(self, grant: Grant, recording: int, holder: int | None = None) -> bool:
+    def left_out(self, grant: Grant, recording: int, holder: int) -> bool:
         """Whether its grantor's no, or the holder's, keeps the recording out of the grant."""
-        for party in (grant.grantor_id, holder or grant.grantor_id):
-            said = self.opted_out.get((party, recording, grant.use))
-            named = grant.grantor_id == party and grant.recording_id == recording
-            if said and not (named and (grant.activated_at or grant.created_at) > said):
-                return True
-        return False
+
+        def last_no(party: int) -> datetime | None:
+            return self.opted_out.get((party, recording, grant.use))
+
+        said = opt_outs.against(
+            last_no,
+            holder=holder,
+            grantor=grant.grantor_id,
+            named=grant.recording_id == recording,
+            # An offer counts from its draft on, as in opt_outs._taken_back.
+            given=grant.activated_at or grant.created_at,
+        )
+        return said is not None
 
     def word(self, grant: Grant) -> Word:
         if grant.status == Grant.Status.ACTIVE:
@@ -261,7 +269,8 @@ def _heard(ids: Sequence[int], said: _Said) -> dict[tuple[int, Use], consent.Lin
                 (
                     grant
                     for grant in grants
-                    if grant.recording_id in {None, pk} and not said.left_out(grant, pk)
+                    if grant.recording_id in {None, pk}
+                    and not said.left_out(grant, pk, grant.grantor_id)
                 ),
                 None,
             )

@@ -174,23 +174,10 @@ class Grant(models.Model):
         return str(self.get_status_display())
 
 
-class OptOutQuerySet(models.QuerySet["OptOut"]):
-    def standing(self) -> Self:
-        """Those that the party has not taken back by a later grant of that recording."""
-        named = Grant.objects.filter(
-            grantor=models.OuterRef("party"),
-            recording=models.OuterRef("recording"),
-            use=models.OuterRef("use"),
-            activated_at__gt=models.OuterRef("at"),
-            ended_at=None,
-        )
-        return self.exclude(models.Exists(named))
-
-
 class OptOut(models.Model):
     """A party's no to one use of one recording. It keeps the recording out of every grant of the
     party's, and out of anybody's for the party's share, whenever made; only a later grant of the
-    party's own for that very recording permits it again."""
+    party's own for that very recording permits it again (rights/opt_outs.py)."""
 
     party = models.ForeignKey(Party, models.PROTECT, related_name="opt_outs")
     recording = models.ForeignKey(Recording, models.PROTECT, related_name="opt_outs")
@@ -198,8 +185,6 @@ class OptOut(models.Model):
     reason = models.CharField(max_length=300)
     made_by = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+")
     at = models.DateTimeField(default=timezone.now)
-
-    objects = OptOutQuerySet.as_manager()
 
     class Meta:
         ordering = ["-at", "-id"]

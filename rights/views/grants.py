@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from portal import audit
 from portal.models import Role, User
 from portal.views import signed_in
-from rights import choices, holds, participation, terms
+from rights import choices, opt_outs, participation, terms
 from rights.forms import ChangeForm, GrantForm, ReasonForm
 from rights.models import Grant, Use
 from rights.refused import Refused
@@ -50,7 +50,7 @@ def grant(request: HttpRequest, pk: int) -> HttpResponse:
         "terms": terms.in_words(row),
         "versions": terms.chain(row),
         "suspensions": row.suspensions.select_related("made_by").order_by("-since"),
-        "opt_outs": holds.opt_outs_against(row).select_related("recording"),
+        "opt_outs": opt_outs.of_grantor(row).select_related("recording"),
         "history": audit.history(row)[:20],
         "may_approve": is_admin(request) and participation.may_approve(row, user),
         "speaks": participation.speaks_for(row, user),

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from portal import audit
 from portal.models import User
 from portal.views import signed_in
-from rights import holds, impact, participation, plain
+from rights import impact, opt_outs, participation, plain
 from rights.forms.mine import OffForm
 from rights.models import Agreement, Grant, Mandate, Use, WithdrawalCase
 from rights.refused import Refused
@@ -63,7 +63,7 @@ def grant(request: HttpRequest, pk: int) -> HttpResponse:
         "ours": _is_ours(row),
         "may_answer": row.status == Grant.Status.OFFERED and not _is_ours(row),
         "versions": _grants(user).filter(Q(pk=row.replaces_id) | Q(replaces=row)),
-        "left_out": holds.opt_outs_against(row).select_related("recording")[:SHOWN],
+        "left_out": opt_outs.of_grantor(row).select_related("recording")[:SHOWN],
         "history": _history(user, row),
     }
     return render(request, "rights/mine_grant.html", context)

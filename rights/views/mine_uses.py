@@ -9,7 +9,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
 from portal.views import signed_in
-from rights import consent, impact, mine, offers, plain
+from rights import consent, impact, mine, offers, opt_outs, plain
 from rights.forms.mine import OffForm, OnForm
 from rights.models import Grant, OptOut, Party, Use
 from rights.views.mine import Effect, asked, holders, unanswered, use_of
@@ -132,7 +132,7 @@ def catalogue(party: Party) -> list[CatalogueUse]:
             row.waiting_single += number
         else:
             row.single += number
-    noes = OptOut.objects.filter(party=party).standing().order_by()
+    noes = opt_outs.standing(OptOut.objects.filter(party=party)).order_by()
     for use, number in noes.values_list("use").annotate(Count("recording", distinct=True)):
         rows[Use(use)].left_out = number
     plain_rights = set(offers.rights_of(party, Use.EVAL))
@@ -157,7 +157,7 @@ def use_on(request: HttpRequest, pk: int, use: str) -> HttpResponse:
             offers.offer(by=user, party=party, use=use, **form.cleaned_data)
             messages.success(request, f"Offered everything for {consent.in_words(use)}.")
             return _back(party)
-    left_out = OptOut.objects.filter(party=party, use=use).standing()
+    left_out = opt_outs.standing(OptOut.objects.filter(party=party, use=use))
     context = {
         "form": form,
         "party": party,

@@ -12,7 +12,7 @@ from portal import audit
 from portal.models import Role
 from portal.serving import ranged
 from portal.views import signed_in
-from rights import choices
+from rights import choices, opt_outs
 from rights.forms import (
     AttachForm,
     CreditForm,
@@ -98,7 +98,7 @@ def _page(
         "credits": row.credits.select_related("party").order_by("role", "party__name"),
         "grants": choices.grants_touching(row, user),
         "uses": choices.per_use(row),
-        "opt_outs": row.opt_outs.select_related("party").standing(),
+        "opt_outs": opt_outs.standing(row.opt_outs.select_related("party")),
         "holds": row.holds.select_related("party").order_by("-at")[:20],
         "history": audit.history(row)[:20],
         "credit_form": CreditForm(),
