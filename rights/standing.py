@@ -6,7 +6,7 @@ the uses that are on, not with the recordings.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -123,11 +123,11 @@ def of(recordings: Iterable[Recording], parties: Collection[Party]) -> dict[int,
     needs = _needs(ids, [party.pk for party in parties])
     people = {party.pk: set(_people(party)) for party in parties}
     said = _Said(ids, needs, people)
-    heard = _heard(ids, said)
+    told = {(pk, use): said.of(pk, use, needs[pk]) for pk in ids for use in Use}
+    heard = _heard(told)
     own = set(people)
     return {
-        pk: [_standing(use, said.of(pk, use, needs[pk]), heard.get((pk, use)), own) for use in Use]
-        for pk in ids
+        pk: [_standing(use, told[pk, use], heard.get((pk, use)), own) for use in Use] for pk in ids
     }
 
 
@@ -257,30 +257,26 @@ def context_of(grant: Grant) -> consent.Context:
     )
 
 
-def _heard(ids: Sequence[int], said: _Said) -> dict[tuple[int, Use], consent.Line]:
-    """The whole answer for every use that has an active grant, in that grant's own scope."""
+def _heard(
+    told: Mapping[tuple[int, Use], tuple[list[Word], list[Grant]]],
+) -> dict[tuple[int, Use], consent.Line]:
+    """The whole answer for every use that the parties allow, in the scope of the first grant that
+    speaks for them."""
     asked: dict[tuple[Use, consent.Context], list[int]] = defaultdict(list)
-    by_use: dict[Use, list[Grant]] = defaultdict(list)
-    for (_, _, use), grants in said.grants.items():
-        by_use[Use(use)] += [grant for grant in grants if grant.status == Grant.Status.ACTIVE]
-    for use, grants in by_use.items():
-        for pk in ids:
-            first = next(
-                (
-                    grant
-                    for grant in grants
-                    if grant.recording_id in {None, pk}
-                    and not said.left_out(grant, pk, grant.grantor_id)
-                ),
-                None,
-            )
-            if first is not None:
-                asked[use, context_of(first)].append(pk)
+    for (pk, use), (words, grants) in told.items():
+        if _weakest(words) == Word.ON:
+            active = [grant for grant in grants if grant.status == Grant.Status.ACTIVE]
+            first = min(active, key=lambda grant: grant.pk)
+            asked[use, context_of(first)].append(pk)
     found = {}
     for (use, context), some in asked.items():
         for pk, line in consent.evaluate(some, use, context).items():
             found[pk, use] = line
     return found
+
+
+def _weakest(words: Iterable[Word]) -> Word:
+    return min(words, key=_LEAST.index, default=Word.OFF)
 
 
 def _standing(
@@ -290,7 +286,7 @@ def _standing(
     own: Collection[int],
 ) -> Standing:
     words, grants = said
-    word = min(words, key=_LEAST.index, default=Word.OFF)
+    word = _weakest(words)
     reasons = tuple(line.reasons) if line and word == Word.ON else ()
     missing = {reason["party_id"] for reason in reasons if reason["party_id"] is not None}
     return Standing(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
 from portal.models import Role, User
-from rights import consent, facts, holds, opt_outs, participation, standing
+from rights import consent, facts, holds, opt_outs, participation, parties, standing
 from rights.judging import Context, Judge, Need
 from rights.models import (
     Agreement,
@@ -30,7 +30,7 @@ from rights.models import (
     Use,
     Work,
 )
-from tests.catalogue import allow, make_party, make_recording
+from tests.catalogue import allow, make_party, make_recording, second_admin
 from tests.conftest import person
 
 USE = Use.VOICE
@@ -264,3 +264,17 @@ def test_a_grant_of_the_master_takes_back_nothing_of_the_composition(
     allow(rosa, writer, Use.EVAL, recording=song, rights=(RightType.COMPOSITION,))
     assert consent.evaluate([song], Use.EVAL, HERE).allowed
     assert not opt_outs.standing(song.opt_outs.all()).exists()
+
+
+@pytest.mark.django_db
+def test_a_use_is_asked_in_the_scope_of_a_grant_that_speaks(rosa: User) -> None:
+    """Not in that of an agent's grant which the holder's no keeps the recording out of."""
+    writer, publisher = make_party(rosa), make_party(rosa)
+    song = make_recording(rosa, writer)
+    mandate = parties.mandate(by=rosa, holder=writer, agent=publisher, right_types=["composition"])
+    parties.approve_mandate(mandate, second_admin())
+    allow(rosa, publisher, Use.EVAL, rights=(RightType.COMPOSITION,))
+    participation.opt_out(song, Use.EVAL, writer, rosa, "No.")
+    allow(rosa, writer, Use.EVAL, recording=song, territories=["SE"])
+    (stood,) = (one for one in standing.of([song], [writer])[song.pk] if one.use == Use.EVAL)
+    assert stood.allowed, stood.words
