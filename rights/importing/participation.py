@@ -139,6 +139,10 @@ class Holdings:
             grantor=self._party, use__in=uses, status__in=participation.OPEN
         ).filter(Q(recording=None) | Q(recording__in=pks))
         for grant in grants:
+            if grant.recording_id:
+                # Also where its split is not told yet: a no ends it (participation.covering).
+                covered.add((grant.recording_id, grant.use, grant.right_type))
+                continue
             rows = holds.covered_by(grant).filter(pk__in=pks).values_list("pk", flat=True)
             covered.update((pk, grant.use, grant.right_type) for pk in rows)
         return covered

@@ -5,9 +5,9 @@ from datetime import date
 import pytest
 
 from portal.models import User
-from rights import agreements, consent, participation, territories
+from rights import agreements, consent, participation, splits, territories
 from rights.importing import jobs
-from rights.models import Agreement, Grant, ImportJob, Party, Purpose, Recording, Use
+from rights.models import Agreement, Grant, ImportJob, Party, Purpose, Recording, RightType, Use
 from rights.refused import Refused
 from tests.catalogue import allow, make_party, make_recording, second_admin
 from tests.rights.importing import counts, told, uploaded, work_off
@@ -79,6 +79,20 @@ def test_a_no_opts_out_of_the_catalogues_grant(rosa: User) -> None:
     before = counts()
     assert looked(rosa, text, party).unchanged == 1
     assert counts() == before
+
+
+def test_a_no_ends_a_grant_for_a_share_that_is_not_told_yet(rosa: User) -> None:
+    """As it does for one recording by hand; or it would permit as soon as the share is told."""
+    party = make_party(rosa)
+    song = make_recording(rosa, make_party(rosa))
+    sheet = splits.propose(by=rosa, subject=song.works.get(), lines={party: 1_000_000})
+    splits.confirm(sheet=sheet, party=party, by=rosa)
+    participation.opt_out(song, Use.EVAL, party, rosa, "No.")
+    (master,) = allow(rosa, party, Use.EVAL, recording=song, rights=(RightType.MASTER,))
+    assert done(rosa, f"{song.isrc} eval no", party).changed == 1
+    master.refresh_from_db()
+    assert master.status == Grant.Status.WITHDRAWN
+    assert done(rosa, f"{song.isrc} eval no", party).unchanged == 1
 
 
 def test_the_dry_run_says_what_is_unknown_or_somebody_elses(rosa: User) -> None:
