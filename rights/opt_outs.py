@@ -14,9 +14,11 @@ from datetime import datetime
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce
+from django.utils import timezone
 
+from rights import territories
 from rights.facts import PERSONA_USES
-from rights.models import Credit, Grant, OptOut, RightType, RoleCode, SplitLine
+from rights.models import Credit, Grant, Mandate, OptOut, RightType, RoleCode, SplitLine
 
 
 def against(
@@ -56,7 +58,41 @@ def _taken_back(grants: QuerySet[Grant]) -> Exists:
 
 def of_grantor(grant: Grant) -> QuerySet[OptOut]:
     """What the grantor itself has said no to, as far as it stands against the grant."""
-    rows = OptOut.objects.filter(party=grant.grantor_id, use=grant.use)
+    return _about(grant).filter(party=grant.grantor_id)
+
+
+def keeping_out_of(grant: Grant) -> QuerySet[OptOut]:
+    """The last no of each party to each recording that keeps something out of the grant: its
+    grantor's and, until it ends, those of the holders whom it speaks for, to recordings where it
+    does. Of other parties and other music it tells nothing."""
+    holders = _spoken_for(grant) if grant.ended_at is None else []
+    shares = _shares(RightType(grant.right_type), grant.work_id)
+    again = OptOut.objects.filter(
+        party=OuterRef("party"), recording=OuterRef("recording"), use=grant.use,
+        at__gt=OuterRef("at"),
+    )  # fmt: skip
+    rows = _about(grant).filter(party__in=[grant.grantor_id, *holders])
+    rows = rows.filter(Q(party=grant.grantor_id) | Q(shares), ~Exists(again))
+    return rows.select_related("party", "recording")
+
+
+def _spoken_for(grant: Grant) -> list[int]:
+    """The holders whose agent its grantor is today, for the grant's right and in one of its
+    places."""
+    today = timezone.now().date()
+    mandates = Mandate.objects.filter(agent=grant.grantor_id, revoked_at=None)
+    return [
+        row.holder_id
+        for row in mandates.exclude(approved_at=None)
+        if grant.right_type in row.right_types
+        and row.covers_day(today)
+        and territories.meet(row.territories, grant.territories)
+    ]
+
+
+def _about(grant: Grant) -> QuerySet[OptOut]:
+    """The noes, whoever's, to what the grant is about, less those that it takes back."""
+    rows = OptOut.objects.filter(use=grant.use)
     if grant.recording_id:
         rows = rows.filter(recording=grant.recording_id)
     elif grant.work_id:
@@ -77,8 +113,9 @@ def standing(rows: QuerySet[OptOut]) -> QuerySet[OptOut]:
     return rows.filter(stands)
 
 
-def _shares(right: RightType) -> Exists:
-    """Of an opt-out: that its party has a part in this right in the recording."""
+def _shares(right: RightType, work: int | None = None) -> Exists:
+    """Of an opt-out: that its party has a part in this right in the recording; of the compositions
+    in it, in this work."""
     party, recording = OuterRef("party"), OuterRef("recording")
     if right == RightType.PERSONA:
         return Exists(
@@ -87,4 +124,5 @@ def _shares(right: RightType) -> Exists:
     lines = SplitLine.objects.filter(party=party, sheet__superseded_at=None)
     if right == RightType.MASTER:
         return Exists(lines.filter(sheet__recording=recording))
-    return Exists(lines.filter(sheet__work__recordings=recording))
+    named = Q(sheet__work=work) if work else Q()
+    return Exists(lines.filter(named, sheet__work__recordings=recording))

@@ -23,3 +23,8 @@ def known(code: str) -> bool:
 def covers(granted: Sequence[str], asked: str) -> bool:
     """The world covers every country; no list of countries ever adds up to the world."""
     return known(asked) and (WORLD in granted or asked in granted)
+
+
+def meet(one: Sequence[str], other: Sequence[str]) -> bool:
+    """Whether some place lies in both."""
+    return WORLD in (*one, *other) or not set(one).isdisjoint(other)

@@ -17,6 +17,9 @@ from rights.refused import Refused
 from rights.views.access import LOOKERS, is_admin, number, open_to, page_of
 from rights.views.frames import form_page
 
+# Opt-outs on the page of a grant.
+NOES = 50
+
 
 @require_safe
 @open_to(*LOOKERS)
@@ -45,12 +48,14 @@ def grants(request: HttpRequest) -> HttpResponse:
 @open_to(*LOOKERS)
 def grant(request: HttpRequest, pk: int) -> HttpResponse:
     row, user = _grant(request, pk), signed_in(request)
+    noes = opt_outs.keeping_out_of(row)
     context = {
         "grant": row,
         "terms": terms.in_words(row),
         "versions": terms.chain(row),
         "suspensions": row.suspensions.select_related("made_by").order_by("-since"),
-        "opt_outs": opt_outs.of_grantor(row).select_related("recording"),
+        "opt_outs": noes[:NOES],
+        "more_opt_outs": max(0, noes.count() - NOES),
         "history": audit.history(row)[:20],
         "may_approve": is_admin(request) and participation.may_approve(row, user),
         "speaks": participation.speaks_for(row, user),

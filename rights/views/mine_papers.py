@@ -1,5 +1,7 @@
 """The artist's papers: splits to answer, grants of both sides' making, agreements, mandates."""
 
+from collections.abc import Collection
+
 from django.contrib import messages
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -13,7 +15,7 @@ from rights import impact, opt_outs, participation, plain
 from rights.forms.mine import OffForm
 from rights.models import Agreement, Grant, Mandate, Use, WithdrawalCase
 from rights.refused import Refused
-from rights.views.access import page_of
+from rights.views.access import READERS, page_of
 from rights.views.mine import Effect, asked, holders, unanswered
 
 SHOWN = 20
@@ -53,6 +55,7 @@ def grant(request: HttpRequest, pk: int) -> HttpResponse:
     """One permission of mine in plain words, with what both sides did to it."""
     user = signed_in(request)
     row = get_object_or_404(_grants(user), pk=pk)
+    left_out = opt_outs.keeping_out_of(row)
     context = {
         "grant": row,
         "subject": plain.subject(row),
@@ -63,7 +66,8 @@ def grant(request: HttpRequest, pk: int) -> HttpResponse:
         "ours": _is_ours(row),
         "may_answer": row.status == Grant.Status.OFFERED and not _is_ours(row),
         "versions": _grants(user).filter(Q(pk=row.replaces_id) | Q(replaces=row)),
-        "left_out": opt_outs.of_grantor(row).select_related("recording")[:SHOWN],
+        "left_out": left_out[:SHOWN],
+        "more_left_out": max(0, left_out.count() - SHOWN),
         "history": _history(user, row),
     }
     return render(request, "rights/mine_grant.html", context)
@@ -152,13 +156,18 @@ def _history(user: User, row: Grant) -> list[dict[str, object]]:
         {
             "at": event.at,
             "what": verbs.get(event.verb, event.verb.replace(".", ": ").replace("_", " ")),
-            "by": "you"
-            if event.actor_id == user.pk
-            else "your side"
-            if event.actor_id in own
-            else "the lab"
-            if event.actor_id
-            else "the portal",
+            "by": _who(event.actor, user, own),
         }
-        for event in audit.history(row)[:50]
+        for event in audit.history(row).select_related("actor")[:50]
     ]
+
+
+def _who(actor: User | None, user: User, own: Collection[int]) -> str:
+    if actor is None:
+        return "the portal"
+    if actor.pk == user.pk:
+        return "you"
+    if actor.pk in own:
+        return "your side"
+    # A holder for whom it is signed may take a recording out.
+    return "the lab" if actor.has_role(*READERS) else "another holder"

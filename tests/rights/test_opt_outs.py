@@ -204,10 +204,14 @@ class TheyAgree(TestCase):
         page = standing._Said(ids, {}, {party.pk: set() for party in world.parties})
         said = list(OptOut.objects.all())
         for grant in Grant.objects.select_related("recording", "work"):
+            shown = set(opt_outs.keeping_out_of(grant).values_list("party", "recording"))
             for holder, recording in world.spoken_for(grant):
                 refused = world.refused(grant, holder.pk, recording.pk, said)
                 assert holds.covers_share(grant, recording, holder) != refused
                 assert page.left_out(grant, recording.pk, holder.pk) == refused
+                if not grant.ended_at:
+                    noes_of = {(party, recording.pk) for party in (holder.pk, grant.grantor_id)}
+                    assert bool(noes_of & shown) == refused
                 # An offer is refused before anybody looks for a no.
                 if grant.activated_at:
                     assert decided(judge, grant, holder.pk, recording.pk) == refused
