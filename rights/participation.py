@@ -214,10 +214,13 @@ def _leave_out(grant: Grant, said: OptOut) -> None:
         recording=said.recording_id,
         private={"reason": said.reason},
     )
-    if grant.status != Status.OFFERED:
-        cases.open_for(
-            by=said.made_by, grant=grant, reason=said.reason, recordings=[said.recording]
-        )
+    if grant.status == Status.OFFERED:
+        return
+    reason = said.reason
+    if grant.grantor_id != said.party_id:
+        # The case is the agent's, who is not told what the holder said to the lab.
+        reason = f"{said.party} opted “{said.recording}” out."
+    cases.open_for(by=said.made_by, grant=grant, reason=reason, recordings=[said.recording])
 
 
 def expire_due(at: datetime | None = None) -> int:

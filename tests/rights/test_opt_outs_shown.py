@@ -5,13 +5,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
 from portal.models import Role, User
 from rights import agreements, catalogue, opt_outs, participation, parties, splits
-from rights.models import Grant, Mandate, OptOut, Party, Recording, RightType, Use
+from rights.models import Grant, Mandate, OptOut, Party, Recording, RightType, Use, WithdrawalCase
 from tests.catalogue import allow, make_party, make_recording, second_admin
 from tests.conftest import person
 
@@ -59,7 +60,7 @@ def papers(rosa: User, noor: User, writer: Party, publisher: Party) -> Papers:
     return Papers(grant, song, mandate)
 
 
-def shown(client: Client, user: User, row: Grant, name: str = "rights:mine_grant") -> str:
+def shown(client: Client, user: User, row: Model, name: str = "rights:mine_grant") -> str:
     client.force_login(user)
     response = client.get(reverse(name, args=[row.pk]))
     assert response.status_code == 200
@@ -74,6 +75,19 @@ def test_an_agent_sees_what_a_holder_took_out_and_not_why(
     assert "Ines Faro opted it out, so you do not allow it for their share" in page
     assert "A private reason." not in page
     assert '<td data-label="By">another holder</td>' in page
+
+
+def test_the_case_of_an_agent_does_not_tell_what_a_holder_said_to_the_lab(
+    client: Client, max_: User, papers: Papers
+) -> None:
+    case = WithdrawalCase.objects.get(grant=papers.grant)
+    assert case.party == papers.grant.grantor
+    page = shown(client, max_, case, "rights:case")
+    assert "Ines Faro opted “Tidal” out." in page
+    told = client.get(reverse("rights:mine_everything")).getvalue().decode()
+    assert "opted “Tidal” out" in told
+    for text in (page, told):
+        assert "A private reason." not in text
 
 
 def test_the_lab_sees_who_took_it_out_and_why(client: Client, rosa: User, papers: Papers) -> None:
