@@ -7,6 +7,7 @@ run late: the next round goes on from what is there.
 """
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,6 +35,8 @@ SILENT_AFTER = timedelta(hours=1)
 COMPACTED_AT_ONCE = 10
 # How long one round goes on starting runs.
 STARTING_SECONDS = 5.0
+# Held by the thread that starts runs; a worker's other threads need not stand in line for it.
+_starting = threading.Lock()
 # The client's figure of the memory that the program and its children take.
 MEMORY = "system/memory_bytes"
 
@@ -234,8 +237,19 @@ def _cancel_orphans(seen: dict[str, JobStatus], cluster: Cluster) -> None:
 def _start_waiting(cluster: Cluster, manifest: Manifest) -> None:
     """In the order of experiments/quotas.py while slots are free; consent is asked once more.
 
-    Where hundreds wait, the next round starts the rest: ends are written down in between.
+    Where hundreds wait, the next round starts the rest: ends are written down in between. To ask
+    for a hundred thousand recordings takes a while: the rounds meanwhile do the other work, above
+    all to stop what has lost a permission.
     """
+    if not _starting.acquire(blocking=False):
+        return
+    try:
+        _start(cluster, manifest)
+    finally:
+        _starting.release()
+
+
+def _start(cluster: Cluster, manifest: Manifest) -> None:
     began = time.monotonic()
     for run in quotas.next_in_line():
         if time.monotonic() - began > STARTING_SECONDS:

@@ -7,7 +7,7 @@ import pytest
 from django.conf import LazySettings
 from django.utils import timezone
 
-from experiments import datasets, runs
+from experiments import datasets, permission, runs
 from experiments.models import Attempt, Dataset, Project, Run
 from portal.models import ApiToken, User
 from rights import participation
@@ -88,6 +88,32 @@ def test_slots_are_kept_and_the_queue_is_first_come_first_served(
     reconcile(cluster)
     assert [state(run) for run in made] == [State.FINISHED] * 3
     assert cluster.observe() == {}
+
+
+def test_while_one_round_asks_whether_a_run_may_start_another_stops_what_may_not_go_on(
+    trained: Run, recordings: list[Recording], rosa: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = RecordingCluster(slots=2)
+    reconcile(cluster)
+    reconcile(cluster)
+    assert state(trained) == State.RUNNING
+    waiting = submit(trained.submitted_by, trained.project)
+    really = permission.check_start
+    asked = []
+
+    def long_question(run: Run) -> None:
+        """So long that a permission ends meanwhile, and that the clock comes again."""
+        asked.append(run)
+        opt_out(recordings[0], rosa)
+        reconcile(cluster)
+        assert state(trained) in {State.STOPPING, State.WITHHELD}
+        assert state(waiting) == State.QUEUED
+        really(run)
+
+    monkeypatch.setattr(permission, "check_start", long_question)
+    reconcile(cluster)
+    assert asked == [waiting]
+    assert state(waiting) == State.STARTING
 
 
 def test_a_hundred_rounds_start_one_job_and_write_nothing_more(
