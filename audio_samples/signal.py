@@ -8,7 +8,6 @@ from typing import TypedDict
 
 import numpy as np
 import numpy.typing as npt
-from scipy.signal import resample_poly, stft
 
 Audio = npt.NDArray[np.float32] | npt.NDArray[np.float64]
 
@@ -41,6 +40,9 @@ def decibels(amplitude: float) -> float | None:
 
 def true_peak(audio: Audio) -> float | None:
     """dBTP by 4x oversampling (BS.1770-5 annex 2), None for silence."""
+    # Here, where audio has come: importing it takes as long as the rest of the web server.
+    from scipy.signal import resample_poly  # noqa: PLC0415
+
     frames = audio.shape[-1]
     highest = float(np.abs(audio).max(initial=0.0))
     for start in range(0, frames, TRUE_PEAK_BLOCK):
@@ -121,6 +123,9 @@ def power_spectrogram(
     audio: Audio, *, rate: int, window: int = 2048
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Frequencies in Hz (bins,) and power (bins, columns) of the mono mix, Hann windows."""
+    # Here as in `true_peak`: no page is waiting for it.
+    from scipy.signal import stft  # noqa: PLC0415
+
     mono = audio.mean(axis=0, dtype=np.float64)
     if mono.size < window:
         mono = np.pad(mono, (0, window - mono.size))

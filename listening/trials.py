@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
-from scipy.stats import t as student
 
 from audio_samples.models import Sample
 from experiments.models import Project
@@ -181,8 +180,11 @@ def estimate(scores: Iterable[float]) -> Estimate:
     mean = math.fsum(values) / n
     if n == 1:
         return Estimate(1, mean, None, None)
+    # Here, where scores have come: no page but the results needs it, and importing it takes long.
+    from scipy.special import stdtrit  # noqa: PLC0415
+
     variance = math.fsum((value - mean) ** 2 for value in values) / (n - 1)
-    half = float(student.ppf((1 + CONFIDENCE) / 2, n - 1)) * math.sqrt(variance / n)
+    half = float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * math.sqrt(variance / n)
     return Estimate(n, mean, max(1.0, mean - half), min(5.0, mean + half))
 
 

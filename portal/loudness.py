@@ -11,7 +11,6 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from scipy.signal import sosfilt
 
 Samples = npt.NDArray[np.float32] | npt.NDArray[np.float64]
 
@@ -62,6 +61,9 @@ class Meter:
 
     def add(self, audio: Samples) -> None:
         """`audio` is (channels, frames), full scale 1."""
+        # Here, where audio has come: importing it takes as long as the rest of the web server.
+        from scipy.signal import sosfilt  # noqa: PLC0415
+
         weighted, self._state = sosfilt(self._sections, audio, axis=-1, zi=self._state)
         energy = np.square(weighted).sum(axis=0)
         # Boundaries are rounded from the start, so that odd rates do not drift.
