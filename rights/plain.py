@@ -131,12 +131,16 @@ AFTERWARDS = {
     ),
     "sample": ("sample", "samples", "silent at once, for everybody"),
     "test": ("listening test", "listening tests", "goes on without these samples"),
-    "release": ("release", "releases", "recalled"),
+    "page": (
+        "published model",
+        "published models",
+        "its page says at once that a permission has ended, and names you no longer",
+    ),
 }
 
 
-def afterwards(kind: str, title: str, number: int, *, stays: bool) -> str:
+def afterwards(kind: str, number: int, *, stays: bool) -> str:
     """What is counted, and what becomes of it; where it stays as agreed only the first."""
-    one, many, what = AFTERWARDS.get(kind, (title.lower(), title.lower(), "withheld"))
+    one, many, what = AFTERWARDS[kind]
     counted = one if number == 1 else many
     return counted if stays else f"{counted}: {what}"

@@ -245,9 +245,7 @@ class Effect:
             counts=[
                 (
                     len(level.nodes),
-                    plain.afterwards(
-                        level.kind.name, level.kind.title, len(level.nodes), stays=found.stays
-                    ),
+                    plain.afterwards(level.kind.name, len(level.nodes), stays=found.stays),
                 )
                 for level in found.levels
             ],

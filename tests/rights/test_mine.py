@@ -15,9 +15,11 @@ from portal.models import Role, User
 from rights import (
     agreements,
     catalogue,
+    lineage,
     mine,
     offers,
     participation,
+    plain,
     splits,
     standing,
 )
@@ -324,3 +326,10 @@ def test_a_permission_that_the_lab_paused_is_off(rosa: User, party: Party, song:
     for grant in allow(rosa, party, Use.EVAL):
         participation.suspend(grant, second_admin(), "Looked into.")
     assert word(song, party, Use.EVAL).word == Word.PAUSED
+
+
+def test_every_kind_of_descendant_has_plain_words() -> None:
+    for kind in lineage.kinds():
+        one = plain.afterwards(kind.name, 1, stays=False)
+        assert one != plain.afterwards(kind.name, 2, stays=False)
+        assert one.startswith(plain.afterwards(kind.name, 1, stays=True))
