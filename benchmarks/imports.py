@@ -2,24 +2,36 @@
 
     python -m benchmarks.imports [rows]
 
-Each row is a recording with its work, both splits, an artist and a place on a release, on SQLite
-in a temporary folder. Prints seconds and rows per second of the dry run, of the import and of the
-same file again, and the largest memory of the process.
+Each row is a recording with its work, both splits, an artist and a place on a release; on SQLite
+and, where a server is installed, on PostgreSQL, each in a fresh database and a process of its own.
+Prints seconds and rows per second of the dry run, of the import and of the same file again, and the
+largest memory of the process.
 """
 
 import os
 import resource
+import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.consent import databases
+from benchmarks.portal import ROOT
+
 
 def main(rows: int) -> None:
+    with databases() as found:
+        for name, url in found.items():
+            code = f"from benchmarks import imports; imports.on({name!r}, {url!r}, {rows})"
+            subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def on(name: str, url: str, rows: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ |= {
             "STATE_DIR": folder,
-            "DATABASE_URL": f"sqlite:///{folder}/bench.sqlite3",
+            "DATABASE_URL": url or f"sqlite:///{folder}/bench.sqlite3",
             "STORAGE_DIR": f"{folder}/blobs",
             "REDIS_URL": "memory://",
             "LOG_LEVEL": "ERROR",
@@ -31,10 +43,10 @@ def main(rows: int) -> None:
         from django.core.management import call_command
 
         call_command("migrate", verbosity=0)
-        measure(rows, Path(folder))
+        measure(name, rows, Path(folder))
 
 
-def measure(rows: int, folder: Path) -> None:
+def measure(name: str, rows: int, folder: Path) -> None:
     from portal.models import User
     from rights.importing import jobs
     from rights.models import ImportJob
@@ -42,24 +54,22 @@ def measure(rows: int, folder: Path) -> None:
     by = User.objects.create(username="rosa", roles=["rights_admin"])
     path = folder / "songs.csv"
     write(path, rows)
-    print(f"{rows} rows, {path.stat().st_size / 1e6:.1f} MB, SQLite")
-    for name in ("first", "again"):
+    print(f"{rows} rows, {path.stat().st_size / 1e6:.1f} MB, {name}")
+    for turn in ("first", "again"):
         with path.open("rb") as file:
             job = jobs.upload(by=by, file=file, name="songs.csv")
         jobs.check(job, by=by, columns=job.columns)
-        told(f"{name}: dry run", rows, work_off)
+        told(f"{turn}: dry run", rows, work_off)
         job.refresh_from_db()
         assert job.state == ImportJob.State.CHECKED, job.error
         assert job.refused == 0, list(job.problems.values_list("row", "sentence")[:5])
         if job.added + job.changed == 0:
-            print(f"{name}: nothing to enter, {job.unchanged} unchanged")
+            print(f"{turn}: nothing to enter, {job.unchanged} unchanged")
         jobs.start(job, by=by)
-        told(f"{name}: import", rows, work_off)
+        told(f"{turn}: import", rows, work_off)
         job.refresh_from_db()
         print(f"  {job.added} added, {job.unchanged} unchanged, {job.get_state_display()}")
-    size = (folder / "bench.sqlite3").stat().st_size / 1e6
-    print(f"database {size:.0f} MB, memory at most "
-          f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")  # fmt: skip
+    print(f"memory at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB\n")
 
 
 def told(what: str, rows: int, work) -> None:  # type: ignore[no-untyped-def]
