@@ -16,13 +16,9 @@ from rights.models import Recording, Use
 
 
 class EmptyDataset(ValueError):
-    """Nothing would be in it. `preview` says, recording by recording, why."""
+    """Nothing would be in it; the text says why, by the example of one recording."""
 
     code = "empty_dataset"
-
-    def __init__(self, message: str, preview: "Preview") -> None:
-        super().__init__(message)
-        self.preview = preview
 
 
 @dataclass(frozen=True)
@@ -74,9 +70,7 @@ def freeze(
         decision, verdict = consent.decide(ids, Use(use), context_of(project), by=by)
         included = {pk: verdict.audio[pk] for pk, line in verdict.items() if line.allowed}
         if not included:
-            asked = Recording.objects.filter(pk__in=ids)
-            refused = preview(project=project, recordings=asked, use=use)
-            raise EmptyDataset(_empty(refused), refused)
+            raise EmptyDataset(_empty(verdict))
         last = project.datasets.filter(name=name).aggregate(last=Max("version"))["last"]
         dataset = Dataset.objects.create(
             project=project,
@@ -123,12 +117,12 @@ def _sorted(candidates: list[Candidate]) -> Preview:
     )
 
 
-def _empty(chosen: Preview) -> str:
-    if not chosen.left_out:
+def _empty(verdict: consent.Verdict) -> str:
+    if not verdict:
         return "No recording was chosen. Choose at least one."
-    first = chosen.left_out[0]
-    why = first.reasons[0]["sentence"] if first.reasons else "It is not allowed."
+    first, line = next(iter(verdict.items()))
+    why = line.reasons[0]["sentence"] if line.reasons else "It is not allowed."
     return (
-        f"None of the {len(chosen.left_out)} recordings is allowed for this use, so there is "
-        f"nothing to freeze. {first.recording.title}: {why}"
+        f"None of the {len(verdict):,} recordings is allowed for this use, so there is nothing to "
+        f"freeze. {Recording.objects.get(pk=first).title}: {why}"
     )

@@ -7,6 +7,7 @@ was denied.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import NamedTuple, TypedDict
 
 from rights import opt_outs, territories
@@ -330,11 +331,12 @@ def in_sentences(found: Sequence[Missing], music: Music, use: Use, names: Names)
 
 def _sentence(one: Missing, music: Music, use: Use, names: Names) -> str:
     title = _plain(music.title)
-    what = {
-        RightType.MASTER: f"the master “{title}”",
-        RightType.COMPOSITION: f"the composition “{_plain(names.works.get(one.work or 0, ''))}”",
-        RightType.PERSONA: f"main artist of “{title}”",
-    }[one.right]
+    if one.right == RightType.COMPOSITION:
+        what = f"the composition “{_plain(names.works.get(one.work or 0, ''))}”"
+    elif one.right == RightType.MASTER:
+        what = f"the master “{title}”"
+    else:
+        what = f"main artist of “{title}”"
     party = _plain(names.parties.get(one.party or 0, "Somebody"))
     told = one.words.format(use=in_words(use), recording=title, what=what, party=party)
     if one.words.endswith("."):
@@ -365,6 +367,7 @@ def _day(moment: datetime | None) -> str:
     return moment.date().isoformat() if moment else "an unknown day"
 
 
+@cache
 def in_words(use: str) -> str:
     """The use as it stands inside a sentence."""
     label = str(Use(use).label)
