@@ -3,8 +3,10 @@
 A page of a model that learned from a hundred thousand recordings takes seconds to make, and
 everybody may ask for it. Whatever such a page tells is a line of the audit log or of the ledger
 when it changes: while both are as they were, so is the page, and with the next line it is not.
+What somebody changed past the portal, in the database itself, shows within a minute.
 """
 
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable
 from threading import Lock
@@ -16,8 +18,9 @@ from rights import ledger
 
 # Some megabytes each, for a large model.
 PAGES = 16
+SECONDS = 60
 T = TypeVar("T")
-Mark = tuple[str, str, Hashable]
+Mark = tuple[str, str, Hashable, int]
 
 _kept: OrderedDict[Hashable, tuple[Mark, object]] = OrderedDict()
 # One at a time: a crowd at the gate does not take the portal from those who work in it.
@@ -29,7 +32,8 @@ def kept(key: Hashable, line: Iterable[Link], standing: Hashable, make: Callable
     sources = {link.source for link in line}
     with _making:
         # Read first: what changes while it is being made counts as a change afterwards.
-        mark = (audit.newest(), ledger.mark(sources), standing)
+        minute = int(time.monotonic() // SECONDS)
+        mark = (audit.newest(), ledger.mark(sources), standing, minute)
         known = _kept.pop(key, None)
         made = known[1] if known is not None and known[0] == mark else make()
         _kept[key] = (mark, made)
