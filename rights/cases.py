@@ -346,23 +346,25 @@ def close(case: WithdrawalCase, by: User, note: str) -> WithdrawalCase:
     return case
 
 
-# What has to be gone for a rung to be done.
-HEARD = ("sample", "test", "release")
+# What E5 is about; E4 is about everything else that came out of it.
+HEARD = ("sample", "test")
+NOTHING = "Nothing of the kind came out of it."
 
 
 def _advance(case: WithdrawalCase) -> None:
     """The rungs and the state that follow from the items."""
-    waiting = case.items.exclude(outcome__in=SETTLED).order_by()
-    open_kinds = set(waiting.values_list("kind", flat=True).distinct())
+    found = set(case.items.order_by().values_list("kind", "outcome").distinct())
+    open_kinds = {kind for kind, outcome in found if outcome not in SETTLED}
     now = timezone.now()
-    for rung, left in (
-        (Rung.E4, open_kinds.difference(HEARD)),
-        (Rung.E5, open_kinds.intersection(HEARD)),
-    ):
-        if left:
-            case.steps.filter(rung=rung).update(done_at=None, done_by=None)
-        else:
-            case.steps.filter(rung=rung, done_at=None).update(done_at=now)
+    for rung, heard in ((Rung.E4, False), (Rung.E5, True)):
+        steps = case.steps.filter(rung=rung)
+        if any((kind in HEARD) is heard for kind in open_kinds):
+            steps.update(done_at=None, done_by=None)
+            steps.filter(note=NOTHING).update(note="")
+            continue
+        if not any((kind in HEARD) is heard for kind, _ in found):
+            steps.filter(note="").update(note=NOTHING)
+        steps.filter(done_at=None).update(done_at=now)
     if case.status in (Status.ENFORCED, Status.REMEDIATING, Status.VERIFIED):
         case.status = Status.REMEDIATING if open_kinds else Status.VERIFIED
         case.save(update_fields=["status"])

@@ -229,6 +229,25 @@ def test_closing_is_refused_while_a_run_of_it_goes_on(
     cases.close(case, second_admin(), "Done.")
 
 
+def test_a_rung_with_nothing_to_do_says_so_until_something_comes(
+    rosa: User, grants: list[Grant], line: Line
+) -> None:
+    ListeningTest.objects.all().delete()
+    Sample.objects.all().delete()
+    case = withdraw(grants[0], rosa)
+
+    def recall() -> tuple[bool, str]:
+        return rungs(case)["E5"], case.steps.get(rung=CaseStep.Rung.E5).note
+
+    assert recall() == (True, cases.NOTHING)
+    make_sample(line.run, "final/late/0")
+    cases.look_after()
+    assert recall() == (False, "")
+    cases.remedy(case, "sample", rosa)
+    assert recall() == (True, "")
+    assert case.steps.get(rung=CaseStep.Rung.E4).note == ""
+
+
 def test_who_opened_a_case_does_not_close_it(rosa: User, grants: list[Grant], line: Line) -> None:
     case = withdraw(grants[0], rosa)
     remedy_all(case, rosa)
