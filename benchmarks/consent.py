@@ -14,12 +14,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 from benchmarks.portal import ROOT
+from benchmarks.worlds import Watch
 from tests.cluster import database
 
 SIZES = (10_000, 100_000, 1_000_000)
@@ -174,7 +175,6 @@ def measure(n: int) -> dict[str, float]:
     import django
 
     django.setup()
-    from django.db import connection
     from django.urls import reverse
 
     from experiments import datasets
@@ -184,23 +184,8 @@ def measure(n: int) -> dict[str, float]:
     from rights import consent, impact
     from rights.models import Party, Use
 
-    found: dict[str, float] = {}
-
-    def timed(name: str, act: Callable[[], Any]) -> Any:
-        queries = 0
-
-        def count(execute: Any, *args: Any) -> Any:
-            nonlocal queries
-            queries += 1
-            return execute(*args)
-
-        with connection.execute_wrapper(count):
-            began = time.perf_counter()
-            result = act()
-            found[name] = time.perf_counter() - began
-        found[f"{name}_queries"] = queries
-        return result
-
+    watch = Watch()
+    found, timed = watch.found, watch.timed
     timed("build", lambda: build(n))
     admin, project = User.objects.get(), Project.objects.get()
     every = max(1, n // FROZEN)

@@ -22,7 +22,6 @@ from rights.views.access import open_to, page_of
 
 State = ImportJob.State
 AT_WORK = (State.CHECKING, State.WAITING, State.RUNNING)
-# A program that opens a table runs what looks like a formula.
 
 
 @require_safe
