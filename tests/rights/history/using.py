@@ -96,7 +96,8 @@ class Using(Papers):
         included = set(made.items.filter(included=True).values_list("recording", flat=True))
         assert included == allowed
         self.line.datasets[made.pk] = (asked, included)
-        for pk in included:
+        # Steps pick from these by place: a set's order changes with the numbers of its rows.
+        for pk in sorted(included):
             self.line.standing[made.pk, pk, named] = "good"
         self.say("frozen", dataset=made.pk)
 
@@ -181,7 +182,7 @@ class Using(Papers):
         assert allowed
         assert not tainted
         self.line.runs[run.pk] = (dataset.pk, named, start.run_id if start else None)
-        for pk in included:
+        for pk in sorted(included):
             # Another use than the dataset's own counts from here on.
             self.line.standing.setdefault((dataset.pk, pk, named), "good")
         self.say("submitted", run=str(run.pk))
