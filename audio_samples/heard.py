@@ -51,6 +51,11 @@ def silence(sample: Sample) -> str:
     return clips.FLAGGED.get(flag or "", "")
 
 
+def page(sample: Sample) -> str:
+    """The address of a rightsholder's page of it."""
+    return reverse("audio_samples:mine_sample", args=[sample.pk])
+
+
 class Heard(clips.Clip):
     """A clip with an address that asks the rightsholder's own right."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from django.db.models import Max, QuerySet
+from django.db.models import Count, Max, QuerySet
 from django.urls import reverse
 from django.utils import timezone
 
@@ -45,20 +45,26 @@ class Samples:
 def _nodes(rows: QuerySet[Sample]) -> list[Node]:
     """Plain columns: of thousands of samples neither objects nor waveforms are made for a name."""
     columns = rows.order_by("pk").values_list(
-        "pk", "name", "step", "created_at", "withheld_reason", "run__number", "run__project__name"
-    )
+        "pk", "name", "step", "created_at", "withheld_reason", "run__number", "run__project__name",
+        Count("credentials"),
+    )  # fmt: skip
     address = reverse("audio_samples:sample", args=[0])
     return [
         Node(
             kind="sample",
             key=str(pk),
-            label=f"{project}: run {number}, {name}, step {step:,}",
+            label=f"{project}: run {number}, {name}, step {step:,}{_given_out(times)}",
             url=address.replace("0", str(pk)),
             at=at,
             outcome=Outcome.RECALLED if reason.startswith(RECALLED) else Outcome.WITHHELD,
         )
-        for pk, name, step, at, reason, number, project in columns
+        for pk, name, step, at, reason, number, project, times in columns
     ]
+
+
+def _given_out(times: int) -> str:
+    """Files that have left are not called back by a click: who took them is on its page."""
+    return f", given out {times} time{'' if times == 1 else 's'}" if times else ""
 
 
 register(Samples())

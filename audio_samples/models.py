@@ -1,5 +1,6 @@
 """What came out of a run: samples, their analysis, and the credits on each."""
 
+import uuid
 import zlib
 from typing import Self
 
@@ -121,6 +122,30 @@ class Sample(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("audio_samples:sample", args=[self.pk])
+
+
+class Credential(models.Model):
+    """A sample that somebody took out of the portal: what was signed into the file, and for whom.
+
+    A file that has lost its manifest is found again by what is heard in it (audio_samples/
+    credentials/checking.py), and its manifest is here.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    sample = models.ForeignKey(Sample, models.PROTECT, related_name="credentials")
+    # None where the run used no music.
+    statement = models.ForeignKey(CreditStatement, models.PROTECT, null=True, related_name="+")
+    sound = models.CharField(max_length=64, db_index=True, help_text="audio_samples/analysis.py")
+    manifest = models.BinaryField(help_text="As it stands in the file (JUMBF).")
+    serial = models.CharField(max_length=60, help_text="Of the certificate, in decimal digits.")
+    by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-at", "id"]
+
+    def get_absolute_url(self) -> str:
+        return reverse("audio_samples:credential", args=[self.pk])
 
 
 class SampleFlag(models.Model):

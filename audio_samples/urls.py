@@ -1,6 +1,6 @@
 from django.urls import path
 
-from audio_samples import artist_views, flag_views, views
+from audio_samples import artist_views, credential_views, flag_views, views
 
 app_name = "audio_samples"
 urlpatterns = [
@@ -18,9 +18,15 @@ urlpatterns = [
     path("flags/<int:pk>/audio", flag_views.audio, name="flag_audio"),
     path("flags/<int:pk>/uphold/", flag_views.uphold, name="flag_uphold"),
     path("flags/<int:pk>/dismiss/", flag_views.dismiss, name="flag_dismiss"),
+    path("check/", credential_views.check, name="check"),
+    path("credentials/<uuid:number>/", credential_views.credential, name="credential"),
+    path(
+        "credentials/<uuid:number>.c2pa", credential_views.credential_file, name="credential_file"
+    ),
     path("<int:pk>/", views.sample, name="sample"),
     path("<int:pk>/credits.json", views.credits_file, name="credits"),
     path("<int:pk>/credits.csv", views.credits_table, name="credits_table"),
     path("<int:pk>/audio", views.audio, name="audio"),
+    path("<int:pk>/download", credential_views.download, name="download"),
     path("<int:pk>/spectrogram.png", views.spectrogram, name="spectrogram"),
 ]

@@ -19,6 +19,8 @@ from portal.views import signed_in
 from rights import crediting
 
 PER_PAGE = 24
+# So many of the times that a sample was given out are listed; all are counted.
+LISTED = 10
 
 
 def visible_sample(request: HttpRequest, pk: int) -> Sample:
@@ -50,6 +52,8 @@ def sample(request: HttpRequest, pk: int) -> HttpResponse:
             "clip": clip,
             "row": row,
             "measures": clips.measures(found),
+            "given_out": found.credentials.select_related("by")[:LISTED],
+            "given_out_times": found.credentials.count(),
             "notes": crediting.notes(found.credit.read()) if found.credit else None,
         },
     )
@@ -92,7 +96,7 @@ def audio(request: HttpRequest, pk: int) -> HttpResponseBase:
         return gone(reason)
     ending = found.audio.media_type.rpartition("/")[2].replace("mpeg", "mp3")
     name = f"{found.run.project.slug}-{found.run.number}-{found.name}-{found.step}.{ending}"
-    return ranged(request, found.audio, name, attachment="download" in request.GET)
+    return ranged(request, found.audio, name)
 
 
 @require_safe

@@ -8,6 +8,7 @@ from typing import Any, cast
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.utils import timezone
+from django.utils.module_loading import import_string
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
@@ -19,6 +20,8 @@ from portal.models import AuditEvent, LogRoot
 TROUBLE = (OperationalError, RedisError, OSError)
 # A root that is due may wait for the clock and for a busy worker.
 ROOT_GRACE = timedelta(minutes=10)
+# What rooms look after themselves: a name, and a function that says whether all is well.
+ROOMS = (("Content credentials", "audio_samples.credentials.chain.look"),)
 
 
 @dataclass(frozen=True)
@@ -88,8 +91,12 @@ def audit_log() -> Check:
     return Check("Audit log", True, signed)
 
 
+def rooms() -> list[Check]:
+    return [Check(name, *import_string(look)()) for name, look in ROOMS]
+
+
 def checks() -> list[Check]:
-    return [database(), broker(), workers(), store(), audit_log()]
+    return [database(), broker(), workers(), store(), audit_log(), *rooms()]
 
 
 def _ms(began: float) -> str:

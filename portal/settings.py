@@ -182,6 +182,8 @@ AUDIT_OLD_KEYS = [
     for text in env("AUDIT_OLD_KEYS", "").split(",")
     if text.strip()
 ]
+# The certificates that files are signed with (audio_samples/credentials/chain.py).
+CREDENTIALS_DIR = Path(env("CREDENTIALS_DIR", "")) if env("CREDENTIALS_DIR", "") else None
 # A root is signed when there are lines without one for this long, or this many of them.
 AUDIT_ROOT_MINUTES = env_int("AUDIT_ROOT_MINUTES", 60, 1)
 AUDIT_ROOT_LINES = env_int("AUDIT_ROOT_LINES", 1000, 1)

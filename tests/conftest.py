@@ -9,6 +9,7 @@ import soundfile
 from django.conf import LazySettings
 from django.db import connections
 
+from audio_samples.credentials import chain
 from experiments.models import Membership, Project
 from portal.models import Role, User
 
@@ -22,8 +23,17 @@ def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> No
         default["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
 
 
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A chain to sign files with, as `manage.py credentials make` makes it."""
+    folder = tmp_path_factory.mktemp("certificates") / "ours"
+    chain.make(folder, "A Lab")
+    return folder
+
+
 @pytest.fixture(autouse=True)
-def _own_folders(settings: LazySettings, tmp_path: Path) -> None:
+def _own_folders(settings: LazySettings, tmp_path: Path, certificates: Path) -> None:
+    settings.CREDENTIALS_DIR = certificates
     settings.STORAGE_DIR = tmp_path / "blobs"
     settings.LOCAL_JOBS_DIR = tmp_path / "jobs"
     settings.CLUSTER = "recording"

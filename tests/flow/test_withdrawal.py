@@ -75,7 +75,6 @@ def test_addresses_that_were_handed_out_answer_410_at_once_for_everybody(
     heard = {
         ada: [
             reverse("audio_samples:audio", args=[line.sample.pk]),
-            reverse("audio_samples:audio", args=[line.sample.pk]) + "?download",
             reverse("audio_samples:spectrogram", args=[line.sample.pk]),
         ],
         lou: [reverse("listening:audio", args=[item.code])],

@@ -12,6 +12,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
 from audio_samples import flags
+from audio_samples.credentials import issuing
 from backline import wire
 from experiments import checkpoints, datasets, runs, usage
 from experiments.models import Membership, Project, Run
@@ -140,6 +141,8 @@ def make_world() -> World:
     test = trials.open_test(
         by=ada, project=project, title="Which one", question="How?", samples=[sample]
     )
+    given = issuing.give_out(sample, by=ada)
+    given.file.close()
     flag = flags.flag(by=noor, party=party, sample=make_sample(run, "b"), reason="Too close.")
     page = pages.ask(
         by=ada, project=project, run=run, checkpoint=checkpoint, title="Public light",
@@ -194,6 +197,7 @@ def make_world() -> World:
             (r"publishing/pages/", {"pk": page.pk}),
             (r"samples/", {"pk": sample.pk}),
             (r"samples/flags/", {"pk": flag.pk}),
+            (r"samples/credentials/", {"number": given.credential.pk}),
             (r"listen/", {"pk": test.pk}),
             (r"tokens/", {"pk": token.pk}),
             (r"operator/", {"object_id": run.pk, "id": noor.pk,

@@ -32,6 +32,8 @@ HOLDERS = "HS"
 TEAM = "MP"
 READERS = "MOAP"
 LOOKERS = "HSAP"
+# Not who only listens: a file would tell the answers of a blind test.
+ASKERS = "MOHSAP"
 SIGNED_IN = "LMOHSAP"
 EVERYBODY = "NLMOHSAP"
 
@@ -225,6 +227,10 @@ TABLE = {
     "samples/<int:pk>/credits.json": (TEAM, NOBODY),
     "samples/<int:pk>/credits.csv": (TEAM, NOBODY),
     "samples/<int:pk>/spectrogram.png": (TEAM, NOBODY),
+    "samples/<int:pk>/download": (NOBODY, TEAM),
+    "samples/check/": (ASKERS, ASKERS),
+    "samples/credentials/<uuid:number>.c2pa": (TEAM, NOBODY),
+    "samples/credentials/<uuid:number>/": (ASKERS, NOBODY),
     "samples/flags/": (ADMIN, NOBODY),
     "samples/flags/<int:pk>/": (ADMIN, NOBODY),
     "samples/flags/<int:pk>/audio": (ADMIN, NOBODY),

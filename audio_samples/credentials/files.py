@@ -1,0 +1,104 @@
+"""Files with a content credential: signed and read by a process of its own (tool.py)."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from audio_samples.credentials.chain import Chain
+
+TOOL = Path(__file__).with_name("tool.py")
+SECONDS = 150
+State = Literal["none", "Invalid", "Valid", "Trusted"]
+STATES: dict[str, State] = {
+    "none": "none",
+    "Invalid": "Invalid",
+    "Valid": "Valid",
+    "Trusted": "Trusted",
+}
+
+
+class Unsigned(RuntimeError):
+    """The file could not be signed; the sentence says why, for an operator."""
+
+
+class Unreadable(ValueError):
+    """The file's credential cannot be read: it is broken, or the file is not what it seems."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a file's newest credential says, and whether it may be believed.
+
+    `Valid` is not enough: an untrusted signer's file is `Valid` too. `serial` is the decimal
+    serial number of the certificate; `codes` are those of the C2PA specification, section 15,
+    for what does not hold.
+    """
+
+    state: State
+    assertions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    serial: str = ""
+    codes: tuple[str, ...] = ()
+
+
+def sign(
+    source: Path, target: Path, *, media_type: str, manifest: Mapping[str, Any], chain: Chain
+) -> bytes:
+    """Write `source` with the manifest to `target`; the manifest as it was signed.
+
+    The audio is untouched. A credential that `source` has already stays in its history. Raises
+    Unsigned, also where the result would not be trusted by who trusts our anchors.
+    """
+    answer = _ask(
+        verb="sign",
+        source=str(source),
+        target=str(target),
+        media_type=media_type,
+        manifest=manifest,
+        chain=chain.chain,
+        key=chain.key,
+        anchors=chain.anchors,
+    )
+    if "error" in answer:
+        raise Unsigned(f"The file could not be signed: {answer['error']}")
+    if answer["state"] != "Trusted":
+        codes = ", ".join(answer["codes"])
+        raise Unsigned(f"The signed file would be {answer['state']}, not Trusted: {codes}")
+    return bytes.fromhex(answer["manifest"])
+
+
+def read(source: Path, *, media_type: str, anchors: str) -> Reading:
+    """What the file says of itself; raises Unreadable."""
+    answer = _ask(verb="read", source=str(source), media_type=media_type, anchors=anchors)
+    if "error" in answer:
+        raise Unreadable(answer["error"])
+    return Reading(
+        state=STATES.get(answer["state"], "Invalid"),
+        assertions=answer.get("assertions", {}),
+        serial=answer.get("serial", ""),
+        codes=tuple(answer.get("codes", ())),
+    )
+
+
+def _ask(**asked: Any) -> dict[str, Any]:
+    try:
+        # -P: a file beside the tool takes no name of the standard library.
+        done = subprocess.run(
+            [sys.executable, "-P", str(TOOL)],
+            input=json.dumps(asked),
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+            env={},
+        )
+    except subprocess.TimeoutExpired:
+        return {"error": "it took too long"}
+    if done.returncode:
+        last = done.stderr.strip().rpartition("\n")[2][:300]
+        return {"error": last or f"the reader ended with {done.returncode}"}
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer

@@ -1,0 +1,122 @@
+"""Samples given out: each time with a credential of its own, and a row that says to whom."""
+
+import shutil
+import tempfile
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import soundfile
+from django.db import transaction
+
+from audio_samples import analysis, settling
+from audio_samples.credentials import chain, files
+from audio_samples.credentials.manifest import manifest
+from audio_samples.models import Credential, CreditStatement, Sample
+from portal import audit, storage
+from portal.models import User
+
+# What a credential can stand in, by the first bytes; all else leaves as FLAC.
+SIGNED = {b"RIFF": "audio/wav", b"fLaC": "audio/flac"}
+MP3 = "audio/mpeg"
+ENDINGS = {"audio/wav": "wav", "audio/flac": "flac", MP3: "mp3"}
+
+
+class Withheld(RuntimeError):
+    """A permission ended, or somebody withheld the sample, while the file was being made."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """The signed file, open at its start and gone when it is closed."""
+
+    credential: Credential
+    file: IO[bytes]
+    size: int
+    media_type: str
+
+    @property
+    def ending(self) -> str:
+        return ENDINGS[self.media_type]
+
+
+def give_out(sample: Sample, *, by: User) -> Given:
+    """The sample as a file that says whose music it learned from.
+
+    The audio is the same to the last bit; Ogg and RF64, which hold no credential, become FLAC
+    (of what Ogg decodes to). Raises Withheld, chain.NoChain, files.Unsigned or, where the bytes
+    are gone from storage, FileNotFoundError; no row is kept then.
+    """
+    signer = chain.load()
+    statement = _settled(sample)
+    number = uuid.uuid4()
+    with tempfile.TemporaryDirectory() as folder:
+        source, media_type = _copied(sample, Path(folder))
+        target = Path(folder) / "signed"
+        with source.open("rb") as file:
+            audio, rate, _ = analysis.decode(file)
+        kept = files.sign(
+            source,
+            target,
+            media_type=media_type,
+            manifest=manifest(sample, number, statement, media_type),
+            chain=signer,
+        )
+        credential = Credential(
+            pk=number,
+            sample=sample,
+            statement=statement,
+            sound=analysis.sound(audio, rate),
+            manifest=kept,
+            serial=str(signer.signer.serial_number),
+            by=by,
+        )
+        _keep(credential)
+        return Given(credential, target.open("rb"), target.stat().st_size, media_type)
+
+
+def _settled(sample: Sample) -> CreditStatement | None:
+    """What the ledger says now, which the file is to say too."""
+    statement = settling.statement_at(sample.run, sample.step, sample.references)
+    if statement is not None and statement.digest != sample.credit_id:
+        Sample.objects.filter(pk=sample.pk).update(credit=statement)
+    return statement
+
+
+def _copied(sample: Sample, folder: Path) -> tuple[Path, str]:
+    """The sample's file in a form that can be signed, and its media type."""
+    copy = folder / "original"
+    with storage.open_blob(sample.audio_id) as blob, copy.open("wb") as file:
+        shutil.copyfileobj(blob, file)
+    if sample.audio.media_type == MP3:
+        return copy, MP3
+    with copy.open("rb") as file:
+        first = file.read(4)
+    if first in SIGNED:
+        return copy, SIGNED[first]
+    flac = folder / "as.flac"
+    with soundfile.SoundFile(copy) as sound:
+        subtype = sound.subtype if sound.subtype in {"PCM_16", "PCM_S8"} else "PCM_24"
+        with soundfile.SoundFile(
+            flac, "w", sound.samplerate, sound.channels, subtype, format="FLAC"
+        ) as made:
+            for block in sound.blocks(65_536, dtype="float64"):
+                made.write(block)
+    return flac, "audio/flac"
+
+
+def _keep(credential: Credential) -> None:
+    with transaction.atomic():
+        # The line takes its turn among the audited writes: a withdrawal is before it, and seen
+        # here, or after it, and then it finds this file among what was given out.
+        audit.record(
+            by=credential.by,
+            verb="sample.given_out",
+            subject=credential.sample,
+            credential=str(credential.pk),
+            statement=credential.statement_id,
+        )
+        if not Sample.objects.audible().filter(pk=credential.sample_id).exists():
+            raise Withheld
+        credential.save(force_insert=True)
