@@ -127,7 +127,7 @@ async def test_events_are_only_for_those_who_may_see_the_run(
     assert answer["Content-Type"] == "text/event-stream"
     stream = cast("AsyncIterator[bytes]", answer.__aiter__())
     assert (await anext(stream)).startswith(b"retry:")
-    assert b'"state": "running"' in await asyncio.wait_for(anext(stream), 5)
+    assert b'"state": "running"' in await asyncio.wait_for(anext(stream), 60)
     await stream.aclose()  # type: ignore[attr-defined]
 
 
