@@ -8,9 +8,17 @@ import pytest
 import soundfile
 from django.conf import LazySettings
 from django.db import connections
+from hypothesis import HealthCheck, settings
 
 from experiments.models import Membership, Project
 from portal.models import Role, User
+
+# Hypothesis fails an example of 0.2 s, and a strategy that is slow to draw from: on a busy machine
+# that says nothing of either.
+settings.register_profile(
+    "busy", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("busy")
 
 
 @pytest.fixture(scope="session")
