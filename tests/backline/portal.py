@@ -49,7 +49,6 @@ class Door:
                         timeout=30,
                     )
                     status, content = sent.status_code, sent.content
-                    door.seen.append(f"{self.command} {self.path} {status}")
                     if "Content-Range" in sent.headers:
                         extra["Content-Range"] = sent.headers["Content-Range"]
                     if "/audio/" in self.path and status < 300:
@@ -58,6 +57,7 @@ class Door:
                         # The portal has it, but its answer is lost on the way.
                         door.swallow -= 1
                         status, content = 502, b"lost"
+                door.seen.append(f"{self.command} {self.path} {status}")
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(content) if whole < 0 else whole))
                 for key, value in extra.items():

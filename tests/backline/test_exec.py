@@ -100,7 +100,7 @@ def job(
     work = tmp_path / "work"
     work.mkdir()
     yield begin(run, ada, door.url, work)
-    wait_for(lambda: not any(work.glob("spool/*/session.json")), 30)
+    wait_for(lambda: not any(work.glob("spool/*/session.json")))
 
 
 def begin(run: Run, ada: User, url: str, work: Path) -> Job:
@@ -262,16 +262,16 @@ def test_sigterm_is_passed_on_and_the_program_may_save(job: Job) -> None:
     process = job.start("python", "-c", WAITS.format(heeds=True))
     wait_for(ready(job))
     process.send_signal(signal.SIGTERM)
-    out, _ = process.communicate(timeout=30)
+    out, _ = process.communicate(timeout=60)
     assert (process.returncode, out) == (75, "saving\n")
 
 
 def test_sigterm_ends_the_waiting_for_a_portal_that_is_away(job: Job, door: Door) -> None:
     door.broken = True
     process = job.start("python", "-c", "print('started')")
-    time.sleep(2.5)
+    wait_for(lambda: any(line.endswith(" 500") for line in door.seen))
     process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (143, "")
     assert err == "Asked to stop before the program was started.\n"
 

@@ -5,8 +5,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,13 +63,15 @@ def test_the_code_is_that_of_the_process_that_ended_first(
 
 
 TELLS = """
-import os, time
+import os, pathlib, time
 from backline import reasons
 if os.environ["RANK"] == "0":
-    time.sleep(0.5)
+    while not pathlib.Path("told").exists():
+        time.sleep(0.05)
     reasons.tell("Connection closed by peer.", code=1)
     raise SystemExit(1)
 reasons.tell("The disk is full.", code=9)
+pathlib.Path("told").touch()
 time.sleep(1.5)
 raise SystemExit(9)
 """
@@ -94,21 +98,18 @@ time.sleep(60)
 
 def test_sigterm_is_for_the_processes_and_their_own_end_is_waited_for(tmp_path: Path) -> None:
     launcher = start(tmp_path, HEEDS)
-    end = time.monotonic() + 30
-    while len(list(tmp_path.glob("ready-*"))) < 2:
-        assert time.monotonic() < end, "they did not start"
-        time.sleep(0.05)
+    until(lambda: len(list(tmp_path.glob("ready-*"))) == 2)
     launcher.send_signal(signal.SIGTERM)
-    launcher.communicate(timeout=30)
+    launcher.communicate(timeout=60)
     assert launcher.returncode == 75
     assert len(list(tmp_path.glob("saved-*"))) == 2
 
 
 def test_a_machine_that_waits_for_another_can_be_stopped(tmp_path: Path) -> None:
     launcher = start(tmp_path, "", "--nnodes=2", "--rdzv-backend=c10d", "--rdzv-id=never")
-    time.sleep(4)
+    until(lambda: listens(launcher.pid))
     launcher.send_signal(signal.SIGTERM)
-    _, err = launcher.communicate(timeout=10)
+    _, err = launcher.communicate(timeout=60)
     assert (launcher.returncode, err) == (143, "Asked to stop before the program was started.\n")
 
 
@@ -123,14 +124,27 @@ time.sleep(60)
 
 def test_when_the_launcher_is_killed_no_process_goes_on(tmp_path: Path) -> None:
     launcher = start(tmp_path, LIVES)
-    end = time.monotonic() + 30
-    while len(pids := [p.read_text() for p in tmp_path.glob("pid-*")]) < 2 or not all(pids):
-        assert time.monotonic() < end, "they did not start"
-        time.sleep(0.05)
+
+    def pids() -> list[int]:
+        return [int(path.read_text() or 0) for path in tmp_path.glob("pid-*")]
+
+    until(lambda: len(pids()) == 2 and all(pids()))
     launcher.kill()
-    launcher.communicate(timeout=10)
-    time.sleep(0.5)
-    assert not [pid for pid in pids if alive(int(pid))]
+    launcher.communicate(timeout=60)
+    until(lambda: not any(map(alive, pids())))
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end, "It did not happen in time."
+        time.sleep(0.05)
+
+
+def listens(pid: int) -> bool:
+    """Whether it is there for other machines to be met."""
+    found = psutil.Process(pid).net_connections("tcp")
+    return any(one.status == psutil.CONN_LISTEN for one in found)
 
 
 def alive(pid: int) -> bool:

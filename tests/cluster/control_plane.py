@@ -23,8 +23,8 @@ from kubernetes import client, config
 from tests.cluster.certificates import Authority
 
 PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
-READY_SECONDS = 60.0
-STOP_SECONDS = 10.0
+READY_SECONDS = 180.0
+STOP_SECONDS = 30.0
 ADMINS = "system:masters"
 # How long a node may be silent before it counts as gone, and its pods are told to go.
 SILENT_SECONDS = 8
@@ -53,7 +53,7 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def until(what: str, condition: Callable[[], bool], seconds: float = 30.0) -> None:
+def until(what: str, condition: Callable[[], bool], seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"It did not happen in {seconds:g} s: {what}."
@@ -81,7 +81,7 @@ class ControlPlane:
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         admin = self.authority.issue("admin", group=ADMINS)
         self._http = httpx.Client(
-            base_url=self.url, verify=self.authority.client_context(admin), timeout=5
+            base_url=self.url, verify=self.authority.client_context(admin), timeout=60
         )
         self._generation = _generation(programs / "kube-apiserver")
         (folder / "logs").mkdir()

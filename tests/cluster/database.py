@@ -50,7 +50,7 @@ class Database:
         """All its processes at once; the next start recovers from the log, as after a crash."""
         assert self._process
         self._process.send_signal(signal.SIGQUIT)
-        self._process.wait(20)
+        self._process.wait(60)
 
     def _run(self, program: str, *flags: str) -> "subprocess.Popen[bytes]":
         with (self._folder / "log").open("ab") as log:

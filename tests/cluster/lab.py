@@ -57,7 +57,7 @@ class Web:
             "PORT": str(port),
             "CLUSTER": "kubernetes",
             "RUN_IMAGE": "backline-run",
-            "STOP_GRACE_SECONDS": "5",
+            "STOP_GRACE_SECONDS": "30",
             "GPU_PRICES": f"{H100}=2.50,{A100}=1.50",
             "LOG_LEVEL": "WARNING",
             "OMP_NUM_THREADS": "1",
@@ -85,7 +85,7 @@ class Web:
                 stdout=log,
                 stderr=log,
             )
-        until("the portal answers", self._answers, 60)
+        until("the portal answers", self._answers)
 
     def stop(self) -> None:
         if self._server is not None:
@@ -93,7 +93,7 @@ class Web:
 
     def _answers(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/healthz", timeout=2).is_success
+            return httpx.get(f"{self.url}/healthz", timeout=20).is_success
         except httpx.TransportError:
             return False
 
@@ -160,7 +160,7 @@ class World:
         self._reap()
 
     def _reap(self) -> None:
-        self.process.wait(10)
+        self.process.wait(60)
         for pipe in (self.process.stdin, self.process.stdout):
             assert pipe
             with suppress(BrokenPipeError):
@@ -183,7 +183,7 @@ class Lab:
         self.world = World(self.env)
         self.world.do("forget_runs")
         self._http = httpx.Client(
-            base_url=web.url, headers={"Authorization": f"Bearer {web.token}"}, timeout=20
+            base_url=web.url, headers={"Authorization": f"Bearer {web.token}"}, timeout=60
         )
 
     def close(self) -> None:
@@ -228,7 +228,7 @@ class Lab:
     @contextmanager
     def browser(self) -> Iterator[httpx.Client]:
         """Ada, logged in by the page."""
-        with httpx.Client(base_url=self.web.url, timeout=20) as browser:
+        with httpx.Client(base_url=self.web.url, timeout=60) as browser:
             browser.get("/account/login/")
             form = {"login": "ada", "password": PASSWORD}
             answer = browser.post("/account/login/", data=form, headers=_csrf(browser))
@@ -244,7 +244,7 @@ class Lab:
         found: list[dict[str, Any]] = self.do("attempts", run=run)
         return found
 
-    def becomes(self, run: str, state: str, *, seconds: float = 30.0) -> dict[str, Any]:
+    def becomes(self, run: str, state: str, *, seconds: float = 120.0) -> dict[str, Any]:
         """Rounds until the run is in this state; fails at once if it ended in another."""
         end = time.monotonic() + seconds
         while True:
@@ -258,7 +258,7 @@ class Lab:
             time.sleep(0.2)
 
     def reconcile_until(
-        self, what: str, condition: Callable[[], object], *, seconds: float = 30.0
+        self, what: str, condition: Callable[[], object], *, seconds: float = 120.0
     ) -> None:
         def one() -> bool:
             self.do("reconcile")
@@ -294,7 +294,7 @@ class Lab:
         tokens = [one for one in secrets if one.metadata.name.startswith("run-")]
         return sorted(f"{one.metadata.name}" for one in (*alive, *unseen, *tokens))
 
-    def settles(self, *, seconds: float = 30.0) -> None:
+    def settles(self, *, seconds: float = 60.0) -> None:
         """Nothing is orphaned: after some rounds nothing of us is left in the cluster."""
         end = time.monotonic() + seconds
         while left := self.leftovers():

@@ -81,7 +81,7 @@ class ProcessNode:
         """Come up, also again after `die`: what ran before has ended with the machine."""
         self._off = threading.Event()
         self._pods = {}
-        self._http = httpx.Client(base_url=self._plane.url, verify=self._context, timeout=10)
+        self._http = httpx.Client(base_url=self._plane.url, verify=self._context, timeout=30)
         self._door = _Door(self)
         self._register()
         # `follow` first: the pods of an earlier life are told before anything new arrives.
@@ -112,7 +112,7 @@ class ProcessNode:
         with httpx.Client(
             base_url=self._plane.url,
             verify=self._plane.authority.client_context(self._plane.authority.issue("admin")),
-            timeout=10,
+            timeout=30,
         ) as admin:
             admin.delete(f"/api/v1/nodes/{self.name}")
 

@@ -74,7 +74,7 @@ def test_a_program_that_will_not_stop_is_killed_after_its_grace(
     runs(cluster)
     cluster.cancel(NAME, 1)
     assert ends(cluster).ended
-    until("no pod is left", lambda: not alive(core, space), 15)
+    until("no pod is left", lambda: not alive(core, space), 30)
 
 
 def alive(core: client.CoreV1Api, space: str) -> list[str]:

@@ -33,7 +33,7 @@ def web(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 def test_a_training_run_goes_its_whole_way_on_postgresql(lab: Lab) -> None:
     run = lab.submit("flow_matching", dataset=lab.web.dataset, **SMALL)
-    found = lab.becomes(run, "finished", seconds=90)
+    found = lab.becomes(run, "finished")
     losses = next(one for one in found["metrics"] if one["name"] == "loss")
     assert losses["count"] == SMALL["steps"]
     lab.settles()
@@ -48,7 +48,7 @@ def test_a_database_killed_in_mid_run_loses_nothing(lab: Lab, database: Database
     lab.world.receive_anything()
     time.sleep(2)
     database.start()
-    found = lab.becomes(run, "finished", seconds=60)
+    found = lab.becomes(run, "finished")
     losses = next(one for one in found["metrics"] if one["name"] == "loss")
     assert (losses["count"], losses["last_step"]) == (STEPS, STEPS)
     (attempt,) = lab.attempts(run)

@@ -80,7 +80,7 @@ def test_a_pod_runs_as_a_process_with_its_exit_code_and_its_log(pods: Pods) -> N
 
 
 def test_a_log_is_followed_to_the_programs_end(pods: Pods) -> None:
-    pods.create("talks", "import time\nfor n in range(4): print(n, flush=True); time.sleep(0.3)")
+    pods.create("talks", "import time\nfor n in range(4): print(n, flush=True); time.sleep(1)")
     until("it runs", lambda: pods.status("talks").phase == "Running")
     answer = pods.core.read_namespaced_pod_log(
         "talks", pods.space, follow=True, _preload_content=False
@@ -134,13 +134,14 @@ def test_init_containers_run_first_and_their_failure_is_the_pods(pods: Pods) -> 
 
 
 def test_a_deleted_pod_has_its_grace_and_is_killed_after_it(pods: Pods) -> None:
-    pods.create("polite", POLITE)
-    pods.create("stubborn", STUBBORN)
+    patient = {"terminationGracePeriodSeconds": 600}
+    pods.create("polite", POLITE, pod=patient)
+    pods.create("stubborn", STUBBORN, pod=patient)
     for name in ("polite", "stubborn"):
         pods.says(name)
-    pods.core.delete_namespaced_pod("polite", pods.space, grace_period_seconds=30)
+    pods.core.delete_namespaced_pod("polite", pods.space)
     pods.core.delete_namespaced_pod("stubborn", pods.space, grace_period_seconds=1)
-    until("both are gone", lambda: pods.names() == [], seconds=10)
+    until("both are gone", lambda: pods.names() == [])
 
 
 def test_what_a_program_leaves_behind_ends_with_its_container(pods: Pods) -> None:

@@ -36,9 +36,9 @@ def test_a_preempted_run_resumes_and_its_weights_equal_an_uninterrupted_runs(
     lab: Lab, node: ProcessNode, core: client.CoreV1Api
 ) -> None:
     whole = lab.submit("flow_matching", dataset=lab.web.dataset, **TRAINING)
-    lab.becomes(whole, "finished", seconds=60)
+    lab.becomes(whole, "finished")
     cut = train_until_preempted(lab, lambda pod: node.shut_down(pod, grace=30))
-    lab.becomes(cut, "finished", seconds=60)
+    lab.becomes(cut, "finished")
     first, second = lab.attempts(cut)
     assert (first["exit_code"], second["state"]) == (75, "succeeded")
     # Saved once on the way out, in the middle of things, and once at the end.
@@ -84,7 +84,7 @@ def test_a_run_makes_room_for_a_higher_priority_and_goes_on_after_it(
             lambda _: core.create_namespaced_pod(lab.namespace, urgent),
             resources={"gpus": 1, "gpu_type": A100},
         )
-        lab.becomes(run, "finished", seconds=60)
+        lab.becomes(run, "finished")
     finally:
         priority.delete_priority_class(name)
     assert "urgent" in spare.started

@@ -22,7 +22,7 @@ def test_a_tone_check_goes_from_submit_to_its_sample(lab: Lab, node: ProcessNode
 
 def test_a_training_run_learns_from_its_recordings_and_is_heard(lab: Lab) -> None:
     run = lab.submit("flow_matching", dataset=lab.web.dataset, **SMALL)
-    found = lab.becomes(run, "finished", seconds=60)
+    found = lab.becomes(run, "finished")
     loss = next(one for one in found["metrics"] if one["name"] == "loss")
     assert (loss["count"], loss["last_step"]) == (8, 8)
     assert [step for step, _ in lab.do("checkpoints", run=run)] == [4, 8]
@@ -35,7 +35,7 @@ def test_a_training_run_learns_from_its_recordings_and_is_heard(lab: Lab) -> Non
 def test_a_training_on_two_gpus_has_two_processes_that_share_it(lab: Lab) -> None:
     how = {"config": SMALL, "dataset": lab.web.dataset, "resources": {"gpus": 2}}
     (run,) = lab.do("submit", recipe="flow_matching", **how)
-    found = lab.becomes(run, "finished", seconds=60)
+    found = lab.becomes(run, "finished")
     figures = {one["name"]: one for one in found["metrics"]}
     assert (figures["loss"]["count"], figures["loss"]["last_step"]) == (8, 8)
     for rank in (0, 1):
@@ -53,7 +53,7 @@ def test_a_cancelled_training_on_two_gpus_saves_and_stops_as_one(lab: Lab) -> No
     (run,) = lab.do("submit", recipe="flow_matching", **how)
     lab.reconcile_until("it trains", lambda: lab.run(run)["stage"].startswith("Training"))
     lab.cancel(run)
-    lab.becomes(run, "cancelled", seconds=45)
+    lab.becomes(run, "cancelled")
     (attempt,) = lab.attempts(run)
     assert (attempt["state"], attempt["exit_code"]) == ("stopped", 143)
     assert len(lab.do("checkpoints", run=run)) == 1

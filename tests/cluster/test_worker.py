@@ -72,8 +72,8 @@ def test_a_worker_without_a_clock_brings_a_run_to_its_end_by_what_the_watch_tell
 ) -> None:
     with worker(lab):
         run = lab.submit("tone_check", steps=20, step_seconds=0.05)
-        until("it finished", lambda: state(lab, run) == "finished", 40)
-        until("nothing is left", lambda: lab.leftovers() == [], 30)
+        until("it finished", lambda: state(lab, run) == "finished", 120)
+        until("nothing is left", lambda: lab.leftovers() == [])
     (attempt,) = lab.attempts(run)
     assert lab.starts(run) == [attempt["job_name"]]
 
@@ -82,10 +82,10 @@ def test_a_flushed_broker_loses_nothing(lab: Lab, broker: Redis) -> None:
     run = lab.submit("tone_check", steps=60, step_seconds=0.05)
     broker.flushall()
     with worker(lab), clock(lab):
-        until("it runs", lambda: state(lab, run) == "running", 40)
+        until("it runs", lambda: state(lab, run) == "running", 120)
         broker.flushall()
-        until("it finished", lambda: state(lab, run) == "finished", 40)
-        until("nothing is left", lambda: lab.leftovers() == [], 30)
+        until("it finished", lambda: state(lab, run) == "finished", 120)
+        until("nothing is left", lambda: lab.leftovers() == [])
     (attempt,) = lab.attempts(run)
     assert lab.starts(run) == [attempt["job_name"]]
 
@@ -108,7 +108,7 @@ def test_five_hundred_runs_queued_at_once_all_finish_and_each_started_once(
                     all(state(lab, run) == "finished" for run in runs[-1:] + runs[:1])
                     and lab.do("open_runs") == 0
                 ),
-                seconds=150,
+                seconds=300,
             )
             lab.settles()
         finally:

@@ -57,7 +57,7 @@ def test_a_going_run_says_how_far_and_how_much_longer(going: Run) -> None:
     now = live.moment(going)
     assert now.detail == "step 30 of 60"
     assert now.progress_words.startswith("50 %, about ")
-    assert live.time_left(going, timezone.now()) == pytest.approx(60, abs=2)
+    assert live.time_left(going, going.progress_at) == pytest.approx(60, abs=2)
     going.progress = 0
     assert live.time_left(going, timezone.now()) is None
 
@@ -127,7 +127,7 @@ async def test_events_are_only_for_those_who_may_see_the_run(
     assert answer["Content-Type"] == "text/event-stream"
     stream = cast("AsyncIterator[bytes]", answer.__aiter__())
     assert (await anext(stream)).startswith(b"retry:")
-    assert b'"state": "running"' in await asyncio.wait_for(anext(stream), 5)
+    assert b'"state": "running"' in await asyncio.wait_for(anext(stream), 60)
     await stream.aclose()  # type: ignore[attr-defined]
 
 

@@ -84,7 +84,9 @@ CONTEXTS = [
 
 @pytest.mark.django_db(transaction=False)
 @settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=12,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(st.lists(SCOPES, min_size=3, max_size=3), st.lists(SCOPES, min_size=2, max_size=2))
 def test_it_is_never_wider_than_any_item_or_parent(

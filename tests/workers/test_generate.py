@@ -246,7 +246,7 @@ def test_from_training_to_a_clip_with_a_reference_and_what_ends_it(
         runs.submit(by=ada, project=project, recipe="generate", config={}, start_from=checkpoint)
 
 
-def wait(holds: object, seconds: float = 30) -> None:
+def wait(holds: object, seconds: float = 60) -> None:
     """What a program sent last arrives after its end."""
     end = time.monotonic() + seconds
     while not holds():  # type: ignore[operator]

@@ -12,6 +12,7 @@ from django.conf import LazySettings
 
 from tests.workers.api_server import Fault, Server, serving
 from workers.cluster import Job, JobStatus, Refused, Unavailable, choice, kube_watch
+from workers.cluster.kube_watch import FRESH_SECONDS
 from workers.cluster.kubernetes import KubernetesCluster
 
 NAME = "run-0123456789ab-1"
@@ -40,7 +41,7 @@ def job(name: str = NAME, **how: object) -> Job:
     return Job(name=name, command=("python", "-m", "workers.run"), env=env, **how)  # type: ignore[arg-type]
 
 
-def until(condition: Callable[[], bool], seconds: float = 5) -> None:
+def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "It did not happen in time."
@@ -176,7 +177,8 @@ def test_a_change_is_seen_at_once_and_wakes() -> None:
         server.ends(NAME, 3)
         assert sees(cluster, "failed").exit_code == 3
         until(lambda: bool(rings))
-        assert rings[0] - began < 1
+        # Not when the list is asked for anew.
+        assert rings[0] - began < FRESH_SECONDS / 2
         cluster.close()
 
 

@@ -27,7 +27,7 @@ def cluster(settings: LazySettings, live_server: Server, tmp_path: Path) -> Iter
     settings.RUN_PORTAL_URL = live_server.url
     made = LocalCluster(settings.LOCAL_JOBS_DIR, slots=2)
     yield made
-    end = time.monotonic() + 30
+    end = time.monotonic() + 60
     while any((settings.LOCAL_JOBS_DIR / "spool").glob("*/session.json")):
         assert time.monotonic() < end, "a sender goes on"
         time.sleep(0.05)
@@ -39,7 +39,7 @@ def queue(ada: User, project: Project, code: str, **config: Any) -> Run:
 
 
 def until(cluster: LocalCluster, run: Run, *states: str) -> Run:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 120
     while run.state not in states:
         assert time.monotonic() < end, (run.state, run.state_reason)
         reconcile(cluster)
