@@ -89,6 +89,9 @@ class Cluster(Protocol):
     def observe(self) -> dict[str, JobStatus]:
         """Every job that was not forgotten, in a number of calls that does not grow with them."""
 
+    def names(self) -> set[str]:
+        """Every job that it still knows of, forgotten ones too: none of these is started again."""
+
     def cancel(self, name: str, grace: float) -> None:
         """Ask the job to stop; after `grace` seconds it is killed. An unknown name is no error."""
 

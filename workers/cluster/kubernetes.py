@@ -106,6 +106,14 @@ class KubernetesCluster:
         except Answer as answer:
             raise trouble(answer) from answer
 
+    def names(self) -> set[str]:
+        """Asked of the server: the lists that are kept leave out what was seen to end."""
+        try:
+            found = self._door.get(self._job(), {"labelSelector": OURS})
+        except Answer as answer:
+            raise trouble(answer) from answer
+        return {job["metadata"]["name"] for job in found["items"]}
+
     def cancel(self, name: str, grace: float) -> None:
         """The Job stays, as the record of its end: its deadline is moved to now."""
         # A grace of none would take the pod out of the books while its program still runs.

@@ -59,6 +59,10 @@ class LocalCluster:
         folders = [path for path in self.root.iterdir() if path.name.startswith("run-")]
         return {folder.name: _status(folder) for folder in folders}
 
+    def names(self) -> set[str]:
+        ended = self._ended("").glob("run-*")
+        return {folder.name for folder in (*self.root.glob("run-*"), *ended)}
+
     def cancel(self, name: str, grace: float) -> None:
         folder = self._folder(name)
         if folder.exists() and not (folder / "cancel.json").exists():

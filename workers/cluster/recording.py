@@ -24,6 +24,9 @@ class RecordingCluster:
     def observe(self) -> dict[str, JobStatus]:
         return dict(self._known)
 
+    def names(self) -> set[str]:
+        return self._known.keys() | self._forgotten
+
     def cancel(self, name: str, grace: float) -> None:
         self.cancelled.append((name, grace))
         status = self._known.get(name)
