@@ -8,7 +8,7 @@ lists and watches in kube_watch.py; what Jobs and pods say becomes a status in k
 import re
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -155,6 +155,10 @@ class KubernetesCluster:
                 # It would start, or go on, with nobody who reads its end.
                 self._delete(self._job(name))
         self._delete(self._core("secrets", name))
+
+    def purge(self, before: float, keep: Container[str]) -> list[str]:  # noqa: ARG002
+        """Jobs go by themselves: `ttlSecondsAfterFinished` in k8s/jobs/run.yaml."""
+        return []
 
     def events(self, name: str) -> list[Event]:
         try:

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,16 @@ class LocalCluster:
             (target / "spec.json").unlink()
         # Recordings that the program was lent may lie in its folder.
         shutil.rmtree(target / "work", ignore_errors=True)
+
+    def purge(self, before: float, keep: Container[str]) -> list[str]:
+        gone = []
+        for folder in sorted(self._ended("").glob("run-*")):
+            with contextlib.suppress(FileNotFoundError):
+                # Its last change is that `forget` took out what nobody needs any more.
+                if folder.stat().st_mtime < before and folder.name.split("-")[1] not in keep:
+                    shutil.rmtree(folder)
+                    gone.append(folder.name)
+        return gone
 
     def events(self, name: str) -> list[Event]:  # noqa: ARG002 - the Protocol's signature.
         return []

@@ -1,5 +1,6 @@
 """A cluster that runs nothing and keeps what it was asked; a test says how each job goes."""
 
+from collections.abc import Container
 from dataclasses import replace
 
 from workers.cluster import Event, Job, JobStatus, Phase
@@ -39,6 +40,9 @@ class RecordingCluster:
     def forget(self, name: str) -> None:
         if self._known.pop(name, None):
             self._forgotten.add(name)
+
+    def purge(self, before: float, keep: Container[str]) -> list[str]:  # noqa: ARG002
+        return []
 
     def events(self, name: str) -> list[Event]:
         return list(self.told.get(name, []))
