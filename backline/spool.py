@@ -9,11 +9,14 @@
     finished       the program said that nothing more will come
     lock           held by the one sender of this folder
 
-A delivery appears under its name by `os.replace`, so a reader sees all of it or nothing, and
-a process that is killed leaves whole deliveries. They are in the operating system's cache by
-then, which outlives the process; only a machine that loses power can lose the last seconds.
+A delivery appears under its name by `os.replace`, so a reader sees all of it or nothing, and a
+process that is killed leaves whole deliveries. Before `put` returns its bytes and its name are on
+the disk (fsync of the file, then of the folder), after those of the file that it carries: a machine
+that loses power keeps what was laid down. What is taken away is not waited for: come back, it is
+delivered again, and counts once.
 """
 
+import errno
 import json
 import os
 import secrets
@@ -32,6 +35,8 @@ from backline import wire
 KINDS = ("batch", "log", "usage", "sample", "checkpoint", "ending")
 # Deliveries that may be large go beside the stream, so that curves do not wait for weights.
 FILE_KINDS = ("sample", "checkpoint", "ending")
+# What a file system says that keeps folders in its own way.
+NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES}
 
 
 class Session(BaseModel):
@@ -88,7 +93,9 @@ class Spool:
         for part in ("outbox", "files", "refused"):
             (folder / part).mkdir()
         session = session.model_copy(update={"session": name})
-        _replace(folder / "session.json", session.model_dump_json().encode(), mode=0o600)
+        content = session.model_dump_json().encode()
+        _replace(folder / "session.json", content, lasting=True)
+        _sync_folder(root)
         return cls(folder, session)
 
     @classmethod
@@ -99,15 +106,17 @@ class Spool:
     # --- the program's side
 
     def put(self, kind: str, content: bytes) -> int:
-        """Lay a delivery down; its number."""
+        """Lay a delivery down, to stay whatever happens to program and machine; its number."""
         with self._numbers:
             number = self._next
-            _replace(self.folder / "outbox" / f"{number:012d}.{kind}", content)
+            _replace(self.folder / "outbox" / f"{number:012d}.{kind}", content, lasting=True)
             self._next = number + 1
         return number
 
     def put_file(self, kind: str, file: Path, meta: BaseModel) -> int:
         """Lay down a delivery that carries `file`, which must lie in files/ already."""
+        _sync(file)
+        _sync_folder(file.parent)
         note = FileNote(file=file.name, meta=meta.model_dump(mode="json"))
         return self.put(kind, note.model_dump_json().encode())
 
@@ -215,9 +224,31 @@ def unfinished(root: Path) -> list[Path]:
     return [folder for folder in found if any((folder / "outbox").glob("*.*"))]
 
 
-def _replace(path: Path, content: bytes, *, mode: int = 0o600) -> None:
+def _replace(path: Path, content: bytes, *, lasting: bool = False) -> None:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
+        if lasting:
+            file.flush()
+            os.fsync(file.fileno())
     temporary.replace(path)
+    if lasting:
+        _sync_folder(path.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_folder(path: Path) -> None:
+    """The names in it. Network file systems that know no such thing keep them by themselves."""
+    try:
+        _sync(path)
+    except OSError as error:
+        if error.errno not in NO_SYNC:
+            raise

@@ -353,6 +353,8 @@ CLUSTER = cast(
 # How many runs the local cluster runs side by side, and where their folders lie.
 LOCAL_SLOTS = env_int("LOCAL_SLOTS", 1, 1)
 LOCAL_JOBS_DIR = STATE_DIR / "jobs"
+# How long what an ended local job leaves is kept (workers/tidying.py); 0 is for ever.
+ENDED_JOBS_DAYS = env_int("ENDED_JOBS_DAYS", 30)
 # The Kubernetes cluster: by KUBE_CONFIG, else as a pod of it, else by ~/.kube/config.
 KUBE_CONFIG = env("KUBE_CONFIG", "")
 KUBE_CONTEXT = env("KUBE_CONTEXT", "")

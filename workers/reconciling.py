@@ -22,7 +22,7 @@ from experiments import care, metrics, permission, quotas, runs
 from experiments.models import Attempt, Batch, Run
 from portal import celery, tokens
 from rights import cases, participation
-from workers import manifests, news
+from workers import manifests, news, tidying
 from workers.cluster import PREEMPTED_CODE, Cluster, Job, JobStatus, Refused, Unavailable
 
 log = logging.getLogger(__name__)
@@ -94,6 +94,8 @@ def reconcile(cluster: Cluster, *, manifest: Manifest = local_job) -> None:
             runs.settle(run)
     with _apart("care"):
         care.look_after(timezone.now())
+    with _apart("what ended jobs leave"):
+        tidying.look_after(cluster, timezone.now())
     with _apart("silent clients"):
         _close_silent()
     with _apart("compaction"):

@@ -97,6 +97,13 @@ def test_a_forgotten_job_is_not_observed_and_never_started_again(cluster: Cluste
     cluster.forget(NAME)
     cluster.create(python(SLEEP))
     assert cluster.observe() == {}
+    assert cluster.names() == {NAME}
+
+
+def test_a_cluster_knows_the_names_that_are_used_up(cluster: Cluster) -> None:
+    assert cluster.names() == set()
+    cluster.create(python(SLEEP))
+    assert cluster.names() == {NAME}
 
 
 def test_logs_of_a_stranger_are_empty(cluster: Cluster) -> None:

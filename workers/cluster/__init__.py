@@ -4,7 +4,7 @@ A job's name says which attempt it is, so creating it again is no harm: the seco
 the first one's job. Who may start when is not decided here but by workers/tasks.py.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
@@ -89,6 +89,9 @@ class Cluster(Protocol):
     def observe(self) -> dict[str, JobStatus]:
         """Every job that was not forgotten, in a number of calls that does not grow with them."""
 
+    def names(self) -> set[str]:
+        """Every job that it still knows of, forgotten ones too: none of these is started again."""
+
     def cancel(self, name: str, grace: float) -> None:
         """Ask the job to stop; after `grace` seconds it is killed. An unknown name is no error."""
 
@@ -97,6 +100,11 @@ class Cluster(Protocol):
 
     def forget(self, name: str) -> None:
         """The job's end has been written down: leave it out of `observe` from now on."""
+
+    def purge(self, before: float, keep: Container[str]) -> list[str]:
+        """Let go of what is left of jobs that were forgotten before this time (seconds since 1970),
+        but for those of the runs in `keep` (the twelve digits in their jobs' names). The names of
+        what went; none where the cluster sees to it by itself."""
 
     def events(self, name: str) -> list[Event]:
         """What the cluster said about the job, newest last; none where it says nothing."""

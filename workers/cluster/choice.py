@@ -52,7 +52,7 @@ class Unreachable:
     def _refuse(self, *_: object) -> Never:
         raise Unavailable(self._why)
 
-    create = observe = cancel = logs = forget = events = look = _refuse
+    create = observe = names = cancel = logs = forget = purge = events = look = _refuse
 
 
 def current() -> Cluster:

@@ -8,7 +8,7 @@ lists and watches in kube_watch.py; what Jobs and pods say becomes a status in k
 import re
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -106,6 +106,14 @@ class KubernetesCluster:
         except Answer as answer:
             raise trouble(answer) from answer
 
+    def names(self) -> set[str]:
+        """Asked of the server: the lists that are kept leave out what was seen to end."""
+        try:
+            found = self._door.get(self._job(), {"labelSelector": OURS})
+        except Answer as answer:
+            raise trouble(answer) from answer
+        return {job["metadata"]["name"] for job in found["items"]}
+
     def cancel(self, name: str, grace: float) -> None:
         """The Job stays, as the record of its end: its deadline is moved to now."""
         # A grace of none would take the pod out of the books while its program still runs.
@@ -147,6 +155,10 @@ class KubernetesCluster:
                 # It would start, or go on, with nobody who reads its end.
                 self._delete(self._job(name))
         self._delete(self._core("secrets", name))
+
+    def purge(self, before: float, keep: Container[str]) -> list[str]:  # noqa: ARG002
+        """Jobs go by themselves: `ttlSecondsAfterFinished` in k8s/jobs/run.yaml."""
+        return []
 
     def events(self, name: str) -> list[Event]:
         try:

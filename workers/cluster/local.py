@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,10 @@ class LocalCluster:
         folders = [path for path in self.root.iterdir() if path.name.startswith("run-")]
         return {folder.name: _status(folder) for folder in folders}
 
+    def names(self) -> set[str]:
+        ended = self._ended("").glob("run-*")
+        return {folder.name for folder in (*self.root.glob("run-*"), *ended)}
+
     def cancel(self, name: str, grace: float) -> None:
         folder = self._folder(name)
         if folder.exists() and not (folder / "cancel.json").exists():
@@ -81,6 +86,16 @@ class LocalCluster:
             (target / "spec.json").unlink()
         # Recordings that the program was lent may lie in its folder.
         shutil.rmtree(target / "work", ignore_errors=True)
+
+    def purge(self, before: float, keep: Container[str]) -> list[str]:
+        gone = []
+        for folder in sorted(self._ended("").glob("run-*")):
+            with contextlib.suppress(FileNotFoundError):
+                # Its last change is that `forget` took out what nobody needs any more.
+                if folder.stat().st_mtime < before and folder.name.split("-")[1] not in keep:
+                    shutil.rmtree(folder)
+                    gone.append(folder.name)
+        return gone
 
     def events(self, name: str) -> list[Event]:  # noqa: ARG002 - the Protocol's signature.
         return []

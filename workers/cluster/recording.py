@@ -1,5 +1,6 @@
 """A cluster that runs nothing and keeps what it was asked; a test says how each job goes."""
 
+from collections.abc import Container
 from dataclasses import replace
 
 from workers.cluster import Event, Job, JobStatus, Phase
@@ -24,6 +25,9 @@ class RecordingCluster:
     def observe(self) -> dict[str, JobStatus]:
         return dict(self._known)
 
+    def names(self) -> set[str]:
+        return self._known.keys() | self._forgotten
+
     def cancel(self, name: str, grace: float) -> None:
         self.cancelled.append((name, grace))
         status = self._known.get(name)
@@ -36,6 +40,9 @@ class RecordingCluster:
     def forget(self, name: str) -> None:
         if self._known.pop(name, None):
             self._forgotten.add(name)
+
+    def purge(self, before: float, keep: Container[str]) -> list[str]:  # noqa: ARG002
+        return []
 
     def events(self, name: str) -> list[Event]:
         return list(self.told.get(name, []))

@@ -1,0 +1,60 @@
+"""After a restore: what the cluster has begun since the back-up, and no row tells of."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+
+from django.db import transaction
+from django.db.models import F, Max
+from django.utils import timezone
+
+from experiments.models import Attempt, Run
+from portal import audit
+from portal.models import User
+from workers.cluster import Cluster
+
+REASON = "It began after the back-up that the portal was restored from; what it did is not kept."
+NAME = re.compile(r"run-([0-9a-f]{12})-(\d{1,6})")
+
+
+def take_in(cluster: Cluster, *, by: User) -> list[Attempt]:
+    """Write down the attempts that the cluster knows and the rows do not, as lost ones.
+
+    Their names are used up: the cluster would take a next attempt of the same number for one that
+    it has started already, and nothing would run. They cost the run no try. What still runs of
+    them has no open attempt, so reconcile ends it. Safe to run again: then there are none.
+    """
+    found: list[Attempt] = []
+    with transaction.atomic():
+        for run, numbers in _unknown(cluster):
+            found += [_lost(run, number) for number in numbers]
+            Run.objects.filter(pk=run.pk).update(max_attempts=F("max_attempts") + len(numbers))
+            audit.record(by=by, verb="run.attempts_found", subject=run, attempts=numbers)
+        audit.record(by=by, verb="portal.restored", subject=by, attempts=len(found))
+    return found
+
+
+def _lost(run: Run, number: int) -> Attempt:
+    now = timezone.now()
+    return Attempt.objects.create(
+        run=run,
+        number=number,
+        job_name=f"run-{run.id.hex[:12]}-{number}",
+        state=Attempt.State.LOST,
+        reason=REASON,
+        claimed_at=now,
+        ended_at=now,
+    )
+
+
+def _unknown(cluster: Cluster) -> Iterator[tuple[Run, list[int]]]:
+    """Runs that have a row, with the numbers of attempts that are newer than it."""
+    begun: dict[str, list[int]] = defaultdict(list)
+    for name in cluster.names():
+        if told := NAME.fullmatch(name):
+            begun[told[1]].append(int(told[2]))
+    for run in Run.objects.filter(origin=Run.Origin.PORTAL).order_by("pk").iterator():
+        if numbers := begun.get(run.id.hex[:12]):
+            last = run.attempts.aggregate(last=Max("number"))["last"] or 0
+            if newer := sorted(number for number in numbers if number > last):
+                yield run, newer
