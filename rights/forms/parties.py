@@ -36,9 +36,15 @@ class DetailsForm(VerbForm):
         people = self.fields["people"]
         assert isinstance(people, forms.ModelMultipleChoiceField)  # noqa: S101 - for the types
         people.queryset = User.objects.filter(pk__in=holders)
+        # Whoever is ticked decides for the party: a bare log-in could be anybody's.
+        people.label_from_instance = _person  # type: ignore[method-assign]
 
     def amend(self, *, by: User, party: Party) -> Party:
         return parties.amend(by=by, party=party, **self.cleaned_data)
+
+
+def _person(user: User) -> str:
+    return f"{user.display_name} ({user.username})"
 
 
 class PartyForm(DetailsForm):
