@@ -103,8 +103,10 @@ def uses(request: HttpRequest) -> HttpResponse:
     party = next((one for one in parties if str(one.pk) == chosen), parties[0] if parties else None)
     context: dict[str, object] = {"tab": "uses", "parties": parties, "party": party}
     if party is not None:
+        rows = catalogue(party)
         context |= {
-            "rows": catalogue(party),
+            "rows": rows,
+            "may_leave": any(row.can_end for row in rows),
             "count": mine.repertoire([party]).count(),
             "agreement": offers.running_agreement(party),
             "asked": asked(user).count(),
