@@ -11,11 +11,13 @@ from dataclasses import dataclass
 
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 from portal.models import User
 from rights import consent
 from rights.models import (
     Credit,
+    Mandate,
     Party,
     Recording,
     RecordingQuerySet,
@@ -46,6 +48,18 @@ def repertoire(parties: Iterable[Party] | Iterable[int]) -> RecordingQuerySet:
         | Q(pk__in=works.values("recording"))
         | Q(pk__in=credited.exclude(recording=None).values("recording"))
     )
+
+
+def signed_for_by(parties: Iterable[Party]) -> list[Party]:
+    """The holders for whom one of the parties signs today, by mandate."""
+    today = timezone.now().date()
+    rows = Mandate.objects.filter(
+        Q(ends_on=None) | Q(ends_on__gte=today),
+        agent__in=[party.pk for party in parties],
+        starts_on__lte=today,
+        revoked_at=None,
+    ).exclude(approved_at=None)
+    return list(Party.objects.filter(pk__in=rows.values("holder")).order_by("name"))
 
 
 def lines_of(parties: Iterable[Party]) -> models.QuerySet[SplitLine]:

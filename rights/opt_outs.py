@@ -65,7 +65,7 @@ def keeping_out_of(grant: Grant) -> QuerySet[OptOut]:
     """The last no of each party to each recording that keeps something out of the grant: its
     grantor's and, until it ends, those of the holders whom it speaks for, to recordings where it
     does. Of other parties and other music it tells nothing."""
-    holders = _spoken_for(grant) if grant.ended_at is None else []
+    holders = [row.holder_id for row in spoken_for(grant)]
     shares = _shares(RightType(grant.right_type), grant.work_id)
     again = OptOut.objects.filter(
         party=OuterRef("party"), recording=OuterRef("recording"), use=grant.use,
@@ -76,14 +76,16 @@ def keeping_out_of(grant: Grant) -> QuerySet[OptOut]:
     return rows.select_related("party", "recording")
 
 
-def _spoken_for(grant: Grant) -> list[int]:
-    """The holders whose agent its grantor is today, for the grant's right and in one of its
-    places."""
+def spoken_for(grant: Grant) -> list[Mandate]:
+    """The mandates by which its grantor is others' agent today, for the grant's right and in one
+    of its places; none once it has ended."""
+    if grant.ended_at is not None:
+        return []
     today = timezone.now().date()
     mandates = Mandate.objects.filter(agent=grant.grantor_id, revoked_at=None)
     return [
-        row.holder_id
-        for row in mandates.exclude(approved_at=None)
+        row
+        for row in mandates.exclude(approved_at=None).select_related("holder")
         if grant.right_type in row.right_types
         and row.covers_day(today)
         and territories.meet(row.territories, grant.territories)

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from datetime import date
 
-from rights import territories
+from rights import terms, territories
 from rights.facts import PERSONA_USES
-from rights.models import Channel, Grant, Purpose, RightType, Use, WithdrawalPolicy
+from rights.models import Channel, Grant, Mandate, Purpose, RightType, Use, WithdrawalPolicy
 
 MEANING = {
     Use.EVAL: (
@@ -63,10 +63,7 @@ def personal(use: Use) -> bool:
 def scope(grant: Grant) -> str:
     """Where, for what and until when a grant permits, as one sentence."""
     purposes = _listed([Purpose(one).label.lower() for one in grant.purposes]) or "nothing"
-    names = territories.names()
-    places = _listed([names.get(one, one) for one in grant.territories])
-    where = "the whole world" if territories.WORLD in grant.territories else places
-    said = [f"For {purposes}, in {where}"]
+    said = [f"For {purposes}, in {places(grant.territories)}"]
     if grant.model_family:
         said.append(f"models of the family “{grant.model_family}” only{_versions(grant)}")
     elif versions := _versions(grant):
@@ -80,6 +77,26 @@ def scope(grant: Grant) -> str:
     if grant.condition:
         sentence += f" Not before this is settled: {grant.condition.rstrip('.')}."
     return sentence
+
+
+def places(codes: list[str]) -> str:
+    names = territories.names()
+    world = territories.WORLD in codes
+    return "the whole world" if world else _listed([names.get(one, one) for one in codes])
+
+
+def state(grant: Grant, *, ours: bool) -> str:
+    """How it stands; of one that waits, whose answer is missing."""
+    if grant.status == Grant.Status.OFFERED:
+        return "Waiting for the lab" if ours else "Waiting for your answer"
+    if grant.status == Grant.Status.SUSPENDED:
+        return "Paused by the lab"
+    return grant.state_in_words
+
+
+def also_for(row: Mandate) -> str:
+    """Whose share an agent's grant speaks for besides, and where, as far as the mandate goes."""
+    return f"the share of {row.holder}, in {places(row.territories)}"
 
 
 def policy(grant: Grant) -> str:
@@ -113,7 +130,8 @@ def _versions(grant: Grant) -> str:
 
 
 def _days(starts_on: date, ends_on: date | None) -> str:
-    return f"from {starts_on} " + (f"to {ends_on}" if ends_on else "until you end it")
+    until = f"to {terms.day(ends_on)}" if ends_on else "until you end it"
+    return f"from {terms.day(starts_on)} {until}"
 
 
 def _listed(words: list[str]) -> str:

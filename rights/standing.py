@@ -89,7 +89,7 @@ class Standing:
         if self.word == Word.ON and self.reasons:
             return "You allow it in a scope that is not open yet, so it is off for now."
         if self.part and self.word in (Word.OFF, Word.ASKED):
-            return "You allow it for a part of the rights you hold, which is not enough: it is off."
+            return "Allowed for a part of the rights you hold, which is not enough: it is off."
         return WORDS[self.word]
 
     @property
@@ -157,6 +157,21 @@ def _needs(ids: Sequence[int], parties: Sequence[int]) -> dict[int, list[Need]]:
     return found
 
 
+def signed_for(parties: Sequence[int]) -> dict[int, dict[int, list[str]]]:
+    """Of each party who signs for it today, and for which rights."""
+    today = timezone.now().date()
+    rows = Mandate.objects.filter(
+        Q(ends_on=None) | Q(ends_on__gte=today),
+        holder__in=parties,
+        starts_on__lte=today,
+        revoked_at=None,
+    ).exclude(approved_at=None)
+    found: dict[int, dict[int, list[str]]] = defaultdict(dict)
+    for row in rows:
+        found[row.holder_id].setdefault(row.agent_id, []).extend(row.right_types)
+    return found
+
+
 class _Said:
     """The parties' grants, and those of who signs for them, by what they speak of."""
 
@@ -165,7 +180,7 @@ class _Said:
     ) -> None:
         self.people = people
         self.today = timezone.now().date()
-        self.agents = self._signed_for(list(people))
+        self.agents = signed_for(list(people))
         speakers = {*people, *(agent for found in self.agents.values() for agent in found)}
         works = {need.work for found in needs.values() for need in found if need.work}
         about = Q(recording__in=ids) | Q(work__in=works) | Q(recording=None, work=None)
@@ -179,18 +194,6 @@ class _Said:
             self.grants[grant.grantor_id, grant.right_type, grant.use].append(grant)
         noes = OptOut.objects.filter(recording__in=ids, party__in=speakers).order_by("at")
         self.opted_out = {(no.party_id, no.recording_id, no.use): no.at for no in noes}
-
-    def _signed_for(self, parties: Sequence[int]) -> dict[int, dict[int, list[str]]]:
-        rows = Mandate.objects.filter(
-            Q(ends_on=None) | Q(ends_on__gte=self.today),
-            holder__in=parties,
-            starts_on__lte=self.today,
-            revoked_at=None,
-        ).exclude(approved_at=None)
-        found: dict[int, dict[int, list[str]]] = defaultdict(dict)
-        for row in rows:
-            found[row.holder_id].setdefault(row.agent_id, []).extend(row.right_types)
-        return found
 
     def speaking(self, need: Need, use: Use, recording: int) -> list[Grant]:
         """The grants that speak for this right in this recording, the strongest word first."""

@@ -29,8 +29,8 @@ def in_words(grant: Grant) -> dict[str, str]:
     if grant.use == Use.DISTRIBUTE:
         said["Channels"] = _listed([str(Channel(one).label) for one in grant.channels], "none")
     said["Condition"] = grant.condition or "none"
-    said["Starts"] = _day(grant.starts_on)
-    said["Ends"] = _day(grant.ends_on) if grant.ends_on else "open"
+    said["Starts"] = day(grant.starts_on)
+    said["Ends"] = day(grant.ends_on) if grant.ends_on else "open"
     return said
 
 
@@ -82,7 +82,7 @@ def chain(grant: Grant) -> list[Grant]:
     return found
 
 
-def _day(day: date) -> str:
+def day(day: date) -> str:
     return f"{day.day} {day:%b %Y}"
 
 

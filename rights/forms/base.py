@@ -20,6 +20,10 @@ from rights.refused import Refused
 Groups = tuple[tuple[str, tuple[str, ...]], ...]
 
 
+# Who reads why a holder ended something, said where they write it.
+HOLDERS_REASON = "It is kept with your permission. The lab reads it; other artists do not."
+
+
 class VerbForm(forms.Form):
     """A form around one verb: what the verb refuses becomes an error beside its field.
 

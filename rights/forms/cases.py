@@ -6,7 +6,7 @@ from django import forms
 
 from portal.models import User
 from rights import caseload, cases
-from rights.forms.base import MomentField, VerbForm
+from rights.forms.base import HOLDERS_REASON, MomentField, VerbForm
 from rights.models import CaseItem, CaseTask
 
 
@@ -93,3 +93,9 @@ class LeaveForm(VerbForm):
     understood = forms.BooleanField(
         label="I have read what this ends. It cannot be undone.",
     )
+
+    def __init__(self, *args: Any, own: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if own:
+            # As where a holder switches one use off: to them the lab is somebody else.
+            self.fields["reason"].help_text = HOLDERS_REASON

@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 
 from rights import territories
-from rights.forms.base import DateInput, VerbForm
+from rights.forms.base import HOLDERS_REASON, DateInput, VerbForm
 from rights.models import Channel, Purpose, Use
 
 
@@ -48,7 +48,7 @@ class OffForm(VerbForm):
     reason = forms.CharField(
         max_length=300,
         label="Your reason",
-        help_text="It is kept with your permission. The lab reads it; other artists do not.",
+        help_text=HOLDERS_REASON,
     )
 
 

@@ -12,6 +12,13 @@ from rights.forms.picks import PickField
 from rights.models import Mandate, Party, PartyIdentifier, RightType, Scheme
 
 
+class PeopleField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]  # no generic when run
+    """Whoever is ticked decides for the party: a bare log-in could be anybody's."""
+
+    def label_from_instance(self, obj: User) -> str:
+        return f"{obj.display_name} ({obj.username})"
+
+
 class DetailsForm(VerbForm):
     """Who the party is; its numbers are added and removed one by one."""
 
@@ -21,7 +28,7 @@ class DetailsForm(VerbForm):
         max_length=200, required=False, help_text="Wording on credits, if it is not the name."
     )
     contact = forms.CharField(label="E-mail", required=False, help_text="Never on public pages.")
-    people = forms.ModelMultipleChoiceField(
+    people = PeopleField(
         User.objects.none(),
         required=False,
         label="Who speaks for it",
@@ -34,7 +41,7 @@ class DetailsForm(VerbForm):
         # Roles are a JSON list, which SQLite cannot search: the few people are read and sifted.
         holders = [u.pk for u in User.objects.all() if u.has_role(Role.RIGHTSHOLDER)]
         people = self.fields["people"]
-        assert isinstance(people, forms.ModelMultipleChoiceField)  # noqa: S101 - for the types
+        assert isinstance(people, PeopleField)  # noqa: S101 - for the types
         people.queryset = User.objects.filter(pk__in=holders)
 
     def amend(self, *, by: User, party: Party) -> Party:

@@ -7,9 +7,10 @@ from django import forms
 from portal.models import User
 from rights import identifiers, signals
 from rights.forms import VerbForm
+from rights.forms.picks import PickField
 from rights.importing import jobs
 from rights.importing.columns import FIELDS
-from rights.models import Agreement, ImportJob, Party, Recording, Signal
+from rights.models import ImportJob, Party, Recording, Signal
 from rights.refused import Refused
 
 
@@ -30,13 +31,13 @@ class ImportForm(VerbForm):
         help_text="Recordings without ISRC are found again by this name and their own. "
         "Left empty: the name of the file.",
     )
-    party = forms.ModelChoiceField(
-        Party.objects.all(),
+    party = PickField(
+        "party",
         required=False,
         help_text="Of a list of participation: whose word it is.",
     )
-    agreement = forms.ModelChoiceField(
-        Agreement.objects.all(),
+    agreement = PickField(
+        "agreement",
         required=False,
         help_text="Of a list of participation: what each yes is given under.",
     )
@@ -101,6 +102,9 @@ class CheckForm(VerbForm):
 
     @property
     def flags(self) -> list[forms.BoundField]:
+        """None for a list of yes and no: it adds no recording and changes none."""
+        if self.job.format == ImportJob.Format.PARTICIPATION:
+            return []
         return [self[name] for name in jobs.FLAGS]
 
     def save(self, *, by: User) -> ImportJob:
@@ -125,9 +129,7 @@ class SignalForm(VerbForm):
         max_length=20,
         help_text="Of the recording it speaks of; or choose a party.",
     )
-    party = forms.ModelChoiceField(
-        Party.objects.all(), required=False, help_text="Whose site or whole catalogue it is."
-    )
+    party = PickField("party", required=False, help_text="Whose site or whole catalogue it is.")
     path = forms.CharField(
         required=False,
         max_length=500,

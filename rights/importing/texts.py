@@ -3,7 +3,7 @@
 import codecs
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import IO
 
 from rights.importing.rows import MOST_ROWS, BadFile
@@ -99,9 +99,18 @@ class Table:
     def _lines(self) -> Iterator[list[str]]:
         text = self._text()
         csv.field_size_limit(LONGEST_CELL)
-        reader = csv.reader(text, delimiter=self.separator, strict=False)
+        source = _Source(text)
+        reader = csv.reader(source, delimiter=self.separator, strict=False)
+        begins = 1
         try:
-            yield from reader
+            for cells in reader:
+                if source.ended:
+                    raise BadFile(
+                        f"The row that begins on line {begins} has no end: a quotation mark in it "
+                        "is never closed, and takes in all that follows."
+                    )
+                yield cells
+                begins = reader.line_num + 1
         except csv.Error as error:
             raise BadFile(
                 f"Near line {reader.line_num} the file cannot be read as a table ({error}): is a "
@@ -114,3 +123,21 @@ class Table:
         finally:
             if not text.closed:
                 text.detach()
+
+
+class _Source:
+    """Lines that tell whether somebody asked for more than there are: a reader of rows does so in
+    the middle of a row only where a quotation mark is open."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._lines = iter(lines)
+        self.ended = False
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        for line in self._lines:
+            return line
+        self.ended = True
+        raise StopIteration

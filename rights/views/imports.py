@@ -7,6 +7,7 @@ from django.db import models
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from portal import tables
@@ -38,7 +39,12 @@ def import_new(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         with form.refusals():
             return redirect(form.save(by=signed_in(request)))
-    context = {"form": form, "heading": "New import", "button": "Send", "back": "rights:imports"}
+    context = {
+        "form": form,
+        "heading": "New import",
+        "button": "Send",
+        "back": reverse("rights:imports"),
+    }
     return render(request, "rights/form.html", context)
 
 
@@ -153,7 +159,7 @@ def signal_new(request: HttpRequest) -> HttpResponse:
             )
             return redirect("rights:signals")
     context = {"form": form, "heading": "Note a signal", "button": "Note it"}
-    return render(request, "rights/form.html", context | {"back": "rights:signals"})
+    return render(request, "rights/form.html", context | {"back": reverse("rights:signals")})
 
 
 @require_safe

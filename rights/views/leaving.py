@@ -21,7 +21,7 @@ def party_leave(request: HttpRequest, pk: int) -> HttpResponse:
     user = signed_in(request)
     rows = Party.objects.all() if is_admin(request) else user.parties.all()
     party = get_object_or_404(rows, pk=pk)
-    form = LeaveForm(request.POST or None)
+    form = LeaveForm(request.POST or None, own=not is_admin(request))
     if form.is_valid():
         with form.refusals():
             opened = leaving.leave(party, by=user, reason=form.cleaned_data["reason"])

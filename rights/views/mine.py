@@ -41,6 +41,7 @@ def repertoire(request: HttpRequest) -> HttpResponse:
         "rows": [(row, Summary.of(standings[row.pk])) for row in shown],
         "query": query,
         "parties": parties,
+        "signs_for": mine.signed_for_by(parties),
         "unanswered": unanswered(user).count(),
         "asked": asked(user).count(),
     }

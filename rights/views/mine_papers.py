@@ -40,9 +40,10 @@ def papers(request: HttpRequest) -> HttpResponse:
         "asked": asked(user),
         "unanswered": unanswered(user),
         "agreements": Agreement.objects.filter(counterparty__people=user).distinct(),
-        "mandates": mandates,
+        "mandates": [(row, plain.places(row.territories)) for row in mandates],
         "own": set(user.parties.values_list("pk", flat=True)),
         "page": page,
+        "rows": [(row, plain.state(row, ours=_is_ours(row))) for row in page],
         "state": state,
         "cases": cases[:SHOWN],
     }
@@ -64,6 +65,8 @@ def grant(request: HttpRequest, pk: int) -> HttpResponse:
         "meaning": plain.MEANING[Use(row.use)],
         "right": plain.RIGHT,
         "ours": _is_ours(row),
+        "state": plain.state(row, ours=_is_ours(row)),
+        "also_for": [plain.also_for(one) for one in opt_outs.spoken_for(row)],
         "may_answer": row.status == Grant.Status.OFFERED and not _is_ours(row),
         "versions": _grants(user).filter(Q(pk=row.replaces_id) | Q(replaces=row)),
         "left_out": left_out[:SHOWN],
@@ -129,13 +132,13 @@ def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _grants(user: User) -> QuerySet[Grant]:
-    rows = Grant.objects.filter(grantor__people=user)
+    rows = Grant.objects.filter(grantor__people=user).prefetch_related("grantor__people")
     return rows.select_related("grantor", "agreement", "recording", "work", "drafted_by")
 
 
 def _is_ours(row: Grant) -> bool:
     """Whether the grantor's own people offered it, so that the lab has to answer."""
-    return row.grantor.people.filter(pk=row.drafted_by_id).exists()
+    return any(one.pk == row.drafted_by_id for one in row.grantor.people.all())
 
 
 def _history(user: User, row: Grant) -> list[dict[str, object]]:
@@ -151,6 +154,7 @@ def _history(user: User, row: Grant) -> list[dict[str, object]]:
         "grant.expired": "Ran out",
         "grant.superseded": "Replaced by a new version",
         "grant.excluded": "A recording taken out",
+        "hold.placed": "Uses of what lost its permission stopped",
     }
     return [
         {

@@ -1,6 +1,6 @@
 """A party's word for its whole catalogue: each use on or off at once, with a preview."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from django.contrib import messages
 from django.db.models import Count
@@ -9,7 +9,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
 from portal.views import signed_in
-from rights import consent, impact, mine, offers, opt_outs, plain
+from rights import consent, impact, mine, offers, opt_outs, plain, standing
 from rights.forms.mine import OffForm, OnForm
 from rights.models import Grant, OptOut, Party, Use
 from rights.views.mine import Effect, asked, holders, unanswered, use_of
@@ -29,6 +29,8 @@ class CatalogueUse:
     single: int = 0
     waiting_single: int = 0
     left_out: int = 0
+    # What agents of the party allow by mandate, for all that they sign for.
+    signed: list[Grant] = field(default_factory=list)
     # Whether the lab drafted what waits, so that the answer is the party's.
     asked: bool = False
     # Whether every right of the party that the use needs is spoken for.
@@ -37,7 +39,7 @@ class CatalogueUse:
     @property
     def state(self) -> str:
         """on, part, asked, offered, paused, single or off."""
-        statuses = {grant.status for grant in self.wide}
+        statuses = {grant.status for grant in (*self.wide, *self.signed)}
         if statuses == {Status.ACTIVE}:
             return "on" if self.whole else "part"
         if Status.ACTIVE in statuses:
@@ -101,8 +103,10 @@ def uses(request: HttpRequest) -> HttpResponse:
     party = next((one for one in parties if str(one.pk) == chosen), parties[0] if parties else None)
     context: dict[str, object] = {"tab": "uses", "parties": parties, "party": party}
     if party is not None:
+        rows = catalogue(party)
         context |= {
-            "rows": catalogue(party),
+            "rows": rows,
+            "may_leave": any(row.can_end for row in rows),
             "count": mine.repertoire([party]).count(),
             "agreement": offers.running_agreement(party),
             "asked": asked(user).count(),
@@ -123,6 +127,13 @@ def catalogue(party: Party) -> list[CatalogueUse]:
         row = rows[Use(grant.use)]
         row.wide.append(grant)
         row.asked = row.asked or (grant.status == Status.OFFERED and grant.drafted_by_id not in own)
+    agents = standing.signed_for([party.pk]).get(party.pk, {})
+    theirs = Grant.objects.filter(
+        grantor__in=agents, status=Status.ACTIVE, recording=None, work=None
+    )
+    for grant in theirs.select_related("grantor").order_by("pk"):
+        if grant.right_type in agents[grant.grantor_id]:
+            rows[Use(grant.use)].signed.append(grant)
     narrow = open_grants.exclude(recording=None, work=None).order_by()
     for use, status, number in narrow.values_list("use", "status").annotate(
         number=Count("recording", distinct=True) + Count("work", distinct=True)
@@ -139,7 +150,7 @@ def catalogue(party: Party) -> list[CatalogueUse]:
     personal_rights = set(offers.rights_of(party, Use.VOICE))
     for use, row in rows.items():
         needed = personal_rights if plain.personal(use) else plain_rights
-        spoken = {grant.right_type for grant in row.wide}
+        spoken = {grant.right_type for grant in (*row.wide, *row.signed)}
         row.whole = bool(needed) and needed <= spoken
     return list(rows.values())
 

@@ -35,6 +35,13 @@ document.addEventListener("submit", (event) => {
   if (question && !window.confirm(question)) event.preventDefault();
 });
 
+// Of tabs that do not fit beside each other, the chosen one is in sight.
+for (const tab of document.querySelectorAll(".tabs > [aria-current]")) {
+  const row = tab.parentElement;
+  const past = tab.getBoundingClientRect().right - row.getBoundingClientRect().right;
+  if (past > 0) row.scrollLeft += past + 16;
+}
+
 const rows = () => [...document.querySelectorAll("[data-rows] > *:not([hidden])")];
 
 /** Move the focus along the rows of the page's list. */

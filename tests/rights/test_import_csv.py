@@ -199,6 +199,23 @@ def test_a_quotation_mark_that_is_never_closed_ends_in_a_sentence(rosa: User) ->
     assert "quotation mark" in job.error
 
 
+def test_an_open_quotation_mark_does_not_take_the_rest_of_a_small_file_into_one_cell(
+    rosa: User,
+) -> None:
+    rows = table([song(1), song(2), song(3)]).splitlines(keepends=True)
+    rows[2] = b'"' + rows[2]
+    job = checked(rosa, b"".join(rows))
+    assert job.state == ImportJob.State.FAILED
+    assert "begins on line 3 has no end" in job.error
+
+
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r\n"])
+def test_a_last_cell_in_quotation_marks_is_whole(rosa: User, end: bytes) -> None:
+    file = table([song(1)]).rstrip(b"\r\n") + b'\n"A last one"' + end
+    job = checked(rosa, file)
+    assert job.state == ImportJob.State.CHECKED, job.error
+
+
 def test_too_many_rows_end_in_a_sentence(rosa: User, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(texts, "MOST_ROWS", 3)
     job = checked(rosa, table([song(n) for n in range(5)]))

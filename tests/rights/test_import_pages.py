@@ -176,3 +176,12 @@ def test_a_signal_is_noted_on_its_page(client: Client, rosa: User) -> None:
     assert Signal.objects.get().recording == recording
     shown = client.get(reverse("rights:training_mining", args=[recording.pk])).json()
     assert shown["data"]["entries"]["cawg.ai_training"] == {"use": "notAllowed"}
+
+
+@pytest.mark.parametrize(("name", "back"), [("import_new", "imports"), ("signal_new", "signals")])
+def test_a_form_leads_back_where_it_was_come_from(
+    client: Client, rosa: User, name: str, back: str
+) -> None:
+    client.force_login(rosa)
+    page = client.get(reverse(f"rights:{name}")).text
+    assert f'href="{reverse(f"rights:{back}")}">Cancel' in page

@@ -252,6 +252,14 @@ def test_a_party_is_amended_with_an_audit_line_that_names_nobody_in_the_hash(
     assert "already" in wrong.context["form"].errors["name"][0]
 
 
+def test_who_may_speak_for_a_party_is_picked_by_name_and_log_in(
+    client: Client, rosa: User, noor: User
+) -> None:
+    client.force_login(rosa)
+    page = client.get(address("party_new")).text
+    assert f"{noor.get_full_name()} ({noor.username})" in page
+
+
 def test_parties_of_every_kind_are_entered(client: Client, rosa: User) -> None:
     client.force_login(rosa)
     for kind in Party.Kind.values:

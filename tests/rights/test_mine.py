@@ -168,6 +168,18 @@ def test_a_whole_catalogue_is_offered_and_ended_by_one_word(
         offers.end_everywhere(by=party.people.get(), party=party, use=GENERATIVE, reason="Again")
 
 
+def test_the_way_out_stands_where_the_permissions_do(
+    noors: Client, rosa: User, party: Party, song: Recording
+) -> None:
+    way_out = reverse("rights:party_leave", args=[party.pk])
+    assert way_out not in page(noors, "rights:mine_uses")
+    allow(rosa, party, GENERATIVE)
+    assert way_out in page(noors, "rights:mine_uses")
+    leave = page(noors, "rights:party_leave", party.pk)
+    assert "would end" in leave
+    assert "The lab reads it; other artists do not." in leave
+
+
 def test_only_who_speaks_for_a_party_offers_and_ends_for_it(
     rosa: User, party: Party, song: Recording, paper: agreements.Agreement
 ) -> None:

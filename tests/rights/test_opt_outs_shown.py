@@ -77,6 +77,43 @@ def test_an_agent_sees_what_a_holder_took_out_and_not_why(
     assert '<td data-label="By">another holder</td>' in page
 
 
+def test_an_agent_reads_for_whom_else_its_yes_speaks(
+    client: Client, rosa: User, max_: User, publisher: Party, papers: Papers
+) -> None:
+    words = "the share of Ines Faro, in the whole world"
+    assert words in shown(client, max_, papers.grant)
+    (master,) = allow(rosa, publisher, Use.EVAL, rights=(RightType.MASTER,))
+    assert words not in shown(client, max_, master)
+    assert "speaks for Ines Faro too" in client.get(reverse("rights:mine")).text
+    parties.end_mandate(papers.mandate, rosa, "Over.")
+    assert words not in shown(client, max_, papers.grant)
+    assert "speaks for Ines Faro too" not in client.get(reverse("rights:mine")).text
+
+
+def test_a_holder_reads_what_an_agent_allows_for_them(
+    client: Client, rosa: User, noor: User, writer: Party, papers: Papers
+) -> None:
+    other = make_recording(rosa, writer, title="Ebb")
+    signed = "Composition: in force, signed for you by Lantern Publishing"
+    page = shown(client, noor, other, "rights:mine_recording")
+    assert signed in page
+    assert "Allowed for a part of the rights you hold" in page
+    assert "You allow it" not in page
+    whole = client.get(reverse("rights:mine_uses")).text
+    assert signed in whole
+    assert "On for a part of your rights only" in whole
+    allow(rosa, writer, Use.EVAL, rights=(RightType.MASTER,))
+    assert "On for your whole catalogue" in client.get(reverse("rights:mine_uses")).text
+
+
+def test_what_was_done_to_a_grant_is_told_in_words(
+    client: Client, max_: User, papers: Papers
+) -> None:
+    page = shown(client, max_, papers.grant)
+    assert "A recording taken out" in page
+    assert "hold: placed" not in page
+
+
 def test_the_case_of_an_agent_does_not_tell_what_a_holder_said_to_the_lab(
     client: Client, max_: User, papers: Papers
 ) -> None:
