@@ -90,6 +90,7 @@ def sample(request: HttpRequest, pk: int) -> HttpResponse:
         "share": heard.share(found, own),
         "flags": heard.flags_of(parties).filter(sample=found),
         "silence": heard.silence(found),
+        "released": heard.released(found),
     }
     return render(request, "audio_samples/mine_sample.html", context)
 

@@ -12,8 +12,8 @@ from uuid import UUID
 from django.db.models import Case, Count, QuerySet, Sum, Value, When
 from django.urls import reverse
 
-from audio_samples import clips
-from audio_samples.models import Sample, SampleFlag, SampleQuerySet
+from audio_samples import clips, releases
+from audio_samples.models import ClipRelease, Sample, SampleFlag, SampleQuerySet
 from experiments import held, public
 from experiments.lineage import runs_of as learned_from
 from experiments.models import Checkpoint, Run
@@ -138,6 +138,12 @@ def _checkpoints(runs: Sequence[Run]) -> list[tuple[UUID, str, int]]:
     rows = Checkpoint.objects.filter(run__in=[run.pk for run in runs]).annotate(state=state)
     counted = rows.order_by().values_list("run", "state").annotate(Count("pk"))
     return [(pk, word, number) for pk, word, number in counted]
+
+
+def released(sample: Sample) -> ClipRelease | None:
+    """Where everybody may hear it, None while nobody outside may."""
+    found = sample.releases.live().exclude(released_at=None).select_related("page").first()
+    return found if found and releases.one(found.page, found.credential_id) else None
 
 
 def flags_of(parties: Sequence[Party]) -> QuerySet[SampleFlag]:

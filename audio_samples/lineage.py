@@ -1,15 +1,18 @@
-"""The samples that came out of recordings, for rights/lineage.py."""
+"""The samples that came out of recordings, and those in public, for rights/lineage.py."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from django.db.models import Count, Max, QuerySet
 from django.urls import reverse
 from django.utils import timezone
 
-from audio_samples.models import Sample
+from audio_samples.models import ClipRelease, Sample
+from experiments.held import held, held_for
 from experiments.lineage import runs_of
-from portal.models import User
+from portal.models import Role, User
 from rights.lineage import Node, Origin, Outcome, register
+from rights.models import Use
 
 RECALLED = "Recalled: "
 
@@ -42,6 +45,67 @@ class Samples:
         return str(Sample.objects.aggregate(newest=Max("pk"))["newest"])
 
 
+class Clips:
+    name = "clip"
+    title = "Clips in public"
+    order = 70
+    remedy = "Take the clips back"
+    verb = "Take clips back"
+    meaning = (
+        "Nobody can hear these clips in public again. Files that somebody saved stay with them."
+    )
+    remedied = Outcome.RECALLED
+
+    def find(self, origin: Origin) -> Iterable[Node]:
+        uses = list(origin.uses)
+        if Use.DISTRIBUTE in uses:
+            # It was asked of all that the model learned from, whatever it learned it for.
+            uses = list(Use.values)
+        runs = runs_of(replace(origin, uses=uses, kept={}))
+        return self._nodes(ClipRelease.objects.filter(sample__run__in=runs))
+
+    def now(self, keys: Sequence[str]) -> dict[str, Node]:
+        rows = ClipRelease.objects.filter(pk__in=[key for key in keys if key.isdecimal()])
+        return {node.key: node for node in self._nodes(rows)}
+
+    def retire(self, keys: Sequence[str], reason: str) -> None:
+        rows = ClipRelease.objects.live().filter(pk__in=list(keys))
+        rows.update(recalled_at=timezone.now(), reason=reason[:300])
+
+    def open_to(self, keys: Sequence[str], user: User) -> set[str]:
+        if user.has_role(Role.RIGHTS_ADMIN):
+            return set(keys)
+        seen = Sample.objects.visible_to(user)
+        rows = ClipRelease.objects.filter(pk__in=list(keys), sample__in=seen)
+        return {str(pk) for pk in rows.values_list("pk", flat=True)}
+
+    def mark(self) -> str:
+        rows = ClipRelease.objects.aggregate(
+            released=Count("released_at"), recalled=Count("recalled_at")
+        )
+        return f"{rows['released']}:{rows['recalled']}"
+
+    def _nodes(self, rows: QuerySet[ClipRelease]) -> list[Node]:
+        released = rows.exclude(released_at=None).select_related("page").order_by("pk")
+        held_back = held_for("sample__run", Use.DISTRIBUTE) | held("sample__run")
+        return [
+            Node(
+                self.name,
+                str(one.pk),
+                f"{one.page}: {one.title}",
+                reverse("audio_samples:sample", args=[one.sample_id]),
+                one.released_at,
+                self._outcome(one, held=one.is_held),
+            )
+            for one in released.annotate(is_held=held_back)
+        ]
+
+    def _outcome(self, one: ClipRelease, *, held: bool) -> Outcome:
+        if one.recalled_at:
+            return Outcome.RECALLED
+        return Outcome.WITHHELD if held else Outcome.OPEN
+
+
 def _nodes(rows: QuerySet[Sample]) -> list[Node]:
     """Plain columns: of thousands of samples neither objects nor waveforms are made for a name."""
     columns = rows.order_by("pk").values_list(
@@ -67,4 +131,5 @@ def _given_out(times: int) -> str:
     return f", given out {times} time{'' if times == 1 else 's'}" if times else ""
 
 
-register(Samples())
+for kind in (Samples(), Clips()):
+    register(kind)

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from experiments import held
 from experiments.models import Project, Run
+from experiments.publishing.models import ModelPage
 from portal.models import Blob, User
 from rights import crediting
 from rights.crediting import Statement
@@ -146,6 +147,70 @@ class Credential(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("audio_samples:credential", args=[self.pk])
+
+
+class ClipReleaseQuerySet(models.QuerySet["ClipRelease"]):
+    def live(self) -> Self:
+        """Asked for or released, and neither refused nor taken back."""
+        return self.filter(refused_at=None, recalled_at=None)
+
+    def waiting(self) -> Self:
+        return self.live().filter(released_at=None)
+
+
+class ClipRelease(models.Model):
+    """A sample that everybody may hear on its model's public page, or that is to be one."""
+
+    sample = models.ForeignKey(Sample, models.PROTECT, related_name="releases")
+    page = models.ForeignKey(ModelPage, models.PROTECT, related_name="clips")
+    title = models.CharField(max_length=120)
+    # The file that is heard, as it was signed when it was approved.
+    credential = models.OneToOneField(Credential, models.PROTECT, null=True, related_name="release")
+    file = models.ForeignKey(Blob, models.PROTECT, null=True, related_name="+")
+    asked_by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    asked_at = models.DateTimeField(default=timezone.now)
+    answered_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    released_at = models.DateTimeField(null=True)
+    refused_at = models.DateTimeField(null=True)
+    recalled_at = models.DateTimeField(null=True)
+    recalled_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    reason = models.CharField(max_length=300, blank=True, help_text="Of a refusal or a recall.")
+
+    objects = ClipReleaseQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-asked_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["sample"],
+                condition=models.Q(refused_at=None, recalled_at=None),
+                name="released_once_at_a_time",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(answered_by=None) | ~models.Q(answered_by=models.F("asked_by")),
+                name="clip_four_eyes",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(released_at=None)
+                | models.Q(answered_by__isnull=False, credential__isnull=False, file__isnull=False),
+                name="clip_released_signed",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+    @property
+    def waits(self) -> bool:
+        return self.released_at is self.refused_at is self.recalled_at is None
+
+    @property
+    def state(self) -> str:
+        if self.recalled_at:
+            return "taken back"
+        if self.refused_at:
+            return "refused"
+        return "released" if self.released_at else "waits for a rights admin"
 
 
 class SampleFlag(models.Model):

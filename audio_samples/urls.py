@@ -1,6 +1,6 @@
 from django.urls import path
 
-from audio_samples import artist_views, credential_views, flag_views, views
+from audio_samples import artist_views, credential_views, flag_views, release_views, views
 
 app_name = "audio_samples"
 urlpatterns = [
@@ -18,6 +18,13 @@ urlpatterns = [
     path("flags/<int:pk>/audio", flag_views.audio, name="flag_audio"),
     path("flags/<int:pk>/uphold/", flag_views.uphold, name="flag_uphold"),
     path("flags/<int:pk>/dismiss/", flag_views.dismiss, name="flag_dismiss"),
+    path("clips/", release_views.listed, name="releases"),
+    path("clips/<int:pk>/", release_views.one, name="release"),
+    path("clips/<int:pk>/audio", release_views.audio, name="release_audio"),
+    path("clips/<int:pk>/approve/", release_views.approve, name="release_approve"),
+    path("clips/<int:pk>/refuse/", release_views.refuse, name="release_refuse"),
+    path("clips/<int:pk>/recall/", release_views.recall, name="release_recall"),
+    path("<int:pk>/release/", release_views.ask, name="release_ask"),
     path("check/", credential_views.check, name="check"),
     path("credentials/<uuid:number>/", credential_views.credential, name="credential"),
     path(

@@ -13,6 +13,7 @@ urlpatterns = [
     path("rights/", include("rights.urls")),
     path("projects/", include("experiments.urls")),
     path("models/", include("experiments.publishing.public_urls")),
+    path("models/", include("audio_samples.public_urls")),
     path("publishing/", include("experiments.publishing.urls")),
     path("samples/", include("audio_samples.urls")),
     path("listen/", include("listening.urls")),

@@ -347,7 +347,7 @@ def close(case: WithdrawalCase, by: User, note: str) -> WithdrawalCase:
 
 
 # What E5 is about; E4 is about everything else that came out of it.
-HEARD = ("sample", "test")
+HEARD = ("sample", "test", "clip")
 NOTHING = "Nothing of the kind came out of it."
 
 

@@ -149,6 +149,7 @@ AFTERWARDS = {
     ),
     "sample": ("sample", "samples", "silent at once, for everybody"),
     "test": ("listening test", "listening tests", "goes on without these samples"),
+    "clip": ("clip in public", "clips in public", "silent at once, for everybody"),
     "page": (
         "published model",
         "published models",

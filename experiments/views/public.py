@@ -44,17 +44,17 @@ def models(request: HttpRequest) -> HttpResponseBase:
             {"page": page, "standing": now[page.pk], "title": veil.over(str(page))} for page in rows
         ]
     }
-    return _answer(request, render_to_string("models/list.html", context))
+    return answer(request, render_to_string("models/list.html", context))
 
 
 @login_not_required
 @require_safe
 def model(request: HttpRequest, slug: str) -> HttpResponseBase:
     """One model: its state, who it learned from, what for, and what a change of mind does."""
-    found = _found(slug)
+    found = page_of(slug)
     page = Paginator(found.learned.lines, LINES).get_page(request.GET.get("page"))
     context = {"shown": found, "page": page, "basis": learned.BASIS}
-    return _answer(request, render_to_string("models/model.html", context))
+    return answer(request, render_to_string("models/model.html", context))
 
 
 @login_not_required
@@ -75,18 +75,18 @@ def summary_print(request: HttpRequest, slug: str) -> HttpResponseBase:
 @require_safe
 def summary_json(request: HttpRequest, slug: str) -> HttpResponseBase:
     """The same as JSON, with its figures as numbers."""
-    body = summaries.of(_found(slug), timezone.now())
+    body = summaries.of(page_of(slug), timezone.now())
     text = json.dumps(body, ensure_ascii=False, indent=1)
-    return _answer(request, text, "application/json")
+    return answer(request, text, "application/json")
 
 
 def _summary(request: HttpRequest, slug: str, template: str) -> HttpResponseBase:
-    found = _found(slug)
+    found = page_of(slug)
     context = {"shown": found, "summary": summaries.of(found, timezone.now())}
-    return _answer(request, render_to_string(template, context))
+    return answer(request, render_to_string(template, context))
 
 
-def _found(slug: str) -> shown.Shown:
+def page_of(slug: str) -> shown.Shown:
     """404 for a page that nobody has approved, as for one that is not there."""
     page = shown.PAGES.public().filter(slug=slug).first()
     text = pages.text_of(page) if page else None
@@ -95,9 +95,13 @@ def _found(slug: str) -> shown.Shown:
     return shown.look(page, text)
 
 
-def _answer(
-    request: HttpRequest, text: str, content_type: str = "text/html; charset=utf-8"
+def answer(
+    request: HttpRequest,
+    text: str,
+    content_type: str = "text/html; charset=utf-8",
+    policy: str = POLICY,
 ) -> HttpResponseBase:
+    """The same bytes for all, under a Content-Security-Policy."""
     # The log-in middleware has looked whether anybody is signed in; the answer does not depend on
     # it, and a cache on the way may give it to all.
     request.session.accessed = False
@@ -105,7 +109,7 @@ def _answer(
     etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     headers = {
         "Cache-Control": f"public, max-age={SECONDS}, must-revalidate",
-        "Content-Security-Policy": POLICY,
+        "Content-Security-Policy": policy,
         "ETag": etag,
     }
     response = HttpResponse(body, content_type=content_type, headers=headers)

@@ -13,12 +13,13 @@ from django.utils import timezone
 
 from audio_samples import flags
 from audio_samples.credentials import issuing
+from audio_samples.models import ClipRelease
 from backline import wire
 from experiments import checkpoints, datasets, runs, usage
 from experiments.models import Membership, Project, Run
 from experiments.publishing import pages
 from listening import trials
-from portal import tokens
+from portal import storage, tokens
 from portal.models import Role, User
 from rights import agreements, catalogue, consent, participation, parties
 from rights.importing import jobs
@@ -142,13 +143,18 @@ def make_world() -> World:
         by=ada, project=project, title="Which one", question="How?", samples=[sample]
     )
     given = issuing.give_out(sample, by=ada)
-    given.file.close()
     flag = flags.flag(by=noor, party=party, sample=make_sample(run, "b"), reason="Too close.")
     page = pages.ask(
         by=ada, project=project, run=run, checkpoint=checkpoint, title="Public light",
         version="1.0", parts={"about": "Loops.", "provider": "Lab, rights@lab.example"},
     )  # fmt: skip
     pages.approve(by=second_admin(), text=page.texts.get())
+    with given.file:
+        file = storage.put(given.file, media_type=given.media_type)
+    clip = ClipRelease.objects.create(
+        sample=sample, page=page, title="Loop", asked_by=ada, answered_by=rosa,
+        released_at=timezone.now(), credential=given.credential, file=file,
+    )  # fmt: skip
     waiting = pages.reword(
         by=ada, page=page,
         parts={"about": "More loops.", "provider": "Lab, rights@lab.example"},
@@ -197,6 +203,8 @@ def make_world() -> World:
             (r"publishing/pages/", {"pk": page.pk}),
             (r"samples/", {"pk": sample.pk}),
             (r"samples/flags/", {"pk": flag.pk}),
+            (r"samples/clips/", {"pk": clip.pk}),
+            (r"models/.*clips/", {"number": given.credential.pk}),
             (r"samples/credentials/", {"number": given.credential.pk}),
             (r"listen/", {"pk": test.pk}),
             (r"tokens/", {"pk": token.pk}),

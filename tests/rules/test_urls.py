@@ -83,6 +83,8 @@ TABLE = {
     "listen/waiting/": (SIGNED_IN, NOBODY),
     "models/": (EVERYBODY, NOBODY),
     "models/<slug:slug>/": (EVERYBODY, NOBODY),
+    "models/<slug:slug>/clips/": (EVERYBODY, NOBODY),
+    "models/<slug:slug>/clips/<uuid:number>/audio": (EVERYBODY, NOBODY),
     "models/<slug:slug>/training-content.json": (EVERYBODY, NOBODY),
     "models/<slug:slug>/training-content/": (EVERYBODY, NOBODY),
     "models/<slug:slug>/training-content/print/": (EVERYBODY, NOBODY),
@@ -228,6 +230,13 @@ TABLE = {
     "samples/<int:pk>/credits.csv": (TEAM, NOBODY),
     "samples/<int:pk>/spectrogram.png": (TEAM, NOBODY),
     "samples/<int:pk>/download": (NOBODY, TEAM),
+    "samples/<int:pk>/release/": (TEAM, TEAM),
+    "samples/clips/": (ADMIN, NOBODY),
+    "samples/clips/<int:pk>/": (ADMIN, NOBODY),
+    "samples/clips/<int:pk>/approve/": (NOBODY, ADMIN),
+    "samples/clips/<int:pk>/audio": (ADMIN, NOBODY),
+    "samples/clips/<int:pk>/recall/": ("MAP", "MAP"),
+    "samples/clips/<int:pk>/refuse/": (NOBODY, ADMIN),
     "samples/check/": (ASKERS, ASKERS),
     "samples/credentials/<uuid:number>.c2pa": (TEAM, NOBODY),
     "samples/credentials/<uuid:number>/": (ASKERS, NOBODY),
@@ -259,6 +268,8 @@ HIDDEN = {"N": (*MUSIC, *PAPER, *WORK), "L": (*MUSIC, *PAPER, *WORK), "S": (*MUS
 TOLD = {
     # A party is named in public as it chose to be.
     ("models/<slug:slug>/", MUSIC[1]),
+    ("models/<slug:slug>/clips/", MUSIC[1]),
+    ("models/<slug:slug>/clips/<uuid:number>/audio", MUSIC[1]),
 }
 
 

@@ -1,0 +1,40 @@
+"""The clips of a published model, for everybody: no log-in, no script, nothing kept of who asks."""
+
+from uuid import UUID
+
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.template.loader import render_to_string
+from django.views.decorators.http import require_safe
+
+from audio_samples import releases
+from audio_samples.views import gone
+from experiments.views import public
+from portal.serving import ranged
+
+POLICY = public.POLICY.replace("img-src", "media-src 'self'; img-src")
+
+
+@login_not_required
+@require_safe
+def clips(request: HttpRequest, slug: str) -> HttpResponseBase:
+    """What may be heard of a model now, each clip with its credits."""
+    shown = public.page_of(slug)
+    rows = releases.heard(shown.page)
+    found = [(one, shown.learned.veil.over(one.title), releases.names(one)) for one in rows]
+    context = {"shown": shown, "clips": found}
+    text = render_to_string("models/clips.html", context)
+    return public.answer(request, text, policy=POLICY)
+
+
+@login_not_required
+@require_safe
+def audio(request: HttpRequest, slug: str, number: UUID) -> HttpResponseBase:
+    """A clip as the file that was signed. Asked each time whether it may still be heard."""
+    page = public.page_of(slug).page
+    found = releases.one(page, number)
+    if found is None or found.file is None:
+        return gone("This clip is not to be heard here, or no longer.")
+    ending = found.file.media_type.rpartition("/")[2].replace("mpeg", "mp3")
+    return ranged(request, found.file, f"{page.slug}-{number}.{ending}", tag=str(number))

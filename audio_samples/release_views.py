@@ -1,0 +1,163 @@
+"""Where owners ask for a clip to be released, and rights admins listen and answer."""
+
+from django import forms
+from django.contrib import messages
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from audio_samples import clips, releases
+from audio_samples.credentials import chain, files
+from audio_samples.models import ClipRelease, Sample
+from audio_samples.views import gone, visible_sample
+from portal.models import Role
+from portal.serving import ranged
+from portal.views import signed_in
+from rights.forms.base import ReasonForm, VerbForm
+from rights.refused import Refused
+from rights.views.access import open_to, page_of
+
+answering = open_to(Role.RIGHTS_ADMIN)
+
+
+class AskForm(VerbForm):
+    title = forms.CharField(
+        label="Title in public",
+        max_length=releases.LONGEST_TITLE,
+        help_text="Everybody reads it. The prompt and the name in the run are not shown.",
+    )
+
+
+@require_http_methods(["GET", "POST"])
+def ask(request: HttpRequest, pk: int) -> HttpResponse:
+    """GET says what a release does and what keeps the sample from it; POST asks for it."""
+    sample, user = visible_sample(request, pk), signed_in(request)
+    if not releases.may_ask(user, sample.run.project):
+        raise Http404
+    form = AskForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        with form.refusals():
+            releases.ask(by=user, sample=sample, title=form.cleaned_data["title"])
+            messages.success(request, "Asked. A rights admin listens to it and answers.")
+            return redirect(sample)
+    context = {
+        "sample": sample,
+        "project": sample.run.project,
+        "why_not": releases.why_not(sample),
+        "page": releases.page_of(sample),
+        "form": form,
+    }
+    return render(
+        request, "audio_samples/release_ask.html", context, status=422 if form.errors else 200
+    )
+
+
+@require_safe
+@answering
+def listed(request: HttpRequest) -> HttpResponse:
+    """What waits for an answer, oldest first, and what was answered."""
+    waiting = ClipRelease.objects.waiting()
+    context = {
+        "waiting": _rows().filter(pk__in=waiting).order_by("asked_at", "pk"),
+        "page": page_of(request, _rows().exclude(pk__in=waiting).order_by("-pk")),
+        "tab": "clips",
+    }
+    return render(request, "audio_samples/releases.html", context)
+
+
+@require_safe
+@answering
+def one(request: HttpRequest, pk: int) -> HttpResponse:
+    """One clip to hear, what was checked of it, and the answers."""
+    return _page(request, get_object_or_404(_rows(), pk=pk), ReasonForm())
+
+
+@require_safe
+@answering
+def audio(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """The clip, for who has to answer."""
+    found = get_object_or_404(_rows().select_related("sample__audio"), pk=pk)
+    sample = Sample.objects.with_holds().get(pk=found.sample_id)
+    if reason := clips.reason_withheld(sample):
+        return gone(reason)
+    return ranged(request, found.sample.audio, f"clip-{pk}", tag=f"clip-{pk}")
+
+
+@require_POST
+@answering
+def approve(request: HttpRequest, pk: int) -> HttpResponse:
+    """Sign it, and everybody may hear it from now on."""
+    found = get_object_or_404(_rows(), pk=pk)
+    try:
+        releases.approve(by=signed_in(request), release=found)
+    except Refused as refusal:
+        error = str(refusal)
+    except (chain.NoChain, files.Unsigned) as trouble:
+        error = f"It was not signed: {trouble} An operator can mend that."
+    except FileNotFoundError:
+        error = "The file is missing from storage."
+    else:
+        messages.success(request, f"“{found}” is in public.")
+        return redirect("audio_samples:releases")
+    return _page(request, found, ReasonForm(), error)
+
+
+@require_POST
+@answering
+def refuse(request: HttpRequest, pk: int) -> HttpResponse:
+    """Leave it in the lab, and say why."""
+    found, form = get_object_or_404(_rows(), pk=pk), ReasonForm(request.POST)
+    if form.is_valid():
+        with form.refusals():
+            reason = form.cleaned_data["reason"]
+            releases.refuse(by=signed_in(request), release=found, reason=reason)
+            messages.success(request, "Refused. Who asked reads your reason.")
+            return redirect("audio_samples:releases")
+    return _page(request, found, form)
+
+
+@require_http_methods(["GET", "POST"])
+def recall(request: HttpRequest, pk: int) -> HttpResponse:
+    """GET says what it does; POST takes the clip back."""
+    user = signed_in(request)
+    found = get_object_or_404(_rows(), pk=pk)
+    if not (user.has_role(Role.RIGHTS_ADMIN) or releases.may_ask(user, found.sample.run.project)):
+        raise Http404
+    form = ReasonForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        with form.refusals():
+            reason = form.cleaned_data["reason"]
+            releases.recall(by=user, release=found, reason=reason)
+            messages.success(request, "Taken back: nobody hears it in public any more.")
+            admin = user.has_role(Role.RIGHTS_ADMIN)
+            return redirect("audio_samples:releases") if admin else redirect(found.sample)
+    context = {"release": found, "form": form}
+    return render(
+        request, "audio_samples/release_recall.html", context, status=422 if form.errors else 200
+    )
+
+
+def _page(
+    request: HttpRequest, found: ClipRelease, form: VerbForm, error: str = ""
+) -> HttpResponse:
+    sample = Sample.objects.with_holds().get(pk=found.sample_id)
+    context = {
+        "release": found,
+        "sample": found.sample,
+        "silence": clips.reason_withheld(sample),
+        "why_not": releases.why_not(found.sample) if found.waits else [],
+        "may_answer": releases.may_answer(signed_in(request), found),
+        "form": form,
+        "error": error,
+        "tab": "clips",
+    }
+    status = 422 if form.errors or error else 200
+    return render(request, "audio_samples/release.html", context, status=status)
+
+
+def _rows() -> QuerySet[ClipRelease]:
+    return ClipRelease.objects.select_related(
+        "sample__run__project", "sample__run__dataset", "page", "asked_by", "answered_by"
+    )

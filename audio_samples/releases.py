@@ -1,0 +1,217 @@
+"""Clips in public: an owner of the project asks, a rights admin answers, either takes one back.
+
+A clip is heard on its model's public page, by everybody, as the file that was signed when it was
+approved. It is released only where everybody behind it allows outputs to leave the lab as files,
+the copy check has passed and the credential is trusted; and heard only as long as all of this,
+and the model's own page, stands. Nothing has to run for that: `heard` looks.
+"""
+
+from dataclasses import replace
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
+from django.utils import timezone
+
+from audio_samples import clips
+from audio_samples.credentials import issuing
+from audio_samples.models import ClipRelease, Sample
+from audio_samples.screening import screenings
+from experiments import held, permission, resting, scope
+from experiments.models import Project
+from experiments.permission import NotPermitted
+from experiments.publishing import learned, pages, standing
+from experiments.publishing.models import ModelPage
+from portal import audit, storage
+from portal.models import Role, User
+from rights import consent
+from rights.models import Channel, Use
+from rights.refused import Refused, required
+
+LONGEST_TITLE = 120
+LONGEST_REASON = 300
+
+
+def may_ask(user: User, project: Project) -> bool:
+    return pages.may_ask(user, project)
+
+
+def may_answer(user: User, release: ClipRelease) -> bool:
+    """A rights admin who has not asked for it: four eyes."""
+    return user.has_role(Role.RIGHTS_ADMIN) and user.pk != release.asked_by_id
+
+
+def page_of(sample: Sample) -> ModelPage | None:
+    """The public page of the model that made it, None while there is none that stands."""
+    pages_of = ModelPage.objects.public().filter(run=sample.run_id, withdrawn_at=None)
+    found = pages_of.select_related("run", "checkpoint", "project").order_by("pk").first()
+    return found if found and not standing.of([found])[found.pk].withdrawn else None
+
+
+def why_not(sample: Sample) -> list[str]:
+    """What keeps the sample from the public, as sentences; empty where nothing does. Seconds,
+    where the model learned from a hundred thousand recordings."""
+    row = Sample.objects.with_holds().get(pk=sample.pk)
+    found = [silence] if (silence := clips.reason_withheld(row)) else []
+    if page_of(sample) is None:
+        found.append("The model that made it has no public page that stands.")
+    if not screenings.passed(sample):
+        found.append("The copy check has not passed it.")
+    return found + _not_distributed(sample)
+
+
+def _not_distributed(sample: Sample) -> list[str]:
+    """Whose permission is missing for the clip to leave the lab as a file."""
+    cleared = scope.now(sample.run, (Use.DISTRIBUTE,))
+    refused = scope.allows(cleared, Use.DISTRIBUTE, _context(sample.run.project))
+    more = [f"And {len(refused) - 5:,} more."] if len(refused) > 5 else []
+    return [str(one) for one in refused[:5]] + more
+
+
+def _context(project: Project) -> consent.Context:
+    return replace(permission.context_of(project), channel=Channel.EXPORT)
+
+
+# --- The verbs ---------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def ask(*, by: User, sample: Sample, title: str) -> ClipRelease:
+    """Ask for a clip to be heard in public, under a title of its own: a prompt may be private.
+
+    Raises NotPermitted for who does not own the project, and Refused.
+    """
+    if not may_ask(by, sample.run.project):
+        raise NotPermitted("An owner of the project or an operator releases its clips.")
+    # The sample's row is the lock: two who ask at once are one after the other.
+    Sample.objects.select_for_update(no_key=True).get(pk=sample.pk)
+    if sample.releases.live().exists():
+        raise Refused("duplicate", "It was asked for already.")
+    _check(sample)
+    page = page_of(sample)
+    assert page is not None  # noqa: S101 - _check has looked.
+    title = required(title, field="title", longest=LONGEST_TITLE)
+    if not title.isprintable():
+        raise Refused("title", "Use one line, without invisible characters.", field="title")
+    if learned.hidden_in(standing.line_of_page(page), standing.of([page])[page.pk]).hides(title):
+        raise Refused("named", pages.NAMED, field="title")
+    made = ClipRelease.objects.create(sample=sample, page=page, title=title, asked_by=by)
+    audit.record(by=by, verb="clip.asked", subject=made, sample=sample.pk, private={"title": title})
+    return made
+
+
+@transaction.atomic
+def approve(*, by: User, release: ClipRelease) -> ClipRelease:
+    """Everybody may hear it from now on, as the file that is signed here.
+
+    Raises Refused, also for what has ended since it was asked for; chain.NoChain, files.Unsigned
+    and FileNotFoundError where it cannot be signed.
+    """
+    release = _answerable(by, release)
+    _check(release.sample)
+    # Signed as one more file that leaves; raises where it would not be trusted.
+    try:
+        given = issuing.give_out(release.sample, by=by)
+    except issuing.Withheld as error:
+        raise Refused("ended", "A permission behind it ended at this moment.") from error
+    with given.file:
+        file = storage.put(given.file, media_type=given.media_type)
+    release.credential, release.file = given.credential, file
+    release.answered_by, release.released_at = by, timezone.now()
+    release.save()
+    audit.record(
+        by=by,
+        verb="clip.released",
+        subject=release,
+        sample=release.sample_id,
+        credential=str(given.credential.pk),
+        sha256=file.sha256,
+    )
+    return release
+
+
+@transaction.atomic
+def refuse(*, by: User, release: ClipRelease, reason: str) -> ClipRelease:
+    """It stays in the lab, and who asked reads why. Raises Refused."""
+    reason = required(reason, field="reason", longest=LONGEST_REASON)
+    release = _answerable(by, release)
+    release.answered_by, release.refused_at, release.reason = by, timezone.now(), reason
+    release.save()
+    audit.record(by=by, verb="clip.refused", subject=release, private={"reason": reason})
+    return release
+
+
+@transaction.atomic
+def recall(*, by: User, release: ClipRelease, reason: str) -> ClipRelease:
+    """Nobody hears it in public any more; one person is enough. Raises NotPermitted, Refused."""
+    if not (by.has_role(Role.RIGHTS_ADMIN) or may_ask(by, release.sample.run.project)):
+        raise NotPermitted("An owner of the project or a rights admin takes a clip back.")
+    reason = required(reason, field="reason", longest=LONGEST_REASON)
+    rows = ClipRelease.objects.live().filter(pk=release.pk)
+    if not rows.update(recalled_at=timezone.now(), recalled_by=by, reason=reason):
+        raise Refused("state", "It was taken back already.")
+    audit.record(by=by, verb="clip.recalled", subject=release, private={"reason": reason})
+    release.refresh_from_db()
+    return release
+
+
+def _check(sample: Sample) -> None:
+    if why := why_not(sample):
+        raise Refused("not_releasable", " ".join(why))
+
+
+def _answerable(by: User, release: ClipRelease) -> ClipRelease:
+    locked = ClipRelease.objects.select_for_update(no_key=True, of=("self",))
+    row = locked.select_related("sample__run__project", "sample__audio", "page").get(pk=release.pk)
+    if not row.waits:
+        raise Refused("state", "It was answered already.")
+    if not by.has_role(Role.RIGHTS_ADMIN):
+        raise Refused("role", "A rights admin answers it.")
+    if not may_answer(by, row):
+        raise Refused("four_eyes", "Who asked for it does not answer it: another admin does.")
+    return row
+
+
+# --- What is heard -----------------------------------------------------------------------------
+
+
+def heard(page: ModelPage) -> list[ClipRelease]:
+    """The clips that everybody may hear on a model's page now, newest first."""
+    if page.withdrawn_at or standing.of([page])[page.pk].withdrawn:
+        return []
+    rows = _standing(ClipRelease.objects.filter(page=page))
+    return [one for one in rows.order_by("-released_at", "pk") if not _rests(one)]
+
+
+def one(page: ModelPage, number: UUID | None) -> ClipRelease | None:
+    """One of them, by the number of its credential."""
+    if number is None or page.withdrawn_at or standing.of([page])[page.pk].withdrawn:
+        return None
+    found = _standing(ClipRelease.objects.filter(page=page, credential=number)).first()
+    return None if found is None or _rests(found) else found
+
+
+def names(release: ClipRelease) -> list[str]:
+    """Some of those whose music is behind it, by the words of their choice."""
+    statement = release.credential.statement if release.credential else None
+    if statement is None:
+        return []
+    named = statement.named.select_related("party")
+    return list(dict.fromkeys(name for one in named if (name := one.party.public_name)))
+
+
+def _standing(rows: QuerySet[ClipRelease]) -> QuerySet[ClipRelease]:
+    audible = Sample.objects.audible().filter(
+        ~held.held_for("run", Use.DISTRIBUTE), pk=OuterRef("sample")
+    )
+    return (
+        rows.filter(Exists(audible), recalled_at=None)
+        .exclude(released_at=None)
+        .select_related("sample__run__project", "credential__statement", "file")
+    )
+
+
+def _rests(release: ClipRelease) -> bool:
+    """Whether a permission for it is suspended, which leaves no mark."""
+    run = release.sample.run
+    return resting.rests(run, Use.DISTRIBUTE, _context(run.project))
