@@ -99,7 +99,7 @@ class Origin:
 def check(request: HttpRequest) -> HttpResponse:
     """Whether a file was made here, and whose music is behind it."""
     form = CheckForm(request.POST or None, request.FILES or None)
-    context: dict[str, object] = {"form": form}
+    context: dict[str, object] = {"form": form, "tab": "check"}
     if request.method == "POST" and form.is_valid():
         try:
             with form.refusals():
@@ -120,7 +120,7 @@ def credential(request: HttpRequest, number: UUID) -> HttpResponse:
     return render(
         request,
         "audio_samples/credential.html",
-        {"origin": _origin(found, signed_in(request))},
+        {"origin": _origin(found, signed_in(request)), "tab": "check"},
     )
 
 

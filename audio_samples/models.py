@@ -39,6 +39,11 @@ class CreditStatement(models.Model):
     def read(self) -> Statement:
         return crediting.read(self.canonical())
 
+    def public_names(self) -> list[str]:
+        """Some of the artists by the words of their choice, the greatest shares first."""
+        named = self.named.select_related("party")
+        return list(dict.fromkeys(name for one in named if (name := one.party.public_name)))
+
     def canonical(self) -> bytes:
         """Its SHA-256 is the digest."""
         return zlib.decompress(self.packed)

@@ -9,6 +9,7 @@ from django.template.loader import render_to_string
 from django.views.decorators.http import require_safe
 
 from audio_samples import releases
+from audio_samples.models import ClipRelease
 from audio_samples.views import gone
 from experiments.views import public
 from portal.serving import ranged
@@ -22,10 +23,19 @@ def clips(request: HttpRequest, slug: str) -> HttpResponseBase:
     """What may be heard of a model now, each clip with its credits."""
     shown = public.page_of(slug)
     rows = releases.heard(shown.page)
-    found = [(one, shown.learned.veil.over(one.title), releases.names(one)) for one in rows]
+    veil = shown.learned.veil
+    found = [
+        (one, veil.over(one.title), [name for name in _names(one) if not veil.hides(name)])
+        for one in rows
+    ]
     context = {"shown": shown, "clips": found}
     text = render_to_string("models/clips.html", context)
     return public.answer(request, text, policy=POLICY)
+
+
+def _names(release: ClipRelease) -> list[str]:
+    statement = release.credential.statement if release.credential else None
+    return statement.public_names() if statement else []
 
 
 @login_not_required

@@ -13,10 +13,9 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
-from audio_samples import clips
+from audio_samples import clips, screenings
 from audio_samples.credentials import issuing
 from audio_samples.models import ClipRelease, Sample
-from audio_samples.screening import screenings
 from experiments import held, permission, resting, scope
 from experiments.models import Project
 from experiments.permission import NotPermitted
@@ -189,15 +188,6 @@ def one(page: ModelPage, number: UUID | None) -> ClipRelease | None:
         return None
     found = _standing(ClipRelease.objects.filter(page=page, credential=number)).first()
     return None if found is None or _rests(found) else found
-
-
-def names(release: ClipRelease) -> list[str]:
-    """Some of those whose music is behind it, by the words of their choice."""
-    statement = release.credential.statement if release.credential else None
-    if statement is None:
-        return []
-    named = statement.named.select_related("party")
-    return list(dict.fromkeys(name for one in named if (name := one.party.public_name)))
 
 
 def _standing(rows: QuerySet[ClipRelease]) -> QuerySet[ClipRelease]:

@@ -36,10 +36,10 @@ class NoChain(RuntimeError):
 
 @dataclass(frozen=True)
 class Chain:
-    """PEM texts."""
+    """PEM texts, and where the key lies: who signs reads it, and nobody else."""
 
     chain: str
-    key: str
+    key: Path
     anchors: str
 
     @property
@@ -51,7 +51,10 @@ def load() -> Chain:
     """The chain to sign with; raises NoChain."""
     folder = _folder()
     try:
-        found = Chain(*(_text(folder / name) for name in ("chain.pem", "key.pem", "anchors.pem")))
+        found = Chain(
+            _text(folder / "chain.pem"), folder / "key.pem", _text(folder / "anchors.pem")
+        )
+        found.key.stat()
         until = found.signer.not_valid_after_utc
     except (OSError, ValueError) as error:
         raise NoChain(f"There is no certificate to sign files with: {error}") from error

@@ -59,7 +59,7 @@ def sign(
         media_type=media_type,
         manifest=manifest,
         chain=chain.chain,
-        key=chain.key,
+        key=str(chain.key),
         anchors=chain.anchors,
     )
     if "error" in answer:

@@ -5,7 +5,6 @@ named on public pages (`Party.public_name`): what stands in a file can never be 
 """
 
 import json
-from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +13,8 @@ from django.urls import reverse
 
 from audio_samples.models import CreditStatement, Sample
 from experiments import public
+from experiments.publishing import standing
+from portal.bulk import parts
 from portal.models import LogRoot
 from rights import crediting, signals
 from rights.models import Party
@@ -22,7 +23,7 @@ LABEL = "app.backline.credits"
 VERSION = 1
 # So many artists are named in the file, the greatest share first; the others are counted.
 NAMED = 12
-# A definition of more than a megabyte is refused by the library; no credit list comes near it.
+AT_ONCE = 100
 GENERATED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 # The permissions behind a clip were given to this lab, for what they say: nobody else's model
 # learns from it.
@@ -74,28 +75,30 @@ def _credits(sample: Sample, credential: UUID, statement: CreditStatement | None
         "recordings": statement.learned if statement else 0,
         "references": statement.heard if statement else 0,
         "artists": statement.learned_artists if statement else 0,
-        "named": _named(statement),
+        "named": _named(sample, statement),
         "dataset": sample.run.dataset_digest,
         "log": {"portal": root.portal, "size": root.size, "root": root.root} if root else None,
         "read": settings.PORTAL_URL + reverse("audio_samples:credential", args=[credential]),
     }
 
 
-def _named(statement: CreditStatement | None) -> list[str]:
+def _named(sample: Sample, statement: CreditStatement | None) -> list[str]:
+    """Not those who have left, unless they want to be named all the same."""
     if statement is None:
         return []
+    left = standing.left(sample.run)
     read = statement.read()
     # Reference audio is heard itself: its artists come first.
     order = list(dict.fromkeys(crediting.artists(read.references) + crediting.artists(read.lines)))
-    return [name for party in _parties(order) if (name := party.public_name)][:NAMED]
-
-
-def _parties(order: Sequence[int]) -> list[Party]:
-    """In this order; of thousands only as many are read as may be named."""
-    found: list[Party] = []
-    for start in range(0, len(order), 100):
-        known = Party.objects.in_bulk(order[start : start + 100])
-        found += [known[pk] for pk in order[start : start + 100] if known[pk].public_name]
-        if len(found) >= NAMED:
+    names: list[str] = []
+    # Of thousands only as many are read as are named.
+    for some in parts(order, AT_ONCE):
+        known = Party.objects.in_bulk(some)
+        names += [
+            name
+            for pk in some
+            if (name := known[pk].public_name) and (pk not in left or known[pk].public_after)
+        ]
+        if len(names) >= NAMED:
             break
-    return found
+    return list(dict.fromkeys(names))[:NAMED]

@@ -2,7 +2,7 @@
 
 JSON comes in at stdin and goes out at stdout. What is read may be anybody's file: a parser that
 dies of it, or wants more memory or time than there is, takes no request with it, and the private
-key is in no process that talks to the network. Nothing that a file names is fetched.
+key is in no process that talks to anybody. Nothing that a file names is fetched.
 """
 
 import json
@@ -37,7 +37,7 @@ def sign(asked: dict[str, Any], context: c2pa.Context) -> dict[str, Any]:
     manifest = asked["manifest"]
     source, target, media_type = Path(asked["source"]), Path(asked["target"]), asked["media_type"]
     info = c2pa.C2paSignerInfo(
-        c2pa.C2paSigningAlg.ES256, asked["chain"].encode(), asked["key"].encode(), None
+        c2pa.C2paSigningAlg.ES256, asked["chain"].encode(), Path(asked["key"]).read_bytes(), None
     )
     before = _read(source, media_type, context)["state"] != "none"
     if before:

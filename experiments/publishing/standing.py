@@ -85,6 +85,14 @@ def of(pages: Iterable[ModelPage]) -> dict[int, Standing]:
     return {page.pk: _standing(page, lines[page.pk], held, cases, covered) for page in rows}
 
 
+def left(run: Run) -> frozenset[int]:
+    """Parties whose permission has ended for something that the run, or the runs whose weights it
+    began with, learned from."""
+    runs = {link.run.pk for link in line_of(run, None)}
+    marks = [mark.party for some in _held(runs).values() for mark in some]
+    return frozenset(marks).union(*_cases(runs).values())
+
+
 @dataclass(frozen=True)
 class _Mark:
     party: int

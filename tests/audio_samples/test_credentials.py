@@ -26,12 +26,13 @@ from experiments import runs, usage
 from experiments.models import Project, Run
 from portal import audit
 from portal.models import User
-from rights import crediting, signals
+from rights import crediting, participation, signals
 from rights.intake import BadAudio
-from rights.models import Party, Recording
+from rights.models import Party, Recording, WithdrawalPolicy
 from tests.audio_samples.cast import make_run, make_sample
-from tests.catalogue import make_allowed
+from tests.catalogue import make_allowed, make_party, make_recording
 from tests.conftest import tone
+from tests.experiments.test_transparency import signed
 
 
 @pytest.fixture
@@ -294,7 +295,9 @@ def signed_by(folder: Path, data: bytes, claim: dict[str, str | None]) -> bytes:
             ],
         },
         chain=chain.Chain(
-            *((folder / name).read_text() for name in ("chain.pem", "key.pem", "anchors.pem"))
+            (folder / "chain.pem").read_text(),
+            folder / "key.pem",
+            (folder / "anchors.pem").read_text(),
         ),
     )
     return target.read_bytes()
@@ -552,3 +555,23 @@ def test_the_sound_is_what_is_heard_at_its_rate_in_its_channels() -> None:
         analysis.sound(np.stack([left[::2], left[1::2]]), 8_000),
     }
     assert len(sounds) == 5
+
+
+def test_who_has_left_is_named_only_where_they_want_to_be(
+    ada: User, rosa: User, project: Project, tmp_path: Path
+) -> None:
+    """It was agreed that this version stays: the sample is still given out."""
+    party = make_party(rosa, "Runa Vik")
+    song = make_recording(rosa, party)
+    grants = signed(rosa, party, WithdrawalPolicy.NEXT_VERSION)
+    sample = make_sample(make_run(ada, project, [song]))
+    assert named(sample, ada, tmp_path) == ["Runa Vik"]
+    participation.withdraw(grants[0], rosa, "Next time without me.")
+    assert named(sample, ada, tmp_path) == []
+    Party.objects.filter(pk=party.pk).update(public_after=True)
+    assert named(sample, ada, tmp_path) == ["Runa Vik"]
+
+
+def named(sample: Sample, by: User, tmp_path: Path) -> list[str]:
+    said = reading(given(sample, by)[1], tmp_path, "audio/flac").assertions[LABEL]
+    return list(said["named"])

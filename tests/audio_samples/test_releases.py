@@ -8,10 +8,9 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from audio_samples import releases, samples
+from audio_samples import releases, samples, screenings
 from audio_samples.credentials import checking
 from audio_samples.models import ClipRelease, Credential, Sample
-from audio_samples.screening import screenings
 from experiments.models import Membership, Project, Run
 from experiments.permission import NotPermitted
 from experiments.publishing import pages
