@@ -14,7 +14,8 @@ class KeepWhatWasTyped(LoginRequiredMiddleware):
     """Pages lead to the log-in. A script of a page gets 401, for the log-in page is no answer to
     it; a form that was sent gets a page that holds its fields and sends them again."""
 
-    def handle_no_permission(
+    # The stubs know the redirect alone.
+    def handle_no_permission(  # type: ignore[override]
         self, request: HttpRequest, view_func: Callable[..., HttpResponseBase]
     ) -> HttpResponseBase:
         by_script = (
