@@ -18,10 +18,14 @@ class ListeningTestQuerySet(models.QuerySet["ListeningTest"]):
 
     def open_to(self, user: User) -> Self:
         """Tests that this listener may answer."""
+        return self.meant_for(user).filter(closed_at=None)
+
+    def meant_for(self, user: User) -> Self:
+        """Those, and the ones that were closed since."""
         if user.has_role(Role.RESEARCHER):
-            return self.filter(closed_at=None)
+            return self.all()
         if user.has_role(Role.LISTENER):
-            return self.filter(closed_at=None, audience=ListeningTest.Audience.OUTSIDE)
+            return self.filter(audience=ListeningTest.Audience.OUTSIDE)
         return self.none()
 
 

@@ -84,8 +84,9 @@ def _not_open(request: HttpRequest, pk: int) -> HttpResponse:
 def answer(request: HttpRequest, code: UUID) -> HttpResponse:
     """Store one answer. JSON for the page's script; a plain form goes on to the next clip."""
     user = signed_in(request)
+    # Who has the clip's code had it on a page: a test that closed meanwhile says so.
     item = get_object_or_404(
-        Item.objects.filter(test__in=ListeningTest.objects.open_to(user)), code=code
+        Item.objects.filter(test__in=ListeningTest.objects.meant_for(user)), code=code
     )
     by_script = request.headers.get("Accept") == "application/json"
     text = request.POST.get("score", "")
@@ -95,6 +96,8 @@ def answer(request: HttpRequest, code: UUID) -> HttpResponse:
         if by_script:
             return JsonResponse({"error": str(refusal)}, status=422)
         messages.error(request, str(refusal))
+        if isinstance(refusal, trials.Closed):
+            return redirect("listening:open")
         return redirect("listening:rate", pk=item.test_id)
     if by_script:
         return JsonResponse({"score": rating.score})

@@ -1,15 +1,22 @@
 // Stores an answer the moment it is given. Without this script the form does the same by its button.
 
+import { freshen } from "./token.js";
+
 const form = document.querySelector("form[data-rate]");
 
 async function store(score) {
   const words = form.querySelector("[data-stored]");
   words.textContent = "Storing…";
+  freshen(form);
   const body = new FormData(form);
   body.set("score", score);
   try {
     const response = await fetch(form.action, { method: "POST", body, headers: { Accept: "application/json" } });
     const answer = response.headers.get("Content-Type")?.includes("json") ? await response.json() : {};
+    if (response.status === 401) {
+      words.textContent = "You are logged out, so the answer is not stored. Log in in another tab and answer again.";
+      return;
+    }
     if (!response.ok) {
       words.textContent = answer.error || "The answer was not stored. Please try again.";
       return;

@@ -107,6 +107,8 @@ async function poll() {
     if (answer.ok) {
       apply(await answer.json());
       how("· asking every few seconds");
+    } else if (answer.status === 401) {
+      how("· you are logged out; log in in another tab");
     } else if (answer.status === 404) {
       how("· not open to you any more");
       return;

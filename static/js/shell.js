@@ -1,6 +1,7 @@
 // The frame of every page: menu, theme, keys, and what to say when a request fails.
 
 import { rememberTheme } from "./theme.js";
+import { freshen } from "./token.js";
 
 const isTyping = (target) =>
   target instanceof HTMLElement && (target.isContentEditable || target.matches("input, select, textarea"));
@@ -27,6 +28,7 @@ document.addEventListener("click", (event) => {
 });
 
 document.addEventListener("submit", (event) => {
+  freshen(event.target);
   if (event.target.matches("[data-themes]") && event.submitter) {
     event.preventDefault();
     rememberTheme(event.submitter.value);
@@ -80,14 +82,20 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+document.addEventListener("htmx:configRequest", (event) => {
+  const now = document.cookie.match(/(?:^|; )csrftoken=([^;]+)/);
+  if (now && event.detail.headers["X-CSRFToken"]) event.detail.headers["X-CSRFToken"] = now[1];
+});
 document.addEventListener("htmx:sendError", () => {
   note("The portal did not answer. What is shown may be old; it will be tried again.", "warn");
 });
 document.addEventListener("htmx:responseError", (event) => {
   const status = event.detail.xhr.status;
   note(
-    status === 403 || status === 401
-      ? "You are logged out, or this is not open to you. Reload the page to log in again."
+    status === 401
+      ? "You are logged out. Log in in another tab and go on here: what you typed stays."
+      : status === 403
+      ? "This is not open to you, or the page is from before you logged in. Reload it."
       : status === 404
         ? "This is not there any more, or not open to you."
         : `The portal could not do this (error ${status}). Nothing was changed; try again.`,

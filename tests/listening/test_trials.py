@@ -183,6 +183,12 @@ def test_a_closed_test_takes_no_answers_and_says_so(
     assert page.status_code == 410
     assert "closed" in page.content.decode()
     assert client.get(reverse("listening:audio", args=[item.code])).status_code == 404
+    # Whoever had the clip before them when it closed is told why the answer does not count.
+    answer = reverse("listening:answer", args=[item.code])
+    told = client.post(answer, {"score": "2"}, headers={"Accept": "application/json"})
+    assert told.status_code == 422
+    assert "closed" in told.json()["error"]
+    assert "test is closed" in client.post(answer, {"score": "2"}, follow=True).content.decode()
 
 
 def test_withheld_clips_leave_an_open_test_with_a_word(

@@ -156,3 +156,22 @@ def test_an_address_that_is_nowhere_says_so(client: Client, ada: User) -> None:
 
 def test_the_process_says_that_it_is_alive(client: Client) -> None:
     assert client.get("/healthz").status_code == 200
+
+
+def test_what_was_typed_outlives_a_session_that_has_ended(client: Client) -> None:
+    typed = {"first_name": '<b>"Ada"</b>', "password": "not to be seen", "many": ["1", "2"]}
+    answer = client.post("/profile", typed)
+    assert answer.status_code == 401
+    page = answer.content.decode()
+    assert 'name="first_name" value="&lt;b&gt;&quot;Ada&quot;&lt;/b&gt;"' in page
+    assert page.count('name="many"') == 2
+    assert "not to be seen" not in page
+
+
+@pytest.mark.parametrize("header", [{"HX-Request": "true"}, {"Sec-Fetch-Dest": "empty"}])
+def test_a_script_of_a_page_learns_that_its_reader_is_logged_out(
+    client: Client, header: dict[str, str]
+) -> None:
+    answer = client.get("/", headers=header)
+    assert answer.status_code == 401
+    assert b"<main" not in answer.content
