@@ -1,6 +1,6 @@
 from django.urls import path
 
-from audio_samples import artist_views, flag_views, views
+from audio_samples import artist_views, copy_views, flag_views, views
 
 app_name = "audio_samples"
 urlpatterns = [
@@ -18,6 +18,11 @@ urlpatterns = [
     path("flags/<int:pk>/audio", flag_views.audio, name="flag_audio"),
     path("flags/<int:pk>/uphold/", flag_views.uphold, name="flag_uphold"),
     path("flags/<int:pk>/dismiss/", flag_views.dismiss, name="flag_dismiss"),
+    path("copies/", copy_views.listed, name="copies"),
+    path("copies/<int:pk>/", copy_views.one, name="copy"),
+    path("copies/<int:pk>/audio", copy_views.audio, name="copy_audio"),
+    path("copies/<int:pk>/confirm/", copy_views.confirm, name="copy_confirm"),
+    path("copies/<int:pk>/dismiss/", copy_views.dismiss, name="copy_dismiss"),
     path("<int:pk>/", views.sample, name="sample"),
     path("<int:pk>/credits.json", views.credits_file, name="credits"),
     path("<int:pk>/credits.csv", views.credits_table, name="credits_table"),

@@ -10,7 +10,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
-from audio_samples import clips, pictures
+from audio_samples import clips, pictures, screenings
 from audio_samples.models import CreditStatement, Sample
 from experiments.models import Project, Run
 from portal import storage, tables
@@ -50,6 +50,7 @@ def sample(request: HttpRequest, pk: int) -> HttpResponse:
             "clip": clip,
             "row": row,
             "measures": clips.measures(found),
+            "copy_check": screenings.told(found, signed_in(request)),
             "notes": crediting.notes(found.credit.read()) if found.credit else None,
         },
     )
