@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
@@ -187,7 +187,11 @@ def _look(sample: Sample, indexes: Sequence[DatasetIndex]) -> Screening:
 
 
 def _hold_against(found: Screening, clip: judging.Clip, indexes: Sequence[DatasetIndex]) -> None:
-    matches = [judging.best(clip, gathering.opened(one)) for one in indexes]
+    try:
+        matches = [judging.best(clip, gathering.opened(one)) for one in indexes]
+    except FileNotFoundError:
+        _failed(found, "The index of the music behind it is missing from storage.")
+        return
     best = max((one for one in matches if one), key=lambda one: one.score, default=None)
     found.outcome, found.score = Outcome.PASSED, 0.0
     if best is None:
@@ -284,7 +288,8 @@ def _screen_in_time(sample: Sample, until: float) -> bool:
             if gathering.gather(dataset, until=until) is None:
                 return False
         screen(sample)
-    except storage.Unreachable:
+    except (OSError, MemoryError, DatabaseError):
+        # The machine, the store or the database: no fault of the sample, so later again.
         raise
     except Exception:
         # Not tried for ever: the next round goes on with the next one, and the log has why.

@@ -126,11 +126,14 @@ def _prints(dataset: Dataset, unread: list[int]) -> Iterator[tuple[int, prints.P
 def forget_problems() -> int:
     """Let files that could not be read be tried again; how many there were.
 
-    Their indexes go too, as these are without them; results of samples stay.
+    Their indexes go too, as these are without them, and those whose own file is gone; results of
+    samples stay.
     """
+    gone = [row.pk for row in DatasetIndex.objects.all() if not storage.exists(str(row.blob_id))]
     with transaction.atomic():
         count, _ = RecordingPrint.objects.exclude(problem="").delete()
         DatasetIndex.objects.exclude(unread=[]).delete()
+        DatasetIndex.objects.filter(pk__in=gone).delete()
     return count
 
 

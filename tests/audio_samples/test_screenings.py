@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from audio_samples import samples, screenings, tasks
 from audio_samples.models import Sample
-from audio_samples.screening import gathering, prints
+from audio_samples.screening import gathering, judging, prints
 from audio_samples.screening.rows import DatasetIndex, RecordingPrint, Screening
 from experiments import runs
 from experiments.models import Project, Run
@@ -175,6 +175,30 @@ def test_a_clip_that_is_gone_says_so_and_is_not_tried_for_ever(run: Run) -> None
     assert screenings.newest(sample).reason == "The clip's file is missing from storage."
     assert screenings.passed(fine)
     assert list(screenings.waiting()) == []
+
+
+def test_an_index_that_is_gone_is_made_anew_when_somebody_asks(run: Run) -> None:
+    screenings.screen(clip_of(run, seed=77))
+    storage.remove(DatasetIndex.objects.get().blob_id)
+    sample = clip_of(run, seed=78, name="final/1")
+    assert screenings.go_on() == 1
+    assert "index of the music behind it is missing" in screenings.newest(sample).reason
+    assert screenings.again() == 1
+    assert screenings.passed(sample)
+
+
+def test_a_check_that_breaks_down_is_told_and_does_not_stand_in_the_way(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sample, next_one = clip_of(run, seed=77), clip_of(run, seed=78, name="final/1")
+    with monkeypatch.context() as broken:
+        broken.setattr(judging, "SHIFTS", 0)
+        with pytest.raises(ZeroDivisionError):
+            tasks.screen()
+    assert "broke down" in screenings.newest(sample).reason
+    assert list(screenings.waiting()) == [next_one]
+    tasks.screen()
+    assert screenings.passed(next_one)
 
 
 def test_a_file_that_is_no_audio_has_no_print_but_a_reason() -> None:
