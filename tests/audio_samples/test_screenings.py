@@ -1,9 +1,11 @@
 """The copy check of samples: what is compared, kept, answered, and shown to whom."""
 
 import io
+from pathlib import Path
 
 import pytest
 import soundfile
+from django.conf import LazySettings
 from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
@@ -22,6 +24,7 @@ from tests.audio_samples.cast import make_run, make_sample
 from tests.audio_samples.test_copy_prints import music
 from tests.catalogue import allow, make_party, make_recording
 from tests.conftest import tone
+from tests.portal.test_storage import bucket, object_store  # noqa: F401 - fixtures.
 
 pytestmark = pytest.mark.django_db
 
@@ -199,6 +202,27 @@ def test_a_check_that_breaks_down_is_told_and_does_not_stand_in_the_way(
     assert list(screenings.waiting()) == [next_one]
     tasks.screen()
     assert screenings.passed(next_one)
+
+
+def test_an_index_in_an_object_store_is_brought_here_once(
+    request: pytest.FixtureRequest, settings: LazySettings, tmp_path: Path
+) -> None:
+    settings.STATE_DIR = tmp_path / "state"
+    request.getfixturevalue("bucket")
+    run: Run = request.getfixturevalue("run")
+    sample = clip_of(run, seed=2)
+    first = screenings.screen(sample)
+    assert first.outcome == Outcome.NEAR_COPY
+    copies = list((tmp_path / "state" / "indexes").iterdir())
+    assert [one.name for one in copies] == [first.index_digest]
+    # The store says whether it is still there: a copy alone does not count.
+    storage.remove(first.index_digest)
+    with pytest.raises(FileNotFoundError):
+        gathering.opened(DatasetIndex.objects.get())
+    for number in range(gathering.COPIES + 1):
+        blob = storage.put(io.BytesIO(b"%d" % number), media_type="x/x")
+        gathering._copy(blob.sha256)
+    assert len(list((tmp_path / "state" / "indexes").iterdir())) == gathering.COPIES
 
 
 def test_a_file_that_is_no_audio_has_no_print_but_a_reason() -> None:
