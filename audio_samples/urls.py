@@ -1,6 +1,13 @@
 from django.urls import path
 
-from audio_samples import artist_views, credential_views, flag_views, release_views, views
+from audio_samples import (
+    artist_views,
+    copy_views,
+    credential_views,
+    flag_views,
+    release_views,
+    views,
+)
 
 app_name = "audio_samples"
 urlpatterns = [
@@ -30,6 +37,11 @@ urlpatterns = [
     path(
         "credentials/<uuid:number>.c2pa", credential_views.credential_file, name="credential_file"
     ),
+    path("copies/", copy_views.listed, name="copies"),
+    path("copies/<int:pk>/", copy_views.one, name="copy"),
+    path("copies/<int:pk>/audio", copy_views.audio, name="copy_audio"),
+    path("copies/<int:pk>/confirm/", copy_views.confirm, name="copy_confirm"),
+    path("copies/<int:pk>/dismiss/", copy_views.dismiss, name="copy_dismiss"),
     path("<int:pk>/", views.sample, name="sample"),
     path("<int:pk>/credits.json", views.credits_file, name="credits"),
     path("<int:pk>/credits.csv", views.credits_table, name="credits_table"),

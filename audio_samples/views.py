@@ -10,7 +10,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
-from audio_samples import clips, pictures, releases
+from audio_samples import clips, pictures, releases, screenings
 from audio_samples.models import CreditStatement, Sample
 from experiments.models import Project, Run
 from portal import storage, tables
@@ -56,6 +56,7 @@ def sample(request: HttpRequest, pk: int) -> HttpResponse:
             "may_release": releases.may_ask(signed_in(request), found.run.project),
             "given_out": found.credentials.select_related("by")[:LISTED],
             "given_out_times": found.credentials.count(),
+            "copy_check": screenings.told(found, signed_in(request)),
             "notes": crediting.notes(found.credit.read()) if found.credit else None,
         },
     )

@@ -4,7 +4,7 @@ before, up to the checkpoint that it began with."""
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from experiments.models import Run
+from experiments.models import Dataset, Run
 from rights import crediting, ledger
 from rights.models import Decision, Use
 
@@ -58,6 +58,15 @@ def mark(run: Run, step: int | None = None) -> str:
     return " ".join(
         f"{one.number}:{ledger.mark([_source(one)], until)}" for one, until in _weights(run, step)
     )
+
+
+def datasets(run: Run, step: int | None = None) -> list[Dataset]:
+    """All that a clip made at `step` may have learned from or heard: the datasets of its line of
+    weights, and its own for reference audio. Each once, in the order of their numbers."""
+    found = {one.dataset for one, _ in _weights(run, step) if one.dataset is not None}
+    if run.dataset is not None and run.use in HEARD:
+        found.add(run.dataset)
+    return sorted(found, key=lambda one: one.pk)
 
 
 def _weights(run: Run, step: int | None) -> Iterator[tuple[Run, int | None]]:

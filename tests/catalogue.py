@@ -1,5 +1,6 @@
 """A small repertoire made with the product's own verbs, for everybody's tests."""
 
+import io
 from datetime import date
 from itertools import count as counting
 
@@ -17,7 +18,14 @@ def make_party(by: User, name: str = "", **fields: object) -> Party:
     return parties.add_party(by=by, name=name or f"Artist {next(_numbers)}", **fields)  # type: ignore[arg-type]
 
 
-def make_recording(by: User, party: Party, *, title: str = "", confirmed: bool = True) -> Recording:
+def make_recording(
+    by: User,
+    party: Party,
+    *,
+    title: str = "",
+    confirmed: bool = True,
+    file: io.BytesIO | None = None,
+) -> Recording:
     """A recording wholly the party's own: work, master, main artist and composer credits."""
     number = next(_numbers)
     title = title or f"Song {number}"
@@ -25,7 +33,7 @@ def make_recording(by: User, party: Party, *, title: str = "", confirmed: bool =
     recording = catalogue.add_recording(
         by=by,
         # Each file has its own pitch: the same bytes twice would be refused as a duplicate.
-        file=tone(seconds=1.0, frequency=200 + number * 0.37),
+        file=file or tone(seconds=1.0, frequency=200 + number * 0.37),
         filename=f"song-{number}.flac",
         title=title,
         isrc=f"QZABC26{number:05d}",

@@ -14,6 +14,8 @@ from django.utils import timezone
 from audio_samples import flags
 from audio_samples.credentials import issuing
 from audio_samples.models import ClipRelease
+from audio_samples.screening import prints
+from audio_samples.screening.rows import Screening
 from backline import wire
 from experiments import checkpoints, datasets, runs, usage
 from experiments.models import Membership, Project, Run
@@ -143,6 +145,10 @@ def make_world() -> World:
         by=ada, project=project, title="Which one", question="How?", samples=[sample]
     )
     given = issuing.give_out(sample, by=ada)
+    near = Screening.objects.create(
+        sample=sample, version=prints.VERSION, outcome="near_copy", recording=song, score=0.9,
+        threshold=0.86, clip_at=1.0, recording_at=2.0, length=4.0,
+    )  # fmt: skip
     flag = flags.flag(by=noor, party=party, sample=make_sample(run, "b"), reason="Too close.")
     page = pages.ask(
         by=ada, project=project, run=run, checkpoint=checkpoint, title="Public light",
@@ -206,6 +212,7 @@ def make_world() -> World:
             (r"samples/clips/", {"pk": clip.pk}),
             (r"models/.*clips/", {"number": given.credential.pk}),
             (r"samples/credentials/", {"number": given.credential.pk}),
+            (r"samples/copies/", {"pk": near.pk}),
             (r"listen/", {"pk": test.pk}),
             (r"tokens/", {"pk": token.pk}),
             (r"operator/", {"object_id": run.pk, "id": noor.pk,

@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('audio_samples', '0007_credentials'),
+        ('audio_samples', '0008_screening'),
         ('experiments', '0011_lean_lines'),
         ('portal', '0002_signed_roots'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),

@@ -1,0 +1,165 @@
+"""A clip held against an index: the stretch of a recording that it repeats most of.
+
+Hashes find candidates: recordings in which many of the clip's hashes come at the same distance in
+time. Peaks judge them: in the best four seconds, which share of the clip's peaks has the recording
+in the same bin (4 Hz) within 32 ms, and which share of the recording's peaks has the clip. The
+score is the geometric mean of both shares, 0 to 1. Hashes alone would not do: each needs two
+peaks, so what moves a third of the peaks breaks more than half of the hashes, and what is left is
+no more than another piece on the same chords has (docs/screening.md has the figures).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from audio_samples.screening import prints
+from audio_samples.screening.index import Index
+from audio_samples.screening.prints import Longs, Print
+
+# From here on it is a near copy; benchmarks/screening.py has what it finds and what it lets by.
+THRESHOLD = 0.86
+# The stretch that is judged is of so many seconds, or the whole of a shorter clip.
+STRETCH_SECONDS = 4.0
+# A clip is looked at so many times, each a part of a frame later: cut anywhere, it lies
+# between two frames of its recording.
+SHIFTS = 4
+# Distances in time that are judged by their peaks, and the hashes that one must have.
+CANDIDATES, LEAST_HASHES = 12, 4
+# With fewer peaks than this in a stretch the shares are taken of this many.
+FEW_PEAKS = 20
+# A hash that is heard more often than this says nothing, and reading it all would take long.
+COMMON = 20_000
+
+
+@dataclass(frozen=True)
+class Match:
+    """Seconds: where it begins in the clip and in the recording, and how long it goes on at the
+    threshold; where it does not come to that, the best stretch. `hashes` agree on the distance in
+    time over the whole clip."""
+
+    recording: int
+    score: float
+    hashes: int
+    clip_at: float
+    recording_at: float
+    length: float
+
+    @property
+    def near_copy(self) -> bool:
+        return self.score >= THRESHOLD
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A clip's prints, each begun a part of a frame later than the one before."""
+
+    prints: Sequence[Print]
+
+    @property
+    def silent(self) -> bool:
+        return not any(one.frame.size for one in self.prints)
+
+
+def listen(audio: npt.NDArray[Any], *, rate: int) -> Clip:
+    """The clip in (channels, frames) audio at `rate` Hz."""
+    mono = np.concatenate([np.zeros(0, np.float32), *prints.resampled([audio.T], rate=rate)])
+    step = prints.HOP // SHIFTS
+    return Clip(
+        [prints.of_blocks([mono[number * step :]], rate=prints.RATE) for number in range(SHIFTS)]
+    )
+
+
+def best(clip: Clip, index: Index) -> Match | None:
+    """The best match in the index; None where nothing in it is like the clip at all."""
+    found: Match | None = None
+    for number, ordinal, offset, agreeing in _candidates(clip, index):
+        match = _judge(clip.prints[number], index, (ordinal, offset), number, agreeing)
+        if match is not None and (found is None or match.score > found.score):
+            found = match
+    return found
+
+
+def _candidates(clip: Clip, index: Index) -> Iterator[tuple[int, int, int, int]]:
+    """Number of the clip's print, ordinal, frames from recording to clip, hashes that agree."""
+    some: list[tuple[int, int, int, int]] = []
+    for number, one in enumerate(clip.prints):
+        wanted, frame = prints.hashes(one)
+        which, place = index.found(wanted, most=COMMON)
+        if not which.size:
+            continue
+        ordinal, within = index.at(place)
+        # One number for recording and distance; a clip may begin before its recording does.
+        key = (ordinal << 32) + (within - frame[which] + one.frames)
+        keys, count = np.unique(key, return_counts=True)
+        for at in np.argsort(-count, kind="stable")[:CANDIDATES]:
+            if count[at] >= LEAST_HASHES:
+                offset = int(keys[at] & 0xFFFF_FFFF) - one.frames
+                some.append((number, int(keys[at] >> 32), offset, int(count[at])))
+    some.sort(key=lambda one: (-one[3], one[:3]))
+    yield from some[:CANDIDATES]
+
+
+def _judge(
+    one: Print, index: Index, candidate: tuple[int, int], number: int, agreeing: int
+) -> Match | None:
+    ordinal, offset = candidate
+    frame, bins = index.peaks(ordinal, offset, offset + one.frames)
+    frame = frame - offset
+    ours, theirs = _grid(one.frame, one.bin), _grid(frame, bins)
+    stretch = min(round(STRETCH_SECONDS * prints.FRAMES_PER_SECOND), one.frames)
+    in_stretches = _sums(one.frames, stretch)
+    own = in_stretches(one.frame, _met(ours, theirs))
+    back = in_stretches(frame, _met(theirs, ours))
+    score = np.sqrt(own * back)
+    at = int(score.argmax())
+    if score[at] <= 0:
+        return None
+    first, last = _as_far(score, at)
+    begin = first * prints.HOP / prints.RATE
+    shifted = number * (prints.HOP // SHIFTS) / prints.RATE
+    return Match(
+        recording=int(index.recording[ordinal]),
+        score=float(score[at]),
+        hashes=agreeing,
+        clip_at=begin + shifted,
+        recording_at=max(0.0, begin + offset * prints.HOP / prints.RATE),
+        length=(last - first + stretch) * prints.HOP / prints.RATE,
+    )
+
+
+def _as_far(score: npt.NDArray[np.float64], at: int) -> tuple[int, int]:
+    """The first and last of the stretches around the best one that come to the threshold."""
+    below = np.flatnonzero(score < THRESHOLD)
+    if score[at] < THRESHOLD:
+        return at, at
+    first = int(below[below < at].max(initial=-1)) + 1
+    last = int(below[below > at].min(initial=score.size)) - 1
+    return first, last
+
+
+def _grid(frame: Longs, bins: Longs) -> Longs:
+    """Frame and bin as one number, with room for a frame before the first."""
+    return ((frame + 1) << 12) | bins
+
+
+def _met(ours: Longs, theirs: Longs) -> npt.NDArray[np.bool_]:
+    """Which of our peaks have one of theirs in the same bin, at most a frame away."""
+    return np.isin(ours, np.concatenate([theirs + (frame << 12) for frame in (-1, 0, 1)]))
+
+
+def _sums(
+    frames: int, stretch: int
+) -> Callable[[Longs, npt.NDArray[np.bool_]], npt.NDArray[np.float64]]:
+    """For each stretch of the clip: the share of the peaks in it that are met."""
+
+    def share(frame: Longs, met: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+        def count(some: Longs) -> Longs:
+            sums = np.concatenate([[0], np.cumsum(np.bincount(some, minlength=frames)[:frames])])
+            return np.asarray(sums[stretch:] - sums[: sums.size - stretch], dtype=np.int64)
+
+        return np.asarray(count(frame[met]) / np.maximum(count(frame), FEW_PEAKS))
+
+    return share
