@@ -10,6 +10,7 @@ pages). Whoever changes one changes the other: tests/rights/test_opt_outs.py hol
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -67,12 +68,8 @@ def keeping_out_of(grant: Grant) -> QuerySet[OptOut]:
     does. Of other parties and other music it tells nothing."""
     holders = [row.holder_id for row in spoken_for(grant)]
     shares = _shares(RightType(grant.right_type), grant.work_id)
-    again = OptOut.objects.filter(
-        party=OuterRef("party"), recording=OuterRef("recording"), use=grant.use,
-        at__gt=OuterRef("at"),
-    )  # fmt: skip
     rows = _about(grant).filter(party__in=[grant.grantor_id, *holders])
-    rows = rows.filter(Q(party=grant.grantor_id) | Q(shares), ~Exists(again))
+    rows = last(rows.filter(Q(party=grant.grantor_id) | Q(shares)))
     return rows.select_related("party", "recording")
 
 
@@ -102,10 +99,61 @@ def _about(grant: Grant) -> QuerySet[OptOut]:
     return rows.filter(~_taken_back(Grant.objects.filter(pk=grant.pk)))
 
 
+def last(rows: QuerySet[OptOut]) -> QuerySet[OptOut]:
+    """The last no of each party to each use of each recording: the earlier ones add nothing."""
+    again = OptOut.objects.filter(
+        party=OuterRef("party"), recording=OuterRef("recording"), use=OuterRef("use"),
+        at__gt=OuterRef("at"),
+    )  # fmt: skip
+    return rows.filter(~Exists(again))
+
+
+def eased(rows: QuerySet[OptOut]) -> QuerySet[OptOut]:
+    """Of the last noes those that a later grant of the party's own eases: for the right and the
+    scope of that grant and no further, so that they are told with what was allowed (`told`)."""
+    return last(rows).filter(_taken_back(_given()))
+
+
+@dataclass(frozen=True)
+class Told:
+    """A no as a page tells it: what the party has allowed of it since, and nothing else is."""
+
+    no: OptOut
+    since: list[Grant]
+
+
+def told(rows: QuerySet[OptOut]) -> list[Told]:
+    """The last noes, newest first, each with the party's own grants that speak in spite of it."""
+    noes = list(last(rows).select_related("party"))
+    own = _given().filter(
+        grantor__in={no.party_id for no in noes}, recording__in={no.recording_id for no in noes}
+    )
+    grants = list(own.order_by("pk"))
+    return [Told(no, [grant for grant in grants if _eases(grant, no)]) for no in noes]
+
+
+def _eases(grant: Grant, no: OptOut) -> bool:
+    """Whether the grant is the party's own yes to the same, and the no not against it."""
+    same = (grant.grantor_id, grant.recording_id, grant.use)
+    if same != (no.party_id, no.recording_id, no.use):
+        return False
+    found = against(
+        lambda _: no.at, holder=no.party_id, grantor=grant.grantor_id, named=True,
+        given=grant.activated_at,
+    )  # fmt: skip
+    return found is None
+
+
+def _given() -> QuerySet[Grant]:
+    """Grants that were put in force and have not ended, pausing ones too."""
+    return Grant.objects.filter(ended_at=None).exclude(activated_at=None)
+
+
 def standing(rows: QuerySet[OptOut]) -> QuerySet[OptOut]:
-    """Those that the party has not taken back, for every right of its own that the use needs: a
-    later grant of the master leaves the composition as it was."""
-    given = Grant.objects.filter(ended_at=None).exclude(activated_at=None)
+    """Those that the party has not taken back for every right of its own that the use needs, in
+    whatever scope: a later grant of the master leaves the composition as it was. Who asks whether
+    there is anything to say no to asks this; a page tells the scope as well (`told`)."""
+    given = _given()
     stands = ~Q(_taken_back(given))
     for right in RightType:
         needs = Q(_shares(right)) & ~Q(_taken_back(given.filter(right_type=right)))

@@ -1,9 +1,10 @@
 """A party's word for its whole catalogue: each use on or off at once, with a preview."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from django.contrib import messages
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
@@ -29,6 +30,8 @@ class CatalogueUse:
     single: int = 0
     waiting_single: int = 0
     left_out: int = 0
+    # Of these, but for what was allowed since for the recording alone.
+    eased: int = 0
     # What agents of the party allow by mandate, for all that they sign for.
     signed: list[Grant] = field(default_factory=list)
     # Whether the lab drafted what waits, so that the answer is the party's.
@@ -67,6 +70,8 @@ class CatalogueUse:
         }[self.state]
         if self.left_out and self.state in {"on", "part"}:
             said += f", without {_counted(self.left_out, 'recording')} you took out"
+            if self.eased:
+                said += f" ({self.eased} but for what you allowed of them since)"
         if self.single and self.state != "on":
             said += f"; on for {_counted(self.single, 'recording or work', 'recordings or works')}"
         if self.waiting_single:
@@ -143,9 +148,11 @@ def catalogue(party: Party) -> list[CatalogueUse]:
             row.waiting_single += number
         else:
             row.single += number
-    noes = opt_outs.standing(OptOut.objects.filter(party=party)).order_by()
-    for use, number in noes.values_list("use").annotate(Count("recording", distinct=True)):
+    noes = OptOut.objects.filter(party=party)
+    for use, number in _by_use(noes):
         rows[Use(use)].left_out = number
+    for use, number in _by_use(opt_outs.eased(noes)):
+        rows[Use(use)].eased = number
     plain_rights = set(offers.rights_of(party, Use.EVAL))
     personal_rights = set(offers.rights_of(party, Use.VOICE))
     for use, row in rows.items():
@@ -153,6 +160,11 @@ def catalogue(party: Party) -> list[CatalogueUse]:
         spoken = {grant.right_type for grant in (*row.wide, *row.signed)}
         row.whole = bool(needed) and needed <= spoken
     return list(rows.values())
+
+
+def _by_use(noes: QuerySet[OptOut]) -> Iterable[tuple[str, int]]:
+    """In how many recordings each use meets one of them."""
+    return noes.order_by().values_list("use").annotate(Count("recording", distinct=True))
 
 
 @require_http_methods(["GET", "POST"])
@@ -168,7 +180,7 @@ def use_on(request: HttpRequest, pk: int, use: str) -> HttpResponse:
             offers.offer(by=user, party=party, use=use, **form.cleaned_data)
             messages.success(request, f"Offered everything for {consent.in_words(use)}.")
             return _back(party)
-    left_out = opt_outs.standing(OptOut.objects.filter(party=party, use=use))
+    noes = OptOut.objects.filter(party=party, use=use)
     context = {
         "form": form,
         "party": party,
@@ -177,7 +189,8 @@ def use_on(request: HttpRequest, pk: int, use: str) -> HttpResponse:
         "meaning": plain.MEANING[asked_for],
         "personal": plain.personal(asked_for),
         "count": mine.repertoire([party]).count(),
-        "left_out": left_out.values("recording").distinct().count(),
+        "left_out": noes.values("recording").distinct().count(),
+        "eased": opt_outs.eased(noes).values("recording").distinct().count(),
     }
     return render(request, "rights/mine_on.html", context, status=422 if form.errors else 200)
 

@@ -11,11 +11,12 @@ from django.db.migrations.loader import MigrationLoader
 from django.utils import timezone
 
 from portal.models import AuditEvent, User
-from rights import agreements
-from rights.models import OptOut, RightType, Use
-from tests.catalogue import make_party, make_recording
+from rights import agreements, participation, parties
+from rights.models import Hold, OptOut, RightType, Use, WithdrawalCase
+from tests.catalogue import allow, make_party, make_recording, second_admin
 
 OPT_OUTS = import_module("rights.migrations.0011_opt_outs")
+REASONS = import_module("rights.migrations.0014_reasons_of_others")
 
 
 @pytest.mark.django_db(transaction=True)
@@ -56,3 +57,59 @@ def test_noes_that_were_kept_per_grant_are_kept_by_who_said_them(rosa: User) -> 
     rows = OptOut.objects.order_by("recording")
     assert [(row.recording, row.party) for row in rows] == [(songs[0], holder), (songs[1], agent)]
     assert {(row.use, row.reason, row.at) for row in rows} == {("eval", "A live take.", at)}
+
+
+def take_out_the_reasons() -> None:
+    """With the models of that migration, which know no methods of today's."""
+    state = MigrationLoader(connection).project_state([("rights", "0014_reasons_of_others")])
+    REASONS.take_out_the_reasons(state.apps, None)
+
+
+@pytest.mark.django_db
+def test_what_a_holder_told_the_lab_is_taken_out_of_the_agents_case(rosa: User) -> None:
+    writer, publisher = make_party(rosa, "Ines Faro"), make_party(rosa, "Lantern")
+    songs = [make_recording(rosa, writer, title=title) for title in ("Tidal", "Ebb")]
+    mandate = parties.mandate(by=rosa, holder=writer, agent=publisher, right_types=["composition"])
+    parties.approve_mandate(mandate, second_admin())
+    allow(rosa, publisher, Use.EVAL, rights=(RightType.COMPOSITION,))
+    allow(rosa, writer, Use.EVAL, rights=(RightType.MASTER,))
+    for song in songs:
+        participation.opt_out(song, Use.EVAL, writer, rosa, "A private reason.")
+    (own,) = WithdrawalCase.objects.filter(party=writer)
+    first, second = WithdrawalCase.objects.filter(party=publisher).order_by("pk")
+    before = first.reason
+    # As it was kept then: what was said for both songs was one word, and so one case.
+    first.recordings.add(*second.recordings.all())
+    Hold.objects.filter(case=second).update(case=first)
+    second.tasks.all().delete()
+    second.steps.all().delete()
+    second.items.all().delete()
+    second.delete()
+    WithdrawalCase.objects.update(reason="A private reason.")
+    Hold.objects.update(reason="A private reason.")
+
+    lines = AuditEvent.objects.count()
+    for _ in range(2):
+        take_out_the_reasons()
+        for row in (first, own):
+            row.refresh_from_db()
+        assert before == "Ines Faro opted “Tidal” out."
+        assert first.reason == "Ines Faro opted “Tidal” and 1 more out."
+        assert set(first.holds.values_list("reason", flat=True)) == {first.reason}
+        assert own.reason == "A private reason."
+        assert set(own.holds.values_list("reason", flat=True)) == {own.reason}
+    assert AuditEvent.objects.count() == lines
+
+
+@pytest.mark.django_db
+def test_an_agents_own_word_stays_as_it_was_said(rosa: User) -> None:
+    writer, publisher = make_party(rosa), make_party(rosa)
+    song = make_recording(rosa, writer)
+    mandate = parties.mandate(by=rosa, holder=writer, agent=publisher, right_types=["composition"])
+    parties.approve_mandate(mandate, second_admin())
+    (grant,) = allow(rosa, publisher, Use.EVAL, rights=(RightType.COMPOSITION,))
+    assert song.works.exists()
+    allow(rosa, writer, Use.EVAL, rights=(RightType.MASTER,))
+    participation.withdraw(grant, rosa, "We part ways.")
+    take_out_the_reasons()
+    assert set(WithdrawalCase.objects.values_list("reason", flat=True)) == {"We part ways."}

@@ -1,11 +1,14 @@
 """The rule of opt-outs, in Python and in SQL: over small worlds all who ask hear the same."""
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -216,6 +219,26 @@ class TheyAgree(TestCase):
                 if grant.activated_at:
                     assert decided(judge, grant, holder.pk, recording.pk) == refused
         self.what_stands_is_what_the_judge_refuses(judge)
+        self.what_is_told_is_what_the_judge_lets_speak(judge)
+
+    def what_is_told_is_what_the_judge_lets_speak(self, judge: Judge) -> None:
+        """Each last no comes with the party's own grants for that recording that are not refused
+        for it, and SQL finds those that have some."""
+        rows = OptOut.objects.filter(use=USE)
+        own = Grant.objects.filter(ended_at=None).exclude(activated_at=None)
+        told = opt_outs.told(rows)
+        assert {(one.no.party_id, one.no.recording_id) for one in told} == set(
+            rows.values_list("party", "recording")
+        )
+        for one in told:
+            mine = own.filter(grantor=one.no.party_id, recording=one.no.recording_id)
+            assert {grant.pk for grant in one.since} == {
+                grant.pk
+                for grant in mine
+                if not decided(judge, grant, one.no.party_id, one.no.recording_id)
+            }
+        eased = {no.pk for no in opt_outs.eased(rows)}
+        assert eased == {one.no.pk for one in told if one.since}
 
     def what_stands_is_what_the_judge_refuses(self, judge: Judge) -> None:
         """A no stands until, for each right of the party's that the use needs, a grant of its own
@@ -268,6 +291,37 @@ def test_a_grant_of_the_master_takes_back_nothing_of_the_composition(
     allow(rosa, writer, Use.EVAL, recording=song, rights=(RightType.COMPOSITION,))
     assert consent.evaluate([song], Use.EVAL, HERE).allowed
     assert not opt_outs.standing(song.opt_outs.all()).exists()
+
+
+@pytest.mark.django_db
+def test_a_page_tells_a_no_with_what_was_allowed_since(
+    rosa: User, noor: User, client: Client
+) -> None:
+    """A later yes for Sweden alone takes nothing back elsewhere."""
+    writer = make_party(rosa, "Ines Faro", people=[noor])
+    song = make_recording(rosa, writer)
+    allow(rosa, writer, Use.EVAL)
+    participation.opt_out(song, Use.EVAL, writer, rosa, "No.")
+    allow(rosa, writer, Use.EVAL, recording=song, territories=["SE"])
+    assert not consent.evaluate([song], Use.EVAL, HERE).allowed
+    client.force_login(rosa)
+    page = text(client, "rights:recording", song.pk)
+    assert "It stands, except for what was allowed since for this recording alone:" in page
+    assert "research; Sweden" in page
+    # Who does not read the grants reads that there are some.
+    client.force_login(person("ben", "Ben", Role.RESEARCHER))
+    page = text(client, "rights:recording", song.pk)
+    assert "except for what was allowed since for this recording alone." in page
+    assert "Sweden" not in page
+    client.force_login(noor)
+    page = text(client, "rights:mine_use_on", writer.pk, Use.EVAL)
+    assert "1 that you took out of this use before stays out, 1 of them but for what" in page
+
+
+def text(client: Client, name: str, *keys: object) -> str:
+    answer = client.get(reverse(name, args=keys))
+    assert answer.status_code == 200
+    return " ".join(re.sub(r"<[^>]+>", " ", answer.content.decode()).split())
 
 
 @pytest.mark.django_db
