@@ -129,7 +129,7 @@ def test_a_job_deleted_by_hand_is_lost_and_the_next_attempt_finishes(
     lab: Lab, batch: client.BatchV1Api, worker: str
 ) -> None:
     """Whether the worker saw the job go or came after it."""
-    run = lab.submit("tone_check", steps=40, step_seconds=0.05)
+    run = lab.submit("tone_check", steps=40, step_seconds=0.2)
     lab.becomes(run, "running")
     (attempt,) = lab.attempts(run)
     if worker == "other":
@@ -146,7 +146,7 @@ def test_a_job_deleted_by_hand_is_lost_and_the_next_attempt_finishes(
 def test_a_pod_deleted_by_hand_is_lost_and_the_next_attempt_finishes(
     lab: Lab, core: client.CoreV1Api
 ) -> None:
-    run = lab.submit("tone_check", steps=60, step_seconds=0.05)
+    run = lab.submit("tone_check", steps=40, step_seconds=0.2)
     lab.becomes(run, "running")
     (pod,) = lab.pods(run)
     core.delete_namespaced_pod(pod, lab.namespace)
