@@ -18,6 +18,7 @@ from audio_samples.credentials import chain, checking, files, issuing
 from audio_samples.models import Credential, Sample
 from audio_samples.views import gone, visible_sample
 from experiments import public
+from experiments.publishing import standing
 from portal.models import Role, User
 from portal.serving import disposition, streamed
 from portal.views import signed_in
@@ -85,6 +86,8 @@ class Origin:
     # Why nobody hears it any more; empty while it may be heard.
     silence: str
     page: str
+    # Some of the artists, as on public pages.
+    names: list[str]
     # Whether the person is of its project, and may know who took it.
     team: bool
 
@@ -153,5 +156,6 @@ def _origin(found: Credential, user: User) -> Origin:
         told=public.told([found.sample.run])[found.sample.run_id],
         silence=heard.silence(sample),
         page=page,
+        names=found.statement.public_names(standing.left(sample.run)) if found.statement else [],
         team=team,
     )

@@ -2,6 +2,7 @@
 
 import uuid
 import zlib
+from collections.abc import Collection
 from typing import Self
 
 from django.db import models
@@ -39,10 +40,12 @@ class CreditStatement(models.Model):
     def read(self) -> Statement:
         return crediting.read(self.canonical())
 
-    def public_names(self) -> list[str]:
-        """Some of the artists by the words of their choice, the greatest shares first."""
-        named = self.named.select_related("party")
-        return list(dict.fromkeys(name for one in named if (name := one.party.public_name)))
+    def public_names(self, left: Collection[int]) -> list[str]:
+        """Some of the artists by the words of their choice, the greatest shares first; of parties
+        that have `left` only those who want to be named all the same."""
+        parties = [one.party for one in self.named.select_related("party")]
+        told = (one.public_name for one in parties if one.pk not in left or one.public_after)
+        return list(dict.fromkeys(filter(None, told)))
 
     def canonical(self) -> bytes:
         """Its SHA-256 is the digest."""

@@ -23,19 +23,16 @@ def clips(request: HttpRequest, slug: str) -> HttpResponseBase:
     """What may be heard of a model now, each clip with its credits."""
     shown = public.page_of(slug)
     rows = releases.heard(shown.page)
-    veil = shown.learned.veil
-    found = [
-        (one, veil.over(one.title), [name for name in _names(one) if not veil.hides(name)])
-        for one in rows
-    ]
+    veil, left = shown.learned.veil, shown.standing.left
+    found = [(one, veil.over(one.title), _names(one, left)) for one in rows]
     context = {"shown": shown, "clips": found}
     text = render_to_string("models/clips.html", context)
     return public.answer(request, text, policy=POLICY)
 
 
-def _names(release: ClipRelease) -> list[str]:
+def _names(release: ClipRelease, left: frozenset[int]) -> list[str]:
     statement = release.credential.statement if release.credential else None
-    return statement.public_names() if statement else []
+    return statement.public_names(left) if statement else []
 
 
 @login_not_required

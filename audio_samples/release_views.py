@@ -15,7 +15,7 @@ from audio_samples.views import gone, visible_sample
 from portal.models import Role
 from portal.serving import ranged
 from portal.views import signed_in
-from rights.forms.base import ReasonForm, VerbForm
+from rights.forms.base import VerbForm
 from rights.refused import Refused
 from rights.views.access import open_to, page_of
 
@@ -27,6 +27,21 @@ class AskForm(VerbForm):
         label="Title in public",
         max_length=releases.LONGEST_TITLE,
         help_text="Everybody reads it. The prompt and the name in the run are not shown.",
+    )
+
+
+class RefuseForm(VerbForm):
+    reason = forms.CharField(
+        label="Reason, if you refuse it",
+        max_length=releases.LONGEST_REASON,
+        help_text="Whoever asked reads it.",
+    )
+
+
+class RecallForm(VerbForm):
+    reason = forms.CharField(
+        max_length=releases.LONGEST_REASON,
+        help_text="People of the project and rights admins read it, and nobody outside.",
     )
 
 
@@ -71,7 +86,7 @@ def listed(request: HttpRequest) -> HttpResponse:
 @answering
 def one(request: HttpRequest, pk: int) -> HttpResponse:
     """One clip to hear, what was checked of it, and the answers."""
-    return _page(request, get_object_or_404(_rows(), pk=pk), ReasonForm())
+    return _page(request, get_object_or_404(_rows(), pk=pk), RefuseForm())
 
 
 @require_safe
@@ -101,14 +116,14 @@ def approve(request: HttpRequest, pk: int) -> HttpResponse:
     else:
         messages.success(request, f"“{found}” is in public.")
         return redirect("audio_samples:releases")
-    return _page(request, found, ReasonForm(), error)
+    return _page(request, found, RefuseForm(), error)
 
 
 @require_POST
 @answering
 def refuse(request: HttpRequest, pk: int) -> HttpResponse:
     """Leave it in the lab, and say why."""
-    found, form = get_object_or_404(_rows(), pk=pk), ReasonForm(request.POST)
+    found, form = get_object_or_404(_rows(), pk=pk), RefuseForm(request.POST)
     if form.is_valid():
         with form.refusals():
             reason = form.cleaned_data["reason"]
@@ -125,7 +140,7 @@ def recall(request: HttpRequest, pk: int) -> HttpResponse:
     found = get_object_or_404(_rows(), pk=pk)
     if not (user.has_role(Role.RIGHTS_ADMIN) or releases.may_ask(user, found.sample.run.project)):
         raise Http404
-    form = ReasonForm(request.POST or None)
+    form = RecallForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         with form.refusals():
             reason = form.cleaned_data["reason"]

@@ -54,6 +54,7 @@ def sample(request: HttpRequest, pk: int) -> HttpResponse:
             "measures": clips.measures(found),
             "releases": found.releases.select_related("page", "answered_by"),
             "may_release": releases.may_ask(signed_in(request), found.run.project),
+            "released": found.releases.live().exists(),
             "given_out": found.credentials.select_related("by")[:LISTED],
             "given_out_times": found.credentials.count(),
             "copy_check": screenings.told(found, signed_in(request)),

@@ -274,6 +274,7 @@ TOLD = {
     # A party is named in public as it chose to be.
     ("models/<slug:slug>/", MUSIC[1]),
     ("models/<slug:slug>/clips/", MUSIC[1]),
+    ("samples/credentials/<uuid:number>/", MUSIC[1]),
     ("models/<slug:slug>/clips/<uuid:number>/audio", MUSIC[1]),
 }
 
