@@ -8,8 +8,8 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from audio_samples import clips, flags
-from audio_samples.models import Sample, SampleFlag
+from audio_samples import clips, flags, screenings
+from audio_samples.models import ClipRelease, Sample, SampleFlag
 from audio_samples.views import gone
 from portal.models import Role
 from portal.serving import ranged
@@ -27,6 +27,18 @@ class AnswerForm(VerbForm):
         widget=forms.Textarea(attrs={"rows": 3}),
         help_text="They read it as you write it.",
     )
+
+
+@require_safe
+@reviewers
+def waiting(request: HttpRequest) -> HttpResponse:
+    """What of the samples waits for a rights admin, for the page of all that waits."""
+    context = {
+        "flags": SampleFlag.objects.filter(state=SampleFlag.State.OPEN).count(),
+        "copies": screenings.near_copies().filter(answer="").count(),
+        "clips": ClipRelease.objects.waiting().count(),
+    }
+    return render(request, "audio_samples/waiting.html", context)
 
 
 @require_safe

@@ -20,6 +20,7 @@ urlpatterns = [
     path("mine/<int:pk>/", artist_views.sample, name="mine_sample"),
     path("mine/<int:pk>/audio", artist_views.audio, name="mine_audio"),
     path("mine/<int:pk>/flag/", artist_views.flag, name="mine_flag"),
+    path("waiting/", flag_views.waiting, name="waiting"),
     path("flags/", flag_views.listed, name="flags"),
     path("flags/<int:pk>/", flag_views.one, name="flag"),
     path("flags/<int:pk>/audio", flag_views.audio, name="flag_audio"),

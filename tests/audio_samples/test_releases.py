@@ -226,6 +226,9 @@ def test_it_is_walked_through_by_its_pages(world: World, rosa: User, noor: User)
     assert ask in page
     assert owner.post(ask, {"title": " "}).status_code == 422
     assert owner.post(ask, {"title": "Loop one"}).status_code == 302
+    waits = admin.get(reverse("audio_samples:waiting")).content.decode()
+    assert "1 clip to be heard in public" in waits
+    assert "near cop" not in waits
     listed = admin.get(reverse("audio_samples:releases")).content.decode()
     assert "Loop one" in listed
     release = ClipRelease.objects.get()

@@ -245,6 +245,7 @@ TABLE = {
     "samples/copies/<int:pk>/audio": (ADMIN, NOBODY),
     "samples/copies/<int:pk>/confirm/": (NOBODY, ADMIN),
     "samples/copies/<int:pk>/dismiss/": (NOBODY, ADMIN),
+    "samples/waiting/": (ADMIN, NOBODY),
     "samples/flags/": (ADMIN, NOBODY),
     "samples/flags/<int:pk>/": (ADMIN, NOBODY),
     "samples/flags/<int:pk>/audio": (ADMIN, NOBODY),
