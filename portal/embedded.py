@@ -71,7 +71,8 @@ def redis(path: Path) -> Child:
 
 
 def worker() -> Child:
-    """Threads, not forks: tasks are short and wait for the database and the cluster."""
+    """Threads, not forks: tasks are short and wait for the database and the cluster. An import and
+    the copy check take one each for a while; the third is there for runs."""
 
     def ready() -> bool:
         try:
@@ -81,7 +82,7 @@ def worker() -> Child:
             return False
 
     command = [sys.executable, "-m", "celery", "-A", "portal.celery", "worker", "--pool", "threads"]
-    command += ["--concurrency", "2", "--without-gossip", "--without-mingle", "--loglevel", "INFO"]
+    command += ["--concurrency", "3", "--without-gossip", "--without-mingle", "--loglevel", "INFO"]
     return Child("worker", command, ready)
 
 

@@ -334,3 +334,15 @@ def test_the_sample_page_says_how_it_stands(ada: User, run: Run, songs: list[Rec
     # It may still be heard there.
     assert lab.get(reverse("audio_samples:audio", args=[copy.pk])).status_code == 200
     assert samples.withhold(copy, by=None, reason="Test.")
+
+
+def test_one_turn_at_a_time_leaves_the_worker_s_other_threads_to_runs(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_sample(run)
+    monkeypatch.setattr(tasks, "MOMENT", 0.0)
+    with tasks._screening:
+        tasks.screen()
+    assert screenings.waiting().count() == 1
+    tasks.screen()
+    assert screenings.waiting().count() == 0
