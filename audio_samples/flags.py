@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from audio_samples import heard
 from audio_samples.models import Sample, SampleFlag
-from portal import audit
+from portal import audit, turns
 from portal.models import Role, User
 from rights.models import Party
 from rights.refused import Refused, required
@@ -28,6 +28,7 @@ def flag(*, by: User, party: Party, sample: Sample, reason: str) -> SampleFlag:
     for a second flag on the same one, and for one too many.
     """
     reason = required(reason, field="reason", longest=LONGEST)
+    turns.moment()
     # The party's row is the lock: flags are counted one after the other.
     party = Party.objects.select_for_update(no_key=True).get(pk=party.pk)
     if not party.people.filter(pk=by.pk).exists():

@@ -21,7 +21,7 @@ from experiments.models import Project
 from experiments.permission import NotPermitted
 from experiments.publishing import learned, pages, standing
 from experiments.publishing.models import ModelPage
-from portal import audit, storage
+from portal import audit, storage, turns
 from portal.models import Role, User
 from rights import consent
 from rights.models import Channel, Use
@@ -74,7 +74,6 @@ def _context(project: Project) -> consent.Context:
 # --- The verbs ---------------------------------------------------------------------------------
 
 
-@transaction.atomic
 def ask(*, by: User, sample: Sample, title: str) -> ClipRelease:
     """Ask for a clip to be heard in public, under a title of its own: a prompt may be private.
 
@@ -82,10 +81,6 @@ def ask(*, by: User, sample: Sample, title: str) -> ClipRelease:
     """
     if not may_ask(by, sample.run.project):
         raise NotPermitted("An owner of the project or an operator releases its clips.")
-    # The sample's row is the lock: two who ask at once are one after the other.
-    Sample.objects.select_for_update(no_key=True).get(pk=sample.pk)
-    if sample.releases.live().exists():
-        raise Refused("duplicate", "It was asked for already.")
     _check(sample)
     page = page_of(sample)
     assert page is not None  # noqa: S101 - _check has looked.
@@ -94,46 +89,62 @@ def ask(*, by: User, sample: Sample, title: str) -> ClipRelease:
         raise Refused("title", "Use one line, without invisible characters.", field="title")
     if learned.hidden_in(standing.line_of_page(page), standing.of([page])[page.pk]).hides(title):
         raise Refused("named", pages.NAMED, field="title")
-    made = ClipRelease.objects.create(sample=sample, page=page, title=title, asked_by=by)
-    audit.record(by=by, verb="clip.asked", subject=made, sample=sample.pk, private={"title": title})
+    with transaction.atomic():
+        # Two who ask at once come one after the other.
+        turns.moment()
+        if sample.releases.live().exists():
+            raise Refused("duplicate", "It was asked for already.")
+        made = ClipRelease.objects.create(sample=sample, page=page, title=title, asked_by=by)
+        audit.record(
+            by=by, verb="clip.asked", subject=made, sample=sample.pk, private={"title": title}
+        )
     return made
 
 
-@transaction.atomic
 def approve(*, by: User, release: ClipRelease) -> ClipRelease:
     """Everybody may hear it from now on, as the file that is signed here.
 
     Raises Refused, also for what has ended since it was asked for; chain.NoChain, files.Unsigned
-    and FileNotFoundError where it cannot be signed.
+    and FileNotFoundError where it cannot be signed, or would not be trusted.
     """
-    release = _answerable(by, release)
+    _answerable(by, release)
     _check(release.sample)
-    # Signed as one more file that leaves; raises where it would not be trusted.
-    try:
-        given = issuing.give_out(release.sample, by=by)
-    except issuing.Withheld as error:
-        raise Refused("ended", "A permission behind it ended at this moment.") from error
+    # What takes long comes first: nobody who writes the log waits for it.
+    given = issuing.signed(release.sample, by=by)
     with given.file:
         file = storage.put(given.file, media_type=given.media_type)
-    release.credential, release.file = given.credential, file
-    release.answered_by, release.released_at = by, timezone.now()
-    release.save()
-    audit.record(
-        by=by,
-        verb="clip.released",
-        subject=release,
-        sample=release.sample_id,
-        credential=str(given.credential.pk),
-        sha256=file.sha256,
-    )
-    return release
+    with transaction.atomic():
+        row = _locked(by, release)
+        try:
+            issuing.keep(given.credential)
+        except issuing.Withheld as error:
+            raise _ended() from error
+        row.credential, row.file = given.credential, file
+        row.answered_by, row.released_at = by, timezone.now()
+        row.save()
+        # A permission that ended meanwhile has left its mark, or is suspended.
+        if one(row.page, given.credential.pk) is None:
+            raise _ended()
+        audit.record(
+            by=by,
+            verb="clip.released",
+            subject=row,
+            sample=row.sample_id,
+            credential=str(given.credential.pk),
+            sha256=file.sha256,
+        )
+    return row
+
+
+def _ended() -> Refused:
+    return Refused("ended", "A permission behind it ended at this moment.")
 
 
 @transaction.atomic
 def refuse(*, by: User, release: ClipRelease, reason: str) -> ClipRelease:
     """It stays in the lab, and who asked reads why. Raises Refused."""
     reason = required(reason, field="reason", longest=LONGEST_REASON)
-    release = _answerable(by, release)
+    release = _locked(by, release)
     release.answered_by, release.refused_at, release.reason = by, timezone.now(), reason
     release.save()
     audit.record(by=by, verb="clip.refused", subject=release, private={"reason": reason})
@@ -146,6 +157,7 @@ def recall(*, by: User, release: ClipRelease, reason: str) -> ClipRelease:
     if not (by.has_role(Role.RIGHTS_ADMIN) or may_ask(by, release.sample.run.project)):
         raise NotPermitted("An owner of the project or a rights admin takes a clip back.")
     reason = required(reason, field="reason", longest=LONGEST_REASON)
+    turns.moment()
     rows = ClipRelease.objects.live().filter(pk=release.pk)
     if not rows.update(recalled_at=timezone.now(), recalled_by=by, reason=reason):
         raise Refused("state", "It was taken back already.")
@@ -159,16 +171,22 @@ def _check(sample: Sample) -> None:
         raise Refused("not_releasable", " ".join(why))
 
 
-def _answerable(by: User, release: ClipRelease) -> ClipRelease:
-    locked = ClipRelease.objects.select_for_update(no_key=True, of=("self",))
-    row = locked.select_related("sample__run__project", "sample__audio", "page").get(pk=release.pk)
-    if not row.waits:
+def _locked(by: User, release: ClipRelease) -> ClipRelease:
+    """The row as it is now, until the transaction ends; the turn comes before it (turns.py)."""
+    turns.moment()
+    rows = ClipRelease.objects.select_for_update(no_key=True, of=("self",))
+    row = rows.select_related("sample__run__project", "sample__audio", "page").get(pk=release.pk)
+    _answerable(by, row)
+    return row
+
+
+def _answerable(by: User, release: ClipRelease) -> None:
+    if not release.waits:
         raise Refused("state", "It was answered already.")
     if not by.has_role(Role.RIGHTS_ADMIN):
         raise Refused("role", "A rights admin answers it.")
-    if not may_answer(by, row):
+    if not may_answer(by, release):
         raise Refused("four_eyes", "Who asked for it does not answer it: another admin does.")
-    return row
 
 
 # --- What is heard -----------------------------------------------------------------------------

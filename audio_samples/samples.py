@@ -13,7 +13,7 @@ from django.utils import timezone
 from audio_samples import analysis, settling
 from audio_samples.models import Sample
 from experiments.models import Run
-from portal import audit, storage
+from portal import audit, storage, turns
 from portal.models import User
 from rights.models import Use
 
@@ -96,6 +96,8 @@ def receive(
 def withhold(sample: Sample, *, by: User | None, reason: str) -> bool:
     """Take one sample out of hearing for good; False if it already was."""
     with transaction.atomic():
+        # Before the row is locked, as everybody does who writes the log (portal/turns.py).
+        turns.moment()
         moved = Sample.objects.filter(pk=sample.pk, withheld_at=None).update(
             withheld_at=timezone.now(), withheld_reason=reason[:500]
         )

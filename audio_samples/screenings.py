@@ -20,7 +20,7 @@ from audio_samples.screening import gathering, judging, prints
 from audio_samples.screening.rows import DatasetIndex, Screening
 from experiments import credited
 from experiments.models import Dataset
-from portal import audit, storage
+from portal import audit, storage, turns
 from portal.celery import wake
 from portal.models import Role, User
 from rights import crediting
@@ -126,6 +126,7 @@ def _answer(screening: Screening, answer: Answer, *, by: User, note: str) -> Scr
         raise Refused("not_yours", "A rights admin answers near copies.")
     if screening.sample.run.submitted_by_id == by.pk:
         raise Refused("four_eyes", "Somebody else than who queued the run has to answer it.")
+    turns.moment()
     # The sample's row is the lock: a new look comes before the answer or after it.
     Sample.objects.select_for_update(no_key=True).get(pk=screening.sample_id)
     counts = newest(screening.sample)
@@ -224,6 +225,9 @@ def _unread(unread: Sequence[int]) -> str:
 
 def _keep(sample: Sample, found: Screening) -> Screening:
     with transaction.atomic():
+        if found.outcome == Outcome.NEAR_COPY:
+            # Its line in the log wants the turn, which comes before the row (portal/turns.py).
+            turns.moment()
         # The lock: of two workers with the same sample the second finds the row of the first.
         Sample.objects.select_for_update(no_key=True).get(pk=sample.pk)
         known = newest(sample)

@@ -42,11 +42,26 @@ class Given:
 
 
 def give_out(sample: Sample, *, by: User) -> Given:
-    """The sample as a file that says whose music it learned from.
+    """The sample as a file that says whose music it learned from, and the row about it.
+
+    Raises Withheld and what `signed` raises; no row is kept then.
+    """
+    given = signed(sample, by=by)
+    try:
+        with transaction.atomic():
+            keep(given.credential)
+    except BaseException:
+        given.file.close()
+        raise
+    return given
+
+
+def signed(sample: Sample, *, by: User) -> Given:
+    """The file alone: nobody has it before `keep` has kept its credential.
 
     The audio is the same to the last bit; Ogg and RF64, which hold no credential, become FLAC
-    (of what Ogg decodes to). Raises Withheld, chain.NoChain, files.Unsigned or, where the bytes
-    are gone from storage, FileNotFoundError; no row is kept then.
+    (of what Ogg decodes to). Raises chain.NoChain, files.Unsigned or, where the bytes are gone
+    from storage, FileNotFoundError.
     """
     signer = chain.load()
     statement = _settled(sample)
@@ -72,7 +87,6 @@ def give_out(sample: Sample, *, by: User) -> Given:
             serial=str(signer.signer.serial_number),
             by=by,
         )
-        _keep(credential)
         return Given(credential, target.open("rb"), target.stat().st_size, media_type)
 
 
@@ -106,17 +120,17 @@ def _copied(sample: Sample, folder: Path) -> tuple[Path, str]:
     return flac, "audio/flac"
 
 
-def _keep(credential: Credential) -> None:
-    with transaction.atomic():
-        # The line takes its turn among the audited writes: a withdrawal is before it, and seen
-        # here, or after it, and then it finds this file among what was given out.
-        audit.record(
-            by=credential.by,
-            verb="sample.given_out",
-            subject=credential.sample,
-            credential=str(credential.pk),
-            statement=credential.statement_id,
-        )
-        if not Sample.objects.audible().filter(pk=credential.sample_id).exists():
-            raise Withheld
-        credential.save(force_insert=True)
+def keep(credential: Credential) -> None:
+    """Inside a transaction. Raises Withheld where the sample may not be heard any more."""
+    # The line takes its turn among the audited writes: a withdrawal is before it, and seen here,
+    # or after it, and then it finds this file among what was given out.
+    audit.record(
+        by=credential.by,
+        verb="sample.given_out",
+        subject=credential.sample,
+        credential=str(credential.pk),
+        statement=credential.statement_id,
+    )
+    if not Sample.objects.audible().filter(pk=credential.sample_id).exists():
+        raise Withheld
+    credential.save(force_insert=True)
