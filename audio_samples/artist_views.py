@@ -17,7 +17,7 @@ from audio_samples import clips, flags, heard
 from audio_samples.models import Sample
 from audio_samples.views import gone
 from portal.models import Role
-from portal.serving import ranged
+from portal.serving import ending, ranged
 from portal.views import signed_in
 from rights import mine
 from rights.forms.base import VerbForm
@@ -102,8 +102,8 @@ def audio(request: HttpRequest, pk: int) -> HttpResponseBase:
     _, found = _sample(request, pk)
     if reason := heard.silence(found):
         return gone(reason)
-    ending = found.audio.media_type.rpartition("/")[2].replace("mpeg", "mp3")
-    return ranged(request, found.audio, f"sample-{found.pk}.{ending}", tag=f"sample-{found.pk}")
+    end = ending(found.audio.media_type)
+    return ranged(request, found.audio, f"sample-{found.pk}.{end}", tag=f"sample-{found.pk}")
 
 
 @require_http_methods(["GET", "POST"])

@@ -20,7 +20,7 @@ from audio_samples.views import gone, visible_sample
 from experiments import public
 from experiments.publishing import standing
 from portal.models import Role, User
-from portal.serving import disposition, streamed
+from portal.serving import disposition, ending, streamed
 from portal.views import signed_in
 from rights import mine
 from rights.forms.base import VerbForm
@@ -66,7 +66,8 @@ def download(request: HttpRequest, pk: int) -> HttpResponseBase:
         messages.error(request, "It was not given out: the file is missing from storage.")
         return redirect(sample)
     name = f"{sample.run.project.slug}-{sample.run.number}-{sample.name}-{sample.step}"
-    answer = streamed(request, _pieces(given.file), given.media_type, f"{name}.{given.ending}")
+    name = f"{name}.{ending(given.media_type)}"
+    answer = streamed(request, _pieces(given.file), given.media_type, name)
     answer.headers["Content-Length"] = str(given.size)
     return answer
 

@@ -12,7 +12,7 @@ from audio_samples import releases
 from audio_samples.models import ClipRelease
 from audio_samples.views import gone
 from experiments.views import public
-from portal.serving import ranged
+from portal.serving import ending, ranged
 
 POLICY = public.POLICY.replace("img-src", "media-src 'self'; img-src")
 
@@ -43,5 +43,5 @@ def audio(request: HttpRequest, slug: str, number: UUID) -> HttpResponseBase:
     found = releases.one(page, number)
     if found is None or found.file is None:
         return gone("This clip is not to be heard here, or no longer.")
-    ending = found.file.media_type.rpartition("/")[2].replace("mpeg", "mp3")
-    return ranged(request, found.file, f"{page.slug}-{number}.{ending}", tag=str(number))
+    name = f"{page.slug}-{number}.{ending(found.file.media_type)}"
+    return ranged(request, found.file, name, tag=str(number))

@@ -19,7 +19,7 @@ from audio_samples.models import ClipRelease, Sample
 from experiments import held, permission, resting, scope
 from experiments.models import Project
 from experiments.permission import NotPermitted
-from experiments.publishing import learned, pages, standing
+from experiments.publishing import pages, standing
 from experiments.publishing.models import ModelPage
 from portal import audit, storage, turns
 from portal.models import Role, User
@@ -87,7 +87,7 @@ def ask(*, by: User, sample: Sample, title: str) -> ClipRelease:
     title = required(title, field="title", longest=LONGEST_TITLE)
     if not title.isprintable():
         raise Refused("title", "Use one line, without invisible characters.", field="title")
-    if learned.hidden_in(standing.line_of_page(page), standing.of([page])[page.pk]).hides(title):
+    if pages.veil_of(page).hides(title):
         raise Refused("named", pages.NAMED, field="title")
     with transaction.atomic():
         # Two who ask at once come one after the other.

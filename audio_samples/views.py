@@ -14,7 +14,7 @@ from audio_samples import clips, pictures, releases, screenings
 from audio_samples.models import CreditStatement, Sample
 from experiments.models import Project, Run
 from portal import storage, tables
-from portal.serving import disposition, gathered, ranged, streamed
+from portal.serving import disposition, ending, gathered, ranged, streamed
 from portal.views import signed_in
 from rights import crediting
 
@@ -98,8 +98,8 @@ def audio(request: HttpRequest, pk: int) -> HttpResponseBase:
     found = visible_sample(request, pk)
     if reason := clips.reason_withheld(found):
         return gone(reason)
-    ending = found.audio.media_type.rpartition("/")[2].replace("mpeg", "mp3")
-    name = f"{found.run.project.slug}-{found.run.number}-{found.name}-{found.step}.{ending}"
+    end = ending(found.audio.media_type)
+    name = f"{found.run.project.slug}-{found.run.number}-{found.name}-{found.step}.{end}"
     return ranged(request, found.audio, name)
 
 

@@ -30,6 +30,11 @@ def safe_name(name: str) -> str:
     return kept[:120] or "file"
 
 
+def ending(media_type: str) -> str:
+    """Of a file name, without the dot: "wav", "flac", "ogg", "mp3"."""
+    return media_type.rpartition("/")[2].replace("mpeg", "mp3")
+
+
 def disposition(name: str, *, attachment: bool) -> str:
     """A Content-Disposition value with an ASCII name and the full one beside it (RFC 6266)."""
     name = safe_name(name)

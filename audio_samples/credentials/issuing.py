@@ -20,7 +20,6 @@ from portal.models import User
 # What a credential can stand in, by the first bytes; all else leaves as FLAC.
 SIGNED = {b"RIFF": "audio/wav", b"fLaC": "audio/flac"}
 MP3 = "audio/mpeg"
-ENDINGS = {"audio/wav": "wav", "audio/flac": "flac", MP3: "mp3"}
 
 
 class Withheld(RuntimeError):
@@ -35,10 +34,6 @@ class Given:
     file: IO[bytes]
     size: int
     media_type: str
-
-    @property
-    def ending(self) -> str:
-        return ENDINGS[self.media_type]
 
 
 def give_out(sample: Sample, *, by: User) -> Given:

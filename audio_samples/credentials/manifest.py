@@ -4,7 +4,6 @@ No names of projects, runs or people of the lab, no prompt, and of the artists o
 named on public pages (`Party.public_name`): what stands in a file can never be taken back.
 """
 
-import json
 from typing import Any
 from uuid import UUID
 
@@ -45,8 +44,6 @@ def manifest(
         "softwareAgent": {"name": told.name, "version": told.reference},
         "parameters": made,
     }
-    # Whoever reads such assertions in other people's files would take this one.
-    signals.read_cawg(json.dumps(NOT_ALLOWED).encode())
     return {
         "claim_generator_info": [{"name": "Backline"}],
         "title": f"Sample {sample.pk}",

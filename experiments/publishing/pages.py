@@ -197,11 +197,15 @@ def _line(text: str, name: str, longest: int) -> str:
     return text
 
 
+def veil_of(page: ModelPage) -> learned.Veil:
+    """The names that no words about the page's model may have in them."""
+    return learned.hidden_in(standing.line_of_page(page), standing.of([page])[page.pk])
+
+
 def _texts(page: ModelPage, parts: Mapping[str, str]) -> dict[str, str]:
     """The texts as they are kept. Refused where one is missing, too long, or names somebody who
     is not to be named."""
-    line = standing.line_of_page(page)
-    veil = learned.hidden_in(line, standing.of([page])[page.pk])
+    veil = veil_of(page)
     for name in ("title", "version"):
         if veil.hides(parts.get(name, "")):
             raise Refused("named", NAMED, field=name)

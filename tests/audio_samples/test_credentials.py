@@ -1,6 +1,7 @@
 """Files that leave the portal say whose music is behind them, and are known when they come back."""
 
 import io
+import json
 import socket
 import threading
 from pathlib import Path
@@ -127,6 +128,8 @@ def test_it_says_that_a_machine_made_it_and_that_nobody_may_train_on_it(
     assert first["action"] == "c2pa.created"
     assert first["digitalSourceType"].endswith("/trainedAlgorithmicMedia")
     entries = said[signals.LABEL]["entries"]
+    # Our own reader of such assertions, in other people's files, takes it.
+    assert len(signals.read_cawg(json.dumps(said[signals.LABEL]).encode())) == len(entries)
     assert {key: entry["use"] for key, entry in entries.items()} == dict.fromkeys(
         signals.CAWG, "notAllowed"
     )
