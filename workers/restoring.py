@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.models import F, Max
 from django.utils import timezone
 
+from experiments import attempts
 from experiments.models import Attempt, Run
 from portal import audit
 from portal.models import User
@@ -39,7 +40,7 @@ def _lost(run: Run, number: int) -> Attempt:
     return Attempt.objects.create(
         run=run,
         number=number,
-        job_name=f"run-{run.id.hex[:12]}-{number}",
+        job_name=attempts.job_name(run, number),
         state=Attempt.State.LOST,
         reason=REASON,
         claimed_at=now,
