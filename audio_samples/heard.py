@@ -15,10 +15,9 @@ from django.urls import reverse
 from audio_samples import clips, releases
 from audio_samples.models import ClipRelease, Sample, SampleFlag, SampleQuerySet
 from experiments import held, public
-from experiments.lineage import runs_of as learned_from
+from experiments.lineage import runs_with
 from experiments.models import Checkpoint, Run
 from rights import mine, sources
-from rights.lineage import Origin
 from rights.models import Party, Recording, UsageEvent, Use
 
 NEVER_BEGAN = (Run.State.CANCELLED, Run.State.FAILED, Run.State.WITHHELD)
@@ -29,8 +28,9 @@ def runs_of(parties: Sequence[Party], recording: Recording | None = None) -> Que
     rows = mine.repertoire(parties)
     if recording is not None:
         rows = rows.filter(pk=recording.pk)
-    found = learned_from(Origin(rows, list(Use.values)))
-    runs = Run.objects.filter(pk__in=found).exclude(started_at=None, state__in=NEVER_BEGAN)
+    runs = Run.objects.filter(pk__in=runs_with(rows)).exclude(
+        started_at=None, state__in=NEVER_BEGAN
+    )
     return runs.order_by("-queued_at", "pk")
 
 

@@ -5,71 +5,143 @@ rights/lineage.py asks, because it may not know this room. A run that began with
 weights has learned whatever that one had.
 """
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet
 from django.urls import reverse
 from django.utils import timezone
 
+from experiments import permission
 from experiments.held import held
 from experiments.models import Checkpoint, Dataset, DatasetHold, DatasetItem, Project, Run
 from experiments.publishing.models import ModelPage
+from portal.bulk import among
 from portal.models import User
-from rights.lineage import Node, Origin, Outcome, register, when_held
-from rights.models import Hold
+from rights.judging import Context
+from rights.lineage import Mark, Node, Origin, Outcome, Reliance, register, rest_on
+from rights.models import Channel, Hold, Recording, Use, WithdrawalCase
 
 
 def datasets_of(origin: Origin) -> list[int]:
-    """The datasets that hold any of the music, for whatever use they were frozen."""
-    if "datasets" not in origin.kept:
-        items = DatasetItem.objects.filter(
-            recording__in=origin.recordings.order_by().values("pk"), included=True
-        )
-        rows = Dataset.objects.filter(pk__in=items.values("dataset"))
-        if origin.until is not None:
-            rows = rows.filter(frozen_at__lte=origin.until)
-        origin.kept["datasets"] = list(rows.order_by("pk").values_list("pk", flat=True))
-    found: list[int] = origin.kept["datasets"]
-    return found
+    return [int(source) for source in origin.sources]
 
 
 def runs_of(origin: Origin) -> list[UUID]:
-    """Runs that learned from any of the music, and those that began with their weights."""
+    """Runs that used any of these datasets so, and those that began with their weights."""
     if "runs" not in origin.kept:
-        datasets = datasets_of(origin)
-        first = Run.objects.filter(use__in=origin.uses, dataset__in=datasets) if datasets else ()
-        known = {run.pk for run in first}
-        newest = set(known)
-        while newest:
-            later = Run.objects.filter(start_from__run__in=newest).values_list("pk", flat=True)
-            newest = set(later) - known
-            known |= newest
-        origin.kept["runs"] = sorted(known)
+        used = Run.objects.filter(use__in=origin.uses, dataset__in=datasets_of(origin))
+        origin.kept["runs"] = _with_later(used)
     found: list[UUID] = origin.kept["runs"]
     return found
 
 
-def mark_datasets(holds: QuerySet[Hold]) -> None:
-    """Note the datasets that new holds touch: one row for each dataset and use, and the first
-    hold stays."""
-    touched = (
-        DatasetItem.objects.filter(included=True, recording__holds__in=holds)
-        .order_by()
-        .values_list("dataset", "recording__holds__use")
-        .annotate(first=Min("recording__holds"))
+def runs_with(recordings: QuerySet[Recording]) -> list[UUID]:
+    """Runs that used any of this music in whatever way, and those that began with their weights."""
+    items = DatasetItem.objects.filter(
+        recording__in=recordings.order_by().values("pk"), included=True
     )
-    DatasetHold.objects.bulk_create(
-        [DatasetHold(dataset_id=pk, use=use, hold_id=hold) for pk, use, hold in touched],
-        ignore_conflicts=True,
+    return _with_later(Run.objects.filter(dataset__in=items.values("dataset")).exclude(use=""))
+
+
+def _with_later(runs: QuerySet[Run]) -> list[UUID]:
+    known = set(runs.order_by().values_list("pk", flat=True))
+    newest = set(known)
+    while newest:
+        later = Run.objects.filter(start_from__run__in=newest).values_list("pk", flat=True)
+        newest = set(later) - known
+        known |= newest
+    return sorted(known)
+
+
+class Datasets:
+    """What music is frozen in, and what is withheld of it."""
+
+    def relied_on(self, recordings: Collection[int], use: str) -> list[Reliance]:
+        items = DatasetItem.objects.filter(recording__in=among(recordings), included=True)
+        within: dict[int, set[int]] = defaultdict(set)
+        for dataset, recording in items.order_by().values_list("dataset", "recording"):
+            within[dataset].add(recording)
+        rows = Dataset.objects.filter(pk__in=among(within)).select_related("project", "decision")
+        return [
+            reliance
+            for row in rows.order_by("pk")
+            for reliance in _reliances(row, use, frozenset(within[row.pk]))
+        ]
+
+    def mark(
+        self, case: WithdrawalCase, held: Mapping[str, Hold], staying: Collection[str]
+    ) -> None:
+        for source, hold in held.items():
+            mark, new = DatasetHold.objects.get_or_create(
+                dataset_id=int(source), use=case.use, case=case, defaults={"hold": hold}
+            )
+            if not new and mark.hold is None:
+                DatasetHold.objects.filter(pk=mark.pk).update(hold=hold)
+        DatasetHold.objects.bulk_create(
+            [DatasetHold(dataset_id=int(one), use=case.use, case=case) for one in staying],
+            ignore_conflicts=True,
+        )
+
+    def marked(self, case: WithdrawalCase) -> tuple[list[str], list[str]]:
+        rows = DatasetHold.objects.filter(case=case).order_by("dataset")
+        found = [(str(row.dataset_id), row.hold_id is None) for row in rows]
+        return (
+            [source for source, stays in found if not stays],
+            [source for source, stays in found if stays],
+        )
+
+    def marks(self, recordings: Collection[int]) -> list[Mark]:
+        items = DatasetItem.objects.filter(recording__in=among(recordings), included=True)
+        rows = DatasetHold.objects.withholding().filter(dataset__in=items.values("dataset"))
+        rows = rows.exclude(case=None).select_related(
+            "case__party", "hold", "dataset__project", "dataset__decision"
+        )
+        return [Mark(row.case, row.hold, _asked_of(row)) for row in rows.order_by("pk")
+                if row.case and row.hold]  # fmt: skip
+
+    def unmark(self, mark: Mark) -> None:
+        """A dataset that nothing else withholds is whole again."""
+        for source in {reliance.source for reliance in mark.reliances}:
+            dataset = Dataset.objects.get(pk=int(source))
+            dataset.held.filter(case=mark.case).delete()
+            if not dataset.held.withholding().filter(use=dataset.use).exists():
+                tainted = Dataset.objects.filter(pk=dataset.pk, status=Dataset.Status.TAINTED)
+                tainted.update(status=Dataset.Status.FROZEN)
+
+
+def _asked_of(row: DatasetHold) -> list[Reliance]:
+    assert row.case is not None  # noqa: S101 - it was asked for
+    about = row.case.recordings.filter(
+        pk__in=row.dataset.items.filter(included=True).values("recording")
     )
+    return _reliances(row.dataset, row.use, frozenset(about.values_list("pk", flat=True)))
+
+
+def _reliances(dataset: Dataset, use: str, recordings: frozenset[int]) -> list[Reliance]:
+    """In the context of its freezing, and where its project is by now."""
+    source = str(dataset.pk)
+    frozen, now = Context(**dataset.decision.context), permission.context_of(dataset.project)
+    if use == dataset.use:
+        contexts = dict.fromkeys((frozen, now))
+        return [
+            Reliance(source, context, dataset.frozen_at, recordings, made_for=True)
+            for context in contexts
+        ]
+    if use == Use.DISTRIBUTE:
+        # The one way in which clips leave: everybody hears them on a public page.
+        now = replace(now, channel=Channel.EXPORT)
+    first = dataset.runs.filter(use=use).aggregate(first=Min("queued_at"))["first"]
+    return [Reliance(source, now, first or timezone.now(), recordings, made_for=first is not None)]
 
 
 def _projects(user: User) -> QuerySet[Project]:
     return Project.objects.visible_to(user)
 
 
-class Datasets:
+class FrozenSets:
     name = "dataset"
     title = "Datasets"
     order = 10
@@ -100,7 +172,8 @@ class Datasets:
 
     def _nodes(self, rows: QuerySet[Dataset]) -> list[Node]:
         # Refused from the moment of the hold on, before the clock has written that it is tainted.
-        held = DatasetHold.objects.filter(dataset=OuterRef("pk"), use=OuterRef("use"))
+        marks = DatasetHold.objects.withholding()
+        held = marks.filter(dataset=OuterRef("pk"), use=OuterRef("use"))
         rows = rows.annotate(is_held=Exists(held)).select_related("project").order_by("pk")
         return [self._node(one, held=one.is_held) for one in rows]
 
@@ -246,7 +319,6 @@ class Published:
         )
 
 
-for kind in (Datasets(), Runs(), Checkpoints(), Published()):
+for kind in (FrozenSets(), Runs(), Checkpoints(), Published()):
     register(kind)
-
-when_held(mark_datasets)
+rest_on(Datasets())

@@ -13,7 +13,7 @@ from experiments import held
 from experiments.clearing import ClearedScope  # noqa: F401 - a table of this room.
 from experiments.publishing import models as _publishing  # noqa: F401 - Django looks for them here.
 from portal.models import ApiToken, Blob, Role, User
-from rights.models import Decision, Hold, Purpose, Recording, Use
+from rights.models import Decision, Hold, Purpose, Recording, Use, WithdrawalCase
 
 # Five signs of life of a program that have not come.
 SILENCE = timedelta(seconds=15)
@@ -149,8 +149,14 @@ class DatasetItem(models.Model):
         ]
 
 
+class DatasetHoldQuerySet(models.QuerySet["DatasetHold"]):
+    def withholding(self) -> Self:
+        return self.exclude(hold=None)
+
+
 class DatasetHold(models.Model):
-    """That a permission for a use has ended for something in a frozen dataset; the first such.
+    """That a case is about a frozen dataset in one use: what was made of it so is withheld from the
+    moment of the hold on; without a hold it goes on as agreed.
 
     Written in the transaction that ends the permission (experiments/lineage.py). So whether a run
     or a sample is touched is one look here, and not one at each recording it learned from.
@@ -158,12 +164,20 @@ class DatasetHold(models.Model):
 
     dataset = models.ForeignKey(Dataset, models.CASCADE, related_name="held")
     use = models.CharField(max_length=30, choices=Use.choices)
-    hold = models.ForeignKey(Hold, models.PROTECT, related_name="+")
+    # Null for the marks of before cases had to be named.
+    case = models.ForeignKey(WithdrawalCase, models.CASCADE, null=True, related_name="+")
+    # The first of the case in this dataset.
+    hold = models.ForeignKey(Hold, models.PROTECT, null=True, related_name="+")
+
+    objects = DatasetHoldQuerySet.as_manager()
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["dataset", "use"], name="dataset_held_once_per_use")
+            models.UniqueConstraint(
+                fields=["dataset", "use", "case"], name="dataset_once_per_case_and_use"
+            )
         ]
+        indexes = [models.Index(fields=["dataset", "use"], name="hold_by_dataset_and_use")]
 
 
 class RunQuerySet(models.QuerySet["Run"]):

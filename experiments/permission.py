@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 
 from experiments import held, recipes, scope
 from experiments.models import Checkpoint, Dataset, DatasetHold, Membership, Project, Run
@@ -16,8 +16,6 @@ from rights.models import (
     Purpose,
     Recording,
     Use,
-    WithdrawalCase,
-    WithdrawalPolicy,
 )
 
 
@@ -111,20 +109,24 @@ def check_start(run: Run) -> None:
         raise NotUsable(reason)
     try:
         check_consent(project=run.project, dataset=run.dataset, use=run.use, by=None)
-    except NotAllowed as refusal:
-        if not _goes_on(run, refusal.decision):
+    except NotAllowed:
+        if not _goes_on(run):
             raise
     scope.kept(run)
 
 
-def _goes_on(run: Run, decision: Decision) -> bool:
+def _goes_on(run: Run) -> bool:
+    """Whether every word that is lacking now ended by somebody whose agreement lets the version
+    stay that was at work; what another holder suspended, or was never asked, stops it."""
     if run.dataset is None or not run.attempts.exists() or holds_on(run.dataset, run.use):
         return False
-    stays = WithdrawalCase.objects.filter(
-        policy=WithdrawalPolicy.NEXT_VERSION, use=run.use, opened_at__gt=run.queued_at
-    )
-    refused = decision.lines.filter(allowed=False)
-    return not refused.exclude(recording__cases__in=stays).exists()
+    items = run.dataset.items.filter(included=True)
+    return consent.evaluate(
+        list(items.values_list("recording", flat=True)),
+        Use(run.use),
+        context_of(run.project),
+        made_at=run.dataset.frozen_at,
+    ).allowed
 
 
 def refusals_of(decision: Decision) -> list[Refusal]:
@@ -156,11 +158,15 @@ def refusal_of(hold: Hold) -> Refusal:
 
 def holds_on(dataset: Dataset, use: str) -> list[Hold]:
     """The permissions in this dataset that ended after it was frozen, for this use."""
-    if not dataset.held.filter(use=use).exists():
+    marks = dataset.held.withholding().filter(use=use)
+    if not marks.exists():
         return []
     items = dataset.items.filter(included=True)
     holds = Hold.objects.filter(
-        recording__in=items.values("recording"), use=use, at__gt=dataset.frozen_at
+        Q(case__in=marks.values("case")) | Q(pk__in=marks.values("hold")),
+        recording__in=items.values("recording"),
+        use=use,
+        at__gt=dataset.frozen_at,
     )
     return list(holds.select_related("recording", "party").order_by("at", "pk"))
 
@@ -213,7 +219,7 @@ def taint_held() -> int:
     """Mark each frozen dataset in which a permission for its use has ended since; how many."""
     touched = Dataset.objects.filter(
         status=Dataset.Status.FROZEN,
-        pk__in=DatasetHold.objects.filter(use=F("dataset__use")).values("dataset"),
+        pk__in=DatasetHold.objects.withholding().filter(use=F("dataset__use")).values("dataset"),
     )
     count = 0
     for dataset in touched:

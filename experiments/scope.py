@@ -26,7 +26,7 @@ from experiments.scope_words import Narrowing, told, union_in_words
 from portal import audit
 from rights import scopes
 from rights.judging import Context, in_words
-from rights.models import Use, WithdrawalCase, WithdrawalPolicy
+from rights.models import Use
 from rights.scopes import Allowance
 
 # What may follow from a model, each asked of everybody behind it.
@@ -149,23 +149,15 @@ def _own(run: Run, at: datetime, uses: Sequence[str], *, same_version: bool) -> 
     if run.dataset is None or not run.use:
         return Scope(uses={str(use): Allowance() for use in uses})
     ids = _included(run.dataset)
-    mine = ids - _staying(run) if same_version else ids
+    made_at = run.dataset.frozen_at if same_version else None
     return Scope(
-        scopes.of(mine, Use(run.use), at),
+        scopes.of(ids, Use(run.use), at, made_at=made_at),
         {str(use): scopes.of(ids, Use(use), at) for use in uses},
     )
 
 
 def _included(dataset: Dataset) -> set[int]:
     return set(dataset.items.filter(included=True).values_list("recording", flat=True))
-
-
-def _staying(run: Run) -> set[int]:
-    """What it learned from that was withdrawn since, and that this model version may keep."""
-    cases = WithdrawalCase.objects.filter(
-        policy=WithdrawalPolicy.NEXT_VERSION, use=run.use, opened_at__gt=run.queued_at
-    )
-    return set(cases.values_list("recordings", flat=True))
 
 
 # --- May it? ---------------------------------------------------------------------------------

@@ -54,6 +54,7 @@ _WORDS = {
     "no_grant": "has not allowed {use}",
     "grant_not_active": "was asked for {use} and the grant is not in force",
     "grant_withdrawn": "withdrew the permission for {use}",
+    "grant_replaced": "allows {use} by other terms since",
     "grant_expired": "allowed {use} only for a time that has passed",
     "grant_suspended": "suspended the permission for {use}",
     "grant_not_started": "allows {use} only from a later day",

@@ -7,33 +7,38 @@ noted as a remedy; it settles nothing.
 """
 
 import time
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from portal import audit, turns
 from portal.models import User
-from rights import holds, lineage
+from rights import facts as known
+from rights import holds, lineage, losses
+from rights.losses import Loss, Policy, Touched, Watch
 from rights.models import (
     CaseItem,
     CaseStep,
     CaseTask,
     Grant,
-    Recording,
+    Party,
+    Use,
     WithdrawalCase,
     WithdrawalPolicy,
 )
 from rights.refused import Refused, required
 
 __all__ = [
-    "SETTLED", "assign", "close", "look_after", "mitigate", "open_for", "refresh", "remedy",
-    "settle",
+    "SETTLED", "assign", "by_hand", "close", "look_after", "mitigate", "open_for",
+    "open_for_findings", "refresh", "remedy", "settle", "settled", "why_not_close",
 ]  # fmt: skip
 
 Status = WithdrawalCase.Status
+Cause = WithdrawalCase.Cause
 Rung = CaseStep.Rung
 Outcome = CaseItem.Outcome
 # An item with one of these holds a case open no longer.
@@ -51,6 +56,7 @@ LATE = timedelta(days=7)
 AT_ONCE = 1_000
 # How long one look at all cases takes at most; the next one goes on.
 LOOK_SECONDS = 5.0
+SETTLED_AGAIN = "It is settled whose word it is, and every permission for it had stood meanwhile."
 COVERED = "The agreed policy lets the model version that learned from it stay."
 # Which rungs are done by the portal itself, at once.
 AT_ONCE_RUNGS = {
@@ -62,66 +68,131 @@ AT_ONCE_RUNGS = {
 
 
 def open_for(
-    *, by: User | None, grant: Grant, reason: str, recordings: Iterable[Recording]
-) -> WithdrawalCase | None:
-    """Open the case of a permission that ends now and enforce what is to be enforced at once.
+    *,
+    by: User | None,
+    party: Party,
+    loss: Loss,
+    policy: Policy,
+    reason: str,
+    grant: Grant | None = None,
+    cause: str = Cause.ENDED,
+) -> list[WithdrawalCase]:
+    """Open the cases of a permission that ends now, and enforce what is to be enforced at once:
+    one for each policy under which something was made with the music. None where nothing is lost.
 
-    None where no recording loses anything. Inside the transaction that ends the permission.
+    `policy` is the one of what ends. Inside the transaction that ends the permission.
     """
-    lost = list(recordings)
-    if not lost:
-        return None
-    at = turns.moment()
-    case = _started(grant, reason, at) or _start(by=by, grant=grant, reason=reason, at=at)
+    if not loss:
+        return []
+    groups: dict[Policy, list[Touched]] = defaultdict(list)
+    for one in loss.touched:
+        groups[policy if one.stays else one.policy].append(one)
+    # What nothing was made of is told with what ends, by its own policy.
+    main = policy if policy in groups or not groups else next(iter(groups))
+    unused = set(loss.recordings).difference(*(one.recordings for one in loss.touched))
+    opened = []
+    for agreed, touched in {main: groups[main], **groups}.items():
+        lost = set().union(*(one.recordings for one in touched))
+        if agreed == main:
+            lost |= unused
+        case = _case_of(
+            by=by, party=party, grant=grant, use=loss.use, policy=agreed, reason=reason[:300],
+            cause=cause,
+        )  # fmt: skip
+        _enforce(case, by=by, lost=lost, touched=touched, reason=reason, grant=grant)
+        _list(case)
+        _add_tasks(case)
+        _advance(case)
+        opened.append(case)
+    return opened
+
+
+def open_for_findings(
+    *, by: User | None, party: Party, watch: Watch, reason: str
+) -> list[WithdrawalCase]:
+    """The cases of what was found out: whose word it is, is not certain any more, or another word
+    is needed. What is settled again without a permission having ended is heard again (`settled`).
+    """
+    return [
+        case
+        for loss in watch.losses()
+        for case in open_for(
+            by=by, party=party, loss=loss, policy=_found_policy(loss), reason=reason,
+            cause=Cause.IN_QUESTION,
+        )
+    ]  # fmt: skip
+
+
+def _found_policy(loss: Loss) -> Policy:
+    return next((one.policy for one in loss.touched), losses.UNAGREED)
+
+
+def _enforce(
+    case: WithdrawalCase,
+    *,
+    by: User | None,
+    lost: set[int],
+    touched: list[Touched],
+    reason: str,
+    grant: Grant | None,
+) -> None:
     through = WithdrawalCase.recordings.through
     through.objects.bulk_create(
-        [through(withdrawalcase_id=case.pk, recording_id=recording.pk) for recording in lost],
+        [through(withdrawalcase_id=case.pk, recording_id=pk) for pk in sorted(lost)],
         ignore_conflicts=True,
         batch_size=AT_ONCE,
     )
-    if grant.withdrawal_policy != WithdrawalPolicy.NEXT_VERSION:
-        holds.place(
-            by=by,
-            recordings=lost,
-            uses=[grant.use],
-            party=grant.grantor,
-            grant=grant,
-            case=case,
-            reason=reason,
-        )
-    _list(case)
-    _add_tasks(case)
-    _advance(case)
-    return case
-
-
-def _started(grant: Grant, reason: str, at: datetime) -> WithdrawalCase | None:
-    """The case that another grant of the same word has just opened."""
-    rows = WithdrawalCase.objects.going_on().filter(
-        party=grant.grantor,
-        use=grant.use,
-        reason=reason[:300],
-        policy=grant.withdrawal_policy,
-        opened_at__gte=at - ONE_WORD,
+    if case.policy == WithdrawalPolicy.NEXT_VERSION:
+        lost = set()
+    gone = [one for one in touched if not one.stays]
+    wanted = lost.union(*(one.recordings for one in gone))
+    placed = holds.place(by=by, case=case, recordings=wanted, reason=reason, grant=grant)
+    lineage.basis().mark(
+        case,
+        {one.source: placed[min(one.recordings)] for one in gone},
+        [one.source for one in touched if one.stays],
     )
-    return rows.first()
 
 
-def _start(*, by: User | None, grant: Grant, reason: str, at: datetime) -> WithdrawalCase:
+def _case_of(
+    *,
+    by: User | None,
+    party: Party,
+    grant: Grant | None,
+    use: str,
+    policy: Policy,
+    reason: str,
+    cause: str,
+) -> WithdrawalCase:
+    """The case that another grant of the same word has just opened, or a new one."""
+    at = turns.moment()
+    same_word = WithdrawalCase.objects.going_on().filter(
+        party=party, use=use, reason=reason, policy=policy.name, cause=cause,
+        opened_at__gte=at - ONE_WORD,
+    )  # fmt: skip
+    # What was settled and is in question again is another case.
+    if case := same_word.exclude(holds__lifted_at__isnull=False).first():
+        return case
     case = WithdrawalCase.objects.create(
-        party=grant.grantor,
+        party=party,
         grant=grant,
-        use=grant.use,
-        reason=reason[:300],
-        policy=grant.withdrawal_policy,
-        remedy_days=grant.remedy_days,
+        use=use,
+        reason=reason,
+        policy=policy.name,
+        remedy_days=policy.remedy_days,
+        cause=cause,
         status=Status.ENFORCED,
         opened_by=by,
         opened_at=at,
     )
     CaseStep.objects.bulk_create(_ladder(case))
     audit.record(
-        by=by, verb="case.opened", subject=case, grant=grant.pk, use=grant.use, policy=case.policy
+        by=by,
+        verb="case.opened",
+        subject=case,
+        grant=grant.pk if grant else None,
+        use=use,
+        policy=case.policy,
     )
     return case
 
@@ -145,23 +216,26 @@ def _ladder(case: WithdrawalCase) -> list[CaseStep]:
 def _list(case: WithdrawalCase) -> int:
     """Take what came out of the music into the case; how many are new and open. What is in it
     already stays as it is."""
-    stays = case.policy == WithdrawalPolicy.NEXT_VERSION
-    found = lineage.descendants(case.recordings.all(), [case.use], case.opened_at + ONE_WORD)
+    withheld, staying = lineage.basis().marked(case)
     known = set(case.items.values_list("kind", "key"))
-    nodes = [node for level in found for node in level.nodes if (node.kind, node.key) not in known]
-    now = timezone.now()
-    rows = [
-        CaseItem(
-            case=case,
-            kind=node.kind,
-            key=node.key,
-            label=node.label[:300],
-            outcome=Outcome.COVERED if stays else node.outcome,
-            note=COVERED if stays else "",
-            settled_at=now if stays or node.outcome in SETTLED else None,
-        )
-        for node in nodes
-    ]
+    now, rows = timezone.now(), []
+    for sources, stays in ((withheld, False), (staying, True)):
+        for level in lineage.descendants(sources, [case.use]):
+            for node in level.nodes:
+                if (node.kind, node.key) in known:
+                    continue
+                known.add((node.kind, node.key))
+                rows.append(
+                    CaseItem(
+                        case=case,
+                        kind=node.kind,
+                        key=node.key,
+                        label=node.label[:300],
+                        outcome=Outcome.COVERED if stays else node.outcome,
+                        note=COVERED if stays else "",
+                        settled_at=now if stays or node.outcome in SETTLED else None,
+                    )
+                )
     CaseItem.objects.bulk_create(rows, ignore_conflicts=True, batch_size=AT_ONCE)
     return sum(row.outcome not in SETTLED for row in rows)
 
@@ -248,7 +322,8 @@ def remedy(case: WithdrawalCase, kind_name: str, by: User, note: str = "") -> in
     keys = list(items.values_list("key", flat=True))
     if not keys:
         raise Refused("none", f"None of the {kind.title.lower()} is open.")
-    kind.retire(keys, f"{case.party} withdrew: {case.reason}"[:300])
+    said = f"{case.party} withdrew" if case.cause == Cause.ENDED else str(case.party)
+    kind.retire(keys, f"{said}: {case.reason}"[:300])
     items.update(outcome=kind.remedied, settled_by=by, settled_at=timezone.now(), note=note[:500])
     case.tasks.filter(title=kind.remedy, done_at=None).update(done_at=timezone.now(), done_by=by)
     audit.record(by=by, verb="case.remedied", subject=case, kind=kind_name, items=len(keys))
@@ -298,7 +373,8 @@ def _replace(item: CaseItem, replaced_by: str) -> None:
     other = kind.now([replaced_by]).get(replaced_by)
     if other is None or not kind.remedy:
         raise Refused("replaced_by", "Name what replaces it.", field="replaced_by")
-    levels = lineage.descendants(case.recordings.all(), [case.use], case.opened_at + ONE_WORD)
+    withheld, staying = lineage.basis().marked(case)
+    levels = lineage.descendants([*withheld, *staying], [case.use])
     touched = {(node.kind, node.key) for level in levels for node in level.nodes}
     if (item.kind, replaced_by) in touched:
         raise Refused(
@@ -334,8 +410,8 @@ def close(case: WithdrawalCase, by: User, note: str) -> WithdrawalCase:
     left = case.items.exclude(outcome__in=SETTLED).count()
     if left:
         raise Refused("open", f"{left} of what came out of it {'is' if left == 1 else 'are'} open.")
-    if case.opened_by_id == by.pk:
-        raise Refused("four_eyes", "Somebody else than who opened the case has to close it.")
+    if reason := why_not_close(case, by):
+        raise Refused("four_eyes", reason)
     now = timezone.now()
     case.steps.filter(done_at=None).update(done_at=now, done_by=by)
     case.steps.filter(rung=Rung.E6).update(note=note)
@@ -344,6 +420,79 @@ def close(case: WithdrawalCase, by: User, note: str) -> WithdrawalCase:
     case.save(update_fields=["status", "closed_at", "verified_by"])
     audit.record(by=by, verb="case.closed", subject=case, items=case.items.count())
     return case
+
+
+def why_not_close(case: WithdrawalCase, by: User) -> str:
+    """Why somebody else has to close it, as a sentence; empty for who may."""
+    if case.opened_by_id == by.pk:
+        return "Somebody else than who opened the case has to close it."
+    # Who says that something may stay does not also say that all is done.
+    if by_hand(case).filter(settled_by=by).exists():
+        return (
+            "You said of something in this case that it is covered or replaced: somebody else has "
+            "to look at that and close it."
+        )
+    return ""
+
+
+def by_hand(case: WithdrawalCase) -> QuerySet[CaseItem]:
+    """What a person said is covered or replaced, and was not worked out by the portal."""
+    said = case.items.filter(outcome__in=(Outcome.COVERED, Outcome.RETRAINED))
+    return said.exclude(settled_by=None)
+
+
+@transaction.atomic
+def settled(recordings: Collection[int], *, by: User | None) -> list[WithdrawalCase]:
+    """Give back what was withheld while it was in question whose word it is, as far as every word
+    is given now and was when it was withheld; the cases that withhold nothing any more.
+
+    A permission that was given later is none for what had been made before. One that ended
+    meanwhile has a case of its own.
+    """
+    at = turns.moment()
+    left: dict[int, WithdrawalCase] = {}
+    for mark in lineage.basis().marks(recordings):
+        if mark.case.cause == Cause.IN_QUESTION and _stands_again(mark, at):
+            lineage.basis().unmark(mark)
+            left[mark.case.pk] = mark.case
+    return [case for case in left.values() if _given_back(case, by=by, at=at)]
+
+
+def _stands_again(mark: lineage.Mark, at: datetime) -> bool:
+    asked = {pk for reliance in mark.reliances for pk in reliance.recordings}
+    facts = known.gather(asked, Use(mark.case.use), at, now=True)
+    return not any(
+        lacks
+        for reliance in mark.reliances
+        for moment in (mark.hold.at, at)
+        for lacks in losses.lacking(facts, reliance, moment).values()
+    )
+
+
+def _given_back(case: WithdrawalCase, *, by: User | None, at: datetime) -> bool:
+    """Note what is heard again; true where nothing of the case is withheld any more."""
+    withheld, _ = lineage.basis().marked(case)
+    if not withheld:
+        case.holds.update(lifted_at=at)
+    still = {
+        (node.kind, node.key)
+        for level in lineage.descendants(withheld, [case.use])
+        for node in level.nodes
+    }
+    back = [
+        item
+        for item in case.items.filter(outcome__in=(Outcome.OPEN, Outcome.WITHHELD))
+        if (item.kind, item.key) not in still
+    ]
+    for item in back:
+        item.outcome, item.note, item.settled_at = Outcome.COVERED, SETTLED_AGAIN, at
+    CaseItem.objects.bulk_update(back, ["outcome", "note", "settled_at"], batch_size=AT_ONCE)
+    case.tasks.filter(done_at=None).exclude(
+        title__in=[lineage.kind(name).remedy for name in {kind for kind, _ in still}]
+    ).update(done_at=at, done_by=by)
+    _advance(case)
+    audit.record(by=by, verb="hold.lifted", subject=case, use=case.use, items=len(back))
+    return not withheld
 
 
 # What E5 is about; E4 is about everything else that came out of it.

@@ -8,7 +8,7 @@ from django.db import transaction
 
 from portal import audit, storage, turns
 from portal.models import Blob, User
-from rights import holds, identifiers, intake
+from rights import cases, identifiers, intake, losses
 from rights.models import (
     Credit,
     Party,
@@ -17,6 +17,8 @@ from rights.models import (
     Release,
     ReleaseTrack,
     RoleCode,
+    SplitLine,
+    SplitSheet,
     Stem,
     Work,
 )
@@ -158,9 +160,23 @@ def attach_work(*, by: User, recording: Recording, work: Work) -> None:
     """One more composition in the recording; permission rests until its holders gave theirs."""
     if recording.works.filter(pk=work.pk).exists():
         raise Refused("duplicate", f"“{work}” is in this recording already.", field="work")
-    _link(recording, [work], at=turns.moment())
+    at, watch = turns.moment(), losses.Watch([recording])
+    _link(recording, [work], at=at)
     audit.record(by=by, verb="recording.work_attached", subject=recording, work=work.pk)
-    holds.for_new_work(by=by, recording=recording, work=work)
+    if holder := _somebody_behind(recording):
+        cases.open_for_findings(
+            by=by,
+            party=holder,
+            watch=watch,
+            reason=f"It was found to contain the work “{work}”."[:300],
+        )
+
+
+def _somebody_behind(recording: Recording) -> Party | None:
+    """Whose case it is when something is found out about the music: the master's first holder."""
+    sheets = recording.splits.exclude(status=SplitSheet.Status.SUPERSEDED)
+    lines = SplitLine.objects.filter(sheet__in=sheets).order_by("pk").select_related("party")
+    return next((line.party for line in lines[:1]), None)
 
 
 @transaction.atomic
@@ -185,6 +201,8 @@ def add_credit(
     same = subject.credits.filter(party=party, role=role, instrument=instrument)
     if same.filter(user_defined=user_defined).exists():
         raise Refused("duplicate", f"{party} has that credit already.", field="party")
+    at = turns.moment()
+    watch = losses.Watch([subject]) if isinstance(subject, Recording) else None
     credit = Credit.objects.create(
         recording=subject if isinstance(subject, Recording) else None,
         work=subject if isinstance(subject, Work) else None,
@@ -193,11 +211,14 @@ def add_credit(
         user_defined=user_defined,
         instrument=instrument,
         display_text=display_text.strip()[:200],
-        created_at=turns.moment(),
+        created_at=at,
     )
     audit.record(by=by, verb="credit.added", subject=subject, party=party.pk, role=role)
-    if isinstance(subject, Recording) and role == RoleCode.MAIN_ARTIST:
-        holds.for_new_artist(by=by, recording=subject, party=party)
+    if watch:
+        label = RoleCode(role).label.lower()
+        cases.open_for_findings(
+            by=by, party=party, watch=watch, reason=f"{party} is credited: {label}."[:300]
+        )
     return credit
 
 

@@ -121,7 +121,7 @@ def effect_of_withdrawing(grant: Grant) -> impact.Effect:
 
 
 def effect_of_opting_out(recording: Recording, use: str, party: Party) -> impact.Effect:
-    return impact.of_opting_out(recording, use, participation.covering(recording, use, party))
+    return impact.of_opting_out(recording, {party: participation.covering(recording, use, party)})
 
 
 def rights_admins() -> list[User]:

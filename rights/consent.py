@@ -148,13 +148,17 @@ def evaluate(
     context: Context,
     at: datetime | None = None,
     known_at: datetime | None = None,
+    *,
+    made_at: datetime | None = None,
 ) -> Verdict:
-    """The same answer without keeping it; for a past moment with what was known at another."""
+    """The same answer without keeping it; for a past moment with what was known at another. With
+    `made_at` for a model that was made then, which may stay where that was agreed."""
     now = timezone.now()
     at, known_at = at or now, known_at or now
     return _evaluate(
-        ids_of(recordings), Use(use), context, at, known_at, now=min(at, known_at) >= now
-    )
+        ids_of(recordings), Use(use), context, at, known_at,
+        now=min(at, known_at) >= now, made_at=made_at,
+    )  # fmt: skip
 
 
 def replay(decision: Decision) -> Verdict:
@@ -177,10 +181,11 @@ def _evaluate(
     known_at: datetime,
     *,
     now: bool,
+    made_at: datetime | None = None,
 ) -> Verdict:
     with bulk.many(len(ids)):
         facts = known.gather(ids, use, known_at, now=now)
-        judge = judging.Judge(facts, context, at)
+        judge = judging.Judge(facts, context, at, made_at=made_at)
         found = {music.pk: (music, *judge.judge(music)) for music in facts.recordings}
         names = _names([one for _, missing, _ in found.values() for one in missing])
         lines = {

@@ -293,6 +293,7 @@ def _holds(about: _About) -> Iterator[Row]:
                 "recording": row.recording_id,
                 "use": row.use,
                 "at": row.at,
+                "lifted_at": row.lifted_at,
                 "by": "you" if own else "another holder",
                 "reason": row.reason if own else "",
             }

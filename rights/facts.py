@@ -51,6 +51,14 @@ class Terms(NamedTuple):
     activated_at: datetime | None
     ended_at: datetime | None
     expired: bool
+    # What follows from its end, and which version it replaces: no part of the answer's digest.
+    policy: str
+    remedy_days: int
+    replaces: int | None
+
+
+# How many of the terms an answer rests on.
+JUDGED = Terms._fields.index("policy")
 
 
 class Sign(NamedTuple):
@@ -88,6 +96,8 @@ class Facts:
     grants: dict[tuple[int, str, str, int], list[Terms]] = field(
         default_factory=lambda: defaultdict(list)
     )
+    # By a grant's number the version that takes its place, approved and not ended.
+    replaced: dict[int, Terms] = field(default_factory=dict)
     signs: dict[int, list[Sign]] = field(default_factory=lambda: defaultdict(list))
     # From when to when; None is still.
     suspended: dict[int, list[tuple[datetime, datetime | None]]] = field(
@@ -113,7 +123,8 @@ class Facts:
             for music in self.recordings
         ])  # fmt: skip
         yield _json(sorted(self.compositions.items()))
-        yield _json(sorted((one for some in self.grants.values() for one in some), key=_first))
+        grants = (one[:JUDGED] for some in self.grants.values() for one in some)
+        yield _json(sorted(grants, key=_first))
         yield _json(sorted((one for some in self.signs.values() for one in some), key=_first))
         yield _json(sorted(self.suspended.items()))
         yield _json(sorted((*key, moments) for key, moments in self.opted_out.items()))
@@ -253,7 +264,8 @@ def _grants(facts: Facts, grantors: list[int], recordings: list[int]) -> dict[in
         SELECT id, grantor_id, right_type, recording_id, work_id, CAST(purposes AS text),
                CAST(territories AS text), CAST(products AS text), CAST(channels AS text),
                model_family, first_version, last_version, condition, CAST(starts_on AS text),
-               CAST(ends_on AS text), CAST(activated_at AS text), CAST(ended_at AS text), status
+               CAST(ends_on AS text), CAST(activated_at AS text), CAST(ended_at AS text), status,
+               withdrawal_policy, remedy_days, replaces_id
         FROM rights_grant WHERE {which} {ids} AND created_at <= %s AND use = %s"""
     both = " UNION ALL ".join(
         grants.replace("{which}", which)
@@ -272,9 +284,11 @@ def _grants(facts: Facts, grantors: list[int], recordings: list[int]) -> dict[in
             ended if over else None,
             over and row[17] == Grant.Status.EXPIRED,
         )
-        terms = Terms._make((*row[:5], *map(_list, row[5:9]), *row[9:13], *times))
+        terms = Terms._make((*row[:5], *map(_list, row[5:9]), *row[9:13], *times, *row[18:]))
         about = ("r", recording) if recording else ("w", work or 0)
         facts.grants[grantor, right, *about].append(terms)
+        if terms.replaces and terms.activated_at and not terms.ended_at:
+            facts.replaced[terms.replaces] = terms
         statuses[pk] = row[17]
     return statuses
 

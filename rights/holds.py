@@ -1,9 +1,7 @@
-"""Holds: the mark left on each recording when a permission for it ends.
+"""Holds: the mark left on each recording when a permission for it ends; and whom a recording needs.
 
-Called inside the transaction that ends the permission. Whatever was frozen or made before the
-mark's time is stopped or withheld by the rooms above. A hold too many harms nobody for long
-(it only looks back); one too few would let a withdrawn recording play on. So scope is read
-generously: a recording is spared only where another grant covers all that the ended one did.
+Placed by its case (cases.py), inside the transaction that ends the permission. Which recordings and
+which of what was made with them is worked out in losses.py.
 """
 
 import datetime as dt
@@ -13,12 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
-from django.utils import timezone
 
 from portal import audit, turns
 from portal.celery import wake
 from portal.models import User
-from rights import consent, lineage, opt_outs, territories
+from rights import consent, opt_outs
 from rights.models import (
     Credit,
     Grant,
@@ -32,8 +29,8 @@ from rights.models import (
     RightType,
     SplitLine,
     SplitSheet,
+    Use,
     WithdrawalCase,
-    Work,
 )
 
 # In force, or to be so again: what was made under them goes on.
@@ -53,7 +50,8 @@ class Ended:
 
 def lately(*, at_most: int = 10) -> list[Ended]:
     """What ended last, newest first: the marks of one change of mind are told as one."""
-    newest = Hold.objects.select_related("recording", "party").order_by("-at")[:500]
+    newest = Hold.objects.filter(lifted_at=None).select_related("recording", "party")
+    newest = newest.order_by("-at")[:500]
     found: dict[tuple[int, str, str], Ended] = {}
     for hold in newest:
         use = hold.get_use_display()
@@ -127,9 +125,20 @@ def _among(found: QuerySet[Any, Any], recordings: Collection[int | None]) -> Rec
     return rows.filter(pk__in=named) if named else rows
 
 
-def _covered_by_any(grants: Collection[Grant]) -> RecordingQuerySet:
-    """What any of these covers, all of one grantor and right: thousands for a recording each are
-    one look, as a statement of a thousand parts is none that a database takes."""
+def covered_by_any(grants: Iterable[Grant]) -> set[int]:
+    """What any of these speaks for: thousands for a recording each are one look."""
+    alike: dict[tuple[int, str, str], list[Grant]] = defaultdict(list)
+    for grant in grants:
+        alike[grant.grantor_id, grant.use, grant.right_type].append(grant)
+    found: set[int] = set()
+    for some in alike.values():
+        found.update(_covered_by_alike(some).order_by().values_list("pk", flat=True))
+    return found
+
+
+def _covered_by_alike(grants: Collection[Grant]) -> RecordingQuerySet:
+    """The same of grants of one grantor, use and right, as a statement of a thousand parts is none
+    that a database takes."""
     first = next(iter(grants))
     holders = _signed_for(first)
     noes = OptOut.objects.filter(party=first.grantor_id, use=first.use)
@@ -148,26 +157,18 @@ def _covered_by_any(grants: Collection[Grant]) -> RecordingQuerySet:
     return Recording.objects.filter(found)
 
 
-def resting_on(mandate: Mandate) -> dict[str, list[Recording]]:
-    """By use, the recordings that are permitted by the agent's grants for this holder's share,
-    and not by the holder's own."""
-    if mandate.approved_at is None:
-        return {}
-    # Also the suspended ones, and those whose last day has passed: what runs still rests on them.
+def covered_through(mandate: Mandate) -> dict[Use, set[int]]:
+    """By use the recordings for which the agent's grants speak for this holder's share. Also the
+    suspended ones, and those whose last day has passed: what runs still rests on them."""
     agents = Grant.objects.filter(
         status__in=STANDING, grantor=mandate.agent_id, right_type__in=mandate.right_types
     )
-    found: dict[str, dict[int, Recording]] = {}
+    found: dict[Use, set[int]] = defaultdict(set)
     for grant in agents:
-        rows = _covered(grant, [mandate.holder_id])
-        own = Grant.objects.in_force(timezone.now()).filter(
-            grantor=mandate.holder_id, use=grant.use, right_type=grant.right_type
+        found[Use(grant.use)].update(
+            _covered(grant, [mandate.holder_id]).order_by().values_list("pk", flat=True)
         )
-        for other in own:
-            if as_wide(other, grant):
-                rows = rows.exclude(pk__in=_covered(other, [mandate.holder_id]).values("pk"))
-        found.setdefault(grant.use, {}).update((row.pk, row) for row in rows)
-    return {use: list(rows.values()) for use, rows in found.items()}
+    return found
 
 
 def holders(recording: Recording) -> QuerySet[Party]:
@@ -200,169 +201,40 @@ def rights_of(party: Party, recording: Recording, use: str) -> list[RightType]:
     return rights
 
 
-def lost_with(grant: Grant) -> RecordingQuerySet:
-    """The recordings that lose a permission when this grant ends."""
-    return lost_together([grant])
-
-
-def lost_together(
-    grants: Collection[Grant], *, ending: Collection[Grant] = ()
-) -> RecordingQuerySet:
-    """The recordings that lose a permission when these grants end at once, with all of `ending`:
-    none of them covers for another. The grants are of one grantor and one use."""
-    gone = {grant.pk for grant in (*grants, *ending)}
-    alike: dict[object, list[Grant]] = defaultdict(list)
-    for grant in grants:
-        alike[_scope(grant)].append(grant)
-    lost = Q(pk__in=[])
-    for some in alike.values():
-        one = some[0]
-        in_force = Grant.objects.in_force(timezone.now()).filter(
-            grantor=one.grantor_id, use=one.use, right_type=one.right_type
-        )
-        # Numbers first: of ten thousand that end together none need be read twice.
-        stay = [pk for pk in in_force.order_by().values_list("pk", flat=True) if pk not in gone]
-        others = [row for row in Grant.objects.filter(pk__in=stay) if as_wide(row, one)]
-        found = _covered_by_any(some)
-        if others:
-            found = found.exclude(pk__in=_covered_by_any(others).values("pk"))
-        lost |= Q(pk__in=found.values("pk"))
-    return Recording.objects.filter(lost)
-
-
-def _scope(grant: Grant) -> object:
-    """The same for grants that allow the same, of whatever music."""
-    return (
-        grant.grantor_id, grant.use, grant.right_type, *map(tuple, (
-            grant.purposes, grant.territories, grant.products, grant.channels,
-        )),
-        grant.model_family, grant.first_version, grant.last_version, grant.condition,
-    )  # fmt: skip
-
-
-def as_wide(other: Grant, grant: Grant) -> bool:
-    """Whether `other` allows everything, scope by scope, that `grant` does."""
-    return (
-        set(grant.purposes) <= set(other.purposes)
-        and (
-            territories.WORLD in other.territories
-            or set(grant.territories) <= set(other.territories)
-        )
-        and other.model_family in {"", grant.model_family}
-        and (other.first_version or 0) <= (grant.first_version or 0)
-        and (
-            other.last_version is None
-            or (grant.last_version is not None and grant.last_version <= other.last_version)
-        )
-        and (
-            not other.products
-            or (bool(grant.products) and set(grant.products) <= set(other.products))
-        )
-        and set(grant.channels) <= set(other.channels)
-        and not other.condition
-    )
-
-
-def for_split(*, by: User | None, sheet: SplitSheet, party: Party, reason: str) -> int:
-    """Hold what was permitted under a split that is no longer certain."""
-    holders = set(sheet.lines.values_list("party", flat=True))
-    uses = _uses_of(holders, RightType(sheet.right_type))
-    if sheet.work_id:
-        recordings = Recording.objects.filter(works=sheet.work_id)
-    else:
-        recordings = Recording.objects.filter(splits=sheet)
-    return place(by=by, recordings=recordings, uses=uses, party=party, reason=reason)
-
-
-def _uses_of(holders: set[int], right: RightType) -> set[str]:
-    """What these holders, or those who sign for them, have permitted and not ended."""
-    mandates = Mandate.objects.exclude(approved_at=None).filter(holder__in=holders, revoked_at=None)
-    agents = {row.agent_id for row in mandates if right in row.right_types}
-    grants = Grant.objects.filter(
-        status__in=STANDING, right_type=right, grantor__in=holders | agents
-    )
-    return set(grants.values_list("use", flat=True))
-
-
-def for_new_work(*, by: User | None, recording: Recording, work: Work) -> int:
-    """A composition found in a recording that was permitted without it."""
-    line = next(
-        (
-            line
-            for sheet in recording.splits.exclude(status=SplitSheet.Status.SUPERSEDED)
-            for line in sheet.lines.all()
-        ),
-        None,
-    )
-    if line is None or recording.works.count() == 1:
-        # Without a split or an earlier work nothing can have been permitted.
-        return 0
-    return place(
-        by=by,
-        recordings=[recording],
-        uses=_uses_of({line.party_id}, RightType.MASTER),
-        party=line.party,
-        reason=f"It was found to contain the work “{work}”."[:300],
-    )
-
-
-def for_new_artist(*, by: User | None, recording: Recording, party: Party) -> int:
-    """A main artist credited later: what others permitted of their person needs theirs too."""
-    uses = Grant.objects.filter(
-        status__in=STANDING,
-        right_type=RightType.PERSONA,
-        use__in=consent.PERSONA_USES,
-        grantor__credits__recording=recording,
-        grantor__credits__role=Credit.RoleCode.MAIN_ARTIST,
-    ).exclude(grantor=party)
-    return place(
-        by=by,
-        recordings=[recording],
-        uses=set(uses.values_list("use", flat=True)),
-        party=party,
-        reason=f"{party} is credited as a main artist."[:300],
-    )
-
-
 def place(
     *,
     by: User | None,
-    recordings: Iterable[Recording],
-    uses: Iterable[str],
-    party: Party,
+    case: WithdrawalCase,
+    recordings: Collection[int],
     reason: str,
     grant: Grant | None = None,
-    case: WithdrawalCase | None = None,
-) -> int:
-    """Write a hold for each recording and use, with its audit line, and wake the reconciler."""
-    found = sorted({recording.pk for recording in recordings})
-    uses = sorted(uses)
-    if not found or not uses:
-        return 0
+) -> dict[int, Hold]:
+    """Write a hold of the case for each recording, with its audit line, and wake the reconciler;
+    the holds by recording."""
+    found = sorted(set(recordings))
+    if not found:
+        return {}
     # A freeze in progress is waited for (turns.py): the time lies after the freeze's own, and
     # the frozen set is seen to be touched.
     at = turns.moment()
     made = Hold.objects.bulk_create(
         (
             Hold(
-                recording_id=pk, use=use, party=party, grant=grant, case=case,
+                recording_id=pk, use=case.use, party=case.party, grant=grant, case=case,
                 reason=reason[:300], at=at,
             )
             for pk in found
-            for use in uses
         ),
         batch_size=1_000,
     )  # fmt: skip
-    # Their numbers are in a row: whoever places holds at the same time waits for this moment.
-    lineage.held(Hold.objects.filter(pk__range=(made[0].pk, made[-1].pk)))
     audit.record(
         by=by,
         verb="hold.placed",
-        subject=grant or party,
+        subject=grant or case.party,
         recordings=found,
-        uses=uses,
-        party=party.pk,
+        uses=[case.use],
+        party=case.party_id,
         private={"reason": reason[:300]},
     )
     wake()
-    return len(found)
+    return {hold.recording_id: hold for hold in made}

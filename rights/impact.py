@@ -1,17 +1,18 @@
 """What would follow if permissions ended, before anybody withdraws. Nothing is kept of it."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from django.db.models import Sum
 
-from rights import holds, lineage
+from portal.bulk import among
+from rights import lineage, losses
+from rights.losses import Loss
 from rights.models import (
     Grant,
     Party,
     Recording,
-    RecordingQuerySet,
     UsageEvent,
     WithdrawalPolicy,
 )
@@ -41,6 +42,8 @@ class Effect:
     levels: list[lineage.Level]
     used: list[Used]
     grants: list[Grant]
+    # Whether all that was made with it stays, as agreed; None where nothing was made.
+    made_stays: bool | None = None
 
     @property
     def policies(self) -> list[str]:
@@ -52,6 +55,8 @@ class Effect:
     @property
     def stays(self) -> bool:
         """Whether everything that was made with it stays, as agreed."""
+        if self.made_stays is not None:
+            return self.made_stays
         return {grant.withdrawal_policy for grant in self.grants} == {WithdrawalPolicy.NEXT_VERSION}
 
     @property
@@ -65,37 +70,27 @@ class Effect:
 
 def of_ending(grants: Collection[Grant]) -> Effect:
     """What ending these grants at once would touch. One that is not in force ends without any."""
-    ending = [grant for grant in grants if grant.status in _IN_FORCE]
-    levels: dict[str, lineage.Level] = {}
-    used: dict[str, Used] = {}
-    lost: set[int] = set()
-    for rows, use in _lost(ending):
-        lost.update(rows.values_list("pk", flat=True))
-        _merge(levels, lineage.descendants(rows, [use]))
-        used.update(_used(rows, use, levels))
-    first = Recording.objects.filter(pk__in=sorted(lost)[:NAMED])
-    return Effect(len(lost), list(first), list(levels.values()), list(used.values()), list(grants))
+    return _effect(grants, _lost([grant for grant in grants if grant.status in _IN_FORCE]))
 
 
-def of_opting_out(recording: Recording, use: str, grants: Collection[Grant]) -> Effect:
-    """What leaving one recording out of these grants would touch."""
-    if not any(grant.status in _IN_FORCE for grant in grants):
-        return Effect(0, [], [], [], list(grants))
-    rows = Recording.objects.filter(pk=recording.pk)
-    levels = {level.kind.name: level for level in lineage.descendants(rows, [use])}
-    used = _used(rows, use, levels)
-    return Effect(1, [recording], list(levels.values()), list(used.values()), list(grants))
+def of_opting_out(recording: Recording, said: Mapping[Party, Collection[Grant]]) -> Effect:
+    """What these parties' noes to one recording would touch, each with the grants by which its
+    share is allowed."""
+    grants = list({grant.pk: grant for some in said.values() for grant in some}.values())
+    found = []
+    for party, some in said.items():
+        if asked := [grant for grant in some if grant.status in _IN_FORCE]:
+            found.append(losses.of_opt_out(party, recording, asked))
+    return _effect(grants, found)
 
 
 def impact(grants: Iterable[Grant]) -> tuple[list[Recording], list[lineage.Level]]:
     """The recordings that lose a permission when these grants end at once, and all that came out
     of them by that use."""
-    lost: dict[int, Recording] = {}
-    levels: dict[str, lineage.Level] = {}
-    for rows, use in _lost(list(grants)):
-        lost.update((row.pk, row) for row in rows.only("title"))
-        _merge(levels, lineage.descendants(rows, [use]))
-    return list(lost.values()), list(levels.values())
+    found = list(_lost(list(grants)))
+    lost = {pk for loss in found for pk in loss.recordings}
+    rows = Recording.objects.filter(pk__in=among(lost)).only("title")
+    return list(rows), _levels(found)
 
 
 def of_party(party: Party) -> list[Grant]:
@@ -103,30 +98,48 @@ def of_party(party: Party) -> list[Grant]:
     return list(party.grants.filter(status__in=_IN_FORCE).defer(*UNREAD).order_by())
 
 
-def _lost(ending: list[Grant]) -> Iterable[tuple[RecordingQuerySet, str]]:
+def _lost(ending: list[Grant]) -> Iterator[Loss]:
     groups: dict[tuple[int, str], list[Grant]] = defaultdict(list)
     for grant in ending:
         groups[grant.grantor_id, grant.use].append(grant)
-    for (_, use), some in groups.items():
-        yield holds.lost_together(some, ending=ending), use
+    for some in groups.values():
+        if loss := losses.of_grants(some, ending=ending):
+            yield loss
 
 
-def _merge(levels: dict[str, lineage.Level], found: Iterable[lineage.Level]) -> None:
-    for level in found:
-        known = levels.setdefault(level.kind.name, lineage.Level(level.kind, []))
-        keys = {node.key for node in known.nodes}
-        known.nodes.extend(node for node in level.nodes if node.key not in keys)
+def _effect(grants: Collection[Grant], found: Iterable[Loss]) -> Effect:
+    found = list(found)
+    levels, used = _levels(found), dict[str, Used]()
+    for loss in found:
+        used.update(_used(loss, levels))
+    lost = sorted({pk for loss in found for pk in loss.recordings})
+    return Effect(
+        count=len(lost),
+        lost=list(Recording.objects.filter(pk__in=lost[:NAMED])),
+        levels=levels,
+        used=list(used.values()),
+        grants=list(grants),
+        made_stays=all(loss.stays for loss in found if loss.touched) if levels else None,
+    )
 
 
-def _used(rows: RecordingQuerySet, use: str, levels: dict[str, lineage.Level]) -> dict[str, Used]:
+def _levels(found: Iterable[Loss]) -> list[lineage.Level]:
+    levels: dict[str, lineage.Level] = {}
+    for loss in found:
+        for level in lineage.descendants(loss.sources, [loss.use]):
+            known = levels.setdefault(level.kind.name, lineage.Level(level.kind, []))
+            keys = {node.key for node in known.nodes}
+            known.nodes.extend(node for node in level.nodes if node.key not in keys)
+    return list(levels.values())
+
+
+def _used(loss: Loss, levels: Iterable[lineage.Level]) -> dict[str, Used]:
     """By source what it used of the music. The ledger knows runs by number only, as `run:<id>`."""
     sums = (
-        UsageEvent.objects.filter(recording__in=rows.order_by().values("pk"), use=use)
+        UsageEvent.objects.filter(recording__in=among(loss.recordings), use=loss.use)
         .values_list("source")
         .annotate(Sum("examples"), Sum("seconds"))
         .order_by("source")
     )
-    nodes = {
-        f"{level.kind.name}:{node.key}": node for level in levels.values() for node in level.nodes
-    }
+    nodes = {f"{level.kind.name}:{node.key}": node for level in levels for node in level.nodes}
     return {row[0]: Used(row[0], nodes.get(row[0]), row[1], row[2]) for row in sums}

@@ -12,7 +12,7 @@ from typing import NamedTuple, TypedDict
 
 from rights import opt_outs, territories
 from rights.facts import PERSONA_USES, Facts, Music, Share, Sign, Terms, speaking
-from rights.models import PPM, Purpose, RightType, Use
+from rights.models import PPM, Purpose, RightType, Use, WithdrawalPolicy
 
 
 @dataclass(frozen=True)
@@ -89,13 +89,29 @@ NOTHING = Problem(99, "no_grant", "has not allowed {use}")
 
 
 class Judge:
-    """One use in one context at one moment, over any number of recordings."""
+    """One use in one context at one moment, over any number of recordings.
 
-    def __init__(self, facts: Facts, context: Context, at: datetime) -> None:
+    With `made_at` it is asked for what was made then: a grant that was in force at that moment and
+    whose agreement lets the version stay goes on speaking after its end. With `continuing` it is
+    asked whether something has *ended*: a pause ends nothing, nor does a day that has passed until
+    the portal has written it down (participation.expire_due).
+    """
+
+    def __init__(
+        self,
+        facts: Facts,
+        context: Context,
+        at: datetime,
+        *,
+        made_at: datetime | None = None,
+        continuing: bool = False,
+    ) -> None:
         self.facts = facts
         self.context = context
         self.at = at
         self.day = at.date()
+        self.made_at = made_at
+        self.continuing = continuing
         self._problems: dict[int, Problem] = {}
         self._signs: dict[int, bool] = {}
         # Most recordings nobody has opted out.
@@ -160,20 +176,43 @@ class Judge:
                 best = grant, problem
         return best
 
+    def is_spoken_for(self, need: Need, music: Music) -> bool:
+        """Whether some grant gives this word."""
+        return not self._best(need, music)[1].rank
+
+    def speaking_for(self, need: Need, music: Music) -> Iterator[Terms]:
+        """Every grant that gives this word."""
+        for grant in self._candidates(need, music):
+            if not self._problem(grant).rank and self.opted_out(grant, need, music) is None:
+                yield grant
+
     def _candidates(self, need: Need, music: Music) -> Iterator[Terms]:
         yield from speaking(self.facts, need.party, need.right, music.pk, need.work)
         for sign in self.facts.signs.get(need.party, ()):
-            if need.right in sign.rights and self._in_force(sign):
-                yield from speaking(self.facts, sign.agent, need.right, music.pk, need.work)
+            if need.right in sign.rights:
+                yield from self._signed(sign, need, music)
+
+    def _signed(self, sign: Sign, need: Need, music: Music) -> Iterator[Terms]:
+        in_force, asked = self._in_force(sign), self.context.territory
+        if not in_force and self.made_at is None:
+            return
+        for grant in speaking(self.facts, sign.agent, need.right, music.pk, need.work):
+            if in_force or (
+                self.signed_until_its_end(sign, grant)
+                and territories.covers(sign.territories, asked)
+            ):
+                yield grant
 
     def opted_out(self, grant: Terms, need: Need, music: Music) -> datetime | None:
         """Since when a no to this recording stands against the grant (opt_outs.py)."""
         if music.pk not in self._touched:
             return None
 
+        until = self.made_at if self.made_at and self.stays(grant) else self.at
+
         def last_no(party: int) -> datetime | None:
             said = self.facts.opted_out.get((party, music.pk), ())
-            return max((at for at in said if at <= self.at), default=None)
+            return max((at for at in said if at <= until), default=None)
 
         return opt_outs.against(
             last_no,
@@ -198,7 +237,33 @@ class Judge:
             sign.approved_at <= self.at
             and (sign.revoked_at is None or sign.revoked_at > self.at)
             and sign.starts_on <= self.day
-            and (sign.ends_on is None or self.day <= sign.ends_on)
+            and (self.continuing or sign.ends_on is None or self.day <= sign.ends_on)
+        )
+
+    def stays(self, grant: Terms) -> bool:
+        """Whether what was made at `made_at` was made under the grant, and stays after its end."""
+        made = self.made_at
+        return (
+            made is not None
+            and grant.policy == WithdrawalPolicy.NEXT_VERSION
+            and grant.activated_at is not None
+            and grant.activated_at <= made
+            and (grant.ended_at is None or grant.ended_at > made)
+            and grant.starts_on <= made.date()
+            and (grant.ends_on is None or made.date() <= grant.ends_on)
+        )
+
+    def signed_until_its_end(self, sign: Sign, grant: Terms) -> bool:
+        """Whether the mandate stood from when the thing was made until the agent's grant ended: the
+        end of a mandate is the holder's word, to which the agent's agreement does not apply."""
+        made, ended = self.made_at, grant.ended_at
+        return (
+            made is not None
+            and ended is not None
+            and self.stays(grant)
+            and sign.approved_at <= made
+            and (sign.revoked_at is None or sign.revoked_at >= ended)
+            and sign.starts_on <= made.date()
         )
 
     def _problem(self, grant: Terms) -> Problem:
@@ -216,7 +281,7 @@ class Judge:
         return ""
 
     def _ended(self, grant: Terms) -> bool:
-        return grant.ended_at is not None and grant.ended_at <= self.at
+        return grant.ended_at is not None and grant.ended_at <= self.at and not self.stays(grant)
 
     def withdrawn(self, grant: Terms) -> str:
         if self._ended(grant) and not grant.expired:
@@ -224,11 +289,22 @@ class Judge:
         return ""
 
     def expired(self, grant: Terms) -> str:
-        if self._ended(grant) or (grant.ends_on is not None and grant.ends_on < self.day):
+        over = grant.ends_on is not None and grant.ends_on < self.day
+        if self._ended(grant) or (over and not self.continuing and not self.stays(grant)):
             return f"allowed {{use}} only until {grant.ends_on}"
         return ""
 
+    def replaced(self, grant: Terms) -> str:
+        newer = self.facts.replaced.get(grant.pk)
+        if newer is None or self.not_active(newer) or newer.starts_on > self.day:
+            return ""
+        if self.continuing or self.stays(grant):
+            return ""
+        return f"allows {{use}} by other terms since {newer.starts_on}"
+
     def suspended(self, grant: Terms) -> str:
+        if self.continuing:
+            return ""
         for since, until in self.facts.suspended.get(grant.pk, ()):
             if since <= self.at and (until is None or until > self.at):
                 return f"suspended the permission for {{use}} on {_day(since)}"
@@ -281,6 +357,7 @@ TESTS: tuple[tuple[str, Callable[[Judge, Terms], str]], ...] = (
     ("grant_not_active", Judge.not_active),
     ("grant_withdrawn", Judge.withdrawn),
     ("grant_expired", Judge.expired),
+    ("grant_replaced", Judge.replaced),
     ("grant_suspended", Judge.suspended),
     ("grant_not_started", Judge.not_started),
     ("purpose", Judge.purpose),

@@ -11,13 +11,12 @@ from django.utils import timezone
 
 from portal import audit, turns
 from portal.models import User
-from rights import cases, holds
+from rights import cases, losses
 from rights.models import (
     Grant,
     GrantSuspension,
     Mandate,
     Party,
-    Recording,
     WithdrawalCase,
 )
 from rights.refused import Refused, required
@@ -63,16 +62,24 @@ def leave(party: Party, *, by: User, reason: str) -> list[WithdrawalCase]:
             by=by, verb="grant.withdrawn", subjects=ended, use=use, private={"reason": reason}
         )
     opened = [
-        cases.open_for(by=by, grant=grant, reason=reason, recordings=recordings)
-        for grant, recordings in lost
+        case
+        for grant, loss in lost
+        for case in cases.open_for(
+            by=by,
+            party=party,
+            grant=grant,
+            loss=loss,
+            policy=losses.policy_of([grant]),
+            reason=reason,
+        )
     ]
     audit.record(
         by=by, verb="party.left", subject=party, grants=len(grants), private={"reason": reason}
     )
-    return [case for case in opened if case is not None]
+    return opened
 
 
-def _lost(grants: list[Grant]) -> list[tuple[Grant, list[Recording]]]:
+def _lost(grants: list[Grant]) -> list[tuple[Grant, losses.Loss]]:
     """For each use and policy the grant with the shortest time, and what is lost with them all."""
     groups: dict[tuple[str, str], list[Grant]] = defaultdict(list)
     for grant in grants:
@@ -80,7 +87,7 @@ def _lost(grants: list[Grant]) -> list[tuple[Grant, list[Recording]]]:
     return [
         (
             min(some, key=lambda grant: (grant.remedy_days, grant.pk)),
-            list(holds.lost_together(some, ending=grants)),
+            losses.of_grants(some, ending=grants),
         )
         for some in groups.values()
     ]

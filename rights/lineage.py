@@ -3,27 +3,72 @@ keys, because all of it lives in rooms above this one, which register here what 
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
-from django.db.models import QuerySet
-
 from portal.models import User
-from rights.models import CaseItem, Hold, Recording
+from rights.judging import Context
+from rights.models import CaseItem, Hold, WithdrawalCase
 
 Outcome = CaseItem.Outcome
 
 
+class Reliance(NamedTuple):
+    """Music that was frozen to be used: where, when, and in which context it was allowed.
+
+    `source` is its key as a dataset. With `made_for` the asked use is what it was frozen for, or
+    what a run did with it, at `made_at`; else one that only follows and goes on until now, such as
+    playing its clips to listeners.
+    """
+
+    source: str
+    context: Context
+    made_at: datetime
+    recordings: frozenset[int]
+    made_for: bool
+
+
+class Mark(NamedTuple):
+    """That a case withholds what was made of a frozen set, from the moment of its hold on; the
+    music in it that the case is about, in each context that the set is asked about in."""
+
+    case: WithdrawalCase
+    hold: Hold
+    reliances: list[Reliance]
+
+
+class Basis(Protocol):
+    """The room that freezes music and knows what was made of it."""
+
+    def relied_on(self, recordings: Collection[int], use: str) -> list[Reliance]:
+        """Every frozen set with any of these recordings, with those of them that it holds; one
+        that is asked about in several contexts comes several times."""
+
+    def mark(
+        self, case: WithdrawalCase, held: Mapping[str, Hold], staying: Collection[str]
+    ) -> None:
+        """From now on what came of the `held` sets is withheld for the case's use; `staying` is
+        what the case is about too, and goes on as agreed."""
+
+    def marked(self, case: WithdrawalCase) -> tuple[list[str], list[str]]:
+        """What the case withholds, and what it is about and stays."""
+
+    def marks(self, recordings: Collection[int]) -> list[Mark]:
+        """All that is withheld of sets with any of these recordings."""
+
+    def unmark(self, mark: Mark) -> None:
+        """The case withholds this set no more."""
+
+
 @dataclass
 class Origin:
-    """The music that is asked about, by which uses, and up to which moment: what was frozen later
-    rests on a later permission. `kept` is for what the kinds find and would look up again."""
+    """The frozen sets that are asked about, by their keys, and by which uses of them. `kept` is for
+    what the kinds find and would look up again."""
 
-    recordings: QuerySet[Recording]
+    sources: Sequence[str]
     uses: Sequence[str]
-    until: datetime | None = None
     kept: dict[str, Any] = field(default_factory=dict)
 
 
@@ -52,7 +97,7 @@ class Kind(Protocol):
     remedied: Outcome
 
     def find(self, origin: Origin) -> Iterable[Node]:
-        """All that came out of any of this music by one of these uses."""
+        """All that came of any of these sets by one of these uses."""
 
     def now(self, keys: Sequence[str]) -> dict[str, Node]:
         """How these stand now, by key; one that is gone is left out."""
@@ -68,21 +113,20 @@ class Kind(Protocol):
 
 
 _kinds: dict[str, Kind] = {}
-_marking: list[Callable[[QuerySet[Hold]], None]] = []
+_basis: list[Basis] = []
 
 
 def register(kind: Kind) -> None:
     _kinds[kind.name] = kind
 
 
-def when_held(mark: Callable[[QuerySet[Hold]], None]) -> None:
-    """`mark` is called with new holds, inside the transaction that places them."""
-    _marking.append(mark)
+def rest_on(basis: Basis) -> None:
+    """Names the one room where music is frozen."""
+    _basis[:] = [basis]
 
 
-def held(holds: QuerySet[Hold]) -> None:
-    for mark in _marking:
-        mark(holds)
+def basis() -> Basis:
+    return _basis[0]
 
 
 def marks() -> str:
@@ -105,14 +149,8 @@ class Level:
     nodes: list[Node]
 
 
-def descendants(
-    recordings: Iterable[int] | QuerySet[Recording],
-    uses: Iterable[str],
-    until: datetime | None = None,
-) -> list[Level]:
-    """Everything that came out of the recordings, a level for each kind that has some."""
-    if not isinstance(recordings, QuerySet):
-        recordings = Recording.objects.filter(pk__in=sorted(set(recordings)))
-    origin = Origin(recordings, sorted(set(uses)), until)
-    levels = [Level(kind, list(kind.find(origin))) for kind in kinds()]
+def descendants(sources: Iterable[str], uses: Iterable[str]) -> list[Level]:
+    """Everything that came of these frozen sets, a level for each kind that has some."""
+    origin = Origin(sorted(set(sources)), sorted(set(uses)))
+    levels = [Level(kind, list(kind.find(origin))) for kind in kinds()] if origin.sources else []
     return [level for level in levels if level.nodes]

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from portal import audit, turns
 from portal.models import Role, User
-from rights import cases, holds, opt_outs, parties
+from rights import cases, holds, losses, opt_outs, parties
 from rights.models import (
     Grant,
     GrantSuspension,
@@ -22,6 +22,7 @@ from rights.models import (
     OptOut,
     Party,
     Recording,
+    Use,
 )
 from rights.refused import Refused, required
 
@@ -55,15 +56,23 @@ def activate(grant: Grant, by: User) -> Grant:
             "in force. Ended grants never revive: draft a new one.",
         )
     audit.record(by=by, verb="grant.activated", subject=grant, use=grant.use)
-    if grant.replaces is not None and grant.replaces.status in OPEN:
-        _end(
-            grant.replaces,
-            by=by,
-            status=Status.SUPERSEDED,
-            reason=f"Version {grant.version} took its place.",
-            verb="grant.superseded",
-        )
+    _take_its_place(grant, by)
     return grant
+
+
+def _take_its_place(grant: Grant, by: User | None) -> None:
+    """End the version that the grant replaces, from the day on that the new terms begin. Until
+    then the old ones permit what they did (judging.Judge.replaced)."""
+    old = grant.replaces
+    if old is None or old.status not in OPEN or grant.starts_on > timezone.now().date():
+        return
+    _end(
+        old,
+        by=by,
+        status=Status.SUPERSEDED,
+        reason=f"Version {grant.version} took its place.",
+        verb="grant.superseded",
+    )
 
 
 def may_approve(grant: Grant, by: User) -> bool:
@@ -111,10 +120,17 @@ def _move(grant: Grant, old: Status, new: Status, refusal: str) -> None:
 def withdraw(grant: Grant, by: User | None, reason: str) -> Grant:
     """End a grant for good, from now on; what rests on it is put on hold, and a case opened."""
     reason = required(reason, field="reason", longest=300)
+    turns.moment()
+    if grant.replaces is not None:
+        # It began since the last round: the older version ended with that, and not by this.
+        _take_its_place(grant, None)
+    # A change of mind reaches what was to follow too, drafted or to begin on a later day.
+    for later in grant.next_versions.exclude(ended_at__isnull=False):
+        offered = later.status == Status.OFFERED
+        if offered or later.starts_on > timezone.now().date():
+            verb = "grant.declined" if offered else "grant.withdrawn"
+            _end(later, by=by, status=Status.WITHDRAWN, reason=reason, verb=verb)
     _end(grant, by=by, status=Status.WITHDRAWN, reason=reason, verb="grant.withdrawn")
-    # A change of mind reaches what was drafted before it too.
-    for later in grant.next_versions.filter(status=Status.OFFERED):
-        _end(later, by=by, status=Status.WITHDRAWN, reason=reason, verb="grant.declined")
     return grant
 
 
@@ -154,12 +170,21 @@ def opt_out(recording: Recording, use: str, party: Party, by: User | None, reaso
             _end(grant, by=by, status=Status.WITHDRAWN, reason=reason, verb="grant.withdrawn")
         else:
             wider.append(grant)
-    # After what ends with it: an opted-out recording has nothing to lose any more.
+    # Before it is said: afterwards there is nothing to lose any more.
+    lost = [(one, losses.of_opt_out(party, recording, [one])) for one in wider if in_force(one)]
     said = OptOut.objects.create(
         party=party, recording=recording, use=use, reason=reason, made_by=by, at=at
     )
     for grant in wider:
-        _leave_out(grant, said)
+        audit.record(
+            by=by,
+            verb="grant.excluded",
+            subject=grant,
+            recording=recording.pk,
+            private={"reason": reason},
+        )
+    for grant, loss in lost:
+        _open_case(grant, said, loss)
     audit.record(
         by=by,
         verb="recording.opted_out",
@@ -206,26 +231,29 @@ def covering(recording: Recording, use: str, party: Party) -> list[Grant]:
     return [grant for grant in grants if speaks(grant)]
 
 
-def _leave_out(grant: Grant, said: OptOut) -> None:
-    audit.record(
-        by=said.made_by,
-        verb="grant.excluded",
-        subject=grant,
-        recording=said.recording_id,
-        private={"reason": said.reason},
-    )
-    if grant.status == Status.OFFERED:
-        return
+def in_force(grant: Grant) -> bool:
+    """Also while it is suspended: what was made under it goes on."""
+    return grant.status in (Status.ACTIVE, Status.SUSPENDED)
+
+
+def _open_case(grant: Grant, said: OptOut, loss: losses.Loss) -> None:
     reason = said.reason
     if grant.grantor_id != said.party_id:
         # The case is the agent's, who is not told what the holder said to the lab.
         reason = f"{said.party} opted “{said.recording}” out."
-    cases.open_for(by=said.made_by, grant=grant, reason=reason, recordings=[said.recording])
+    cases.open_for(
+        by=said.made_by,
+        party=grant.grantor,
+        grant=grant,
+        loss=loss,
+        policy=losses.policy_of([grant]),
+        reason=reason,
+    )
 
 
 def expire_due(at: datetime | None = None) -> int:
-    """End every grant and mandate whose last day has passed; returns how many. Safe to call at
-    any time."""
+    """End every grant and mandate whose last day has passed, and every version whose successor
+    begins today; returns how many. Safe to call at any time."""
     at = at or timezone.now()
     due = Grant.objects.filter(
         status__in=(Status.ACTIVE, Status.SUSPENDED), ends_on__lt=at.date()
@@ -245,6 +273,14 @@ def expire_due(at: datetime | None = None) -> int:
                 # Someone else ended it between the list and the lock.
                 continue
             ended += 1
+    begun = Grant.objects.filter(
+        status__in=(Status.ACTIVE, Status.SUSPENDED), starts_on__lte=at.date(),
+        replaces__status__in=OPEN,
+    )  # fmt: skip
+    for grant in begun.select_related("replaces__grantor"):
+        with transaction.atomic(), suppress(Refused):
+            _take_its_place(grant, None)
+            ended += 1
     for mandate in Mandate.objects.filter(revoked_at=None, ends_on__lt=at.date()):
         with transaction.atomic(), suppress(Refused):
             parties.end_mandate(mandate, by=None, reason=f"It ran until {mandate.ends_on}.")
@@ -258,7 +294,8 @@ def _end(grant: Grant, *, by: User | None, status: Status, reason: str, verb: st
     was_in_force = Grant.objects.filter(
         pk=grant.pk, status__in=(Status.ACTIVE, Status.SUSPENDED)
     ).exists()
-    lost = list(holds.lost_with(grant)) if was_in_force else []
+    # Asked before it ends: afterwards it speaks for nothing.
+    loss = losses.of_grants([grant]) if was_in_force else losses.Loss(Use(grant.use))
     moved = Grant.objects.filter(pk=grant.pk, status__in=OPEN).update(
         status=status, ended_at=at, end_reason=reason
     )
@@ -273,5 +310,11 @@ def _end(grant: Grant, *, by: User | None, status: Status, reason: str, verb: st
         )
     grant.suspensions.filter(until=None).update(until=at)
     audit.record(by=by, verb=verb, subject=grant, use=grant.use, private={"reason": reason})
-    if was_in_force:
-        cases.open_for(by=by, grant=grant, reason=reason, recordings=lost)
+    cases.open_for(
+        by=by,
+        party=grant.grantor,
+        grant=grant,
+        loss=loss,
+        policy=losses.policy_of([grant]),
+        reason=reason,
+    )

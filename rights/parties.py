@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from portal import audit, turns
 from portal.models import User
-from rights import holds, territories
+from rights import cases, losses, territories
 from rights import identifiers as numbers
 from rights.models import Mandate, Party, PartyIdentifier, RightType, Scheme
 from rights.refused import Refused, required
@@ -221,18 +221,18 @@ def approve_mandate(row: Mandate, by: User) -> Mandate:
 
 @transaction.atomic
 def end_mandate(row: Mandate, by: User | None, reason: str) -> Mandate:
-    """End it for good, from now on; what rested on it alone is put on hold.
+    """End it for good, from now on; what rested on it alone is put on hold, and a case opened.
 
     Raises Refused for one that has ended.
     """
     reason = required(reason, field="reason", longest=300)
     at = turns.moment()
-    lost = holds.resting_on(row)
+    lost = list(losses.of_mandate(row))
     rows = Mandate.objects.filter(pk=row.pk, revoked_at=None)
     if not rows.update(revoked_at=at, revoke_reason=reason):
         raise Refused("state", "This mandate was revoked already.")
     row.refresh_from_db()
     audit.record(by=by, verb="mandate.revoked", subject=row, private={"reason": reason})
-    for use, recordings in lost.items():
-        holds.place(by=by, recordings=recordings, uses=[use], party=row.holder, reason=reason)
+    for loss in lost:
+        cases.open_for(by=by, party=row.holder, loss=loss, policy=losses.UNAGREED, reason=reason)
     return row

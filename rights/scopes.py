@@ -117,22 +117,26 @@ class Allowance:
         return cls(_boxes(body["boxes"]), tuple(parts))
 
 
-def of(ids: Iterable[int], use: Use, at: datetime) -> Allowance:
-    """What the holders of these recordings allow now, all together; `at` is the present.
+def of(ids: Iterable[int], use: Use, at: datetime, *, made_at: datetime | None = None) -> Allowance:
+    """What the holders of these recordings allow now, all together; `at` is the present. With
+    `made_at` for what was made then (judging.Judge).
 
     Where the first few of very many leave nothing already, the others are not asked.
     """
     wanted = sorted(set(ids))
     if len(wanted) > 2 * FEW:
-        few = of_facts(known.gather(wanted[:FEW], use, at, now=True), at, wanted[:FEW])
+        first = known.gather(wanted[:FEW], use, at, now=True)
+        few = of_facts(first, at, wanted[:FEW], made_at=made_at)
         if not few.boxes:
             return few
-    return of_facts(known.gather(wanted, use, at, now=True), at, wanted)
+    return of_facts(known.gather(wanted, use, at, now=True), at, wanted, made_at=made_at)
 
 
-def of_facts(facts: Facts, at: datetime, wanted: Sequence[int] = ()) -> Allowance:
+def of_facts(
+    facts: Facts, at: datetime, wanted: Sequence[int] = (), *, made_at: datetime | None = None
+) -> Allowance:
     """The same from facts in hand; of `wanted`, what they do not know allows nothing."""
-    return _Survey(facts, at).result(wanted)
+    return Survey(facts, at, made_at=made_at).result(wanted)
 
 
 # --- Sets of contexts ------------------------------------------------------------------------
@@ -243,11 +247,19 @@ class _Found:
     work: int | None = None
 
 
-class _Survey(Judge):
+class Survey(Judge):
     """One use at one moment over any number of recordings, for every context."""
 
-    def __init__(self, facts: Facts, at: datetime) -> None:
-        super().__init__(facts, Context(Purpose.RESEARCH, territories.WORLD, ""), at)
+    def __init__(
+        self,
+        facts: Facts,
+        at: datetime,
+        *,
+        made_at: datetime | None = None,
+        continuing: bool = False,
+    ) -> None:
+        nowhere = Context(Purpose.RESEARCH, territories.WORLD, "")
+        super().__init__(facts, nowhere, at, made_at=made_at, continuing=continuing)
         self._boxes: dict[int, tuple[Box | None, int, str]] = {}
         self._whole: dict[tuple[int, str], tuple[Boxes, str]] = {}
         self._special = {(key[0], key[1]) for key in facts.grants if key[3]}
@@ -282,11 +294,15 @@ class _Survey(Judge):
         for one in lacking:
             yield NONE, one.code, one.party, one.right.value, one.work
 
+    def is_special(self, need: Need, music: Music) -> bool:
+        """Whether the answer on this need may be another one than for the rest of the catalogue."""
+        return music.pk in self._touched or any(
+            (speaker, need.right) in self._special for speaker in self._speakers(need.party)
+        )
+
     def _of(self, need: Need, music: Music) -> tuple[Boxes, str]:
         key = need.party, need.right.value
-        if music.pk in self._touched or any(
-            (speaker, need.right) in self._special for speaker in self._speakers(need.party)
-        ):
+        if self.is_special(need, music):
             return self._union(need, music)
         if key not in self._whole:
             self._whole[key] = self._union(need, music)
@@ -299,6 +315,23 @@ class _Survey(Judge):
     def _union(self, need: Need, music: Music) -> tuple[Boxes, str]:
         """What the grants that speak for this leave, and why not where that is nothing."""
         boxes, nearest = [], (99, "no_grant")
+        for _, box, rank, code in self._each(need, music):
+            if box is None:
+                nearest = min(nearest, (rank, code))
+            else:
+                boxes.append(box)
+        return widest(boxes), "" if boxes else nearest[1]
+
+    def boxes(self, need: Need, music: Music) -> list[tuple[int, Box]]:
+        """What each grant that speaks for this need leaves by itself, with the grant's number."""
+        each = self._each(need, music)
+        return [(grant, box) for grant, box, _, _ in each if box is not None]
+
+    def of_needs(self, music: Music) -> Iterator[Boxes]:
+        """What is left for each need of the recording; nothing for each thing that it lacks."""
+        return (boxes for boxes, *_ in self._answers(music))
+
+    def _each(self, need: Need, music: Music) -> Iterator[tuple[int, Box | None, int, str]]:
         for grant, sign in self._speaking(need, music):
             box, rank, code = self._box(grant)
             if box is not None and self.opted_out(grant, need, music):
@@ -306,18 +339,17 @@ class _Survey(Judge):
             if box is not None and sign is not None:
                 rank, code = 0, "territory"
                 box = meet(box, EVERYTHING._replace(territories=frozenset(sign.territories)))
-            if box is None:
-                nearest = min(nearest, (rank, code))
-            else:
-                boxes.append(box)
-        return widest(boxes), "" if boxes else nearest[1]
+            yield grant.pk, box, rank, code
 
     def _speaking(self, need: Need, music: Music) -> Iterator[tuple[Terms, Sign | None]]:
         for grant in speaking(self.facts, need.party, need.right, music.pk, need.work):
             yield grant, None
         for sign in self.facts.signs.get(need.party, ()):
-            if need.right in sign.rights and self.stands(sign):
-                for grant in speaking(self.facts, sign.agent, need.right, music.pk, need.work):
+            if need.right not in sign.rights:
+                continue
+            stands = self.stands(sign)
+            for grant in speaking(self.facts, sign.agent, need.right, music.pk, need.work):
+                if stands or self.signed_until_its_end(sign, grant):
                     yield grant, sign
 
     def _box(self, grant: Terms) -> tuple[Box | None, int, str]:

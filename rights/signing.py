@@ -19,6 +19,7 @@ LACKING = {
     "no_grant": "another permission is missing",
     "grant_not_active": "another permission is not in force yet",
     "grant_withdrawn": "another permission was withdrawn",
+    "grant_replaced": "another permission has a newer version",
     "grant_suspended": "another permission is suspended",
     "opted_out": "opted out",
     "no_split": "no split",

@@ -10,7 +10,7 @@ from django.db import transaction
 
 from portal import audit, turns
 from portal.models import User
-from rights import holds
+from rights import cases, losses
 from rights.models import (
     PPM,
     Party,
@@ -30,7 +30,8 @@ def propose(
 ) -> SplitSheet:
     """A new sheet for the subject, in parts per million; each party is still to confirm it.
 
-    It supersedes the one in force, and what was permitted under that one is put on hold.
+    It supersedes the one in force, and what was permitted under that one is put on hold until all
+    have confirmed; where nobody's word is missing then, it is heard again.
     """
     if not lines:
         raise Refused("empty", "A split needs at least one holder.", field="lines")
@@ -44,12 +45,9 @@ def propose(
         )
     # Two proposals at once follow one another.
     at = turns.moment()
+    watch = losses.Watch(_music(subject))
     open_sheets = subject.splits.exclude(status=SplitSheet.Status.SUPERSEDED)
     old = open_sheets.first()
-    if old and old.status == SplitSheet.Status.CONFIRMED:
-        holds.for_split(
-            by=by, sheet=old, party=next(iter(lines)), reason="A new split is proposed."
-        )
     if old:
         open_sheets.update(status=SplitSheet.Status.SUPERSEDED, superseded_at=at)
     is_recording = isinstance(subject, Recording)
@@ -71,7 +69,17 @@ def propose(
         version=sheet.version,
         lines={str(party.pk): ppm for party, ppm in lines.items()},
     )
+    cases.open_for_findings(
+        by=by, party=next(iter(lines)), watch=watch, reason="A new split is proposed."
+    )
     return sheet
+
+
+def _music(subject: Recording | Work) -> list[int]:
+    """The recordings that need what the subject's sheet says."""
+    if isinstance(subject, Recording):
+        return [subject.pk]
+    return list(subject.recordings.order_by("pk").values_list("pk", flat=True))
 
 
 @transaction.atomic
@@ -95,6 +103,8 @@ def confirm(*, sheet: SplitSheet, party: Party, by: User | None, reason: str = "
     audit.record(
         by=by, verb="split.confirmed", subject=_subject(sheet), sheet=sheet.pk, party=party.pk
     )
+    if sheet.status == SplitSheet.Status.CONFIRMED:
+        cases.settled(_music(_subject(sheet)), by=by)
     return sheet
 
 
@@ -103,8 +113,7 @@ def dispute(*, sheet: SplitSheet, party: Party, by: User | None, reason: str) ->
     """The party says the shares are wrong: nothing is permitted until that is settled."""
     reason = required(reason, field="reason", longest=300)
     sheet, line = _line(sheet, party)
-    if sheet.status == SplitSheet.Status.CONFIRMED:
-        holds.for_split(by=by, sheet=sheet, party=party, reason=f"Split disputed: {reason}")
+    watch = losses.Watch(_music(_subject(sheet)))
     _answer(line, by=by, confirmed=False, reason=reason)
     sheet.status = SplitSheet.Status.DISPUTED
     sheet.save(update_fields=["status"])
@@ -116,6 +125,7 @@ def dispute(*, sheet: SplitSheet, party: Party, by: User | None, reason: str) ->
         party=party.pk,
         private={"reason": reason},
     )
+    cases.open_for_findings(by=by, party=party, watch=watch, reason=f"Split disputed: {reason}")
     return sheet
 
 

@@ -38,11 +38,17 @@ class WithdrawalCase(models.Model):
         CLOSED = "closed", "Closed"
         REJECTED = "rejected", "Rejected"
 
+    class Cause(models.TextChoices):
+        ENDED = "ended", "A permission ended"
+        IN_QUESTION = "in_question", "Whose word it is, is in question"
+
     party = models.ForeignKey(Party, models.PROTECT, related_name="cases")
     grant = models.ForeignKey(Grant, models.PROTECT, null=True, blank=True, related_name="cases")
     use = models.CharField(max_length=30, choices=Use.choices)
     reason = models.CharField(max_length=300)
     policy = models.CharField(max_length=20, choices=WithdrawalPolicy.choices)
+    # What is in question may be settled again; what has ended never revives.
+    cause = models.CharField(max_length=20, choices=Cause.choices, default=Cause.ENDED)
     remedy_days = models.PositiveIntegerField()
     status = models.CharField(max_length=20, choices=Status.choices, default=Status.RECEIVED)
     opened_by = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+")

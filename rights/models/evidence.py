@@ -81,7 +81,9 @@ class Hold(models.Model):
 
     Written in the transaction that ends the permission (withdrawal, expiry, dispute). Rooms
     above look here: whatever was frozen, trained or made before `at` with the recording for
-    that use is stopped or withheld. A hold is never lifted; a new agreement permits new use.
+    that use is stopped or withheld. A new agreement permits new use and lifts no hold. One that was
+    placed while it was in question whose word is needed is lifted when that is settled and every
+    word had been given all the time (cases.settled).
     """
 
     recording = models.ForeignKey(Recording, models.PROTECT, related_name="holds")
@@ -93,6 +95,7 @@ class Hold(models.Model):
     )
     reason = models.CharField(max_length=300)
     at = models.DateTimeField(default=timezone.now)
+    lifted_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         indexes = [models.Index(fields=["recording", "use", "at"], name="hold_by_recording")]

@@ -60,7 +60,7 @@ def case(request: HttpRequest, pk: int) -> HttpResponse:
         "own": _own(request, row),
         "is_admin": is_admin(request),
         "going_on": row.closed_at is None,
-        "may_close": is_admin(request) and row.opened_by_id != user.pk,
+        "not_closed_by": cases.why_not_close(row, user),
         "now": timezone.now(),
     }
     return render(request, "rights/case.html", context)
@@ -191,8 +191,14 @@ def case_close(request: HttpRequest, pk: int) -> HttpResponse:
             cases.close(row, user, form.cleaned_data["note"])
             messages.success(request, "Closed. What should still come out of it opens it again.")
             return redirect(row)
-    context = {"case": row, "form": form, "levels": caseload.levels(row, user, room=0)}
-    return render(request, "rights/case_close.html", context | {"own": row.opened_by_id == user.pk})
+    context = {
+        "case": row,
+        "form": form,
+        "levels": caseload.levels(row, user, room=0),
+        "by_hand": cases.by_hand(row).select_related("settled_by"),
+        "not_closed_by": cases.why_not_close(row, user),
+    }
+    return render(request, "rights/case_close.html", context)
 
 
 def _visible(request: HttpRequest) -> CaseQuerySet:

@@ -8,11 +8,12 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from portal import audit
+from portal.bulk import among
 from portal.models import Role
 from portal.views import signed_in
-from rights import choices, holds, parties
+from rights import choices, losses, parties
 from rights.forms import MandateForm, ReasonForm
-from rights.models import Mandate, Recording, Use
+from rights.models import Mandate, Recording
 from rights.refused import Refused
 from rights.views.access import LOOKERS, is_admin, open_to, page_of
 from rights.views.frames import form_page
@@ -112,5 +113,6 @@ def _resting(row: Mandate) -> list[tuple[str, list[Recording]]]:
     if row.revoked_at or not row.covers_day(timezone.now().date()):
         return []
     return [
-        (str(Use(use).label), list(found)) for use, found in holds.resting_on(row).items() if found
+        (str(loss.use.label), list(Recording.objects.filter(pk__in=among(loss.recordings))))
+        for loss in losses.of_mandate(row)
     ]

@@ -220,7 +220,7 @@ def off(request: HttpRequest, pk: int, use: str) -> HttpResponse:
         "form": form,
         "recording": row,
         "use": asked_for,
-        "effect": Effect.of(grants, impact.of_opting_out(row, use, grants)),
+        "effect": Effect.of(grants, impact.of_opting_out(row, dict(covered))),
         "wider": [grant for grant in grants if grant.recording_id is None],
     }
     return render(request, "rights/mine_off.html", context, status=422 if form.errors else 200)

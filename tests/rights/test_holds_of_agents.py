@@ -45,6 +45,7 @@ def held(use: Use = GENERATIVE) -> set[int]:
 def test_a_dispute_holds_what_an_agents_grant_permitted(
     rosa: User, party: Party, song: Recording, mandate: Mandate
 ) -> None:
+    allow(rosa, party, GENERATIVE, rights=(RightType.MASTER,))
     allow(rosa, mandate.agent, GENERATIVE, rights=(RightType.COMPOSITION,))
     sheet = song.works.get().splits.get()
     splits.dispute(sheet=sheet, party=party, by=rosa, reason="Wrong.")
@@ -58,6 +59,7 @@ def test_a_new_work_holds_what_an_agents_grant_permitted(
         by=rosa, holder=party, agent=make_party(rosa, "Label"), right_types=["master"]
     )
     parties.approve_mandate(row, second_admin())
+    allow(rosa, party, GENERATIVE, rights=(RightType.COMPOSITION,))
     allow(rosa, row.agent, GENERATIVE, rights=(RightType.MASTER,))
     work = catalogue.add_work(by=rosa, title="Quoted")
     catalogue.attach_work(by=rosa, recording=song, work=work)

@@ -26,6 +26,7 @@ from rights.models import (
     CaseItem,
     Decision,
     Grant,
+    Hold,
     SplitSheet,
     Use,
 )
@@ -116,19 +117,14 @@ class Rights(Ending):
 
     def what_rested_on_it_is_on_hold(self) -> None:
         line, now = self.line, timezone.now()
-        for (dataset, recording, use), state in line.standing.items():
-            if state != "good":
-                continue
-            asked = Scope(use, *scope_words(line.datasets[dataset][0]))
-            if self.log.stands(recording, asked, now, agreed=False):
-                continue
-            stays = self.log.stands(recording, asked, now, agreed=True)
-            how = "word" if self.ended_by_word else "ground"
-            line.standing[dataset, recording, use] = "stays" if stays else how
-            if not stays:
-                known = permission.holds_on(Dataset.objects.get(pk=dataset), use)
-                assert recording in {hold.recording_id for hold in known}, (recording, use, how)
-        self.ended_by_word = False
+        line.follow(self.log, now)
+        for dataset, recording, use in line.silent:
+            known = permission.holds_on(Dataset.objects.get(pk=dataset), use)
+            assert recording in {hold.recording_id for hold in known}, (dataset, recording, use)
+        # Silence for a moment while it is worked out is right; silence for ever is not.
+        for dataset, use in line.blameless(self.log, now):
+            assert not permission.holds_on(Dataset.objects.get(pk=dataset), use), (dataset, use)
+        assert not Hold.objects.filter(case=None).exists()
         tainted = line.tainted()
         heard = set(Sample.objects.audible().values_list("pk", flat=True))
         assert not heard & line.made_by("sample", tainted)

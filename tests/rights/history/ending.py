@@ -16,7 +16,7 @@ class Ending(Using):
     """Each takes something that a dataset rests on, and whom it rests on."""
 
     def in_use(self) -> list[tuple[int, int, str]]:
-        return [key for key, state in self.line.standing.items() if state == "good"]
+        return [key for key in self.line.fates if key not in self.line.silent]
 
     def ground(self, which: int, word: int) -> tuple[Recording, Scope, tuple[int, str, int]] | None:
         """A recording of a dataset, what it is used for, and one of the words that it needs."""

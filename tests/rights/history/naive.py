@@ -112,6 +112,15 @@ class Log:
         before = [one.what for one in said if one.at <= at]
         return bool(before) and before[-1] == "suspended"
 
+    def replaced(self, grant: int, at: datetime, then: datetime) -> bool:
+        """Whether a newer version of it has begun, written down or not."""
+        return any(
+            self.end_of(newer.who["grant"], then) is None
+            and any(self.until(then, "activated", grant=newer.who["grant"]))
+            and newer.who["starts"] <= at.date()
+            for newer in self.until(then, "drafted", replaces=grant)
+        )
+
     def opted_out(self, grant: Happened, holder: int, recording: int, at: datetime) -> bool:
         """Whether a no to this recording, of the holder's or of the grantor's, keeps it out of the
         grant. Only a later grant for that recording, of who said no, brings it back."""
@@ -201,6 +210,7 @@ class Log:
             self.about(terms, word, recording, scope)
             and any(self.until(then, "activated", grant=terms["grant"]))
             and self.end_of(terms["grant"], then) is None
+            and not self.replaced(terms["grant"], at, then)
             and not self.paused(terms["grant"], at, known)
             and in_term(terms, at.date())
             and not self.opted_out(grant, word[0], recording, then)
@@ -214,21 +224,28 @@ class Log:
         recording: int,
         scope: Scope,
         *,
+        made: datetime,
         now: datetime,
-        agreed: bool,
     ) -> bool:
-        """Whether what was made under this grant may stay. A pause ends nothing; nor does the
-        calendar, until somebody says so. With `agreed`, nor does a change of mind where it was
-        agreed that the model stays."""
+        """Whether what was made at `made` may go on under this grant. A pause ends nothing; nor
+        does the calendar, until somebody says so; nor does a change of mind where the thing was
+        made under this grant, and it was agreed that it stays."""
         terms = grant.who
         started = next(self.until(now, "activated", grant=terms["grant"]), None)
         if started is None or not self.about(terms, word, recording, scope):
             return False
-        stays = agreed and terms["policy"] == "next_version"
         ended = self.end_of(terms["grant"], now)
+        over = self.end_of(terms["grant"], made)
+        stays = (
+            terms["policy"] == "next_version"
+            and started.at <= made
+            and over is None
+            and in_term(terms, made.date())
+        )
         return (
             (ended is None or stays)
-            and not self.opted_out(grant, word[0], recording, started.at if stays else now)
+            and terms["starts"] <= now.date()
+            and not self.opted_out(grant, word[0], recording, made if stays else now)
             and self.stood_for(
                 terms["grantor"], word[0], word[1], scope.territory,
                 before(ended.at) if ended else now,
@@ -281,16 +298,64 @@ class Log:
             for word in words
         )
 
-    def stands(self, recording: int, scope: Scope, now: datetime, *, agreed: bool) -> bool:
-        """Whether nothing has been ended that something made in this scope rested on."""
-        words = self.needed(recording, scope.use, now)
-        return words is not None and all(
-            any(
-                self.carries(grant, word, recording, scope, now=now, agreed=agreed)
+    def claimed(self, recording: int, use: str, at: datetime) -> set[tuple[int, str, int]]:
+        """Whose word is needed by the newest sheets, agreed on or not."""
+        subjects = [("master", recording, 0)]
+        subjects += [("composition", work, work) for work in self.works(recording, at)]
+        words = set()
+        for right, subject, work in subjects:
+            if sheet := self.split((right, subject), at):
+                words |= {(party, right, work) for party in sheet.who["shares"]}
+        if use in OF_A_PERSON:
+            words |= {(party, "persona", 0) for party in self.artists(recording, at)}
+        return words
+
+    def lacking(
+        self, recording: int, scope: Scope, *, made: datetime, now: datetime
+    ) -> set[tuple[int, str, int]]:
+        """The words that nobody gives, by now, for what was made in this scope."""
+        return {
+            word
+            for word in self.claimed(recording, scope.use, now)
+            if not any(
+                self.carries(grant, word, recording, scope, made=made, now=now)
                 for grant in self.until(now, "drafted")
             )
-            for word in words
-        )
+        }
+
+
+@dataclass
+class Fate:
+    """What has become of one recording in one frozen set: followed from line to line of the log,
+    for what was lost once is lost for good."""
+
+    recording: int
+    scope: Scope
+    made: datetime
+    read: int = 0
+    # Words that were lacking at some moment, and are still needed.
+    lost: set[tuple[int, str, int]] = field(default_factory=set)
+    # Whether ever a word was lacking that anybody claimed.
+    whole: bool = True
+
+    def follow(self, log: Log) -> None:
+        for line in log.lines[self.read :]:
+            if line.at <= self.made:
+                continue
+            needed = log.claimed(self.recording, self.scope.use, line.at)
+            lacking = log.lacking(self.recording, self.scope, made=self.made, now=line.at)
+            self.lost = (self.lost & needed) | lacking
+            self.whole = self.whole and not lacking
+        self.read = len(log.lines)
+
+    def silent(self, log: Log, now: datetime) -> bool:
+        """Whether nothing that was made of it may be used or heard: a word was lost, or it is in
+        question whose word it is."""
+        return bool(self.lost) or log.needed(self.recording, self.scope.use, now) is None
+
+    def heard(self, log: Log, now: datetime) -> bool:
+        """Whether nobody has any reason to silence it."""
+        return self.whole and not self.silent(log, now)
 
 
 def before(moment: datetime) -> datetime:

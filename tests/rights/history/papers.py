@@ -119,6 +119,9 @@ class Papers(Music):
 
     def _scope(self, use: str, terms: int) -> dict[str, Any]:
         scope = dict(TERMS[terms % len(TERMS)])
+        later = scope.pop("starts_in", None)
+        if later is not None:
+            scope["starts_on"] = timezone.now().date() + timedelta(days=later)
         days = scope.pop("days", None)
         if days is not None:
             scope["ends_on"] = timezone.now().date() + timedelta(days=days - 1)
@@ -190,14 +193,20 @@ class Papers(Music):
         self.attempt(possible, lambda: participation.activate(grant, by))
         if not possible:
             return
-        old = grant.replaces_id
-        replaced = old and self.log.state(old, timezone.now()) != "ended"
         self.say("activated", grant=grant.pk)
-        if replaced:
-            self._ended(old)
+        self._begun(grant.pk)
+
+    def _begun(self, grant: int) -> bool:
+        """The older version ends on the day that the newer one begins."""
+        now = timezone.now()
+        terms = next(self.log.until(now, "drafted", grant=grant)).who
+        old = terms["replaces"]
+        if old is None or terms["starts"] > now.date() or self.log.state(old, now) == "ended":
+            return False
+        self._ended(old)
+        return True
 
     def _ended(self, grant: int) -> None:
-        self.ended_by_word = True
         self.say("ended", grant=grant)
 
     @rule(which=few)
@@ -224,10 +233,14 @@ class Papers(Music):
         possible = self.state(grant) != "ended"
         self.attempt(possible, lambda: participation.withdraw(grant, self.rosa, "No more."))
         if possible:
+            if self.state(grant) != "offered":
+                self._begun(grant.pk)
             self._ended(grant.pk)
             now = timezone.now()
             for later in list(self.log.until(now, "drafted", replaces=grant.pk)):
-                if self.log.state(later.who["grant"], now) == "offered":
+                state = self.log.state(later.who["grant"], now)
+                coming = state != "ended" and later.who["starts"] > now.date()
+                if state == "offered" or coming:
                     self._ended(later.who["grant"])
 
     @rule(which=few)
@@ -258,7 +271,6 @@ class Papers(Music):
         )
         if not possible:
             return
-        self.ended_by_word = True
         self.say("opted out", recording=recording.pk, use=named, party=party.pk)
         for one in spoken:
             if one.who["recording"] == recording.pk and one.who["grantor"] == party.pk:

@@ -26,7 +26,7 @@ from rights.models import (
 )
 from rights.refused import Refused
 from tests.conftest import tone
-from tests.rights.history.naive import Scope
+from tests.rights.history.naive import Fate, Scope
 from tests.rights.history.papers import Papers
 from tests.rights.history.world import (
     SCOPES,
@@ -65,9 +65,21 @@ class Using(Papers):
             and one.who["ends"] < today
             and not any(self.log.until(now, "mandate revoked", mandate=one.who["mandate"]))
         ]
-        assert participation.expire_due() == len(grants) + len(mandates)
+        begun = [
+            one.who["grant"]
+            for one in self.log.until(now, "drafted")
+            if one.who["replaces"] is not None
+            and one.who["grant"] not in grants
+            and one.who["starts"] <= today
+            and self.log.state(one.who["grant"], now) in ("active", "suspended")
+            and one.who["replaces"] not in grants
+            and self.log.state(one.who["replaces"], now) != "ended"
+        ]
+        assert participation.expire_due() == len(grants) + len(begun) + len(mandates)
         for pk in grants:
             self._ended(pk)
+        for pk in begun:
+            assert self._begun(pk)
         for pk in mandates:
             self.say("mandate revoked", mandate=pk)
         permission.taint_held()
@@ -98,7 +110,7 @@ class Using(Papers):
         self.line.datasets[made.pk] = (asked, included)
         # Steps pick from these by place: a set's order changes with the numbers of its rows.
         for pk in sorted(included):
-            self.line.standing[made.pk, pk, named] = "good"
+            self.line.fates[made.pk, pk, named] = Fate(pk, asked, made.frozen_at)
         self.say("frozen", dataset=made.pk)
 
     @rule(project=st.integers(0, 1), use=few, which=few)
@@ -140,13 +152,23 @@ class Using(Papers):
 
     def permit_for(self, recording: Recording, named: str) -> None:
         words = self.log.needed(recording.pk, named, timezone.now()) or ()
-        for party, right, _ in sorted(words):
-            self.permit_one(party, right, named, recording)
+        for party, right, work in sorted(words):
+            # Work by work, so that one permission of a recording ends and the others stay.
+            about = next((one for one in self.works if one.pk == work), None)
+            self.permit_one(party, right, named, recording, about)
 
-    def permit_one(self, party: int, right: str, named: str, recording: Recording | None) -> None:
+    def permit_one(
+        self,
+        party: int,
+        right: str,
+        named: str,
+        recording: Recording | None,
+        work: Work | None = None,
+    ) -> None:
         papers = [paper for paper in self.agreements if paper.counterparty_id == party]
+        subject = {"work": work} if work else {"recording": recording}
         made = agreements.draft_grant(
-            by=self.rosa, agreement=papers[-1], right_type=right, use=named, recording=recording,
+            by=self.rosa, agreement=papers[-1], right_type=right, use=named, **subject,
             **self._scope(named, 0),
         )  # fmt: skip
         self._drafted(made)
@@ -167,6 +189,7 @@ class Using(Papers):
             start = Checkpoint.objects.get(pk=self.pick(sorted(made_before), weights))
         now = timezone.now()
         allowed = all(self.log.allows(pk, asked, now) for pk in included)
+        self.line.follow(self.log, now)
         tainted = start is not None and start.run_id in self.line.tainted()
         try:
             run = runs.submit(
@@ -184,7 +207,8 @@ class Using(Papers):
         self.line.runs[run.pk] = (dataset.pk, named, start.run_id if start else None)
         for pk in sorted(included):
             # Another use than the dataset's own counts from here on.
-            self.line.standing.setdefault((dataset.pk, pk, named), "good")
+            fate = Fate(pk, asked, run.queued_at)
+            self.line.fates.setdefault((dataset.pk, pk, named), fate)
         self.say("submitted", run=str(run.pk))
 
     @precondition(lambda self: any(kind == "checkpoint" for kind, _ in self.line.made))
@@ -194,6 +218,7 @@ class Using(Papers):
         known = sorted(pk for kind, pk in self.line.made if kind == "checkpoint")
         start = Checkpoint.objects.get(pk=self.pick(known, which))
         origin = start.run
+        self.line.follow(self.log, timezone.now())
         tainted = origin.pk in self.line.tainted()
         try:
             run = runs.submit(
@@ -230,6 +255,7 @@ class Using(Papers):
             permission.check_start(run)
         except (permission.NotAllowed, permission.NotUsable):
             return
+        self.line.follow(self.log, now)
         assert allowed
         assert origin not in self.line.tainted()
         runs.claim(run)
@@ -271,6 +297,7 @@ class Using(Papers):
             # Not everybody behind them allows evaluation here.
             return
         self.line.tests[made.pk] = {clip.pk for clip in clips}
+        self.line.follow(self.log, timezone.now())
         tainted = self.line.made_by("sample", self.line.tainted())
         assert not self.line.tests[made.pk] & tainted
 

@@ -30,7 +30,7 @@ from rights.models import (
 )
 from rights.refused import Refused
 from tests.conftest import person, tone
-from tests.rights.history.naive import Log, Scope
+from tests.rights.history.naive import Fate, Log, Scope
 
 USES = (Use.TRAIN_GENERATIVE, Use.VOICE, Use.DISTRIBUTE)
 SCOPES = (
@@ -48,6 +48,7 @@ TERMS: tuple[dict[str, Any], ...] = (
     {"last_version": 1},
     {"products": ["app"], "purposes": ["commercial"]},
     {"condition": "Once the album is out."},
+    {"starts_in": 2, "territories": ["SE"]},
     {"days": 1},
     {"days": 3},
 )
@@ -96,38 +97,51 @@ class Lineage:
         self.runs: dict[Any, tuple[int | None, str, Any]] = {}
         self.made: dict[tuple[str, int], Any] = {}
         self.tests: dict[int, set[int]] = {}
-        # A dataset's recording in a use: "good", "stays" (as agreed) or the kind of its loss.
-        self.standing: dict[tuple[int, int, str], str] = {}
+        # By dataset, recording and use.
+        self.fates: dict[tuple[int, int, str], Fate] = {}
+        self.silent: set[tuple[int, int, str]] = set()
 
-    def lost(self, dataset: int | None, use: str, how: tuple[str, ...]) -> bool:
-        return any(
-            state in how
-            for (known, _, of), state in self.standing.items()
-            if known == dataset and of == use
-        )
+    def follow(self, log: Log, now: datetime) -> None:
+        for fate in self.fates.values():
+            fate.follow(log)
+        self.silent = {key for key, fate in self.fates.items() if fate.silent(log, now)}
 
-    def tainted(self, how: tuple[str, ...] = ("word", "ground")) -> set[Any]:
+    def lost(self, dataset: int | None, use: str) -> bool:
+        return any((known, of) == (dataset, use) for known, _, of in self.silent)
+
+    def tainted(self) -> set[Any]:
         """Runs that learned from what was lost, and those that began with their weights."""
-        found = {
-            run for run, (dataset, use, _) in self.runs.items() if self.lost(dataset, use, how)
-        }
+        found = {run for run, (dataset, use, _) in self.runs.items() if self.lost(dataset, use)}
         while True:
             later = {run for run, (_, _, origin) in self.runs.items() if origin in found} - found
             if not later:
                 return found
             found |= later
 
+    def blameless(self, log: Log, now: datetime) -> set[tuple[int, str]]:
+        """The datasets, by use, which nobody has a reason to silence."""
+        keys = {(dataset, use) for dataset, _, use in self.fates}
+        return {
+            key
+            for key in keys
+            if all(
+                fate.heard(log, now)
+                for (dataset, _, use), fate in self.fates.items()
+                if (dataset, use) == key
+            )
+        }
+
     def made_by(self, kind: str, of: Iterable[Any]) -> set[int]:
         known = set(of)
         return {pk for (one, pk), run in self.made.items() if one == kind and run in known}
 
     def descendants(self) -> set[tuple[str, str]]:
-        """Kind and key of all that descends from music whose permission was ended by a word."""
-        tainted = self.tainted(("word",))
+        """Kind and key of all that descends from music that has to be silent."""
+        tainted = self.tainted()
         heard = self.made_by("sample", tainted)
         return {
             *(("dataset", str(pk)) for pk, (scope, _) in self.datasets.items()
-              if self.lost(pk, scope.use, ("word",))),
+              if self.lost(pk, scope.use)),
             *(("run", str(run)) for run in tainted),
             *(("checkpoint", str(pk)) for pk in self.made_by("checkpoint", tainted)),
             *(("sample", str(pk)) for pk in heard),
@@ -167,7 +181,6 @@ class History(RuleBasedStateMachine):
         self.files, self.names = iter(FILES), count(1)
         self.moments: list[datetime] = []
         self.pauses: list[datetime] = []
-        self.ended_by_word = False
         self.dirty = True
         self.checked = 0
         self.rosa = person("m-rosa", "Rosa", Role.RIGHTS_ADMIN)
