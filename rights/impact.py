@@ -19,6 +19,8 @@ from rights.models import (
 NAMED = 20
 # What nothing here asks of thousands of grants.
 UNREAD = ("created_at", "activated_at", "ended_at", "end_reason", "version")
+# Kinds that a run at work makes more of.
+GROWING = frozenset({"checkpoint", "sample"})
 _IN_FORCE = (Grant.Status.ACTIVE, Grant.Status.SUSPENDED)
 
 
@@ -41,6 +43,22 @@ class Effect:
     levels: list[lineage.Level]
     used: list[Used]
     grants: list[Grant]
+    ids: tuple[int, ...] = ()
+
+    def facts(self) -> list[object]:
+        """Of what is shown, that which has to be the same when it is done: the grants with what
+        was agreed of them, the recordings, and what was frozen, run or made public. Samples and
+        checkpoints come by themselves while a run is at work, and end with it."""
+        return [
+            sorted((one.pk, one.status, one.withdrawal_policy) for one in self.grants),
+            sorted(self.ids),
+            sorted(
+                (level.kind.name, node.key)
+                for level in self.levels
+                if level.kind.name not in GROWING
+                for node in level.nodes
+            ),
+        ]
 
     @property
     def policies(self) -> list[str]:
@@ -74,7 +92,10 @@ def of_ending(grants: Collection[Grant]) -> Effect:
         _merge(levels, lineage.descendants(rows, [use]))
         used.update(_used(rows, use, levels))
     first = Recording.objects.filter(pk__in=sorted(lost)[:NAMED])
-    return Effect(len(lost), list(first), list(levels.values()), list(used.values()), list(grants))
+    return Effect(
+        len(lost), list(first), list(levels.values()), list(used.values()), list(grants),
+        tuple(lost),
+    )  # fmt: skip
 
 
 def of_opting_out(recording: Recording, use: str, grants: Collection[Grant]) -> Effect:
@@ -84,7 +105,9 @@ def of_opting_out(recording: Recording, use: str, grants: Collection[Grant]) -> 
     rows = Recording.objects.filter(pk=recording.pk)
     levels = {level.kind.name: level for level in lineage.descendants(rows, [use])}
     used = _used(rows, use, levels)
-    return Effect(1, [recording], list(levels.values()), list(used.values()), list(grants))
+    return Effect(
+        1, [recording], list(levels.values()), list(used.values()), list(grants), (recording.pk,)
+    )
 
 
 def impact(grants: Iterable[Grant]) -> tuple[list[Recording], list[lineage.Level]]:

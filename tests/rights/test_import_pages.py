@@ -10,6 +10,7 @@ from django.urls import reverse
 from portal.models import User
 from rights.models import ImportJob, Recording, Signal, Use
 from tests.catalogue import allow, make_party, make_recording
+from tests.confirming import confirm
 from tests.rights.importing import checked, imported, song, table, uploaded, work_off
 
 pytestmark = pytest.mark.django_db
@@ -56,7 +57,7 @@ def test_an_admin_sends_maps_looks_and_enters(client: Client, rosa: User) -> Non
     page_text = client.get(job.get_absolute_url()).content.decode()
     assert "is not an ISRC" in page_text
     assert not Recording.objects.exists()
-    client.post(reverse("rights:import_start", args=[job.pk]))
+    confirm(client, reverse("rights:import_start", args=[job.pk]), at=job.get_absolute_url())
     work_off()
     job.refresh_from_db()
     assert (job.state, job.added, job.refused) == (State.FINISHED, 1, 1)
@@ -76,7 +77,7 @@ def test_the_problems_are_a_file_that_no_program_runs(client: Client, rosa: User
 def test_an_import_is_stopped_and_resumed_on_its_page(client: Client, rosa: User) -> None:
     client.force_login(rosa)
     job = checked(rosa, table([song(1)]))
-    client.post(reverse("rights:import_start", args=[job.pk]))
+    confirm(client, reverse("rights:import_start", args=[job.pk]), at=job.get_absolute_url())
     client.post(reverse("rights:import_cancel", args=[job.pk]))
     job.refresh_from_db()
     assert job.state == State.CANCELLED
