@@ -22,6 +22,7 @@ from rights.models import Channel, Grant, Party, Recording, Use, WithdrawalCase
 from rights.refused import Refused
 from tests.audio_samples.cast import make_sample
 from tests.catalogue import allow, make_party, make_recording, second_admin
+from tests.confirming import confirm
 from tests.experiments.test_transparency import TEXTS, trained
 
 
@@ -238,15 +239,20 @@ def test_it_is_walked_through_by_its_pages(world: World, rosa: User, noor: User)
     assert heard.status_code == 200
     refuse = reverse("audio_samples:release_refuse", args=[release.pk])
     assert admin.post(refuse, {"reason": ""}).status_code == 422
-    assert admin.post(refuse, {"reason": "Too short."}).status_code == 302
+    waits = reverse("audio_samples:release", args=[release.pk])
+    assert confirm(admin, refuse, {"reason": "Too short."}, at=waits).status_code == 302
     assert "Too short." in owner.get(world.sample.get_absolute_url()).content.decode()
     owner.post(ask, {"title": "Loop two"})
     second = ClipRelease.objects.first()
     assert second is not None
     approve = reverse("audio_samples:release_approve", args=[second.pk])
-    assert admin.post(approve).status_code == 302
+    two = reverse("audio_samples:release", args=[second.pk])
+    assert confirm(admin, approve, at=two).status_code == 302
     again = admin.post(approve)
-    assert (again.status_code, "answered already" in again.content.decode()) == (422, True)
+    assert again.status_code == 422
+    assert ClipRelease.objects.get(pk=second.pk).released_at is not None
+    with pytest.raises(Refused, match="answered already"):
+        releases.approve(by=rosa, release=ClipRelease.objects.get(pk=second.pk))
     # The artist behind it reads where everybody hears it.
     world.parties[0].people.add(noor)
     artist = Client()
@@ -254,7 +260,7 @@ def test_it_is_walked_through_by_its_pages(world: World, rosa: User, noor: User)
     mine = artist.get(reverse("audio_samples:mine_sample", args=[world.sample.pk]))
     assert world.clips in mine.content.decode()
     recall = reverse("audio_samples:release_recall", args=[second.pk])
-    assert owner.post(recall, {"reason": "Enough."}).status_code == 302
+    assert confirm(owner, recall, {"reason": "Enough."}).status_code == 302
     assert not releases.heard(world.page)
 
 
