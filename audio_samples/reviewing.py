@@ -26,7 +26,8 @@ def silences(sample: Sample, *, but: SampleFlag | None = None) -> list[str]:
     row = Sample.objects.filter(pk=sample.pk).with_holds().get()
     found = []
     if row.withheld_at is not None:
-        found.append(row.withheld_reason or "it was withheld for good")
+        reason = row.withheld_reason
+        found.append(f"it is withheld for good: {reason}" if reason else "it is withheld for good")
     hold: str | None = row.hold_reason  # type: ignore[attr-defined]
     if hold is not None:
         found.append(f"a permission behind it ended: {hold or 'no reason was given'}")

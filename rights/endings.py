@@ -52,6 +52,8 @@ WORDS = {
     "grant.excluded": "leaves this recording out",
 }
 
+FOR_GOOD = frozenset({WORDS["grant.withdrawn"], WORDS["grant.excluded"]})
+
 GrantVerb = Callable[[Grant, User, str], Grant]
 
 
@@ -70,8 +72,9 @@ class Ends:
         return bool(self.grants or self.count)
 
     @property
-    def policies(self) -> list[str]:
-        return list(dict.fromkeys(one.get_withdrawal_policy_display() for one, _ in self.grants))
+    def for_good(self) -> bool:
+        """Not what is only paused, or was only on offer."""
+        return bool(self.count) or any(words in FOR_GOOD for _, words in self.grants)
 
 
 def told(lines: Collection[AuditEvent]) -> Ends:

@@ -203,7 +203,7 @@ def test_silences_name_each_reason_and_end_without_a_stop(
     samples.withhold(sample, by=None, reason="A copy was found.")
     end_permission(songs, party, noor)
     found = reviewing.silences(sample, but=flag)
-    assert found[0] == "A copy was found"
+    assert found[0] == "it is withheld for good: A copy was found"
     assert found[1].startswith("a permission behind it ended: ")
     assert len(reviewing.silences(sample)) == 3
 

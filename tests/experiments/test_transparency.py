@@ -478,6 +478,8 @@ def test_a_retired_checkpoint_and_a_withdrawal_by_the_lab_show(
     page = world.publish()
     client.force_login(world.owner)
     assert b"There is no way back" in client.get(f"/publishing/pages/{page.pk}/withdraw/").content
+    assert client.post(f"/publishing/pages/{page.pk}/withdraw/").status_code == 422
+    assert "The lab has withdrawn this model." not in read()
     confirm(client, f"/publishing/pages/{page.pk}/withdraw/")
     assert "The lab has withdrawn this model." in read()
     with pytest.raises(Refused, match="withdrawn already"):

@@ -315,8 +315,8 @@ def test_why_explains_scope_and_survives_nonsense(
         assert client.get(address, nonsense).status_code == 200
 
 
-def test_audio_is_served_in_ranges(client: Client, ada: User, recording: Recording) -> None:
-    client.force_login(ada)
+def test_audio_is_served_in_ranges(client: Client, rosa: User, recording: Recording) -> None:
+    client.force_login(rosa)
     address = reverse("rights:recording_audio", args=[recording.pk])
     response = client.get(address, headers={"Range": "bytes=0-3"})
     assert response.status_code == 206
