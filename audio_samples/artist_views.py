@@ -16,12 +16,14 @@ from django.views.decorators.http import require_http_methods, require_safe
 from audio_samples import clips, flags, heard
 from audio_samples.models import Sample
 from audio_samples.views import gone
+from portal import confirmation
 from portal.models import Role
 from portal.serving import ending, ranged
 from portal.views import signed_in
 from rights import mine
 from rights.forms.base import VerbForm
 from rights.models import Party
+from rights.views import confirming
 from rights.views.access import open_to, page_of
 
 PER_PAGE = 12
@@ -29,7 +31,9 @@ holders = open_to(Role.RIGHTSHOLDER)
 
 
 class FlagForm(VerbForm):
-    party = forms.ModelChoiceField(Party.objects.none(), label="For", empty_label=None)
+    party = forms.ModelChoiceField(
+        Party.objects.none(), label="For", empty_label="Choose who objects"
+    )
     reason = forms.CharField(
         label="What is wrong with it",
         max_length=flags.LONGEST,
@@ -112,19 +116,26 @@ def flag(request: HttpRequest, pk: int) -> HttpResponse:
     """GET says what a flag does; POST sets it, and the sample falls silent."""
     parties, found = _sample(request, pk)
     concerned = [one for one in parties if heard.samples_of([one]).filter(pk=pk).exists()]
-    form = FlagForm(request.POST or None, initial={"party": concerned[0].pk})
+    user = signed_in(request)
+    form = FlagForm(request.POST or None)
+    name = f"sample.flag:{pk}"
+
+    def facts() -> list[object]:
+        standing = found.flags.filter(party__in=concerned).order_by("pk")
+        return [str(found.audio_id), list(standing.values_list("pk", flat=True))]
+
     chooser = form.fields["party"]
     assert isinstance(chooser, forms.ModelChoiceField)  # noqa: S101 - for the types
     chooser.queryset = Party.objects.filter(pk__in=[one.pk for one in concerned])
     if form.is_valid():
-        with form.refusals():
-            flags.flag(by=signed_in(request), sample=found, **form.cleaned_data)
+        seal = confirmation.posted(request)
+        with form.refusals(), confirmation.as_shown(seal, by=user, name=name, facts=facts):
+            flags.flag(by=user, sample=found, **form.cleaned_data)
             messages.success(request, "Flagged. Nobody hears it until the lab has looked.")
             return redirect("audio_samples:mine_sample", pk=pk)
     context = {"form": form, "sample": found, "row": heard.row(found), "parties": concerned}
-    return render(
-        request, "audio_samples/mine_flag.html", context, status=422 if form.errors else 200
-    )
+    context["shown"] = {"seal": confirmation.seal(by=user, name=name, facts=facts())}
+    return render(request, "audio_samples/mine_flag.html", context, status=confirming.status(form))
 
 
 def _sample(request: HttpRequest, pk: int) -> tuple[list[Party], Sample]:

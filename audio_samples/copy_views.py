@@ -10,14 +10,16 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from audio_samples import clips, screenings
+from audio_samples import clips, reviewing, screenings
 from audio_samples.models import Sample
 from audio_samples.screening.rows import Screening
 from audio_samples.views import gone
+from portal import confirmation
+from portal.confirmation import as_shown
 from portal.models import Role
-from portal.serving import ranged
 from portal.views import signed_in
 from rights.forms.base import VerbForm
+from rights.views import confirming
 from rights.views.access import open_to, page_of
 
 reviewers = open_to(Role.RIGHTS_ADMIN)
@@ -63,9 +65,9 @@ def one(request: HttpRequest, pk: int) -> HttpResponse:
 def audio(request: HttpRequest, pk: int) -> HttpResponseBase:
     """The sample, for who has to answer: they may be in none of its projects."""
     found = get_object_or_404(_rows(), pk=pk)
-    if reason := _silence(found):
+    if _why_not(request, found) and (reason := _silence(found)):
         return gone(reason)
-    return ranged(request, found.sample.audio, f"sample-{found.sample_id}", tag=f"copy-{pk}")
+    return reviewing.heard(request, found.sample, review=f"copy:{pk}", tag=f"copy-{pk}")
 
 
 @require_POST
@@ -85,32 +87,60 @@ def dismiss(request: HttpRequest, pk: int) -> HttpResponse:
 def _answer(
     request: HttpRequest, pk: int, verb: Callable[..., Screening], said: str
 ) -> HttpResponse:
-    found = get_object_or_404(_rows(), pk=pk)
+    found, user = get_object_or_404(_rows(), pk=pk), signed_in(request)
     form = AnswerForm(request.POST)
     if form.is_valid():
-        with form.refusals():
-            verb(found, by=signed_in(request), note=form.cleaned_data["note"])
+        seal = confirmation.posted(request)
+        with (
+            form.refusals(),
+            as_shown(seal, by=user, name=_name(found), facts=lambda: _facts(found)),
+        ):
+            verb(found, by=user, note=form.cleaned_data["note"])
             messages.success(request, said)
             return redirect("audio_samples:copies")
+    found.refresh_from_db()
     return _page(request, found, form)
+
+
+def _name(found: Screening) -> str:
+    return f"copy.answer:{found.pk}"
+
+
+def _facts(found: Screening) -> list[object]:
+    """What the answers hang on: that it waits, and what keeps the sample silent without them."""
+    now = Screening.objects.get(pk=found.pk)
+    return [str(now.answer), reviewing.silences(found.sample)]
 
 
 def _page(request: HttpRequest, found: Screening, form: AnswerForm) -> HttpResponse:
     assert found.recording is not None  # noqa: S101 - by the row's constraint.
+    why_not = _why_not(request, found)
+    seal = confirmation.seal(by=signed_in(request), name=_name(found), facts=_facts(found))
     context = {
         "look": found,
         "sample": found.sample,
         "artists": screenings.artists(found.recording),
-        "silence": _silence(found),
-        "own": found.sample.run.submitted_by_id == signed_in(request).pk,
+        "why_not": why_not,
+        "silence": _silence(found) if why_not or found.answer else "",
+        "stays": reviewing.silences(found.sample),
+        "shown": {"seal": seal} if not why_not else None,
         "form": form,
         "tab": "copies",
     }
-    return render(request, "audio_samples/copy.html", context, status=422 if form.errors else 200)
+    return render(request, "audio_samples/copy.html", context, status=confirming.status(form))
+
+
+def _why_not(request: HttpRequest, found: Screening) -> str:
+    """Why this rights admin does not answer it; empty where they do, and hear it whatever else
+    keeps it silent."""
+    if found.answer:
+        return "It is answered."
+    if found.sample.run.submitted_by_id == signed_in(request).pk:
+        return "You queued the run that made it: another rights admin has to answer."
+    return ""
 
 
 def _silence(found: Screening) -> str:
-    """Why even who reviews it may not hear it: a permission ended, or it is withheld already."""
     return clips.reason_withheld(Sample.objects.filter(pk=found.sample_id).with_holds().get())
 
 

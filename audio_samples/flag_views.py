@@ -8,13 +8,15 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from audio_samples import clips, flags, screenings
+from audio_samples import clips, flags, reviewing, screenings
 from audio_samples.models import ClipRelease, Sample, SampleFlag
 from audio_samples.views import gone
+from portal import confirmation
+from portal.confirmation import as_shown
 from portal.models import Role
-from portal.serving import ranged
 from portal.views import signed_in
 from rights.forms.base import VerbForm
+from rights.views import confirming
 from rights.views.access import open_to, page_of
 
 reviewers = open_to(Role.RIGHTS_ADMIN)
@@ -69,11 +71,11 @@ def one(request: HttpRequest, pk: int) -> HttpResponse:
 @require_safe
 @reviewers
 def audio(request: HttpRequest, pk: int) -> HttpResponseBase:
-    """The flagged sample, for who has to answer and only until then."""
+    """The flagged sample, for who has to answer and only until then, whatever else silences it."""
     found = get_object_or_404(_flags().select_related("sample__audio"), pk=pk)
-    if reason := _other_reason(found):
+    if not _judges(request, found) and (reason := _silence(found)):
         return gone(reason)
-    return ranged(request, found.sample.audio, f"flagged-{found.sample_id}", tag=f"flag-{pk}")
+    return reviewing.heard(request, found.sample, review=f"flag:{pk}", tag=f"flag-{pk}")
 
 
 @require_POST
@@ -91,37 +93,58 @@ def dismiss(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _answer(request: HttpRequest, pk: int, *, upheld: bool) -> HttpResponse:
-    found = get_object_or_404(_flags(), pk=pk)
+    found, user = get_object_or_404(_flags(), pk=pk), signed_in(request)
     form = AnswerForm(request.POST)
     if form.is_valid():
-        with form.refusals():
+        seal = confirmation.posted(request)
+        with (
+            form.refusals(),
+            as_shown(seal, by=user, name=_name(found), facts=lambda: _facts(found)),
+        ):
             verb = flags.uphold if upheld else flags.dismiss
-            verb(found, by=signed_in(request), note=form.cleaned_data["note"])
+            verb(found, by=user, note=form.cleaned_data["note"])
             messages.success(request, "Answered; the party reads it on their page.")
             return redirect("audio_samples:flags")
+    found.refresh_from_db()
     return _page(request, found, form)
+
+
+def _name(found: SampleFlag) -> str:
+    return f"flag.answer:{found.pk}"
+
+
+def _facts(found: SampleFlag) -> list[object]:
+    """What the two answers hang on: that it waits, and what else keeps the sample silent."""
+    now = SampleFlag.objects.get(pk=found.pk)
+    return [str(now.state), reviewing.silences(found.sample, but=found)]
 
 
 def _page(request: HttpRequest, found: SampleFlag, form: AnswerForm) -> HttpResponse:
     sample = clips.with_credits(Sample.objects.filter(pk=found.sample_id)).get()
+    judges, facts = _judges(request, found), _facts(found)
+    seal = confirmation.seal(by=signed_in(request), name=_name(found), facts=facts)
     context = {
         "flag": found,
         "sample": sample,
-        "silence": _other_reason(found),
+        "judges": judges,
+        "silence": "" if judges else _silence(found),
+        "stays": reviewing.silences(sample, but=found),
+        "shown": {"seal": seal} if judges else None,
         "form": form,
         "tab": "flags",
         "others": _flags().filter(sample=sample).exclude(pk=found.pk),
     }
-    return render(request, "audio_samples/flag.html", context, status=422 if form.errors else 200)
+    return render(request, "audio_samples/flag.html", context, status=confirming.status(form))
 
 
-def _other_reason(found: SampleFlag) -> str:
-    """Why even who reviews it may not hear it: a permission ended, or it is answered."""
-    sample = Sample.objects.filter(pk=found.sample_id).with_holds().get()
-    if found.state == SampleFlag.State.OPEN and sample.withheld_at is None:
-        hold: str | None = sample.hold_reason  # type: ignore[attr-defined]
-        return f"Withheld: {hold.rstrip('.')}." if hold else ""
-    return clips.reason_withheld(sample)
+def _judges(request: HttpRequest, found: SampleFlag) -> bool:
+    """Whether this rights admin answers it: it waits, and is not their own party's."""
+    own = found.party.people.filter(pk=signed_in(request).pk).exists()
+    return found.state == SampleFlag.State.OPEN and not own
+
+
+def _silence(found: SampleFlag) -> str:
+    return clips.reason_withheld(Sample.objects.filter(pk=found.sample_id).with_holds().get())
 
 
 def _flags() -> QuerySet[SampleFlag]:

@@ -11,8 +11,8 @@ from audio_samples.models import ClipRelease, Sample
 from experiments.held import held, held_for
 from experiments.lineage import runs_of
 from portal.models import Role, User
-from rights.lineage import Node, Origin, Outcome, register
-from rights.models import Use
+from rights.lineage import Node, Origin, Outcome, let_hear, register
+from rights.models import CaseItem, Use
 
 RECALLED = "Recalled: "
 
@@ -131,5 +131,10 @@ def _given_out(times: int) -> str:
     return f", given out {times} time{'' if times == 1 else 's'}" if times else ""
 
 
+def _heard_at(item: CaseItem) -> str:
+    return reverse("audio_samples:case_audio", args=[item.pk])
+
+
 for kind in (Samples(), Clips()):
     register(kind)
+    let_hear(kind.name, _heard_at)

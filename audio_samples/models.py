@@ -227,8 +227,8 @@ class SampleFlag(models.Model):
 
     class State(models.TextChoices):
         OPEN = "open", "Waiting to be looked at"
-        UPHELD = "upheld", "Upheld: it stays withheld"
-        DISMISSED = "dismissed", "Dismissed: it may be heard again"
+        UPHELD = "upheld", "Upheld: it stays silent"
+        DISMISSED = "dismissed", "Dismissed"
 
     sample = models.ForeignKey(Sample, models.CASCADE, related_name="flags")
     party = models.ForeignKey(Party, models.PROTECT, related_name="sample_flags")

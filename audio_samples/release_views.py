@@ -1,5 +1,7 @@
 """Where owners ask for a clip to be released, and rights admins listen and answer."""
 
+from contextlib import AbstractContextManager
+
 from django import forms
 from django.contrib import messages
 from django.db.models import QuerySet
@@ -8,15 +10,17 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from audio_samples import clips, releases
+from audio_samples import clips, releases, reviewing
 from audio_samples.credentials import chain, files
 from audio_samples.models import ClipRelease, Sample
 from audio_samples.views import gone, visible_sample
+from portal import confirmation
+from portal.confirmation import Changed
 from portal.models import Role
-from portal.serving import ranged
 from portal.views import signed_in
 from rights.forms.base import VerbForm
 from rights.refused import Refused
+from rights.views import confirming
 from rights.views.access import open_to, page_of
 
 answering = open_to(Role.RIGHTS_ADMIN)
@@ -92,22 +96,28 @@ def one(request: HttpRequest, pk: int) -> HttpResponse:
 @require_safe
 @answering
 def audio(request: HttpRequest, pk: int) -> HttpResponseBase:
-    """The clip, for who has to answer."""
+    """The clip, for who has to answer, whatever keeps it silent meanwhile."""
     found = get_object_or_404(_rows().select_related("sample__audio"), pk=pk)
     sample = Sample.objects.with_holds().get(pk=found.sample_id)
-    if reason := clips.reason_withheld(sample):
+    if not _judges(request, found) and (reason := clips.reason_withheld(sample)):
         return gone(reason)
-    return ranged(request, found.sample.audio, f"clip-{pk}", tag=f"clip-{pk}")
+    return reviewing.heard(request, found.sample, review=f"clip:{pk}", tag=f"clip-{pk}")
 
 
 @require_POST
 @answering
 def approve(request: HttpRequest, pk: int) -> HttpResponse:
     """Sign it, and everybody may hear it from now on."""
-    found = get_object_or_404(_rows(), pk=pk)
+    found, user = get_object_or_404(_rows(), pk=pk), signed_in(request)
+    error = ""
     try:
-        releases.approve(by=signed_in(request), release=found)
-    except Refused as refusal:
+        # Before it is signed, which takes long: what it hangs on never changes but by an answer,
+        # and for that the verb looks itself.
+        confirmation.check(
+            confirmation.posted(request), by=user, name=_name(found), facts=_facts(found)
+        )
+        releases.approve(by=user, release=found)
+    except (Refused, Changed) as refusal:
         error = str(refusal)
     except (chain.NoChain, files.Unsigned) as trouble:
         error = f"It was not signed: {trouble} An operator can mend that."
@@ -125,7 +135,7 @@ def refuse(request: HttpRequest, pk: int) -> HttpResponse:
     """Leave it in the lab, and say why."""
     found, form = get_object_or_404(_rows(), pk=pk), RefuseForm(request.POST)
     if form.is_valid():
-        with form.refusals():
+        with form.refusals(), _as_shown(request, found):
             reason = form.cleaned_data["reason"]
             releases.refuse(by=signed_in(request), release=found, reason=reason)
             messages.success(request, "Refused. Who asked reads your reason.")
@@ -142,33 +152,65 @@ def recall(request: HttpRequest, pk: int) -> HttpResponse:
         raise Http404
     form = RecallForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        with form.refusals():
+        with form.refusals(), _as_shown(request, found):
             reason = form.cleaned_data["reason"]
             releases.recall(by=user, release=found, reason=reason)
             messages.success(request, "Taken back: nobody hears it in public any more.")
             admin = user.has_role(Role.RIGHTS_ADMIN)
             return redirect("audio_samples:releases") if admin else redirect(found.sample)
-    context = {"release": found, "form": form}
+    found.refresh_from_db()
+    context = {"release": found, "form": form, "shown": {"seal": _seal(request, found)}}
     return render(
-        request, "audio_samples/release_recall.html", context, status=422 if form.errors else 200
+        request, "audio_samples/release_recall.html", context, status=confirming.status(form)
     )
+
+
+def _name(found: ClipRelease) -> str:
+    return f"clip.answer:{found.pk}"
+
+
+def _facts(found: ClipRelease) -> list[object]:
+    """What the answers and a recall hang on: what it is, where it goes, and how it stands."""
+    now = ClipRelease.objects.get(pk=found.pk)
+    return [now.state, now.title, now.page_id, str(found.sample.audio_id)]
+
+
+def _seal(request: HttpRequest, found: ClipRelease) -> str:
+    return confirmation.seal(by=signed_in(request), name=_name(found), facts=_facts(found))
+
+
+def _as_shown(request: HttpRequest, found: ClipRelease) -> AbstractContextManager[None]:
+    return confirmation.as_shown(
+        confirmation.posted(request),
+        by=signed_in(request),
+        name=_name(found),
+        facts=lambda: _facts(found),
+    )
+
+
+def _judges(request: HttpRequest, found: ClipRelease) -> bool:
+    return found.waits and releases.may_answer(signed_in(request), found)
 
 
 def _page(
     request: HttpRequest, found: ClipRelease, form: VerbForm, error: str = ""
 ) -> HttpResponse:
+    found.refresh_from_db()
     sample = Sample.objects.with_holds().get(pk=found.sample_id)
+    judges = _judges(request, found)
     context = {
         "release": found,
         "sample": found.sample,
-        "silence": clips.reason_withheld(sample),
+        "judges": judges,
+        "silence": "" if judges else clips.reason_withheld(sample),
+        "shown": {"seal": _seal(request, found)},
         "why_not": releases.why_not(found.sample) if found.waits else [],
         "may_answer": releases.may_answer(signed_in(request), found),
         "form": form,
         "error": error,
         "tab": "clips",
     }
-    status = 422 if form.errors or error else 200
+    status = 422 if error else confirming.status(form)
     return render(request, "audio_samples/release.html", context, status=status)
 
 

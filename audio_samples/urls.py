@@ -2,6 +2,7 @@ from django.urls import path
 
 from audio_samples import (
     artist_views,
+    case_views,
     copy_views,
     credential_views,
     flag_views,
@@ -29,6 +30,7 @@ urlpatterns = [
     path("clips/", release_views.listed, name="releases"),
     path("clips/<int:pk>/", release_views.one, name="release"),
     path("clips/<int:pk>/audio", release_views.audio, name="release_audio"),
+    path("cases/<int:pk>/audio", case_views.audio, name="case_audio"),
     path("clips/<int:pk>/approve/", release_views.approve, name="release_approve"),
     path("clips/<int:pk>/refuse/", release_views.refuse, name="release_refuse"),
     path("clips/<int:pk>/recall/", release_views.recall, name="release_recall"),

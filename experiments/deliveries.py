@@ -14,7 +14,17 @@ from ninja.errors import HttpError
 from pydantic import ValidationError
 
 from backline import wire
-from experiments import access, checkpoints, logs, metrics, permission, runs, specs, usage
+from experiments import (
+    access,
+    checkpoints,
+    logs,
+    metrics,
+    originals,
+    permission,
+    runs,
+    specs,
+    usage,
+)
 from experiments.models import Run
 from portal import storage
 from portal.serving import ranged
@@ -141,6 +151,8 @@ def dataset_audio(request: HttpRequest, run_id: UUID, recording_id: int) -> Http
         hold.recording_id == recording_id for hold in runs.holds_on(run.dataset, run.use)
     ):
         raise HttpError(403, f"The permission for {item.recording.title} has ended.")
+    if request.method == "GET":
+        originals.write_down(run, by=run.submitted_by)
     return ranged(request, item.audio, item.recording.title)
 
 

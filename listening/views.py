@@ -9,7 +9,8 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
-from django.views.decorators.http import require_POST, require_safe
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from audio_samples.views import gone
 from experiments.models import Project
@@ -17,6 +18,7 @@ from experiments.views.access import acting, looking
 from listening import clearance, trials
 from listening.forms import CHOICES_SHOWN, TestForm
 from listening.models import Item, ListeningTest
+from portal import confirmation
 from portal.models import User
 from portal.serving import ranged
 from portal.views import signed_in
@@ -160,11 +162,31 @@ def results(request: HttpRequest, project: Project, pk: int) -> HttpResponse:
     return render(request, "listening/results.html", context)
 
 
-@require_POST
+@require_http_methods(["GET", "POST"])
 @acting
 def close(request: HttpRequest, project: Project, pk: int) -> HttpResponse:
-    """Take no more answers."""
-    test = get_object_or_404(ListeningTest, project=project, pk=pk)
-    if trials.close_test(test, by=signed_in(request)):
-        messages.success(request, "The test is closed. Its answers stay.")
-    return redirect("listening:results", slug=project.slug, pk=pk)
+    """GET says what it does; POST takes no more answers, for good."""
+    test, user = get_object_or_404(ListeningTest, project=project, pk=pk), signed_in(request)
+    back = reverse("listening:results", args=[project.slug, pk])
+    # Not how many have answered: a test that is answered all the time could never be closed.
+    name, facts = f"test.close:{pk}", [test.title, test.closed_at is None]
+    error = ""
+    if request.method == "POST":
+        try:
+            confirmation.check(confirmation.posted(request), by=user, name=name, facts=facts)
+        except confirmation.Changed as refusal:
+            error = str(refusal)
+        else:
+            if trials.close_test(test, by=user):
+                messages.success(request, "The test is closed. Its answers stay.")
+            return redirect(back)
+    context = {
+        "project": project,
+        "heading": f"Close “{test.title}”",
+        "words": "Nobody can answer it any more. Answers that were given stay, and are shown.",
+        "button": f"Close {test.title}",
+        "back": back,
+        "shown": {"seal": confirmation.seal(by=user, name=name, facts=facts)},
+        "error": error,
+    }
+    return render(request, "portal/confirm.html", context, status=409 if error else 200)

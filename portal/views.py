@@ -9,9 +9,9 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import NoReverseMatch, reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from portal import audit, health, tokens
+from portal import audit, confirmation, health, tokens
 from portal.context import THEMES
 from portal.forms import ProfileForm, TokenForm
 from portal.models import ApiToken, Role, User
@@ -94,13 +94,31 @@ def token_new(request: HttpRequest) -> HttpResponse:
     return _tokens(request, TokenForm(), secret=secret)
 
 
-@require_POST
+@require_http_methods(["GET", "POST"])
 def token_revoke(request: HttpRequest, pk: int) -> HttpResponse:
+    """GET names the token and says what stops; POST ends it for good."""
     user = signed_in(request)
     token = get_object_or_404(user.tokens, pk=pk)
-    if tokens.revoke(token, by=user):
-        messages.success(request, f"“{token.label}” no longer works.")
-    return redirect("tokens")
+    name, facts = f"token.revoke:{pk}", [token.prefix, token.label]
+    error = ""
+    if request.method == "POST":
+        try:
+            confirmation.check(confirmation.posted(request), by=user, name=name, facts=facts)
+        except confirmation.Changed as refusal:
+            error = str(refusal)
+        else:
+            if tokens.revoke(token, by=user):
+                messages.success(request, f"“{token.label}” no longer works.")
+            return redirect("tokens")
+    context = {
+        "heading": f"Revoke “{token.label}”",
+        "words": f"Scripts that use {token.prefix}… stop working at once.",
+        "button": f"Revoke {token.label}",
+        "back": reverse("tokens"),
+        "shown": {"seal": confirmation.seal(by=user, name=name, facts=facts)},
+        "error": error,
+    }
+    return render(request, "portal/confirm.html", context, status=409 if error else 200)
 
 
 def _tokens(

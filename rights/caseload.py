@@ -77,6 +77,11 @@ class Named:
     url: str
     item: CaseItem | None = None
 
+    @property
+    def heard_at(self) -> str:
+        """Where who judges it hears it; empty for what makes no sound, or is judged already."""
+        return lineage.heard_at(self.item) if self.item else ""
+
 
 @dataclass(frozen=True)
 class Shown:

@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import Q
 
 from portal.models import Role, User
-from rights import consent, holds, impact, participation, territories
+from rights import consent, holds, participation, territories
 from rights.models import (
     Decision,
     Grant,
@@ -113,15 +113,6 @@ def open_grants(party: Party, recording: Recording) -> list[Grant]:
         for use in sorted(set(uses.values_list("use", flat=True)))
         for grant in participation.covering(recording, use, party)
     ]
-
-
-def effect_of_withdrawing(grant: Grant) -> impact.Effect:
-    """Recordings that lose the grant's use, what used them, and all that came out of them."""
-    return impact.of_ending([grant])
-
-
-def effect_of_opting_out(recording: Recording, use: str, party: Party) -> impact.Effect:
-    return impact.of_opting_out(recording, {party: participation.covering(recording, use, party)})
 
 
 def rights_admins() -> list[User]:

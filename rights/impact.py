@@ -20,6 +20,8 @@ from rights.models import (
 NAMED = 20
 # What nothing here asks of thousands of grants.
 UNREAD = ("created_at", "activated_at", "ended_at", "end_reason", "version")
+# Kinds that a run at work makes more of.
+GROWING = frozenset({"checkpoint", "sample"})
 _IN_FORCE = (Grant.Status.ACTIVE, Grant.Status.SUSPENDED)
 
 
@@ -44,6 +46,22 @@ class Effect:
     grants: list[Grant]
     # Whether all that was made with it stays, as agreed; None where nothing was made.
     made_stays: bool | None = None
+    ids: tuple[int, ...] = ()
+
+    def facts(self) -> list[object]:
+        """Of what is shown, that which has to be the same when it is done: the grants with what
+        was agreed of them, the recordings, and what was frozen, run or made public. Samples and
+        checkpoints come by themselves while a run is at work, and end with it."""
+        return [
+            sorted((one.pk, one.status, one.withdrawal_policy) for one in self.grants),
+            sorted(self.ids),
+            sorted(
+                (level.kind.name, node.key)
+                for level in self.levels
+                if level.kind.name not in GROWING
+                for node in level.nodes
+            ),
+        ]
 
     @property
     def policies(self) -> list[str]:
@@ -119,6 +137,7 @@ def _effect(grants: Collection[Grant], found: Iterable[Loss]) -> Effect:
         levels=levels,
         used=list(used.values()),
         grants=list(grants),
+        ids=tuple(lost),
         made_stays=all(loss.stays for loss in found if loss.touched) if levels else None,
     )
 

@@ -3,7 +3,7 @@ keys, because all of it lives in rooms above this one, which register here what 
 """
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
@@ -113,11 +113,23 @@ class Kind(Protocol):
 
 
 _kinds: dict[str, Kind] = {}
+_heard_at: dict[str, Callable[[CaseItem], str]] = {}
 _basis: list[Basis] = []
 
 
 def register(kind: Kind) -> None:
     _kinds[kind.name] = kind
+
+
+def let_hear(kind: str, address: Callable[[CaseItem], str]) -> None:
+    """`address` is where who judges an item of this kind hears it, whatever keeps it silent."""
+    _heard_at[kind] = address
+
+
+def heard_at(item: CaseItem) -> str:
+    """Where to hear it; empty for what makes no sound, and for what is judged already."""
+    address = _heard_at.get(item.kind)
+    return address(item) if address and item.settled_at is None else ""
 
 
 def rest_on(basis: Basis) -> None:

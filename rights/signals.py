@@ -17,6 +17,7 @@ from django.db.models import Q
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from portal import audit, turns
+from portal.confirmation import Act
 from portal.models import User
 from rights import consent, holds, participation, territories
 from rights.models import Grant, Mandate, Party, Purpose, Recording, Signal, Use
@@ -199,6 +200,19 @@ def note(
             private={"source": source, "info": one.info},
         )
     return made
+
+
+def noting(
+    *, by: User, subject: Recording | Party, said: list[Said], source: str
+) -> Act[None, tuple[Recording | Party, list[Signal]]]:
+    """`note` as an act whose page shows first what it ends (portal/confirmation.py)."""
+    return Act(
+        by=by,
+        name=f"signal.note:{subject._meta.model_name}:{subject.pk}",
+        look=lambda: None,
+        facts=lambda seen: seen,
+        verb=lambda: (subject, note(by=by, subject=subject, said=said, source=source)),
+    )
 
 
 def _heed(subject: Recording | Party, said: Said, *, by: User, source: str) -> list[int]:

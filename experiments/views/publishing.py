@@ -1,7 +1,7 @@
 """Publishing a model: what the project's owner asks for, and what a rights admin answers."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 from django import forms
 from django.contrib import messages
@@ -17,6 +17,8 @@ from experiments.publishing import learned, pages, shown, standing, texts
 from experiments.publishing import summary as summaries
 from experiments.publishing.models import ModelPage, ModelPageText
 from experiments.views.access import looking
+from portal import confirmation
+from portal.confirmation import Changed
 from portal.models import Role
 from portal.views import signed_in
 from rights.refused import Refused
@@ -195,10 +197,11 @@ def text(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def approve(request: HttpRequest, pk: int) -> HttpResponse:
     """Publish: everybody may read it from now on."""
-    row = _text_for(request, pk)
+    row, user = _text_for(request, pk), signed_in(request)
     try:
-        page = pages.approve(by=signed_in(request), text=row)
-    except Refused as refusal:
+        with _as_shown(request, f"text.answer:{pk}", lambda: _state_of(row)):
+            page = pages.approve(by=user, text=row)
+    except (Refused, Changed) as refusal:
         return _text(request, row, str(refusal), status=422)
     messages.success(request, f"{page} is public.")
     return redirect("publishing:waiting")
@@ -207,10 +210,11 @@ def approve(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def refuse(request: HttpRequest, pk: int) -> HttpResponse:
     """Leave it unread, and tell the owner why."""
-    row = _text_for(request, pk)
+    row, user = _text_for(request, pk), signed_in(request)
     try:
-        pages.refuse(by=signed_in(request), text=row, reason=request.POST.get("reason", ""))
-    except Refused as refusal:
+        with _as_shown(request, f"text.answer:{pk}", lambda: _state_of(row)):
+            pages.refuse(by=user, text=row, reason=request.POST.get("reason", ""))
+    except (Refused, Changed) as refusal:
         return _text(request, row, str(refusal), status=422)
     messages.success(request, "Refused. Its owner reads your reason.")
     return redirect("publishing:waiting")
@@ -226,14 +230,35 @@ def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
     error = ""
     if request.method == "POST":
         try:
-            pages.withdraw(by=user, page=page)
-        except (Refused, NotPermitted) as refusal:
+            with _as_shown(request, f"page.withdraw:{pk}", lambda: _stands(page)):
+                pages.withdraw(by=user, page=page)
+        except (Refused, NotPermitted, Changed) as refusal:
             error = str(refusal)
         else:
             messages.success(request, f"{page} is withdrawn. Its page says so.")
             return redirect(page)
-    context = {"model_page": page, "error": error}
+    seal = confirmation.seal(by=user, name=f"page.withdraw:{pk}", facts=_stands(page))
+    context = {"model_page": page, "error": error, "shown": {"seal": seal}}
     return render(request, "publishing/withdraw.html", context, status=422 if error else 200)
+
+
+def _as_shown(
+    request: HttpRequest, name: str, facts: Callable[[], object]
+) -> AbstractContextManager[None]:
+    seal = confirmation.posted(request)
+    return confirmation.as_shown(seal, by=signed_in(request), name=name, facts=facts)
+
+
+def _stands(page: ModelPage) -> list[object]:
+    """How the page stands: to be published, public or withdrawn."""
+    now = ModelPage.objects.get(pk=page.pk)
+    return [now.slug, now.published_at is not None, now.withdrawn_at is not None]
+
+
+def _state_of(row: ModelPageText) -> list[object]:
+    """The text never changes; whether it waits, and what becomes of its page, may."""
+    now = ModelPageText.objects.get(pk=row.pk)
+    return [now.waits, *_stands(now.page)]
 
 
 def _text_for(request: HttpRequest, pk: int) -> ModelPageText:
@@ -246,7 +271,11 @@ def _text(
     request: HttpRequest, row: ModelPageText, error: str = "", status: int = 200
 ) -> HttpResponse:
     found = shown.look(get_object_or_404(shown.PAGES, pk=row.page_id), row)
+    user = signed_in(request)
+    seal = confirmation.seal(by=user, name=f"text.answer:{row.pk}", facts=_state_of(row))
     context = {
+        # `shown` is the model's page as it would be read, here.
+        "sealed": {"seal": seal},
         "shown": found,
         "page": Paginator(found.learned.lines, CHOICES).get_page(request.GET.get("page")),
         "basis": learned.BASIS,

@@ -53,15 +53,8 @@ class SettleForm(VerbForm):
         max_length=500, label="Why", help_text="Which clause, or where the new one is."
     )
 
-    def save(self, item: CaseItem, *, by: User) -> CaseItem:
-        data = self.cleaned_data
-        return cases.settle(
-            item,
-            outcome=data["outcome"],
-            by=by,
-            note=data["note"],
-            replaced_by=data["replaced_by"].strip(),
-        )
+    def clean_replaced_by(self) -> str:
+        return str(self.cleaned_data["replaced_by"]).strip()
 
 
 class AssignForm(VerbForm):

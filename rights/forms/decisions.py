@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from rights import territories
@@ -42,16 +43,33 @@ class WhyForm(forms.Form):
 
 
 class OptOutForm(VerbForm):
-    use = forms.ChoiceField(choices=())
-    party = forms.ModelChoiceField(Party.objects.none(), label="For", empty_label=None)
+    """Whose no, and to what: neither is chosen for anybody, not even where there is one only.
+
+    `look` is asking what it would end, which wants no reason yet.
+    """
+
+    use = forms.ChoiceField(label="Which use ends", choices=())
+    party = forms.ModelChoiceField(
+        Party.objects.none(), label="For whom", empty_label="Choose a holder"
+    )
     reason = forms.CharField(
         max_length=300, help_text="It is kept and shown wherever this has an effect."
     )
 
-    def __init__(self, *args: Any, uses: list[str], parties: Any, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, uses: list[Use], parties: QuerySet[Party], look: bool, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         use, party = self.fields["use"], self.fields["party"]
         assert isinstance(use, forms.ChoiceField)  # noqa: S101 - for the types
         assert isinstance(party, forms.ModelChoiceField)  # noqa: S101
-        use.choices = [(code, Use(code).label) for code in uses]
+        use.choices = [("", "Choose a use"), *((one.value, one.label) for one in uses)]
         party.queryset = parties
+        self.uses = uses
+        self.fields["reason"].required = not look
+
+    def chosen(self) -> tuple[Use, Party] | None:
+        """The use and the holder, as soon as both are chosen; the reason may be missing."""
+        self.is_valid()
+        found = self.cleaned_data
+        return (Use(found["use"]), found["party"]) if {"use", "party"} <= set(found) else None

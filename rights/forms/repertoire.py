@@ -7,10 +7,10 @@ from django import forms
 from django.db import transaction
 
 from portal.models import User
-from rights import catalogue, splits
+from rights import catalogue
 from rights.forms.base import DateInput, VerbForm
 from rights.forms.picks import PickField, PicksField
-from rights.models import Credit, Party, Recording, Release, RoleCode, SplitSheet, Stem, Work
+from rights.models import Credit, Party, Recording, Release, RoleCode, Stem, Work
 
 SPLIT_ROWS = 8
 FILE_HELP = "WAV, FLAC, MP3 or Ogg, mono or stereo. Kept exactly as you send it."
@@ -146,9 +146,6 @@ class CreditForm(VerbForm):
 class AttachForm(VerbForm):
     work = PickField("work", help_text="Title, ISWC or number.")
 
-    def save(self, *, by: User, recording: Recording) -> None:
-        catalogue.attach_work(by=by, recording=recording, work=self.cleaned_data["work"])
-
 
 class SplitForm(VerbForm):
     """Rows of a holder and a share in per cent; empty rows are left out."""
@@ -187,6 +184,3 @@ class SplitForm(VerbForm):
             else:
                 lines[party] = int(share * 10_000)
         return data | {"lines": lines}
-
-    def save(self, *, by: User, subject: Recording | Work) -> SplitSheet:
-        return splits.propose(by=by, subject=subject, lines=self.cleaned_data["lines"])

@@ -1,9 +1,11 @@
 """What the import pages ask for."""
 
+from base64 import b64decode, b64encode
 from typing import Any
 
 from django import forms
 
+from portal.confirmation import Act
 from portal.models import User
 from rights import identifiers, signals
 from rights.forms import VerbForm
@@ -119,9 +121,14 @@ class CheckForm(VerbForm):
 
 
 class SignalForm(VerbForm):
+    """What it ends is shown before it is noted; the file's content is kept in the page meanwhile,
+    for a browser sends no file twice."""
+
     file = forms.FileField(
-        help_text="A site's tdmrep.json, or a file's cawg.training-mining assertion as JSON."
+        required=False,
+        help_text="A site's tdmrep.json, or a file's cawg.training-mining assertion as JSON.",
     )
+    content = forms.CharField(widget=forms.HiddenInput, required=False)
     scheme = forms.ChoiceField(label="What it is", choices=Signal.Scheme.choices)
     isrc = forms.CharField(
         label="ISRC",
@@ -139,15 +146,25 @@ class SignalForm(VerbForm):
         label="Where it was read", max_length=300, help_text="An address or a file's name."
     )
 
-    def save(self, *, by: User) -> tuple[Recording | Party, list[Signal]]:
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        if file := data.get("file"):
+            data["content"] = b64encode(file.read(signals.MOST_BYTES + 1)).decode()
+            self.data = {**self.data, "content": data["content"]}
+        elif not data.get("content"):
+            self.add_error("file", "Choose the file that says it.")
+        return data
+
+    def act(self, *, by: User) -> Act[None, tuple[Recording | Party, list[Signal]]]:
+        """Noting it, to be shown first. Raises Refused or BadIdentifier."""
         data = self.cleaned_data
         subject = self._subject(data["isrc"], data["party"])
-        content = data["file"].read(signals.MOST_BYTES + 1)
+        content = _decoded(data["content"])
         if data["scheme"] == Signal.Scheme.TDMREP:
             said = signals.read_tdmrep(content, path=data["path"])
         else:
             said = signals.read_cawg(content)
-        return subject, signals.note(by=by, subject=subject, said=said, source=data["source"])
+        return signals.noting(by=by, subject=subject, said=said, source=data["source"])
 
     def _subject(self, isrc: str, party: Party | None) -> Recording | Party:
         if bool(isrc.strip()) == bool(party):
@@ -158,3 +175,10 @@ class SignalForm(VerbForm):
         if found is None:
             raise Refused("unknown", "No recording here has this ISRC.", field="isrc")
         return found
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return b64decode(text, validate=True)
+    except ValueError as error:
+        raise Refused("file", "Choose the file once more.", field="file") from error

@@ -8,6 +8,7 @@ from rights.models.papers import Agreement, Grant, GrantSuspension, OptOut
 from rights.models.parties import Mandate, Party, PartyIdentifier, Scheme
 from rights.models.repertoire import (
     Credit,
+    Preview,
     Recording,
     RecordingQuerySet,
     RecordingWork,
@@ -31,8 +32,8 @@ from rights.models.vocabulary import (
 __all__ = [
     "PPM", "Agreement", "CaseItem", "CaseStep", "CaseTask", "Channel", "Credit", "Decision",
     "DecisionLine", "Grant", "GrantSuspension", "Hold", "Immutable", "ImportJob", "ImportProblem",
-    "ImportedKey", "Mandate", "OptOut", "Party", "PartyIdentifier", "Purpose", "Recording",
-    "RecordingQuerySet", "RecordingWork", "Release", "ReleaseTrack", "RightType", "RoleCode",
-    "Scheme", "Signal", "SplitAnswer", "SplitLine", "SplitSheet", "Stem", "UsageEvent", "Use",
-    "WithdrawalCase", "WithdrawalPolicy", "Work",
+    "ImportedKey", "Mandate", "OptOut", "Party", "PartyIdentifier", "Preview", "Purpose",
+    "Recording", "RecordingQuerySet", "RecordingWork", "Release", "ReleaseTrack", "RightType",
+    "RoleCode", "Scheme", "Signal", "SplitAnswer", "SplitLine", "SplitSheet", "Stem", "UsageEvent",
+    "Use", "WithdrawalCase", "WithdrawalPolicy", "Work",
 ]  # fmt: skip

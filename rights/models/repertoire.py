@@ -118,6 +118,27 @@ class RecordingWork(models.Model):
         ]
 
 
+class Preview(models.Model):
+    """The marked part of a recording for those who may not have the whole (rights/previews.py).
+
+    Derived once for a file and a way of making it; the recording's own file never changes.
+    """
+
+    recording = models.ForeignKey(Recording, models.CASCADE, related_name="previews")
+    version = models.PositiveSmallIntegerField(help_text="Of how it is made.")
+    audio = models.ForeignKey(Blob, models.PROTECT, related_name="+")
+    duration = models.FloatField(help_text="Seconds.")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["recording", "version"], name="preview_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"Preview of {self.recording_id}"
+
+
 class Stem(models.Model):
     """One part of a recording as its own file: vocals, drums. Used only by the use `stems`."""
 

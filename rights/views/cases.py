@@ -9,10 +9,11 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from portal import audit
 from portal.models import Role
 from portal.views import signed_in
-from rights import caseload, cases, lineage
+from rights import caseload, cases, endings, lineage
 from rights.forms.cases import AssignForm, CloseForm, NoteForm, RemedyForm, SettleForm
 from rights.models import CaseItem, CaseTask, Use, WithdrawalCase
 from rights.models.cases import CaseQuerySet
+from rights.views import confirming
 from rights.views.access import is_admin, open_to, page_of
 from rights.views.frames import form_page
 
@@ -101,22 +102,25 @@ def case_refresh(request: HttpRequest, pk: int) -> HttpResponse:
 @open_to(Role.RIGHTS_ADMIN)
 def case_remedy(request: HttpRequest, pk: int, kind: str) -> HttpResponse:
     """GET says what will happen to how many; POST does it."""
-    row, found = _case(request, pk), _kind(kind)
+    row, found, user = _case(request, pk), _kind(kind), signed_in(request)
     waiting = row.items.filter(kind=kind).exclude(outcome__in=cases.SETTLED)
     form = RemedyForm(request.POST if request.method == "POST" else None)
-    if form.is_valid():
-        with form.refusals():
-            done = cases.remedy(row, kind, signed_in(request), form.cleaned_data["note"])
-            messages.success(request, f"{found.title}: {done} done.")
-            return redirect(row)
-    context = {
+    done = confirming.done(
+        request, form, lambda data: endings.remedying(row, kind, by=user, **data)
+    )
+    if done is not None:
+        messages.success(request, f"{found.title}: {done.result} done.")
+        return redirect(row)
+    told = confirming.shown(endings.remedying(row, kind, by=user))
+    context = told.context
+    context |= {
         "case": row,
         "form": form,
         "kind": found,
         "number": waiting.count(),
         "rows": caseload.named(found, waiting.order_by("pk")[:20], signed_in(request)),
     }
-    return render(request, "rights/case_remedy.html", context)
+    return render(request, "rights/case_remedy.html", context, status=confirming.status(form))
 
 
 @require_http_methods(["GET", "POST"])
@@ -124,21 +128,16 @@ def case_remedy(request: HttpRequest, pk: int, kind: str) -> HttpResponse:
 def case_settle(request: HttpRequest, pk: int) -> HttpResponse:
     rows = CaseItem.objects.filter(case__in=_visible(request)).select_related("case__party")
     item = get_object_or_404(rows, pk=pk)
-    form = SettleForm(request.POST or None)
-    if form.is_valid():
-        with form.refusals():
-            form.save(item, by=signed_in(request))
-            messages.success(request, f"{item.label}: {item.get_outcome_display().lower()}.")
-            return redirect("rights:case_items", pk=item.case_id, kind=item.kind)
-    return form_page(
-        request,
-        form,
-        heading=f"Settle: {item.label}",
-        button="Settle",
-        back=item.case.get_absolute_url(),
-        words="By hand, for what the portal cannot see. Unlearning settles nothing: note it on the "
-        "case instead.",
+    form, user = SettleForm(request.POST or None), signed_in(request)
+    made, context = confirming.done_or_shown(
+        request, form, lambda data: endings.settling(item, by=user, **data), always=True
     )
+    if made is not None:
+        settled = made.result
+        messages.success(request, f"{settled.label}: {settled.get_outcome_display().lower()}.")
+        return redirect("rights:case_items", pk=item.case_id, kind=item.kind)
+    context |= {"item": item, "form": form, "heard_at": lineage.heard_at(item)}
+    return render(request, "rights/case_settle.html", context, status=confirming.status(form))
 
 
 @require_http_methods(["GET", "POST"])
@@ -186,19 +185,20 @@ def case_note(request: HttpRequest, pk: int) -> HttpResponse:
 def case_close(request: HttpRequest, pk: int) -> HttpResponse:
     row, user = _case(request, pk), signed_in(request)
     form = CloseForm(request.POST or None)
-    if form.is_valid():
-        with form.refusals():
-            cases.close(row, user, form.cleaned_data["note"])
-            messages.success(request, "Closed. What should still come out of it opens it again.")
-            return redirect(row)
-    context = {
+    if request.method == "POST":
+        # What has come to an end since the page was opened is news, and shown before it is said.
+        cases.refresh(row)
+    if confirming.done(request, form, lambda data: endings.closing(row, by=user, **data)):
+        messages.success(request, "Closed. What should still come out of it opens it again.")
+        return redirect(row)
+    told = confirming.shown(endings.closing(row, by=user))
+    context = told.context | {
         "case": row,
         "form": form,
         "levels": caseload.levels(row, user, room=0),
         "by_hand": cases.by_hand(row).select_related("settled_by"),
-        "not_closed_by": cases.why_not_close(row, user),
     }
-    return render(request, "rights/case_close.html", context)
+    return render(request, "rights/case_close.html", context, status=confirming.status(form))
 
 
 def _visible(request: HttpRequest) -> CaseQuerySet:

@@ -1,9 +1,13 @@
 """The page that most acts of this room need: a form, what it does in words, and a way back."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from rights.forms import VerbForm
+from rights.views import confirming
 
 
 def form_page(
@@ -14,8 +18,11 @@ def form_page(
     button: str,
     back: str,
     words: str = "",
-    danger: bool = False,
+    context: Mapping[str, object] = MappingProxyType({}),
 ) -> HttpResponse:
-    """`back` is an address; `words` say what the act does; `danger` marks one without return."""
-    context = {"form": form, "heading": heading, "button": button, "back": back}
-    return render(request, "rights/form.html", context | {"words": words, "danger": danger})
+    """`back` is an address; `words` say what the act does; `context` is of one that is confirmed
+    (confirming.shown)."""
+    frame = {"form": form, "heading": heading, "button": button, "back": back, "words": words}
+    return render(
+        request, "rights/form.html", frame | dict(context), status=confirming.status(form)
+    )

@@ -1,24 +1,31 @@
 """Grants: drafted, approved by somebody else, suspended, changed in versions, ended for good."""
 
-from collections.abc import Callable
+from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from portal import audit
-from portal.models import Role, User
+from portal import audit, confirmation
+from portal.models import Role
 from portal.views import signed_in
-from rights import choices, opt_outs, participation, terms
-from rights.forms import ChangeForm, GrantForm, ReasonForm
+from rights import choices, endings, opt_outs, participation, terms
+from rights.endings import GrantVerb
+from rights.forms import ChangeForm, GrantForm, ReasonForm, VerbForm
+from rights.impact import Effect
 from rights.models import Grant, Use
 from rights.refused import Refused
+from rights.views import confirming
 from rights.views.access import LOOKERS, is_admin, number, open_to, page_of
 from rights.views.frames import form_page
 
 # Opt-outs on the page of a grant.
 NOES = 50
+ENDS_ANOTHER = (
+    "It ends the version before it, for good. Open it, read what that ends, and put it in force "
+    "there."
+)
 
 
 @require_safe
@@ -58,6 +65,7 @@ def grant(request: HttpRequest, pk: int) -> HttpResponse:
         "more_opt_outs": max(0, noes.count() - NOES),
         "history": audit.history(row)[:20],
         "may_approve": is_admin(request) and participation.may_approve(row, user),
+        "ends_another": endings.replaces_open(row),
         "speaks": participation.speaks_for(row, user),
         "approvers": choices.approvers([row])[row.pk],
         "is_admin": is_admin(request),
@@ -106,13 +114,20 @@ def waiting(request: HttpRequest) -> HttpResponse:
     rows = Grant.objects.visible_to(user).filter(status=Grant.Status.OFFERED)
     if under := number(request.GET.get("agreement")):
         rows = rows.filter(agreement=under)
-    rows = rows.select_related("grantor", "agreement", "recording", "work", "drafted_by")
+    rows = rows.select_related(
+        "grantor", "agreement", "recording", "work", "drafted_by", "replaces"
+    )
     page = page_of(request, rows.order_by("agreement__title", "agreement", "use", "pk"))
     names = choices.approvers(page.object_list)
     context = {
         "page": page,
         "rows": [
-            (row, admin and participation.may_approve(row, user), names[row.pk])
+            (
+                row,
+                admin and participation.may_approve(row, user),
+                names[row.pk],
+                endings.replaces_open(row),
+            )
             for row in page.object_list
         ],
         "under": under,
@@ -125,12 +140,18 @@ def waiting(request: HttpRequest) -> HttpResponse:
 @require_POST
 @open_to(Role.RIGHTS_ADMIN)
 def grants_approve(request: HttpRequest) -> HttpResponse:
-    """Put the ticked offers in force, each by itself: one that is refused stops none of them."""
+    """Put the ticked offers in force, each by itself: one that is refused stops none of them.
+
+    One that ends an earlier version is not among them: what that ends stands on its own page.
+    """
     user = signed_in(request)
     numbers = [pk for text in request.POST.getlist("grant") if (pk := number(text))]
     rows = Grant.objects.visible_to(user).filter(pk__in=numbers[:1_000])
     approved = 0
     for row in rows.select_related("grantor", "replaces"):
+        if endings.replaces_open(row):
+            messages.error(request, f"{row.grantor}, {row.get_use_display()}: {ENDS_ANOTHER}")
+            continue
         try:
             participation.activate(row, user)
         except Refused as error:
@@ -144,22 +165,27 @@ def grants_approve(request: HttpRequest) -> HttpResponse:
     return redirect("rights:waiting")
 
 
-@require_POST
+@require_http_methods(["GET", "POST"])
 @open_to(Role.RIGHTS_ADMIN)
 def grant_activate(request: HttpRequest, pk: int) -> HttpResponse:
-    row = _grant(request, pk)
-    try:
-        participation.activate(row, signed_in(request))
-    except Refused as error:
-        messages.error(request, str(error))
-    return redirect(row)
+    """GET says what putting it in force allows, and what it ends; POST does it."""
+    row, user = _grant(request, pk), signed_in(request)
+    form = VerbForm(request.POST if request.method == "POST" else None)
+    act = endings.activating(row, by=user)
+    made, _ = confirming.done_or_shown(request, form, lambda _: act)
+    if made is not None:
+        return redirect(row)
+    told = confirming.shown(act)
+    context = told.context
+    context |= {"form": form, "grant": row, "effect": told.seen}
+    return render(request, "rights/grant_activate.html", context, status=confirming.status(form))
 
 
 @require_http_methods(["GET", "POST"])
 @open_to(Role.RIGHTS_ADMIN, Role.RIGHTSHOLDER)
 def grant_decline(request: HttpRequest, pk: int) -> HttpResponse:
     words = "The offer ends and permits nothing. Another can be drafted at any time."
-    return _with_reason(request, pk, participation.decline, "Decline", words, danger=True)
+    return _with_reason(request, pk, participation.decline, "Decline", words)
 
 
 @require_http_methods(["GET", "POST"])
@@ -182,26 +208,28 @@ def grant_resume(request: HttpRequest, pk: int) -> HttpResponse:
 def _with_reason(
     request: HttpRequest,
     pk: int,
-    verb: Callable[[Grant, User, str], Grant],
+    verb: GrantVerb,
     button: str,
     words: str,
-    *,
-    danger: bool = False,
 ) -> HttpResponse:
-    row = _grant(request, pk)
+    row, user = _grant(request, pk), signed_in(request)
     form = ReasonForm(request.POST or None)
-    if form.is_valid():
-        with form.refusals():
-            verb(row, signed_in(request), form.cleaned_data["reason"])
-            return redirect(row)
+
+    def act(data: dict[str, Any]) -> confirmation.Act[list[object], Grant]:
+        return endings.answering(row, verb, by=user, **data)
+
+    if confirming.done(request, form, act):
+        return redirect(row)
+    told = confirming.shown(act({}))
+    context = told.context
     return form_page(
         request,
         form,
         heading=f"{button}: {row.grantor}, {row.get_use_display().lower()}",
-        button=button,
+        button=f"{button} {row.get_use_display()} of {row.grantor}",
         back=row.get_absolute_url(),
         words=words,
-        danger=danger,
+        context=context,
     )
 
 
@@ -241,14 +269,18 @@ def grant_change_look(request: HttpRequest, pk: int) -> HttpResponse:
 @open_to(Role.RIGHTS_ADMIN, Role.RIGHTSHOLDER)
 def grant_withdraw(request: HttpRequest, pk: int) -> HttpResponse:
     """GET previews what ending it touches; POST ends it. There is no way back, and it says so."""
-    row = _grant(request, pk)
+    row, user = _grant(request, pk), signed_in(request)
     form = ReasonForm(request.POST or None)
-    if form.is_valid():
-        with form.refusals():
-            participation.withdraw(row, signed_in(request), form.cleaned_data["reason"])
-            return redirect(row)
-    context = {"form": form, "grant": row, "effect": choices.effect_of_withdrawing(row)}
-    return render(request, "rights/withdraw.html", context)
+
+    def act(data: dict[str, Any]) -> confirmation.Act[Effect, Grant]:
+        return endings.withdrawing(row, by=user, **data)
+
+    if confirming.done(request, form, act):
+        return redirect(row)
+    told = confirming.shown(act({}))
+    context = told.context
+    context |= {"form": form, "grant": row, "effect": told.seen}
+    return render(request, "rights/withdraw.html", context, status=confirming.status(form))
 
 
 def _grant(request: HttpRequest, pk: int) -> Grant:

@@ -3,14 +3,15 @@
 from collections.abc import Callable, Generator
 
 from django.contrib import messages
-from django.db import models
+from django.db import models, transaction
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from portal import tables
+from portal import confirmation, tables, turns
+from portal.confirmation import Changed
 from portal.models import Role, User
 from portal.serving import streamed
 from portal.views import signed_in
@@ -19,7 +20,9 @@ from rights.importing.forms import CheckForm, ImportForm, SignalForm
 from rights.importing.rows import BadFile
 from rights.models import ImportJob, ImportProblem, Signal
 from rights.refused import Refused
+from rights.views import confirming
 from rights.views.access import open_to, page_of
+from rights.views.frames import form_page
 
 State = ImportJob.State
 AT_WORK = (State.CHECKING, State.WAITING, State.RUNNING)
@@ -93,7 +96,19 @@ def import_check(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 @open_to(Role.RIGHTS_ADMIN)
 def import_start(request: HttpRequest, pk: int) -> HttpResponse:
-    return _act(request, pk, jobs.start)
+    """Enter what was checked: what the page showed of that check, and no other."""
+    seal, user = confirmation.posted(request), signed_in(request)
+
+    def start(job: ImportJob, *, by: User) -> ImportJob:
+        with transaction.atomic():
+            turns.moment()
+            job.refresh_from_db()
+            facts = _checked(job)
+            started = jobs.start(job, by=by)
+            confirmation.check(seal, by=user, name=_start_of(job), facts=facts)
+        return started
+
+    return _act(request, pk, start)
 
 
 @require_POST
@@ -113,7 +128,7 @@ def _act(request: HttpRequest, pk: int, verb: Callable[..., ImportJob]) -> HttpR
     by: User = signed_in(request)
     try:
         verb(job, by=by)
-    except Refused as error:
+    except (Refused, Changed) as error:
         messages.error(request, str(error))
     return redirect(job)
 
@@ -146,20 +161,27 @@ def _problem_lines(rows: models.QuerySet[ImportProblem]) -> Generator[bytes, Non
 @require_http_methods(["GET", "POST"])
 @open_to(Role.RIGHTS_ADMIN)
 def signal_new(request: HttpRequest) -> HttpResponse:
-    """Note what a site or a file says to machines. It may end permissions; it gives none."""
-    form = SignalForm(request.POST or None, request.FILES or None)
-    if form.is_valid():
-        with form.refusals():
-            subject, made = form.save(by=signed_in(request))
-            denied = sum(signal.denies for signal in made)
-            messages.success(
-                request,
-                f"Noted {len(made)} signal{'' if len(made) == 1 else 's'} of “{subject}”, "
-                f"{denied} of which deny. What they deny has ended or rests.",
-            )
-            return redirect("rights:signals")
-    context = {"form": form, "heading": "Note a signal", "button": "Note it"}
-    return render(request, "rights/form.html", context | {"back": reverse("rights:signals")})
+    """Note what a site or a file says to machines. It may end permissions, which is shown first;
+    it gives none."""
+    form, user = SignalForm(request.POST or None, request.FILES or None), signed_in(request)
+    noted, context = confirming.done_or_shown(request, form, lambda _: form.act(by=user))
+    if noted is not None:
+        subject, made = noted.result
+        denied = sum(signal.denies for signal in made)
+        messages.success(
+            request,
+            f"Noted {len(made)} signal{'' if len(made) == 1 else 's'} of “{subject}”, "
+            f"{denied} of which deny. What they deny has ended or rests.",
+        )
+        return redirect("rights:signals")
+    return form_page(
+        request,
+        form,
+        heading="Note a signal",
+        button="Note it, and end what is listed" if context else "Note it",
+        back=reverse("rights:signals"),
+        context=context,
+    )
 
 
 @require_safe
@@ -178,16 +200,31 @@ def _job(request: HttpRequest, pk: int) -> ImportJob:
     return get_object_or_404(rows, pk=pk)
 
 
+def _start_of(job: ImportJob) -> str:
+    return f"import.start:{job.pk}"
+
+
+def _checked(job: ImportJob) -> list[object]:
+    """What the page tells of the check: how the file was read, and what would come of it."""
+    counts = [job.rows, job.added, job.changed, job.unchanged, job.refused]
+    return [str(job.file_id), str(job.format), job.options, job.columns, counts]
+
+
 def _context(request: HttpRequest, job: ImportJob) -> dict[str, object]:
     problems = job.problems.all()
     kind = request.GET.get("kind", "")
     if kind in {"problem", "warning"}:
         problems = problems.filter(warning=kind == "warning")
+    may_start = job.state == State.CHECKED and job.added + job.changed > 0
+    user = signed_in(request)
+    seal = confirmation.seal(by=user, name=_start_of(job), facts=_checked(job))
     return {
         "job": job,
+        "shown": {"seal": seal} if may_start else None,
+        "says_no": job.format == ImportJob.Format.PARTICIPATION,
         "at_work": job.state in AT_WORK,
         "may_check": job.state in (State.UPLOADED, State.CHECKED, State.FAILED) and not job.done,
-        "may_start": job.state == State.CHECKED and job.added + job.changed > 0,
+        "may_start": may_start,
         "may_cancel": job.state in AT_WORK,
         "may_resume": job.state == State.CANCELLED or (job.state == State.FAILED and job.done > 0),
         "page": page_of(request, problems),

@@ -1,5 +1,7 @@
 """Before somebody signs, and before a whole party goes: what would follow."""
 
+from urllib.parse import urlencode
+
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -8,9 +10,10 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from portal.models import Role
 from portal.views import signed_in
-from rights import impact, leaving, signing
+from rights import endings, leaving, signing
 from rights.forms.cases import LeaveForm
 from rights.models import Grant, Party
+from rights.views import confirming
 from rights.views.access import LOOKERS, is_admin, open_to
 
 
@@ -22,26 +25,30 @@ def party_leave(request: HttpRequest, pk: int) -> HttpResponse:
     rows = Party.objects.all() if is_admin(request) else user.parties.all()
     party = get_object_or_404(rows, pk=pk)
     form = LeaveForm(request.POST or None, own=not is_admin(request))
-    if form.is_valid():
-        with form.refusals():
-            opened = leaving.leave(party, by=user, reason=form.cleaned_data["reason"])
-            messages.success(request, f"Everything that {party} permitted has ended.")
-            if len(opened) == 1:
-                return redirect(opened[0])
-            return redirect(
-                f"{reverse('rights:cases')}?q={party.name}" if opened else "rights:cases"
-            )
-    grants = leaving.ending(party)
-    context = {
+    left = confirming.done(
+        request,
+        form,
+        lambda data: endings.leaving_with_all(party, by=user, reason=data["reason"]),
+    )
+    if left is not None:
+        messages.success(request, f"Everything that {party} permitted has ended.")
+        if len(left.result) == 1:
+            return redirect(left.result[0])
+        named = urlencode({"q": party.name})
+        return redirect(f"{reverse('rights:cases')}?{named}" if left.result else "rights:cases")
+    told = confirming.shown(endings.leaving_with_all(party, by=user))
+    context = told.context
+    grants = told.seen.grants if told.seen else []
+    context |= {
         "party": party,
         "form": form,
         "grants": grants,
         "uses": list(dict.fromkeys(grant.get_use_display() for grant in grants)),
-        "effect": impact.of_ending(grants),
+        "effect": told.seen,
         "agents": leaving.agents(party),
         "back": reverse("rights:party", args=[pk]) if is_admin(request) else reverse("rights:mine"),
     }
-    return render(request, "rights/party_leave.html", context)
+    return render(request, "rights/party_leave.html", context, status=confirming.status(form))
 
 
 @require_safe

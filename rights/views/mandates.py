@@ -4,17 +4,16 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from portal import audit
-from portal.bulk import among
 from portal.models import Role
 from portal.views import signed_in
-from rights import choices, losses, parties
+from rights import choices, endings, parties
 from rights.forms import MandateForm, ReasonForm
-from rights.models import Mandate, Recording
+from rights.models import Mandate, Recording, Use
 from rights.refused import Refused
+from rights.views import confirming
 from rights.views.access import LOOKERS, is_admin, open_to, page_of
 from rights.views.frames import form_page
 
@@ -85,13 +84,15 @@ def mandate_revoke(request: HttpRequest, pk: int) -> HttpResponse:
     row = _mandate(request, pk)
     if not _may_revoke(request, row):
         raise Http404
+    user = signed_in(request)
     form = ReasonForm(request.POST or None)
-    if form.is_valid():
-        with form.refusals():
-            parties.end_mandate(row, signed_in(request), form.cleaned_data["reason"])
-            return redirect(row)
-    context = {"form": form, "mandate": row, "resting": _resting(row)}
-    return render(request, "rights/mandate_revoke.html", context)
+    if confirming.done(request, form, lambda data: endings.revoking(row, by=user, **data)):
+        return redirect(row)
+    told = confirming.shown(endings.revoking(row, by=user))
+    context = told.context
+    resting = [(str(Use(use).label), rows) for use, rows in told.seen.items()] if told.seen else []
+    context |= {"form": form, "mandate": row, "resting": resting}
+    return render(request, "rights/mandate_revoke.html", context, status=confirming.status(form))
 
 
 def _mandate(request: HttpRequest, pk: int) -> Mandate:
@@ -110,9 +111,4 @@ def _may_revoke(request: HttpRequest, row: Mandate) -> bool:
 
 def _resting(row: Mandate) -> list[tuple[str, list[Recording]]]:
     """By use in words, the recordings that are permitted through the mandate alone."""
-    if row.revoked_at or not row.covers_day(timezone.now().date()):
-        return []
-    return [
-        (str(loss.use.label), list(Recording.objects.filter(pk__in=among(loss.recordings))))
-        for loss in losses.of_mandate(row)
-    ]
+    return [(str(Use(use).label), found) for use, found in endings.resting_on(row).items()]

@@ -4,6 +4,7 @@ Everything begins with the parties that the person speaks for. What is not their
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.contrib import messages
 from django.db import transaction
@@ -12,16 +13,30 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
+from portal.confirmation import Act
 from portal.models import Role, User
 from portal.views import signed_in
-from rights import choices, consent, holds, impact, mine, offers, participation, plain, standing
+from rights import (
+    choices,
+    consent,
+    endings,
+    holds,
+    impact,
+    mine,
+    offers,
+    participation,
+    plain,
+    standing,
+)
 from rights.forms.mine import OffForm, OnForm
 from rights.models import Grant, Party, Recording, SplitLine, SplitSheet, UsageEvent, Use
 from rights.refused import Refused
 from rights.standing import Standing, Word
+from rights.views import confirming
 from rights.views.access import open_to, page_of
 
 holders = open_to(Role.RIGHTSHOLDER)
+NOTHING = impact.Effect(0, [], [], [], [])
 
 
 @require_safe
@@ -203,27 +218,26 @@ def off(request: HttpRequest, pk: int, use: str) -> HttpResponse:
     user = signed_in(request)
     parties, row = _mine(request, pk)
     asked_for = use_of(use)
-    covered = [(one, participation.covering(row, use, one)) for one in parties]
-    grants = [grant for _, found in covered for grant in found]
+    speaking = [one for one in parties if participation.covering(row, use, one)]
     form = OffForm(request.POST or None)
-    if form.is_valid():
-        with form.refusals(), transaction.atomic():
-            if not grants:
-                raise Refused("nothing_granted", "You allow nothing here, so nothing is to end.")
-            for party, found in covered:
-                if found:
-                    reason = form.cleaned_data["reason"]
-                    participation.opt_out(row, use, party, user, reason)
-            messages.success(request, f"“{row}” is off for {consent.in_words(use)}.")
-            return redirect("rights:mine_recording", pk=row.pk)
-    context = {
+
+    def act(data: dict[str, Any]) -> Act[impact.Effect, None]:
+        return endings.opting_out(row, asked_for, speaking, by=user, **data)
+
+    if confirming.done(request, form, act):
+        messages.success(request, f"“{row}” is off for {consent.in_words(use)}.")
+        return redirect("rights:mine_recording", pk=row.pk)
+    told = confirming.shown(act({}))
+    context = told.context
+    grants = told.seen.grants if told.seen else []
+    context |= {
         "form": form,
         "recording": row,
         "use": asked_for,
-        "effect": Effect.of(grants, impact.of_opting_out(row, dict(covered))),
+        "effect": Effect.shown(told.seen),
         "wider": [grant for grant in grants if grant.recording_id is None],
     }
-    return render(request, "rights/mine_off.html", context, status=422 if form.errors else 200)
+    return render(request, "rights/mine_off.html", context, status=confirming.status(form))
 
 
 @dataclass(frozen=True)
@@ -237,6 +251,11 @@ class Effect:
     only_offered: bool
     stays: bool
     anything: bool
+
+    @classmethod
+    def shown(cls, found: impact.Effect | None) -> "Effect":
+        """None is that it can't be done: then nothing is to end."""
+        return cls.of([], NOTHING) if found is None else cls.of(found.grants, found)
 
     @classmethod
     def of(cls, grants: list[Grant], found: impact.Effect) -> "Effect":

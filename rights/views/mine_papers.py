@@ -1,20 +1,23 @@
 """The artist's papers: splits to answer, grants of both sides' making, agreements, mandates."""
 
 from collections.abc import Collection
+from typing import Any
 
 from django.contrib import messages
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from portal import audit
+from portal.confirmation import Act
 from portal.models import User
 from portal.views import signed_in
-from rights import impact, opt_outs, participation, plain
+from rights import endings, impact, opt_outs, participation, plain
+from rights.forms import VerbForm
 from rights.forms.mine import OffForm
 from rights.models import Agreement, Grant, Mandate, Use, WithdrawalCase
-from rights.refused import Refused
+from rights.views import confirming
 from rights.views.access import READERS, page_of
 from rights.views.mine import Effect, asked, holders, unanswered
 
@@ -76,21 +79,32 @@ def grant(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "rights/mine_grant.html", context)
 
 
-@require_POST
+@require_http_methods(["GET", "POST"])
 @holders
 def approve(request: HttpRequest, pk: int) -> HttpResponse:
-    """My yes to what the lab has drafted puts it in force."""
+    """My yes to what the lab has drafted puts it in force; GET says what of mine that ends."""
     user = signed_in(request)
     row = get_object_or_404(_grants(user), pk=pk)
     if _is_ours(row):
         messages.error(request, "You offered it yourself: the lab answers it.")
         return redirect("rights:mine_grant", pk=row.pk)
-    try:
-        participation.activate(row, user)
+    form = VerbForm(request.POST if request.method == "POST" else None)
+    act = endings.activating(row, by=user)
+    made, _ = confirming.done_or_shown(request, form, lambda _: act)
+    if made is not None:
         messages.success(request, "Allowed. It is in force from now on.")
-    except Refused as error:
-        messages.error(request, str(error))
-    return redirect("rights:mine_grant", pk=row.pk)
+        return redirect("rights:mine_grant", pk=row.pk)
+    told = confirming.shown(act)
+    context = told.context
+    context |= {
+        "form": form,
+        "grant": row,
+        "subject": plain.subject(row),
+        "scope": plain.scope(row),
+        "replaced": row.replaces if endings.replaces_open(row) else None,
+        "effect": Effect.shown(told.seen),
+    }
+    return render(request, "rights/mine_approve.html", context, status=confirming.status(form))
 
 
 @require_http_methods(["GET", "POST"])
@@ -100,13 +114,17 @@ def decline(request: HttpRequest, pk: int) -> HttpResponse:
     user = signed_in(request)
     row = get_object_or_404(_grants(user), pk=pk)
     form = OffForm(request.POST or None)
-    if form.is_valid():
-        with form.refusals():
-            participation.decline(row, user, form.cleaned_data["reason"])
-            messages.success(request, "Done. It never comes into force.")
-            return redirect("rights:mine_grant", pk=row.pk)
-    context = {"form": form, "grant": row, "subject": plain.subject(row), "ours": _is_ours(row)}
-    return render(request, "rights/mine_decline.html", context, status=422 if form.errors else 200)
+
+    def act(data: dict[str, Any]) -> Act[list[object], Grant]:
+        return endings.answering(row, participation.decline, by=user, **data)
+
+    if confirming.done(request, form, act):
+        messages.success(request, "Done. It never comes into force.")
+        return redirect("rights:mine_grant", pk=row.pk)
+    told = confirming.shown(act({}))
+    context = told.context
+    context |= {"form": form, "grant": row, "subject": plain.subject(row), "ours": _is_ours(row)}
+    return render(request, "rights/mine_decline.html", context, status=confirming.status(form))
 
 
 @require_http_methods(["GET", "POST"])
@@ -116,24 +134,30 @@ def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
     user = signed_in(request)
     row = get_object_or_404(_grants(user), pk=pk)
     form = OffForm(request.POST or None)
-    if form.is_valid():
-        with form.refusals():
-            participation.withdraw(row, user, form.cleaned_data["reason"])
-            messages.success(request, "Ended. What follows from it has begun.")
-            return redirect("rights:mine_grant", pk=row.pk)
-    context = {
+
+    def act(data: dict[str, Any]) -> Act[impact.Effect, Grant]:
+        return endings.withdrawing(row, by=user, **data)
+
+    if confirming.done(request, form, act):
+        messages.success(request, "Ended. What follows from it has begun.")
+        return redirect("rights:mine_grant", pk=row.pk)
+    told = confirming.shown(act({}))
+    context = told.context
+    context |= {
         "form": form,
         "grant": row,
         "subject": plain.subject(row),
         "use": Use(row.use),
-        "effect": Effect.of([row], impact.of_ending([row])),
+        "effect": Effect.shown(told.seen),
     }
-    return render(request, "rights/mine_off.html", context, status=422 if form.errors else 200)
+    return render(request, "rights/mine_off.html", context, status=confirming.status(form))
 
 
 def _grants(user: User) -> QuerySet[Grant]:
     rows = Grant.objects.filter(grantor__people=user).prefetch_related("grantor__people")
-    return rows.select_related("grantor", "agreement", "recording", "work", "drafted_by")
+    return rows.select_related(
+        "grantor", "agreement", "recording", "work", "drafted_by", "replaces"
+    )
 
 
 def _is_ours(row: Grant) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.contrib import messages
 from django.db.models import Count, QuerySet
@@ -9,10 +10,12 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
+from portal.confirmation import Act
 from portal.views import signed_in
-from rights import consent, impact, mine, offers, opt_outs, plain, standing
+from rights import consent, endings, impact, mine, offers, opt_outs, plain, standing
 from rights.forms.mine import OffForm, OnForm
 from rights.models import Grant, OptOut, Party, Use
+from rights.views import confirming
 from rights.views.mine import Effect, asked, holders, unanswered, use_of
 
 Status = Grant.Status
@@ -203,19 +206,22 @@ def use_off(request: HttpRequest, pk: int, use: str) -> HttpResponse:
     party = get_object_or_404(user.parties.all(), pk=pk)
     asked_for = use_of(use)
     form = OffForm(request.POST or None)
-    if form.is_valid():
-        with form.refusals():
-            offers.end_everywhere(by=user, party=party, use=use, reason=form.cleaned_data["reason"])
-            messages.success(request, f"Off for {consent.in_words(use)}: everything of {party}.")
-            return _back(party)
-    grants = list(offers.open_grants(party, use).select_related("grantor"))
-    context = {
+
+    def act(data: dict[str, Any]) -> Act[impact.Effect, int]:
+        return endings.ending_use(party, asked_for, by=user, **data)
+
+    if confirming.done(request, form, act):
+        messages.success(request, f"Off for {consent.in_words(use)}: everything of {party}.")
+        return _back(party)
+    told = confirming.shown(act({}))
+    context = told.context
+    context |= {
         "form": form,
         "party": party,
         "use": asked_for,
-        "effect": Effect.of(grants, impact.of_ending(grants)),
+        "effect": Effect.shown(told.seen),
     }
-    return render(request, "rights/mine_off.html", context, status=422 if form.errors else 200)
+    return render(request, "rights/mine_off.html", context, status=confirming.status(form))
 
 
 def _back(party: Party) -> HttpResponse:

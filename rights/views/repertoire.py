@@ -2,17 +2,15 @@
 
 from django.contrib import messages
 from django.db import models
-from django.http import Http404, HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from portal import audit
 from portal.models import Role
-from portal.serving import ranged
 from portal.views import signed_in
-from rights import choices, opt_outs
+from rights import choices, endings, opt_outs, originals
 from rights.forms import (
     AttachForm,
     CreditForm,
@@ -22,7 +20,8 @@ from rights.forms import (
     VerbForm,
     WorkForm,
 )
-from rights.models import Recording, Stem, Work
+from rights.models import Recording, Use, Work
+from rights.views import confirming
 from rights.views.access import READERS, is_admin, open_to, page_of
 from rights.views.frames import form_page
 
@@ -94,6 +93,8 @@ def _page(
         "recording": row,
         "works": row.works.prefetch_related(choices.current_split("splits")),
         "stems": row.stems.all(),
+        "heard": originals.access(row, user),
+        "hears_stems": originals.may_have(row, user, Use.STEMS),
         "tracks": row.tracks.select_related("release").order_by("release__title"),
         "credits": row.credits.select_related("party").order_by("role", "party__name"),
         "grants": choices.grants_touching(row, user),
@@ -111,15 +112,6 @@ def _page(
     }
     context |= choices.splits_seen_by(user, row) | forms
     return render(request, "rights/recording.html", context, status=status)
-
-
-@require_safe
-def recording_audio(request: HttpRequest, pk: int) -> HttpResponseBase:
-    rows = Recording.objects.visible_to(signed_in(request)).select_related("audio")
-    row = get_object_or_404(rows, pk=pk)
-    if row.audio is None:
-        raise Http404
-    return ranged(request, row.audio, f"{row.title}.{row.format.lower()}")
 
 
 @require_http_methods(["GET", "POST"])
@@ -163,23 +155,19 @@ def recording_stem(request: HttpRequest, pk: int) -> HttpResponse:
     return _page(request, row, stem_form=form, status=422)
 
 
-@require_safe
-def stem_audio(request: HttpRequest, pk: int, number: int) -> HttpResponseBase:
-    stem = get_object_or_404(
-        Stem.objects.select_related("audio"), pk=number, recording=_recording(request, pk)
-    )
-    return ranged(request, stem.audio, f"{stem.recording.title} - {stem}.{stem.format.lower()}")
-
-
 @require_POST
 @open_to(Role.RIGHTS_ADMIN)
 def recording_credit(request: HttpRequest, pk: int) -> HttpResponse:
-    row = _recording(request, pk)
+    """One more credit; a main artist's is shown first where permissions end by it."""
+    row, user = _recording(request, pk), signed_in(request)
     form = CreditForm(request.POST)
-    if form.is_valid():
-        with form.refusals():
-            form.save(by=signed_in(request), subject=row)
-            return redirect(row)
+    made, context = confirming.done_or_shown(
+        request, form, lambda data: endings.crediting(row, by=user, **data)
+    )
+    if made is not None:
+        return redirect(row)
+    if context:
+        return _addition(request, row, form, context, "Add the credit")
     return _page(request, row, credit_form=form, status=422)
 
 
@@ -199,13 +187,32 @@ def work_credit(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 @open_to(Role.RIGHTS_ADMIN)
 def recording_work(request: HttpRequest, pk: int) -> HttpResponse:
-    row = _recording(request, pk)
+    """One more work in it, for good; shown first where permissions end by it."""
+    row, user = _recording(request, pk), signed_in(request)
     form = AttachForm(request.POST)
-    if form.is_valid():
-        with form.refusals():
-            form.save(by=signed_in(request), recording=row)
-            return redirect(row)
+    made, context = confirming.done_or_shown(
+        request, form, lambda data: endings.attaching(row, data["work"], by=user)
+    )
+    if made is not None:
+        return redirect(row)
+    if context:
+        return _addition(request, row, form, context, "Add the work")
     return _page(request, row, attach_form=form, status=422)
+
+
+def _addition(
+    request: HttpRequest, row: Recording, form: VerbForm, context: dict[str, object], button: str
+) -> HttpResponse:
+    return form_page(
+        request,
+        form,
+        heading=f"{button} to “{row}”",
+        button=f"{button}, and end what is listed",
+        back=row.get_absolute_url(),
+        words="What was allowed was allowed without it. It is never taken out again, and what "
+        "ends here stays ended.",
+        context=context,
+    )
 
 
 def _recording(request: HttpRequest, pk: int) -> Recording:

@@ -1,14 +1,20 @@
 """Split sheets: proposing shares, and each holder's yes or no to them."""
 
+from typing import Any
+
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
+from portal.confirmation import Act
 from portal.models import Role
 from portal.views import signed_in
-from rights import splits
+from rights import endings, splits
 from rights.forms import ReasonForm, SplitForm
 from rights.models import Party, Recording, SplitSheet, Work
+from rights.refused import Refused
+from rights.views import confirming
 from rights.views.access import is_admin, open_to
 
 
@@ -32,17 +38,25 @@ def _split(request: HttpRequest, subject: Recording | Work) -> HttpResponse:
     for number, line in enumerate(sheet.lines.order_by("pk") if sheet else [], start=1):
         initial |= {f"party_{number}": line.party_id, f"share_{number}": line.ppm / 10_000}
     form = SplitForm(request.POST or None, initial=initial)
-    if form.is_valid():
-        with form.refusals():
-            form.save(by=signed_in(request), subject=subject)
-            return redirect(subject)
-    return render(request, "rights/split.html", {"form": form, "subject": subject, "sheet": sheet})
+    user = signed_in(request)
+
+    def act(data: dict[str, Any]) -> Act[list[object], SplitSheet]:
+        return endings.proposing(subject, data["lines"], by=user)
+
+    made, context = confirming.done_or_shown(request, form, act)
+    if made is not None:
+        return redirect(subject)
+    context |= {"form": form, "subject": subject, "sheet": sheet}
+    return render(request, "rights/split.html", context, status=confirming.status(form))
 
 
 @require_POST
 def split_confirm(request: HttpRequest, pk: int, party_pk: int) -> HttpResponse:
     sheet, party = _line(request, pk, party_pk)
-    splits.confirm(sheet=sheet, party=party, by=signed_in(request))
+    try:
+        splits.confirm(sheet=sheet, party=party, by=signed_in(request))
+    except Refused as error:
+        messages.error(request, str(error))
     return _back(request, sheet)
 
 
@@ -51,17 +65,15 @@ def split_dispute(request: HttpRequest, pk: int, party_pk: int) -> HttpResponse:
     sheet, party = _line(request, pk, party_pk)
     subject = sheet.recording or sheet.work
     form = ReasonForm(request.POST or None)
-    if form.is_valid():
-        with form.refusals():
-            splits.dispute(
-                sheet=sheet,
-                party=party,
-                by=signed_in(request),
-                reason=form.cleaned_data["reason"],
-            )
-            return _back(request, sheet)
-    context = {"form": form, "sheet": sheet, "party": party, "subject": subject}
-    return render(request, "rights/dispute.html", context)
+    user = signed_in(request)
+    if confirming.done(
+        request, form, lambda data: endings.disputing(sheet, party, by=user, **data)
+    ):
+        return _back(request, sheet)
+    told = confirming.shown(endings.disputing(sheet, party, by=user))
+    context = told.context
+    context |= {"form": form, "sheet": sheet, "party": party, "subject": subject}
+    return render(request, "rights/dispute.html", context, status=confirming.status(form))
 
 
 def _back(request: HttpRequest, sheet: SplitSheet) -> HttpResponse:

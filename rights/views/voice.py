@@ -3,13 +3,15 @@
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from portal.models import Role
+from portal.confirmation import UNSAID, Act
+from portal.models import Role, User
 from portal.views import signed_in
-from rights import choices, holds, participation
+from rights import choices, endings, holds, impact
 from rights.forms import OptOutForm
 from rights.models import Grant, Mandate, Party, Recording, SplitLine, Use
+from rights.views import confirming
 from rights.views.access import READERS, is_admin, open_to
 
 
@@ -49,27 +51,46 @@ def _waiting(request: HttpRequest) -> dict[str, object]:
 @require_http_methods(["GET", "POST"])
 @open_to(Role.RIGHTS_ADMIN, Role.RIGHTSHOLDER)
 def opt_out(request: HttpRequest, pk: int) -> HttpResponse:
-    """GET previews what it touches; POST ends the permission. It says that it is for good."""
+    """GET asks for which use and holder, and none is chosen for anybody; POST ends the permission
+    that was shown."""
+    row, form = _opting_out(request, pk)
+    user = signed_in(request)
+    if confirming.done(request, form, lambda data: _no_to(row, user, **data)) is not None:
+        return redirect(row)
+    return _opt_out_page(request, row, form)
+
+
+@require_POST
+@open_to(Role.RIGHTS_ADMIN, Role.RIGHTSHOLDER)
+def opt_out_look(request: HttpRequest, pk: int) -> HttpResponse:
+    """What an opt-out would end, before it is confirmed. Nothing is kept."""
+    row, form = _opting_out(request, pk, look=True)
+    return _opt_out_page(request, row, form)
+
+
+def _opting_out(
+    request: HttpRequest, pk: int, *, look: bool = False
+) -> tuple[Recording, OptOutForm]:
     user = signed_in(request)
     row = get_object_or_404(Recording.objects.visible_to(user), pk=pk)
     parties = choices.may_choose_for(user, row, everybody=is_admin(request))
-    open_uses = {grant.use for party in parties for grant in choices.open_grants(party, row)}
-    uses = [use.value for use in Use if use.value in open_uses]
-    asked = {name: request.GET[name] for name in ("use", "party") if name in request.GET}
-    form = OptOutForm(request.POST or None, initial=asked, uses=uses, parties=parties)
-    if form.is_valid():
-        data = form.cleaned_data
-        with form.refusals():
-            participation.opt_out(row, data["use"], data["party"], user, data["reason"])
-            return redirect(row)
-    context: dict[str, object] = {"recording": row, "form": form, "uses": uses}
-    use = form["use"].value() or (uses[0] if uses else None)
-    party = parties.filter(pk=_number(form["party"].value())).first() or parties.first()
-    if use in uses and party:
-        effect = choices.effect_of_opting_out(row, str(use), party)
-        context |= {"effect": effect, "use": Use(str(use)), "party": party}
-    return render(request, "rights/opt_out.html", context)
+    allowed = {grant.use for party in parties for grant in choices.open_grants(party, row)}
+    uses = [use for use in Use if use.value in allowed]
+    return row, OptOutForm(request.POST or None, uses=uses, parties=parties, look=look)
 
 
-def _number(text: object) -> int:
-    return int(str(text)) if str(text).isdecimal() else 0
+def _no_to(
+    row: Recording, by: User, *, use: str, party: Party, reason: str
+) -> Act[impact.Effect, None]:
+    return endings.opting_out(row, Use(use), [party], by=by, reason=reason or UNSAID)
+
+
+def _opt_out_page(request: HttpRequest, row: Recording, form: OptOutForm) -> HttpResponse:
+    """The page, with the effect of what is chosen where something is."""
+    context: dict[str, object] = {"recording": row, "form": form}
+    if form.is_bound and (chosen := form.chosen()):
+        use, party = chosen
+        act = _no_to(row, signed_in(request), use=use, party=party, reason="")
+        told = confirming.shown(act)
+        context |= told.context | {"effect": told.seen, "use": use, "party": party}
+    return render(request, "rights/opt_out.html", context, status=confirming.status(form))

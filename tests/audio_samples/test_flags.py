@@ -15,6 +15,7 @@ from rights.models import Party, Recording, Use
 from rights.refused import Refused
 from tests.audio_samples.cast import make_run, make_sample
 from tests.catalogue import make_allowed, make_party
+from tests.confirming import confirm
 
 pytestmark = pytest.mark.django_db
 
@@ -95,7 +96,7 @@ def test_a_flag_silences_the_sample_for_everybody_at_once(
     answer = artist.post(page, {"party": party.pk, "reason": ""})
     assert answer.status_code == 422
     assert Sample.objects.audible().exists()
-    artist.post(page, {"party": party.pk, "reason": "It is my melody."})
+    confirm(artist, page, {"party": party.pk, "reason": "It is my melody."})
     assert not Sample.objects.audible().exists()
     assert Sample.objects.withheld().get() == sample
     line = audit.history(sample).first()
@@ -144,7 +145,8 @@ def test_a_rights_admin_listens_and_answers(
     assert admin.get(heard_by_admin).status_code == 200
     dismiss = reverse("audio_samples:flag_dismiss", args=[made.pk])
     assert admin.post(dismiss, {"note": ""}).status_code == 422
-    admin.post(dismiss, {"note": "A scale that many songs have."})
+    page = reverse("audio_samples:flag", args=[made.pk])
+    confirm(admin, dismiss, {"note": "A scale that many songs have."}, at=page)
     assert Sample.objects.audible().get() == sample
     assert audit.history(sample).first().verb == "sample.flag_dismissed"
     told = as_user(noor).get(reverse("audio_samples:mine")).content.decode()
@@ -160,7 +162,9 @@ def test_an_upheld_flag_keeps_the_sample_silent(
     noor: User, rosa: User, party: Party, sample: Sample
 ) -> None:
     made = flag(sample, party, noor)
-    as_user(rosa).post(reverse("audio_samples:flag_uphold", args=[made.pk]), {"note": "Yes."})
+    page = reverse("audio_samples:flag", args=[made.pk])
+    uphold = reverse("audio_samples:flag_uphold", args=[made.pk])
+    confirm(as_user(rosa), uphold, {"note": "Yes."}, at=page)
     assert not Sample.objects.audible().exists()
     found = clips.with_credits(Sample.objects.all()).get()
     assert "a rights admin agreed" in clips.reason_withheld(found)

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from audio_samples import releases, samples, screenings
+from audio_samples import flags, releases, reviewing, samples, screenings
 from audio_samples.credentials import checking
 from audio_samples.models import ClipRelease, Credential, Sample
 from experiments.models import Membership, Project, Run
@@ -22,6 +22,7 @@ from rights.models import Channel, Grant, Party, Recording, Use, WithdrawalCase
 from rights.refused import Refused
 from tests.audio_samples.cast import make_sample
 from tests.catalogue import allow, make_party, make_recording, second_admin
+from tests.confirming import confirm
 from tests.experiments.test_transparency import TEXTS, trained
 
 
@@ -238,15 +239,24 @@ def test_it_is_walked_through_by_its_pages(world: World, rosa: User, noor: User)
     assert heard.status_code == 200
     refuse = reverse("audio_samples:release_refuse", args=[release.pk])
     assert admin.post(refuse, {"reason": ""}).status_code == 422
-    assert admin.post(refuse, {"reason": "Too short."}).status_code == 302
+    waits = reverse("audio_samples:release", args=[release.pk])
+    assert confirm(admin, refuse, {"reason": "Too short."}, at=waits).status_code == 302
     assert "Too short." in owner.get(world.sample.get_absolute_url()).content.decode()
     owner.post(ask, {"title": "Loop two"})
     second = ClipRelease.objects.first()
     assert second is not None
     approve = reverse("audio_samples:release_approve", args=[second.pk])
-    assert admin.post(approve).status_code == 302
+    two = reverse("audio_samples:release", args=[second.pk])
+    # Not without a look at it, and not red: it harms nobody.
+    assert admin.post(approve).status_code == 422
+    assert ClipRelease.objects.waiting().get() == second
+    assert "danger" not in admin.get(two).content.decode()
+    assert confirm(admin, approve, at=two).status_code == 302
     again = admin.post(approve)
-    assert (again.status_code, "answered already" in again.content.decode()) == (422, True)
+    assert again.status_code == 422
+    assert ClipRelease.objects.get(pk=second.pk).released_at is not None
+    with pytest.raises(Refused, match="answered already"):
+        releases.approve(by=rosa, release=ClipRelease.objects.get(pk=second.pk))
     # The artist behind it reads where everybody hears it.
     world.parties[0].people.add(noor)
     artist = Client()
@@ -254,7 +264,9 @@ def test_it_is_walked_through_by_its_pages(world: World, rosa: User, noor: User)
     mine = artist.get(reverse("audio_samples:mine_sample", args=[world.sample.pk]))
     assert world.clips in mine.content.decode()
     recall = reverse("audio_samples:release_recall", args=[second.pk])
-    assert owner.post(recall, {"reason": "Enough."}).status_code == 302
+    assert owner.post(recall, {"reason": "Enough."}).status_code == 409
+    assert releases.heard(world.page)
+    assert confirm(owner, recall, {"reason": "Enough."}).status_code == 302
     assert not releases.heard(world.page)
 
 
@@ -285,3 +297,22 @@ def test_a_clip_of_another_page_is_not_found_under_this_one(world: World) -> Non
         published_by=world.owner, approved_by=world.admin, published_at=world.page.published_at,
     )  # fmt: skip
     assert releases.one(other, release.credential_id) is None
+
+
+def test_a_clip_is_heard_by_who_answers_though_a_flag_silences_it(
+    world: World, rosa: User, noor: User
+) -> None:
+    """What cannot take effect is not offered: it may be refused, and not released."""
+    release = releases.ask(by=world.owner, sample=world.sample, title="Loop")
+    party = world.parties[0]
+    party.people.add(noor)
+    flags.flag(by=noor, party=party, sample=world.sample, reason="Mine.")
+    admin = Client()
+    admin.force_login(rosa)
+    heard = reverse("audio_samples:release_audio", args=[release.pk])
+    assert admin.get(heard).status_code == 200
+    assert audit.history(world.sample).filter(verb=reviewing.VERB).count() == 1
+    page = admin.get(reverse("audio_samples:release", args=[release.pk])).content.decode()
+    assert heard in page
+    assert "It cannot be released now" in page
+    assert "everybody may hear it" not in page

@@ -23,6 +23,7 @@ from rights.refused import Refused
 from tests.audio_samples.cast import make_run, make_sample
 from tests.audio_samples.test_copy_prints import music
 from tests.catalogue import allow, make_party, make_recording
+from tests.confirming import confirm
 from tests.conftest import tone
 from tests.portal.test_storage import bucket, object_store  # noqa: F401 - fixtures.
 
@@ -255,15 +256,16 @@ def test_a_rights_admin_hears_both_and_withholds_the_copy(
     assert heard in page
     assert reverse("rights:recording_audio", args=[songs[1].pk]) in page
     assert admin.get(heard).status_code == 200
-    confirm = reverse("audio_samples:copy_confirm", args=[look.pk])
-    assert admin.post(confirm, {"note": ""}).status_code == 422
+    one = reverse("audio_samples:copy", args=[look.pk])
+    withhold = reverse("audio_samples:copy_confirm", args=[look.pk])
+    assert admin.post(withhold, {"note": ""}).status_code == 422
     # Until somebody answers it may be heard in its project.
     assert Sample.objects.audible().filter(pk=sample.pk).exists()
-    assert admin.post(confirm, {"note": "Bar for bar."}).status_code == 302
+    assert confirm(admin, withhold, {"note": "Bar for bar."}, at=one).status_code == 302
     assert not Sample.objects.audible().filter(pk=sample.pk).exists()
     assert not screenings.passed(sample)
-    verbs = [line.verb for line in audit.history(sample)[:2]]
-    assert verbs == ["sample.withheld", "sample.copy_confirmed"]
+    verbs = [line.verb for line in audit.history(sample)[:3]]
+    assert verbs == ["sample.withheld", "sample.copy_confirmed", "sample.reviewed"]
     assert admin.get(heard).status_code == 410
     told = as_user(ada).get(sample.get_absolute_url()).content.decode()
     assert "a rights admin agreed" in told
@@ -277,7 +279,8 @@ def test_a_near_copy_that_is_dismissed_passes(rosa: User, run: Run) -> None:
     sample = clip_of(run, seed=2)
     look = screenings.screen(sample)
     address = reverse("audio_samples:copy_dismiss", args=[look.pk])
-    as_user(rosa).post(address, {"note": "A loop that everybody has."})
+    one = reverse("audio_samples:copy", args=[look.pk])
+    confirm(as_user(rosa), address, {"note": "A loop that everybody has."}, at=one)
     assert screenings.passed(sample)
     assert Sample.objects.audible().filter(pk=sample.pk).exists()
     line = audit.history(sample).first()

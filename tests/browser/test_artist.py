@@ -67,6 +67,6 @@ def test_a_sample_is_heard_and_flagged(
     expect(page.get_by_role("button", name="Pause")).to_be_visible()
     page.get_by_role("link", name="Flag it").click()
     page.get_by_label("What is wrong with it").fill("It is my melody.")
-    page.get_by_role("button", name="Flag it").click()
+    page.get_by_role("button", name="Flag sample").click()
     expect(page.get_by_text("Withheld: a rightsholder objected to it").first).to_be_visible()
     assert not Sample.objects.audible().exists()

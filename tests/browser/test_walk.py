@@ -119,9 +119,12 @@ def test_from_the_catalogue_to_a_heard_credited_sample(page: Page, portal: Porta
     page.goto(f"{portal.url}/rights/recordings/?q={SONG}")
     page.get_by_role("link", name=SONG, exact=True).first.click()
     recording = page.url
-    page.goto(recording + "opt-out/?use=train.generative")
+    page.goto(recording + "opt-out/")
+    page.get_by_label("Which use ends").select_option("train.generative")
+    page.get_by_label("For whom").select_option(index=1)
     page.get_by_label("Reason").fill("The artist asked for it.")
-    page.get_by_role("button", name="Opt out").click()
+    page.get_by_role("button", name="Show what it ends").click()
+    page.get_by_role("button", name=re.compile("^End Training of generative models for")).click()
 
     log_in(page, portal, "researcher")
     page.goto(heard)

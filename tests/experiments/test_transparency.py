@@ -34,6 +34,7 @@ from rights.models import (
 )
 from rights.refused import Refused
 from tests.catalogue import allow, make_party, make_recording, second_admin
+from tests.confirming import confirm
 from tests.conftest import person
 
 TEXTS = {"about": "It makes short techno loops.", "provider": "Backline lab, rights@lab.example"}
@@ -477,7 +478,9 @@ def test_a_retired_checkpoint_and_a_withdrawal_by_the_lab_show(
     page = world.publish()
     client.force_login(world.owner)
     assert b"There is no way back" in client.get(f"/publishing/pages/{page.pk}/withdraw/").content
-    client.post(f"/publishing/pages/{page.pk}/withdraw/")
+    assert client.post(f"/publishing/pages/{page.pk}/withdraw/").status_code == 422
+    assert "The lab has withdrawn this model." not in read()
+    confirm(client, f"/publishing/pages/{page.pk}/withdraw/")
     assert "The lab has withdrawn this model." in read()
     with pytest.raises(Refused, match="withdrawn already"):
         pages.withdraw(by=world.owner, page=page)
@@ -580,9 +583,10 @@ def test_an_owner_asks_and_a_rights_admin_answers_on_the_pages(
     client.force_login(world.admin)
     assert b"to be published" in client.get("/publishing/").content
     assert b"Your answer" in client.get(f"/publishing/texts/{text.pk}/").content
-    answer = client.post(f"/publishing/texts/{text.pk}/refuse/", {"reason": ""})
+    refuse, read = f"/publishing/texts/{text.pk}/refuse/", f"/publishing/texts/{text.pk}/"
+    answer = confirm(client, refuse, {"reason": ""}, at=read)
     assert answer.status_code == 422
-    client.post(f"/publishing/texts/{text.pk}/approve/")
+    confirm(client, f"/publishing/texts/{text.pk}/approve/", at=read)
     assert "It makes short techno loops." in read()
 
     client.force_login(world.owner)

@@ -14,6 +14,7 @@ from rights import participation
 from rights.models import Recording, Use
 from tests.audio_samples.cast import make_run, make_sample
 from tests.catalogue import make_allowed
+from tests.confirming import confirm
 
 
 @pytest.fixture
@@ -173,7 +174,9 @@ def test_a_closed_test_takes_no_answers_and_says_so(
 ) -> None:
     item = trials.places(test, lou)[0].item
     trials.answer(item=item, listener=lou, score=5)
-    as_user(ada).post(reverse("listening:close", args=[project.slug, test.pk]))
+    close = reverse("listening:close", args=[project.slug, test.pk])
+    assert as_user(ada).post(close).status_code == 409
+    confirm(as_user(ada), close)
     assert not trials.close_test(test, by=ada)
     assert audit.history(test).first().verb == "listening.closed"
     with pytest.raises(trials.Closed):

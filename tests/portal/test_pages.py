@@ -6,6 +6,7 @@ from django.urls import reverse
 
 from portal import tokens
 from portal.models import ApiToken, AuditEvent, Role, User
+from tests.confirming import confirm
 
 pytestmark = pytest.mark.django_db
 
@@ -84,8 +85,11 @@ def test_a_token_without_a_label_is_refused_beside_the_field(client: Client, ada
 def test_revoking_ends_a_token_once(client: Client, ada: User) -> None:
     token, _ = tokens.issue(ada, "notebook", by=ada)
     client.force_login(ada)
+    revoke = reverse("token_revoke", args=[token.pk])
+    assert client.post(revoke).status_code == 409
+    assert ApiToken.objects.usable().exists()
     for _ in range(2):
-        client.post(reverse("token_revoke", args=[token.pk]))
+        confirm(client, revoke)
     assert not ApiToken.objects.usable().exists()
     assert AuditEvent.objects.filter(verb="token.revoked").count() == 1
 

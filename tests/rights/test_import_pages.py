@@ -8,8 +8,10 @@ from django.test import Client
 from django.urls import reverse
 
 from portal.models import User
+from rights.importing import jobs
 from rights.models import ImportJob, Recording, Signal, Use
 from tests.catalogue import allow, make_party, make_recording
+from tests.confirming import confirm, seal_on
 from tests.rights.importing import checked, imported, song, table, uploaded, work_off
 
 pytestmark = pytest.mark.django_db
@@ -56,7 +58,7 @@ def test_an_admin_sends_maps_looks_and_enters(client: Client, rosa: User) -> Non
     page_text = client.get(job.get_absolute_url()).content.decode()
     assert "is not an ISRC" in page_text
     assert not Recording.objects.exists()
-    client.post(reverse("rights:import_start", args=[job.pk]))
+    confirm(client, reverse("rights:import_start", args=[job.pk]), at=job.get_absolute_url())
     work_off()
     job.refresh_from_db()
     assert (job.state, job.added, job.refused) == (State.FINISHED, 1, 1)
@@ -76,7 +78,7 @@ def test_the_problems_are_a_file_that_no_program_runs(client: Client, rosa: User
 def test_an_import_is_stopped_and_resumed_on_its_page(client: Client, rosa: User) -> None:
     client.force_login(rosa)
     job = checked(rosa, table([song(1)]))
-    client.post(reverse("rights:import_start", args=[job.pk]))
+    confirm(client, reverse("rights:import_start", args=[job.pk]), at=job.get_absolute_url())
     client.post(reverse("rights:import_cancel", args=[job.pk]))
     job.refresh_from_db()
     assert job.state == State.CANCELLED
@@ -87,6 +89,36 @@ def test_an_import_is_stopped_and_resumed_on_its_page(client: Client, rosa: User
     assert job.state == State.FINISHED
     refused = client.post(reverse("rights:import_start", args=[job.pk]), follow=True)
     assert "Have it checked first" in refused.content.decode()
+
+
+def test_only_the_check_that_was_shown_is_entered(client: Client, rosa: User) -> None:
+    """Neither without a look, nor after somebody had it read another way since."""
+    client.force_login(rosa)
+    job = checked(rosa, table([song(1)]))
+    start = reverse("rights:import_start", args=[job.pk])
+    client.post(start)
+    job.refresh_from_db()
+    assert job.state == State.CHECKED
+    seal = seal_on(client.get(job.get_absolute_url()).content.decode())
+    jobs.check(job, by=rosa, columns=job.columns, propose_splits=True)
+    work_off()
+    refused = client.post(start, {"shown": seal}, follow=True)
+    job.refresh_from_db()
+    assert job.state == State.CHECKED
+    assert "is not what the page showed you" in refused.content.decode()
+
+
+def test_a_list_of_yes_and_no_says_on_its_button_what_it_ends(client: Client, rosa: User) -> None:
+    party = make_party(rosa)
+    recording = make_recording(rosa, party)
+    allow(rosa, party, Use.EVAL)
+    client.force_login(rosa)
+    said = f"isrc,use,answer\n{recording.isrc},eval,no\n".encode()
+    job = send(client, said, "said.csv", format="participation", party=str(party.pk))
+    client.post(reverse("rights:import_check", args=[job.pk]), {})
+    work_off()
+    page = client.get(job.get_absolute_url()).content.decode()
+    assert "Enter 0 yes, and end 1 by a no" in page
 
 
 def test_a_file_that_cannot_be_read_is_told_beside_the_field(client: Client, rosa: User) -> None:

@@ -22,6 +22,7 @@ from rights.models import (
     Use,
 )
 from tests.catalogue import allow, make_party, make_recording, opens, second_admin
+from tests.confirming import confirm
 
 pytestmark = pytest.mark.django_db
 
@@ -88,7 +89,7 @@ def test_revoking_previews_what_loses_its_permission_and_asks_for_a_reason(
     client.post(address("mandate_revoke", row.pk), {"reason": ""})
     row.refresh_from_db()
     assert row.revoked_at is None
-    client.post(address("mandate_revoke", row.pk), {"reason": "She signs herself now."})
+    confirm(client, address("mandate_revoke", row.pk), {"reason": "She signs herself now."})
     row.refresh_from_db()
     assert row.state_in_words == "Revoked"
     assert Hold.objects.filter(recording=song, use="eval").exists()
@@ -155,7 +156,7 @@ def test_the_holder_may_end_it_and_the_agent_may_not(
     assert opens(client.get(row.get_absolute_url()))
     assert client.get(address("mandate_revoke", row.pk)).status_code == 404
     client.force_login(noor)
-    client.post(address("mandate_revoke", row.pk), {"reason": "Mine again."})
+    confirm(client, address("mandate_revoke", row.pk), {"reason": "Mine again."})
     row.refresh_from_db()
     assert row.revoked_at is not None
 

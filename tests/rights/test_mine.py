@@ -37,6 +37,7 @@ from rights.models import (
 from rights.refused import Refused
 from rights.standing import Word
 from tests.catalogue import allow, make_party, make_recording, second_admin
+from tests.confirming import confirm
 from tests.conftest import person
 
 pytestmark = pytest.mark.django_db
@@ -106,7 +107,7 @@ def test_a_use_is_offered_agreed_and_switched_off(
     assert "It cannot be undone" in noors.get(off).getvalue().decode()
     assert noors.post(off, {"reason": ""}).status_code == 422
     assert word(song, party, GENERATIVE).allowed
-    noors.post(off, {"reason": "Changed my mind."})
+    confirm(noors, off, {"reason": "Changed my mind."})
     assert word(song, party, GENERATIVE).word == Word.OFF
     assert Hold.objects.filter(recording=song, use=GENERATIVE).exists()
 
@@ -153,7 +154,7 @@ def test_a_whole_catalogue_is_offered_and_ended_by_one_word(
         participation.activate(grant, rosa)
     assert "On for your whole catalogue." in page(noors, "rights:mine_uses")
     # One is taken out, then all end; a single offer ends with them.
-    noors.post(reverse("rights:mine_off", args=[song.pk, GENERATIVE]), {"reason": "Not this."})
+    confirm(noors, reverse("rights:mine_off", args=[song.pk, GENERATIVE]), {"reason": "Not this."})
     assert "without 1 recording you took out" in page(noors, "rights:mine_uses")
     noors.post(
         reverse("rights:mine_on", args=[song.pk, GENERATIVE]),
@@ -161,7 +162,7 @@ def test_a_whole_catalogue_is_offered_and_ended_by_one_word(
     )
     off = reverse("rights:mine_use_off", args=[party.pk, GENERATIVE])
     assert "1 recording\n" in noors.get(off).getvalue().decode()
-    noors.post(off, {"reason": "No more."})
+    confirm(noors, off, {"reason": "No more."})
     assert set(Grant.objects.values_list("status", flat=True)) == {"withdrawn"}
     assert audit.history(party).first().verb == "party.use_ended"
     with pytest.raises(Refused, match="nothing is to end"):
@@ -202,7 +203,7 @@ def test_what_the_lab_asks_is_answered_with_yes_or_no(
     assert "2 requests by the lab" in page(noors, "rights:mine")
     assert "The lab asks you for this" in page(noors, "rights:mine_grant", yes.pk)
     noors.post(reverse("rights:mine_grant_approve", args=[yes.pk]))
-    noors.post(reverse("rights:mine_grant_decline", args=[no.pk]), {"reason": "Not this one."})
+    confirm(noors, reverse("rights:mine_grant_decline", args=[no.pk]), {"reason": "Not this one."})
     yes.refresh_from_db()
     no.refresh_from_db()
     assert (yes.status, no.status) == ("active", "withdrawn")
@@ -220,7 +221,7 @@ def test_an_offer_of_mine_is_taken_back_and_not_approved_by_my_own_side(
     noors.post(reverse("rights:mine_grant_approve", args=[grant.pk]))
     with pytest.raises(Refused, match="does not approve"):
         participation.activate(grant, party.people.get(username="noor"))
-    noors.post(reverse("rights:mine_grant_decline", args=[grant.pk]), {"reason": "Too early."})
+    confirm(noors, reverse("rights:mine_grant_decline", args=[grant.pk]), {"reason": "Too early."})
     grant.refresh_from_db()
     assert grant.status == Grant.Status.WITHDRAWN
     assert grant.activated_at is None
@@ -282,7 +283,9 @@ def test_a_split_is_confirmed_and_disputed_from_my_papers(
     response = noors.post(reverse("rights:split_confirm", args=[sheet.pk, party.pk]))
     assert response.url == reverse("rights:mine_recording", args=[song.pk])
     assert sheet.lines.get().confirmed_at
-    noors.post(reverse("rights:split_dispute", args=[sheet.pk, party.pk]), {"reason": "60, not 40"})
+    confirm(
+        noors, reverse("rights:split_dispute", args=[sheet.pk, party.pk]), {"reason": "60, not 40"}
+    )
     sheet.refresh_from_db()
     assert sheet.status == "disputed"
 

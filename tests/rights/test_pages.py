@@ -26,6 +26,7 @@ from rights.models import (
     Work,
 )
 from tests.catalogue import allow, make_party, make_recording, opens, second_admin
+from tests.confirming import confirm
 from tests.conftest import tone
 
 pytestmark = pytest.mark.django_db
@@ -229,8 +230,10 @@ def test_a_rights_admin_builds_a_catalogue_in_the_browser(client: Client, rosa: 
     client.force_login(rosa)
     assert "is allowed: every right" in client.get(why, {"use": "eval"}).content.decode()
     address = reverse("rights:opt_out", args=[recording.pk])
-    assert "What this touches" in client.get(address).content.decode()
-    client.post(address, {"use": "eval", "party": party.pk, "reason": "Not this one."})
+    no = {"use": "eval", "party": party.pk, "reason": "Not this one."}
+    look = reverse("rights:opt_out_look", args=[recording.pk])
+    assert "What this touches" in client.post(look, no).content.decode()
+    confirm(client, address, no, look=look)
     assert Hold.objects.filter(recording=recording, use="eval").count() == 2
     page = client.get(why, {"use": "eval"}).content.decode()
     assert "Mira Sol (100 % of the master “Tidal”) opted this recording out" in page
@@ -286,7 +289,7 @@ def test_withdrawing_previews_its_effect_and_asks_for_a_reason(
     client.post(address, {"reason": ""})
     grant.refresh_from_db()
     assert grant.status == Grant.Status.ACTIVE
-    client.post(address, {"reason": "I changed my mind."})
+    confirm(client, address, {"reason": "I changed my mind."})
     grant.refresh_from_db()
     assert grant.status == Grant.Status.WITHDRAWN
 
@@ -312,8 +315,8 @@ def test_why_explains_scope_and_survives_nonsense(
         assert client.get(address, nonsense).status_code == 200
 
 
-def test_audio_is_served_in_ranges(client: Client, ada: User, recording: Recording) -> None:
-    client.force_login(ada)
+def test_audio_is_served_in_ranges(client: Client, rosa: User, recording: Recording) -> None:
+    client.force_login(rosa)
     address = reverse("rights:recording_audio", args=[recording.pk])
     response = client.get(address, headers={"Range": "bytes=0-3"})
     assert response.status_code == 206
@@ -340,7 +343,8 @@ def test_credits_and_works_are_added_on_the_recording_page(
     )
     assert Credit.objects.filter(recording=recording, instrument="cello").exists()
     work = catalogue.add_work(by=rosa, title="A quotation")
-    client.post(reverse("rights:recording_work", args=[recording.pk]), {"work": work.pk})
+    attach = reverse("rights:recording_work", args=[recording.pk])
+    confirm(client, attach, {"work": work.pk}, look=attach)
     assert recording.works.count() == 2
     assert Hold.objects.filter(recording=recording).count() == 2
 

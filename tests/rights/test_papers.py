@@ -13,6 +13,7 @@ from rights import agreements, consent, participation, terms
 from rights.models import Agreement, Grant, Party, Purpose, RightType, Use
 from rights.refused import Refused
 from tests.catalogue import allow, make_party, make_recording, opens, second_admin
+from tests.confirming import confirm
 
 pytestmark = pytest.mark.django_db
 
@@ -210,7 +211,7 @@ def test_an_offer_is_declined_with_a_reason_and_never_comes_into_force(
     client.post(address("grant_decline", offer.pk), {"reason": ""})
     offer.refresh_from_db()
     assert offer.status == Grant.Status.OFFERED
-    client.post(address("grant_decline", offer.pk), {"reason": "Signed by mistake."})
+    confirm(client, address("grant_decline", offer.pk), {"reason": "Signed by mistake."})
     offer.refresh_from_db()
     assert offer.state_in_words == "Declined"
     assert audit.history(offer)[0].verb == "grant.declined"
@@ -232,10 +233,10 @@ def test_a_suspended_grant_permits_nothing_until_it_is_resumed(
     (grant, _) = allow(rosa, party, Use.EVAL)
     here = consent.Context(Purpose.RESEARCH, "world", "backline")
     client.force_login(rosa)
-    client.post(address("grant_suspend", grant.pk), {"reason": "A question is open."})
+    confirm(client, address("grant_suspend", grant.pk), {"reason": "A question is open."})
     assert not consent.evaluate([song], Use.EVAL, here).allowed
     assert "A question is open." in client.get(grant.get_absolute_url()).content.decode()
-    client.post(address("grant_resume", grant.pk), {"reason": "Answered."})
+    confirm(client, address("grant_resume", grant.pk), {"reason": "Answered."})
     assert consent.evaluate([song], Use.EVAL, here).allowed
     again = client.post(address("grant_resume", grant.pk), {"reason": "Twice."})
     assert "not suspended" in again.content.decode()

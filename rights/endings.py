@@ -1,0 +1,356 @@
+"""Acts of this room that end permissions for good, ready to be shown and confirmed.
+
+Each is a verb of another module with what its page tells (portal/confirmation.py). A verb fetches
+its rows itself: it runs once to be shown, and again to be done.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Count
+from django.utils import timezone
+
+from portal.bulk import among
+from portal.confirmation import UNSAID, Act
+from portal.models import AuditEvent, User
+from rights import (
+    cases,
+    catalogue,
+    impact,
+    leaving,
+    lineage,
+    losses,
+    offers,
+    participation,
+    parties,
+    splits,
+)
+from rights.impact import Effect
+from rights.models import (
+    CaseItem,
+    Credit,
+    Grant,
+    Mandate,
+    Party,
+    Recording,
+    SplitSheet,
+    Use,
+    WithdrawalCase,
+    Work,
+)
+from rights.refused import Refused
+
+NAMED = 20
+# What a line of the log says of a grant, in words.
+WORDS = {
+    "grant.withdrawn": "ends",
+    "grant.superseded": "ends",
+    "grant.declined": "is taken off the table",
+    "grant.suspended": "is paused",
+    "grant.resumed": "is in force again",
+    "grant.excluded": "leaves this recording out",
+}
+
+FOR_GOOD = frozenset({WORDS["grant.withdrawn"], WORDS["grant.excluded"]})
+
+GrantVerb = Callable[[Grant, User, str], Grant]
+
+
+@dataclass(frozen=True)
+class Ends:
+    """What an act would end, read from the lines that it leaves; the first few of many."""
+
+    grants: list[tuple[Grant, str]]
+    more_grants: int
+    recordings: list[Recording]
+    count: int
+    uses: list[Use]
+
+    @property
+    def anything(self) -> bool:
+        return bool(self.grants or self.count)
+
+    @property
+    def for_good(self) -> bool:
+        """Not what is only paused, or was only on offer."""
+        return bool(self.count) or any(words in FOR_GOOD for _, words in self.grants)
+
+
+def told(lines: Collection[AuditEvent]) -> Ends:
+    """The grants and recordings that these lines speak of, for a page."""
+    label = Grant._meta.label_lower
+    said = {
+        int(line.subject_id): WORDS[line.verb]
+        for line in lines
+        if line.subject_type == label and line.verb in WORDS
+    }
+    grants = Grant.objects.filter(pk__in=list(said)[:NAMED]).select_related(
+        "grantor", "recording", "work"
+    )
+    placed = [line.body for line in lines if line.verb == "hold.placed"]
+    lost = {pk for body in placed for pk in body["recordings"]}
+    uses = {use for body in placed for use in body["uses"]}
+    return Ends(
+        [(grant, said[grant.pk]) for grant in grants.order_by("pk")],
+        max(0, len(said) - NAMED),
+        list(Recording.objects.filter(pk__in=sorted(lost)[:NAMED])),
+        len(lost),
+        [use for use in Use if use in uses],
+    )
+
+
+def withdrawing(grant: Grant, *, by: User, reason: str = UNSAID) -> Act[Effect, Grant]:
+    pk = grant.pk
+    return Act(
+        by=by,
+        name=f"grant.withdraw:{pk}",
+        look=lambda: impact.of_ending([_grant(pk)]),
+        facts=Effect.facts,
+        verb=lambda: participation.withdraw(_grant(pk), by, reason),
+    )
+
+
+def answering(
+    grant: Grant, verb: GrantVerb, *, by: User, reason: str = UNSAID
+) -> Act[list[object], Grant]:
+    """Suspending, resuming or declining. How often it was suspended is bound, so that an old page
+    does not do it once more."""
+    pk = grant.pk
+
+    def look() -> list[object]:
+        row = _grant(pk)
+        return [row.status, row.suspensions.count()]
+
+    return Act(
+        by=by,
+        name=f"grant.{verb.__name__}:{pk}",
+        look=look,
+        facts=lambda seen: seen,
+        verb=lambda: verb(_grant(pk), by, reason),
+    )
+
+
+def activating(grant: Grant, *, by: User) -> Act[Effect | None, Grant]:
+    """Putting an offer in force, which ends the version that it replaces; the effect is of that
+    end, None where nothing is replaced."""
+    pk = grant.pk
+    return Act(
+        by=by,
+        name=f"grant.activate:{pk}",
+        look=lambda: _of_replacing(_grant(pk)),
+        facts=lambda effect: effect.facts() if effect else None,
+        verb=lambda: participation.activate(_grant(pk), by),
+    )
+
+
+def replaces_open(grant: Grant) -> bool:
+    """Whether putting it in force ends another one."""
+    return grant.replaces is not None and grant.replaces.status in participation.OPEN
+
+
+def _of_replacing(grant: Grant) -> Effect | None:
+    old = grant.replaces
+    if old is None or not replaces_open(grant):
+        return None
+    with transaction.atomic():
+        # The new version covers for the old one as far as it goes.
+        offered = Grant.objects.filter(pk=grant.pk, status=Grant.Status.OFFERED)
+        offered.update(status=Grant.Status.ACTIVE, activated_at=timezone.now())
+        effect = impact.of_ending([old])
+        transaction.set_rollback(True)
+    return effect
+
+
+def opting_out(
+    recording: Recording, use: Use, of: Collection[Party], *, by: User, reason: str = UNSAID
+) -> Act[Effect, None]:
+    """The no of these parties, one after the other, to one use of one recording."""
+    pks = sorted(party.pk for party in of)
+
+    def speaking() -> list[tuple[Party, list[Grant]]]:
+        found = Party.objects.filter(pk__in=pks).order_by("pk")
+        return [(party, participation.covering(recording, use, party)) for party in found]
+
+    def look() -> Effect:
+        return impact.of_opting_out(recording, dict(speaking()))
+
+    def verb() -> None:
+        found = speaking()
+        if not found:
+            raise Refused("nothing_granted", "Nothing is allowed here, so nothing is to end.")
+        with transaction.atomic():
+            for party, _ in found:
+                participation.opt_out(recording, use, party, by, reason)
+
+    return Act(
+        by=by,
+        name=f"recording.opt_out:{recording.pk}",
+        look=look,
+        facts=lambda effect: [str(use), pks, effect.facts()],
+        verb=verb,
+    )
+
+
+def ending_use(party: Party, use: Use, *, by: User, reason: str = UNSAID) -> Act[Effect, int]:
+    """All that a party allows or offers for one use."""
+
+    def look() -> Effect:
+        return impact.of_ending(list(offers.open_grants(party, use).select_related("grantor")))
+
+    def verb() -> int:
+        return offers.end_everywhere(by=by, party=party, use=use, reason=reason)
+
+    name = f"party.end_use:{party.pk}:{use}"
+    return Act(by=by, name=name, look=look, facts=Effect.facts, verb=verb)
+
+
+def leaving_with_all(
+    party: Party, *, by: User, reason: str = UNSAID
+) -> Act[Effect, list[WithdrawalCase]]:
+    return Act(
+        by=by,
+        name=f"party.leave:{party.pk}",
+        look=lambda: impact.of_ending(leaving.ending(party)),
+        facts=Effect.facts,
+        verb=lambda: leaving.leave(party, by=by, reason=reason),
+    )
+
+
+def revoking(
+    mandate: Mandate, *, by: User, reason: str = UNSAID
+) -> Act[dict[str, list[Recording]], Mandate]:
+    pk = mandate.pk
+    return Act(
+        by=by,
+        name=f"mandate.revoke:{pk}",
+        look=lambda: resting_on(Mandate.objects.get(pk=pk)),
+        facts=lambda seen: {use: sorted(one.pk for one in rows) for use, rows in seen.items()},
+        verb=lambda: parties.end_mandate(Mandate.objects.get(pk=pk), by, reason),
+    )
+
+
+def resting_on(mandate: Mandate) -> dict[str, list[Recording]]:
+    """By use, the recordings that are permitted through the mandate alone."""
+    return {
+        loss.use: list(Recording.objects.filter(pk__in=among(loss.recordings)).order_by("pk"))
+        for loss in losses.of_mandate(mandate)
+    }
+
+
+def proposing(
+    subject: Recording | Work, lines: Mapping[Party, int], *, by: User
+) -> Act[list[object], SplitSheet]:
+    """A new split sheet; the one that it supersedes is bound, and the shares as they were typed."""
+
+    def look() -> list[object]:
+        rows = subject.splits.filter(superseded_at=None)
+        return [[row.pk, row.status] for row in rows.order_by("pk")]
+
+    name = f"split.propose:{subject._meta.model_name}:{subject.pk}"
+    return Act(
+        by=by,
+        name=name,
+        look=look,
+        facts=lambda seen: seen,
+        verb=lambda: splits.propose(by=by, subject=subject, lines=lines),
+    )
+
+
+def disputing(
+    sheet: SplitSheet, party: Party, *, by: User, reason: str = UNSAID
+) -> Act[str, SplitSheet]:
+    def look() -> str:
+        return str(SplitSheet.objects.get(pk=sheet.pk).status)
+
+    return Act(
+        by=by,
+        name=f"split.dispute:{sheet.pk}:{party.pk}",
+        look=look,
+        facts=lambda seen: seen,
+        verb=lambda: splits.dispute(sheet=sheet, party=party, by=by, reason=reason),
+    )
+
+
+def attaching(recording: Recording, work: Work, *, by: User) -> Act[None, None]:
+    """One more composition in a recording: it is never taken out again."""
+    return Act(
+        by=by,
+        name=f"recording.attach_work:{recording.pk}:{work.pk}",
+        look=lambda: None,
+        facts=lambda seen: seen,
+        verb=lambda: catalogue.attach_work(by=by, recording=recording, work=work),
+    )
+
+
+def crediting(subject: Recording | Work, *, by: User, **credit: Any) -> Act[None, Credit]:
+    """One more credit: what was allowed without its artist rests on their word from then on."""
+    return Act(
+        by=by,
+        name=f"credit.add:{subject._meta.model_name}:{subject.pk}",
+        look=lambda: None,
+        facts=lambda seen: seen,
+        verb=lambda: catalogue.add_credit(by=by, subject=subject, **credit),
+    )
+
+
+# --- What is done to what came out of the music ------------------------------------------------
+
+
+def remedying(case: WithdrawalCase, kind: str, *, by: User, note: str = "") -> Act[list[str], int]:
+    """Retiring or recalling all of a kind that is open: those that were shown, and no other."""
+    pk = case.pk
+
+    def look() -> list[str]:
+        waiting = CaseItem.objects.filter(case=pk, kind=kind).exclude(outcome__in=cases.SETTLED)
+        return sorted(waiting.values_list("key", flat=True))
+
+    return Act(
+        by=by,
+        name=f"case.remedy:{pk}:{kind}",
+        look=look,
+        facts=lambda keys: keys,
+        verb=lambda: cases.remedy(WithdrawalCase.objects.get(pk=pk), kind, by, note),
+    )
+
+
+def settling(
+    item: CaseItem, *, by: User, outcome: str, note: str, replaced_by: str
+) -> Act[lineage.Node | None, CaseItem]:
+    """One item by hand. What replaces it is told by its name, for a number is soon mistyped."""
+    pk = item.pk
+
+    def verb() -> CaseItem:
+        row = CaseItem.objects.select_related("case__party").get(pk=pk)
+        return cases.settle(row, outcome=outcome, by=by, note=note, replaced_by=replaced_by)
+
+    return Act(
+        by=by,
+        name=f"case.settle:{pk}",
+        look=lambda: lineage.kind(item.kind).now([replaced_by]).get(replaced_by),
+        facts=lambda node: [outcome, node.key if node else ""],
+        verb=verb,
+    )
+
+
+def closing(case: WithdrawalCase, *, by: User, note: str = UNSAID) -> Act[list[object], object]:
+    """The final statement: what it is said of is what was shown."""
+    pk = case.pk
+
+    def look() -> list[object]:
+        items = CaseItem.objects.filter(case=pk).order_by("kind", "outcome")
+        counts = items.values_list("kind", "outcome").annotate(number=Count("pk"))
+        return [list(row) for row in counts]
+
+    return Act(
+        by=by,
+        name=f"case.close:{pk}",
+        look=look,
+        facts=lambda seen: seen,
+        verb=lambda: cases.close(WithdrawalCase.objects.get(pk=pk), by, note),
+    )
+
+
+def _grant(pk: int) -> Grant:
+    return Grant.objects.select_related("grantor", "replaces", "recording", "work").get(pk=pk)
