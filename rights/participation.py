@@ -6,7 +6,7 @@ case of what follows (rights/cases.py), in the same transaction. An ended grant 
 
 from collections import defaultdict
 from contextlib import suppress
-from datetime import datetime
+from datetime import date, datetime
 
 from django.db import transaction
 from django.db.models import Q
@@ -60,11 +60,11 @@ def activate(grant: Grant, by: User) -> Grant:
     return grant
 
 
-def _take_its_place(grant: Grant, by: User | None) -> None:
+def _take_its_place(grant: Grant, by: User | None, on: date | None = None) -> None:
     """End the version that the grant replaces, from the day on that the new terms begin. Until
     then the old ones permit what they did (judging.Judge.replaced)."""
     old = grant.replaces
-    if old is None or old.status not in OPEN or grant.starts_on > timezone.now().date():
+    if old is None or old.status not in OPEN or grant.starts_on > (on or timezone.now().date()):
         return
     _end(
         old,
@@ -121,8 +121,9 @@ def withdraw(grant: Grant, by: User | None, reason: str) -> Grant:
     """End a grant for good, from now on; what rests on it is put on hold, and a case opened."""
     reason = required(reason, field="reason", longest=300)
     turns.moment()
-    if grant.replaces is not None:
-        # It began since the last round: the older version ended with that, and not by this.
+    grant.refresh_from_db()
+    if in_force(grant):
+        # It may have begun since the last round: the older version ended with that.
         _take_its_place(grant, None)
     # A change of mind reaches what was to follow too, drafted or to begin on a later day.
     for later in grant.next_versions.exclude(ended_at__isnull=False):
@@ -255,10 +256,18 @@ def expire_due(at: datetime | None = None) -> int:
     """End every grant and mandate whose last day has passed, and every version whose successor
     begins today; returns how many. Safe to call at any time."""
     at = at or timezone.now()
+    ended = 0
+    begun = Grant.objects.filter(
+        status__in=(Status.ACTIVE, Status.SUSPENDED), starts_on__lte=at.date(),
+        replaces__status__in=OPEN,
+    )  # fmt: skip
+    for grant in begun.select_related("replaces__grantor"):
+        with transaction.atomic(), suppress(Refused):
+            _take_its_place(grant, None, at.date())
+            ended += 1
     due = Grant.objects.filter(
         status__in=(Status.ACTIVE, Status.SUSPENDED), ends_on__lt=at.date()
     ).select_related("grantor")
-    ended = 0
     for grant in due:
         with transaction.atomic():
             try:
@@ -272,14 +281,6 @@ def expire_due(at: datetime | None = None) -> int:
             except Refused:
                 # Someone else ended it between the list and the lock.
                 continue
-            ended += 1
-    begun = Grant.objects.filter(
-        status__in=(Status.ACTIVE, Status.SUSPENDED), starts_on__lte=at.date(),
-        replaces__status__in=OPEN,
-    )  # fmt: skip
-    for grant in begun.select_related("replaces__grantor"):
-        with transaction.atomic(), suppress(Refused):
-            _take_its_place(grant, None)
             ended += 1
     for mandate in Mandate.objects.filter(revoked_at=None, ends_on__lt=at.date()):
         with transaction.atomic(), suppress(Refused):

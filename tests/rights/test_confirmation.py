@@ -192,11 +192,11 @@ def attach(world: World) -> Tried:
 
 
 def artist(world: World) -> Tried:
-    world.allow(Use.VOICE, rights=(RightType.PERSONA,))
+    world.allow(Use.VOICE, rights=tuple(RightType))
     other = make_party(world.rosa, "Another voice")
     url = reverse("rights:recording_credit", args=[world.song.pk])
     data: dict[str, object] = {"party": other.pk, "role": "MainArtist"}
-    change = lambda: world.allow(Use.LIKENESS_NAME, rights=(RightType.PERSONA,))  # noqa: E731
+    change = lambda: world.allow(Use.LIKENESS_NAME, rights=tuple(RightType))  # noqa: E731
     return Tried(world.rosa, url, data, change, look=url, typed="Another voice")
 
 

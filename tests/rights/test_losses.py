@@ -492,6 +492,26 @@ def test_a_withdrawal_reaches_the_version_that_was_to_follow(
     assert newer.status == Grant.Status.WITHDRAWN
 
 
+def test_taking_an_offered_version_back_leaves_the_one_in_force(
+    rosa: User, party: Party, song: Recording
+) -> None:
+    old = give(rosa, party)
+    end(agreements.change(old, by=rosa, territories=["SE"]), by=rosa)
+    old.refresh_from_db()
+    assert old.status == Grant.Status.ACTIVE
+
+
+def test_a_version_that_begins_and_ends_between_two_rounds_ends_the_old_one(
+    rosa: User, party: Party, song: Recording
+) -> None:
+    old = give(rosa, party)
+    begins = timezone.now().date() + timedelta(days=1)
+    newer = agreements.change(old, by=rosa, starts_on=begins, ends_on=begins)
+    participation.activate(newer, second_admin())
+    participation.expire_due(timezone.now() + timedelta(days=3))
+    assert set(Grant.objects.values_list("status", flat=True)) == {"superseded", "expired"}
+
+
 def test_a_set_frozen_just_after_a_withdrawal_is_not_in_its_case(
     rosa: User, ada: User, project: Project, party: Party, song: Recording
 ) -> None:

@@ -234,6 +234,7 @@ class Papers(Music):
         self.attempt(possible, lambda: participation.withdraw(grant, self.rosa, "No more."))
         if possible:
             if self.state(grant) != "offered":
+                # The round that would have written it down comes with the word.
                 self._begun(grant.pk)
             self._ended(grant.pk)
             now = timezone.now()

@@ -51,11 +51,21 @@ class Using(Papers):
         """What the reconciler does with rights every few seconds."""
         now = timezone.now()
         today = now.date()
+        begun = [
+            one.who["grant"]
+            for one in self.log.until(now, "drafted")
+            if one.who["replaces"] is not None
+            and one.who["starts"] <= today
+            and self.log.state(one.who["grant"], now) in ("active", "suspended")
+            and self.log.state(one.who["replaces"], now) != "ended"
+        ]
+        replaced = {next(self.log.until(now, "drafted", grant=pk)).who["replaces"] for pk in begun}
         grants = [
             one.who["grant"]
             for one in self.log.until(now, "drafted")
             if one.who["ends"] is not None
             and one.who["ends"] < today
+            and one.who["grant"] not in replaced
             and self.log.state(one.who["grant"], now) in ("active", "suspended")
         ]
         mandates = [
@@ -65,21 +75,11 @@ class Using(Papers):
             and one.who["ends"] < today
             and not any(self.log.until(now, "mandate revoked", mandate=one.who["mandate"]))
         ]
-        begun = [
-            one.who["grant"]
-            for one in self.log.until(now, "drafted")
-            if one.who["replaces"] is not None
-            and one.who["grant"] not in grants
-            and one.who["starts"] <= today
-            and self.log.state(one.who["grant"], now) in ("active", "suspended")
-            and one.who["replaces"] not in grants
-            and self.log.state(one.who["replaces"], now) != "ended"
-        ]
-        assert participation.expire_due() == len(grants) + len(begun) + len(mandates)
-        for pk in grants:
-            self._ended(pk)
+        assert participation.expire_due() == len(begun) + len(grants) + len(mandates)
         for pk in begun:
             assert self._begun(pk)
+        for pk in grants:
+            self._ended(pk)
         for pk in mandates:
             self.say("mandate revoked", mandate=pk)
         permission.taint_held()

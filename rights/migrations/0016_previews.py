@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     """The marked thirty seconds that people hear who may not have the whole recording."""
 
-    dependencies = [("portal", "0001_initial"), ("rights", "0014_reasons_of_others")]
+    dependencies = [("portal", "0001_initial"), ("rights", "0015_causes_of_cases")]
     operations = [
         migrations.CreateModel(
             name="Preview",
