@@ -9,7 +9,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from portal import audit
 from portal.models import Role
 from portal.views import signed_in
-from rights import caseload, cases, endings, lineage
+from rights import acts, caseload, cases, lineage
 from rights.forms.cases import AssignForm, CloseForm, NoteForm, RemedyForm, SettleForm
 from rights.models import CaseItem, CaseTask, Use, WithdrawalCase
 from rights.models.cases import CaseQuerySet
@@ -105,13 +105,11 @@ def case_remedy(request: HttpRequest, pk: int, kind: str) -> HttpResponse:
     row, found, user = _case(request, pk), _kind(kind), signed_in(request)
     waiting = row.items.filter(kind=kind).exclude(outcome__in=cases.SETTLED)
     form = RemedyForm(request.POST if request.method == "POST" else None)
-    done = confirming.done(
-        request, form, lambda data: endings.remedying(row, kind, by=user, **data)
-    )
+    done = confirming.done(request, form, lambda data: acts.remedying(row, kind, by=user, **data))
     if done is not None:
         messages.success(request, f"{found.title}: {done.result} done.")
         return redirect(row)
-    told = confirming.shown(endings.remedying(row, kind, by=user))
+    told = confirming.shown(acts.remedying(row, kind, by=user))
     context = told.context
     context |= {
         "case": row,
@@ -130,7 +128,7 @@ def case_settle(request: HttpRequest, pk: int) -> HttpResponse:
     item = get_object_or_404(rows, pk=pk)
     form, user = SettleForm(request.POST or None), signed_in(request)
     made, context = confirming.done_or_shown(
-        request, form, lambda data: endings.settling(item, by=user, **data), always=True
+        request, form, lambda data: acts.settling(item, by=user, **data), always=True
     )
     if made is not None:
         settled = made.result
@@ -188,10 +186,10 @@ def case_close(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method == "POST":
         # What has come to an end since the page was opened is news, and shown before it is said.
         cases.refresh(row)
-    if confirming.done(request, form, lambda data: endings.closing(row, by=user, **data)):
+    if confirming.done(request, form, lambda data: acts.closing(row, by=user, **data)):
         messages.success(request, "Closed. What should still come out of it opens it again.")
         return redirect(row)
-    told = confirming.shown(endings.closing(row, by=user))
+    told = confirming.shown(acts.closing(row, by=user))
     context = told.context | {
         "case": row,
         "form": form,

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 
 from portal import confirmation
 from portal.confirmation import Act
-from rights import endings
+from rights import acts
 from rights.forms import VerbForm
 from rights.refused import Refused
 
@@ -48,7 +48,7 @@ def done_or_shown(
         return None, {}
     with form.refusals():
         found = confirmation.rehearse(act(form.cleaned_data))
-        ends = endings.told(found.lines)
+        ends = acts.told(found.lines)
         look = always or ends.anything
         seal = confirmation.posted(request) or ("" if look else found.seal)
         if seal:
@@ -72,7 +72,7 @@ def shown(act: Act[S, T]) -> Told[S]:
         found = confirmation.rehearse(act)
     except Refused as error:
         return Told(None, {"cannot": str(error)})
-    return Told(found.seen, {"shown": found, "ends": endings.told(found.lines)})
+    return Told(found.seen, {"shown": found, "ends": acts.told(found.lines)})
 
 
 def status(form: VerbForm) -> int:

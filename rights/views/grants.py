@@ -10,8 +10,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from portal import audit, confirmation
 from portal.models import Role
 from portal.views import signed_in
-from rights import choices, endings, opt_outs, participation, terms
-from rights.endings import GrantVerb
+from rights import acts, choices, opt_outs, participation, terms
+from rights.acts import GrantVerb
 from rights.forms import ChangeForm, GrantForm, ReasonForm, VerbForm
 from rights.impact import Effect
 from rights.models import Grant, Use
@@ -65,7 +65,7 @@ def grant(request: HttpRequest, pk: int) -> HttpResponse:
         "more_opt_outs": max(0, noes.count() - NOES),
         "history": audit.history(row)[:20],
         "may_approve": is_admin(request) and participation.may_approve(row, user),
-        "ends_another": endings.replaces_open(row),
+        "ends_another": acts.replaces_open(row),
         "speaks": participation.speaks_for(row, user),
         "approvers": choices.approvers([row])[row.pk],
         "is_admin": is_admin(request),
@@ -126,7 +126,7 @@ def waiting(request: HttpRequest) -> HttpResponse:
                 row,
                 admin and participation.may_approve(row, user),
                 names[row.pk],
-                endings.replaces_open(row),
+                acts.replaces_open(row),
             )
             for row in page.object_list
         ],
@@ -149,7 +149,7 @@ def grants_approve(request: HttpRequest) -> HttpResponse:
     rows = Grant.objects.visible_to(user).filter(pk__in=numbers[:1_000])
     approved = 0
     for row in rows.select_related("grantor", "replaces"):
-        if endings.replaces_open(row):
+        if acts.replaces_open(row):
             messages.error(request, f"{row.grantor}, {row.get_use_display()}: {ENDS_ANOTHER}")
             continue
         try:
@@ -171,7 +171,7 @@ def grant_activate(request: HttpRequest, pk: int) -> HttpResponse:
     """GET says what putting it in force allows, and what it ends; POST does it."""
     row, user = _grant(request, pk), signed_in(request)
     form = VerbForm(request.POST if request.method == "POST" else None)
-    act = endings.activating(row, by=user)
+    act = acts.activating(row, by=user)
     made, _ = confirming.done_or_shown(request, form, lambda _: act)
     if made is not None:
         return redirect(row)
@@ -216,7 +216,7 @@ def _with_reason(
     form = ReasonForm(request.POST or None)
 
     def act(data: dict[str, Any]) -> confirmation.Act[list[object], Grant]:
-        return endings.answering(row, verb, by=user, **data)
+        return acts.answering(row, verb, by=user, **data)
 
     if confirming.done(request, form, act):
         return redirect(row)
@@ -273,7 +273,7 @@ def grant_withdraw(request: HttpRequest, pk: int) -> HttpResponse:
     form = ReasonForm(request.POST or None)
 
     def act(data: dict[str, Any]) -> confirmation.Act[Effect, Grant]:
-        return endings.withdrawing(row, by=user, **data)
+        return acts.withdrawing(row, by=user, **data)
 
     if confirming.done(request, form, act):
         return redirect(row)

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from portal.models import Role
 from portal.views import signed_in
-from rights import endings, leaving, signing
+from rights import acts, leaving, signing
 from rights.forms.cases import LeaveForm
 from rights.models import Grant, Party
 from rights.views import confirming
@@ -28,7 +28,7 @@ def party_leave(request: HttpRequest, pk: int) -> HttpResponse:
     left = confirming.done(
         request,
         form,
-        lambda data: endings.leaving_with_all(party, by=user, reason=data["reason"]),
+        lambda data: acts.leaving_with_all(party, by=user, reason=data["reason"]),
     )
     if left is not None:
         messages.success(request, f"Everything that {party} permitted has ended.")
@@ -36,7 +36,7 @@ def party_leave(request: HttpRequest, pk: int) -> HttpResponse:
             return redirect(left.result[0])
         named = urlencode({"q": party.name})
         return redirect(f"{reverse('rights:cases')}?{named}" if left.result else "rights:cases")
-    told = confirming.shown(endings.leaving_with_all(party, by=user))
+    told = confirming.shown(acts.leaving_with_all(party, by=user))
     context = told.context
     grants = told.seen.grants if told.seen else []
     context |= {

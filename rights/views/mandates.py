@@ -9,7 +9,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from portal import audit
 from portal.models import Role
 from portal.views import signed_in
-from rights import choices, endings, parties
+from rights import acts, choices, parties
 from rights.forms import MandateForm, ReasonForm
 from rights.models import Mandate, Recording, Use
 from rights.refused import Refused
@@ -86,9 +86,9 @@ def mandate_revoke(request: HttpRequest, pk: int) -> HttpResponse:
         raise Http404
     user = signed_in(request)
     form = ReasonForm(request.POST or None)
-    if confirming.done(request, form, lambda data: endings.revoking(row, by=user, **data)):
+    if confirming.done(request, form, lambda data: acts.revoking(row, by=user, **data)):
         return redirect(row)
-    told = confirming.shown(endings.revoking(row, by=user))
+    told = confirming.shown(acts.revoking(row, by=user))
     context = told.context
     resting = [(str(Use(use).label), rows) for use, rows in told.seen.items()] if told.seen else []
     context |= {"form": form, "mandate": row, "resting": resting}
@@ -111,4 +111,4 @@ def _may_revoke(request: HttpRequest, row: Mandate) -> bool:
 
 def _resting(row: Mandate) -> list[tuple[str, list[Recording]]]:
     """By use in words, the recordings that are permitted through the mandate alone."""
-    return [(str(Use(use).label), found) for use, found in endings.resting_on(row).items()]
+    return [(str(Use(use).label), found) for use, found in acts.resting_on(row).items()]

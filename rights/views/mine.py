@@ -17,9 +17,9 @@ from portal.confirmation import Act
 from portal.models import Role, User
 from portal.views import signed_in
 from rights import (
+    acts,
     choices,
     consent,
-    endings,
     holds,
     impact,
     mine,
@@ -222,7 +222,7 @@ def off(request: HttpRequest, pk: int, use: str) -> HttpResponse:
     form = OffForm(request.POST or None)
 
     def act(data: dict[str, Any]) -> Act[impact.Effect, None]:
-        return endings.opting_out(row, asked_for, speaking, by=user, **data)
+        return acts.opting_out(row, asked_for, speaking, by=user, **data)
 
     if confirming.done(request, form, act):
         messages.success(request, f"“{row}” is off for {consent.in_words(use)}.")

@@ -13,7 +13,7 @@ from portal import audit
 from portal.confirmation import Act
 from portal.models import User
 from portal.views import signed_in
-from rights import endings, impact, opt_outs, participation, plain
+from rights import acts, impact, opt_outs, participation, plain
 from rights.forms import VerbForm
 from rights.forms.mine import OffForm
 from rights.models import Agreement, Grant, Mandate, Use, WithdrawalCase
@@ -89,7 +89,7 @@ def approve(request: HttpRequest, pk: int) -> HttpResponse:
         messages.error(request, "You offered it yourself: the lab answers it.")
         return redirect("rights:mine_grant", pk=row.pk)
     form = VerbForm(request.POST if request.method == "POST" else None)
-    act = endings.activating(row, by=user)
+    act = acts.activating(row, by=user)
     made, _ = confirming.done_or_shown(request, form, lambda _: act)
     if made is not None:
         messages.success(request, "Allowed. It is in force from now on.")
@@ -101,7 +101,7 @@ def approve(request: HttpRequest, pk: int) -> HttpResponse:
         "grant": row,
         "subject": plain.subject(row),
         "scope": plain.scope(row),
-        "replaced": row.replaces if endings.replaces_open(row) else None,
+        "replaced": row.replaces if acts.replaces_open(row) else None,
         "effect": Effect.shown(told.seen),
     }
     return render(request, "rights/mine_approve.html", context, status=confirming.status(form))
@@ -116,7 +116,7 @@ def decline(request: HttpRequest, pk: int) -> HttpResponse:
     form = OffForm(request.POST or None)
 
     def act(data: dict[str, Any]) -> Act[list[object], Grant]:
-        return endings.answering(row, participation.decline, by=user, **data)
+        return acts.answering(row, participation.decline, by=user, **data)
 
     if confirming.done(request, form, act):
         messages.success(request, "Done. It never comes into force.")
@@ -136,7 +136,7 @@ def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
     form = OffForm(request.POST or None)
 
     def act(data: dict[str, Any]) -> Act[impact.Effect, Grant]:
-        return endings.withdrawing(row, by=user, **data)
+        return acts.withdrawing(row, by=user, **data)
 
     if confirming.done(request, form, act):
         messages.success(request, "Ended. What follows from it has begun.")

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from portal.confirmation import Act
 from portal.views import signed_in
-from rights import consent, endings, impact, mine, offers, opt_outs, plain, standing
+from rights import acts, consent, impact, mine, offers, opt_outs, plain, standing
 from rights.forms.mine import OffForm, OnForm
 from rights.models import Grant, OptOut, Party, Use
 from rights.views import confirming
@@ -208,7 +208,7 @@ def use_off(request: HttpRequest, pk: int, use: str) -> HttpResponse:
     form = OffForm(request.POST or None)
 
     def act(data: dict[str, Any]) -> Act[impact.Effect, int]:
-        return endings.ending_use(party, asked_for, by=user, **data)
+        return acts.ending_use(party, asked_for, by=user, **data)
 
     if confirming.done(request, form, act):
         messages.success(request, f"Off for {consent.in_words(use)}: everything of {party}.")

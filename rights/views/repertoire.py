@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from portal import audit
 from portal.models import Role
 from portal.views import signed_in
-from rights import choices, endings, opt_outs, originals
+from rights import acts, choices, opt_outs, originals
 from rights.forms import (
     AttachForm,
     CreditForm,
@@ -162,7 +162,7 @@ def recording_credit(request: HttpRequest, pk: int) -> HttpResponse:
     row, user = _recording(request, pk), signed_in(request)
     form = CreditForm(request.POST)
     made, context = confirming.done_or_shown(
-        request, form, lambda data: endings.crediting(row, by=user, **data)
+        request, form, lambda data: acts.crediting(row, by=user, **data)
     )
     if made is not None:
         return redirect(row)
@@ -191,7 +191,7 @@ def recording_work(request: HttpRequest, pk: int) -> HttpResponse:
     row, user = _recording(request, pk), signed_in(request)
     form = AttachForm(request.POST)
     made, context = confirming.done_or_shown(
-        request, form, lambda data: endings.attaching(row, data["work"], by=user)
+        request, form, lambda data: acts.attaching(row, data["work"], by=user)
     )
     if made is not None:
         return redirect(row)

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from portal.confirmation import Act
 from portal.models import Role
 from portal.views import signed_in
-from rights import endings, splits
+from rights import acts, splits
 from rights.forms import ReasonForm, SplitForm
 from rights.models import Party, Recording, SplitSheet, Work
 from rights.refused import Refused
@@ -41,7 +41,7 @@ def _split(request: HttpRequest, subject: Recording | Work) -> HttpResponse:
     user = signed_in(request)
 
     def act(data: dict[str, Any]) -> Act[list[object], SplitSheet]:
-        return endings.proposing(subject, data["lines"], by=user)
+        return acts.proposing(subject, data["lines"], by=user)
 
     made, context = confirming.done_or_shown(request, form, act)
     if made is not None:
@@ -66,11 +66,9 @@ def split_dispute(request: HttpRequest, pk: int, party_pk: int) -> HttpResponse:
     subject = sheet.recording or sheet.work
     form = ReasonForm(request.POST or None)
     user = signed_in(request)
-    if confirming.done(
-        request, form, lambda data: endings.disputing(sheet, party, by=user, **data)
-    ):
+    if confirming.done(request, form, lambda data: acts.disputing(sheet, party, by=user, **data)):
         return _back(request, sheet)
-    told = confirming.shown(endings.disputing(sheet, party, by=user))
+    told = confirming.shown(acts.disputing(sheet, party, by=user))
     context = told.context
     context |= {"form": form, "sheet": sheet, "party": party, "subject": subject}
     return render(request, "rights/dispute.html", context, status=confirming.status(form))

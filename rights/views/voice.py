@@ -8,7 +8,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from portal.confirmation import UNSAID, Act
 from portal.models import Role, User
 from portal.views import signed_in
-from rights import choices, endings, holds, impact
+from rights import acts, choices, holds, impact
 from rights.forms import OptOutForm
 from rights.models import Grant, Mandate, Party, Recording, SplitLine, Use
 from rights.views import confirming
@@ -82,7 +82,7 @@ def _opting_out(
 def _no_to(
     row: Recording, by: User, *, use: str, party: Party, reason: str
 ) -> Act[impact.Effect, None]:
-    return endings.opting_out(row, Use(use), [party], by=by, reason=reason or UNSAID)
+    return acts.opting_out(row, Use(use), [party], by=by, reason=reason or UNSAID)
 
 
 def _opt_out_page(request: HttpRequest, row: Recording, form: OptOutForm) -> HttpResponse:

@@ -8,7 +8,7 @@ import pytest
 from portal import audit, confirmation
 from portal.confirmation import Changed
 from portal.models import User
-from rights import endings, originals
+from rights import acts, originals
 from rights.models import Grant, Hold, OptOut, RightType, Use
 from rights.refused import Refused
 from tests.catalogue import allow, make_party, make_recording
@@ -25,7 +25,7 @@ def test_a_grant_that_comes_at_the_same_moment_is_ended_as_shown_or_not_at_all(r
         party = make_party(rosa)
         song = make_recording(rosa, party)
         (first,) = allow(rosa, party, TRAIN, rights=(RightType.MASTER,))
-        act = endings.opting_out(song, TRAIN, [party], by=rosa)
+        act = acts.opting_out(song, TRAIN, [party], by=rosa)
         seal = confirmation.rehearse(act).seal
         more = partial(allow, rosa, party, TRAIN, recording=song, rights=(RightType.MASTER,))
         done, made = together(
@@ -53,7 +53,7 @@ def test_of_two_confirmations_of_one_look_one_counts(rosa: User) -> None:
         party = make_party(rosa)
         make_recording(rosa, party)
         (grant,) = allow(rosa, party, TRAIN, rights=(RightType.MASTER,))
-        act = endings.withdrawing(grant, by=rosa)
+        act = acts.withdrawing(grant, by=rosa)
         seal = confirmation.rehearse(act).seal
         confirm = partial(confirmation.perform, act, seal)
         done = together(confirm, confirm, refusals=(Changed, Refused))
@@ -66,9 +66,9 @@ def test_looks_at_once_keep_nothing_and_break_no_log(rosa: User) -> None:
     party = make_party(rosa)
     song = make_recording(rosa, party)
     (grant,) = allow(rosa, party, TRAIN, rights=(RightType.MASTER,))
-    withdraw = partial(confirmation.rehearse, endings.withdrawing(grant, by=rosa))
+    withdraw = partial(confirmation.rehearse, acts.withdrawing(grant, by=rosa))
     split = partial(
-        confirmation.rehearse, endings.proposing(song, {make_party(rosa): 1_000_000}, by=rosa)
+        confirmation.rehearse, acts.proposing(song, {make_party(rosa): 1_000_000}, by=rosa)
     )
     for _ in range(ROUNDS):
         before = audit.newest()
