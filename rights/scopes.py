@@ -301,8 +301,8 @@ class _Survey(Judge):
         boxes, nearest = [], (99, "no_grant")
         for grant, sign in self._speaking(need, music):
             box, rank, code = self._box(grant)
-            if box is not None and self.opted_out(grant, need, music):
-                box, rank, code = None, 0, "opted_out"
+            if box is not None and (since := self.opted_out(grant, need, music)):
+                box, rank, code = None, 0, self.left_out(since, music).code
             if box is not None and sign is not None:
                 rank, code = 0, "territory"
                 box = meet(box, EVERYTHING._replace(territories=frozenset(sign.territories)))

@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 
 from portal.models import User
-from rights import identifiers, signals
+from rights import identifiers, reservations, signals
 from rights.forms import VerbForm
 from rights.forms.picks import PickField
 from rights.importing import jobs
@@ -120,9 +120,13 @@ class CheckForm(VerbForm):
 
 class SignalForm(VerbForm):
     file = forms.FileField(
-        help_text="A site's tdmrep.json, or a file's cawg.training-mining assertion as JSON."
+        help_text="A site's tdmrep.json, or the headers or source of a page of it; or a file's "
+        "training-mining assertion as JSON: alone, or all that c2patool prints."
     )
-    scheme = forms.ChoiceField(label="What it is", choices=Signal.Scheme.choices)
+    scheme = forms.ChoiceField(
+        label="What it is",
+        choices=[(one.value, one.label) for one in (Signal.Scheme.TDMREP, Signal.Scheme.CAWG)],
+    )
     isrc = forms.CharField(
         label="ISRC",
         required=False,
@@ -133,7 +137,8 @@ class SignalForm(VerbForm):
     path = forms.CharField(
         required=False,
         max_length=500,
-        help_text="Of a tdmrep.json: the path of the music on that site, such as /albums/one.",
+        label="Path or address",
+        help_text="Of a tdmrep.json: where the music is on that site, such as /albums/one.",
     )
     source = forms.CharField(
         label="Where it was read", max_length=300, help_text="An address or a file's name."
@@ -142,11 +147,11 @@ class SignalForm(VerbForm):
     def save(self, *, by: User) -> tuple[Recording | Party, list[Signal]]:
         data = self.cleaned_data
         subject = self._subject(data["isrc"], data["party"])
-        content = data["file"].read(signals.MOST_BYTES + 1)
+        content = data["file"].read(reservations.MOST_BYTES + 1)
         if data["scheme"] == Signal.Scheme.TDMREP:
-            said = signals.read_tdmrep(content, path=data["path"])
+            said = reservations.read_tdmrep(content, path=data["path"])
         else:
-            said = signals.read_cawg(content)
+            said = reservations.read_assertion(content)
         return subject, signals.note(by=by, subject=subject, said=said, source=data["source"])
 
     def _subject(self, isrc: str, party: Party | None) -> Recording | Party:

@@ -14,6 +14,7 @@ from portal import tables
 from portal.models import Role, User
 from portal.serving import streamed
 from portal.views import signed_in
+from rights import signals as noting
 from rights.importing import jobs
 from rights.importing.forms import CheckForm, ImportForm, SignalForm
 from rights.importing.rows import BadFile
@@ -151,12 +152,8 @@ def signal_new(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         with form.refusals():
             subject, made = form.save(by=signed_in(request))
-            denied = sum(signal.denies for signal in made)
-            messages.success(
-                request,
-                f"Noted {len(made)} signal{'' if len(made) == 1 else 's'} of “{subject}”, "
-                f"{denied} of which deny. What they deny has ended or rests.",
-            )
+            denies, words = noting.in_words(subject, made)
+            (messages.success if denies else messages.warning)(request, words)
             return redirect("rights:signals")
     context = {"form": form, "heading": "Note a signal", "button": "Note it"}
     return render(request, "rights/form.html", context | {"back": reverse("rights:signals")})
