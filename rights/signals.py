@@ -63,6 +63,7 @@ def note(
             verb="signal.noted",
             subject=subject,
             signal=signal.pk,
+            scheme=one.scheme,
             key=one.key,
             value=one.value,
             denied=signal.denied,

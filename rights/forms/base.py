@@ -10,6 +10,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
+from portal.endings import Unwritable
 from portal.storage import TooLarge
 from rights import territories
 from rights.identifiers import BadIdentifier
@@ -44,6 +45,8 @@ class VerbForm(forms.Form):
             self.add_error(field if field in self.fields else None, str(error))
         except (BadAudio, TooLarge) as error:
             self.add_error("file", str(error))
+        except Unwritable as error:
+            self.add_error(None, str(error))
 
     def groups(self) -> list[tuple[str, list[forms.BoundField]]]:
         shown = [
