@@ -18,7 +18,7 @@ from portal.models import User
 from rights import consent, holds, participation, territories
 from rights.models import Grant, Mandate, Party, Purpose, Recording, Signal, Use
 from rights.refused import Refused
-from rights.reservations import CAWG, CUSTOM, LABEL, Said
+from rights.reservations import CAWG, CUSTOM, EVERY_USE, LABEL, Said
 
 # --- Noting ---------------------------------------------------------------------------------
 
@@ -95,6 +95,21 @@ def _speaking_for(recording: Recording, use: Use) -> list[Party]:
     agents = Mandate.objects.filter(holder__in=holders).values("agent")
     near = Party.objects.filter(Q(pk__in=holders) | Q(pk__in=agents))
     return [party for party in near.order_by("pk") if participation.covering(recording, use, party)]
+
+
+DECLARED = "ddex.ContainsAI"
+
+
+def declare(*, by: User, recording: Recording, told: str, source: str) -> list[Signal]:
+    """Note that a message declares a part of it to be a machine's: every use is denied, until each
+    holder permits it for this very recording."""
+    said = Said(Signal.Scheme.MADE_BY, DECLARED, "partly", told, EVERY_USE)
+    return note(by=by, subject=recording, said=[said], source=source)
+
+
+def is_declared(recording: int, told: str) -> bool:
+    """Whether the same is noted of it already, from whatever message."""
+    return Signal.objects.filter(recording=recording, key=DECLARED, info=told).exists()
 
 
 def in_words(subject: Recording | Party, made: Sequence[Signal]) -> tuple[bool, str]:
