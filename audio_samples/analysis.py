@@ -29,6 +29,8 @@ class Analysis:
     gain_db: float
     peaks: list[list[int]]
     measures: signal.Measures
+    # SHA-256 of what is heard.
+    sound: str
 
 
 def digest(file: IO[bytes]) -> str:
@@ -105,4 +107,5 @@ def analyse(file: IO[bytes]) -> Analysis:
         gain_db=signal.matching_gain(lufs=lufs, peak_dbtp=peak),
         peaks=signal.peaks(audio),
         measures=signal.measure(audio, rate=rate),
+        sound=sound(audio, rate),
     )

@@ -101,6 +101,8 @@ class Sample(models.Model):
     prompt = models.TextField(blank=True)
     seed = models.BigIntegerField(null=True, blank=True)
     audio = models.ForeignKey(Blob, models.PROTECT, related_name="+")
+    # As of Credential. Empty for samples of before it was kept (audio_samples/provenance.py).
+    sound = models.CharField(max_length=64, blank=True, default="", db_index=True)
     duration = models.FloatField(help_text="Seconds.")
     sample_rate = models.IntegerField(help_text="Hz.")
     channels = models.IntegerField()

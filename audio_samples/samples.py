@@ -74,6 +74,7 @@ def receive(
                 "gain_db": measured.gain_db,
                 "peaks": measured.peaks,
                 "measures": measured.measures,
+                "sound": measured.sound,
                 "credit": credit,
                 "references": heard,
             },

@@ -59,6 +59,7 @@ _WORDS = {
     "grant_suspended": "suspended the permission for {use}",
     "grant_not_started": "allows {use} only from a later day",
     "opted_out": "opted it out of {use}",
+    "signal": "has not allowed {use} for it since it was read to say no",
     "condition": "allows {use} only under a condition that nobody has settled",
     "split_disputed": "disputes the split",
     "split_unconfirmed": "has not confirmed the split",

@@ -24,6 +24,7 @@ from django.http import HttpRequest
 
 from portal import audit, turns
 from portal.models import AuditEvent, User
+from portal.rehearsal import rehearsed
 
 # The name of the field that carries a page's seal.
 FIELD = "shown"
@@ -82,9 +83,8 @@ def rehearse(act: Act[S, T]) -> Shown[S]:
     """What the act would do now, with nothing of it done. Raises what its verb raises."""
     # Not within the turn, in which others wait: what changes meanwhile is found by `perform`.
     seen = act.look()
-    with transaction.atomic():
+    with rehearsed():
         lines, _ = _do(act)
-        transaction.set_rollback(True)
     return Shown(seen, lines, seal(by=act.by, name=act.name, facts=_facts(act, seen, lines)))
 
 

@@ -12,7 +12,7 @@ from django.utils.module_loading import import_string
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from portal import storage
+from portal import endings, storage
 from portal.celery import app
 from portal.models import AuditEvent, LogRoot
 
@@ -91,12 +91,17 @@ def audit_log() -> Check:
     return Check("Audit log", True, signed)
 
 
+def journal() -> Check:
+    """Whether what people end is kept a second time, and this database has all of it."""
+    return Check("Journal of endings", *endings.look())
+
+
 def rooms() -> list[Check]:
     return [Check(name, *import_string(look)()) for name, look in ROOMS]
 
 
 def checks() -> list[Check]:
-    return [database(), broker(), workers(), store(), audit_log(), *rooms()]
+    return [database(), broker(), workers(), store(), audit_log(), journal(), *rooms()]
 
 
 def _ms(began: float) -> str:

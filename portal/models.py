@@ -149,3 +149,15 @@ class LogRoot(models.Model):
 
     class Meta:
         ordering = ["size"]
+
+
+class EndingsPosition(models.Model):
+    """The last line of the journal of endings that this database knows (portal/endings). One row,
+    written with each ending: a database that was restored is behind its journal, a journal that
+    lost its end is behind its database."""
+
+    journal = models.CharField(max_length=60)
+    number = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.journal}: {self.number}"

@@ -184,6 +184,8 @@ AUDIT_OLD_KEYS = [
 ]
 # The certificates that files are signed with (audio_samples/credentials/chain.py).
 CREDENTIALS_DIR = Path(env("CREDENTIALS_DIR", "")) if env("CREDENTIALS_DIR", "") else None
+# Where the words that end permissions are kept a second time (portal/endings/places.py).
+ENDINGS_DIR = Path(env("ENDINGS_DIR", "")).resolve() if env("ENDINGS_DIR", "") else None
 # A root is signed when there are lines without one for this long, or this many of them.
 AUDIT_ROOT_MINUTES = env_int("AUDIT_ROOT_MINUTES", 60, 1)
 AUDIT_ROOT_LINES = env_int("AUDIT_ROOT_LINES", 1000, 1)
@@ -234,6 +236,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "portal.middleware.content_security_policy",
+    "portal.middleware.unwritable",
 ]
 
 ROOT_URLCONF = "portal.urls"

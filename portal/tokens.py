@@ -43,5 +43,7 @@ def revoke(token: ApiToken, *, by: User | None = None) -> bool:
             revoked_at=timezone.now()
         )
         if changed:
-            audit.record(by=by, verb="token.revoked", subject=token, user=token.user_id)
+            audit.record(
+                by=by, verb="token.revoked", subject=token, user=token.user_id, scope=token.scope
+            )
     return bool(changed)

@@ -15,6 +15,7 @@ from django.utils import timezone
 from portal.bulk import among
 from portal.confirmation import UNSAID, Act
 from portal.models import AuditEvent, User
+from portal.rehearsal import rehearsed
 from rights import (
     cases,
     catalogue,
@@ -154,13 +155,11 @@ def _of_replacing(grant: Grant) -> Effect | None:
     old = grant.replaces
     if old is None or not replaces_open(grant):
         return None
-    with transaction.atomic():
+    with rehearsed():
         # The new version covers for the old one as far as it goes.
         offered = Grant.objects.filter(pk=grant.pk, status=Grant.Status.OFFERED)
         offered.update(status=Grant.Status.ACTIVE, activated_at=timezone.now())
-        effect = impact.of_ending([old])
-        transaction.set_rollback(True)
-    return effect
+        return impact.of_ending([old])
 
 
 def opting_out(

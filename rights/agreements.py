@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from portal import audit, storage, turns
 from portal.models import User
+from portal.rehearsal import rehearsed
 from rights import territories
 from rights.models import (
     Agreement,
@@ -245,10 +246,8 @@ def change(grant: Grant, *, by: User, **scope: Any) -> Grant:
 
 def would_change(grant: Grant, *, by: User, **scope: Any) -> Grant:
     """The version that `change` would draft, refused where that refuses. Nothing is kept."""
-    with transaction.atomic():
-        drafted = change(grant, by=by, **scope)
-        transaction.set_rollback(True)
-    return drafted
+    with rehearsed():
+        return change(grant, by=by, **scope)
 
 
 def _next_number(replaced: Grant | None) -> int:

@@ -7,4 +7,4 @@ class RightsConfig(AppConfig):
 
     def ready(self) -> None:
         # The rooms above say what they make of recordings; this one may not import them.
-        autodiscover_modules("lineage", "public", "originals")
+        autodiscover_modules("lineage", "public", "originals", "provenance")

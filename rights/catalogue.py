@@ -8,7 +8,7 @@ from django.db import transaction
 
 from portal import audit, storage, turns
 from portal.models import Blob, User
-from rights import cases, identifiers, intake, losses
+from rights import cases, identifiers, intake, losses, provenance
 from rights.models import (
     Credit,
     Party,
@@ -23,6 +23,7 @@ from rights.models import (
     Work,
 )
 from rights.refused import Refused, required
+from rights.reservations import Said
 
 
 @transaction.atomic
@@ -53,7 +54,7 @@ def add_recording(
     storage.TooLarge, identifiers.BadIdentifier or Refused (a duplicate names its other).
     """
     title, isrc = _new_recording(title, isrc)
-    audio, blob = _keep(file, filename)
+    audio, blob, said = _keep(file, filename)
     with transaction.atomic():
         at = turns.moment()
         recording = Recording.objects.create(
@@ -76,6 +77,7 @@ def add_recording(
             works=sorted(recording.works.values_list("pk", flat=True)),
             private={"title": title},
         )
+        provenance.note(by=by, recording=recording, said=said, filename=filename)
     return recording
 
 
@@ -109,7 +111,7 @@ def announce_recording(
 def attach_audio(*, by: User, recording: Recording, file: IO[bytes], filename: str) -> Recording:
     """The file of a recording that had none. A file is never exchanged: what was allowed was
     this one."""
-    audio, blob = _keep(file, filename)
+    audio, blob, said = _keep(file, filename)
     with transaction.atomic():
         at = turns.moment()
         silent = Recording.objects.filter(pk=recording.pk, audio=None)
@@ -117,6 +119,7 @@ def attach_audio(*, by: User, recording: Recording, file: IO[bytes], filename: s
             raise Refused("has_audio", f"“{recording}” has its file already.", field="file")
         recording.refresh_from_db()
         audit.record(by=by, verb="recording.audio", subject=recording, audio=blob.sha256)
+        provenance.note(by=by, recording=recording, said=said, filename=filename)
     return recording
 
 
@@ -128,14 +131,17 @@ def _new_recording(title: str, isrc: str) -> tuple[str, str]:
     return title, isrc
 
 
-def _keep(file: IO[bytes], filename: str) -> tuple[intake.Audio, Blob]:
-    """What the file measures, and the file in storage; refused if a recording has it."""
+def _keep(file: IO[bytes], filename: str) -> tuple[intake.Audio, Blob, list[Said]]:
+    """What the file measures, the file in storage, and what it says no to; refused if a recording
+    has it, or a machine made it."""
     audio = intake.examine(file, filename=filename)
     if other := Recording.objects.filter(audio_id=audio.sha256).first():
         raise Refused(
             "duplicate", f"This very file is in the catalogue as “{other.title}”.", field="file"
         )
-    return audio, storage.put(file, media_type=audio.media_type)
+    said = provenance.read(file, media_type=audio.media_type)
+    audio.warnings.extend(provenance.warning(said))
+    return audio, storage.put(file, media_type=audio.media_type), said
 
 
 def _measured(audio: intake.Audio) -> dict[str, Any]:
@@ -237,6 +243,7 @@ def add_stem(
             f"The stem is {audio.duration:.1f} s long, its recording {recording.duration:.1f} s.",
             field="file",
         )
+    said = provenance.read(file, media_type=audio.media_type)
     blob = storage.put(file, media_type=audio.media_type)
     with transaction.atomic():
         stem = Stem.objects.create(
@@ -251,6 +258,7 @@ def add_stem(
             added_by=by,
         )
         audit.record(by=by, verb="stem.added", subject=recording, part=part, audio=blob.sha256)
+        provenance.note(by=by, recording=recording, said=said, filename=filename)
     return stem
 
 

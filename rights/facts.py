@@ -103,7 +103,8 @@ class Facts:
     suspended: dict[int, list[tuple[datetime, datetime | None]]] = field(
         default_factory=lambda: defaultdict(list)
     )
-    # By party and recording, the moments of its noes, oldest first.
+    # By party and recording, the moments of its noes, oldest first. Those of party 0 are what the
+    # recording itself was read to say (signals.py): everybody's.
     opted_out: dict[tuple[int, int], list[datetime]] = field(
         default_factory=lambda: defaultdict(list)
     )
@@ -295,10 +296,15 @@ def _grants(facts: Facts, grantors: list[int], recordings: list[int]) -> dict[in
 
 def _opt_outs(facts: Facts, ids: list[int]) -> None:
     opt_outs = """
-        SELECT party_id, recording_id, CAST(at AS text) FROM rights_optout
-        WHERE recording_id {ids} AND at <= %s AND use = %s ORDER BY at"""
-    for party, recording, at in _rows(opt_outs, ids, facts.known_at, facts.use.value):
-        facts.opted_out[party, recording].append(_moment(at))
+        SELECT party_id, recording_id, CAST(at AS text), NULL FROM rights_optout
+        WHERE recording_id {ids} AND at <= %s AND use = %s
+        UNION ALL
+        SELECT 0, recording_id, CAST(seen_at AS text), CAST(denied AS text) FROM rights_signal
+        WHERE recording_id {ids} AND seen_at <= %s AND denies ORDER BY 3"""
+    known, use = facts.known_at, facts.use.value
+    for party, recording, at, denied in _rows(opt_outs, ids, known, use, ids, known):
+        if denied is None or use in _list(denied):
+            facts.opted_out[party, recording].append(_moment(at))
 
 
 def _suspensions(facts: Facts, grants: Mapping[int, str]) -> None:

@@ -170,8 +170,7 @@ class Judge:
                 opted_out = self.opted_out(grant, need, music)
                 if opted_out is None:
                     return grant, COVERS
-                day = _day(opted_out)
-                problem = Problem(1, "opted_out", f"opted this recording out of {{use}} on {day}")
+                problem = self.left_out(opted_out, music)
             if problem.rank < best[1].rank:
                 best = grant, problem
         return best
@@ -185,6 +184,14 @@ class Judge:
         for grant in self._candidates(need, music):
             if not self._problem(grant).rank and self.opted_out(grant, need, music) is None:
                 yield grant
+
+    def left_out(self, since: datetime, music: Music) -> Problem:
+        """Whose no it is that stands since then: the party's, or what was read of the recording."""
+        day = _day(since)
+        if since not in self.facts.opted_out.get((0, music.pk), ()):
+            return Problem(1, "opted_out", f"opted this recording out of {{use}} on {day}")
+        words = f"has not allowed {{use}} for this very recording since {day}, when it said no"
+        return Problem(1, "signal", words)
 
     def _candidates(self, need: Need, music: Music) -> Iterator[Terms]:
         yield from speaking(self.facts, need.party, need.right, music.pk, need.work)
@@ -211,7 +218,8 @@ class Judge:
         until = self.made_at if self.made_at and self.stays(grant) else self.at
 
         def last_no(party: int) -> datetime | None:
-            said = self.facts.opted_out.get((party, music.pk), ())
+            noes = self.facts.opted_out
+            said = (*noes.get((party, music.pk), ()), *noes.get((0, music.pk), ()))
             return max((at for at in said if at <= until), default=None)
 
         return opt_outs.against(

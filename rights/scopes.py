@@ -334,8 +334,8 @@ class Survey(Judge):
     def _each(self, need: Need, music: Music) -> Iterator[tuple[int, Box | None, int, str]]:
         for grant, sign in self._speaking(need, music):
             box, rank, code = self._box(grant)
-            if box is not None and self.opted_out(grant, need, music):
-                box, rank, code = None, 0, "opted_out"
+            if box is not None and (since := self.opted_out(grant, need, music)):
+                box, rank, code = None, 0, self.left_out(since, music).code
             if box is not None and sign is not None:
                 rank, code = 0, "territory"
                 box = meet(box, EVERYTHING._replace(territories=frozenset(sign.territories)))

@@ -1,20 +1,17 @@
-"""What holders tell machines: TDMRep and CAWG 1.1, read and written.
+"""What holders tell machines: noted as it was read (reservations.py), and written.
 
-Read: what they say is noted on the recording or the party. It may deny, and it never permits: a
-denial ends what it contradicts, an `allowed` is only shown. Written: an assertion or a rule that
-follows from our grants; a grant to the lab is no word to others, so nothing ever says `allowed`.
-Sources: W3C TDMRep final report of 2024-05-10; CAWG training and data mining 1.1 of 2025-05-06.
+Noted on the recording or the party. It may deny, and it never permits: a denial ends what it
+contradicts, an `allowed` is only shown. What a recording denies stands against every grant but one
+that its holder gives later for that very recording, as a holder's own no does (opt_outs.py).
+Written: an assertion or a rule that follows from our grants; a grant to the lab is no word to
+others, so nothing ever says `allowed`.
 """
 
-import json
-import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Q
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from portal import audit, turns
 from portal.confirmation import Act
@@ -22,137 +19,7 @@ from portal.models import User
 from rights import consent, holds, participation, territories
 from rights.models import Grant, Mandate, Party, Purpose, Recording, Signal, Use
 from rights.refused import Refused
-
-LABEL = "cawg.training-mining"
-# The assertion's keys and the uses that they stand for; other uses have keys of our own.
-CAWG = {
-    "cawg.data_mining": (Use.TRAIN_ANALYSIS, Use.TRAIN_GENERATIVE, Use.FINETUNE),
-    "cawg.ai_inference": (Use.EVAL, Use.CONDITION),
-    "cawg.ai_training": (Use.TRAIN_ANALYSIS,),
-    "cawg.ai_generative_training": (Use.TRAIN_GENERATIVE, Use.FINETUNE),
-}
-OURS = "backline."
-CUSTOM = {
-    f"{OURS}{use.value}": (use,)
-    for use in Use
-    if use not in {one for uses in CAWG.values() for one in uses} or use == Use.FINETUNE
-}
-# A reservation is of text and data mining, of which the law counts training as a part.
-RESERVED = CAWG["cawg.data_mining"]
-MOST_BYTES = 256 * 1024
-
-
-@dataclass(frozen=True)
-class Said:
-    """One thing that was read, and the uses that it denies (none: it is only noted)."""
-
-    scheme: Signal.Scheme
-    key: str
-    value: str
-    info: str
-    denied: tuple[Use, ...]
-
-
-# --- Reading --------------------------------------------------------------------------------
-
-
-class Rule(BaseModel):
-    """One entry of tdmrep.json. Other members are other people's and mean nothing here."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    location: Annotated[str, Field(max_length=1_000)]
-    reservation: Literal[0, 1] = Field(alias="tdm-reservation")
-    policy: Annotated[str, Field(max_length=500)] = Field("", alias="tdm-policy")
-
-
-class Entry(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-    use: Literal["allowed", "notAllowed", "constrained"]
-    # The specification's prose says `constraints_info`; its schema is what counts.
-    constraint_info: Annotated[str, Field(max_length=2_000)] = ""
-
-
-class Assertion(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-    entries: dict[Annotated[str, Field(max_length=100)], Entry] = Field(max_length=100)
-
-
-def read_tdmrep(content: bytes, *, path: str = "") -> list[Said]:
-    """The rule of a site's tdmrep.json for a path, the first that fits; without a path the site's:
-    reserved where any rule reserves. Raises Refused."""
-    value = _json(content)
-    if not isinstance(value, list):
-        raise Refused("file", "A tdmrep.json is a list of rules.", field="file")
-    try:
-        rules = [Rule.model_validate(one) for one in value]
-    except ValidationError as error:
-        raise Refused(
-            "file", f"This is not a tdmrep.json: {_first(error)}", field="file"
-        ) from error
-    fitting = [rule for rule in rules if not path or _fits(rule.location, path)]
-    if path:
-        fitting = fitting[:1]
-    if not fitting:
-        return []
-    rule = next((rule for rule in fitting if rule.reservation), fitting[0])
-    denied = RESERVED if rule.reservation else ()
-    return [
-        Said(Signal.Scheme.TDMREP, "tdm-reservation", str(rule.reservation), rule.policy, denied)
-    ]
-
-
-def _fits(location: str, path: str) -> bool:
-    """As in robots.txt: a star is anything, a dollar sign at the end is the end."""
-    ends = location.endswith("$")
-    parts = (location[:-1] if ends else location).split("*")
-    pattern = ".*".join(re.escape(part) for part in parts)
-    return re.match(pattern + ("$" if ends else ""), path) is not None
-
-
-def read_cawg(content: bytes) -> list[Said]:
-    """A `cawg.training-mining` assertion, bare or with its label. Raises Refused.
-
-    Constrained is a denial: whoever gave more information is asked what it means, by a person.
-    A key that we do not know denies nothing, and is noted.
-    """
-    value = _json(content)
-    if isinstance(value, dict) and "entries" not in value:
-        value = value.get("data", value.get(LABEL))
-    try:
-        entries = Assertion.model_validate(value).entries
-    except ValidationError as error:
-        raise Refused(
-            "file", f"This is not a {LABEL} assertion: {_first(error)}", field="file"
-        ) from error
-    known = CAWG | CUSTOM
-    return [
-        Said(
-            Signal.Scheme.CAWG,
-            key,
-            entry.use,
-            entry.constraint_info[:500],
-            () if entry.use == "allowed" else known.get(key, ()),
-        )
-        for key, entry in sorted(entries.items())
-    ]
-
-
-def _json(content: bytes) -> Any:
-    if len(content) > MOST_BYTES:
-        raise Refused("file", "The file is longer than any signal needs.", field="file")
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise Refused("file", "The file is not JSON.", field="file") from error
-
-
-def _first(error: ValidationError) -> str:
-    one = error.errors()[0]
-    return f"{'.'.join(str(step) for step in one['loc'])}: {one['msg']}."
-
+from rights.reservations import CAWG, CUSTOM, EVERY_USE, LABEL, Said
 
 # --- Noting ---------------------------------------------------------------------------------
 
@@ -163,8 +30,9 @@ def note(
 ) -> list[Signal]:
     """Note what was read, and end what it contradicts; returns the signals that are new.
 
-    The same word of the same source is noted once. A recording is opted out of the uses denied,
-    for every party whose grants cover it; a party's grants of those uses are suspended.
+    The same word of the same source is noted once. What a recording denies stands against grants
+    from now on, and those that cover it now end for it; a party's grants of those uses are
+    suspended, and what it grants later is its newer word.
     """
     source = source.strip()[:300]
     if not source:
@@ -175,6 +43,8 @@ def note(
         last = subject.signals.filter(key=one.key, source=source).first()
         if last and (last.value, last.info) == (one.value, one.info):
             continue
+        # Before the row is there: a recording that is denied has nothing to lose any more.
+        ended = _heed(subject, one, by=by, source=source)
         signal = Signal.objects.create(
             recording=subject if isinstance(subject, Recording) else None,
             party=subject if isinstance(subject, Party) else None,
@@ -182,20 +52,22 @@ def note(
             key=one.key,
             value=one.value,
             denies=bool(one.denied),
+            denied=[use.value for use in one.denied],
             info=one.info,
             source=source,
             made_by=by,
             seen_at=at,
         )
         made.append(signal)
-        ended = _heed(subject, one, by=by, source=source)
         audit.record(
             by=by,
             verb="signal.noted",
             subject=subject,
             signal=signal.pk,
+            scheme=one.scheme,
             key=one.key,
             value=one.value,
+            denied=signal.denied,
             grants=ended,
             private={"source": source, "info": one.info},
         )
@@ -237,6 +109,49 @@ def _speaking_for(recording: Recording, use: Use) -> list[Party]:
     agents = Mandate.objects.filter(holder__in=holders).values("agent")
     near = Party.objects.filter(Q(pk__in=holders) | Q(pk__in=agents))
     return [party for party in near.order_by("pk") if participation.covering(recording, use, party)]
+
+
+DECLARED = "ddex.ContainsAI"
+
+
+def declare(*, by: User, recording: Recording, told: str, source: str) -> list[Signal]:
+    """Note that a message declares a part of it to be a machine's: every use is denied, until each
+    holder permits it for this very recording."""
+    said = Said(Signal.Scheme.MADE_BY, DECLARED, "partly", told, EVERY_USE)
+    return note(by=by, subject=recording, said=[said], source=source)
+
+
+def is_declared(recording: int, told: str) -> bool:
+    """Whether the same is noted of it already, from whatever message."""
+    return Signal.objects.filter(recording=recording, key=DECLARED, info=told).exists()
+
+
+def in_words(subject: Recording | Party, made: Sequence[Signal]) -> tuple[bool, str]:
+    """Whether anything is denied, and which uses of what, in a sentence or two."""
+    if not made:
+        return False, f"Nothing new: all of it was noted of “{subject}” before, from this source."
+    denied = [use for use in Use if any(use.value in signal.denied for signal in made)]
+    keys = ", ".join(f"{signal.key}: {signal.value}" for signal in made)
+    if not denied:
+        return False, (
+            f"Noted of “{subject}”: {keys}. None of it says no, so nothing has changed. No signal "
+            "permits anything."
+        )
+    uses = "; ".join(str(use.label) for use in denied)
+    if isinstance(subject, Recording):
+        then = (
+            f"It denies these uses of “{subject}”: {uses}. They have ended, whoever permitted "
+            "them; only a later permission of each holder's own for this very recording permits "
+            "them again."
+        )
+        return True, f"Noted: {keys}. {then}"
+    rests = Grant.objects.filter(
+        grantor=subject, use__in=[use.value for use in denied], status=Grant.Status.SUSPENDED
+    ).count()
+    then = f"{rests} of its permissions for them rest{'s' if rests == 1 else ''} until resumed."
+    if not rests:
+        then = "It had none of them in force, so nothing rests; an offer of theirs is to be asked."
+    return True, f"Noted: {keys}. It denies these uses of what is {subject}'s: {uses}. {then}"
 
 
 # --- Writing --------------------------------------------------------------------------------

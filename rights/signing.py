@@ -22,6 +22,7 @@ LACKING = {
     "grant_replaced": "another permission has a newer version",
     "grant_suspended": "another permission is suspended",
     "opted_out": "opted out",
+    "signal": "the file or the site says no",
     "no_split": "no split",
     "split_unconfirmed": "the split is not confirmed",
     "split_disputed": "the split is in dispute",

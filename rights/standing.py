@@ -27,6 +27,7 @@ from rights.models import (
     RecordingWork,
     RightType,
     RoleCode,
+    Signal,
     SplitLine,
     Use,
 )
@@ -194,6 +195,12 @@ class _Said:
             self.grants[grant.grantor_id, grant.right_type, grant.use].append(grant)
         noes = OptOut.objects.filter(recording__in=ids, party__in=speakers).order_by("at")
         self.opted_out = {(no.party_id, no.recording_id, no.use): no.at for no in noes}
+        # What a recording itself was read to say is everybody's no.
+        self.denied = {
+            (signal.recording_id, use): signal.seen_at
+            for signal in Signal.objects.filter(recording__in=ids, denies=True).order_by("seen_at")
+            for use in signal.denied
+        }
 
     def speaking(self, need: Need, use: Use, recording: int) -> list[Grant]:
         """The grants that speak for this right in this recording, the strongest word first."""
@@ -214,7 +221,11 @@ class _Said:
         """Whether its grantor's no, or the holder's, keeps the recording out of the grant."""
 
         def last_no(party: int) -> datetime | None:
-            return self.opted_out.get((party, recording, grant.use))
+            said = (
+                self.opted_out.get((party, recording, grant.use)),
+                self.denied.get((recording, grant.use)),
+            )
+            return max((at for at in said if at is not None), default=None)
 
         said = opt_outs.against(
             last_no,

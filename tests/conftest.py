@@ -54,6 +54,7 @@ def _one_day_long() -> None:
 def _own_folders(settings: LazySettings, tmp_path: Path, certificates: Path) -> None:
     settings.CREDENTIALS_DIR = certificates
     settings.STORAGE_DIR = tmp_path / "blobs"
+    settings.ENDINGS_DIR = tmp_path / "endings"
     settings.LOCAL_JOBS_DIR = tmp_path / "jobs"
     settings.CLUSTER = "recording"
     settings.CELERY_BROKER_URL = "memory://"

@@ -20,7 +20,7 @@ from django.utils import timezone
 from audio_samples import settling
 from experiments import care, metrics, permission, quotas, runs
 from experiments.models import Attempt, Batch, Run
-from portal import celery, tokens
+from portal import celery, endings, tokens
 from rights import cases, participation
 from workers import manifests, news, tidying
 from workers.cluster import PREEMPTED_CODE, Cluster, Job, JobStatus, Refused, Unavailable
@@ -243,6 +243,12 @@ def _start_waiting(cluster: Cluster, manifest: Manifest) -> None:
     for a hundred thousand recordings takes a while: the rounds meanwhile do the other work, above
     all to stop what has lost a permission.
     """
+    if endings.behind():
+        log.warning(
+            "No run is started: the database is older than its journal of endings, so what people "
+            "ended since the back-up is in force again. First: manage.py restored --by NAME"
+        )
+        return
     if not _starting.acquire(blocking=False):
         return
     try:

@@ -1,11 +1,8 @@
 """Whether a file was given out here, by what it says of itself or by what is heard in it."""
 
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from pathlib import Path
 from typing import IO, Any
 from uuid import UUID
 
@@ -55,17 +52,11 @@ def check(file: IO[bytes]) -> Finding:
 
 
 def _read(file: IO[bytes], media_type: str) -> files.Reading:
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / "file"
-        file.seek(0)
-        with copy.open("wb") as target:
-            shutil.copyfileobj(file, target)
-        file.seek(0)
-        try:
-            return files.read(copy, media_type=media_type, anchors=chain.anchors())
-        except files.Unreadable:
-            # Audio that plays, with something in it that is no credential.
-            return files.Reading("none")
+    try:
+        return files.read_open(file, media_type=media_type, anchors=chain.anchors())
+    except files.Unreadable:
+        # Audio that plays, with something in it that is no credential.
+        return files.Reading("none")
 
 
 def _signed(reading: files.Reading) -> Credential | None:

@@ -1,12 +1,14 @@
 """Files with a content credential: signed and read by a process of its own (tool.py)."""
 
 import json
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 from audio_samples.credentials.chain import Chain
 
@@ -42,6 +44,8 @@ class Reading:
     assertions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     serial: str = ""
     codes: tuple[str, ...] = ()
+    # Of all manifests, what tells how it was made and what machines may do with it (tool.py).
+    manifests: tuple[Mapping[str, Any], ...] = ()
 
 
 def sign(
@@ -80,7 +84,19 @@ def read(source: Path, *, media_type: str, anchors: str) -> Reading:
         assertions=answer.get("assertions", {}),
         serial=answer.get("serial", ""),
         codes=tuple(answer.get("codes", ())),
+        manifests=tuple(answer.get("manifests", ())),
     )
+
+
+def read_open(file: IO[bytes], *, media_type: str, anchors: str) -> Reading:
+    """The same of a file that is open, and left at its start."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "file"
+        file.seek(0)
+        with copy.open("wb") as target:
+            shutil.copyfileobj(file, target)
+        file.seek(0)
+        return read(copy, media_type=media_type, anchors=anchors)
 
 
 def _ask(**asked: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from experiments import public
 from experiments.publishing import standing
 from portal.bulk import parts
 from portal.models import LogRoot
-from rights import crediting, signals
+from rights import crediting, reservations
 from rights.models import Party
 
 LABEL = "app.backline.credits"
@@ -26,7 +26,7 @@ AT_ONCE = 100
 GENERATED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 # The permissions behind a clip were given to this lab, for what they say: nobody else's model
 # learns from it.
-NOT_ALLOWED = {"entries": {key: {"use": "notAllowed"} for key in signals.CAWG}}
+NOT_ALLOWED = {"entries": {key: {"use": "notAllowed"} for key in reservations.CAWG}}
 
 
 def manifest(
@@ -50,7 +50,7 @@ def manifest(
         "format": media_type,
         "assertions": [
             {"label": "c2pa.actions.v2", "data": {"actions": [created]}},
-            {"label": signals.LABEL, "data": NOT_ALLOWED},
+            {"label": reservations.LABEL, "data": NOT_ALLOWED},
             {"label": LABEL, "data": _credits(sample, credential, statement)},
         ],
         "ingredients": [

@@ -17,6 +17,9 @@ MEMORY = 3 * 1024**3
 SECONDS = 120
 # The validation codes worth telling; a hostile file may have thousands.
 CODES = 20
+# What of all manifests is told: how it was made, and what machines may do with it.
+TELLING = ("training", "mining", "actions", "metadata", "iptc", "exif", "backline")
+MOST = 100
 
 
 def settings(anchors: str) -> dict[str, Any]:
@@ -68,6 +71,17 @@ def _read(path: Path, media_type: str, context: c2pa.Context) -> dict[str, Any]:
         found = json.loads(reader.json())
     active = found["manifests"][found["active_manifest"]]
     return {
+        "manifests": [
+            {
+                "active": one is active,
+                "assertions": [
+                    [said["label"], said["data"]]
+                    for said in one.get("assertions", ())
+                    if any(word in said["label"].casefold() for word in TELLING)
+                ][:MOST],
+            }
+            for one in list(found["manifests"].values())[:MOST]
+        ],
         "state": state,
         "assertions": {one["label"]: one["data"] for one in active.get("assertions", ())},
         "serial": active.get("signature_info", {}).get("cert_serial_number", ""),

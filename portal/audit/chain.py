@@ -8,7 +8,7 @@ row of their own, which may be erased without a break of the chain.
 import hashlib
 import json
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from django.db import models, transaction
 
 from portal import turns
 from portal.models import AuditEvent, AuditEventQuerySet, AuditPrivate, User
+from portal.rehearsal import is_rehearsal
 
 GENESIS = "0" * 64
 # Version 1 hashed the user name and knew no private values; its lines still verify.
@@ -126,7 +127,19 @@ def record_each(
             last, last_hash = event.seq, event.hash
         AuditEvent.objects.bulk_create(events, batch_size=AT_ONCE)
         AuditPrivate.objects.bulk_create(kept, batch_size=AT_ONCE)
+        if not is_rehearsal():
+            for keep in _also:
+                keep(events)
     return events
+
+
+def also(keep: Callable[[Sequence[AuditEvent]], None]) -> None:
+    """`keep` is called with new lines before they are committed, in their turn; what it raises
+    undoes them with the change that they tell of. Not of a rehearsal, of which nothing stays."""
+    _also.append(keep)
+
+
+_also: list[Callable[[Sequence[AuditEvent]], None]] = []
 
 
 @transaction.atomic

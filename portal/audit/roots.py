@@ -39,7 +39,7 @@ def key_id(public_key: str) -> str:
 
 def public_key() -> str:
     """The public half of AUDIT_KEY, in hexadecimal digits."""
-    return _private_key().public_key().public_bytes_raw().hex()
+    return private_key().public_key().public_bytes_raw().hex()
 
 
 def trusted_keys() -> dict[str, str]:
@@ -47,7 +47,8 @@ def trusted_keys() -> dict[str, str]:
     return {key_id(key): key for key in (public_key(), *settings.AUDIT_OLD_KEYS)}
 
 
-def _private_key() -> Ed25519PrivateKey:
+def private_key() -> Ed25519PrivateKey:
+    """AUDIT_KEY, for what is signed besides roots: portal/endings."""
     return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(settings.AUDIT_KEY))
 
 
@@ -102,7 +103,7 @@ def sign_root() -> LogRoot | None:
         previous=digest(statement(last)) if last else GENESIS,
         frontier=[one.hex() for one in frontier.hashes],
     )
-    key = _private_key()
+    key = private_key()
     root.key_id = key_id(key.public_key().public_bytes_raw().hex())
     root.signature = key.sign(canonical(statement(root))).hex()
     try:

@@ -8,10 +8,10 @@ Bytes lie as files of this machine, or as objects of an S3-compatible store (STO
 import hashlib
 import os
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from functools import cache
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Protocol, cast
 
 from django.conf import settings
 from django.utils.module_loading import import_string
@@ -50,6 +50,24 @@ class Store(Protocol):
 
     def look(self) -> tuple[bool, str]:
         """Whether all is well, and a sentence for operators."""
+
+
+class Objects(Protocol):
+    """Things of a few kilobytes under names of their own, in the bucket of the blobs."""
+
+    def keys(self, prefix: str, *, after: str = "") -> Iterator[str]:
+        """Names that begin so, in their order; those behind `after` alone."""
+
+    def read(self, key: str) -> bytes:
+        """FileNotFoundError if it is gone."""
+
+    def add(self, key: str, data: bytes) -> bool:
+        """Keep it; false, and nothing is changed, where the name is taken."""
+
+
+def objects() -> Objects | None:
+    """The bucket; None where blobs are files of this machine."""
+    return cast("Objects", current()) if settings.STORAGE_URL else None
 
 
 def current() -> Store:

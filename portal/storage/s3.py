@@ -21,6 +21,8 @@ from portal.storage import Unreachable
 
 PIECE = 256 * 1024
 GONE = {"404", "NoSuchKey", "NotFound"}
+# What was to be new is there, or somebody else writes it at this moment.
+THERE = {"412", "PreconditionFailed", "ConditionalRequestConflict"}
 # Beginnings of one stream, after the first, before a reader hears of the broken connection.
 AGAIN = 3
 
@@ -34,6 +36,10 @@ CONFIG = {
     "request_checksum_calculation": "when_required",
     "response_checksum_validation": "when_required",
 }
+
+
+class Taken(OSError):
+    """Something lies under that name already."""
 
 
 class Bucket:
@@ -108,6 +114,38 @@ class Bucket:
         milliseconds = (time.perf_counter() - began) * 1000
         return True, f"Bucket {self.bucket} answers in {milliseconds:.1f} ms."
 
+    # Small things under names of their own (portal.storage.Objects).
+
+    def keys(self, prefix: str, *, after: str = "") -> Iterator[str]:
+        asked = {"Bucket": self.bucket, "Prefix": self.named(prefix)}
+        if after:
+            asked["StartAfter"] = self.named(after)
+        while True:
+            with told():
+                page = self.client.list_objects_v2(**asked)
+            for one in page.get("Contents", ()):
+                yield one["Key"][len(self.named("")) :]
+            if not page.get("IsTruncated"):
+                return
+            asked["ContinuationToken"] = page["NextContinuationToken"]
+
+    def read(self, key: str) -> bytes:
+        with told():
+            found: bytes = self.client.get_object(Bucket=self.bucket, Key=self.named(key))[
+                "Body"
+            ].read()
+        return found
+
+    def add(self, key: str, data: bytes) -> bool:
+        try:
+            with told():
+                self.client.put_object(
+                    Bucket=self.bucket, Key=self.named(key), Body=data, IfNoneMatch="*"
+                )
+        except Taken:
+            return False
+        return True
+
     def stream(self, sha256: str, start: int, end: int) -> Any:
         """The store's answer with the bytes from `start` up to and without `end`."""
         with told():
@@ -115,7 +153,9 @@ class Bucket:
             return self.client.get_object(**self._object(sha256), Range=asked)["Body"]
 
     def key(self, sha256: str) -> str:
-        name = f"{sha256[:2]}/{sha256[2:4]}/{sha256}"
+        return self.named(f"{sha256[:2]}/{sha256[2:4]}/{sha256}")
+
+    def named(self, name: str) -> str:
         return f"{self.prefix}/{name}" if self.prefix else name
 
     def _object(self, sha256: str) -> dict[str, str]:
@@ -195,6 +235,8 @@ def told() -> Iterator[None]:
         said = error.response.get("Error", {})
         if str(said.get("Code")) in GONE:
             raise FileNotFoundError("The file is missing from storage.") from error
+        if str(said.get("Code")) in THERE:
+            raise Taken from error
         raise Unreachable(f"The object store refuses: {said.get('Message') or error}") from error
     except (BotoCoreError, Boto3Error, OSError) as error:
         raise Unreachable(f"The object store does not answer: {error}") from error

@@ -11,6 +11,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from portal.confirmation import Changed
+from portal.endings import Unwritable
 from portal.storage import TooLarge
 from rights import territories
 from rights.identifiers import BadIdentifier
@@ -47,6 +48,8 @@ class VerbForm(forms.Form):
             self.add_error("file", str(error))
         except Changed as error:
             self.add_error(None, ValidationError(str(error), code="changed"))
+        except Unwritable as error:
+            self.add_error(None, str(error))
 
     def groups(self) -> list[tuple[str, list[forms.BoundField]]]:
         shown = [

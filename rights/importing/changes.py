@@ -49,6 +49,8 @@ class Changes:
     updated: dict[Any, set[str]] = field(default_factory=dict)
     tracks: list[tuple[ReleaseShadow, RecordingShadow, int]] = field(default_factory=list)
     keys: list[tuple[str, str, Any]] = field(default_factory=list)
+    # What the file declares that a machine made of it.
+    machine: list[tuple[RecordingShadow, str]] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
 
     def update(self, shadow: Any, **values: Any) -> None:

@@ -297,6 +297,7 @@ class _Recording:
         self._own(ids)
         self._artists()
         self._contributors()
+        self._machine()
         row.split = self._shares("ResourceRightsController")
         self._composition()
         row.works = self._works
@@ -366,6 +367,33 @@ class _Recording:
                 if party and not (said == "Artist" and id(party) in artists):
                     self._credit(party, said, user, instrument)
 
+    def _machine(self) -> None:
+        """What generative AI has made of it (ERN 4.3.2): all of it is nobody's recording."""
+        whole = _text(self._element, "ContainsAI")
+        declared = [f"ContainsAI: {whole}"] if whole else []
+        for kid in _kids(self._element, "Contributor"):
+            special = _text(kid, "SpecialContributor")
+            by_machine = "generativeai" in special.casefold()
+            part = _text(kid, "AiContribution") or ("All" if by_machine else "")
+            if part:
+                declared.append(f"AiContribution of {_said_of(kid)}: {part}")
+        told = [one for one in declared if not one.casefold().endswith(": none")]
+        if whole.casefold() == "all":
+            self.row.wrong(
+                "ai",
+                "The message says that a machine made all of it (ContainsAI: All). What a machine "
+                "made is not taken as somebody's recording.",
+            )
+        elif told:
+            self.row.machine = "; ".join(told)[:300]
+            self.row.wrong(
+                "ai",
+                f"The message says that a machine made part of it ({self.row.machine}). That is "
+                "noted, and no use is permitted until each holder permits it for this very "
+                "recording.",
+                warning=True,
+            )
+
     def _credit(self, party: PartyRow, said: str, user: str, instrument: str) -> None:
         role = ROLES.get(said, said)
         if role not in ROLE_CODES or (role == RoleCode.USER_DEFINED and not user):
@@ -423,6 +451,12 @@ class _Recording:
                 continue
             found.append(ShareRow(party, int(ppm)))
         return found
+
+
+def _said_of(contributor: Element) -> str:
+    """The first role of a contributor, in a word or two."""
+    role = _kid(contributor, "Role")
+    return ((_said(role)[0] or _said(role)[1]) if role is not None else "")[:60] or "a contributor"
 
 
 def _said(element: Element) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from django import forms
 
 from portal.confirmation import Act
 from portal.models import User
-from rights import identifiers, signals
+from rights import identifiers, reservations, signals
 from rights.forms import VerbForm
 from rights.forms.picks import PickField
 from rights.importing import jobs
@@ -126,10 +126,14 @@ class SignalForm(VerbForm):
 
     file = forms.FileField(
         required=False,
-        help_text="A site's tdmrep.json, or a file's cawg.training-mining assertion as JSON.",
+        help_text="A site's tdmrep.json, or the headers or source of a page of it; or a file's "
+        "training-mining assertion as JSON: alone, or all that c2patool prints.",
     )
     content = forms.CharField(widget=forms.HiddenInput, required=False)
-    scheme = forms.ChoiceField(label="What it is", choices=Signal.Scheme.choices)
+    scheme = forms.ChoiceField(
+        label="What it is",
+        choices=[(one.value, one.label) for one in (Signal.Scheme.TDMREP, Signal.Scheme.CAWG)],
+    )
     isrc = forms.CharField(
         label="ISRC",
         required=False,
@@ -140,7 +144,8 @@ class SignalForm(VerbForm):
     path = forms.CharField(
         required=False,
         max_length=500,
-        help_text="Of a tdmrep.json: the path of the music on that site, such as /albums/one.",
+        label="Path or address",
+        help_text="Of a tdmrep.json: where the music is on that site, such as /albums/one.",
     )
     source = forms.CharField(
         label="Where it was read", max_length=300, help_text="An address or a file's name."
@@ -149,7 +154,7 @@ class SignalForm(VerbForm):
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
         if file := data.get("file"):
-            data["content"] = b64encode(file.read(signals.MOST_BYTES + 1)).decode()
+            data["content"] = b64encode(file.read(reservations.MOST_BYTES + 1)).decode()
             self.data = {**self.data, "content": data["content"]}
         elif not data.get("content"):
             self.add_error("file", "Choose the file that says it.")
@@ -161,9 +166,9 @@ class SignalForm(VerbForm):
         subject = self._subject(data["isrc"], data["party"])
         content = _decoded(data["content"])
         if data["scheme"] == Signal.Scheme.TDMREP:
-            said = signals.read_tdmrep(content, path=data["path"])
+            said = reservations.read_tdmrep(content, path=data["path"])
         else:
-            said = signals.read_cawg(content)
+            said = reservations.read_assertion(content)
         return signals.noting(by=by, subject=subject, said=said, source=data["source"])
 
     def _subject(self, isrc: str, party: Party | None) -> Recording | Party:

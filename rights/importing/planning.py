@@ -7,7 +7,7 @@ taken changes the shadows, so that the next row sees it, and notes what has to b
 from collections.abc import Callable
 from typing import Any
 
-from rights import identifiers
+from rights import identifiers, signals
 from rights.importing.changes import Changes, Options, Subject, Verdict
 from rights.importing.known import (
     Kind,
@@ -71,6 +71,7 @@ class _Draft:
         self._split(recording, row.split, "master_split")
         for place in range(len(row.releases)):
             self._release(recording, place)
+        self._machine(recording)
 
     # --- Recordings and works -----------------------------------------------------------------
 
@@ -88,6 +89,11 @@ class _Draft:
 
         self.steps.append(step)
         return shadow
+
+    def _machine(self, recording: RecordingShadow) -> None:
+        told = self.row.machine
+        if told and not (recording.pk and signals.is_declared(recording.pk, told)):
+            self.steps.append(lambda: self.changes.machine.append((recording, told)))
 
     def _key(self, kind: str, key: str, shadow: Any) -> None:
         if (kind, key) not in self.known.keys:

@@ -106,6 +106,8 @@ class Row:
     works: list[WorkRow] = field(default_factory=list)
     split: list[ShareRow] = field(default_factory=list)
     releases: list[ReleaseRow] = field(default_factory=list)
+    # What of it a machine made, as the file declares it; empty where it declares nothing.
+    machine: str = ""
     problems: list[Problem] = field(default_factory=list)
 
     def wrong(self, field_name: str, sentence: str, *, warning: bool = False) -> None:

@@ -14,7 +14,7 @@ from django.db import models, transaction
 
 from portal import audit, turns
 from portal.models import User
-from rights import catalogue, identifiers, splits
+from rights import catalogue, identifiers, signals, splits
 from rights.importing.changes import Changes, Subject
 from rights.importing.known import (
     Kind,
@@ -254,6 +254,10 @@ class _Writing:
                 self._confirm(made)
         for sheet in self.changes.confirmed:
             self._confirm(SplitSheet.objects.get(pk=_pk(sheet)))
+        for recording, told in self.changes.machine:
+            signals.declare(
+                by=self.by, recording=_row(recording), told=told, source=f"Import {self.job.pk}"
+            )
 
     def _confirm(self, sheet: SplitSheet) -> None:
         for line in sheet.lines.select_related("party").order_by("pk"):

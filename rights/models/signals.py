@@ -8,6 +8,7 @@ from django.utils import timezone
 from portal.models import User
 from rights.models.parties import Party
 from rights.models.repertoire import Recording
+from rights.models.vocabulary import Use
 
 
 class SignalQuerySet(models.QuerySet["Signal"]):
@@ -22,11 +23,13 @@ class SignalQuerySet(models.QuerySet["Signal"]):
 
 
 class Signal(models.Model):
-    """One thing that was read: it may deny, it never permits. The last one of a key counts."""
+    """One thing that was read: it may deny, it never permits. What denies a recording stands, also
+    where another source or a later reading says otherwise (rights/facts.py reads it)."""
 
     class Scheme(models.TextChoices):
         TDMREP = "tdmrep", "TDMRep"
-        CAWG = "cawg", "CAWG training and data mining"
+        CAWG = "cawg", "CAWG or C2PA training and data mining"
+        MADE_BY = "made_by", "How it was made"
 
     recording = models.ForeignKey(
         Recording, models.PROTECT, null=True, blank=True, related_name="signals"
@@ -37,6 +40,7 @@ class Signal(models.Model):
     key = models.CharField(max_length=100)
     value = models.CharField(max_length=20, help_text="As it was read.")
     denies = models.BooleanField()
+    denied = models.JSONField(default=list, help_text="The uses that it denies.")
     info = models.CharField(
         max_length=500, blank=True, help_text="The policy's address or the constraint, as read."
     )
@@ -58,3 +62,7 @@ class Signal(models.Model):
 
     def __str__(self) -> str:
         return f"{self.key}: {self.value}"
+
+    @property
+    def denied_in_words(self) -> str:
+        return "; ".join(str(Use(use).label) for use in self.denied)

@@ -1,4 +1,4 @@
-"""The words of the room: rights, uses, purposes, roles. Uses map to CAWG 1.1 keys (signals.py)."""
+"""The words of the room: rights, uses (by CAWG keys: reservations.py), purposes, roles."""
 
 from django.db import models
 

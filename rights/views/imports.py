@@ -15,6 +15,7 @@ from portal.confirmation import Changed
 from portal.models import Role, User
 from portal.serving import streamed
 from portal.views import signed_in
+from rights import signals as noting
 from rights.importing import jobs
 from rights.importing.forms import CheckForm, ImportForm, SignalForm
 from rights.importing.rows import BadFile
@@ -166,13 +167,8 @@ def signal_new(request: HttpRequest) -> HttpResponse:
     form, user = SignalForm(request.POST or None, request.FILES or None), signed_in(request)
     noted, context = confirming.done_or_shown(request, form, lambda _: form.act(by=user))
     if noted is not None:
-        subject, made = noted.result
-        denied = sum(signal.denies for signal in made)
-        messages.success(
-            request,
-            f"Noted {len(made)} signal{'' if len(made) == 1 else 's'} of “{subject}”, "
-            f"{denied} of which deny. What they deny has ended or rests.",
-        )
+        denies, words = noting.in_words(*noted.result)
+        (messages.success if denies else messages.warning)(request, words)
         return redirect("rights:signals")
     return form_page(
         request,

@@ -27,7 +27,7 @@ from experiments import runs, usage
 from experiments.models import Project, Run
 from portal import audit
 from portal.models import User
-from rights import crediting, participation, signals
+from rights import crediting, participation, reservations
 from rights.intake import BadAudio
 from rights.models import Party, Recording, WithdrawalPolicy
 from tests.audio_samples.cast import make_run, make_sample
@@ -127,11 +127,13 @@ def test_it_says_that_a_machine_made_it_and_that_nobody_may_train_on_it(
     first = said["c2pa.actions.v2"]["actions"][0]
     assert first["action"] == "c2pa.created"
     assert first["digitalSourceType"].endswith("/trainedAlgorithmicMedia")
-    entries = said[signals.LABEL]["entries"]
+    entries = said[reservations.LABEL]["entries"]
     # Our own reader of such assertions, in other people's files, takes it.
-    assert len(signals.read_cawg(json.dumps(said[signals.LABEL]).encode())) == len(entries)
+    assert len(reservations.read_assertion(json.dumps(said[reservations.LABEL]).encode())) == len(
+        entries
+    )
     assert {key: entry["use"] for key, entry in entries.items()} == dict.fromkeys(
-        signals.CAWG, "notAllowed"
+        reservations.CAWG, "notAllowed"
     )
 
 

@@ -22,9 +22,19 @@ from django.test import Client  # noqa: E402
 
 from audio_samples.models import Sample  # noqa: E402
 from experiments.models import Run  # noqa: E402
-from portal import audit  # noqa: E402
+from portal import audit, endings  # noqa: E402
 from portal.models import AuditEvent, User  # noqa: E402
-from rights.models import Recording  # noqa: E402
+from rights import consent, participation, parties, territories  # noqa: E402
+from rights.models import (  # noqa: E402
+    Grant,
+    Mandate,
+    Party,
+    Purpose,
+    Recording,
+    RightType,
+    Use,
+)
+from tests.catalogue import allow, make_party, make_recording, second_admin  # noqa: E402
 from tests.flow import world  # noqa: E402
 from workers.cluster import Job  # noqa: E402
 from workers.cluster.local import LocalCluster  # noqa: E402
@@ -76,6 +86,48 @@ def people() -> None:
     User.objects.create_user("vera", roles=["operator"])
 
 
+PAPERS = ("withdrawal", "opt-out", "mandate", "suspension", "untouched")
+SCOPE = consent.Context(Purpose.RESEARCH, territories.WORLD, "")
+
+
+def papers() -> None:
+    """One recording for each way to end a permission, each somebody else's."""
+    rosa = User.objects.get(username="rosa")
+    for way in PAPERS:
+        holder = make_party(rosa, way)
+        make_recording(rosa, holder, title=way)
+        signs = holder
+        if way == "mandate":
+            signs = make_party(rosa, "agent")
+            row = parties.mandate(
+                by=rosa, holder=holder, agent=signs,
+                right_types=[RightType.MASTER, RightType.COMPOSITION],
+            )  # fmt: skip
+            parties.approve_mandate(row, second_admin())
+        allow(rosa, signs, Use.TRAIN_GENERATIVE)
+
+
+def end_them() -> None:
+    """What people say after the back-up, in the order of PAPERS."""
+    rosa = User.objects.get(username="rosa")
+
+    def grant(way: str) -> Grant:
+        return Grant.objects.filter(grantor__name=way, right_type=RightType.MASTER).get()
+
+    song = Recording.objects.get(title="opt-out")
+    participation.withdraw(grant("withdrawal"), rosa, "No more.")
+    holder = Party.objects.get(name="opt-out")
+    participation.opt_out(song, Use.TRAIN_GENERATIVE, holder, rosa, "Not this one.")
+    parties.end_mandate(Mandate.objects.get(), rosa, "Another agent.")
+    participation.suspend(grant("suspension"), rosa, "Wait.")
+
+
+def allowed() -> list[str]:
+    rows = list(Recording.objects.filter(title__in=PAPERS).order_by("pk"))
+    told = consent.evaluate(rows, Use.TRAIN_GENERATIVE, SCOPE)
+    return [row.title for row in rows if told[row.pk].allowed]
+
+
 def root() -> None:
     signed = audit.sign_root()
     assert signed is not None
@@ -85,6 +137,8 @@ def root() -> None:
 def shown() -> dict[str, Any]:
     return {
         "lines": AuditEvent.objects.count(),
+        "allowed": allowed(),
+        "behind": endings.behind(),
         "jobs": {name: status.phase for name, status in cluster().observe().items()},
         "runs": [
             {
@@ -122,6 +176,8 @@ def pages() -> None:
 VERBS = {
     "people": people,
     "submit": world.submit,
+    "papers": papers,
+    "end": end_them,
     "round": once,
     "root": root,
     "pages": pages,

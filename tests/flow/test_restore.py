@@ -58,6 +58,7 @@ class Portal:
             "MARKS": str(self.marks),
             "BACKUP": str(folder / "backup"),
             "KEYS": str(folder / "keys"),
+            "ENDINGS_DIR": str(folder / "endings"),
             "LOCAL_SLOTS": "4",
             "LOST_AFTER_SECONDS": "1",
             "STOP_GRACE_SECONDS": "1",
@@ -286,6 +287,46 @@ def test_programs_that_outlive_the_restore_go_on_or_make_room_and_none_starts_tw
     # What the first one said while there was no portal has come, and what had come stands once.
     assert portal.becomes(lambda runs: runs[0]["steps"] == 6)
     assert portal.do()["jobs"] == {}
+
+
+def test_what_people_ended_since_the_back_up_has_ended_after_the_restore(portal: Portal) -> None:
+    every = ["withdrawal", "opt-out", "mandate", "suspension", "untouched"]
+    assert portal.do("people", "papers")["allowed"] == every
+    portal.serve()
+    portal.back_up()
+    assert portal.do("end")["allowed"] == ["untouched"]
+
+    portal.stop()
+    shutil.rmtree(portal.state)
+    portal.sh(documented("restore: files"))
+    said = portal.restore_database()
+    assert "Of 4 words since the back-up 4 were said again, 0 needed nothing" in said
+    after = portal.do()
+    assert (after["allowed"], after["behind"]) == (["untouched"], False)
+    assert "no ending that the database lacks" in portal.manage("restored --by vera")
+    assert portal.manage("audit verify").count("The journal of endings holds") == 1
+
+
+def test_a_restore_without_its_last_step_is_noticed_and_not_started(small: Portal) -> None:
+    small.do("people", "papers")
+    small.manage('backup "$BACKUP.sqlite3"')
+    small.do("end")
+    small.stop()
+    small.sh('rm -f "$STATE_DIR"/backline.sqlite3*',
+             'cp "$BACKUP.sqlite3" "$STATE_DIR/backline.sqlite3"')  # fmt: skip
+    assert small.do()["behind"]
+    assert "manage.py restored" in small.manage("up --no-demo", fails=True)
+
+
+def test_a_journal_that_was_lost_with_the_machine_is_told_of_once(small: Portal) -> None:
+    small.do("people", "papers", "end")
+    small.manage('backup "$BACKUP.sqlite3"')
+    small.stop()
+    shutil.rmtree(small.folder / "endings")
+    said = small.manage("restored --by vera", fails=True)
+    assert "is gone from" in said
+    assert "ask what was ended since the back-up" in said
+    assert "The portal may be started." in small.manage("restored --by vera")
 
 
 def kill(portal: Portal, run: str) -> None:

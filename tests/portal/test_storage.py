@@ -15,8 +15,9 @@ import httpx
 import pytest
 from django.conf import LazySettings
 
-from portal import health, storage
-from portal.models import Blob
+from portal import endings, health, storage, tokens
+from portal.endings import places
+from portal.models import Blob, User
 from portal.storage.s3 import Bucket
 
 BODY = bytes(range(256)) * 40
@@ -197,3 +198,56 @@ def test_a_broken_connection_is_made_again_from_where_it_broke(settings: LazySet
     finally:
         server.shutdown()
         server.server_close()
+
+
+# --- The journal of endings, where blobs are objects ---------------------------------------------
+
+
+@pytest.fixture
+def journal(bucket: Bucket, settings: LazySettings) -> places.Place:
+    settings.ENDINGS_DIR = None
+    assert bucket is storage.current()
+    return places.current()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_endings_are_kept_in_the_bucket_and_read_again(ada: User, journal: places.Place) -> None:
+    for name in "ab":
+        token, _ = tokens.issue(ada, name, by=ada)
+        tokens.revoke(token, by=ada)
+    kept = endings.read()
+    assert [one.verb for one in kept.said] == ["token.revoked"] * 2
+    assert (kept.faults, kept.doubted) == ([], set())
+    assert endings.look()[0]
+    assert not endings.behind()
+    (name,) = journal.names()
+    # The beginning, and for each ending its line and its mark.
+    assert len(list(journal.lines(name))) == len(journal.tail(name)) == 5
+
+
+def test_who_adds_to_the_bucket_second_looks_again(journal: places.Place, bucket: Bucket) -> None:
+    journal.add("j", lambda _: [b"first"], sync=True)
+    asked: list[bytes | None] = []
+
+    def slow(last: bytes | None) -> list[bytes]:
+        if not asked:
+            bucket.add("endings/j/000000000002", b"second\n")
+        asked.append(last)
+        return [b"third"]
+
+    journal.add("j", slow, sync=True)
+    assert asked == [b"first", b"second"]
+    assert list(journal.lines("j")) == [b"first", b"second", b"third"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_bucket_that_does_not_answer_lets_nothing_end(
+    ada: User, journal: places.Place, settings: LazySettings
+) -> None:
+    token, _ = tokens.issue(ada, "a", by=ada)
+    assert journal.names() == []
+    settings.STORAGE_ENDPOINT = "http://127.0.0.1:9"
+    with pytest.raises(endings.Unwritable, match="does not answer"):
+        tokens.revoke(token, by=ada)
+    token.refresh_from_db()
+    assert token.revoked_at is None

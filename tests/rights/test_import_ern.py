@@ -7,7 +7,7 @@ import pytest
 from portal.models import User
 from rights.importing.ern import ErnReader
 from rights.importing.rows import BadFile
-from rights.models import ImportJob, Party, Recording, Release, SplitSheet
+from rights.models import ImportJob, Party, Recording, Release, Signal, SplitSheet, Use
 from tests.rights.importing import checked, counts, imported, told
 
 MESSAGE = """<?xml version="1.0" encoding="UTF-8"?>
@@ -166,3 +166,54 @@ def test_a_hostile_file_is_a_sentence_on_its_job(rosa: User) -> None:
     assert job.state == ImportJob.State.FAILED
     assert "document type" in job.error
     assert counts() == before
+
+
+# --- What a machine made --------------------------------------------------------------------------
+
+
+def declared(element: str, *, of: str = "", version: str = "432") -> bytes:
+    """The first recording with an element of ERN 4.3.2, of itself or of one of its contributors."""
+    place = of or "<Type>MusicalWorkSoundRecording</Type>"
+    text = message(version).decode()
+    assert place in text
+    return text.replace(place, place + element, 1).encode()
+
+
+@pytest.mark.django_db
+def test_a_recording_that_a_machine_made_is_not_entered(rosa: User) -> None:
+    job = imported(rosa, declared("<ContainsAI>All</ContainsAI>"), "message.xml")
+    assert (job.added, job.refused) == (1, 1)
+    assert any("a machine made all of it" in one.sentence for one in job.problems.all())
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("element", "of", "words"),
+    [
+        ("<ContainsAI>Partly</ContainsAI>", "", "ContainsAI: Partly"),
+        (
+            "<AiContribution>All</AiContribution>",
+            "<ContributorPartyReference>P2</ContributorPartyReference>",
+            "AiContribution of Producer: All",
+        ),
+    ],
+)
+def test_what_a_machine_made_in_part_is_noted_and_denied(
+    rosa: User, element: str, of: str, words: str
+) -> None:
+    file = declared(element, of=of)
+    imported(rosa, file, "message.xml")
+    signal = Signal.objects.get()
+    assert (signal.recording, signal.info) == (Recording.objects.get(isrc="USSKG1912345"), words)
+    assert signal.denied == [use.value for use in Use]
+    before = counts()
+    again = imported(rosa, file, "message.xml")
+    assert (again.added, again.changed) == (0, 0)
+    assert counts() == before
+
+
+@pytest.mark.django_db
+def test_none_is_nothing(rosa: User) -> None:
+    imported(rosa, declared("<ContainsAI>None</ContainsAI>"), "message.xml")
+    assert Recording.objects.count() == 2
+    assert not Signal.objects.exists()

@@ -204,7 +204,9 @@ def test_a_signal_is_noted_on_its_page(client: Client, rosa: User) -> None:
         {"file": file, "scheme": "cawg", "isrc": recording.isrc, "source": "song.wav"},
         follow=True,
     )
-    assert "1 of which deny" in answer.content.decode()
+    text = answer.content.decode()
+    assert "It denies these uses of" in text
+    assert text.count("Training of classifiers and embeddings") == 2
     assert Signal.objects.get().recording == recording
     shown = client.get(reverse("rights:training_mining", args=[recording.pk])).json()
     assert shown["data"]["entries"]["cawg.ai_training"] == {"use": "notAllowed"}

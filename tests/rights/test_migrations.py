@@ -12,11 +12,12 @@ from django.utils import timezone
 
 from portal.models import AuditEvent, User
 from rights import agreements, participation, parties
-from rights.models import Hold, OptOut, RightType, Use, WithdrawalCase
+from rights.models import Hold, OptOut, RightType, Signal, Use, WithdrawalCase
 from tests.catalogue import allow, make_party, make_recording, second_admin
 
 OPT_OUTS = import_module("rights.migrations.0011_opt_outs")
 REASONS = import_module("rights.migrations.0014_reasons_of_others")
+SIGNALS = import_module("rights.migrations.0018_name_what_signals_deny")
 
 
 @pytest.mark.django_db(transaction=True)
@@ -113,3 +114,26 @@ def test_an_agents_own_word_stays_as_it_was_said(rosa: User) -> None:
     participation.withdraw(grant, rosa, "We part ways.")
     take_out_the_reasons()
     assert set(WithdrawalCase.objects.values_list("reason", flat=True)) == {"We part ways."}
+
+
+@pytest.mark.django_db
+def test_signals_of_before_name_the_uses_that_they_deny(rosa: User) -> None:
+    recording = make_recording(rosa, make_party(rosa))
+    noted = {
+        ("cawg.ai_training", "notAllowed"): ["train.analysis"],
+        ("c2pa.ai_inference", "notAllowed"): ["eval", "condition"],
+        ("backline.stems", "constrained"): ["stems"],
+        ("org.example.other", "notAllowed"): [use.value for use in Use],
+        ("cawg.data_mining", "allowed"): [],
+        ("tdm-reservation", "0"): [],
+    }
+    for key, value in noted:
+        Signal.objects.create(
+            recording=recording, scheme="cawg", key=key, value=value, denies=False, made_by=rosa,
+            source="song.wav",
+        )  # fmt: skip
+    SIGNALS.name_them(apps, None)
+    assert {(row.key, row.value): row.denied for row in Signal.objects.all()} == noted
+    assert {row.key for row in Signal.objects.filter(denies=True)} == {
+        key for (key, _), uses in noted.items() if uses
+    }

@@ -9,7 +9,8 @@ from django.utils import timezone
 
 from experiments import datasets, permission, runs
 from experiments.models import Attempt, Dataset, Project, Run
-from portal.models import ApiToken, User
+from portal import endings, tokens
+from portal.models import ApiToken, AuditEvent, EndingsPosition, User
 from rights import participation
 from rights.models import Recording, Use
 from tests.catalogue import make_allowed
@@ -260,6 +261,23 @@ def test_a_round_over_running_jobs_asks_the_database_no_more_for_more_of_them(
             reconcile(cluster)
         counts.append(len(asked))
     assert counts[0] == counts[1]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nothing_starts_on_a_restored_database_that_lacks_what_was_ended(
+    ada: User, project: Project, cluster: RecordingCluster
+) -> None:
+    run = submit(ada, project)
+    token, _ = tokens.issue(ada, "script", by=ada)
+    tokens.revoke(token, by=ada)
+    # As in the back-up, which was made before that.
+    EndingsPosition.objects.all().delete()
+    AuditEvent.objects.filter(verb="token.revoked").delete()
+    reconcile(cluster)
+    assert not run.attempts.exists()
+    endings.apply_missing(by=ada)
+    reconcile(cluster)
+    assert run.attempts.exists()
 
 
 def test_a_job_gone_without_a_trace_is_lost_after_its_silence(

@@ -11,7 +11,7 @@ from django.db import models
 from pydantic import TypeAdapter
 from pydantic import ValidationError as BadDocument
 
-from portal import audit
+from portal import audit, endings
 from portal.audit import verify
 from portal.models import AuditEvent, User
 
@@ -68,8 +68,14 @@ class Command(BaseCommand):
         for count, broken in enumerate(walk.breaks(), 1):
             if count <= SHOWN:
                 self.stderr.write(broken.sentence)
+        journal = _journal()
+        for sentence in journal.faults[:SHOWN]:
+            self.stderr.write(sentence)
+        count += len(journal.faults)
         for sentence in _sound(walk):
             self.stdout.write(sentence)
+        if journal.lines and not journal.faults:
+            self.stdout.write(f"The journal of endings holds: {journal.lines} lines.")
         if count:
             more = f" (the first {SHOWN} are named)" if count > SHOWN else ""
             raise CommandError(f"The audit log is broken in {count} places{more}.")
@@ -119,6 +125,13 @@ class Command(BaseCommand):
             raise CommandError("There is nothing to erase.")
         count = len(line.body["lines"])
         self.stdout.write(f"Erased the private values of {count} lines; line {line.seq} says so.")
+
+
+def _journal() -> endings.Journal:
+    try:
+        return endings.read()
+    except OSError as error:
+        raise CommandError(f"The journal of endings cannot be read: {error}") from error
 
 
 def _sound(walk: audit.Walk) -> list[str]:

@@ -17,7 +17,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.migrations.executor import MigrationExecutor
 
-from portal import embedded
+from portal import embedded, endings
 from portal.models import User
 from portal.supervisor import NotReady, Supervisor
 
@@ -71,6 +71,11 @@ class Command(BaseCommand):
         if waiting:
             self.say("Migrating the database…")
             call_command("migrate", verbosity=0, interactive=False)
+        if endings.behind():
+            raise embedded.Refused(
+                "The database is older than its journal of endings: what people ended since the "
+                "back-up would be in force again. First: manage.py restored --by NAME"
+            )
         empty = not User.objects.exists()
         connections.close_all()
         children = [embedded.web(host, port), embedded.worker(), embedded.clock()]

@@ -1,0 +1,33 @@
+"""The words that end or narrow what is permitted, kept a second time beside the database.
+
+A restore brings back an older database, and with it permissions that somebody has ended since.
+Each line of the audit log that ends or narrows something is therefore written to a journal of its
+own before it is committed: signed, chained and on the disk. What is not in the journal has not
+been done; `manage.py restored` reads it and does again what the database lacks.
+
+`declare` says which verbs these are and how each is done again (the rooms' endings.py); journal.py
+writes and reads the lines, places.py keeps them, restoring.py does again what a database lacks.
+"""
+
+from portal.endings import accounts
+from portal.endings.declared import Answer, Ending, Outcome, Said, declare, declared
+from portal.endings.journal import Journal, Unwritable, read
+from portal.endings.look import look
+from portal.endings.restoring import Again, apply_missing, behind
+
+__all__ = [
+    "Again",
+    "Answer",
+    "Ending",
+    "Journal",
+    "Outcome",
+    "Said",
+    "Unwritable",
+    "accounts",
+    "apply_missing",
+    "behind",
+    "declare",
+    "declared",
+    "look",
+    "read",
+]

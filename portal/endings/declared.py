@@ -1,0 +1,70 @@
+"""Which verbs of the audit log end or narrow something, and how each is done again."""
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import Any, NamedTuple
+
+from portal.models import User
+
+
+class Said(NamedTuple):
+    """One line of the audit log as the journal has it: numbers and codes, no names, no reasons."""
+
+    seq: int
+    hash: str
+    at: datetime
+    verb: str
+    subject_type: str
+    subject_id: str
+    actor: int | None
+    body: dict[str, Any]
+
+
+class Outcome(Enum):
+    """What became of a word that the database lacked."""
+
+    DONE = "done"
+    ALREADY = "already"
+    BY_HAND = "by hand"
+
+
+class Answer(NamedTuple):
+    outcome: Outcome
+    sentence: str
+
+
+def _subject(said: Said) -> Hashable:
+    return said.subject_type, said.subject_id
+
+
+@dataclass(frozen=True)
+class Ending:
+    """`again` does it once more, as `by`, and says what came of it; an exception is told to who
+    restores. `takes_back` names the verbs that this one undoes, where `about` is the same: then
+    neither is done again. Verbs that permit something are journaled for that alone."""
+
+    verb: str
+    again: Callable[[Said, User], Answer]
+    about: Callable[[Said], Hashable] = field(default=_subject)
+    takes_back: tuple[str, ...] = ()
+    # By its body, which of the verb's lines are journaled.
+    when: Callable[[Mapping[str, Any]], bool] = field(default=lambda _: True)
+
+
+_declared: dict[str, Ending] = {}
+
+
+def declare(*endings: Ending) -> None:
+    _declared.update({one.verb: one for one in endings})
+
+
+def declared() -> dict[str, Ending]:
+    return dict(_declared)
+
+
+def is_kept(verb: str, body: Mapping[str, Any]) -> bool:
+    """Whether a line of the log is one for the journal."""
+    ending = _declared.get(verb)
+    return ending is not None and ending.when(body)

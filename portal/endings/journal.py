@@ -1,0 +1,343 @@
+"""The lines of the journal: written in the turn of what they tell of, read and checked again.
+
+A line is JSON with its number, the digest of the line before it and a signature by AUDIT_KEY. Of
+three kinds: `began` opens a journal, `said` is a line of the audit log, `kept` says after the
+commit that it was committed. A `said` line also names the one before it that the database knew
+(`after`): what a later line skips was rolled back. So a crash at any moment leaves at most the last
+lines in doubt, and a line that was written for nothing is known for one.
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, Literal
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from portal.audit import chain, roots
+from portal.endings import places
+from portal.endings.declared import Said, declared, is_kept
+from portal.models import AuditEvent, EndingsPosition
+
+log = logging.getLogger(__name__)
+
+KIND = "backline.endings/1"
+START = "0" * 64
+# A journal that begins, for the first time or after a loss, takes in what the log has of so long:
+# older back-ups than that are not restored.
+TAKEN_IN = timedelta(days=90)
+# What a journal does not repeat of a line: the digest of its private values.
+PRIVATE = "private"
+
+
+class Unwritable(RuntimeError):
+    """The journal cannot be written, so nothing can be ended: the sentence is for who tried."""
+
+
+class Damaged(RuntimeError):
+    """The journal is not what was written; the sentence says where."""
+
+
+class Line(BaseModel):
+    """`journal` is the name of the journal, so that no line stands for one of another."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    n: int
+    kind: Literal["began", "said", "kept"]
+    journal: str
+    prev: str
+    told: dict[str, Any]
+    key_id: str = ""
+    signature: str = ""
+
+    def statement(self) -> dict[str, Any]:
+        return {"form": KIND, **self.model_dump(exclude={"key_id", "signature"})}
+
+
+def _sealed(line: Line) -> bytes:
+    key = roots.private_key()
+    return chain.canonical(
+        line.model_copy(
+            update={
+                "key_id": roots.key_id(key.public_key().public_bytes_raw().hex()),
+                "signature": key.sign(chain.canonical(line.statement())).hex(),
+            }
+        ).model_dump()
+    )
+
+
+def _opened(data: bytes, keys: dict[str, str]) -> Line:
+    """The line, if it is one and its signature holds; raises Damaged."""
+    try:
+        line = Line.model_validate_json(data)
+    except ValidationError as error:
+        raise Damaged("is none that was written") from error
+    key = keys.get(line.key_id)
+    if key is None:
+        raise Damaged(f"is signed with key {line.key_id[:16]}, which is not known here")
+    if not roots.signature_is_good(line.statement(), line.signature, key):
+        raise Damaged("was changed after it was written")
+    return line
+
+
+# --- Writing --------------------------------------------------------------------------------------
+
+
+def write(events: Sequence[AuditEvent]) -> None:
+    """Keep those of the lines that end something. In their transaction and its turn, before the
+    commit; raises Unwritable, and then nothing of it may be committed."""
+    events = [event for event in events if is_kept(event.verb, event.body)]
+    if not events:
+        return
+    position = EndingsPosition.objects.first() or EndingsPosition(journal="", number=0)
+    try:
+        place = places.current()
+        name = _name_of(place, position)
+        if name is None:
+            name = _begin(place, position, but=events)
+        numbers = _add(place, name, position, events)
+    except OSError as error:
+        raise Unwritable(
+            "Nothing was changed: what ends a permission is first written to the journal of "
+            f"endings, and that cannot be written now ({error.strerror or error}). An operator can "
+            "mend that; then try again."
+        ) from error
+    position.journal, position.number = name, numbers[-1]
+    position.save()
+    # Only a mark: where it is lost the line is in doubt, and a no in doubt counts.
+    transaction.on_commit(partial(_mark, name, numbers), robust=True)
+
+
+def _name_of(place: places.Place, position: EndingsPosition) -> str | None:
+    """The journal to add to; None where there is none that could be gone on with."""
+    names = place.names()
+    if not names:
+        return None
+    try:
+        last = newest(place, names[-1])
+    except Damaged as error:
+        log.warning("%s A new journal of endings is begun.", error)
+        return None
+    if shorter := lost(names[-1], last, position):
+        log.warning("%s A new journal of endings is begun.", shorter)
+        return None
+    return names[-1]
+
+
+def lost(name: str, last: Line, position: EndingsPosition) -> str:
+    """What the database knows of and the newest journal has not, as a sentence."""
+    if position.journal > name:
+        return f"The journal of endings {position.journal} is gone."
+    if position.journal == name and last.n < position.number:
+        return f"The journal of endings {name} has lost its lines from {last.n + 1} on."
+    return ""
+
+
+def newest(place: places.Place, name: str) -> Line:
+    """Its last line; raises Damaged."""
+    tail = place.tail(name)
+    if not tail:
+        raise Damaged(f"The journal {name} is empty.")
+    try:
+        line = _opened(tail[-1], roots.trusted_keys())
+    except Damaged as error:
+        raise Damaged(f"The last line of {name} {error}.") from error
+    if line.journal != name:
+        raise Damaged(f"The last line of {name} is one of another journal.")
+    return line
+
+
+def _begin(place: places.Place, position: EndingsPosition, *, but: Sequence[AuditEvent]) -> str:
+    """A new journal, with what the log has of the last months."""
+    now = timezone.now()
+    name = f"{now:%Y%m%dT%H%M%S%f}Z"
+    before = AuditEvent.objects.filter(at__gte=now - TAKEN_IN, verb__in=list(declared()))
+    before = before.filter(seq__lt=min(event.seq for event in but)) if but else before
+
+    def make(_: bytes | None) -> list[bytes]:
+        told = {"portal": settings.PORTAL_URL, "follows": position.journal, "at": now.isoformat()}
+        first = Line(n=1, kind="began", journal=name, prev=START, told=told)
+        made = [_sealed(first)]
+        for event in before.order_by("seq").iterator(2_000):
+            if not is_kept(event.verb, event.body):
+                continue
+            told = _told(event, after=0) | {"taken_in": True}
+            made.append(_next(made[-1], len(made), name, "said", told))
+        return made
+
+    place.add(name, make, sync=True)
+    return name
+
+
+def _add(
+    place: places.Place, name: str, position: EndingsPosition, events: Sequence[AuditEvent]
+) -> list[int]:
+    numbers: list[int] = []
+
+    def make(last: bytes | None) -> list[bytes]:
+        numbers.clear()
+        assert last is not None  # noqa: S101 - a journal begins with a line
+        number, made = Line.model_validate_json(last).n, [last]
+        after = position.number if position.journal == name else 0
+        for event in events:
+            made.append(_next(made[-1], number, name, "said", _told(event, after=after)))
+            number = after = number + 1
+            numbers.append(number)
+        return made[1:]
+
+    place.add(name, make, sync=True)
+    return numbers
+
+
+def _mark(name: str, numbers: list[int]) -> None:
+    """After the commit: these lines are in the database."""
+
+    def make(last: bytes | None) -> list[bytes]:
+        if last is None:
+            return []
+        number = Line.model_validate_json(last).n
+        return [_next(last, number, name, "kept", {"lines": [numbers[0], numbers[-1]]})]
+
+    places.current().add(name, make, sync=False)
+
+
+def _next(last: bytes, number: int, name: str, kind: Any, told: dict[str, Any]) -> bytes:
+    prev = hashlib.sha256(last).hexdigest()
+    return _sealed(Line(n=number + 1, kind=kind, journal=name, prev=prev, told=told))
+
+
+def _told(event: AuditEvent, *, after: int) -> dict[str, Any]:
+    return {
+        "after": after,
+        "seq": event.seq,
+        "hash": event.hash,
+        "at": event.at.isoformat(),
+        "verb": event.verb,
+        "subject": [event.subject_type, event.subject_id],
+        "actor": event.actor_id,
+        "body": {name: value for name, value in event.body.items() if name != PRIVATE},
+    }
+
+
+# --- Reading --------------------------------------------------------------------------------------
+
+
+@dataclass
+class Journal:
+    """All that was kept, in its order, without what was rolled back. `doubted` are the lines of
+    which nothing says that they were committed; `faults` are sentences."""
+
+    said: list[Said] = field(default_factory=list)
+    doubted: set[str] = field(default_factory=set)
+    faults: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    lines: int = 0
+
+
+def read() -> Journal:
+    """Every journal that is there, the oldest first. Raises OSError."""
+    place, found = places.current(), Journal()
+    known: set[str] = set()
+    for name in place.names():
+        found.names.append(name)
+        lines = list(_checked(name, place.lines(name), found))
+        dropped, doubted = _fates(lines)
+        for line in lines:
+            if line.kind != "said" or line.n in dropped:
+                continue
+            said = _said(line)
+            # A journal that was begun anew has lines of the one before it.
+            if said.hash in known:
+                continue
+            known.add(said.hash)
+            found.said.append(said)
+            if line.n in doubted:
+                found.doubted.add(said.hash)
+    return found
+
+
+def _checked(name: str, lines: Iterable[bytes], found: Journal) -> Iterator[Line]:
+    """Those that hold. After one that does not, the others are told by their own signatures."""
+    keys, prev, number = roots.trusted_keys(), START, 0
+    for data in lines:
+        number += 1
+        found.lines += 1
+        try:
+            line = _opened(data, keys)
+        except Damaged as error:
+            found.faults.append(f"Line {number} of the journal {name} {error}.")
+            prev = hashlib.sha256(data).hexdigest()
+            continue
+        if line.n != number or line.prev != prev or line.journal != name:
+            found.faults.append(
+                f"Line {number} of the journal {name} does not follow the one before."
+            )
+            number = line.n
+        prev = hashlib.sha256(data).hexdigest()
+        yield line
+
+
+def _fates(lines: Sequence[Line]) -> tuple[set[int], set[int]]:
+    """The numbers of what was rolled back, and of what is in doubt."""
+    said = [line for line in lines if line.kind == "said"]
+    kept = {line.n for line in said if line.told.get("taken_in")}
+    for line in lines:
+        if line.kind == "kept":
+            first, last = line.told["lines"]
+            kept.update(range(first, last + 1))
+    upto: int | None = None
+    dropped: set[int] = set()
+    doubted: set[int] = set()
+    for line in reversed(said):
+        if line.n in kept or line.n == upto:
+            kept.add(line.n)
+            upto = line.told["after"]
+        elif upto is None:
+            doubted.add(line.n)
+        else:
+            # A later line knew of none between its own and the one before.
+            dropped.add(line.n)
+    return dropped, doubted
+
+
+def _said(line: Line) -> Said:
+    told = line.told
+    return Said(
+        seq=told["seq"],
+        hash=told["hash"],
+        at=datetime.fromisoformat(told["at"]),
+        verb=told["verb"],
+        subject_type=told["subject"][0],
+        subject_id=told["subject"][1],
+        actor=told["actor"],
+        body=told["body"],
+    )
+
+
+def kept_beyond(place: places.Place, position: EndingsPosition | None) -> bool:
+    """Whether the newest journal says of a line that the database does not know that it was
+    committed: then the database is an older one. By its last lines alone."""
+    names = place.names()
+    if not names:
+        return False
+    name = names[-1]
+    number = position.number if position is not None and position.journal == name else 0
+    for data in place.tail(name):
+        try:
+            line = Line.model_validate(json.loads(data))
+        except (ValueError, ValidationError):
+            continue
+        if line.kind == "kept" and line.told["lines"][1] > number:
+            return True
+    return False
+
+
+chain.also(write)

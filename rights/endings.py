@@ -1,0 +1,298 @@
+"""How a word that ended or narrowed a permission is said again after a restore (portal/endings).
+
+Each is said by the verb that said it first. Rows are found by their numbers, which a restored
+database may have given to something else since: what is younger than the word is not what it was
+about. Reasons are not in the journal, so each says when it was said.
+"""
+
+from collections.abc import Callable, Hashable
+from datetime import datetime
+from functools import wraps
+from typing import Any, TypeVar
+
+from django.db import models
+
+from portal.endings import Answer, Ending, Outcome, Said, declare
+from portal.models import User
+from rights import cases, catalogue, participation, parties, signals, splits, wordings
+from rights.models import (
+    Grant,
+    Mandate,
+    Party,
+    Recording,
+    RoleCode,
+    Signal,
+    SplitSheet,
+    Use,
+    WithdrawalCase,
+    Work,
+)
+from rights.refused import Refused
+from rights.reservations import Said as Read
+
+M = TypeVar("M", bound=models.Model)
+Status = Grant.Status
+# By these a verb says that it is so already.
+SO_ALREADY = frozenset({"opted_out", "duplicate", "none", "superseded"})
+
+
+def reason(said: Said) -> str:
+    """The same for all that was said at one moment: its cases are one again."""
+    return f"Said on {said.at:%Y-%m-%d %H:%M:%S} UTC, before the restore; the words are lost."
+
+
+def done(sentence: str) -> Answer:
+    return Answer(Outcome.DONE, sentence)
+
+
+def already(sentence: str) -> Answer:
+    return Answer(Outcome.ALREADY, sentence)
+
+
+def by_hand(sentence: str) -> Answer:
+    return Answer(Outcome.BY_HAND, sentence)
+
+
+def find(table: type[M], pk: object, said: Said, *, born: str = "created_at") -> M | None:
+    """The row of that number, if it was there when the word was said."""
+    row = table._default_manager.filter(pk=pk).first()
+    if row is None:
+        return None
+    made: datetime | None = getattr(row, born)
+    return row if made is None or made <= said.at else None
+
+
+def about(
+    table: type[M], *, born: str = "created_at"
+) -> Callable[[Callable[[M, Said, User], Answer]], Callable[[Said, User], Answer]]:
+    """For the verbs whose subject is a row of this table: what came after the back-up needs no
+    ending, as it is not there."""
+
+    def of_row(again: Callable[[M, Said, User], Answer]) -> Callable[[Said, User], Answer]:
+        @wraps(again)
+        def found(said: Said, by: User) -> Answer:
+            row = find(table, said.subject_id, said, born=born)
+            if row is None:
+                name = table._meta.verbose_name
+                return already(f"The {name} {said.subject_id} came after the back-up and is gone.")
+            try:
+                return again(row, said, by)
+            except Refused as error:
+                return already(str(error)) if error.code in SO_ALREADY else by_hand(str(error))
+
+        return found
+
+    return of_row
+
+
+def _name(grant: Grant) -> str:
+    return f"grant {grant.pk} of {grant.grantor} ({Use(grant.use).label})"
+
+
+@about(Grant)
+def _withdraw(grant: Grant, said: Said, by: User) -> Answer:
+    if grant.ended_at is not None:
+        return already(f"{_name(grant).capitalize()} has ended.")
+    # In the turn and with its case, whether it is in force, rests or is on offer.
+    participation.withdraw(grant, by, reason(said))
+    return done(f"Ended {_name(grant)}.")
+
+
+@about(Grant)
+def _suspend(grant: Grant, said: Said, by: User) -> Answer:
+    if grant.status != Status.ACTIVE:
+        return already(f"{_name(grant).capitalize()} is {grant.get_status_display().lower()}.")
+    participation.suspend(grant, by, reason(said))
+    return done(f"Suspended {_name(grant)}.")
+
+
+@about(Grant)
+def _resume(grant: Grant, said: Said, by: User) -> Answer:  # noqa: ARG001 - nothing is permitted
+    if grant.status != Status.SUSPENDED:
+        return already(f"{_name(grant).capitalize()} does not rest.")
+    return by_hand(f"{_name(grant).capitalize()} was resumed since: resume it if that stands.")
+
+
+@about(Grant)
+def _supersede(grant: Grant, said: Said, by: User) -> Answer:
+    """Its next version, which may be a narrower one, is not in force here: nothing goes on."""
+    if grant.ended_at is not None:
+        return already(f"{_name(grant).capitalize()} has ended.")
+    if grant.status == Status.ACTIVE:
+        participation.suspend(grant, by, reason(said))
+    return by_hand(
+        f"{_name(grant).capitalize()} was replaced by a later version, so it rests: put that "
+        "version in force again, or resume it."
+    )
+
+
+@about(Mandate)
+def _end_mandate(row: Mandate, said: Said, by: User) -> Answer:
+    if row.revoked_at is not None:
+        return already(f"The mandate of {row.agent} for {row.holder} has ended.")
+    parties.end_mandate(row, by, reason(said))
+    return done(f"Ended the mandate of {row.agent} for {row.holder}.")
+
+
+@about(Recording)
+def _opt_out(recording: Recording, said: Said, by: User) -> Answer:
+    party = find(Party, said.body["party"], said)
+    if party is None:
+        return already(f"The party {said.body['party']} came after the back-up and is gone.")
+    participation.opt_out(recording, said.body["use"], party, by, reason(said))
+    use = Use(said.body["use"]).label
+    return done(f"Opted “{recording}” out of {use} for {party}.")
+
+
+@about(Recording)
+def _signal_of_recording(recording: Recording, said: Said, by: User) -> Answer:
+    return _signal(recording, said, by)
+
+
+@about(Party)
+def _signal_of_party(party: Party, said: Said, by: User) -> Answer:
+    return _signal(party, said, by)
+
+
+def _signal(subject: Recording | Party, said: Said, by: User) -> Answer:
+    uses = tuple(Use(use) for use in said.body.get("denied", ()))
+    if not uses:
+        return already(f"{said.body['key']} of “{subject}” denied nothing.")
+    scheme = Signal.Scheme(said.body.get("scheme", Signal.Scheme.CAWG))
+    read = Read(scheme, said.body["key"], said.body["value"], "", uses)
+    signals.note(by=by, subject=subject, said=[read], source=reason(said))
+    return done(f"Noted again that {read.key} of “{subject}” says {read.value}.")
+
+
+def _note(said: Said, by: User) -> Answer:
+    return (_signal_of_party if said.subject_type == "rights.party" else _signal_of_recording)(
+        said, by
+    )
+
+
+def _subject(said: Said) -> Recording | Work | None:
+    table: type[models.Model] = Work if said.subject_type == "rights.work" else Recording
+    row: Any = find(table, said.subject_id, said)
+    return row  # type: ignore[no-any-return]
+
+
+def _parties(ids: dict[str, int], said: Said) -> dict[Party, int]:
+    """Raises Refused where one of them is not there."""
+    known = {int(pk): find(Party, pk, said) for pk in ids}
+    if missing := [pk for pk, party in known.items() if party is None]:
+        raise Refused("party", f"The party {missing[0]} is not in the back-up.")
+    return {party: ids[str(pk)] for pk, party in known.items() if party is not None}
+
+
+def _propose(said: Said, by: User) -> Answer:
+    """The shares as they were proposed: nothing is permitted until they are confirmed."""
+    subject = _subject(said)
+    if subject is None:
+        return already(f"{said.subject_type} {said.subject_id} came after the back-up.")
+    lines = _parties(said.body["lines"], said)
+    sheet = subject.splits.exclude(status=SplitSheet.Status.SUPERSEDED).first()
+    if sheet and {line.party: line.ppm for line in sheet.lines.select_related("party")} == lines:
+        return already(f"The shares of “{subject}” are those that were proposed.")
+    splits.propose(by=by, subject=subject, lines=lines)
+    return by_hand(f"Proposed the shares of “{subject}” again: their holders confirm them anew.")
+
+
+def _dispute(said: Said, by: User) -> Answer:
+    subject, party = _subject(said), find(Party, said.body["party"], said)
+    if subject is None or party is None:
+        return already(f"{said.subject_type} {said.subject_id} came after the back-up.")
+    sheet = subject.splits.exclude(status=SplitSheet.Status.SUPERSEDED).first()
+    line = sheet.lines.filter(party=party).first() if sheet else None
+    if sheet is None or line is None:
+        return by_hand(f"{party} disputed shares of “{subject}” that are not in the back-up.")
+    if line.disputed_at is not None:
+        return already(f"{party} disputes the shares of “{subject}”.")
+    splits.dispute(sheet=sheet, party=party, by=by, reason=reason(said))
+    return done(f"{party} disputes the shares of “{subject}”.")
+
+
+def _confirm(said: Said, by: User) -> Answer:  # noqa: ARG001 - nothing is permitted
+    subject = _subject(said)
+    if subject is None:
+        return already(f"{said.subject_type} {said.subject_id} came after the back-up.")
+    sheet = subject.splits.exclude(status=SplitSheet.Status.SUPERSEDED).first()
+    line = sheet.lines.filter(party=said.body["party"]).first() if sheet else None
+    if line and line.confirmed_at and not line.disputed_at:
+        return already(f"{line.party} has confirmed its share of “{subject}”.")
+    who = line.party if line else f"The party {said.body['party']}"
+    return by_hand(f"{who} confirmed its share of “{subject}” since: it is to be confirmed again.")
+
+
+def _of_party(said: Said) -> Hashable:
+    return said.subject_type, said.subject_id, said.body.get("party")
+
+
+@about(Recording)
+def _attach_work(recording: Recording, said: Said, by: User) -> Answer:
+    work = find(Work, said.body["work"], said)
+    if work is None:
+        return by_hand(f"“{recording}” got a further work that is not in the back-up: enter it.")
+    catalogue.attach_work(by=by, recording=recording, work=work)
+    return done(f"“{work}” is in “{recording}” again: its holders' permission is needed.")
+
+
+def _credit(said: Said, by: User) -> Answer:
+    """Main artists are asked for voice and likeness; other credits are nobody's permission."""
+    subject, party = _subject(said), find(Party, said.body["party"], said)
+    if subject is None:
+        return already(f"{said.subject_type} {said.subject_id} came after the back-up.")
+    if party is None:
+        return by_hand(f"“{subject}” got a main artist who is not in the back-up: credit them.")
+    if subject.credits.filter(party=party, role=RoleCode.MAIN_ARTIST).exists():
+        return already(f"{party} is credited on “{subject}”.")
+    catalogue.add_credit(by=by, subject=subject, party=party, role=RoleCode.MAIN_ARTIST)
+    return done(f"{party} is a main artist of “{subject}” again.")
+
+
+@about(Party)
+def _public_credit(party: Party, said: Said, by: User) -> Answer:
+    if said.body["credit"] == Party.PublicCredit.UNNAMED:
+        if party.public_credit == Party.PublicCredit.UNNAMED:
+            return already(f"{party} is named nowhere in public.")
+        wordings.choose(by=by, party=party, credit=Party.PublicCredit.UNNAMED)
+        return done(f"{party} is named nowhere in public.")
+    return by_hand(f"{party} chose anew how public pages speak of it: ask, and enter it again.")
+
+
+def _remedy(said: Said, by: User) -> Answer:
+    case, kind = find(WithdrawalCase, said.subject_id, said, born="opened_at"), said.body["kind"]
+    if case is None:
+        return by_hand(
+            f"In a case that is opened anew the kind “{kind}” was remedied: do it again."
+        )
+    try:
+        count = cases.remedy(case, kind, by, reason(said))
+    except Refused as error:
+        return already(str(error)) if error.code == "none" else by_hand(f"{case}: {error}")
+    return done(f"{case}: retired or recalled {count} of the kind “{kind}”.")
+
+
+def _settle(said: Said, by: User) -> Answer:  # noqa: ARG001
+    case = find(WithdrawalCase, said.subject_id, said, born="opened_at")
+    name = str(case) if case else "A case that is opened anew"
+    return by_hand(f"{name}: one of what came out of it was settled. Settle it again.")
+
+
+declare(
+    Ending("grant.withdrawn", _withdraw),
+    Ending("grant.declined", _withdraw),
+    Ending("grant.superseded", _supersede),
+    Ending("grant.suspended", _suspend),
+    Ending("grant.resumed", _resume, takes_back=("grant.suspended",)),
+    Ending("mandate.revoked", _end_mandate),
+    Ending("recording.opted_out", _opt_out),
+    Ending("signal.noted", _note, when=lambda body: bool(body.get("denied"))),
+    Ending("split.proposed", _propose),
+    Ending("split.disputed", _dispute, about=_of_party),
+    Ending("split.confirmed", _confirm, about=_of_party, takes_back=("split.disputed",)),
+    Ending("recording.work_attached", _attach_work),
+    Ending("credit.added", _credit, when=lambda body: body["role"] == RoleCode.MAIN_ARTIST),
+    Ending("party.public_credit", _public_credit),
+    Ending("case.remedied", _remedy),
+    Ending("case.item_settled", _settle),
+)

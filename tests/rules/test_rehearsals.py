@@ -1,0 +1,37 @@
+"""What is done to be shown is taken back by one door, so that nothing of it is kept beside the
+database: the journal of endings would say after a restore what nobody has said."""
+
+from pathlib import Path
+
+import pytest
+
+from portal.endings import places
+from portal.models import User
+from portal.rehearsal import rehearsed
+from rights import participation
+from rights.models import Use
+from tests.catalogue import allow, make_party
+
+ROOT = Path(__file__).parents[2]
+ROOMS = ("portal", "rights", "experiments", "audio_samples", "listening", "workers")
+
+
+def test_a_transaction_is_taken_back_by_the_rehearsal_alone() -> None:
+    found = [
+        path.relative_to(ROOT).as_posix()
+        for room in ROOMS
+        for path in sorted((ROOT / room).rglob("*.py"))
+        if "set_rollback" in path.read_text()
+    ]
+    assert found == ["portal/rehearsal.py"]
+
+
+@pytest.mark.django_db
+def test_a_rehearsed_withdrawal_leaves_no_line_in_the_journal(rosa: User) -> None:
+    grant = allow(rosa, make_party(rosa), Use.EVAL)[0]
+    with rehearsed():
+        participation.withdraw(grant, rosa, "Only to look.")
+    assert places.current().names() == []
+    grant.refresh_from_db()
+    participation.withdraw(grant, rosa, "In earnest.")
+    assert len(places.current().names()) == 1
