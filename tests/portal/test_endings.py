@@ -121,9 +121,10 @@ def test_a_page_says_so_with_a_status_that_asks_to_try_again(
     ada: User, client: Client, settings: LazySettings
 ) -> None:
     token, _ = tokens.issue(ada, "script", by=ada)
-    folder(settings).write_text("a file where the folder should be")
     client.force_login(ada)
-    answer = client.post(f"/tokens/{token.pk}/revoke")
+    seal = seal_on(client.get("/tokens/").content.decode())
+    folder(settings).write_text("a file where the folder should be")
+    answer = client.post(f"/tokens/{token.pk}/revoke", {"shown": seal})
     assert answer.status_code == 503
     assert "Nothing was changed" in answer.content.decode()
 
