@@ -115,7 +115,7 @@ def test_a_list_of_yes_and_no_says_on_its_button_what_it_ends(client: Client, ro
     client.force_login(rosa)
     said = f"{recording.isrc} eval no\n".encode()
     job = send(client, said, "said.txt", format="participation", party=str(party.pk))
-    client.post(reverse("rights:import_check", args=[job.pk]), {})
+    client.post(reverse("rights:import_check", args=[job.pk]), {"update_titles": ""})
     work_off()
     page = client.get(job.get_absolute_url()).content.decode()
     assert "Enter 0 yes, and end 1 by a no" in page
