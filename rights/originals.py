@@ -23,6 +23,12 @@ VERB = "recording.fetched"
 # Within it a person who plays a recording again has not fetched it again.
 ONE_SITTING = timedelta(hours=1)
 
+NOT_ALLOWED = (
+    "You may not hear this recording. The whole of it is for its holders and for projects whose "
+    "dataset holds it, and there is no preview of it, because evaluation and listening are not "
+    "allowed."
+)
+
 Rule = Callable[[Recording, User, Use | None], bool]
 _rules: list[Rule] = []
 
@@ -49,12 +55,8 @@ def access(recording: Recording, user: User) -> Access:
     line = consent.evaluate([recording], Use.EVAL, choices.USUAL)[recording.pk]
     if line.allowed:
         return Access(whole=False, preview=True)
-    return Access(
-        whole=False,
-        why="You may not hear this recording: the whole of it is for its holders and for projects "
-        "whose dataset holds it, and no preview is given because listening is not allowed: "
-        f"{line.reasons[0]['sentence'] if line.reasons else 'its file is not here.'}",
-    )
+    # Who says no stands on its page, for whom may read that: a refusal names nobody.
+    return Access(whole=False, why=NOT_ALLOWED)
 
 
 def may_have(recording: Recording, user: User, use: Use | None = None) -> bool:

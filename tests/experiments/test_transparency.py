@@ -583,10 +583,10 @@ def test_an_owner_asks_and_a_rights_admin_answers_on_the_pages(
     client.force_login(world.admin)
     assert b"to be published" in client.get("/publishing/").content
     assert b"Your answer" in client.get(f"/publishing/texts/{text.pk}/").content
-    refuse, read = f"/publishing/texts/{text.pk}/refuse/", f"/publishing/texts/{text.pk}/"
-    answer = confirm(client, refuse, {"reason": ""}, at=read)
+    refuse, proposed = f"/publishing/texts/{text.pk}/refuse/", f"/publishing/texts/{text.pk}/"
+    answer = confirm(client, refuse, {"reason": ""}, at=proposed)
     assert answer.status_code == 422
-    confirm(client, f"/publishing/texts/{text.pk}/approve/", at=read)
+    confirm(client, f"/publishing/texts/{text.pk}/approve/", at=proposed)
     assert "It makes short techno loops." in read()
 
     client.force_login(world.owner)

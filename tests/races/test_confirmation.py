@@ -45,7 +45,7 @@ def test_a_grant_that_comes_at_the_same_moment_is_ended_as_shown_or_not_at_all(r
             assert second.status == Grant.Status.ACTIVE
         first.refresh_from_db()
         assert first.status == Grant.Status.ACTIVE
-    assert audit.broken_lines() == []
+    assert list(audit.broken_lines()) == []
 
 
 def test_of_two_confirmations_of_one_look_one_counts(rosa: User) -> None:
@@ -59,7 +59,7 @@ def test_of_two_confirmations_of_one_look_one_counts(rosa: User) -> None:
         done = together(confirm, confirm, refusals=(Changed, Refused))
         assert sum(isinstance(one, Grant) for one in done) == 1
         assert audit.history(grant).filter(verb="grant.withdrawn").count() == 1
-    assert audit.broken_lines() == []
+    assert list(audit.broken_lines()) == []
 
 
 def test_looks_at_once_keep_nothing_and_break_no_log(rosa: User) -> None:
@@ -76,7 +76,7 @@ def test_looks_at_once_keep_nothing_and_break_no_log(rosa: User) -> None:
         assert audit.newest() == before
     grant.refresh_from_db()
     assert grant.status == Grant.Status.ACTIVE
-    assert audit.broken_lines() == []
+    assert list(audit.broken_lines()) == []
 
 
 def test_parts_that_are_fetched_at_once_are_one_line(rosa: User) -> None:

@@ -18,7 +18,7 @@ from django.utils import timezone
 from experiments.models import Checkpoint, Project
 from portal import audit, confirmation
 from portal.models import Role, User
-from rights import agreements, cases, catalogue, participation, parties
+from rights import agreements, cases, catalogue, endings, participation, parties
 from rights.models import (
     Grant,
     Party,
@@ -405,6 +405,22 @@ def test_what_a_run_makes_meanwhile_does_not_keep_a_holder_from_ending_it(world:
     page = shown(client, tried)
     Checkpoint.objects.create(run=line.run, step=900, blob=line.checkpoint.blob)
     assert post(client, tried, seal_on(page)).status_code == 302
+
+
+def test_the_recordings_on_the_page_are_those_that_the_act_holds(world: World) -> None:
+    """The figures of a page are worked out by other code than the act: they say the same."""
+    world.more()
+    some = [
+        endings.withdrawing(grant_of(world), by=world.rosa),
+        endings.opting_out(world.song, TRAIN, [world.party], by=world.rosa),
+        endings.ending_use(world.party, TRAIN, by=world.noor),
+        endings.leaving_with_all(world.party, by=world.noor),
+    ]
+    for act in some:
+        found = confirmation.rehearse(act)
+        placed = [line.body["recordings"] for line in found.lines if line.verb == "hold.placed"]
+        assert {pk for pks in placed for pk in pks} == set(found.seen.ids), act.name
+        assert found.seen.ids
 
 
 def test_a_grant_that_has_ended_offers_no_button(world: World) -> None:

@@ -113,9 +113,9 @@ def test_a_list_of_yes_and_no_says_on_its_button_what_it_ends(client: Client, ro
     recording = make_recording(rosa, party)
     allow(rosa, party, Use.EVAL)
     client.force_login(rosa)
-    said = f"isrc,use,answer\n{recording.isrc},eval,no\n".encode()
-    job = send(client, said, "said.csv", format="participation", party=str(party.pk))
-    client.post(reverse("rights:import_check", args=[job.pk]), {})
+    said = f"{recording.isrc} eval no\n".encode()
+    job = send(client, said, "said.txt", format="participation", party=str(party.pk))
+    client.post(reverse("rights:import_check", args=[job.pk]), {"update_titles": ""})
     work_off()
     page = client.get(job.get_absolute_url()).content.decode()
     assert "Enter 0 yes, and end 1 by a no" in page

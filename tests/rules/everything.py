@@ -171,6 +171,7 @@ def make_world() -> World:
     freeze_stems(ada, project, song)
     participation.withdraw(ended, rosa, PAPER[1])
     case = WithdrawalCase.objects.get()
+    judged = case.items.create(kind="sample", key=str(sample.pk), label="One of its samples")
     job = jobs.upload(by=rosa, file=io.BytesIO(b"title,isrc\nNew,QZABC2699999\n"), name="list.csv")
     token, _ = tokens.issue(ada, "script", by=ada)
 
@@ -210,6 +211,7 @@ def make_world() -> World:
             (r"samples/", {"pk": sample.pk}),
             (r"samples/flags/", {"pk": flag.pk}),
             (r"samples/clips/", {"pk": clip.pk}),
+            (r"samples/cases/", {"pk": judged.pk}),
             (r"models/.*clips/", {"number": given.credential.pk}),
             (r"samples/credentials/", {"number": given.credential.pk}),
             (r"samples/copies/", {"pk": near.pk}),
