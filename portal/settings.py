@@ -224,7 +224,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "portal.sessions.Sessions",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -262,6 +262,9 @@ DATABASES = {
         env_int("DATABASE_CONNECTIONS", 16, 1),
     )
 }
+# Long work inside a transaction is an error where tests run, and a line in the log elsewhere
+# (portal/long_work.py).
+STRICT_TRANSACTIONS = False
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_USER_MODEL = "portal.User"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
@@ -312,6 +315,8 @@ STORAGE_ACCESS_KEY = env("STORAGE_ACCESS_KEY", "")
 STORAGE_SECRET_KEY = env("STORAGE_SECRET_KEY", "")
 if bool(STORAGE_ACCESS_KEY) != bool(STORAGE_SECRET_KEY):
     raise ImproperlyConfigured("STORAGE_ACCESS_KEY and STORAGE_SECRET_KEY are given together.")
+# Operators are warned when a disk with data of the portal is this full.
+DISK_WARN_PERCENT = env_int("DISK_WARN_PERCENT", 90, 1)
 UPLOAD_MAX_BYTES = env_int("UPLOAD_MAX_BYTES", 512 * 1024 * 1024, 1)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024
 

@@ -56,6 +56,7 @@ def _own_folders(settings: LazySettings, tmp_path: Path, certificates: Path) -> 
     settings.STORAGE_DIR = tmp_path / "blobs"
     settings.LOCAL_JOBS_DIR = tmp_path / "jobs"
     settings.CLUSTER = "recording"
+    settings.STRICT_TRANSACTIONS = True
     settings.CELERY_BROKER_URL = "memory://"
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 

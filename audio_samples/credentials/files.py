@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from audio_samples.credentials.chain import Chain
+from portal import long_work
 
 TOOL = Path(__file__).with_name("tool.py")
 SECONDS = 150
@@ -84,6 +85,7 @@ def read(source: Path, *, media_type: str, anchors: str) -> Reading:
 
 
 def _ask(**asked: Any) -> dict[str, Any]:
+    long_work.outside("A file is signed or read")
     try:
         # -P: a file beside the tool takes no name of the standard library.
         done = subprocess.run(

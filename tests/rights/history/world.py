@@ -83,7 +83,10 @@ class Clock:
 @contextmanager
 def undone() -> Iterator[None]:
     """All rows are as before afterwards: one history does not see the other."""
-    with transaction.atomic():
+    whole = transaction.atomic()
+    # Nobody's turn: what is decoded in here holds up no one (portal/long_work.py).
+    whole._from_testcase = True  # type: ignore[attr-defined]
+    with whole:
         yield
         transaction.set_rollback(True)
 
