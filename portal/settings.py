@@ -279,7 +279,28 @@ LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*", "password2*"]
-ACCOUNT_ADAPTER = "portal.adapters.ClosedSignup"
+ACCOUNT_ADAPTER = "portal.login.Accounts"
+ACCOUNT_FORMS = {
+    "login": "portal.login.LogIn",
+    "reauthenticate": "portal.login.PasswordAgain",
+    "change_password": "portal.login.NewPassword",
+    "reset_password": "portal.login.ForgottenPassword",
+}
+MFA_FORMS = {
+    "authenticate": "portal.login.SecondFactorForm",
+    "reauthenticate": "portal.login.SecondFactorAgainForm",
+}
+# Tries are counted by portal/throttle.py. allauth's counts would let anybody lock an account, or
+# everybody behind one address; they lie in the memory of one process.
+ACCOUNT_RATE_LIMITS = {
+    "login": None,
+    "login_failed": None,
+    "reset_password": None,
+    "change_password": None,
+    "reauthenticate": None,
+}
+# A mail that proves whose account it is leads in, also while its password is being guessed.
+ACCOUNT_LOGIN_ON_PASSWORD_RESET = True
 ACCOUNT_EMAIL_VERIFICATION = "none"
 EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
 
