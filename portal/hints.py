@@ -18,9 +18,11 @@ def write(act: Callable[[], object], *, milliseconds: int = SHORT) -> None:
 
     It is a transaction of its own, or a savepoint of the caller's, so that nothing else is undone.
     """
+    # What is set inside somebody's transaction stays until its end, and would be theirs.
+    alone = connection.vendor == "postgresql" and not connection.in_atomic_block
     try:
         with patience(milliseconds), transaction.atomic():
-            if connection.vendor == "postgresql":
+            if alone:
                 with connection.cursor() as cursor:
                     cursor.execute(f"SET LOCAL lock_timeout = {int(milliseconds)}")
             act()

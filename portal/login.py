@@ -1,5 +1,6 @@
 """allauth's forms with our count of tries, and what happens after a whole log-in."""
 
+import logging
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
@@ -19,6 +20,8 @@ from django.http import HttpRequest, HttpResponse
 
 from portal import devices, throttle
 from portal.models import User
+
+log = logging.getLogger(__name__)
 
 # As long as the longest e-mail address.
 LONGEST_LOGIN = 254
@@ -87,6 +90,7 @@ class LogIn(LoginForm):  # type: ignore[misc]
             begun = throttle.log_in(self.request, login)
         except throttle.Wait as wait:
             self.waits = True
+            log.warning("Too many wrong log-ins from %s.", throttle.address(self.request))
             if not self._has_second_factor(login):
                 raise ValidationError(f"{wait}{OTHER_WAYS}", code="wait") from wait
             begun = throttle.Try([])

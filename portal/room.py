@@ -25,7 +25,9 @@ class Disk:
         return not (full or self.read_only or self.problem)
 
     def __str__(self) -> str:
-        what = f"{' and '.join(self.holds)} ({self.path})".capitalize()
+        *most, last = self.holds
+        together = f"{', '.join(most)} and {last}" if most else last
+        what = f"{together.capitalize()} ({self.path})"
         if self.problem:
             return f"{what}: {self.problem}."
         if self.read_only:
