@@ -8,7 +8,7 @@ import numpy as np
 import soundfile
 
 from audio_samples import signal
-from portal import loudness
+from portal import long_work, loudness
 from rights.intake import FORMATS, MEDIA_TYPES, BadAudio
 
 MAX_SECONDS = 10 * 60
@@ -46,6 +46,7 @@ def decode(file: IO[bytes]) -> tuple[signal.Audio, int, str]:
 
     A silent clip is a result that a researcher wants to see, so it is no error here.
     """
+    long_work.outside("A clip is decoded")
     file.seek(0)
     try:
         with soundfile.SoundFile(file) as sound:

@@ -101,6 +101,8 @@ def submit(
     if settings.CLUSTER == "local" and resolved.get("image"):
         raise recipes.ConfigInvalid({"image": recipes.NO_IMAGES})
     decision = check_consent(project=project, dataset=dataset, use=use, by=by)
+    # Asks git, the first time: before the transaction.
+    version = code_version()
     with transaction.atomic():
         quotas.check(project, wanted)
         run = Run.objects.create(
@@ -114,7 +116,7 @@ def submit(
             dataset=dataset,
             dataset_digest=dataset.digest if dataset else "",
             decision=decision,
-            code_version=code_version(),
+            code_version=version,
             copied_from=copied_from,
             start_from=start_from,
             submitted_by=by,

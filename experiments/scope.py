@@ -23,7 +23,7 @@ from django.utils import timezone
 from experiments.clearing import ClearedScope
 from experiments.models import Dataset, Run
 from experiments.scope_words import Narrowing, told, union_in_words
-from portal import audit
+from portal import audit, long_work
 from rights import scopes
 from rights.judging import Context, in_words
 from rights.models import Use
@@ -131,6 +131,7 @@ def _made(
     run: Run, at: datetime, uses: Sequence[str] = FOLLOWING, *, same_version: bool = False
 ) -> Scope:
     """From what the permissions are at `at`, for this run and all before it."""
+    long_work.outside("What a run is cleared for is worked out")
     found = Scope(uses={str(use): Allowance() for use in uses})
     seen: set[object] = set()
     one: Run | None = run

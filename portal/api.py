@@ -3,11 +3,11 @@
 from typing import Any
 
 from django.http import HttpRequest
-from django.utils import timezone
 from ninja import NinjaAPI
 from ninja.errors import HttpError
 from ninja.security import HttpBearer, SessionAuth
 
+from portal import tokens
 from portal.models import ApiToken
 
 
@@ -24,10 +24,7 @@ class BearerToken(HttpBearer):
         if found is None:
             # A token that is no good is not a visitor without one, for whom cookies are tried.
             raise HttpError(401, "This token is not known to the portal, or it has ended.")
-        now = timezone.now()
-        # Once a minute is enough to see that a token is in use, and spares a write per request.
-        if found.last_used_at is None or (now - found.last_used_at).total_seconds() > 60:
-            ApiToken.objects.filter(pk=found.pk).update(last_used_at=now)
+        tokens.note_use(found)
         request.user = found.user
         return found
 

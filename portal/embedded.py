@@ -1,5 +1,6 @@
 """What the embedded default consists of: Redis from a wheel, a worker, a clock, a web server."""
 
+import os
 import socket
 import sys
 import urllib.error
@@ -105,4 +106,7 @@ def web(host: str, port: int) -> Child:
     command = [sys.executable, "-m", "uvicorn", "portal.asgi:application", "--host", host]
     # Live pages hold their connection open: a stop does not wait for them for long.
     command += ["--port", str(port), "--timeout-graceful-shutdown", "2", "--no-access-log"]
+    if not os.environ.get("FORWARDED_ALLOW_IPS"):
+        # uvicorn would believe who comes from this machine about where they come from.
+        command += ["--no-proxy-headers"]
     return Child("web", command, ready)

@@ -1,4 +1,4 @@
-"""Whether the machinery answers: database, broker, worker, storage, and the signed audit log."""
+"""Whether the machinery answers: database, broker, worker, storage, disks, the signed audit log."""
 
 import time
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from django.utils.module_loading import import_string
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from portal import endings, storage
+from portal import endings, room, storage
 from portal.celery import app
 from portal.models import AuditEvent, LogRoot
 
@@ -66,7 +66,14 @@ def workers() -> Check:
 
 
 def store() -> Check:
-    return Check("Storage", *storage.look())
+    try:
+        return Check("Storage", *storage.look())
+    except OSError as error:
+        return Check("Storage", False, f"Cannot be used: {error}")
+
+
+def disks() -> Check:
+    return Check("Room", *room.look())
 
 
 def audit_log() -> Check:
@@ -101,7 +108,9 @@ def rooms() -> list[Check]:
 
 
 def checks() -> list[Check]:
-    return [database(), broker(), workers(), store(), audit_log(), journal(), *rooms()]
+    return [
+        database(), broker(), workers(), store(), disks(), audit_log(), journal(), *rooms(),
+    ]  # fmt: skip
 
 
 def _ms(began: float) -> str:

@@ -69,6 +69,22 @@ class ApiToken(models.Model):
         return "bl_" + secrets.token_urlsafe(32)
 
 
+class FailedTry(models.Model):
+    """A wrong password or code, or one whose check is under way (portal/throttle.py).
+
+    `key` is a keyed digest of who and where from. Rows go after an hour.
+    """
+
+    key = models.CharField(max_length=64)
+    at = models.DateTimeField()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["key", "at"], name="failed_try_by_key"),
+            models.Index(fields=["at"], name="failed_try_by_time"),
+        ]
+
+
 class Blob(models.Model):
     """Bytes in storage, named by their SHA-256; the bytes are portal/storage's business."""
 

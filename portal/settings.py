@@ -226,7 +226,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "portal.sessions.Sessions",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -265,6 +265,9 @@ DATABASES = {
         env_int("DATABASE_CONNECTIONS", 16, 1),
     )
 }
+# Long work inside a transaction is an error where tests run, and a line in the log elsewhere
+# (portal/long_work.py).
+STRICT_TRANSACTIONS = False
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_USER_MODEL = "portal.User"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
@@ -279,7 +282,28 @@ LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*", "password2*"]
-ACCOUNT_ADAPTER = "portal.adapters.ClosedSignup"
+ACCOUNT_ADAPTER = "portal.login.Accounts"
+ACCOUNT_FORMS = {
+    "login": "portal.login.LogIn",
+    "reauthenticate": "portal.login.PasswordAgain",
+    "change_password": "portal.login.NewPassword",
+    "reset_password": "portal.login.ForgottenPassword",
+}
+MFA_FORMS = {
+    "authenticate": "portal.login.SecondFactorForm",
+    "reauthenticate": "portal.login.SecondFactorAgainForm",
+}
+# Tries are counted by portal/throttle.py. allauth's counts would let anybody lock an account, or
+# everybody behind one address; they lie in the memory of one process.
+ACCOUNT_RATE_LIMITS = {
+    "login": None,
+    "login_failed": None,
+    "reset_password": None,
+    "change_password": None,
+    "reauthenticate": None,
+}
+# A mail that proves whose account it is leads in, also while its password is being guessed.
+ACCOUNT_LOGIN_ON_PASSWORD_RESET = True
 ACCOUNT_EMAIL_VERIFICATION = "none"
 EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
 
@@ -315,6 +339,8 @@ STORAGE_ACCESS_KEY = env("STORAGE_ACCESS_KEY", "")
 STORAGE_SECRET_KEY = env("STORAGE_SECRET_KEY", "")
 if bool(STORAGE_ACCESS_KEY) != bool(STORAGE_SECRET_KEY):
     raise ImproperlyConfigured("STORAGE_ACCESS_KEY and STORAGE_SECRET_KEY are given together.")
+# Operators are warned when a disk with data of the portal is this full.
+DISK_WARN_PERCENT = env_int("DISK_WARN_PERCENT", 90, 1)
 UPLOAD_MAX_BYTES = env_int("UPLOAD_MAX_BYTES", 512 * 1024 * 1024, 1)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024
 

@@ -94,7 +94,11 @@ class Supervisor:
         while not self.stopping.wait(0.25):
             for child in self.children:
                 if not child.alive:
-                    self._revive(child)
+                    try:
+                        self._revive(child)
+                    except OSError as error:
+                        self.tell(f"{child.name} could not be started: {error}. Trying again.")
+                        child.again_at = time.monotonic() + LONGEST_PAUSE
 
     def run(self, name: str, command: Sequence[str]) -> tuple[int, list[str]]:
         """Run a command to its end, telling its lines; its exit code and the lines.
@@ -197,8 +201,13 @@ class Supervisor:
                     continue
                 known.append((child.process.pid, created))
         temporary = self.pids_file.with_suffix(".new")
-        temporary.write_text(json.dumps(known), encoding="utf-8")
-        temporary.replace(self.pids_file)
+        try:
+            temporary.write_text(json.dumps(known), encoding="utf-8")
+            temporary.replace(self.pids_file)
+        except OSError as error:
+            # A full disk stops no child. Without the list the next start ends nobody that a
+            # killed supervisor has left; this one still ends its own.
+            self.tell(f"{self.pids_file} could not be written: {error.strerror}.")
 
 
 def end(

@@ -1,12 +1,20 @@
 """API tokens: made once, shown once, kept as a digest, revoked for good."""
 
+import time
 from datetime import datetime
 
 from django.db import transaction
 from django.utils import timezone
 
-from portal import audit
+from portal import audit, hints
 from portal.models import ApiToken, User
+
+# Once in so many seconds is enough to see that a token is in use, and spares a write per request.
+SELDOM = 60.0
+# When this process last tried to note a token's use. A database that takes no writes is asked
+# once in a while, not at every request.
+_noted: dict[str, float] = {}
+MOST_NOTED = 10_000
 
 
 def issue(
@@ -47,3 +55,16 @@ def revoke(token: ApiToken, *, by: User | None = None) -> bool:
                 by=by, verb="token.revoked", subject=token, user=token.user_id, scope=token.scope
             )
     return bool(changed)
+
+
+def note_use(token: ApiToken) -> None:
+    """Write down that the token was used, if that is easily done: reading needs no write."""
+    now, moment = timezone.now(), time.monotonic()
+    if token.last_used_at and (now - token.last_used_at).total_seconds() < SELDOM:
+        return
+    if moment - _noted.get(token.digest, float("-inf")) < SELDOM:
+        return
+    if len(_noted) >= MOST_NOTED:
+        _noted.clear()
+    _noted[token.digest] = moment
+    hints.write(lambda: ApiToken.objects.filter(pk=token.pk).update(last_used_at=now))

@@ -19,3 +19,5 @@ urlpatterns = [
     path("listen/", include("listening.urls")),
     path("operator/", site.urls),
 ]
+
+handler500 = "portal.errors.broken"

@@ -1,6 +1,7 @@
 """The repertoire: works, recordings and their parts, releases, and who contributed what."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import IO, Any
 
@@ -38,6 +39,27 @@ def add_work(*, by: User | None, title: str, iswc: str = "", mbid: str = "") -> 
     return work
 
 
+@dataclass(frozen=True)
+class Stored:
+    """A file that was decoded, measured and stored, with what it says of itself; nothing names it
+    yet."""
+
+    audio: intake.Audio
+    blob: Blob
+    said: list[Said]
+    filename: str
+
+
+def store_audio(*, file: IO[bytes], filename: str, title: str, isrc: str = "") -> Stored:
+    """The long part of `add_recording`, for a verb that wants a transaction around the rest of it.
+
+    Everything is checked before the first byte is stored. Raises intake.BadAudio,
+    storage.TooLarge, identifiers.BadIdentifier or Refused (a duplicate names its other).
+    """
+    _new_recording(title, isrc)
+    return _keep(file, filename)
+
+
 def add_recording(
     *,
     by: User,
@@ -53,31 +75,45 @@ def add_recording(
     Everything is checked before the first byte is stored. Raises intake.BadAudio,
     storage.TooLarge, identifiers.BadIdentifier or Refused (a duplicate names its other).
     """
+    stored = store_audio(file=file, filename=filename, title=title, isrc=isrc)
+    return enter_recording(by=by, stored=stored, title=title, isrc=isrc, works=works, tags=tags)
+
+
+@transaction.atomic
+def enter_recording(
+    *,
+    by: User,
+    stored: Stored,
+    title: str,
+    isrc: str = "",
+    works: Iterable[Work] = (),
+    tags: Mapping[str, Any] | None = None,
+) -> Recording:
+    """The short part of `add_recording`: the row of a file that is stored."""
     title, isrc = _new_recording(title, isrc)
-    audio, blob, said = _keep(file, filename)
-    with transaction.atomic():
-        at = turns.moment()
-        recording = Recording.objects.create(
-            title=title,
-            isrc=isrc,
-            audio=blob,
-            audio_at=at,
-            tags=dict(tags or {}),
-            added_by=by,
-            created_at=at,
-            **_measured(audio),
-        )
-        _link(recording, works, at=at)
-        audit.record(
-            by=by,
-            verb="recording.added",
-            subject=recording,
-            isrc=isrc,
-            audio=blob.sha256,
-            works=sorted(recording.works.values_list("pk", flat=True)),
-            private={"title": title},
-        )
-        provenance.note(by=by, recording=recording, said=said, filename=filename)
+    at = turns.moment()
+    _refuse_duplicate(stored.audio)
+    recording = Recording.objects.create(
+        title=title,
+        isrc=isrc,
+        audio=stored.blob,
+        audio_at=at,
+        tags=dict(tags or {}),
+        added_by=by,
+        created_at=at,
+        **_measured(stored.audio),
+    )
+    _link(recording, works, at=at)
+    audit.record(
+        by=by,
+        verb="recording.added",
+        subject=recording,
+        isrc=isrc,
+        audio=stored.blob.sha256,
+        works=sorted(recording.works.values_list("pk", flat=True)),
+        private={"title": title},
+    )
+    provenance.note(by=by, recording=recording, said=stored.said, filename=stored.filename)
     return recording
 
 
@@ -111,15 +147,16 @@ def announce_recording(
 def attach_audio(*, by: User, recording: Recording, file: IO[bytes], filename: str) -> Recording:
     """The file of a recording that had none. A file is never exchanged: what was allowed was
     this one."""
-    audio, blob, said = _keep(file, filename)
+    stored = _keep(file, filename)
     with transaction.atomic():
         at = turns.moment()
+        _refuse_duplicate(stored.audio)
         silent = Recording.objects.filter(pk=recording.pk, audio=None)
-        if not silent.update(audio=blob, audio_at=at, **_measured(audio)):
+        if not silent.update(audio=stored.blob, audio_at=at, **_measured(stored.audio)):
             raise Refused("has_audio", f"“{recording}” has its file already.", field="file")
         recording.refresh_from_db()
-        audit.record(by=by, verb="recording.audio", subject=recording, audio=blob.sha256)
-        provenance.note(by=by, recording=recording, said=said, filename=filename)
+        audit.record(by=by, verb="recording.audio", subject=recording, audio=stored.blob.sha256)
+        provenance.note(by=by, recording=recording, said=stored.said, filename=filename)
     return recording
 
 
@@ -131,17 +168,23 @@ def _new_recording(title: str, isrc: str) -> tuple[str, str]:
     return title, isrc
 
 
-def _keep(file: IO[bytes], filename: str) -> tuple[intake.Audio, Blob, list[Said]]:
+def _keep(file: IO[bytes], filename: str) -> Stored:
     """What the file measures, the file in storage, and what it says no to; refused if a recording
     has it, or a machine made it."""
     audio = intake.examine(file, filename=filename)
+    _refuse_duplicate(audio)
+    said = provenance.read(file, media_type=audio.media_type)
+    audio.warnings.extend(provenance.warning(said))
+    return Stored(audio, storage.put(file, media_type=audio.media_type), said, filename)
+
+
+def _refuse_duplicate(audio: intake.Audio) -> None:
+    """Asked before the file is stored, and again in the turn: of two who sent it at once the
+    second is told."""
     if other := Recording.objects.filter(audio_id=audio.sha256).first():
         raise Refused(
             "duplicate", f"This very file is in the catalogue as “{other.title}”.", field="file"
         )
-    said = provenance.read(file, media_type=audio.media_type)
-    audio.warnings.extend(provenance.warning(said))
-    return audio, storage.put(file, media_type=audio.media_type), said
 
 
 def _measured(audio: intake.Audio) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import IO
 import numpy as np
 import soundfile
 
+from portal import long_work
 from portal.loudness import Meter
 
 BLOCK_FRAMES = 65_536
@@ -59,6 +60,7 @@ class Audio:
 
 def examine(file: IO[bytes], *, filename: str) -> Audio:
     """Decode all of `file` (seekable; left at its start) and measure it; raises BadAudio."""
+    long_work.outside("A recording is decoded")
     sha256, size = _digest(file)
     if size == 0:
         raise BadAudio("empty", "The file is empty: it has no bytes in it.")

@@ -57,6 +57,7 @@ def _own_folders(settings: LazySettings, tmp_path: Path, certificates: Path) -> 
     settings.ENDINGS_DIR = tmp_path / "endings"
     settings.LOCAL_JOBS_DIR = tmp_path / "jobs"
     settings.CLUSTER = "recording"
+    settings.STRICT_TRANSACTIONS = True
     settings.CELERY_BROKER_URL = "memory://"
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 

@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from django.db import transaction
 from django.db.models import F, Max
@@ -26,8 +26,10 @@ def take_in(cluster: Cluster, *, by: User) -> list[Attempt]:
     them has no open attempt, so reconcile ends it. Safe to run again: then there are none.
     """
     found: list[Attempt] = []
+    # The cluster is asked first: nobody's write waits for its answer.
+    names = cluster.names()
     with transaction.atomic():
-        for run, numbers in _unknown(cluster):
+        for run, numbers in _unknown(names):
             found += [_lost(run, number) for number in numbers]
             Run.objects.filter(pk=run.pk).update(max_attempts=F("max_attempts") + len(numbers))
             audit.record(by=by, verb="run.attempts_found", subject=run, attempts=numbers)
@@ -48,10 +50,10 @@ def _lost(run: Run, number: int) -> Attempt:
     )
 
 
-def _unknown(cluster: Cluster) -> Iterator[tuple[Run, list[int]]]:
+def _unknown(names: Iterable[str]) -> Iterator[tuple[Run, list[int]]]:
     """Runs that have a row, with the numbers of attempts that are newer than it."""
     begun: dict[str, list[int]] = defaultdict(list)
-    for name in cluster.names():
+    for name in names:
         if told := NAME.fullmatch(name):
             begun[told[1]].append(int(told[2]))
     for run in Run.objects.filter(origin=Run.Origin.PORTAL).order_by("pk").iterator():

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 from audio_samples.credentials.chain import Chain
+from portal import long_work
 
 TOOL = Path(__file__).with_name("tool.py")
 SECONDS = 150
@@ -100,6 +101,7 @@ def read_open(file: IO[bytes], *, media_type: str, anchors: str) -> Reading:
 
 
 def _ask(**asked: Any) -> dict[str, Any]:
+    long_work.outside("A file is signed or read")
     try:
         # -P: a file beside the tool takes no name of the standard library.
         done = subprocess.run(

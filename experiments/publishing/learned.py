@@ -16,6 +16,7 @@ from django.db.models import QuerySet
 
 from experiments.models import DatasetItem
 from experiments.publishing.standing import Link, Standing
+from portal import long_work
 from rights import ledger
 from rights.models import (
     Credit,
@@ -101,6 +102,7 @@ class Learned:
 
 def exposures(line: Sequence[Link]) -> Exposures:
     """Recording id to (examples, seconds), over all the runs that the model learned in."""
+    long_work.outside("What a model learned from is added up")
     found: Exposures = {}
     for link in line:
         for pk, (examples, seconds) in ledger.exposures(link.source, link.up_to).items():
@@ -178,6 +180,7 @@ def people_of(line: Sequence[Link]) -> list[Party]:
 
 def hidden_in(line: Sequence[Link], standing: Standing) -> Veil:
     """The names that no text about the model may have in it."""
+    long_work.outside("Everybody whom a model learned from is asked for")
     parties = {party.pk: party for party in people_of(line)}
     shown = {pk: _name(party, standing) for pk, party in parties.items()}
     return Veil(tuple(_hidden_names(parties, shown)))

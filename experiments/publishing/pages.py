@@ -38,7 +38,6 @@ def may_withdraw(user: User, page: ModelPage) -> bool:
     return user.has_role(Role.RIGHTS_ADMIN) or may_ask(user, page.project)
 
 
-@transaction.atomic
 def ask(
     *,
     by: User,
@@ -75,31 +74,36 @@ def ask(
     )
     if standing.of([page])[page.pk].withdrawn:
         raise Refused("ended", "A permission behind this model has ended.", field="model")
+    # Everything that walks over what the model learned from comes before the transaction.
     checked = _texts(page, {**parts, "title": title, "version": version})
-    page.save()
-    text = ModelPageText.objects.create(page=page, number=1, parts=checked, written_by=by)
-    audit.record(
-        by=by,
-        verb="model.asked",
-        subject=page,
-        run=str(run.pk),
-        checkpoint=checkpoint.pk if checkpoint else None,
-        text=text.number,
-        private={"title": title, "version": version},
-    )
+    with transaction.atomic():
+        page.save()
+        text = ModelPageText.objects.create(page=page, number=1, parts=checked, written_by=by)
+        audit.record(
+            by=by,
+            verb="model.asked",
+            subject=page,
+            run=str(run.pk),
+            checkpoint=checkpoint.pk if checkpoint else None,
+            text=text.number,
+            private={"title": title, "version": version},
+        )
     return page
 
 
-@transaction.atomic
 def reword(*, by: User, page: ModelPage, parts: Mapping[str, str]) -> ModelPageText:
     """Write the page's texts anew: a version that waits for its answer like the first did.
 
     What waited until now is replaced by it. Raises NotPermitted and Refused.
     """
     _owner(by, page.project)
+    return _put_text(by, page, _texts(page, parts))
+
+
+@transaction.atomic
+def _put_text(by: User, page: ModelPage, checked: dict[str, str]) -> ModelPageText:
     ModelPage.objects.select_for_update(no_key=True).get(pk=page.pk)
     newest = page.texts.first()
-    checked = _texts(page, parts)
     if newest and newest.waits:
         _answer(newest, refused_at=timezone.now(), refusal="Written anew before it was answered.")
     text = ModelPageText.objects.create(
@@ -109,17 +113,22 @@ def reword(*, by: User, page: ModelPage, parts: Mapping[str, str]) -> ModelPageT
     return text
 
 
-@transaction.atomic
 def approve(*, by: User, text: ModelPageText) -> ModelPage:
     """Everybody may read it from now on. Raises Refused for who wrote it, for one that is
     answered, and for a model whose permissions have ended meanwhile."""
     page = ModelPage.objects.select_related("run", "checkpoint", "project").get(pk=text.page_id)
     text.page = page
     _answerable(by, text)
+    # A party may have chosen meanwhile not to be named. Before the transaction: it asks everybody
+    # whom the model learned from.
+    _texts(page, text.parts)
+    return _publish(by, page, text)
+
+
+@transaction.atomic
+def _publish(by: User, page: ModelPage, text: ModelPageText) -> ModelPage:
     if page.published_at is None and standing.of([page])[page.pk].withdrawn:
         raise Refused("ended", "A permission behind this model has ended since it was asked for.")
-    # A party may have chosen meanwhile not to be named.
-    _texts(page, text.parts)
     now = timezone.now()
     _answer(text, approved_at=now, answered_by=by)
     first = ModelPage.objects.filter(pk=page.pk, published_at=None)

@@ -16,6 +16,7 @@ from typing import IO, Protocol, cast
 from django.conf import settings
 from django.utils.module_loading import import_string
 
+from portal import long_work
 from portal.models import Blob
 from portal.storage.files import Files
 
@@ -28,6 +29,10 @@ class TooLarge(ValueError):
 
 class Unreachable(OSError):
     """The store does not answer, or will not have it: trying again later may help."""
+
+
+class Full(Unreachable):
+    """The store has no room left."""
 
 
 class Store(Protocol):
@@ -98,6 +103,7 @@ def put(source: IO[bytes], *, media_type: str, max_bytes: int | None = None) -> 
 
     They arrive in a draft, whose digest is known at its end, and get their name as a whole.
     """
+    long_work.outside("A file is stored")
     limit = max_bytes or settings.UPLOAD_MAX_BYTES
     store = current()
     if store.drafts:
@@ -128,21 +134,25 @@ def put(source: IO[bytes], *, media_type: str, max_bytes: int | None = None) -> 
 
 def open_blob(sha256: str) -> IO[bytes]:
     """The blob's bytes, seekable; FileNotFoundError if they are gone."""
+    long_work.outside("A file is opened")
     return current().open(sha256)
 
 
 def span(sha256: str, start: int, count: int) -> Generator[bytes, None, None]:
     """`count` bytes of the blob from byte `start` on, in pieces; FileNotFoundError if gone."""
+    long_work.outside("A file is read")
     return current().span(sha256, start, count)
 
 
 def exists(sha256: str) -> bool:
     """Whether the bytes are there."""
+    long_work.outside("A file is looked for")
     return current().exists(sha256)
 
 
 def remove(sha256: str) -> None:
     """Let go of the bytes. That no row needs them any more is the caller's to know."""
+    long_work.outside("A file is removed")
     current().remove(sha256)
 
 

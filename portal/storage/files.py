@@ -37,7 +37,8 @@ class Files:
         self._path(sha256).unlink(missing_ok=True)
 
     def look(self) -> tuple[bool, str]:
-        self.root.mkdir(parents=True, exist_ok=True)
+        if not self.root.is_dir():
+            return True, "Empty: its folder is made with the first file."
         free = shutil.disk_usage(self.root).free
         sentence = f"{free / 1e9:.1f} GB free where audio and checkpoints lie."
         if free < LOW_BYTES:

@@ -17,12 +17,17 @@ from boto3.exceptions import Boto3Error
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from portal.storage import Unreachable
+from portal.storage import Full, Unreachable
 
 PIECE = 256 * 1024
 GONE = {"404", "NoSuchKey", "NotFound"}
 # What was to be new is there, or somebody else writes it at this moment.
 THERE = {"412", "PreconditionFailed", "ConditionalRequestConflict"}
+# What stores of different makers call a disk or a quota that is full.
+FULL = {
+    "507", "InsufficientStorage", "InsufficientStorageSpace", "QuotaExceeded", "XMinioStorageFull",
+    "XMinioAdminBucketQuotaExceeded",
+}  # fmt: skip
 # Beginnings of one stream, after the first, before a reader hears of the broken connection.
 AGAIN = 3
 
@@ -237,6 +242,12 @@ def told() -> Iterator[None]:
             raise FileNotFoundError("The file is missing from storage.") from error
         if str(said.get("Code")) in THERE:
             raise Taken from error
-        raise Unreachable(f"The object store refuses: {said.get('Message') or error}") from error
+        kind = Full if _full(error) else Unreachable
+        raise kind(f"The object store refuses: {said.get('Message') or error}") from error
     except (BotoCoreError, Boto3Error, OSError) as error:
         raise Unreachable(f"The object store does not answer: {error}") from error
+
+
+def _full(error: ClientError) -> bool:
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    return status == 507 or str(error.response.get("Error", {}).get("Code")) in FULL

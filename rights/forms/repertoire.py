@@ -62,19 +62,29 @@ class UploadForm(VerbForm):
     )
     key = forms.CharField(max_length=20, required=False, help_text="Such as A minor.")
 
-    @transaction.atomic
     def save(self, *, by: User) -> Recording:
-        """All of it or none: a refused file leaves no work and no credit behind."""
+        """All of it or none: a refused file leaves no work and no credit behind. The file is
+        decoded and stored before the transaction: nobody else's write waits for that."""
+        data = self.cleaned_data
+        if (file := data["file"]) is None:
+            return self._enter(by, None)
+        stored = catalogue.store_audio(
+            file=file, filename=file.name, title=data["title"], isrc=data["isrc"]
+        )
+        return self._enter(by, stored)
+
+    @transaction.atomic
+    def _enter(self, by: User, stored: catalogue.Stored | None) -> Recording:
         data = self.cleaned_data
         works = list(data["works"])
         if data["new_work"]:
             works.append(catalogue.add_work(by=by, title=data["new_work"]))
         tags = {name: data[name] for name in ("genre", "tempo", "key") if data[name]}
         given = {"title": data["title"], "isrc": data["isrc"], "works": works, "tags": tags}
-        if (file := data["file"]) is None:
+        if stored is None:
             recording = catalogue.announce_recording(by=by, **given)
         else:
-            recording = catalogue.add_recording(by=by, file=file, filename=file.name, **given)
+            recording = catalogue.enter_recording(by=by, stored=stored, **given)
         if data["artist"]:
             catalogue.add_credit(
                 by=by, subject=recording, party=data["artist"], role=RoleCode.MAIN_ARTIST

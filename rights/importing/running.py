@@ -17,7 +17,7 @@ from typing import Any, Protocol, TypeVar
 from django.db import IntegrityError, OperationalError, transaction
 from django.utils import timezone
 
-from portal import audit, storage, turns
+from portal import audit, outages, storage, turns
 from portal.celery import wake
 from rights.identifiers import BadIdentifier
 from rights.importing import checking, jobs, planning, writing
@@ -139,8 +139,10 @@ def go_on(wanted: ImportJob | None = None, *, seconds: float = TURN) -> bool:
         _fail(job, str(error))
     except FileNotFoundError:
         _fail(job, "The file is missing from storage.")
-    except Exception:
-        _fail(job, "A mistake of the portal's stopped it; an operator finds it in the log.")
+    except Exception as error:
+        # A full disk or a store that is away passes, as a database does: somebody goes on then.
+        if outages.of(error) is None:
+            _fail(job, "A mistake of the portal's stopped it; an operator finds it in the log.")
         raise
     wake(jobs.TASK)
     return True

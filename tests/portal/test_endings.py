@@ -14,6 +14,7 @@ from django.test import Client
 from portal import audit, endings, tokens
 from portal.endings import Outcome, places
 from portal.models import ApiToken, AuditEvent, EndingsPosition, User
+from tests.confirming import seal_on
 
 
 @contextmanager

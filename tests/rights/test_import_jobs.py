@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import LazySettings
 from django.core.management import CommandError, call_command
 from django.db import OperationalError
 from django.utils import timezone
 
-from portal import audit
+from portal import audit, storage
 from portal.models import AuditEvent, User
 from rights.importing import jobs, running
 from rights.models import Credit, ImportJob, Recording, RecordingWork, SplitSheet
@@ -196,3 +197,21 @@ def test_the_command_imports_and_exports(rosa: User, tmp_path: Path) -> None:
         call_command("catalogue", "import", str(tmp_path / name), "--by", "rosa", stdout=said)
         assert counts() == before
     assert "0 added, 0 changed, 1 unchanged, 0 refused" in said.getvalue().splitlines()[-1]
+
+
+def test_a_store_that_is_away_fails_no_job(rosa: User, settings: LazySettings) -> None:
+    """It is no mistake of the file's, nor of the portal's: the job goes on when it is back."""
+    job = started(rosa, 20)
+    ImportJob.objects.update(beat_at=timezone.now() - timedelta(minutes=2))
+    settings.STORAGE_URL, settings.STORAGE_ENDPOINT = "s3://bucket/blobs", "http://127.0.0.1:1"
+    settings.STORAGE_ACCESS_KEY = settings.STORAGE_SECRET_KEY = "test"
+    settings.STORAGE_REGION = "us-east-1"
+    with pytest.raises(storage.Unreachable):
+        running.go_on()
+    job.refresh_from_db()
+    assert job.state == State.RUNNING
+    settings.STORAGE_URL = ""
+    ImportJob.objects.update(beat_at=timezone.now() - timedelta(minutes=2))
+    work_off()
+    job.refresh_from_db()
+    assert (job.state, job.added) == (State.FINISHED, 20)

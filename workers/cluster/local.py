@@ -21,6 +21,7 @@ from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
+from portal import long_work
 from workers.cluster import PREEMPTED_CODE, Event, Job, JobStatus, Phase, Refused, Unavailable
 from workers.cluster.supervise import kill, start_time, write
 
@@ -36,6 +37,7 @@ class LocalCluster:
         self.slots: int | None = slots
 
     def create(self, job: Job) -> None:
+        long_work.outside("A job is started")
         _refuse_what_only_a_cluster_has(job)
         folder = self._folder(job.name)
         if not folder.exists() and not self._ended(job.name).exists():

@@ -3,7 +3,11 @@
 from collections.abc import Container
 from dataclasses import replace
 
+from portal import long_work
 from workers.cluster import Event, Job, JobStatus, Phase
+
+# What real clusters take their time for, tests are told of here.
+ASKED = "The cluster is asked"
 
 
 class RecordingCluster:
@@ -17,27 +21,33 @@ class RecordingCluster:
         self._forgotten: set[str] = set()
 
     def create(self, job: Job) -> None:
+        long_work.outside(ASKED)
         if job.name in self._known or job.name in self._forgotten:
             return
         self.jobs[job.name] = job
         self._known[job.name] = JobStatus(job.name, "running", node="recording")
 
     def observe(self) -> dict[str, JobStatus]:
+        long_work.outside(ASKED)
         return dict(self._known)
 
     def names(self) -> set[str]:
+        long_work.outside(ASKED)
         return self._known.keys() | self._forgotten
 
     def cancel(self, name: str, grace: float) -> None:
+        long_work.outside(ASKED)
         self.cancelled.append((name, grace))
         status = self._known.get(name)
         if status and not status.ended:
             self.end(name, "failed", exit_code=143)
 
     def logs(self, name: str, lines: int = 50) -> list[str]:
+        long_work.outside(ASKED)
         return self.lines.get(name, [])[-lines:]
 
     def forget(self, name: str) -> None:
+        long_work.outside(ASKED)
         if self._known.pop(name, None):
             self._forgotten.add(name)
 
@@ -45,6 +55,7 @@ class RecordingCluster:
         return []
 
     def events(self, name: str) -> list[Event]:
+        long_work.outside(ASKED)
         return list(self.told.get(name, []))
 
     def look(self, name: str) -> str:

@@ -62,7 +62,7 @@ def needed() -> bool:
 def build(*, tell: Tell) -> None:
     """Make the whole world or, if a step fails, none of it."""
     # The slow part first, outside the transaction: on SQLite nobody else can write during one.
-    files = synthesise_all(tell=tell)
+    files = store_all(synthesise_all(tell=tell))
     with transaction.atomic():
         people = make_people(tell=tell)
         rosa, ada = people["rights"], people["researcher"]
@@ -149,20 +149,37 @@ def synthesise_all(*, tell: Tell) -> dict[str, tuple[synth.Track, bytes]]:
     return files
 
 
+def store_all(
+    files: dict[str, tuple[synth.Track, bytes]],
+) -> dict[str, tuple[synth.Track, catalogue.Stored]]:
+    """Every file decoded, measured and in storage, under no name yet."""
+    return {
+        title: (
+            track,
+            catalogue.store_audio(
+                file=io.BytesIO(file),
+                filename=re.sub(r"\W+", "-", title).strip("-").lower() + ".flac",
+                title=title,
+            ),
+        )
+        for title, (track, file) in files.items()
+    }
+
+
 def record_all(
     *,
     by: User,
     holders: dict[str, Party],
-    files: dict[str, tuple[synth.Track, bytes]],
+    files: dict[str, tuple[synth.Track, catalogue.Stored]],
     tell: Tell,
 ) -> dict[str, Recording]:
     """Upload, credit and split every recording of the catalogue."""
     recordings: dict[str, Recording] = {}
     for album in ALBUMS:
         for title in album.titles:
-            track, file = files[title]
+            track, stored = files[title]
             recording = upload(
-                by=by, title=title, number=len(recordings) + 1, track=track, file=file
+                by=by, title=title, number=len(recordings) + 1, track=track, stored=stored
             )
             credit_and_split(by=by, recording=recording, album=album, holders=holders)
             recordings[title] = recording
@@ -170,12 +187,13 @@ def record_all(
     return recordings
 
 
-def upload(*, by: User, title: str, number: int, track: synth.Track, file: bytes) -> Recording:
+def upload(
+    *, by: User, title: str, number: int, track: synth.Track, stored: catalogue.Stored
+) -> Recording:
     work = catalogue.add_work(by=by, title=title, iswc=iswc(number))
-    return catalogue.add_recording(
+    return catalogue.enter_recording(
         by=by,
-        file=io.BytesIO(file),
-        filename=re.sub(r"\W+", "-", title).strip("-").lower() + ".flac",
+        stored=stored,
         title=title,
         isrc=f"QZBLD26{number:05d}",
         works=[work],

@@ -17,7 +17,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.migrations.executor import MigrationExecutor
 
-from portal import embedded, endings
+from portal import embedded, endings, outages
 from portal.models import User
 from portal.supervisor import NotReady, Supervisor
 
@@ -56,6 +56,13 @@ class Command(BaseCommand):
                     supervisor.stop()
         except (embedded.Refused, NotReady) as error:
             raise CommandError(str(error)) from error
+        except OSError as error:
+            if outages.of(error) is None:
+                raise
+            raise CommandError(
+                f"{settings.STATE_DIR} takes no files ({error.strerror}). Make room there, mount "
+                "it for writing, or point STATE_DIR to another folder."
+            ) from error
         self.say("Stopped.")
 
     def bring_up(self, supervisor: Supervisor, host: str, port: int, *, demo: bool) -> bool:

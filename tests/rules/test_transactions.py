@@ -1,0 +1,125 @@
+"""Long work stays out of transactions: the doors to it say so when somebody brings one along."""
+
+import ast
+from pathlib import Path
+
+import pytest
+from django.conf import LazySettings, settings
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import transaction
+
+from audio_samples import analysis
+from audio_samples.credentials import files
+from portal import long_work, storage
+from portal.models import User
+from rights import intake
+from rights.forms.repertoire import UploadForm
+from tests.conftest import tone
+from workers.cluster.recording import RecordingCluster
+
+pytestmark = pytest.mark.django_db
+
+ROOMS = ("portal", "rights", "experiments", "audio_samples", "listening", "workers")
+SHA = "0" * 64
+DOORS = {
+    "decode a recording": lambda: intake.examine(tone(), filename="a.flac"),
+    "decode a clip": lambda: analysis.decode(tone()),
+    "store": lambda: storage.put(tone(), media_type="audio/flac"),
+    "open": lambda: storage.open_blob(SHA),
+    "read a span": lambda: storage.span(SHA, 0, 1),
+    "look for": lambda: storage.exists(SHA),
+    "remove": lambda: storage.remove(SHA),
+    "read a credential": lambda: files.read(Path("none"), media_type="audio/wav", anchors=""),
+    "ask the cluster": lambda: RecordingCluster().observe(),
+}
+# What takes long by itself, and the modules that are doors to it: all of those call `outside`.
+LONG = {"soundfile", "subprocess", "httpx", "requests", "urllib.request", "boto3", "kubernetes"}
+GUARDED = {
+    "rights/intake.py",
+    "audio_samples/analysis.py",
+    "audio_samples/credentials/files.py",
+    "workers/cluster/local.py",
+}
+# Reached through a guarded door only, or never where there are transactions: each with its reason.
+BEHIND = {
+    # Its files come from storage.open_blob.
+    "audio_samples/screening/gathering.py",
+    "audio_samples/credentials/issuing.py",
+    # The store's own fittings, behind portal/storage/__init__.py.
+    "portal/storage/s3.py",
+    # They start and watch processes, and touch no rows.
+    "portal/supervisor.py",
+    "portal/embedded.py",
+    "workers/cluster/supervise.py",
+    # Behind the Protocol whose recording fitting is guarded.
+    "workers/cluster/kubernetes.py",
+    # Asks git once in a process, before its transaction.
+    "experiments/runs.py",
+    # Writes the demo's music into memory before the transaction.
+    "workers/demo/build.py",
+}
+COMPUTE = tuple(
+    f"workers/{part}" for part in ("training", "generation", "evaluation", "data", "models", "run")
+)
+
+
+@pytest.mark.parametrize("name", DOORS)
+def test_a_door_to_long_work_is_shut_inside_a_transaction(name: str) -> None:
+    with transaction.atomic(), pytest.raises(long_work.InTransaction):
+        DOORS[name]()
+
+
+@pytest.mark.parametrize("name", ["decode a recording", "decode a clip", "store", "look for"])
+def test_it_is_open_outside_of_one(name: str) -> None:
+    DOORS[name]()
+
+
+def test_where_people_work_it_is_a_line_in_the_log(
+    settings: LazySettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.STRICT_TRANSACTIONS = False
+    with transaction.atomic():
+        storage.exists(SHA)
+    assert "inside a transaction" in caplog.text
+
+
+def imported(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name for name in LONG if any(f"{one}.".startswith(f"{name}.") for one in found)}
+
+
+def modules_with_long_work() -> set[str]:
+    root = settings.BASE_DIR
+    names = {
+        str(path.relative_to(root))
+        for room in ROOMS
+        for path in (root / room).rglob("*.py")
+        if imported(path)
+    }
+    return {name for name in names if not name.startswith(COMPUTE)}
+
+
+def test_whoever_does_long_work_is_behind_a_guarded_door() -> None:
+    """A new module that decodes, calls out or starts programs is put into one of the two lists."""
+    assert sorted(modules_with_long_work() - GUARDED - BEHIND) == []
+
+
+@pytest.mark.parametrize("name", sorted(GUARDED))
+def test_a_guarded_door_calls_outside(name: str) -> None:
+    assert "long_work.outside(" in (settings.BASE_DIR / name).read_text(encoding="utf-8")
+
+
+def test_uploading_decodes_before_its_transaction(rosa: User) -> None:
+    """The form that enters a work, a recording and a credit in one transaction."""
+    form = UploadForm({"title": "Song", "new_work": "Song"}, {"file": upload()})
+    assert form.is_valid(), form.errors
+    assert form.save(by=rosa).works.get().title == "Song"
+
+
+def upload() -> SimpleUploadedFile:
+    return SimpleUploadedFile("song.flac", tone().read())
