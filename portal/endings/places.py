@@ -16,6 +16,8 @@ from django.conf import settings
 from portal import storage
 
 TAIL = 64 * 1024
+# More than the last line has, mostly.
+LINE = 4 * 1024
 ENDING = ".jsonl"
 # Of two that add to a bucket at once one is second, and looks again.
 TRIES = 8
@@ -77,7 +79,7 @@ class Folder:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            last = _last_lines(descriptor)
+            last = _last_lines(descriptor, LINE)
             _drop_torn(descriptor)
             added = make(last[-1] if last else None)
             before = os.fstat(descriptor).st_size
@@ -89,6 +91,8 @@ class Folder:
                 # Half a line would be the end of everything that comes after it.
                 with suppress(OSError):
                     os.ftruncate(descriptor, before)
+                    if new:
+                        path.unlink()
                 raise
         finally:
             os.close(descriptor)
@@ -113,9 +117,8 @@ def _write(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def _last_lines(descriptor: int) -> list[bytes]:
+def _last_lines(descriptor: int, count: int = TAIL) -> list[bytes]:
     size = os.fstat(descriptor).st_size
-    count = TAIL
     while True:
         piece = os.pread(descriptor, count, max(0, size - count))
         whole = piece[: piece.rfind(b"\n") + 1]

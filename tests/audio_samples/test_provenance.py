@@ -222,7 +222,6 @@ def test_somebody_elses_machine_made_file_is_refused_in_words(
     file.name = "dream.wav"
     client.force_login(rosa)
     answer = client.post(reverse("rights:upload"), {"file": file, "title": "Dream"})
-    assert answer.status_code == 422
     assert "a trained model made it" in answer.content.decode()
     assert not Recording.objects.exists()
 

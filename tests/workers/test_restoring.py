@@ -79,7 +79,8 @@ def test_the_command_says_what_becomes_of_each(
     monkeypatch.setattr(choice, "recording", lambda: cluster)
     told = io.StringIO()
     call_command("restored", by="olga", stdout=told)
-    first, second, last = told.getvalue().splitlines()
+    journal, first, second, last = told.getvalue().splitlines()
+    assert journal == "The journal has no ending that the database lacks."
     assert first.endswith("attempt 2 began after the back-up.")
     assert second.endswith("attempt 1 is gone: the next one starts.")
     assert last == "The portal may be started."

@@ -81,7 +81,8 @@ class Command(BaseCommand):
         if endings.behind():
             raise embedded.Refused(
                 "The database is older than its journal of endings: what people ended since the "
-                "back-up would be in force again. First: manage.py restored --by NAME"
+                "back-up would be in force again. First: manage.py restored --by NAME. If this is "
+                "to be a new portal, move the journal's folder away (ENDINGS_DIR)."
             )
         empty = not User.objects.exists()
         connections.close_all()
