@@ -16,7 +16,7 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.conf import LazySettings
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import connection
+from django.db import connection, transaction
 from django.db.backends.postgresql.psycopg_any import errors
 from django.test import Client
 from django.urls import reverse
@@ -148,6 +148,8 @@ def only_reading() -> None:
 @pytest.fixture
 def _writes_again(db: None) -> Iterator[None]:
     yield
+    # What was refused has marked the test's transaction; the savepoint is before it.
+    transaction.set_rollback(False)
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
             cursor.execute("PRAGMA query_only = OFF")
