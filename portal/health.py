@@ -12,7 +12,7 @@ from django.utils.module_loading import import_string
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from portal import storage
+from portal import separation, storage
 from portal.celery import app
 from portal.models import AuditEvent, LogRoot
 
@@ -91,12 +91,21 @@ def audit_log() -> Check:
     return Check("Audit log", True, signed)
 
 
+def own_programs() -> list[Check]:
+    """How researchers' programs are kept apart, where they run on this machine."""
+    if settings.CLUSTER != "local":
+        return []
+    found = separation.current()
+    good = settings.LOCAL_PROGRAMS == "off" or not found.why_not
+    return [Check("Own programs", good, found.words)]
+
+
 def rooms() -> list[Check]:
     return [Check(name, *import_string(look)()) for name, look in ROOMS]
 
 
 def checks() -> list[Check]:
-    return [database(), broker(), workers(), store(), audit_log(), *rooms()]
+    return [database(), broker(), workers(), store(), audit_log(), *own_programs(), *rooms()]
 
 
 def _ms(began: float) -> str:
