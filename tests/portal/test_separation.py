@@ -1,8 +1,10 @@
 """Which separation of own programs is in force, and what refuses to start."""
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -97,6 +99,48 @@ def test_a_sandbox_names_what_it_shows_and_hides_what_is_the_portals(
     assert words[words.index(str(kept)) - 1] == "--tmpfs"
     written = {words[n + 1] for n, word in enumerate(words) if word == "--bind"}
     assert written == set(map(str, room.parts))
+
+
+LOOKS = """
+import os, sys
+for path in sys.argv[1:]:
+    try:
+        open(path).close()
+        print("read")
+    except OSError as error:
+        print(type(error).__name__)
+print(len([one for one in os.listdir("/proc") if one.isdigit()]) < 10)
+open("mine", "w").close()
+"""
+
+
+def test_a_portal_that_is_not_root_has_the_same_sandbox(
+    monkeypatch: pytest.MonkeyPatch, settings: LazySettings
+) -> None:
+    """By namespaces of an ordinary user; here with a Python that every user comes to."""
+    python = shutil.which("python3", path="/usr/bin")
+    if os.geteuid() != 0 or python is None:
+        pytest.skip("as an ordinary user every other test of the sandbox is this one")
+    for name in ("prefix", "exec_prefix", "base_prefix", "base_exec_prefix"):
+        monkeypatch.setattr(sys, name, "/usr")
+    settings.LOCAL_PROGRAMS_FOLDERS = []
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        monkeypatch.setattr(separation, "CLIENT", Path(folder) / "client")
+        secret = Path(folder) / "secret_key"
+        secret.write_text("secret")
+        room = Room.made(Path(folder), Separation("sandbox"))
+        for path in (Path(folder), secret, *room.parts):
+            os.chown(path, 65534, 65534)
+        look = [python, "-c", LOOKS, str(secret), "/etc/shadow", "/etc/passwd"]
+        done = subprocess.run(
+            separation.wrapped(Separation("sandbox"), look, room),
+            user=65534, group=65534, extra_groups=[], cwd="/", env={"PATH": os.defpath},
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if "namespace" in done.stderr:
+            pytest.skip(f"ordinary users have no namespaces here: {done.stderr.strip()}")
+        assert done.stdout.split() == ["FileNotFoundError", "FileNotFoundError", "read", "True"]
+        assert (room.folder / "work" / "mine").exists()
 
 
 @pytest.mark.parametrize(
