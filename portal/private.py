@@ -50,7 +50,7 @@ def _close(path: Path) -> bool:
         if not mode & OTHERS:
             return False
         path.chmod(mode & ~OTHERS)
-    except (FileNotFoundError, PermissionError):
+    except OSError:
         # It went meanwhile, or is a volume of somebody else's: who mounted it says who may read.
         return False
     return True
@@ -68,5 +68,5 @@ def _below(folder: Path) -> Iterator[Path]:
                     yield Path(entry.path)
                     if entry.is_dir(follow_symlinks=False):
                         pending.append(Path(entry.path))
-        except (FileNotFoundError, PermissionError):
+        except OSError:
             continue
