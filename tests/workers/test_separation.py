@@ -20,12 +20,14 @@ import pytest
 from django.conf import LazySettings
 from django.db import connection
 
-from experiments import logs, runs
+from experiments import datasets, logs, runs
 from experiments.models import Checkpoint, Project, Run
 from portal import separation
 from portal.models import User
 from portal.separation import Separation
+from rights.models import Recording, Use
 from tests.backline.test_client import Server
+from tests.catalogue import make_allowed
 from tests.workers.test_cluster import ended
 from tests.workers.test_cluster import until as wait
 from tests.workers.test_own_programs import queue, until
@@ -254,6 +256,52 @@ def test_a_program_in_the_sandbox_reports_as_every_other_and_ends_with_its_own_c
     assert Checkpoint.objects.get(run=run).step == 1
     assert run.series.filter(name="system/memory_bytes").exists()
     assert logs.text(run, "stdout", "attempt-1").endswith(" True\n")
+
+
+def test_a_program_in_the_sandbox_has_its_recordings_and_no_other_folder_keeps_them(
+    portal: LocalCluster, ada: User, rosa: User, project: Project, settings: LazySettings
+) -> None:
+    recordings: list[Recording] = make_allowed(rosa, 2)
+    frozen = datasets.freeze(
+        by=ada, project=project, name="ours", recordings=recordings, use=Use.TRAIN_GENERATIVE
+    )
+    code = (
+        "import json, os, pathlib; f = pathlib.Path(os.environ['BACKLINE_DATASET'])\n"
+        "told = json.loads((f / 'manifest.json').read_text())['recordings']\n"
+        "print(sorted(one['recording'] for one in told if (f / one['file']).stat().st_size))"
+    )
+    config = {"command": ["python", "-c", code]}
+    run = runs.submit(by=ada, project=project, recipe="program", config=config, dataset=frozen)
+    until(portal, run, *ENDED)
+    assert (run.state, run.state_reason) == (State.FINISHED, "")
+    ids = sorted(recording.pk for recording in recordings)
+    assert logs.text(run, "stdout", "attempt-1") == f"{ids}\n"
+    # Each lies under the name of its content there.
+    assert [path for path in settings.LOCAL_JOBS_DIR.rglob("*") if len(path.stem) == 64] == []
+
+
+def test_a_folder_that_is_lent_can_be_read_and_not_written(
+    portal: LocalCluster, ada: User, project: Project, settings: LazySettings, tmp_path: Path
+) -> None:
+    lent, other = tmp_path / "lent", tmp_path / "other"
+    for folder in (lent, other):
+        folder.mkdir(mode=0o755)
+        (folder / "train.py").write_text(
+            "import pathlib\nprint('ran')\npathlib.Path(__file__).with_name('x').touch()"
+        )
+        (folder / "train.py").chmod(0o644)
+    settings.LOCAL_PROGRAMS_FOLDERS = [lent]
+    settings.PRIVATE_FOLDERS = [settings.STATE_DIR]
+
+    def of(folder: Path) -> Run:
+        config = {"command": ["python", str(folder / "train.py")]}
+        run = runs.submit(by=ada, project=project, recipe="program", config=config)
+        return until(portal, run, *ENDED)
+
+    shown, hidden = of(lent), of(other)
+    assert logs.text(shown, "stdout", "attempt-1") == "ran\n"
+    assert "Read-only file system" in shown.state_reason
+    assert "No such file" in hidden.state_reason
 
 
 def test_what_it_wrote_goes_with_the_job(
