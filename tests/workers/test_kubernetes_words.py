@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from workers.cluster import JobStatus, kube_kept
+from workers.cluster.kube_events import event
 from workers.cluster.kube_queue import Place, place
-from workers.cluster.kube_words import event, status
+from workers.cluster.kube_words import status
 
 # Origin of the shapes: objects read with `kubectl get -o json`, conditions as in the batch/v1 and
 # core/v1 references and in "Pod failure policy" and "Disruptions" of the Kubernetes docs.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from workers.cluster import PREEMPTED_CODE, Event, JobStatus, Phase
+from workers.cluster import PREEMPTED_CODE, JobStatus, Phase
 
 Raw = dict[str, Any]
 
@@ -189,25 +189,6 @@ def deadline(seconds: int | None) -> str:
         return "It reached its longest duration."
     hours = f"{seconds / 3600:.4g} h" if seconds >= 3600 else f"{seconds / 60:.4g} min"
     return f"It reached its longest duration, {hours}."
-
-
-def event(raw: Raw) -> Event:
-    """core/v1 Event, in its older and in its newer spelling."""
-    series = raw.get("series") or {}
-    at = (
-        series.get("lastObservedTime")
-        or raw.get("lastTimestamp")
-        or raw.get("eventTime")
-        or raw["metadata"]["creationTimestamp"]
-    )
-    return Event(
-        uid=raw["metadata"]["uid"],
-        at=moment(at),
-        kind="Warning" if raw.get("type") == "Warning" else "Normal",
-        reason=raw.get("reason") or "",
-        message=raw.get("message") or raw.get("note") or "",
-        count=series.get("count") or raw.get("count") or 1,
-    )
 
 
 def condition(thing: Raw, kind: str, value: str = "True") -> Raw | None:

@@ -7,7 +7,6 @@ lists and watches in kube_watch.py; what Jobs and pods say becomes a status in k
 
 import re
 import time
-from collections import defaultdict
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -15,7 +14,16 @@ from typing import Any
 from kubernetes import client, config
 
 from workers import manifests
-from workers.cluster import Event, Job, JobStatus, Refused, Unavailable, kube_kept, kube_queue
+from workers.cluster import (
+    Event,
+    Job,
+    JobStatus,
+    Refused,
+    Unavailable,
+    kube_events,
+    kube_kept,
+    kube_queue,
+)
 from workers.cluster.kube_api import Answer, Door, Raw, refusal, trouble
 from workers.cluster.kube_kept import JOB_NAME
 from workers.cluster.kube_queue import Place
@@ -26,7 +34,6 @@ from workers.cluster.kube_words import (
     condition,
     ended_at,
     ending,
-    event,
     status,
 )
 
@@ -40,7 +47,6 @@ INDEXED_JOBS = (1, 24)
 ONE_POD = (1, 29)
 VERSION_SECONDS = 300.0
 LOG_BYTES = 64 * 1024
-NAMES = re.compile(r"run-[0-9a-f]+-\d+")
 
 
 def connect(path: str = "", context: str = "") -> client.ApiClient:
@@ -179,7 +185,7 @@ class KubernetesCluster:
             raise trouble(answer) from answer
         revision, known = self._events_read
         if revision != self._events.revision:
-            known = _by_job(found)
+            known = kube_events.by_job(found)
             self._events_read = (self._events.revision, known)
         return known.get(name, [])
 
@@ -376,16 +382,6 @@ def _unknown_is_no_error() -> Iterator[None]:
     except Answer as answer:
         if answer.status != 404:
             raise trouble(answer) from answer
-
-
-def _by_job(raw: Sequence[Raw]) -> dict[str, list[Event]]:
-    """Events of a Job, of its pods and of its Workload: the names of all begin with the Job's."""
-    found: dict[str, list[Event]] = defaultdict(list)
-    for one in raw:
-        about = NAMES.search((one.get("involvedObject") or {}).get("name", ""))
-        if about:
-            found[about[0]].append(event(one))
-    return {name: sorted(told, key=lambda e: e.at) for name, told in found.items()}
 
 
 def _has_ranks(job: Raw) -> bool:
