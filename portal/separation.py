@@ -158,7 +158,7 @@ def _try(level: Separation) -> str:
             done = subprocess.run(
                 wrapped(level, command, room),
                 cwd=room.folder,
-                env={"PATH": os.defpath, "PYTHONPATH": str(CLIENT.parent), **room.env},
+                env={**bare(), "PYTHONPATH": str(CLIENT.parent), **room.env},
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
@@ -220,6 +220,13 @@ class Room:
             if level.user is not None:
                 os.chown(part, level.user.uid, level.user.gid)
         return room
+
+
+def bare() -> dict[str, str]:
+    """What a process of this machine needs to start a Python: nothing that is a secret."""
+    return {"PATH": os.defpath} | {
+        name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "LANG") if name in os.environ
+    }
 
 
 def public(folder: Path) -> None:

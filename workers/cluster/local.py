@@ -75,7 +75,7 @@ class LocalCluster:
             check=False,
             timeout=STARTS_WITHIN,
             # Whoever may look at its environment finds no secret of the portal's.
-            env={"PATH": os.environ.get("PATH", os.defpath)},
+            env=separation.bare(),
         )
         if started.returncode:
             raise Unavailable(f"The supervisor did not start: {started.stderr.decode()[-300:]}")
@@ -202,12 +202,15 @@ class LocalCluster:
             return False
         Room.made(room.folder, level)
         command = (sys.executable, "-m", "backline", "sync", str(room.folder / "spool"))
-        env = {"PATH": os.environ.get("PATH", os.defpath), **room.env}
         with (target / "sync.log").open("ab") as log:
             subprocess.run(
                 # On its own from then on, as the program's supervisor was.
                 ["setsid", "--fork", *separation.wrapped(level, command, room, stays=True)],
-                env={**env, "PYTHONPATH": str(separation.CLIENT.parent)},
+                env={
+                    **separation.bare(),
+                    "PYTHONPATH": str(separation.CLIENT.parent),
+                    **room.env,
+                },
                 cwd=room.folder / "work",
                 stdin=subprocess.DEVNULL,
                 stdout=log,
