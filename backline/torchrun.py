@@ -22,7 +22,7 @@ from types import FrameType
 
 import psutil
 
-from backline import reasons
+from backline import meeting, reasons
 from backline.execution import NOT_FOUND, STOPPED, TOO_EARLY
 
 TICK = 0.1
@@ -78,6 +78,7 @@ class Torchrun(threading.Thread):
             # Its own account of a failure, forty lines on codes and processes, would stand where
             # a person looks for the reason; `end` says all that it knows.
             logging.disable(logging.ERROR)
+            meeting.prepare()
             # Here and nowhere else in the client: whoever starts no processes needs no torch.
             from torch.distributed import run as torchrun  # noqa: PLC0415
 
@@ -118,6 +119,8 @@ def _silent(*, rank: int, code: int) -> End:
 
 def _of_torchrun_itself(error: BaseException) -> End:
     """Why it could not start or keep the processes, or not understand its words."""
+    if isinstance(error, meeting.NotKnown):
+        return End(FAILED, str(error))
     if isinstance(error, SystemExit):
         return End(error.code if isinstance(error.code, int) else FAILED)
     if isinstance(error, ModuleNotFoundError):

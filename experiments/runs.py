@@ -42,7 +42,7 @@ from experiments.permission import (
 from experiments.quotas import OverQuota
 from experiments.states import BUSY, State, move
 from experiments.told import note_events, waits
-from portal import audit, celery
+from portal import audit, celery, separation
 from portal.models import User
 
 # One door: the other rooms call runs.<verb>, wherever in this room it is written.
@@ -83,6 +83,8 @@ def submit(
     """
     check_member(by, project)
     known = recipes.get(recipe)
+    if known.own and (reason := separation.why_not()):
+        raise recipes.ConfigInvalid({recipes.WHOLE: reason})
     resolved = recipes.validate(recipe, config).model_dump(mode="json")
     beginnings.check(by=by, project=project, recipe=known, config=resolved, checkpoint=start_from)
     wanted = machines.read(resources or {})
@@ -225,6 +227,8 @@ def retry(*, run: Run, by: User) -> Run:
     check_member(by, run.project)
     if run.origin != Run.Origin.PORTAL:
         raise NotPossible("This run was started outside; start its program there again.")
+    if run.recipe in recipes.RECIPES and recipes.get(run.recipe).own and separation.why_not():
+        raise NotPossible(separation.why_not())
     check_consent(project=run.project, dataset=run.dataset, use=run.use, by=by)
     if run.start_from and (reason := why_not_begin(run.start_from, run.project, recipe=run.recipe)):
         raise NotPossible(reason)

@@ -6,6 +6,9 @@ from typing import Any
 
 from django.core.asgi import get_asgi_application
 
+from portal import private
+
+private.begin()
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 
 django = get_asgi_application()

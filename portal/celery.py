@@ -2,14 +2,16 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 from celery import Celery
+from celery.signals import celeryd_init
 from django.conf import settings
 from django.db import transaction
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from portal import alive
+from portal import alive, private
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 # Celery would have Django check every page's code, which a worker never serves, and look at no
@@ -21,6 +23,12 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 if settings.ALIVE_FILE:
     alive.touch_from_now_on(Path(settings.ALIVE_FILE))
+
+
+@celeryd_init.connect
+def _begin(**_: Any) -> None:
+    """Of a worker; whoever only nudges is somebody else's process."""
+    private.begin()
 
 
 def wake(task: str = "workers.reconcile") -> None:

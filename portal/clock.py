@@ -13,8 +13,9 @@ from celery import Celery
 from celery.signals import setup_logging
 from django.conf import settings
 
-from portal import alive
+from portal import alive, private
 
+private.begin()
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 
 app = Celery("backline", fixups=[])

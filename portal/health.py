@@ -12,7 +12,7 @@ from django.utils.module_loading import import_string
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from portal import endings, room, storage
+from portal import endings, room, separation, storage
 from portal.celery import app
 from portal.models import AuditEvent, LogRoot
 
@@ -103,13 +103,23 @@ def journal() -> Check:
     return Check("Journal of endings", *endings.look())
 
 
+def own_programs() -> list[Check]:
+    """How researchers' programs are kept apart, where they run on this machine."""
+    if settings.CLUSTER != "local":
+        return []
+    found = separation.current()
+    good = settings.LOCAL_PROGRAMS == "off" or not found.why_not
+    return [Check("Own programs", good, found.words)]
+
+
 def rooms() -> list[Check]:
     return [Check(name, *import_string(look)()) for name, look in ROOMS]
 
 
 def checks() -> list[Check]:
     return [
-        database(), broker(), workers(), store(), disks(), audit_log(), journal(), *rooms(),
+        database(), broker(), workers(), store(), disks(), audit_log(), journal(),
+        *own_programs(), *rooms(),
     ]  # fmt: skip
 
 

@@ -5,7 +5,9 @@ also be given as a file, by NAME_FILE. docs/settings.md lists them all; a test k
 """
 
 import os
+import pwd
 import re
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Literal, cast
@@ -13,6 +15,8 @@ from urllib.parse import unquote, urlparse
 
 import plotly
 from django.core.exceptions import ImproperlyConfigured
+
+from portal import private
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 # What stands in k8s/overlays where a site's own value belongs.
@@ -77,6 +81,46 @@ def env_choice(name: str, default: str, choices: tuple[str, ...]) -> str:
     if text not in choices:
         raise ImproperlyConfigured(f"{name} must be one of {', '.join(choices)}, not {text!r}.")
     return text
+
+
+def env_user(name: str) -> str:
+    """A user of this machine whom processes may be started as; only root may do so."""
+    text = env(name, "")
+    if text and os.geteuid() != 0:
+        raise ImproperlyConfigured(
+            f"{name} needs a portal that is root: nobody else may become it."
+        )
+    try:
+        if text and pwd.getpwnam(text).pw_uid == 0:
+            raise ImproperlyConfigured(f"{name} must be another user than root.")
+    except KeyError:
+        raise ImproperlyConfigured(f"{name}: there is no user {text!r} here.") from None
+    return text
+
+
+def env_lent(name: str, private_ones: Sequence[Path]) -> list[Path]:
+    """Folders with colons between, none of which holds or is a place of the portal's secrets."""
+    lent = []
+    given = [Path(text) for key, text in os.environ.items() if key.endswith("_FILE") and text]
+    for text in filter(None, env(name, "").split(":")):
+        folder = Path(text)
+        if not folder.is_absolute() or not folder.is_dir():
+            raise ImproperlyConfigured(f"{name} must be folders that exist, not {text!r}.")
+        whole = folder.resolve()
+        for other in (*private_ones, *given):
+            if other.resolve().is_relative_to(whole) or whole.is_relative_to(other.resolve()):
+                raise ImproperlyConfigured(f"{name}: {text} would show programs {other}.")
+        lent.append(folder)
+    return lent
+
+
+def private_folders() -> list[Path]:
+    """Where the portal keeps what is nobody else's: state, blobs, certificates, SQLite's files."""
+    parts = urlparse(env("DATABASE_URL", ""))
+    kept = [STATE_DIR, STORAGE_DIR, *([CREDENTIALS_DIR] if CREDENTIALS_DIR else [])]
+    if parts.scheme == "sqlite":
+        kept.append((BASE_DIR / parts.path).parent)
+    return [folder.resolve() for folder in kept]
 
 
 def database(url: str, connections: int) -> dict[str, object]:
@@ -144,7 +188,10 @@ DEBUG = env_bool("DEBUG", False)
 # Images carry no git history: their build says what they are made of (Dockerfile).
 CODE_VERSION = env("CODE_VERSION", "")
 STATE_DIR = Path(env("STATE_DIR", str(BASE_DIR / "var"))).resolve()
-STATE_DIR.mkdir(parents=True, exist_ok=True)
+try:
+    private.keep(STATE_DIR)
+except private.Shared as error:
+    raise ImproperlyConfigured(str(error)) from None
 
 
 def made_once(name: str) -> str:
@@ -317,7 +364,12 @@ STATIC_URL = "/static/"
 COLLECTED = env("STATIC_DIR", "")
 STATIC_ROOT = Path(COLLECTED) if COLLECTED else STATE_DIR / "static"
 # whitenoise warns of a folder that is not there.
-STATIC_ROOT.mkdir(exist_ok=True)
+if not STATIC_ROOT.exists():
+    STATIC_ROOT.mkdir()
+    # Not the portal's secret, and in an image of another user's than the one who collects them.
+    STATIC_ROOT.chmod(0o755)
+FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o755 if COLLECTED else 0o700
+FILE_UPLOAD_PERMISSIONS = 0o644 if COLLECTED else 0o600
 # Plotly's wheel brings the script that draws the charts; it is served as vendor/plotly.min.js.
 STATICFILES_DIRS = [
     BASE_DIR / "static",
@@ -388,6 +440,14 @@ CLUSTER = cast(
 # How many runs the local cluster runs side by side, and where their folders lie.
 LOCAL_SLOTS = env_int("LOCAL_SLOTS", 1, 1)
 LOCAL_JOBS_DIR = STATE_DIR / "jobs"
+# What researchers' own programs are on this machine (portal/separation.py): refused, put into a
+# sandbox or under another user, or trusted with everything that the portal keeps.
+LOCAL_PROGRAMS = env_choice("LOCAL_PROGRAMS", "off", ("off", "sandboxed", "trusted"))
+LOCAL_PROGRAMS_USER = env_user("LOCAL_PROGRAMS_USER")
+LOCAL_PROGRAMS_DIR = Path(env("LOCAL_PROGRAMS_DIR", "/var/lib/backline-programs"))
+# The portal's own, which no program is shown, and the folders that it is.
+PRIVATE_FOLDERS = private_folders()
+LOCAL_PROGRAMS_FOLDERS = env_lent("LOCAL_PROGRAMS_FOLDERS", PRIVATE_FOLDERS)
 # How long what an ended local job leaves is kept (workers/tidying.py); 0 is for ever.
 ENDED_JOBS_DAYS = env_int("ENDED_JOBS_DAYS", 30)
 # The Kubernetes cluster: by KUBE_CONFIG, else as a pod of it, else by ~/.kube/config.

@@ -84,6 +84,7 @@ def job(
         nodes=asked.nodes,
         max_seconds=round(asked.max_hours * 3600) + STOP_FIRST_SECONDS,
         image=run.config.get("image", "") if run.recipe == OWN_PROGRAM else "",
+        own=run.recipe == OWN_PROGRAM,
         labels={
             "backline/run": str(run.id),
             "backline/attempt": str(attempt.number),

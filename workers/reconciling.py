@@ -191,6 +191,10 @@ def _conclude(attempt: Attempt, status: JobStatus, cluster: Cluster) -> None:
         runs.finish(attempt)
     elif status.phase == "lost":
         runs.lose(attempt, reason=status.reason or "It was lost.", exit_code=code)
+    elif stopping and code == PREEMPTED_CODE:
+        # The cluster's signal came before the portal's word: the program cannot tell them apart.
+        reason = "It saved a checkpoint and stopped when asked."
+        runs.stopped(attempt, reason=reason, exit_code=code)
     elif status.phase == "preempted" or code == PREEMPTED_CODE:
         reason = status.reason or "It had to make room and saved a checkpoint."
         runs.preempted(attempt, reason=reason, exit_code=code)

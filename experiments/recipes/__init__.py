@@ -68,6 +68,8 @@ class Recipe:
     weights: Literal["none", "may", "must"] = "none"
     # Whose checkpoints it can read; None: those of any recipe.
     reads: str | None = None
+    # Whether it starts a program of the researcher's, which the portal must be kept apart from.
+    own: bool = False
 
     @property
     def generates(self) -> bool:
@@ -150,6 +152,7 @@ RECIPES: dict[str, Recipe] = {
             needs_dataset=False,
             many_nodes=True,
             weights="may",
+            own=True,
         ),
     )
 }

@@ -22,6 +22,7 @@ from experiments.machines import Resources
 from experiments.models import Checkpoint, Dataset, DatasetItem, Project, Run
 from experiments.views.access import acting
 from experiments.views.run import visible_run
+from portal import separation
 from portal.models import User
 from portal.views import signed_in
 
@@ -37,8 +38,15 @@ def run_new(request: HttpRequest, project: Project) -> HttpResponse:
     """Without a recipe the choice of one; with it the form."""
     name = request.GET.get("recipe", "")
     if not name:
-        choice = {"project": project, "recipes": recipes.RECIPES.values()}
-        return render(request, "experiments/recipes.html", choice)
+        return render(
+            request,
+            "experiments/recipes.html",
+            {
+                "project": project,
+                "recipes": recipes.RECIPES.values(),
+                "no_own": separation.why_not(),
+            },
+        )
     recipe = _recipe(name)
     chosen = request.GET.get("dataset", "")
     sets = forms.datasets_for(recipe, project)
@@ -208,6 +216,8 @@ def _page(
         "left_out": left_out[:LEFT_OUT_SHOWN],
         "left_out_count": left_out.count(),
         "source": source,
+        "separation": separation.words() if recipe.own else "",
+        "refused": separation.why_not() if recipe.own else "",
         "dataset_error": errors.get("dataset", ""),
         "start_error": errors.get("start_from", ""),
         "whole": [

@@ -9,6 +9,7 @@ import base64
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -30,8 +31,21 @@ ADMINS = "system:masters"
 SILENT_SECONDS = 8
 TOLERATED_SECONDS = 2
 
-# Started through this, a program does not outlive us: prctl(PR_SET_PDEATHSIG, SIGKILL).
-TIED = "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9); os.execv(sys.argv[1], sys.argv[1:])"
+# Started through this, a program does not outlive us. Its input is a pipe that only this process
+# holds: the kernel closes it with us, from whichever thread we started it (PR_SET_PDEATHSIG would
+# be that thread's death). The program itself is tied to this guardian, which has one thread.
+TIED = """
+import ctypes, os, select, signal, subprocess, sys
+tie = lambda: ctypes.CDLL(None).prctl(1, 9)
+program = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL, preexec_fn=tie)
+signal.signal(signal.SIGTERM, lambda *_: program.terminate())
+signal.signal(signal.SIGUSR1, lambda *_: program.kill())
+while program.poll() is None:
+    if select.select([0], [], [], 0.05)[0]:
+        program.kill()
+code = program.wait()
+sys.exit(code if code >= 0 else 128 - code)
+"""
 
 
 class NotReady(RuntimeError):
@@ -60,6 +74,11 @@ def until(what: str, condition: Callable[[], bool], seconds: float = 60.0) -> No
         time.sleep(0.05)
 
 
+def tied(command: list[str], life: int, **how: Any) -> "subprocess.Popen[bytes]":
+    """The command as a process that ends with whoever holds the other end of the pipe `life`."""
+    return subprocess.Popen([sys.executable, "-ISc", TIED, *command], stdin=life, **how)
+
+
 class ControlPlane:
     """The four programs, their certificates and the ways to reach the API server."""
 
@@ -79,6 +98,7 @@ class ControlPlane:
         }
         self._keys = self.authority.signing_keys()
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._life, self._held = os.pipe()
         admin = self.authority.issue("admin", group=ADMINS)
         self._http = httpx.Client(
             base_url=self.url, verify=self.authority.client_context(admin), timeout=60
@@ -103,7 +123,7 @@ class ControlPlane:
     def kill_api_server(self) -> None:
         """At once, as a crash does: whoever watches or waits loses the connection."""
         process = self._running.pop("kube-apiserver")
-        process.kill()
+        process.send_signal(signal.SIGUSR1)
         process.wait()
 
     def stop(self) -> None:
@@ -117,6 +137,8 @@ class ControlPlane:
                 process.kill()
                 process.wait()
         self._running.clear()
+        os.close(self._held)
+        os.close(self._life)
 
     # --- Ways in ------------------------------------------------------------------------
 
@@ -125,6 +147,12 @@ class ControlPlane:
         """(1, 29) for v1.29.3, as the API server says it."""
         said = self._http.get("/version").json()
         return int(said["major"]), int(re.sub(r"\D", "", said["minor"]))
+
+    @property
+    def release(self) -> str:
+        """As v1.29.3: what a kubelet of the same release calls itself."""
+        said: str = self._http.get("/version").json()["gitVersion"]
+        return said
 
     def kubeconfig(
         self, user: str, *, group: str = "", namespace: str = "default", url: str = ""
@@ -253,9 +281,9 @@ class ControlPlane:
 
     def _spawn(self, program: str, *flags: str) -> None:
         with (self.folder / "logs" / f"{program}.log").open("ab") as log:
-            self._running[program] = subprocess.Popen(
-                [sys.executable, "-ISc", TIED, str(self.programs / program), *flags],
-                stdin=subprocess.DEVNULL,
+            self._running[program] = tied(
+                [str(self.programs / program), *flags],
+                self._life,
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,

@@ -282,7 +282,7 @@ class Lab:
     def starts(self, run: str) -> list[str]:
         """The jobs of the run whose program a node has started, one entry for each start."""
         names = [name for node in self.nodes for name in node.started]
-        return sorted(name.rpartition("-")[0] for name in names if name.startswith(_prefix(run)))
+        return sorted(job_of(name) for name in names if name.startswith(_prefix(run)))
 
     def leftovers(self) -> list[str]:
         """What should not be there once every run has ended and was written down."""
@@ -301,6 +301,14 @@ class Lab:
             assert time.monotonic() < end, f"Left in the cluster: {left}"
             self.do("reconcile")
             time.sleep(0.2)
+
+
+def job_of(pod: str) -> str:
+    """The name of a pod's Job, of an Indexed one too, whose pods have their index before the
+    letters that chance adds."""
+    found = re.match(r"run-[0-9a-f]+-\d+(?=-)", pod)
+    assert found, pod
+    return found[0]
 
 
 def _prefix(run: str) -> str:

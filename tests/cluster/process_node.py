@@ -57,6 +57,7 @@ class ProcessNode:
         self.started: list[str] = []
         self._plane = plane
         self._folder = plane.folder / "nodes" / name
+        self._release = plane.release
         self._labels = {
             "kubernetes.io/hostname": name,
             "kubernetes.io/os": "linux",
@@ -224,7 +225,7 @@ class ProcessNode:
                 "containerRuntimeVersion": "process://1.0",
                 "kernelVersion": platform.release(),
                 "kubeProxyVersion": "",
-                "kubeletVersion": "v1.20.2",
+                "kubeletVersion": self._release,
                 "machineID": self.name,
                 "operatingSystem": "linux",
                 "osImage": "processes",

@@ -55,7 +55,9 @@ def test_a_cancelled_training_on_two_gpus_saves_and_stops_as_one(lab: Lab) -> No
     lab.cancel(run)
     lab.becomes(run, "cancelled")
     (attempt,) = lab.attempts(run)
-    assert (attempt["state"], attempt["exit_code"]) == ("stopped", 143)
+    # By which of the two it heard first, the cluster's signal or the portal's word.
+    assert attempt["exit_code"] in (75, 143)
+    assert attempt["state"] == "stopped"
     assert len(lab.do("checkpoints", run=run)) == 1
     lab.settles()
 

@@ -4,10 +4,12 @@ import pytest
 from django.conf import LazySettings
 from django.test import Client
 from django.urls import reverse
+from django.utils.html import escape
 
 from experiments import datasets, forms, recipes, runs
 from experiments.models import Dataset, Project, Run
 from experiments.recipes import program
+from portal import separation, tokens
 from portal.models import User
 from rights.models import Recording, Use
 from tests.catalogue import make_allowed
@@ -224,8 +226,60 @@ def test_where_programs_are_local_processes_an_image_is_refused(
     client: Client, ada: User, project: Project, settings: LazySettings
 ) -> None:
     settings.CLUSTER = "local"
+    settings.LOCAL_PROGRAMS = "trusted"
     client.force_login(ada)
     status, page = submit(client, project, sent(image="train:1"))
     assert status == 422
     assert "processes of its own machine" in page
     assert not Run.objects.exists()
+
+
+def test_where_own_programs_are_off_the_choice_says_so_and_does_not_offer_them(
+    client: Client, ada: User, project: Project, settings: LazySettings
+) -> None:
+    settings.CLUSTER = "local"
+    client.force_login(ada)
+    address = reverse("experiments:run_new", args=[project.slug])
+    page = client.get(address).content.decode()
+    assert escape(separation.OFF) in page
+    assert "recipe=program" not in page
+    assert "recipe=tone_check" in page
+    form = client.get(address + "?recipe=program").content.decode()
+    assert escape(separation.OFF) in form
+    assert "Queue the run" not in form
+
+
+def test_where_own_programs_are_off_none_is_queued_by_any_road(
+    client: Client, ada: User, project: Project, settings: LazySettings
+) -> None:
+    before = runs.submit(by=ada, project=project, recipe="program", config={})
+    settings.CLUSTER = "local"
+    client.force_login(ada)
+    status, page = submit(client, project, sent())
+    assert (status, page.count(escape(separation.OFF))) == (422, 1)
+    _, secret = tokens.issue(ada, "script")
+    answer = client.post(
+        "/api/v1/submissions",
+        {"project": project.slug, "recipe": "program", "config": {"command": "python x.py"}},
+        content_type="application/json",
+        headers={"authorization": f"Bearer {secret}"},
+    )
+    assert (answer.status_code, answer.json()["detail"]) == (422, separation.OFF)
+    with pytest.raises(recipes.ConfigInvalid, match="switched off"):
+        runs.rerun(run=before, by=ada)
+    assert Run.objects.count() == 1
+
+
+def test_the_form_says_what_separates_a_program_from_the_portal(
+    client: Client, ada: User, project: Project, settings: LazySettings
+) -> None:
+    client.force_login(ada)
+    address = reverse("experiments:run_new", args=[project.slug]) + "?recipe=program"
+    settings.CLUSTER = "local"
+    settings.LOCAL_PROGRAMS = "trusted"
+    page = client.get(address).content.decode()
+    assert escape(separation.WORDS["trusted"]) in page
+    settings.CLUSTER = "kubernetes"
+    assert "Separated by pods" in client.get(address).content.decode()
+    tone = client.get(address.replace("program", "tone_check")).content.decode()
+    assert "Separated by" not in tone

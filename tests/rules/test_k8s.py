@@ -427,3 +427,11 @@ def test_a_placeholder_does_not_start(name: str, tmp_path: Path) -> None:
     )
     assert done.returncode != 0
     assert f"{name} still holds FILL-ME-IN" in done.stderr
+
+
+def test_queues_for_an_older_kueue_are_the_same_but_for_their_version() -> None:
+    new = (BASE / "kueue" / "queues.yaml").read_text()
+    old = (BASE / "kueue-before-0.15" / "queues.yaml").read_text()
+    group = "kueue.x-k8s.io"
+    assert f"{group}/v1beta1" not in new
+    assert old == new.replace(f"{group}/v1beta2", f"{group}/v1beta1")

@@ -41,9 +41,12 @@ class Fault:
 @dataclass
 class Server:
     version: tuple[str, str] = ("1", "29+")
+    # Versions of an API group with commas between, the one that the server prefers first.
     groups: dict[str, str] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    # What was sent with those of them that send something.
+    bodies: list[Json] = field(default_factory=list)
     kept: dict[str, dict[str, Json]] = field(default_factory=dict)
     lines: dict[str, str] = field(default_factory=dict)
     # What a watch that begins at an old version is told; 0 is to serve it.
@@ -138,7 +141,8 @@ class Server:
             group = path.removeprefix("/apis/")
             if group not in self.groups:
                 return _error(404, "not found")
-            return 200, {"preferredVersion": {"version": self.groups[group]}}
+            versions = [{"version": one} for one in self.groups[group].split(",")]
+            return 200, {"preferredVersion": versions[0], "versions": versions}
         match = OBJECT.fullmatch(path)
         if match is None:
             return _error(404, f"nothing at {path}")
@@ -244,6 +248,8 @@ class Handler(BaseHTTPRequestHandler):
         size = int(self.headers.get("Content-Length") or 0)
         body = json.loads(self.rfile.read(size)) if size else {}
         state.asked.append(f"{method} {self.path}")
+        if body:
+            state.bodies.append(body)
         assert self.headers["authorization"] == "Bearer let-me-in"
         fault = next((one for one in state.faults if one.fits(method, self.path)), None)
         if fault is not None:

@@ -1,5 +1,6 @@
 """One contract for every fitting that runs, and what only local processes promise."""
 
+import json
 import os
 import signal
 import stat
@@ -165,6 +166,17 @@ def test_the_program_gets_its_environment_and_nothing_of_the_portals(local: Loca
     local.create(python(code, BACKLINE_TOKEN="secret"))
     ended(local)
     assert local.logs(NAME) == ["['BACKLINE_TOKEN', 'PATH']"]
+
+
+def test_the_supervisor_of_a_job_has_no_secret_of_the_portals_either(
+    local: LocalCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET_KEY", "of-the-portal")
+    local.create(python(SLEEP))
+    says(local, "up")
+    noted = json.loads((local.root / NAME / "pid.json").read_text())
+    for process in (noted["supervisor"], noted["pid"]):
+        assert b"of-the-portal" not in Path(f"/proc/{process}/environ").read_bytes()
 
 
 def test_folder_and_spec_with_the_token_are_for_their_owner_only(local: LocalCluster) -> None:

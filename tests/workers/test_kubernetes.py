@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from django.conf import LazySettings
 
-from tests.workers.api_server import Fault, Server, serving
+from tests.workers.api_server import AT, Fault, Json, Server, serving
 from workers.cluster import Job, JobStatus, Refused, Unavailable, choice, kube_watch
 from workers.cluster.kube_watch import FRESH_SECONDS
 from workers.cluster.kubernetes import KubernetesCluster
@@ -287,23 +287,109 @@ def test_the_clock_that_counts_is_the_servers() -> None:
 # --- Ending -----------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("said", ["", "FailureTarget", "Failed"])
 def test_the_grace_of_a_cancelled_job_is_the_one_that_was_asked_for(
-    cluster: KubernetesCluster, server: Server
+    cluster: KubernetesCluster, server: Server, said: str
 ) -> None:
+    """Servers before 1.31 call the Job failed while its pods end, newer ones only after that."""
     cluster.create(job())
     sees(cluster, "running")
     made = server.kept["jobs"][NAME]
     made["status"]["startTime"] = ""
     cluster.cancel(NAME, 5)
-    # The controller has failed the Job; its pod ends with the minute of its own.
-    pod = server.pod_of(NAME)
-    later = (datetime.now(UTC) + timedelta(minutes=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    pod["metadata"] |= {"deletionTimestamp": later, "deletionGracePeriodSeconds": 60}
-    server.put("pods", pod)
-    failed = {"type": "Failed", "status": "True", "reason": "DeadlineExceeded", "message": ""}
-    made["status"]["conditions"] = [failed]
-    server.put("jobs", made)
+    decides(server, "DeadlineExceeded", *filter(None, [said]))
+    # The controller tells its pod to go, with the minute of its own.
+    going(server, seconds=60)
     until(lambda: bool(cluster.observe()) and server.calls("DELETE /api/v1") == 1)
+    assert server.bodies[-1]["gracePeriodSeconds"] == 5
+
+
+def decides(server: Server, reason: str, *kinds: str) -> None:
+    """The Job's controller: how it will end, or has."""
+    made = server.kept["jobs"][NAME]
+    made["status"]["conditions"] = [
+        {"type": kind, "status": "True", "reason": reason, "message": ""} for kind in kinds
+    ]
+    server.put("jobs", made)
+
+
+def going(server: Server, *, seconds: int, **status: object) -> Json:
+    """Its pod is told to go; what the kubelet says of it then."""
+    pod = server.pod_of(NAME)
+    later = (datetime.now(UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    pod["metadata"] |= {"deletionTimestamp": later, "deletionGracePeriodSeconds": seconds}
+    pod["status"] |= status
+    return server.put("pods", pod)
+
+
+def drained(server: Server, *, code: int) -> None:
+    """As a drain ends a pod: the program ends, the pod says why, and then it is gone."""
+    target = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}
+    ended = {"exitCode": code, "reason": "Error", "finishedAt": AT}
+    going(
+        server,
+        seconds=60,
+        phase="Failed",
+        conditions=[target | {"message": "Eviction API: evicting"}],
+        containerStatuses=[{"name": "run", "state": {"terminated": ended}}],
+    )
+    decides(server, "PodFailurePolicy", "FailureTarget")
+    server.remove("pods", f"{NAME}-abcde")
+
+
+@pytest.mark.parametrize("looks", ["in between", "only at the end"])
+def test_a_drained_pod_leaves_its_words_and_code_with_every_process_that_saw_it(
+    server: Server, looks: str
+) -> None:
+    cluster = connected(server)
+    cluster.create(job())
+    sees(cluster, "running")
+    until(lambda: len(server.watches) >= 2)
+    drained(server, code=75)
+    if looks == "in between":
+        until(lambda: cluster.observe()[NAME].phase == "pending")
+        # Another worker, which has never heard of that pod.
+        cluster.close()
+        cluster = connected(server)
+    decides(server, "PodFailurePolicy", "FailureTarget", "Failed")
+    found = sees(cluster, "preempted")
+    assert found.exit_code == 75
+    assert found.reason == "It was evicted: its node is being emptied. Eviction API: evicting."
+    cluster.forget(NAME)
+    assert cluster._pods.vanished() == {}
+    cluster.close()
+
+
+def test_what_was_seen_of_a_pod_is_noted_once(cluster: KubernetesCluster, server: Server) -> None:
+    cluster.create(job())
+    sees(cluster, "running")
+    until(lambda: len(server.watches) >= 2)
+    before = server.calls("PATCH")
+    drained(server, code=75)
+    until(lambda: cluster.observe()[NAME].phase == "pending")
+    for _ in range(20):
+        cluster.observe()
+    assert server.calls("PATCH") == before + 1
+
+
+def test_the_nodes_of_an_attempt_stay_known_to_the_next_process_when_ranks_end_well(
+    server: Server,
+) -> None:
+    cluster = connected(server)
+    cluster.create(job(nodes=2))
+    second = deepcopy(server.pod_of(NAME))
+    second["metadata"] |= {"name": f"{NAME}-mate", "uid": "pod-2"}
+    second["spec"]["nodeName"] = "mate"
+    server.put("pods", second)
+    until(lambda: sees(cluster, "running").node == "mate, node-a")
+    cluster.close()
+    first = server.pod_of(NAME)
+    first["status"]["phase"] = "Succeeded"
+    server.put("pods", first)
+    server.kept["jobs"][NAME]["status"]["succeeded"] = 1
+    again = connected(server)
+    assert sees(again, "running").node == "mate, node-a"
+    again.close()
 
 
 def test_an_old_server_gets_no_second_pod_started() -> None:
@@ -397,8 +483,18 @@ def test_without_kueue_a_queue_says_nothing(server: Server) -> None:
     assert "suspend" not in server.kept["jobs"][NAME]["spec"]
 
 
-def test_with_kueue_a_job_is_suspended_and_its_place_is_told() -> None:
-    groups = {"kueue.x-k8s.io": "v1beta1", "visibility.kueue.x-k8s.io": "v1beta1"}
+@pytest.mark.parametrize(
+    ("served", "asked"),
+    [
+        ("v1beta1", "v1beta1"),
+        ("v1beta2", "v1beta2"),
+        ("v1beta1,v1beta2", "v1beta2"),
+        ("v1beta2,v1beta1", "v1beta2"),
+        ("v1", "v1"),
+    ],
+)
+def test_with_kueue_a_job_is_suspended_and_its_place_is_told(served: str, asked: str) -> None:
+    groups = {"kueue.x-k8s.io": served, "visibility.kueue.x-k8s.io": served}
     with serving(groups=groups) as server:
         cluster = connected(server, queue="gpus")
         cluster.create(job())
@@ -419,6 +515,10 @@ def test_with_kueue_a_job_is_suspended_and_its_place_is_told() -> None:
             lambda: cluster.observe()[NAME].reason == "It waits in the queue gpus. no unused quota."
         )
         cluster.close()
+        versions = {
+            call.split("/")[3] for call in server.asked if "kueue" in call and "/names" in call
+        }
+        assert versions == {asked}
 
 
 def test_without_a_way_to_the_cluster_runs_wait_and_are_told(

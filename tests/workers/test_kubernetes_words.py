@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from workers.cluster import JobStatus
+from workers.cluster import JobStatus, kube_kept
+from workers.cluster.kube_events import event
 from workers.cluster.kube_queue import Place, place
-from workers.cluster.kube_words import event, status
+from workers.cluster.kube_words import status
 
 # Origin of the shapes: objects read with `kubectl get -o json`, conditions as in the batch/v1 and
 # core/v1 references and in "Pod failure policy" and "Disruptions" of the Kubernetes docs.
@@ -308,3 +309,130 @@ def test_events_are_read_in_every_spelling(raw: Json, count: int) -> None:
 def test_the_longest_message_is_cut_and_stays_a_sentence() -> None:
     found = told(job(), warning="word " * 300)
     assert len(found.reason) <= 401
+
+
+# --- What is remembered of pods that are gone -------------------------------------------------
+
+DRAINED = condition("DisruptionTarget", "EvictionByEvictionAPI", "Eviction API: evicting")
+POLICY = "Pod runs/x has condition DisruptionTarget matching FailJob rule at index 0"
+
+
+def kept(made: Json, *pods: Json, gone: tuple[Json, ...] = ()) -> Json:
+    """The Job with the notes that it gets when these are seen."""
+    made = copy.deepcopy(made)
+    made["metadata"]["annotations"] |= kube_kept.notes(made, pods, gone)
+    return made
+
+
+def later(made: Json, *conditions: Json, pods: tuple[Json, ...] = ()) -> JobStatus:
+    """What another process says of it, when the Job says this and these are its pods."""
+    made = copy.deepcopy(made)
+    made["status"]["conditions"] = list(conditions)
+    known = kube_kept.read(made)
+    return status(NAME, made, pods, now=NOW, nodes=known.nodes, ends=known.ends)
+
+
+@pytest.mark.parametrize(
+    ("reason", "phase", "words"),
+    [
+        ("EvictionByEvictionAPI", "preempted", "It was evicted: its node is being emptied."),
+        ("DeletionByTaintManager", "lost", "Its node is gone or takes no more runs."),
+        ("PreemptionByScheduler", "preempted", "It had to make room for a run of higher priority."),
+        ("TerminationByKubelet", "preempted", "Its node ended it to save itself or to shut down."),
+        ("DeletionByPodGC", "lost", "Its node is gone."),
+    ],
+)
+@pytest.mark.parametrize("code", [75, 143])
+def test_a_pod_that_was_drained_away_keeps_its_words_and_its_code(
+    reason: str, phase: str, words: str, code: int
+) -> None:
+    """Since 1.31 the Job has failed only when the pod is gone."""
+    target = condition("DisruptionTarget", reason, "said so")
+    going = pod("Failed", target, state=ended(code), deleted=5)
+    made = kept(job(), going)
+    over = condition("Failed", "PodFailurePolicy", POLICY)
+    found = later(made, condition("FailureTarget", "PodFailurePolicy", POLICY), over)
+    assert (found.phase, found.exit_code) == (phase, code)
+    assert found.reason == f"{words} said so."
+    assert found.node == ""
+
+
+def test_a_pod_that_went_between_two_looks_is_read_from_its_last_line() -> None:
+    last = pod("Failed", DRAINED, state=ended(75), deleted=5)
+    found = later(kept(job(), gone=(last,)), condition("Failed", "PodFailurePolicy", POLICY))
+    assert (found.phase, found.exit_code) == ("preempted", 75)
+    assert "emptied" in found.reason
+
+
+def test_a_pod_that_went_without_an_end_is_still_known_by_what_was_done_to_it() -> None:
+    last = pod("Running", DRAINED, state=RUNNING, deleted=5)
+    found = later(kept(job(), gone=(last,)), condition("Failed", "PodFailurePolicy", POLICY))
+    assert (found.phase, found.exit_code) == ("preempted", None)
+    assert "emptied" in found.reason
+
+
+def test_a_pod_deleted_by_hand_is_a_loss_with_its_code() -> None:
+    going = pod("Failed", state=ended(143), deleted=5)
+    found = later(kept(job(), going), FAILED)
+    assert (found.phase, found.exit_code) == ("lost", 143)
+    assert found.reason == "Its pod was deleted in the cluster."
+    saved = pod("Failed", state=ended(75), deleted=5)
+    assert later(kept(job(), saved), FAILED).phase == "preempted"
+
+
+def test_a_cancelled_program_that_was_killed_says_so_when_its_pod_is_gone() -> None:
+    going = pod("Failed", state=ended(137), deleted=5)
+    found = later(kept(job(cancelled=5), going), condition("Failed", "DeadlineExceeded"))
+    assert (found.phase, found.exit_code) == ("failed", 137)
+    assert "grace" in found.reason
+
+
+def test_what_stays_is_not_noted_and_what_was_noted_is_not_noted_again() -> None:
+    assert kube_kept.notes(job(), [pod("Failed", state=ended(3))], ()) == {}
+    assert kube_kept.notes(job(), [pod(state=RUNNING)], ()) == {}
+    going = pod("Failed", DRAINED, state=ended(75), deleted=5)
+    assert kube_kept.notes(kept(job(), going), [going], [going]) == {}
+
+
+def test_of_several_the_one_that_was_drained_is_the_cause_and_not_whom_it_dragged_along() -> None:
+    drained = pod("Failed", DRAINED, state=ended(143, finished=-3), deleted=5, uid="b")
+    dragged = pod("Failed", state=ended(143, finished=-3), deleted=5, uid="a")
+    made = kept(job(parallelism=2), drained, dragged)
+    found = later(made, condition("Failed", "PodFailurePolicy", POLICY))
+    assert "emptied" in found.reason
+
+
+def test_its_own_failure_comes_before_whom_it_dragged_along() -> None:
+    own = pod("Failed", state=ended(3, finished=-3), uid="z")
+    dragged = pod("Failed", state=ended(143, finished=-3), deleted=5, uid="a")
+    found = later(kept(job(parallelism=2), own, dragged), FAILED, pods=(own,))
+    assert (found.phase, found.exit_code) == ("failed", 3)
+
+
+@pytest.mark.parametrize("kind", ["FailureTarget", "SuccessCriteriaMet"])
+def test_a_job_whose_end_is_decided_has_not_ended_while_its_pods_go(kind: str) -> None:
+    deciding = job(condition(kind, "PodFailurePolicy"))
+    going = pod(state=RUNNING, deleted=5)
+    assert told(deciding, going).phase == "running"
+    found = told(deciding, warning="exceeded quota: gpus")
+    assert (found.phase, found.reason) == ("pending", "")
+
+
+def test_the_nodes_of_those_that_have_ended_well_are_kept() -> None:
+    one, two = pod(state=RUNNING), pod(state=RUNNING, uid="second")
+    two["spec"]["nodeName"] = "mate"
+    made = kept(job(parallelism=2), one, two)
+    made["status"]["succeeded"] = 1
+    assert later(made, pods=(two,)).node == "mate, node-a"
+    assert kube_kept.notes(made, [two], ()) == {}
+
+
+def test_the_node_of_a_single_pod_needs_no_note() -> None:
+    assert kube_kept.notes(job(), [pod(state=RUNNING)], ()) == {}
+
+
+@pytest.mark.parametrize("note", ["", "no json", "[]", '{"x": 3}', '{"x": {"phase": "odd"}}'])
+def test_a_note_that_a_strangers_hand_has_changed_is_no_note(note: str) -> None:
+    made = job(FAILED)
+    made["metadata"]["annotations"]["backline/ends"] = note
+    assert later(made, FAILED).reason == "Its pod was deleted in the cluster."

@@ -11,6 +11,7 @@ from django.conf import LazySettings
 
 from experiments import logs, runs
 from experiments.models import Project, Run
+from portal import separation
 from portal.models import User
 from tests.backline.test_client import Server
 from workers.cluster.local import LocalCluster
@@ -24,8 +25,9 @@ State = Run.State
 @pytest.fixture
 def cluster(settings: LazySettings, live_server: Server, tmp_path: Path) -> Iterator[LocalCluster]:
     settings.CLUSTER = "local"
+    settings.LOCAL_PROGRAMS = "trusted"
     settings.RUN_PORTAL_URL = live_server.url
-    made = LocalCluster(settings.LOCAL_JOBS_DIR, slots=2)
+    made = LocalCluster(settings.LOCAL_JOBS_DIR, slots=2, programs=separation.current)
     yield made
     end = time.monotonic() + 60
     while any((settings.LOCAL_JOBS_DIR / "spool").glob("*/session.json")):

@@ -166,6 +166,23 @@ def test_making_room_is_no_try_and_the_next_attempt_goes_on(
     assert Attempt.objects.first().state == Attempt.State.PREEMPTED  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize(("phase", "code"), [("preempted", 75), ("failed", 75), ("failed", 143)])
+def test_a_cancelled_program_that_saved_and_left_has_stopped_and_not_made_room(
+    ada: User, run: Run, cluster: RecordingCluster, phase: str, code: int
+) -> None:
+    reconcile(cluster)
+    cluster.starts(job_of(run))
+    reconcile(cluster)
+    runs.cancel(run=run, by=ada)
+    cluster.end(job_of(run), phase, exit_code=code)  # type: ignore[arg-type]
+    reconcile(cluster)
+    attempt = run.attempts.get()
+    assert (state(run), attempt.state) == (State.CANCELLED, Attempt.State.STOPPED)
+    assert attempt.exit_code == code
+    assert "made room" not in attempt.reason
+    assert "make room" not in attempt.reason
+
+
 def test_what_the_cluster_says_of_a_waiting_job_stands_on_the_run_until_it_starts(
     run: Run, cluster: RecordingCluster
 ) -> None:

@@ -44,6 +44,8 @@ class Job:
     priority: str = ""
     queue: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    # Whether what it starts is a researcher's own program, which is kept apart from the portal.
+    own: bool = False
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Never
 from django.conf import settings
 from django.db import connection
 
-from portal import celery
+from portal import celery, separation
 from workers.cluster import Cluster, Unavailable
 from workers.cluster.local import LocalCluster
 from workers.cluster.recording import RecordingCluster
@@ -63,4 +63,9 @@ def current() -> Cluster:
             return Unreachable(why)
     if settings.CLUSTER == "recording":
         return recording()
-    return LocalCluster(settings.LOCAL_JOBS_DIR, slots=settings.LOCAL_SLOTS)
+    return LocalCluster(
+        settings.LOCAL_JOBS_DIR,
+        slots=settings.LOCAL_SLOTS,
+        programs=separation.current,
+        apart=settings.LOCAL_PROGRAMS_DIR,
+    )

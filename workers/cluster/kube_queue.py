@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from workers.cluster.kube_api import Answer, Door, Raw
 from workers.cluster.kube_words import condition
 
+# What is read here has the same fields in both; the newest that the server has is asked for, as it
+# warns of the older one, and drops it in time.
+VERSIONS = ("v1beta2", "v1beta1")
 GROUP = "kueue.x-k8s.io"
 PLACES = "visibility.kueue.x-k8s.io"
 LABEL = "kueue.x-k8s.io/queue-name"
@@ -25,14 +28,17 @@ class Place:
 
 
 def group_version(door: Door, group: str) -> str:
-    """The version of an API group that the server prefers; empty if it does not have the group."""
+    """The version of an API group to ask for: of those that we know the newest that the server has,
+    else the one that it prefers; empty if it does not have the group."""
     try:
-        found: str = door.get(f"/apis/{group}")["preferredVersion"]["version"]
+        found = door.get(f"/apis/{group}")
     except Answer as answer:
         if answer.status == 404:
             return ""
         raise
-    return found
+    served = {one["version"] for one in found.get("versions") or []}
+    preferred: str = found["preferredVersion"]["version"]
+    return next((version for version in VERSIONS if version in served), preferred)
 
 
 def places(door: Door, namespace: str, jobs: Iterable[Raw]) -> dict[str, Place]:

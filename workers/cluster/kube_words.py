@@ -4,12 +4,12 @@ Field names are those of batch/v1 and core/v1; the reasons of pods are the kubel
 scheduler's, the conditions of disruption those of "Pod failure policy" in Kubernetes' docs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from workers.cluster import PREEMPTED_CODE, Event, JobStatus, Phase
+from workers.cluster import PREEMPTED_CODE, JobStatus, Phase
 
 Raw = dict[str, Any]
 
@@ -57,6 +57,19 @@ class End:
     reason: str = ""
 
 
+@dataclass(frozen=True)
+class Witness:
+    """The end of one pod: when its program ended, as text that sorts, and whether the pod had been
+    told to go without a disruption, as the others are when the first has ended."""
+
+    at: str
+    dragged: bool
+    end: End
+
+
+DELETED = End("lost", None, "Its pod was deleted in the cluster.")
+
+
 def status(  # noqa: PLR0911 - read from top to bottom: the first that fits is the status.
     name: str,
     job: Raw | None,
@@ -66,24 +79,31 @@ def status(  # noqa: PLR0911 - read from top to bottom: the first that fits is t
     warning: str = "",
     queue: str = "",
     evicted: str = "",
+    nodes: Collection[str] = (),
+    ends: Mapping[str, Witness] | None = None,
 ) -> JobStatus:
     """The one status of a job.
 
     `pods` are those that have not succeeded; `warning` is what the cluster last said of the
-    Job itself, `queue` where it stands in a queue, `evicted` why the queue took its place away.
+    Job itself, `queue` where it stands in a queue, `evicted` why the queue took its place away;
+    `nodes` and `ends` are what is remembered of pods that are there no more (kube_kept.py).
     """
-    told = JobStatus(name, "pending", node=_nodes(pods))
+    told = JobStatus(name, "pending", node=_nodes(pods, nodes))
+    ends = ends or {}
     alive = [pod for pod in pods if _alive(pod, now)]
     if job is None:
-        return _without_job(told, pods, alive)
+        return _without_job(told, pods, alive, ends)
     if condition(job, "Complete"):
         return replace(told, phase="succeeded", exit_code=0)
     if not alive and _over(job, pods):
-        return _ended(told, job, pods)
+        return _ended(told, job, pods, ends)
     if (gone := _taken(job, pods, now)) is not None:
         return replace(told, phase=gone.phase, exit_code=gone.code, reason=gone.reason)
     if evicted and not alive:
         return replace(told, phase="preempted", reason=evicted)
+    if not alive and ending(job):
+        # Nothing runs any more; how it ended is said when its last pod has gone.
+        return told
     if not pods:
         return replace(told, reason=_sentence(queue or warning))
     started = [pod for pod in pods if not _waits(pod)]
@@ -138,30 +158,37 @@ def end(pod: Raw) -> End | None:  # noqa: PLR0911 - as above.
     return End("failed", code, _sentence(message) if code is None else "")
 
 
+def goes(pod: Raw) -> bool:
+    """Whether the pod was told to go, or is about to be: what it says is not there for long."""
+    return bool(pod["metadata"].get("deletionTimestamp") or condition(pod, "DisruptionTarget"))
+
+
+def witness(pod: Raw, *, gone: bool = False) -> Witness | None:
+    """How the pod ended, or None as long as it lives; one that is `gone` has ended."""
+    found, known = end(pod), _disruption(pod)
+    if found is None:
+        if not gone:
+            return None
+        code, _ = _exit(pod)
+        found = replace(known or DELETED, code=code)
+    dragged = known is None and bool(pod["metadata"].get("deletionTimestamp"))
+    if dragged and found.phase == "failed" and not found.reason:
+        # It ended because somebody told the pod to go, whatever it made of that.
+        found = replace(DELETED, code=found.code)
+    return Witness(ended_at(pod), dragged, found)
+
+
+def ending(job: Raw) -> bool:
+    """Whether the Job's end is decided and its pods are still going: servers from 1.31 on have it
+    failed or complete only when none is left."""
+    return bool(condition(job, "FailureTarget") or condition(job, "SuccessCriteriaMet"))
+
+
 def deadline(seconds: int | None) -> str:
     if not seconds:
         return "It reached its longest duration."
     hours = f"{seconds / 3600:.4g} h" if seconds >= 3600 else f"{seconds / 60:.4g} min"
     return f"It reached its longest duration, {hours}."
-
-
-def event(raw: Raw) -> Event:
-    """core/v1 Event, in its older and in its newer spelling."""
-    series = raw.get("series") or {}
-    at = (
-        series.get("lastObservedTime")
-        or raw.get("lastTimestamp")
-        or raw.get("eventTime")
-        or raw["metadata"]["creationTimestamp"]
-    )
-    return Event(
-        uid=raw["metadata"]["uid"],
-        at=moment(at),
-        kind="Warning" if raw.get("type") == "Warning" else "Normal",
-        reason=raw.get("reason") or "",
-        message=raw.get("message") or raw.get("note") or "",
-        count=series.get("count") or raw.get("count") or 1,
-    )
 
 
 def condition(thing: Raw, kind: str, value: str = "True") -> Raw | None:
@@ -187,9 +214,11 @@ def _over(job: Raw, pods: Sequence[Raw]) -> bool:
     return CANCELLED in _annotations(job) and not pods and not job["status"].get("startTime")
 
 
-def _ended(told: JobStatus, job: Raw, pods: Sequence[Raw]) -> JobStatus:
+def _ended(
+    told: JobStatus, job: Raw, pods: Sequence[Raw], ends: Mapping[str, Witness]
+) -> JobStatus:
     """The first of its pods that ended says why the Job did; without pods the Job itself."""
-    first = _first_end(pods)
+    first = _first_end(pods, ends)
     if CANCELLED in _annotations(job):
         code = first.code if first and first.code is not None else STOPPED
         reason = "It was killed after its grace had passed." if code == 137 else ""
@@ -202,16 +231,18 @@ def _ended(told: JobStatus, job: Raw, pods: Sequence[Raw]) -> JobStatus:
         return replace(told, phase="failed", reason=deadline(seconds))
     if failed.get("reason") == "PodFailurePolicy" and "DisruptionTarget" in failed["message"]:
         return replace(told, phase="preempted", reason="It had to make room.")
-    return replace(told, phase="lost", reason="Its pod was deleted in the cluster.")
+    return replace(told, phase=DELETED.phase, reason=DELETED.reason)
 
 
-def _without_job(told: JobStatus, pods: Sequence[Raw], alive: Sequence[Raw]) -> JobStatus:
+def _without_job(
+    told: JobStatus, pods: Sequence[Raw], alive: Sequence[Raw], ends: Mapping[str, Witness]
+) -> JobStatus:
     """Somebody deleted the Job. Pods that still end do so first: two must not run at once."""
     if alive:
         phase: Phase = "pending" if all(_waits(pod) for pod in alive) else "running"
         return replace(told, phase=phase, reason="Its Job was deleted; its pods are ending.")
-    first = _first_end(pods)
-    if first is not None and first.phase != "failed":
+    first = _first_end(pods, ends)
+    if first is not None and first.phase != "failed" and first.reason != DELETED.reason:
         return replace(told, phase=first.phase, exit_code=first.code, reason=first.reason)
     return replace(told, phase="lost", reason="Its Job was deleted in the cluster.")
 
@@ -226,14 +257,18 @@ def _taken(job: Raw, pods: Sequence[Raw], now: datetime) -> End | None:
         return End("lost", None, f"Node {lost['spec'].get('nodeName', '')} does not answer.")
     first = _annotations(job).get(STARTED)
     if first and pods and all(pod["metadata"]["uid"] != first for pod in pods):
-        return End("lost", None, "Its pod was deleted in the cluster.")
+        return DELETED
     return None
 
 
-def _first_end(pods: Sequence[Raw]) -> End | None:
+def _first_end(pods: Sequence[Raw], ends: Mapping[str, Witness]) -> End | None:
     """Of several ends the first: the others were ended because of it."""
-    ends = [(ended_at(pod), pod["metadata"]["name"], found) for pod in pods if (found := end(pod))]
-    return min(ends, key=lambda one: one[:2])[2] if ends else None
+    seen = {pod["metadata"]["name"]: found for pod in pods if (found := witness(pod))}
+    known = {**ends, **seen}
+    if not known:
+        return None
+    first = min(known, key=lambda name: (known[name].at, known[name].dragged, name))
+    return known[first].end
 
 
 def ended_at(pod: Raw) -> str:
@@ -312,8 +347,9 @@ def _first_start(pods: Sequence[Raw], now: datetime) -> datetime:
     return min(map(moment, told), default=now)
 
 
-def _nodes(pods: Sequence[Raw]) -> str:
-    names = sorted({node for pod in pods if (node := pod["spec"].get("nodeName"))})
+def _nodes(pods: Sequence[Raw], before: Collection[str]) -> str:
+    """All that it has run on, also those whose pods have ended before the others."""
+    names = sorted({*before, *(node for pod in pods if (node := pod["spec"].get("nodeName")))})
     more = f" and {len(names) - 2} more" if len(names) > 2 else ""
     return ", ".join(names[:2]) + more
 

@@ -7,7 +7,6 @@ lists and watches in kube_watch.py; what Jobs and pods say becomes a status in k
 
 import re
 import time
-from collections import defaultdict
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -15,16 +14,31 @@ from typing import Any
 from kubernetes import client, config
 
 from workers import manifests
-from workers.cluster import Event, Job, JobStatus, Refused, Unavailable, kube_queue
+from workers.cluster import (
+    Event,
+    Job,
+    JobStatus,
+    Refused,
+    Unavailable,
+    kube_events,
+    kube_kept,
+    kube_queue,
+)
 from workers.cluster.kube_api import Answer, Door, Raw, refusal, trouble
+from workers.cluster.kube_kept import JOB_NAME
 from workers.cluster.kube_queue import Place
 from workers.cluster.kube_watch import Bell, Mirror
-from workers.cluster.kube_words import CANCELLED, STARTED, condition, ended_at, event, status
+from workers.cluster.kube_words import (
+    CANCELLED,
+    STARTED,
+    condition,
+    ended_at,
+    ending,
+    status,
+)
 
 OURS = "app.kubernetes.io/name=backline-run"
 SEEN = "backline/seen"
-# The label by which a pod names its Job; servers of every version set it.
-JOB_NAME = "job-name"
 RANK = "batch.kubernetes.io/job-completion-index"
 # Indexed and suspended Jobs are stable since then; long before, a server drops those fields
 # without a word and would start the wrong thing.
@@ -33,7 +47,6 @@ INDEXED_JOBS = (1, 24)
 ONE_POD = (1, 29)
 VERSION_SECONDS = 300.0
 LOG_BYTES = 64 * 1024
-NAMES = re.compile(r"run-[0-9a-f]+-\d+")
 
 
 def connect(path: str = "", context: str = "") -> client.ApiClient:
@@ -85,7 +98,9 @@ class KubernetesCluster:
         )
         # The end of a pod that succeeded is its Job's; without them a list stays short.
         pods = {"labelSelector": OURS, "fieldSelector": "status.phase!=Succeeded"}
-        self._pods = Mirror(self._door, self._core("pods"), pods, changed=told)
+        self._pods = Mirror(
+            self._door, self._core("pods"), pods, changed=told, missed=kube_kept.spoke
+        )
         self._events = Mirror(self._door, self._core("events"))
         self._events_read: tuple[int, dict[str, list[Event]]] = (-1, {})
         self._version_read: tuple[float, tuple[int, int]] | None = None
@@ -148,6 +163,8 @@ class KubernetesCluster:
         with _unknown_is_no_error():
             known = self._jobs.get(name)
             self._jobs.drop(name)
+            for pod in kube_kept.by_job(self._pods.vanished().values())[name]:
+                self._pods.drop(pod["metadata"]["name"])
             job = known or self._door.get(self._job(name))
             if _finished(job):
                 self._door.patch(self._job(name), {"metadata": {"labels": {SEEN: "true"}}})
@@ -168,7 +185,7 @@ class KubernetesCluster:
             raise trouble(answer) from answer
         revision, known = self._events_read
         if revision != self._events.revision:
-            known = _by_job(found)
+            known = kube_events.by_job(found)
             self._events_read = (self._events.revision, known)
         return known.get(name, [])
 
@@ -252,29 +269,37 @@ class KubernetesCluster:
         # Jobs before pods: whoever is seen to have ended has no pod that is not known yet.
         jobs = {job["metadata"]["name"]: job for job in self._jobs.objects()}
         self._jobs.follow()
-        pods: dict[str, list[Raw]] = defaultdict(list)
-        for pod in self._pods.objects():
-            pods[pod["metadata"]["labels"].get(JOB_NAME, "")].append(pod)
+        pods = kube_kept.by_job(self._pods.objects())
         self._pods.follow()
-        self._tend(jobs, pods)
+        gone = kube_kept.by_job(self._pods.vanished().values())
+        self._tend(jobs, pods, gone)
         suspended = [job for job in jobs.values() if job["spec"].get("suspend")]
         places = kube_queue.places(self._door, self._namespace, suspended) if suspended else {}
-        now = self._door.now()
         seen = {
-            name: self._status(name, job, pods[name], places.get(name, Place()))
+            name: self._status(name, job, pods[name], gone[name], places.get(name, Place()))
             for name, job in jobs.items()
         }
         # Of a Job that somebody deleted, what is left of it.
-        for name in self._jobs.vanished().keys() - jobs.keys():
-            seen[name] = status(name, None, pods.get(name, []), now=now)
+        deleted = self._jobs.vanished()
+        for name in deleted.keys() - jobs.keys():
+            kept = kube_kept.read(deleted[name], gone[name])
+            now = self._door.now()
+            seen[name] = status(name, None, pods[name], now=now, nodes=kept.nodes, ends=kept.ends)
+        for name in gone.keys() - seen.keys():
+            # Somebody else has written down how that Job ended.
+            for pod in gone[name]:
+                self._pods.drop(pod["metadata"]["name"])
         return seen
 
-    def _status(self, name: str, job: Raw, pods: Sequence[Raw], place: Place) -> JobStatus:
+    def _status(
+        self, name: str, job: Raw, pods: Sequence[Raw], gone: Sequence[Raw], place: Place
+    ) -> JobStatus:
         warning = ""
-        if not pods and condition(job, "Failed"):
+        kept = kube_kept.read(self._jobs.get(name) or job, gone)
+        if not pods and not kept.ends and condition(job, "Failed"):
             # The watch of the pods may be behind that of the Jobs.
             pods = self._pods_of(name)
-        elif not pods and not _finished(job) and not job["spec"].get("suspend"):
+        elif not (pods or _finished(job) or ending(job) or job["spec"].get("suspend")):
             said = [one.message for one in self.events(name) if one.kind == "Warning"]
             warning = said[-1] if said else ""
         return status(
@@ -285,6 +310,8 @@ class KubernetesCluster:
             warning=warning,
             queue=place.reason,
             evicted=place.evicted,
+            nodes=kept.nodes,
+            ends=kept.ends,
         )
 
     def _pods_of(self, name: str) -> list[Raw]:
@@ -292,17 +319,29 @@ class KubernetesCluster:
         found: list[Raw] = self._door.get(self._core("pods"), query)["items"]
         return found
 
-    def _tend(self, jobs: Mapping[str, Raw], pods: Mapping[str, Sequence[Raw]]) -> None:
+    def _tend(
+        self,
+        jobs: Mapping[str, Raw],
+        pods: Mapping[str, Sequence[Raw]],
+        gone: Mapping[str, Sequence[Raw]],
+    ) -> None:
         """What the controllers do not do for us, once for each Job that needs it."""
         for name, job in jobs.items():
+            if notes := kube_kept.notes(job, pods.get(name, ()), gone.get(name, ())):
+                with _unknown_is_no_error():
+                    change = {"metadata": {"annotations": notes}}
+                    self._jobs.put(self._door.patch(self._job(name), change))
             asked = _annotations(job).get(CANCELLED)
-            if asked is not None and condition(job, "Failed"):
+            if asked is not None:
                 self._shorten_grace(pods.get(name, ()), int(asked))
             elif not (_finished(job) or STARTED in _annotations(job) or _has_ranks(job)):
                 self._hold_to_one_pod(name, pods.get(name, ()))
 
     def _shorten_grace(self, pods: Sequence[Raw], grace: int) -> None:
-        """The controller ends pods with the grace of their own; a person asked for less."""
+        """The controller ends pods with the grace of their own; a person asked for less.
+
+        Whatever the Job says of itself: since 1.31 it has failed only when they are gone.
+        """
         for pod in pods:
             left = pod["metadata"].get("deletionGracePeriodSeconds")
             if left is not None and left > grace:
@@ -343,16 +382,6 @@ def _unknown_is_no_error() -> Iterator[None]:
     except Answer as answer:
         if answer.status != 404:
             raise trouble(answer) from answer
-
-
-def _by_job(raw: Sequence[Raw]) -> dict[str, list[Event]]:
-    """Events of a Job, of its pods and of its Workload: the names of all begin with the Job's."""
-    found: dict[str, list[Event]] = defaultdict(list)
-    for one in raw:
-        about = NAMES.search((one.get("involvedObject") or {}).get("name", ""))
-        if about:
-            found[about[0]].append(event(one))
-    return {name: sorted(told, key=lambda e: e.at) for name, told in found.items()}
 
 
 def _has_ranks(job: Raw) -> bool:

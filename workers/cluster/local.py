@@ -3,6 +3,10 @@
 The folder is the job: spec.json (0600, it holds the run's token), lock, pid.json, log,
 cancel.json, exit.json. Everything is read from there, so whoever comes after a restart knows
 as much as whoever started it. supervise.py is the only writer after the start.
+
+A researcher's own program is kept apart from the portal as portal/separation.py says. What it may
+write is then in its job's folder, its spool too: nobody else delivers from there, because who
+reads what a stranger wrote must not have the portal's rights.
 """
 
 import contextlib
@@ -17,11 +21,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Container
+from collections.abc import Callable, Container
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from portal import long_work
+from backline import spool
+from portal import long_work, separation
+from portal.separation import Room, Separation
 from workers.cluster import PREEMPTED_CODE, Event, Job, JobStatus, Phase, Refused, Unavailable
 from workers.cluster.supervise import kill, start_time, write
 
@@ -29,19 +36,35 @@ SUPERVISE = Path(__file__).with_name("supervise.py")
 # A folder in which no supervisor came up for this long never will have one.
 STARTS_WITHIN = 30.0
 TAIL_BYTES = 64 * 1024
+# Without the setting, as for jobs that are the portal's own.
+REFUSED = Separation("off", separation.OFF)
 
 
 class LocalCluster:
-    def __init__(self, root: Path, *, slots: int = 1) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        slots: int = 1,
+        programs: Callable[[], Separation] = lambda: REFUSED,
+        apart: Path | None = None,
+    ) -> None:
+        """`programs` says how own programs are kept apart from the portal; `apart` is where the
+        folders of those lie that are separated by their user alone, who comes into no other."""
         self.root = root
         self.slots: int | None = slots
+        self._programs = programs
+        self._apart = apart or root.parent / "programs"
 
     def create(self, job: Job) -> None:
         long_work.outside("A job is started")
         _refuse_what_only_a_cluster_has(job)
+        level = self._programs() if job.own else None
+        if level is not None and level.why_not:
+            raise Refused(level.why_not)
         folder = self._folder(job.name)
         if not folder.exists() and not self._ended(job.name).exists():
-            self._lay_out(job)
+            self._lay_out(job, level)
         if (folder / "pid.json").exists() or (folder / "exit.json").exists():
             return
         if not folder.exists():
@@ -52,6 +75,8 @@ class LocalCluster:
             capture_output=True,
             check=False,
             timeout=STARTS_WITHIN,
+            # Whoever may look at its environment finds no secret of the portal's.
+            env=separation.bare(),
         )
         if started.returncode:
             raise Unavailable(f"The supervisor did not start: {started.stderr.decode()[-300:]}")
@@ -86,13 +111,14 @@ class LocalCluster:
         with contextlib.suppress(FileNotFoundError):
             self._folder(name).rename(target)
             (target / "spec.json").unlink()
-        # Recordings that the program was lent may lie in its folder.
-        shutil.rmtree(target / "work", ignore_errors=True)
+        self._let_go(name)
 
     def purge(self, before: float, keep: Container[str]) -> list[str]:
         gone = []
         for folder in sorted(self._ended("").glob("run-*")):
             with contextlib.suppress(FileNotFoundError):
+                if self._let_go(folder.name):
+                    continue
                 # Its last change is that `forget` took out what nobody needs any more.
                 if folder.stat().st_mtime < before and folder.name.split("-")[1] not in keep:
                     shutil.rmtree(folder)
@@ -112,7 +138,7 @@ class LocalCluster:
     def _ended(self, name: str) -> Path:
         return self.root / "ended" / name
 
-    def _lay_out(self, job: Job) -> None:
+    def _lay_out(self, job: Job, level: Separation | None = None) -> None:
         """The whole folder under another name first; the rename is what makes the job."""
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix="new-", dir=self.root))
@@ -122,12 +148,91 @@ class LocalCluster:
             "env": dict(job.env),
             "seconds": job.max_seconds,
         }
+        if level is not None and level.level != "trusted":
+            spec |= self._kept_apart(job, level, draft)
         write(draft / "spec.json", spec)
         try:
             draft.rename(self._folder(job.name))
         except OSError:
             # Somebody else was faster: theirs is the job.
             shutil.rmtree(draft)
+
+    def _kept_apart(self, job: Job, level: Separation, draft: Path) -> dict[str, Any]:
+        """How the program is started that must not reach the portal, and the folders it has."""
+        room = self._room(job.name, level, self._folder(job.name))
+        if level.level == "user":
+            separation.public(self._apart)
+            separation.public(room.folder)
+            Room.made(room.folder, level)
+        else:
+            Room.made(draft, level)
+        write(draft / "level.json", asdict(level))
+        return {
+            "command": separation.wrapped(level, job.command, room),
+            "env": {**job.env, **room.env},
+            "cwd": str(room.folder / "work"),
+            "sandbox": level.level == "sandbox",
+        }
+
+    def _room(self, name: str, level: Separation, folder: Path) -> Room:
+        """What is the program's own: in the job's folder, or where its user can come."""
+        return Room(self._apart / name if level.level == "user" else folder)
+
+    def _let_go(self, name: str) -> bool:
+        """Take away what an ended program had, as recordings that it was lent may lie there; True
+        while something of it still waits to be delivered."""
+        for folder in (self._ended(name), self._apart / name):
+            for part in ("work", "tmp"):
+                _remove(folder / part)
+        if self._deliver(name):
+            return True
+        _remove(self._ended(name) / "spool")
+        _remove(self._apart / name)
+        return False
+
+    def _deliver(self, name: str) -> bool:
+        """Send what a program left that was ended before all of it had arrived: from where it was
+        kept itself, because it is the program's word what is to be read and sent whither."""
+        target = self._ended(name)
+        if (known := _read(target / "level.json")) is None:
+            return False
+        user = separation.User(**known["user"]) if known["user"] else None
+        level = Separation(known["level"], user=user)
+        room = self._room(name, level, target)
+        if not spool.unfinished(room.folder / "spool"):
+            return False
+        Room.made(room.folder, level)
+        command = (sys.executable, "-m", "backline", "sync", str(room.folder / "spool"))
+        with (target / "sync.log").open("ab") as log:
+            subprocess.run(
+                # On its own from then on, as the program's supervisor was.
+                ["setsid", "--fork", *separation.wrapped(level, command, room, stays=True)],
+                env={
+                    **separation.bare(),
+                    "PYTHONPATH": str(separation.CLIENT.parent),
+                    **room.env,
+                },
+                cwd=room.folder / "work",
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                check=False,
+            )
+        return True
+
+
+def _remove(folder: Path) -> None:
+    """Also what a program has closed to us who were its user; root needs no leave, and follows no
+    link that somebody who still runs may put there meanwhile."""
+    if os.geteuid() != 0 and folder.is_dir() and not folder.is_symlink():
+        with contextlib.suppress(OSError):
+            folder.chmod(0o700)
+        for path, folders, _files in os.walk(folder):
+            for inner in (Path(path, one) for one in folders):
+                if not inner.is_symlink():
+                    with contextlib.suppress(OSError):
+                        inner.chmod(0o700)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _status(folder: Path) -> JobStatus:

@@ -6,6 +6,9 @@ appends what it prints to FOLDER/log, notes pid and start time in FOLDER/pid.jso
 its end to FOLDER/exit.json. FOLDER/cancel.json asks to stop: SIGTERM to the group and, after
 its grace, SIGKILL; the end of the spec's `seconds` does the same. The command returns when the
 program was started or will never be.
+
+With the spec's `sandbox` the command is bwrap's: the group is that of the first process inside,
+which bwrap names. With that one everything in the sandbox ends; bwrap waits for the exit code.
 """
 
 import contextlib
@@ -57,7 +60,7 @@ def kill(group: int, number: int) -> None:
 
 
 def watch(
-    folder: Path, program: subprocess.Popen[bytes], seconds: float | None = None
+    folder: Path, program: subprocess.Popen[bytes], group: int, seconds: float | None = None
 ) -> dict[str, Any]:
     """Wait for the end and carry out a request to stop; returns what exit.json says."""
     deadline: float | None = None
@@ -67,17 +70,17 @@ def watch(
         if deadline is None and last is not None and time.monotonic() >= last:
             overdue = True
             deadline = time.monotonic() + OVERDUE_GRACE
-            kill(program.pid, signal.SIGTERM)
+            kill(group, signal.SIGTERM)
         if deadline is None and (folder / "cancel.json").exists():
             grace = float(json.loads((folder / "cancel.json").read_text())["grace"])
             deadline = time.monotonic() + grace
-            kill(program.pid, signal.SIGTERM)
+            kill(group, signal.SIGTERM)
         if deadline is not None and not killed and time.monotonic() >= deadline:
-            kill(program.pid, signal.SIGKILL)
+            kill(group, signal.SIGKILL)
             killed = True
         time.sleep(TICK)
     # What the program left behind in its group must not outlive it.
-    kill(program.pid, signal.SIGKILL)
+    kill(group, signal.SIGKILL)
     code = program.returncode
     return {
         "code": 128 - code if code < 0 else code,
@@ -85,6 +88,42 @@ def watch(
         "overdue": overdue,
         "killed": killed,
     }
+
+
+def start(
+    spec: dict[str, Any], folder: str | Path, log: int
+) -> tuple[subprocess.Popen[bytes], int]:
+    """The program, and the group that a signal to it goes to."""
+    command: list[str] = list(spec["command"])
+    told: tuple[int, ...] = ()
+    if spec.get("sandbox"):
+        hear, tell = os.pipe()
+        command[1:1] = ["--info-fd", str(tell)]
+        told = (tell,)
+    program = subprocess.Popen(
+        command,
+        env=spec["env"],
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        pass_fds=told,
+    )
+    if not told:
+        return program, program.pid
+    os.close(tell)
+    with os.fdopen(hear, "rb") as file:
+        said = file.read()
+    if not said:
+        # bwrap could not make the sandbox: it ends by itself, with its reason in the log.
+        return program, program.pid
+    first = int(json.loads(said)["child-pid"])
+    with contextlib.suppress(ProcessLookupError):
+        # A signal that came before there is such a group would reach nobody.
+        while os.getpgid(first) != first:
+            time.sleep(0.01)
+    return program, first
 
 
 def run(folder: Path, ready: int) -> None:
@@ -106,28 +145,21 @@ def run(folder: Path, ready: int) -> None:
     work = folder / "work"
     work.mkdir(mode=0o700, exist_ok=True)
     try:
-        program = subprocess.Popen(
-            spec["command"],
-            env=spec["env"],
-            cwd=spec.get("cwd") or work,
-            stdin=subprocess.DEVNULL,
-            stdout=descriptor,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        program, group = start(spec, spec.get("cwd") or work, descriptor)
     except OSError as error:
         os.write(descriptor, f"The program could not be started: {error}\n".encode())
         write(folder / "exit.json", {"code": 127, "asked": False, "killed": False})
         return
-    mine = {"pid": program.pid, "start": start_time(program.pid), "supervisor": os.getpid()}
+    mine = {"pid": group, "start": start_time(group), "supervisor": os.getpid()}
     write(folder / "pid.json", mine)
     os.write(ready, b"1")
     os.close(ready)
-    write(folder / "exit.json", watch(folder, program, spec.get("seconds")))
+    write(folder / "exit.json", watch(folder, program, group, spec.get("seconds")))
 
 
 def main(folder: Path) -> None:
     """Leave the parent: the child in between ends at once, so nobody has to reap the watcher."""
+    os.umask(0o077)
     receive, ready = os.pipe()
     if os.fork():
         os.close(ready)

@@ -17,7 +17,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.migrations.executor import MigrationExecutor
 
-from portal import embedded, endings, outages
+from portal import embedded, endings, outages, private
 from portal.models import User
 from portal.supervisor import NotReady, Supervisor
 
@@ -41,6 +41,9 @@ class Command(BaseCommand):
             signal.signal(number, lambda *_: supervisor.stopping.set())
         try:
             with only_one(settings.STATE_DIR):
+                opened = private.mend(settings.STATE_DIR)
+                if opened:
+                    self.say(f"Closed {opened} files and folders that others could have read.")
                 ended = supervisor.end_leftovers()
                 if ended:
                     self.say(f"Ended {ended} processes that an earlier start had left behind.")
