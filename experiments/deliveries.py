@@ -14,7 +14,17 @@ from ninja.errors import HttpError
 from pydantic import ValidationError
 
 from backline import wire
-from experiments import access, checkpoints, logs, metrics, permission, runs, specs, usage
+from experiments import (
+    access,
+    arithmetic,
+    checkpoints,
+    logs,
+    metrics,
+    permission,
+    runs,
+    specs,
+    usage,
+)
 from experiments.models import Run
 from portal import storage
 from portal.serving import ranged
@@ -76,6 +86,13 @@ def add_usage(request: HttpRequest, run_id: UUID, report: wire.UsageReport) -> w
     except usage.NotInDataset as error:
         raise HttpError(422, str(error)) from error
     return wire.Received()
+
+
+@router.post("/runs/{uuid:run_id}/arithmetic", response=wire.Received)
+def add_arithmetic(request: HttpRequest, run_id: UUID, chosen: wire.Arithmetic) -> wire.Received:
+    """What the program computes in; of several answers the first one stays."""
+    run = access.writable(request, run_id)
+    return wire.Received(duplicate=not arithmetic.keep(run, chosen))
 
 
 @router.post("/runs/{uuid:run_id}/checkpoints", response=wire.Received)

@@ -36,6 +36,11 @@ RENDEZVOUS_PORT = 29500
 # How long a node tries to reach the one where they meet, which may still pull its image; torchrun
 # waits as long for all of them to come.
 MEETING_SECONDS = 600
+# Read by the C library before Python begins. A training step takes and frees the same memory as the
+# one before; by default pages go back to the kernel and are asked for again, zeroed: up to half of
+# a step's time. Our own programs keep what they have had. A researcher's program has an image, and
+# perhaps an allocator, of its own.
+KEEPING_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}
 # What a program needs of the machine that starts it, and nothing else: no secret of the
 # portal, no database address.
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")
@@ -68,6 +73,8 @@ def job(
         "OMP_NUM_THREADS": str(max(1, asked.cpus // each)),
         "PYTHONUNBUFFERED": "1",
     }
+    if run.recipe != OWN_PROGRAM:
+        env |= KEEPING_MEMORY
     if root:
         env["PYTHONPATH"] = root
     if each * asked.nodes > 1:

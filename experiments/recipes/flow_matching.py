@@ -220,10 +220,13 @@ class FlowMatchingConfig(BaseModel):
         description="Steps between checkpoints, where a stopped run goes on. 0: only at the end.",
         json_schema_extra={"group": "Training"},
     )
-    precision: Literal["bf16", "fp32"] = Field(
-        default="bf16",
+    precision: Literal["auto", "bf16", "fp32"] = Field(
+        default="auto",
         title="Precision",
-        description="Of the network's arithmetic. bf16 is faster where the processor has it.",
+        description=(
+            "Of the network's arithmetic. auto measures at the start which is faster on this "
+            "machine, and keeps to it: a rerun computes in the same."
+        ),
         json_schema_extra={"group": "Arithmetic"},
     )
     threads: int = Field(
@@ -231,7 +234,10 @@ class FlowMatchingConfig(BaseModel):
         ge=0,
         le=64,
         title="Threads",
-        description="0: as many as the job was given. Another number may change the last bits.",
+        description=(
+            "0: as many as the job was given; with Precision auto fewer, where they are faster. "
+            "Another number may change the last bits."
+        ),
         json_schema_extra={"group": "Arithmetic"},
     )
 
