@@ -17,6 +17,7 @@ from experiments import recipes
 from experiments.machines import Resources
 from experiments.models import Attempt, Run
 from experiments.recipes import program
+from workers.allocator import KEEPING_MEMORY
 from workers.cluster import Job
 
 SHAPE = Path(__file__).resolve().parent.parent / "k8s" / "jobs" / "run.yaml"
@@ -36,11 +37,6 @@ RENDEZVOUS_PORT = 29500
 # How long a node tries to reach the one where they meet, which may still pull its image; torchrun
 # waits as long for all of them to come.
 MEETING_SECONDS = 600
-# Read by the C library before Python begins. A training step takes and frees the same memory as the
-# one before; by default pages go back to the kernel and are asked for again, zeroed: up to half of
-# a step's time. Our own programs keep what they have had. A researcher's program has an image, and
-# perhaps an allocator, of its own.
-KEEPING_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}
 # What a program needs of the machine that starts it, and nothing else: no secret of the
 # portal, no database address.
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")
@@ -74,6 +70,7 @@ def job(
         "PYTHONUNBUFFERED": "1",
     }
     if run.recipe != OWN_PROGRAM:
+        # A researcher's program has an image, and perhaps an allocator, of its own.
         env |= KEEPING_MEMORY
     if root:
         env["PYTHONPATH"] = root

@@ -70,7 +70,7 @@ class FlowMatchingConfig(BaseModel):
         ge=1,
         le=200_000,
         title="Steps",
-        description="Optimiser steps. 800 take about two minutes on two idle cores.",
+        description="Optimiser steps. 800 take two to three minutes on two idle cores.",
         json_schema_extra={"group": "Training"},
     )
     batch_size: int = Field(
@@ -177,7 +177,7 @@ class FlowMatchingConfig(BaseModel):
         ge=0,
         le=200_000,
         title="Samples every",
-        description="Steps between samples while training (200: about 30 s). 0: only at the end.",
+        description="Steps between samples while training (200: about 40 s). 0: only at the end.",
         json_schema_extra={"group": "Samples"},
     )
     final_seeds: int = Field(

@@ -1,7 +1,7 @@
 """Muon, in the arithmetic of the run (Jordan et al. 2024, kellerjordan.github.io/posts/muon).
 
 torch.optim.Muon orthogonalises in bf16 whatever the model computes in. On a processor without bf16
-that is thirteen times slower than the same products in fp32 (`python -m benchmarks arithmetic`).
+that is thirteen times slower than the same products in fp32 (`python -m benchmarks.arithmetic`).
 """
 
 import math
