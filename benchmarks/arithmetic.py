@@ -144,9 +144,8 @@ def main() -> None:
     if "--avx2" in sys.argv:
         print()
         table("The same with no more than AVX2", **AVX2)
-    print(
-        f"\nTarget: 800 steps in {TARGET_MINUTES} minutes, {800 / TARGET_MINUTES / 60:.1f} a second."
-    )
+    a_second = 800 / TARGET_MINUTES / 60
+    print(f"\nTarget: 800 steps in {TARGET_MINUTES} minutes, {a_second:.1f} a second.")
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from experiments.models import Batch, Project, Run, Series
 from portal import storage, tokens
 from portal.models import User
 from tests.backline.portal import Door, opened
+from tests.patience import LIMIT_SECONDS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -49,7 +50,7 @@ def door(live_server: Server) -> Iterator[Door]:
         yield found
 
 
-def wait_for(what: Callable[[], bool], seconds: float = 60.0) -> None:
+def wait_for(what: Callable[[], bool], seconds: float = LIMIT_SECONDS) -> None:
     end = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < end, "it did not happen in time"

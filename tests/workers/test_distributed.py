@@ -26,6 +26,7 @@ from rights import ledger
 from rights.models import Use
 from tests.backline.test_client import Server
 from tests.catalogue import make_allowed
+from tests.patience import LIMIT_SECONDS
 from tests.workers.recorder import record
 from workers.cluster.local import LocalCluster
 from workers.reconciling import reconcile
@@ -60,7 +61,7 @@ def cluster(settings: LazySettings, live_server: Server) -> Iterator[LocalCluste
     settings.CLUSTER = "local"
     settings.RUN_PORTAL_URL = live_server.url
     yield LocalCluster(settings.LOCAL_JOBS_DIR, slots=2)
-    end = time.monotonic() + 60
+    end = time.monotonic() + LIMIT_SECONDS
     while any((settings.LOCAL_JOBS_DIR / "spool").glob("*/session.json")):
         assert time.monotonic() < end, "a sender goes on"
         time.sleep(0.05)
@@ -84,7 +85,7 @@ def queue(dataset: Dataset, ada: User, *, gpus: int, **config: Any) -> Run:
 
 def until(cluster: LocalCluster, run: Run) -> Run:
     """Its end; it is to be a good one."""
-    end = time.monotonic() + 240
+    end = time.monotonic() + LIMIT_SECONDS
     while run.state not in (State.FINISHED, State.FAILED):
         assert time.monotonic() < end, (run.state, run.state_reason)
         reconcile(cluster)
@@ -200,7 +201,7 @@ class Job:
         return self.end(self.start(**how))
 
     def end(self, launcher: "subprocess.Popen[str]") -> "Done":
-        _, err = launcher.communicate(timeout=240)
+        _, err = launcher.communicate(timeout=LIMIT_SECONDS)
         reports = [self.folder / f"rank-{rank}.json" for rank in range(self.processes)]
         said = [json.loads(path.read_text()) for path in reports if path.exists()]
         return Done(launcher.returncode, err, said)
@@ -231,7 +232,7 @@ def test_after_sigterm_all_leave_at_one_step_and_the_rest_is_bit_for_bit_the_sam
     longer = {"steps": 150, "sample_every": 0, "checkpoint_every": 0}
     whole = Job(tmp_path / "whole", processes=3, **longer).do()
     job = Job(tmp_path / "cut", processes=3, **longer)
-    launcher, end = job.start(), time.monotonic() + 240
+    launcher, end = job.start(), time.monotonic() + LIMIT_SECONDS
     while not (job.folder / "step").exists():
         assert time.monotonic() < end, "it did not begin"
         time.sleep(0.01)

@@ -16,6 +16,7 @@ from portal.models import User
 from rights import participation
 from rights.models import Recording, UsageEvent, Use
 from tests.catalogue import make_allowed
+from tests.patience import LIMIT_SECONDS
 from tests.workers.recorder import Recorder, record, recorder
 from tests.workers.test_own_programs import cluster, until  # noqa: F401 - a fixture.
 from tests.workers.test_training import FP32, config
@@ -285,7 +286,7 @@ def test_a_rerun_computes_in_what_the_first_chose_and_sounds_the_same(
     assert other.samples.get().audio_id != first.samples.get().audio_id
 
 
-def wait(holds: object, seconds: float = 60) -> None:
+def wait(holds: object, seconds: float = LIMIT_SECONDS) -> None:
     """What a program sent last arrives after its end."""
     end = time.monotonic() + seconds
     while not holds():  # type: ignore[operator]
