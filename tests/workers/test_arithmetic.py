@@ -83,10 +83,14 @@ class Timed(Trial):
     """Rounds that take what the test says."""
 
     seconds: dict[tuple[str, int], float]
+    # From this round on, if that is ever.
+    later: dict[tuple[str, int], float] = {}
     asked: list[tuple[str, int]]
 
     def round(self, precision: arithmetic.Precision, threads: int) -> float:
         self.asked.append((precision, threads))
+        if self.later and self.asked.count((precision, threads)) > 2 + arithmetic.ROUNDS:
+            return self.later[precision, threads]
         return self.seconds[precision, threads]
 
 
@@ -100,6 +104,8 @@ class Timed(Trial):
         # A neighbour has the other one.
         ({("fp32", 2): 9.0, ("fp32", 1): 7.0, ("bf16", 1): 12.0}, True, ("fp32", 1)),
         ({("fp32", 2): 9.0, ("fp32", 1): 7.0, ("bf16", 1): 4.0}, True, ("bf16", 1)),
+        # Hardly faster is not worth a core.
+        ({("fp32", 2): 7.2, ("fp32", 1): 7.0}, False, ("fp32", 2)),
         # Without bf16 nobody asks how slow it is.
         ({("fp32", 2): 4.0, ("fp32", 1): 7.0}, False, ("fp32", 2)),
     ],
@@ -112,12 +118,25 @@ def test_what_is_faster_here_and_now_is_chosen(
 ) -> None:
     Timed.seconds, Timed.asked = seconds, []
     monkeypatch.setattr(arithmetic, "Trial", Timed)
+    monkeypatch.setattr(arithmetic, "PAUSE", 0.0)
     found = arithmetic.decide(SMALL, device=CPU, bf16=bf16, counts=[2, 1])
     assert (found.precision, found.threads) == chosen
     assert set(Timed.asked) == set(seconds)
     for name, threads in seconds:
         assert f"{name} on {threads} thread" in found.reason
     assert ("has no bf16" in found.reason) is not bf16
+
+
+def test_a_neighbour_that_is_gone_a_second_later_takes_no_core_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Timed.seconds, Timed.asked = {("fp32", 2): 9.0, ("fp32", 1): 7.0}, []
+    monkeypatch.setattr(Timed, "later", {("fp32", 2): 4.0, ("fp32", 1): 7.0})
+    monkeypatch.setattr(arithmetic, "Trial", Timed)
+    monkeypatch.setattr(arithmetic, "PAUSE", 0.0)
+    found = arithmetic.decide(SMALL, device=CPU, bf16=False, counts=[2, 1])
+    assert found.threads == 2
+    assert "fp32 on 2 threads 4,000.0 ms" in found.reason
 
 
 def test_with_one_core_and_no_bf16_there_is_nothing_to_measure() -> None:

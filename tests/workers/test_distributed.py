@@ -110,8 +110,7 @@ def test_two_processes_learn_what_one_would_and_the_ledger_is_the_same(
     for name, close in (("loss", 1e-5), ("grad_norm", 1e-4), ("learning_rate", 0.0)):
         one, other = (metrics.points(run, name) for run in (alone, shared))
         assert one[0].tolist() == other[0].tolist() == list(range(1, 13))
-        # The same gradient, but for the order of its sums; each step of Muon, which computes in
-        # bf16, makes the difference larger.
+        # The same gradient, but for the order of its sums; each step makes the difference larger.
         np.testing.assert_allclose(other[2][0], one[2][0], rtol=close, err_msg=name)
         np.testing.assert_allclose(other[2], one[2], rtol=100 * close, err_msg=name)
     assert set(weights(alone, 12)) == set(weights(shared, 12))
@@ -128,6 +127,7 @@ def test_two_processes_learn_what_one_would_and_the_ledger_is_the_same(
 # What a job starts, with a run that is kept in memory: each process can be looked into.
 PROGRAM = """
 import hashlib, json, os, pathlib, shutil, sys
+import torch
 from tests.workers.recorder import Recorder, recorder
 from workers import run as program
 from workers.training import flow_matching, interruption
@@ -155,6 +155,8 @@ resume = {"resume": pathlib.Path(f"saved-{told['step']}"), "step": told["step"]}
 made = recorder(files, **(resume if told["step"] else {}))
 made.__class__ = Run
 made.spec = made.spec.model_copy(update={"config": told["config"]})
+if told["unlike"]:
+    os.environ["BACKLINE_THREADS"] = str(2 - int(rank))
 if rank == "1" and told["broken"]:
     made.files = {url: pathlib.Path("/nowhere") / path.name for url, path in files.items()}
 code = program.perform(made)
@@ -162,6 +164,9 @@ state = trainers[0].model.state_dict() if trainers else {}
 digest = hashlib.sha256(b"".join(value.numpy().tobytes() for value in state.values()))
 said = {
     "weights": digest.hexdigest(),
+    "chosen": made.arithmetic and made.arithmetic.model_dump(),
+    "threads": torch.get_num_threads(),
+    "precision": trainers and trainers[0].arithmetic.precision,
     "losses": made.series("loss"),
     "usage": [lines for _, lines in made.usage],
     "rest": [*made.audio, *made.checkpoints],
@@ -183,9 +188,18 @@ class Job:
         self.files = {url: str(path) for url, path in record(music, each=1, seconds=1.0).items()}
         (folder / "program.py").write_text(PROGRAM)
 
-    def start(self, *, step: int = 0, broken: bool = False) -> "subprocess.Popen[str]":
-        """`step`: of the checkpoint to go on from. `broken`: the second finds no recordings."""
-        told = {"files": self.files, "config": self.config, "step": step, "broken": broken}
+    def start(
+        self, *, step: int = 0, broken: bool = False, unlike: bool = False
+    ) -> "subprocess.Popen[str]":
+        """`step`: of the checkpoint to go on from. `broken`: the second finds no recordings.
+        `unlike`: the first may have two threads, the second one."""
+        told = {
+            "files": self.files,
+            "config": self.config,
+            "step": step,
+            "broken": broken,
+            "unlike": unlike,
+        }
         (self.folder / "told.json").write_text(json.dumps(told))
         options = ["--standalone", "--local-addr=localhost", f"--nproc-per-node={self.processes}"]
         return subprocess.Popen(
@@ -222,6 +236,19 @@ def test_every_process_has_the_same_weights_and_one_speaks(tmp_path: Path) -> No
     assert first["weights"] == second["weights"]
     assert len(first["losses"]) == SMALL["steps"]
     assert (second["losses"], second["usage"], second["rest"]) == ({}, [], [])
+
+
+@pytest.mark.slow
+def test_all_compute_in_what_the_first_of_them_chose(tmp_path: Path) -> None:
+    """Each is given another number of threads, as on machines that are not alike."""
+    done = Job(tmp_path, processes=2, precision="auto", threads=0).do(unlike=True)
+    assert done.code == 0, done.err
+    first, second = done.said
+    assert first["chosen"] is not None
+    assert second["chosen"] is None
+    assert first["threads"] == second["threads"] == first["chosen"]["threads"]
+    assert first["precision"] == second["precision"] == first["chosen"]["precision"]
+    assert first["weights"] == second["weights"]
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ with the run and in its checkpoints: the last bits of a result depend on it.
 
 import statistics
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
@@ -25,16 +25,22 @@ from workers.training.group import ALONE, Group
 from workers.training.muon import orthogonalise
 
 Precision = Literal["bf16", "fp32"]
+# With how many threads.
+Candidate = tuple[Precision, int]
 DTYPES: dict[Precision, torch.dtype] = {"bf16": torch.bfloat16, "fp32": torch.float32}
 # What a processor says of itself when it multiplies in bf16: x86 with AVX-512 or AMX, ARM.
 FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 CPU_INFO = Path("/proc/cpuinfo")
 # torch can be held to less than the processor has (ATEN_CPU_CAPABILITY).
 WITHOUT_BF16 = {"AVX2", "NO AVX", "VSX", "Z VECTOR"}
-# bf16 keeps eight bits of a number; that has to be worth something.
+# bf16 keeps eight bits of a number, and fewer threads leave cores idle that may be free soon: both
+# have to be worth something.
 WORTH = 0.9
 # Time for each of the two questions, threads and precision; at most so many rounds.
-SECONDS, ROUNDS = 0.4, 8
+SECONDS, ROUNDS = 0.5, 12
+# Fewer threads have to be faster twice, with so long between: what else was at work may have been
+# the start of this very run.
+PAUSE = 1.0
 # Of a candidate that is so many times slower than the best no second round is waited for.
 HOPELESS = 2.5
 
@@ -186,7 +192,8 @@ def halves(count: int) -> list[int]:
 
 
 def decide(work: Work, *, device: torch.device, bf16: bool, counts: list[int]) -> Arithmetic:
-    """The fastest count of threads in fp32; then bf16 on as many, if it is worth it."""
+    """The fastest of these counts of threads (the most first) in fp32; then bf16 on as many, if it
+    is worth it."""
     large = device.type == "cuda"
     # On a processor no larger than the default recipe, whose round takes a twentieth of a second.
     size = {"rows": 32_768, "width": 1_536} if large else {"rows": 1_024, "width": 192}
@@ -194,36 +201,43 @@ def decide(work: Work, *, device: torch.device, bf16: bool, counts: list[int]) -
     why = "" if bf16 else f"This {'GPU' if large else 'processor'} has no bf16."
     if len(counts) == 1 and not bf16:
         return Arithmetic(precision="fp32", threads=counts[0], reason=why)
-    measured: list[tuple[Precision, int, float]] = []
+    measured: dict[Candidate, float] = {}
     threads = counts[0]
     if len(counts) > 1:
-        took = compare(trial, [("fp32", count) for count in counts])
-        measured += [(*candidate, seconds) for candidate, seconds in took.items()]
-        threads = min(took, key=lambda candidate: took[candidate])[1]
+        measured = compare(trial, [("fp32", count) for count in counts])
+        threads = fastest(measured)
+        if threads < counts[0]:
+            time.sleep(PAUSE)
+            measured = compare(trial, [("fp32", count) for count in counts])
+            threads = max(threads, fastest(measured))
     precision: Precision = "fp32"
     if bf16:
         took = compare(trial, [("fp32", threads), ("bf16", threads)])
-        measured = [one for one in measured if one[:2] not in took]
-        measured += [(*candidate, seconds) for candidate, seconds in took.items()]
+        measured |= took
         if took["bf16", threads] < WORTH * took["fp32", threads]:
             precision = "bf16"
     figures = ", ".join(
         f"{name} on {_threads(count)} {seconds * 1000:,.1f} ms"
-        for name, count, seconds in sorted(measured, key=lambda one: one[2])
+        for (name, count), seconds in sorted(measured.items(), key=lambda one: one[1])
     )
     reason = f"{why} Measured on a part of a step: {figures}.".strip()
     return Arithmetic(precision=precision, threads=threads, reason=reason[:500])
 
 
-def compare(
-    trial: Trial, candidates: Iterable[tuple[Precision, int]]
-) -> dict[tuple[Precision, int], float]:
+def fastest(took: Mapping[Candidate, float]) -> int:
+    """The count of threads to take: the most, unless fewer are worth it."""
+    most = max(took, key=lambda candidate: candidate[1])
+    best = min(took, key=lambda candidate: took[candidate])
+    return best[1] if took[best] < WORTH * took[most] else most[1]
+
+
+def compare(trial: Trial, candidates: Iterable[Candidate]) -> dict[Candidate, float]:
     """Seconds of a round for each, in turns, so that what else is at work disturbs all alike."""
     # The first round of each also makes what later ones find made.
     once = {one: min(trial.round(*one), trial.round(*one)) for one in candidates}
     best = min(once.values())
     serious = [one for one, seconds in once.items() if seconds <= HOPELESS * best]
-    rounds: dict[tuple[Precision, int], list[float]] = {one: [] for one in serious}
+    rounds: dict[Candidate, list[float]] = {one: [] for one in serious}
     end = time.perf_counter() + SECONDS
     while len(rounds[serious[0]]) < ROUNDS and time.perf_counter() < end:
         for one in serious:
