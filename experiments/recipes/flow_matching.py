@@ -70,7 +70,7 @@ class FlowMatchingConfig(BaseModel):
         ge=1,
         le=200_000,
         title="Steps",
-        description="Optimiser steps. 800 take two to three minutes on two idle cores.",
+        description="Optimiser steps. 800 take about three minutes on two idle cores.",
         json_schema_extra={"group": "Training"},
     )
     batch_size: int = Field(
