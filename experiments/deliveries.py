@@ -92,6 +92,8 @@ def add_usage(request: HttpRequest, run_id: UUID, report: wire.UsageReport) -> w
 def add_arithmetic(request: HttpRequest, run_id: UUID, chosen: wire.Arithmetic) -> wire.Received:
     """What the program computes in; of several answers the first one stays."""
     run = access.writable(request, run_id)
+    if not run.is_open and access.run_token(request) is None:
+        raise HttpError(409, f"Run {run.number} has ended; it takes nothing new.")
     return wire.Received(duplicate=not arithmetic.keep(run, chosen))
 
 

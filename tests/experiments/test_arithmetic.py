@@ -84,6 +84,21 @@ def test_another_runs_program_and_a_stranger_may_not_say_it(
     assert run.arithmetic is None
 
 
+def test_of_a_run_that_has_ended_only_its_own_program_may_still_say_it(
+    client: Client, ada: User, run: Run
+) -> None:
+    _, token = tokens.issue(ada, "run", scope=f"run:{run.pk}", by=ada)
+    runs.cancel(run=run, by=ada)
+    client.force_login(ada)
+    answer = post(client, run, CHOSEN.model_dump())
+    assert (answer.status_code, answer.json()["detail"]) == (
+        409,
+        f"Run {run.number} has ended; it takes nothing new.",
+    )
+    client.logout()
+    assert post(client, run, CHOSEN.model_dump(), token).status_code == 200
+
+
 def test_a_rerun_computes_as_the_first_did_also_if_it_was_queued_before(
     ada: User, run: Run
 ) -> None:
