@@ -236,11 +236,22 @@ def test_a_repeat_takes_what_was_chosen_then(capsys: pytest.CaptureFixture[str])
     assert "fp32 on 1 thread, as it was when this was first computed. Chosen before." in said
 
 
+@pytest.mark.parametrize("asked", [{"precision": "bf16"}, {"precision": "fp32", "threads": 2}])
+def test_what_the_config_says_is_stronger_than_any_report(asked: dict[str, object]) -> None:
+    run = recorder({})
+    run.spec = run.spec.model_copy(update={"arithmetic": HERE})
+    chosen = settled(run, config(**asked))
+    assert chosen.precision == asked["precision"]
+    assert chosen.threads == asked.get("threads", 1)
+    assert chosen.reason == "So the config says."
+    torch.set_num_threads(1)
+
+
 def test_the_checkpoints_choice_comes_before_the_runs() -> None:
     run = recorder({})
     run.spec = run.spec.model_copy(update={"arithmetic": HERE})
     other = Arithmetic(precision="bf16", threads=2, reason="In the checkpoint.")
-    assert settled(run, kept=other) == other
+    assert settled(run, config(precision="auto", threads=0), kept=other) == other
     assert torch.get_num_threads() == 2
     torch.set_num_threads(1)
 

@@ -136,7 +136,7 @@ def settle(
     able = team.everywhere(has_bf16(device))
     given = machine.threads(config.threads)
     known = kept or run.spec.arithmetic
-    if known is not None:
+    if known is not None and agrees(known, config):
         chosen = known
     elif config.precision == "auto":
         alike = given if config.threads or device.type == "cuda" else None
@@ -149,8 +149,14 @@ def settle(
     torch.set_num_threads(chosen.threads)
     if team.leads:
         run.log_arithmetic(chosen)
-        print(in_words(chosen, before=known is not None, able=able))
+        print(in_words(chosen, before=chosen == known, able=able))
     return chosen
+
+
+def agrees(chosen: Arithmetic, config: FlowMatchingConfig | GenerateConfig) -> bool:
+    """Whether the config leaves room for it. Anybody of the project may report a run's arithmetic;
+    what its config says is not theirs to change."""
+    return config.precision in ("auto", chosen.precision) and config.threads in (0, chosen.threads)
 
 
 def in_words(chosen: Arithmetic, *, before: bool, able: bool) -> str:
