@@ -207,6 +207,11 @@ class Run:
         report = wire.UsageReport(step=step, lines=lines)
         self._spool.put("usage", report.model_dump_json().encode())
 
+    def log_arithmetic(self, chosen: wire.Arithmetic) -> None:
+        """Say what this run computes in. Later attempts and repeats of the run are told so in
+        `spec.arithmetic`; what was said first stays."""
+        self._spool.put("arithmetic", chosen.model_dump_json().encode())
+
     def progress(self, fraction: float, *, stage: str = "") -> None:
         """Say how far the program is (0 to 1) and what it is doing."""
         said = wire.Progress(fraction=min(max(fraction, 0.0), 1.0), stage=stage[:100])

@@ -124,6 +124,9 @@ class Sender:
             case "usage":
                 content = delivery.path.read_bytes()
                 transport.post(f"{base}/usage", wire.UsageReport.model_validate_json(content))
+            case "arithmetic":
+                content = delivery.path.read_bytes()
+                transport.post(f"{base}/arithmetic", wire.Arithmetic.model_validate_json(content))
             case "ending":
                 content = delivery.path.read_bytes()
                 transport.post(f"{base}/ending", wire.Ending.model_validate_json(content))

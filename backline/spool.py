@@ -32,7 +32,7 @@ from pydantic import BaseModel
 
 from backline import wire
 
-KINDS = ("batch", "log", "usage", "sample", "checkpoint", "ending")
+KINDS = ("batch", "log", "usage", "arithmetic", "sample", "checkpoint", "ending")
 # Deliveries that may be large go beside the stream, so that curves do not wait for weights.
 FILE_KINDS = ("sample", "checkpoint", "ending")
 # What a file system says that keeps folders in its own way.

@@ -169,6 +169,14 @@ class CheckpointSource(Message):
     meta: dict[str, Any] = {}
 
 
+class Arithmetic(Message):
+    """What a program computes in. Chosen once, and the same for every attempt and every repeat."""
+
+    precision: Literal["bf16", "fp32"]
+    threads: int = Field(ge=1, le=4096, description="Of each process.")
+    reason: str = Field(default="", max_length=500, description="A sentence: why so.")
+
+
 class RunSpec(Message):
     """What a run is: enough to start its program anywhere."""
 
@@ -188,6 +196,9 @@ class RunSpec(Message):
     )
     start_from: CheckpointSource | None = Field(
         default=None, description="Of another run: the weights that this one begins with."
+    )
+    arithmetic: Arithmetic | None = Field(
+        default=None, description="Chosen by an earlier attempt, or by the run that this repeats."
     )
 
 

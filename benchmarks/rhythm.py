@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from backline.wire import Arithmetic
 from experiments.recipes.flow_matching import FlowMatchingConfig
 from workers.data import mel, synth
 from workers.data.recordings import Recording
@@ -59,7 +60,8 @@ def period(logmel: Tensor, genre: str, *, low: bool = False) -> float:
 
 def clips(data: list[Recording], config: FlowMatchingConfig) -> dict[str, list[Tensor]]:
     device = machine.prepare(seed=config.seed)
-    trainer = Trainer(config, data=data, device=device)
+    arithmetic = Arithmetic(precision="fp32", threads=torch.get_num_threads())
+    trainer = Trainer(config, data=data, device=device, arithmetic=arithmetic)
     for step in range(1, config.steps + 1):
         trainer.step(step)
     trainer.average.eval()

@@ -32,6 +32,7 @@ print(tokens.issue(User.objects.get(username="researcher"), "bench")[1])
 
 BARE = """
 import torch
+from backline.wire import Arithmetic
 from experiments.recipes.flow_matching import FlowMatchingConfig
 from workers.data.recordings import Recording
 from workers.training import machine
@@ -39,7 +40,8 @@ from workers.training.trainer import Trainer
 config = FlowMatchingConfig()
 device = machine.prepare(seed=config.seed)
 data = [Recording(n, "ab"[n % 2], torch.randn(600, 64), 19.2) for n in range(38)]
-print(Trainer(config, data=data, device=device).step(1))
+arithmetic = Arithmetic(precision="fp32", threads=torch.get_num_threads())
+print(Trainer(config, data=data, device=device, arithmetic=arithmetic).step(1))
 """
 
 

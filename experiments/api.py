@@ -135,6 +135,9 @@ class ScopeBody(Schema):
 class RunDetails(RunBody):
     config: dict[str, Any]
     resources: dict[str, Any]
+    arithmetic: wire.Arithmetic | None = Field(
+        description="What its program computes in, once it has chosen."
+    )
     cost: Decimal = Field(description="So far, in `currency`; with four places.")
     currency: str
     dataset_digest: str

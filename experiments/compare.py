@@ -41,7 +41,13 @@ def differences(runs: Iterable[Run]) -> list[Difference]:
 def _described(run: Run) -> dict[str, Any]:
     facts: dict[str, Any] = {"recipe": run.recipe or None, "code": run.code_version or None}
     facts["dataset"] = str(run.dataset) if run.dataset else None
-    return {**facts, **flat(run.config), **flat(run.resources, "resources.")}
+    chosen = {key: value for key, value in (run.arithmetic or {}).items() if key != "reason"}
+    return {
+        **facts,
+        **flat(run.config),
+        **flat(run.resources, "resources."),
+        **flat(chosen, "arithmetic."),
+    }
 
 
 def flat(config: object, path: str = "") -> dict[str, Any]:

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from backline import wire
 from experiments import (
     access,
+    arithmetic,
     checkpoints,
     logs,
     metrics,
@@ -86,6 +87,15 @@ def add_usage(request: HttpRequest, run_id: UUID, report: wire.UsageReport) -> w
     except usage.NotInDataset as error:
         raise HttpError(422, str(error)) from error
     return wire.Received()
+
+
+@router.post("/runs/{uuid:run_id}/arithmetic", response=wire.Received)
+def add_arithmetic(request: HttpRequest, run_id: UUID, chosen: wire.Arithmetic) -> wire.Received:
+    """What the program computes in; of several answers the first one stays."""
+    run = access.writable(request, run_id)
+    if not run.is_open and access.run_token(request) is None:
+        raise HttpError(409, f"Run {run.number} has ended; it takes nothing new.")
+    return wire.Received(duplicate=not arithmetic.keep(run, chosen))
 
 
 @router.post("/runs/{uuid:run_id}/checkpoints", response=wire.Received)

@@ -212,6 +212,8 @@ class Run(models.Model):
     recipe = models.CharField(max_length=50, blank=True)
     config = models.JSONField(default=dict)
     resources = models.JSONField(default=dict)
+    # What its program computes in (backline.wire.Arithmetic), once it was chosen.
+    arithmetic = models.JSONField(null=True, blank=True)
     use = models.CharField(max_length=30, choices=Use.choices, blank=True)
     dataset = models.ForeignKey(Dataset, models.PROTECT, null=True, blank=True, related_name="runs")
     dataset_digest = models.CharField(max_length=64, blank=True)

@@ -6,6 +6,7 @@ from typing import Literal
 from django.db.models import QuerySet
 
 from backline import wire
+from experiments import arithmetic
 from experiments.models import DatasetItem, Run
 from rights.models import Credit
 
@@ -68,6 +69,7 @@ def of(run: Run) -> wire.RunSpec:
         ],
         resume=_resume(run),
         start_from=_start(run),
+        arithmetic=arithmetic.of(run),
     )
 
 

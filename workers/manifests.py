@@ -17,6 +17,7 @@ from experiments import recipes
 from experiments.machines import Resources
 from experiments.models import Attempt, Run
 from experiments.recipes import program
+from workers.allocator import KEEPING_MEMORY
 from workers.cluster import Job
 
 SHAPE = Path(__file__).resolve().parent.parent / "k8s" / "jobs" / "run.yaml"
@@ -68,6 +69,9 @@ def job(
         "OMP_NUM_THREADS": str(max(1, asked.cpus // each)),
         "PYTHONUNBUFFERED": "1",
     }
+    if run.recipe != OWN_PROGRAM:
+        # A researcher's program has an image, and perhaps an allocator, of its own.
+        env |= KEEPING_MEMORY
     if root:
         env["PYTHONPATH"] = root
     if each * asked.nodes > 1:

@@ -104,7 +104,7 @@ RECIPES: dict[str, Recipe] = {
             title="Flow matching",
             description=(
                 "Trains a small diffusion transformer on the recordings of a dataset and "
-                "generates clips in their genres. About two minutes on two idle cores; several "
+                "generates clips in their genres. About three minutes on two idle cores; several "
                 "GPUs or nodes share one training."
             ),
             config=FlowMatchingConfig,

@@ -70,7 +70,7 @@ class FlowMatchingConfig(BaseModel):
         ge=1,
         le=200_000,
         title="Steps",
-        description="Optimiser steps. 800 take about two minutes on two idle cores.",
+        description="Optimiser steps. 800 take about three minutes on two idle cores.",
         json_schema_extra={"group": "Training"},
     )
     batch_size: int = Field(
@@ -177,7 +177,7 @@ class FlowMatchingConfig(BaseModel):
         ge=0,
         le=200_000,
         title="Samples every",
-        description="Steps between samples while training (200: about 30 s). 0: only at the end.",
+        description="Steps between samples while training (200: about 40 s). 0: only at the end.",
         json_schema_extra={"group": "Samples"},
     )
     final_seeds: int = Field(
@@ -220,10 +220,13 @@ class FlowMatchingConfig(BaseModel):
         description="Steps between checkpoints, where a stopped run goes on. 0: only at the end.",
         json_schema_extra={"group": "Training"},
     )
-    precision: Literal["bf16", "fp32"] = Field(
-        default="bf16",
+    precision: Literal["auto", "bf16", "fp32"] = Field(
+        default="auto",
         title="Precision",
-        description="Of the network's arithmetic. bf16 is faster where the processor has it.",
+        description=(
+            "Of the network's arithmetic. auto measures at the start which is faster on this "
+            "machine, and keeps to it: a rerun computes in the same."
+        ),
         json_schema_extra={"group": "Arithmetic"},
     )
     threads: int = Field(
@@ -231,7 +234,10 @@ class FlowMatchingConfig(BaseModel):
         ge=0,
         le=64,
         title="Threads",
-        description="0: as many as the job was given. Another number may change the last bits.",
+        description=(
+            "0: as many as the job was given; with Precision auto fewer, where they are faster. "
+            "Another number may change the last bits."
+        ),
         json_schema_extra={"group": "Arithmetic"},
     )
 

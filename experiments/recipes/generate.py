@@ -77,10 +77,13 @@ class GenerateConfig(BaseModel):
         description="Rounds in which phases are found when a spectrogram becomes sound.",
         json_schema_extra={"group": "Clips"},
     )
-    precision: Literal["bf16", "fp32"] = Field(
-        default="bf16",
+    precision: Literal["auto", "bf16", "fp32"] = Field(
+        default="auto",
         title="Precision",
-        description="Of the network's arithmetic. bf16 is faster where the processor has it.",
+        description=(
+            "Of the network's arithmetic. auto measures at the start which is faster on this "
+            "machine, and keeps to it: a rerun computes in the same."
+        ),
         json_schema_extra={"group": "Arithmetic"},
     )
     threads: int = Field(
@@ -88,7 +91,10 @@ class GenerateConfig(BaseModel):
         ge=0,
         le=64,
         title="Threads",
-        description="0: as many as the job was given. Another number may change the last bits.",
+        description=(
+            "0: as many as the job was given; with Precision auto fewer, where they are faster. "
+            "Another number may change the last bits."
+        ),
         json_schema_extra={"group": "Arithmetic"},
     )
 

@@ -13,12 +13,14 @@ import pytest
 import soundfile
 
 import backline
+from backline import wire
 from backline.spool import Spool
 from experiments import logs, metrics, runs
 from experiments.models import Batch, Project, Run, Series
 from portal import storage, tokens
 from portal.models import User
 from tests.backline.portal import Door, opened
+from tests.patience import LIMIT_SECONDS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -48,7 +50,7 @@ def door(live_server: Server) -> Iterator[Door]:
         yield found
 
 
-def wait_for(what: Callable[[], bool], seconds: float = 60.0) -> None:
+def wait_for(what: Callable[[], bool], seconds: float = LIMIT_SECONDS) -> None:
     end = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < end, "it did not happen in time"
@@ -204,6 +206,15 @@ def test_a_sender_that_was_killed_too_is_replaced_by_the_next_run(
         wait_for(lambda: Series.objects.filter(count=1).exists())
     run.finish()
     wait_for(lambda: senders_gone(spools))
+
+
+def test_what_a_program_computes_in_reaches_its_row(
+    live_server: Server, project: Project, token: str
+) -> None:
+    chosen = wire.Arithmetic(precision="fp32", threads=2, reason="No bf16 here.")
+    with begin(project, token, live_server.url) as run:
+        run.log_arithmetic(chosen)
+    assert Run.objects.get().arithmetic == chosen.model_dump()
 
 
 def test_a_refusal_is_final_and_said(

@@ -12,6 +12,7 @@ from experiments.models import Project
 from portal import tokens
 from portal.models import User
 from tests.backline.test_client import Server
+from tests.patience import LIMIT_SECONDS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -23,7 +24,7 @@ def command(url: str, token: str, *words: object) -> "subprocess.CompletedProces
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=LIMIT_SECONDS,
     )
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.patience import LIMIT_SECONDS
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -57,7 +59,7 @@ def test_the_code_is_that_of_the_process_that_ended_first(
     tmp_path: Path, end: str, code: int, line: str
 ) -> None:
     launcher = start(tmp_path, ENDS.format(end=end, waits=bool(code)))
-    out, err = launcher.communicate(timeout=60)
+    out, err = launcher.communicate(timeout=LIMIT_SECONDS)
     assert (launcher.returncode, out) == (code, "")
     assert err == (f"{line}\n" if line else "")
 
@@ -79,7 +81,7 @@ raise SystemExit(9)
 
 def test_the_earliest_word_counts_not_the_first_end(tmp_path: Path) -> None:
     launcher = start(tmp_path, TELLS)
-    _, err = launcher.communicate(timeout=60)
+    _, err = launcher.communicate(timeout=LIMIT_SECONDS)
     assert (launcher.returncode, err) == (9, "[rank 1] The disk is full.\n")
 
 
@@ -100,7 +102,7 @@ def test_sigterm_is_for_the_processes_and_their_own_end_is_waited_for(tmp_path: 
     launcher = start(tmp_path, HEEDS)
     until(lambda: len(list(tmp_path.glob("ready-*"))) == 2)
     launcher.send_signal(signal.SIGTERM)
-    launcher.communicate(timeout=60)
+    launcher.communicate(timeout=LIMIT_SECONDS)
     assert launcher.returncode == 75
     assert len(list(tmp_path.glob("saved-*"))) == 2
 
@@ -109,7 +111,7 @@ def test_a_machine_that_waits_for_another_can_be_stopped(tmp_path: Path) -> None
     launcher = start(tmp_path, "", "--nnodes=2", "--rdzv-backend=c10d", "--rdzv-id=never")
     until(lambda: listens(launcher.pid))
     launcher.send_signal(signal.SIGTERM)
-    _, err = launcher.communicate(timeout=60)
+    _, err = launcher.communicate(timeout=LIMIT_SECONDS)
     assert (launcher.returncode, err) == (143, "Asked to stop before the program was started.\n")
 
 
@@ -130,12 +132,12 @@ def test_when_the_launcher_is_killed_no_process_goes_on(tmp_path: Path) -> None:
 
     until(lambda: len(pids()) == 2 and all(pids()))
     launcher.kill()
-    launcher.communicate(timeout=60)
+    launcher.communicate(timeout=LIMIT_SECONDS)
     until(lambda: not any(map(alive, pids())))
 
 
 def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + LIMIT_SECONDS
     while not condition():
         assert time.monotonic() < end, "It did not happen in time."
         time.sleep(0.05)

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from tests.patience import LIMIT_SECONDS
+
 # Playwright's own five seconds are little on a busy machine; what comes sooner is not waited for.
-expect.set_options(timeout=60_000)
+expect.set_options(timeout=LIMIT_SECONDS * 1_000 / 5)
 
 FLAGS = [
     "--no-sandbox",
@@ -46,7 +48,7 @@ def browser() -> Iterator[Browser]:
 def page(browser: Browser) -> Iterator[Page]:
     """A page at 1440 px whose script errors fail the test."""
     context = browser.new_context(viewport={"width": 1440, "height": 900})
-    context.set_default_timeout(60_000)
+    context.set_default_timeout(LIMIT_SECONDS * 1_000 / 5)
     opened = context.new_page()
     errors: list[str] = []
     opened.on("pageerror", lambda error: errors.append(str(error)))

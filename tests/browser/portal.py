@@ -13,6 +13,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page
 
+from tests.patience import LIMIT_SECONDS
 from workers.demo import PASSWORD, PROJECT
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +37,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(state: Path, *, seconds: float = 240) -> Iterator[Portal]:
+def running(state: Path, *, seconds: float = LIMIT_SECONDS) -> Iterator[Portal]:
     """Start the portal, wait until it says where it answers, and stop it by Ctrl-C."""
     port = free_port()
     environment = {

@@ -8,6 +8,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.browser.portal import Portal, log_in, running
+from tests.patience import LIMIT_SECONDS
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -39,7 +40,7 @@ def queue(page: Page, portal: Portal, *, name: str, yaml: str) -> None:
     page.get_by_role("button", name="Queue the run").click()
 
 
-def wait_for(page: Page, state: str, *, seconds: float = 240) -> None:
+def wait_for(page: Page, state: str, *, seconds: float = LIMIT_SECONDS) -> None:
     """The run page is live: it comes to this state without a reload."""
     expect(page.locator(".state").first).to_have_attribute(
         "data-state", re.compile(state), timeout=seconds * 1000
@@ -65,7 +66,7 @@ def test_from_the_catalogue_to_a_heard_credited_sample(page: Page, portal: Porta
     page.wait_for_url(re.compile(r"/runs/1/"))
     wait_for(page, "^(starting|running)$")
     wait_for(page, "^finished$")
-    expect(page.locator("clip-player").first).to_be_visible(timeout=30_000)
+    expect(page.locator("clip-player").first).to_be_visible()
     # So does the rest of the page: charts of figures that came later, credits, attempts.
     expect(page.locator('#overview [data-name="control/genre_accuracy"] .plotly')).to_be_visible()
     expect(page.locator("#credits")).to_contain_text("seconds of audio")
@@ -80,7 +81,7 @@ def test_from_the_catalogue_to_a_heard_credited_sample(page: Page, portal: Porta
     # Compare: curves and the samples of both side by side.
     page.goto(portal.page("compare/?runs=1,2"))
     player = page.locator("clip-player").first
-    expect(player).to_be_visible(timeout=30_000)
+    expect(player).to_be_visible()
 
     # A sample carries its credits: who, what, by which grants, how much.
     page.goto(f"{portal.url}/samples/of/first-light/")

@@ -17,6 +17,7 @@ from kubernetes import client
 from portal.supervisor import end
 from tests.cluster.control_plane import free_ports, until
 from tests.cluster.process_node import A100, H100, ProcessNode
+from tests.patience import LIMIT_SECONDS
 
 ROOT = Path(__file__).parents[2]
 PASSWORD = "a long enough password"
@@ -244,7 +245,7 @@ class Lab:
         found: list[dict[str, Any]] = self.do("attempts", run=run)
         return found
 
-    def becomes(self, run: str, state: str, *, seconds: float = 120.0) -> dict[str, Any]:
+    def becomes(self, run: str, state: str, *, seconds: float = LIMIT_SECONDS) -> dict[str, Any]:
         """Rounds until the run is in this state; fails at once if it ended in another."""
         end = time.monotonic() + seconds
         while True:
@@ -258,7 +259,7 @@ class Lab:
             time.sleep(0.2)
 
     def reconcile_until(
-        self, what: str, condition: Callable[[], object], *, seconds: float = 120.0
+        self, what: str, condition: Callable[[], object], *, seconds: float = LIMIT_SECONDS
     ) -> None:
         def one() -> bool:
             self.do("reconcile")
@@ -294,7 +295,7 @@ class Lab:
         tokens = [one for one in secrets if one.metadata.name.startswith("run-")]
         return sorted(f"{one.metadata.name}" for one in (*alive, *unseen, *tokens))
 
-    def settles(self, *, seconds: float = 60.0) -> None:
+    def settles(self, *, seconds: float = LIMIT_SECONDS) -> None:
         """Nothing is orphaned: after some rounds nothing of us is left in the cluster."""
         end = time.monotonic() + seconds
         while left := self.leftovers():

@@ -56,7 +56,7 @@ def test_defaults_hold_their_own_bounds_and_survive_json(name: str) -> None:
         ({"steps": "many"}, "steps", "Steps must be a whole number."),
         ({"learning_rate": "nan"}, "learning_rate", "Learning rate must be a finite number."),
         ({"depth": 3}, "depth", "This recipe has no setting “depth”."),
-        ({"precision": "fp8"}, "precision", "Precision must be one of: 'bf16' or 'fp32'."),
+        ({"precision": "fp8"}, "precision", "Precision must be one of: 'auto', 'bf16' or 'fp32'."),
         ({"width": 161}, "heads", "Attention heads must divide the width (161)."),
         ({"patch": 3}, "patch", "Frames per token must divide the clip length (128)."),
         ({"kernel": 8}, "kernel", "Convolution over time must be an odd number of frames."),

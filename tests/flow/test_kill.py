@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from tests.patience import LIMIT_SECONDS
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
@@ -60,7 +62,7 @@ class World:
         return mark.read_text().split() if mark.exists() else []
 
 
-def until(condition: Callable[[], bool], seconds: float = 60) -> None:
+def until(condition: Callable[[], bool], seconds: float = LIMIT_SECONDS) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "It did not happen in time."

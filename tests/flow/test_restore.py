@@ -19,6 +19,7 @@ import pytest
 from portal.supervisor import end
 from tests.cluster import database as databases
 from tests.cluster.control_plane import free_ports
+from tests.patience import LIMIT_SECONDS
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +35,7 @@ def documented(name: str) -> str:
     return found[1].replace(".venv/bin/python", sys.executable)
 
 
-def until(condition: Callable[[], bool], seconds: float = 120) -> None:
+def until(condition: Callable[[], bool], seconds: float = LIMIT_SECONDS) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "It did not happen in time."
@@ -97,7 +98,7 @@ class Portal:
 
     def becomes(self, condition: Callable[[list[dict[str, Any]]], bool]) -> list[dict[str, Any]]:
         """Rounds until it is so."""
-        end = time.monotonic() + 120
+        end = time.monotonic() + LIMIT_SECONDS
         while not condition(runs := self.do("round")["runs"]):
             assert time.monotonic() < end, runs
             time.sleep(0.1)

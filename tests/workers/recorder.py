@@ -8,7 +8,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from backline.wire import CheckpointSource, DatasetItem, RunSpec
+from backline.wire import Arithmetic, CheckpointSource, DatasetItem, RunSpec
 from workers.data import synth
 
 GENRES = ("ambient", "techno", "chip", "waltz")
@@ -29,6 +29,7 @@ class Recorder:
         self.checkpoints: dict[int, tuple[Path, dict[str, Any]]] = {}
         self.usage: list[tuple[int, dict[int, tuple[int, float]]]] = []
         self.stages: list[tuple[float, str]] = []
+        self.arithmetic: Arithmetic | None = None
 
     def log(self, points: dict[str, float], *, step: int) -> None:
         self.points += [(step, name, value) for name, value in points.items()]
@@ -58,6 +59,9 @@ class Recorder:
 
     def log_usage(self, *, step: int, usage: dict[int, tuple[int, float]]) -> None:
         self.usage.append((step, usage))
+
+    def log_arithmetic(self, chosen: Arithmetic) -> None:
+        self.arithmetic = chosen
 
     def progress(self, fraction: float, *, stage: str) -> None:
         assert 0 <= fraction <= 1

@@ -13,6 +13,7 @@ from threading import Thread
 
 import pytest
 
+from tests.patience import LIMIT_SECONDS
 from tests.workers import api_server
 from workers.cluster import Cluster, Job, JobStatus, Refused
 from workers.cluster.kubernetes import KubernetesCluster
@@ -28,7 +29,7 @@ def python(code: str, *, name: str = NAME, **env: str) -> Job:
     return Job(name=name, command=(sys.executable, "-c", code), env={"PATH": "/usr/bin"} | env)
 
 
-def until(condition: Callable[[], bool], seconds: float = 60) -> None:
+def until(condition: Callable[[], bool], seconds: float = LIMIT_SECONDS) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "It did not happen in time."

@@ -26,6 +26,7 @@ from rights import ledger
 from rights.models import Use
 from tests.backline.test_client import Server
 from tests.catalogue import make_allowed
+from tests.patience import LIMIT_SECONDS
 from tests.workers.recorder import record
 from workers.cluster.local import LocalCluster
 from workers.reconciling import reconcile
@@ -60,7 +61,7 @@ def cluster(settings: LazySettings, live_server: Server) -> Iterator[LocalCluste
     settings.CLUSTER = "local"
     settings.RUN_PORTAL_URL = live_server.url
     yield LocalCluster(settings.LOCAL_JOBS_DIR, slots=2)
-    end = time.monotonic() + 60
+    end = time.monotonic() + LIMIT_SECONDS
     while any((settings.LOCAL_JOBS_DIR / "spool").glob("*/session.json")):
         assert time.monotonic() < end, "a sender goes on"
         time.sleep(0.05)
@@ -84,7 +85,7 @@ def queue(dataset: Dataset, ada: User, *, gpus: int, **config: Any) -> Run:
 
 def until(cluster: LocalCluster, run: Run) -> Run:
     """Its end; it is to be a good one."""
-    end = time.monotonic() + 240
+    end = time.monotonic() + LIMIT_SECONDS
     while run.state not in (State.FINISHED, State.FAILED):
         assert time.monotonic() < end, (run.state, run.state_reason)
         reconcile(cluster)
@@ -109,8 +110,7 @@ def test_two_processes_learn_what_one_would_and_the_ledger_is_the_same(
     for name, close in (("loss", 1e-5), ("grad_norm", 1e-4), ("learning_rate", 0.0)):
         one, other = (metrics.points(run, name) for run in (alone, shared))
         assert one[0].tolist() == other[0].tolist() == list(range(1, 13))
-        # The same gradient, but for the order of its sums; each step of Muon, which computes in
-        # bf16, makes the difference larger.
+        # The same gradient, but for the order of its sums; each step makes the difference larger.
         np.testing.assert_allclose(other[2][0], one[2][0], rtol=close, err_msg=name)
         np.testing.assert_allclose(other[2], one[2], rtol=100 * close, err_msg=name)
     assert set(weights(alone, 12)) == set(weights(shared, 12))
@@ -127,6 +127,7 @@ def test_two_processes_learn_what_one_would_and_the_ledger_is_the_same(
 # What a job starts, with a run that is kept in memory: each process can be looked into.
 PROGRAM = """
 import hashlib, json, os, pathlib, shutil, sys
+import torch
 from tests.workers.recorder import Recorder, recorder
 from workers import run as program
 from workers.training import flow_matching, interruption
@@ -154,6 +155,8 @@ resume = {"resume": pathlib.Path(f"saved-{told['step']}"), "step": told["step"]}
 made = recorder(files, **(resume if told["step"] else {}))
 made.__class__ = Run
 made.spec = made.spec.model_copy(update={"config": told["config"]})
+if told["unlike"]:
+    os.environ["BACKLINE_THREADS"] = str(2 - int(rank))
 if rank == "1" and told["broken"]:
     made.files = {url: pathlib.Path("/nowhere") / path.name for url, path in files.items()}
 code = program.perform(made)
@@ -161,6 +164,9 @@ state = trainers[0].model.state_dict() if trainers else {}
 digest = hashlib.sha256(b"".join(value.numpy().tobytes() for value in state.values()))
 said = {
     "weights": digest.hexdigest(),
+    "chosen": made.arithmetic and made.arithmetic.model_dump(),
+    "threads": torch.get_num_threads(),
+    "precision": trainers and trainers[0].arithmetic.precision,
     "losses": made.series("loss"),
     "usage": [lines for _, lines in made.usage],
     "rest": [*made.audio, *made.checkpoints],
@@ -182,9 +188,18 @@ class Job:
         self.files = {url: str(path) for url, path in record(music, each=1, seconds=1.0).items()}
         (folder / "program.py").write_text(PROGRAM)
 
-    def start(self, *, step: int = 0, broken: bool = False) -> "subprocess.Popen[str]":
-        """`step`: of the checkpoint to go on from. `broken`: the second finds no recordings."""
-        told = {"files": self.files, "config": self.config, "step": step, "broken": broken}
+    def start(
+        self, *, step: int = 0, broken: bool = False, unlike: bool = False
+    ) -> "subprocess.Popen[str]":
+        """`step`: of the checkpoint to go on from. `broken`: the second finds no recordings.
+        `unlike`: the first may have two threads, the second one."""
+        told = {
+            "files": self.files,
+            "config": self.config,
+            "step": step,
+            "broken": broken,
+            "unlike": unlike,
+        }
         (self.folder / "told.json").write_text(json.dumps(told))
         options = ["--standalone", "--local-addr=localhost", f"--nproc-per-node={self.processes}"]
         return subprocess.Popen(
@@ -200,7 +215,7 @@ class Job:
         return self.end(self.start(**how))
 
     def end(self, launcher: "subprocess.Popen[str]") -> "Done":
-        _, err = launcher.communicate(timeout=240)
+        _, err = launcher.communicate(timeout=LIMIT_SECONDS)
         reports = [self.folder / f"rank-{rank}.json" for rank in range(self.processes)]
         said = [json.loads(path.read_text()) for path in reports if path.exists()]
         return Done(launcher.returncode, err, said)
@@ -224,6 +239,19 @@ def test_every_process_has_the_same_weights_and_one_speaks(tmp_path: Path) -> No
 
 
 @pytest.mark.slow
+def test_all_compute_in_what_the_first_of_them_chose(tmp_path: Path) -> None:
+    """Each is given another number of threads, as on machines that are not alike."""
+    done = Job(tmp_path, processes=2, precision="auto", threads=0).do(unlike=True)
+    assert done.code == 0, done.err
+    first, second = done.said
+    assert first["chosen"] is not None
+    assert second["chosen"] is None
+    assert first["threads"] == second["threads"] == first["chosen"]["threads"]
+    assert first["precision"] == second["precision"] == first["chosen"]["precision"]
+    assert first["weights"] == second["weights"]
+
+
+@pytest.mark.slow
 def test_after_sigterm_all_leave_at_one_step_and_the_rest_is_bit_for_bit_the_same(
     tmp_path: Path,
 ) -> None:
@@ -231,7 +259,7 @@ def test_after_sigterm_all_leave_at_one_step_and_the_rest_is_bit_for_bit_the_sam
     longer = {"steps": 150, "sample_every": 0, "checkpoint_every": 0}
     whole = Job(tmp_path / "whole", processes=3, **longer).do()
     job = Job(tmp_path / "cut", processes=3, **longer)
-    launcher, end = job.start(), time.monotonic() + 240
+    launcher, end = job.start(), time.monotonic() + LIMIT_SECONDS
     while not (job.folder / "step").exists():
         assert time.monotonic() < end, "it did not begin"
         time.sleep(0.01)

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from experiments import datasets, permission, recipes, runs, scope
+from backline.wire import Arithmetic
+from experiments import datasets, logs, permission, recipes, runs, scope
 from experiments.models import Checkpoint, Project, Run
 from experiments.recipes.generate import GenerateConfig
 from listening import trials
@@ -15,9 +16,10 @@ from portal.models import User
 from rights import participation
 from rights.models import Recording, UsageEvent, Use
 from tests.catalogue import make_allowed
+from tests.patience import LIMIT_SECONDS
 from tests.workers.recorder import Recorder, record, recorder
 from tests.workers.test_own_programs import cluster, until  # noqa: F401 - a fixture.
-from tests.workers.test_training import config
+from tests.workers.test_training import FP32, config
 from workers.cluster.local import LocalCluster
 from workers.generation import from_checkpoint
 from workers.training import checkpoints, flow_matching
@@ -139,7 +141,8 @@ def test_training_on_begins_with_the_average_and_keeps_what_it_knows_of_a_genre(
     }
     run = recorder(some, start_from=weights, step=7)
     trainer = flow_matching.Trainer(
-        config(), data=list(flow_matching.load(run)), device=torch.device("cpu"), scale=meta.scale  # type: ignore[arg-type]
+        config(), data=list(flow_matching.load(run)), device=torch.device("cpu"),  # type: ignore[arg-type]
+        arithmetic=FP32, scale=meta.scale,
     )  # fmt: skip
     trainer.begin(tensors, meta)
     assert trainer.genres == ["chip", "techno"]
@@ -246,7 +249,44 @@ def test_from_training_to_a_clip_with_a_reference_and_what_ends_it(
         runs.submit(by=ada, project=project, recipe="generate", config={}, start_from=checkpoint)
 
 
-def wait(holds: object, seconds: float = 60) -> None:
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_a_rerun_computes_in_what_the_first_chose_and_sounds_the_same(
+    cluster: LocalCluster, ada: User, rosa: User, project: Project  # noqa: F811
+) -> None:  # fmt: skip
+    dataset = datasets.freeze(
+        by=ada, project=project, name="ours", recordings=make_allowed(rosa, 2),
+        use=Use.TRAIN_GENERATIVE,
+    )  # fmt: skip
+    chosen = Arithmetic(precision="bf16", threads=2, reason="Nobody would choose this here.")
+
+    def finished(run: Run) -> Run:
+        until(cluster, run, State.FINISHED, State.FAILED)
+        assert (run.state, run.state_reason) == (State.FINISHED, "")
+        wait(lambda: run.samples.count() == 1 and run.checkpoints.exists())
+        return Run.objects.get(pk=run.pk)
+
+    config = {name: value for name, value in TINY.items() if name != "threads"}
+    first = finished(
+        runs.submit(by=ada, project=project, recipe="flow_matching", config=config, dataset=dataset)
+    )
+    assert first.config["precision"] == "auto"
+    assert first.arithmetic is not None
+    assert first.checkpoints.get().meta["arithmetic"] == first.arithmetic
+    assert f"Arithmetic: {first.arithmetic['precision']} on" in logs.text(
+        first, "stdout", "attempt-1"
+    )
+    again = finished(runs.rerun(run=first, by=ada))
+    assert again.arithmetic == first.arithmetic
+    assert again.samples.get().audio_id == first.samples.get().audio_id
+    # Also where this machine, asked anew, would say something else.
+    Run.objects.filter(pk=first.pk).update(arithmetic=chosen.model_dump())
+    other = finished(runs.rerun(run=Run.objects.get(pk=first.pk), by=ada))
+    assert other.arithmetic == chosen.model_dump()
+    assert other.samples.get().audio_id != first.samples.get().audio_id
+
+
+def wait(holds: object, seconds: float = LIMIT_SECONDS) -> None:
     """What a program sent last arrives after its end."""
     end = time.monotonic() + seconds
     while not holds():  # type: ignore[operator]

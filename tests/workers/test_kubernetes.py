@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from django.conf import LazySettings
 
+from tests.patience import LIMIT_SECONDS
 from tests.workers.api_server import AT, Fault, Json, Server, serving
 from workers.cluster import Job, JobStatus, Refused, Unavailable, choice, kube_watch
 from workers.cluster.kube_watch import FRESH_SECONDS
@@ -41,7 +42,7 @@ def job(name: str = NAME, **how: object) -> Job:
     return Job(name=name, command=("python", "-m", "workers.run"), env=env, **how)  # type: ignore[arg-type]
 
 
-def until(condition: Callable[[], bool], seconds: float = 60) -> None:
+def until(condition: Callable[[], bool], seconds: float = LIMIT_SECONDS) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "It did not happen in time."

@@ -14,6 +14,7 @@ from experiments.models import Project, Run
 from portal import separation
 from portal.models import User
 from tests.backline.test_client import Server
+from tests.patience import LIMIT_SECONDS
 from workers.cluster.local import LocalCluster
 from workers.reconciling import reconcile
 
@@ -29,7 +30,7 @@ def cluster(settings: LazySettings, live_server: Server, tmp_path: Path) -> Iter
     settings.RUN_PORTAL_URL = live_server.url
     made = LocalCluster(settings.LOCAL_JOBS_DIR, slots=2, programs=separation.current)
     yield made
-    end = time.monotonic() + 60
+    end = time.monotonic() + LIMIT_SECONDS
     while any((settings.LOCAL_JOBS_DIR / "spool").glob("*/session.json")):
         assert time.monotonic() < end, "a sender goes on"
         time.sleep(0.05)
@@ -41,7 +42,7 @@ def queue(ada: User, project: Project, code: str, **config: Any) -> Run:
 
 
 def until(cluster: LocalCluster, run: Run, *states: str) -> Run:
-    end = time.monotonic() + 120
+    end = time.monotonic() + LIMIT_SECONDS
     while run.state not in states:
         assert time.monotonic() < end, (run.state, run.state_reason)
         reconcile(cluster)

@@ -11,6 +11,7 @@ import pytest
 
 from backline.wire import RunSpec
 from experiments import recipes
+from tests.patience import LIMIT_SECONDS
 from tests.workers.recorder import Recorder, recorder
 from workers import run as program
 from workers.training import interruption
@@ -79,7 +80,7 @@ def test_without_a_token_it_says_so_and_fails(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=LIMIT_SECONDS,
     )
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("A token is needed")

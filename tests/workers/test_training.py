@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from backline.wire import Arithmetic
 from experiments import recipes
 from experiments.recipes.flow_matching import FlowMatchingConfig
 from tests.workers.recorder import Recorder, record, recorder
@@ -17,6 +18,7 @@ from workers.training.trainer import Trainer, draw, flow_loss, follow
 
 STEPS = 7
 PROMPTS = ["techno", "a slow waltz"]
+FP32 = Arithmetic(precision="fp32", threads=1)
 
 
 def config(**changes: object) -> FlowMatchingConfig:
@@ -39,6 +41,7 @@ def config(**changes: object) -> FlowMatchingConfig:
             "sampling_steps": 2,
             "griffin_lim_rounds": 2,
             "threads": 1,
+            "precision": "fp32",
             **changes,
         },
     )
@@ -156,7 +159,9 @@ def test_every_parameter_gets_a_gradient_at_once_and_one_that_counts_soon(
     machine.prepare(seed=1, asked_threads=1)
     run = recorder(files)
     data = list(flow_matching.load(run))
-    trainer = Trainer(config(condition_drop=0.5), data=data, device=torch.device("cpu"))
+    trainer = Trainer(
+        config(condition_drop=0.5), data=data, device=torch.device("cpu"), arithmetic=FP32
+    )
     for step in range(1, 4):
         trainer.step(step)
         for name, parameter in trainer.model.named_parameters():
@@ -184,7 +189,10 @@ def test_a_checkpoint_of_another_config_or_dataset_is_refused(
 ) -> None:
     machine.prepare(seed=1, asked_threads=1)
     trainer = Trainer(
-        config(), data=list(flow_matching.load(recorder(files))), device=torch.device("cpu")
+        config(),
+        data=list(flow_matching.load(recorder(files))),
+        device=torch.device("cpu"),
+        arithmetic=FP32,
     )
     path = tmp_path / "c.safetensors"
     tensors, meta = trainer.checkpoint(step=3, data=recordings.digest(recorder(files).spec.items))
@@ -287,7 +295,7 @@ def test_a_loss_that_is_no_number_ends_the_run_with_a_sentence(files: dict[str, 
     machine.prepare(seed=1, asked_threads=1)
     run = recorder(files)
     data = list(flow_matching.load(run))
-    trainer = Trainer(config(), data=data, device=torch.device("cpu"))
+    trainer = Trainer(config(), data=data, device=torch.device("cpu"), arithmetic=FP32)
     with torch.no_grad():
         trainer.model.leave.bias.fill_(float("nan"))
     with pytest.raises(flow_matching.Diverged, match="not a number at step 1"):

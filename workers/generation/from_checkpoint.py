@@ -14,7 +14,7 @@ from workers.data import mel, recordings
 from workers.generation import euler, prompts
 from workers.generation.prompts import Prompt
 from workers.models.dit import DiT
-from workers.training import checkpoints, draws, interruption, machine
+from workers.training import arithmetic, checkpoints, draws, interruption, machine
 from workers.training.checkpoints import Meta
 from workers.training.trainer import network
 
@@ -43,7 +43,10 @@ class Model:
 
     @classmethod
     def load(cls, run: backline.Run, config: GenerateConfig, device: torch.device) -> "Model":
-        """The weights that the run begins with. Raises NoModel, checkpoints.Mismatch."""
+        """The weights that the run begins with, and in what it computes with them.
+
+        Raises NoModel, checkpoints.Mismatch.
+        """
         source = run.spec.start_from
         if source is None:
             raise NoModel("There is no model to generate with: choose a checkpoint.")
@@ -51,7 +54,10 @@ class Model:
         trained = FlowMatchingConfig.model_validate(meta.config)
         net = network(trained, classes=len(meta.genres)).to(device)
         checkpoints.restore_module("average", net, tensors)
-        return cls(net.eval(), meta, trained, device, machine.arithmetic(config.precision))
+        # With and without the genre, for every prompt: the clips of one pass.
+        work = arithmetic.Work.of(trained, clips=2 * len(config.prompts), learns=False)
+        chosen = arithmetic.settle(run, config, work=work, device=device)
+        return cls(net.eval(), meta, trained, device, arithmetic.DTYPES[chosen.precision])
 
     def label(self, genre: str | None) -> int:
         return len(self.meta.genres) if genre is None else self.meta.genres.index(genre)

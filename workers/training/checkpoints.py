@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from backline.wire import Arithmetic
 from experiments.recipes.flow_matching import SHAPE
 from workers.data.mel import Scale
 
@@ -39,6 +40,8 @@ class Meta(BaseModel):
     mean: float
     deviation: float
     torch: str
+    # None in a checkpoint from before it was kept.
+    arithmetic: Arithmetic | None = None
 
     @property
     def scale(self) -> Scale:

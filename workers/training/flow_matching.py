@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 
 import backline
+from backline.wire import Arithmetic
 from experiments.recipes.flow_matching import FlowMatchingConfig
 from workers.data import recordings
 from workers.data.recordings import Recording
 from workers.evaluation import control
 from workers.generation import prompts
-from workers.training import checkpoints, group, interruption, machine
+from workers.training import arithmetic, checkpoints, group, interruption, machine
 from workers.training.checkpoints import Meta
 from workers.training.sampling import Listener
 from workers.training.trainer import Trainer
@@ -42,14 +43,33 @@ def main(run: backline.Run, config: FlowMatchingConfig) -> None:
     device = machine.prepare(seed=config.seed, asked_threads=config.threads)
     with group.joined(device) as team:
         team.demand_shares(config.batch_size)
-        data, known = list(load(run)), weights(run)
+        known = weights(run)
+        chosen = compute(run, config, device=device, team=team, known=known)
         scale = known[1].scale if known else None
-        trainer = Trainer(config, data=data, device=device, group=team, scale=scale)
+        data = list(load(run))
+        trainer = Trainer(
+            config, data=data, device=device, arithmetic=chosen, group=team, scale=scale
+        )
         done = resume(run, trainer=trainer, known=known)
         if team.leads:
             lead(run, trainer=trainer, data=data, done=done)
         else:
             follow(run, trainer=trainer, done=done)
+
+
+def compute(
+    run: backline.Run,
+    config: FlowMatchingConfig,
+    *,
+    device: torch.device,
+    team: group.Group,
+    known: tuple[dict[str, Tensor], Meta] | None,
+) -> Arithmetic:
+    """Choose in what, before anything is computed; the choice of its own checkpoint stays."""
+    clips = -(-config.batch_size // team.count)
+    work = arithmetic.Work.of(config, clips=clips, learns=True)
+    kept = known[1].arithmetic if known and run.spec.resume else None
+    return arithmetic.settle(run, config, work=work, device=device, team=team, kept=kept)
 
 
 def follow(run: backline.Run, *, trainer: Trainer, done: int) -> None:

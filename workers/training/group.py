@@ -104,6 +104,22 @@ class Group:
             time.sleep(AFTER_SECONDS)
             raise PeerEnded from error
 
+    def everywhere(self, fact: bool) -> bool:
+        """Whether it is so for all of them."""
+        if self.count == 1:
+            return fact
+        said = torch.tensor([int(fact)], device=self.table)
+        distributed.all_reduce(said, distributed.ReduceOp.MIN)
+        return bool(said.item())
+
+    def of_first(self, numbers: tuple[int, ...]) -> tuple[int, ...]:
+        """The first process's numbers, for all of them."""
+        if self.count == 1:
+            return numbers
+        said = torch.tensor(numbers, device=self.table)
+        distributed.broadcast(said, src=0)
+        return tuple(said.tolist())
+
     def wait(self) -> None:
         """Until all are here."""
         if self.count > 1:

@@ -1,26 +1,52 @@
-"""What this process computes with: device, threads, arithmetic. Set once, at the start."""
+"""What this process computes with: device, cores, threads. Set once, at the start."""
 
 import os
-from typing import Literal
+from pathlib import Path
 
 import torch
 
 from backline.ranks import Place
 
+CGROUPS = Path("/sys/fs/cgroup")
+
+
+def cores() -> int:
+    """The cores that this process may use at once: its affinity, and no more than its quota."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, min(allowed or 1, round(quota() or 4_096)))
+
+
+def quota(groups: Path = CGROUPS, process: Path = Path("/proc/self/cgroup")) -> float | None:
+    """How many cores' time the kernel gives this process's group (cgroup v2), or None: no limit."""
+    try:
+        # "0::/where/it/is"; inside a container that is its root.
+        own = process.read_text().strip().rpartition("::")[2].lstrip("/")
+        most, period = (groups / own / "cpu.max").read_text().split()
+    except (OSError, ValueError):
+        return None
+    return None if most == "max" else int(most) / int(period)
+
 
 def threads(asked: int = 0) -> int:
-    """How many threads: what the config asks for, else what the job was given, else the cores."""
+    """How many threads: what the config asks for, else what the job was given, else the cores.
+
+    Of what the job was given only as many as there are cores: two threads that take turns on one
+    wait for each other at every product.
+    """
     if asked:
         return asked
     for variable in ("BACKLINE_THREADS", "OMP_NUM_THREADS"):
         value = os.environ.get(variable, "")
         if value.isdigit() and int(value) > 0:
-            return int(value)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+            return min(int(value), cores())
+    return cores()
 
 
 def prepare(*, seed: int, asked_threads: int = 0) -> torch.device:
-    """Fix everything that the last bit of a result depends on, and say which device computes."""
+    """Fix everything that the last bit of a result depends on, and say which device computes.
+
+    `arithmetic.settle` may choose fewer threads after.
+    """
     # Read by cuBLAS when it starts; without it, its sums differ from run to run.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
@@ -44,7 +70,3 @@ def _gpu(place: Place) -> torch.device:
     device = torch.device("cuda", place.local % torch.cuda.device_count())
     torch.cuda.set_device(device)
     return device
-
-
-def arithmetic(precision: Literal["bf16", "fp32"]) -> torch.dtype:
-    return torch.bfloat16 if precision == "bf16" else torch.float32

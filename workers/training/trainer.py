@@ -6,15 +6,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from backline.wire import Arithmetic
 from experiments.recipes.flow_matching import FlowMatchingConfig
 from workers.data import mel, recordings
 from workers.data.mel import Scale
 from workers.data.recordings import Recording
 from workers.models import path
 from workers.models.dit import DiT
-from workers.training import checkpoints, draws, machine, schedule
+from workers.training import checkpoints, draws, schedule
+from workers.training.arithmetic import DTYPES
 from workers.training.checkpoints import Meta
 from workers.training.group import ALONE, Group
+from workers.training.muon import Muon
 
 # Learning rate of each optimiser, relative to the config's.
 PACE = {"muon": 10.0, "adamw": 1.0}
@@ -43,15 +46,18 @@ class Trainer:
         *,
         data: list[Recording],
         device: torch.device,
+        arithmetic: Arithmetic,
         group: Group = ALONE,
         scale: Scale | None = None,
     ) -> None:
-        """`scale` is that of the weights it will begin with; a model knows no other."""
+        """Products are computed in the precision of `arithmetic`; weights, averages and sums are
+        fp32. `scale` is that of the weights it will begin with; a model knows no other."""
         group.demand_shares(config.batch_size)
         self.config = config
         self.group = group
         self.device = device
-        self.dtype = machine.arithmetic(config.precision)
+        self.arithmetic = arithmetic
+        self.dtype = DTYPES[arithmetic.precision]
         self.genres = sorted({recording.genre for recording in data if recording.genre})
         self.scale = scale or Scale.of([recording.mel for recording in data])
         self.examples = [
@@ -62,7 +68,7 @@ class Trainer:
             network(config, classes=len(self.genres)).to(device).requires_grad_(requires_grad=False)
         )
         self.average.load_state_dict(self.model.state_dict())
-        self.optimisers = optimisers(self.model)
+        self.optimisers = optimisers(self.model, dtype=self.dtype)
         self.shared = group.around(self.model, device=device)
         if group.count > 1:
             self._order_gradients()
@@ -124,6 +130,7 @@ class Trainer:
             mean=self.scale.mean,
             deviation=self.scale.deviation,
             torch=torch.__version__,
+            arithmetic=self.arithmetic,
         )
 
     def restore(self, tensors: dict[str, Tensor], meta: Meta) -> None:
@@ -162,7 +169,7 @@ def network(config: FlowMatchingConfig, *, classes: int) -> DiT:
     )
 
 
-def optimisers(model: DiT) -> dict[str, torch.optim.Optimizer]:
+def optimisers(model: DiT, *, dtype: torch.dtype) -> dict[str, torch.optim.Optimizer]:
     """Muon for the matrices of the blocks, AdamW for the rest: the loss of AdamW alone in three
     quarters of its time. Modulations start at zero, where Muon's even steps would be a jump.
     """
@@ -174,7 +181,7 @@ def optimisers(model: DiT) -> dict[str, torch.optim.Optimizer]:
     known = {id(parameter) for parameter in matrices}
     others = [parameter for parameter in model.parameters() if id(parameter) not in known]
     return {
-        "muon": torch.optim.Muon(matrices, lr=0.0, weight_decay=0.01),
+        "muon": Muon(matrices, dtype=dtype),
         "adamw": torch.optim.AdamW(others, lr=0.0, betas=(0.9, 0.95)),
     }
 
