@@ -137,6 +137,8 @@ def dataset_audio(request: HttpRequest, run_id: UUID, recording_id: int) -> Http
     item = specs.items(run).filter(recording_id=recording_id).first()
     if item is None or item.audio is None:
         raise HttpError(404, "This recording is not in the run's dataset.")
+    if run.dataset and (reason := permission.why_not_dataset(run.dataset)):
+        raise HttpError(403, reason)
     if run.dataset and any(
         hold.recording_id == recording_id for hold in runs.holds_on(run.dataset, run.use)
     ):

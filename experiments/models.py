@@ -86,6 +86,13 @@ class DatasetQuerySet(models.QuerySet["Dataset"]):
     def visible_to(self, user: User) -> Self:
         return self.filter(project__in=Project.objects.visible_to(user))
 
+    def retired(self) -> Self:
+        return self.filter(status=Dataset.Status.RETIRED)
+
+    def usable(self) -> Self:
+        """Those that a new run may be given: consent is asked of each when it is."""
+        return self.exclude(status=Dataset.Status.RETIRED)
+
 
 class Dataset(models.Model):
     """A frozen choice of recordings for one use. Never changes after it is frozen."""

@@ -48,7 +48,7 @@ class NotAllowed(Exception):
 
 
 class NotUsable(ValueError):
-    """Weights that nobody may load: retired, or a permission behind them has ended."""
+    """Weights or a dataset that nobody may use: retired, or a permission behind it has ended."""
 
     code = "not_usable"
 
@@ -81,12 +81,17 @@ def context_of(project: Project) -> consent.Context:
 def check_consent(
     *, project: Project, dataset: Dataset | None, use: str, by: User | None
 ) -> Decision | None:
-    """The saved decision for a dataset's recordings; NotAllowed if any is refused or on hold.
+    """The saved decision for a dataset's recordings; NotAllowed if any is refused or on hold,
+    NotUsable if the dataset is retired: it stays out of use whatever is allowed again.
 
     None where nothing needs consent. The decision is kept also when it is a refusal, so this
     is not to be called inside a transaction that the refusal rolls back.
     """
-    if dataset is None or not use:
+    if dataset is None:
+        return None
+    if reason := why_not_dataset(dataset):
+        raise NotUsable(reason)
+    if not use:
         return None
     items = dataset.items.filter(included=True)
     recordings = Recording.objects.filter(pk__in=items.values("recording"))
@@ -125,6 +130,26 @@ def _goes_on(run: Run, decision: Decision) -> bool:
     )
     refused = decision.lines.filter(allowed=False)
     return not refused.exclude(recording__cases__in=stays).exists()
+
+
+def why_not_dataset(dataset: Dataset) -> str:
+    """Why no run may use this dataset ever again, as a sentence; empty where it may be used.
+
+    Asked of the row as it is now: who holds the object may hold it for long.
+    """
+    if not Dataset.objects.retired().filter(pk=dataset.pk).exists():
+        return ""
+    return (
+        f"“{dataset}” was retired, so no run may use it again. Freeze a new dataset of what is "
+        "allowed now."
+    )
+
+
+def runs_of_retired() -> list[tuple[Run, str]]:
+    """Every open run whose dataset was retired, with the sentence that tells why it stops."""
+    open_runs = Run.objects.filter(state__in=Run.OPEN_STATES, dataset__in=Dataset.objects.retired())
+    return [(run, why_not_dataset(run.dataset)) for run in open_runs.select_related("dataset")
+            if run.dataset is not None]  # fmt: skip
 
 
 def refusals_of(decision: Decision) -> list[Refusal]:

@@ -38,6 +38,7 @@ from experiments.permission import (
     check_member,
     holds_on,
     why_not_begin,
+    why_not_dataset,
 )
 from experiments.quotas import OverQuota
 from experiments.states import BUSY, State, move
@@ -100,6 +101,8 @@ def submit(
     use = known.use_of(resolved)
     if settings.CLUSTER == "local" and resolved.get("image"):
         raise recipes.ConfigInvalid({"image": recipes.NO_IMAGES})
+    if dataset is not None and (reason := why_not_dataset(dataset)):
+        raise recipes.ConfigInvalid({"dataset": reason})
     decision = check_consent(project=project, dataset=dataset, use=use, by=by)
     with transaction.atomic():
         quotas.check(project, wanted)
@@ -223,6 +226,8 @@ def retry(*, run: Run, by: User) -> Run:
     check_member(by, run.project)
     if run.origin != Run.Origin.PORTAL:
         raise NotPossible("This run was started outside; start its program there again.")
+    if run.dataset is not None and (reason := why_not_dataset(run.dataset)):
+        raise NotPossible(reason)
     check_consent(project=run.project, dataset=run.dataset, use=run.use, by=by)
     if run.start_from and (reason := why_not_begin(run.start_from, run.project, recipe=run.recipe)):
         raise NotPossible(reason)
