@@ -21,6 +21,7 @@ class Analysis:
     """Seconds, Hz, LUFS, dBTP, dB."""
 
     media_type: str
+    sound: str
     duration: float
     sample_rate: int
     channels: int
@@ -97,6 +98,7 @@ def analyse(file: IO[bytes]) -> Analysis:
     peak = signal.true_peak(audio)
     return Analysis(
         media_type=media_type,
+        sound=sound(audio, rate),
         duration=audio.shape[1] / rate,
         sample_rate=rate,
         channels=audio.shape[0],

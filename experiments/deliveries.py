@@ -14,7 +14,7 @@ from ninja.errors import HttpError
 from pydantic import ValidationError
 
 from backline import wire
-from experiments import access, checkpoints, logs, metrics, permission, runs, specs, usage
+from experiments import access, checkpoints, logs, metrics, permission, runs, specs, usage, uses
 from experiments.models import Run
 from portal import storage
 from portal.serving import ranged
@@ -95,6 +95,8 @@ def add_checkpoint(
     except checkpoints.Damaged as error:
         # Not final: the next try sends the file again.
         raise HttpError(500, str(error)) from error
+    except checkpoints.Conflict as error:
+        raise HttpError(409, str(error)) from error
     except storage.TooLarge as error:
         raise HttpError(413, str(error)) from error
     return wire.Received(duplicate=not new)
@@ -107,9 +109,16 @@ def checkpoint(request: HttpRequest, run_id: UUID, step: int) -> HttpResponseBas
     found = run.checkpoints.filter(step=step).first()
     if found is None:
         raise HttpError(404, f"This run has no checkpoint of step {step}.")
+    if access.run_token(request) is None and not uses.makes_models(run.use):
+        made_for = run.get_use_display().lower()
+        raise HttpError(
+            403,
+            f"Run {run.number} was declared for {made_for}: what it saves is there for its own "
+            "next attempt alone.",
+        )
     if reason := permission.why_not(found):
         raise HttpError(410, reason)
-    return ranged(request, found.blob, f"step-{step}")
+    return ranged(request, found.file, f"step-{step}")
 
 
 @router.get("/runs/{uuid:run_id}/start-from")
@@ -124,7 +133,7 @@ def start_from(request: HttpRequest, run_id: UUID) -> HttpResponseBase:
         raise HttpError(404, "This run begins with no weights of another.")
     if reason := permission.why_not(first):
         raise HttpError(410, reason)
-    return ranged(request, first.blob, f"step-{first.step}")
+    return ranged(request, first.file, f"step-{first.step}")
 
 
 @router.get("/runs/{uuid:run_id}/audio/{int:recording_id}")

@@ -229,7 +229,9 @@ def retry(*, run: Run, by: User) -> Run:
     if run.dataset is not None and (reason := why_not_dataset(run.dataset)):
         raise NotPossible(reason)
     check_consent(project=run.project, dataset=run.dataset, use=run.use, by=by)
-    if run.start_from and (reason := why_not_begin(run.start_from, run.project, recipe=run.recipe)):
+    if run.start_from and (
+        reason := why_not_begin(run.start_from, run.project, recipe=run.recipe, use=run.use)
+    ):
         raise NotPossible(reason)
     with transaction.atomic():
         quotas.check(run.project, Resources.of(run))

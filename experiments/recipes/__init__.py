@@ -68,6 +68,8 @@ class Recipe:
     weights: Literal["none", "may", "must"] = "none"
     # Whose checkpoints it can read; None: those of any recipe.
     reads: str | None = None
+    # Whether its program is a researcher's: it may read what the portal does not know of.
+    own_program: bool = False
 
     @property
     def generates(self) -> bool:
@@ -150,6 +152,7 @@ RECIPES: dict[str, Recipe] = {
             needs_dataset=False,
             many_nodes=True,
             weights="may",
+            own_program=True,
         ),
     )
 }
