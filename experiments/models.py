@@ -13,6 +13,7 @@ from django.utils import timezone
 from experiments import held, uses
 from experiments.clearing import ClearedScope  # noqa: F401 - a table of this room.
 from experiments.publishing import models as _publishing  # noqa: F401 - Django looks for them here.
+from experiments.sessions import Session  # noqa: F401 - a table of this room.
 from portal.models import ApiToken, Blob, Role, User
 from rights.models import Decision, Hold, Purpose, Recording, Use
 
