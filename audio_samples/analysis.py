@@ -21,6 +21,7 @@ class Analysis:
     """Seconds, Hz, LUFS, dBTP, dB."""
 
     media_type: str
+    sound: str
     duration: float
     sample_rate: int
     channels: int
@@ -29,8 +30,6 @@ class Analysis:
     gain_db: float
     peaks: list[list[int]]
     measures: signal.Measures
-    # SHA-256 of what is heard.
-    sound: str
 
 
 def digest(file: IO[bytes]) -> str:
@@ -100,6 +99,7 @@ def analyse(file: IO[bytes]) -> Analysis:
     peak = signal.true_peak(audio)
     return Analysis(
         media_type=media_type,
+        sound=sound(audio, rate),
         duration=audio.shape[1] / rate,
         sample_rate=rate,
         channels=audio.shape[0],
@@ -108,5 +108,4 @@ def analyse(file: IO[bytes]) -> Analysis:
         gain_db=signal.matching_gain(lufs=lufs, peak_dbtp=peak),
         peaks=signal.peaks(audio),
         measures=signal.measure(audio, rate=rate),
-        sound=sound(audio, rate),
     )

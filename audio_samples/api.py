@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from audio_samples import samples
 from backline import wire
+from experiments import access, late
 from experiments.models import Membership, Run
 from portal.models import ApiToken, User
 from portal.storage import TooLarge
@@ -55,19 +56,21 @@ def add_sample(
     run_id: str,
     meta: Annotated[str, Form()],
     file: Annotated[UploadedFile, File()],
+    session: str = "",
 ) -> Status[SampleAnswer | Refusal]:
     """Add one clip; `meta` is JSON: name, step, prompt, seed, final. Twice is harmless."""
     run = writable_run(request, str(run_id))
     try:
+        late.admit(run, token=access.run_token(request), session=session)
         said = wire.SampleMeta.model_validate_json(meta)
         sample = samples.receive(run=run, file=file, **said.model_dump())
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "meta"
         return Status(422, Refusal(detail=f"{field}: {first['msg']}."))
-    except (BadAudio, samples.BadSample) as error:
+    except (BadAudio, samples.BadSample, late.BadSession) as error:
         return Status(422, Refusal(detail=str(error)))
-    except samples.Conflict as error:
+    except (samples.Conflict, late.Ended) as error:
         return Status(409, Refusal(detail=str(error)))
     except TooLarge as error:
         return Status(413, Refusal(detail=str(error)))

@@ -18,6 +18,7 @@ FLAGGED = {
     "open": "Withheld: a rightsholder objected to it; a rights admin looks at it.",
     "upheld": "Withheld: a rightsholder objected to it, and a rights admin agreed.",
 }
+COPY = "Withheld: the same sound was delivered under another name too, and is withheld there."
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,8 @@ def reason_withheld(sample: Sample) -> str:
     hold: str | None = sample.hold_reason  # type: ignore[attr-defined]
     flag: str | None = sample.flag_state  # type: ignore[attr-defined]
     if sample.withheld_at is None and hold is None:
-        return FLAGGED.get(flag or "", "")
+        copy: bool = sample.is_copy  # type: ignore[attr-defined]
+        return FLAGGED.get(flag or "", COPY if copy else "")
     reason = sample.withheld_reason or hold or "a permission behind it ended"
     return f"Withheld: {reason.rstrip('.')}."
 

@@ -132,7 +132,7 @@ def _checkpoints(runs: Sequence[Run]) -> list[tuple[UUID, str, int]]:
     """Run, state and number: kept by the lab, withheld, or retired for good."""
     state = Case(
         When(retired_at__isnull=False, then=Value("retired")),
-        When(held.held("run"), then=Value("withheld")),
+        When(held.weights_held("digest"), then=Value("withheld")),
         default=Value("kept"),
     )
     rows = Checkpoint.objects.filter(run__in=[run.pk for run in runs]).annotate(state=state)

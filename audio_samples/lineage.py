@@ -2,19 +2,30 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from uuid import UUID
 
-from django.db.models import Count, Max, QuerySet
+from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet
 from django.urls import reverse
 from django.utils import timezone
 
-from audio_samples.models import ClipRelease, Sample
-from experiments.held import held, held_for
+from audio_samples.models import ClipRelease, Sample, SampleQuerySet, same_sound
+from experiments.held import held_for
 from experiments.lineage import runs_of
 from portal.models import Role, User
 from rights.lineage import Node, Origin, Outcome, let_hear, register
 from rights.models import CaseItem, Use
 
 RECALLED = "Recalled: "
+
+
+def samples_of(runs: Sequence[UUID]) -> SampleQuerySet:
+    """The samples of these runs, and those of the same bytes or sound that others delivered."""
+    own = Sample.objects.filter(run__in=runs).order_by()
+    return Sample.objects.filter(
+        Q(run__in=runs)
+        | Q(audio__in=own.values("audio"))
+        | Q(sound__in=own.exclude(sound="").values("sound"))
+    )
 
 
 class Samples:
@@ -27,7 +38,7 @@ class Samples:
     remedied = Outcome.RECALLED
 
     def find(self, origin: Origin) -> Iterable[Node]:
-        return _nodes(Sample.objects.filter(run__in=runs_of(origin)))
+        return _nodes(samples_of(runs_of(origin)))
 
     def now(self, keys: Sequence[str]) -> dict[str, Node]:
         numbers = [key for key in keys if key.isdecimal()]
@@ -62,7 +73,7 @@ class Clips:
             # It was asked of all that the model learned from, whatever it learned it for.
             uses = list(Use.values)
         runs = runs_of(replace(origin, uses=uses, kept={}))
-        return self._nodes(ClipRelease.objects.filter(sample__run__in=runs))
+        return self._nodes(ClipRelease.objects.filter(sample__in=samples_of(runs)))
 
     def now(self, keys: Sequence[str]) -> dict[str, Node]:
         rows = ClipRelease.objects.filter(pk__in=[key for key in keys if key.isdecimal()])
@@ -87,7 +98,9 @@ class Clips:
 
     def _nodes(self, rows: QuerySet[ClipRelease]) -> list[Node]:
         released = rows.exclude(released_at=None).select_related("page").order_by("pk")
-        held_back = held_for("sample__run", Use.DISTRIBUTE) | held("sample__run")
+        silent = Sample.objects.withheld().filter(pk=OuterRef("sample"))
+        ended = same_sound(of="sample").filter(held_for("run", Use.DISTRIBUTE))
+        held_back = Exists(silent) | Exists(ended)
         return [
             Node(
                 self.name,

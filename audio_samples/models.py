@@ -16,7 +16,7 @@ from experiments.publishing.models import ModelPage
 from portal.models import Blob, User
 from rights import crediting
 from rights.crediting import Statement
-from rights.models import Party
+from rights.models import Party, Use
 
 
 class CreditStatement(models.Model):
@@ -72,21 +72,37 @@ class SampleQuerySet(models.QuerySet["Sample"]):
         return self.filter(run__project__in=Project.objects.visible_to(user))
 
     def audible(self) -> Self:
-        """Those that may be heard now: a permission that ends in this second counts."""
-        return self.filter(~held.held("run"), ~Exists(standing_flags()), withheld_at=None)
+        """Those that may be heard now: a permission that ends in this second counts, and what
+        silences a clip silences the same sound under every other name."""
+        return self.filter(
+            ~held.held("run"),
+            ~Exists(standing_flags()),
+            ~Exists(silent_twins()),
+            withheld_at=None,
+        )
+
+    def still_for(self, use: Use) -> Self:
+        """Those of which no permission for this use has ended, under whichever name."""
+        return self.filter(~Exists(same_sound().filter(held.held_for("run", use))))
 
     def withheld(self) -> Self:
         return self.filter(
-            Q(held.held("run")) | Exists(standing_flags()) | Q(withheld_at__isnull=False)
+            Q(held.held("run"))
+            | Exists(standing_flags())
+            | Exists(silent_twins())
+            | Q(withheld_at__isnull=False)
         )
 
     def with_holds(self) -> Self:
-        """Adds `hold_reason`, None where no permission behind the sample has ended, and
-        `flag_state`, None where no flag keeps it silent."""
+        """Adds `hold_reason`, None where no permission behind the sample has ended, `flag_state`,
+        None where no flag keeps it silent, and `is_copy`: whether the same sound is silenced
+        under another name."""
         # An upheld flag is told before an open one: it is the one that stays.
         first = standing_flags().order_by("-state", "pk")
         return self.annotate(
-            hold_reason=held.reason("run"), flag_state=Subquery(first.values("state")[:1])
+            hold_reason=held.reason("run"),
+            flag_state=Subquery(first.values("state")[:1]),
+            is_copy=Exists(silent_twins()),
         )
 
 
@@ -101,7 +117,8 @@ class Sample(models.Model):
     prompt = models.TextField(blank=True)
     seed = models.BigIntegerField(null=True, blank=True)
     audio = models.ForeignKey(Blob, models.PROTECT, related_name="+")
-    # As of Credential. Empty for samples of before it was kept (audio_samples/provenance.py).
+    # SHA-256 of the decoded sound, whatever the file is (audio_samples/analysis.py); empty until it
+    # is known of a clip from before this was kept.
     sound = models.CharField(max_length=64, blank=True, default="", db_index=True)
     duration = models.FloatField(help_text="Seconds.")
     sample_rate = models.IntegerField(help_text="Hz.")
@@ -258,6 +275,23 @@ def standing_flags() -> models.QuerySet[SampleFlag]:
     return SampleFlag.objects.filter(
         sample=OuterRef("pk"), state__in=(SampleFlag.State.OPEN, SampleFlag.State.UPHELD)
     )
+
+
+def same_sound(of: str = "") -> SampleQuerySet:
+    """For a sample in an outer query, or what refers to one by `of`: itself, and every clip of
+    the same bytes or sound."""
+    before = f"{of}__" if of else ""
+    return Sample.objects.filter(
+        Q(audio=OuterRef(f"{before}audio")) | (Q(sound=OuterRef(f"{before}sound")) & ~Q(sound=""))
+    ).order_by()
+
+
+def silent_twins() -> SampleQuerySet:
+    """For a sample in an outer query: the others of the same sound that may not be heard."""
+    others = same_sound().exclude(pk=OuterRef("pk"))
+    # Of its own run the permissions are those of the sample itself, which are asked anyway.
+    ended = ~Q(run=OuterRef("run")) & Q(held.held("run"))
+    return others.filter(Q(withheld_at__isnull=False) | Exists(standing_flags()) | ended)
 
 
 # Tables of this room that refer to the ones above; Django looks for them here.

@@ -10,13 +10,13 @@ from dataclasses import replace
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from audio_samples import clips, screenings
+from audio_samples import clips, same_sound, screenings
 from audio_samples.credentials import issuing
 from audio_samples.models import ClipRelease, Sample
-from experiments import held, permission, resting, scope
+from experiments import permission, scope
 from experiments.models import Project
 from experiments.permission import NotPermitted
 from experiments.publishing import pages, standing
@@ -52,6 +52,8 @@ def why_not(sample: Sample) -> list[str]:
     where the model learned from a hundred thousand recordings."""
     row = Sample.objects.with_holds().get(pk=sample.pk)
     found = [silence] if (silence := clips.reason_withheld(row)) else []
+    if _taken_back_for_good(sample):
+        found.append("A withdrawal took this clip back from the public for good.")
     if page_of(sample) is None:
         found.append("The model that made it has no public page that stands.")
     if not screenings.passed(sample):
@@ -59,9 +61,18 @@ def why_not(sample: Sample) -> list[str]:
     return found + _not_distributed(sample)
 
 
+def _taken_back_for_good(sample: Sample) -> bool:
+    """Whether a case took this sound back: a person who does so may think again."""
+    same = Q(sample__audio=sample.audio_id)
+    if sample.sound:
+        same |= Q(sample__sound=sample.sound)
+    rows = ClipRelease.objects.filter(same, recalled_by=None).exclude(released_at=None)
+    return rows.exclude(recalled_at=None).exists()
+
+
 def _not_distributed(sample: Sample) -> list[str]:
     """Whose permission is missing for the clip to leave the lab as a file."""
-    cleared = scope.now(sample.run, (Use.DISTRIBUTE,))
+    cleared = same_sound.cleared(same_sound.runs_of([sample])[sample.pk], Use.DISTRIBUTE)
     refused = scope.allows(cleared, Use.DISTRIBUTE, _context(sample.run.project))
     more = [f"And {len(refused) - 5:,} more."] if len(refused) > 5 else []
     return [str(one) for one in refused[:5]] + more
@@ -209,9 +220,7 @@ def one(page: ModelPage, number: UUID | None) -> ClipRelease | None:
 
 
 def _standing(rows: QuerySet[ClipRelease]) -> QuerySet[ClipRelease]:
-    audible = Sample.objects.audible().filter(
-        ~held.held_for("run", Use.DISTRIBUTE), pk=OuterRef("sample")
-    )
+    audible = Sample.objects.audible().still_for(Use.DISTRIBUTE).filter(pk=OuterRef("sample"))
     return (
         rows.filter(Exists(audible), recalled_at=None)
         .exclude(released_at=None)
@@ -221,5 +230,6 @@ def _standing(rows: QuerySet[ClipRelease]) -> QuerySet[ClipRelease]:
 
 def _rests(release: ClipRelease) -> bool:
     """Whether a permission for it is suspended, which leaves no mark."""
-    run = release.sample.run
-    return resting.rests(run, Use.DISTRIBUTE, _context(run.project))
+    sample = release.sample
+    runs = same_sound.runs_of([sample])[sample.pk]
+    return same_sound.rests(runs, Use.DISTRIBUTE, _context(sample.run.project))

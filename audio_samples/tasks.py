@@ -4,7 +4,7 @@ from threading import Lock
 
 from celery import shared_task
 
-from audio_samples import screenings
+from audio_samples import samples, screenings
 
 # One turn at a time in a worker: the clock nudges while one is at work, and the other threads are
 # there for runs that start and stop. A turn that wakes the next one is over within a moment.
@@ -17,6 +17,7 @@ def screen() -> None:
     """Go on with the copy check of samples, where some wait. Two workers keep one result."""
     if _screening.acquire(timeout=MOMENT):
         try:
+            samples.note_sounds()
             screenings.go_on()
         finally:
             _screening.release()

@@ -13,7 +13,7 @@ import yaml
 
 from backline import execution, sender, torchrun, wire
 from backline.client import spool_root
-from backline.spool import unfinished
+from backline.spool import clear_lent, unfinished
 from backline.transport import Refused, Transport, Unreachable
 
 
@@ -37,7 +37,9 @@ def submit(transport: Transport, options: argparse.Namespace) -> None:
 
 def sync(options: argparse.Namespace) -> None:
     """Deliver what programs that have ended left on this machine."""
-    folders = unfinished(options.folder or spool_root())
+    root = options.folder or spool_root()
+    clear_lent(root)
+    folders = unfinished(root)
     for folder in folders:
         _print(f"{folder}: {'delivered' if sender.drain(folder) else 'has its sender already'}")
     if not folders:

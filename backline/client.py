@@ -19,13 +19,13 @@ from typing import Any, Literal, Self, SupportsFloat, TypeVar, cast
 import numpy.typing as npt
 import psutil
 
-from backline import dataset, wire
+from backline import dataset, lent, wire
 from backline.audio import write_wav
 from backline.console import Console, Source
 from backline.counting import Counting
 from backline.figures import Figures
 from backline.ranks import Place
-from backline.spool import Session, Spool, unfinished
+from backline.spool import FETCHED, Session, Spool, clear_lent, unfinished
 from backline.transport import Transport, persist
 from backline.writer import WAKE_ROWS, Writer
 
@@ -82,6 +82,8 @@ class Run:
         self._writer = Writer(spool, console=console, figures=figures, place=place, warn=self._say)
         self._rows = self._writer.rows
         self._sender = _start_sender(spool.folder)
+        self._given: set[str] = set()
+        self._lent: dict[Path, lent.Folder] = {}
         self._before_hook = sys.excepthook
         self._failure = ""
         sys.excepthook = self._on_exception
@@ -224,16 +226,13 @@ class Run:
     def fetch(self, source: wire.DatasetItem | wire.CheckpointSource) -> Path:
         """The bytes of a dataset item or checkpoint as a local file, checked by SHA-256.
 
-        The copy lies in the spool's folder, so that it goes when the run's files go: a
-        permission that ends must not leave the music behind.
+        It lies in a folder of this attempt, which the processes of the attempt share, and goes
+        with `finish`, or when the program ends in another way. Raises Refused, with the portal's
+        sentence, where a permission has ended.
         """
-        target = self._spool.folder.parent / "fetched" / source.sha256
-        if not target.exists():
-            with self._transport() as transport:
-                persist(
-                    lambda: transport.download(source.url, target, sha256=source.sha256),
-                    seconds=JOB_START_SECONDS,
-                )
+        target = self._borrow(_fetched(self._spool)) / source.sha256
+        with self._transport() as transport:
+            dataset.one(source, target, transport, given=self._given)
         if self._counting and isinstance(source, wire.DatasetItem):
             self._counting.note([source])
         return target
@@ -241,11 +240,13 @@ class Run:
     def dataset(self, folder: str | os.PathLike[str]) -> list[dataset.Item]:
         """The recordings of the run's dataset as files of `folder`, with manifest.json beside them.
 
-        Each is checked by SHA-256; what is there already is not fetched again. Raises Refused,
-        with the portal's sentence, where a permission has ended.
+        Each is checked by SHA-256. What is there already is used with the portal's leave, and not
+        fetched again; all of it goes with `finish`, or when the program ends in another way.
+        Raises Refused, with the portal's sentence, where a permission has ended.
         """
         with self._transport() as transport:
-            items = dataset.fetch(self.spec, Path(folder), transport)
+            place = self._borrow(Path(folder))
+            items = dataset.fetch(self.spec, place, transport, given=self._given)
         if self._counting:
             self._counting.note(self.spec.items)
         return items
@@ -263,9 +264,11 @@ class Run:
         if sys.excepthook == self._on_exception:
             sys.excepthook = self._before_hook
         self._writer.stop()
-        if self._spool.session.outside:
-            ending = wire.Ending(outcome=outcome, reason=reason[:500])
-            self._spool.put("ending", ending.model_dump_json().encode())
+        for folder in self._lent.values():
+            folder.give_back()
+        # The last delivery of the session: by it the portal knows that nothing is owed any more.
+        ending = wire.Ending(outcome=outcome, reason=reason[:500])
+        self._spool.put("ending", ending.model_dump_json().encode())
         self._spool.finish()
         if self._console:
             self._console.release()
@@ -276,6 +279,14 @@ class Run:
             )
         for name, sentence in self._spool.refusals().items():
             self._say(f"The portal refused {name}: {sentence}")
+
+    def _borrow(self, folder: Path) -> Path:
+        """Use a folder until the end. It is noted first: a killed program cannot give it back."""
+        path = folder.absolute()
+        if path not in self._lent:
+            self._spool.note_lent(path)
+            self._lent[path] = lent.Folder(path)
+        return folder
 
     def _transport(self) -> Transport:
         return Transport(self._spool.session.url, self._token)
@@ -391,14 +402,16 @@ def job_spool(
 ) -> tuple[wire.RunSpec, Spool]:
     """What the job's run is, and a new spool for one session of it."""
     known = os.environ["BACKLINE_RUN"]
-    answer = _ask(url, token, lambda t: t.get(f"/api/v1/runs/{known}/spec"), JOB_START_SECONDS)
-    spec = wire.RunSpec.model_validate(answer)
     session = (os.environ.get("BACKLINE_SESSION", "") or _new_session()) + place.session + suffix
+    address = f"/api/v1/runs/{known}/spec"
+    answer = _ask(url, token, lambda t: t.get(address, session=session), JOB_START_SECONDS)
+    spec = wire.RunSpec.model_validate(answer)
     return spec, _new_spool(url, token, spec, session=session, outside=False)
 
 
 def _new_spool(url: str, token: str, spec: wire.RunSpec, *, session: str, outside: bool) -> Spool:
     root = spool_root()
+    clear_lent(root)
     for folder in unfinished(root)[:8]:
         # Another program of this machine was killed together with its sender.
         _start_sender(folder)
@@ -414,6 +427,13 @@ def _new_spool(url: str, token: str, spec: wire.RunSpec, *, session: str, outsid
             outside=outside,
         ),
     )
+
+
+def _fetched(spool: Spool) -> Path:
+    """Where the processes of this attempt lay what they fetch."""
+    attempt = "" if spool.session.outside else os.environ.get("BACKLINE_SESSION", "")
+    name = f"{spool.session.run}-{attempt or spool.session.session}"
+    return spool.folder.parent / FETCHED / name
 
 
 def spool_root() -> Path:

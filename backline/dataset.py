@@ -3,25 +3,22 @@
     <sha256>.flac ...   each under the name of its content, there only when it is whole and right
     manifest.json       {"run": ..., "dataset": ..., "recordings": [one Item each]}
 
-Several processes may share the folder: each file is fetched by one of them, and whoever leaves
-last takes the music away. A permission that ends must not leave it behind.
+Several processes may share the folder: each file is fetched by one of them. A file that lies there
+already may be of an earlier time, when it was allowed: the portal is asked for leave before it is
+used. When the folder goes is in backline/lent.py.
 """
 
-import fcntl
 import json
-import os
 import secrets
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from backline import wire
-from backline.transport import Transport, persist
+from backline.lent import MANIFEST
+from backline.transport import Refused, Transport, persist
 
-MANIFEST = "manifest.json"
-LOCK = ".backline-lock"
 FETCH_SECONDS = 600.0
 
 
@@ -44,18 +41,21 @@ def fetch(
     transport: Transport,
     *,
     before_each: Callable[[int, int], None] = lambda _number, _count: None,
+    given: set[str] | None = None,
 ) -> list[Item]:
     """All recordings of the run in `folder`, and the manifest. What is there is not fetched again.
 
     Raises Refused, with the portal's sentence, as soon as one may not be read.
     `before_each` is called with the number of the recording, from 0, and how many there are.
+    `given` is what the portal has given this process, by digest; what is new to it is added.
     """
+    given = set() if given is None else given
     folder.mkdir(parents=True, exist_ok=True)
     items = []
     for number, source in enumerate(spec.items):
         before_each(number, len(spec.items))
         target = folder / file_name(source)
-        one(source, target, transport)
+        one(source, target, transport, given=given)
         items.append(
             Item(
                 recording=source.recording,
@@ -71,12 +71,34 @@ def fetch(
     return items
 
 
-def one(source: wire.DatasetItem, target: Path, transport: Transport) -> None:
-    if not target.exists():
+def one(
+    source: wire.DatasetItem | wire.CheckpointSource,
+    target: Path,
+    transport: Transport,
+    *,
+    given: set[str],
+) -> None:
+    """The bytes of `source` as `target`: fetched, or with the portal's leave those that are there.
+
+    Raises Refused, and then nothing lies there.
+    """
+    if source.sha256 in given and target.exists():
+        return
+    # Looked for each time: who shares the folder may have fetched it, or taken it away, meanwhile.
+    try:
         persist(
-            lambda: transport.download(source.url, target, sha256=source.sha256),
+            lambda: (
+                transport.ask_leave(source.url, sha256=source.sha256)
+                if target.exists()
+                else transport.download(source.url, target, sha256=source.sha256)
+            ),
             seconds=FETCH_SECONDS,
         )
+    except Refused:
+        for left in (target, target.with_name(f"{target.name}.part")):
+            left.unlink(missing_ok=True)
+        raise
+    given.add(source.sha256)
 
 
 def read(folder: Path) -> list[Item]:
@@ -87,35 +109,6 @@ def read(folder: Path) -> list[Item]:
 
 def file_name(source: wire.DatasetItem) -> str:
     return f"{source.sha256}.{source.format}" if source.format else source.sha256
-
-
-@contextmanager
-def borrowed(folder: Path) -> Iterator[None]:
-    """While somebody in here reads the folder, its music stays; the last one takes it away."""
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = folder / LOCK
-    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH)
-        yield
-    finally:
-        # Let go first: of two who leave at once, the later one finds nobody else.
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
-        with suppress(BlockingIOError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _take_away(folder)
-        os.close(descriptor)
-
-
-def _take_away(folder: Path) -> None:
-    """Only what `fetch` makes: whatever else lies there is the program's own."""
-    for path in folder.iterdir():
-        digest = path.name.partition(".")[0]
-        whole = len(digest) == 64 and set(digest) <= set("0123456789abcdef")
-        if whole or path.name in {MANIFEST, LOCK}:
-            path.unlink(missing_ok=True)
-    with suppress(OSError):
-        folder.rmdir()
 
 
 def _write_manifest(spec: wire.RunSpec, folder: Path, items: list[Item]) -> None:

@@ -21,7 +21,7 @@ from types import FrameType
 
 import psutil
 
-from backline import dataset, reasons
+from backline import dataset, lent, reasons
 from backline.client import DRAIN_SECONDS, Run, job_spool, spool_root
 from backline.console import Relay
 from backline.counting import Counting
@@ -143,7 +143,8 @@ class Program:
         try:
             with ExitStack() as after:
                 if self.folder is not None:
-                    after.enter_context(dataset.borrowed(self.folder))
+                    self.spool.note_lent(self.folder)
+                    after.enter_context(lent.Folder(self.folder))
                     with bell.waiting():
                         self._fetch(self.folder)
                 return self._follow(self._start(command), bell)

@@ -58,16 +58,18 @@ class Sender:
         if not self.spool.is_finished():
             if self.spool.program_lives():
                 return False
+            self.spool.clear_lent()
             if report := Counting(self.spool.folder).whole():
                 # `backline exec` was killed before it could count what its program had fetched.
                 Spool.open(self.spool.folder).put("usage", report.model_dump_json().encode())
-            if self.spool.session.outside:
-                # It was killed: nobody else will tell the portal.
-                ending = wire.Ending(outcome="failed", reason="The program ended without a word.")
-                # Opened anew, so that it gets a number behind everything the program laid down.
-                Spool.open(self.spool.folder).put("ending", ending.model_dump_json().encode())
+            # It was killed: nobody else will tell the portal.
+            ending = wire.Ending(outcome="failed", reason="The program ended without a word.")
+            # Opened anew, so that it gets a number behind everything the program laid down.
+            Spool.open(self.spool.folder).put("ending", ending.model_dump_json().encode())
             self.spool.finish()
-        self.gone_since = self.gone_since or time.monotonic()
+        if self.gone_since is None:
+            self.gone_since = time.monotonic()
+            self.spool.clear_lent()
         limit = float(os.environ.get("BACKLINE_GIVE_UP_SECONDS", GIVE_UP_SECONDS))
         return not self.spool.pending() or time.monotonic() - self.gone_since > limit
 
@@ -122,14 +124,14 @@ class Sender:
                 content = delivery.path.read_bytes()
                 transport.post(f"{base}/logs", wire.LogPiece.model_validate_json(content))
             case "usage":
-                content = delivery.path.read_bytes()
-                transport.post(f"{base}/usage", wire.UsageReport.model_validate_json(content))
+                report = wire.UsageReport.model_validate_json(delivery.path.read_bytes())
+                transport.post(f"{base}/usage", report, session=session.session)
             case "arithmetic":
                 content = delivery.path.read_bytes()
                 transport.post(f"{base}/arithmetic", wire.Arithmetic.model_validate_json(content))
             case "ending":
-                content = delivery.path.read_bytes()
-                transport.post(f"{base}/ending", wire.Ending.model_validate_json(content))
+                ending = wire.Ending.model_validate_json(delivery.path.read_bytes())
+                transport.post(f"{base}/ending", ending, session=session.session)
             case "sample":
                 self._upload(transport, f"{base}/samples", delivery, wire.SampleMeta)
             case "checkpoint":
@@ -144,7 +146,9 @@ class Sender:
     ) -> None:
         note = self.spool.note(delivery)
         with (self.spool.folder / "files" / note.file).open("rb") as file:
-            transport.upload(path, file, name=note.file, meta=kind.model_validate(note.meta))
+            meta = kind.model_validate(note.meta)
+            session = self.spool.session.session
+            transport.upload(path, file, name=note.file, meta=meta, session=session)
 
     def _beat(self) -> None:
         """Tell the portal that the program lives, at least every five seconds while it does."""

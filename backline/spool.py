@@ -7,7 +7,11 @@
     progress.json  what the program is doing, for the heartbeat
     stop.json      what the portal asked for, for the program
     finished       the program said that nothing more will come
+    lent           folders of music and weights that the program was lent (backline/lent.py)
     lock           held by the one sender of this folder
+
+Beside the sessions, fetched/RUN-SESSION has what the processes of an attempt fetched; the
+supervisor of a local job knows it by that name (workers/cluster/supervise.py).
 
 A delivery appears under its name by `os.replace`, so a reader sees all of it or nothing, and a
 process that is killed leaves whole deliveries. Before `put` returns its bytes and its name are on
@@ -30,10 +34,12 @@ from typing import Self
 import psutil
 from pydantic import BaseModel
 
-from backline import wire
+from backline import lent, wire
 
 KINDS = ("batch", "log", "usage", "arithmetic", "sample", "checkpoint", "ending")
 # Deliveries that may be large go beside the stream, so that curves do not wait for weights.
+# Beside the sessions: a folder for each attempt.
+FETCHED = "fetched"
 FILE_KINDS = ("sample", "checkpoint", "ending")
 # What a file system says that keeps folders in its own way.
 NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES}
@@ -134,6 +140,13 @@ class Spool:
             return None
         return str(said["reason"])
 
+    def note_lent(self, folder: Path) -> None:
+        """Before anything is fetched into it: whoever outlives the program takes it away."""
+        with (self.folder / "lent").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(str(folder.absolute())) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
     def finish(self) -> None:
         (self.folder / "finished").touch()
 
@@ -184,6 +197,15 @@ class Spool:
         found = sorted((self.folder / "refused").glob("*.why"))
         return {path.stem: path.read_text(encoding="utf-8").strip() for path in found}
 
+    def clear_lent(self) -> None:
+        """Take away what a program that has ended was lent, where nobody else uses it."""
+        with suppress(FileNotFoundError):
+            lines = (self.folder / "lent").read_text(encoding="utf-8").splitlines()
+            # A line that a crash cut off names nothing: its folder was not made yet.
+            folders = [Path(json.loads(line)) for line in lines if line.endswith('"')]
+            if sum(map(lent.clear, folders)) == len(folders):
+                (self.folder / "lent").unlink(missing_ok=True)
+
     def is_finished(self) -> bool:
         return (self.folder / "finished").exists()
 
@@ -222,6 +244,18 @@ def unfinished(root: Path) -> list[Path]:
     """Sessions under `root` that have something to deliver."""
     found = sorted(path.parent for path in root.glob("*/session.json"))
     return [folder for folder in found if any((folder / "outbox").glob("*.*"))]
+
+
+def clear_lent(root: Path) -> None:
+    """What programs of this machine were lent that were killed together with their senders."""
+    for note in root.glob("*/lent"):
+        with suppress(OSError, ValueError):
+            session = Spool.open(note.parent)
+            if not session.program_lives():
+                session.clear_lent()
+    for folder in root.glob(f"{FETCHED}/*"):
+        with suppress(OSError):
+            lent.clear(folder)
 
 
 def _replace(path: Path, content: bytes, *, lasting: bool = False) -> None:

@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 # 408 and 429 ask for another try; every other 4xx stays wrong however often it is sent.
 AGAIN = {408, 425, 429}
-PARTIAL, BEYOND = 206, 416
+PARTIAL, UNCHANGED, BEYOND = 206, 304, 416
 LONGEST_PAUSE = 15.0
 
 
@@ -69,11 +69,14 @@ class Transport:
         )
         return self._json(answer)
 
-    def upload(self, path: str, file: IO[bytes], *, name: str, meta: BaseModel) -> Any:
+    def upload(
+        self, path: str, file: IO[bytes], *, name: str, meta: BaseModel, **query: Any
+    ) -> Any:
         """A file with its description, as multipart; the file is read in pieces."""
         answer = self._send(
             "POST",
             path,
+            params=query,
             data={"meta": meta.model_dump_json()},
             files={"file": (name, file, "application/octet-stream")},
             timeout=httpx.Timeout(300.0, connect=5.0),
@@ -101,6 +104,19 @@ class Transport:
                 raise Unreachable(f"What came from {path} is not what was asked for.")
             part.replace(target)
         return target
+
+    def ask_leave(self, path: str, *, sha256: str) -> None:
+        """Whether what `path` gives may be read, by one who has its bytes already: they do not
+        come again. Raises Refused where it may not."""
+        headers = {"If-None-Match": f'"{sha256}"', "Range": "bytes=0-0"}
+        try:
+            with self._http.stream("GET", path, headers=headers) as answer:
+                if answer.is_error:
+                    answer.read()
+                if answer.status_code != UNCHANGED:
+                    _check(answer)
+        except httpx.HTTPError as error:
+            raise Unreachable(f"{self.url} does not answer: {error}") from error
 
     def _resume(self, path: str, file: IO[bytes], part: Path) -> None:
         """The rest of what `file` holds, or all of it from a server that knows no ranges."""

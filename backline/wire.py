@@ -289,7 +289,8 @@ class SampleMeta(Message):
 
 
 class Ending(Message):
-    """How a program that was started outside the portal says it has ended."""
+    """All of a session has come, and how its program ended. Of a program that was started outside
+    the portal this ends the run."""
 
     outcome: Literal["finished", "failed", "cancelled"]
     reason: str = Field(default="", max_length=500)

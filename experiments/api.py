@@ -116,7 +116,7 @@ class CheckpointBody(Schema):
 
     @staticmethod
     def resolve_sha256(checkpoint: Checkpoint) -> str:
-        return checkpoint.blob_id
+        return str(checkpoint.digest)
 
 
 class ClearedUse(Schema):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from experiments import recipes
+from experiments import recipes, uses
 from experiments.models import Checkpoint, CheckpointQuerySet, Project, Run
 from experiments.permission import why_not_begin
 from experiments.recipes.flow_matching import SHAPE, FlowMatchingConfig
@@ -46,8 +46,16 @@ def check(
         reads = recipes.get(recipe.reads).title.lower()
         raise recipes.ConfigInvalid({FIELD: f"This recipe reads checkpoints of {reads} only."})
     _check_shape(recipe, config, checkpoint)
-    if reason := why_not_begin(checkpoint, project, recipe=recipe.name):
+    use = recipe.use_of(config)
+    if reason := why_not_begin(checkpoint, project, recipe=recipe.name, use=use):
         raise recipes.ConfigInvalid({FIELD: reason})
+
+
+def fitting_use(checkpoint: Checkpoint, recipe: recipes.Recipe) -> str:
+    """The first use of the recipe by which a run may begin with these weights, else its own: what
+    is asked of before a person has chosen one."""
+    fitting = (use for use in recipe.uses if uses.may_begin(checkpoint.run.use, use))
+    return next(fitting, recipe.use)
 
 
 def shape(checkpoint: Checkpoint) -> dict[str, int]:

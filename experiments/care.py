@@ -14,7 +14,7 @@ from django.core.cache import cache
 from django.db import transaction
 from django.db.models import Count, ProtectedError, QuerySet
 
-from experiments import compare, costs, metrics, runs
+from experiments import checkpoints, compare, costs, metrics, runs
 from experiments.machines import Resources
 from experiments.models import Checkpoint, Run
 from portal import audit, storage
@@ -209,12 +209,11 @@ def clean_up(run: Run, now: datetime) -> list[int]:
     )
     for step in going:
         with transaction.atomic():
-            rows[step].delete()
+            sha256 = checkpoints.let_go(rows[step])
             audit.record(
-                by=None, verb="run.checkpoint_removed", subject=run,
-                step=step, sha256=rows[step].blob_id,
-            )  # fmt: skip
-        forget_blob(rows[step].blob_id)
+                by=None, verb="run.checkpoint_removed", subject=run, step=step, sha256=sha256
+            )
+        forget_blob(sha256)
     return going
 
 
@@ -246,7 +245,7 @@ def needed(run: Run, rows: Mapping[int, Checkpoint]) -> set[int]:
             named = set(theirs.values_list(relation.field.attname, flat=True))
             found |= {step for step, row in rows.items() if row.pk in named}
     configs = " ".join(str(config) for config in run.copies.values_list("config", flat=True))
-    return found | {step for step, row in rows.items() if row.blob_id in configs}
+    return found | {step for step, row in rows.items() if row.digest in configs}
 
 
 def forget_blob(sha256: str) -> bool:

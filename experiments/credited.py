@@ -4,12 +4,10 @@ before, up to the checkpoint that it began with."""
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from experiments.models import Dataset, Run
+from experiments.models import Checkpoint, Dataset, Run
+from experiments.uses import HEARD
 from rights import crediting, ledger
-from rights.models import Decision, Use
-
-# Uses by which a recording is heard and nothing is learned from it.
-HEARD = {Use.CONDITION.value}
+from rights.models import Decision
 
 
 @dataclass(frozen=True)
@@ -26,8 +24,10 @@ def statement(
     """The credit statement of what the run had made at `step`; None where no music is behind it.
 
     No step counts the whole run. `references` are the recordings that were a clip's reference
-    audio. `top` lists only so many of the greatest shares.
+    audio; of a program that was given some and names none, all of them are. `top` lists only so
+    many of the greatest shares.
     """
+    references = list(references) or _given(run)
     line = [_Learned(one, _exposures(one, until)) for one, until in _weights(run, step)]
     heard: dict[int, tuple[int, float]] = dict.fromkeys(references, (1, 0.0))
     if not line and not heard:
@@ -77,8 +77,25 @@ def _weights(run: Run, step: int | None) -> Iterator[tuple[Run, int | None]]:
         seen.add(one.pk)
         if one.dataset is not None and one.use and one.use not in HEARD:
             yield one, step or None
-        first = one.start_from
+        first = _origin_of(one.start_from)
         one, step = (first.run, first.step) if first is not None else (None, None)
+
+
+def _origin_of(begun: Checkpoint | None) -> Checkpoint | None:
+    """Where these bytes came from first: a copy under another name owes what the original owes."""
+    if begun is None:
+        return None
+    same = Checkpoint.every.filter(digest__in=Checkpoint.every.filter(pk=begun.pk).values("digest"))
+    rows = same.select_related("run__dataset", "run__decision", "run__start_from")
+    return rows.order_by("created_at", "pk").first()
+
+
+def _given(run: Run) -> list[int]:
+    """The recordings that a run may hear as reference audio."""
+    if run.dataset is None or run.use not in HEARD:
+        return []
+    items = run.dataset.items.filter(included=True).order_by("recording")
+    return list(items.values_list("recording", flat=True))
 
 
 def _source(run: Run) -> str:

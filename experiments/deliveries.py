@@ -18,6 +18,7 @@ from experiments import (
     access,
     arithmetic,
     checkpoints,
+    late,
     logs,
     metrics,
     originals,
@@ -25,8 +26,10 @@ from experiments import (
     runs,
     specs,
     usage,
+    uses,
 )
 from experiments.models import Run
+from experiments.sessions import NAME_MAX
 from portal import storage
 from portal.serving import ranged
 
@@ -34,16 +37,23 @@ router = Router(tags=["deliveries"])
 
 
 @router.get("/runs/{uuid:run_id}/spec", response=wire.RunSpec)
-def spec(request: HttpRequest, run_id: UUID) -> wire.RunSpec:
-    """What the program needs to know: recipe, config, dataset items, checkpoint to resume from."""
-    return specs.of(access.readable(request, run_id))
+def spec(request: HttpRequest, run_id: UUID, session: str = "") -> wire.RunSpec:
+    """What the program needs to know: recipe, config, dataset items, checkpoint to resume from.
+
+    `session` is the name under which it will deliver.
+    """
+    run = access.readable(request, run_id)
+    if session and run.is_open and access.run_token(request) is not None:
+        _admit(request, run, session)
+    return specs.of(run)
 
 
 @router.post("/runs/{uuid:run_id}/batches", response=wire.Received)
 def add_batch(request: HttpRequest, run_id: UUID, session: str, number: int) -> wire.Received:
     """One numbered batch of metrics (backline.wire.encode); the same number counts once."""
     run = access.writable(request, run_id)
-    _check_session(request, run, session)
+    _demand_name(session)
+    _admit(request, run, session, numbered=True)
     try:
         done = metrics.ingest(run, session, number, request.body)
     except wire.Malformed as error:
@@ -57,7 +67,8 @@ def add_batch(request: HttpRequest, run_id: UUID, session: str, number: int) -> 
 def add_log(request: HttpRequest, run_id: UUID, piece: wire.LogPiece) -> wire.Received:
     """A piece of the console, by byte offset."""
     run = access.writable(request, run_id)
-    _check_session(request, run, piece.session)
+    _demand_name(piece.session)
+    _admit(request, run, piece.session, numbered=True)
     return wire.Received(duplicate=not logs.append(run, piece))
 
 
@@ -66,6 +77,8 @@ def beat(request: HttpRequest, run_id: UUID, sign: wire.Heartbeat) -> wire.Heart
     """A sign of life; the answer says whether the program is asked to stop."""
     run = access.writable(request, run_id)
     run = runs.beat(run, sign.session, sign.stage, sign.progress)
+    if run.is_open:
+        _admit(request, run, sign.session)
     if run.state == Run.State.STOPPING:
         return wire.HeartbeatAnswer(stop=True, reason=run.state_reason or "It was asked to stop.")
     if not run.is_open:
@@ -79,9 +92,12 @@ def beat(request: HttpRequest, run_id: UUID, sign: wire.Heartbeat) -> wire.Heart
 
 
 @router.post("/runs/{uuid:run_id}/usage", response=wire.Received)
-def add_usage(request: HttpRequest, run_id: UUID, report: wire.UsageReport) -> wire.Received:
+def add_usage(
+    request: HttpRequest, run_id: UUID, report: wire.UsageReport, session: str = ""
+) -> wire.Received:
     """Which recordings were learned from since the last report, for the ledger."""
     run = access.writable(request, run_id)
+    _admit(request, run, session)
     try:
         usage.report(run, report)
     except usage.NotInDataset as error:
@@ -104,9 +120,11 @@ def add_checkpoint(
     run_id: UUID,
     meta: Annotated[str, Form()],
     file: Annotated[UploadedFile, File()],
+    session: str = "",
 ) -> wire.Received:
     """A checkpoint file; `meta` is JSON: step, sha256 of the file, meta."""
     run = access.writable(request, run_id)
+    _admit(request, run, session)
     try:
         said = wire.CheckpointMeta.model_validate_json(meta)
         _, new = checkpoints.receive(run=run, file=file, said=said)
@@ -115,6 +133,8 @@ def add_checkpoint(
     except checkpoints.Damaged as error:
         # Not final: the next try sends the file again.
         raise HttpError(500, str(error)) from error
+    except checkpoints.Conflict as error:
+        raise HttpError(409, str(error)) from error
     except storage.TooLarge as error:
         raise HttpError(413, str(error)) from error
     return wire.Received(duplicate=not new)
@@ -127,9 +147,16 @@ def checkpoint(request: HttpRequest, run_id: UUID, step: int) -> HttpResponseBas
     found = run.checkpoints.filter(step=step).first()
     if found is None:
         raise HttpError(404, f"This run has no checkpoint of step {step}.")
+    if access.run_token(request) is None and not uses.makes_models(run.use):
+        made_for = run.get_use_display().lower()
+        raise HttpError(
+            403,
+            f"Run {run.number} was declared for {made_for}: what it saves is there for its own "
+            "next attempt alone.",
+        )
     if reason := permission.why_not(found):
         raise HttpError(410, reason)
-    return ranged(request, found.blob, f"step-{step}")
+    return ranged(request, found.file, f"step-{step}")
 
 
 @router.get("/runs/{uuid:run_id}/start-from")
@@ -144,7 +171,7 @@ def start_from(request: HttpRequest, run_id: UUID) -> HttpResponseBase:
         raise HttpError(404, "This run begins with no weights of another.")
     if reason := permission.why_not(first):
         raise HttpError(410, reason)
-    return ranged(request, first.blob, f"step-{first.step}")
+    return ranged(request, first.file, f"step-{first.step}")
 
 
 @router.get("/runs/{uuid:run_id}/audio/{int:recording_id}")
@@ -157,6 +184,8 @@ def dataset_audio(request: HttpRequest, run_id: UUID, recording_id: int) -> Http
     item = specs.items(run).filter(recording_id=recording_id).first()
     if item is None or item.audio is None:
         raise HttpError(404, "This recording is not in the run's dataset.")
+    if run.dataset and (reason := permission.why_not_dataset(run.dataset)):
+        raise HttpError(403, reason)
     if run.dataset and any(
         hold.recording_id == recording_id for hold in runs.holds_on(run.dataset, run.use)
     ):
@@ -167,23 +196,30 @@ def dataset_audio(request: HttpRequest, run_id: UUID, recording_id: int) -> Http
 
 
 @router.post("/runs/{uuid:run_id}/ending", response=wire.Received)
-def end(request: HttpRequest, run_id: UUID, ending: wire.Ending) -> wire.Received:
-    """How a program outside the portal ended. A portal's own run ends by its exit code instead."""
+def end(
+    request: HttpRequest, run_id: UUID, ending: wire.Ending, session: str = ""
+) -> wire.Received:
+    """All of a session has come, and how its program ended. That ends a run from outside; a
+    portal's own run ends by its exit code instead."""
     run = access.writable(request, run_id)
     if run.origin == Run.Origin.CLIENT:
         runs.close_client_run(run, outcome=ending.outcome, reason=ending.reason)
-    metrics.compact(run)
+    late.close(run, session)
+    if not run.is_open:
+        metrics.compact(run)
     return wire.Received()
 
 
-def _check_session(request: HttpRequest, run: Run, session: str) -> None:
-    """A run that has ended takes the rest of its own sessions, and nothing new."""
-    if not 0 < len(session) <= 40:
-        raise HttpError(422, "A session has a name of 1 to 40 characters.")
-    if run.is_open or access.run_token(request) is not None:
-        return
-    known = (
-        run.batches.filter(session=session).exists() or run.logs.filter(session=session).exists()
-    )
-    if not known:
-        raise HttpError(409, f"Run {run.number} has ended; it takes nothing new.")
+def _demand_name(session: str) -> None:
+    if not session:
+        raise HttpError(422, f"A session has a name of 1 to {NAME_MAX} characters.")
+
+
+def _admit(request: HttpRequest, run: Run, session: str, *, numbered: bool = False) -> None:
+    """A run that has ended takes the rest of its own deliveries, and nothing new."""
+    try:
+        late.admit(run, token=access.run_token(request), session=session, numbered=numbered)
+    except late.BadSession as error:
+        raise HttpError(422, str(error)) from error
+    except late.Ended as error:
+        raise HttpError(409, str(error)) from error

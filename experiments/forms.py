@@ -249,8 +249,9 @@ def _put(data: dict[str, Any], key: str, value: Any) -> None:
 
 
 def datasets_for(recipe: recipes.Recipe, project: Project) -> QuerySet[Dataset]:
-    """Those that were frozen for what this recipe does, or may do by its config."""
-    return project.datasets.filter(use__in=recipe.uses)
+    """Those that were frozen for what this recipe does, or may do by its config; none that is
+    retired."""
+    return project.datasets.usable().filter(use__in=recipe.uses)
 
 
 class RunForm(forms.Form):
@@ -278,7 +279,9 @@ class RunForm(forms.Form):
         choice = self.fields["dataset"]
         assert isinstance(choice, forms.ModelChoiceField)  # noqa: S101 - declared above.
         choice.queryset = datasets_for(recipe, project)
-        choice.error_messages["invalid_choice"] = "Choose one of this project's datasets."
+        choice.error_messages["invalid_choice"] = (
+            "Choose one of this project's datasets that is not retired."
+        )
         types = self.fields["gpu_type"]
         assert isinstance(types, forms.ChoiceField)  # noqa: S101 - declared above.
         types.choices = [("", machines.ANY), *((name, name) for name in machines.gpu_types())]

@@ -1,8 +1,9 @@
 """Whether a permission ended for something that a run learned from, in one expression for queries.
 
 A run has learned what its own dataset held, and whatever those runs had learned with whose weights
-it began (`start_from`), and so on back. The line of weights is walked inside the database; each
-run on it costs one look at DatasetHold, whatever the size of its dataset.
+it began (`start_from`), and so on back. Weights are their bytes: the same file delivered by several
+runs has behind it whatever any of them learned. The line of weights is walked inside the database;
+each run on it costs one look at DatasetHold, whatever the size of its dataset.
 """
 
 from typing import Any
@@ -14,11 +15,12 @@ from rights.models import Use
 # A line of weights is as long as somebody fine-tuned what was fine-tuned: a few rows.
 _LINE = """
 WITH RECURSIVE line(run_id) AS (
-  SELECT %(expressions)s
+  {first}
   UNION
-  SELECT experiments_checkpoint.run_id FROM line
+  SELECT same.run_id FROM line
   JOIN experiments_run ON experiments_run.id = line.run_id
-  JOIN experiments_checkpoint ON experiments_checkpoint.id = experiments_run.start_from_id
+  JOIN experiments_checkpoint begun ON begun.id = experiments_run.start_from_id
+  JOIN experiments_checkpoint same ON same.digest = begun.digest
 )
 SELECT {what} FROM line
 JOIN experiments_run learned ON learned.id = line.run_id
@@ -27,13 +29,19 @@ JOIN experiments_datasethold held
 JOIN rights_hold mark ON mark.id = held.hold_id
 {order}
 """
+_RUN = "SELECT %(expressions)s"
+# By a name of its own: the expression is of the checkpoint that is asked about.
+_WEIGHTS = """
+SELECT delivered.run_id FROM experiments_checkpoint delivered
+WHERE delivered.digest = %(expressions)s
+"""
 _FIRST = "ORDER BY mark.at, mark.id LIMIT 1"
 
 
 class Held(Func):
     """True for a run that learned from something whose permission for its use ended later."""
 
-    template = f"EXISTS ({_LINE.format(what='1', order='')})"
+    template = f"EXISTS ({_LINE.format(first=_RUN, what='1', order='')})"
     output_field: Any = BooleanField()
 
 
@@ -44,13 +52,25 @@ class HeldFor(Func):
     output_field: Any = BooleanField()
 
 
+class WeightsHeld(Func):
+    """True for a digest of weights of which any run that delivered it is `Held`."""
+
+    template = f"EXISTS ({_LINE.format(first=_WEIGHTS, what='1', order='')})"
+    output_field: Any = BooleanField()
+
+
+class _WeightsReason(Func):
+    template = f"({_LINE.format(first=_WEIGHTS, what='mark.reason', order=_FIRST)})"
+    output_field: Any = CharField()
+
+
 class _Reason(Func):
-    template = f"({_LINE.format(what='mark.reason', order=_FIRST)})"
+    template = f"({_LINE.format(first=_RUN, what='mark.reason', order=_FIRST)})"
     output_field: Any = CharField()
 
 
 class _Mark(Func):
-    template = f"({_LINE.format(what='mark.id', order=_FIRST)})"
+    template = f"({_LINE.format(first=_RUN, what='mark.id', order=_FIRST)})"
     output_field: Any = IntegerField()
 
 
@@ -62,6 +82,17 @@ def held(run: str) -> Held:
 def held_for(run: str, use: Use) -> HeldFor:
     """Whether a permission for this use has ended for something behind the run."""
     return HeldFor(F(run), use=use.value)
+
+
+def weights_held(digest: str) -> WeightsHeld:
+    """Whether a permission behind these very bytes has ended, whichever run delivered them.
+    `digest` is the field that has theirs."""
+    return WeightsHeld(F(digest))
+
+
+def weights_reason(digest: str) -> _WeightsReason:
+    """Why the first of those permissions ended, None where none did."""
+    return _WeightsReason(F(digest))
 
 
 def reason(run: str) -> _Reason:

@@ -50,7 +50,9 @@ def _with_later(runs: QuerySet[Run]) -> list[UUID]:
     known = set(runs.order_by().values_list("pk", flat=True))
     newest = set(known)
     while newest:
-        later = Run.objects.filter(start_from__run__in=newest).values_list("pk", flat=True)
+        # Weights are their bytes: whoever began with a copy of them began with them.
+        made = Checkpoint.every.filter(run__in=newest).order_by().values("digest")
+        later = Run.objects.filter(start_from__digest__in=made).values_list("pk", flat=True)
         newest = set(later) - known
         known |= newest
     return sorted(known)
@@ -236,14 +238,15 @@ class Checkpoints:
     remedied = Outcome.RETIRED
 
     def find(self, origin: Origin) -> Iterable[Node]:
-        return self._nodes(Checkpoint.objects.filter(run__in=runs_of(origin)))
+        made = Checkpoint.every.filter(run__in=runs_of(origin)).order_by()
+        return self._nodes(Checkpoint.objects.filter(digest__in=made.values("digest")))
 
     def now(self, keys: Sequence[str]) -> dict[str, Node]:
         rows = Checkpoint.objects.filter(pk__in=[key for key in keys if key.isdecimal()])
         return {node.key: node for node in self._nodes(rows)}
 
     def retire(self, keys: Sequence[str], reason: str) -> None:
-        rows = Checkpoint.objects.filter(pk__in=list(keys), retired_at=None)
+        rows = Checkpoint.every.filter(pk__in=list(keys), retired_at=None)
         rows.update(retired_at=timezone.now(), retired_reason=reason[:300])
 
     def open_to(self, keys: Sequence[str], user: User) -> set[str]:

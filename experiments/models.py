@@ -6,12 +6,14 @@ from typing import Self
 
 from django.conf import settings
 from django.db import models
+from django.db.models.functions import Coalesce
 from django.urls import reverse
 from django.utils import timezone
 
-from experiments import held
+from experiments import held, uses
 from experiments.clearing import ClearedScope  # noqa: F401 - a table of this room.
 from experiments.publishing import models as _publishing  # noqa: F401 - Django looks for them here.
+from experiments.sessions import Session  # noqa: F401 - a table of this room.
 from portal.models import ApiToken, Blob, Role, User
 from rights.models import Decision, Hold, Purpose, Recording, Use, WithdrawalCase
 
@@ -85,6 +87,13 @@ class Membership(models.Model):
 class DatasetQuerySet(models.QuerySet["Dataset"]):
     def visible_to(self, user: User) -> Self:
         return self.filter(project__in=Project.objects.visible_to(user))
+
+    def retired(self) -> Self:
+        return self.filter(status=Dataset.Status.RETIRED)
+
+    def usable(self) -> Self:
+        """Those that a new run may be given: consent is asked of each when it is."""
+        return self.exclude(status=Dataset.Status.RETIRED)
 
 
 class Dataset(models.Model):
@@ -425,23 +434,64 @@ class LogChunk(models.Model):
 
 class CheckpointQuerySet(models.QuerySet["Checkpoint"]):
     def usable(self) -> Self:
-        """Not retired, and no permission behind them has ended: nobody may load the others."""
-        return self.filter(~held.held("run"), retired_at=None)
+        """Those that may be loaded: neither retired nor of a permission that has ended, and the
+        very bytes neither, whichever run delivered them too."""
+        same = Checkpoint.every.filter(digest=models.OuterRef("digest"))
+        retired = same.filter(retired_at__isnull=False)
+        return self.filter(~held.weights_held("digest"), ~models.Exists(retired))
+
+    def beginnable(self) -> Self:
+        """Those that a run of another kind may begin with: what a run may deliver follows from
+        its use, of every run that delivered these bytes."""
+        same = Checkpoint.every.filter(digest=models.OuterRef("digest"))
+        return self.usable().exclude(models.Exists(same.exclude(run__use__in=uses.MODELS)))
+
+
+class Listed(models.Manager["Checkpoint"]):
+    """Without those that were replaced or cleaned up."""
+
+    def get_queryset(self) -> CheckpointQuerySet:
+        return CheckpointQuerySet(self.model, using=self._db).filter(removed_at=None)
 
 
 class Checkpoint(models.Model):
-    """Weights plus the JSON that says what they are. Retired for good: nobody loads it again."""
+    """Weights plus the JSON that says what they are. Retired for good: nobody loads it again.
+
+    The bytes of a row never change. A row that is replaced or cleaned up is listed no longer and
+    stays, so that its bytes are known when they come again under another name.
+    """
 
     run = models.ForeignKey(Run, models.CASCADE, related_name="checkpoints")
     step = models.BigIntegerField()
-    blob = models.ForeignKey(Blob, models.PROTECT, related_name="+")
+    # None once they were cleaned up; `former` is then what they were.
+    blob = models.ForeignKey(Blob, models.PROTECT, null=True, related_name="+")
+    former = models.CharField(max_length=64, blank=True, default="")
+    digest = models.GeneratedField(
+        expression=Coalesce("blob_id", "former"),
+        output_field=models.CharField(max_length=64),
+        db_persist=True,
+    )
     meta = models.JSONField(default=dict)
     created_at = models.DateTimeField(default=timezone.now)
+    removed_at = models.DateTimeField(null=True, blank=True)
     retired_at = models.DateTimeField(null=True, blank=True)
     retired_reason = models.CharField(max_length=300, blank=True)
 
-    objects = CheckpointQuerySet.as_manager()
+    objects = Listed.from_queryset(CheckpointQuerySet)()
+    every = CheckpointQuerySet.as_manager()
 
     class Meta:
         ordering = ["-step"]
-        constraints = [models.UniqueConstraint(fields=["run", "step"], name="checkpoint_once")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["run", "step"], condition=models.Q(removed_at=None), name="checkpoint_once"
+            )
+        ]
+        indexes = [models.Index(fields=["digest"], name="checkpoint_by_digest")]
+
+    @property
+    def file(self) -> Blob:
+        """Its bytes, which every checkpoint has that is listed or begun with."""
+        if self.blob is None:
+            raise LookupError(f"The bytes of checkpoint {self.pk} were cleaned up.")
+        return self.blob

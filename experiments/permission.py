@@ -5,8 +5,16 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.db.models import F, Q
 
-from experiments import held, recipes, scope
-from experiments.models import Checkpoint, Dataset, DatasetHold, Membership, Project, Run
+from experiments import held, recipes, scope, uses
+from experiments.models import (
+    Checkpoint,
+    CheckpointQuerySet,
+    Dataset,
+    DatasetHold,
+    Membership,
+    Project,
+    Run,
+)
 from portal import audit
 from portal.models import Role, User
 from rights import consent
@@ -46,7 +54,7 @@ class NotAllowed(Exception):
 
 
 class NotUsable(ValueError):
-    """Weights that nobody may load: retired, or a permission behind them has ended."""
+    """Weights or a dataset that nobody may use: retired, or a permission behind it has ended."""
 
     code = "not_usable"
 
@@ -79,12 +87,17 @@ def context_of(project: Project) -> consent.Context:
 def check_consent(
     *, project: Project, dataset: Dataset | None, use: str, by: User | None
 ) -> Decision | None:
-    """The saved decision for a dataset's recordings; NotAllowed if any is refused or on hold.
+    """The saved decision for a dataset's recordings; NotAllowed if any is refused or on hold,
+    NotUsable if the dataset is retired: it stays out of use whatever is allowed again.
 
     None where nothing needs consent. The decision is kept also when it is a refusal, so this
     is not to be called inside a transaction that the refusal rolls back.
     """
-    if dataset is None or not use:
+    if dataset is None:
+        return None
+    if reason := why_not_dataset(dataset):
+        raise NotUsable(reason)
+    if not use:
         return None
     items = dataset.items.filter(included=True)
     recordings = Recording.objects.filter(pk__in=items.values("recording"))
@@ -103,7 +116,11 @@ def check_start(run: Run) -> None:
     """
     if run.start_from is not None and (
         reason := why_not_begin(
-            run.start_from, run.project, recipe=run.recipe, goes_on=run.attempts.exists()
+            run.start_from,
+            run.project,
+            recipe=run.recipe,
+            use=run.use,
+            goes_on=run.attempts.exists(),
         )
     ):
         raise NotUsable(reason)
@@ -127,6 +144,26 @@ def _goes_on(run: Run) -> bool:
         context_of(run.project),
         made_at=run.dataset.frozen_at,
     ).allowed
+
+
+def why_not_dataset(dataset: Dataset) -> str:
+    """Why no run may use this dataset ever again, as a sentence; empty where it may be used.
+
+    Asked of the row as it is now: who holds the object may hold it for long.
+    """
+    if not Dataset.objects.retired().filter(pk=dataset.pk).exists():
+        return ""
+    return (
+        f"“{dataset}” was retired, so no run may use it again. Freeze a new dataset of what is "
+        "allowed now."
+    )
+
+
+def runs_of_retired() -> list[tuple[Run, str]]:
+    """Every open run whose dataset was retired, with the sentence that tells why it stops."""
+    open_runs = Run.objects.filter(state__in=Run.OPEN_STATES, dataset__in=Dataset.objects.retired())
+    return [(run, why_not_dataset(run.dataset)) for run in open_runs.select_related("dataset")
+            if run.dataset is not None]  # fmt: skip
 
 
 def refusals_of(decision: Decision) -> list[Refusal]:
@@ -184,35 +221,76 @@ def runs_on_hold() -> list[tuple[Run, Hold]]:
 
 
 def why_not(checkpoint: Checkpoint) -> str:
-    """Why nobody may load these weights, as a sentence; empty where they may be used."""
-    row = Checkpoint.objects.filter(pk=checkpoint.pk).annotate(hold=held.reason("run"))
-    retired_at, reason, hold = row.values_list("retired_at", "retired_reason", "hold").get()
-    if retired_at is not None:
-        why = (reason or "a permission behind it ended").rstrip(".")
+    """Why nobody may load these weights, as a sentence; empty where they may be used. Asked of
+    their bytes: what is withheld under one name is withheld under every other."""
+    row = Checkpoint.every.filter(pk=checkpoint.pk).annotate(hold=held.weights_reason("digest"))
+    hold = row.values_list("hold", flat=True).get()
+    retired = _retired(checkpoint).order_by("retired_at", "pk").first()
+    if retired is not None:
+        why = (retired.retired_reason or "a permission behind it ended").rstrip(".")
         return f"This checkpoint was retired: {why}."
     if hold is not None:
         return f"A permission behind this checkpoint ended: {hold.rstrip('.')}."
     return ""
 
 
+def is_retired(checkpoint: Checkpoint) -> bool:
+    """Whether these bytes were retired for good, under whichever name."""
+    return _retired(checkpoint).exists()
+
+
+def _retired(checkpoint: Checkpoint) -> CheckpointQuerySet:
+    digest = Checkpoint.every.filter(pk=checkpoint.pk).values("digest")
+    return Checkpoint.every.filter(digest__in=digest).exclude(retired_at=None)
+
+
 def why_not_begin(
-    checkpoint: Checkpoint, project: Project, *, recipe: str, goes_on: bool = False
+    checkpoint: Checkpoint,
+    project: Project,
+    *,
+    recipe: str,
+    use: str | None = None,
+    goes_on: bool = False,
 ) -> str:
     """Why a run of this project may not begin with these weights, as a sentence; empty where it
     may. Asked anew each time: what they were cleared for may have become less.
 
-    What only generates, and what `goes_on`, is no next version of the model.
+    `use` is what the run declares, where its recipe leaves that open. What only generates, and
+    what `goes_on`, is no next version of the model.
     """
     if reason := why_not(checkpoint):
         return reason
-    generates = recipe in recipes.RECIPES and recipes.get(recipe).generates
-    cleared = scope.now(checkpoint.run, (), same_version=goes_on or generates)
-    found = scope.allows(cleared, "", context_of(project))
+    known = recipes.RECIPES.get(recipe)
+    wanted = use if use is not None else known.use if known else uses.NONE
+    if reason := _why_not_for(checkpoint, wanted):
+        return reason
+    same_version = goes_on or (known is not None and known.generates)
+    cleared = scope.of_weights(checkpoint, (), same_version=same_version)
+    inside = all(run.project_id == project.pk for run in scope.delivered_by(checkpoint))
+    found = scope.allows(cleared, "", context_of(project), inside=inside)
     if not found:
         return ""
     more = f" And {len(found) - 3} more." if len(found) > 3 else ""
     why = " ".join(str(one) for one in found[:3])
     return f"Not cleared for {project.name}: {why}{more}"
+
+
+def _why_not_for(checkpoint: Checkpoint, use: str) -> str:
+    """Why weights that were made for one use do not go on in another."""
+    for run in scope.delivered_by(checkpoint):
+        if uses.may_begin(run.use, use):
+            continue
+        made_for = Use(run.use).label.lower()
+        if not uses.makes_models(run.use):
+            return (
+                f"These weights were saved by run {run.number}, which was declared for "
+                f"{made_for}: that makes no model, so nothing else begins with them."
+            )
+        return (
+            f"These weights were made for {made_for}, by run {run.number}, and that does not go "
+            f"on as {Use(use).label.lower() if use else 'anything else'}."
+        )
+    return ""
 
 
 def taint_held() -> int:

@@ -38,6 +38,7 @@ from experiments.permission import (
     check_member,
     holds_on,
     why_not_begin,
+    why_not_dataset,
 )
 from experiments.quotas import OverQuota
 from experiments.states import BUSY, State, move
@@ -102,6 +103,8 @@ def submit(
     use = known.use_of(resolved)
     if settings.CLUSTER == "local" and resolved.get("image"):
         raise recipes.ConfigInvalid({"image": recipes.NO_IMAGES})
+    if dataset is not None and (reason := why_not_dataset(dataset)):
+        raise recipes.ConfigInvalid({"dataset": reason})
     decision = check_consent(project=project, dataset=dataset, use=use, by=by)
     # Asks git, the first time: before the transaction.
     version = code_version()
@@ -229,8 +232,12 @@ def retry(*, run: Run, by: User) -> Run:
         raise NotPossible("This run was started outside; start its program there again.")
     if run.recipe in recipes.RECIPES and recipes.get(run.recipe).own and separation.why_not():
         raise NotPossible(separation.why_not())
+    if run.dataset is not None and (reason := why_not_dataset(run.dataset)):
+        raise NotPossible(reason)
     check_consent(project=run.project, dataset=run.dataset, use=run.use, by=by)
-    if run.start_from and (reason := why_not_begin(run.start_from, run.project, recipe=run.recipe)):
+    if run.start_from and (
+        reason := why_not_begin(run.start_from, run.project, recipe=run.recipe, use=run.use)
+    ):
         raise NotPossible(reason)
     with transaction.atomic():
         quotas.check(run.project, Resources.of(run))

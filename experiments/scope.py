@@ -6,22 +6,28 @@ that: for the use under which it was made (`model`), and for each use that may f
 read twice: as it was when the run started (kept for good, `ClearedScope`), and as it is now, which
 is the kept one narrowed by every permission that ended since. It never widens again.
 
+Weights are their bytes: what several runs delivered is cleared for what all of them are.
+
 A run that was started outside used what the portal never saw: nothing is known of its scope, and
-it is cleared for nothing that needs one.
+it is cleared for nothing that needs one. Nor is it known of a program of somebody's own that was
+given no music, nor weights that learned from any: inside its project it may be gone on with, and
+it is cleared for nothing else.
 """
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
 
+from experiments import recipes
 from experiments.clearing import ClearedScope
-from experiments.models import Dataset, Run
+from experiments.models import Checkpoint, Dataset, Run
 from experiments.scope_words import Narrowing, told, union_in_words
 from portal import audit, long_work
 from rights import scopes
@@ -39,7 +45,11 @@ FOLLOWING = (
     Use.LIKENESS_NAME,
     Use.DISTRIBUTE,
 )
-OUTSIDE = "It was started outside: the portal does not know what it learned from"
+UNKNOWN = (
+    "It was started outside, or is a program that was given no dataset: the portal does not know "
+    "what it learned from, so it is cleared for nothing outside its project."
+)
+INSIDE = "inside its own project alone: nobody knows what it learned from"
 
 
 @dataclass(frozen=True)
@@ -98,7 +108,8 @@ def clear(run: Run) -> Scope:
     at = timezone.now()
     found = _made(run, at)
     if run.start_from is not None:
-        found = found.meet(kept(run.start_from.run))
+        for before in delivered_by(run.start_from):
+            found = found.meet(kept(before))
     body = found.as_json()
     with transaction.atomic():
         row, new = ClearedScope.objects.get_or_create(
@@ -120,6 +131,65 @@ def now(run: Run, uses: Sequence[str] = FOLLOWING, *, same_version: bool = True)
     return asked.meet(_made(run, timezone.now(), uses, same_version=same_version))
 
 
+def of_weights(
+    checkpoint: Checkpoint, uses: Sequence[str] = FOLLOWING, *, same_version: bool = True
+) -> Scope:
+    """What these bytes are cleared for now: what every run that delivered them is."""
+    first, *others = delivered_by(checkpoint)
+    found = now(first, uses, same_version=same_version)
+    for other in others:
+        found = found.meet(now(other, uses, same_version=same_version))
+    return found
+
+
+def delivered_by(checkpoint: Checkpoint) -> list[Run]:
+    """The runs that delivered these very bytes, the checkpoint's own among them.
+
+    One of unknown origin that came with them later has copied them: it makes nothing unknown of
+    what was known before.
+    """
+    same = Checkpoint.every.filter(
+        digest__in=Checkpoint.every.filter(pk=checkpoint.pk).values("digest")
+    )
+    rows = list(same.select_related("run__start_from", "run__dataset").order_by("created_at", "pk"))
+    runs = {row.run_id: row.run for row in rows}
+    return [
+        run
+        for number, run in enumerate(runs.values())
+        if run.pk == checkpoint.run_id or number == 0 or not of_unknown_origin(run)
+    ]
+
+
+def of_unknown_origin(run: Run) -> bool:
+    """Whether the portal cannot know what the run learned from: it was started outside, or is a
+    program of somebody's own that was given no music, nor weights that learned from any."""
+    if run.origin == Run.Origin.CLIENT:
+        return True
+    known = recipes.RECIPES.get(run.recipe)
+    return known is not None and known.own and not _has_music(run)
+
+
+def _has_music(run: Run) -> bool:
+    """Whether a dataset is behind the run: its own, or of any run whose bytes it began with."""
+    seen: set[UUID] = set()
+    waiting = [run]
+    while waiting:
+        one = waiting.pop()
+        if one.dataset_id is not None:
+            return True
+        seen.add(one.pk)
+        if one.start_from_id is not None:
+            begun = Checkpoint.every.filter(pk=one.start_from_id).values("digest")
+            before = Run.objects.filter(checkpoints__digest__in=begun).exclude(pk__in=seen)
+            waiting += before.distinct()
+    return False
+
+
+def is_unknown(run: Run) -> bool:
+    """The same of the run and all whose weights are behind it."""
+    return any(of_unknown_origin(one) for one in _line(run))
+
+
 def digest(body: dict[str, Any]) -> str:
     """SHA-256 over the canonical JSON (sorted keys, no spaces)."""
     return hashlib.sha256(
@@ -133,13 +203,23 @@ def _made(
     """From what the permissions are at `at`, for this run and all before it."""
     long_work.outside("What a run is cleared for is worked out")
     found = Scope(uses={str(use): Allowance() for use in uses})
-    seen: set[object] = set()
-    one: Run | None = run
-    while one is not None and one.pk not in seen:
-        seen.add(one.pk)
+    for one in _line(run):
         found = found.meet(_own(one, at, uses, same_version=same_version))
-        one = one.start_from.run if one.start_from is not None else None
     return found
+
+
+def _line(run: Run) -> Iterator[Run]:
+    """The run and all whose weights are behind it, each once."""
+    seen: set[object] = set()
+    waiting = [run]
+    while waiting:
+        one = waiting.pop()
+        if one.pk in seen:
+            continue
+        seen.add(one.pk)
+        yield one
+        if one.start_from is not None:
+            waiting += delivered_by(one.start_from)
 
 
 def _own(run: Run, at: datetime, uses: Sequence[str], *, same_version: bool) -> Scope:
@@ -148,7 +228,8 @@ def _own(run: Run, at: datetime, uses: Sequence[str], *, same_version: bool) -> 
         nothing = Allowance(scopes.NONE)
         return Scope(nothing, {str(use): nothing for use in uses}, unknown=True)
     if run.dataset is None or not run.use:
-        return Scope(uses={str(use): Allowance() for use in uses})
+        anything = {str(use): Allowance() for use in uses}
+        return Scope(uses=anything, unknown=of_unknown_origin(run))
     ids = _included(run.dataset)
     made_at = run.dataset.frozen_at if same_version else None
     return Scope(
@@ -164,13 +245,14 @@ def _included(dataset: Dataset) -> set[int]:
 # --- May it? ---------------------------------------------------------------------------------
 
 
-def allows(scope: Scope, use: str, context: Context) -> list[Narrowing]:
+def allows(scope: Scope, use: str, context: Context, *, inside: bool = False) -> list[Narrowing]:
     """Why the model may not be used so, with names; nothing where it may.
 
-    Without a use: whether it may be used at all, to generate or to train on from.
+    Without a use: whether it may be used at all, to generate or to train on from. `inside` the
+    project that made it, what is unknown of it does not stand in the way; what is known does.
     """
-    if scope.unknown:
-        return [Narrowing(0, "", "", f"{OUTSIDE}, so it is cleared for nothing.")]
+    if scope.unknown and not (inside and scope.model.boxes):
+        return [Narrowing(0, "", "", UNKNOWN)]
     allowance = scope.for_use(use)
     if allowance.covers(context):
         return []
@@ -198,12 +280,15 @@ def lines(scope: Scope, context: Context) -> list[Line]:
     for use in ("", *scope.uses):
         allowance = scope.for_use(use)
         title = Use(use).label if use else "Generation, and training on from it"
+        words = union_in_words(allowance.boxes) if allowance.boxes else "nobody may"
+        leaves = use == Use.DISTRIBUTE.value
+        if scope.unknown and allowance.boxes:
+            words = "nobody may" if leaves else INSIDE
         narrow = [part for part in allowance.parts if part.boxes != scopes.ALL][:1]
         found.append(
             Line(
-                use, str(title),
-                union_in_words(allowance.boxes) if allowance.boxes else "nobody may",
-                allowance.covers(context),
+                use, str(title), words,
+                allowance.covers(context) and not (scope.unknown and leaves),
                 next(iter(told(narrow)), None),
             )
         )  # fmt: skip

@@ -79,7 +79,7 @@ def _resume(run: Run) -> wire.CheckpointSource | None:
         return None
     return wire.CheckpointSource(
         step=newest.step,
-        sha256=newest.blob_id,
+        sha256=newest.digest,
         url=f"/api/v1/runs/{run.pk}/checkpoints/{newest.step}",
         meta=newest.meta,
     )
@@ -91,4 +91,4 @@ def _start(run: Run) -> wire.CheckpointSource | None:
     if first is None:
         return None
     url = f"/api/v1/runs/{run.pk}/start-from"
-    return wire.CheckpointSource(step=first.step, sha256=first.blob_id, url=url, meta=first.meta)
+    return wire.CheckpointSource(step=first.step, sha256=first.digest, url=url, meta=first.meta)

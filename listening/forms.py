@@ -29,8 +29,8 @@ class TestForm(forms.Form):
         label="Who listens",
         help_text=(
             "Either way everybody whose music is behind a sample must allow evaluation for this "
-            "project's purpose and territory. Clips of programs that were started outside stay "
-            "inside the lab: nobody knows what they learned from."
+            "project's purpose and territory. Clips of programs that were started outside, or were "
+            "given no dataset, stay inside the lab: nobody knows what they learned from."
         ),
     )
     samples = forms.ModelMultipleChoiceField(

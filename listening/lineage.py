@@ -6,6 +6,7 @@ from django.db.models import Count, Max, QuerySet
 from django.urls import reverse
 from django.utils import timezone
 
+from audio_samples.lineage import samples_of
 from experiments.lineage import runs_of
 from listening.models import ListeningTest
 from portal.models import User
@@ -22,7 +23,7 @@ class Tests:
     remedied = Outcome.STOPPED
 
     def find(self, origin: Origin) -> Iterable[Node]:
-        rows = ListeningTest.objects.filter(items__sample__run__in=runs_of(origin))
+        rows = ListeningTest.objects.filter(items__sample__in=samples_of(runs_of(origin)))
         return self._nodes(rows.distinct())
 
     def now(self, keys: Sequence[str]) -> dict[str, Node]:

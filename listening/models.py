@@ -58,6 +58,10 @@ class ListeningTest(models.Model):
     def __str__(self) -> str:
         return self.title
 
+    @property
+    def is_outside(self) -> bool:
+        return self.audience == self.Audience.OUTSIDE
+
 
 class Item(models.Model):
     """A sample in a test. Listeners see its code only: nothing in a URL or page unblinds it."""

@@ -117,7 +117,7 @@ def answer(*, item: Item, listener: User, score: int) -> Rating:
         test = ListeningTest.objects.select_for_update(no_key=True).get(pk=item.test_id)
         if test.closed_at is not None:
             raise Closed("This test is closed and takes no more answers. Thank you for listening.")
-        if item.sample_id not in clearance.audible([item.sample_id]):
+        if item.sample_id not in clearance.audible([item.sample_id], outside=test.is_outside):
             raise Withdrawn("This clip was withdrawn, so it is not rated any more.")
         try:
             with transaction.atomic():
@@ -142,7 +142,7 @@ class Place:
 def places(test: ListeningTest, listener: User) -> list[Place]:
     """All clips of the test in this listener's own order. Withdrawn ones keep their number."""
     items = list(test.items.all())
-    audible = clearance.audible(item.sample_id for item in items)
+    audible = clearance.audible((item.sample_id for item in items), outside=test.is_outside)
     scores = dict(
         Rating.objects.filter(item__test=test, listener=listener).values_list("item", "score")
     )
@@ -209,7 +209,7 @@ class Results:
 def results(test: ListeningTest) -> Results:
     """Every answer given so far, by sample and by run; withheld samples are marked and kept."""
     items = list(test.items.select_related("sample__run__project"))
-    audible = clearance.audible(item.sample_id for item in items)
+    audible = clearance.audible((item.sample_id for item in items), outside=test.is_outside)
     ratings = list(Rating.objects.filter(item__test=test))
     by_item: dict[int, list[float]] = {item.pk: [] for item in items}
     by_run: dict[object, list[float]] = {item.sample.run: [] for item in items}

@@ -111,8 +111,8 @@ def audio(request: HttpRequest, code: UUID) -> HttpResponseBase:
     """A clip by its code, under a name that tells nothing."""
     user = signed_in(request)
     items = Item.objects.filter(test__in=ListeningTest.objects.open_to(user))
-    item = get_object_or_404(items.select_related("sample__audio"), code=code)
-    if item.sample_id not in clearance.audible([item.sample_id]):
+    item = get_object_or_404(items.select_related("sample__audio", "test"), code=code)
+    if item.sample_id not in clearance.audible([item.sample_id], outside=item.test.is_outside):
         return gone("This clip was withdrawn and can no longer be heard.")
     return ranged(request, item.sample.audio, "clip", tag=str(code))
 

@@ -70,6 +70,8 @@ def reconcile(cluster: Cluster, *, manifest: Manifest = local_job) -> None:
         permission.taint_held()
         for run, hold in permission.runs_on_hold():
             runs.withhold(run, str(permission.refusal_of(hold)))
+        for run, reason in permission.runs_of_retired():
+            runs.withhold(run, reason)
     with _apart("withdrawal cases"):
         cases.look_after()
     try:

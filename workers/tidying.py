@@ -1,4 +1,6 @@
-"""What ended jobs leave on this machine goes after ENDED_JOBS_DAYS: their consoles and notes."""
+"""What ended jobs leave on this machine goes: their consoles and notes after ENDED_JOBS_DAYS, music
+and weights that they were lent as soon as nobody uses them.
+"""
 
 import logging
 from datetime import datetime, timedelta
@@ -18,8 +20,11 @@ SELDOM = 3600
 
 def look_after(cluster: Cluster, now: datetime) -> None:
     """Once an hour; a process that has just looked leaves it to the next hour."""
-    if settings.ENDED_JOBS_DAYS and cache.add("workers.tidying", now.isoformat(), SELDOM):
-        purge(cluster, now)
+    if cache.add("workers.tidying", now.isoformat(), SELDOM):
+        # Most is gone with its job. This is for what was killed with all that looks after it.
+        spool.clear_lent(settings.LOCAL_JOBS_DIR / "spool")
+        if settings.ENDED_JOBS_DAYS:
+            purge(cluster, now)
 
 
 def purge(cluster: Cluster, now: datetime) -> list[str]:

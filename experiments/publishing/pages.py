@@ -6,6 +6,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.text import slugify
 
+from experiments import permission, scope, uses
 from experiments.models import Checkpoint, Membership, Project, Run
 from experiments.permission import NotPermitted
 from experiments.publishing import learned, standing
@@ -13,11 +14,7 @@ from experiments.publishing.models import ModelPage, ModelPageText
 from experiments.publishing.texts import LONGEST, PARTS
 from portal import audit
 from portal.models import Role, User
-from rights.models import Use
 from rights.refused import Refused, required
-
-# What a run does without learning anything.
-NO_LEARNING = {Use.EVAL, Use.CONDITION, Use.DISTRIBUTE}
 
 
 def may_ask(user: User, project: Project) -> bool:
@@ -188,12 +185,17 @@ def _check_model(project: Project, run: Run, checkpoint: Checkpoint | None) -> N
 
     if run.project_id != project.pk or (checkpoint and checkpoint.run_id != run.pk):
         raise no("not_here", "Choose a run or a checkpoint of this project.")
-    if run.dataset is None or run.use in NO_LEARNING:
+    if run.dataset is None or not uses.makes_models(run.use):
         raise no("no_learning", "That run learned from no dataset, so there is nothing to tell.")
     if checkpoint is None and run.is_open:
         raise no("open", "That run goes on. Wait for its end, or choose one of its checkpoints.")
-    if checkpoint and checkpoint.retired_at:
+    if checkpoint and permission.is_retired(checkpoint):
         raise no("retired", "That checkpoint is retired for good.")
+    if scope.is_unknown(run):
+        raise no("unknown", scope.UNKNOWN)
+    same = {"run": run, "checkpoint": checkpoint}
+    if ModelPage.objects.filter(**same).exclude(withdrawn_at=None).exists():
+        raise no("withdrawn", "That model was published before and withdrawn for good.")
     line = standing.line_of(run, checkpoint.step if checkpoint else None)
     if not learned.exposures(line):
         raise no("no_use", "No use is reported of what it learned from, so no share is exact.")

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db.models import F, Min
@@ -57,7 +58,7 @@ def lines_of(heads: dict[int, tuple[Run, int | None]]) -> dict[int, list[Link]]:
     lines = {key: [Link(run, up_to)] for key, (run, up_to) in heads.items()}
     going_on = list(lines.values())
     while wanted := {pk for line in going_on if (pk := line[-1].run.start_from_id)}:
-        rows = Checkpoint.objects.filter(pk__in=wanted)
+        rows = Checkpoint.every.filter(pk__in=wanted)
         found = rows.select_related("run__dataset", "run__decision", "run__project").in_bulk()
         going_on = [line for line in going_on if line[-1].run.start_from_id in found]
         for line in going_on:
@@ -79,10 +80,43 @@ def lines_of_pages(pages: Iterable[ModelPage]) -> dict[int, list[Link]]:
 def of(pages: Iterable[ModelPage]) -> dict[int, Standing]:
     """Page number to its standing now. The number of queries does not grow with the pages."""
     rows = list(pages)
-    lines = lines_of_pages(rows)
-    runs = {link.run.pk for line in lines.values() for link in line}
-    held, cases, covered = _held(runs), _cases(runs), _covered(rows)
-    return {page.pk: _standing(page, lines[page.pk], held, cases, covered) for page in rows}
+    behind, retired = _behind(rows)
+    runs = {pk for some in behind.values() for pk in some}
+    known = _Known(_held(runs), _cases(runs), _covered(rows), retired)
+    return {page.pk: _standing(page, behind[page.pk], known) for page in rows}
+
+
+def _behind(pages: Sequence[ModelPage]) -> tuple[dict[int, set[UUID]], dict[str, datetime]]:
+    """Page number to the runs behind its model: its own, those whose weights it began with, and
+    those that delivered the same bytes; and which bytes are retired since when. As many queries
+    as the longest line has runs."""
+    found = {page.pk: {page.run_id} for page in pages}
+    retired: dict[str, datetime] = {}
+    firsts = {pk for page in pages if (pk := page.run.start_from_id) is not None}
+    digests_of = Checkpoint.every.filter(pk__in=firsts).values_list("pk", "digest")
+    first = dict(digests_of) if firsts else {}
+    begun = {page.run_id: first.get(page.run.start_from_id or 0) for page in pages}
+    going_on: dict[int, set[str | None]] = {
+        page.pk: {begun.get(page.run_id), page.checkpoint.digest if page.checkpoint else None}
+        - {None}
+        for page in pages
+    }
+    seen: set[str | None] = set()
+    while wanted := set[str | None]().union(*going_on.values()) - seen:
+        seen |= wanted
+        rows = Checkpoint.every.filter(digest__in=wanted)
+        by_digest: dict[str | None, list[tuple[UUID, str | None]]] = defaultdict(list)
+        for digest, run, before, at in rows.values_list(
+            "digest", "run", "run__start_from__digest", "retired_at"
+        ):
+            by_digest[digest].append((run, before))
+            if at is not None:
+                retired[digest] = min(at, retired.get(digest, at))
+        for pk, digests in going_on.items():
+            delivered = [row for digest in digests for row in by_digest.get(digest, ())]
+            found[pk] |= {run for run, _ in delivered}
+            going_on[pk] = digests | ({before for _, before in delivered} - {None})
+    return found, retired
 
 
 def left(run: Run) -> frozenset[int]:
@@ -153,18 +187,21 @@ def _key(page: ModelPage) -> tuple[str, str]:
     return "run", str(page.run_id)
 
 
-def _standing(
-    page: ModelPage,
-    line: list[Link],
-    held: _Held,
-    cases: dict[str, set[int]],
-    covered: set[tuple[int, str, str]],
-) -> Standing:
-    marks = [mark for link in line for mark in held.get(link.run.pk, ())]
+class _Known(NamedTuple):
+    """What is looked up once for all pages."""
+
+    held: _Held
+    cases: dict[str, set[int]]
+    covered: set[tuple[int, str, str]]
+    retired: dict[str, datetime]
+
+
+def _standing(page: ModelPage, runs: set[UUID], known: _Known) -> Standing:
+    marks = [mark for run in runs for mark in known.held.get(run, ())]
     left = frozenset(
-        {mark.party for mark in marks}.union(*(cases.get(str(link.run.pk), ()) for link in line))
+        {mark.party for mark in marks}.union(*(known.cases.get(str(run), ()) for run in runs))
     )
-    stopping = [mark.at for mark in marks if (mark.case, *_key(page)) not in covered]
+    stopping = [mark.at for mark in marks if (mark.case, *_key(page)) not in known.covered]
     if stopping:
         return Standing(
             WITHDRAWN,
@@ -173,11 +210,11 @@ def _standing(
             min(stopping),
             left,
         )
-    if page.checkpoint and page.checkpoint.retired_at:
+    if page.checkpoint and page.checkpoint.digest in known.retired:
         return Standing(
             WITHDRAWN,
             "This model is retired for good. Nothing may be made with it.",
-            page.checkpoint.retired_at,
+            known.retired[page.checkpoint.digest],
             left,
         )
     if page.withdrawn_at:

@@ -68,7 +68,8 @@ class Recipe:
     weights: Literal["none", "may", "must"] = "none"
     # Whose checkpoints it can read; None: those of any recipe.
     reads: str | None = None
-    # Whether it starts a program of the researcher's, which the portal must be kept apart from.
+    # Whether its program is a researcher's: the portal must be kept apart from it, and it may read
+    # what the portal does not know of.
     own: bool = False
 
     @property

@@ -167,17 +167,19 @@ def _beginning(
     """The checkpoints to choose from, and what the chosen one is cleared for."""
     if recipe.weights == "none":
         return {}
-    rows = beginnings.choices(form.by, recipe).usable()
+    rows = beginnings.choices(form.by, recipe).beginnable()
     shown = list(rows[:CHECKPOINTS_SHOWN])
     if first is not None and first not in shown:
         shown.append(first)
     found: dict[str, object] = {"weights": shown, "first": first}
     if first is not None:
-        cleared = scope.now(first.run)
+        cleared = scope.of_weights(first)
         found["lines"] = scope.lines(cleared, permission.context_of(project))
         found["free"] = cleared.free
         found["shape"] = beginnings.shape(first) if recipe.needs_dataset else {}
-        found["why_not"] = permission.why_not_begin(first, project, recipe=recipe.name)
+        found["why_not"] = permission.why_not_begin(
+            first, project, recipe=recipe.name, use=beginnings.fitting_use(first, recipe)
+        )
     return found
 
 

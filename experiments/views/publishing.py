@@ -11,6 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from experiments import uses
 from experiments.models import Checkpoint, Project, Run
 from experiments.permission import NotPermitted
 from experiments.publishing import learned, pages, shown, standing, texts
@@ -78,7 +79,7 @@ class AskForm(TextsForm):
 
 
 def _models_of(project: Project) -> list[tuple[str, str]]:
-    rows = project.runs.exclude(dataset=None).exclude(use__in=pages.NO_LEARNING)
+    rows = project.runs.exclude(dataset=None).filter(use__in=uses.MODELS)
     runs = list(rows.prefetch_related("checkpoints")[:CHOICES])
     found = []
     for run in runs:

@@ -93,6 +93,7 @@ def run(request: HttpRequest, project: Project, number: int) -> HttpResponse:
         "config_yaml": forms.to_yaml(one.config),
         "notes": _notes(one),
         "checkpoints": one.checkpoints.select_related("blob"),
+        "beginnable": set(one.checkpoints.beginnable().values_list("pk", flat=True)),
         "ranks": logs.ranks(one),
         "rank_rows": ranks.of(series),
         "kept": settings.CHECKPOINTS_KEPT,

@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from audio_samples import flags, releases, reviewing, samples, screenings
 from audio_samples.credentials import checking
+from audio_samples.lineage import Clips
 from audio_samples.models import ClipRelease, Credential, Sample
 from experiments.models import Membership, Project, Run
 from experiments.permission import NotPermitted
@@ -114,6 +115,20 @@ def test_without_leave_to_distribute_nothing_is_released(world: World) -> None:
     assert "Nell Harrow" in sentences(world)
     with pytest.raises(Refused):
         world.ask()
+
+
+def test_a_clip_that_a_case_took_back_is_not_released_again(world: World) -> None:
+    """Nor is the same sound under another name; a person who took one back may think again."""
+    first = world.release()
+    releases.recall(by=world.owner, release=first, reason="The title is wrong.")
+    second = world.release()
+    Clips().retire([str(second.pk)], "A withdrawal")
+    assert "took this clip back from the public for good" in sentences(world)
+    copy = Sample.objects.get(pk=world.sample.pk)
+    copy.pk, copy.name = None, "another name"
+    copy.save()
+    with pytest.raises(Refused, match="for good"):
+        releases.ask(by=world.owner, sample=copy, title="Again")
 
 
 def test_without_a_public_page_nothing_is_released(world: World) -> None:

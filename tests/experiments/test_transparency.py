@@ -484,6 +484,11 @@ def test_a_retired_checkpoint_and_a_withdrawal_by_the_lab_show(
     assert "The lab has withdrawn this model." in read()
     with pytest.raises(Refused, match="withdrawn already"):
         pages.withdraw(by=world.owner, page=page)
+    with pytest.raises(Refused, match="withdrawn for good"):
+        pages.ask(
+            by=world.owner, project=page.project, run=page.run, checkpoint=page.checkpoint,
+            title="Another name", version="1", parts=TEXTS,
+        )  # fmt: skip
     Checkpoint.objects.update(
         retired_at=page.created_at, retired_reason="Artist 0 withdrew: secret"
     )

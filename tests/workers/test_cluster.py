@@ -213,6 +213,51 @@ def test_what_a_program_leaves_behind_in_its_group_ends_with_it(local: LocalClus
     until(lambda: start_time(int(local.logs(NAME)[0])) == "")
 
 
+LENT = """
+import os, pathlib, time
+for folder in (pathlib.Path("dataset"), pathlib.Path(os.environ["BACKLINE_SPOOL"], "fetched/r-s")):
+    folder.mkdir(parents=True)
+    (folder / "music").touch()
+print("up", flush=True)
+"""
+
+
+def lent(local: LocalCluster, code: str) -> list[Path]:
+    """Start a program that was lent music; where that lies."""
+    spool = local.root / "spool"
+    env = {"BACKLINE_SPOOL": str(spool), "BACKLINE_RUN": "r", "BACKLINE_SESSION": "s"}
+    local.create(python(LENT + code, **env))
+    says(local, "up")
+    return [local.root / NAME / "work" / "dataset", spool / "fetched" / "r-s"]
+
+
+@pytest.mark.parametrize("end", ["", "raise SystemExit(3)", "os.kill(os.getpid(), 9)"])
+def test_the_music_that_a_job_was_lent_goes_with_it_however_it_ends(
+    local: LocalCluster, end: str
+) -> None:
+    folders = lent(local, end)
+    ended(local)
+    assert not any(folder.exists() for folder in folders)
+
+
+def test_it_goes_with_a_job_that_is_killed_after_its_grace(local: LocalCluster) -> None:
+    folders = lent(local, "import signal; signal.signal(15, lambda *_: None)\ntime.sleep(60)")
+    assert all(folder.exists() for folder in folders)
+    local.cancel(NAME, 0)
+    ended(local)
+    assert not any(folder.exists() for folder in folders)
+
+
+def test_it_goes_when_a_job_is_forgotten_whose_supervisor_was_killed(local: LocalCluster) -> None:
+    folders = lent(local, "time.sleep(60)")
+    noted = (local.root / NAME / "pid.json").read_text()
+    os.kill(int(noted.split('"supervisor": ')[1].rstrip("}")), signal.SIGKILL)
+    until(lambda: local.observe()[NAME].phase == "lost")
+    assert all(folder.exists() for folder in folders)
+    local.forget(NAME)
+    assert not any(folder.exists() for folder in folders)
+
+
 def test_a_crashed_supervisor_is_a_lost_job_and_its_program_is_ended(local: LocalCluster) -> None:
     local.create(python("import os; print(os.getpid(), flush=True)\n" + SLEEP))
     says(local, "up")

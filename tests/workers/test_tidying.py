@@ -9,6 +9,7 @@ from django.conf import LazySettings
 from django.core.cache import cache
 from django.utils import timezone
 
+from backline import lent
 from backline.spool import Session, Spool
 from experiments import runs
 from experiments.attempts import job_name
@@ -48,6 +49,22 @@ def spool_of(local: LocalCluster, run: Run) -> Spool:
         pid=os.getpid(), pid_started=0.0,
     )  # fmt: skip
     return Spool.create(local.root / "spool", session)
+
+
+@pytest.mark.django_db
+def test_music_goes_that_a_killed_job_was_lent_and_stays_while_somebody_uses_it(
+    local: LocalCluster, settings: LazySettings
+) -> None:
+    """Also where the folders of ended jobs are kept for good."""
+    settings.ENDED_JOBS_DAYS = 0
+    left, used = (local.root / "spool" / "fetched" / name for name in ("r-1", "r-2"))
+    for folder in (left, used):
+        folder.mkdir(parents=True)
+        (folder / ("ab" * 32)).touch()
+    cache.delete("workers.tidying")
+    with lent.Folder(used):
+        tidying.look_after(local, timezone.now())
+        assert (left.exists(), used.exists()) == (False, True)
 
 
 @pytest.mark.django_db

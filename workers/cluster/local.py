@@ -30,7 +30,7 @@ from backline import spool
 from portal import long_work, separation
 from portal.separation import Room, Separation
 from workers.cluster import PREEMPTED_CODE, Event, Job, JobStatus, Phase, Refused, Unavailable
-from workers.cluster.supervise import kill, start_time, write
+from workers.cluster.supervise import kill, start_time, take_away, write
 
 SUPERVISE = Path(__file__).with_name("supervise.py")
 # A folder in which no supervisor came up for this long never will have one.
@@ -108,6 +108,10 @@ class LocalCluster:
     def forget(self, name: str) -> None:
         target = self._ended(name)
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # What the program was lent, if its supervisor was killed with it. First: what is renamed
+        # is looked at no more.
+        spec = _read(self._folder(name) / "spec.json") or {"env": {}}
+        take_away(self._folder(name), spec["env"])
         with contextlib.suppress(FileNotFoundError):
             self._folder(name).rename(target)
             (target / "spec.json").unlink()

@@ -2,10 +2,11 @@
 
 It leaves its parent (so neither a portal nor a Celery restart touches it), holds FOLDER/lock
 as long as it lives, starts the program of FOLDER/spec.json in a process group of its own,
-appends what it prints to FOLDER/log, notes pid and start time in FOLDER/pid.json, and writes
-its end to FOLDER/exit.json. FOLDER/cancel.json asks to stop: SIGTERM to the group and, after
-its grace, SIGKILL; the end of the spec's `seconds` does the same. The command returns when the
-program was started or will never be.
+appends what it prints to FOLDER/log, notes pid and start time in FOLDER/pid.json, takes away at
+its end what it fetched and left in FOLDER/work, and writes its end to FOLDER/exit.json.
+FOLDER/cancel.json asks to stop: SIGTERM to the group and, after its grace, SIGKILL; the end of
+the spec's `seconds` does the same. The command returns when the program was started or will never
+be.
 
 With the spec's `sandbox` the command is bwrap's: the group is that of the first process inside,
 which bwrap names. With that one everything in the sandbox ends; bwrap waits for the exit code.
@@ -15,10 +16,12 @@ import contextlib
 import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +60,16 @@ def start_time(pid: int) -> str:
 def kill(group: int, number: int) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, number)
+
+
+def take_away(folder: Path, env: Mapping[str, str]) -> None:
+    """The music that a job was lent goes with it, however it ended: what lies in its own folder,
+    and what the client has fetched for the attempt (backline/spool.py)."""
+    shutil.rmtree(folder / "work", ignore_errors=True)
+    known = [env.get(f"BACKLINE_{name}", "") for name in ("SPOOL", "RUN", "SESSION")]
+    if all(known):
+        spool, run, session = known
+        shutil.rmtree(Path(spool) / "fetched" / f"{run}-{session}", ignore_errors=True)
 
 
 def watch(
@@ -154,7 +167,9 @@ def run(folder: Path, ready: int) -> None:
     write(folder / "pid.json", mine)
     os.write(ready, b"1")
     os.close(ready)
-    write(folder / "exit.json", watch(folder, program, group, spec.get("seconds")))
+    end = watch(folder, program, group, spec.get("seconds"))
+    take_away(folder, spec["env"])
+    write(folder / "exit.json", end)
 
 
 def main(folder: Path) -> None:

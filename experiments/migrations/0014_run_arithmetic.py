@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('experiments', '0011_lean_lines'),
+        ("experiments", "0013_cases_of_marks"),
     ]
 
     operations = [

@@ -1,0 +1,201 @@
+"""A clip is its sound: silenced under one name it is silent under every other."""
+
+import hashlib
+import io
+
+import numpy as np
+import pytest
+import soundfile
+from django.db.models import QuerySet
+from django.test import Client
+from django.urls import reverse
+
+from audio_samples import clips, flags, releases, samples
+from audio_samples.lineage import Samples
+from audio_samples.models import Sample, SampleFlag
+from experiments.models import Project, Run
+from listening import clearance, trials
+from listening.models import ListeningTest
+from portal.models import User
+from rights import cases, lineage, participation
+from rights.models import Grant, Party, Recording, Use, WithdrawalCase
+from tests.audio_samples.cast import make_run
+from tests.catalogue import allow, make_party, make_recording
+
+TRAIN = Use.TRAIN_GENERATIVE
+
+
+@pytest.fixture
+def party(rosa: User) -> Party:
+    return make_party(rosa, "Mira Sol")
+
+
+@pytest.fixture
+def grant(rosa: User, party: Party) -> Grant:
+    return allow(rosa, party, TRAIN)[0]
+
+
+@pytest.fixture
+def song(rosa: User, party: Party, grant: Grant) -> Recording:
+    return make_recording(rosa, party)
+
+
+@pytest.fixture
+def first(ada: User, project: Project, song: Recording) -> Sample:
+    return deliver(make_run(ada, project, [song]))
+
+
+@pytest.fixture
+def other(ada: User, rosa: User, project: Project) -> Run:
+    party = make_party(rosa, "Otto Lang")
+    allow(rosa, party, TRAIN)
+    allow(rosa, party, Use.EVAL)
+    return make_run(ada, project, [make_recording(rosa, party)])
+
+
+def sound(format: str = "WAV", subtype: str = "PCM_16") -> io.BytesIO:  # noqa: A002
+    """The same 16-bit samples in a file of this kind."""
+    wave = np.random.default_rng(7).integers(-9_000, 9_000, size=22_050).astype(np.int16)
+    file = io.BytesIO()
+    soundfile.write(file, wave, 44_100, format=format, subtype=subtype)
+    file.seek(0)
+    return file
+
+
+def deliver(run: Run, name: str = "a", file: io.BytesIO | None = None) -> Sample:
+    return samples.receive(run=run, name=name, file=file or sound())
+
+
+def audible(sample: Sample) -> bool:
+    return Sample.objects.audible().filter(pk=sample.pk).exists()
+
+
+FILES = {"the same file": ("WAV", "PCM_16"), "another container": ("FLAC", "PCM_16")}
+
+
+@pytest.mark.parametrize("kind", FILES.values(), ids=list(FILES))
+@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
+def test_a_copy_is_silent_whether_it_came_before_the_withdrawal_or_after(
+    *, rosa: User, ada: User, grant: Grant, first: Sample, other: Run, client: Client,
+    before: bool, kind: tuple[str, str],
+) -> None:  # fmt: skip
+    copy = deliver(other, "under another name", sound(*kind)) if before else None
+    assert copy is None or audible(copy)
+    participation.withdraw(grant, rosa, "No more")
+    copy = copy or deliver(other, "under another name", sound(*kind))
+    assert not audible(copy)
+    assert copy in Sample.objects.withheld()
+    shown = clips.clip(Sample.objects.with_holds().get(pk=copy.pk))
+    assert "the same sound was delivered under another name" in shown.withheld
+    assert shown.url == ""
+    client.force_login(ada)
+    assert client.get(reverse("audio_samples:audio", args=[copy.pk])).status_code == 410
+
+
+def test_the_original_is_silent_when_the_copy_is(
+    rosa: User, grant: Grant, first: Sample, other: Run
+) -> None:
+    """Who delivered first says nothing of who made it."""
+    earlier = deliver(other)
+    Sample.objects.filter(pk=first.pk).update(created_at=earlier.created_at)
+    participation.withdraw(grant, rosa, "No more")
+    assert not audible(earlier)
+
+
+def test_a_recalled_sound_is_silent_under_every_name(first: Sample, other: Run) -> None:
+    Samples().retire([str(first.pk)], "A withdrawal")
+    assert not audible(deliver(other))
+
+
+def test_a_flag_silences_every_name_until_it_is_dismissed(
+    rosa: User, noor: User, party: Party, first: Sample, other: Run
+) -> None:
+    copy = deliver(other)
+    flag = SampleFlag.objects.create(sample=first, party=party, by=noor, reason="That is my voice")
+    assert not audible(copy)
+    flags.dismiss(flag, by=rosa, note="It is not.")
+    assert audible(copy)
+
+
+def test_another_sound_is_not_touched(rosa: User, grant: Grant, first: Sample, other: Run) -> None:
+    participation.withdraw(grant, rosa, "No more")
+    wave = sound().getvalue()[:-2] + b"\0\1"
+    assert audible(deliver(other, file=io.BytesIO(wave)))
+
+
+def test_a_withdrawal_lists_the_copies(
+    rosa: User, song: Recording, grant: Grant, first: Sample, other: Run
+) -> None:
+    copy = deliver(other, file=sound("FLAC"))
+    (level,) = [one for one in lineage.descendants([song.pk], [TRAIN]) if one.kind.name == "sample"]
+    assert {node.key for node in level.nodes} == {str(first.pk), str(copy.pk)}
+    participation.withdraw(grant, rosa, "No more")
+    late = deliver(other, "late")
+    cases.look_after()
+    case = WithdrawalCase.objects.get()
+    assert case.items.filter(kind="sample", key=str(late.pk)).exists()
+
+
+def test_a_listening_test_asks_all_who_are_behind_the_sound(
+    *, ada: User, rosa: User, project: Project, party: Party, first: Sample, other: Run
+) -> None:
+    copy = deliver(other)
+
+    def opened() -> ListeningTest:
+        return trials.open_test(by=ada, project=project, title="T", question="Q", samples=[copy])
+
+    with pytest.raises(trials.BadTest, match="Mira Sol"):
+        opened()
+    grants = allow(rosa, party, Use.EVAL)
+    # What a run was cleared for is kept when it starts and never widens: the next one has it.
+    fresh = deliver(make_run(ada, project, list(_songs(first))), "fresh", sound("FLAC"))
+    assert fresh.sound == copy.sound
+    assert clearance.audible([copy.pk]) == {copy.pk}
+    participation.withdraw(grants[0], rosa, "No more tests")
+    assert clearance.audible([copy.pk]) == set()
+    assert audible(copy)
+
+
+def _songs(sample: Sample) -> QuerySet[Recording]:
+    return Recording.objects.filter(
+        pk__in=sample.run.dataset.items.values("recording")  # type: ignore[union-attr]
+    )
+
+
+def test_a_suspension_behind_the_original_rests_the_copy(
+    ada: User, rosa: User, party: Party, first: Sample, other: Run
+) -> None:
+    grants = allow(rosa, party, Use.EVAL)
+    copy = deliver(other)
+    assert clearance.audible([copy.pk]) == {copy.pk}
+    participation.suspend(grants[0], rosa, "To be talked about")
+    assert clearance.audible([copy.pk]) == set()
+
+
+def test_a_release_asks_all_who_are_behind_the_sound(
+    rosa: User, party: Party, first: Sample, other: Run
+) -> None:
+    otto = other.dataset.items.get().recording.credits.get(role="MainArtist").party  # type: ignore[union-attr]
+    allow(rosa, otto, Use.DISTRIBUTE, channels=["export"])
+    copy = deliver(other)
+    assert any("Mira Sol" in one for one in releases.why_not(copy))
+
+
+def test_clips_from_before_their_sound_was_kept_get_it(first: Sample) -> None:
+    kept = first.sound
+    assert len(kept) == 64
+    Sample.objects.update(sound="")
+    assert samples.note_sounds() == 1
+    first.refresh_from_db()
+    assert first.sound == kept
+    assert samples.note_sounds() == 0
+
+
+def test_a_clip_whose_file_is_missing_is_known_by_its_bytes(first: Sample) -> None:
+    from portal import storage
+
+    storage.remove(first.audio_id)
+    Sample.objects.update(sound="")
+    samples.note_sounds()
+    first.refresh_from_db()
+    assert first.sound == first.audio_id == hashlib.sha256(sound().getvalue()).hexdigest()
