@@ -1,15 +1,17 @@
 """How clips come in: one multipart request each, safe to repeat."""
 
 from typing import Annotated, cast
+from uuid import UUID
 
 from django.http import Http404, HttpRequest
-from ninja import File, Form, Router, Schema, Status, UploadedFile
+from ninja import File, Router, Schema, Status, UploadedFile
 from pydantic import ValidationError
 
 from audio_samples import samples
 from backline import wire
 from experiments.models import Membership, Run
 from portal.models import ApiToken, User
+from portal.schemas import Described
 from portal.storage import TooLarge
 from rights.intake import BadAudio
 
@@ -52,8 +54,8 @@ def writable_run(request: HttpRequest, run_id: str) -> Run:
 )
 def add_sample(
     request: HttpRequest,
-    run_id: str,
-    meta: Annotated[str, Form()],
+    run_id: UUID,
+    meta: Described,
     file: Annotated[UploadedFile, File()],
 ) -> Status[SampleAnswer | Refusal]:
     """Add one clip; `meta` is JSON: name, step, prompt, seed, final. Twice is harmless."""

@@ -13,7 +13,7 @@ from django.db import models, transaction
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from portal import audit
+from portal import asking, audit
 from portal.models import ApiToken, AuditEvent, Role, User
 
 
@@ -39,7 +39,9 @@ class OperatorSite(admin.AdminSite):
         """There is one log-in, with its second factor; whoever lacks the role is told so."""
         if request.user.is_authenticated:
             raise PermissionDenied("Records are open to operators.")
-        return redirect_to_login(request.GET.get("next", reverse("admin:index")))
+        return redirect_to_login(
+            asking.of(request).text("next", reverse("admin:index"), longest=2_000)
+        )
 
 
 class LookOnly(admin.ModelAdmin):  # type: ignore[type-arg]

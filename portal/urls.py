@@ -19,3 +19,5 @@ urlpatterns = [
     path("listen/", include("listening.urls")),
     path("operator/", site.urls),
 ]
+
+handler400 = "portal.errors.bad_request"

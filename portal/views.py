@@ -9,9 +9,9 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import NoReverseMatch, reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from portal import audit, health, tokens
+from portal import asking, audit, health, tokens
 from portal.context import THEMES
 from portal.forms import ProfileForm, TokenForm
 from portal.models import ApiToken, Role, User
@@ -54,7 +54,8 @@ def home(request: HttpRequest) -> HttpResponse:
 @require_POST
 def theme(request: HttpRequest) -> HttpResponse:
     """Light, dark or as the system has it; in a cookie, so that nothing flashes."""
-    chosen, back = request.POST.get("theme", "auto"), request.POST.get("next", "/")
+    sent = asking.sent(request)
+    chosen, back = sent.text("theme", "auto"), sent.text("next", "/", longest=2_000)
     if not url_has_allowed_host_and_scheme(back, allowed_hosts={request.get_host()}):
         back = "/"
     response = redirect(back)
@@ -63,6 +64,7 @@ def theme(request: HttpRequest) -> HttpResponse:
     return response
 
 
+@require_http_methods(["GET", "HEAD", "POST"])
 def profile(request: HttpRequest) -> HttpResponse:
     user = signed_in(request)
     form = ProfileForm(request.POST or None, instance=User.objects.get(pk=user.pk))

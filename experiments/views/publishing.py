@@ -11,12 +11,15 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from backline import bounds
 from experiments.models import Checkpoint, Project, Run
 from experiments.permission import NotPermitted
 from experiments.publishing import learned, pages, shown, standing, texts
 from experiments.publishing import summary as summaries
 from experiments.publishing.models import ModelPage, ModelPageText
 from experiments.views.access import looking
+from portal import asking
+from portal.forms import Form
 from portal.models import Role
 from portal.views import signed_in
 from rights.refused import Refused
@@ -24,7 +27,7 @@ from rights.refused import Refused
 CHOICES = 200
 
 
-class TextsForm(forms.Form):
+class TextsForm(Form):
     """A field for each free text; what the verb refuses lands beside its field."""
 
     def __init__(self, *args: object, **kwargs: object) -> None:
@@ -104,14 +107,14 @@ def models(request: HttpRequest, project: Project) -> HttpResponse:
     return render(request, "experiments/models.html", context)
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @looking
 def model_new(request: HttpRequest, project: Project) -> HttpResponse:
     """Ask for the public page of a model."""
     user = signed_in(request)
     if not pages.may_ask(user, project):
         return _not_permitted(request, project)
-    asked = {"model": request.GET.get("model", "")}
+    asked = {"model": asking.of(request).text("model")}
     form = AskForm(request.POST or None, initial=asked, project=project)
     if form.is_valid():
         with form.refusals():
@@ -151,7 +154,7 @@ def model(request: HttpRequest, project: Project, pk: int) -> HttpResponse:
     return render(request, "experiments/model.html", context)
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @looking
 def model_texts(request: HttpRequest, project: Project, pk: int) -> HttpResponse:
     """Write the free texts anew; everybody reads the old ones until the new are approved."""
@@ -209,14 +212,18 @@ def refuse(request: HttpRequest, pk: int) -> HttpResponse:
     """Leave it unread, and tell the owner why."""
     row = _text_for(request, pk)
     try:
-        pages.refuse(by=signed_in(request), text=row, reason=request.POST.get("reason", ""))
+        pages.refuse(
+            by=signed_in(request),
+            text=row,
+            reason=_reason(request),
+        )
     except Refused as refusal:
         return _text(request, row, str(refusal), status=422)
     messages.success(request, "Refused. Its owner reads your reason.")
     return redirect("publishing:waiting")
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
     """GET says what it does; POST withdraws the model. There is no way back."""
     user = signed_in(request)
@@ -236,6 +243,10 @@ def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "publishing/withdraw.html", context, status=422 if error else 200)
 
 
+def _reason(request: HttpRequest) -> str:
+    return asking.sent(request).text("reason", longest=bounds.MAX_PROSE)
+
+
 def _text_for(request: HttpRequest, pk: int) -> ModelPageText:
     mine = ModelPage.objects.visible_to(signed_in(request))
     rows = ModelPageText.objects.select_related("written_by", "answered_by")
@@ -248,12 +259,12 @@ def _text(
     found = shown.look(get_object_or_404(shown.PAGES, pk=row.page_id), row)
     context = {
         "shown": found,
-        "page": Paginator(found.learned.lines, CHOICES).get_page(request.GET.get("page")),
+        "page": Paginator(found.learned.lines, CHOICES).get_page(asking.of(request).page()),
         "basis": learned.BASIS,
         "summary": summaries.of(found, timezone.now()),
         "text": row,
         "error": error,
-        "reason": request.POST.get("reason", ""),
+        "reason": _reason(request),
         "may_answer": pages.may_answer(signed_in(request), row),
     }
     return render(request, "publishing/text.html", context, status=status)

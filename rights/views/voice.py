@@ -5,6 +5,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
+from portal import asking
 from portal.models import Role
 from portal.views import signed_in
 from rights import choices, holds, participation
@@ -46,7 +47,7 @@ def _waiting(request: HttpRequest) -> dict[str, object]:
     }
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @open_to(Role.RIGHTS_ADMIN, Role.RIGHTSHOLDER)
 def opt_out(request: HttpRequest, pk: int) -> HttpResponse:
     """GET previews what it touches; POST ends the permission. It says that it is for good."""
@@ -55,7 +56,7 @@ def opt_out(request: HttpRequest, pk: int) -> HttpResponse:
     parties = choices.may_choose_for(user, row, everybody=is_admin(request))
     open_uses = {grant.use for party in parties for grant in choices.open_grants(party, row)}
     uses = [use.value for use in Use if use.value in open_uses]
-    asked = {name: request.GET[name] for name in ("use", "party") if name in request.GET}
+    asked = asking.of(request).given("use", "party")
     form = OptOutForm(request.POST or None, initial=asked, uses=uses, parties=parties)
     if form.is_valid():
         data = form.cleaned_data
