@@ -9,14 +9,25 @@ from uuid import UUID
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from ninja import File, Form, Router, UploadedFile
+from ninja import File, Router, UploadedFile
 from ninja.errors import HttpError
 from pydantic import ValidationError
 
 from backline import wire
-from experiments import access, checkpoints, logs, metrics, permission, runs, specs, usage
+from experiments import (
+    access,
+    checkpoints,
+    logs,
+    metrics,
+    permission,
+    runs,
+    specs,
+    undelivered,
+    usage,
+)
 from experiments.models import Run
 from portal import storage
+from portal.schemas import Described, PathNumber, RowNumber, Words
 from portal.serving import ranged
 
 router = Router(tags=["deliveries"])
@@ -29,7 +40,9 @@ def spec(request: HttpRequest, run_id: UUID) -> wire.RunSpec:
 
 
 @router.post("/runs/{uuid:run_id}/batches", response=wire.Received)
-def add_batch(request: HttpRequest, run_id: UUID, session: str, number: int) -> wire.Received:
+def add_batch(
+    request: HttpRequest, run_id: UUID, session: Words, number: RowNumber
+) -> wire.Received:
     """One numbered batch of metrics (backline.wire.encode); the same number counts once."""
     run = access.writable(request, run_id)
     _check_session(request, run, session)
@@ -67,6 +80,13 @@ def beat(request: HttpRequest, run_id: UUID, sign: wire.Heartbeat) -> wire.Heart
     return wire.HeartbeatAnswer()
 
 
+@router.post("/runs/{uuid:run_id}/undelivered", response=wire.Received)
+def tell_undelivered(request: HttpRequest, run_id: UUID, said: wire.Undelivered) -> wire.Received:
+    """What a session could not deliver, for the run's page; a count of 0 takes it back."""
+    undelivered.note(access.writable(request, run_id), said)
+    return wire.Received()
+
+
 @router.post("/runs/{uuid:run_id}/usage", response=wire.Received)
 def add_usage(request: HttpRequest, run_id: UUID, report: wire.UsageReport) -> wire.Received:
     """Which recordings were learned from since the last report, for the ledger."""
@@ -82,7 +102,7 @@ def add_usage(request: HttpRequest, run_id: UUID, report: wire.UsageReport) -> w
 def add_checkpoint(
     request: HttpRequest,
     run_id: UUID,
-    meta: Annotated[str, Form()],
+    meta: Described,
     file: Annotated[UploadedFile, File()],
 ) -> wire.Received:
     """A checkpoint file; `meta` is JSON: step, sha256 of the file, meta."""
@@ -93,15 +113,15 @@ def add_checkpoint(
     except ValidationError as error:
         raise HttpError(422, f"The checkpoint's description is wrong: {error}") from error
     except checkpoints.Damaged as error:
-        # Not final: the next try sends the file again.
-        raise HttpError(500, str(error)) from error
+        # Not final: not all of it came as it was sent, and the next try sends it again.
+        raise HttpError(408, str(error)) from error
     except storage.TooLarge as error:
         raise HttpError(413, str(error)) from error
     return wire.Received(duplicate=not new)
 
 
 @router.get("/runs/{uuid:run_id}/checkpoints/{int:step}")
-def checkpoint(request: HttpRequest, run_id: UUID, step: int) -> HttpResponseBase:
+def checkpoint(request: HttpRequest, run_id: UUID, step: PathNumber) -> HttpResponseBase:
     """The bytes of a checkpoint, whole or a range of them; 410 once nobody may load it."""
     run = access.readable(request, run_id)
     found = run.checkpoints.filter(step=step).first()
@@ -128,7 +148,7 @@ def start_from(request: HttpRequest, run_id: UUID) -> HttpResponseBase:
 
 
 @router.get("/runs/{uuid:run_id}/audio/{int:recording_id}")
-def dataset_audio(request: HttpRequest, run_id: UUID, recording_id: int) -> HttpResponseBase:
+def dataset_audio(request: HttpRequest, run_id: UUID, recording_id: PathNumber) -> HttpResponseBase:
     """A recording of the run's dataset, whole or a range of it, for the run's own token while it
     is open."""
     run = access.readable(request, run_id)
