@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from backline import wire
@@ -49,7 +49,8 @@ class Sender:
         self._taken = 0
         self._taken_at: dict[str, int] = {}
         self._counting = threading.Lock()
-        self._told: tuple[float, tuple[int, str]] = (0.0, (0, ""))
+        # An earlier sender may have told of what has been taken since.
+        self._told: tuple[float, tuple[int, str]] = (0.0, (int(spool.has_told()), ""))
 
     def run(self) -> None:
         lanes = [
@@ -236,11 +237,18 @@ class Sender:
         if now == told and (not count or time.monotonic() - at < TELL_SECONDS):
             return
         said = wire.Undelivered(session=self.spool.session.session, count=count, reason=reason)
-        # A portal that is away hears it later; one of an earlier version knows no such thing.
-        with suppress(Unreachable, Refused):
+        try:
             transport.post(self._path("undelivered"), said)
-            self._told = time.monotonic(), now
+        except Unreachable:
+            # It hears it later.
+            return
+        except Refused:
+            # A portal of an earlier version knows no such thing.
+            pass
+        else:
+            self.spool.note_told(bool(count))
             self._was_taken()
+        self._told = time.monotonic(), now
 
     def _path(self, what: str) -> str:
         return f"/api/v1/runs/{self.spool.session.run}/{what}"

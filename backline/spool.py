@@ -7,6 +7,7 @@
     failing/       of deliveries that break something in the portal: how often, and why
     progress.json  what the program is doing, for the heartbeat
     stop.json      what the portal asked for, for the program
+    told           the portal knows that something could not be delivered
     finished       the program said that nothing more will come
     lock           held by the one sender of this folder
 
@@ -259,6 +260,16 @@ class Spool:
         """Sentence by name of each delivery that was refused."""
         found = sorted((self.folder / "refused").glob("*.why"))
         return {path.stem: path.read_text(encoding="utf-8").strip() for path in found}
+
+    def has_told(self) -> bool:
+        """Whether the portal was told last that something could not be delivered."""
+        return (self.folder / "told").exists()
+
+    def note_told(self, something: bool) -> None:
+        if something:
+            (self.folder / "told").touch()
+        else:
+            (self.folder / "told").unlink(missing_ok=True)
 
     def is_finished(self) -> bool:
         return (self.folder / "finished").exists()

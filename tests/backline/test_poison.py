@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 from django.test import Client
 
 import backline
 from backline import bounds, wire
 from backline.ranks import Place
+from backline.sender import drain
 from backline.spool import ASIDE_AFTER, PASSED_AFTER, Session, Spool
 from backline.writer import Writer
 from experiments import undelivered
@@ -84,6 +86,28 @@ def test_a_portal_that_breaks_over_everything_sets_nothing_aside(
     run.finish()
     wait_for(lambda: senders_gone(spools))
     assert Run.objects.get().series.get().count == 4
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_sender_that_begins_anew_takes_back_what_was_told(
+    door: Door, project: Project, token: str, spools: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BACKLINE_DRAIN_SECONDS", "0")
+    run = begin(project, token, door.url)
+    row = Run.objects.get()
+    undelivered.note(row, wire.Undelivered(session="s", count=0))
+    spool = Spool.open(next(spools.glob("*/session.json")).parent)
+    told = wire.Undelivered(session=spool.session.session, count=2, reason="log: It broke.")
+    undelivered.note(row, told)
+    spool.note_told(True)
+    assert "2 deliveries" in undelivered.words(row)
+    for process in psutil.Process().children():
+        if "backline.sender" in process.cmdline():
+            process.kill()
+            process.wait()
+    run.finish()
+    assert drain(spool.folder)
+    assert undelivered.words(row) == ""
 
 
 def test_how_often_a_delivery_failed_is_known_after_a_restart(spool: Spool) -> None:
