@@ -4,7 +4,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import NoReverseMatch, reverse
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -56,9 +56,9 @@ def theme(request: HttpRequest) -> HttpResponse:
     """Light, dark or as the system has it; in a cookie, so that nothing flashes."""
     sent = asking.sent(request)
     chosen, back = sent.text("theme", "auto"), sent.text("next", "/", longest=2_000)
-    if not url_has_allowed_host_and_scheme(back, allowed_hosts={request.get_host()}):
+    if not back.startswith("/") or not url_has_allowed_host_and_scheme(back, allowed_hosts=None):
         back = "/"
-    response = redirect(back)
+    response = HttpResponseRedirect(back)
     if chosen in dict(THEMES):
         response.set_cookie("theme", chosen, max_age=365 * 86_400, samesite="Lax")
     return response

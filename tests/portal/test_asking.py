@@ -1,12 +1,15 @@
 """The one reader of what an address asks: what it gives fits everywhere, or is refused in words."""
 
+import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.http import QueryDict
 from django.test import Client
 
 from backline import bounds
+from portal.asgi import application, readable
 from portal.asking import LONGEST, Asked, Unreadable
 from portal.models import User
 
@@ -70,12 +73,49 @@ def test_a_program_is_answered_with_a_detail(client: Client, ada: User) -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("kind", ["hex", "utf-7", "utf-16", "idna"])
+@pytest.mark.parametrize("kind", ["utf-7", "utf-16", "idna", "iso-8859-1"])
 def test_letters_of_another_alphabet_are_refused(client: Client, ada: User, kind: str) -> None:
     client.force_login(ada)
     answer = client.get("/?q=1", CONTENT_TYPE=f"text/plain; charset={kind}")
     assert answer.status_code == 400
     assert "UTF-8" in answer.content.decode()
+
+
+ODD = ["hex", "undefined", "base64", '"rot13"', "UTF-16", "hex; charset=hex"]
+PLAIN = [
+    b"", b"text/html", b"a/b; charset=UTF-8", b"a/b; charset=\xff", b"a/b; charset=nobody-knows",
+    b"multipart/form-data; boundary=x",
+]  # fmt: skip
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("kind", ODD)
+async def test_an_alphabet_that_django_falls_over_is_refused_too(kind: str) -> None:
+    said: list[dict[str, Any]] = []
+    coming = iter([{"type": "http.request", "body": b""}])
+
+    async def receive() -> dict[str, Any]:
+        if message := next(coming, None):
+            return message
+        # Nobody hangs up.
+        return await asyncio.Event().wait()  # type: ignore[return-value]
+
+    async def send(message: dict[str, Any]) -> None:
+        said.append(message)
+
+    header = f"text/plain; charset={kind}".encode()
+    scope = {
+        "type": "http", "http_version": "1.1", "method": "GET", "path": "/healthz",
+        "query_string": b"q=%C3%A9",
+        "headers": [(b"content-type", header), (b"host", b"localhost")],
+    }  # fmt: skip
+    await application(scope, receive, send)
+    assert said[0]["status"] == 400
+
+
+@pytest.mark.parametrize("header", PLAIN)
+def test_a_header_that_can_be_read_stays_as_it_is(header: bytes) -> None:
+    assert readable(header) == header
 
 
 @pytest.mark.django_db

@@ -32,7 +32,7 @@ def test_numbers_stay_numbers(value: object) -> None:
 
 
 def test_a_cell_with_another_separator_stands_in_quotes() -> None:
-    """Where a comma is part of numbers, a semicolon ends a cell: what follows would be a formula."""
+    """Where a comma is part of numbers, a semicolon ends a cell, and another begins."""
     assert tables.line(["a;=1+1", "b"]) == '"a;=1+1","b"\r\n'
 
 
