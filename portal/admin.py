@@ -72,7 +72,11 @@ class LookOnly(admin.ModelAdmin):  # type: ignore[type-arg]
         # Its address may spell a NUL as _00, which no row's key has in it.
         if bounds.UNREADABLE.search(object_id):
             return None
-        return super().get_object(request, object_id, from_field)
+        try:
+            return super().get_object(request, object_id, from_field)
+        except OverflowError:
+            # Django looks at the length of a number, but for a key that is another table's.
+            return None
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return is_operator(request)
