@@ -1,5 +1,5 @@
 # Two commands matter: `make up` and `make test`. Both install what they need, once.
-.PHONY: up test test-postgres lint shots bench clean
+.PHONY: up test test-postgres test-nasty lint shots bench clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -17,6 +17,11 @@ test: $(STAMPS) .venv/.test
 POSTGRES_TESTS ?= tests/portal tests/rights tests/experiments tests/audio_samples tests/listening tests/races
 test-postgres: $(STAMPS) .venv/.test
 	$(BIN)/python -m tests.postgres $(POSTGRES_TESTS)
+
+# Everything nasty to every parameter, field and body, on both databases; `make test` takes a sample.
+test-nasty: $(STAMPS) .venv/.test
+	$(BIN)/python -m pytest -m nasty tests/rules
+	$(BIN)/python -m tests.postgres --if-found -m nasty tests/rules
 
 lint: $(STAMPS) .venv/.test
 	$(BIN)/ruff check .

@@ -1,9 +1,10 @@
 """How clips come in: one multipart request each, safe to repeat."""
 
 from typing import Annotated, cast
+from uuid import UUID
 
 from django.http import Http404, HttpRequest
-from ninja import File, Form, Router, Schema, Status, UploadedFile
+from ninja import File, Router, Schema, Status, UploadedFile
 from pydantic import ValidationError
 
 from audio_samples import samples
@@ -11,6 +12,7 @@ from backline import wire
 from experiments import access, late
 from experiments.models import Membership, Run
 from portal.models import ApiToken, User
+from portal.schemas import Described
 from portal.storage import TooLarge
 from rights.intake import BadAudio
 
@@ -53,8 +55,8 @@ def writable_run(request: HttpRequest, run_id: str) -> Run:
 )
 def add_sample(
     request: HttpRequest,
-    run_id: str,
-    meta: Annotated[str, Form()],
+    run_id: UUID,
+    meta: Described,
     file: Annotated[UploadedFile, File()],
     session: str = "",
 ) -> Status[SampleAnswer | Refusal]:

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from audio_samples import clips, flags, heard
 from audio_samples.models import Sample
 from audio_samples.views import gone
-from portal import confirmation
+from portal import asking, confirmation
 from portal.models import Role
 from portal.serving import ending, ranged
 from portal.views import signed_in
@@ -48,10 +48,9 @@ def came(request: HttpRequest) -> HttpResponse:
     """Everything that learned from my recordings, or from one of them, in public words."""
     parties = mine.parties_of(signed_in(request))
     recording = None
-    asked = request.GET.get("recording", "")
-    if asked:
-        number = int(asked) if asked.isdecimal() and len(asked) < 19 else 0
-        recording = get_object_or_404(mine.repertoire(parties), pk=number)
+    asked = asking.of(request)
+    if asked.text("recording"):
+        recording = get_object_or_404(mine.repertoire(parties), pk=asked.number("recording"))
     page = page_of(request, heard.runs_of(parties, recording))
     context = {
         "tab": "came",
@@ -71,7 +70,7 @@ def model(request: HttpRequest, run_id: UUID) -> HttpResponse:
     parties = mine.parties_of(signed_in(request))
     run = get_object_or_404(heard.runs_of(parties), pk=run_id)
     samples = clips.with_credits(Sample.objects.filter(run=run, final=True)).order_by("name", "pk")
-    page = Paginator(samples, PER_PAGE).get_page(request.GET.get("page"))
+    page = Paginator(samples, PER_PAGE).get_page(asking.of(request).page())
     context = {
         "one": heard.came([run], parties)[0],
         "recordings": heard.per_recording(run, parties),
@@ -110,7 +109,7 @@ def audio(request: HttpRequest, pk: int) -> HttpResponseBase:
     return ranged(request, found.audio, f"sample-{found.pk}.{end}", tag=f"sample-{found.pk}")
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @holders
 def flag(request: HttpRequest, pk: int) -> HttpResponse:
     """GET says what a flag does; POST sets it, and the sample falls silent."""

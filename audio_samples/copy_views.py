@@ -14,7 +14,7 @@ from audio_samples import clips, reviewing, screenings
 from audio_samples.models import Sample
 from audio_samples.screening.rows import Screening
 from audio_samples.views import gone
-from portal import confirmation
+from portal import asking, confirmation
 from portal.confirmation import as_shown
 from portal.models import Role
 from portal.views import signed_in
@@ -40,8 +40,7 @@ class AnswerForm(VerbForm):
 @reviewers
 def listed(request: HttpRequest) -> HttpResponse:
     """Near copies that wait, oldest first; answered ones on request."""
-    asked = request.GET.get("state", WAITING)
-    state = asked if asked in dict(STATES) else WAITING
+    state = asking.of(request).choice("state", dict(STATES), WAITING)
     rows = _rows().filter(answer="" if state == WAITING else state)
     order = ("at", "pk") if state == WAITING else ("-reviewed_at", "-pk")
     context = {

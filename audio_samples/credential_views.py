@@ -98,7 +98,7 @@ class Origin:
         return self.credential.statement_id != self.credential.sample.credit_id
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @askers
 def check(request: HttpRequest) -> HttpResponse:
     """Whether a file was made here, and whose music is behind it."""

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_POST, require_safe
 from audio_samples import clips, flags, reviewing, screenings
 from audio_samples.models import ClipRelease, Sample, SampleFlag
 from audio_samples.views import gone
-from portal import confirmation
+from portal import asking, confirmation
 from portal.confirmation import as_shown
 from portal.models import Role
 from portal.views import signed_in
@@ -47,7 +47,7 @@ def waiting(request: HttpRequest) -> HttpResponse:
 @reviewers
 def listed(request: HttpRequest) -> HttpResponse:
     """Flags that wait, oldest first; answered ones on request."""
-    state = request.GET.get("state", SampleFlag.State.OPEN)
+    state = asking.of(request).text("state", SampleFlag.State.OPEN)
     rows = _flags()
     if state in SampleFlag.State.values:
         rows = rows.filter(state=state)

@@ -49,7 +49,7 @@ class RecallForm(VerbForm):
     )
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def ask(request: HttpRequest, pk: int) -> HttpResponse:
     """GET says what a release does and what keeps the sample from it; POST asks for it."""
     sample, user = visible_sample(request, pk), signed_in(request)
@@ -143,7 +143,7 @@ def refuse(request: HttpRequest, pk: int) -> HttpResponse:
     return _page(request, found, form)
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def recall(request: HttpRequest, pk: int) -> HttpResponse:
     """GET says what it does; POST takes the clip back."""
     user = signed_in(request)

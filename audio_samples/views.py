@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 from audio_samples import clips, pictures, releases, screenings
 from audio_samples.models import CreditStatement, Sample
 from experiments.models import Project, Run
-from portal import storage, tables
+from portal import asking, storage, tables
 from portal.serving import disposition, ending, gathered, ranged, streamed
 from portal.views import signed_in
 from rights import crediting
@@ -121,16 +121,17 @@ def spectrogram(request: HttpRequest, pk: int) -> HttpResponse:
 @require_safe
 def project(request: HttpRequest, slug: str) -> HttpResponse:
     found = get_object_or_404(Project.objects.visible_to(signed_in(request)), slug=slug)
-    asked = {key: request.GET.get(key, "").strip() for key in ("run", "prompt", "final")}
+    query = asking.of(request)
+    asked = {key: query.text(key) for key in ("run", "prompt", "final")}
     samples = Sample.objects.filter(run__project=found)
-    if asked["run"].isdecimal() and len(asked["run"]) < 10:
-        samples = samples.filter(run__number=int(asked["run"]))
+    if (number := query.number("run")) is not None:
+        samples = samples.filter(run__number=number)
     if asked["prompt"]:
-        samples = samples.filter(prompt__icontains=asked["prompt"][:200])
+        samples = samples.filter(prompt__icontains=asked["prompt"])
     if asked["final"]:
         samples = samples.filter(final=asked["final"] == "yes")
     newest = clips.with_credits(samples).order_by("-created_at", "-pk")
-    page = Paginator(newest, PER_PAGE).get_page(request.GET.get("page"))
+    page = Paginator(newest, PER_PAGE).get_page(query.page())
     rows = [clips.Row(f"list:{one.pk}", one.prompt or one.name, [clips.clip(one)]) for one in page]
     return render(
         request,
@@ -171,11 +172,11 @@ def home_fragment(request: HttpRequest) -> HttpResponse:
 @require_safe
 def grid(request: HttpRequest) -> HttpResponse:
     """Runs side by side, `?runs=id,id`; those that this person may not see are left out."""
-    asked = [text for text in request.GET.get("runs", "").split(",")[:12] if _is_uuid(text)]
+    asked = [text for text in asking.of(request).listed("runs", most=12) if _is_uuid(text)]
     visible = Run.objects.visible_to(signed_in(request)).select_related("project")
     by_id = {str(run.pk): run for run in visible.filter(pk__in=asked)}
     runs = [by_id[str(UUID(text))] for text in asked if str(UUID(text)) in by_id]
-    mode = "aligned" if request.GET.get("mode") == "aligned" else "restart"
+    mode = "aligned" if asking.of(request).text("mode") == "aligned" else "restart"
     rows = clips.grid(runs)
     for row in rows:
         row.mode = mode

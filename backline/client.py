@@ -19,7 +19,7 @@ from typing import Any, Literal, Self, SupportsFloat, TypeVar, cast
 import numpy.typing as npt
 import psutil
 
-from backline import dataset, lent, wire
+from backline import bounds, dataset, describing, lent, wire
 from backline.audio import write_wav
 from backline.console import Console, Source
 from backline.counting import Counting
@@ -163,10 +163,12 @@ class Run:
 
         `references` are the recordings of the dataset that were its reference audio.
         """
-        said = wire.SampleMeta(
-            name=name, step=step, prompt=prompt, seed=seed, final=final,
-            references=list(references),
+        said = describing.message(
+            f"The clip {name!r:.60}", wire.SampleMeta, name=name, step=step, prompt=prompt,
+            seed=seed, final=final, references=list(references), say=self._say,
         )  # fmt: skip
+        if said is None:
+            return
         if isinstance(audio, (str, os.PathLike)):
             source = Path(audio)
             file = self._spool.new_file(source.suffix)
@@ -183,15 +185,24 @@ class Run:
     def save_checkpoint(
         self, path: str | os.PathLike[str], *, step: int, meta: dict[str, Any] | None = None
     ) -> None:
-        """Send a copy of a checkpoint file; the original may be overwritten afterwards."""
+        """Send a copy of a checkpoint file; the original may be overwritten afterwards.
+
+        What can never be kept is refused at once with a warning, and the program goes on.
+        """
+        what = f"The checkpoint of step {step!r:.40}"
+        notes = describing.notes(what, meta or {}, say=self._say)
+        known = describing.message(
+            what, wire.CheckpointMeta, step=step, sha256="0" * 64, meta=notes, say=self._say
+        )
+        if known is None:
+            return
         file = self._spool.new_file(".checkpoint")
         shutil.copyfile(path, file)
         with file.open("rb") as copy:
             digest = hashlib.file_digest(copy, "sha256").hexdigest()
         self._writer.flush()
         self._count_whole()
-        said = wire.CheckpointMeta(step=step, sha256=digest, meta=meta or {})
-        self._spool.put_file("checkpoint", file, said)
+        self._spool.put_file("checkpoint", file, known.model_copy(update={"sha256": digest}))
 
     def log_usage(self, *, step: int, usage: Mapping[int, tuple[int, float]]) -> None:
         """Report what was learned from since the last report: recording -> (examples, seconds).
@@ -199,14 +210,19 @@ class Run:
         Of a program that never does, all that it fetched counts in full; so the first report
         comes before the first checkpoint or clip.
         """
+        lines = [
+            {"recording": recording, "examples": examples, "seconds": seconds}
+            for recording, (examples, seconds) in usage.items()
+        ]
+        # Before anybody relies on the program's own count.
+        report = describing.message(
+            "This report of use", wire.UsageReport, step=step, lines=lines, say=self._say
+        )
+        if report is None:
+            return
         if self._counting and self._counting.decide("program") == "whole":
             self._say("Use is not reported: what was fetched has been counted in full already.")
             return
-        lines = [
-            wire.UsageLine(recording=recording, examples=examples, seconds=seconds)
-            for recording, (examples, seconds) in usage.items()
-        ]
-        report = wire.UsageReport(step=step, lines=lines)
         self._spool.put("usage", report.model_dump_json().encode())
 
     def log_arithmetic(self, chosen: wire.Arithmetic) -> None:
@@ -216,7 +232,9 @@ class Run:
 
     def progress(self, fraction: float, *, stage: str = "") -> None:
         """Say how far the program is (0 to 1) and what it is doing."""
-        said = wire.Progress(fraction=min(max(fraction, 0.0), 1.0), stage=stage[:100])
+        # In this order, what is no number is 0.
+        share = min(1.0, max(0.0, fraction))
+        said = wire.Progress(fraction=share, stage=bounds.readable(stage)[:100])
         if said != self._progress:
             self._progress = said
             # The program around this one may have been killed, and its folder be gone.
@@ -267,18 +285,23 @@ class Run:
         for folder in self._lent.values():
             folder.give_back()
         # The last delivery of the session: by it the portal knows that nothing is owed any more.
-        ending = wire.Ending(outcome=outcome, reason=reason[:500])
+        ending = wire.Ending(outcome=outcome, reason=bounds.readable(reason)[:500])
         self._spool.put("ending", ending.model_dump_json().encode())
         self._spool.finish()
         if self._console:
             self._console.release()
         if not self._spool.wait_until_empty(_seconds("BACKLINE_DRAIN_SECONDS", DRAIN_SECONDS)):
-            waiting = len(self._spool.pending())
+            waiting = len(self._spool.waiting())
             self._say(
                 f"{waiting} deliveries wait in {self._spool.folder}; the sender goes on with them."
             )
         for name, sentence in self._spool.refusals().items():
             self._say(f"The portal refused {name}: {sentence}")
+        for name, failure in self._spool.failures().items():
+            if failure.aside:
+                self._say(
+                    f"The portal cannot take {name}; it lies in {self._spool.folder}. {failure.why}"
+                )
 
     def _borrow(self, folder: Path) -> Path:
         """Use a folder until the end. It is noted first: a killed program cannot give it back."""
@@ -356,7 +379,7 @@ def init(
         return _join(url, token, capture_console=capture_console, system_figures=system_figures)
     if not project:
         raise ValueError("Outside the portal, a run needs a project=.")
-    wanted = wire.NewRun(project=project, name=name or "", config=config or {})
+    wanted = wire.NewRun(project=project, name=name or "", config=bounds.mended(config or {}))
     answer = _ask(url, token, lambda t: t.post("/api/v1/runs", wanted), START_SECONDS)
     opened = wire.OpenedRun.model_validate(answer)
     return Run(

@@ -6,7 +6,7 @@ import sys
 import threading
 from typing import IO, Any, Literal, Protocol, TextIO
 
-from backline import wire
+from backline import bounds, wire
 
 # Characters per piece: small enough for one request.
 PIECE = 200_000
@@ -41,7 +41,7 @@ class Kept:
         del self._texts[:count]
         pieces = []
         for start in range(0, len(text), PIECE):
-            raw = text[start : start + PIECE].encode(errors="replace")
+            raw = bounds.readable(text[start : start + PIECE]).encode()
             piece = wire.LogPiece(
                 session=session, stream=self._name, offset=self._offset, text=raw.decode()
             )

@@ -2,6 +2,11 @@
 
 It delivers what the program lays into the spool, keeps the portal told that the program lives,
 and brings back requests to stop. It outlives the program: what a killed one left is delivered.
+
+A portal that is down is waited for, and nothing is dropped. One delivery over which the portal
+breaks is another matter: after some tries those behind it go on, and once it has failed again and
+again while others were taken it is set aside. It stays on the disk, is tried now and then, and the
+run's page says so; nothing waits for it.
 """
 
 import argparse
@@ -16,13 +21,21 @@ from pathlib import Path
 
 from backline import wire
 from backline.counting import Counting
-from backline.spool import FILE_KINDS, Delivery, Spool
-from backline.transport import LONGEST_PAUSE, Refused, Transport, Unreachable
+from backline.spool import FILE_KINDS, Delivery, Failure, Spool
+from backline.transport import LONGEST_PAUSE, Broken, Refused, Transport, Unreachable
 
 POLL_SECONDS = 0.1
 BEAT_SECONDS = 3.0
+# Of a portal that answers; and of so many failures on end, which may be the portal itself.
+BROKEN_PAUSE = 2.0
+MOST_BROKEN = 3
+# What could not be delivered is told anew after this long; that it is taken shows who is broken.
+TELL_SECONDS = 3.0
 # How long a program's end is outlived while the portal stays away; `backline sync` goes on.
 GIVE_UP_SECONDS = 24 * 3600.0
+
+
+NEVER = Failure()
 
 
 class Sender:
@@ -32,6 +45,12 @@ class Sender:
         self.spool = spool
         self.over = threading.Event()
         self.gone_since: float | None = None
+        # How much the portal has taken, and how much it had when a delivery failed last.
+        self._taken = 0
+        self._taken_at: dict[str, int] = {}
+        self._counting = threading.Lock()
+        # An earlier sender may have told of what has been taken since.
+        self._told: tuple[float, tuple[int, str]] = (0.0, (int(spool.has_told()), ""))
 
     def run(self) -> None:
         lanes = [
@@ -77,25 +96,49 @@ class Sender:
         pause = 0.0
         with self._transport() as transport:
             while not self.over.wait(pause or POLL_SECONDS):
-                for delivery in self._ready(files):
-                    try:
-                        self._deliver(transport, delivery)
-                        pause = 0.0
-                    except Unreachable as error:
-                        pause = min(max(pause * 2, 0.2), LONGEST_PAUSE)
-                        _say(f"{error} Next try in {pause:.1f} s.")
-                        break
-                    if self.over.is_set():
-                        return
+                pause = self._round(transport, files, pause)
+
+    def _round(self, transport: Transport, files: bool, pause: float) -> float:
+        """Send what may go now; how long to wait before the next round (0: as usual)."""
+        broken = 0
+        for delivery in self._ready(files):
+            try:
+                self._deliver(transport, delivery)
+            except Broken as error:
+                broken += 1
+                failure = self._failed(delivery, str(error))
+                _say(f"{delivery.path.name} failed {failure.tries} times: {error}")
+                if failure.holds_up or broken == MOST_BROKEN:
+                    return min(max(pause * 2, 0.2), BROKEN_PAUSE)
+            except Unreachable as error:
+                pause = min(max(pause * 2, 0.2), LONGEST_PAUSE)
+                _say(f"{error} Next try in {pause:.1f} s.")
+                return pause
+            if self.over.is_set():
+                break
+        return 0.0
 
     def _ready(self, files: bool) -> list[Delivery]:
-        """What this lane may send now. A file waits for what the stream had before it."""
-        pending = self.spool.pending()
-        stream = [item for item in pending if item.kind not in FILE_KINDS]
-        if not files:
-            return stream
-        first = stream[0].number if stream else sys.maxsize
-        return [item for item in pending if item.kind in FILE_KINDS and item.number < first][:1]
+        """What this lane may send now, in order. A file waits for what the stream had before it,
+        and the end of the run for all that came before; what was set aside is waited for by none.
+        """
+        now, failures = time.time(), self.spool.failures()
+        pending = [(one, failures.get(one.path.name, NEVER)) for one in self.spool.pending()]
+        waited_for = [one for one, failure in pending if not failure.aside]
+        stream = (one.number for one in waited_for if one.kind not in FILE_KINDS)
+        first = min(stream, default=sys.maxsize) if files else sys.maxsize
+        found: list[Delivery] = []
+        for one, failure in pending:
+            if (one.kind in FILE_KINDS) is not files:
+                continue
+            if one.number > first or (one.kind == "ending" and waited_for[0].number < one.number):
+                break
+            if failure.due(now):
+                found.append(one)
+            elif failure.holds_up:
+                break
+        # What one of these files was sent after may have changed when the next one's turn comes.
+        return found[:MOST_BROKEN] if files else found
 
     def _deliver(self, transport: Transport, delivery: Delivery) -> None:
         try:
@@ -103,11 +146,29 @@ class Sender:
         except Refused as error:
             _say(f"{delivery.path.name} was refused ({error.status}): {error}")
             self.spool.refuse(delivery, str(error))
+        except Unreachable:
+            raise
+        except FileNotFoundError:
+            self.spool.refuse(delivery, "The file that it carries is gone from this disk.")
+        except OSError as error:
+            raise Broken(f"This disk does not give it: {error}.") from error
         except ValueError as error:
             # Only a damaged disk or a stranger's hand makes a delivery that cannot be read.
             self.spool.refuse(delivery, f"The delivery cannot be read: {error}")
         else:
             self.spool.accepted(delivery)
+            self._was_taken()
+
+    def _was_taken(self) -> None:
+        with self._counting:
+            self._taken += 1
+
+    def _failed(self, delivery: Delivery, why: str) -> Failure:
+        with self._counting:
+            before = self._taken_at.get(delivery.path.name, self._taken)
+            self._taken_at[delivery.path.name] = self._taken
+            alone = self._taken > before
+        return self.spool.failed(delivery, why, alone=alone)
 
     def _send(self, transport: Transport, delivery: Delivery) -> None:
         session = self.spool.session
@@ -151,24 +212,53 @@ class Sender:
             transport.upload(path, file, name=note.file, meta=meta, session=session)
 
     def _beat(self) -> None:
-        """Tell the portal that the program lives, at least every five seconds while it does."""
+        """Tell the portal that the program lives, at least every five seconds while it does, and
+        what it could not be given."""
         seconds = float(os.environ.get("BACKLINE_BEAT_SECONDS", BEAT_SECONDS))
-        path = f"/api/v1/runs/{self.spool.session.run}/heartbeat"
         with self._transport(timeout=4.0) as transport:
             while True:
                 if not self.spool.is_finished() and self.spool.program_lives():
-                    try:
-                        said = transport.post(path, self._sign())
-                        answer = wire.HeartbeatAnswer.model_validate(said)
-                        if answer.stop:
-                            self.spool.ask_to_stop(answer.reason)
-                    except Refused as error:
-                        self.spool.ask_to_stop(f"The portal refuses this run: {error}")
-                    except Unreachable:
-                        # The lanes say it; a portal that is away never stops a program.
-                        pass
+                    self._tell_it_lives(transport)
+                self._tell_undelivered(transport)
                 if self.over.wait(seconds):
+                    self._tell_undelivered(transport)
                     return
+
+    def _tell_it_lives(self, transport: Transport) -> None:
+        try:
+            said = transport.post(self._path("heartbeat"), self._sign())
+            answer = wire.HeartbeatAnswer.model_validate(said)
+            if answer.stop:
+                self.spool.ask_to_stop(answer.reason)
+            self._was_taken()
+        except Refused as error:
+            self.spool.ask_to_stop(f"The portal refuses this run: {error}")
+        except Unreachable:
+            # The lanes say it; a portal that is away never stops a program.
+            pass
+
+    def _tell_undelivered(self, transport: Transport) -> None:
+        """For the run's page; again from time to time while there is something."""
+        count, reason = now = self.spool.undelivered()
+        at, told = self._told
+        if now == told and (not count or time.monotonic() - at < TELL_SECONDS):
+            return
+        said = wire.Undelivered(session=self.spool.session.session, count=count, reason=reason)
+        try:
+            transport.post(self._path("undelivered"), said)
+        except Unreachable:
+            # It hears it later.
+            return
+        except Refused:
+            # A portal of an earlier version knows no such thing.
+            pass
+        else:
+            self.spool.note_told(bool(count))
+            self._was_taken()
+        self._told = time.monotonic(), now
+
+    def _path(self, what: str) -> str:
+        return f"/api/v1/runs/{self.spool.session.run}/{what}"
 
     def _sign(self) -> wire.Heartbeat:
         said = self.spool.progress()

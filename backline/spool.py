@@ -4,8 +4,10 @@
     outbox/        000000000012.batch ... one delivery each; a file goes when it is accepted
     files/         the audio and checkpoints that deliveries of those kinds carry
     refused/       deliveries that the portal refused for good, each with a .why beside it
+    failing/       of deliveries that break something in the portal: how often, and why
     progress.json  what the program is doing, for the heartbeat
     stop.json      what the portal asked for, for the program
+    told           the portal knows that something could not be delivered
     finished       the program said that nothing more will come
     lent           folders of music and weights that the program was lent (backline/lent.py)
     lock           held by the one sender of this folder
@@ -36,11 +38,18 @@ from pydantic import BaseModel
 
 from backline import lent, wire
 
+PARTS = ("outbox", "files", "refused", "failing")
 KINDS = ("batch", "log", "usage", "arithmetic", "sample", "checkpoint", "ending")
 # Deliveries that may be large go beside the stream, so that curves do not wait for weights.
 # Beside the sessions: a folder for each attempt.
 FETCHED = "fetched"
 FILE_KINDS = ("sample", "checkpoint", "ending")
+# A delivery that breaks something in the portal holds up those behind it for so many tries, and
+# the end of the run until it has failed so often while others were taken.
+PASSED_AFTER = 3
+ASIDE_AFTER = 4
+ASIDE_SECONDS = 60.0
+LONGEST_SECONDS = 5.0
 # What a file system says that keeps folders in its own way.
 NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES}
 
@@ -58,6 +67,32 @@ class Session(BaseModel):
     pid_started: float
     # Whether the end of the program is told by a delivery (outside) or by its exit code (inside).
     outside: bool = False
+
+
+class Failure(BaseModel):
+    """How a delivery has failed so far. It lies on the disk: the next sender knows it too."""
+
+    tries: int = 0
+    # Those of them between which the portal took something else: it is not the portal that is down.
+    alone: int = 0
+    # Unix seconds of the last one.
+    at: float = 0.0
+    why: str = ""
+
+    @property
+    def holds_up(self) -> bool:
+        """Whether those behind it in its lane still wait for it."""
+        return self.tries < PASSED_AFTER
+
+    @property
+    def aside(self) -> bool:
+        """Whether nothing waits for it any more; it is still tried, seldom."""
+        return self.alone >= ASIDE_AFTER
+
+    def due(self, now: float) -> bool:
+        pause = ASIDE_SECONDS if self.aside else min(0.2 * 2.0**self.tries, LONGEST_SECONDS)
+        # A clock that was put back says nothing.
+        return now >= self.at + pause or now < self.at
 
 
 class FileNote(BaseModel):
@@ -96,7 +131,7 @@ class Spool:
                 name = f"{session.session[:33]}-{secrets.token_hex(3)}"
             else:
                 break
-        for part in ("outbox", "files", "refused"):
+        for part in PARTS:
             (folder / part).mkdir()
         session = session.model_copy(update={"session": name})
         content = session.model_dump_json().encode()
@@ -180,6 +215,7 @@ class Spool:
         """The portal has it: forget it, and then the file that it carried."""
         note = self.note(delivery) if delivery.kind in {"sample", "checkpoint"} else None
         delivery.path.unlink()
+        self._failing(delivery).unlink(missing_ok=True)
         if note:
             (self.folder / "files" / note.file).unlink(missing_ok=True)
 
@@ -191,6 +227,47 @@ class Spool:
         aside = self.folder / "refused" / delivery.path.name
         _replace(aside.with_name(aside.name + ".why"), (sentence + "\n").encode())
         delivery.path.replace(aside)
+        self._failing(delivery).unlink(missing_ok=True)
+
+    def failed(self, delivery: Delivery, why: str, *, alone: bool) -> Failure:
+        """Note that the portal broke over it; `alone`: and took something else since last time."""
+        before = self.failures().get(delivery.path.name, Failure())
+        after = Failure(
+            tries=before.tries + 1, alone=before.alone + alone, at=time.time(), why=why[:500]
+        )
+        # A folder that was made by an earlier version has no such part.
+        self._failing(delivery).parent.mkdir(exist_ok=True)
+        _replace(self._failing(delivery), after.model_dump_json().encode())
+        return after
+
+    def failures(self) -> dict[str, Failure]:
+        """By the name of each delivery that has failed so far."""
+        found = {}
+        for path in (self.folder / "failing").glob("[0-9]*.*"):
+            # One that was taken meanwhile is gone; one that no disk had room for never failed.
+            with suppress(FileNotFoundError, ValueError):
+                found[path.name] = Failure.model_validate_json(path.read_bytes())
+        return found
+
+    def _failing(self, delivery: Delivery) -> Path:
+        return self.folder / "failing" / delivery.path.name
+
+    def waiting(self) -> list[Delivery]:
+        """What lies in the outbox and is still waited for."""
+        aside = {name for name, failure in self.failures().items() if failure.aside}
+        return [item for item in self.pending() if item.path.name not in aside]
+
+    def undelivered(self) -> tuple[int, str]:
+        """How many were refused or have failed again and again, and the last one's reason."""
+        refused = self.refusals()
+        failures = self.failures()
+        failing = {
+            name: failures[name].why
+            for name in (item.path.name for item in self.pending())
+            if name in failures and not failures[name].holds_up
+        }
+        said = [f"{name.partition('.')[2]}: {why}" for name, why in (refused | failing).items()]
+        return len(said), said[-1][:500] if said else ""
 
     def refusals(self) -> dict[str, str]:
         """Sentence by name of each delivery that was refused."""
@@ -205,6 +282,16 @@ class Spool:
             folders = [Path(json.loads(line)) for line in lines if line.endswith('"')]
             if sum(map(lent.clear, folders)) == len(folders):
                 (self.folder / "lent").unlink(missing_ok=True)
+
+    def has_told(self) -> bool:
+        """Whether the portal was told last that something could not be delivered."""
+        return (self.folder / "told").exists()
+
+    def note_told(self, something: bool) -> None:
+        if something:
+            (self.folder / "told").touch()
+        else:
+            (self.folder / "told").unlink(missing_ok=True)
 
     def is_finished(self) -> bool:
         return (self.folder / "finished").exists()
@@ -234,10 +321,11 @@ class Spool:
         self.folder.rmdir()
 
     def wait_until_empty(self, seconds: float) -> bool:
+        """Until nothing is waited for any more; False if that takes longer."""
         end = time.monotonic() + seconds
-        while self.pending() and time.monotonic() < end:
+        while self.waiting() and time.monotonic() < end:
             time.sleep(0.02)
-        return not self.pending()
+        return not self.waiting()
 
 
 def unfinished(root: Path) -> list[Path]:

@@ -19,6 +19,8 @@ T = TypeVar("T")
 
 # 408 and 429 ask for another try; every other 4xx stays wrong however often it is sent.
 AGAIN = {408, 425, 429}
+# Said of one request: it broke something, or did not arrive as it was sent.
+BROKEN = {408, 500}
 PARTIAL, UNCHANGED, BEYOND = 206, 304, 416
 LONGEST_PAUSE = 15.0
 
@@ -32,7 +34,11 @@ class Refused(RuntimeError):
 
 
 class Unreachable(ConnectionError):
-    """The portal does not answer, or answers that something is broken there. Try again."""
+    """The portal does not answer, or says that it cannot just now. Try again."""
+
+
+class Broken(Unreachable):
+    """The portal answers, but something breaks there over this request. Others may do better."""
 
 
 class Transport:
@@ -171,7 +177,8 @@ def _check(answer: httpx.Response) -> None:
         raise Refused(status, _sentence(answer))
     # A redirect is no portal's answer: a proxy or a log-in page stands in between.
     if status >= 300:
-        raise Unreachable(f"The portal answered {status}: {_sentence(answer)}")
+        kind = Broken if status in BROKEN else Unreachable
+        raise kind(f"The portal answered {status}: {_sentence(answer)}")
 
 
 def _sentence(answer: httpx.Response) -> str:
@@ -180,7 +187,19 @@ def _sentence(answer: httpx.Response) -> str:
     except ValueError:
         return f"{answer.status_code} {answer.reason_phrase}"
     detail = said.get("detail", said) if isinstance(said, dict) else said
-    return detail if isinstance(detail, str) else json.dumps(detail)[:500]
+    if isinstance(detail, str):
+        return detail
+    if isinstance(detail, list) and detail and all(isinstance(one, dict) for one in detail):
+        # The fields that were refused: `body.step: Input should be less than ...`
+        return "; ".join(map(_field_and_reason, detail))[:500]
+    return json.dumps(detail)[:500]
+
+
+def _field_and_reason(error: dict[str, Any]) -> str:
+    # The first is where it was sent, and the second what the portal calls it.
+    place = ".".join(str(part) for part in error.get("loc", [])[2:])
+    said = str(error.get("msg", "it is wrong")).removeprefix("Value error, ")
+    return f"{place}: {said}" if place else said
 
 
 def persist(act: Callable[[], T], *, seconds: float) -> T:

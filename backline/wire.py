@@ -14,15 +14,25 @@ import json
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from backline.bounds import (
+    MAX_PROSE,
+    Amount,
+    Count,
+    Json,
+    Message,
+    Moment,
+    Natural,
+    Whole,
+    readable,
+)
 from backline.columns import Float64, Int64, Malformed, pack, unpack
 
-__all__ = ["VERSION", "Batch", "Malformed", "Table", "decode", "encode"]
+__all__ = ["VERSION", "Batch", "Malformed", "Message", "Table", "decode", "encode"]
 
 VERSION = 1
 VERSION_HEADER = "Backline-Wire"
@@ -139,16 +149,17 @@ def _shapes(header: bytes) -> list[tuple[tuple[str, ...], int]]:
     return [(tuple(shape.names), shape.rows) for shape in shapes]
 
 
-class Message(BaseModel):
-    """A JSON message. Unknown fields are ignored, so that a newer side may say more."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
+# Of what programs print: what cannot be kept stands there as a mark, and nothing is refused.
+Printed = Annotated[
+    str, BeforeValidator(lambda text: readable(text) if isinstance(text, str) else text)
+]
+SessionName = Annotated[str, Field(min_length=1, max_length=40)]
 
 
 class DatasetItem(Message):
     """One recording that this run may read. `url` is a path at the portal."""
 
-    recording: int
+    recording: Natural
     sha256: str
     title: str
     artists: list[str] = []
@@ -163,7 +174,7 @@ class DatasetItem(Message):
 class CheckpointSource(Message):
     """A checkpoint to go on from, or to generate with."""
 
-    step: int
+    step: Natural
     sha256: str
     url: str
     meta: dict[str, Any] = {}
@@ -205,7 +216,7 @@ class RunSpec(Message):
 class NewRun(Message):
     project: str = Field(min_length=1, max_length=50)
     name: str = Field(default="", max_length=150)
-    config: dict[str, Any] = {}
+    config: Json = {}
 
 
 class OpenedRun(Message):
@@ -216,15 +227,15 @@ class OpenedRun(Message):
 class Submission(Message):
     """A run to be queued in the portal, as `backline submit` sends it."""
 
-    project: str
-    recipe: str
-    config: dict[str, Any] = {}
-    dataset: int | None = Field(default=None, description="The number of a frozen dataset.")
-    start_from: int | None = Field(
+    project: str = Field(max_length=50)
+    recipe: str = Field(max_length=50)
+    config: Json = {}
+    dataset: Natural | None = Field(default=None, description="The number of a frozen dataset.")
+    start_from: Natural | None = Field(
         default=None, description="The number of the checkpoint that it begins with."
     )
     name: str = Field(default="", max_length=150)
-    resources: dict[str, Any] = Field(
+    resources: Json = Field(
         default={}, description="cpus, memory_gb, gpus, gpu_type, nodes, max_hours."
     )
 
@@ -235,10 +246,10 @@ class Progress(Message):
 
 
 class Heartbeat(Message):
-    session: str = Field(min_length=1, max_length=40)
+    session: SessionName
     stage: str = Field(default="", max_length=100)
     progress: float | None = Field(default=None, ge=0, le=1)
-    waiting: int = Field(default=0, ge=0, description="Deliveries that lie on the client's disk.")
+    waiting: Natural = Field(default=0, description="Deliveries that lie on the client's disk.")
 
 
 class HeartbeatAnswer(Message):
@@ -249,39 +260,40 @@ class HeartbeatAnswer(Message):
 class LogPiece(Message):
     """Console text. `offset` counts UTF-8 bytes since the start of this stream and session."""
 
-    session: str = Field(min_length=1, max_length=40)
+    session: SessionName
     stream: Literal["stdout", "stderr"]
-    offset: int = Field(ge=0)
-    text: str = Field(max_length=MAX_LOG_CHARACTERS)
-    at: datetime | None = None
+    # So far that the piece itself still ends within 64 bits.
+    offset: int = Field(ge=0, le=2**62)
+    text: Printed = Field(max_length=MAX_LOG_CHARACTERS)
+    at: Moment | None = None
 
 
 class UsageLine(Message):
-    recording: int
-    examples: int = Field(ge=0)
-    seconds: float = Field(ge=0)
+    recording: Natural
+    examples: Count
+    seconds: Amount
 
 
 class UsageReport(Message):
     """What was learned from since the last report; `step` makes a repeated report count once."""
 
-    step: int = Field(ge=0)
+    step: Natural
     lines: list[UsageLine] = Field(max_length=100_000)
 
 
 class CheckpointMeta(Message):
-    step: int = Field(ge=0)
+    step: Natural
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
-    meta: dict[str, Any] = {}
+    meta: Json = {}
 
 
 class SampleMeta(Message):
     name: str = Field(min_length=1, max_length=200)
-    step: int = Field(default=0, ge=0)
-    prompt: str = ""
-    seed: int | None = None
+    step: Natural = 0
+    prompt: str = Field(default="", max_length=MAX_PROSE)
+    seed: Whole | None = None
     final: bool = False
-    references: list[int] = Field(
+    references: list[Natural] = Field(
         default=[],
         max_length=100,
         description="The recordings of the dataset that were its reference audio.",
@@ -294,6 +306,14 @@ class Ending(Message):
 
     outcome: Literal["finished", "failed", "cancelled"]
     reason: str = Field(default="", max_length=500)
+
+
+class Undelivered(Message):
+    """What of a session the portal has refused, or could not take: it lies on the client's disk."""
+
+    session: SessionName
+    count: Count
+    reason: Printed = Field(default="", max_length=500)
 
 
 class Received(Message):

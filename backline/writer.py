@@ -1,5 +1,6 @@
 """The background thread of the client: from the program's memory to the spool on disk."""
 
+import json
 import threading
 import time
 from array import array
@@ -19,6 +20,8 @@ FLUSH_SECONDS = 0.5
 FIGURE_SECONDS = 5.0
 # Points per batch, and rows in memory that wake the thread before its time.
 BATCH_POINTS = 200_000
+# Of the names in a batch, with room for what stands around them.
+HEADER_LETTERS = wire.MAX_HEADER_BYTES - 1_000
 WAKE_ROWS = 20_000
 
 Names = tuple[str, ...]
@@ -144,6 +147,11 @@ class Writer:
             self.stop_reason = self._spool.stop_asked()
         for name, sentence in self._spool.refusals().items():
             self._warn_once(f"The portal refused {name}: {sentence}")
+        for name, failure in self._spool.failures().items():
+            if failure.aside:
+                self._warn_once(
+                    f"The portal cannot take {name}, which is set aside in {self._spool.folder}."
+                )
 
     def _warn_once(self, sentence: str) -> None:
         if sentence not in self._told:
@@ -156,27 +164,32 @@ class Writer:
         for row in rows:
             groups[row[2]].append(row)
         batches: list[list[wire.Table]] = [[]]
-        room = BATCH_POINTS
+        room, letters = BATCH_POINTS, HEADER_LETTERS
         for given, members in groups.items():
             names = tuple(map(self._place.metric, given))
             # Without a name it is the mark of a step.
             if not names or not self._is_good(names):
                 continue
             most = max(1, BATCH_POINTS // len(names))
+            header = len(json.dumps(names)) + 30
             for start in range(0, len(members), most):
                 part = members[start : start + most]
-                if len(part) * len(names) > room and batches[-1]:
+                if (len(part) * len(names) > room or header > letters) and batches[-1]:
                     batches.append([])
-                    room = BATCH_POINTS
+                    room, letters = BATCH_POINTS, HEADER_LETTERS
                 batches[-1].append(_table(names, part))
                 room -= len(part) * len(names)
+                letters -= header
         return [batch for batch in batches if batch]
 
     def _is_good(self, names: Names) -> bool:
         good = self._good.get(names)
         if good is None:
             bad = [name for name in names if not wire.good_name(name)]
-            good = self._good[names] = not bad and len(names) <= wire.MAX_NAMES
+            few = len(names) <= wire.MAX_NAMES and len(json.dumps(names)) < HEADER_LETTERS
+            good = self._good[names] = not bad and few
+            if not few:
+                self._warn_once(f"{len(names):,} metrics in one call are too many; not logged.")
             for name in bad:
                 self._warn_once(f"{name[:50]!r} cannot be the name of a metric; not logged.")
         return good

@@ -25,11 +25,10 @@ from experiments.clearing import ClearedScope
 from experiments.curves import CurveBody
 from experiments.models import Checkpoint, Dataset, Project, Run
 from portal import tokens
+from portal.schemas import Limit, Offset, Step, Words
 
 router = Router(tags=["experiments"])
 
-Limit = Annotated[int, Query(ge=1, le=200, description="Rows of this page.")]
-Offset = Annotated[int, Query(ge=0, description="Rows before this page.")]
 Points = Annotated[int, Query(ge=1, le=10_000)]
 
 
@@ -194,8 +193,8 @@ def project_details(request: HttpRequest, slug: str) -> Project:
 @router.get("/runs", response=RunPage)
 def run_list(
     request: HttpRequest,
-    project: str = "",
-    state: str = "",
+    project: Words = "",
+    state: Words = "",
     limit: Limit = 50,
     offset: Offset = 0,
 ) -> dict[str, object]:
@@ -263,10 +262,10 @@ def curve(
     request: HttpRequest,
     run_id: UUID,
     *,
-    name: str,
+    name: Words,
     points: Points = 1000,
-    from_step: int | None = None,
-    to_step: int | None = None,
+    from_step: Step | None = None,
+    to_step: Step | None = None,
 ) -> CurveBody:
     """A curve with at most `points` buckets: mean, minimum and maximum of each."""
     run = access.readable(request, run_id)

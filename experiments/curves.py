@@ -1,5 +1,6 @@
 """Reading series for drawing: the coarsest level that has enough detail, and the unfolded rest."""
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -227,5 +228,5 @@ def _merged(stored: Buckets, tail: Buckets) -> Buckets:
 
 
 def _nulls(values: Float64) -> list[float | None]:
-    # NaN is the one number that does not equal itself.
-    return [value if value == value else None for value in values.tolist()]  # noqa: PLR0124
+    # JSON has no word for NaN, nor for the infinity that a mean of the greatest numbers is.
+    return [value if math.isfinite(value) else None for value in values.tolist()]

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from ninja import File, Form, Router, UploadedFile
+from ninja import File, Router, UploadedFile
 from ninja.errors import HttpError
 from pydantic import ValidationError
 
@@ -25,12 +25,14 @@ from experiments import (
     permission,
     runs,
     specs,
+    undelivered,
     usage,
     uses,
 )
 from experiments.models import Run
 from experiments.sessions import NAME_MAX
 from portal import storage
+from portal.schemas import Described, PathNumber, RowNumber, Words
 from portal.serving import ranged
 
 router = Router(tags=["deliveries"])
@@ -49,7 +51,9 @@ def spec(request: HttpRequest, run_id: UUID, session: str = "") -> wire.RunSpec:
 
 
 @router.post("/runs/{uuid:run_id}/batches", response=wire.Received)
-def add_batch(request: HttpRequest, run_id: UUID, session: str, number: int) -> wire.Received:
+def add_batch(
+    request: HttpRequest, run_id: UUID, session: Words, number: RowNumber
+) -> wire.Received:
     """One numbered batch of metrics (backline.wire.encode); the same number counts once."""
     run = access.writable(request, run_id)
     _demand_name(session)
@@ -91,6 +95,13 @@ def beat(request: HttpRequest, run_id: UUID, sign: wire.Heartbeat) -> wire.Heart
     return wire.HeartbeatAnswer()
 
 
+@router.post("/runs/{uuid:run_id}/undelivered", response=wire.Received)
+def tell_undelivered(request: HttpRequest, run_id: UUID, said: wire.Undelivered) -> wire.Received:
+    """What a session could not deliver, for the run's page; a count of 0 takes it back."""
+    undelivered.note(access.writable(request, run_id), said)
+    return wire.Received()
+
+
 @router.post("/runs/{uuid:run_id}/usage", response=wire.Received)
 def add_usage(
     request: HttpRequest, run_id: UUID, report: wire.UsageReport, session: str = ""
@@ -118,7 +129,7 @@ def add_arithmetic(request: HttpRequest, run_id: UUID, chosen: wire.Arithmetic) 
 def add_checkpoint(
     request: HttpRequest,
     run_id: UUID,
-    meta: Annotated[str, Form()],
+    meta: Described,
     file: Annotated[UploadedFile, File()],
     session: str = "",
 ) -> wire.Received:
@@ -131,8 +142,8 @@ def add_checkpoint(
     except ValidationError as error:
         raise HttpError(422, f"The checkpoint's description is wrong: {error}") from error
     except checkpoints.Damaged as error:
-        # Not final: the next try sends the file again.
-        raise HttpError(500, str(error)) from error
+        # Not final: not all of it came as it was sent, and the next try sends it again.
+        raise HttpError(408, str(error)) from error
     except checkpoints.Conflict as error:
         raise HttpError(409, str(error)) from error
     except storage.TooLarge as error:
@@ -141,7 +152,7 @@ def add_checkpoint(
 
 
 @router.get("/runs/{uuid:run_id}/checkpoints/{int:step}")
-def checkpoint(request: HttpRequest, run_id: UUID, step: int) -> HttpResponseBase:
+def checkpoint(request: HttpRequest, run_id: UUID, step: PathNumber) -> HttpResponseBase:
     """The bytes of a checkpoint, whole or a range of them; 410 once nobody may load it."""
     run = access.readable(request, run_id)
     found = run.checkpoints.filter(step=step).first()
@@ -175,7 +186,7 @@ def start_from(request: HttpRequest, run_id: UUID) -> HttpResponseBase:
 
 
 @router.get("/runs/{uuid:run_id}/audio/{int:recording_id}")
-def dataset_audio(request: HttpRequest, run_id: UUID, recording_id: int) -> HttpResponseBase:
+def dataset_audio(request: HttpRequest, run_id: UUID, recording_id: PathNumber) -> HttpResponseBase:
     """A recording of the run's dataset, whole or a range of it, for the run's own token while it
     is open."""
     run = access.readable(request, run_id)

@@ -9,9 +9,11 @@ import yaml
 from django import forms
 from django.db.models import QuerySet
 
+from backline import bounds
 from experiments import beginnings, machines, projects, recipes
 from experiments.machines import Resources
 from experiments.models import Checkpoint, Dataset, Project
+from portal.forms import Form
 from portal.models import User
 from rights.models import Use
 
@@ -122,6 +124,10 @@ def from_yaml(text: str) -> dict[str, Any]:
         raise BadYaml("Aliases (*name) are not read; write the values out.")
     if not isinstance(data, dict) or not all(isinstance(key, str) for key in data):
         raise BadYaml("A config is a list of names with values, one “name: value” per line.")
+    try:
+        bounds.check_json(data, "The config")
+    except bounds.Unkeepable as error:
+        raise BadYaml(str(error)) from None
     return data
 
 
@@ -254,7 +260,7 @@ def datasets_for(recipe: recipes.Recipe, project: Project) -> QuerySet[Dataset]:
     return project.datasets.usable().filter(use__in=recipe.uses)
 
 
-class RunForm(forms.Form):
+class RunForm(Form):
     """What a run needs beside its config: a name, a dataset, and what it gets of the cluster."""
 
     name = forms.CharField(max_length=150, required=False, help_text="Empty: the recipe's name.")
@@ -317,7 +323,7 @@ class RunForm(forms.Form):
         return {name: value for name, value in typed.items() if value is not None}
 
 
-class QuotaForm(forms.Form):
+class QuotaForm(Form):
     """What a project may take of the cluster; empty is no limit."""
 
     gpu_quota = forms.IntegerField(
@@ -336,7 +342,7 @@ class QuotaForm(forms.Form):
     )
 
 
-class ProjectScopeForm(forms.Form):
+class ProjectScopeForm(Form):
     """For which model version and product the project asks consent."""
 
     model_version = forms.IntegerField(
@@ -351,7 +357,7 @@ class ProjectScopeForm(forms.Form):
     )
 
 
-class DatasetForm(forms.Form):
+class DatasetForm(Form):
     """A name, a use, and the search that picked the recordings."""
 
     name = forms.CharField(max_length=100)

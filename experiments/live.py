@@ -12,7 +12,7 @@ from django.db import close_old_connections
 from django.db.models import Avg, Count, F, Max, Sum
 from django.utils import timezone
 
-from experiments import logs, quotas, runs
+from experiments import logs, quotas, runs, undelivered
 from experiments.models import ClusterEvent, Run
 
 TICK = 1.0
@@ -62,7 +62,9 @@ def moment(run: Run) -> Moment:
         log=newest,
         samples=samples.count() if samples is not None else 0,
         events=said["said"] or 0,
-        warning=run.warning if run.is_open else "",
+        warning=" ".join(
+            filter(None, (run.warning if run.is_open else "", undelivered.words(run)))
+        ),
     )
 
 

@@ -3,7 +3,6 @@
 How a run's attempts go is in attempts.py, which moves exist in states.py.
 """
 
-import json
 import subprocess
 import tomllib
 from functools import cache
@@ -14,6 +13,7 @@ from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
 
+from backline import bounds
 from experiments import beginnings, machines, quotas, recipes
 from experiments.attempts import (
     NoSlot,
@@ -291,9 +291,10 @@ def open_client_run(
 ) -> Run:
     """A run whose program was started outside and reports by the client; RUNNING at once."""
     check_member(by, project)
-    if len(json.dumps(config or {}, default=str)) > recipes.MAX_BYTES:
-        limit = recipes.MAX_BYTES // 1024
-        raise recipes.ConfigInvalid({recipes.WHOLE: f"At most {limit} kB of config are kept."})
+    try:
+        bounds.check_json(config or {}, "The config", most=recipes.MAX_BYTES)
+    except bounds.Unkeepable as error:
+        raise recipes.ConfigInvalid({recipes.WHOLE: str(error)}) from error
     now = timezone.now()
     with transaction.atomic():
         run = Run.objects.create(

@@ -109,7 +109,7 @@ class Table:
 
 
 def read(
-    *, user: User, project: Project, text: str, sort: str, columns: Sequence[str], page: str
+    *, user: User, project: Project, text: str, sort: str, columns: Sequence[str], page: int
 ) -> Table:
     """The page of the table that an address asks for, in a constant number of queries."""
     offered = _offered(project)

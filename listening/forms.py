@@ -7,11 +7,12 @@ from django import forms
 from audio_samples.models import Sample
 from experiments.models import Project
 from listening.models import ListeningTest
+from portal.forms import Form, RowsField
 
 CHOICES_SHOWN = 200
 
 
-class TestForm(forms.Form):
+class TestForm(Form):
     """Title, question, the ends of the scale, and the samples of one project that may be heard."""
 
     title = forms.CharField(max_length=150)
@@ -33,7 +34,7 @@ class TestForm(forms.Form):
             "given no dataset, stay inside the lab: nobody knows what they learned from."
         ),
     )
-    samples = forms.ModelMultipleChoiceField(
+    samples = RowsField(
         Sample.objects.none(), error_messages={"required": "Choose at least one sample."}
     )
 
@@ -44,7 +45,7 @@ class TestForm(forms.Form):
     def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         field = self.fields["samples"]
-        assert isinstance(field, forms.ModelMultipleChoiceField)  # noqa: S101 - narrows the type
+        assert isinstance(field, RowsField)  # noqa: S101 - narrows the type
         field.queryset = (
             Sample.objects.audible().filter(run__project=project).select_related("run__project")
         )

@@ -18,7 +18,7 @@ from experiments.views.access import acting, looking
 from listening import clearance, trials
 from listening.forms import CHOICES_SHOWN, TestForm
 from listening.models import Item, ListeningTest
-from portal import confirmation
+from portal import asking, confirmation
 from portal.models import User
 from portal.serving import ranged
 from portal.views import signed_in
@@ -57,7 +57,7 @@ def rate(request: HttpRequest, pk: int) -> HttpResponse:
         return _not_open(request, pk)
     places = trials.places(test, user)
     heard = [place for place in places if not place.withdrawn]
-    asked = request.GET.get("clip", "")
+    asked = asking.of(request).text("clip")
     waiting = next((place for place in heard if place.score is None), None)
     place = next((place for place in heard if str(place.number) == asked), waiting)
     later = next((one for one in heard if place and one.number > place.number), None)
@@ -91,7 +91,7 @@ def answer(request: HttpRequest, code: UUID) -> HttpResponse:
         Item.objects.filter(test__in=ListeningTest.objects.meant_for(user)), code=code
     )
     by_script = request.headers.get("Accept") == "application/json"
-    text = request.POST.get("score", "")
+    text = asking.sent(request).choice("score", SCORES)
     try:
         rating = trials.answer(item=item, listener=user, score=SCORES.get(text, 0))
     except (trials.BadScore, trials.Closed, trials.Withdrawn) as refusal:
@@ -125,10 +125,11 @@ def tests(request: HttpRequest, project: Project) -> HttpResponse:
     return render(request, "listening/tests.html", {"project": project, "tests": rows})
 
 
+@require_http_methods(["GET", "HEAD", "POST"])
 @acting
 def new(request: HttpRequest, project: Project) -> HttpResponse:
     """Set up a test; samples may come chosen, `?sample=1&sample=2`, or filtered by `?run=`."""
-    chosen = [pk for pk in request.GET.getlist("sample") if pk.isdecimal() and len(pk) < 19]
+    chosen = asking.of(request).numbers("sample")
     initial = {"samples": chosen}
     form = TestForm(request.POST or None, project=project, initial=initial)
     if request.method == "POST" and form.is_valid():
@@ -141,14 +142,13 @@ def new(request: HttpRequest, project: Project) -> HttpResponse:
             messages.success(request, f"The test is open: {who} see it on their home page.")
             return redirect("listening:results", slug=project.slug, pk=test.pk)
     shown = form.fields["samples"].queryset.order_by("-final", "-created_at")  # type: ignore[attr-defined]
-    run = request.GET.get("run", "")
-    if run.isdecimal() and len(run) < 10:
-        shown = shown.filter(run__number=int(run))
+    if (run := asking.of(request).number("run")) is not None:
+        shown = shown.filter(run__number=run)
     context = {
         "project": project,
         "form": form,
         "shown": shown[:CHOICES_SHOWN],
-        "chosen": set(request.POST.getlist("samples") or chosen),
+        "chosen": {str(pk) for pk in asking.sent(request).numbers("samples") or chosen},
     }
     return render(request, "listening/new.html", context, status=422 if form.errors else 200)
 

@@ -1,6 +1,8 @@
 """The ASGI entry point; server-sent events need it."""
 
+import codecs
 import os
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -11,16 +13,46 @@ from portal import private
 private.begin()
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 
+Scope = dict[str, Any]
+App = Callable[[Scope, Any, Any], Awaitable[None]]
+
 django = get_asgi_application()
 
 from portal import outages, wal  # noqa: E402 - they want the apps, which are loaded by now.
 
+CHARSET = re.compile(rb";\s*charset\s*=\s*([^;]*)", re.IGNORECASE)
+# Django reads addresses by the alphabet that a header names, before any of our code, and falls over
+# some (hex, undefined). This one reads everything, and is refused with a sentence behind it
+# (portal/middleware.py).
+REFUSED = b"; charset=iso-8859-1"
 
-async def application(
-    scope: dict[str, Any],
-    receive: Callable[[], Awaitable[Mapping[str, Any]]],
-    send: Callable[[Mapping[str, Any]], Awaitable[None]],
-) -> None:
+
+def readable(content_type: bytes) -> bytes:
+    """The same header with no alphabet but UTF-8 and one that Django can read."""
+    found = CHARSET.search(content_type)
+    if found is None:
+        return content_type
+    try:
+        known = codecs.lookup(found[1].strip(b" \t\"'").decode("ascii")).name
+    except (LookupError, ValueError):
+        # Django takes no notice of what nobody knows.
+        return content_type
+    return content_type if known in {"utf-8", "ascii"} else CHARSET.sub(REFUSED, content_type)
+
+
+def with_readable_headers(app: App) -> App:
+    async def wrapped(scope: Scope, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            scope["headers"] = [
+                (name, readable(value) if name.lower() == b"content-type" else value)
+                for name, value in scope["headers"]
+            ]
+        await app(scope, receive, send)
+
+    return wrapped
+
+
+async def _with_room(scope: Scope, receive: Any, send: Any) -> None:
     """Django's, but for a disk that fills up while the body of a request is laid down: that is
     before any middleware, and would be a bare 500."""
     if scope["type"] == "lifespan":
@@ -48,3 +80,6 @@ async def application(
         ]
         await send({"type": "http.response.start", "status": outage.status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+
+application = with_readable_headers(_with_room)

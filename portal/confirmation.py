@@ -22,7 +22,7 @@ from django.core import signing
 from django.db import transaction
 from django.http import HttpRequest
 
-from portal import audit, turns
+from portal import asking, audit, turns
 from portal.models import AuditEvent, User
 from portal.rehearsal import rehearsed
 
@@ -131,7 +131,7 @@ def as_shown(posted: str, *, by: User, name: str, facts: Callable[[], object]) -
 
 def posted(request: HttpRequest) -> str:
     """The seal that came with a form; empty where there was none."""
-    return request.POST.get(FIELD, "")
+    return asking.sent(request).text(FIELD)
 
 
 def _signer(by: User, name: str) -> signing.TimestampSigner:

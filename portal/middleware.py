@@ -1,13 +1,19 @@
-"""Headers that every answer carries, and what a person reads where an act could not be kept."""
+"""What every request is held to, headers that every answer carries, and what a person reads where
+an act could not be kept."""
 
+import codecs
 import logging
 from collections.abc import Callable
+from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import render
 from django.utils.decorators import sync_and_async_middleware
+from django.utils.deprecation import MiddlewareMixin
 
+from backline import bounds
+from portal import asking, errors
 from portal.endings import Unwritable
 
 log = logging.getLogger(__name__)
@@ -70,3 +76,50 @@ def unwritable(get_response: Callable[[HttpRequest], HttpResponse]) -> object:
 
     sync_middleware.process_exception = process_exception  # type: ignore[attr-defined]
     return sync_middleware
+
+
+class WhatCanBeRead(MiddlewareMixin):
+    """The net under the readers of parameters, bodies and forms (portal/asking.py).
+
+    No view sees a NUL, a number that no row has, or letters that are not UTF-8, not even the
+    views of others: of those the forms are looked at too. What cannot be read is refused with a
+    sentence (400), what no address has is not there (404).
+    """
+
+    def process_request(self, request: HttpRequest) -> None:
+        if bounds.UNREADABLE.search(request.path_info):
+            raise Http404
+        _check_charset(request)
+        asking.check(request.GET)
+        for name, value in list(request.COOKIES.items()):
+            # A browser would send it again and again: it is as if it were not there.
+            if bounds.UNREADABLE.search(value):
+                del request.COOKIES[name]
+
+    def process_view(
+        self,
+        request: HttpRequest,
+        view: Callable[..., HttpResponseBase],
+        args: Any,  # noqa: ARG002 - Django's signature.
+        kwargs: dict[str, Any],
+    ) -> None:
+        if any(isinstance(one, int) and one > bounds.MAX_INT for one in kwargs.values()):
+            raise Http404
+        if not view.__module__.startswith(OURS) and request.method == "POST":
+            asking.check(request.POST)
+
+    def process_response(
+        self, request: HttpRequest, response: HttpResponseBase
+    ) -> HttpResponseBase:
+        return errors.with_a_page(request, response)
+
+
+# Views of these rooms read what is sent through readers of their own.
+OURS = ("portal.", "rights.", "experiments.", "audio_samples.", "listening.", "ninja.")
+
+
+def _check_charset(request: HttpRequest) -> None:
+    """Forms and addresses are UTF-8; others would be read as something that nobody wrote."""
+    if request.encoding and codecs.lookup(request.encoding).name not in {"utf-8", "ascii"}:
+        request.encoding = "utf-8"
+        raise asking.Unreadable("Texts are read as UTF-8 alone. Send them so.")

@@ -5,6 +5,7 @@ the whole file, which the RFC allows; browsers ask for one range when they play 
 """
 
 import re
+import sys
 from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import suppress
 from urllib.parse import quote
@@ -17,7 +18,7 @@ from django.http.response import HttpResponseBase
 from portal import storage
 from portal.models import Blob
 
-RANGE = re.compile(r"^bytes=(\d*)-(\d*)$")
+RANGE = re.compile(r"([0-9]*)-([0-9]*)")
 
 
 class Unsatisfiable(ValueError):
@@ -44,25 +45,34 @@ def disposition(name: str, *, attachment: bool) -> str:
 
 
 def span(header: str, size: int) -> tuple[int, int] | None:
-    """First and last byte of a Range header; None where the header is to be ignored."""
-    match = RANGE.match(header.strip())
-    if match is None or match.groups() == ("", ""):
+    """First and last byte of a Range header; None where the header is to be ignored.
+
+    Of the several parts that a header may ask for only one is answered, if it is one alone.
+    """
+    unit, _, asked = header.partition("=")
+    parts = [part.strip(" \t") for part in asked.split(",") if part.strip(" \t")]
+    match = RANGE.fullmatch(parts[0]) if len(parts) == 1 else None
+    if unit.strip().lower() != "bytes" or match is None or match.groups() == ("", ""):
         return None
     first, last = match.groups()
-    # Longer numbers are no positions in any file; int() refuses some of them with an error.
-    if len(first) > 18 or len(last) > 18:
-        raise Unsatisfiable
     if not first:
-        wanted = min(int(last), size)
+        wanted = min(_position(last), size)
         if wanted == 0:
             raise Unsatisfiable
         return size - wanted, size - 1
-    start, end = int(first), int(last) if last else size - 1
+    start, end = _position(first), _position(last) if last else size - 1
     if last and end < start:
         return None
     if start >= size:
         raise Unsatisfiable
+    # Whoever asks for more than there is gets what there is.
     return start, min(end, size - 1)
+
+
+def _position(digits: str) -> int:
+    """The number; longer ones are behind the end of every file, and int() refuses some of them."""
+    digits = digits.lstrip("0")
+    return int(digits or "0") if len(digits) < 19 else sys.maxsize
 
 
 def matches(header: str, etag: str) -> bool:

@@ -20,4 +20,5 @@ urlpatterns = [
     path("operator/", site.urls),
 ]
 
+handler400 = "portal.errors.bad_request"
 handler500 = "portal.errors.broken"

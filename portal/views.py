@@ -4,14 +4,14 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import NoReverseMatch, reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from portal import audit, confirmation, health, tokens
+from portal import asking, audit, confirmation, health, tokens
 from portal.context import THEMES
 from portal.forms import ProfileForm, TokenForm
 from portal.models import ApiToken, Role, User
@@ -54,15 +54,17 @@ def home(request: HttpRequest) -> HttpResponse:
 @require_POST
 def theme(request: HttpRequest) -> HttpResponse:
     """Light, dark or as the system has it; in a cookie, so that nothing flashes."""
-    chosen, back = request.POST.get("theme", "auto"), request.POST.get("next", "/")
-    if not url_has_allowed_host_and_scheme(back, allowed_hosts={request.get_host()}):
+    sent = asking.sent(request)
+    chosen, back = sent.text("theme", "auto"), sent.text("next", "/", longest=2_000)
+    if not back.startswith("/") or not url_has_allowed_host_and_scheme(back, allowed_hosts=None):
         back = "/"
-    response = redirect(back)
+    response = HttpResponseRedirect(back)
     if chosen in dict(THEMES):
         response.set_cookie("theme", chosen, max_age=365 * 86_400, samesite="Lax")
     return response
 
 
+@require_http_methods(["GET", "HEAD", "POST"])
 def profile(request: HttpRequest) -> HttpResponse:
     user = signed_in(request)
     form = ProfileForm(request.POST or None, instance=User.objects.get(pk=user.pk))

@@ -1,6 +1,6 @@
 """The rights room over HTTP: recordings and decisions, paged, for those who read the repertoire."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Literal
 
 from django.db.models import QuerySet
@@ -9,10 +9,12 @@ from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from ninja import Query, Router, Schema
 from ninja.errors import HttpError
-from ninja.pagination import LimitOffsetPagination, paginate
+from ninja.pagination import paginate
 from pydantic import Field
 
+from backline.bounds import Moment, Natural
 from portal.models import ApiToken, User
+from portal.schemas import Filter, Paged, PathNumber, Words
 from rights import choices, consent, mine
 from rights import decisions as kept
 from rights.models import Channel, Decision, DecisionLine, Purpose, Recording, Use
@@ -51,16 +53,16 @@ class WhyOut(Schema):
     grants: list[int]
 
 
-class WhyIn(Schema):
+class WhyIn(Filter):
     use: Use
     purpose: Purpose = Purpose.RESEARCH
-    territory: str = "world"
-    model_family: str = "backline"
+    territory: str = Field("world", max_length=20)
+    model_family: str = Field("backline", max_length=100)
     model_version: int = Field(1, ge=1, le=10_000)
     product: str = Field("", max_length=100)
     channel: Channel | Literal[""] = Field("", description="For the use distribute.")
-    at: datetime | None = Field(None, description="The moment of the use; left out: now.")
-    known_at: datetime | None = Field(None, description="What was known then; left out: now.")
+    at: Moment | None = Field(None, description="The moment of the use; left out: now.")
+    known_at: Moment | None = Field(None, description="What was known then; left out: now.")
 
 
 class DecisionOut(Schema):
@@ -75,10 +77,10 @@ class DecisionOut(Schema):
     output_digest: str
 
 
-class DecisionFilter(Schema):
+class DecisionFilter(Filter):
     use: Use | None = None
     allowed: bool | None = None
-    recording: int | None = Field(None, description="Only those that asked for this recording.")
+    recording: Natural | None = Field(None, description="Only those that asked for this recording.")
 
 
 class DifferenceOut(Schema):
@@ -107,13 +109,13 @@ class DecisionLineOut(Schema):
 
 
 @router.get("/rights/recordings", response=list[RecordingOut])
-@paginate(LimitOffsetPagination)
-def recordings(request: HttpRequest, q: str = "") -> QuerySet[Recording]:
+@paginate(Paged)
+def recordings(request: HttpRequest, q: Words = "") -> QuerySet[Recording]:
     return choices.search(Recording.objects.visible_to(_caller(request)), q)
 
 
 @router.get("/rights/recordings/{pk}/why", response=WhyOut)
-def why(request: HttpRequest, pk: int, asked: Query[WhyIn]) -> WhyOut:
+def why(request: HttpRequest, pk: PathNumber, asked: Query[WhyIn]) -> WhyOut:
     """May this recording be used so, and who says no? Nothing is kept of the question.
 
     `at` and `known_at` ask about the past: allowed on that day, as it was known on that one.
@@ -128,7 +130,7 @@ def why(request: HttpRequest, pk: int, asked: Query[WhyIn]) -> WhyOut:
         asked.product,
         asked.channel,
     )
-    at, known_at = _in_utc(asked.at), _in_utc(asked.known_at)
+    at, known_at = asked.at, asked.known_at
     if known_at and known_at > timezone.now():
         raise HttpError(422, "Nobody knows yet what will be known then.")
     line = consent.evaluate([row], asked.use, scope, at, known_at)[row.pk]
@@ -142,7 +144,7 @@ def why(request: HttpRequest, pk: int, asked: Query[WhyIn]) -> WhyOut:
 
 
 @router.get("/rights/decisions", response=list[DecisionOut])
-@paginate(LimitOffsetPagination)
+@paginate(Paged)
 def decisions(request: HttpRequest, asked: Query[DecisionFilter]) -> QuerySet[Decision]:
     _reader(request)
     answer = {None: "", True: "allowed", False: "denied"}[asked.allowed]
@@ -151,14 +153,14 @@ def decisions(request: HttpRequest, asked: Query[DecisionFilter]) -> QuerySet[De
 
 
 @router.get("/rights/decisions/{pk}/lines", response=list[DecisionLineOut])
-@paginate(LimitOffsetPagination)
-def decision_lines(request: HttpRequest, pk: int) -> QuerySet[DecisionLine]:
+@paginate(Paged)
+def decision_lines(request: HttpRequest, pk: PathNumber) -> QuerySet[DecisionLine]:
     _reader(request)
     return DecisionLine.objects.filter(decision=get_object_or_404(Decision, pk=pk)).order_by("pk")
 
 
 @router.post("/rights/decisions/{pk}/replay", response=ReplayOut)
-def decision_replay(request: HttpRequest, pk: int) -> ReplayOut:
+def decision_replay(request: HttpRequest, pk: PathNumber) -> ReplayOut:
     """Make a kept decision anew from what was known then, and compare. Nothing is changed."""
     _reader(request)
     row = get_object_or_404(Decision, pk=pk)
@@ -179,11 +181,6 @@ def decision_replay(request: HttpRequest, pk: int) -> ReplayOut:
             for one in found.differences
         ],
     )
-
-
-def _in_utc(moment: datetime | None) -> datetime | None:
-    """A time without an offset is UTC."""
-    return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
 
 
 def _caller(request: HttpRequest) -> User:

@@ -25,6 +25,16 @@ settings.register_profile(
 settings.load_profile("busy")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What takes half an hour runs only for who asks for it by name."""
+    if "nasty" in config.option.markexpr:
+        return
+    left = [item for item in items if item.get_closest_marker("nasty")]
+    items[:] = [item for item in items if not item.get_closest_marker("nasty")]
+    if left:
+        config.hook.pytest_deselected(items=left)
+
+
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
     """SQLite's test database is a file, as in production: one in memory would be one connection

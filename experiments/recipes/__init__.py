@@ -12,6 +12,7 @@ from typing import Literal, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from backline import bounds
 from experiments.recipes.flow_matching import FlowMatchingConfig
 from experiments.recipes.generate import GenerateConfig
 from experiments.recipes.program import ProgramConfig
@@ -179,14 +180,20 @@ def validate(name: str, data: Mapping[str, object]) -> BaseModel:
             {WHOLE: f"The config is {size / 1024:,.0f} kB long; at most {MAX_BYTES // 1024} kB go."}
         )
     try:
-        return model.model_validate(dict(data))
+        found = model.model_validate(dict(data))
+        bounds.check_json(found.model_dump(mode="json"), "The config", most=MAX_BYTES)
+    except bounds.Unkeepable as refusal:
+        raise ConfigInvalid({WHOLE: str(refusal)}) from None
     except ValidationError as refusal:
         errors: dict[str, str] = {}
         for error in refusal.errors(include_url=False):
             field = str(error["loc"][0])[:80] if error["loc"] else WHOLE
             # One sentence per field: the first is the one to mend first.
-            errors.setdefault(field, _sentence(model=model, error=error))
+            errors.setdefault(
+                bounds.readable(field), bounds.readable(_sentence(model=model, error=error))
+            )
         raise ConfigInvalid(errors) from None
+    return found
 
 
 def check_shares(config: Mapping[str, object], *, processes: int) -> None:

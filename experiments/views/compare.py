@@ -7,16 +7,17 @@ from django.views.decorators.http import require_safe
 from experiments import compare as comparing
 from experiments.models import Project
 from experiments.views.access import looking
+from portal import asking
 from portal.views import signed_in
 
 
 @require_safe
 @looking
 def compare(request: HttpRequest, project: Project) -> HttpResponse:
-    text = request.GET.get("runs", "")
+    text = asking.of(request).text("runs")
     runs = list(comparing.chosen(user=signed_in(request), project=project, text=text))
     names = comparing.metric_names(runs)
-    asked = request.GET.get("metric", "")
+    asked = asking.of(request).text("metric")
     metric = asked if asked in names else comparing.first_choice(names)
     context = {
         "project": project,
@@ -35,7 +36,7 @@ def compare(request: HttpRequest, project: Project) -> HttpResponse:
 @looking
 def curves(request: HttpRequest, project: Project) -> HttpResponse:
     """`?runs=3,5&name=loss` as JSON for the chart."""
-    text = request.GET.get("runs", "")
+    text = asking.of(request).text("runs")
     runs = list(comparing.chosen(user=signed_in(request), project=project, text=text))
-    name = request.GET.get("name", "")
+    name = asking.of(request).text("name")
     return JsonResponse({"name": name, "curves": comparing.traces(runs, name)})

@@ -12,6 +12,7 @@ from experiments import runs
 from experiments.forms import DatasetForm
 from experiments.models import Dataset, Project
 from experiments.views.access import acting, looking, may_act
+from portal import asking
 from portal.models import User
 from portal.views import signed_in
 from rights.models import Recording, RecordingQuerySet, Use
@@ -47,13 +48,13 @@ def dataset(request: HttpRequest, project: Project, pk: int) -> HttpResponse:
         raise Http404
     items = found.items.select_related("recording").order_by("recording__title", "pk")
     included, left_out = items.filter(included=True), items.filter(included=False)
-    only_left = "left" in request.GET
+    only_left = "left" in asking.of(request)
     pages = Paginator(left_out if only_left else included, PAGE_SIZE)
     context = {
         "project": project,
         "dataset": found,
         "only_left": only_left,
-        "page": pages.get_page(request.GET.get("page")),
+        "page": pages.get_page(asking.of(request).page()),
         "left_out": left_out[:LEFT_OUT_SHOWN],
         "included_count": included.count(),
         "left_out_count": left_out.count(),
@@ -68,8 +69,8 @@ def dataset(request: HttpRequest, project: Project, pk: int) -> HttpResponse:
 @acting
 def dataset_new(request: HttpRequest, project: Project) -> HttpResponse:
     """Search, choose a use, and see what it would hold and what it would leave out."""
-    form = DatasetForm(initial={"use": _use(request.GET.get("use", ""))})
-    return _preview(request, project, form, request.GET.get("q", ""))
+    form = DatasetForm(initial={"use": _use(asking.of(request).text("use"))})
+    return _preview(request, project, form, asking.of(request).text("q"))
 
 
 @require_POST
@@ -77,10 +78,10 @@ def dataset_new(request: HttpRequest, project: Project) -> HttpResponse:
 def dataset_freeze(request: HttpRequest, project: Project) -> HttpResponse:
     user = signed_in(request)
     form = DatasetForm(request.POST)
-    picked = [pk for pk in request.POST.getlist("recording") if pk.isdecimal() and len(pk) < 18]
-    query = request.POST.get("q", "")
+    sent = asking.sent(request)
+    picked, query = sent.numbers("recording", most=MAX_RECORDINGS), sent.text("q")
     if form.is_valid():
-        chosen = Recording.objects.visible_to(user).filter(pk__in=picked[:MAX_RECORDINGS])
+        chosen = Recording.objects.visible_to(user).filter(pk__in=picked)
         if form.cleaned_data["everything"]:
             chosen = _found(user, query)
         name, use = form.cleaned_data["name"], Use(form.cleaned_data["use"])
@@ -90,7 +91,7 @@ def dataset_freeze(request: HttpRequest, project: Project) -> HttpResponse:
             form.add_error(None, str(refusal))
         else:
             return redirect(made)
-    return _preview(request, project, form, query, picked={int(pk) for pk in picked}, status=422)
+    return _preview(request, project, form, query, picked=set(picked), status=422)
 
 
 def _preview(
@@ -128,7 +129,7 @@ def _found(user: User, query: str) -> RecordingQuerySet:
     rows = Recording.objects.filter(pk__in=Recording.objects.visible_to(user).values("pk")).alias(
         tag_text=Cast("tags", TextField())
     )
-    for word in query.replace("\0", " ").split()[:10]:
+    for word in query.split()[:10]:
         artist = Recording.objects.filter(credits__party__name__icontains=word).values("pk")
         rows = rows.filter(
             Q(title__icontains=word) | Q(tag_text__icontains=word) | Q(pk__in=artist)

@@ -8,6 +8,7 @@ from django.http import (
     HttpRequest,
     HttpResponse,
     HttpResponseBadRequest,
+    HttpResponseBase,
     JsonResponse,
     StreamingHttpResponse,
 )
@@ -17,6 +18,7 @@ from experiments import live, metrics
 from experiments.models import Project, Run
 from experiments.views.access import looking
 from experiments.views.run import visible_run
+from portal import asking
 from portal.models import User
 from portal.views import signed_in
 
@@ -24,13 +26,18 @@ MAX_CURVES = 40
 MAX_POINTS = 4000
 
 
-async def run_live(request: HttpRequest, slug: str, number: int) -> StreamingHttpResponse:
+@require_safe
+async def run_live(request: HttpRequest, slug: str, number: int) -> HttpResponseBase:
     """Server-sent events, until the run ends or the connection has lived its minutes."""
     user = await request.auser()
     run_id = await _visible_id(user, slug, number) if isinstance(user, User) else None
     if run_id is None:
         raise Http404
-    response = StreamingHttpResponse(live.stream(run_id), content_type="text/event-stream")
+    response: HttpResponseBase
+    if request.method == "HEAD":
+        response = HttpResponse(content_type="text/event-stream")
+    else:
+        response = StreamingHttpResponse(live.stream(run_id), content_type="text/event-stream")
     # A proxy that collects an answer before passing it on would make it a still picture.
     response.headers["X-Accel-Buffering"] = "no"
     response.headers["Cache-Control"] = "no-store"
@@ -48,9 +55,8 @@ def _visible_id(user: User, slug: str, number: int) -> UUID | None:
 def run_state(request: HttpRequest, project: Project, number: int) -> HttpResponse:
     """The same moment as the events tell, for browsers that have to ask."""
     run = visible_run(signed_in(request), project, number)
-    seen = request.GET.get("log", "")
-    log_from = int(seen) if seen.isdecimal() and len(seen) < 19 else -1
-    return JsonResponse(live.snapshot(run.pk, log_from=log_from))
+    seen = asking.of(request).number("log")
+    return JsonResponse(live.snapshot(run.pk, log_from=-1 if seen is None else seen))
 
 
 @require_safe
@@ -58,11 +64,12 @@ def run_state(request: HttpRequest, project: Project, number: int) -> HttpRespon
 def run_curve(request: HttpRequest, project: Project, number: int) -> HttpResponse:
     """Curves by name: `?name=loss&name=lr&points=1000`."""
     run = visible_run(signed_in(request), project, number)
-    names = request.GET.getlist("name")[:MAX_CURVES]
-    asked = request.GET.get("points", "1000")
-    if not asked.isdecimal() or not 2 <= int(asked[:9]) <= MAX_POINTS:
+    asked = asking.of(request)
+    names = asked.texts("name", most=MAX_CURVES)
+    points = asked.number("points") if "points" in asked else 1000
+    if points is None or not 2 <= points <= MAX_POINTS:
         return HttpResponseBadRequest(f"points goes from 2 to {MAX_POINTS}.")
-    curves = [metrics.read(run, name, int(asked)).as_json() for name in names]
+    curves = [metrics.read(run, name, points).as_json() for name in names]
     return JsonResponse({"run": run.number, "curves": curves})
 
 
@@ -71,6 +78,5 @@ def run_curve(request: HttpRequest, project: Project, number: int) -> HttpRespon
 def run_log(request: HttpRequest, project: Project, number: int) -> HttpResponse:
     """The tail of the console as plain text; `?rank=3` is that of one of several processes."""
     run = visible_run(signed_in(request), project, number)
-    asked = request.GET.get("rank", "")
-    rank = int(asked) if asked.isdecimal() and len(asked) < 7 else None
+    rank = asking.of(request).number("rank")
     return HttpResponse(live.log_text(run, rank), content_type="text/plain; charset=utf-8")

@@ -22,7 +22,7 @@ from experiments.machines import Resources
 from experiments.models import Checkpoint, Dataset, DatasetItem, Project, Run
 from experiments.views.access import acting
 from experiments.views.run import visible_run
-from portal import separation
+from portal import asking, separation
 from portal.models import User
 from portal.views import signed_in
 
@@ -30,13 +30,15 @@ from portal.views import signed_in
 LEFT_OUT_SHOWN = 50
 
 CHECKPOINTS_SHOWN = 100
+# A pasted config that is too long is shown again, with what is wrong with it.
+MAX_TYPED = 64 * recipes.MAX_BYTES
 
 
 @require_safe
 @acting
 def run_new(request: HttpRequest, project: Project) -> HttpResponse:
     """Without a recipe the choice of one; with it the form."""
-    name = request.GET.get("recipe", "")
+    name = asking.of(request).text("recipe")
     if not name:
         return render(
             request,
@@ -48,12 +50,12 @@ def run_new(request: HttpRequest, project: Project) -> HttpResponse:
             },
         )
     recipe = _recipe(name)
-    chosen = request.GET.get("dataset", "")
+    asked = asking.of(request)
     sets = forms.datasets_for(recipe, project)
-    dataset = sets.filter(pk=chosen).first() if chosen.isdecimal() and len(chosen) < 18 else None
+    dataset = sets.filter(pk=asked.number("dataset") or 0).first()
     if recipe.needs_dataset:
         dataset = dataset or sets.order_by("-frozen_at").first()
-    first = _chosen(signed_in(request), recipe, request.GET.get("start_from", ""))
+    first = _chosen(signed_in(request), recipe, asked.number("start_from"))
     initial = {"dataset": dataset, "start_from": first}
     form = forms.RunForm(project=project, recipe=recipe, by=signed_in(request), initial=initial)
     # Weights fit one shape of network: a form that begins with some begins with their settings.
@@ -84,7 +86,7 @@ def run_duplicate(request: HttpRequest, project: Project, number: int) -> HttpRe
 @acting
 def run_estimate(request: HttpRequest, project: Project) -> HttpResponse:
     """What the machine that was typed costs at most; asked for while the form is filled in."""
-    typed = request.GET.dict()
+    typed = dict(asking.of(request).words())
     wanted = {name: typed[name] for name in Resources.model_fields if typed.get(name)}
     return render(request, "experiments/run_estimate.html", estimate(project, wanted))
 
@@ -104,12 +106,10 @@ def estimate(project: Project, wanted: Mapping[str, Any]) -> dict[str, object]:
 def run_submit(request: HttpRequest, project: Project) -> HttpResponse:
     """Queue it; on any refusal the same page again, with everything that was typed."""
     user = signed_in(request)
-    typed = request.POST.dict()
+    typed = dict(asking.sent(request).words(longest=MAX_TYPED))
     recipe = _recipe(str(typed.get("recipe", "")))
-    copied = str(typed.get("copied_from", ""))
-    source = (
-        visible_run(user, project, int(copied)) if copied.isdecimal() and len(copied) < 10 else None
-    )
+    copied = asking.sent(request).number("copied_from")
+    source = visible_run(user, project, copied) if copied is not None else None
     form = forms.RunForm(typed, project=project, recipe=recipe, by=user)
     said: dict[str, Any] = {"source": source, "yaml": typed.get("yaml", "")}
     errors: dict[str, str] = {}
@@ -154,9 +154,9 @@ def _asked(form: forms.RunForm) -> dict[str, object]:
     return {name: value for name, value in values.items() if value not in (None, "")}
 
 
-def _chosen(user: User, recipe: recipes.Recipe, asked: str) -> Checkpoint | None:
+def _chosen(user: User, recipe: recipes.Recipe, asked: int | None) -> Checkpoint | None:
     """The checkpoint of that number, if this person may begin such a run with it."""
-    if not asked.isdecimal() or len(asked) > 17 or recipe.weights == "none":
+    if asked is None or recipe.weights == "none":
         return None
     return beginnings.choices(user, recipe).filter(pk=asked).first()
 

@@ -19,6 +19,7 @@ from django.views.decorators.http import require_safe
 from experiments.publishing import learned, pages, shown, standing
 from experiments.publishing import summary as summaries
 from experiments.publishing.kept import kept
+from portal import asking
 
 # A change of mind shows at once: nobody keeps a page for longer than this.
 SECONDS = 10
@@ -52,7 +53,7 @@ def models(request: HttpRequest) -> HttpResponseBase:
 def model(request: HttpRequest, slug: str) -> HttpResponseBase:
     """One model: its state, who it learned from, what for, and what a change of mind does."""
     found = page_of(slug)
-    page = Paginator(found.learned.lines, LINES).get_page(request.GET.get("page"))
+    page = Paginator(found.learned.lines, LINES).get_page(asking.of(request).page())
     context = {"shown": found, "page": page, "basis": learned.BASIS}
     return answer(request, render_to_string("models/model.html", context))
 

@@ -11,6 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from backline import bounds
 from experiments import uses
 from experiments.models import Checkpoint, Project, Run
 from experiments.permission import NotPermitted
@@ -18,8 +19,9 @@ from experiments.publishing import learned, pages, shown, standing, texts
 from experiments.publishing import summary as summaries
 from experiments.publishing.models import ModelPage, ModelPageText
 from experiments.views.access import looking
-from portal import confirmation
+from portal import asking, confirmation
 from portal.confirmation import Changed
+from portal.forms import Form
 from portal.models import Role
 from portal.views import signed_in
 from rights.refused import Refused
@@ -27,7 +29,7 @@ from rights.refused import Refused
 CHOICES = 200
 
 
-class TextsForm(forms.Form):
+class TextsForm(Form):
     """A field for each free text; what the verb refuses lands beside its field."""
 
     def __init__(self, *args: object, **kwargs: object) -> None:
@@ -107,14 +109,14 @@ def models(request: HttpRequest, project: Project) -> HttpResponse:
     return render(request, "experiments/models.html", context)
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @looking
 def model_new(request: HttpRequest, project: Project) -> HttpResponse:
     """Ask for the public page of a model."""
     user = signed_in(request)
     if not pages.may_ask(user, project):
         return _not_permitted(request, project)
-    asked = {"model": request.GET.get("model", "")}
+    asked = {"model": asking.of(request).text("model")}
     form = AskForm(request.POST or None, initial=asked, project=project)
     if form.is_valid():
         with form.refusals():
@@ -154,7 +156,7 @@ def model(request: HttpRequest, project: Project, pk: int) -> HttpResponse:
     return render(request, "experiments/model.html", context)
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @looking
 def model_texts(request: HttpRequest, project: Project, pk: int) -> HttpResponse:
     """Write the free texts anew; everybody reads the old ones until the new are approved."""
@@ -214,14 +216,14 @@ def refuse(request: HttpRequest, pk: int) -> HttpResponse:
     row, user = _text_for(request, pk), signed_in(request)
     try:
         with _as_shown(request, f"text.answer:{pk}", lambda: _state_of(row)):
-            pages.refuse(by=user, text=row, reason=request.POST.get("reason", ""))
+            pages.refuse(by=user, text=row, reason=_reason(request))
     except (Refused, Changed) as refusal:
         return _text(request, row, str(refusal), status=422)
     messages.success(request, "Refused. Its owner reads your reason.")
     return redirect("publishing:waiting")
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
     """GET says what it does; POST withdraws the model. There is no way back."""
     user = signed_in(request)
@@ -241,6 +243,10 @@ def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
     seal = confirmation.seal(by=user, name=f"page.withdraw:{pk}", facts=_stands(page))
     context = {"model_page": page, "error": error, "shown": {"seal": seal}}
     return render(request, "publishing/withdraw.html", context, status=422 if error else 200)
+
+
+def _reason(request: HttpRequest) -> str:
+    return asking.sent(request).text("reason", longest=bounds.MAX_PROSE)
 
 
 def _as_shown(
@@ -278,12 +284,12 @@ def _text(
         # `shown` is the model's page as it would be read, here.
         "sealed": {"seal": seal},
         "shown": found,
-        "page": Paginator(found.learned.lines, CHOICES).get_page(request.GET.get("page")),
+        "page": Paginator(found.learned.lines, CHOICES).get_page(asking.of(request).page()),
         "basis": learned.BASIS,
         "summary": summaries.of(found, timezone.now()),
         "text": row,
         "error": error,
-        "reason": request.POST.get("reason", ""),
+        "reason": _reason(request),
         "may_answer": pages.may_answer(signed_in(request), row),
     }
     return render(request, "publishing/text.html", context, status=status)

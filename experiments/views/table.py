@@ -7,6 +7,7 @@ from django.views.decorators.http import require_safe
 from experiments import table
 from experiments.models import Project
 from experiments.views.access import looking, may_act
+from portal import asking
 from portal.views import signed_in
 
 
@@ -15,19 +16,19 @@ from portal.views import signed_in
 def runs(request: HttpRequest, project: Project) -> HttpResponse:
     """Everything the page shows stands in its address: query, order, columns, page, selection."""
     user = signed_in(request)
-    asked = request.GET
+    asked = asking.of(request)
     found = table.read(
         user=user,
         project=project,
-        text=asked.get("q", ""),
-        sort=asked.get("sort", ""),
-        columns=[key for value in asked.getlist("col") for key in value.split(",")],
-        page=asked.get("page", "1"),
+        text=asked.text("q", longest=asking.LONGEST_VALUE),
+        sort=asked.text("sort"),
+        columns=[key for value in asked.texts("col") for key in value.split(",")],
+        page=asked.page(),
     )
     context = {
         "project": project,
         "table": found,
-        "selected": {n for n in asked.get("select", "").split(",") if n.isdecimal()},
+        "selected": set(asked.listed("select")),
         "may_act": may_act(user=user, project=project),
         "filtered": bool(found.text),
     }

@@ -5,20 +5,18 @@ Whoever keeps a root can have it shown, later and without trust in the portal, t
 grew since.
 """
 
-from typing import Annotated, cast
+from typing import cast
 
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
-from ninja import Query, Router, Schema
+from ninja import Router, Schema
 from ninja.errors import HttpError
 
 from portal.audit import proofs, roots
 from portal.models import ApiToken, AuditEvent, LogRoot, Role, User
+from portal.schemas import Limit, Offset, PathNumber, RowNumber
 
 router = Router(tags=["audit"])
-
-Limit = Annotated[int, Query(ge=1, le=200, description="Roots of this page.")]
-Offset = Annotated[int, Query(ge=0, description="Roots before this page.")]
 
 
 class KeyBody(Schema):
@@ -53,7 +51,7 @@ def audit_roots(request: HttpRequest, limit: Limit = 20, offset: Offset = 0) -> 
 
 
 @router.get("/audit/{int:seq}/proof", response=proofs.Proof)
-def audit_proof(request: HttpRequest, seq: int) -> proofs.Proof:
+def audit_proof(request: HttpRequest, seq: PathNumber) -> proofs.Proof:
     """That this line is under the newest signed root. Private values stay in the portal."""
     visible = AuditEvent.objects.visible_to(_person(request))
     event = get_object_or_404(visible, seq=seq)
@@ -65,7 +63,7 @@ def audit_proof(request: HttpRequest, seq: int) -> proofs.Proof:
 
 @router.get("/audit/growth", response=proofs.Growth)
 def audit_growth(
-    request: HttpRequest, old: int, new: Annotated[int | None, Query()] = None
+    request: HttpRequest, old: RowNumber, new: RowNumber | None = None
 ) -> proofs.Growth:
     """That the log of one signed root begins with that of an earlier one; named by their sizes."""
     # It reads every line's hash, so it is for the few who look after the log.

@@ -1,7 +1,5 @@
 """Rows as CSV and as our JSON, and what a party takes part in as a list; in pieces of text."""
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
@@ -9,6 +7,7 @@ from typing import Any
 
 from django.conf import settings
 
+from portal import tables
 from rights.exporting import answers, reading
 from rights.importing.columns import FIELDS, ROLES, escaped
 from rights.importing.documents import FORMAT
@@ -33,9 +32,7 @@ def as_csv(recordings: RecordingQuerySet) -> Iterator[str]:
 
 
 def _lines(lines: Iterable[list[str]]) -> str:
-    text = io.StringIO(newline="")
-    csv.writer(text).writerows(lines)
-    return text.getvalue()
+    return "".join(map(tables.line, lines))
 
 
 def _csv_lines(row: Row) -> Iterator[list[str]]:

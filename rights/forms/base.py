@@ -10,8 +10,10 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
+from backline import bounds
 from portal.confirmation import Changed
 from portal.endings import Unwritable
+from portal.forms import Form
 from portal.storage import TooLarge
 from rights import territories
 from rights.identifiers import BadIdentifier
@@ -26,7 +28,7 @@ Groups = tuple[tuple[str, tuple[str, ...]], ...]
 HOLDERS_REASON = "It is kept with your permission. The lab reads it; other artists do not."
 
 
-class VerbForm(forms.Form):
+class VerbForm(Form):
     """A form around one verb: what the verb refuses becomes an error beside its field.
 
     `GROUPS` are headings with the names of the fields under them; without any the page shows
@@ -108,6 +110,10 @@ class MomentField(forms.DateTimeField):
             raise ValidationError("Write a day and a time, such as 2026-03-03T12:00.") from error
         if moment is None:
             return None
+        try:
+            bounds.check_moment(moment, "The moment")
+        except bounds.Unkeepable as error:
+            raise ValidationError(str(error)) from error
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

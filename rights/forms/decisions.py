@@ -6,12 +6,13 @@ from django import forms
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from portal.forms import Form
 from rights import territories
 from rights.forms.base import MomentField, VerbForm
 from rights.models import Channel, Party, Purpose, Use
 
 
-class WhyForm(forms.Form):
+class WhyForm(Form):
     """What to ask consent about; every field has a default, so a bare address answers too."""
 
     use = forms.ChoiceField(choices=Use.choices, initial=Use.TRAIN_GENERATIVE)

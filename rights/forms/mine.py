@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 
+from portal.forms import Form
 from rights import territories
 from rights.forms.base import HOLDERS_REASON, DateInput, VerbForm
 from rights.models import Channel, Purpose, Use
@@ -52,7 +53,7 @@ class OffForm(VerbForm):
     )
 
 
-class PeriodForm(forms.Form):
+class PeriodForm(Form):
     """Days of a statement, both counted in."""
 
     first = forms.DateField(label="From", widget=DateInput, required=False)

@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 
+from portal.forms import RowsField
 from portal.models import Role, User
 from rights import parties
 from rights.forms.base import DateInput, PlacesField, VerbForm, checkboxes
@@ -12,7 +13,7 @@ from rights.forms.picks import PickField
 from rights.models import Mandate, Party, PartyIdentifier, RightType, Scheme
 
 
-class PeopleField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]  # no generic when run
+class PeopleField(RowsField):
     """Whoever is ticked decides for the party: a bare log-in could be anybody's."""
 
     def label_from_instance(self, obj: User) -> str:

@@ -16,6 +16,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from portal import asking
 from rights.models import Agreement, Party, Recording, Work
 
 SUGGESTED = 10
@@ -47,7 +48,7 @@ class Kind:
         return self.rows().filter(found).distinct()
 
     def suggest(self, text: str) -> list[str]:
-        text = text.replace("\0", "").strip()[:LONGEST]
+        text = text.strip()[:LONGEST]
         return [label(row) for row in self.named(text, "icontains")[:SUGGESTED]] if text else []
 
     def find(self, text: str) -> Model:
@@ -55,7 +56,7 @@ class Kind:
         text = text.strip()
         if len(text) > LONGEST:
             raise ValidationError(f"“{text[:40]}…” is longer than any name here.")
-        number = re.search(r"#(\d+)$", text)
+        number = re.search(r"#([0-9]+)$", text)
         if number:
             return self._numbered(int(number.group(1)), text)
         found = list(self.named(text, "iexact")[: SUGGESTED + 1])
@@ -127,8 +128,8 @@ class PickField(forms.CharField):
     def prepare_value(self, value: Any) -> Any:
         if isinstance(value, Model):
             return label(value)
-        if str(value or "").isdecimal():
-            row = self.kind.rows().filter(pk=min(int(value), LAST)).first()
+        if number := asking.number(str(value or "")):
+            row = self.kind.rows().filter(pk=number).first()
             return label(row) if row else value
         return value
 

@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterable, Iterator
 from typing import IO
 
+from portal import tables
 from rights.importing.rows import MOST_ROWS, BadFile
 
 PIECE = 1024 * 1024
@@ -79,7 +80,7 @@ class Table:
                 raise BadFile(
                     f"The file has more than {MOST_ROWS:,} rows; send it in several files."
                 )
-            yield number, cells
+            yield number, [tables.meant(cell) for cell in cells]
 
     def _text(self) -> io.TextIOWrapper:
         self._file.seek(0)

@@ -9,6 +9,7 @@ from django.db import models
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 
+from portal import asking
 from portal.models import Role
 from portal.views import signed_in
 
@@ -40,11 +41,6 @@ def is_admin(request: HttpRequest) -> bool:
     return signed_in(request).has_role(Role.RIGHTS_ADMIN)
 
 
-def number(text: str | None) -> int | None:
-    """The number that an address names; None for what no row can have."""
-    return int(text) if text and text.isdecimal() and len(text) < 16 else None
-
-
 def page_of(request: HttpRequest, rows: models.QuerySet[M]) -> Page[M]:
     """The page that ?page= names; a number out of range is the nearest there is."""
-    return Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
+    return Paginator(rows, PAGE_SIZE).get_page(asking.of(request).page())

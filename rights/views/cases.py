@@ -6,7 +6,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from portal import audit
+from portal import asking, audit
 from portal.models import Role
 from portal.views import signed_in
 from rights import acts, caseload, cases, lineage
@@ -26,10 +26,9 @@ LOOKERS = (Role.RIGHTS_ADMIN, Role.OPERATOR, Role.RIGHTSHOLDER, Role.RESEARCHER)
 def case_list(request: HttpRequest) -> HttpResponse:
     """`?state=` open, overdue, ready, closed or all; `?use=`; `?q=` a party's name."""
     user = signed_in(request)
-    state, use = request.GET.get("state", "open"), request.GET.get("use", "")
-    query = request.GET.get("q", "").strip()
-    state = state if state in dict(caseload.STATES) else "open"
-    use = use if use in Use.values else ""
+    asked = asking.of(request)
+    state = asked.choice("state", dict(caseload.STATES), "open")
+    use, query = asked.choice("use", Use.values), asked.text("q")
     context = {
         "page": page_of(request, caseload.listed(user, state, use, query)),
         "state": state,
@@ -98,7 +97,7 @@ def case_refresh(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect(row)
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @open_to(Role.RIGHTS_ADMIN)
 def case_remedy(request: HttpRequest, pk: int, kind: str) -> HttpResponse:
     """GET says what will happen to how many; POST does it."""
@@ -121,7 +120,7 @@ def case_remedy(request: HttpRequest, pk: int, kind: str) -> HttpResponse:
     return render(request, "rights/case_remedy.html", context, status=confirming.status(form))
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @open_to(Role.RIGHTS_ADMIN)
 def case_settle(request: HttpRequest, pk: int) -> HttpResponse:
     rows = CaseItem.objects.filter(case__in=_visible(request)).select_related("case__party")
@@ -138,7 +137,7 @@ def case_settle(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "rights/case_settle.html", context, status=confirming.status(form))
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @open_to(Role.RIGHTS_ADMIN)
 def case_assign(request: HttpRequest, pk: int) -> HttpResponse:
     tasks = CaseTask.objects.filter(case__in=_visible(request)).select_related("case", "owner")
@@ -158,7 +157,7 @@ def case_assign(request: HttpRequest, pk: int) -> HttpResponse:
     )
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @open_to(Role.RIGHTS_ADMIN)
 def case_note(request: HttpRequest, pk: int) -> HttpResponse:
     row = _case(request, pk)
@@ -178,7 +177,7 @@ def case_note(request: HttpRequest, pk: int) -> HttpResponse:
     )
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @open_to(Role.RIGHTS_ADMIN)
 def case_close(request: HttpRequest, pk: int) -> HttpResponse:
     row, user = _case(request, pk), signed_in(request)

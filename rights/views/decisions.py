@@ -4,6 +4,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_POST, require_safe
 
+from portal import asking
 from portal.views import signed_in
 from rights import choices, consent
 from rights import decisions as kept
@@ -17,7 +18,7 @@ def why(request: HttpRequest, pk: int) -> HttpResponse:
     """For any use, scope and moment: allowed or denied, by whom, in sentences. Keeps nothing."""
     user = signed_in(request)
     row = get_object_or_404(Recording.objects.visible_to(user), pk=pk)
-    form = WhyForm(request.GET)
+    form = WhyForm(asking.of(request).everything())
     context: dict[str, object] = {"recording": row, "form": form, "is_admin": is_admin(request)}
     if form.is_valid():
         asked = form.cleaned_data
@@ -43,7 +44,8 @@ def why(request: HttpRequest, pk: int) -> HttpResponse:
 @open_to(*READERS)
 def decisions(request: HttpRequest) -> HttpResponse:
     """All that was decided, newest first; `?use=`, `?answer=denied` and `?recording=` narrow it."""
-    asked = {name: request.GET.get(name, "") for name in ("use", "answer", "recording")}
+    query = asking.of(request)
+    asked = {name: query.text(name) for name in ("use", "answer", "recording")}
     page = page_of(request, choices.decided(**asked))
     context = {"page": page, "asked": asked, "uses": Use.choices}
     context["counts"] = kept.counts(page.object_list)
@@ -67,7 +69,7 @@ def decision_replay(request: HttpRequest, pk: int) -> HttpResponse:
 def _page(request: HttpRequest, row: Decision, replay: kept.Replay | None = None) -> HttpResponse:
     lines = row.lines.select_related("recording").order_by("pk")
     counts = {"all": lines.count(), "denied": lines.filter(allowed=False).count()}
-    only_denied = request.GET.get("only") == "denied"
+    only_denied = asking.of(request).text("only") == "denied"
     context = {
         "decision": row,
         "terms": kept.context_in_words(row),

@@ -9,6 +9,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
+from portal import asking
 from portal.models import Role
 from portal.serving import streamed
 from portal.views import signed_in
@@ -33,7 +34,7 @@ def exports(request: HttpRequest) -> HttpResponse:
     rows = _rows(request)
     parties = Party.objects.all() if user.has_role(*EXPORTERS) else user.parties.all()
     context = {
-        "query": request.GET.get("q", "").strip(),
+        "query": asking.of(request).text("q"),
         "count": rows.count(),
         "parties": parties.filter(grants__isnull=False).distinct().order_by("name"),
         "in_lab": user.has_role(*EXPORTERS),
@@ -58,8 +59,7 @@ def export_participation(request: HttpRequest) -> HttpResponseBase:
     """What `?party=` has said to each use of its recordings, by ISRC."""
     user = signed_in(request)
     parties = Party.objects.all() if user.has_role(*EXPORTERS) else user.parties.all()
-    pk = request.GET.get("party", "")
-    party = get_object_or_404(parties, pk=int(pk) if pk.isdecimal() else 0)
+    party = get_object_or_404(parties, pk=asking.of(request).number("party"))
     pieces = _bytes(as_participation(_rows(request), party))
     return streamed(request, pieces, "text/csv", f"participation of {party}.csv")
 
@@ -87,7 +87,7 @@ def _rows(request: HttpRequest) -> RecordingQuerySet:
             Q(splits__lines__party__people=user) | Q(works__splits__lines__party__people=user)
         )
         rows = rows.filter(pk__in=held.values("pk"))
-    found = choices.search(rows, request.GET.get("q", "").strip())
+    found = choices.search(rows, asking.of(request).text("q"))
     return Recording.objects.filter(pk__in=found.order_by().values("pk"))
 
 

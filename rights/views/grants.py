@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from portal import audit, confirmation
+from portal import asking, audit, confirmation
 from portal.models import Role
 from portal.views import signed_in
 from rights import acts, choices, opt_outs, participation, terms
@@ -17,7 +17,7 @@ from rights.impact import Effect
 from rights.models import Grant, Use
 from rights.refused import Refused
 from rights.views import confirming
-from rights.views.access import LOOKERS, is_admin, number, open_to, page_of
+from rights.views.access import LOOKERS, is_admin, open_to, page_of
 from rights.views.frames import form_page
 
 # Opt-outs on the page of a grant.
@@ -32,12 +32,12 @@ ENDS_ANOTHER = (
 @open_to(*LOOKERS)
 def grants(request: HttpRequest) -> HttpResponse:
     rows = Grant.objects.visible_to(signed_in(request))
-    status, use = request.GET.get("status", ""), request.GET.get("use", "")
-    if status in Grant.Status.values:
+    asked = asking.of(request)
+    if status := asked.choice("status", Grant.Status.values):
         rows = rows.filter(status=status)
-    if use in Use.values:
+    if use := asked.choice("use", Use.values):
         rows = rows.filter(use=use)
-    if party := number(request.GET.get("party")):
+    if party := asked.number("party"):
         rows = rows.filter(grantor=party)
     rows = rows.select_related("grantor", "agreement", "recording", "work")
     context = {
@@ -73,13 +73,12 @@ def grant(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "rights/grant.html", context)
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @open_to(Role.RIGHTS_ADMIN)
 def grant_new(request: HttpRequest) -> HttpResponse:
     """`?agreement=` and `?recording=` fill in the form; `?like=` takes an earlier grant's terms."""
-    named = ("agreement", "recording")
-    asked: dict[str, object] = {name: request.GET[name] for name in named if name in request.GET}
-    if like := number(request.GET.get("like")):
+    asked: dict[str, object] = {**asking.of(request).given("agreement", "recording")}
+    if like := asking.of(request).number("like"):
         asked |= _like(_grant(request, like))
     form = GrantForm(request.POST or None, initial=asked)
     if form.is_valid():
@@ -112,7 +111,7 @@ def waiting(request: HttpRequest) -> HttpResponse:
     """Offers, and who may answer each; `?agreement=` narrows them, `?tick=all` ticks a page."""
     user, admin = signed_in(request), is_admin(request)
     rows = Grant.objects.visible_to(user).filter(status=Grant.Status.OFFERED)
-    if under := number(request.GET.get("agreement")):
+    if under := asking.of(request).number("agreement"):
         rows = rows.filter(agreement=under)
     rows = rows.select_related(
         "grantor", "agreement", "recording", "work", "drafted_by", "replaces"
@@ -131,7 +130,7 @@ def waiting(request: HttpRequest) -> HttpResponse:
             for row in page.object_list
         ],
         "under": under,
-        "ticked": request.GET.get("tick") == "all",
+        "ticked": asking.of(request).text("tick") == "all",
         "is_admin": admin,
     }
     return render(request, "rights/waiting.html", context)
@@ -145,8 +144,8 @@ def grants_approve(request: HttpRequest) -> HttpResponse:
     One that ends an earlier version is not among them: what that ends stands on its own page.
     """
     user = signed_in(request)
-    numbers = [pk for text in request.POST.getlist("grant") if (pk := number(text))]
-    rows = Grant.objects.visible_to(user).filter(pk__in=numbers[:1_000])
+    numbers = asking.sent(request).numbers("grant")
+    rows = Grant.objects.visible_to(user).filter(pk__in=numbers)
     approved = 0
     for row in rows.select_related("grantor", "replaces"):
         if acts.replaces_open(row):
@@ -181,14 +180,14 @@ def grant_activate(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "rights/grant_activate.html", context, status=confirming.status(form))
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @open_to(Role.RIGHTS_ADMIN, Role.RIGHTSHOLDER)
 def grant_decline(request: HttpRequest, pk: int) -> HttpResponse:
     words = "The offer ends and permits nothing. Another can be drafted at any time."
     return _with_reason(request, pk, participation.decline, "Decline", words)
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @open_to(Role.RIGHTS_ADMIN)
 def grant_suspend(request: HttpRequest, pk: int) -> HttpResponse:
     words = (
@@ -198,7 +197,7 @@ def grant_suspend(request: HttpRequest, pk: int) -> HttpResponse:
     return _with_reason(request, pk, participation.suspend, "Suspend", words)
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @open_to(Role.RIGHTS_ADMIN)
 def grant_resume(request: HttpRequest, pk: int) -> HttpResponse:
     words = "It permits again what it permitted before."
@@ -233,7 +232,7 @@ def _with_reason(
     )
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @open_to(Role.RIGHTS_ADMIN)
 def grant_change(request: HttpRequest, pk: int) -> HttpResponse:
     """The form of the next version; POST drafts it."""
@@ -265,7 +264,7 @@ def grant_change_look(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "rights/grant_change.html", context)
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @open_to(Role.RIGHTS_ADMIN, Role.RIGHTSHOLDER)
 def grant_withdraw(request: HttpRequest, pk: int) -> HttpResponse:
     """GET previews what ending it touches; POST ends it. There is no way back, and it says so."""

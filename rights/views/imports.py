@@ -10,7 +10,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from portal import confirmation, tables, turns
+from portal import asking, confirmation, tables, turns
 from portal.confirmation import Changed
 from portal.models import Role, User
 from portal.serving import streamed
@@ -36,7 +36,7 @@ def imports(request: HttpRequest) -> HttpResponse:
     return render(request, "rights/imports.html", {"page": page_of(request, rows)})
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @open_to(Role.RIGHTS_ADMIN)
 def import_new(request: HttpRequest) -> HttpResponse:
     form = ImportForm(request.POST or None, request.FILES or None)
@@ -71,7 +71,7 @@ def import_progress(request: HttpRequest, pk: int) -> HttpResponse:
     return response
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @open_to(Role.RIGHTS_ADMIN)
 def import_check(request: HttpRequest, pk: int) -> HttpResponse:
     """GET asks which column holds what; POST has the file looked at. It enters nothing."""
@@ -159,7 +159,7 @@ def _problem_lines(rows: models.QuerySet[ImportProblem]) -> Generator[bytes, Non
         start += many
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @open_to(Role.RIGHTS_ADMIN)
 def signal_new(request: HttpRequest) -> HttpResponse:
     """Note what a site or a file says to machines. It may end permissions, which is shown first;
@@ -208,8 +208,8 @@ def _checked(job: ImportJob) -> list[object]:
 
 def _context(request: HttpRequest, job: ImportJob) -> dict[str, object]:
     problems = job.problems.all()
-    kind = request.GET.get("kind", "")
-    if kind in {"problem", "warning"}:
+    kind = asking.of(request).choice("kind", ("problem", "warning"))
+    if kind:
         problems = problems.filter(warning=kind == "warning")
     may_start = job.state == State.CHECKED and job.added + job.changed > 0
     user = signed_in(request)

@@ -17,7 +17,7 @@ from rights.views import confirming
 from rights.views.access import LOOKERS, is_admin, open_to
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @open_to(Role.RIGHTS_ADMIN, Role.RIGHTSHOLDER)
 def party_leave(request: HttpRequest, pk: int) -> HttpResponse:
     """GET previews what ending everything of a party touches; POST ends it, for good."""

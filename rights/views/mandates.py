@@ -6,7 +6,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from portal import audit
+from portal import asking, audit
 from portal.models import Role
 from portal.views import signed_in
 from rights import acts, choices, parties
@@ -22,7 +22,7 @@ from rights.views.frames import form_page
 @open_to(*LOOKERS)
 def mandates(request: HttpRequest) -> HttpResponse:
     rows = Mandate.objects.visible_to(signed_in(request)).select_related("holder", "agent")
-    query = request.GET.get("q", "").strip()
+    query = asking.of(request).text("q")
     if query:
         named = rows.filter(holder__name__icontains=query)
         rows = named | rows.filter(agent__name__icontains=query)
@@ -47,10 +47,10 @@ def mandate(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "rights/mandate.html", context)
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @open_to(Role.RIGHTS_ADMIN)
 def mandate_new(request: HttpRequest) -> HttpResponse:
-    asked = {name: request.GET[name] for name in ("holder", "agent") if name in request.GET}
+    asked = asking.of(request).given("holder", "agent")
     form = MandateForm(request.POST or None, initial=asked)
     if form.is_valid():
         with form.refusals():
@@ -77,7 +77,7 @@ def mandate_approve(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect(row)
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @open_to(Role.RIGHTS_ADMIN, Role.RIGHTSHOLDER)
 def mandate_revoke(request: HttpRequest, pk: int) -> HttpResponse:
     """GET previews what loses its permission; POST ends the mandate for good."""

@@ -13,6 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
+from portal import asking
 from portal.confirmation import Act
 from portal.models import Role, User
 from portal.views import signed_in
@@ -45,7 +46,7 @@ def repertoire(request: HttpRequest) -> HttpResponse:
     """My recordings, a page at a time, each with its uses in words."""
     user = signed_in(request)
     parties = list(user.parties.prefetch_related("people"))
-    query = request.GET.get("q", "").strip()
+    query = asking.of(request).text("q")
     found = choices.search(mine.repertoire(parties), query).prefetch_related("works")
     page = page_of(request, found)
     shown = list(page.object_list)
@@ -165,7 +166,7 @@ def _sheets(parties: list[Party], row: Recording) -> list[SplitSheet]:
     return list(about.distinct().prefetch_related("lines__party").order_by("right_type", "pk"))
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @holders
 def on(request: HttpRequest, pk: int, use: str) -> HttpResponse:
     """GET previews what an offer of this use would mean; POST offers it to the lab."""
@@ -211,7 +212,7 @@ def _offer_for(
         raise refusal
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @holders
 def off(request: HttpRequest, pk: int, use: str) -> HttpResponse:
     """GET previews what ending it touches; POST ends it for this recording, for good."""

@@ -8,6 +8,7 @@ from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from portal import asking
 from portal.serving import disposition, gathered, streamed
 from portal.views import signed_in
 from rights import disclosure, mine, statements
@@ -23,9 +24,9 @@ def files(request: HttpRequest) -> HttpResponse:
     """Choose a party and a period; each statement as a page, a table or data."""
     user = signed_in(request)
     parties = mine.parties_of(user)
-    form = PeriodForm(request.GET or None)
+    form = PeriodForm(asking.of(request).data())
     chosen = next(
-        (one for one in parties if str(one.pk) == request.GET.get("party")),
+        (one for one in parties if str(one.pk) == asking.of(request).text("party")),
         parties[0] if parties else None,
     )
     context: dict[str, object] = {
@@ -33,7 +34,7 @@ def files(request: HttpRequest) -> HttpResponse:
         "parties": parties,
         "party": chosen,
         "form": form,
-        "period": request.GET.urlencode(),
+        "period": asking.of(request).encoded(),
     }
     if chosen is not None and (not form.is_bound or form.is_valid()):
         context["statement"] = statements.of(chosen, *_days(form))
@@ -49,7 +50,7 @@ def _days(form: PeriodForm) -> tuple[date | None, date | None]:
 def _statement(request: HttpRequest, pk: int) -> Statement | None:
     """The party's statement of the period in the address; None for days that are none."""
     party = get_object_or_404(Party, pk=pk, people=signed_in(request))
-    form = PeriodForm(request.GET or None)
+    form = PeriodForm(asking.of(request).data())
     if form.is_bound and not form.is_valid():
         return None
     return statements.of(party, *_days(form))

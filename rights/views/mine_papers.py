@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
-from portal import audit
+from portal import asking, audit
 from portal.confirmation import Act
 from portal.models import User
 from portal.views import signed_in
@@ -30,9 +30,8 @@ def papers(request: HttpRequest) -> HttpResponse:
     """What waits for my answer first, then all that is signed."""
     user = signed_in(request)
     grants = _grants(user)
-    state = request.GET.get("state", "open")
-    if state != "all":
-        state = "open"
+    state = asking.of(request).choice("state", ("open", "all"), "open")
+    if state == "open":
         grants = grants.filter(status__in=participation.OPEN)
     page = page_of(request, grants.order_by("-created_at", "-pk"))
     own = Q(holder__people=user) | Q(agent__people=user)
@@ -107,7 +106,7 @@ def approve(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "rights/mine_approve.html", context, status=confirming.status(form))
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @holders
 def decline(request: HttpRequest, pk: int) -> HttpResponse:
     """My no to what the lab has drafted, or an offer of mine taken back."""
@@ -127,7 +126,7 @@ def decline(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "rights/mine_decline.html", context, status=confirming.status(form))
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @holders
 def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
     """GET previews what ending this one permission touches; POST ends it, for good."""

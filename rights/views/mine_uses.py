@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
+from portal import asking
 from portal.confirmation import Act
 from portal.views import signed_in
 from rights import acts, consent, impact, mine, offers, opt_outs, plain, standing
@@ -107,7 +108,7 @@ def uses(request: HttpRequest) -> HttpResponse:
     """Each use in one sentence, and how it stands for everything of a party."""
     user = signed_in(request)
     parties = mine.parties_of(user)
-    chosen = request.GET.get("party", "")
+    chosen = asking.of(request).text("party")
     party = next((one for one in parties if str(one.pk) == chosen), parties[0] if parties else None)
     context: dict[str, object] = {"tab": "uses", "parties": parties, "party": party}
     if party is not None:
@@ -170,7 +171,7 @@ def _by_use(noes: QuerySet[OptOut]) -> Iterable[tuple[str, int]]:
     return noes.order_by().values_list("use").annotate(Count("recording", distinct=True))
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @holders
 def use_on(request: HttpRequest, pk: int, use: str) -> HttpResponse:
     """GET previews an offer for everything that a party has; POST makes it."""
@@ -198,7 +199,7 @@ def use_on(request: HttpRequest, pk: int, use: str) -> HttpResponse:
     return render(request, "rights/mine_on.html", context, status=422 if form.errors else 200)
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @holders
 def use_off(request: HttpRequest, pk: int, use: str) -> HttpResponse:
     """GET previews what ending a use everywhere touches; POST ends it, for good."""

@@ -7,6 +7,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
+from portal import asking
 from portal.models import Role
 from portal.serving import ranged
 from portal.views import signed_in
@@ -19,7 +20,7 @@ from rights.views.frames import form_page
 @require_safe
 @open_to(*LOOKERS)
 def agreements(request: HttpRequest) -> HttpResponse:
-    query = request.GET.get("q", "").strip()
+    query = asking.of(request).text("q")
     rows = Agreement.objects.visible_to(signed_in(request)).select_related("counterparty")
     rows = rows.filter(
         models.Q(counterparty__name__icontains=query) | models.Q(title__icontains=query)
@@ -54,10 +55,10 @@ def agreement_document(request: HttpRequest, pk: int) -> HttpResponseBase:
     return ranged(request, row.document, f"{row.title}.pdf", attachment=True)
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @open_to(Role.RIGHTS_ADMIN)
 def agreement_new(request: HttpRequest) -> HttpResponse:
-    initial = {"counterparty": request.GET.get("party")}
+    initial = {"counterparty": asking.of(request).number("party")}
     form = AgreementForm(request.POST or None, request.FILES or None, initial=initial)
     if form.is_valid():
         with form.refusals():

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils.html import format_html_join
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from portal import audit
+from portal import asking, audit
 from portal.models import Role
 from portal.views import signed_in
 from rights import choices
@@ -23,7 +23,7 @@ from rights.views.frames import form_page
 @require_safe
 @open_to(*READERS)
 def parties(request: HttpRequest) -> HttpResponse:
-    query = request.GET.get("q", "").strip()
+    query = asking.of(request).text("q")
     rows = Party.objects.visible_to(signed_in(request))
     if query:
         rows = rows.filter(
@@ -43,7 +43,7 @@ def party(request: HttpRequest, pk: int) -> HttpResponse:
     return _page(request, _party(request, pk), IdentifierForm())
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @open_to(Role.RIGHTS_ADMIN)
 def party_new(request: HttpRequest) -> HttpResponse:
     form = PartyForm(request.POST or None)
@@ -54,7 +54,7 @@ def party_new(request: HttpRequest) -> HttpResponse:
     return form_page(request, form, heading="New party", button="Add party", back=back)
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @open_to(Role.RIGHTS_ADMIN)
 def party_amend(request: HttpRequest, pk: int) -> HttpResponse:
     row = _party(request, pk)
@@ -103,8 +103,7 @@ def find(request: HttpRequest, kind: str) -> HttpResponse:
     """Suggestions for a field in which a row is typed: the one value sent is the text so far."""
     if kind not in KINDS:
         raise Http404
-    text = str(next(iter(request.GET.values()), ""))[:300]
-    found = ((label,) for label in KINDS[kind].suggest(text))
+    found = ((label,) for label in KINDS[kind].suggest(asking.of(request).first()))
     return HttpResponse(format_html_join("", '<option value="{}"></option>', found))
 
 

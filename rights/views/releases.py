@@ -6,7 +6,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
-from portal import audit
+from portal import asking, audit
 from portal.models import Role
 from portal.views import signed_in
 from rights.forms import ReleaseForm
@@ -18,7 +18,7 @@ from rights.views.frames import form_page
 @require_safe
 @open_to(*READERS)
 def releases(request: HttpRequest) -> HttpResponse:
-    query = request.GET.get("q", "").strip()
+    query = asking.of(request).text("q")
     rows = Release.objects.annotate(count=models.Count("tracks")).select_related("label")
     if query:
         rows = rows.filter(
@@ -45,7 +45,7 @@ def release(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "rights/release.html", context)
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @open_to(Role.RIGHTS_ADMIN)
 def release_new(request: HttpRequest) -> HttpResponse:
     form = ReleaseForm(request.POST or None)

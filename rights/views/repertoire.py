@@ -7,7 +7,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from portal import audit
+from portal import asking, audit
 from portal.models import Role
 from portal.views import signed_in
 from rights import acts, choices, opt_outs, originals
@@ -29,7 +29,7 @@ from rights.views.frames import form_page
 @require_safe
 @open_to(*READERS)
 def works(request: HttpRequest) -> HttpResponse:
-    query = request.GET.get("q", "").strip()
+    query = asking.of(request).text("q")
     rows = Work.objects.visible_to(signed_in(request)).filter(
         models.Q(title__icontains=query) | models.Q(iswc__icontains=query)
     )
@@ -52,7 +52,7 @@ def work(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "rights/work.html", context | choices.splits_seen_by(user, row))
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @open_to(Role.RIGHTS_ADMIN)
 def work_new(request: HttpRequest) -> HttpResponse:
     form = WorkForm(request.POST or None)
@@ -66,7 +66,7 @@ def work_new(request: HttpRequest) -> HttpResponse:
 @require_safe
 @open_to(*READERS)
 def recordings(request: HttpRequest) -> HttpResponse:
-    query = request.GET.get("q", "").strip()
+    query = asking.of(request).text("q")
     rows = choices.search(Recording.objects.visible_to(signed_in(request)), query)
     rows = rows.prefetch_related("credits__party", "works", choices.current_split("splits"))
     page = page_of(request, rows)
@@ -114,7 +114,7 @@ def _page(
     return render(request, "rights/recording.html", context, status=status)
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @open_to(Role.RIGHTS_ADMIN)
 def upload(request: HttpRequest) -> HttpResponse:
     form = UploadForm(request.POST or None, request.FILES or None)

@@ -18,14 +18,14 @@ from rights.views import confirming
 from rights.views.access import is_admin, open_to
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @open_to(Role.RIGHTS_ADMIN)
 def recording_split(request: HttpRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(Recording.objects.visible_to(signed_in(request)), pk=pk)
     return _split(request, row)
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @open_to(Role.RIGHTS_ADMIN)
 def work_split(request: HttpRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(Work.objects.visible_to(signed_in(request)), pk=pk)
@@ -60,7 +60,7 @@ def split_confirm(request: HttpRequest, pk: int, party_pk: int) -> HttpResponse:
     return _back(request, sheet)
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def split_dispute(request: HttpRequest, pk: int, party_pk: int) -> HttpResponse:
     sheet, party = _line(request, pk, party_pk)
     subject = sheet.recording or sheet.work

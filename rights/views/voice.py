@@ -48,7 +48,7 @@ def _waiting(request: HttpRequest) -> dict[str, object]:
     }
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @open_to(Role.RIGHTS_ADMIN, Role.RIGHTSHOLDER)
 def opt_out(request: HttpRequest, pk: int) -> HttpResponse:
     """GET asks for which use and holder, and none is chosen for anybody; POST ends the permission

@@ -51,7 +51,7 @@ def mine_wording(request: HttpRequest) -> HttpResponse:
     return render(request, "rights/wordings.html", {"parties": mine})
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @open_to(Role.RIGHTSHOLDER, Role.RIGHTS_ADMIN)
 def party_wording(request: HttpRequest, pk: int) -> HttpResponse:
     """Choose how a party appears on the public pages of models; it shows at once."""

@@ -212,7 +212,7 @@ def test_a_checkpoint_is_checked_kept_and_resumed_from(
         file = SimpleUploadedFile("x", content)
         return caller.client.post(path, {"meta": meta, "file": file})
 
-    assert send(digest).status_code == 500
+    assert send(digest).status_code == 408
     assert not run.checkpoints.exists()
     right = hashlib.sha256(content).hexdigest()
     assert send(right).json() == {"points": 0, "duplicate": False}

@@ -3,6 +3,7 @@
 import io
 
 import pytest
+from django.contrib.contenttypes.models import ContentType
 from django.core.management import CommandError, call_command
 from django.test import Client
 
@@ -24,3 +25,17 @@ def test_the_first_operator_logs_in_with_the_printed_password(db: None, client: 
 def test_a_name_that_is_taken_is_refused(db: None, ada: User) -> None:
     with pytest.raises(CommandError, match="already"):
         call_command("operator", "Ada")
+
+
+@pytest.mark.parametrize("key", ["_00", str(2**63), str(-(2**63) - 1), "9" * 5_000, "a_00b"])
+def test_a_key_that_no_row_has_is_not_there(client: Client, olga: User, key: str) -> None:
+    client.force_login(olga)
+    for model in ("auditprivate", "auditevent", "blob", "user", "logroot"):
+        answer = client.get(f"/operator/portal/{model}/{key}/change/", follow=True)
+        assert answer.status_code in {200, 404}, model
+
+
+def test_a_key_of_another_kind_leads_to_no_page(client: Client, olga: User) -> None:
+    client.force_login(olga)
+    kind = ContentType.objects.get(app_label="experiments", model="run")
+    assert client.get(f"/operator/r/{kind.pk}/no-uuid/").status_code == 404

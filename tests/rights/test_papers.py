@@ -156,10 +156,11 @@ def test_nonsense_in_addresses_and_fields_is_no_error(
         ("decisions", {"recording": huge}),
     ):
         assert client.get(address(name), query).status_code == 200, name
-    assert client.get(address("find", "work"), {"q": "a\0" + "%" * 60_000}).status_code == 200
+    assert client.get(address("find", "work"), {"q": "%" * 7_000}).status_code == 200
+    assert client.get(address("find", "work"), {"q": "a\0" + "%" * 60_000}).status_code == 400
     assert client.post(address("grants_approve"), {"grant": [huge, "²"]}).status_code == 302
     data = {"agreement": f"#{huge}", "uses": ["eval"], "rights": ["master"]} | WIDE
-    response = client.post(address("grant_new"), data | {"recording": "x" * 60_000})
+    response = client.post(address("grant_new"), data | {"recording": "x" * 6_000})
     assert "longer than any name" in response.context["form"].errors["recording"][0]
     assert response.context["form"].errors["agreement"]
 

@@ -1,0 +1,207 @@
+"""What can be kept at all: bounds that hold on a client's machine, on the wire and in the portal.
+
+A text is written as UTF-8 and kept by PostgreSQL, which knows no NUL. A whole number has 64 bits,
+as in a column of either database. A float is finite, because JSON has no other; a moment can be
+moved by a time zone and a day without leaving the calendar. What lies outside is refused where it
+comes in, by a sentence, and never found out by a database.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+MIN_INT, MAX_INT = -(2**63), 2**63 - 1
+# In JSON beside columns: seeds have 64 bits without a sign.
+MAX_JSON_INT = 2**64 - 1
+# Sums of these still fit into 64 bits after millions of reports.
+MAX_COUNT = 10**12
+FIRST_YEAR, LAST_YEAR = 1000, 9998
+MAX_JSON_DEPTH = 20
+MAX_JSON_BYTES = 256 * 1024
+# A prompt or a note that a person writes.
+MAX_PROSE = 20_000
+
+NUL = "\0"
+LOST = "\N{REPLACEMENT CHARACTER}"
+UNREADABLE = re.compile("[\0\ud800-\udfff]")
+
+
+class Unkeepable(ValueError):
+    """A value that UTF-8, JSON or a database cannot hold; the sentence says which and why."""
+
+    code = "unkeepable"
+
+
+def check_text(value: str, what: str = "The text") -> str:
+    found = UNREADABLE.search(value)
+    if found is None:
+        return value
+    if found[0] == NUL:
+        raise Unkeepable(f"{what} has the character NUL in it, which cannot be kept. Leave it out.")
+    raise Unkeepable(
+        f"{what} has half a character in it (a lone surrogate), which UTF-8 cannot write. "
+        "Leave it out."
+    )
+
+
+def check_int(value: int, what: str = "The number", largest: int = MAX_INT) -> int:
+    if not MIN_INT <= value <= largest:
+        raise Unkeepable(f"{what} is too large: whole numbers go up to {largest:,}.")
+    return value
+
+
+def check_float(value: float, what: str = "The number") -> float:
+    if not math.isfinite(value):
+        raise Unkeepable(f"{what} is not a finite number.")
+    return value
+
+
+def check_moment(value: date, what: str = "The date") -> date:
+    if not FIRST_YEAR <= value.year <= LAST_YEAR:
+        raise Unkeepable(f"{what} lies outside of the years {FIRST_YEAR} to {LAST_YEAR}.")
+    return value
+
+
+def check_json(
+    value: Any, what: str = "The value", *, depth: int = MAX_JSON_DEPTH, most: int = MAX_JSON_BYTES
+) -> Any:
+    """`value` as it is, if both databases keep it as JSON and give it back the same.
+
+    At most `depth` lists and objects in each other, and about `most` bytes.
+    """
+    room, waiting = most, [(value, 0)]
+    while waiting:
+        one, deep = waiting.pop()
+        if deep > depth:
+            raise Unkeepable(f"{what} is nested deeper than {depth} levels.")
+        room -= _check_leaf(one, what)
+        if isinstance(one, Mapping):
+            for key, inner in one.items():
+                if not isinstance(key, str):
+                    raise Unkeepable(f"{what} has a name in it that is no text: {key!r:.40}.")
+                room -= len(check_text(key, f"A name in {_lower(what)}")) + 4
+                waiting.append((inner, deep + 1))
+        elif isinstance(one, list | tuple):
+            waiting += [(inner, deep + 1) for inner in one]
+        if room < 0:
+            raise Unkeepable(f"{what} is too long: at most {most // 1024} kB are kept.")
+    return value
+
+
+def _check_leaf(value: Any, what: str) -> int:
+    """The bytes that it takes, about; raises Unkeepable for what JSON has no word for."""
+    match value:
+        case None | bool():
+            return 4
+        case str():
+            return len(check_text(value, what)) + 2
+        case int():
+            check_int(value, f"A number in {_lower(what)}", MAX_JSON_INT)
+            return 8
+        case float():
+            check_float(value, f"A number in {_lower(what)}")
+            return 8
+        case Mapping() | list() | tuple():
+            return 2
+    raise Unkeepable(f"{what} has a value in it that JSON does not know: {type(value).__name__}.")
+
+
+def _lower(what: str) -> str:
+    return what[:1].lower() + what[1:]
+
+
+def readable(text: str) -> str:
+    """The same text with a mark for what cannot be kept; of the same length in characters."""
+    return UNREADABLE.sub(LOST, text)
+
+
+def mended(value: Any) -> Any:
+    """A copy of `value` that JSON can hold: what it has no word for stands there as a text.
+
+    For a program's own notes, which must not cost it its weights.
+    """
+    return _mended(value, MAX_JSON_DEPTH)
+
+
+def _mended(value: Any, depth: int) -> Any:
+    if depth and isinstance(value, Mapping):
+        return {readable(str(key)): _mended(one, depth - 1) for key, one in value.items()}
+    if depth and isinstance(value, list | tuple | set | frozenset):
+        return [_mended(one, depth - 1) for one in value]
+    try:
+        # A scalar of numpy or torch gives its number.
+        leaf = value.item() if callable(getattr(value, "item", None)) else value
+        _check_leaf(leaf, "The value")
+    except (TypeError, ValueError, RuntimeError):
+        return readable(str(value))[:MAX_PROSE]
+    return leaf if not isinstance(leaf, Mapping | list | tuple) else repr(leaf)[:MAX_PROSE]
+
+
+# --- The same for pydantic ------------------------------------------------------------------
+
+Whole = Annotated[int, Field(ge=MIN_INT, le=MAX_INT)]
+# Numbers of rows, steps, offsets: nothing of that counts below zero.
+Natural = Annotated[int, Field(ge=0, le=MAX_INT)]
+Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]
+Amount = Annotated[float, Field(ge=0, le=MAX_COUNT, allow_inf_nan=False)]
+
+
+def _text(value: str) -> str:
+    return check_text(value)
+
+
+def _moment(value: datetime) -> datetime:
+    check_moment(value)
+    # A time without an offset is UTC.
+    return value if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+def _json(value: dict[str, Any]) -> dict[str, Any]:
+    check_json(value)
+    return value
+
+
+Text = Annotated[str, AfterValidator(_text)]
+Moment = Annotated[datetime, AfterValidator(_moment)]
+Json = Annotated[dict[str, Any], AfterValidator(_json)]
+
+
+class Bounded(BaseModel):
+    """A model of which every value can be kept, whatever its fields say or forget to say."""
+
+    @model_validator(mode="after")
+    def _can_be_kept(self) -> "Bounded":
+        for name, value in self.__dict__.items():
+            _check(value, name)
+        return self
+
+
+def _check(value: Any, name: str) -> None:
+    match value:
+        case str():
+            check_text(value, name)
+        case bool() | None | BaseModel():
+            return
+        case int():
+            check_int(value, name, MAX_JSON_INT)
+        case float():
+            check_float(value, name)
+        case date():
+            check_moment(value, name)
+        case list() | tuple():
+            # Models in it have looked at themselves.
+            for one in value:
+                if not isinstance(one, BaseModel):
+                    _check(one, name)
+        case Mapping():
+            check_json(value, name)
+
+
+class Message(Bounded):
+    """A JSON message. Unknown fields are ignored, so that a newer side may say more."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
