@@ -162,7 +162,7 @@ def results(request: HttpRequest, project: Project, pk: int) -> HttpResponse:
     return render(request, "listening/results.html", context)
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @acting
 def close(request: HttpRequest, project: Project, pk: int) -> HttpResponse:
     """GET says what it does; POST takes no more answers, for good."""

@@ -96,7 +96,7 @@ def token_new(request: HttpRequest) -> HttpResponse:
     return _tokens(request, TokenForm(), secret=secret)
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def token_revoke(request: HttpRequest, pk: int) -> HttpResponse:
     """GET names the token and says what stops; POST ends it for good."""
     user = signed_in(request)

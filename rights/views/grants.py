@@ -164,7 +164,7 @@ def grants_approve(request: HttpRequest) -> HttpResponse:
     return redirect("rights:waiting")
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @open_to(Role.RIGHTS_ADMIN)
 def grant_activate(request: HttpRequest, pk: int) -> HttpResponse:
     """GET says what putting it in force allows, and what it ends; POST does it."""

@@ -78,7 +78,7 @@ def grant(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "rights/mine_grant.html", context)
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @holders
 def approve(request: HttpRequest, pk: int) -> HttpResponse:
     """My yes to what the lab has drafted puts it in force; GET says what of mine that ends."""
