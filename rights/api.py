@@ -1,6 +1,6 @@
 """The rights room over HTTP: recordings and decisions, paged, for those who read the repertoire."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Literal
 
 from django.db.models import QuerySet
@@ -13,7 +13,7 @@ from ninja.pagination import LimitOffsetPagination, paginate
 from pydantic import Field
 
 from portal.models import ApiToken, User
-from rights import choices, consent, mine
+from rights import choices, consent, days, mine
 from rights import decisions as kept
 from rights.models import Channel, Decision, DecisionLine, Purpose, Recording, Use
 from rights.views.access import READERS
@@ -128,8 +128,8 @@ def why(request: HttpRequest, pk: int, asked: Query[WhyIn]) -> WhyOut:
         asked.product,
         asked.channel,
     )
-    at, known_at = _in_utc(asked.at), _in_utc(asked.known_at)
-    if known_at and known_at > timezone.now():
+    at, known_at = asked.at, asked.known_at
+    if known_at and days.utc(known_at) > timezone.now():
         raise HttpError(422, "Nobody knows yet what will be known then.")
     line = consent.evaluate([row], asked.use, scope, at, known_at)[row.pk]
     if not user.has_role(*READERS):
@@ -179,11 +179,6 @@ def decision_replay(request: HttpRequest, pk: int) -> ReplayOut:
             for one in found.differences
         ],
     )
-
-
-def _in_utc(moment: datetime | None) -> datetime | None:
-    """A time without an offset is UTC."""
-    return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
 
 
 def _caller(request: HttpRequest) -> User:

@@ -29,8 +29,8 @@ from django.utils import timezone
 from portal import audit, bulk, turns
 from portal.bulk import among
 from portal.models import User
+from rights import days, judging
 from rights import facts as known
-from rights import judging
 from rights.facts import PERSONA_USES
 from rights.judging import Context, Line, Reason, in_words
 from rights.models import Decision, DecisionLine, Party, Recording, Use, Work
@@ -149,9 +149,11 @@ def evaluate(
     at: datetime | None = None,
     known_at: datetime | None = None,
 ) -> Verdict:
-    """The same answer without keeping it; for a past moment with what was known at another."""
+    """The same answer without keeping it; for a past moment with what was known at another.
+
+    Moments of any offset: the day that terms are held against is that of UTC (days.py)."""
     now = timezone.now()
-    at, known_at = at or now, known_at or now
+    at, known_at = days.utc(at or now), days.utc(known_at or now)
     return _evaluate(
         ids_of(recordings), Use(use), context, at, known_at, now=min(at, known_at) >= now
     )
@@ -179,7 +181,7 @@ def _evaluate(
     now: bool,
 ) -> Verdict:
     with bulk.many(len(ids)):
-        facts = known.gather(ids, use, known_at, now=now)
+        facts = known.gather(ids, use, known_at, at=at, now=now)
         judge = judging.Judge(facts, context, at)
         found = {music.pk: (music, *judge.judge(music)) for music in facts.recordings}
         names = _names([one for _, missing, _ in found.values() for one in missing])

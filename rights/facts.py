@@ -79,6 +79,8 @@ class Facts:
 
     use: Use
     known_at: datetime
+    # The moment of the use, where it is another one.
+    at: datetime | None = None
     recordings: list[Music] = field(default_factory=list)
     works: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
     masters: dict[int, list[Share]] = field(default_factory=lambda: defaultdict(list))
@@ -119,10 +121,15 @@ class Facts:
         yield _json(sorted((*key, moments) for key, moments in self.opted_out.items()))
 
 
-def gather(ids: Iterable[int], use: Use, known_at: datetime, *, now: bool) -> Facts:
-    """What was known of these recordings at `known_at`; `now` says that this is the present,
-    where the answers on splits stand in their lines."""
-    facts = Facts(use, known_at)
+def gather(
+    ids: Iterable[int], use: Use, known_at: datetime, *, at: datetime | None = None, now: bool
+) -> Facts:
+    """What was known of these recordings at `known_at` of a use at `at` (left out: the same
+    moment); `now` says that this is the present, where the answers on splits stand in their lines.
+
+    Only what can count at that moment is in it: the digest of a decision rests on these facts, and
+    what comes later, or was over before, must not change it."""
+    facts = Facts(use, known_at, at or known_at)
     wanted = sorted(set(ids))
     _recordings(facts, wanted)
     works = {work for found in facts.works.values() for work in found}
@@ -288,13 +295,19 @@ def _opt_outs(facts: Facts, ids: list[int]) -> None:
 
 
 def _suspensions(facts: Facts, grants: Mapping[int, str]) -> None:
+    """The pauses that had begun at the moment of the use and were not over, as far as was known.
+
+    In the present only a grant that is suspended has one; so a grant that was paused before a
+    decision, or is later, leaves that decision's facts as they were."""
     suspensions = """
         SELECT grant_id, CAST(since AS text), CAST(until AS text) FROM rights_grantsuspension
         WHERE grant_id {ids} AND since <= %s ORDER BY grant_id, since"""
-    for grant, since, until in _rows(suspensions, list(grants), facts.known_at):
+    at = facts.at or facts.known_at
+    for grant, since, until in _rows(suspensions, list(grants), min(at, facts.known_at)):
         over = _moment(until) if until else None
         known = over if over and over <= facts.known_at else None
-        facts.suspended[grant].append((_moment(since), known))
+        if known is None or known > at:
+            facts.suspended[grant].append((_moment(since), known))
 
 
 @lru_cache(maxsize=4096)

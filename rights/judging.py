@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import cache
 from typing import NamedTuple, TypedDict
 
-from rights import opt_outs, territories
+from rights import days, opt_outs, territories
 from rights.facts import PERSONA_USES, Facts, Music, Share, Sign, Terms, speaking
 from rights.models import PPM, Purpose, RightType, Use
 
@@ -95,7 +95,7 @@ class Judge:
         self.facts = facts
         self.context = context
         self.at = at
-        self.day = at.date()
+        self.day = days.day_of(at)
         self._problems: dict[int, Problem] = {}
         self._signs: dict[int, bool] = {}
         # Most recordings nobody has opted out.
@@ -364,7 +364,7 @@ def _plain(text: str) -> str:
 
 
 def _day(moment: datetime | None) -> str:
-    return moment.date().isoformat() if moment else "an unknown day"
+    return days.day_of(moment).isoformat() if moment else "an unknown day"
 
 
 @cache

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from portal import audit, turns
 from portal.models import Role, User
-from rights import cases, holds, opt_outs, parties
+from rights import cases, days, holds, opt_outs, parties
 from rights.models import (
     Grant,
     GrantSuspension,
@@ -226,9 +226,9 @@ def _leave_out(grant: Grant, said: OptOut) -> None:
 def expire_due(at: datetime | None = None) -> int:
     """End every grant and mandate whose last day has passed; returns how many. Safe to call at
     any time."""
-    at = at or timezone.now()
+    day = days.day_of(at or timezone.now())
     due = Grant.objects.filter(
-        status__in=(Status.ACTIVE, Status.SUSPENDED), ends_on__lt=at.date()
+        status__in=(Status.ACTIVE, Status.SUSPENDED), ends_on__lt=day
     ).select_related("grantor")
     ended = 0
     for grant in due:
@@ -245,7 +245,7 @@ def expire_due(at: datetime | None = None) -> int:
                 # Someone else ended it between the list and the lock.
                 continue
             ended += 1
-    for mandate in Mandate.objects.filter(revoked_at=None, ends_on__lt=at.date()):
+    for mandate in Mandate.objects.filter(revoked_at=None, ends_on__lt=day):
         with transaction.atomic(), suppress(Refused):
             parties.end_mandate(mandate, by=None, reason=f"It ran until {mandate.ends_on}.")
             ended += 1
