@@ -196,8 +196,7 @@ def add_credit(
         created_at=turns.moment(),
     )
     audit.record(by=by, verb="credit.added", subject=subject, party=party.pk, role=role)
-    if isinstance(subject, Recording) and role == RoleCode.MAIN_ARTIST:
-        holds.for_new_artist(by=by, recording=subject, party=party)
+    holds.for_new_artist(by=by, credit=credit)
     return credit
 
 

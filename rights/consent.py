@@ -4,7 +4,8 @@ A use needs, all at once:
 
 1. the master of the recording: a confirmed split that makes 100 %, and for every holder a grant;
 2. the composition of each work in it: the same;
-3. for uses of a person (voice, name, style): a grant of that person's own, from each main artist.
+3. for uses of a person (voice, name, style): a grant of that person's own, from each whose voice or
+   person it is (persons.py); of a group from each of its members.
 
 A grant covers if use, right, subject, purpose, territory, model family and version, product,
 channel and day all fit, and no condition is open; a grant of somebody who signs for the holder
@@ -31,16 +32,17 @@ from portal.bulk import among
 from portal.models import User
 from rights import days, judging
 from rights import facts as known
-from rights.facts import PERSONA_USES
 from rights.judging import Context, Line, Reason, in_words
 from rights.models import Decision, DecisionLine, Party, Recording, Use, Work
+from rights.persons import PERSONA_USES
 
 __all__ = [
     "PERSONA_USES", "POLICY_VERSION", "Changed", "Context", "Line", "Reason", "Verdict", "check",
     "decide", "evaluate", "ids_of", "in_words", "replay",
 ]  # fmt: skip
 
-POLICY_VERSION = "2027-01"
+# 2027-01 asked main artists alone for uses of a person, and a group as if it were one.
+POLICY_VERSION = "2027-02"
 
 
 class Changed(RuntimeError):

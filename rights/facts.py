@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 
 from django.db import connection
 
-from portal.bulk import one_of
-from rights.models import Grant, RightType, RoleCode, Use
+from portal.bulk import among, one_of
+from rights import persons
+from rights.models import Credit, Grant, Party, RightType, RoleCode, Use
+from rights.persons import PERSONA_USES
 
-PERSONA_USES = frozenset({Use.VOICE, Use.LIKENESS_NAME, Use.STYLE_NAMED})
 # Rows from the database at a time.
 FETCHED = 10_000
 
@@ -67,6 +68,20 @@ class Sign(NamedTuple):
     revoked_at: datetime | None
 
 
+class Artist(NamedTuple):
+    """Who is credited so that a use of a person asks them; `main` is who the recording is by."""
+
+    party: int
+    main: bool
+
+
+class Group(NamedTuple):
+    """A party that is no person: who speaks for it, and whether these are all."""
+
+    complete: bool
+    members: Sequence[int]
+
+
 class Music(NamedTuple):
     pk: int
     title: str
@@ -85,7 +100,10 @@ class Facts:
     works: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
     masters: dict[int, list[Share]] = field(default_factory=lambda: defaultdict(list))
     compositions: dict[int, list[Share]] = field(default_factory=lambda: defaultdict(list))
-    artists: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
+    # Asked for uses of a person only. Of the parties in it those that are no persons are in
+    # `groups`.
+    artists: dict[int, list[Artist]] = field(default_factory=lambda: defaultdict(list))
+    groups: dict[int, Group] = field(default_factory=dict)
     # By grantor, right and subject: ("", 0) is the whole catalogue.
     grants: dict[tuple[int, str, str, int], list[Terms]] = field(
         default_factory=lambda: defaultdict(list)
@@ -104,7 +122,8 @@ class Facts:
         """Whose word is needed, and who signs for them."""
         shares = (*self.masters.values(), *self.compositions.values())
         found = {share.party for shared in shares for share in shared}
-        found.update(party for parties in self.artists.values() for party in parties)
+        found.update(one.party for artists in self.artists.values() for one in artists)
+        found.update(member for group in self.groups.values() for member in group.members)
         return found
 
     def canonical(self) -> Iterator[bytes]:
@@ -115,6 +134,7 @@ class Facts:
             for music in self.recordings
         ])  # fmt: skip
         yield _json(sorted(self.compositions.items()))
+        yield _json(sorted(self.groups.items()))
         yield _json(sorted((one for some in self.grants.values() for one in some), key=_first))
         yield _json(sorted((one for some in self.signs.values() for one in some), key=_first))
         yield _json(sorted(self.suspended.items()))
@@ -136,6 +156,7 @@ def gather(
     _shares(facts, wanted, sorted(works), None if now else known_at)
     if use in PERSONA_USES:
         _artists(facts, wanted)
+        _groups(facts)
     parties = facts.parties()
     _mandates(facts, sorted(parties))
     agents = {sign.agent for signs in facts.signs.values() for sign in signs}
@@ -230,12 +251,38 @@ def _as_answered(told: Sequence[tuple[Any, ...]], known_at: datetime) -> Iterato
 
 
 def _artists(facts: Facts, ids: list[int]) -> None:
-    main_artists = """
-        SELECT DISTINCT recording_id, party_id FROM rights_credit
-        WHERE recording_id {ids} AND created_at <= %s AND role = %s
-        ORDER BY recording_id, party_id"""
-    for recording, party in _rows(main_artists, ids, facts.known_at, RoleCode.MAIN_ARTIST.value):
-        facts.artists[recording].append(party)
+    """Who is asked, by the one table of it (persons.py), once each."""
+    rows = Credit.objects.filter(
+        persons.asked_for(facts.use), recording__in=among(ids), created_at__lte=facts.known_at
+    ).order_by("recording_id", "party_id")
+    credited: dict[tuple[int, int], bool] = {}
+    for recording, party, role in rows.values_list("recording_id", "party_id", "role"):
+        main = role == RoleCode.MAIN_ARTIST
+        credited[recording or 0, party] = main or credited.get((recording or 0, party), False)
+    for (recording, party), main in credited.items():
+        facts.artists[recording].append(Artist(party, main))
+
+
+def _groups(facts: Facts) -> None:
+    """Those of the artists that were no persons, as was known then, and their members."""
+    credited = {one.party for artists in facts.artists.values() for one in artists}
+    kinds = """
+        SELECT party.id, CASE WHEN members_complete_at <= %s THEN 1 ELSE 0 END,
+          COALESCE((
+            SELECT was FROM rights_kindchange later
+            WHERE later.party_id = party.id AND later.at > %s ORDER BY later.at, later.id LIMIT 1
+          ), kind)
+        FROM rights_party party WHERE party.id {ids} ORDER BY party.id"""
+    members = """
+        SELECT group_id, member_id FROM rights_groupmember
+        WHERE group_id {ids} AND created_at <= %s ORDER BY group_id, member_id"""
+    known, person = facts.known_at, Party.Kind.PERSON
+    told = list(_rows(kinds, known, known, sorted(credited)))
+    complete = {pk: bool(whole) for pk, whole, kind in told if kind != person}
+    belonging: dict[int, list[int]] = {pk: [] for pk in complete}
+    for group, member in _rows(members, sorted(complete), known):
+        belonging[group].append(member)
+    facts.groups = {pk: Group(complete[pk], belonging[pk]) for pk in sorted(complete)}
 
 
 def _mandates(facts: Facts, parties: list[int]) -> None:

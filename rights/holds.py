@@ -18,7 +18,7 @@ from django.utils import timezone
 from portal import audit, turns
 from portal.celery import wake
 from portal.models import User
-from rights import consent, lineage, opt_outs, territories
+from rights import lineage, opt_outs, persons, territories
 from rights.models import (
     Credit,
     Grant,
@@ -110,8 +110,8 @@ def _shares(
             lines = lines.filter(sheet__work__in=named)
         lines = lines.filter(sheet__recording=None).annotate(about=F("sheet__work__recordings"))
     else:
-        artists = Credit.objects.filter(party=grant.grantor_id, role=Credit.RoleCode.MAIN_ARTIST)
-        return _among(Recording.objects.filter(credits__in=artists).values("pk"), recordings)
+        asked = persons.credits_of([grant.grantor_id], grant.use)
+        return _among(asked.values("recording"), recordings)
     # No grant of somebody else's takes these back. The grantor's own keep out whole recordings.
     noes = OptOut.objects.filter(party__in=set(holders) - {grant.grantor_id}, use=grant.use)
     if noes.exists():
@@ -171,17 +171,15 @@ def resting_on(mandate: Mandate) -> dict[str, list[Recording]]:
 
 
 def holders(recording: Recording) -> QuerySet[Party]:
-    """All whose word a use of the recording can need: sharers and main artists."""
+    """All whose word a use of the recording can need: sharers, and whose person is in it."""
     works = RecordingWork.objects.filter(recording=recording)
     sheets = SplitSheet.objects.exclude(status=SplitSheet.Status.SUPERSEDED).filter(
         Q(recording=recording) | Q(work__in=works.values("work"))
     )
     sharers = SplitLine.objects.filter(sheet__in=sheets)
-    artists = Credit.objects.filter(recording=recording, role=Credit.RoleCode.MAIN_ARTIST)
+    people = {party for _, party in persons.asked_in([recording.pk])}
     # Joins with all parties and `distinct` would walk over all of them.
-    return Party.objects.filter(
-        Q(pk__in=sharers.values("party")) | Q(pk__in=artists.values("party"))
-    )
+    return Party.objects.filter(Q(pk__in=sharers.values("party")) | Q(pk__in=people))
 
 
 def rights_of(party: Party, recording: Recording, use: str) -> list[RightType]:
@@ -194,8 +192,7 @@ def rights_of(party: Party, recording: Recording, use: str) -> list[RightType]:
         rights.append(RightType.COMPOSITION)
     if sheets.filter(recording=recording).exists():
         rights.append(RightType.MASTER)
-    artist = recording.credits.filter(party=party, role=Credit.RoleCode.MAIN_ARTIST)
-    if use in consent.PERSONA_USES and artist.exists():
+    if use in persons.PERSONA_USES and persons.is_asked(party, recording.pk, use):
         rights.append(RightType.PERSONA)
     return rights
 
@@ -306,21 +303,24 @@ def for_new_work(*, by: User | None, recording: Recording, work: Work) -> int:
     )
 
 
-def for_new_artist(*, by: User | None, recording: Recording, party: Party) -> int:
-    """A main artist credited later: what others permitted of their person needs theirs too."""
-    uses = Grant.objects.filter(
-        status__in=STANDING,
-        right_type=RightType.PERSONA,
-        use__in=consent.PERSONA_USES,
-        grantor__credits__recording=recording,
-        grantor__credits__role=Credit.RoleCode.MAIN_ARTIST,
-    ).exclude(grantor=party)
+def for_new_artist(*, by: User | None, credit: Credit) -> int:
+    """Somebody credited later whose person is in it: what others permitted of theirs needs this
+    one's word too; of a group that of each member."""
+    recording, party = credit.recording, credit.party
+    if recording is None:
+        return 0
+    permitted = persons.permitted([recording.pk], besides=[party.pk])
+    asked = {
+        use
+        for use in permitted
+        if Credit.objects.filter(persons.asked_for(use), pk=credit.pk).exists()
+    }
     return place(
         by=by,
         recordings=[recording],
-        uses=set(uses.values_list("use", flat=True)),
+        uses=asked,
         party=party,
-        reason=f"{party} is credited as a main artist."[:300],
+        reason=f"{party} is credited: {credit.role_in_words}."[:300],
     )
 
 

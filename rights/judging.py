@@ -11,8 +11,9 @@ from functools import cache
 from typing import NamedTuple, TypedDict
 
 from rights import days, opt_outs, territories
-from rights.facts import PERSONA_USES, Facts, Music, Share, Sign, Terms, speaking
+from rights.facts import Facts, Music, Share, Sign, Terms, speaking
 from rights.models import PPM, Purpose, RightType, Use
+from rights.persons import PERSONA_USES
 
 
 @dataclass(frozen=True)
@@ -136,12 +137,29 @@ class Judge:
                 yield Need(share.party, RightType.COMPOSITION, work, share.ppm)
         if facts.use not in PERSONA_USES:
             return
-        artists = facts.artists.get(music.pk, [])
-        if not artists:
+        for party in self._people(music, found):
+            yield Need(party, RightType.PERSONA, None, None)
+
+    def _people(self, music: Music, found: list[Missing]) -> Iterator[int]:
+        """Each person whose own word a use of a person needs, once (persons.py)."""
+        artists = self.facts.artists.get(music.pk, [])
+        if not any(one.main for one in artists):
             words = "“{recording}” credits no main artist, so nobody can allow {use}."
             found.append(Missing("no_artist", words, RightType.PERSONA))
-        for party in artists:
-            yield Need(party, RightType.PERSONA, None, None)
+        people: dict[int, None] = {}
+        for one in artists:
+            group = self.facts.groups.get(one.party)
+            if group is None:
+                people[one.party] = None
+                continue
+            if not (group.complete and group.members):
+                words = (
+                    "{party} is no person, and nobody has said who all its members are, so nobody "
+                    "can allow {use} of “{recording}”."
+                )
+                found.append(Missing("members_unknown", words, RightType.PERSONA, one.party))
+            people |= dict.fromkeys(group.members)
+        yield from people
 
     def _best(self, need: Need, music: Music) -> tuple[Terms | None, Problem]:
         """The grant that covers, or the one that comes nearest."""
@@ -336,7 +354,7 @@ def _sentence(one: Missing, music: Music, use: Use, names: Names) -> str:
     elif one.right == RightType.MASTER:
         what = f"the master “{title}”"
     else:
-        what = f"main artist of “{title}”"
+        what = f"whose person is in “{title}”"
     party = _plain(names.parties.get(one.party or 0, "Somebody"))
     told = one.words.format(use=in_words(use), recording=title, what=what, party=party)
     if one.words.endswith("."):

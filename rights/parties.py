@@ -1,7 +1,7 @@
 """Parties: who they are, their numbers elsewhere, and who may sign for whom."""
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import date
+from datetime import date, datetime
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
@@ -10,9 +10,9 @@ from django.utils import timezone
 
 from portal import audit, turns
 from portal.models import User
-from rights import holds, territories
+from rights import holds, members, territories
 from rights import identifiers as numbers
-from rights.models import Mandate, Party, PartyIdentifier, RightType, Scheme
+from rights.models import KindChange, Mandate, Party, PartyIdentifier, RightType, Scheme
 from rights.refused import Refused, required
 
 READ = {
@@ -66,7 +66,7 @@ def amend(
 
     Decisions that are kept name parties by number, so another name changes none of them.
     """
-    turns.moment()
+    at = turns.moment()
     party.refresh_from_db()
     now = {
         "name": _checked(name, kind, contact, other_than=party),
@@ -76,6 +76,8 @@ def amend(
     }
     changed = [field for field, value in now.items() if getattr(party, field) != value]
     was = {field: getattr(party, field) for field in changed}
+    if "kind" in changed:
+        _keep_kind(by=by, party=party, kind=kind, at=at)
     for field in changed:
         setattr(party, field, now[field])
     party.save(update_fields=changed)
@@ -93,6 +95,20 @@ def amend(
             private={"was": was, "now": {field: now[field] for field in changed}},
         )
     return party
+
+
+def _keep_kind(*, by: User, party: Party, kind: str, at: datetime) -> None:
+    """What it was taken for stays known, as decisions rest on it; who turns out to be no person
+    leaves what was permitted of its person waiting for its members."""
+    person = Party.Kind.PERSON
+    if kind == person and party.members.exists():
+        raise Refused("kind", f"{party} has members, so it is no person.", field="kind")
+    if kind != person and party.member_of.exists():
+        group = party.member_of.select_related("group")[0].group
+        raise Refused("kind", f"{party} is a member of {group}, so a person.", field="kind")
+    KindChange.objects.create(party=party, was=party.kind, at=at)
+    if party.kind == person:
+        members.no_person_any_more(by=by, party=party)
 
 
 def _checked(name: str, kind: str, contact: str, *, other_than: Party | None = None) -> str:

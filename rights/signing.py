@@ -16,6 +16,7 @@ LACKING = {
     "no_audio": "no file yet",
     "no_work": "no work is named",
     "no_artist": "no main artist is credited",
+    "members_unknown": "nobody has said who a group's members are",
     "no_grant": "another permission is missing",
     "grant_not_active": "another permission is not in force yet",
     "grant_withdrawn": "another permission was withdrawn",

@@ -30,6 +30,12 @@ urlpatterns = [
         parties.party_unidentify,
         name="party_unidentify",
     ),
+    path("parties/<int:pk>/members/", parties.party_member, name="party_member"),
+    path(
+        "parties/<int:pk>/members/complete/",
+        parties.party_members_complete,
+        name="party_members_complete",
+    ),
     path("find/<str:kind>/", parties.find, name="find"),
     path("works/", repertoire.works, name="works"),
     path("works/new/", repertoire.work_new, name="work_new"),

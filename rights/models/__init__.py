@@ -5,7 +5,14 @@ from rights.models.evidence import Decision, DecisionLine, Hold, UsageEvent
 from rights.models.imports import ImportedKey, ImportJob, ImportProblem
 from rights.models.kept import Immutable
 from rights.models.papers import Agreement, Grant, GrantSuspension, OptOut
-from rights.models.parties import Mandate, Party, PartyIdentifier, Scheme
+from rights.models.parties import (
+    GroupMember,
+    KindChange,
+    Mandate,
+    Party,
+    PartyIdentifier,
+    Scheme,
+)
 from rights.models.repertoire import (
     Credit,
     Recording,
@@ -30,9 +37,9 @@ from rights.models.vocabulary import (
 
 __all__ = [
     "PPM", "Agreement", "CaseItem", "CaseStep", "CaseTask", "Channel", "Credit", "Decision",
-    "DecisionLine", "Grant", "GrantSuspension", "Hold", "Immutable", "ImportJob", "ImportProblem",
-    "ImportedKey", "Mandate", "OptOut", "Party", "PartyIdentifier", "Purpose", "Recording",
-    "RecordingQuerySet", "RecordingWork", "Release", "ReleaseTrack", "RightType", "RoleCode",
-    "Scheme", "Signal", "SplitAnswer", "SplitLine", "SplitSheet", "Stem", "UsageEvent", "Use",
-    "WithdrawalCase", "WithdrawalPolicy", "Work",
+    "DecisionLine", "Grant", "GrantSuspension", "GroupMember", "Hold", "Immutable", "ImportJob",
+    "ImportProblem", "ImportedKey", "KindChange", "Mandate", "OptOut", "Party", "PartyIdentifier",
+    "Purpose", "Recording", "RecordingQuerySet", "RecordingWork", "Release", "ReleaseTrack",
+    "RightType", "RoleCode", "Scheme", "Signal", "SplitAnswer", "SplitLine", "SplitSheet", "Stem",
+    "UsageEvent", "Use", "WithdrawalCase", "WithdrawalPolicy", "Work",
 ]  # fmt: skip

@@ -14,7 +14,18 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from portal.models import Role, User
 from portal.views import signed_in
-from rights import choices, consent, holds, impact, mine, offers, participation, plain, standing
+from rights import (
+    choices,
+    consent,
+    holds,
+    impact,
+    mine,
+    offers,
+    participation,
+    persons,
+    plain,
+    standing,
+)
 from rights.forms.mine import OffForm, OnForm
 from rights.models import Grant, Party, Recording, SplitLine, SplitSheet, UsageEvent, Use
 from rights.refused import Refused
@@ -118,7 +129,7 @@ def recording(request: HttpRequest, pk: int) -> HttpResponse:
     parties, row = _mine(request, pk)
     known = mine.beside(parties, row)
     own = {party.pk for party in parties}
-    artist = row.credits.filter(party__in=own, role="MainArtist").exists()
+    artist = persons.credits_of(own).filter(recording=row).exists()
     used = UsageEvent.objects.filter(recording=row)
     context = {
         "recording": row,

@@ -9,12 +9,13 @@ from contextlib import suppress
 
 import pytest
 from django.db import transaction
+from django.db.models import Q
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from portal.models import User
 from rights import agreements, catalogue, consent, decisions, participation, parties, splits
-from rights.models import Decision, Grant, Party, Purpose, Recording, RightType, Use
+from rights.models import Decision, Grant, Party, Purpose, Recording, RightType, SplitSheet, Use
 from rights.refused import Refused
 from tests.catalogue import allow, make_party, make_recording, second_admin
 from tests.rights.history.world import undone
@@ -52,6 +53,10 @@ class Place:
 
     def grant(self, right: RightType, use: Use = Use.VOICE) -> Grant:
         return Grant.objects.filter(use=use, right_type=right).order_by("pk").first()  # type: ignore[return-value]
+
+    def sheets(self) -> list[SplitSheet]:
+        both = Q(recording=self.song) | Q(work__recordings=self.song)
+        return list(SplitSheet.objects.filter(both, superseded_at=None))
 
     def decide(self) -> None:
         self.decisions += [
@@ -98,13 +103,11 @@ class Place:
         parties.approve_mandate(row, second_admin())
 
     def dispute(self) -> None:
-        for subject in (self.song, *self.song.works.all()):
-            sheet = subject.splits.order_by("-version").first()
+        for sheet in self.sheets():
             splits.dispute(sheet=sheet, party=self.singer, by=self.rosa, reason="Too little.")
 
     def settle(self) -> None:
-        for subject in (self.song, *self.song.works.all()):
-            sheet = subject.splits.order_by("-version").first()
+        for sheet in self.sheets():
             splits.confirm(sheet=sheet, party=self.singer, by=self.rosa)
 
     def propose(self) -> None:
@@ -131,7 +134,7 @@ class Place:
 ACTS: dict[str, Callable[[Place], None]] = {
     name: act
     for name, act in vars(Place).items()
-    if callable(act) and not name.startswith("_") and name not in ("grant",)
+    if callable(act) and not name.startswith("_") and name not in ("grant", "sheets")
 }
 
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from rights.models import Recording, Work
+from tests.rights.history.music import ROLES
 from tests.rights.history.naive import Happened, Scope
 from tests.rights.history.using import Using
 from tests.rights.history.world import few, scope_words
@@ -102,7 +103,7 @@ class Ending(Using):
         if work:
             self.find_a_work(place, work=0, new=True)
         else:
-            self.credit_an_artist(place, who)
+            self.credit_an_artist(place, who, role=self.pick(ROLES, which))
 
     def place_of(self, rows: list[Any], number: int) -> int:
         """Where a grant or mandate of this number stands."""

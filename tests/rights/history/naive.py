@@ -58,8 +58,32 @@ class Log:
     def works(self, recording: int, known: datetime) -> set[int]:
         return {one.who["work"] for one in self.until(known, "work", recording=recording)}
 
-    def artists(self, recording: int, known: datetime) -> set[int]:
-        return {one.who["party"] for one in self.until(known, "artist", recording=recording)}
+    def credited(self, recording: int, known: datetime, *roles: str) -> set[int]:
+        return {
+            one.who["party"]
+            for one in self.until(known, "artist", recording=recording)
+            if one.who["role"] in roles
+        }
+
+    def people(self, recording: int, use: str, known: datetime) -> set[int] | None:
+        """The persons in it whom this use asks: who stands on the cover, and for a voice who sings.
+        A group is each of its members. None where somebody may be missing."""
+        asked = self.credited(recording, known, "MainArtist", "FeaturedArtist")
+        if use == "voice":
+            asked |= self.credited(recording, known, "Vocalist", "Background vocals")
+        if not self.credited(recording, known, "MainArtist"):
+            return None
+        found, lacking = self.persons(asked, known)
+        return None if lacking else found
+
+    def persons(self, parties: set[int], known: datetime) -> tuple[set[int], bool]:
+        """These, with each group as its members; and whether a group may have more of them."""
+        groups = {one.who["party"] for one in self.until(known, "group")} & parties
+        found, lacking = parties - groups, False
+        for group in groups:
+            found |= {one.who["party"] for one in self.until(known, "member", group=group)}
+            lacking |= not any(self.until(known, "members complete", group=group))
+        return found, lacking
 
     def split(self, subject: tuple[str, int], known: datetime) -> Happened | None:
         """The newest sheet of a recording's master or of a work's composition."""
@@ -88,10 +112,10 @@ class Log:
             assert sheet
             words |= {(party, right, work) for party in sheet.who["shares"]}
         if use in OF_A_PERSON:
-            artists = self.artists(recording, known)
-            if not artists:
+            people = self.people(recording, use, known)
+            if people is None:
                 return None
-            words |= {(party, "persona", 0) for party in artists}
+            words |= {(party, "persona", 0) for party in people}
         return words if works and self.has_file(recording, known) else None
 
     # --- The papers ---------------------------------------------------------------------------
@@ -124,7 +148,7 @@ class Log:
 
     def may_say_no(self, party: int, recording: int, use: str, now: datetime) -> bool:
         """Where nothing is allowed: who has a word to give, and has not refused it yet."""
-        rights = {right for right, _ in self.shares(party, recording, now)}
+        rights = {right for right, _ in self.shares(party, recording, use, now)}
         word = rights if use in OF_A_PERSON else rights - {"persona"}
         said = self.until(now, "opted out", recording=recording, use=use, party=party)
         return bool(word) and not any(said)
@@ -154,13 +178,17 @@ class Log:
         return any(
             right == terms["right"] and terms["work"] in (None, work)
             for holder in holders
-            for right, work in self.shares(holder, recording, at)
+            for right, work in self.shares(holder, recording, terms["use"], at)
             if not self.opted_out(grant, holder, recording, at)
         )
 
-    def shares(self, party: int, recording: int, at: datetime) -> list[tuple[str, int]]:
-        """The rights in a recording that a party has a part in, agreed or not."""
-        found = [("persona", 0)] if party in self.artists(recording, at) else []
+    def shares(self, party: int, recording: int, use: str, at: datetime) -> list[tuple[str, int]]:
+        """The rights in a recording that a party has a part in for a use, agreed or not."""
+        roles = ["MainArtist", "FeaturedArtist"]
+        if use not in OF_A_PERSON or use == "voice":
+            roles += ["Vocalist", "Background vocals"]
+        people, _ = self.persons(self.credited(recording, at, *roles), at)
+        found = [("persona", 0)] if party in people else []
         subjects = [("master", recording, 0)]
         subjects += [("composition", work, work) for work in self.works(recording, at)]
         for right, subject, work in subjects:
