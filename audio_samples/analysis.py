@@ -82,14 +82,6 @@ def _refuse_odd(sound: soundfile.SoundFile) -> None:
         )
 
 
-def sound(audio: signal.Audio, rate: int) -> str:
-    """SHA-256 of what is heard in (channels, frames) at a rate in Hz: the same for every file
-    that decodes to the same samples, whatever is written around them."""
-    digest = hashlib.sha256(f"{rate} {audio.shape[0]}\n".encode())
-    digest.update(np.ascontiguousarray(audio.T, dtype="<f4").data)
-    return digest.hexdigest()
-
-
 def analyse(file: IO[bytes]) -> Analysis:
     """Measure the whole of a seekable file, left at its start; raises BadAudio with a sentence."""
     audio, rate, media_type = decode(file)

@@ -76,6 +76,7 @@ _ALONE = {
         "An artist of “{title}” is no person, and nobody has said who all its members are, so "
         "nobody can allow {use}."
     ),
+    "sound_question": "A question about the sound of “{title}” is open.",
     "no_split": "Nobody has stated who holds “{title}”: it has no split sheet.",
     "split_incomplete": "The split of “{title}” does not make 100 %.",
     "unknown": "A recording behind it is not in the catalogue any more.",

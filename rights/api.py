@@ -43,6 +43,9 @@ class ReasonOut(Schema):
     party_id: int | None = None
     work_id: int | None = None
     grant_id: int | None = None
+    through_id: int | None = Field(
+        None, description="The recording that it comes from, where the right is in that one."
+    )
 
 
 class WhyOut(Schema):

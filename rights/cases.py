@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from portal import audit, turns
 from portal.models import User
-from rights import holds, lineage
+from rights import holds, lineage, relations
 from rights.models import (
     CaseItem,
     CaseStep,
@@ -75,7 +75,10 @@ def open_for(
     case = _started(grant, reason, at) or _start(by=by, grant=grant, reason=reason, at=at)
     through = WithdrawalCase.recordings.through
     through.objects.bulk_create(
-        [through(withdrawalcase_id=case.pk, recording_id=recording.pk) for recording in lost],
+        [
+            through(withdrawalcase_id=case.pk, recording_id=pk)
+            for pk in sorted(relations.with_derived(lost))
+        ],
         ignore_conflicts=True,
         batch_size=AT_ONCE,
     )

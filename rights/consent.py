@@ -9,8 +9,9 @@ A use needs, all at once:
 
 A grant covers if use, right, subject, purpose, territory, model family and version, product,
 channel and day all fit, and no condition is open; a grant of somebody who signs for the holder
-covers as well. Anything missing, unconfirmed, disputed or unknown denies, with a reason that
-names the holder.
+covers as well. A recording that contains another, was made from it or is the same sound needs all
+of this for the other one too (relations.py); one of whose sound a question is open is refused.
+Anything missing, unconfirmed, disputed or unknown denies, with a reason that names the holder.
 
 Two times make an answer replayable: `at` is the moment of the use, `known_at` what was known
 then. Splits, credits and works tell how it always was, as far as was known; grants, mandates and
@@ -76,7 +77,7 @@ class Verdict(dict[int, Line]):
         """The answer without names: what a replay gives again, byte for byte."""
         rows = [
             [pk, line.allowed, line.grant_ids,
-             [[r["code"], r["right"], r["party_id"], r["work_id"], r["grant_id"]]
+             [[r["code"], r["right"], r["party_id"], r["work_id"], r["grant_id"], r["through_id"]]
               for r in line.reasons]]
             for pk, line in sorted(self.items())
         ]  # fmt: skip
@@ -213,6 +214,10 @@ def _names(found: Sequence[judging.Missing]) -> judging.Names:
     if found:
         names.parties = dict(Party.objects.filter(pk__in=parties).values_list("pk", "name"))
         names.works = dict(Work.objects.filter(pk__in=works).values_list("pk", "title"))
+        sources = {one.through for one in found if one.through is not None}
+        if sources:
+            rows = Recording.objects.filter(pk__in=among(sorted(sources)))
+            names.recordings = dict(rows.values_list("pk", "title"))
     return names
 
 

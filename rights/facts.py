@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from django.db import connection
 
 from portal.bulk import among, one_of
-from rights import persons
+from rights import persons, relations
 from rights.models import Credit, Grant, Party, RightType, RoleCode, Use
 from rights.persons import PERSONA_USES
 
@@ -97,6 +97,12 @@ class Facts:
     # The moment of the use, where it is another one.
     at: datetime | None = None
     recordings: list[Music] = field(default_factory=list)
+    # Of those that come from other recordings: which, over any number of steps; and these, as far
+    # as they are not asked about themselves.
+    sources: dict[int, list[int]] = field(default_factory=dict)
+    others: dict[int, Music] = field(default_factory=dict)
+    # Those among all of them whose sound is in question.
+    questioned: set[int] = field(default_factory=set)
     works: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
     masters: dict[int, list[Share]] = field(default_factory=lambda: defaultdict(list))
     compositions: dict[int, list[Share]] = field(default_factory=lambda: defaultdict(list))
@@ -128,11 +134,14 @@ class Facts:
 
     def canonical(self) -> Iterator[bytes]:
         """The facts as canonical JSON in lines; the same facts are the same bytes."""
-        yield _json([
-            [music.pk, music.audio, self.works.get(music.pk, []), self.masters.get(music.pk, []),
-             self.artists.get(music.pk, [])]
-            for music in self.recordings
-        ])  # fmt: skip
+        for some in (self.recordings, [self.others[pk] for pk in sorted(self.others)]):
+            yield _json([
+                [music.pk, music.audio, self.works.get(music.pk, []),
+                 self.masters.get(music.pk, []), self.artists.get(music.pk, [])]
+                for music in some
+            ])  # fmt: skip
+        yield _json(sorted(self.sources.items()))
+        yield _json(sorted(self.questioned))
         yield _json(sorted(self.compositions.items()))
         yield _json(sorted(self.groups.items()))
         yield _json(sorted((one for some in self.grants.values() for one in some), key=_first))
@@ -150,8 +159,11 @@ def gather(
     Only what can count at that moment is in it: the digest of a decision rests on these facts, and
     what comes later, or was over before, must not change it."""
     facts = Facts(use, known_at, at or known_at)
-    wanted = sorted(set(ids))
-    _recordings(facts, wanted)
+    asked = set(ids)
+    facts.sources = relations.sources_of(asked, known_at=known_at)
+    wanted = sorted(asked.union(*facts.sources.values()))
+    _recordings(facts, wanted, asked)
+    _questions(facts, wanted)
     works = {work for found in facts.works.values() for work in found}
     _shares(facts, wanted, sorted(works), None if now else known_at)
     if use in PERSONA_USES:
@@ -191,7 +203,7 @@ def _rows(sql: str, *params: Any) -> Iterator[tuple[Any, ...]]:
             yield from rows
 
 
-def _recordings(facts: Facts, ids: list[int]) -> None:
+def _recordings(facts: Facts, ids: list[int], asked: set[int]) -> None:
     known = facts.known_at
     recordings = """
         SELECT recording.id, title, audio_id, CAST(audio_at AS text), link.work_id
@@ -203,10 +215,24 @@ def _recordings(facts: Facts, ids: list[int]) -> None:
     for pk, title, audio, audio_at, work in _rows(recordings, known, ids, known):
         if pk != last:
             here = audio_at is not None and _moment(audio_at) <= known
-            facts.recordings.append(Music(pk, title, audio if here else None))
+            music = Music(pk, title, audio if here else None)
+            if pk in asked:
+                facts.recordings.append(music)
+            else:
+                facts.others[pk] = music
             last = pk
         if work is not None:
             facts.works[pk].append(work)
+
+
+def _questions(facts: Facts, ids: list[int]) -> None:
+    """Those of which nobody had said yet whether they are what they sound like."""
+    known = facts.known_at
+    questions = """
+        SELECT DISTINCT recording_id FROM rights_soundquestion
+        WHERE recording_id {ids} AND created_at <= %s
+          AND (answered_at IS NULL OR answered_at > %s)"""
+    facts.questioned = {pk for (pk,) in _rows(questions, ids, known, known)}
 
 
 def _shares(facts: Facts, ids: list[int], works: list[int], known_at: datetime | None) -> None:

@@ -18,7 +18,7 @@ from django.utils import timezone
 from portal import audit, turns
 from portal.celery import wake
 from portal.models import User
-from rights import lineage, opt_outs, persons, territories
+from rights import lineage, opt_outs, persons, relations, territories
 from rights.models import (
     Credit,
     Grant,
@@ -335,7 +335,8 @@ def place(
     case: WithdrawalCase | None = None,
 ) -> int:
     """Write a hold for each recording and use, with its audit line, and wake the reconciler."""
-    found = sorted({recording.pk for recording in recordings})
+    # What was made of a recording falls with it.
+    found = sorted(relations.with_derived(recordings))
     uses = sorted(uses)
     if not found or not uses:
         return 0

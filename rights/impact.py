@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from django.db.models import Sum
 
-from rights import holds, lineage
+from rights import holds, lineage, relations
 from rights.models import (
     Grant,
     Party,
@@ -81,10 +81,11 @@ def of_opting_out(recording: Recording, use: str, grants: Collection[Grant]) -> 
     """What leaving one recording out of these grants would touch."""
     if not any(grant.status in _IN_FORCE for grant in grants):
         return Effect(0, [], [], [], list(grants))
-    rows = Recording.objects.filter(pk=recording.pk)
+    rows = relations.reached_by(Recording.objects.filter(pk=recording.pk))
     levels = {level.kind.name: level for level in lineage.descendants(rows, [use])}
     used = _used(rows, use, levels)
-    return Effect(1, [recording], list(levels.values()), list(used.values()), list(grants))
+    lost = list(rows[:NAMED])
+    return Effect(rows.count(), lost, list(levels.values()), list(used.values()), list(grants))
 
 
 def impact(grants: Iterable[Grant]) -> tuple[list[Recording], list[lineage.Level]]:
@@ -108,7 +109,7 @@ def _lost(ending: list[Grant]) -> Iterable[tuple[RecordingQuerySet, str]]:
     for grant in ending:
         groups[grant.grantor_id, grant.use].append(grant)
     for (_, use), some in groups.items():
-        yield holds.lost_together(some, ending=ending), use
+        yield relations.reached_by(holds.lost_together(some, ending=ending)), use
 
 
 def _merge(levels: dict[str, lineage.Level], found: Iterable[lineage.Level]) -> None:

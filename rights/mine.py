@@ -117,6 +117,7 @@ def shown(line: consent.Line, user: User, recording: Recording) -> consent.Line:
         if clean["party_id"] is not None and clean["party_id"] not in known:
             what = _what(clean["right"])
             clean |= {"party": "", "party_id": None, "grant_id": None, "work_id": None}
+            clean["through_id"] = None
             clean["sentence"] = f"{OTHER} of {what} has not allowed it."
         elif clean["party_id"] not in {party.pk for party in parties}:
             clean["grant_id"] = None

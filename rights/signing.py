@@ -22,6 +22,7 @@ LACKING = {
     "grant_withdrawn": "another permission was withdrawn",
     "grant_suspended": "another permission is suspended",
     "opted_out": "opted out",
+    "sound_question": "a question about its sound is open",
     "no_split": "no split",
     "split_unconfirmed": "the split is not confirmed",
     "split_disputed": "the split is in dispute",

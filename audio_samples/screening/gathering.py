@@ -19,8 +19,8 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
-from audio_samples.screening import index, prints
-from audio_samples.screening.index import Index
+from audio import index, prints
+from audio.index import Index
 from audio_samples.screening.rows import DatasetIndex, RecordingPrint
 from experiments.models import Dataset, DatasetItem
 from portal import storage

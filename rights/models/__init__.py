@@ -13,6 +13,7 @@ from rights.models.parties import (
     PartyIdentifier,
     Scheme,
 )
+from rights.models.relations import RecordingRelation
 from rights.models.repertoire import (
     Credit,
     Recording,
@@ -24,6 +25,7 @@ from rights.models.repertoire import (
     Work,
 )
 from rights.models.signals import Signal
+from rights.models.sounds import Landmark, SoundPrint, SoundQuestion
 from rights.models.splits import SplitAnswer, SplitLine, SplitSheet
 from rights.models.vocabulary import (
     PPM,
@@ -38,8 +40,9 @@ from rights.models.vocabulary import (
 __all__ = [
     "PPM", "Agreement", "CaseItem", "CaseStep", "CaseTask", "Channel", "Credit", "Decision",
     "DecisionLine", "Grant", "GrantSuspension", "GroupMember", "Hold", "Immutable", "ImportJob",
-    "ImportProblem", "ImportedKey", "KindChange", "Mandate", "OptOut", "Party", "PartyIdentifier",
-    "Purpose", "Recording", "RecordingQuerySet", "RecordingWork", "Release", "ReleaseTrack",
-    "RightType", "RoleCode", "Scheme", "Signal", "SplitAnswer", "SplitLine", "SplitSheet", "Stem",
-    "UsageEvent", "Use", "WithdrawalCase", "WithdrawalPolicy", "Work",
+    "ImportProblem", "ImportedKey", "KindChange", "Landmark", "Mandate", "OptOut", "Party",
+    "PartyIdentifier", "Purpose", "Recording", "RecordingQuerySet", "RecordingRelation",
+    "RecordingWork", "Release", "ReleaseTrack", "RightType", "RoleCode", "Scheme", "Signal",
+    "SoundPrint", "SoundQuestion", "SplitAnswer", "SplitLine", "SplitSheet", "Stem", "UsageEvent",
+    "Use", "WithdrawalCase", "WithdrawalPolicy", "Work",
 ]  # fmt: skip

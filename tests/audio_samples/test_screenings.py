@@ -10,9 +10,10 @@ from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 
+from audio import matching, prints
 from audio_samples import samples, screenings, tasks
 from audio_samples.models import Sample
-from audio_samples.screening import gathering, judging, prints
+from audio_samples.screening import gathering
 from audio_samples.screening.rows import DatasetIndex, RecordingPrint, Screening
 from experiments import runs
 from experiments.models import Project, Run
@@ -195,7 +196,7 @@ def test_a_check_that_breaks_down_is_told_and_does_not_stand_in_the_way(
 ) -> None:
     sample, next_one = clip_of(run, seed=77), clip_of(run, seed=78, name="final/1")
     with monkeypatch.context() as broken:
-        broken.setattr(judging, "SHIFTS", 0)
+        broken.setattr(matching, "SHIFTS", 0)
         with pytest.raises(ZeroDivisionError):
             tasks.screen()
     assert "broke down" in screenings.newest(sample).reason

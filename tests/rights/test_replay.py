@@ -14,8 +14,28 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from portal.models import User
-from rights import agreements, catalogue, consent, decisions, participation, parties, splits
-from rights.models import Decision, Grant, Party, Purpose, Recording, RightType, SplitSheet, Use
+from rights import (
+    agreements,
+    catalogue,
+    consent,
+    decisions,
+    members,
+    participation,
+    parties,
+    provenance,
+    splits,
+)
+from rights.models import (
+    Decision,
+    Grant,
+    Party,
+    Purpose,
+    Recording,
+    RecordingRelation,
+    RightType,
+    SplitSheet,
+    Use,
+)
 from rights.refused import Refused
 from tests.catalogue import allow, make_party, make_recording, second_admin
 from tests.rights.history.world import undone
@@ -121,6 +141,20 @@ class Place:
     def credit(self) -> None:
         catalogue.add_credit(by=self.rosa, subject=self.song, party=self.other, role="MainArtist")
 
+    def come_from_another(self) -> None:
+        provenance.say(by=self.rosa, recording=self.song, source=self.songs[1], kind="contains")
+
+    def take_it_back(self) -> None:
+        for relation in RecordingRelation.objects.filter(ended_at=None):
+            provenance.end(by=second_admin(), relation=relation, reason="A slip.")
+
+    def turn_out_a_group(self) -> None:
+        parties.amend(by=self.rosa, party=self.singer, name=self.singer.name, kind="group")
+
+    def find_a_member(self) -> None:
+        members.add(by=self.rosa, group=self.singer, member=self.other)
+        members.say_complete(by=self.rosa, group=self.singer)
+
     def rename(self) -> None:
         parties.amend(by=self.rosa, party=self.singer, name="Inês F.", kind="person")
 
@@ -159,7 +193,7 @@ def all_replay(place: Place, after: object) -> None:
 @pytest.mark.django_db
 @pytest.mark.parametrize("name", sorted(ACTS))
 def test_one_act_later_leaves_a_decision_as_it_was(place: Place, name: str) -> None:
-    ACTS[name](place) if name not in ("resume", "settle") else act(place, name)
+    ACTS[name](place) if name not in ("resume", "settle", "find_a_member") else act(place, name)
     all_replay(place, name)
 
 

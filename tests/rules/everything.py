@@ -11,10 +11,10 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
+from audio import prints
 from audio_samples import flags
 from audio_samples.credentials import issuing
 from audio_samples.models import ClipRelease
-from audio_samples.screening import prints
 from audio_samples.screening.rows import Screening
 from backline import wire
 from experiments import checkpoints, datasets, runs, usage

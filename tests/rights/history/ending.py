@@ -105,6 +105,12 @@ class Ending(Using):
         else:
             self.credit_an_artist(place, who, role=self.pick(ROLES, which))
 
+    @precondition(lambda self: self.in_use())
+    @rule(which=few, other=few, kind=st.sampled_from(["contains", "derived", "same_sound"]))
+    def find_where_it_comes_from(self, which: int, other: int, kind: str) -> None:
+        if found := self.ground(which, 0):
+            self.say_where_it_comes_from(self.recordings.index(found[0]), other, kind)
+
     def place_of(self, rows: list[Any], number: int) -> int:
         """Where a grant or mandate of this number stands."""
         return next(place for place, row in enumerate(rows) if row.pk == number)

@@ -10,7 +10,7 @@ from hypothesis.stateful import (
     rule,
 )
 
-from rights import catalogue, members, splits
+from rights import catalogue, members, provenance, splits
 from rights.models import (
     Party,
     Recording,
@@ -101,6 +101,39 @@ class Music(History):
             user_defined="" if listed else role,
         )
         self.say("artist", recording=recording.pk, party=party.pk, role=role)
+
+    @rule(which=few, other=few, kind=st.sampled_from(["contains", "derived", "same_sound"]))
+    def say_where_it_comes_from(self, which: int, other: int, kind: str) -> None:
+        recording, source = self.pick(self.recordings, which), self.pick(self.recordings, other)
+        now, known = timezone.now(), False
+        for said in self.log.until(now, "related", kind=kind):
+            pair = said.who["recording"], said.who["source"]
+            both = (recording.pk, source.pk), (source.pk, recording.pk)
+            over = any(self.log.until(now, "unrelated", relation=said.who["relation"]))
+            known |= not over and pair in (both if kind == "same_sound" else both[:1])
+        made = self.attempt(
+            recording != source and not known,
+            lambda: provenance.say(by=self.rosa, recording=recording, source=source, kind=kind),
+        )
+        if made:
+            self.relations[made.pk] = made
+            self.say(
+                "related", relation=made.pk, recording=recording.pk, source=source.pk, kind=kind
+            )
+
+    @precondition(lambda self: self.relations)
+    @rule(which=few, own=st.booleans())
+    def take_back_where_it_comes_from(self, which: int, own: bool) -> None:
+        number = self.pick(sorted(self.relations), which)
+        over = any(self.log.until(timezone.now(), "unrelated", relation=number))
+        done = self.attempt(
+            not over and not own,
+            lambda: provenance.end(
+                by=self.rosa if own else self.ivo, relation=self.relations[number], reason="A slip."
+            ),
+        )
+        if done:
+            self.say("unrelated", relation=number)
 
     @rule(who=few)
     def find_a_member(self, who: int) -> None:

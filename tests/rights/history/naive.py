@@ -99,8 +99,33 @@ class Log:
             said[line.who["party"]] = line.who["yes"]
         return all(said.values()) and sum(sheet.who["shares"].values()) == WHOLE
 
-    def needed(self, recording: int, use: str, known: datetime) -> set[tuple[int, str, int]] | None:
-        """Whose word, for which right, in which work (0: none). None where nobody can say."""
+    def sounds(self, recording: int, known: datetime) -> set[int]:
+        """The recording, and all that it comes from, step by step."""
+        found = {recording}
+        while True:
+            more = {source for one in found for source in self.origins(one, known)} - found
+            if not more:
+                return found
+            found |= more
+
+    def origins(self, recording: int, known: datetime) -> set[int]:
+        """What it was said to come from in one step, and not taken back."""
+        found = set()
+        for said in self.until(known, "related"):
+            one, other, kind = (said.who[name] for name in ("recording", "source", "kind"))
+            if any(self.until(known, "unrelated", relation=said.who["relation"])):
+                continue
+            if one == recording:
+                found.add(other)
+            if other == recording and kind == "same_sound":
+                found.add(one)
+        return found
+
+    def needed(
+        self, recording: int, use: str, known: datetime, *, file: bool = True
+    ) -> set[tuple[int, str, int]] | None:
+        """Whose word, for which right, in which work (0: none), in the recording itself. None
+        where nobody can say."""
         subjects = [("master", recording, 0)]
         works = self.works(recording, known)
         subjects += [("composition", work, work) for work in works]
@@ -116,7 +141,7 @@ class Log:
             if people is None:
                 return None
             words |= {(party, "persona", 0) for party in people}
-        return words if works and self.has_file(recording, known) else None
+        return words if works and (not file or self.has_file(recording, known)) else None
 
     # --- The papers ---------------------------------------------------------------------------
 
@@ -300,25 +325,31 @@ class Log:
     ) -> bool:
         """Every word that is needed is given by somebody's grant."""
         known = known or at
-        words = self.needed(recording, scope.use, known)
-        return words is not None and all(
-            any(
-                self.covers(grant, word, recording, scope, at=at, known=known)
-                for grant in self.until(known, "drafted")
-            )
-            for word in words
-        )
+        for sound in self.sounds(recording, known):
+            words = self.needed(sound, scope.use, known, file=sound == recording)
+            if words is None or not all(
+                any(
+                    self.covers(grant, word, sound, scope, at=at, known=known)
+                    for grant in self.until(known, "drafted")
+                )
+                for word in words
+            ):
+                return False
+        return True
 
     def stands(self, recording: int, scope: Scope, now: datetime, *, agreed: bool) -> bool:
         """Whether nothing has been ended that something made in this scope rested on."""
-        words = self.needed(recording, scope.use, now)
-        return words is not None and all(
-            any(
-                self.carries(grant, word, recording, scope, now=now, agreed=agreed)
-                for grant in self.until(now, "drafted")
-            )
-            for word in words
-        )
+        for sound in self.sounds(recording, now):
+            words = self.needed(sound, scope.use, now, file=sound == recording)
+            if words is None or not all(
+                any(
+                    self.carries(grant, word, sound, scope, now=now, agreed=agreed)
+                    for grant in self.until(now, "drafted")
+                )
+                for word in words
+            ):
+                return False
+        return True
 
 
 def before(moment: datetime) -> datetime:

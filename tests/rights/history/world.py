@@ -23,6 +23,7 @@ from rights.models import (
     Grant,
     Mandate,
     Recording,
+    RecordingRelation,
     SplitSheet,
     Use,
     WithdrawalPolicy,
@@ -181,6 +182,7 @@ class History(RuleBasedStateMachine):
         self.projects = [self.project(number) for number in range(2)]
         self.recordings: list[Recording] = []
         self.works: list[Work] = []
+        self.relations: dict[int, RecordingRelation] = {}
         self.subjects: list[tuple[str, Recording | Work]] = []
         self.sheets: dict[int, SplitSheet] = {}
         self.agreements = [

@@ -26,8 +26,8 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from audio_samples.screening import prints
-from audio_samples.screening.prints import Longs, Print
+from audio import prints
+from audio.prints import Longs, Print
 
 MAGIC = b"BLCOPY1\n"
 # Hashes that are sorted in memory at one time: 100 MB with what sorting needs.
