@@ -125,6 +125,13 @@ def write(made: Iterable[tuple[int, Print]], target: IO[bytes]) -> int:
     return len(recording)
 
 
+def of_one(made: Print) -> Index:
+    """The index of one print, in memory, as number 0: what one recording is held against."""
+    target = io.BytesIO()
+    write([(0, made)], target)
+    return read(target)
+
+
 def _begin(target: IO[bytes], **sizes: int) -> None:
     body: dict[str, Any] = {"version": prints.VERSION, **sizes}
     head = json.dumps(body, sort_keys=True).encode()

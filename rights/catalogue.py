@@ -8,7 +8,7 @@ from django.db import transaction
 
 from portal import audit, storage, turns
 from portal.models import Blob, User
-from rights import holds, identifiers, intake
+from rights import holds, identifiers, intake, sounds
 from rights.models import (
     Credit,
     Party,
@@ -47,11 +47,13 @@ def add_recording(
 ) -> Recording:
     """Check the file, keep it as delivered, and add it to the repertoire.
 
-    Everything is checked before the first byte is stored. Raises intake.BadAudio,
+    Everything is checked before the first byte is stored. What sounds like a recording that is
+    here is taken in with a question (sounds.py). Raises intake.BadAudio,
     storage.TooLarge, identifiers.BadIdentifier or Refused (a duplicate names its other).
     """
     title, isrc = _new_recording(title, isrc)
     audio, blob = _keep(file, filename)
+    heard = sounds.listen(audio)
     with transaction.atomic():
         at = turns.moment()
         recording = Recording.objects.create(
@@ -74,6 +76,7 @@ def add_recording(
             works=sorted(recording.works.values_list("pk", flat=True)),
             private={"title": title},
         )
+        sounds.ask(recording=recording, blob=blob, heard=heard, at=at)
     return recording
 
 
@@ -108,6 +111,7 @@ def attach_audio(*, by: User, recording: Recording, file: IO[bytes], filename: s
     """The file of a recording that had none. A file is never exchanged: what was allowed was
     this one."""
     audio, blob = _keep(file, filename)
+    heard = sounds.listen(audio)
     with transaction.atomic():
         at = turns.moment()
         silent = Recording.objects.filter(pk=recording.pk, audio=None)
@@ -115,6 +119,7 @@ def attach_audio(*, by: User, recording: Recording, file: IO[bytes], filename: s
             raise Refused("has_audio", f"“{recording}” has its file already.", field="file")
         recording.refresh_from_db()
         audit.record(by=by, verb="recording.audio", subject=recording, audio=blob.sha256)
+        sounds.ask(recording=recording, blob=blob, heard=heard, at=at)
     return recording
 
 
@@ -216,6 +221,7 @@ def add_stem(
             field="file",
         )
     blob = storage.put(file, media_type=audio.media_type)
+    heard = sounds.listen(audio)
     with transaction.atomic():
         stem = Stem.objects.create(
             recording=recording,
@@ -229,6 +235,8 @@ def add_stem(
             added_by=by,
         )
         audit.record(by=by, verb="stem.added", subject=recording, part=part, audio=blob.sha256)
+        # Somebody else's voice may come in as a part as well.
+        sounds.ask(recording=recording, blob=blob, heard=heard)
     return stem
 
 

@@ -8,7 +8,9 @@ from rights.forms.repertoire import (
     AttachForm,
     CreditForm,
     FileForm,
+    RelationForm,
     ReleaseForm,
+    SoundAnswerForm,
     SplitForm,
     StemForm,
     UploadForm,
@@ -18,6 +20,6 @@ from rights.forms.repertoire import (
 __all__ = [
     "AgreementForm", "AttachForm", "ChangeForm", "CreditForm", "DetailsForm", "FileForm",
     "GrantForm", "IdentifierForm", "MandateForm", "MemberForm", "OptOutForm", "PartyForm",
-    "ReasonForm", "ReleaseForm", "SplitForm", "StemForm", "UploadForm", "VerbForm",
-    "WhyForm", "WorkForm",
+    "ReasonForm", "RelationForm", "ReleaseForm", "SoundAnswerForm", "SplitForm", "StemForm",
+    "UploadForm", "VerbForm", "WhyForm", "WorkForm",
 ]  # fmt: skip

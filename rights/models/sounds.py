@@ -19,6 +19,8 @@ class SoundPrint(models.Model):
     sound = models.CharField(max_length=64, blank=True, help_text="audio/decoded.py")
     packed = models.BinaryField(null=True)
     problem = models.CharField(max_length=300, blank=True)
+    # Whether it was held against all that were there before it.
+    compared = models.BooleanField(default=False)
     made_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
