@@ -16,8 +16,6 @@ from rights.models import (
     SplitSheet,
 )
 
-STANDING = (Grant.Status.ACTIVE, Grant.Status.SUSPENDED)
-
 
 def source(*, by: User | None, relation: RecordingRelation) -> int:
     """A recording was found to come from another: its uses, and those of what was made of it,
@@ -55,13 +53,13 @@ def _holder(recording: Recording) -> Party | None:
 
 
 def _permitted(recording: Recording) -> set[str]:
-    """The uses that the holders of its master, or who signs for them, have permitted and not
-    ended: without those nothing of it can have been used."""
+    """The uses that the holders of its master, or who signs for them, have permitted so that
+    something may rest on it: without those nothing of it can have been used."""
     lines = SplitLine.objects.filter(sheet__recording=recording)
     parties = set(lines.values_list("party", flat=True))
     mandates = Mandate.objects.filter(holder__in=parties).exclude(approved_at=None)
     parties |= set(mandates.values_list("agent", flat=True))
     grants = Grant.objects.filter(
-        grantor__in=parties, right_type=RightType.MASTER, status__in=STANDING
+        persons.still_relied_on(), grantor__in=parties, right_type=RightType.MASTER
     )
     return set(grants.values_list("use", flat=True))

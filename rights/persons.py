@@ -10,12 +10,12 @@ from collections.abc import Collection, Iterable
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from rights.models import Credit, Grant, GroupMember, Party, RightType
+from rights.models import Credit, Grant, GroupMember, Party, RightType, WithdrawalPolicy
 from rights.models.personal import PERSONA_USES, asked_for, asked_for_any
 
 __all__ = [
     "PERSONA_USES", "asked_for", "asked_for_any", "asked_in", "credits_of", "is_asked", "members",
-    "permitted",
+    "permitted", "still_relied_on",
 ]  # fmt: skip
 
 
@@ -49,13 +49,20 @@ def is_asked(party: Party, recording: int, use: str) -> bool:
     return credits_of([party.pk], use).filter(recording=recording).exists()
 
 
+def still_relied_on() -> Q:
+    """Of grants: what was made under it may be there still. It is in force, or pauses, or has ended
+    so that what was made stays, as agreed."""
+    stays = WithdrawalPolicy.NEXT_VERSION
+    return Q(status__in=(Grant.Status.ACTIVE, Grant.Status.SUSPENDED)) | Q(
+        withdrawal_policy=stays, activated_at__isnull=False
+    )
+
+
 def permitted(recordings: Collection[int], *, besides: Iterable[int] = ()) -> dict[str, set[int]]:
     """By use of a person, the recordings for which somebody who is asked in them has allowed it
-    and not ended that; `besides` are parties whose own word does not count for this."""
+    so that something may rest on it. The word of parties in `besides` does not count for this."""
     grants = Grant.objects.filter(
-        right_type=RightType.PERSONA,
-        status__in=(Grant.Status.ACTIVE, Grant.Status.SUSPENDED),
-        use__in=PERSONA_USES,
+        still_relied_on(), right_type=RightType.PERSONA, use__in=PERSONA_USES
     )
     found: dict[str, set[int]] = {}
     skipped = set(besides)

@@ -1,6 +1,8 @@
 """Questions about what sounds alike: opened when a file comes, answered by a rights admin."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
@@ -13,6 +15,15 @@ from rights.models import Recording, RecordingRelation, SoundQuestion
 from rights.refused import Refused
 
 Answer = SoundQuestion.Answer
+Kind = RecordingRelation.Kind
+# What an answer says of the two, and whether it says it of the earlier one.
+SAID: Mapping[str, tuple[Kind, bool]] = MappingProxyType({
+    Answer.CONTAINS: (Kind.CONTAINS, False),
+    Answer.DERIVED: (Kind.DERIVED, False),
+    Answer.CONTAINED: (Kind.CONTAINS, True),
+    Answer.ORIGIN: (Kind.DERIVED, True),
+    Answer.SAME_SOUND: (Kind.SAME_SOUND, False),
+})  # fmt: skip
 
 
 def ask(
@@ -86,18 +97,21 @@ def answer(question: SoundQuestion, *, by: User, answer: str, note: str = "") ->
         answer=answer,
         private={"note": question.note},
     )
-    if answer != Answer.NOT_THE_SAME and not _related(question, answer):
-        provenance.say(
-            by=by, recording=question.recording, source=question.other, kind=answer, note=note
-        )
+    if answer in SAID:
+        kind, turned = SAID[answer]
+        made, source = question.recording, question.other
+        if turned:
+            made, source = source, made
+        if not _related(made, source, kind):
+            provenance.say(by=by, recording=made, source=source, kind=kind, note=note)
     return question
 
 
-def _related(question: SoundQuestion, kind: str) -> bool:
+def _related(made: Recording, source: Recording, kind: Kind) -> bool:
     """Whether somebody has said meanwhile what the answer says."""
-    pair = Q(recording=question.recording, source=question.other)
-    if kind == Answer.SAME_SOUND:
-        pair |= Q(recording=question.other, source=question.recording)
+    pair = Q(recording=made, source=source)
+    if kind == Kind.SAME_SOUND:
+        pair |= Q(recording=source, source=made)
     return RecordingRelation.objects.filter(pair, kind=kind, ended_at=None).exists()
 
 

@@ -24,8 +24,9 @@ from rights import sound_questions
 from rights.intake import BLOCK_FRAMES, Audio
 from rights.models import Landmark, Recording, SoundPrint, Stem
 
-# One hash in so many is kept as a row: some three in a second of music.
-SAMPLED = 32
+# One hash in so many is kept as a row: three to six in a second of music. By their first bits: the
+# last ones of a hash depend on the last ones of its pair alone.
+SAMPLED = 16
 # So many kept hashes have to lie at one distance in time before two prints are held together.
 LEAST_LANDMARKS = 4
 # A hash that is heard more often than this says nothing.
@@ -155,7 +156,7 @@ def _keep_landmarks(made: SoundPrint, print_: Print) -> None:
 
 def _sampled(print_: Print) -> tuple[np.ndarray, np.ndarray]:
     found, frame = prints.hashes(print_)
-    some = found % SAMPLED == 0
+    some = found < 2**32 // SAMPLED
     return found[some].astype(np.int64), frame[some]
 
 

@@ -13,8 +13,9 @@ from django.db.models import Exists, OuterRef
 from audio import prints
 from portal import storage
 from portal.celery import wake
+from portal.models import Blob
 from rights import sounds
-from rights.models import Recording, SoundPrint
+from rights.models import Recording, SoundPrint, Stem
 
 # A round gives its worker back after so many seconds.
 TURN = 20.0
@@ -27,12 +28,12 @@ def go_on() -> int:
     """One round; how many files were compared in it. What is left is nudged on."""
     until = time.monotonic() + TURN
     done = 0
-    while (recording := _next()) is not None:
+    while (waiting := _next()) is not None:
         if time.monotonic() >= until:
             wake(TASK)
             break
         try:
-            compare(recording)
+            compare(*waiting)
         except storage.Unreachable:
             # The clock asks again.
             log.warning("Storage does not answer; sounds are compared later.")
@@ -41,19 +42,23 @@ def go_on() -> int:
     return done
 
 
-def compare(recording: Recording) -> None:
+def compare(recording: Recording, blob: Blob) -> None:
     """Make the file's print where there is none, and ask about what it sounds like."""
-    assert recording.audio is not None  # noqa: S101 - by the question in `_next`.
-    made = sounds.make_print(recording.audio.sha256)
+    made = sounds.make_print(blob.sha256)
     if made.packed is None:
         SoundPrint.objects.filter(pk=made.pk).update(compared=True)
         return
     heard = sounds.heard_of(made)
     with transaction.atomic():
-        sounds.ask(recording=recording, blob=recording.audio, heard=heard)
+        sounds.ask(recording=recording, blob=blob, heard=heard)
 
 
-def _next() -> Recording | None:
+def _next() -> tuple[Recording, Blob] | None:
+    """A recording with its file, or with one of its parts once those are through."""
     done = SoundPrint.objects.filter(audio=OuterRef("audio"), version=prints.VERSION, compared=True)
     waiting = Recording.objects.filter(~Exists(done), audio__isnull=False)
-    return waiting.select_related("audio").order_by("audio_at", "pk").first()
+    recording = waiting.select_related("audio").order_by("audio_at", "pk").first()
+    if recording is not None and recording.audio is not None:
+        return recording, recording.audio
+    stem = Stem.objects.filter(~Exists(done)).select_related("recording", "audio").first()
+    return (stem.recording, stem.audio) if stem is not None else None

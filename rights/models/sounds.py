@@ -51,8 +51,11 @@ class SoundQuestion(models.Model):
     admin has said what they are to each other; the answer may be a relation of the two."""
 
     class Answer(models.TextChoices):
-        CONTAINS = "contains", "It contains a part of the other"
-        DERIVED = "derived", "It was made from the other"
+        CONTAINS = "contains", "It contains a part of the earlier one"
+        DERIVED = "derived", "It was made from the earlier one"
+        # What came first here need not have been there first.
+        CONTAINED = "contained", "The earlier one contains a part of it"
+        ORIGIN = "origin", "The earlier one was made from it"
         SAME_SOUND = "same_sound", "It is the same sound"
         NOT_THE_SAME = "not_the_same", "They have nothing to do with each other"
 

@@ -83,7 +83,7 @@ def sound_questions_listed(request: HttpRequest) -> HttpResponse:
 def sound_question(request: HttpRequest, pk: int) -> HttpResponse:
     """Both to hear, from where they agree; POST is the answer."""
     row = get_object_or_404(SoundQuestion.objects.select_related("recording", "other"), pk=pk)
-    form = SoundAnswerForm(request.POST or None)
+    form = SoundAnswerForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         with form.refusals():
             form.save(by=signed_in(request), question=row)

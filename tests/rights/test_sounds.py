@@ -7,11 +7,20 @@ import pytest
 import soundfile
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from audio import decoded
 from portal import audit
 from portal.models import User
-from rights import catalogue, consent, scopes, sound_questions, sounds, sounds_again
+from rights import (
+    catalogue,
+    consent,
+    participation,
+    scopes,
+    sound_questions,
+    sounds,
+    sounds_again,
+)
 from rights.models import (
     Landmark,
     Party,
@@ -86,7 +95,7 @@ def test_the_same_samples_in_another_file_are_a_question(
     # Whose it may be is not told to whoever reads the answer.
     assert "A question about the sound of “Again” is open" in reason["sentence"]
     assert "Song" not in reason["sentence"]
-    assert not scopes.of([copy.pk], Use.EVAL, copy.created_at).boxes
+    assert not scopes.of([copy.pk], Use.EVAL, timezone.now()).boxes
     assert audit.history(copy).filter(verb="recording.sound_questioned").exists()
 
 
@@ -174,11 +183,14 @@ def test_an_answer_makes_it_usable_as_far_as_all_whose_word_it_needs_allow(
     question = SoundQuestion.objects.get()
     sound_questions.answer(question, by=rosa, answer=answer, note="I heard both.")
     assert usable(copy) == [True]
-    related = RecordingRelation.objects.filter(recording=copy, source=song)
+    turned = answer in (Answer.CONTAINED, Answer.ORIGIN)
+    made, source = (song, copy) if turned else (copy, song)
+    related = RecordingRelation.objects.filter(recording=made, source=source)
     assert related.exists() == (answer != Answer.NOT_THE_SAME)
-    for grant in party.grants.all():
-        grant.delete()
-    assert usable(copy) == [answer == Answer.NOT_THE_SAME]
+    # What comes from the other falls with the other's permission.
+    for grant in (other if turned else party).grants.all():
+        participation.withdraw(grant, rosa, "No more.")
+    assert usable(made) == [answer == Answer.NOT_THE_SAME]
     assert not then.allowed
     assert audit.history(copy).filter(verb="recording.sound_answered").exists()
     with pytest.raises(Refused):
@@ -218,6 +230,17 @@ def test_recordings_from_before_are_compared_in_rounds_the_oldest_first(
     assert not SoundPrint.objects.filter(compared=False).exists()
 
 
+def test_parts_from_before_are_compared_too(rosa: User, song: Recording, other: Party) -> None:
+    mine = again(rosa, other, written(played(2)))
+    catalogue.add_stem(
+        by=rosa, recording=mine, part="vocals", file=written(0.5 * played(1)), filename="v.flac"
+    )
+    SoundQuestion.objects.all().delete()
+    SoundPrint.objects.all().delete()
+    assert sounds_again.go_on() == 3
+    assert SoundQuestion.objects.get().other == song
+
+
 def test_a_file_that_cannot_be_read_is_told_and_not_tried_for_ever(
     rosa: User, song: Recording
 ) -> None:
@@ -237,7 +260,7 @@ def test_one_more_recording_is_some_more_rows(rosa: User, song: Recording, other
     after = set(Landmark.objects.values_list("pk", flat=True))
     assert before < after
     assert made < set(SoundPrint.objects.values_list("pk", "made_at"))
-    # Three in a second of music, not a hundred.
+    # Some in a second of music, not all of them.
     assert len(after - before) < 12 * 12
 
 
@@ -279,7 +302,7 @@ def test_a_rights_admin_hears_both_and_answers(
     late = client.post(address, {"answer": "not_the_same"})
     assert "Somebody has answered this already." in late.content.decode()
     answered = client.get(reverse("rights:sound_questions") + "?state=answered")
-    assert "It was made from the other" in answered.content.decode()
+    assert "It was made from the earlier one" in answered.content.decode()
 
 
 def test_a_rights_admin_says_and_takes_back_where_a_recording_comes_from(
@@ -311,3 +334,26 @@ def test_a_rights_admin_says_and_takes_back_where_a_recording_comes_from(
         assert "confirmed by Ivo" in page
     assert client.post(end, {"reason": "A slip."}).status_code == 302
     assert not RecordingRelation.objects.filter(ended_at=None).exists()
+
+
+def test_the_api_says_where_a_recording_comes_from_and_what_is_in_question(
+    *, client: Client, rosa: User, ada: User, song: Recording, other: Party
+) -> None:
+    copy = again(rosa, other, written(0.5 * played(1)))
+    client.force_login(ada)
+
+    def listed() -> dict[int, tuple[list[tuple[int, str]], bool]]:
+        rows = client.get("/api/v1/rights/recordings").json()["items"]
+        return {
+            row["id"]: (
+                [(one["source_id"], one["kind"]) for one in row["sources"]],
+                row["sound_in_question"],
+            )
+            for row in rows
+        }
+
+    assert listed() == {song.pk: ([], False), copy.pk: ([], True)}
+    why = f"/api/v1/rights/recordings/{copy.pk}/why?use=eval"
+    assert client.get(why).json()["reasons"][0]["code"] == "sound_question"
+    sound_questions.answer(SoundQuestion.objects.get(), by=rosa, answer=Answer.DERIVED)
+    assert listed() == {song.pk: ([], False), copy.pk: ([(song.pk, "derived")], False)}
