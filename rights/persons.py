@@ -15,7 +15,8 @@ from rights.models.personal import PERSONA_USES, asked_for, asked_for_any
 
 __all__ = [
     "PERSONA_USES", "asked_for", "asked_for_any", "asked_in", "credits_of", "is_asked", "members",
-    "permitted", "still_relied_on",
+    "permitted", "speaks_through_members",
+    "still_relied_on",
 ]  # fmt: skip
 
 
@@ -73,6 +74,14 @@ def permitted(recordings: Collection[int], *, besides: Iterable[int] = ()) -> di
         if touched := {pk for pk, who in asked if who in granted}:
             found[use] = touched
     return found
+
+
+def speaks_through_members(party: Party) -> bool:
+    """Whether uses of a person ask its members: of a group, and of whatever else that is no person
+    and is credited as if it were one."""
+    if party.kind in (Party.Kind.PERSON, Party.Kind.GROUP):
+        return party.kind == Party.Kind.GROUP
+    return Credit.objects.filter(asked_for_any(), party=party).exclude(recording=None).exists()
 
 
 def members(group: Party) -> QuerySet[GroupMember]:

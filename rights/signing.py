@@ -7,7 +7,7 @@ from datetime import UTC, datetime, time
 
 from django.utils import timezone
 
-from rights import consent, holds, judging, territories
+from rights import consent, holds, judging, relations, territories
 from rights import facts as known
 from rights.models import Grant, Purpose, Recording, Use
 
@@ -48,7 +48,9 @@ class Gain:
 
 def gain(grant: Grant) -> Gain:
     """As if the grant were put in force now, in the first of its purposes and territories."""
-    ids = list(holds.covered_by(grant).order_by("pk").values_list("pk", flat=True))
+    covered = list(holds.covered_by(grant).order_by("pk").values_list("pk", flat=True))
+    # What comes from a recording may wait for this word too.
+    ids = sorted(relations.with_derived(covered))
     offers = Grant.objects.filter(
         grantor=grant.grantor_id, use=grant.use, status=Grant.Status.OFFERED
     )
@@ -64,7 +66,7 @@ def gain(grant: Grant) -> Gain:
         for words in {LACKING.get(one.code, OTHERWISE) for one in missing}
     )
     return Gain(
-        covered=len(ids),
+        covered=len(covered),
         named=list(Recording.objects.filter(pk__in=sorted(alone)[:NAMED])),
         alone=len(alone),
         together=len(_allowed(together) - allowed_now),

@@ -158,6 +158,7 @@ def _page(
         "identifier_form": identifier_form or IdentifierForm(),
         "member_form": member_form or MemberForm(),
         "members": persons.members(row),
+        "speaks_through_members": persons.speaks_through_members(row),
         "groups": Party.objects.filter(members__member=row),
         "page": page_of(request, recordings.prefetch_related("credits__party")),
         "grants": grants.select_related("grantor", "agreement", "recording", "work")[:25],

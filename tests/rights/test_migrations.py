@@ -11,12 +11,13 @@ from django.db.migrations.loader import MigrationLoader
 from django.utils import timezone
 
 from portal.models import AuditEvent, User
-from rights import agreements, participation, parties
-from rights.models import Hold, OptOut, RightType, Use, WithdrawalCase
+from rights import agreements, consent, participation, parties
+from rights.models import Credit, Hold, OptOut, Purpose, RightType, RoleCode, Use, WithdrawalCase
 from tests.catalogue import allow, make_party, make_recording, second_admin
 
 OPT_OUTS = import_module("rights.migrations.0011_opt_outs")
 REASONS = import_module("rights.migrations.0014_reasons_of_others")
+UNASKED = import_module("rights.migrations.0016_hold_whom_nobody_asked")
 
 
 @pytest.mark.django_db(transaction=True)
@@ -113,3 +114,18 @@ def test_an_agents_own_word_stays_as_it_was_said(rosa: User) -> None:
     participation.withdraw(grant, rosa, "We part ways.")
     take_out_the_reasons()
     assert set(WithdrawalCase.objects.values_list("reason", flat=True)) == {"We part ways."}
+
+
+@pytest.mark.django_db
+def test_what_was_allowed_without_a_singers_word_is_put_on_hold(rosa: User) -> None:
+    artist, guest = make_party(rosa), make_party(rosa)
+    allow(rosa, artist, Use.VOICE, Use.LIKENESS_NAME, rights=tuple(RightType))
+    song, other = make_recording(rosa, artist), make_recording(rosa, artist)
+    here = consent.Context(Purpose.RESEARCH, "world", "backline")
+    assert consent.check([song, other], Use.VOICE, here, by=rosa).allowed
+    # As they stood there before anybody asked for them.
+    for role in (RoleCode.VOCALIST, RoleCode.MIXER):
+        Credit.objects.create(recording=song, party=guest, role=role)
+    UNASKED.hold(apps, None)
+    found = Hold.objects.get()
+    assert (found.recording, found.use, found.party) == (song, Use.VOICE, guest)

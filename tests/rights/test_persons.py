@@ -161,11 +161,16 @@ def test_a_groups_word_is_nobodys_of_its_members(
 
 
 @pytest.mark.parametrize("kind", [kind for kind in Party.Kind if kind != Party.Kind.PERSON])
-def test_what_is_no_person_has_no_voice_of_its_own(rosa: User, kind: Party.Kind) -> None:
+def test_what_is_no_person_has_no_voice_of_its_own(
+    client: Client, rosa: User, kind: Party.Kind
+) -> None:
     party = make_party(rosa, kind=kind)
     song = make_recording(rosa, party)
     allow(rosa, party, Use.VOICE, rights=tuple(RightType))
     assert missing(song, Use.VOICE) == [("members_unknown", party.name)]
+    # Its page asks for them.
+    client.force_login(rosa)
+    assert "Not said to be all" in client.get(party.get_absolute_url()).content.decode()
 
 
 def test_a_member_is_entered_once_and_is_a_person(rosa: User, band: Party, artist: Party) -> None:

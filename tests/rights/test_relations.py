@@ -15,6 +15,7 @@ from hypothesis.extra.django import TestCase
 from portal import audit
 from portal.models import Role, User
 from rights import (
+    agreements,
     catalogue,
     consent,
     impact,
@@ -22,6 +23,7 @@ from rights import (
     provenance,
     relations,
     scopes,
+    signing,
     splits,
 )
 from rights.models import (
@@ -215,6 +217,20 @@ def test_what_a_model_is_cleared_for_is_narrowed_by_the_source(
         context = consent.Context(Purpose.RESEARCH, place, "backline")
         assert left.covers(context) == allowed
         assert consent.evaluate([remix], GENERATIVE, context).allowed == allowed
+
+
+@pytest.mark.django_db
+def test_an_offer_tells_what_it_would_allow_of_what_comes_from_it(
+    *, rosa: User, remix: Recording, vocal: Recording, singer: Party
+) -> None:
+    say(rosa, remix, vocal)
+    (composition,) = allow(rosa, singer, GENERATIVE, rights=(RightType.COMPOSITION,))
+    offered = agreements.draft_grant(
+        by=rosa, agreement=composition.agreement, right_type=RightType.MASTER, use=GENERATIVE
+    )
+    found = signing.gain(offered)
+    assert (found.covered, found.alone) == (1, 2)
+    assert set(found.named) == {remix, vocal}
 
 
 # --- What ends, and what is found -------------------------------------------------------------
