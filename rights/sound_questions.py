@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet
 from audio import matching
 from portal import audit, turns
 from portal.models import User
-from rights import provenance
+from rights import derivations
 from rights.models import Recording, RecordingRelation, SoundQuestion
 from rights.refused import Refused
 
@@ -103,7 +103,7 @@ def answer(question: SoundQuestion, *, by: User, answer: str, note: str = "") ->
         if turned:
             made, source = source, made
         if not _related(made, source, kind):
-            provenance.say(by=by, recording=made, source=source, kind=kind, note=note)
+            derivations.say(by=by, recording=made, source=source, kind=kind, note=note)
     return question
 
 

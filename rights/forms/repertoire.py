@@ -7,7 +7,7 @@ from django import forms
 from django.db import transaction
 
 from portal.models import User
-from rights import catalogue, provenance, sound_questions, splits
+from rights import catalogue, derivations, sound_questions, splits
 from rights.forms.base import DateInput, VerbForm
 from rights.forms.picks import PickField, PicksField
 from rights.models import (
@@ -211,7 +211,7 @@ class RelationForm(VerbForm):
     note = forms.CharField(max_length=300, required=False, help_text="How it is known.")
 
     def save(self, *, by: User, recording: Recording) -> RecordingRelation:
-        return provenance.say(by=by, recording=recording, **self.cleaned_data)
+        return derivations.say(by=by, recording=recording, **self.cleaned_data)
 
 
 class SoundAnswerForm(VerbForm):

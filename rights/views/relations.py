@@ -7,7 +7,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from portal.models import Role
 from portal.views import signed_in
-from rights import provenance, sound_questions
+from rights import derivations, sound_questions
 from rights.forms import ReasonForm, RelationForm, SoundAnswerForm
 from rights.models import Recording, RecordingRelation, SoundQuestion
 from rights.refused import Refused
@@ -38,7 +38,7 @@ def relation_confirm(request: HttpRequest, pk: int) -> HttpResponse:
     """Somebody other than who said it has looked."""
     row = _relation(pk)
     try:
-        provenance.confirm(by=signed_in(request), relation=row)
+        derivations.confirm(by=signed_in(request), relation=row)
     except Refused as refusal:
         messages.error(request, str(refusal))
     return redirect(row.recording)
@@ -52,7 +52,7 @@ def relation_end(request: HttpRequest, pk: int) -> HttpResponse:
     form = ReasonForm(request.POST or None)
     if form.is_valid():
         with form.refusals():
-            provenance.end(by=signed_in(request), relation=row, reason=form.cleaned_data["reason"])
+            derivations.end(by=signed_in(request), relation=row, reason=form.cleaned_data["reason"])
             return redirect(row.recording)
     return form_page(
         request,

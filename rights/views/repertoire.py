@@ -12,7 +12,7 @@ from portal import audit
 from portal.models import Role
 from portal.serving import ranged
 from portal.views import signed_in
-from rights import choices, opt_outs, provenance, sound_questions
+from rights import choices, derivations, opt_outs, sound_questions
 from rights.forms import (
     AttachForm,
     CreditForm,
@@ -108,7 +108,7 @@ def page(
         "file_form": FileForm(),
         "stem_form": StemForm(),
         "relation_form": RelationForm(),
-        "relations": provenance.of(row),
+        "relations": derivations.of(row),
         "sound_questions": sound_questions.open_questions().filter(recording=row),
         "is_admin": is_admin(request),
         "reads_all": user.has_role(*READERS),

@@ -18,9 +18,9 @@ from rights import (
     agreements,
     catalogue,
     consent,
+    derivations,
     impact,
     participation,
-    provenance,
     relations,
     scopes,
     signing,
@@ -73,7 +73,7 @@ def remix(rosa: User, remixer: Party) -> Recording:
 def say(
     rosa: User, recording: Recording, source: Recording, kind: str = Kind.CONTAINS
 ) -> RecordingRelation:
-    return provenance.say(by=rosa, recording=recording, source=source, kind=kind)
+    return derivations.say(by=rosa, recording=recording, source=source, kind=kind)
 
 
 def missing(song: Recording, use: Use = GENERATIVE) -> list[tuple[str, str, str, int | None]]:
@@ -294,11 +294,11 @@ def test_what_was_said_by_mistake_is_ended_by_somebody_else_and_stays_in_the_pas
     during = consent.check([remix], GENERATIVE, HERE, by=rosa)
     then = timezone.now()
     with pytest.raises(Refused):
-        provenance.end(by=rosa, relation=row, reason="A slip.")
+        derivations.end(by=rosa, relation=row, reason="A slip.")
     with pytest.raises(Refused):
-        provenance.confirm(by=rosa, relation=row)
-    provenance.confirm(by=second_admin(), relation=row)
-    provenance.end(by=second_admin(), relation=row, reason="A slip.")
+        derivations.confirm(by=rosa, relation=row)
+    derivations.confirm(by=second_admin(), relation=row)
+    derivations.end(by=second_admin(), relation=row, reason="A slip.")
     assert missing(remix) == []
     assert not consent.evaluate([remix], GENERATIVE, HERE, then, then).allowed
     assert (before.allowed, during.allowed) == (True, False)

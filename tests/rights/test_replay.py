@@ -19,10 +19,10 @@ from rights import (
     catalogue,
     consent,
     decisions,
+    derivations,
     members,
     participation,
     parties,
-    provenance,
     splits,
 )
 from rights.models import (
@@ -142,11 +142,11 @@ class Place:
         catalogue.add_credit(by=self.rosa, subject=self.song, party=self.other, role="MainArtist")
 
     def come_from_another(self) -> None:
-        provenance.say(by=self.rosa, recording=self.song, source=self.songs[1], kind="contains")
+        derivations.say(by=self.rosa, recording=self.song, source=self.songs[1], kind="contains")
 
     def take_it_back(self) -> None:
         for relation in RecordingRelation.objects.filter(ended_at=None):
-            provenance.end(by=second_admin(), relation=relation, reason="A slip.")
+            derivations.end(by=second_admin(), relation=relation, reason="A slip.")
 
     def turn_out_a_group(self) -> None:
         parties.amend(by=self.rosa, party=self.singer, name=self.singer.name, kind="group")

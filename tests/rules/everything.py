@@ -23,7 +23,7 @@ from experiments.publishing import pages
 from listening import trials
 from portal import storage, tokens
 from portal.models import Role, User
-from rights import agreements, catalogue, consent, participation, parties, provenance
+from rights import agreements, catalogue, consent, derivations, participation, parties
 from rights.importing import jobs
 from rights.models import Purpose, RightType, SoundQuestion, Use, WithdrawalCase
 from tests.audio_samples.cast import make_sample
@@ -105,7 +105,7 @@ def make_world() -> World:
     remix, source = (
         catalogue.announce_recording(by=rosa, title=title) for title in ("A remix", "Its source")
     )
-    relation = provenance.say(by=rosa, recording=remix, source=source, kind="derived")
+    relation = derivations.say(by=rosa, recording=remix, source=source, kind="derived")
     question = SoundQuestion.objects.create(recording=remix, other=source, score=0.9, length=8.0)
     release = catalogue.add_release(by=rosa, title="Album of lullabies", tracks=[song])
     agreement = agreements.sign(

@@ -10,7 +10,7 @@ from hypothesis.stateful import (
     rule,
 )
 
-from rights import catalogue, members, provenance, splits
+from rights import catalogue, derivations, members, splits
 from rights.models import (
     Party,
     Recording,
@@ -113,7 +113,7 @@ class Music(History):
             known |= not over and pair in (both if kind == "same_sound" else both[:1])
         made = self.attempt(
             recording != source and not known,
-            lambda: provenance.say(by=self.rosa, recording=recording, source=source, kind=kind),
+            lambda: derivations.say(by=self.rosa, recording=recording, source=source, kind=kind),
         )
         if made:
             self.relations[made.pk] = made
@@ -128,7 +128,7 @@ class Music(History):
         over = any(self.log.until(timezone.now(), "unrelated", relation=number))
         done = self.attempt(
             not over and not own,
-            lambda: provenance.end(
+            lambda: derivations.end(
                 by=self.rosa if own else self.ivo, relation=self.relations[number], reason="A slip."
             ),
         )
