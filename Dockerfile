@@ -61,6 +61,7 @@ COPY templates templates
 COPY static static
 COPY backline backline
 COPY portal portal
+COPY audio audio
 COPY rights rights
 COPY experiments experiments
 COPY audio_samples audio_samples

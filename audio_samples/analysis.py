@@ -7,6 +7,7 @@ from typing import IO
 import numpy as np
 import soundfile
 
+from audio import decoded
 from audio_samples import signal
 from portal import long_work, loudness
 from rights.intake import FORMATS, MEDIA_TYPES, BadAudio
@@ -84,14 +85,6 @@ def _refuse_odd(sound: soundfile.SoundFile) -> None:
         )
 
 
-def sound(audio: signal.Audio, rate: int) -> str:
-    """SHA-256 of what is heard in (channels, frames) at a rate in Hz: the same for every file
-    that decodes to the same samples, whatever is written around them."""
-    digest = hashlib.sha256(f"{rate} {audio.shape[0]}\n".encode())
-    digest.update(np.ascontiguousarray(audio.T, dtype="<f4").data)
-    return digest.hexdigest()
-
-
 def analyse(file: IO[bytes]) -> Analysis:
     """Measure the whole of a seekable file, left at its start; raises BadAudio with a sentence."""
     audio, rate, media_type = decode(file)
@@ -99,7 +92,7 @@ def analyse(file: IO[bytes]) -> Analysis:
     peak = signal.true_peak(audio)
     return Analysis(
         media_type=media_type,
-        sound=sound(audio, rate),
+        sound=decoded.digest(audio, rate=rate),
         duration=audio.shape[1] / rate,
         sample_rate=rate,
         channels=audio.shape[0],

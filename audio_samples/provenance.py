@@ -4,12 +4,12 @@ rights/provenance.py asks, because it may not know this room. A file is read by 
 own that credentials are read by (credentials/tool.py), which fetches nothing.
 """
 
-import hashlib
 from contextlib import suppress
 from typing import IO
 
 import soundfile
 
+from audio import decoded
 from audio_samples import analysis
 from audio_samples.credentials import chain, files
 from audio_samples.credentials.manifest import LABEL
@@ -83,10 +83,10 @@ class Sound:
 
     def __init__(self, sound: soundfile.SoundFile) -> None:
         self.rate, self.channels = int(sound.samplerate), int(sound.channels)
-        frames, digest = 0, hashlib.sha256(f"{self.rate} {self.channels}\n".encode())
+        frames, digest = 0, decoded.Digest(rate=self.rate, channels=self.channels)
         # In blocks: ten minutes at a high rate are a gigabyte.
         while len(block := sound.read(BLOCK_FRAMES, dtype="float32", always_2d=True)):
-            digest.update(block.astype("<f4", copy=False).tobytes())
+            digest.add(block)
             frames += len(block)
         self.duration = frames / self.rate
         self.digest = digest.hexdigest()

@@ -10,6 +10,7 @@ from typing import IO
 from django.db import transaction
 from django.utils import timezone
 
+from audio import decoded
 from audio_samples import analysis, settling
 from audio_samples.models import Sample
 from experiments.models import Run
@@ -128,7 +129,7 @@ def _sound_of(sample: Sample) -> str:
             audio, rate, _ = analysis.decode(file)
     except (BadAudio, FileNotFoundError):
         return sample.audio_id
-    return analysis.sound(audio, rate)
+    return decoded.digest(audio, rate=rate)
 
 
 def _check_words(name: str, prompt: str) -> None:

@@ -14,9 +14,10 @@ from django.db import DatabaseError, transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
+from audio import matching, prints
 from audio_samples import analysis, samples
 from audio_samples.models import Sample, SampleQuerySet
-from audio_samples.screening import gathering, judging, prints
+from audio_samples.screening import gathering
 from audio_samples.screening.rows import DatasetIndex, Screening
 from experiments import credited
 from experiments.models import Dataset
@@ -164,7 +165,7 @@ def _look(sample: Sample, indexes: Sequence[DatasetIndex]) -> Screening:
         version=prints.VERSION,
         indexes=digests,
         index_digest=_digest(digests),
-        threshold=judging.THRESHOLD,
+        threshold=matching.THRESHOLD,
     )
     if not indexes:
         found.outcome, found.threshold = Outcome.NOTHING, None
@@ -176,7 +177,7 @@ def _look(sample: Sample, indexes: Sequence[DatasetIndex]) -> Screening:
         return _failed(found, "The clip's file is missing from storage.")
     except BadAudio as error:
         return _failed(found, str(error))
-    clip = judging.listen(audio, rate=rate)
+    clip = matching.listen(audio, rate=rate)
     if clip.silent:
         found.outcome = Outcome.SILENT
         return found
@@ -187,9 +188,9 @@ def _look(sample: Sample, indexes: Sequence[DatasetIndex]) -> Screening:
     return found
 
 
-def _hold_against(found: Screening, clip: judging.Clip, indexes: Sequence[DatasetIndex]) -> None:
+def _hold_against(found: Screening, clip: matching.Clip, indexes: Sequence[DatasetIndex]) -> None:
     try:
-        matches = [judging.best(clip, gathering.opened(one)) for one in indexes]
+        matches = [matching.best(clip, gathering.opened(one)) for one in indexes]
     except FileNotFoundError:
         _failed(found, "The index of the music behind it is missing from storage.")
         return

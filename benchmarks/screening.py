@@ -109,7 +109,7 @@ def clips() -> tuple[list[Audio], list[tuple[str, str, int, Audio]]]:
 
 
 def ours(recordings: list[Audio], some: list[tuple[str, str, int, Audio]]) -> dict[str, Any]:
-    from audio_samples.screening import index, judging, prints
+    from audio import index, matching, prints
 
     began = time.process_time()
     made = [(pk, prints.of_audio(audio, rate=RATE)) for pk, audio in enumerate(recordings)]
@@ -118,11 +118,11 @@ def ours(recordings: list[Audio], some: list[tuple[str, str, int, Audio]]) -> di
     index.write(made, file)
     read = index.read(file)
     began = time.process_time()
-    found = [judging.best(judging.listen(audio, rate=RATE), read) for *_, audio in some]
+    found = [matching.best(matching.listen(audio, rate=RATE), read) for *_, audio in some]
     looking = time.process_time() - began
     return {
         "scores": [(one.score, one.recording) if one else (0.0, -1) for one in found],
-        "threshold": judging.THRESHOLD,
+        "threshold": matching.THRESHOLD,
         "recording": printing / len(recordings) * 180 / LONG,
         "clip": looking / len(some),
         "bytes": sum(len(one.packed()) for _, one in made) / len(made) * 180 / LONG,
@@ -160,7 +160,7 @@ def level_of(found: dict[str, Any], some: list[Any], alarms: int, *kinds: str) -
 
 def large() -> tuple[float, float, float]:
     """Seconds to make an index of MANY recordings, its bytes, and seconds for a clip."""
-    from audio_samples.screening import index, judging, prints
+    from audio import index, matching, prints
 
     dice = np.random.default_rng(1)
 
@@ -178,9 +178,9 @@ def large() -> tuple[float, float, float]:
         built, size = time.process_time() - began, file.tell()
         read = index.read(file)
         noise = dice.normal(0, 0.1, (1, round(SHORT * RATE)))
-        clip = judging.listen(noise, rate=RATE)
+        clip = matching.listen(noise, rate=RATE)
         began = time.process_time()
-        judging.best(clip, read)
+        matching.best(clip, read)
         return built, size, time.process_time() - began
 
 

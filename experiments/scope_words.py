@@ -74,6 +74,11 @@ _ALONE = {
     "no_audio": "“{title}” has no file any more.",
     "no_work": "“{title}” names no work, so nobody can allow its composition.",
     "no_artist": "“{title}” credits no main artist, so nobody can allow {use}.",
+    "members_unknown": (
+        "An artist of “{title}” is no person, and nobody has said who all its members are, so "
+        "nobody can allow {use}."
+    ),
+    "sound_question": "A question about the sound of “{title}” is open.",
     "no_split": "Nobody has stated who holds “{title}”: it has no split sheet.",
     "split_incomplete": "The split of “{title}” does not make 100 %.",
     "unknown": "A recording behind it is not in the catalogue any more.",
@@ -104,7 +109,7 @@ def _values(part: Part, context: Context | None, known: _Names) -> dict[str, str
     values = {
         "use": in_words(part.use),
         "title": title,
-        "what": what.get(part.right, f"main artist of “{title}”"),
+        "what": what.get(part.right, f"whose person is in “{title}”"),
     }
     if context is None:
         return values | {

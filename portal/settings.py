@@ -426,6 +426,12 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 10,
         "options": {"expires": 10, "ignore_result": True},
     },
+    # Recordings from before their sound was asked about; else it finds nothing.
+    "compare_sounds": {
+        "task": "rights.compare_sounds",
+        "schedule": 60,
+        "options": {"expires": 60, "ignore_result": True},
+    },
     # The copy check of new samples; with more than fits into one round it nudges itself.
     "screen": {
         "task": "audio_samples.screen",

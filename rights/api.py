@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Literal
 
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, Prefetch, QuerySet
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
@@ -15,12 +15,30 @@ from pydantic import Field
 from backline.bounds import Moment, Natural
 from portal.models import ApiToken, User
 from portal.schemas import Filter, Paged, PathNumber, Words
-from rights import choices, consent, mine
+from rights import choices, consent, days, mine
 from rights import decisions as kept
-from rights.models import Channel, Decision, DecisionLine, Purpose, Recording, Use
+from rights.models import (
+    Channel,
+    Decision,
+    DecisionLine,
+    Purpose,
+    Recording,
+    RecordingRelation,
+    SoundQuestion,
+    Use,
+)
 from rights.views.access import READERS
 
 router = Router(tags=["rights"])
+
+
+class RelationOut(Schema):
+    """One thing that is said of where a recording comes from."""
+
+    source_id: int
+    kind: str
+    created_at: datetime
+    confirmed_at: datetime | None
 
 
 class RecordingOut(Schema):
@@ -35,6 +53,12 @@ class RecordingOut(Schema):
     warnings: list[str]
     tags: dict[str, object]
     created_at: datetime
+    sources: list[RelationOut] = Field(
+        description="The recordings that it contains, was made from or is the same sound as."
+    )
+    sound_in_question: bool = Field(
+        description="It sounds like another one and is used for nothing until that is answered."
+    )
 
 
 class ReasonOut(Schema):
@@ -45,6 +69,9 @@ class ReasonOut(Schema):
     party_id: int | None = None
     work_id: int | None = None
     grant_id: int | None = None
+    through_id: int | None = Field(
+        None, description="The recording that it comes from, where the right is in that one."
+    )
 
 
 class WhyOut(Schema):
@@ -111,7 +138,12 @@ class DecisionLineOut(Schema):
 @router.get("/rights/recordings", response=list[RecordingOut])
 @paginate(Paged)
 def recordings(request: HttpRequest, q: Words = "") -> QuerySet[Recording]:
-    return choices.search(Recording.objects.visible_to(_caller(request)), q)
+    standing = RecordingRelation.objects.filter(ended_at=None)
+    open_one = SoundQuestion.objects.filter(recording=OuterRef("pk"), answered_at=None)
+    found = choices.search(Recording.objects.visible_to(_caller(request)), q)
+    return found.annotate(sound_in_question=Exists(open_one)).prefetch_related(
+        Prefetch("sources", standing)
+    )
 
 
 @router.get("/rights/recordings/{pk}/why", response=WhyOut)
@@ -131,7 +163,7 @@ def why(request: HttpRequest, pk: PathNumber, asked: Query[WhyIn]) -> WhyOut:
         asked.channel,
     )
     at, known_at = asked.at, asked.known_at
-    if known_at and known_at > timezone.now():
+    if known_at and days.utc(known_at) > timezone.now():
         raise HttpError(422, "Nobody knows yet what will be known then.")
     line = consent.evaluate([row], asked.use, scope, at, known_at)[row.pk]
     if not user.has_role(*READERS):

@@ -9,7 +9,7 @@ from django.db import transaction
 
 from portal import audit, storage, turns
 from portal.models import Blob, User
-from rights import cases, identifiers, intake, losses, provenance
+from rights import cases, identifiers, intake, losses, provenance, sounds
 from rights.models import (
     Credit,
     Party,
@@ -47,6 +47,7 @@ class Stored:
     audio: intake.Audio
     blob: Blob
     said: list[Said]
+    heard: sounds.Heard
     filename: str
 
 
@@ -72,7 +73,8 @@ def add_recording(
 ) -> Recording:
     """Check the file, keep it as delivered, and add it to the repertoire.
 
-    Everything is checked before the first byte is stored. Raises intake.BadAudio,
+    Everything is checked before the first byte is stored. What sounds like a recording that is
+    here is taken in with a question (sounds.py). Raises intake.BadAudio,
     storage.TooLarge, identifiers.BadIdentifier or Refused (a duplicate names its other).
     """
     stored = store_audio(file=file, filename=filename, title=title, isrc=isrc)
@@ -114,6 +116,7 @@ def enter_recording(
         private={"title": title},
     )
     provenance.note(by=by, recording=recording, said=stored.said, filename=stored.filename)
+    sounds.ask(recording=recording, blob=stored.blob, heard=stored.heard, at=at)
     return recording
 
 
@@ -157,6 +160,7 @@ def attach_audio(*, by: User, recording: Recording, file: IO[bytes], filename: s
         recording.refresh_from_db()
         audit.record(by=by, verb="recording.audio", subject=recording, audio=stored.blob.sha256)
         provenance.note(by=by, recording=recording, said=stored.said, filename=filename)
+        sounds.ask(recording=recording, blob=stored.blob, heard=stored.heard, at=at)
     return recording
 
 
@@ -175,7 +179,8 @@ def _keep(file: IO[bytes], filename: str) -> Stored:
     _refuse_duplicate(audio)
     said = provenance.read(file, media_type=audio.media_type)
     audio.warnings.extend(provenance.warning(said))
-    return Stored(audio, storage.put(file, media_type=audio.media_type), said, filename)
+    blob = storage.put(file, media_type=audio.media_type)
+    return Stored(audio, blob, said, sounds.listen(audio), filename)
 
 
 def _refuse_duplicate(audio: intake.Audio) -> None:
@@ -212,7 +217,7 @@ def attach_work(*, by: User, recording: Recording, work: Work) -> None:
     at, watch = turns.moment(), losses.Watch([recording])
     _link(recording, [work], at=at)
     audit.record(by=by, verb="recording.work_attached", subject=recording, work=work.pk)
-    if holder := _somebody_behind(recording):
+    if holder := somebody_behind(recording):
         cases.open_for_findings(
             by=by,
             party=holder,
@@ -221,7 +226,7 @@ def attach_work(*, by: User, recording: Recording, work: Work) -> None:
         )
 
 
-def _somebody_behind(recording: Recording) -> Party | None:
+def somebody_behind(recording: Recording) -> Party | None:
     """Whose case it is when something is found out about the music: the master's first holder."""
     sheets = recording.splits.exclude(status=SplitSheet.Status.SUPERSEDED)
     lines = SplitLine.objects.filter(sheet__in=sheets).order_by("pk").select_related("party")
@@ -264,10 +269,8 @@ def add_credit(
     )
     audit.record(by=by, verb="credit.added", subject=subject, party=party.pk, role=role)
     if watch:
-        label = RoleCode(role).label.lower()
-        cases.open_for_findings(
-            by=by, party=party, watch=watch, reason=f"{party} is credited: {label}."[:300]
-        )
+        said = f"{party} is credited: {credit.role_in_words}."
+        cases.open_for_findings(by=by, party=party, watch=watch, reason=said[:300])
     return credit
 
 
@@ -288,6 +291,7 @@ def add_stem(
         )
     said = provenance.read(file, media_type=audio.media_type)
     blob = storage.put(file, media_type=audio.media_type)
+    heard = sounds.listen(audio)
     with transaction.atomic():
         stem = Stem.objects.create(
             recording=recording,
@@ -302,6 +306,8 @@ def add_stem(
         )
         audit.record(by=by, verb="stem.added", subject=recording, part=part, audio=blob.sha256)
         provenance.note(by=by, recording=recording, said=said, filename=filename)
+        # Somebody else's voice may come in as a part as well.
+        sounds.ask(recording=recording, blob=blob, heard=heard)
     return stem
 
 

@@ -4,12 +4,14 @@ A use needs, all at once:
 
 1. the master of the recording: a confirmed split that makes 100 %, and for every holder a grant;
 2. the composition of each work in it: the same;
-3. for uses of a person (voice, name, style): a grant of that person's own, from each main artist.
+3. for uses of a person (voice, name, style): a grant of that person's own, from each whose voice or
+   person it is (persons.py); of a group from each of its members.
 
 A grant covers if use, right, subject, purpose, territory, model family and version, product,
 channel and day all fit, and no condition is open; a grant of somebody who signs for the holder
-covers as well. Anything missing, unconfirmed, disputed or unknown denies, with a reason that
-names the holder.
+covers as well. A recording that contains another, was made from it or is the same sound needs all
+of this for the other one too (relations.py); one of whose sound a question is open is refused.
+Anything missing, unconfirmed, disputed or unknown denies, with a reason that names the holder.
 
 Two times make an answer replayable: `at` is the moment of the use, `known_at` what was known
 then. Splits, credits and works tell how it always was, as far as was known; grants, mandates and
@@ -29,18 +31,19 @@ from django.utils import timezone
 from portal import audit, bulk, turns
 from portal.bulk import among
 from portal.models import User
+from rights import days, judging
 from rights import facts as known
-from rights import judging
-from rights.facts import PERSONA_USES
 from rights.judging import Context, Line, Reason, in_words
 from rights.models import Decision, DecisionLine, Party, Recording, Use, Work
+from rights.persons import PERSONA_USES
 
 __all__ = [
     "PERSONA_USES", "POLICY_VERSION", "Changed", "Context", "Line", "Reason", "Verdict", "check",
     "decide", "evaluate", "ids_of", "in_words", "replay",
 ]  # fmt: skip
 
-POLICY_VERSION = "2027-01"
+# 2027-01 asked main artists alone for uses of a person, and a group as if it were one.
+POLICY_VERSION = "2027-02"
 
 
 class Changed(RuntimeError):
@@ -74,7 +77,7 @@ class Verdict(dict[int, Line]):
         """The answer without names: what a replay gives again, byte for byte."""
         rows = [
             [pk, line.allowed, line.grant_ids,
-             [[r["code"], r["right"], r["party_id"], r["work_id"], r["grant_id"]]
+             [[r["code"], r["right"], r["party_id"], r["work_id"], r["grant_id"], r["through_id"]]
               for r in line.reasons]]
             for pk, line in sorted(self.items())
         ]  # fmt: skip
@@ -152,9 +155,11 @@ def evaluate(
     made_at: datetime | None = None,
 ) -> Verdict:
     """The same answer without keeping it; for a past moment with what was known at another. With
-    `made_at` for a model that was made then, which may stay where that was agreed."""
+    `made_at` for a model that was made then, which may stay where that was agreed.
+
+    Moments of any offset: the day that terms are held against is that of UTC (days.py)."""
     now = timezone.now()
-    at, known_at = at or now, known_at or now
+    at, known_at = days.utc(at or now), days.utc(known_at or now)
     return _evaluate(
         ids_of(recordings), Use(use), context, at, known_at,
         now=min(at, known_at) >= now, made_at=made_at,
@@ -184,7 +189,7 @@ def _evaluate(
     made_at: datetime | None = None,
 ) -> Verdict:
     with bulk.many(len(ids)):
-        facts = known.gather(ids, use, known_at, now=now)
+        facts = known.gather(ids, use, known_at, at=at, now=now)
         judge = judging.Judge(facts, context, at, made_at=made_at)
         found = {music.pk: (music, *judge.judge(music)) for music in facts.recordings}
         names = _names([one for _, missing, _ in found.values() for one in missing])
@@ -214,6 +219,10 @@ def _names(found: Sequence[judging.Missing]) -> judging.Names:
     if found:
         names.parties = dict(Party.objects.filter(pk__in=parties).values_list("pk", "name"))
         names.works = dict(Work.objects.filter(pk__in=works).values_list("pk", "title"))
+        sources = {one.through for one in found if one.through is not None}
+        if sources:
+            rows = Recording.objects.filter(pk__in=among(sorted(sources)))
+            names.recordings = dict(rows.values_list("pk", "title"))
     return names
 
 

@@ -79,7 +79,8 @@ def _differences(decision: Decision, verdict: consent.Verdict) -> list[Differenc
 def _essence(line: consent.Line) -> object:
     """Without names and sentences, as a verdict's canonical bytes have it."""
     reasons = [
-        (r["code"], r["right"], r["party_id"], r["work_id"], r["grant_id"]) for r in line.reasons
+        (r["code"], r["right"], r["party_id"], r["work_id"], r["grant_id"], r.get("through_id"))
+        for r in line.reasons
     ]
     return line.allowed, line.grant_ids, reasons
 

@@ -103,6 +103,11 @@ def _parties(about: _About) -> Iterator[Row]:
             "credited_as": party.credited_as,
             "contact": party.contact,
             "identifiers": {one.scheme: one.value for one in party.identifiers.all()},
+            "belongs_to": [
+                {"group": one.group.name, "joined_on": one.joined_on, "left_on": one.left_on}
+                for one in party.member_of.select_related("group")
+            ],
+            "members": [one.member.name for one in party.members.select_related("member")],
             "people": [person.display_name for person in party.people.all()],
             "entered_at": party.created_at,
         }

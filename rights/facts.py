@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 
 from django.db import connection
 
-from portal.bulk import one_of
-from rights.models import Grant, RightType, RoleCode, Use
+from portal.bulk import among, one_of
+from rights import persons, relations
+from rights.models import Credit, Grant, Party, RightType, RoleCode, Use
+from rights.persons import PERSONA_USES
 
-PERSONA_USES = frozenset({Use.VOICE, Use.LIKENESS_NAME, Use.STYLE_NAMED})
 # Rows from the database at a time.
 FETCHED = 10_000
 
@@ -75,6 +76,20 @@ class Sign(NamedTuple):
     revoked_at: datetime | None
 
 
+class Artist(NamedTuple):
+    """Who is credited so that a use of a person asks them; `main` is who the recording is by."""
+
+    party: int
+    main: bool
+
+
+class Group(NamedTuple):
+    """A party that is no person: who speaks for it, and whether these are all."""
+
+    complete: bool
+    members: Sequence[int]
+
+
 class Music(NamedTuple):
     pk: int
     title: str
@@ -87,11 +102,22 @@ class Facts:
 
     use: Use
     known_at: datetime
+    # The moment of the use, where it is another one.
+    at: datetime | None = None
     recordings: list[Music] = field(default_factory=list)
+    # Of those that come from other recordings: which, over any number of steps; and these, as far
+    # as they are not asked about themselves.
+    sources: dict[int, list[int]] = field(default_factory=dict)
+    others: dict[int, Music] = field(default_factory=dict)
+    # Those among all of them whose sound is in question.
+    questioned: set[int] = field(default_factory=set)
     works: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
     masters: dict[int, list[Share]] = field(default_factory=lambda: defaultdict(list))
     compositions: dict[int, list[Share]] = field(default_factory=lambda: defaultdict(list))
-    artists: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
+    # Asked for uses of a person only. Of the parties in it those that are no persons are in
+    # `groups`.
+    artists: dict[int, list[Artist]] = field(default_factory=lambda: defaultdict(list))
+    groups: dict[int, Group] = field(default_factory=dict)
     # By grantor, right and subject: ("", 0) is the whole catalogue.
     grants: dict[tuple[int, str, str, int], list[Terms]] = field(
         default_factory=lambda: defaultdict(list)
@@ -113,17 +139,22 @@ class Facts:
         """Whose word is needed, and who signs for them."""
         shares = (*self.masters.values(), *self.compositions.values())
         found = {share.party for shared in shares for share in shared}
-        found.update(party for parties in self.artists.values() for party in parties)
+        found.update(one.party for artists in self.artists.values() for one in artists)
+        found.update(member for group in self.groups.values() for member in group.members)
         return found
 
     def canonical(self) -> Iterator[bytes]:
         """The facts as canonical JSON in lines; the same facts are the same bytes."""
-        yield _json([
-            [music.pk, music.audio, self.works.get(music.pk, []), self.masters.get(music.pk, []),
-             self.artists.get(music.pk, [])]
-            for music in self.recordings
-        ])  # fmt: skip
+        for some in (self.recordings, [self.others[pk] for pk in sorted(self.others)]):
+            yield _json([
+                [music.pk, music.audio, self.works.get(music.pk, []),
+                 self.masters.get(music.pk, []), self.artists.get(music.pk, [])]
+                for music in some
+            ])  # fmt: skip
+        yield _json(sorted(self.sources.items()))
+        yield _json(sorted(self.questioned))
         yield _json(sorted(self.compositions.items()))
+        yield _json(sorted(self.groups.items()))
         grants = (one[:JUDGED] for some in self.grants.values() for one in some)
         yield _json(sorted(grants, key=_first))
         yield _json(sorted((one for some in self.signs.values() for one in some), key=_first))
@@ -131,16 +162,25 @@ class Facts:
         yield _json(sorted((*key, moments) for key, moments in self.opted_out.items()))
 
 
-def gather(ids: Iterable[int], use: Use, known_at: datetime, *, now: bool) -> Facts:
-    """What was known of these recordings at `known_at`; `now` says that this is the present,
-    where the answers on splits stand in their lines."""
-    facts = Facts(use, known_at)
-    wanted = sorted(set(ids))
-    _recordings(facts, wanted)
+def gather(
+    ids: Iterable[int], use: Use, known_at: datetime, *, at: datetime | None = None, now: bool
+) -> Facts:
+    """What was known of these recordings at `known_at` of a use at `at` (left out: the same
+    moment); `now` says that this is the present, where the answers on splits stand in their lines.
+
+    Only what can count at that moment is in it: the digest of a decision rests on these facts, and
+    what comes later, or was over before, must not change it."""
+    facts = Facts(use, known_at, at or known_at)
+    asked = set(ids)
+    facts.sources = relations.sources_of(asked, known_at=known_at)
+    wanted = sorted(asked.union(*facts.sources.values()))
+    _recordings(facts, wanted, asked)
+    _questions(facts, wanted)
     works = {work for found in facts.works.values() for work in found}
     _shares(facts, wanted, sorted(works), None if now else known_at)
     if use in PERSONA_USES:
         _artists(facts, wanted)
+        _groups(facts)
     parties = facts.parties()
     _mandates(facts, sorted(parties))
     agents = {sign.agent for signs in facts.signs.values() for sign in signs}
@@ -175,7 +215,7 @@ def _rows(sql: str, *params: Any) -> Iterator[tuple[Any, ...]]:
             yield from rows
 
 
-def _recordings(facts: Facts, ids: list[int]) -> None:
+def _recordings(facts: Facts, ids: list[int], asked: set[int]) -> None:
     known = facts.known_at
     recordings = """
         SELECT recording.id, title, audio_id, CAST(audio_at AS text), link.work_id
@@ -187,10 +227,24 @@ def _recordings(facts: Facts, ids: list[int]) -> None:
     for pk, title, audio, audio_at, work in _rows(recordings, known, ids, known):
         if pk != last:
             here = audio_at is not None and _moment(audio_at) <= known
-            facts.recordings.append(Music(pk, title, audio if here else None))
+            music = Music(pk, title, audio if here else None)
+            if pk in asked:
+                facts.recordings.append(music)
+            else:
+                facts.others[pk] = music
             last = pk
         if work is not None:
             facts.works[pk].append(work)
+
+
+def _questions(facts: Facts, ids: list[int]) -> None:
+    """Those of which nobody had said yet whether they are what they sound like."""
+    known = facts.known_at
+    questions = """
+        SELECT DISTINCT recording_id FROM rights_soundquestion
+        WHERE recording_id {ids} AND created_at <= %s
+          AND (answered_at IS NULL OR answered_at > %s)"""
+    facts.questioned = {pk for (pk,) in _rows(questions, ids, known, known)}
 
 
 def _shares(facts: Facts, ids: list[int], works: list[int], known_at: datetime | None) -> None:
@@ -235,12 +289,38 @@ def _as_answered(told: Sequence[tuple[Any, ...]], known_at: datetime) -> Iterato
 
 
 def _artists(facts: Facts, ids: list[int]) -> None:
-    main_artists = """
-        SELECT DISTINCT recording_id, party_id FROM rights_credit
-        WHERE recording_id {ids} AND created_at <= %s AND role = %s
-        ORDER BY recording_id, party_id"""
-    for recording, party in _rows(main_artists, ids, facts.known_at, RoleCode.MAIN_ARTIST.value):
-        facts.artists[recording].append(party)
+    """Who is asked, by the one table of it (persons.py), once each."""
+    rows = Credit.objects.filter(
+        persons.asked_for(facts.use), recording__in=among(ids), created_at__lte=facts.known_at
+    ).order_by("recording_id", "party_id")
+    credited: dict[tuple[int, int], bool] = {}
+    for recording, party, role in rows.values_list("recording_id", "party_id", "role"):
+        main = role == RoleCode.MAIN_ARTIST
+        credited[recording or 0, party] = main or credited.get((recording or 0, party), False)
+    for (recording, party), main in credited.items():
+        facts.artists[recording].append(Artist(party, main))
+
+
+def _groups(facts: Facts) -> None:
+    """Those of the artists that were no persons, as was known then, and their members."""
+    credited = {one.party for artists in facts.artists.values() for one in artists}
+    kinds = """
+        SELECT party.id, CASE WHEN members_complete_at <= %s THEN 1 ELSE 0 END,
+          COALESCE((
+            SELECT was FROM rights_kindchange later
+            WHERE later.party_id = party.id AND later.at > %s ORDER BY later.at, later.id LIMIT 1
+          ), kind)
+        FROM rights_party party WHERE party.id {ids} ORDER BY party.id"""
+    members = """
+        SELECT group_id, member_id FROM rights_groupmember
+        WHERE group_id {ids} AND created_at <= %s ORDER BY group_id, member_id"""
+    known, person = facts.known_at, Party.Kind.PERSON
+    told = list(_rows(kinds, known, known, sorted(credited)))
+    complete = {pk: bool(whole) for pk, whole, kind in told if kind != person}
+    belonging: dict[int, list[int]] = {pk: [] for pk in complete}
+    for group, member in _rows(members, sorted(complete), known):
+        belonging[group].append(member)
+    facts.groups = {pk: Group(complete[pk], belonging[pk]) for pk in sorted(complete)}
 
 
 def _mandates(facts: Facts, parties: list[int]) -> None:
@@ -308,13 +388,19 @@ def _opt_outs(facts: Facts, ids: list[int]) -> None:
 
 
 def _suspensions(facts: Facts, grants: Mapping[int, str]) -> None:
+    """The pauses that had begun at the moment of the use and were not over, as far as was known.
+
+    In the present only a grant that is suspended has one; so a grant that was paused before a
+    decision, or is later, leaves that decision's facts as they were."""
     suspensions = """
         SELECT grant_id, CAST(since AS text), CAST(until AS text) FROM rights_grantsuspension
         WHERE grant_id {ids} AND since <= %s ORDER BY grant_id, since"""
-    for grant, since, until in _rows(suspensions, list(grants), facts.known_at):
+    at = facts.at or facts.known_at
+    for grant, since, until in _rows(suspensions, list(grants), min(at, facts.known_at)):
         over = _moment(until) if until else None
         known = over if over and over <= facts.known_at else None
-        facts.suspended[grant].append((_moment(since), known))
+        if known is None or known > at:
+            facts.suspended[grant].append((_moment(since), known))
 
 
 @lru_cache(maxsize=4096)

@@ -15,9 +15,8 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from portal import audit, turns
 from portal.celery import wake
 from portal.models import User
-from rights import consent, opt_outs
+from rights import opt_outs, persons
 from rights.models import (
-    Credit,
     Grant,
     Hold,
     Mandate,
@@ -108,8 +107,8 @@ def _shares(
             lines = lines.filter(sheet__work__in=named)
         lines = lines.filter(sheet__recording=None).annotate(about=F("sheet__work__recordings"))
     else:
-        artists = Credit.objects.filter(party=grant.grantor_id, role=Credit.RoleCode.MAIN_ARTIST)
-        return _among(Recording.objects.filter(credits__in=artists).values("pk"), recordings)
+        asked = persons.credits_of([grant.grantor_id], grant.use)
+        return _among(asked.values("recording"), recordings)
     # No grant of somebody else's takes these back. The grantor's own keep out whole recordings.
     noes = OptOut.objects.filter(party__in=set(holders) - {grant.grantor_id}, use=grant.use)
     if noes.exists():
@@ -172,17 +171,15 @@ def covered_through(mandate: Mandate) -> dict[Use, set[int]]:
 
 
 def holders(recording: Recording) -> QuerySet[Party]:
-    """All whose word a use of the recording can need: sharers and main artists."""
+    """All whose word a use of the recording can need: sharers, and whose person is in it."""
     works = RecordingWork.objects.filter(recording=recording)
     sheets = SplitSheet.objects.exclude(status=SplitSheet.Status.SUPERSEDED).filter(
         Q(recording=recording) | Q(work__in=works.values("work"))
     )
     sharers = SplitLine.objects.filter(sheet__in=sheets)
-    artists = Credit.objects.filter(recording=recording, role=Credit.RoleCode.MAIN_ARTIST)
+    people = {party for _, party in persons.asked_in([recording.pk])}
     # Joins with all parties and `distinct` would walk over all of them.
-    return Party.objects.filter(
-        Q(pk__in=sharers.values("party")) | Q(pk__in=artists.values("party"))
-    )
+    return Party.objects.filter(Q(pk__in=sharers.values("party")) | Q(pk__in=people))
 
 
 def rights_of(party: Party, recording: Recording, use: str) -> list[RightType]:
@@ -195,8 +192,7 @@ def rights_of(party: Party, recording: Recording, use: str) -> list[RightType]:
         rights.append(RightType.COMPOSITION)
     if sheets.filter(recording=recording).exists():
         rights.append(RightType.MASTER)
-    artist = recording.credits.filter(party=party, role=Credit.RoleCode.MAIN_ARTIST)
-    if use in consent.PERSONA_USES and artist.exists():
+    if use in persons.PERSONA_USES and persons.is_asked(party, recording.pk, use):
         rights.append(RightType.PERSONA)
     return rights
 

@@ -6,6 +6,7 @@ format is what the bytes are, not what the name says. Files are kept as delivere
 
 import hashlib
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import IO
@@ -13,6 +14,7 @@ from typing import IO
 import numpy as np
 import soundfile
 
+from audio import decoded, prints
 from portal import long_work
 from portal.loudness import Meter
 
@@ -55,6 +57,9 @@ class Audio:
     sample_rate: int
     channels: int
     lufs: float | None
+    # What is heard: the digest of the samples (audio/decoded.py), and the landmarks.
+    sound: str
+    print: prints.Print
     warnings: list[str] = field(default_factory=list)
 
 
@@ -120,15 +125,10 @@ def _decode(sound: soundfile.SoundFile, *, sha256: str, size: int) -> Audio:
         raise BadAudio(
             "rate", f"A sample rate of {rate:,} Hz is not usable; send 44,100 Hz or 48,000 Hz."
         )
-    meter, frames, peak = Meter(rate=rate, channels=channels), 0, 0.0
-    while (block := sound.read(BLOCK_FRAMES, dtype="float32", always_2d=True)).size:
-        if not np.isfinite(block).all():
-            raise BadAudio("not_finite", "The file has samples in it that are not numbers.")
-        frames += len(block)
-        if frames > MAX_SECONDS * rate:
-            raise BadAudio("too_long", "The file is longer than two hours. Send it in parts.")
-        peak = max(peak, float(np.abs(block).max()))
-        meter.add(block.T)
+    heard = _Heard(rate, channels)
+    # The print takes the blocks one by one, and all else is measured on their way to it.
+    landmarks = prints.of_blocks(heard.blocks(sound), rate=rate)
+    frames = heard.frames
     if frames == 0:
         raise BadAudio("empty", "The file has a header but no audio in it.")
     if name == "FLAC" and frames < sound.frames:
@@ -137,7 +137,7 @@ def _decode(sound: soundfile.SoundFile, *, sha256: str, size: int) -> Audio:
             f"The file breaks off after {frames / rate:.1f} s of {sound.frames / rate:.1f} s. "
             "Upload it again.",
         )
-    if peak < SILENCE_PEAK:
+    if heard.peak < SILENCE_PEAK:
         raise BadAudio("silent", "The file is silent from start to end, so there is nothing in it.")
     return Audio(
         sha256=sha256,
@@ -147,8 +147,32 @@ def _decode(sound: soundfile.SoundFile, *, sha256: str, size: int) -> Audio:
         duration=frames / rate,
         sample_rate=rate,
         channels=channels,
-        lufs=meter.integrated(),
+        lufs=heard.meter.integrated(),
+        sound=heard.digest.hexdigest(),
+        print=landmarks,
     )
+
+
+class _Heard:
+    """What is measured of the blocks of a file while they are read."""
+
+    def __init__(self, rate: int, channels: int) -> None:
+        self.rate = rate
+        self.meter = Meter(rate=rate, channels=channels)
+        self.digest = decoded.Digest(rate=rate, channels=channels)
+        self.frames, self.peak = 0, 0.0
+
+    def blocks(self, sound: soundfile.SoundFile) -> Iterator[np.ndarray]:
+        while (block := sound.read(BLOCK_FRAMES, dtype="float32", always_2d=True)).size:
+            if not np.isfinite(block).all():
+                raise BadAudio("not_finite", "The file has samples in it that are not numbers.")
+            self.frames += len(block)
+            if self.frames > MAX_SECONDS * self.rate:
+                raise BadAudio("too_long", "The file is longer than two hours. Send it in parts.")
+            self.peak = max(self.peak, float(np.abs(block).max()))
+            self.meter.add(block.T)
+            self.digest.add(block)
+            yield block
 
 
 def _warnings(audio: Audio, filename: str) -> list[str]:

@@ -10,9 +10,10 @@ from datetime import datetime
 from functools import cache
 from typing import NamedTuple, TypedDict
 
-from rights import opt_outs, territories
-from rights.facts import PERSONA_USES, Facts, Music, Share, Sign, Terms, speaking
+from rights import days, opt_outs, territories
+from rights.facts import Facts, Music, Share, Sign, Terms, speaking
 from rights.models import PPM, Purpose, RightType, Use, WithdrawalPolicy
+from rights.persons import PERSONA_USES
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Reason(TypedDict):
     party_id: int | None
     work_id: int | None
     grant_id: int | None
+    # The recording that it comes from, where the right is in that one.
+    through_id: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +61,14 @@ class Problem(NamedTuple):
 
 
 class Need(NamedTuple):
+    """A word that is needed; `through` is the recording that it comes from, where it is another
+    one's right (relations.py)."""
+
     party: int
     right: RightType
     work: int | None
     ppm: int | None
+    through: int | None = None
 
 
 @dataclass
@@ -70,6 +77,7 @@ class Names:
 
     parties: dict[int, str] = field(default_factory=dict)
     works: dict[int, str] = field(default_factory=dict)
+    recordings: dict[int, str] = field(default_factory=dict)
 
 
 class Missing(NamedTuple):
@@ -82,6 +90,18 @@ class Missing(NamedTuple):
     work: int | None = None
     grant: int | None = None
     ppm: int | None = None
+    through: int | None = None
+
+
+@dataclass
+class _Lacking:
+    """What is wrong with one recording, told with the one that comes from it."""
+
+    found: list[Missing]
+    through: int | None
+
+    def append(self, one: Missing) -> None:
+        self.found.append(one._replace(through=self.through))
 
 
 COVERS = Problem(0, "", "")
@@ -109,11 +129,12 @@ class Judge:
         self.facts = facts
         self.context = context
         self.at = at
-        self.day = at.date()
+        self.day = days.day_of(at)
         self.made_at = made_at
         self.continuing = continuing
         self._problems: dict[int, Problem] = {}
         self._signs: dict[int, bool] = {}
+        self._sounds = {music.pk: music for music in facts.recordings} | facts.others
         # Most recordings nobody has opted out.
         self._touched = {recording for _, recording in facts.opted_out}
 
@@ -124,40 +145,73 @@ class Judge:
         if music.audio is None:
             found.append(Missing("no_audio", "“{recording}” has no file yet.", RightType.MASTER))
         for need in self.needs(music, found):
-            grant, problem = self._best(need, music)
+            grant, problem = self._best(need, self.heard(need, music))
             if grant is not None and not problem.rank:
                 covering.add(grant.pk)
                 continue
             found.append(
                 Missing(problem.code, problem.words, need.right, need.party, need.work,
-                       grant.pk if grant else None, need.ppm)
+                       grant.pk if grant else None, need.ppm, need.through)
             )  # fmt: skip
         return found, sorted(covering)
 
+    def heard(self, need: Need, music: Music) -> Music:
+        """The recording that the right is in: this one, or the one that it comes from."""
+        return music if need.through is None else self._sounds[need.through]
+
     def needs(self, music: Music, found: list[Missing]) -> Iterator[Need]:
-        """Each party whose word is needed; what is wrong with the splits goes to `found`."""
-        facts = self.facts
+        """Each party whose word is needed, for the recording and for all that it comes from; what
+        is wrong with the splits goes to `found`."""
+        yield from self._needs_of(music, None, found)
+        for pk in self.facts.sources.get(music.pk, ()):
+            if (source := self._sounds.get(pk)) is not None:
+                yield from self._needs_of(source, pk, found)
+
+    def _needs_of(self, music: Music, through: int | None, found: list[Missing]) -> Iterator[Need]:
+        facts, lacking = self.facts, _Lacking(found, through)
+        if music.pk in facts.questioned:
+            words = (
+                "A question about the sound of “{recording}” is open: a rights admin has to say "
+                "what it is to the recording that it sounds like."
+            )
+            lacking.append(Missing("sound_question", words, RightType.MASTER))
         shares = facts.masters.get(music.pk, [])
-        _check_split(shares, RightType.MASTER, None, found)
+        _check_split(shares, RightType.MASTER, None, lacking)
         for share in shares:
-            yield Need(share.party, RightType.MASTER, None, share.ppm)
+            yield Need(share.party, RightType.MASTER, None, share.ppm, through)
         works = facts.works.get(music.pk, [])
         if not works:
             words = "“{recording}” names no work, so nobody can allow its composition."
-            found.append(Missing("no_work", words, RightType.COMPOSITION))
+            lacking.append(Missing("no_work", words, RightType.COMPOSITION))
         for work in works:
             shares = facts.compositions.get(work, [])
-            _check_split(shares, RightType.COMPOSITION, work, found)
+            _check_split(shares, RightType.COMPOSITION, work, lacking)
             for share in shares:
-                yield Need(share.party, RightType.COMPOSITION, work, share.ppm)
-        if facts.use not in PERSONA_USES:
-            return
-        artists = facts.artists.get(music.pk, [])
-        if not artists:
+                yield Need(share.party, RightType.COMPOSITION, work, share.ppm, through)
+        if facts.use in PERSONA_USES:
+            for party in self._people(music, lacking):
+                yield Need(party, RightType.PERSONA, None, None, through)
+
+    def _people(self, music: Music, found: "_Lacking") -> Iterator[int]:
+        """Each person whose own word a use of a person needs, once (persons.py)."""
+        artists = self.facts.artists.get(music.pk, [])
+        if not any(one.main for one in artists):
             words = "“{recording}” credits no main artist, so nobody can allow {use}."
             found.append(Missing("no_artist", words, RightType.PERSONA))
-        for party in artists:
-            yield Need(party, RightType.PERSONA, None, None)
+        people: dict[int, None] = {}
+        for one in artists:
+            group = self.facts.groups.get(one.party)
+            if group is None:
+                people[one.party] = None
+                continue
+            if not (group.complete and group.members):
+                words = (
+                    "{party} is no person, and nobody has said who all its members are, so nobody "
+                    "can allow {use} of “{recording}”."
+                )
+                found.append(Missing("members_unknown", words, RightType.PERSONA, one.party))
+            people |= dict.fromkeys(group.members)
+        yield from people
 
     def _best(self, need: Need, music: Music) -> tuple[Terms | None, Problem]:
         """The grant that covers, or the one that comes nearest."""
@@ -177,12 +231,13 @@ class Judge:
 
     def is_spoken_for(self, need: Need, music: Music) -> bool:
         """Whether some grant gives this word."""
-        return not self._best(need, music)[1].rank
+        return not self._best(need, self.heard(need, music))[1].rank
 
     def speaking_for(self, need: Need, music: Music) -> Iterator[Terms]:
         """Every grant that gives this word."""
-        for grant in self._candidates(need, music):
-            if not self._problem(grant).rank and self.opted_out(grant, need, music) is None:
+        heard = self.heard(need, music)
+        for grant in self._candidates(need, heard):
+            if not self._problem(grant).rank and self.opted_out(grant, need, heard) is None:
                 yield grant
 
     def left_out(self, since: datetime, music: Music) -> Problem:
@@ -379,7 +434,7 @@ TESTS: tuple[tuple[str, Callable[[Judge, Terms], str]], ...] = (
 
 
 def _check_split(
-    shares: Sequence[Share], right: RightType, work: int | None, found: list[Missing]
+    shares: Sequence[Share], right: RightType, work: int | None, found: "_Lacking"
 ) -> None:
     """Confirmed and whole, or why not."""
     if not shares:
@@ -409,25 +464,28 @@ def in_sentences(found: Sequence[Missing], music: Music, use: Use, names: Names)
             party_id=one.party,
             work_id=one.work,
             grant_id=one.grant,
+            through_id=one.through,
         )
         for one in found
     ]
 
 
 def _sentence(one: Missing, music: Music, use: Use, names: Names) -> str:
-    title = _plain(music.title)
+    title = _plain(music.title if one.through is None else names.recordings[one.through])
     if one.right == RightType.COMPOSITION:
         what = f"the composition “{_plain(names.works.get(one.work or 0, ''))}”"
     elif one.right == RightType.MASTER:
         what = f"the master “{title}”"
     else:
-        what = f"main artist of “{title}”"
+        what = f"whose person is in “{title}”"
     party = _plain(names.parties.get(one.party or 0, "Somebody"))
     told = one.words.format(use=in_words(use), recording=title, what=what, party=party)
-    if one.words.endswith("."):
+    if not one.words.endswith("."):
+        share = f"{one.ppm / 10_000:g} % of " if one.ppm is not None else ""
+        told = f"{party} ({share}{what}) {told}."
+    if one.through is None:
         return told
-    share = f"{one.ppm / 10_000:g} % of " if one.ppm is not None else ""
-    return f"{party} ({share}{what}) {told}."
+    return f"{told} “{_plain(music.title)}” comes from “{title}”."
 
 
 def unknown() -> Reason:
@@ -440,6 +498,7 @@ def unknown() -> Reason:
         party_id=None,
         work_id=None,
         grant_id=None,
+        through_id=None,
     )
 
 
@@ -449,7 +508,7 @@ def _plain(text: str) -> str:
 
 
 def _day(moment: datetime | None) -> str:
-    return moment.date().isoformat() if moment else "an unknown day"
+    return days.day_of(moment).isoformat() if moment else "an unknown day"
 
 
 @cache

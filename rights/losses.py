@@ -22,7 +22,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from rights import facts as known
-from rights import holds, lineage
+from rights import holds, lineage, relations
 from rights.facts import Facts, Music
 from rights.judging import Judge, Missing, Need
 from rights.lineage import Reliance
@@ -102,9 +102,10 @@ class Ending:
     def applied(self, facts: Facts, at: datetime) -> Facts:
         """The facts as they are once it has ended."""
         after = Facts(
-            use=facts.use, known_at=at, recordings=facts.recordings, works=facts.works,
+            use=facts.use, known_at=at, at=at, recordings=facts.recordings, sources=facts.sources,
+            others=facts.others, questioned=facts.questioned, works=facts.works,
             masters=facts.masters, compositions=facts.compositions, artists=facts.artists,
-            replaced=facts.replaced, suspended=facts.suspended,
+            groups=facts.groups, replaced=facts.replaced, suspended=facts.suspended,
         )  # fmt: skip
         for key, grants in facts.grants.items():
             after.grants[key] = [
@@ -175,7 +176,9 @@ def of_ending(
     """What these recordings lose by it; of what ends together, only by the grants in `because`
     where some are named. `policy` is the one of what ends, for what was made under no other."""
     at = timezone.now()
-    before = known.gather(recordings, ending.use, at, now=True)
+    # What was made of a recording needs the words that it needs.
+    reached = relations.with_derived(recordings)
+    before = known.gather(reached, ending.use, at, now=True)
     change = _Change(before, ending.applied(before, at), at, because, policy)
     if not change.lost:
         return Loss(ending.use)
@@ -294,15 +297,16 @@ def _merged(found: Iterable[Touched]) -> list[Touched]:
 
 # What a split sheet can lack is one thing, whoever has not answered yet.
 _SPLIT = {"no_split", "split_unconfirmed", "split_disputed", "split_incomplete"}
-_Lack = tuple[str, RightType, int | None, int | None]
+_Lack = tuple[str, RightType, int | None, int | None, int | None]
 
 
 class Watch:
     """Around a change in what is known of some music: a new sheet, a dispute, another work, another
-    artist. Made before the change; `losses` tells afterwards what stands on nothing any more."""
+    artist or member, a recording that it comes from. Made before the change; `losses` tells
+    afterwards what stands on nothing any more."""
 
     def __init__(self, recordings: Iterable[Recording] | Iterable[int]) -> None:
-        self._ids = sorted({one if isinstance(one, int) else one.pk for one in recordings})
+        self._ids = sorted(relations.with_derived(recordings))
         self._at = timezone.now()
         self._before = {
             use: known.gather(self._ids, use, self._at, now=True) for use in _granted(self._ids)
@@ -359,8 +363,9 @@ def lacking(facts: Facts, reliance: Reliance, at: datetime) -> dict[int, set[_La
 
 def _key(one: Missing) -> _Lack:
     if one.code in _SPLIT:
-        return "split", one.right, None, one.work
-    return "" if one.party else one.code, one.right, one.party, one.work
+        return "split", one.right, None, one.work, one.through
+    code = "" if one.party and one.code != "members_unknown" else one.code
+    return code, one.right, one.party, one.work, one.through
 
 
 def _possible(facts: Facts, at: datetime) -> set[int]:
@@ -372,13 +377,16 @@ def _possible(facts: Facts, at: datetime) -> set[int]:
 
 
 def _granted(ids: Collection[int]) -> list[Use]:
-    """The uses that anybody with a part in this music ever permitted, or an agent of theirs."""
-    works = Q(sheet__work__recordings__in=ids)
-    lines = SplitLine.objects.filter(Q(sheet__recording__in=ids) | works)
-    people = Credit.objects.filter(recording__in=ids)
+    """The uses that anybody with a part in this music, or in what it comes from, ever permitted, or
+    an agent of theirs."""
+    music = {*ids, *(pk for some in relations.sources_of(ids).values() for pk in some)}
+    works = Q(sheet__work__recordings__in=music)
+    lines = SplitLine.objects.filter(Q(sheet__recording__in=music) | works)
+    people = Credit.objects.filter(recording__in=music).order_by()
     holders = {
         *lines.order_by().values_list("party", flat=True),
-        *people.order_by().values_list("party", flat=True),
+        *people.values_list("party", flat=True),
+        *people.exclude(party__members=None).values_list("party__members__member", flat=True),
     }
     agents = Mandate.objects.filter(holder__in=holders).values_list("agent", flat=True)
     grants = Grant.objects.filter(grantor__in=holders | set(agents)).exclude(activated_at=None)

@@ -14,7 +14,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from portal.models import User
-from rights import consent
+from rights import consent, persons
 from rights.models import (
     Credit,
     Mandate,
@@ -22,7 +22,6 @@ from rights.models import (
     Recording,
     RecordingQuerySet,
     RecordingWork,
-    RoleCode,
     SplitLine,
 )
 
@@ -34,19 +33,22 @@ def parties_of(user: User) -> list[Party]:
 
 
 def repertoire(parties: Iterable[Party] | Iterable[int]) -> RecordingQuerySet:
-    """The recordings in which these parties have a share today, or are the main artist."""
+    """The recordings in which these parties have a share today, or whose person is in them; a
+    group's too."""
     ids = [one if isinstance(one, int) else one.pk for one in parties]
     lines = SplitLine.objects.filter(party__in=ids, sheet__superseded_at=None)
     works = RecordingWork.objects.filter(
         work__in=lines.exclude(sheet__work=None).values("sheet__work")
     )
     masters = lines.exclude(sheet__recording=None)
-    credited = Credit.objects.filter(party__in=ids, role=RoleCode.MAIN_ARTIST)
+    credited = Credit.objects.filter(persons.asked_for_any(), party__in=ids)
+    asked = persons.credits_of(ids)
     # Not joins with `distinct`: a holder may have ten thousand recordings.
     return Recording.objects.filter(
         Q(pk__in=masters.values("sheet__recording"))
         | Q(pk__in=works.values("recording"))
         | Q(pk__in=credited.exclude(recording=None).values("recording"))
+        | Q(pk__in=asked.values("recording"))
     )
 
 
@@ -115,6 +117,7 @@ def shown(line: consent.Line, user: User, recording: Recording) -> consent.Line:
         if clean["party_id"] is not None and clean["party_id"] not in known:
             what = _what(clean["right"])
             clean |= {"party": "", "party_id": None, "grant_id": None, "work_id": None}
+            clean["through_id"] = None
             clean["sentence"] = f"{OTHER} of {what} has not allowed it."
         elif clean["party_id"] not in {party.pk for party in parties}:
             clean["grant_id"] = None

@@ -9,19 +9,15 @@ from django.utils import timezone
 
 from portal import audit, turns
 from portal.models import User
-from rights import agreements, holds, participation, territories
-from rights.facts import PERSONA_USES
+from rights import agreements, holds, participation, persons, territories
 from rights.models import (
     Agreement,
-    Credit,
     Grant,
     Party,
     Purpose,
     Recording,
     RightType,
-    RoleCode,
     SplitLine,
-    Use,
 )
 from rights.refused import Refused, required
 
@@ -125,8 +121,7 @@ def rights_of(party: Party, use: str, recording: Recording | None = None) -> lis
         rights.append(RightType.COMPOSITION)
     if lines.exclude(sheet__recording=None).exists():
         rights.append(RightType.MASTER)
-    artist = Credit.objects.filter(party=party, role=RoleCode.MAIN_ARTIST).exclude(recording=None)
-    if Use(use) in PERSONA_USES and artist.exists():
+    if use in persons.PERSONA_USES and persons.credits_of([party.pk], use).exists():
         rights.append(RightType.PERSONA)
     return rights
 

@@ -12,14 +12,16 @@ pages). Whoever changes one changes the other: tests/rights/test_opt_outs.py hol
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import reduce
+from operator import or_
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from rights import territories
-from rights.facts import PERSONA_USES
-from rights.models import Credit, Grant, Mandate, OptOut, RightType, RoleCode, SplitLine
+from rights import persons, territories
+from rights.models import Grant, Mandate, OptOut, RightType, SplitLine
+from rights.persons import PERSONA_USES
 
 
 def against(
@@ -67,7 +69,7 @@ def keeping_out_of(grant: Grant) -> QuerySet[OptOut]:
     grantor's and, until it ends, those of the holders whom it speaks for, to recordings where it
     does. Of other parties and other music it tells nothing."""
     holders = [row.holder_id for row in spoken_for(grant)]
-    shares = _shares(RightType(grant.right_type), grant.work_id)
+    shares = _shares(RightType(grant.right_type), use=grant.use, work=grant.work_id)
     rows = _about(grant).filter(party__in=[grant.grantor_id, *holders])
     rows = last(rows.filter(Q(party=grant.grantor_id) | Q(shares)))
     return rows.select_related("party", "recording")
@@ -156,21 +158,23 @@ def standing(rows: QuerySet[OptOut]) -> QuerySet[OptOut]:
     given = _given()
     stands = ~Q(_taken_back(given))
     for right in RightType:
-        needs = Q(_shares(right)) & ~Q(_taken_back(given.filter(right_type=right)))
+        needs = ~Q(_taken_back(given.filter(right_type=right)))
         if right == RightType.PERSONA:
-            needs &= Q(use__in=PERSONA_USES)
+            asked = (Q(_shares(right, use=use), use=use) for use in sorted(PERSONA_USES))
+            needs &= reduce(or_, asked)
+        else:
+            needs &= Q(_shares(right))
         stands |= needs
     return rows.filter(stands)
 
 
-def _shares(right: RightType, work: int | None = None) -> Exists:
+def _shares(right: RightType, *, use: str | None = None, work: int | None = None) -> Exists:
     """Of an opt-out: that its party has a part in this right in the recording; of the compositions
-    in it, in this work."""
+    in it, in this work; of the persons in it, one that this use asks."""
     party, recording = OuterRef("party"), OuterRef("recording")
     if right == RightType.PERSONA:
-        return Exists(
-            Credit.objects.filter(party=party, recording=recording, role=RoleCode.MAIN_ARTIST)
-        )
+        asked = persons.credits_of(party, use)
+        return Exists(asked.filter(recording=recording))
     lines = SplitLine.objects.filter(party=party, sheet__superseded_at=None)
     if right == RightType.MASTER:
         return Exists(lines.filter(sheet__recording=recording))

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from portal import audit, turns
 from portal.models import Role, User
-from rights import cases, holds, losses, opt_outs, parties
+from rights import cases, days, holds, losses, opt_outs, parties
 from rights.models import (
     Grant,
     GrantSuspension,
@@ -255,18 +255,18 @@ def _open_case(grant: Grant, said: OptOut, loss: losses.Loss) -> None:
 def expire_due(at: datetime | None = None) -> int:
     """End every grant and mandate whose last day has passed, and every version whose successor
     begins today; returns how many. Safe to call at any time."""
-    at = at or timezone.now()
+    day = days.day_of(at or timezone.now())
     ended = 0
     begun = Grant.objects.filter(
-        status__in=(Status.ACTIVE, Status.SUSPENDED), starts_on__lte=at.date(),
+        status__in=(Status.ACTIVE, Status.SUSPENDED), starts_on__lte=day,
         replaces__status__in=OPEN,
     )  # fmt: skip
     for grant in begun.select_related("replaces__grantor"):
         with transaction.atomic(), suppress(Refused):
-            _take_its_place(grant, None, at.date())
+            _take_its_place(grant, None, day)
             ended += 1
     due = Grant.objects.filter(
-        status__in=(Status.ACTIVE, Status.SUSPENDED), ends_on__lt=at.date()
+        status__in=(Status.ACTIVE, Status.SUSPENDED), ends_on__lt=day
     ).select_related("grantor")
     for grant in due:
         with transaction.atomic():
@@ -282,7 +282,7 @@ def expire_due(at: datetime | None = None) -> int:
                 # Someone else ended it between the list and the lock.
                 continue
             ended += 1
-    for mandate in Mandate.objects.filter(revoked_at=None, ends_on__lt=at.date()):
+    for mandate in Mandate.objects.filter(revoked_at=None, ends_on__lt=day):
         with transaction.atomic(), suppress(Refused):
             parties.end_mandate(mandate, by=None, reason=f"It ran until {mandate.ends_on}.")
             ended += 1

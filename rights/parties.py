@@ -1,7 +1,7 @@
 """Parties: who they are, their numbers elsewhere, and who may sign for whom."""
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import date
+from datetime import date, datetime
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
@@ -10,9 +10,9 @@ from django.utils import timezone
 
 from portal import audit, turns
 from portal.models import User
-from rights import cases, losses, territories
+from rights import cases, losses, members, territories
 from rights import identifiers as numbers
-from rights.models import Mandate, Party, PartyIdentifier, RightType, Scheme
+from rights.models import KindChange, Mandate, Party, PartyIdentifier, RightType, Scheme
 from rights.refused import Refused, required
 
 READ = {
@@ -66,7 +66,7 @@ def amend(
 
     Decisions that are kept name parties by number, so another name changes none of them.
     """
-    turns.moment()
+    at = turns.moment()
     party.refresh_from_db()
     now = {
         "name": _checked(name, kind, contact, other_than=party),
@@ -76,6 +76,11 @@ def amend(
     }
     changed = [field for field, value in now.items() if getattr(party, field) != value]
     was = {field: getattr(party, field) for field in changed}
+    if "kind" in changed:
+        _keep_kind(party=party, kind=kind, at=at)
+    # Its own word has counted for uses of a person, and those of its members are needed now.
+    was_person = "kind" in changed and party.kind == Party.Kind.PERSON
+    watch = members.watched(party) if was_person else None
     for field in changed:
         setattr(party, field, now[field])
     party.save(update_fields=changed)
@@ -92,7 +97,22 @@ def amend(
             people_removed=sorted(spoke - speak),
             private={"was": was, "now": {field: now[field] for field in changed}},
         )
+    if watch:
+        reason = f"{party} is no person: each member is asked."
+        cases.open_for_findings(by=by, party=party, watch=watch, reason=reason[:300])
     return party
+
+
+def _keep_kind(*, party: Party, kind: str, at: datetime) -> None:
+    """What it was taken for stays known, as decisions rest on it; who turns out to be no person
+    leaves what was permitted of its person waiting for its members."""
+    person = Party.Kind.PERSON
+    if kind == person and party.members.exists():
+        raise Refused("kind", f"{party} has members, so it is no person.", field="kind")
+    if kind != person and party.member_of.exists():
+        group = party.member_of.select_related("group")[0].group
+        raise Refused("kind", f"{party} is a member of {group}, so a person.", field="kind")
+    KindChange.objects.create(party=party, was=party.kind, at=at)
 
 
 def _checked(name: str, kind: str, contact: str, *, other_than: Party | None = None) -> str:

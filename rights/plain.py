@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from rights import terms, territories
-from rights.facts import PERSONA_USES
 from rights.models import Channel, Grant, Mandate, Purpose, RightType, Use, WithdrawalPolicy
+from rights.persons import PERSONA_USES
 
 MEANING = {
     Use.EVAL: (

@@ -289,7 +289,7 @@ class Survey(Judge):
         if music.audio is None:
             lacking.append(Missing("no_audio", "", RightType.MASTER))
         for need in self.needs(music, lacking):
-            boxes, code = self._of(need, music)
+            boxes, code = self._of(need, self.heard(need, music))
             yield boxes, code, need.party, need.right.value, need.work
         for one in lacking:
             yield NONE, one.code, one.party, one.right.value, one.work

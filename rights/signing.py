@@ -7,7 +7,7 @@ from datetime import UTC, datetime, time
 
 from django.utils import timezone
 
-from rights import consent, holds, judging, territories
+from rights import consent, holds, judging, relations, territories
 from rights import facts as known
 from rights.models import Grant, Purpose, Recording, Use
 
@@ -16,6 +16,7 @@ LACKING = {
     "no_audio": "no file yet",
     "no_work": "no work is named",
     "no_artist": "no main artist is credited",
+    "members_unknown": "nobody has said who a group's members are",
     "no_grant": "another permission is missing",
     "grant_not_active": "another permission is not in force yet",
     "grant_withdrawn": "another permission was withdrawn",
@@ -23,6 +24,7 @@ LACKING = {
     "grant_suspended": "another permission is suspended",
     "opted_out": "opted out",
     "signal": "the file or the site says no",
+    "sound_question": "a question about its sound is open",
     "no_split": "no split",
     "split_unconfirmed": "the split is not confirmed",
     "split_disputed": "the split is in dispute",
@@ -48,7 +50,9 @@ class Gain:
 
 def gain(grant: Grant) -> Gain:
     """As if the grant were put in force now, in the first of its purposes and territories."""
-    ids = list(holds.covered_by(grant).order_by("pk").values_list("pk", flat=True))
+    covered = list(holds.covered_by(grant).order_by("pk").values_list("pk", flat=True))
+    # What comes from a recording may wait for this word too.
+    ids = sorted(relations.with_derived(covered))
     offers = Grant.objects.filter(
         grantor=grant.grantor_id, use=grant.use, status=Grant.Status.OFFERED
     )
@@ -64,7 +68,7 @@ def gain(grant: Grant) -> Gain:
         for words in {LACKING.get(one.code, OTHERWISE) for one in missing}
     )
     return Gain(
-        covered=len(ids),
+        covered=len(covered),
         named=list(Recording.objects.filter(pk__in=sorted(alone)[:NAMED])),
         alone=len(alone),
         together=len(_allowed(together) - allowed_now),

@@ -14,10 +14,8 @@ from enum import StrEnum
 from django.db.models import Q
 from django.utils import timezone
 
-from rights import consent, opt_outs, territories
-from rights.facts import PERSONA_USES
+from rights import consent, opt_outs, persons, territories
 from rights.models import (
-    Credit,
     Grant,
     Mandate,
     OptOut,
@@ -26,11 +24,11 @@ from rights.models import (
     Recording,
     RecordingWork,
     RightType,
-    RoleCode,
     Signal,
     SplitLine,
     Use,
 )
+from rights.persons import PERSONA_USES
 
 
 class Word(StrEnum):
@@ -51,6 +49,8 @@ class Need:
     party: int
     right: RightType
     work: int | None = None
+    # Of a person: the use that asks them.
+    use: str | None = None
 
 
 @dataclass(frozen=True)
@@ -149,12 +149,11 @@ def _needs(ids: Sequence[int], parties: Sequence[int]) -> dict[int, list[Need]]:
     links = RecordingWork.objects.filter(recording__in=ids, work__in=works)
     for pk, work in links.values_list("recording", "work"):
         found[pk] += [Need(party, RightType.COMPOSITION, work) for party in works[work]]
-    credited = Credit.objects.filter(
-        recording__in=ids, party__in=parties, role=RoleCode.MAIN_ARTIST
-    )
-    for pk, party in credited.values_list("recording", "party").distinct():
-        if pk is not None:
-            found[pk].append(Need(party, RightType.PERSONA))
+    own = set(parties)
+    for use in sorted(PERSONA_USES):
+        for pk, party in sorted(persons.asked_in(ids, use)):
+            if party in own:
+                found[pk].append(Need(party, RightType.PERSONA, use=use))
     return found
 
 
@@ -250,7 +249,7 @@ class _Said:
     def of(self, recording: int, use: Use, needs: Sequence[Need]) -> tuple[list[Word], list[Grant]]:
         words, grants = [], []
         for need in needs:
-            if need.right == RightType.PERSONA and use not in PERSONA_USES:
+            if need.right == RightType.PERSONA and need.use != use:
                 continue
             found = self.speaking(need, use, recording)
             words.append(self.word(found[0]) if found else Word.OFF)

@@ -2,6 +2,7 @@
 
 from celery import shared_task
 
+from rights import sounds_again
 from rights.importing import running
 
 
@@ -9,3 +10,9 @@ from rights.importing import running
 def imports() -> None:
     """Go on with an import, where one wants work. Two at once take one job once."""
     running.go_on()
+
+
+@shared_task(name="rights.compare_sounds")
+def compare_sounds() -> None:
+    """Hold against the others what came before prints were made. Two at once ask once."""
+    sounds_again.go_on()

@@ -6,6 +6,7 @@ from enum import Enum
 from typing import IO, Any
 from uuid import UUID
 
+from audio import decoded
 from audio_samples import analysis
 from audio_samples.credentials import chain, files
 from audio_samples.credentials.manifest import LABEL
@@ -46,7 +47,7 @@ def check(file: IO[bytes]) -> Finding:
     if reading.state == "Trusted" and (known := _signed(reading)):
         return Finding(Found.SIGNED, [known])
     torn, stranger = reading.state == "Invalid", reading.state in {"Valid", "Trusted"}
-    rows = Credential.objects.filter(sound=analysis.sound(audio, rate)).order_by("-at", "pk")
+    rows = Credential.objects.filter(sound=decoded.digest(audio, rate=rate)).order_by("-at", "pk")
     heard = list(rows.select_related("sample__run__project", "statement")[:LISTED])
     return Finding(Found.SOUND if heard else Found.NOTHING, heard, torn, stranger)
 

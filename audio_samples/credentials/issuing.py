@@ -10,6 +10,7 @@ from typing import IO
 import soundfile
 from django.db import transaction
 
+from audio import decoded
 from audio_samples import analysis, settling
 from audio_samples.credentials import chain, files
 from audio_samples.credentials.manifest import manifest
@@ -77,7 +78,7 @@ def signed(sample: Sample, *, by: User) -> Given:
             pk=number,
             sample=sample,
             statement=statement,
-            sound=analysis.sound(audio, rate),
+            sound=decoded.digest(audio, rate=rate),
             manifest=kept,
             serial=str(signer.signer.serial_number),
             by=by,

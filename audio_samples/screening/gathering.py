@@ -13,18 +13,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-import numpy as np
-import soundfile
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
-from audio_samples.screening import index, prints
-from audio_samples.screening.index import Index
-from audio_samples.screening.rows import DatasetIndex, RecordingPrint
+from audio import index, prints
+from audio.index import Index
+from audio_samples.screening.rows import DatasetIndex
 from experiments.models import Dataset, DatasetItem
 from portal import storage
-from rights.intake import BLOCK_FRAMES
+from rights import sounds
+from rights.models import SoundPrint
 
 MEDIA_TYPE = "application/octet-stream"
 # Local copies of indexes, where storage is elsewhere: so many of the last ones used.
@@ -37,7 +36,7 @@ log = logging.getLogger(__name__)
 
 def missing(dataset: Dataset) -> QuerySet[DatasetItem]:
     """The included recordings whose file has no print yet, nor a reason why it has none."""
-    made = RecordingPrint.objects.filter(audio=OuterRef("audio"), version=prints.VERSION)
+    made = SoundPrint.objects.filter(audio=OuterRef("audio"), version=prints.VERSION)
     return dataset.items.filter(~Exists(made), included=True).order_by("pk")
 
 
@@ -49,39 +48,8 @@ def gather(dataset: Dataset, *, until: float = float("inf")) -> DatasetIndex | N
     for sha256 in missing(dataset).values_list("audio", flat=True):
         if time.monotonic() >= until:
             return None
-        make_print(str(sha256))
+        sounds.make_print(str(sha256))
     return _make_index(dataset)
-
-
-def make_print(sha256: str) -> RecordingPrint:
-    """The print of a file, or the sentence that says why there is none.
-
-    A store that does not answer is no such reason: Unreachable goes on to the caller.
-    """
-    found: dict[str, object]
-    try:
-        with storage.open_blob(sha256) as file:
-            found = {"packed": _print_of(file).packed()}
-    except FileNotFoundError:
-        found = {"problem": "The file is missing from storage."}
-    except (soundfile.LibsndfileError, ValueError) as error:
-        found = {"problem": f"The file could not be read as audio: {error}"[:300]}
-    made, _ = RecordingPrint.objects.get_or_create(
-        audio_id=sha256, version=prints.VERSION, defaults=found
-    )
-    return made
-
-
-def _print_of(file: IO[bytes]) -> prints.Print:
-    with soundfile.SoundFile(file) as sound:
-        return prints.of_blocks(_blocks(sound), rate=sound.samplerate)
-
-
-def _blocks(sound: soundfile.SoundFile) -> Iterator[np.ndarray]:
-    while (block := sound.read(BLOCK_FRAMES, dtype="float32", always_2d=True)).size:
-        if not np.isfinite(block).all():
-            raise ValueError("it has samples in it that are not numbers.")
-        yield block
 
 
 def _known(dataset: Dataset) -> DatasetIndex | None:
@@ -110,7 +78,7 @@ def _prints(dataset: Dataset, unread: list[int]) -> Iterator[tuple[int, prints.P
     items = dataset.items.filter(included=True).order_by("recording")
     last = 0
     while some := list(items.filter(recording__gt=last).values_list("recording", "audio")[:SOME]):
-        known = RecordingPrint.objects.filter(
+        known = SoundPrint.objects.filter(
             audio__in=[sha256 for _, sha256 in some], version=prints.VERSION
         )
         packed = dict(known.values_list("audio", "packed"))
@@ -131,7 +99,7 @@ def forget_problems() -> int:
     """
     gone = [row.pk for row in DatasetIndex.objects.all() if not storage.exists(str(row.blob_id))]
     with transaction.atomic():
-        count, _ = RecordingPrint.objects.exclude(problem="").delete()
+        count, _ = SoundPrint.objects.exclude(problem="").delete()
         DatasetIndex.objects.exclude(unread=[]).delete()
         DatasetIndex.objects.filter(pk__in=gone).delete()
     return count

@@ -1,4 +1,5 @@
-"""What is kept of the copy check: prints, indexes, and each sample's results."""
+"""What is kept of the copy check: indexes, and each sample's results. Prints are the recordings'
+own (rights/models/sounds.py)."""
 
 from django.db import models
 from django.utils import timezone
@@ -6,28 +7,6 @@ from django.utils import timezone
 from experiments.models import Dataset
 from portal.models import Blob, User
 from rights.models import Recording
-
-
-class RecordingPrint(models.Model):
-    """The landmarks of one file, made once: all datasets with it share them.
-
-    What could not be read says so here, and is not tried again until somebody asks for it.
-    """
-
-    audio = models.ForeignKey(Blob, models.PROTECT, related_name="+", db_index=False)
-    version = models.SmallIntegerField(help_text="Of the method (prints.VERSION).")
-    packed = models.BinaryField(null=True)
-    problem = models.CharField(max_length=300, blank=True)
-    made_at = models.DateTimeField(default=timezone.now)
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["audio", "version"], name="print_once_per_version"),
-            models.CheckConstraint(
-                condition=models.Q(packed__isnull=False) ^ ~models.Q(problem=""),
-                name="print_or_problem",
-            ),
-        ]
 
 
 class DatasetIndex(models.Model):

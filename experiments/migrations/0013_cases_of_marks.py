@@ -30,6 +30,10 @@ def name_cases(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("experiments", "0012_holds_by_case")]
+    dependencies = [
+        ("experiments", "0012_holds_by_case"),
+        # What it puts on hold is marked here.
+        ("rights", "0020_hold_whom_nobody_asked"),
+    ]
 
     operations = [migrations.RunPython(name_cases, migrations.RunPython.noop)]

@@ -3,12 +3,14 @@
 from rights.forms.base import ReasonForm, VerbForm
 from rights.forms.decisions import OptOutForm, WhyForm
 from rights.forms.papers import AgreementForm, ChangeForm, GrantForm
-from rights.forms.parties import DetailsForm, IdentifierForm, MandateForm, PartyForm
+from rights.forms.parties import DetailsForm, IdentifierForm, MandateForm, MemberForm, PartyForm
 from rights.forms.repertoire import (
     AttachForm,
     CreditForm,
     FileForm,
+    RelationForm,
     ReleaseForm,
+    SoundAnswerForm,
     SplitForm,
     StemForm,
     UploadForm,
@@ -17,6 +19,7 @@ from rights.forms.repertoire import (
 
 __all__ = [
     "AgreementForm", "AttachForm", "ChangeForm", "CreditForm", "DetailsForm", "FileForm",
-    "GrantForm", "IdentifierForm", "MandateForm", "OptOutForm", "PartyForm", "ReasonForm",
-    "ReleaseForm", "SplitForm", "StemForm", "UploadForm", "VerbForm", "WhyForm", "WorkForm",
+    "GrantForm", "IdentifierForm", "MandateForm", "MemberForm", "OptOutForm", "PartyForm",
+    "ReasonForm", "RelationForm", "ReleaseForm", "SoundAnswerForm", "SplitForm", "StemForm",
+    "UploadForm", "VerbForm", "WhyForm", "WorkForm",
 ]  # fmt: skip

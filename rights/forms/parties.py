@@ -7,10 +7,10 @@ from django import forms
 
 from portal.forms import RowsField
 from portal.models import Role, User
-from rights import parties
+from rights import members, parties
 from rights.forms.base import DateInput, PlacesField, VerbForm, checkboxes
 from rights.forms.picks import PickField
-from rights.models import Mandate, Party, PartyIdentifier, RightType, Scheme
+from rights.models import GroupMember, Mandate, Party, PartyIdentifier, RightType, Scheme
 
 
 class PeopleField(RowsField):
@@ -70,6 +70,19 @@ class IdentifierForm(VerbForm):
 
     def save(self, *, by: User, party: Party) -> PartyIdentifier | None:
         return parties.identify(by=by, party=party, **self.cleaned_data)
+
+
+class MemberForm(VerbForm):
+    member = PickField("party", label="Person", help_text="Name or number of the person.")
+    joined_on = forms.DateField(
+        widget=DateInput, required=False, label="Joined on", help_text="Empty: not known."
+    )
+    left_on = forms.DateField(
+        widget=DateInput, required=False, label="Left on", help_text="Empty: belongs still."
+    )
+
+    def save(self, *, by: User, group: Party) -> GroupMember:
+        return members.add(by=by, group=group, **self.cleaned_data)
 
 
 class MandateForm(VerbForm):

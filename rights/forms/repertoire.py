@@ -7,10 +7,20 @@ from django import forms
 from django.db import transaction
 
 from portal.models import User
-from rights import catalogue
+from rights import catalogue, derivations, sound_questions
 from rights.forms.base import DateInput, VerbForm
 from rights.forms.picks import PickField, PicksField
-from rights.models import Credit, Party, Recording, Release, RoleCode, Stem, Work
+from rights.models import (
+    Credit,
+    Party,
+    Recording,
+    RecordingRelation,
+    Release,
+    RoleCode,
+    SoundQuestion,
+    Stem,
+    Work,
+)
 
 SPLIT_ROWS = 8
 FILE_HELP = "WAV, FLAC, MP3 or Ogg, mono or stereo. Kept exactly as you send it."
@@ -194,3 +204,29 @@ class SplitForm(VerbForm):
             else:
                 lines[party] = int(share * 10_000)
         return data | {"lines": lines}
+
+
+class RelationForm(VerbForm):
+    """Where a recording comes from."""
+
+    kind = forms.ChoiceField(label="This recording", choices=RecordingRelation.Kind.choices)
+    source = PickField("recording", label="The other recording")
+    note = forms.CharField(max_length=300, required=False, help_text="How it is known.")
+
+    def save(self, *, by: User, recording: Recording) -> RecordingRelation:
+        return derivations.say(by=by, recording=recording, **self.cleaned_data)
+
+
+class SoundAnswerForm(VerbForm):
+    answer = forms.ChoiceField(
+        label="The later recording",
+        choices=SoundQuestion.Answer.choices,
+        widget=forms.RadioSelect,
+        help_text="Nothing is chosen for you: listen to both.",
+    )
+    note = forms.CharField(
+        max_length=300, required=False, help_text="What you heard; it is kept with the answer."
+    )
+
+    def save(self, *, by: User, question: SoundQuestion) -> SoundQuestion:
+        return sound_questions.answer(question, by=by, **self.cleaned_data)

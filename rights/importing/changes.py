@@ -42,7 +42,7 @@ class Changes:
     links: list[tuple[RecordingShadow, WorkShadow]] = field(default_factory=list)
     attached: list[tuple[RecordingShadow, WorkShadow]] = field(default_factory=list)
     credits: list[tuple[Subject, CreditKey, str]] = field(default_factory=list)
-    late_artists: list[tuple[RecordingShadow, CreditKey, str]] = field(default_factory=list)
+    late_credits: list[tuple[RecordingShadow, CreditKey, str]] = field(default_factory=list)
     sheets: list[tuple[Subject, SheetShadow]] = field(default_factory=list)
     proposed: list[tuple[Subject, SheetShadow]] = field(default_factory=list)
     confirmed: list[SheetShadow] = field(default_factory=list)

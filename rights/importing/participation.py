@@ -11,14 +11,13 @@ from typing import IO
 
 from django.db.models import Q
 
-from rights import agreements, consent, holds, identifiers, participation
+from rights import agreements, holds, identifiers, participation, persons
 from rights.identifiers import BadIdentifier
 from rights.importing.changes import Verdict
 from rights.importing.rows import Problem, clean, folded
 from rights.importing.texts import Table
 from rights.models import (
     Agreement,
-    Credit,
     Grant,
     ImportJob,
     OptOut,
@@ -110,6 +109,7 @@ class Holdings:
     def __init__(self, party: Party, pks: Sequence[int], uses: Collection[str]) -> None:
         self._party = party
         self._rights = self._held(pks)
+        self._personal = self._asked(pks, uses)
         # Recording, use and right.
         self.covered = self._granted(pks, uses)
         noes = OptOut.objects.filter(party=party, recording__in=pks, use__in=uses)
@@ -125,13 +125,16 @@ class Holdings:
         of_works = sheets.filter(work__recordings__in=pks)
         for pk in of_works.values_list("work__recordings", flat=True):
             held[pk].add(RightType.COMPOSITION)
-        artists = Credit.objects.filter(
-            recording__in=pks, party=self._party, role=Credit.RoleCode.MAIN_ARTIST
-        )
-        for recording in artists.values_list("recording_id", flat=True):
-            if recording:
-                held[recording].add(RightType.PERSONA)
         return held
+
+    def _asked(self, pks: Sequence[int], uses: Collection[str]) -> set[tuple[int, str]]:
+        """Recordings and the uses of a person for which this party's own word is needed there."""
+        return {
+            (recording, use)
+            for use in persons.PERSONA_USES.intersection(uses)
+            for recording, who in persons.asked_in(pks, use)
+            if who == self._party.pk
+        }
 
     def _granted(self, pks: Sequence[int], uses: Collection[str]) -> set[tuple[int, str, str]]:
         covered: set[tuple[int, str, str]] = set()
@@ -150,7 +153,7 @@ class Holdings:
     def needed(self, pk: int, use: str) -> set[str]:
         """The rights for which the use of the recording needs this party's word."""
         held = set(self._rights.get(pk, ()))
-        return held if use in consent.PERSONA_USES else held - {RightType.PERSONA}
+        return held | {RightType.PERSONA} if (pk, use) in self._personal else held
 
     def granted(self, pk: int, use: str) -> set[str]:
         return {right for one, of, right in self.covered if (one, of) == (pk, use)}

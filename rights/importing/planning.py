@@ -274,12 +274,9 @@ class _Draft:
                         )
                     return
         key = (party, told.role, told.user_defined, told.instrument)
-        late = (
-            not self.new
-            and told.role == RoleCode.MAIN_ARTIST
-            and isinstance(subject, RecordingShadow)
-        )
-        if late and not self.options.extend:
+        # Whoever is found in a recording that is here may have to be asked (persons.py).
+        late = not self.new and isinstance(subject, RecordingShadow)
+        if late and told.role == RoleCode.MAIN_ARTIST and not self.options.extend:
             self.row.wrong(
                 field_name,
                 f"{party.name} is no main artist of “{recording.title}” here; choose “Add works "
@@ -292,7 +289,7 @@ class _Draft:
                 return
             subject.credits[key] = told.display_text
             if late and isinstance(subject, RecordingShadow) and subject.pk is not None:
-                self.changes.late_artists.append((subject, key, told.display_text))
+                self.changes.late_credits.append((subject, key, told.display_text))
             else:
                 self.changes.credits.append((subject, key, told.display_text))
 

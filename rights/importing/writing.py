@@ -241,7 +241,7 @@ class _Writing:
         """What touches permissions of recordings that were here before."""
         for recording, work in self.changes.attached:
             catalogue.attach_work(by=self.by, recording=_row(recording), work=_row(work))
-        for recording, (party, role, user, instrument), words in self.changes.late_artists:
+        for recording, (party, role, user, instrument), words in self.changes.late_credits:
             catalogue.add_credit(
                 by=self.by, subject=_row(recording), party=Party.objects.get(pk=_pk(party)),
                 role=role, user_defined=user, instrument=instrument, display_text=words,

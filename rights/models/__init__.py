@@ -5,7 +5,15 @@ from rights.models.evidence import Decision, DecisionLine, Hold, UsageEvent
 from rights.models.imports import ImportedKey, ImportJob, ImportProblem
 from rights.models.kept import Immutable
 from rights.models.papers import Agreement, Grant, GrantSuspension, OptOut
-from rights.models.parties import Mandate, Party, PartyIdentifier, Scheme
+from rights.models.parties import (
+    GroupMember,
+    KindChange,
+    Mandate,
+    Party,
+    PartyIdentifier,
+    Scheme,
+)
+from rights.models.relations import RecordingRelation
 from rights.models.repertoire import (
     Credit,
     Preview,
@@ -18,6 +26,7 @@ from rights.models.repertoire import (
     Work,
 )
 from rights.models.signals import Signal
+from rights.models.sounds import Landmark, SoundPrint, SoundQuestion
 from rights.models.splits import SplitAnswer, SplitLine, SplitSheet
 from rights.models.vocabulary import (
     PPM,
@@ -31,9 +40,11 @@ from rights.models.vocabulary import (
 
 __all__ = [
     "PPM", "Agreement", "CaseItem", "CaseStep", "CaseTask", "Channel", "Credit", "Decision",
-    "DecisionLine", "Grant", "GrantSuspension", "Hold", "Immutable", "ImportJob", "ImportProblem",
-    "ImportedKey", "Mandate", "OptOut", "Party", "PartyIdentifier", "Preview", "Purpose",
-    "Recording", "RecordingQuerySet", "RecordingWork", "Release", "ReleaseTrack", "RightType",
-    "RoleCode", "Scheme", "Signal", "SplitAnswer", "SplitLine", "SplitSheet", "Stem", "UsageEvent",
+    "DecisionLine", "Grant", "GrantSuspension", "GroupMember", "Hold", "Immutable", "ImportJob",
+    "ImportProblem", "ImportedKey", "KindChange", "Landmark", "Mandate", "OptOut", "Party",
+    "PartyIdentifier", "Preview", "Purpose", "Recording", "RecordingQuerySet",
+    "RecordingRelation", "RecordingWork", "Release", "ReleaseTrack", "RightType", "RoleCode",
+    "Scheme", "Signal", "SoundPrint", "SoundQuestion", "SplitAnswer", "SplitLine", "SplitSheet",
+    "Stem", "UsageEvent",
     "Use", "WithdrawalCase", "WithdrawalPolicy", "Work",
 ]  # fmt: skip

@@ -8,6 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from portal.models import Blob, User
+from rights.days import day_of
 from rights.models.parties import Party
 from rights.models.repertoire import Recording, Work
 from rights.models.vocabulary import RightType, Use, WithdrawalPolicy
@@ -56,8 +57,9 @@ class GrantQuerySet(models.QuerySet["Grant"]):
         return self.filter(grantor__people=user)
 
     def in_force(self, at: datetime) -> Self:
-        return self.filter(status=Grant.Status.ACTIVE, starts_on__lte=at.date()).filter(
-            models.Q(ends_on=None) | models.Q(ends_on__gte=at.date())
+        day = day_of(at)
+        return self.filter(status=Grant.Status.ACTIVE, starts_on__lte=day).filter(
+            models.Q(ends_on=None) | models.Q(ends_on__gte=day)
         )
 
 

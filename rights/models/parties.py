@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from portal.models import User
+from rights.models.kept import Kept, KeptQuerySet
 from rights.models.vocabulary import RightType
 
 SEES_ALL = frozenset({"rights_admin", "researcher", "operator"})
@@ -55,6 +56,8 @@ class Party(models.Model):
         default=False, help_text="Named also after it withdrew, on models that stay by agreement."
     )
     people = models.ManyToManyField(settings.AUTH_USER_MODEL, blank=True, related_name="parties")
+    # Of what is no person: since when the lab says that its members, as entered, are all there are.
+    members_complete_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
 
     objects = PartyQuerySet.as_manager()
@@ -81,6 +84,43 @@ class Party(models.Model):
         if self.public_credit == self.PublicCredit.WORDING:
             return self.public_wording
         return self.credit_name
+
+
+class KindChange(Kept):
+    """What a party was taken for until then: a decision is replayed with what was known."""
+
+    party = models.ForeignKey(Party, models.CASCADE, related_name="kind_changes")
+    was = models.CharField(max_length=20, choices=Party.Kind.choices)
+    at = models.DateTimeField(default=timezone.now)
+
+    objects = KeptQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["at", "id"]
+
+
+class GroupMember(models.Model):
+    """A person who belongs, or belonged, to a group. It is never taken out again: no recording
+    says on which day it was made, so each who ever belonged has a word (rights/persons.py)."""
+
+    group = models.ForeignKey(Party, models.PROTECT, related_name="members")
+    member = models.ForeignKey(Party, models.PROTECT, related_name="member_of")
+    joined_on = models.DateField(null=True, blank=True)
+    left_on = models.DateField(null=True, blank=True)
+    entered_by = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["member__name", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["group", "member"], name="member_once_in_group"),
+            models.CheckConstraint(
+                condition=~models.Q(group=models.F("member")), name="member_of_another"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.member} of {self.group}"
 
 
 class Scheme(models.TextChoices):

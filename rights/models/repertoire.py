@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from portal.models import Blob, User
 from rights.models.parties import SEES_ALL, Party
+from rights.models.personal import asked_for_any
 from rights.models.vocabulary import RoleCode
 
 
@@ -50,11 +51,13 @@ class RecordingQuerySet(models.QuerySet["Recording"]):
         if SEES_ALL & set(user.roles):
             return self
         # Who was once on a sheet and is on none any more has nothing to see.
-        main = RoleCode.MAIN_ARTIST
+        credited = Credit.objects.filter(asked_for_any()).filter(
+            models.Q(party__people=user) | models.Q(party__members__member__people=user)
+        )
         return self.filter(
             models.Q(splits__superseded_at=None, splits__lines__party__people=user)
             | models.Q(works__splits__superseded_at=None, works__splits__lines__party__people=user)
-            | models.Q(credits__role=main, credits__party__people=user)
+            | models.Q(pk__in=credited.exclude(recording=None).values("recording"))
         ).distinct()
 
 

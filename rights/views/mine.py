@@ -26,6 +26,7 @@ from rights import (
     mine,
     offers,
     participation,
+    persons,
     plain,
     standing,
 )
@@ -134,7 +135,7 @@ def recording(request: HttpRequest, pk: int) -> HttpResponse:
     parties, row = _mine(request, pk)
     known = mine.beside(parties, row)
     own = {party.pk for party in parties}
-    artist = row.credits.filter(party__in=own, role="MainArtist").exists()
+    artist = persons.credits_of(own).filter(recording=row).exists()
     used = UsageEvent.objects.filter(recording=row)
     context = {
         "recording": row,

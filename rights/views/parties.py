@@ -11,11 +11,12 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from portal import asking, audit
 from portal.models import Role
 from portal.views import signed_in
-from rights import choices
+from rights import choices, members, persons
 from rights import parties as verbs
-from rights.forms import DetailsForm, IdentifierForm, PartyForm
+from rights.forms import DetailsForm, IdentifierForm, MemberForm, PartyForm
 from rights.forms.picks import KINDS
 from rights.models import Grant, Mandate, Party, PartyIdentifier, Recording
+from rights.refused import Refused
 from rights.views.access import READERS, is_admin, open_to, page_of
 from rights.views.frames import form_page
 
@@ -40,7 +41,7 @@ def parties(request: HttpRequest) -> HttpResponse:
 @require_safe
 @open_to(*READERS)
 def party(request: HttpRequest, pk: int) -> HttpResponse:
-    return _page(request, _party(request, pk), IdentifierForm())
+    return _page(request, _party(request, pk))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -86,7 +87,32 @@ def party_identify(request: HttpRequest, pk: int) -> HttpResponse:
             if made and made.warning:
                 messages.warning(request, f"{made.get_scheme_display()}: {made.warning}")
             return redirect(row)
-    return _page(request, row, form, status=422)
+    return _page(request, row, identifier_form=form, status=422)
+
+
+@require_POST
+@open_to(Role.RIGHTS_ADMIN)
+def party_member(request: HttpRequest, pk: int) -> HttpResponse:
+    """One more person who belongs or belonged to the group."""
+    row = _party(request, pk)
+    form = MemberForm(request.POST)
+    if form.is_valid():
+        with form.refusals():
+            form.save(by=signed_in(request), group=row)
+            return redirect(row)
+    return _page(request, row, member_form=form, status=422)
+
+
+@require_POST
+@open_to(Role.RIGHTS_ADMIN)
+def party_members_complete(request: HttpRequest, pk: int) -> HttpResponse:
+    """These are all: until this is said nobody can allow a use of its members' persons."""
+    row = _party(request, pk)
+    try:
+        members.say_complete(by=signed_in(request), group=row)
+    except Refused as refusal:
+        messages.error(request, str(refusal))
+    return redirect(row)
 
 
 @require_POST
@@ -108,7 +134,12 @@ def find(request: HttpRequest, kind: str) -> HttpResponse:
 
 
 def _page(
-    request: HttpRequest, row: Party, form: IdentifierForm, status: int = 200
+    request: HttpRequest,
+    row: Party,
+    *,
+    identifier_form: IdentifierForm | None = None,
+    member_form: MemberForm | None = None,
+    status: int = 200,
 ) -> HttpResponse:
     user = signed_in(request)
     # By their numbers: three joins over a large catalogue would be one product of all of them.
@@ -123,7 +154,11 @@ def _page(
     context = {
         "party": row,
         "identifiers": row.identifiers.all(),
-        "identifier_form": form,
+        "identifier_form": identifier_form or IdentifierForm(),
+        "member_form": member_form or MemberForm(),
+        "members": persons.members(row),
+        "speaks_through_members": persons.speaks_through_members(row),
+        "groups": Party.objects.filter(members__member=row),
         "page": page_of(request, recordings.prefetch_related("credits__party")),
         "grants": grants.select_related("grantor", "agreement", "recording", "work")[:25],
         "grants_count": grants.count(),

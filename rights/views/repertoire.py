@@ -10,11 +10,12 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from portal import asking, audit
 from portal.models import Role
 from portal.views import signed_in
-from rights import acts, choices, opt_outs, originals
+from rights import acts, choices, derivations, opt_outs, originals, sound_questions
 from rights.forms import (
     AttachForm,
     CreditForm,
     FileForm,
+    RelationForm,
     StemForm,
     UploadForm,
     VerbForm,
@@ -69,11 +70,11 @@ def recordings(request: HttpRequest) -> HttpResponse:
     query = asking.of(request).text("q")
     rows = choices.search(Recording.objects.visible_to(signed_in(request)), query)
     rows = rows.prefetch_related("credits__party", "works", choices.current_split("splits"))
-    page = page_of(request, rows)
+    shown = page_of(request, rows)
     context = {
-        "page": page,
+        "page": shown,
         "query": query,
-        "training": choices.training_words(list(page.object_list)),
+        "training": choices.training_words(list(shown.object_list)),
         "is_admin": is_admin(request),
     }
     return render(request, "rights/recordings.html", context)
@@ -81,10 +82,10 @@ def recordings(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def recording(request: HttpRequest, pk: int) -> HttpResponse:
-    return _page(request, _recording(request, pk))
+    return page(request, _recording(request, pk))
 
 
-def _page(
+def page(
     request: HttpRequest, row: Recording, *, status: int = 200, **forms: VerbForm
 ) -> HttpResponse:
     """The recording's page; `forms` are those that were filled in wrongly, by their names."""
@@ -107,6 +108,9 @@ def _page(
         "attach_form": AttachForm(),
         "file_form": FileForm(),
         "stem_form": StemForm(),
+        "relation_form": RelationForm(),
+        "relations": derivations.of(row),
+        "sound_questions": sound_questions.open_questions().filter(recording=row),
         "is_admin": is_admin(request),
         "reads_all": user.has_role(*READERS),
     }
@@ -140,7 +144,7 @@ def recording_file(request: HttpRequest, pk: int) -> HttpResponse:
             for warning in row.warnings:
                 messages.warning(request, warning)
             return redirect(row)
-    return _page(request, row, file_form=form, status=422)
+    return page(request, row, file_form=form, status=422)
 
 
 @require_POST
@@ -152,7 +156,7 @@ def recording_stem(request: HttpRequest, pk: int) -> HttpResponse:
         with form.refusals():
             form.save(by=signed_in(request), recording=row)
             return redirect(row)
-    return _page(request, row, stem_form=form, status=422)
+    return page(request, row, stem_form=form, status=422)
 
 
 @require_POST
@@ -168,7 +172,7 @@ def recording_credit(request: HttpRequest, pk: int) -> HttpResponse:
         return redirect(row)
     if context:
         return _addition(request, row, form, context, "Add the credit")
-    return _page(request, row, credit_form=form, status=422)
+    return page(request, row, credit_form=form, status=422)
 
 
 @require_POST
@@ -197,7 +201,7 @@ def recording_work(request: HttpRequest, pk: int) -> HttpResponse:
         return redirect(row)
     if context:
         return _addition(request, row, form, context, "Add the work")
-    return _page(request, row, attach_form=form, status=422)
+    return page(request, row, attach_form=form, status=422)
 
 
 def _addition(

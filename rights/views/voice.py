@@ -11,7 +11,7 @@ from portal.views import signed_in
 from rights import acts, choices, holds, impact
 from rights.forms import OptOutForm
 from rights.models import Grant, Mandate, Party, Recording, SplitLine, Use
-from rights.views import confirming
+from rights.views import confirming, relations
 from rights.views.access import READERS, is_admin, open_to
 
 
@@ -45,7 +45,7 @@ def _waiting(request: HttpRequest) -> dict[str, object]:
         "disputed": lines.filter(sheet__status="disputed").exclude(disputed_at=None)[:10],
         "unanswered": lines.filter(sheet__status="confirming", confirmed_at=None)[:10],
         "ended": holds.lately(),
-    }
+    } | relations.waiting()
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

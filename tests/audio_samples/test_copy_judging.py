@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy.signal import butter, resample_poly, sosfiltfilt
 
-from audio_samples.screening import index, judging, prints
+from audio import index, matching, prints
 from workers.data import synth
 
 RATE = 44_100
@@ -25,8 +25,8 @@ class Catalogue:
     tracks: dict[int, synth.Track]
     index: index.Index
 
-    def look(self, audio: np.ndarray) -> judging.Match | None:
-        return judging.best(judging.listen(audio, rate=RATE), self.index)
+    def look(self, audio: np.ndarray) -> matching.Match | None:
+        return matching.best(matching.listen(audio, rate=RATE), self.index)
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +114,7 @@ def test_the_same_instruments_at_the_same_tempo_in_another_key_are_no_copy(
         other = synth.synthesise(track.genre, 900 + pk, 8.0, track.tempo, key)
         match = catalogue.look(other.audio)
         # Measured: none of forty.
-        assert match is None or match.score < judging.THRESHOLD, (track.genre, match)
+        assert match is None or match.score < matching.THRESHOLD, (track.genre, match)
 
 
 @pytest.mark.parametrize("genre", ["marimba", "waltz"])
@@ -128,7 +128,7 @@ def test_another_tune_at_the_same_tempo_in_the_same_key_is_no_copy(
             for seed in range(3):
                 other = synth.synthesise(genre, 700 + 10 * pk + seed, 8.0, track.tempo, track.key)
                 match = catalogue.look(other.audio)
-                assert match is None or match.score < judging.THRESHOLD, match
+                assert match is None or match.score < matching.THRESHOLD, match
 
 
 def test_the_same_clip_gets_the_same_score(catalogue: Catalogue) -> None:
@@ -137,6 +137,6 @@ def test_the_same_clip_gets_the_same_score(catalogue: Catalogue) -> None:
 
 
 def test_a_clip_with_next_to_nothing_in_it_is_no_copy(catalogue: Catalogue) -> None:
-    assert judging.listen(np.zeros((2, RATE)), rate=RATE).silent
+    assert matching.listen(np.zeros((2, RATE)), rate=RATE).silent
     match = catalogue.look(cut(catalogue.tracks[21], 2.0, 0.3))
     assert match is None or not match.near_copy

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audio_samples.screening import index, judging, prints
-from audio_samples.screening.prints import Print
+from audio import index, matching, prints
+from audio.prints import Print
 
 
 def music(seconds: float, *, rate: int = 44_100, seed: int = 1) -> np.ndarray:
@@ -148,7 +148,7 @@ def test_an_index_in_a_file_is_mapped_and_not_loaded(
 
 def test_an_index_of_nothing_matches_nothing() -> None:
     read = index.read(io.BytesIO(written({})))
-    assert judging.best(judging.listen(music(4), rate=44_100), read) is None
+    assert matching.best(matching.listen(music(4), rate=44_100), read) is None
 
 
 def test_what_is_no_index_is_refused(some: dict[int, Print]) -> None:

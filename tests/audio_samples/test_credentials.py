@@ -15,7 +15,8 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
 
-from audio_samples import analysis, clips, flags, samples
+from audio import decoded as sound
+from audio_samples import clips, flags, samples
 from audio_samples.credentials import chain, checking, files, issuing
 from audio_samples.credentials.checking import Found
 from audio_samples.credentials.manifest import GENERATED, LABEL
@@ -552,12 +553,12 @@ def test_the_shell_tells_of_a_file_what_the_page_does(
 def test_the_sound_is_what_is_heard_at_its_rate_in_its_channels() -> None:
     left = np.linspace(-1, 1, 8, dtype=np.float32)
     sounds = {
-        analysis.sound(np.stack([left]), 8_000),
-        analysis.sound(np.stack([left]), 16_000),
-        analysis.sound(np.stack([left, left]), 8_000),
-        analysis.sound(np.stack([left, -left]), 8_000),
+        sound.digest(np.stack([left]), rate=8_000),
+        sound.digest(np.stack([left]), rate=16_000),
+        sound.digest(np.stack([left, left]), rate=8_000),
+        sound.digest(np.stack([left, -left]), rate=8_000),
         # The same numbers in a row, in other channels.
-        analysis.sound(np.stack([left[::2], left[1::2]]), 8_000),
+        sound.digest(np.stack([left[::2], left[1::2]]), rate=8_000),
     }
     assert len(sounds) == 5
 

@@ -10,15 +10,17 @@ from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 
+from audio import matching, prints
 from audio_samples import samples, screenings, tasks
 from audio_samples.models import Sample
-from audio_samples.screening import gathering, judging, prints
-from audio_samples.screening.rows import DatasetIndex, RecordingPrint, Screening
+from audio_samples.screening import gathering
+from audio_samples.screening.rows import DatasetIndex, Screening
 from experiments import runs
 from experiments.models import Project, Run
 from portal import audit, storage
 from portal.models import Blob, User
-from rights.models import Party, Recording, Use
+from rights import sounds
+from rights.models import Party, Recording, SoundPrint, Use
 from rights.refused import Refused
 from tests.audio_samples.cast import make_run, make_sample
 from tests.audio_samples.test_copy_prints import music
@@ -118,10 +120,10 @@ def test_prints_are_made_once_and_shared_by_datasets(
     ada: User, project: Project, run: Run, songs: list[Recording]
 ) -> None:
     screenings.screen(clip_of(run, seed=77))
-    made = dict(RecordingPrint.objects.values_list("audio", "made_at"))
+    made = dict(SoundPrint.objects.values_list("audio", "made_at"))
     assert set(made) == {one.audio_id for one in songs}
     screenings.screen(clip_of(make_run(ada, project, songs[:1]), seed=77))
-    assert dict(RecordingPrint.objects.values_list("audio", "made_at")) == made
+    assert dict(SoundPrint.objects.values_list("audio", "made_at")) == made
 
 
 def test_music_heard_through_another_runs_weights_is_compared_too(
@@ -154,6 +156,8 @@ def test_a_run_without_music_and_a_silent_clip_have_words_of_their_own(
 def test_music_that_cannot_be_read_lets_nothing_pass_until_it_is_back(
     run: Run, songs: list[Recording]
 ) -> None:
+    # As of recordings that came before prints were made at the door.
+    SoundPrint.objects.all().delete()
     lost = songs[0].audio_id
     with storage.open_blob(lost) as file:
         kept = file.read()
@@ -196,7 +200,7 @@ def test_a_check_that_breaks_down_is_told_and_does_not_stand_in_the_way(
 ) -> None:
     sample, next_one = clip_of(run, seed=77), clip_of(run, seed=78, name="final/1")
     with monkeypatch.context() as broken:
-        broken.setattr(judging, "SHIFTS", 0)
+        broken.setattr(matching, "SHIFTS", 0)
         with pytest.raises(ZeroDivisionError):
             tasks.screen()
     assert "broke down" in screenings.newest(sample).reason
@@ -228,13 +232,14 @@ def test_an_index_in_an_object_store_is_brought_here_once(
 
 def test_a_file_that_is_no_audio_has_no_print_but_a_reason() -> None:
     blob = storage.put(io.BytesIO(b"no audio at all"), media_type="audio/flac")
-    made = gathering.make_print(blob.sha256)
+    made = sounds.make_print(blob.sha256)
     assert made.packed is None
     assert "could not be read" in made.problem
 
 
 def test_rounds_are_bounded_and_go_on_where_they_were(run: Run) -> None:
     made = [clip_of(run, seed=70 + number, name=f"final/{number}") for number in range(2)]
+    SoundPrint.objects.all().delete()
     assert screenings.go_on(turn=-1.0) == 0
     assert gathering.gather(run.dataset, until=0.0) is None
     tasks.screen()

@@ -3,10 +3,10 @@
 import pytest
 
 from audio_samples import screenings
-from audio_samples.screening.rows import DatasetIndex, RecordingPrint, Screening
+from audio_samples.screening.rows import DatasetIndex, Screening
 from experiments.models import Project
 from portal.models import AuditEvent, User
-from rights.models import Use
+from rights.models import SoundPrint, Use
 from tests.audio_samples.cast import make_run, make_sample
 from tests.audio_samples.test_copy_prints import music
 from tests.audio_samples.test_screenings import as_file
@@ -26,4 +26,4 @@ def test_one_sample_in_many_hands(ada: User, rosa: User, project: Project) -> No
     look = Screening.objects.get()
     assert (look.outcome, look.recording) == (Screening.Outcome.NEAR_COPY, song)
     assert AuditEvent.objects.filter(verb="sample.near_copy").count() == 1
-    assert (RecordingPrint.objects.count(), DatasetIndex.objects.count()) == (1, 1)
+    assert (SoundPrint.objects.count(), DatasetIndex.objects.count()) == (1, 1)

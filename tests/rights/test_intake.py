@@ -105,8 +105,9 @@ def test_ten_minutes_never_lie_in_memory_whole() -> None:
     finally:
         tracemalloc.stop()
     assert audio.duration == 600
-    # The whole would be 53 MB as float32 and 106 MB as float64.
-    assert peak < 12_000_000
+    # The whole would be 53 MB as float32 and 106 MB as float64; a block's spectrum with its
+    # neighbours (audio/prints.py) is 36 MB with all that finding its peaks needs.
+    assert peak < 40_000_000
 
 
 @pytest.mark.django_db

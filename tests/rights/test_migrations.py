@@ -11,13 +11,24 @@ from django.db.migrations.loader import MigrationLoader
 from django.utils import timezone
 
 from portal.models import AuditEvent, User
-from rights import agreements, participation, parties
-from rights.models import Hold, OptOut, RightType, Signal, Use, WithdrawalCase
+from rights import agreements, consent, participation, parties
+from rights.models import (
+    Credit,
+    Hold,
+    OptOut,
+    Purpose,
+    RightType,
+    RoleCode,
+    Signal,
+    Use,
+    WithdrawalCase,
+)
 from tests.catalogue import allow, make_party, make_recording, second_admin
 
 OPT_OUTS = import_module("rights.migrations.0011_opt_outs")
 REASONS = import_module("rights.migrations.0014_reasons_of_others")
 SIGNALS = import_module("rights.migrations.0018_name_what_signals_deny")
+UNASKED = import_module("rights.migrations.0020_hold_whom_nobody_asked")
 
 
 @pytest.mark.django_db(transaction=True)
@@ -137,3 +148,17 @@ def test_signals_of_before_name_the_uses_that_they_deny(rosa: User) -> None:
     assert {row.key for row in Signal.objects.filter(denies=True)} == {
         key for (key, _), uses in noted.items() if uses
     }
+
+
+def test_what_was_allowed_without_a_singers_word_is_put_on_hold(rosa: User) -> None:
+    artist, guest = make_party(rosa), make_party(rosa)
+    allow(rosa, artist, Use.VOICE, Use.LIKENESS_NAME, rights=tuple(RightType))
+    song, other = make_recording(rosa, artist), make_recording(rosa, artist)
+    here = consent.Context(Purpose.RESEARCH, "world", "backline")
+    assert consent.check([song, other], Use.VOICE, here, by=rosa).allowed
+    # As they stood there before anybody asked for them.
+    for role in (RoleCode.VOCALIST, RoleCode.MIXER):
+        Credit.objects.create(recording=song, party=guest, role=role)
+    UNASKED.hold(apps, None)
+    found = Hold.objects.get()
+    assert (found.recording, found.use, found.party) == (song, Use.VOICE, guest)

@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 
 from portal.models import User
 from rights import consent, participation, scopes
-from rights.facts import Facts, Music, Share, Sign, Terms
+from rights.facts import Artist, Facts, Group, Music, Share, Sign, Terms
 from rights.judging import Context, Judge
 from rights.models import Purpose, RightType, Use
 from rights.scopes import ALL, EVERYTHING, NONE, Allowance, Box
 from tests.catalogue import allow, make_party, make_recording
 
+GROUP = 7
 AT = datetime(2026, 6, 1, tzinfo=UTC)
 CONTEXTS = [
     Context(Purpose(purpose), place, family, version, name, channel)
@@ -37,11 +38,19 @@ def worlds(draw: st.DrawFn) -> Facts:
     for pk in range(1, draw(st.integers(1, 4)) + 1):
         facts.recordings.append(Music(pk, f"Song {pk}", draw(st.sampled_from(["a", "a", None]))))
         facts.works[pk] = [pk + 100]
-        facts.artists[pk] = [draw(st.sampled_from(holders))]
+        main = Artist(draw(st.sampled_from(holders)), main=True)
+        guest = Artist(draw(st.sampled_from([*holders, GROUP])), main=False)
+        facts.artists[pk] = [main, guest][: draw(st.integers(1, 2))]
         for shares in (facts.masters[pk], facts.compositions[pk + 100]):
             confirmed = draw(st.sampled_from([True, True, True, False]))
             party = draw(st.sampled_from(holders))
             shares.append(Share(pk, party, 1_000_000, confirmed=confirmed, disputed=False))
+    facts.groups[GROUP] = Group(draw(st.sampled_from([True, True, False])), [1, 2])
+    asked = [music.pk for music in facts.recordings]
+    for pk in asked:
+        if sources := draw(st.lists(st.sampled_from(asked), max_size=2, unique=True)):
+            facts.sources[pk] = sorted(set(sources) - {pk})
+    facts.questioned = set(draw(st.lists(st.sampled_from(asked), max_size=1)))
     for number in range(draw(st.integers(0, 12))):
         about = draw(st.sampled_from([("w", 0), ("w", 0), ("r", 1), ("r", 2), ("w", 101)]))
         party = draw(st.sampled_from([*holders, agent]))

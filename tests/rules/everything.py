@@ -11,10 +11,10 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
+from audio import prints
 from audio_samples import flags
 from audio_samples.credentials import issuing
 from audio_samples.models import ClipRelease
-from audio_samples.screening import prints
 from audio_samples.screening.rows import Screening
 from backline import wire
 from experiments import checkpoints, datasets, runs, usage
@@ -23,9 +23,9 @@ from experiments.publishing import pages
 from listening import trials
 from portal import storage, tokens
 from portal.models import Role, User
-from rights import agreements, catalogue, consent, participation, parties
+from rights import agreements, catalogue, consent, derivations, participation, parties
 from rights.importing import jobs
-from rights.models import Purpose, RightType, Use, WithdrawalCase
+from rights.models import Purpose, RightType, SoundQuestion, Use, WithdrawalCase
 from tests.audio_samples.cast import make_sample
 from tests.catalogue import allow, make_recording, second_admin
 from tests.conftest import person, tone
@@ -102,6 +102,11 @@ def make_world() -> World:
         by=rosa, recording=song, part="vocals", file=tone(seconds=0.9, frequency=777),
         filename="v.flac",
     )  # fmt: skip
+    remix, source = (
+        catalogue.announce_recording(by=rosa, title=title) for title in ("A remix", "Its source")
+    )
+    relation = derivations.say(by=rosa, recording=remix, source=source, kind="derived")
+    question = SoundQuestion.objects.create(recording=remix, other=source, score=0.9, length=8.0)
     release = catalogue.add_release(by=rosa, title="Album of lullabies", tracks=[song])
     agreement = agreements.sign(
         by=rosa, counterparty=party, title=PAPER[0], signed_on=timezone.now().date(),
@@ -189,6 +194,8 @@ def make_world() -> World:
             (r"rights/(mine/)?grants/", {"pk": first.pk}),
             (r"rights/(mine/)?grants/<int:pk>/(activate|approve|decline|gain)", {"pk": offered.pk}),
             (r"rights/releases/", {"pk": release.pk}),
+            (r"rights/relations/", {"pk": relation.pk}),
+            (r"rights/sounds/", {"pk": question.pk}),
             (r"(api/v1/)?rights/decisions/", {"pk": decision.pk}),
             (r"rights/splits/", {"pk": sheet.pk, "party_pk": party.pk}),
             (r"rights/agreements/", {"pk": agreement.pk}),

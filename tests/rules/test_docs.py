@@ -12,7 +12,7 @@ from portal.management.commands.addresses import every_address
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
-OURS = {"portal", "rights", "experiments", "audio_samples", "listening", "workers"}
+OURS = {"audio", "portal", "rights", "experiments", "audio_samples", "listening", "workers"}
 FOLDERS = (DOCS, ROOT / "requirements", ROOT / "benchmarks", ROOT / "k8s")
 PAGES = sorted([ROOT / "README.md", *(page for folder in FOLDERS for page in folder.rglob("*.md"))])
 

@@ -4,7 +4,7 @@ import re
 
 from django.conf import settings
 
-ROOMS = ("portal", "rights", "experiments", "audio_samples", "listening", "workers")
+ROOMS = ("audio", "portal", "rights", "experiments", "audio_samples", "listening", "workers")
 LOCK = re.compile(r"\.select_for_update\((?!no_key=True)")
 
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from rights.models import Recording, Work
+from tests.rights.history.music import ROLES
 from tests.rights.history.naive import Happened, Scope
 from tests.rights.history.using import Using
 from tests.rights.history.world import few, scope_words
@@ -102,7 +103,13 @@ class Ending(Using):
         if work:
             self.find_a_work(place, work=0, new=True)
         else:
-            self.credit_an_artist(place, who)
+            self.credit_an_artist(place, who, role=self.pick(ROLES, which))
+
+    @precondition(lambda self: self.in_use())
+    @rule(which=few, other=few, kind=st.sampled_from(["contains", "derived", "same_sound"]))
+    def find_where_it_comes_from(self, which: int, other: int, kind: str) -> None:
+        if found := self.ground(which, 0):
+            self.say_where_it_comes_from(self.recordings.index(found[0]), other, kind)
 
     def place_of(self, rows: list[Any], number: int) -> int:
         """Where a grant or mandate of this number stands."""

@@ -10,10 +10,11 @@ from hypothesis.stateful import (
     rule,
 )
 
-from rights import catalogue, splits
+from rights import catalogue, derivations, members, splits
 from rights.models import (
     Party,
     Recording,
+    RoleCode,
     Work,
 )
 from tests.rights.history.world import (
@@ -21,6 +22,9 @@ from tests.rights.history.world import (
     History,
     few,
 )
+
+# Who is asked for a voice alone among them, by a role of the list and by one that it does not have.
+ROLES = ("MainArtist", "MainArtist", "FeaturedArtist", "Vocalist", "Background vocals", "Mixer")
 
 
 class Music(History):
@@ -79,16 +83,74 @@ class Music(History):
         if not known:
             self.say("work", recording=recording.pk, work=found.pk)
 
-    @rule(which=few, who=few)
-    def credit_an_artist(self, which: int, who: int) -> None:
-        recording, party = self.pick(self.recordings, which), self.pick(self.parties, who)
-        if party.pk in self.log.artists(recording.pk, timezone.now()):
+    @rule(which=few, who=few, role=st.sampled_from(ROLES))
+    def credit_an_artist(self, which: int, who: int, role: str) -> None:
+        recording = self.pick(self.recordings, which)
+        party = self.pick([*self.parties, self.group], who)
+        if party.pk in self.log.credited(recording.pk, timezone.now(), role):
             return
-        self._credit(recording, party)
+        self._credit(recording, party, role)
 
-    def _credit(self, recording: Recording, party: Party) -> None:
-        catalogue.add_credit(by=self.rosa, subject=recording, party=party, role="MainArtist")
-        self.say("artist", recording=recording.pk, party=party.pk)
+    def _credit(self, recording: Recording, party: Party, role: str = "MainArtist") -> None:
+        listed = role in RoleCode.values
+        catalogue.add_credit(
+            by=self.rosa,
+            subject=recording,
+            party=party,
+            role=role if listed else "UserDefined",
+            user_defined="" if listed else role,
+        )
+        self.say("artist", recording=recording.pk, party=party.pk, role=role)
+
+    @rule(which=few, other=few, kind=st.sampled_from(["contains", "derived", "same_sound"]))
+    def say_where_it_comes_from(self, which: int, other: int, kind: str) -> None:
+        recording, source = self.pick(self.recordings, which), self.pick(self.recordings, other)
+        now, known = timezone.now(), False
+        for said in self.log.until(now, "related", kind=kind):
+            pair = said.who["recording"], said.who["source"]
+            both = (recording.pk, source.pk), (source.pk, recording.pk)
+            over = any(self.log.until(now, "unrelated", relation=said.who["relation"]))
+            known |= not over and pair in (both if kind == "same_sound" else both[:1])
+        made = self.attempt(
+            recording != source and not known,
+            lambda: derivations.say(by=self.rosa, recording=recording, source=source, kind=kind),
+        )
+        if made:
+            self.relations[made.pk] = made
+            self.say(
+                "related", relation=made.pk, recording=recording.pk, source=source.pk, kind=kind
+            )
+
+    @precondition(lambda self: self.relations)
+    @rule(which=few, own=st.booleans())
+    def take_back_where_it_comes_from(self, which: int, own: bool) -> None:
+        number = self.pick(sorted(self.relations), which)
+        over = any(self.log.until(timezone.now(), "unrelated", relation=number))
+        done = self.attempt(
+            not over and not own,
+            lambda: derivations.end(
+                by=self.rosa if own else self.ivo, relation=self.relations[number], reason="A slip."
+            ),
+        )
+        if done:
+            self.say("unrelated", relation=number)
+
+    @rule(who=few)
+    def find_a_member(self, who: int) -> None:
+        party, now = self.pick(self.parties, who), timezone.now()
+        known = any(self.log.until(now, "member", group=self.group.pk, party=party.pk))
+        self.attempt(not known, lambda: members.add(by=self.rosa, group=self.group, member=party))
+        if not known:
+            self.say("member", group=self.group.pk, party=party.pk)
+
+    @rule()
+    def name_all_members(self) -> None:
+        now, group = timezone.now(), self.group.pk
+        said = any(self.log.until(now, "members complete", group=group))
+        possible = not said and any(self.log.until(now, "member", group=group))
+        self.attempt(possible, lambda: members.say_complete(by=self.rosa, group=self.group))
+        if possible:
+            self.say("members complete", group=group)
 
     @rule(which=few, first=few, shares=st.sampled_from(SHARES), agreed=st.booleans())
     def propose(self, which: int, first: int, shares: tuple[int, ...], agreed: bool) -> None:

@@ -58,8 +58,32 @@ class Log:
     def works(self, recording: int, known: datetime) -> set[int]:
         return {one.who["work"] for one in self.until(known, "work", recording=recording)}
 
-    def artists(self, recording: int, known: datetime) -> set[int]:
-        return {one.who["party"] for one in self.until(known, "artist", recording=recording)}
+    def credited(self, recording: int, known: datetime, *roles: str) -> set[int]:
+        return {
+            one.who["party"]
+            for one in self.until(known, "artist", recording=recording)
+            if one.who["role"] in roles
+        }
+
+    def people(self, recording: int, use: str, known: datetime) -> set[int] | None:
+        """The persons in it whom this use asks: who stands on the cover, and for a voice who sings.
+        A group is each of its members. None where somebody may be missing."""
+        asked = self.credited(recording, known, "MainArtist", "FeaturedArtist")
+        if use == "voice":
+            asked |= self.credited(recording, known, "Vocalist", "Background vocals")
+        if not self.credited(recording, known, "MainArtist"):
+            return None
+        found, lacking = self.persons(asked, known)
+        return None if lacking else found
+
+    def persons(self, parties: set[int], known: datetime) -> tuple[set[int], bool]:
+        """These, with each group as its members; and whether a group may have more of them."""
+        groups = {one.who["party"] for one in self.until(known, "group")} & parties
+        found, lacking = parties - groups, False
+        for group in groups:
+            found |= {one.who["party"] for one in self.until(known, "member", group=group)}
+            lacking |= not any(self.until(known, "members complete", group=group))
+        return found, lacking
 
     def split(self, subject: tuple[str, int], known: datetime) -> Happened | None:
         """The newest sheet of a recording's master or of a work's composition."""
@@ -75,8 +99,33 @@ class Log:
             said[line.who["party"]] = line.who["yes"]
         return all(said.values()) and sum(sheet.who["shares"].values()) == WHOLE
 
-    def needed(self, recording: int, use: str, known: datetime) -> set[tuple[int, str, int]] | None:
-        """Whose word, for which right, in which work (0: none). None where nobody can say."""
+    def sounds(self, recording: int, known: datetime) -> set[int]:
+        """The recording, and all that it comes from, step by step."""
+        found = {recording}
+        while True:
+            more = {source for one in found for source in self.origins(one, known)} - found
+            if not more:
+                return found
+            found |= more
+
+    def origins(self, recording: int, known: datetime) -> set[int]:
+        """What it was said to come from in one step, and not taken back."""
+        found = set()
+        for said in self.until(known, "related"):
+            one, other, kind = (said.who[name] for name in ("recording", "source", "kind"))
+            if any(self.until(known, "unrelated", relation=said.who["relation"])):
+                continue
+            if one == recording:
+                found.add(other)
+            if other == recording and kind == "same_sound":
+                found.add(one)
+        return found
+
+    def needed(
+        self, recording: int, use: str, known: datetime, *, file: bool = True
+    ) -> set[tuple[int, str, int]] | None:
+        """Whose word, for which right, in which work (0: none), in the recording itself. None
+        where nobody can say."""
         subjects = [("master", recording, 0)]
         works = self.works(recording, known)
         subjects += [("composition", work, work) for work in works]
@@ -88,11 +137,11 @@ class Log:
             assert sheet
             words |= {(party, right, work) for party in sheet.who["shares"]}
         if use in OF_A_PERSON:
-            artists = self.artists(recording, known)
-            if not artists:
+            people = self.people(recording, use, known)
+            if people is None:
                 return None
-            words |= {(party, "persona", 0) for party in artists}
-        return words if works and self.has_file(recording, known) else None
+            words |= {(party, "persona", 0) for party in people}
+        return words if works and (not file or self.has_file(recording, known)) else None
 
     # --- The papers ---------------------------------------------------------------------------
 
@@ -133,7 +182,7 @@ class Log:
 
     def may_say_no(self, party: int, recording: int, use: str, now: datetime) -> bool:
         """Where nothing is allowed: who has a word to give, and has not refused it yet."""
-        rights = {right for right, _ in self.shares(party, recording, now)}
+        rights = {right for right, _ in self.shares(party, recording, use, now)}
         word = rights if use in OF_A_PERSON else rights - {"persona"}
         said = self.until(now, "opted out", recording=recording, use=use, party=party)
         return bool(word) and not any(said)
@@ -163,13 +212,17 @@ class Log:
         return any(
             right == terms["right"] and terms["work"] in (None, work)
             for holder in holders
-            for right, work in self.shares(holder, recording, at)
+            for right, work in self.shares(holder, recording, terms["use"], at)
             if not self.opted_out(grant, holder, recording, at)
         )
 
-    def shares(self, party: int, recording: int, at: datetime) -> list[tuple[str, int]]:
-        """The rights in a recording that a party has a part in, agreed or not."""
-        found = [("persona", 0)] if party in self.artists(recording, at) else []
+    def shares(self, party: int, recording: int, use: str, at: datetime) -> list[tuple[str, int]]:
+        """The rights in a recording that a party has a part in for a use, agreed or not."""
+        roles = ["MainArtist", "FeaturedArtist"]
+        if use not in OF_A_PERSON or use == "voice":
+            roles += ["Vocalist", "Background vocals"]
+        people, _ = self.persons(self.credited(recording, at, *roles), at)
+        found = [("persona", 0)] if party in people else []
         subjects = [("master", recording, 0)]
         subjects += [("composition", work, work) for work in self.works(recording, at)]
         for right, subject, work in subjects:
@@ -289,39 +342,59 @@ class Log:
     ) -> bool:
         """Every word that is needed is given by somebody's grant."""
         known = known or at
-        words = self.needed(recording, scope.use, known)
-        return words is not None and all(
-            any(
-                self.covers(grant, word, recording, scope, at=at, known=known)
-                for grant in self.until(known, "drafted")
-            )
-            for word in words
-        )
+        for sound in self.sounds(recording, known):
+            words = self.needed(sound, scope.use, known, file=sound == recording)
+            if words is None or not all(
+                any(
+                    self.covers(grant, word, sound, scope, at=at, known=known)
+                    for grant in self.until(known, "drafted")
+                )
+                for word in words
+            ):
+                return False
+        return True
 
-    def claimed(self, recording: int, use: str, at: datetime) -> set[tuple[int, str, int]]:
-        """Whose word is needed by the newest sheets, agreed on or not."""
-        subjects = [("master", recording, 0)]
-        subjects += [("composition", work, work) for work in self.works(recording, at)]
+    def claimed(
+        self, recording: int, use: str, at: datetime
+    ) -> set[tuple[int, tuple[int, str, int]]]:
+        """In which recording whose word is needed by the newest sheets, agreed on or not: this one
+        and all that it comes from."""
         words = set()
-        for right, subject, work in subjects:
-            if sheet := self.split((right, subject), at):
-                words |= {(party, right, work) for party in sheet.who["shares"]}
-        if use in OF_A_PERSON:
-            words |= {(party, "persona", 0) for party in self.artists(recording, at)}
+        for sound in self.sounds(recording, at):
+            subjects = [("master", sound, 0)]
+            subjects += [("composition", work, work) for work in self.works(sound, at)]
+            for right, subject, work in subjects:
+                if sheet := self.split((right, subject), at):
+                    words |= {(sound, (party, right, work)) for party in sheet.who["shares"]}
+            if use in OF_A_PERSON:
+                words |= {(sound, (who, "persona", 0)) for who in self.asked(sound, use, at)}
         return words
+
+    def asked(self, recording: int, use: str, known: datetime) -> set[int]:
+        """The persons of `people`, as far as they are known."""
+        roles = ["MainArtist", "FeaturedArtist"]
+        roles += ["Vocalist", "Background vocals"] if use == "voice" else []
+        return self.persons(self.credited(recording, known, *roles), known)[0]
 
     def lacking(
         self, recording: int, scope: Scope, *, made: datetime, now: datetime
-    ) -> set[tuple[int, str, int]]:
+    ) -> set[tuple[int, tuple[int, str, int]]]:
         """The words that nobody gives, by now, for what was made in this scope."""
         return {
-            word
-            for word in self.claimed(recording, scope.use, now)
+            (sound, word)
+            for sound, word in self.claimed(recording, scope.use, now)
             if not any(
-                self.carries(grant, word, recording, scope, made=made, now=now)
+                self.carries(grant, word, sound, scope, made=made, now=now)
                 for grant in self.until(now, "drafted")
             )
         }
+
+    def in_question(self, recording: int, use: str, now: datetime) -> bool:
+        """Whether it cannot be said whose word is needed."""
+        return any(
+            self.needed(sound, use, now, file=sound == recording) is None
+            for sound in self.sounds(recording, now)
+        )
 
 
 @dataclass
@@ -334,7 +407,7 @@ class Fate:
     made: datetime
     read: int = 0
     # Words that were lacking at some moment, and are still needed.
-    lost: set[tuple[int, str, int]] = field(default_factory=set)
+    lost: set[tuple[int, tuple[int, str, int]]] = field(default_factory=set)
     # Whether ever a word was lacking that anybody claimed.
     whole: bool = True
 
@@ -351,7 +424,7 @@ class Fate:
     def silent(self, log: Log, now: datetime) -> bool:
         """Whether nothing that was made of it may be used or heard: a word was lost, or it is in
         question whose word it is."""
-        return bool(self.lost) or log.needed(self.recording, self.scope.use, now) is None
+        return bool(self.lost) or log.in_question(self.recording, self.scope.use, now)
 
     def heard(self, log: Log, now: datetime) -> bool:
         """Whether nobody has any reason to silence it."""

@@ -23,6 +23,7 @@ from rights.models import (
     Grant,
     Mandate,
     Recording,
+    RecordingRelation,
     SplitSheet,
     Use,
     WithdrawalPolicy,
@@ -197,9 +198,12 @@ class History(RuleBasedStateMachine):
         self.parties = [
             parties.add_party(by=self.rosa, name=f"Machine party {number}") for number in range(4)
         ]
+        # It signs nothing: its members do.
+        self.group = parties.add_party(by=self.rosa, name="Machine group", kind="group")
         self.projects = [self.project(number) for number in range(2)]
         self.recordings: list[Recording] = []
         self.works: list[Work] = []
+        self.relations: dict[int, RecordingRelation] = {}
         self.subjects: list[tuple[str, Recording | Work]] = []
         self.sheets: dict[int, SplitSheet] = {}
         self.agreements = [
@@ -214,6 +218,7 @@ class History(RuleBasedStateMachine):
         ]
         self.grants: list[Grant] = []
         self.mandates: list[Mandate] = []
+        self.say("group", party=self.group.pk)
         self.first_music(agent)
 
     def project(self, number: int) -> tuple[Project, Scope]:

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from audio_samples.screening import prints
-from audio_samples.screening.index import Index
-from audio_samples.screening.prints import Longs, Print
+from audio import prints
+from audio.index import Index
+from audio.prints import Longs, Print
 
 # From here on it is a near copy; benchmarks/screening.py has what it finds and what it lets by.
 THRESHOLD = 0.86

@@ -26,8 +26,8 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from audio_samples.screening import prints
-from audio_samples.screening.prints import Longs, Print
+from audio import prints
+from audio.prints import Longs, Print
 
 MAGIC = b"BLCOPY1\n"
 # Hashes that are sorted in memory at one time: 100 MB with what sorting needs.
@@ -123,6 +123,13 @@ def write(made: Iterable[tuple[int, Print]], target: IO[bytes]) -> int:
             shutil.copyfileobj(peak_file, target)
         spill.finish(target)
     return len(recording)
+
+
+def of_one(made: Print) -> Index:
+    """The index of one print, in memory, as number 0: what one recording is held against."""
+    target = io.BytesIO()
+    write([(0, made)], target)
+    return read(target)
 
 
 def _begin(target: IO[bytes], **sizes: int) -> None:
