@@ -70,7 +70,10 @@ def test_a_recording_covered_in_full_is_allowed(rosa: User) -> None:
 
 def test_nothing_granted_is_denied_with_the_holder_and_the_right_named(song: Recording) -> None:
     holder = Party.objects.get()
-    shared = {"code": "no_grant", "party": "Mira Sol", "party_id": holder.pk, "grant_id": None}
+    shared = {
+        "code": "no_grant", "party": "Mira Sol", "party_id": holder.pk, "grant_id": None,
+        "through_id": None,
+    }  # fmt: skip
     denied = "has not allowed training of generative models."
     assert answer(song).reasons == [
         shared
