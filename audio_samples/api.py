@@ -12,7 +12,7 @@ from backline import wire
 from experiments import access, late
 from experiments.models import Membership, Run
 from portal.models import ApiToken, User
-from portal.schemas import Described
+from portal.schemas import Described, Words
 from portal.storage import TooLarge
 from rights.intake import BadAudio
 
@@ -58,7 +58,7 @@ def add_sample(
     run_id: UUID,
     meta: Described,
     file: Annotated[UploadedFile, File()],
-    session: str = "",
+    session: Words = "",
 ) -> Status[SampleAnswer | Refusal]:
     """Add one clip; `meta` is JSON: name, step, prompt, seed, final. Twice is harmless."""
     run = writable_run(request, str(run_id))

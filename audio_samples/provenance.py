@@ -14,7 +14,7 @@ from audio_samples import analysis
 from audio_samples.credentials import chain, files
 from audio_samples.credentials.manifest import LABEL
 from audio_samples.models import Credential, Sample
-from portal import storage
+from portal import long_work, storage
 from rights.provenance import Embedded, Manifest, register
 
 # Every manifest store has this name inside; a file without it has none, and costs no process.
@@ -94,6 +94,7 @@ class Sound:
 
 def sound_of(file: IO[bytes]) -> Sound | None:
     """None for what is longer than any sample, or is no sound."""
+    long_work.outside("A file is decoded")
     file.seek(0)
     try:
         with soundfile.SoundFile(file) as sound:

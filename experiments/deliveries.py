@@ -39,7 +39,7 @@ router = Router(tags=["deliveries"])
 
 
 @router.get("/runs/{uuid:run_id}/spec", response=wire.RunSpec)
-def spec(request: HttpRequest, run_id: UUID, session: str = "") -> wire.RunSpec:
+def spec(request: HttpRequest, run_id: UUID, session: Words = "") -> wire.RunSpec:
     """What the program needs to know: recipe, config, dataset items, checkpoint to resume from.
 
     `session` is the name under which it will deliver.
@@ -104,7 +104,7 @@ def tell_undelivered(request: HttpRequest, run_id: UUID, said: wire.Undelivered)
 
 @router.post("/runs/{uuid:run_id}/usage", response=wire.Received)
 def add_usage(
-    request: HttpRequest, run_id: UUID, report: wire.UsageReport, session: str = ""
+    request: HttpRequest, run_id: UUID, report: wire.UsageReport, session: Words = ""
 ) -> wire.Received:
     """Which recordings were learned from since the last report, for the ledger."""
     run = access.writable(request, run_id)
@@ -131,7 +131,7 @@ def add_checkpoint(
     run_id: UUID,
     meta: Described,
     file: Annotated[UploadedFile, File()],
-    session: str = "",
+    session: Words = "",
 ) -> wire.Received:
     """A checkpoint file; `meta` is JSON: step, sha256 of the file, meta."""
     run = access.writable(request, run_id)
@@ -208,7 +208,7 @@ def dataset_audio(request: HttpRequest, run_id: UUID, recording_id: PathNumber) 
 
 @router.post("/runs/{uuid:run_id}/ending", response=wire.Received)
 def end(
-    request: HttpRequest, run_id: UUID, ending: wire.Ending, session: str = ""
+    request: HttpRequest, run_id: UUID, ending: wire.Ending, session: Words = ""
 ) -> wire.Received:
     """All of a session has come, and how its program ended. That ends a run from outside; a
     portal's own run ends by its exit code instead."""

@@ -14,7 +14,17 @@ from django.db import models
 
 from portal.endings import Answer, Ending, Outcome, Said, declare
 from portal.models import User
-from rights import cases, catalogue, participation, parties, signals, splits, wordings
+from rights import (
+    cases,
+    catalogue,
+    derivations,
+    members,
+    participation,
+    parties,
+    signals,
+    splits,
+    wordings,
+)
 from rights.models import (
     Grant,
     Mandate,
@@ -237,16 +247,41 @@ def _attach_work(recording: Recording, said: Said, by: User) -> Answer:
 
 
 def _credit(said: Said, by: User) -> Answer:
-    """Main artists are asked for voice and likeness; other credits are nobody's permission."""
+    """Whoever's voice or person it may be is asked; which uses ask whom is persons.py's to say."""
     subject, party = _subject(said), find(Party, said.body["party"], said)
+    role = said.body["role"]
     if subject is None:
         return already(f"{said.subject_type} {said.subject_id} came after the back-up.")
     if party is None:
-        return by_hand(f"“{subject}” got a main artist who is not in the back-up: credit them.")
-    if subject.credits.filter(party=party, role=RoleCode.MAIN_ARTIST).exists():
+        return by_hand(f"“{subject}” got an artist who is not in the back-up: credit them.")
+    if subject.credits.filter(party=party, role=role).exists():
         return already(f"{party} is credited on “{subject}”.")
-    catalogue.add_credit(by=by, subject=subject, party=party, role=RoleCode.MAIN_ARTIST)
-    return done(f"{party} is a main artist of “{subject}” again.")
+    if role == RoleCode.USER_DEFINED:
+        return by_hand(f"{party} was credited on “{subject}” in a role of other words: enter it.")
+    catalogue.add_credit(by=by, subject=subject, party=party, role=role)
+    return done(f"{party} is credited on “{subject}” again: {RoleCode(role).label.lower()}.")
+
+
+@about(Party)
+def _add_member(group: Party, said: Said, by: User) -> Answer:
+    member = find(Party, said.body["member"], said)
+    if member is None:
+        return by_hand(f"{group} got a member who is not in the back-up: enter them.")
+    if group.members.filter(member=member).exists():
+        return already(f"{member} is a member of {group}.")
+    members.add(by=by, group=group, member=member)
+    return done(f"{member} is a member of {group} again.")
+
+
+def _relate(said: Said, by: User) -> Answer:
+    recording, source = _subject(said), find(Recording, said.body["source"], said)
+    if not isinstance(recording, Recording) or source is None:
+        return already(f"The recording {said.subject_id} or its source came after the back-up.")
+    try:
+        derivations.say(by=by, recording=recording, source=source, kind=said.body["kind"])
+    except Refused as error:
+        return already(str(error)) if error.code == "duplicate" else by_hand(str(error))
+    return done(f"“{recording}” comes from “{source}” again.")
 
 
 @about(Party)
@@ -291,7 +326,9 @@ declare(
     Ending("split.disputed", _dispute, about=_of_party),
     Ending("split.confirmed", _confirm, about=_of_party, takes_back=("split.disputed",)),
     Ending("recording.work_attached", _attach_work),
-    Ending("credit.added", _credit, when=lambda body: body["role"] == RoleCode.MAIN_ARTIST),
+    Ending("credit.added", _credit),
+    Ending("party.member_added", _add_member),
+    Ending("recording.relation_said", _relate),
     Ending("party.public_credit", _public_credit),
     Ending("case.remedied", _remedy),
     Ending("case.item_settled", _settle),

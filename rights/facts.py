@@ -16,7 +16,7 @@ from django.db import connection
 
 from portal.bulk import among, one_of
 from rights import persons, relations
-from rights.models import Credit, Grant, Party, RightType, RoleCode, Use
+from rights.models import Credit, Grant, Party, RightType, RoleCode, Use, WithdrawalPolicy
 from rights.persons import PERSONA_USES
 
 # Rows from the database at a time.
@@ -53,9 +53,9 @@ class Terms(NamedTuple):
     ended_at: datetime | None
     expired: bool
     # What follows from its end, and which version it replaces: no part of the answer's digest.
-    policy: str
-    remedy_days: int
-    replaces: int | None
+    policy: str = WithdrawalPolicy.RECALL
+    remedy_days: int = 90
+    replaces: int | None = None
 
 
 # How many of the terms an answer rests on.

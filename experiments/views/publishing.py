@@ -202,8 +202,12 @@ def approve(request: HttpRequest, pk: int) -> HttpResponse:
     """Publish: everybody may read it from now on."""
     row, user = _text_for(request, pk), signed_in(request)
     try:
-        with _as_shown(request, f"text.answer:{pk}", lambda: _state_of(row)):
-            page = pages.approve(by=user, text=row)
+        # Before, not around: everybody behind the model is asked, which no transaction waits for;
+        # the verb looks once more whether the text still waits.
+        confirmation.check(
+            confirmation.posted(request), by=user, name=f"text.answer:{pk}", facts=_state_of(row)
+        )
+        page = pages.approve(by=user, text=row)
     except (Refused, Changed) as refusal:
         return _text(request, row, str(refusal), status=422)
     messages.success(request, f"{page} is public.")

@@ -5,6 +5,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from portal import asking
 from portal.models import Role
 from portal.views import signed_in
 from rights import derivations, sound_questions
@@ -44,7 +45,7 @@ def relation_confirm(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect(row.recording)
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @open_to(Role.RIGHTS_ADMIN)
 def relation_end(request: HttpRequest, pk: int) -> HttpResponse:
     """It was said by mistake: the other's holders are asked no more."""
@@ -68,7 +69,7 @@ def relation_end(request: HttpRequest, pk: int) -> HttpResponse:
 @open_to(Role.RIGHTS_ADMIN)
 def sound_questions_listed(request: HttpRequest) -> HttpResponse:
     """What sounds alike and waits, oldest first; answered ones on request."""
-    state = "answered" if request.GET.get("state") == "answered" else OPEN
+    state = "answered" if asking.of(request).text("state") == "answered" else OPEN
     rows = SoundQuestion.objects.select_related("recording", "other", "answered_by")
     if state == OPEN:
         rows = rows.filter(answered_at=None).order_by("created_at", "pk")
@@ -78,7 +79,7 @@ def sound_questions_listed(request: HttpRequest) -> HttpResponse:
     return render(request, "rights/sound_questions.html", context)
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @open_to(Role.RIGHTS_ADMIN)
 def sound_question(request: HttpRequest, pk: int) -> HttpResponse:
     """Both to hear, from where they agree; POST is the answer."""

@@ -5,7 +5,7 @@ from django.test import Client
 from django.urls import reverse
 
 from experiments import datasets, forms, permission, recipes, runs
-from experiments.lineage import Datasets
+from experiments.lineage import FrozenSets
 from experiments.models import Dataset, Project, Run
 from portal import tokens
 from portal.models import User
@@ -32,7 +32,7 @@ def run(ada: User, project: Project, songs: list[Recording]) -> Run:
 def retire(run: Run) -> Dataset:
     """As a rights admin does by the case of a withdrawal; every permission still stands."""
     assert run.dataset is not None
-    Datasets().retire([str(run.dataset.pk)], "A withdrawal")
+    FrozenSets().retire([str(run.dataset.pk)], "A withdrawal")
     return run.dataset
 
 
@@ -55,7 +55,7 @@ def test_no_other_use_of_it_is_taken_either(
 ) -> None:
     songs = make_allowed(rosa, 1, use=Use(use))
     frozen = datasets.freeze(by=ada, project=project, name="one", recordings=songs, use=use)
-    Datasets().retire([str(frozen.pk)], "A withdrawal")
+    FrozenSets().retire([str(frozen.pk)], "A withdrawal")
     with pytest.raises(recipes.ConfigInvalid) as raised:
         runs.submit(by=ada, project=project, recipe="program", config={"use": use}, dataset=frozen)
     assert WORDS in refused(raised)
@@ -69,7 +69,7 @@ def test_references_of_it_are_refused(ada: User, rosa: User, project: Project, r
     heard = datasets.freeze(
         by=ada, project=project, name="heard", recordings=songs, use=Use.CONDITION
     )
-    Datasets().retire([str(heard.pk)], "A withdrawal")
+    FrozenSets().retire([str(heard.pk)], "A withdrawal")
     with pytest.raises(recipes.ConfigInvalid) as raised:
         runs.submit(
             by=ada, project=project, recipe="generate", config={}, start_from=checkpoint,

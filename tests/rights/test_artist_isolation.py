@@ -82,6 +82,7 @@ def addresses(party: Party, row: Recording, sample: Sample) -> list[str]:
     """Every page of the artist's about one party's things."""
     grant = Grant.objects.filter(grantor=party, use=GENERATIVE)[0]
     use = GENERATIVE.value
+    cases = WithdrawalCase.objects.filter(party=party)
     one, whose, permission = [row.pk], [party.pk], [grant.pk]
     return [
         reverse("rights:mine_recording", args=one),
@@ -96,8 +97,8 @@ def addresses(party: Party, row: Recording, sample: Sample) -> list[str]:
         reverse("rights:mine_statement_csv", args=whose),
         reverse("rights:mine_statement_json", args=whose),
         reverse("audio_samples:mine") + f"?recording={row.pk}",
-        reverse("rights:case", args=[WithdrawalCase.objects.get(party=party).pk]),
-        reverse("rights:case_items", args=[WithdrawalCase.objects.get(party=party).pk, "run"]),
+        *(reverse("rights:case", args=[case.pk]) for case in cases),
+        *(reverse("rights:case_items", args=[case.pk, "run"]) for case in cases),
         reverse("rights:party_leave", args=whose),
         # The lab's own pages of the same things send them to theirs.
         reverse("rights:recording", args=one),

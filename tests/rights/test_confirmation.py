@@ -18,7 +18,7 @@ from django.utils import timezone
 from experiments.models import Checkpoint, Project
 from portal import audit, confirmation
 from portal.models import Role, User
-from rights import agreements, cases, catalogue, endings, participation, parties
+from rights import acts, agreements, cases, catalogue, participation, parties
 from rights.models import (
     Grant,
     Party,
@@ -247,7 +247,7 @@ ACTS = [
     opt_out, withdraw, own_withdraw, own_off, own_use_off, leave, revoke, suspend, narrower,
     own_narrower, new_split, dispute, attach, artist, signal, remedy, close,
 ]  # fmt: skip
-acts = pytest.mark.parametrize("act", ACTS, ids=lambda one: one.__name__)
+each_act = pytest.mark.parametrize("act", ACTS, ids=lambda one: one.__name__)
 
 
 def shown(client: Client, tried: Tried) -> str:
@@ -274,7 +274,7 @@ def as_user(user: User) -> Client:
     return client
 
 
-@acts
+@each_act
 def test_what_was_shown_is_done(world: World, act: Callable[[World], Tried]) -> None:
     tried = act(world)
     client = as_user(tried.user)
@@ -284,7 +284,7 @@ def test_what_was_shown_is_done(world: World, act: Callable[[World], Tried]) -> 
     assert audit.newest() != before
 
 
-@acts
+@each_act
 def test_looking_does_nothing(world: World, act: Callable[[World], Tried]) -> None:
     tried = act(world)
     before = audit.newest()
@@ -292,7 +292,7 @@ def test_looking_does_nothing(world: World, act: Callable[[World], Tried]) -> No
     assert audit.newest() == before
 
 
-@acts
+@each_act
 def test_without_a_look_nothing_happens(world: World, act: Callable[[World], Tried]) -> None:
     tried = act(world)
     client, before = as_user(tried.user), audit.newest()
@@ -305,7 +305,7 @@ def test_without_a_look_nothing_happens(world: World, act: Callable[[World], Tri
     assert post(client, tried, seal_on(page)).status_code == 302
 
 
-@acts
+@each_act
 def test_what_changed_since_the_look_is_shown_again(
     world: World, act: Callable[[World], Tried]
 ) -> None:
@@ -322,7 +322,7 @@ def test_what_changed_since_the_look_is_shown_again(
     assert post(client, tried, seal_on(again)).status_code == 302
 
 
-@acts
+@each_act
 def test_the_look_of_somebody_else_is_none(world: World, act: Callable[[World], Tried]) -> None:
     tried = act(world)
     if Role.RIGHTSHOLDER in tried.user.roles:
@@ -337,7 +337,7 @@ def test_the_look_of_somebody_else_is_none(world: World, act: Callable[[World], 
     assert audit.newest() == before
 
 
-@acts
+@each_act
 def test_a_seal_is_good_once(world: World, act: Callable[[World], Tried]) -> None:
     tried = act(world)
     client = as_user(tried.user)
@@ -411,10 +411,10 @@ def test_the_recordings_on_the_page_are_those_that_the_act_holds(world: World) -
     """The figures of a page are worked out by other code than the act: they say the same."""
     world.more()
     some = [
-        endings.withdrawing(grant_of(world), by=world.rosa),
-        endings.opting_out(world.song, TRAIN, [world.party], by=world.rosa),
-        endings.ending_use(world.party, TRAIN, by=world.noor),
-        endings.leaving_with_all(world.party, by=world.noor),
+        acts.withdrawing(grant_of(world), by=world.rosa),
+        acts.opting_out(world.song, TRAIN, [world.party], by=world.rosa),
+        acts.ending_use(world.party, TRAIN, by=world.noor),
+        acts.leaving_with_all(world.party, by=world.noor),
     ]
     for act in some:
         found = confirmation.rehearse(act)

@@ -246,7 +246,9 @@ def test_what_ends_for_the_source_ends_for_all_that_comes_from_it(
     *, rosa: User, remix: Recording, vocal: Recording, singer: Party, how: str
 ) -> None:
     grants = allow(rosa, singer, GENERATIVE)
-    edit = make_recording(rosa, make_party(rosa), title="Edit of the remix")
+    editor = make_party(rosa)
+    edit = make_recording(rosa, editor, title="Edit of the remix")
+    allow(rosa, editor, GENERATIVE)
     say(rosa, remix, vocal)
     say(rosa, edit, remix, Kind.DERIVED)
     Hold.objects.all().delete()
@@ -257,7 +259,7 @@ def test_what_ends_for_the_source_ends_for_all_that_comes_from_it(
         }  # fmt: skip
         participation.withdraw(grants[0], rosa, "No more.")
     elif how == "opt out":
-        assert impact.of_opting_out(vocal, GENERATIVE, grants).count == 3
+        assert impact.of_opting_out(vocal, {singer: grants}).count == 3
         participation.opt_out(vocal, GENERATIVE, singer, rosa, "No.")
     elif how == "dispute":
         splits.dispute(sheet=vocal.splits.get(), party=singer, by=rosa, reason="Mine.")
@@ -266,7 +268,7 @@ def test_what_ends_for_the_source_ends_for_all_that_comes_from_it(
         catalogue.attach_work(by=rosa, recording=vocal, work=work)
     assert held() == {vocal.pk, remix.pk, edit.pk}
     if how in ("withdraw", "opt out"):
-        case = WithdrawalCase.objects.get()
+        case = WithdrawalCase.objects.get(cause="ended")
         assert set(case.recordings.values_list("pk", flat=True)) == held()
 
 

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
-from django.db import transaction
 from django.db.models import Q
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
@@ -38,7 +37,7 @@ from rights.models import (
 )
 from rights.refused import Refused
 from tests.catalogue import allow, make_party, make_recording, second_admin
-from tests.rights.history.world import undone
+from tests.rights.history.world import nobodys_turn, undone
 from tests.rights.importing import imported
 
 HERE = consent.Context(Purpose.RESEARCH, "world", "backline")
@@ -178,7 +177,7 @@ def place(rosa: User) -> Place:
 
 
 def act(place: Place, name: str) -> None:
-    with suppress(Refused), transaction.atomic():
+    with suppress(Refused), nobodys_turn():
         ACTS[name](place)
 
 

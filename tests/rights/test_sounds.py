@@ -322,7 +322,7 @@ def test_a_rights_admin_says_and_takes_back_where_a_recording_comes_from(
     row = RecordingRelation.objects.get()
     confirm = reverse("rights:relation_confirm", args=[row.pk])
     end = reverse("rights:relation_end", args=[row.pk])
-    assert client.post(end, {"reason": "A slip."}).status_code == 200
+    assert client.post(end, {"reason": "A slip."}).status_code == 422
     assert RecordingRelation.objects.filter(ended_at=None).exists()
     client.force_login(ada)
     for address in (add, confirm, end):

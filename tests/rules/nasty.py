@@ -144,6 +144,11 @@ BODIES: dict[str, Any] = {
         "name": "a",
         "resources": {"cpus": 1},
     },
+    "/api/v1/runs/{run_id}/arithmetic": {
+        "precision": "fp32",
+        "threads": 2,
+        "reason": "It is faster here.",
+    },
     "/api/v1/runs/{run_id}/logs": {
         "session": "attempt-1",
         "stream": "stdout",

@@ -21,6 +21,10 @@ HARMLESS = {
     "stem.added", "token.issued", "work.added",
     # Who looked and listened: it is told, and changes nothing.
     "dataset.fetched", "recording.fetched", "sample.reviewed",
+    # It widens what may be used, and asks somebody other than who narrowed it; or it is asked anew
+    # by the clock, which compares sounds again (rights.compare_sounds).
+    "party.members_complete", "recording.relation_confirmed", "recording.relation_ended",
+    "recording.sound_answered", "recording.sound_questioned",
     # An import is sent again; what of it ends something goes through verbs that are journaled.
     "import.checked", "import.failed", "import.finished", "import.part", "import.resumed",
     "import.started", "import.stopped", "import.uploaded", "*.imported",

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from portal.rehearsal import is_rehearsal
 from tests.rules.everything import make_world, routes
 from tests.rules.test_urls import ROLES, text_of, with_object
 
@@ -30,7 +31,9 @@ def test_no_page_writes_to_be_read(caplog: pytest.LogCaptureFixture) -> None:
     here = ""
 
     def watch(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
-        if WRITES.match(sql):
+        # A page of an act rehearses it, in a transaction that is taken back: it has to wait for its
+        # turn, and changes nothing.
+        if WRITES.match(sql) and not is_rehearsal():
             written.append(f"{here}: {sql[:90]}")
         return execute(sql, params, many, context)
 

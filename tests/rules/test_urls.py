@@ -65,7 +65,7 @@ TABLE = {
     "api/v1/runs/<uuidstr:run_id>/ending": (NOBODY, SIGNED_IN),
     "api/v1/runs/<uuidstr:run_id>/heartbeat": (NOBODY, SIGNED_IN),
     "api/v1/runs/<uuidstr:run_id>/logs": (NOBODY, SIGNED_IN),
-    "api/v1/runs/<uuidstr:run_id>/metrics": (SIGNED_IN, NOBODY),
+    "api/v1/runs/<uuidstr:run_id>/metrics": (TEAM, NOBODY),
     "api/v1/runs/<uuidstr:run_id>/samples": (NOBODY, SIGNED_IN),
     "api/v1/runs/<uuidstr:run_id>/spec": (TEAM, NOBODY),
     "api/v1/runs/<uuidstr:run_id>/start-from": (NOBODY, NOBODY),
