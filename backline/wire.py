@@ -306,6 +306,10 @@ class Ending(Message):
 
     outcome: Literal["finished", "failed", "cancelled"]
     reason: str = Field(default="", max_length=500)
+    owed: Count = Field(
+        default=0,
+        description="What was set aside, as the portal broke over it, and may still come.",
+    )
 
 
 class Undelivered(Message):

@@ -98,7 +98,11 @@ def beat(request: HttpRequest, run_id: UUID, sign: wire.Heartbeat) -> wire.Heart
 @router.post("/runs/{uuid:run_id}/undelivered", response=wire.Received)
 def tell_undelivered(request: HttpRequest, run_id: UUID, said: wire.Undelivered) -> wire.Received:
     """What a session could not deliver, for the run's page; a count of 0 takes it back."""
-    undelivered.note(access.writable(request, run_id), said)
+    run = access.writable(request, run_id)
+    undelivered.note(run, said)
+    if not said.count and not run.is_open:
+        # What its ending still owed has come.
+        late.close(run, said.session)
     return wire.Received()
 
 
@@ -215,7 +219,8 @@ def end(
     run = access.writable(request, run_id)
     if run.origin == Run.Origin.CLIENT:
         runs.close_client_run(run, outcome=ending.outcome, reason=ending.reason)
-    late.close(run, session)
+    if not ending.owed:
+        late.close(run, session)
     if not run.is_open:
         metrics.compact(run)
     return wire.Received()

@@ -7,7 +7,8 @@ away, or the program was killed and its sender goes on. A delivery is late, and 
    console also come from members: they are numbered, and hold neither weights nor sound;
 2. it comes within LATE_DELIVERY of the end;
 3. the portal had heard of its session while the run went on;
-4. that session has not said its ending, which a program or its sender delivers last of all.
+4. that session has not said its ending, which a program or its sender delivers last of all; or said
+   in it that it still owes what the portal broke over, and has not told since that all has come.
 
 A delivery that names no session, from a client of before they did, is taken for one of any session
 of the run that still owes its ending.
