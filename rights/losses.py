@@ -208,12 +208,12 @@ class _Change:
         found: dict[int, list[Need]] = {}
         for music in self.before.recordings:
             for need in was.needs(music, []):
-                key = need.party, need.right.value
-                if will.is_special(need, music):
-                    gone = self._loses(was, will, need, music)
+                key, heard = (need.party, need.right.value), was.heard(need, music)
+                if will.is_special(need, heard):
+                    gone = self._loses(was, will, need, heard)
                 else:
                     if key not in whole:
-                        whole[key] = self._loses(was, will, need, music)
+                        whole[key] = self._loses(was, will, need, heard)
                     gone = whole[key]
                 if gone:
                     found.setdefault(music.pk, []).append(need)

@@ -10,7 +10,6 @@ import pytest
 from django.conf import LazySettings
 from django.db import transaction
 from django.test import Client
-from django.urls import reverse
 
 from portal import audit, endings, tokens
 from portal.endings import Outcome, places
@@ -124,7 +123,7 @@ def test_a_page_says_so_with_a_status_that_asks_to_try_again(
 ) -> None:
     token, _ = tokens.issue(ada, "script", by=ada)
     client.force_login(ada)
-    seal = seal_on(client.get(reverse("tokens")).content.decode())
+    seal = seal_on(client.get(f"/tokens/{token.pk}/revoke").content.decode())
     folder(settings).write_text("a file where the folder should be")
     answer = client.post(f"/tokens/{token.pk}/revoke", {"shown": seal})
     assert answer.status_code == 503

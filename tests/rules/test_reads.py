@@ -19,6 +19,11 @@ from tests.rules.test_urls import ROLES, text_of, with_object
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 WRITES = re.compile(r"\s*(INSERT|UPDATE|DELETE|REPLACE|COPY|WITH turn)\b", re.IGNORECASE)
+# Who hears or takes away a recording whole, or judges what is silent, leaves a line of it; and the
+# first who hears half a minute of it has that made.
+AUDITED = re.compile(
+    r"/rights/recordings/\d+/(audio|stems/\d+)/|/samples/(cases|clips|copies|flags)/\d+/audio"
+)
 # allauth's own: a new second factor's secret waits in the session until it is confirmed, and the
 # list of addresses makes the row of an address that an operator has entered.
 LAZY = {"/account/2fa/totp/activate/", "/account/email/"}
@@ -33,7 +38,7 @@ def test_no_page_writes_to_be_read(caplog: pytest.LogCaptureFixture) -> None:
     def watch(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
         # A page of an act rehearses it, in a transaction that is taken back: it has to wait for its
         # turn, and changes nothing.
-        if WRITES.match(sql) and not is_rehearsal():
+        if WRITES.match(sql) and not is_rehearsal() and not AUDITED.search(here):
             written.append(f"{here}: {sql[:90]}")
         return execute(sql, params, many, context)
 
