@@ -36,6 +36,8 @@ GRACE_SECONDS = 20.0
 WRONG_PLACE, UNAVAILABLE, NOT_PERMITTED = 2, 69, 77
 NOT_STARTABLE, NOT_FOUND = 126, 127
 STOPPED = 143
+# So long a program has that heard a signal itself.
+PASSED_ON_AFTER = 0.3
 TOO_EARLY = "Asked to stop before the program was started."
 
 
@@ -50,6 +52,7 @@ class Bell:
         self._waiting = False
         self._program: subprocess.Popen[bytes] | None = None
         self._told = False
+        self._heard: tuple[int, float] | None = None
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._hear)
 
@@ -58,7 +61,7 @@ class Bell:
         """What takes long in here may be cut short: Stopped is raised."""
         self._waiting = True
         try:
-            if self._told:
+            if self._told or self._heard:
                 raise Stopped(TOO_EARLY)
             yield
         finally:
@@ -66,7 +69,8 @@ class Bell:
 
     def belongs_to(self, program: subprocess.Popen[bytes]) -> None:
         self._program = program
-        if self._told:
+        if self._told or self._heard:
+            self._told = True
             program.terminate()
 
     def tell(self, number: int = signal.SIGTERM) -> None:
@@ -75,8 +79,14 @@ class Bell:
             self._program.send_signal(number)
         self._told = True
 
+    def pass_on(self) -> None:
+        """Tell the program what was heard, unless it ended meanwhile: a signal to the whole group
+        has reached it too, and the same again would cut off what it does at its end."""
+        if self._heard and time.monotonic() - self._heard[1] > PASSED_ON_AFTER:
+            self.tell(self._heard[0])
+
     def _hear(self, number: int, _frame: FrameType | None) -> None:
-        self.tell(number)
+        self._heard = self._heard or (number, time.monotonic())
         if self._waiting:
             self._waiting = False
             raise Stopped(TOO_EARLY)
@@ -218,6 +228,7 @@ class Program:
         asked_at: float | None = None
         grace = float(os.environ.get("BACKLINE_GRACE_SECONDS", GRACE_SECONDS))
         while program.poll() is None:
+            bell.pass_on()
             if asked_at is None and self.run.stop_requested:
                 asked_at = time.monotonic()
                 bell.tell()

@@ -149,6 +149,7 @@ class Sender:
         except Unreachable:
             raise
         except FileNotFoundError:
+            _say(f"{delivery.path.name} was not sent: the file that it carries is gone.")
             self.spool.refuse(delivery, "The file that it carries is gone from this disk.")
         except OSError as error:
             raise Broken(f"This disk does not give it: {error}.") from error

@@ -421,7 +421,7 @@ def test_nobody_with_the_portals_rights_delivers_what_a_stranger_laid_down(
     )
     run = until(portal, queue(ada, project, code), *ENDED)
     folder = settings.LOCAL_JOBS_DIR / "ended" / run.attempts.get().job_name
-    wait(lambda: "secret_key" in (folder / "sync.log").read_text())
+    wait(lambda: "that it carries is gone" in (folder / "sync.log").read_text())
     time.sleep(0.5)
     assert not Checkpoint.objects.filter(run=run).exists()
     for path in folder.glob("spool/*/outbox/*"):
