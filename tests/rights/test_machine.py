@@ -67,7 +67,8 @@ class Rights(Ending):
             self.permit_one(self.parties[1].pk, "master", Use.TRAIN_GENERATIVE, None)
             self.permit_one(self.parties[3].pk, "composition", Use.TRAIN_GENERATIVE, None)
         else:
-            self.allow(owner=1, use=0, recording=0, terms=0)
+            # Work by work: the end of one is a loss though the others stand.
+            self.permit_for(self.recordings[1], Use.TRAIN_GENERATIVE)
         # Clips are played to listeners under a permission of its own.
         for recording in self.recordings:
             self.permit_for(recording, Use.EVAL)
