@@ -5,6 +5,7 @@
 // static gain in a node of its own. Position is computed from the context's clock, never from timers.
 
 const FADE = 0.01; // seconds: equal-power cross-fade, and fade at stop
+const AHEAD = 0.02;
 const LEAD = 0.03; // seconds between asking for a start and the start
 const STEPS = 32;
 const RISE = Float32Array.from({ length: STEPS }, (_, i) => Math.sin((i / (STEPS - 1)) * Math.PI / 2));
@@ -145,7 +146,9 @@ export class Engine {
       this.start(this.position); // it joined the row after this start
       return;
     }
-    const at = Math.max(audioContext().currentTime + 0.005, group.faded);
+    // Far enough ahead that the sound's own thread has not passed it: a curve that comes too late is
+    // put off by the browser, and the next one would lie across it.
+    const at = Math.max(audioContext().currentTime + AHEAD, group.faded);
     group.voices.get(before)?.gate.gain.setValueCurveAtTime(FALL, at, FADE);
     group.voices.get(next)?.gate.gain.setValueCurveAtTime(RISE, at, FADE);
     group.faded = at + FADE + 0.001;
