@@ -58,6 +58,20 @@ class Ending(Using):
 
     @precondition(lambda self: self.in_use())
     @rule(which=few, word=few)
+    def end_one_of_its_works(self, which: int, word: int) -> None:
+        """What was given for one composition ends; the others in the recording stay."""
+        found = self.ground(which, word)
+        if found is None:
+            return
+        music, asked, _ = found
+        words = sorted(self.log.needed(music.pk, asked.use, timezone.now()) or ())
+        of_works = [one for one in words if one[1] == "composition"]
+        if of_works:
+            for grant in self.covering((music, asked, self.pick(of_works, word))):
+                self.withdraw(self.place_of(self.grants, grant.who["grant"]))
+
+    @precondition(lambda self: self.in_use())
+    @rule(which=few, word=few)
     def end_what_an_agent_may(self, which: int, word: int) -> None:
         if found := self.ground(which, word):
             for mandate in list(self.log.until(timezone.now(), "mandate", holder=found[2][0])):
