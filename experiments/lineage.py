@@ -62,7 +62,7 @@ class Datasets:
     """What music is frozen in, and what is withheld of it."""
 
     def relied_on(self, recordings: Collection[int], use: str) -> list[Reliance]:
-        items = DatasetItem.objects.filter(recording__in=among(recordings), included=True)
+        items = _items_with(recordings)
         within: dict[int, set[int]] = defaultdict(set)
         for dataset, recording in items.order_by().values_list("dataset", "recording"):
             within[dataset].add(recording)
@@ -96,7 +96,7 @@ class Datasets:
         )
 
     def marks(self, recordings: Collection[int]) -> list[Mark]:
-        items = DatasetItem.objects.filter(recording__in=among(recordings), included=True)
+        items = _items_with(recordings)
         rows = DatasetHold.objects.withholding().filter(dataset__in=items.values("dataset"))
         rows = rows.exclude(case=None).select_related(
             "case__party", "hold", "dataset__project", "dataset__decision"
@@ -112,6 +112,10 @@ class Datasets:
             if not dataset.held.withholding().filter(use=dataset.use).exists():
                 tainted = Dataset.objects.filter(pk=dataset.pk, status=Dataset.Status.TAINTED)
                 tainted.update(status=Dataset.Status.FROZEN)
+
+
+def _items_with(recordings: Collection[int]) -> QuerySet[DatasetItem]:
+    return DatasetItem.objects.filter(recording__in=among(recordings), included=True)
 
 
 def _asked_of(row: DatasetHold) -> list[Reliance]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from django.db.models import Sum
 
 from portal.bulk import among
-from rights import lineage, losses
+from rights import holds, lineage, losses
 from rights.losses import Loss
 from rights.models import (
     Grant,
@@ -22,7 +22,6 @@ NAMED = 20
 UNREAD = ("created_at", "activated_at", "ended_at", "end_reason", "version")
 # Kinds that a run at work makes more of.
 GROWING = frozenset({"checkpoint", "sample"})
-_IN_FORCE = (Grant.Status.ACTIVE, Grant.Status.SUSPENDED)
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ class Effect:
 
 def of_ending(grants: Collection[Grant]) -> Effect:
     """What ending these grants at once would touch. One that is not in force ends without any."""
-    return _effect(grants, _lost([grant for grant in grants if grant.status in _IN_FORCE]))
+    return _effect(grants, _lost([grant for grant in grants if grant.status in holds.STANDING]))
 
 
 def of_opting_out(recording: Recording, said: Mapping[Party, Collection[Grant]]) -> Effect:
@@ -97,7 +96,7 @@ def of_opting_out(recording: Recording, said: Mapping[Party, Collection[Grant]])
     grants = list({grant.pk: grant for some in said.values() for grant in some}.values())
     found = []
     for party, some in said.items():
-        if asked := [grant for grant in some if grant.status in _IN_FORCE]:
+        if asked := [grant for grant in some if grant.status in holds.STANDING]:
             found.append(losses.of_opt_out(party, recording, asked))
     return _effect(grants, found)
 
@@ -113,7 +112,7 @@ def impact(grants: Iterable[Grant]) -> tuple[list[Recording], list[lineage.Level
 
 def of_party(party: Party) -> list[Grant]:
     """Every grant that would end if the party left."""
-    return list(party.grants.filter(status__in=_IN_FORCE).defer(*UNREAD).order_by())
+    return list(party.grants.filter(status__in=holds.STANDING).defer(*UNREAD).order_by())
 
 
 def _lost(ending: list[Grant]) -> Iterator[Loss]:

@@ -234,7 +234,7 @@ def covering(recording: Recording, use: str, party: Party) -> list[Grant]:
 
 def in_force(grant: Grant) -> bool:
     """Also while it is suspended: what was made under it goes on."""
-    return grant.status in (Status.ACTIVE, Status.SUSPENDED)
+    return grant.status in holds.STANDING
 
 
 def _open_case(grant: Grant, said: OptOut, loss: losses.Loss) -> None:
@@ -258,16 +258,14 @@ def expire_due(at: datetime | None = None) -> int:
     day = days.day_of(at or timezone.now())
     ended = 0
     begun = Grant.objects.filter(
-        status__in=(Status.ACTIVE, Status.SUSPENDED), starts_on__lte=day,
+        status__in=holds.STANDING, starts_on__lte=day,
         replaces__status__in=OPEN,
     )  # fmt: skip
     for grant in begun.select_related("replaces__grantor"):
         with transaction.atomic(), suppress(Refused):
             _take_its_place(grant, None, day)
             ended += 1
-    due = Grant.objects.filter(
-        status__in=(Status.ACTIVE, Status.SUSPENDED), ends_on__lt=day
-    ).select_related("grantor")
+    due = Grant.objects.filter(status__in=holds.STANDING, ends_on__lt=day).select_related("grantor")
     for grant in due:
         with transaction.atomic():
             try:
@@ -292,9 +290,7 @@ def expire_due(at: datetime | None = None) -> int:
 def _end(grant: Grant, *, by: User | None, status: Status, reason: str, verb: str) -> None:
     """Compare-and-set to an ended state, with its case, its holds and its audit line."""
     at = turns.moment()
-    was_in_force = Grant.objects.filter(
-        pk=grant.pk, status__in=(Status.ACTIVE, Status.SUSPENDED)
-    ).exists()
+    was_in_force = Grant.objects.filter(pk=grant.pk, status__in=holds.STANDING).exists()
     # Asked before it ends: afterwards it speaks for nothing.
     loss = losses.of_grants([grant]) if was_in_force else losses.Loss(Use(grant.use))
     moved = Grant.objects.filter(pk=grant.pk, status__in=OPEN).update(

@@ -12,8 +12,8 @@ from datetime import datetime
 
 from django.db import connection
 
-from portal.bulk import among, one_of
-from rights.models import Recording, RecordingQuerySet, RecordingRelation
+from portal.bulk import one_of
+from rights.models import Recording
 
 # As it stands now, or as was known at a moment.
 _NOW = "ended_at IS NULL"
@@ -53,17 +53,6 @@ def with_derived(recordings: Iterable[Recording] | Iterable[int]) -> set[int]:
     """These and all that come from them: what an end of permission for these reaches."""
     ids = {one if isinstance(one, int) else one.pk for one in recordings}
     return ids | derived_from(ids)
-
-
-def reached_by(recordings: RecordingQuerySet) -> RecordingQuerySet:
-    """The same of a question in rows: itself where nothing comes from them."""
-    if not RecordingRelation.objects.filter(ended_at=None).exists():
-        return recordings
-    ids = set(recordings.values_list("pk", flat=True))
-    further = derived_from(ids) - ids
-    if not further:
-        return recordings
-    return Recording.objects.filter(pk__in=among(sorted(ids | further)))
 
 
 def _reached(
