@@ -19,6 +19,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 
 from portal import devices, throttle
+from portal.forms import Bounded
 from portal.models import User
 
 log = logging.getLogger(__name__)
@@ -63,7 +64,7 @@ def _given(request: HttpRequest) -> int | None:
     return getattr(request, "second_factor_of", None)
 
 
-class LogIn(LoginForm):  # type: ignore[misc]
+class LogIn(Bounded, LoginForm):  # type: ignore[misc]
     """Name or e-mail, password; and the second factor's code where too many tries were wrong."""
 
     code = forms.CharField(
@@ -128,7 +129,7 @@ class _CountedCode:
         return code
 
 
-class SecondFactorForm(_CountedCode, second_factor.AuthenticateForm):  # type: ignore[misc]
+class SecondFactorForm(Bounded, _CountedCode, second_factor.AuthenticateForm):  # type: ignore[misc]
     pass
 
 
@@ -136,7 +137,9 @@ class FactorFirst(SecondFactorForm):
     first = True
 
 
-class SecondFactorAgainForm(_CountedCode, second_factor.ReauthenticateForm):  # type: ignore[misc]
+class SecondFactorAgainForm(  # type: ignore[misc]
+    Bounded, _CountedCode, second_factor.ReauthenticateForm
+):
     pass
 
 
@@ -147,7 +150,7 @@ def _counted(user: User) -> throttle.Try:
         raise ValidationError(str(wait), code="wait") from wait
 
 
-class PasswordAgain(ReauthenticateForm):  # type: ignore[misc]
+class PasswordAgain(Bounded, ReauthenticateForm):  # type: ignore[misc]
     def clean_password(self) -> str:
         begun = _counted(self.user)
         password: str = super().clean_password()
@@ -155,7 +158,7 @@ class PasswordAgain(ReauthenticateForm):  # type: ignore[misc]
         return password
 
 
-class NewPassword(ChangePasswordForm):  # type: ignore[misc]
+class NewPassword(Bounded, ChangePasswordForm):  # type: ignore[misc]
     def clean_oldpassword(self) -> str:
         begun = _counted(self.user)
         password: str = super().clean_oldpassword()
@@ -163,7 +166,7 @@ class NewPassword(ChangePasswordForm):  # type: ignore[misc]
         return password
 
 
-class ForgottenPassword(ResetPasswordForm):  # type: ignore[misc]
+class ForgottenPassword(Bounded, ResetPasswordForm):  # type: ignore[misc]
     def clean_email(self) -> str:
         try:
             throttle.mail(context.request, self.cleaned_data["email"])

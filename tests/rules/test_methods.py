@@ -1,5 +1,7 @@
 """Every address says by which methods it is asked; what can be fetched can be asked for by HEAD."""
 
+import importlib
+import pkgutil
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +10,6 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.forms import BaseForm
-from django.urls import get_resolver
 
 from portal.api import api
 from portal.forms import Bounded
@@ -83,14 +84,15 @@ def test_a_parameter_is_read_by_the_one_reader_or_by_a_form() -> None:
 
 
 def forms() -> list[type[BaseForm]]:
-    """Every form class of ours, with those of the views."""
+    """Every form class of ours, also of a module that only the settings name."""
 
     def ours(kind: type[BaseForm]) -> list[type[BaseForm]]:
         return [kind, *(inner for one in kind.__subclasses__() for inner in ours(one))]
 
-    # All views are imported by the addresses.
-    get_resolver().url_patterns  # noqa: B018
     rooms = {config.name for config in apps.get_app_configs()} & set(ROOMS)
+    for room in sorted(rooms):
+        for module in pkgutil.walk_packages([str(ROOT / room)], prefix=f"{room}."):
+            importlib.import_module(module.name)
     return [kind for kind in ours(BaseForm) if kind.__module__.partition(".")[0] in rooms]
 
 
