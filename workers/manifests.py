@@ -39,7 +39,11 @@ RENDEZVOUS_PORT = 29500
 MEETING_SECONDS = 600
 # What a program needs of the machine that starts it, and nothing else: no secret of the
 # portal, no database address.
-PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")
+PASSED_ON = (
+    "PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES",
+    # What an operator may hold torch to: a program computes then as the machine is meant to.
+    "ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA",
+)  # fmt: skip
 
 
 def job(

@@ -215,7 +215,7 @@ def test_our_own_programs_keep_the_memory_of_a_step_for_the_next() -> None:
 
 
 def test_a_local_program_inherits_a_few_names_and_no_secret() -> None:
-    machine = {"PATH": "/bin", "SECRET_KEY": "k", "DATABASE_URL": "d"}
+    machine = {"PATH": "/bin", "SECRET_KEY": "k", "DATABASE_URL": "d", "ONEDNN_MAX_CPU_ISA": "AVX2"}
     job = manifests.job(
         run=RUN,
         attempt=ATTEMPT,
@@ -230,6 +230,7 @@ def test_a_local_program_inherits_a_few_names_and_no_secret() -> None:
         "PYTHONPATH",
         "PYTHONUNBUFFERED",
         "OMP_NUM_THREADS",
+        "ONEDNN_MAX_CPU_ISA",
         "MALLOC_MMAP_MAX_",
         "MALLOC_TRIM_THRESHOLD_",
         "BACKLINE_URL",
