@@ -1,10 +1,6 @@
 """What was ended after a back-up is ended again after its restore, by the verbs that ended it."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import pytest
-from django.db import transaction
 
 from portal import endings
 from portal.endings import Outcome
@@ -13,7 +9,9 @@ from rights import (
     agreements,
     catalogue,
     consent,
+    derivations,
     leaving,
+    members,
     offers,
     participation,
     parties,
@@ -31,6 +29,7 @@ from rights.models import (
     Party,
     Purpose,
     Recording,
+    RecordingRelation,
     RightType,
     SplitSheet,
     Use,
@@ -38,22 +37,11 @@ from rights.models import (
     Work,
 )
 from tests.catalogue import allow, make_allowed, make_party, make_recording, second_admin
+from tests.restoring import after_the_back_up, outcomes
 
 pytestmark = pytest.mark.django_db
 SCOPE = consent.Context(Purpose.RESEARCH, territories.WORLD, "")
 Status = Grant.Status
-
-
-@contextmanager
-def after_the_back_up() -> Iterator[None]:
-    """What is done here is in the journal; the database is then as it was before."""
-    with transaction.atomic():
-        yield
-        transaction.set_rollback(True)
-
-
-def outcomes(by: User) -> list[Outcome]:
-    return [answer.outcome for _, answer in endings.apply_missing(by=by).done]
 
 
 def allowed(recording: Recording, use: Use = Use.TRAIN_GENERATIVE) -> bool:
@@ -289,6 +277,50 @@ def test_a_main_artist_is_asked_for_the_voice_again(rosa: User, olga: User) -> N
     assert allowed(recording, Use.VOICE)
     assert outcomes(olga) == [Outcome.DONE]
     assert not allowed(recording, Use.VOICE)
+
+
+def test_a_member_is_asked_for_the_voice_of_the_group_again(rosa: User, olga: User) -> None:
+    party, singer = make_party(rosa, kind=Party.Kind.GROUP), make_party(rosa)
+    recording = make_recording(rosa, party)
+    members.add(by=rosa, group=party, member=make_party(rosa))
+    members.say_complete(by=rosa, group=party)
+    with after_the_back_up():
+        members.add(by=rosa, group=party, member=singer)
+    assert outcomes(olga) == [Outcome.DONE]
+    assert party.members.filter(member=singer).exists()
+    asked = consent.evaluate([recording], Use.VOICE, SCOPE)[recording.pk].reasons
+    assert singer.name in {reason["party"] for reason in asked}
+    assert outcomes(olga) == []
+
+
+def test_a_member_who_is_not_in_the_back_up_is_named_for_a_person(rosa: User, olga: User) -> None:
+    party = make_party(rosa, kind=Party.Kind.GROUP)
+    with after_the_back_up():
+        members.add(by=rosa, group=party, member=make_party(rosa))
+    assert outcomes(olga) == [Outcome.BY_HAND]
+
+
+@pytest.mark.parametrize("kind", RecordingRelation.Kind.values)
+def test_where_a_recording_comes_from_is_said_again(rosa: User, olga: User, kind: str) -> None:
+    (remix,) = make_allowed(rosa, 1)
+    vocal = make_recording(rosa, make_party(rosa))
+    with after_the_back_up():
+        derivations.say(by=rosa, recording=remix, source=vocal, kind=kind)
+    assert allowed(remix)
+    assert outcomes(olga) == [Outcome.DONE]
+    assert not allowed(remix)
+    assert Hold.objects.filter(recording=remix, use=Use.TRAIN_GENERATIVE).exists()
+
+
+def test_a_source_that_is_not_in_the_back_up_is_left(rosa: User, olga: User) -> None:
+    (remix,) = make_allowed(rosa, 1)
+    with after_the_back_up():
+        vocal = catalogue.announce_recording(by=rosa, title="Vocal")
+        derivations.say(
+            by=rosa, recording=remix, source=vocal, kind=RecordingRelation.Kind.CONTAINS
+        )
+    assert Outcome.DONE not in outcomes(olga)
+    assert allowed(remix)
 
 
 def test_a_signal_is_noted_again(rosa: User, olga: User) -> None:
