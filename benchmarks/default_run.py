@@ -1,8 +1,8 @@
 """The default run of the demo world, from the form's defaults to its end, on this machine.
 
-`--avx2` lets it use no more than AVX2, as most laptops have; `--beside N` runs N busy loops while it
-trains; `--seed N` another seed. Prints what it chose to compute in, how long it took on the wall and
-on the processor, and how many of 16 control clips were heard as the genre that was asked for.
+`--avx2` lets it use no more than AVX2, as most laptops have; `--beside N` runs N busy loops while
+it trains; `--seed N` another seed. Prints what it chose to compute in, how long it took, and how
+many of 16 control clips were heard as the genre that was asked for.
 """
 
 import argparse
@@ -74,7 +74,7 @@ def main() -> None:
             Path(temporary) / "ours", seed=asked.seed, beside=asked.beside, environment=environment
         )
     print(f"| {title} | {row} |")
-    print(f"\nTarget: {TARGET_CONTROL} of {CLIPS} within {TARGET_MINUTES} minutes on two idle cores.")
+    print(f"\nTarget: {TARGET_CONTROL} of {CLIPS} in {TARGET_MINUTES} minutes on two idle cores.")
 
 
 if __name__ == "__main__":

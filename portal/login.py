@@ -76,7 +76,8 @@ class LogIn(Bounded, LoginForm):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["login"].max_length = LONGEST_LOGIN
+        name: Any = self.fields["login"]
+        name.max_length = LONGEST_LOGIN
         self.fields["login"].widget.attrs["maxlength"] = LONGEST_LOGIN
         # Whether the page asks for the code.
         self.waits = False
@@ -105,7 +106,7 @@ class LogIn(Bounded, LoginForm):  # type: ignore[misc]
             return False
         for user in throttle.accounts(login):
             if is_mfa_enabled(user):
-                form = FactorFirst({"code": code}, user=user)
+                form = FactorFirst({"code": code}, user=user)  # type: ignore[call-arg]
                 if form.is_valid():
                     form.save()
                     self.request.second_factor_of = user.pk
@@ -137,8 +138,10 @@ class FactorFirst(SecondFactorForm):
     first = True
 
 
-class SecondFactorAgainForm(  # type: ignore[misc]
-    Bounded, _CountedCode, second_factor.ReauthenticateForm
+class SecondFactorAgainForm(
+    Bounded,
+    _CountedCode,
+    second_factor.ReauthenticateForm,  # type: ignore[misc]
 ):
     pass
 
