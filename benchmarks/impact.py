@@ -75,7 +75,8 @@ def build(*, single: bool) -> Any:
             **({"recording_id": "i + 1"} if single else {}), **own,
         )  # fmt: skip
         decision = m.Decision.objects.create(
-            use="train.generative", context={}, as_of=past, allowed=True, policy_version="1",
+            use="train.generative", as_of=past,
+            context={"purpose": "research", "territory": "world", "model_family": "backline"}, allowed=True, policy_version="1",
             input_digest="",
         )  # fmt: skip
         for number in range(DATASETS):

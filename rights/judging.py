@@ -217,9 +217,7 @@ class Judge:
         """The grant that covers, or the one that comes nearest."""
         best: tuple[Terms | None, Problem] = (None, NOTHING)
         for grant in self._candidates(need, music):
-            problem = self._problems.get(grant.pk)
-            if problem is None:
-                problem = self._problems[grant.pk] = self._problem(grant)
+            problem = self._problem_of(grant)
             if not problem.rank:
                 opted_out = self.opted_out(grant, need, music)
                 if opted_out is None:
@@ -229,6 +227,12 @@ class Judge:
                 best = grant, problem
         return best
 
+    def _problem_of(self, grant: Terms) -> Problem:
+        known = self._problems.get(grant.pk)
+        if known is None:
+            known = self._problems[grant.pk] = self._problem(grant)
+        return known
+
     def is_spoken_for(self, need: Need, music: Music) -> bool:
         """Whether some grant gives this word."""
         return not self._best(need, self.heard(need, music))[1].rank
@@ -237,7 +241,7 @@ class Judge:
         """Every grant that gives this word."""
         heard = self.heard(need, music)
         for grant in self._candidates(need, heard):
-            if not self._problem(grant).rank and self.opted_out(grant, need, heard) is None:
+            if not self._problem_of(grant).rank and self.opted_out(grant, need, heard) is None:
                 yield grant
 
     def left_out(self, since: datetime, music: Music) -> Problem:

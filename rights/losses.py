@@ -23,8 +23,8 @@ from django.utils import timezone
 
 from rights import facts as known
 from rights import holds, lineage, relations
-from rights.facts import Facts, Music
-from rights.judging import Judge, Missing, Need
+from rights.facts import Facts, Music, Terms
+from rights.judging import Context, Judge, Missing, Need
 from rights.lineage import Reliance
 from rights.models import (
     Credit,
@@ -199,6 +199,8 @@ class _Change:
     ) -> None:
         self.before, self.after, self.at = before, after, at
         self.because, self.policy = because, policy
+        # Sets that were frozen together are asked for in the same words.
+        self._judges: dict[tuple[bool, Context, datetime | None], Judge] = {}
         self.lost = self._lost()
 
     def _lost(self) -> dict[int, list[Need]]:
@@ -227,13 +229,21 @@ class _Change:
             if not self.because or grant in self.because
         )
 
+    def _judge(self, context: Context, made_at: datetime | None, *, after: bool) -> Judge:
+        key = after, context, made_at
+        if key not in self._judges:
+            facts = self.after if after else self.before
+            self._judges[key] = Judge(facts, context, self.at, made_at=made_at, continuing=True)
+        return self._judges[key]
+
     def touches(self, reliance: Reliance) -> Touched | None:
         """What of a frozen set lost a word in its own context."""
         context, made_at = reliance.context, reliance.made_at
-        was = Judge(self.before, context, self.at, made_at=made_at, continuing=True)
-        will = Judge(self.after, context, self.at, made_at=made_at, continuing=True)
+        was = self._judge(context, made_at, after=False)
+        will = self._judge(context, made_at, after=True)
         # Without what was agreed for the version that was made.
-        bare = Judge(self.after, context, self.at, continuing=True)
+        bare = self._judge(context, None, after=True)
+        then = Judge(self.before, context, made_at)
         gone: set[int] = set()
         kept: set[int] = set()
         words: set[Policy] = set()
@@ -243,7 +253,10 @@ class _Change:
                     continue
                 if not will.is_spoken_for(need, music):
                     gone.add(music.pk)
-                    words.add(_relied_on(self.before, reliance, need, music, self.policy))
+                    relied_on = then.speaking_for(need, music)
+                    words.add(
+                        _relied_on(relied_on, self.policy) if reliance.made_for else self.policy
+                    )
                 elif not bare.is_spoken_for(need, music):
                     kept.add(music.pk)
         if gone:
@@ -254,18 +267,10 @@ class _Change:
         return None
 
 
-def _relied_on(
-    facts: Facts, reliance: Reliance, need: Need, music: Music, default: Policy
-) -> Policy:
-    """The policy of the permissions under which it was made. One that lets the version stay is
-    none here: it was asked, and does not speak for this any more."""
-    then = Judge(facts, reliance.context, reliance.made_at)
-    found = {
-        Policy(WithdrawalPolicy(grant.policy), grant.remedy_days)
-        for grant in then.speaking_for(need, music)
-    }
-    if not reliance.made_for:
-        return default
+def _relied_on(speaking: Iterable[Terms], default: Policy) -> Policy:
+    """The policy of the permissions under which something was made. One that lets the version stay
+    is none here: it was asked, and does not speak for this any more."""
+    found = {Policy(WithdrawalPolicy(grant.policy), grant.remedy_days) for grant in speaking}
     lenient = [one for one in found if not one.stays]
     if not lenient:
         return Policy(UNAGREED.name, min(one.remedy_days for one in (*found, default)))
