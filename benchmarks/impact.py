@@ -76,8 +76,8 @@ def build(*, single: bool) -> Any:
         )  # fmt: skip
         decision = m.Decision.objects.create(
             use="train.generative", as_of=past,
-            context={"purpose": "research", "territory": "world", "model_family": "backline"}, allowed=True, policy_version="1",
-            input_digest="",
+            context={"purpose": "research", "territory": "world", "model_family": "backline"},
+            allowed=True, policy_version="1", input_digest="",
         )  # fmt: skip
         for number in range(DATASETS):
             dataset = Dataset.objects.create(
