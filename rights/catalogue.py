@@ -9,7 +9,7 @@ from django.db import transaction
 
 from portal import audit, storage, turns
 from portal.models import Blob, User
-from rights import cases, identifiers, intake, losses, provenance, sounds
+from rights import cases, identifiers, intake, losses, provenance, sounds, splits
 from rights.models import (
     Credit,
     Party,
@@ -18,8 +18,6 @@ from rights.models import (
     Release,
     ReleaseTrack,
     RoleCode,
-    SplitLine,
-    SplitSheet,
     Stem,
     Work,
 )
@@ -217,20 +215,13 @@ def attach_work(*, by: User, recording: Recording, work: Work) -> None:
     at, watch = turns.moment(), losses.Watch([recording])
     _link(recording, [work], at=at)
     audit.record(by=by, verb="recording.work_attached", subject=recording, work=work.pk)
-    if holder := somebody_behind(recording):
+    if holder := splits.first_holder(recording):
         cases.open_for_findings(
             by=by,
             party=holder,
             watch=watch,
             reason=f"It was found to contain the work “{work}”."[:300],
         )
-
-
-def somebody_behind(recording: Recording) -> Party | None:
-    """Whose case it is when something is found out about the music: the master's first holder."""
-    sheets = recording.splits.exclude(status=SplitSheet.Status.SUPERSEDED)
-    lines = SplitLine.objects.filter(sheet__in=sheets).order_by("pk").select_related("party")
-    return next((line.party for line in lines[:1]), None)
 
 
 @transaction.atomic

@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet
 
 from portal import audit, turns
 from portal.models import User
-from rights import cases, catalogue, losses, relations
+from rights import cases, losses, relations, splits
 from rights.models import Recording, RecordingRelation
 from rights.refused import Refused, required
 
@@ -50,7 +50,7 @@ def say(
         kind=kind,
         private={"note": made.note},
     )
-    if party := catalogue.somebody_behind(source) or catalogue.somebody_behind(recording):
+    if party := splits.first_holder(source) or splits.first_holder(recording):
         said = f"“{made.recording}” {made.in_words} “{made.source}”."
         cases.open_for_findings(by=by, party=party, watch=watch, reason=said[:300])
     return made

@@ -152,3 +152,10 @@ def _subject(sheet: SplitSheet) -> Recording | Work:
     subject = sheet.recording or sheet.work
     assert subject is not None  # noqa: S101 - a database constraint says so
     return subject
+
+
+def first_holder(recording: Recording) -> Party | None:
+    """Whose case it is when something is found out about the music: the master's first holder."""
+    sheets = recording.splits.exclude(status=SplitSheet.Status.SUPERSEDED)
+    lines = SplitLine.objects.filter(sheet__in=sheets).order_by("pk").select_related("party")
+    return next((line.party for line in lines[:1]), None)
