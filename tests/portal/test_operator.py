@@ -39,3 +39,15 @@ def test_a_key_of_another_kind_leads_to_no_page(client: Client, olga: User) -> N
     client.force_login(olga)
     kind = ContentType.objects.get(app_label="experiments", model="run")
     assert client.get(f"/operator/r/{kind.pk}/no-uuid/").status_code == 404
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("number", [str(2**63), str(-(2**63) - 1), "9" * 400])
+def test_a_filter_by_a_number_that_no_column_holds_is_a_wrong_filter(
+    client: Client, olga: User, number: str
+) -> None:
+    client.force_login(olga)
+    for model in ("auditprivate", "auditevent", "logroot"):
+        for lookup in ("pk__gt", "pk__lt", "pk", "pk__in"):
+            answer = client.get(f"/operator/portal/{model}/?{lookup}={number}", follow=True)
+            assert answer.status_code == 200, (model, lookup)
