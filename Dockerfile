@@ -40,7 +40,7 @@ COPY backline backline
 COPY experiments/__init__.py experiments/__init__.py
 COPY experiments/recipes experiments/recipes
 COPY audio_samples/__init__.py audio_samples/__init__.py
-COPY audio_samples/signal.py audio_samples/signal.py
+COPY audio/measures.py audio/measures.py
 COPY workers/__init__.py workers/run.py workers/
 COPY workers/training workers/training
 COPY workers/generation workers/generation

@@ -3,6 +3,9 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+# Of the tests, beside each other; what shares a world stays together (tests/conftest.py).
+WORKERS ?= 2
+TEST := -n $(WORKERS) --dist loadgroup
 # A file of requirements is installed again only when it has changed.
 STAMPS := .venv/.base .venv/.torch .venv/.torchaudio
 
@@ -10,18 +13,18 @@ up: $(STAMPS)
 	@exec $(BIN)/python manage.py up
 
 test: $(STAMPS) .venv/.test
-	$(BIN)/python -m pytest
-	$(BIN)/python -m tests.postgres --if-found tests/rights tests/races
+	$(BIN)/python -m pytest $(TEST)
+	$(BIN)/python -m tests.postgres --if-found $(TEST) tests/rights tests/races
 
 # All rooms of the portal on PostgreSQL, on a server of its own that goes away again.
 POSTGRES_TESTS ?= tests/portal tests/rights tests/experiments tests/audio_samples tests/listening tests/races
 test-postgres: $(STAMPS) .venv/.test
-	$(BIN)/python -m tests.postgres $(POSTGRES_TESTS)
+	$(BIN)/python -m tests.postgres $(TEST) $(POSTGRES_TESTS)
 
 # Everything nasty to every parameter, field and body, on both databases; `make test` takes a sample.
 test-nasty: $(STAMPS) .venv/.test
-	$(BIN)/python -m pytest -m nasty tests/rules
-	$(BIN)/python -m tests.postgres --if-found -m nasty tests/rules
+	$(BIN)/python -m pytest $(TEST) -m nasty tests/rules
+	$(BIN)/python -m tests.postgres --if-found $(TEST) -m nasty tests/rules
 
 lint: $(STAMPS) .venv/.test
 	$(BIN)/ruff check .

@@ -8,7 +8,7 @@ if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
     from django.core.management import execute_from_command_line
 
-    from portal import private
+    from portal.machine import private
 
     private.begin()
     execute_from_command_line(sys.argv)

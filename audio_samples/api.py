@@ -7,14 +7,15 @@ from django.http import Http404, HttpRequest
 from ninja import File, Router, Schema, Status, UploadedFile
 from pydantic import ValidationError
 
+from audio.decoding import BadAudio
 from audio_samples import samples
 from backline import wire
-from experiments import access, late
+from experiments import access
+from experiments.deliveries import late
 from experiments.models import Membership, Run
+from portal.inputs.schemas import Described, Words
 from portal.models import ApiToken, User
-from portal.schemas import Described, Words
 from portal.storage import TooLarge
-from rights.intake import BadAudio
 
 router = Router(tags=["samples"])
 

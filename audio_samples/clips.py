@@ -54,7 +54,7 @@ class Clip:
 
 
 @dataclass
-class Row:
+class ClipRow:
     """Clips under one heading; `version` changes whenever anything in the row does."""
 
     key: str
@@ -123,9 +123,9 @@ def _names(named: Sequence[str], artists: int, recordings: int) -> str:
     return f"{', '.join(before)} and {last}" if before else last
 
 
-def of_run(run: Run) -> list[Row]:
+def of_run(run: Run) -> list[ClipRow]:
     """A run's samples: one row per final prompt, then one per name heard as it trained."""
-    rows: dict[str, Row] = {}
+    rows: dict[str, ClipRow] = {}
     found = with_credits(Sample.objects.filter(run=run))
     for sample in found.order_by("-final", "name", "step"):
         if sample.final:
@@ -134,12 +134,12 @@ def of_run(run: Run) -> list[Row]:
         else:
             key, title = f"training:{sample.name}", sample.prompt or sample.name
             label = f"Step {sample.step:,}"
-        row = rows.setdefault(key, Row(key=f"{run.pk}:{key}", title=title))
+        row = rows.setdefault(key, ClipRow(key=f"{run.pk}:{key}", title=title))
         row.clips.append(clip(sample, label=label))
     return list(rows.values())
 
 
-def grid(runs: Iterable[Run]) -> list[Row]:
+def grid(runs: Iterable[Run]) -> list[ClipRow]:
     """Prompts down, runs across: each run's latest clips for a prompt, seed by seed."""
     runs = list(runs)
     place = {run.pk: index for index, run in enumerate(runs)}
@@ -149,9 +149,9 @@ def grid(runs: Iterable[Run]) -> list[Row]:
         # A final clip and those on its way are the same cell; the last one stands for it.
         which = str(sample.seed) if sample.seed is not None else sample.name
         latest[(sample.prompt or sample.name, place[sample.run_id], which)] = sample
-    rows: dict[str, Row] = {}
+    rows: dict[str, ClipRow] = {}
     for (prompt, _, _), sample in sorted(latest.items(), key=lambda item: item[0]):
-        row = rows.setdefault(prompt, Row(key=f"grid:{prompt}", title=prompt))
+        row = rows.setdefault(prompt, ClipRow(key=f"grid:{prompt}", title=prompt))
         run = sample.run
         label = f"{run.number}: {run.name}, {_label(seed=sample.seed, name=sample.name)}"
         row.clips.append(clip(sample, label=label))

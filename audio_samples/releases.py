@@ -13,19 +13,21 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from audio_samples import clips, same_sound, screenings
+from audio_samples import clips, same_sound
+from audio_samples.copy_check import screenings
 from audio_samples.credentials import issuing
 from audio_samples.models import ClipRelease, Sample
-from experiments import permission, scope
+from experiments.clearance import clearance, permission
+from experiments.clearance.permission import NotPermitted
 from experiments.models import Project
-from experiments.permission import NotPermitted
-from experiments.publishing import pages, standing
-from experiments.publishing.models import ModelPage
-from portal import audit, storage, turns
+from experiments.models.publishing import ModelPage
+from experiments.publishing import pages, withdrawals
+from portal import audit, storage
+from portal.database import commit_order
 from portal.models import Role, User
-from rights import consent
+from rights.consent import consent
+from rights.errors import Refused, required
 from rights.models import Channel, Use
-from rights.refused import Refused, required
 
 LONGEST_TITLE = 120
 LONGEST_REASON = 300
@@ -44,7 +46,7 @@ def page_of(sample: Sample) -> ModelPage | None:
     """The public page of the model that made it, None while there is none that stands."""
     pages_of = ModelPage.objects.public().filter(run=sample.run_id, withdrawn_at=None)
     found = pages_of.select_related("run", "checkpoint", "project").order_by("pk").first()
-    return found if found and not standing.of([found])[found.pk].withdrawn else None
+    return found if found and not withdrawals.statuses_of([found])[found.pk].withdrawn else None
 
 
 def why_not(sample: Sample) -> list[str]:
@@ -73,7 +75,7 @@ def _taken_back_for_good(sample: Sample) -> bool:
 def _not_distributed(sample: Sample) -> list[str]:
     """Whose permission is missing for the clip to leave the lab as a file."""
     cleared = same_sound.cleared(same_sound.runs_of([sample])[sample.pk], Use.DISTRIBUTE)
-    refused = scope.allows(cleared, Use.DISTRIBUTE, _context(sample.run.project))
+    refused = clearance.allows(cleared, Use.DISTRIBUTE, _context(sample.run.project))
     more = [f"And {len(refused) - 5:,} more."] if len(refused) > 5 else []
     return [str(one) for one in refused[:5]] + more
 
@@ -102,7 +104,7 @@ def ask(*, by: User, sample: Sample, title: str) -> ClipRelease:
         raise Refused("named", pages.NAMED, field="title")
     with transaction.atomic():
         # Two who ask at once come one after the other.
-        turns.moment()
+        commit_order.moment()
         if sample.releases.live().exists():
             raise Refused("duplicate", "It was asked for already.")
         made = ClipRelease.objects.create(sample=sample, page=page, title=title, asked_by=by)
@@ -127,14 +129,14 @@ def approve(*, by: User, release: ClipRelease) -> ClipRelease:
     with transaction.atomic():
         row = _locked(by, release)
         try:
-            issuing.keep(given.credential)
+            issuing.store_credential(given.credential)
         except issuing.Withheld as error:
             raise _ended() from error
         row.credential, row.file = given.credential, file
         row.answered_by, row.released_at = by, timezone.now()
         row.save()
         # A permission that ended meanwhile has left its mark, or is suspended.
-        if one(row.page, given.credential.pk) is None:
+        if public_clip(row.page, given.credential.pk) is None:
             raise _ended()
         audit.record(
             by=by,
@@ -168,7 +170,7 @@ def recall(*, by: User, release: ClipRelease, reason: str) -> ClipRelease:
     if not (by.has_role(Role.RIGHTS_ADMIN) or may_ask(by, release.sample.run.project)):
         raise NotPermitted("An owner of the project or a rights admin takes a clip back.")
     reason = required(reason, field="reason", longest=LONGEST_REASON)
-    turns.moment()
+    commit_order.moment()
     rows = ClipRelease.objects.live().filter(pk=release.pk)
     if not rows.update(recalled_at=timezone.now(), recalled_by=by, reason=reason):
         raise Refused("state", "It was taken back already.")
@@ -183,8 +185,8 @@ def _check(sample: Sample) -> None:
 
 
 def _locked(by: User, release: ClipRelease) -> ClipRelease:
-    """The row as it is now, until the transaction ends; the turn comes before it (turns.py)."""
-    turns.moment()
+    """The row as it is now, until the transaction ends; the turn comes first (commit_order.py)."""
+    commit_order.moment()
     rows = ClipRelease.objects.select_for_update(no_key=True, of=("self",))
     row = rows.select_related("sample__run__project", "sample__audio", "page").get(pk=release.pk)
     _answerable(by, row)
@@ -203,17 +205,17 @@ def _answerable(by: User, release: ClipRelease) -> None:
 # --- What is heard -----------------------------------------------------------------------------
 
 
-def heard(page: ModelPage) -> list[ClipRelease]:
+def public_clips(page: ModelPage) -> list[ClipRelease]:
     """The clips that everybody may hear on a model's page now, newest first."""
-    if page.withdrawn_at or standing.of([page])[page.pk].withdrawn:
+    if page.withdrawn_at or withdrawals.statuses_of([page])[page.pk].withdrawn:
         return []
     rows = _standing(ClipRelease.objects.filter(page=page))
     return [one for one in rows.order_by("-released_at", "pk") if not _rests(one)]
 
 
-def one(page: ModelPage, number: UUID | None) -> ClipRelease | None:
+def public_clip(page: ModelPage, number: UUID | None) -> ClipRelease | None:
     """One of them, by the number of its credential."""
-    if number is None or page.withdrawn_at or standing.of([page])[page.pk].withdrawn:
+    if number is None or page.withdrawn_at or withdrawals.statuses_of([page])[page.pk].withdrawn:
         return None
     found = _standing(ClipRelease.objects.filter(page=page, credential=number)).first()
     return None if found is None or _rests(found) else found

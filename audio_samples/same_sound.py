@@ -9,9 +9,9 @@ from uuid import UUID
 from django.db.models import Q
 
 from audio_samples.models import Sample
-from experiments import resting, scope
+from experiments.clearance import clearance, suspensions
 from experiments.models import Run
-from rights.consent import Context
+from rights.consent.consent import Context
 from rights.models import Use
 
 
@@ -41,20 +41,20 @@ def runs_of(samples: Iterable[Sample]) -> dict[int, list[Run]]:
         found[one.pk] = [
             runs[pk]
             for number, pk in enumerate(keys)
-            if pk == one.run_id or number == 0 or not scope.of_unknown_origin(runs[pk])
+            if pk == one.run_id or number == 0 or not clearance.of_unknown_origin(runs[pk])
         ]
     return found
 
 
-def cleared(runs: Iterable[Run], use: Use) -> scope.Scope:
+def cleared(runs: Iterable[Run], use: Use) -> clearance.Scope:
     """What the sound that these runs delivered is cleared for now, for one use that follows."""
     first, *others = runs
-    found = scope.now(first, (use,))
+    found = clearance.now(first, (use,))
     for other in others:
-        found = found.meet(scope.now(other, (use,)))
+        found = found.meet(clearance.now(other, (use,)))
     return found
 
 
 def rests(runs: Iterable[Run], use: Use, context: Context) -> bool:
     """Whether a permission behind them is suspended, which leaves no mark."""
-    return any(resting.rests(run, use, context) for run in runs)
+    return any(suspensions.rests(run, use, context) for run in runs)

@@ -10,13 +10,14 @@ from typing import IO
 from django.db import transaction
 from django.utils import timezone
 
-from audio import decoded
-from audio_samples import analysis, settling
+from audio import sound_digest
+from audio.decoding import BadAudio
+from audio_samples import analysis, credit_statements
 from audio_samples.models import Sample
 from experiments.models import Run
-from portal import audit, storage, turns
+from portal import audit, storage
+from portal.database import commit_order
 from portal.models import User
-from rights.intake import BadAudio
 from rights.models import Use
 
 NAME_MAX = 200
@@ -45,8 +46,8 @@ def receive(
 ) -> Sample:
     """Keep one clip of a run; the same clip sent again is the same sample.
 
-    Raises BadSample, Conflict, rights.intake.BadAudio or portal.storage.TooLarge, and then
-    keeps nothing.
+    Raises BadSample, Conflict, audio.decoding.BadAudio or portal.storage.TooLarge,
+    and then keeps nothing.
     """
     _check_words(name, prompt)
     _check_numbers(step=step, seed=seed)
@@ -57,7 +58,7 @@ def receive(
     measured = analysis.analyse(file)
     file.seek(0)
     blob = storage.put(file, media_type=measured.media_type, max_bytes=analysis.MAX_BYTES)
-    credit = settling.statement_at(run, step, heard)
+    credit = credit_statements.statement_at(run, step, heard)
     with transaction.atomic():
         sample, created = Sample.objects.get_or_create(
             run=run,
@@ -99,8 +100,9 @@ def receive(
 def withhold(sample: Sample, *, by: User | None, reason: str) -> bool:
     """Take one sample out of hearing for good; False if it already was."""
     with transaction.atomic():
-        # Before the row is locked, as everybody does who writes the log (portal/turns.py).
-        turns.moment()
+        # Before the row is locked, as everybody does who writes the log
+        # (portal/database/commit_order.py).
+        commit_order.moment()
         moved = Sample.objects.filter(pk=sample.pk, withheld_at=None).update(
             withheld_at=timezone.now(), withheld_reason=reason[:500]
         )
@@ -129,7 +131,7 @@ def _sound_of(sample: Sample) -> str:
             audio, rate, _ = analysis.decode(file)
     except (BadAudio, FileNotFoundError):
         return sample.audio_id
-    return decoded.digest(audio, rate=rate)
+    return sound_digest.digest(audio, rate=rate)
 
 
 def _check_words(name: str, prompt: str) -> None:

@@ -4,7 +4,8 @@ from threading import Lock
 
 from celery import shared_task
 
-from audio_samples import samples, screenings
+from audio_samples import samples
+from audio_samples.copy_check import screenings
 
 # One turn at a time in a worker: the clock nudges while one is at work, and the other threads are
 # there for runs that start and stop. A turn that wakes the next one is over within a moment.

@@ -10,7 +10,7 @@ Nothing here knows Django or torch. docs/flow.md tells how a point travels to th
 
 from backline.client import Run, StopRequest, init
 from backline.dataset import Item
-from backline.transport import Refused, Unreachable
+from backline.delivery.transport import Refused, Unreachable
 
 __all__ = ["Item", "Refused", "Run", "StopRequest", "Unreachable", "init"]
 __version__ = "0.1.0"

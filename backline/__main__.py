@@ -11,10 +11,12 @@ from typing import Any
 
 import yaml
 
-from backline import execution, sender, torchrun, wire
+from backline import wire
 from backline.client import spool_root
-from backline.spool import clear_lent, unfinished
-from backline.transport import Refused, Transport, Unreachable
+from backline.delivery import sender
+from backline.delivery.spool import clear_lent, unfinished
+from backline.delivery.transport import Refused, Transport, Unreachable
+from backline.job import execution, torchrun
 
 
 def runs(transport: Transport, options: argparse.Namespace) -> None:

@@ -22,12 +22,12 @@ import psutil
 from backline import bounds, dataset, describing, lent, wire
 from backline.audio import write_wav
 from backline.console import Console, Source
-from backline.counting import Counting
-from backline.figures import Figures
-from backline.ranks import Place
-from backline.spool import FETCHED, Session, Spool, clear_lent, unfinished
-from backline.transport import Transport, persist
-from backline.writer import WAKE_ROWS, Writer
+from backline.delivery.spool import FETCHED, Session, Spool, clear_lent, unfinished
+from backline.delivery.transport import Transport, persist
+from backline.delivery.writer import WAKE_ROWS, Writer
+from backline.ranks import ProcessPlace
+from backline.system_metrics import Figures
+from backline.usage_count import Counting
 
 T = TypeVar("T")
 Outcome = Literal["finished", "failed", "cancelled"]
@@ -59,7 +59,7 @@ class Run:
         token: str,
         console: Source | None,
         figures: Figures | None,
-        place: Place,
+        place: ProcessPlace,
         counting: Counting | None = None,
         around: Spool | None = None,
     ) -> None:
@@ -250,7 +250,7 @@ class Run:
         """
         target = self._borrow(_fetched(self._spool)) / source.sha256
         with self._transport() as transport:
-            dataset.one(source, target, transport, given=self._given)
+            dataset.fetch_recording(source, target, transport, given=self._given)
         if self._counting and isinstance(source, wire.DatasetItem):
             self._counting.note([source])
         return target
@@ -388,13 +388,13 @@ def init(
         token=opened.token,
         console=Console() if capture_console else None,
         figures=Figures() if system_figures else None,
-        place=Place(),
+        place=ProcessPlace(),
     )
 
 
 def _join(url: str, token: str, *, capture_console: bool, system_figures: bool) -> Run:
     """The run of this job, as one of its ranks; inside `backline exec` beside that program."""
-    place = Place.read()
+    place = ProcessPlace.read()
     around = os.environ.get("BACKLINE_EXEC", "")
     if not around:
         spec, spool = job_spool(url, token, place)
@@ -421,7 +421,7 @@ def _join(url: str, token: str, *, capture_console: bool, system_figures: bool) 
 
 
 def job_spool(
-    url: str, token: str, place: Place, *, suffix: str = ""
+    url: str, token: str, place: ProcessPlace, *, suffix: str = ""
 ) -> tuple[wire.RunSpec, Spool]:
     """What the job's run is, and a new spool for one session of it."""
     known = os.environ["BACKLINE_RUN"]
@@ -486,7 +486,7 @@ def _start_sender(folder: Path) -> "subprocess.Popen[bytes]":
     environment.pop("BACKLINE_TOKEN", None)
     with (folder / "sender.log").open("ab") as log:
         sender = subprocess.Popen(
-            [sys.executable, "-m", "backline.sender", str(folder)],
+            [sys.executable, "-m", "backline.delivery.sender", str(folder)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -23,7 +23,7 @@ class Source(Protocol):
     def release(self) -> None: ...
 
 
-class Kept:
+class KeptText:
     """The text of one stream, remembered until it is taken."""
 
     def __init__(self, name: StreamName) -> None:
@@ -50,7 +50,7 @@ class Kept:
         return pieces
 
 
-class Tee(Kept):
+class Tee(KeptText):
     """A text stream that keeps everything, and passes it on if it is to be seen."""
 
     def __init__(self, stream: TextIO, name: StreamName, *, seen: bool = True) -> None:
@@ -103,7 +103,10 @@ class Relay:
 
     def __init__(self) -> None:
         self.last_line = ""
-        self._kept: dict[StreamName, Kept] = {"stdout": Kept("stdout"), "stderr": Kept("stderr")}
+        self._kept: dict[StreamName, KeptText] = {
+            "stdout": KeptText("stdout"),
+            "stderr": KeptText("stderr"),
+        }
         self._readers: list[threading.Thread] = []
 
     def follow(self, out: IO[bytes], err: IO[bytes]) -> None:

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from backline import wire
+from backline.delivery.transport import Refused, Transport, persist
 from backline.lent import MANIFEST
-from backline.transport import Refused, Transport, persist
 
 FETCH_SECONDS = 600.0
 
@@ -55,7 +55,7 @@ def fetch(
     for number, source in enumerate(spec.items):
         before_each(number, len(spec.items))
         target = folder / file_name(source)
-        one(source, target, transport, given=given)
+        fetch_recording(source, target, transport, given=given)
         items.append(
             Item(
                 recording=source.recording,
@@ -71,7 +71,7 @@ def fetch(
     return items
 
 
-def one(
+def fetch_recording(
     source: wire.DatasetItem | wire.CheckpointSource,
     target: Path,
     transport: Transport,

@@ -11,7 +11,7 @@ from typing import Self
 
 
 @dataclass(frozen=True)
-class Place:
+class ProcessPlace:
     rank: int = 0
     count: int = 1
     local: int = 0

@@ -141,8 +141,8 @@ def build(n: int) -> None:
 def derived(admin: Any) -> None:
     """Three datasets of the label's recordings, with runs, checkpoints and samples from them."""
     from audio_samples.models import Sample
-    from experiments import datasets
     from experiments.models import Checkpoint, Project, Run
+    from experiments.runs import datasets
     from portal.models import Blob
     from rights.models import Recording, Use
 
@@ -177,12 +177,13 @@ def measure(n: int) -> dict[str, float]:
     django.setup()
     from django.urls import reverse
 
-    from experiments import datasets
+    from experiments.clearance.permission import context_of
     from experiments.models import Project
-    from experiments.permission import context_of
+    from experiments.runs import datasets
     from portal.models import User
-    from rights import consent, impact
+    from rights.consent import consent
     from rights.models import Party, Use
+    from rights.withdrawal import impact
 
     watch = Watch()
     found, timed = watch.found, watch.timed

@@ -29,12 +29,12 @@ def build() -> tuple[Any, Any, Any]:
     """The run, its sample, and its public page."""
     from audio_samples.models import Sample
     from benchmarks import consent
-    from experiments import datasets
     from experiments.models import Checkpoint, Membership, Project, Run
     from experiments.publishing import pages
+    from experiments.runs import datasets
     from portal.models import Blob, Role, User
-    from rights import ledger
     from rights.models import Use
+    from rights.usage import ledger
 
     consent.build(RECORDINGS)
     admin, project = User.objects.get(), Project.objects.get()
@@ -70,7 +70,7 @@ def measure() -> dict[str, float]:
     from django.test import Client
     from django.urls import reverse
 
-    from audio_samples import settling
+    from audio_samples import credit_statements
 
     run, sample, page = build()
     client = Client(HTTP_HOST="127.0.0.1")
@@ -78,9 +78,9 @@ def measure() -> dict[str, float]:
     # A portal that serves has its addresses read; that is no part of the question.
     client.get("/projects/")
     watch = Watch()
-    sample.credit = watch.timed("first", lambda: settling.statement_at(run, 100))
+    sample.credit = watch.timed("first", lambda: credit_statements.statement_at(run, 100))
     sample.save()
-    assert watch.timed("next", lambda: settling.statement_at(run, 100)) == sample.credit
+    assert watch.timed("next", lambda: credit_statements.statement_at(run, 100)) == sample.credit
     watch.found["recordings"] = sample.credit.learned
     watch.found["packed"] = len(sample.credit.packed)
     public = page.get_absolute_url()

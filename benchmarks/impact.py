@@ -122,7 +122,7 @@ def measure(*, single: bool) -> dict[str, float]:
 
     from audio_samples.models import Sample
     from portal.models import User
-    from rights import cases, impact, leaving
+    from rights.withdrawal import cases, impact, withdraw_party
 
     watch = Watch()
     timed = watch.timed
@@ -134,7 +134,7 @@ def measure(*, single: bool) -> dict[str, float]:
     assert len(lost) == RECORDINGS
     assert [len(level.nodes) for level in levels] == [DATASETS, RUNS, CHECKPOINTS, SAMPLES, RUNS]
     timed("page", lambda: impact.of_ending(impact.of_party(party)))
-    opened = timed("ending", lambda: leaving.leave(party, by=admin, reason="We part."))
+    opened = timed("ending", lambda: withdraw_party.leave(party, by=admin, reason="We part."))
     assert opened[0].items.count() == DATASETS + 2 * RUNS + CHECKPOINTS + SAMPLES
     timed("again", lambda: cases.refresh(opened[0]))
     cases.look_after()

@@ -48,7 +48,7 @@ def on(name: str, url: str, rows: int) -> None:
 
 def measure(name: str, rows: int, folder: Path) -> None:
     from portal.models import User
-    from rights.importing import jobs
+    from rights.exchange.importing import jobs
     from rights.models import ImportJob
 
     by = User.objects.create(username="rosa", roles=["rights_admin"])
@@ -80,7 +80,7 @@ def told(what: str, rows: int, work) -> None:  # type: ignore[no-untyped-def]
 
 
 def work_off() -> None:
-    from rights.importing import running
+    from rights.exchange.importing import running
 
     while running.go_on():
         pass

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from portal.supervisor import end
+from portal.processes.supervisor import end
 
 ROOT = Path(__file__).resolve().parent.parent
 

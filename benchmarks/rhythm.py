@@ -18,7 +18,7 @@ from backline.wire import Arithmetic
 from experiments.recipes.flow_matching import FlowMatchingConfig
 from workers.data import mel, synth
 from workers.data.recordings import Recording
-from workers.generation import euler
+from workers.models import euler
 from workers.models.torchaudio_door import functional
 from workers.training import draws, machine
 from workers.training.trainer import Trainer

@@ -13,8 +13,8 @@ from unittest.mock import patch
 import numpy as np
 
 from backline import wire
-from backline.spool import Session, Spool
-from backline.writer import FLUSH_SECONDS
+from backline.delivery.spool import Session, Spool
+from backline.delivery.writer import FLUSH_SECONDS
 
 ROUNDS = 200
 STEP_SECONDS = 0.02

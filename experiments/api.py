@@ -10,22 +10,15 @@ from ninja import Field, Query, Router, Schema
 from ninja.errors import HttpError
 
 from backline import wire
-from experiments import (
-    access,
-    costs,
-    metrics,
-    permission,
-    quotas,
-    recipes,
-    runs,
-    scope,
-    specs,
-)
-from experiments.clearing import ClearedScope
-from experiments.curves import CurveBody
+from experiments import access, recipes
+from experiments.clearance import clearance, permission
+from experiments.metrics import metrics
+from experiments.metrics.curves import CurveBody
 from experiments.models import Checkpoint, Dataset, Project, Run
+from experiments.models.cleared_scope import ClearedScope
+from experiments.runs import costs, quotas, run_spec, runs
 from portal import tokens
-from portal.schemas import Limit, Offset, Step, Words
+from portal.inputs.schemas import Limit, Offset, Step, Words
 
 router = Router(tags=["experiments"])
 
@@ -159,8 +152,8 @@ class RunDetails(RunBody):
         row = ClearedScope.objects.filter(run=run).first()
         if row is None:
             return None
-        kept = scope.Scope.from_json(row.body)
-        lines = scope.lines(kept, permission.context_of(run.project))
+        kept = clearance.Scope.from_json(row.body)
+        lines = clearance.lines(kept, permission.context_of(run.project))
         uses = [ClearedUse(use=one.use, cleared=one.words, here=one.here) for one in lines]
         return ScopeBody(at=row.at, digest=row.digest, known=not kept.unknown, uses=uses)
 
@@ -219,7 +212,7 @@ def open_run(request: HttpRequest, wanted: wire.NewRun) -> wire.OpenedRun:
     except recipes.ConfigInvalid as error:
         raise HttpError(422, str(error)) from error
     _, secret = tokens.issue(user, f"Run {run.number}", scope=f"run:{run.pk}", by=user)
-    return wire.OpenedRun(spec=specs.of(run), token=secret)
+    return wire.OpenedRun(spec=run_spec.spec_of(run), token=secret)
 
 
 @router.post("/submissions", response=RunBody)

@@ -10,10 +10,13 @@ from django import forms
 from django.db.models import QuerySet
 
 from backline import bounds
-from experiments import beginnings, machines, projects, recipes
-from experiments.machines import Resources
+from experiments import recipes
+from experiments.clearance import project_scope
 from experiments.models import Checkpoint, Dataset, Project
-from portal.forms import Form
+from experiments.runs import initial_weights
+from experiments.runs import resources as machines
+from experiments.runs.resources import Resources
+from portal.inputs.forms import Form
 from portal.models import User
 from rights.models import Use
 
@@ -280,7 +283,7 @@ class RunForm(Form):
         self.by = by
         first = self.fields["start_from"]
         assert isinstance(first, forms.ModelChoiceField)  # noqa: S101 - declared above.
-        first.queryset = beginnings.choices(by, recipe)
+        first.queryset = initial_weights.choices(by, recipe)
         first.error_messages["invalid_choice"] = "There is no such checkpoint that you may use."
         choice = self.fields["dataset"]
         assert isinstance(choice, forms.ModelChoiceField)  # noqa: S101 - declared above.
@@ -347,7 +350,7 @@ class ProjectScopeForm(Form):
 
     model_version = forms.IntegerField(
         min_value=1,
-        max_value=projects.LAST_VERSION,
+        max_value=project_scope.LAST_VERSION,
         help_text="Of the family. Permissions may be for certain versions alone.",
     )
     product = forms.CharField(

@@ -2,17 +2,8 @@
 
 from django.urls import path
 
-from experiments.views import (
-    compare,
-    datasets,
-    live,
-    new,
-    projects,
-    publishing,
-    run,
-    settings,
-    table,
-)
+from experiments.views import compare, datasets, live, new, projects, run, settings, table
+from experiments.views.publishing import publishing
 
 app_name = "experiments"
 urlpatterns = [

@@ -10,10 +10,10 @@ from uuid import UUID
 
 from audio_samples import same_sound
 from audio_samples.models import Sample
-from experiments import permission, scope
+from experiments.clearance import clearance, permission
+from experiments.clearance.wording import Narrowing
 from experiments.models import Project, Run
-from experiments.scope_words import Narrowing
-from rights.consent import Context
+from rights.consent.consent import Context
 from rights.models import Use
 
 
@@ -40,7 +40,7 @@ def _why_not(runs: Sequence[Run], context: Context, *, outside: bool) -> list[Na
     cleared = same_sound.cleared(runs, Use.EVAL)
     if cleared.unknown and not outside and all(run.origin == Run.Origin.CLIENT for run in runs):
         return []
-    return scope.allows(cleared, Use.EVAL, context, inside=not outside)
+    return clearance.allows(cleared, Use.EVAL, context, inside=not outside)
 
 
 def audible(samples: Iterable[int], *, outside: bool = True) -> set[int]:
@@ -53,7 +53,7 @@ def audible(samples: Iterable[int], *, outside: bool = True) -> set[int]:
     )
     runs = same_sound.runs_of(rows)
     every = {run.pk: run for some in runs.values() for run in some}
-    unknown = {pk for pk, run in every.items() if outside and scope.is_unknown(run)}
+    unknown = {pk for pk, run in every.items() if outside and clearance.is_unknown(run)}
     return {
         sample.pk
         for sample in rows

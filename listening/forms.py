@@ -7,7 +7,7 @@ from django import forms
 from audio_samples.models import Sample
 from experiments.models import Project
 from listening.models import ListeningTest
-from portal.forms import Form, RowsField
+from portal.inputs.forms import Form, RowsField
 
 CHOICES_SHOWN = 200
 

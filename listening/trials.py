@@ -130,7 +130,7 @@ def answer(*, item: Item, listener: User, score: int) -> Rating:
 
 
 @dataclass(frozen=True)
-class Place:
+class ClipInOrder:
     """One clip in a listener's order; `score` is None until answered."""
 
     number: int
@@ -139,7 +139,7 @@ class Place:
     withdrawn: bool
 
 
-def places(test: ListeningTest, listener: User) -> list[Place]:
+def clip_order(test: ListeningTest, listener: User) -> list[ClipInOrder]:
     """All clips of the test in this listener's own order. Withdrawn ones keep their number."""
     items = list(test.items.all())
     audible = clearance.audible((item.sample_id for item in items), outside=test.is_outside)
@@ -148,7 +148,7 @@ def places(test: ListeningTest, listener: User) -> list[Place]:
     )
     items.sort(key=lambda item: _rank(test.seed, listener.pk, item.pk))
     return [
-        Place(number, item, scores.get(item.pk), item.sample_id not in audible)
+        ClipInOrder(number, item, scores.get(item.pk), item.sample_id not in audible)
         for number, item in enumerate(items, start=1)
     ]
 
@@ -189,7 +189,7 @@ def estimate(scores: Iterable[float]) -> Estimate:
 
 
 @dataclass(frozen=True)
-class Line:
+class ResultLine:
     """One line of the results: a sample or a run."""
 
     subject: object
@@ -202,8 +202,8 @@ class Results:
     listeners: int
     answers: int
     changes: int
-    samples: list[Line]
-    runs: list[Line]
+    samples: list[ResultLine]
+    runs: list[ResultLine]
 
 
 def results(test: ListeningTest) -> Results:
@@ -218,7 +218,7 @@ def results(test: ListeningTest) -> Results:
         by_item[rating.item_id].append(rating.score)
         by_run[run_of[rating.item_id]].append(rating.score)
     lines = [
-        Line(item.sample, estimate(by_item[item.pk]), item.sample_id not in audible)
+        ResultLine(item.sample, estimate(by_item[item.pk]), item.sample_id not in audible)
         for item in items
     ]
     return Results(
@@ -226,9 +226,9 @@ def results(test: ListeningTest) -> Results:
         answers=len(ratings),
         changes=sum(rating.changes for rating in ratings),
         samples=sorted(lines, key=_best_first),
-        runs=sorted((Line(run, estimate(s)) for run, s in by_run.items()), key=_best_first),
+        runs=sorted((ResultLine(run, estimate(s)) for run, s in by_run.items()), key=_best_first),
     )
 
 
-def _best_first(line: Line) -> float:
+def _best_first(line: ResultLine) -> float:
     return -(line.estimate.mean or 0)

@@ -12,15 +12,16 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from audio_samples.views import gone
+from audio_samples.views.samples import gone
 from experiments.models import Project
 from experiments.views.access import acting, looking
 from listening import clearance, trials
 from listening.forms import CHOICES_SHOWN, TestForm
 from listening.models import Item, ListeningTest
-from portal import asking, confirmation
+from portal import confirmation
+from portal.http.serving import ranged
+from portal.inputs import parameters
 from portal.models import User
-from portal.serving import ranged
 from portal.views import signed_in
 
 SCORES = {str(score): score for score in range(1, 6)}
@@ -41,7 +42,7 @@ def home_fragment(request: HttpRequest) -> HttpResponse:
 def _progress(user: User) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for test in ListeningTest.objects.open_to(user):
-        places = [place for place in trials.places(test, user) if not place.withdrawn]
+        places = [place for place in trials.clip_order(test, user) if not place.withdrawn]
         done = sum(place.score is not None for place in places)
         rows.append({"test": test, "done": done, "total": len(places)})
     return rows
@@ -55,9 +56,9 @@ def rate(request: HttpRequest, pk: int) -> HttpResponse:
     test = tests.filter(pk=pk).first()
     if test is None:
         return _not_open(request, pk)
-    places = trials.places(test, user)
+    places = trials.clip_order(test, user)
     heard = [place for place in places if not place.withdrawn]
-    asked = asking.of(request).text("clip")
+    asked = parameters.read_parameters(request).text("clip")
     waiting = next((place for place in heard if place.score is None), None)
     place = next((place for place in heard if str(place.number) == asked), waiting)
     later = next((one for one in heard if place and one.number > place.number), None)
@@ -91,7 +92,7 @@ def answer(request: HttpRequest, code: UUID) -> HttpResponse:
         Item.objects.filter(test__in=ListeningTest.objects.meant_for(user)), code=code
     )
     by_script = request.headers.get("Accept") == "application/json"
-    text = asking.sent(request).choice("score", SCORES)
+    text = parameters.sent(request).choice("score", SCORES)
     try:
         rating = trials.answer(item=item, listener=user, score=SCORES.get(text, 0))
     except (trials.BadScore, trials.Closed, trials.Withdrawn) as refusal:
@@ -129,7 +130,7 @@ def tests(request: HttpRequest, project: Project) -> HttpResponse:
 @acting
 def new(request: HttpRequest, project: Project) -> HttpResponse:
     """Set up a test; samples may come chosen, `?sample=1&sample=2`, or filtered by `?run=`."""
-    chosen = asking.of(request).numbers("sample")
+    chosen = parameters.read_parameters(request).numbers("sample")
     initial = {"samples": chosen}
     form = TestForm(request.POST or None, project=project, initial=initial)
     if request.method == "POST" and form.is_valid():
@@ -142,13 +143,13 @@ def new(request: HttpRequest, project: Project) -> HttpResponse:
             messages.success(request, f"The test is open: {who} see it on their home page.")
             return redirect("listening:results", slug=project.slug, pk=test.pk)
     shown = form.fields["samples"].queryset.order_by("-final", "-created_at")  # type: ignore[attr-defined]
-    if (run := asking.of(request).number("run")) is not None:
+    if (run := parameters.read_parameters(request).number("run")) is not None:
         shown = shown.filter(run__number=run)
     context = {
         "project": project,
         "form": form,
         "shown": shown[:CHOICES_SHOWN],
-        "chosen": {str(pk) for pk in asking.sent(request).numbers("samples") or chosen},
+        "chosen": {str(pk) for pk in parameters.sent(request).numbers("samples") or chosen},
     }
     return render(request, "listening/new.html", context, status=422 if form.errors else 200)
 
@@ -174,7 +175,7 @@ def close(request: HttpRequest, project: Project, pk: int) -> HttpResponse:
     if request.method == "POST":
         try:
             confirmation.check(confirmation.posted(request), by=user, name=name, facts=facts)
-        except confirmation.Changed as refusal:
+        except confirmation.PreviewChanged as refusal:
             error = str(refusal)
         else:
             if trials.close_test(test, by=user):

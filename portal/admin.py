@@ -17,7 +17,8 @@ from django.shortcuts import redirect
 from django.urls import path, reverse
 
 from backline import bounds
-from portal import asking, audit
+from portal import audit
+from portal.inputs import parameters
 from portal.models import ApiToken, AuditEvent, Role, User
 
 
@@ -60,7 +61,7 @@ class OperatorSite(admin.AdminSite):
         if request.user.is_authenticated:
             raise PermissionDenied("Records are open to operators.")
         return redirect_to_login(
-            asking.of(request).text("next", reverse("admin:index"), longest=2_000)
+            parameters.read_parameters(request).text("next", reverse("admin:index"), longest=2_000)
         )
 
 

@@ -65,7 +65,7 @@ api = PortalAPI(
 for router in (
     "portal.audit.api.router",
     "experiments.api.router",
-    "experiments.deliveries.router",
+    "experiments.deliveries.api.router",
     "audio_samples.api.router",
     "rights.api.router",
     "listening.api.router",

@@ -6,5 +6,6 @@ class PortalConfig(AppConfig):
     name = "portal"
 
     def ready(self) -> None:
-        # From here on what ends a permission is journaled, and each room has said what that is.
-        autodiscover_modules("endings")
+        # Each room says what it makes of recordings, what it adds to an export, and what of its
+        # acts ends a permission: from here on those are journaled.
+        autodiscover_modules("hooks")

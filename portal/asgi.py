@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.asgi import get_asgi_application
 
-from portal import private
+from portal.machine import private
 
 private.begin()
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
@@ -18,12 +18,13 @@ App = Callable[[Scope, Any, Any], Awaitable[None]]
 
 django = get_asgi_application()
 
-from portal import outages, wal  # noqa: E402 - they want the apps, which are loaded by now.
+from portal.database import wal  # noqa: E402 - they want the apps, which are loaded by now.
+from portal.http import outages  # noqa: E402
 
 CHARSET = re.compile(rb";\s*charset\s*=\s*([^;]*)", re.IGNORECASE)
 # Django reads addresses by the alphabet that a header names, before any of our code, and falls over
 # some (hex, undefined). This one reads everything, and is refused with a sentence behind it
-# (portal/middleware.py).
+# (portal/http/middleware.py).
 REFUSED = b"; charset=iso-8859-1"
 
 
@@ -68,7 +69,7 @@ async def _with_room(scope: Scope, receive: Any, send: Any) -> None:
     try:
         await django(scope, receive, watched)
     except OSError as error:
-        outage = outages.of(error)
+        outage = outages.outage_of(error)
         if begun or outage is None:
             raise
         by_program = str(scope.get("path", "")).startswith("/api/")

@@ -11,7 +11,7 @@ from django.db import transaction
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from portal import alive, private
+from portal.machine import liveness, private
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 # Celery would have Django check every page's code, which a worker never serves, and look at no
@@ -22,7 +22,7 @@ app = Celery("backline")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 if settings.ALIVE_FILE:
-    alive.touch_from_now_on(Path(settings.ALIVE_FILE))
+    liveness.touch_from_now_on(Path(settings.ALIVE_FILE))
 
 
 @celeryd_init.connect

@@ -22,9 +22,11 @@ from django.core import signing
 from django.db import transaction
 from django.http import HttpRequest
 
-from portal import asking, audit, turns
+from portal import audit
+from portal.database import commit_order
+from portal.database.rehearsal import rehearsed
+from portal.inputs import parameters
 from portal.models import AuditEvent, User
-from portal.rehearsal import rehearsed
 
 # The name of the field that carries a page's seal.
 FIELD = "shown"
@@ -51,7 +53,7 @@ STALE = (
 )
 
 
-class Changed(ValueError):
+class PreviewChanged(ValueError):
     """What was posted is not what was shown; nothing was done. The text is for the page."""
 
 
@@ -71,7 +73,7 @@ class Act(Generic[S, T]):
 
 
 @dataclass(frozen=True)
-class Shown(Generic[S]):
+class Preview(Generic[S]):
     """What a page tells of an act, and the seal for its form."""
 
     seen: S
@@ -79,20 +81,20 @@ class Shown(Generic[S]):
     seal: str
 
 
-def rehearse(act: Act[S, T]) -> Shown[S]:
+def rehearse(act: Act[S, T]) -> Preview[S]:
     """What the act would do now, with nothing of it done. Raises what its verb raises."""
     # Not within the turn, in which others wait: what changes meanwhile is found by `perform`.
     seen = act.look()
     with rehearsed():
         lines, _ = _do(act)
-    return Shown(seen, lines, seal(by=act.by, name=act.name, facts=_facts(act, seen, lines)))
+    return Preview(seen, lines, seal(by=act.by, name=act.name, facts=_facts(act, seen, lines)))
 
 
 def perform(act: Act[S, T], posted: str) -> T:
     """Do the act if it does what was shown. Raises Changed, and what its verb raises; nothing is
     done then."""
     with transaction.atomic():
-        turns.moment()
+        commit_order.moment()
         seen = act.look()
         lines, result = _do(act)
         check(posted, by=act.by, name=act.name, facts=_facts(act, seen, lines))
@@ -108,13 +110,13 @@ def seal(*, by: User, name: str, facts: object) -> str:
 def check(posted: str, *, by: User, name: str, facts: object) -> None:
     """Raises Changed where the seal is missing, or of other facts, another person or act."""
     if not posted:
-        raise Changed(NOT_SHOWN)
+        raise PreviewChanged(NOT_SHOWN)
     try:
         digest = _signer(by, name).unsign(posted, max_age=GOOD_FOR)
     except signing.BadSignature as error:
-        raise Changed(STALE) from error
+        raise PreviewChanged(STALE) from error
     if digest != hashlib.sha256(audit.canonical(facts)).hexdigest():
-        raise Changed(CHANGED)
+        raise PreviewChanged(CHANGED)
 
 
 @contextmanager
@@ -124,14 +126,14 @@ def as_shown(posted: str, *, by: User, name: str, facts: Callable[[], object]) -
     For an answer of which a page offers several: its seal is of what they hang on.
     """
     with transaction.atomic():
-        turns.moment()
+        commit_order.moment()
         check(posted, by=by, name=name, facts=facts())
         yield
 
 
 def posted(request: HttpRequest) -> str:
     """The seal that came with a form; empty where there was none."""
-    return asking.sent(request).text(FIELD)
+    return parameters.sent(request).text(FIELD)
 
 
 def _signer(by: User, name: str) -> signing.TimestampSigner:
@@ -140,7 +142,7 @@ def _signer(by: User, name: str) -> signing.TimestampSigner:
 
 def _do(act: Act[S, T]) -> tuple[list[AuditEvent], T]:
     """In this transaction's turn: from here to its end nobody else adds a line."""
-    turns.moment()
+    commit_order.moment()
     before = AuditEvent.objects.order_by("-seq").values_list("seq", flat=True).first() or 0
     result = act.verb()
     return list(AuditEvent.objects.filter(seq__gt=before).order_by("seq")), result

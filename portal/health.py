@@ -12,8 +12,9 @@ from django.utils.module_loading import import_string
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from portal import endings, room, separation, storage
+from portal import endings, storage
 from portal.celery import app
+from portal.machine import disk_room, separation
 from portal.models import AuditEvent, LogRoot
 
 # What a broker that is down raises, whatever its transport.
@@ -21,7 +22,7 @@ TROUBLE = (OperationalError, RedisError, OSError)
 # A root that is due may wait for the clock and for a busy worker.
 ROOT_GRACE = timedelta(minutes=10)
 # What rooms look after themselves: a name, and a function that says whether all is well.
-ROOMS = (("Content credentials", "audio_samples.credentials.chain.look"),)
+ROOMS = (("Content credentials", "audio_samples.credentials.chain.check_chain"),)
 
 
 @dataclass(frozen=True)
@@ -67,13 +68,13 @@ def workers() -> Check:
 
 def store() -> Check:
     try:
-        return Check("Storage", *storage.look())
+        return Check("Storage", *storage.check_store())
     except OSError as error:
         return Check("Storage", False, f"Cannot be used: {error}")
 
 
 def disks() -> Check:
-    return Check("Room", *room.look())
+    return Check("Room", *disk_room.check_room())
 
 
 def audit_log() -> Check:

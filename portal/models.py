@@ -70,7 +70,7 @@ class ApiToken(models.Model):
 
 
 class FailedTry(models.Model):
-    """A wrong password or code, or one whose check is under way (portal/throttle.py).
+    """A wrong password or code, or one whose check is under way (portal/accounts/throttle.py).
 
     `key` is a keyed digest of who and where from. Rows go after an hour.
     """

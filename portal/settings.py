@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlparse
 import plotly
 from django.core.exceptions import ImproperlyConfigured
 
-from portal import private
+from portal.machine import private
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 # What stands in k8s/overlays where a site's own value belongs.
@@ -189,7 +189,7 @@ DEBUG = env_bool("DEBUG", False)
 CODE_VERSION = env("CODE_VERSION", "")
 STATE_DIR = Path(env("STATE_DIR", str(BASE_DIR / "var"))).resolve()
 try:
-    private.keep(STATE_DIR)
+    private.close_folder(STATE_DIR)
 except private.Shared as error:
     raise ImproperlyConfigured(str(error)) from None
 
@@ -273,18 +273,18 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "portal.middleware.WhatCanBeRead",
-    "portal.sessions.Sessions",
+    "portal.http.middleware.WhatCanBeRead",
+    "portal.accounts.sessions.Sessions",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "portal.signing_in.KeepWhatWasTyped",
+    "portal.accounts.login_redirect.KeepWhatWasTyped",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "portal.middleware.content_security_policy",
-    "portal.middleware.unwritable",
+    "portal.http.middleware.content_security_policy",
+    "portal.http.middleware.unwritable",
 ]
 
 ROOT_URLCONF = "portal.urls"
@@ -301,7 +301,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "portal.context.shell",
+                "portal.http.context_processors.shell",
             ],
         },
     }
@@ -314,7 +314,7 @@ DATABASES = {
     )
 }
 # Long work inside a transaction is an error where tests run, and a line in the log elsewhere
-# (portal/long_work.py).
+# (portal/database/long_work.py).
 STRICT_TRANSACTIONS = False
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_USER_MODEL = "portal.User"
@@ -330,19 +330,19 @@ LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*", "password2*"]
-ACCOUNT_ADAPTER = "portal.login.Accounts"
+ACCOUNT_ADAPTER = "portal.accounts.login.Accounts"
 ACCOUNT_FORMS = {
-    "login": "portal.login.LogIn",
-    "reauthenticate": "portal.login.PasswordAgain",
-    "change_password": "portal.login.NewPassword",
-    "reset_password": "portal.login.ForgottenPassword",
+    "login": "portal.accounts.login.LogIn",
+    "reauthenticate": "portal.accounts.login.PasswordAgain",
+    "change_password": "portal.accounts.login.NewPassword",
+    "reset_password": "portal.accounts.login.ForgottenPassword",
 }
 MFA_FORMS = {
-    "authenticate": "portal.login.SecondFactorForm",
-    "reauthenticate": "portal.login.SecondFactorAgainForm",
+    "authenticate": "portal.accounts.login.SecondFactorForm",
+    "reauthenticate": "portal.accounts.login.SecondFactorAgainForm",
 }
-# Tries are counted by portal/throttle.py. allauth's counts would let anybody lock an account, or
-# everybody behind one address; they lie in the memory of one process.
+# Tries are counted by portal/accounts/throttle.py. allauth's counts would let anybody lock an
+# account, or everybody behind one address; they lie in the memory of one process.
 ACCOUNT_RATE_LIMITS = {
     "login": None,
     "login_failed": None,
@@ -404,7 +404,8 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 60}
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-# A file whose age tells a probe whether this worker or clock still works (portal/alive.py).
+# A file whose age tells a probe whether this worker or clock still works
+# (portal/machine/liveness.py).
 ALIVE_FILE = env("ALIVE_FILE", "")
 RECONCILE_SECONDS = env_int("RECONCILE_SECONDS", 3, 1)
 CELERY_BEAT_SCHEDULE = {
@@ -447,15 +448,15 @@ CLUSTER = cast(
 # How many runs the local cluster runs side by side, and where their folders lie.
 LOCAL_SLOTS = env_int("LOCAL_SLOTS", 1, 1)
 LOCAL_JOBS_DIR = STATE_DIR / "jobs"
-# What researchers' own programs are on this machine (portal/separation.py): refused, put into a
-# sandbox or under another user, or trusted with everything that the portal keeps.
+# What researchers' own programs are on this machine (portal/machine/separation.py): refused, put
+# into a sandbox or under another user, or trusted with everything that the portal keeps.
 LOCAL_PROGRAMS = env_choice("LOCAL_PROGRAMS", "off", ("off", "sandboxed", "trusted"))
 LOCAL_PROGRAMS_USER = env_user("LOCAL_PROGRAMS_USER")
 LOCAL_PROGRAMS_DIR = Path(env("LOCAL_PROGRAMS_DIR", "/var/lib/backline-programs"))
 # The portal's own, which no program is shown, and the folders that it is.
 PRIVATE_FOLDERS = private_folders()
 LOCAL_PROGRAMS_FOLDERS = env_lent("LOCAL_PROGRAMS_FOLDERS", PRIVATE_FOLDERS)
-# How long what an ended local job leaves is kept (workers/tidying.py); 0 is for ever.
+# How long what an ended local job leaves is kept (workers/job_cleanup.py); 0 is for ever.
 ENDED_JOBS_DAYS = env_int("ENDED_JOBS_DAYS", 30)
 # The Kubernetes cluster: by KUBE_CONFIG, else as a pod of it, else by ~/.kube/config.
 KUBE_CONFIG = env("KUBE_CONFIG", "")
@@ -474,7 +475,7 @@ LOST_AFTER_SECONDS = env_int("LOST_AFTER_SECONDS", 20, 1)
 GPU_PRICES = env_prices("GPU_PRICES", "")
 CPU_PRICE = env_price("CPU_PRICE", "0")
 CURRENCY = env("CURRENCY", "EUR")
-# Care for the cluster's money (experiments/care.py); 0 is off.
+# Care for the cluster's money (experiments/policies.py); 0 is off.
 IDLE_PERCENT = env_int("IDLE_PERCENT", 5)
 IDLE_WARN_MINUTES = env_int("IDLE_WARN_MINUTES", 0)
 IDLE_STOP_MINUTES = env_int("IDLE_STOP_MINUTES", 0)

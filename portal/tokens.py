@@ -6,7 +6,8 @@ from datetime import datetime
 from django.db import transaction
 from django.utils import timezone
 
-from portal import audit, hints
+from portal import audit
+from portal.database import hints
 from portal.models import ApiToken, User
 
 # Once in so many seconds is enough to see that a token is in use, and spares a write per request.

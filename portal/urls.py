@@ -9,16 +9,16 @@ urlpatterns = [
     path("", include("portal.pages")),
     path("account/", include("allauth.urls")),
     path("api/", api.urls),
-    path(".well-known/", include("rights.wellknown_urls")),
+    path(".well-known/", include("rights.views.exchange.wellknown_urls")),
     path("rights/", include("rights.urls")),
     path("projects/", include("experiments.urls")),
-    path("models/", include("experiments.publishing.public_urls")),
-    path("models/", include("audio_samples.public_urls")),
-    path("publishing/", include("experiments.publishing.urls")),
+    path("models/", include("experiments.views.publishing.public_urls")),
+    path("models/", include("audio_samples.views.public_urls")),
+    path("publishing/", include("experiments.views.publishing.urls")),
     path("samples/", include("audio_samples.urls")),
     path("listen/", include("listening.urls")),
     path("operator/", site.urls),
 ]
 
-handler400 = "portal.errors.bad_request"
-handler500 = "portal.errors.broken"
+handler400 = "portal.http.errors.bad_request"
+handler500 = "portal.http.errors.broken"

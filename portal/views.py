@@ -11,9 +11,10 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from portal import asking, audit, confirmation, health, tokens
-from portal.context import THEMES
-from portal.forms import ProfileForm, TokenForm
+from portal import audit, confirmation, health, tokens
+from portal.http.context_processors import THEMES
+from portal.inputs import parameters
+from portal.inputs.forms import ProfileForm, TokenForm
 from portal.models import ApiToken, Role, User
 
 # What each role's home shows: a heading and the address of a fragment that its room provides.
@@ -22,7 +23,7 @@ HOME: tuple[tuple[Role, str, str], ...] = (
     (Role.RIGHTS_ADMIN, "Rights: what waits", "rights:home_fragment"),
     (Role.RIGHTSHOLDER, "My music", "rights:mine_fragment"),
     (Role.RESEARCHER, "My runs", "experiments:home_fragment"),
-    (Role.RESEARCHER, "To be heard", "audio_samples:home_fragment"),
+    (Role.RESEARCHER, "Newest samples", "audio_samples:home_fragment"),
     (Role.LISTENER, "Listening tests open to me", "listening:home_fragment"),
 )
 
@@ -54,7 +55,7 @@ def home(request: HttpRequest) -> HttpResponse:
 @require_POST
 def theme(request: HttpRequest) -> HttpResponse:
     """Light, dark or as the system has it; in a cookie, so that nothing flashes."""
-    sent = asking.sent(request)
+    sent = parameters.sent(request)
     chosen, back = sent.text("theme", "auto"), sent.text("next", "/", longest=2_000)
     if not back.startswith("/") or not url_has_allowed_host_and_scheme(back, allowed_hosts=None):
         back = "/"
@@ -106,7 +107,7 @@ def token_revoke(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method == "POST":
         try:
             confirmation.check(confirmation.posted(request), by=user, name=name, facts=facts)
-        except confirmation.Changed as refusal:
+        except confirmation.PreviewChanged as refusal:
             error = str(refusal)
         else:
             if tokens.revoke(token, by=user):

@@ -1,7 +1,7 @@
 """Acts of this room that end permissions for good, ready to be shown and confirmed.
 
-Each is a verb of another module with what its page tells (portal/confirmation.py). A verb fetches
-its rows itself: it runs once to be shown, and again to be done.
+Each is a verb of another module with what its page tells (portal/confirmation.py). A verb
+fetches its rows itself: it runs once to be shown, and again to be done.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -12,23 +12,13 @@ from django.db import transaction
 from django.db.models import Count
 from django.utils import timezone
 
-from portal.bulk import among
 from portal.confirmation import UNSAID, Act
+from portal.database.bulk import among
+from portal.database.rehearsal import rehearsed
 from portal.models import AuditEvent, User
-from portal.rehearsal import rehearsed
-from rights import (
-    cases,
-    catalogue,
-    impact,
-    leaving,
-    lineage,
-    losses,
-    offers,
-    participation,
-    parties,
-    splits,
-)
-from rights.impact import Effect
+from rights.catalogue import catalogue
+from rights.errors import Refused
+from rights.grants import lifecycle, offers
 from rights.models import (
     CaseItem,
     Credit,
@@ -41,7 +31,9 @@ from rights.models import (
     WithdrawalCase,
     Work,
 )
-from rights.refused import Refused
+from rights.parties import parties, splits
+from rights.withdrawal import cases, descendants, impact, losses, withdraw_party
+from rights.withdrawal.impact import Effect
 
 NAMED = 20
 # What a line of the log says of a grant, in words.
@@ -79,7 +71,7 @@ class Ends:
         return bool(self.count) or any(words in FOR_GOOD for _, words in self.grants)
 
 
-def told(lines: Collection[AuditEvent]) -> Ends:
+def describe_endings(lines: Collection[AuditEvent]) -> Ends:
     """The grants and recordings that these lines speak of, for a page."""
     label = Grant._meta.label_lower
     said = {
@@ -109,7 +101,7 @@ def withdrawing(grant: Grant, *, by: User, reason: str = UNSAID) -> Act[Effect, 
         name=f"grant.withdraw:{pk}",
         look=lambda: impact.of_ending([_grant(pk)]),
         facts=Effect.facts,
-        verb=lambda: participation.withdraw(_grant(pk), by, reason),
+        verb=lambda: lifecycle.withdraw(_grant(pk), by, reason),
     )
 
 
@@ -142,13 +134,13 @@ def activating(grant: Grant, *, by: User) -> Act[Effect | None, Grant]:
         name=f"grant.activate:{pk}",
         look=lambda: _of_replacing(_grant(pk)),
         facts=lambda effect: effect.facts() if effect else None,
-        verb=lambda: participation.activate(_grant(pk), by),
+        verb=lambda: lifecycle.activate(_grant(pk), by),
     )
 
 
 def replaces_open(grant: Grant) -> bool:
     """Whether putting it in force ends another one."""
-    return grant.replaces is not None and grant.replaces.status in participation.OPEN
+    return grant.replaces is not None and grant.replaces.status in lifecycle.OPEN
 
 
 def _of_replacing(grant: Grant) -> Effect | None:
@@ -170,7 +162,7 @@ def opting_out(
 
     def speaking() -> list[tuple[Party, list[Grant]]]:
         found = Party.objects.filter(pk__in=pks).order_by("pk")
-        return [(party, participation.covering(recording, use, party)) for party in found]
+        return [(party, lifecycle.covering(recording, use, party)) for party in found]
 
     def look() -> Effect:
         return impact.of_opting_out(recording, dict(speaking()))
@@ -181,7 +173,7 @@ def opting_out(
             raise Refused("nothing_granted", "Nothing is allowed here, so nothing is to end.")
         with transaction.atomic():
             for party, _ in found:
-                participation.opt_out(recording, use, party, by, reason)
+                lifecycle.opt_out(recording, use, party, by, reason)
 
     return Act(
         by=by,
@@ -211,9 +203,9 @@ def leaving_with_all(
     return Act(
         by=by,
         name=f"party.leave:{party.pk}",
-        look=lambda: impact.of_ending(leaving.ending(party)),
+        look=lambda: impact.of_ending(withdraw_party.ending(party)),
         facts=Effect.facts,
-        verb=lambda: leaving.leave(party, by=by, reason=reason),
+        verb=lambda: withdraw_party.leave(party, by=by, reason=reason),
     )
 
 
@@ -316,7 +308,7 @@ def remedying(case: WithdrawalCase, kind: str, *, by: User, note: str = "") -> A
 
 def settling(
     item: CaseItem, *, by: User, outcome: str, note: str, replaced_by: str
-) -> Act[lineage.Node | None, CaseItem]:
+) -> Act[descendants.Node | None, CaseItem]:
     """One item by hand. What replaces it is told by its name, for a number is soon mistyped."""
     pk = item.pk
 
@@ -327,7 +319,7 @@ def settling(
     return Act(
         by=by,
         name=f"case.settle:{pk}",
-        look=lambda: lineage.kind(item.kind).now([replaced_by]).get(replaced_by),
+        look=lambda: descendants.kind(item.kind).now([replaced_by]).get(replaced_by),
         facts=lambda node: [outcome, node.key if node else ""],
         verb=verb,
     )

@@ -13,10 +13,13 @@ from ninja.pagination import paginate
 from pydantic import Field
 
 from backline.bounds import Moment, Natural
+from portal.inputs.schemas import Filter, Paged, PathNumber, Words
 from portal.models import ApiToken, User
-from portal.schemas import Filter, Paged, PathNumber, Words
-from rights import choices, consent, days, mine
-from rights import decisions as kept
+from rights import days
+from rights.access import READERS
+from rights.consent import consent
+from rights.consent import decisions as kept
+from rights.grants import choices
 from rights.models import (
     Channel,
     Decision,
@@ -27,7 +30,7 @@ from rights.models import (
     SoundQuestion,
     Use,
 )
-from rights.views.access import READERS
+from rights.rightsholder import overview
 
 router = Router(tags=["rights"])
 
@@ -167,7 +170,7 @@ def why(request: HttpRequest, pk: PathNumber, asked: Query[WhyIn]) -> WhyOut:
         raise HttpError(422, "Nobody knows yet what will be known then.")
     line = consent.evaluate([row], asked.use, scope, at, known_at)[row.pk]
     if not user.has_role(*READERS):
-        line = mine.shown(line, user, row)
+        line = overview.shown(line, user, row)
     return WhyOut(
         allowed=line.allowed,
         reasons=[ReasonOut(**reason) for reason in line.reasons],

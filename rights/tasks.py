@@ -2,8 +2,8 @@
 
 from celery import shared_task
 
-from rights import sounds_again
-from rights.importing import running
+from rights.catalogue import sound_backfill
+from rights.exchange.importing import running
 
 
 @shared_task(name="rights.imports")
@@ -15,4 +15,4 @@ def imports() -> None:
 @shared_task(name="rights.compare_sounds")
 def compare_sounds() -> None:
     """Hold against the others what came before prints were made. Two at once ask once."""
-    sounds_again.go_on()
+    sound_backfill.go_on()

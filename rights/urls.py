@@ -1,27 +1,16 @@
 from django.urls import include, path
 
 from rights.models import Agreement, Grant, Mandate, Recording, Work
-from rights.views import (
-    decisions,
-    grants,
-    leaving,
-    mandates,
-    originals,
-    papers,
-    parties,
-    relations,
-    releases,
-    repertoire,
-    splits,
-    voice,
-    wording,
-)
-from rights.views.own import lab_page
+from rights.views.catalogue import originals, relations, releases, repertoire
+from rights.views.grants import agreements, decisions, grants, overview
+from rights.views.parties import mandates, parties, public_credit, splits
+from rights.views.rightsholder.own import lab_page
+from rights.views.withdrawal import withdraw_party
 
 app_name = "rights"
 urlpatterns = [
-    path("", voice.home, name="home"),
-    path("waiting/", voice.home_fragment, name="home_fragment"),
+    path("", overview.home, name="home"),
+    path("waiting/", overview.home_fragment, name="home_fragment"),
     path("parties/", parties.parties, name="parties"),
     path("parties/new/", parties.party_new, name="party_new"),
     path("parties/<int:pk>/", parties.party, name="party"),
@@ -62,12 +51,12 @@ urlpatterns = [
     path("recordings/<int:pk>/split/", splits.recording_split, name="recording_split"),
     path(
         "recordings/<int:pk>/opt-out/",
-        lab_page(voice.opt_out, "rights:mine_recording", Recording),
+        lab_page(overview.opt_out, "rights:mine_recording", Recording),
         name="opt_out",
     ),
     path(
         "recordings/<int:pk>/opt-out/look/",
-        lab_page(voice.opt_out_look, "rights:mine_recording", Recording),
+        lab_page(overview.opt_out_look, "rights:mine_recording", Recording),
         name="opt_out_look",
     ),
     path(
@@ -88,14 +77,14 @@ urlpatterns = [
     path("decisions/<int:pk>/replay/", decisions.decision_replay, name="decision_replay"),
     path("splits/<int:pk>/<int:party_pk>/confirm/", splits.split_confirm, name="split_confirm"),
     path("splits/<int:pk>/<int:party_pk>/dispute/", splits.split_dispute, name="split_dispute"),
-    path("agreements/", lab_page(papers.agreements, "rights:mine_papers"), name="agreements"),
-    path("agreements/new/", papers.agreement_new, name="agreement_new"),
+    path("agreements/", lab_page(agreements.agreements, "rights:mine_papers"), name="agreements"),
+    path("agreements/new/", agreements.agreement_new, name="agreement_new"),
     path(
         "agreements/<int:pk>/",
-        lab_page(papers.agreement, "rights:mine_papers", Agreement, keep=False),
+        lab_page(agreements.agreement, "rights:mine_papers", Agreement, keep=False),
         name="agreement",
     ),
-    path("agreements/<int:pk>/document/", papers.agreement_document, name="agreement_document"),
+    path("agreements/<int:pk>/document/", agreements.agreement_document, name="agreement_document"),
     path("grants/", lab_page(grants.grants, "rights:mine_papers"), name="grants"),
     path("grants/new/", grants.grant_new, name="grant_new"),
     path("grants/waiting/", lab_page(grants.waiting, "rights:mine_papers"), name="waiting"),
@@ -129,11 +118,11 @@ urlpatterns = [
     ),
     path("mandates/<int:pk>/approve/", mandates.mandate_approve, name="mandate_approve"),
     path("mandates/<int:pk>/revoke/", mandates.mandate_revoke, name="mandate_revoke"),
-    path("cases/", include("rights.case_urls")),
-    path("", include("rights.import_urls")),
-    path("parties/<int:pk>/leave/", leaving.party_leave, name="party_leave"),
-    path("grants/<int:pk>/gain/", leaving.grant_gain, name="grant_gain"),
-    path("mine/wording/", wording.mine_wording, name="mine_wording"),
-    path("parties/<int:pk>/wording/", wording.party_wording, name="party_wording"),
-    path("mine/", include("rights.mine_urls")),
+    path("cases/", include("rights.views.withdrawal.urls")),
+    path("", include("rights.views.exchange.urls")),
+    path("parties/<int:pk>/leave/", withdraw_party.party_leave, name="party_leave"),
+    path("grants/<int:pk>/gain/", withdraw_party.grant_gain, name="grant_gain"),
+    path("mine/wording/", public_credit.mine_wording, name="mine_wording"),
+    path("parties/<int:pk>/wording/", public_credit.party_wording, name="party_wording"),
+    path("mine/", include("rights.views.rightsholder.urls")),
 ]

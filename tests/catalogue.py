@@ -7,8 +7,10 @@ from itertools import count as counting
 from django.http.response import HttpResponseBase
 
 from portal.models import Role, User
-from rights import agreements, catalogue, participation, parties, splits
+from rights.catalogue import catalogue
+from rights.grants import agreements, lifecycle
 from rights.models import Credit, Grant, Party, Purpose, Recording, RightType, Use
+from rights.parties import parties, splits
 from tests.conftest import tone
 
 _numbers = counting(1)
@@ -76,7 +78,7 @@ def allow(
         by=by, counterparty=party, title=f"Agreement with {party}", signed_on=date(2026, 1, 1)
     )
     return [
-        participation.activate(
+        lifecycle.activate(
             agreements.draft_grant(
                 by=by,
                 agreement=agreement,

@@ -15,6 +15,7 @@ from audio_samples.credentials import chain
 from experiments.models import Membership, Project
 from portal.models import Role, User
 
+ROOT = Path(__file__).resolve().parents[1]
 DAY = 24 * 3600
 
 # Hypothesis fails an example of 0.2 s, and a strategy that is slow to draw from: on a busy machine
@@ -25,8 +26,17 @@ settings.register_profile(
 settings.load_profile("busy")
 
 
+# What has one world for the whole run, or measures what else the machine does, stays in one worker.
+TOGETHER = ("cluster", "browser", "flow")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What takes half an hour runs only for who asks for it by name."""
+    """What takes hours runs only for who asks for it by name. Workers share out the rest
+    (`pytest -n 2 --dist loadgroup`)."""
+    for item in items:
+        room = item.path.relative_to(ROOT / "tests").parts[0]
+        if room in TOGETHER:
+            item.add_marker(pytest.mark.xdist_group(room))
     if "nasty" in config.option.markexpr:
         return
     left = [item for item in items if item.get_closest_marker("nasty")]

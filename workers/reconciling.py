@@ -17,13 +17,17 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from audio_samples import settling
-from experiments import care, metrics, permission, quotas, runs
+from audio_samples import credit_statements
+from experiments import policies
+from experiments.clearance import permission
+from experiments.metrics import metrics
 from experiments.models import Attempt, Batch, Run
+from experiments.runs import quotas, runs
 from portal import celery, endings, tokens
-from rights import cases, participation
-from workers import manifests, news, tidying
-from workers.cluster import PREEMPTED_CODE, Cluster, Job, JobStatus, Refused, Unavailable
+from rights.grants import lifecycle
+from rights.withdrawal import cases
+from workers import cluster_news, job_cleanup
+from workers.cluster import PREEMPTED_CODE, Cluster, Job, JobStatus, Refused, Unavailable, manifests
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +69,7 @@ def pod_job(run: Run, attempt: Attempt, token: str) -> Job:
 def reconcile(cluster: Cluster, *, manifest: Manifest = local_job) -> None:
     """One round. What goes wrong with one run is logged and does not stop the others."""
     with _apart("expiring grants"):
-        participation.expire_due()
+        lifecycle.expire_due()
     with _apart("withdrawn permissions"):
         permission.taint_held()
         for run, hold in permission.runs_on_hold():
@@ -81,7 +85,7 @@ def reconcile(cluster: Cluster, *, manifest: Manifest = local_job) -> None:
         log.warning("%s", error)
         _tell_waiting(str(error))
     else:
-        told = news.News(cluster)
+        told = cluster_news.News(cluster)
         for attempt in list(_open_attempts()):
             with _apart(attempt.job_name):
                 _advance(attempt, seen.get(attempt.job_name), cluster, manifest, told)
@@ -95,9 +99,9 @@ def reconcile(cluster: Cluster, *, manifest: Manifest = local_job) -> None:
         with _apart(str(run)):
             runs.settle(run)
     with _apart("care"):
-        care.look_after(timezone.now())
+        policies.look_after(timezone.now())
     with _apart("what ended jobs leave"):
-        tidying.look_after(cluster, timezone.now())
+        job_cleanup.look_after(cluster, timezone.now())
     with _apart("silent clients"):
         _close_silent()
     with _apart("compaction"):
@@ -129,7 +133,7 @@ def _advance(
     status: JobStatus | None,
     cluster: Cluster,
     manifest: Manifest,
-    told: news.News,
+    told: cluster_news.News,
 ) -> None:
     """One attempt: bring it up, ask it to stop, or write down how it ended."""
     stopping = attempt.run.state == State.STOPPING
@@ -206,7 +210,7 @@ def _conclude(attempt: Attempt, status: JobStatus, cluster: Cluster) -> None:
     else:
         runs.fail(attempt, reason=_why_it_failed(attempt, status, cluster), exit_code=code)
     cluster.forget(attempt.job_name)
-    news.forget(attempt)
+    cluster_news.forget(attempt)
 
 
 def _why_it_failed(attempt: Attempt, status: JobStatus, cluster: Cluster) -> str:
@@ -243,7 +247,7 @@ def _cancel_orphans(seen: dict[str, JobStatus], cluster: Cluster) -> None:
 
 
 def _start_waiting(cluster: Cluster, manifest: Manifest) -> None:
-    """In the order of experiments/quotas.py while slots are free; consent is asked once more.
+    """In the order of experiments/runs/quotas.py while slots are free; consent is asked once more.
 
     Where hundreds wait, the next round starts the rest: ends are written down in between. To ask
     for a hundred thousand recordings takes a while: the rounds meanwhile do the other work, above
@@ -314,4 +318,4 @@ def _compact() -> None:
         with _apart(f"the metrics of {run}"):
             metrics.compact(run)
             # What the program reported last came after its last clips.
-            settling.settle(run)
+            credit_statements.settle(run)

@@ -8,8 +8,8 @@ from django.db import transaction
 from django.db.models import F, Max
 from django.utils import timezone
 
-from experiments import attempts
 from experiments.models import Attempt, Run
+from experiments.runs import attempts
 from portal import audit
 from portal.models import User
 from workers.cluster import Cluster

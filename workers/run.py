@@ -16,7 +16,7 @@ from typing import Protocol
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 import backline
-from backline import reasons
+from backline.job import exit_reasons
 from experiments import recipes
 from workers.training import interruption
 
@@ -43,10 +43,10 @@ def perform(run: backline.Run) -> int:
         program.main(run, config)
     except interruption.Interrupted as interrupted:
         print(interrupted, file=sys.stderr)
-        reasons.tell(str(interrupted), code=interrupted.exit_code)
+        exit_reasons.leave_reason(str(interrupted), code=interrupted.exit_code)
         return interrupted.exit_code
     except Exception as error:  # noqa: BLE001 - the outer edge of the process: told, never hidden.
-        reasons.tell(reason(error), code=FAILED)
+        exit_reasons.leave_reason(reason(error), code=FAILED)
         traceback.print_exc()
         print(reason(error), file=sys.stderr)
         return FAILED
@@ -62,12 +62,12 @@ def reason(error: Exception) -> str:
 
 
 def main() -> int:
-    reasons.end_with_launcher()
+    exit_reasons.end_with_launcher()
     interruption.BELL.listen()
     try:
         run = backline.init()
     except (backline.Refused, backline.Unreachable, ValueError) as error:
-        reasons.tell(reason(error), code=FAILED)
+        exit_reasons.leave_reason(reason(error), code=FAILED)
         print(reason(error), file=sys.stderr)
         return FAILED
     code = perform(run)

@@ -2,5 +2,5 @@
 
 manifest.py has what is said, chain.py the certificates, files.py signs and reads, by a process of
 its own (tool.py, the only one that imports c2pa). issuing.py gives a sample out with a credential
-and keeps the row; checking.py tells of any file whether it was given out here.
+and keeps the row; checking.py tells of any file whether it was downloaded from here.
 """

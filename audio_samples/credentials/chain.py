@@ -71,7 +71,7 @@ def anchors() -> str:
         raise NoChain(f"There are no certificates to check files with: {error}") from error
 
 
-def look() -> tuple[bool, str]:
+def check_chain() -> tuple[bool, str]:
     """Whether files can be signed, and a sentence for operators."""
     try:
         signer = load().signer

@@ -1,4 +1,4 @@
-"""Whether a file was given out here, by what it says of itself or by what is heard in it."""
+"""Whether a file was downloaded from here, by what it says of itself or by what is heard in it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,14 +6,14 @@ from enum import Enum
 from typing import IO, Any
 from uuid import UUID
 
-from audio import decoded
+from audio import sound_digest
 from audio_samples import analysis
 from audio_samples.credentials import chain, files
 from audio_samples.credentials.manifest import LABEL
 from audio_samples.models import Credential
 
 
-class Found(Enum):
+class KnownBy(Enum):
     """How a file is known."""
 
     SIGNED = "signed"
@@ -27,7 +27,7 @@ class Finding:
     is known: the same music may have left in several files. `torn`: it carries a credential that
     does not hold; `stranger`: one by somebody whom this portal does not trust."""
 
-    how: Found
+    how: KnownBy
     credentials: list[Credential] = field(default_factory=list)
     torn: bool = False
     stranger: bool = False
@@ -37,7 +37,8 @@ LISTED = 10
 
 
 def check(file: IO[bytes]) -> Finding:
-    """Look at a file that somebody brought; raises rights.intake.BadAudio or chain.NoChain.
+    """Look at a file that somebody brought; raises audio.decoding.BadAudio or
+    chain.NoChain.
 
     A credential counts where its signature holds, by a certificate that leads to our anchors, and
     where the row of that number was signed by the same certificate about the same statement.
@@ -45,11 +46,13 @@ def check(file: IO[bytes]) -> Finding:
     audio, rate, media_type = analysis.decode(file)
     reading = _read(file, media_type)
     if reading.state == "Trusted" and (known := _signed(reading)):
-        return Finding(Found.SIGNED, [known])
+        return Finding(KnownBy.SIGNED, [known])
     torn, stranger = reading.state == "Invalid", reading.state in {"Valid", "Trusted"}
-    rows = Credential.objects.filter(sound=decoded.digest(audio, rate=rate)).order_by("-at", "pk")
+    rows = Credential.objects.filter(sound=sound_digest.digest(audio, rate=rate)).order_by(
+        "-at", "pk"
+    )
     heard = list(rows.select_related("sample__run__project", "statement")[:LISTED])
-    return Finding(Found.SOUND if heard else Found.NOTHING, heard, torn, stranger)
+    return Finding(KnownBy.SOUND if heard else KnownBy.NOTHING, heard, torn, stranger)
 
 
 def _read(file: IO[bytes], media_type: str) -> files.Reading:

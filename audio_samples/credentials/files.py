@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 from audio_samples.credentials.chain import Chain
-from portal import long_work
+from portal.database import long_work
 
 TOOL = Path(__file__).with_name("tool.py")
 SECONDS = 150

@@ -1,4 +1,4 @@
-"""Samples given out: each time with a credential of its own, and a row that says to whom."""
+"""Samples downloaded: each time with a credential of its own, and a row that says to whom."""
 
 import shutil
 import tempfile
@@ -10,8 +10,8 @@ from typing import IO
 import soundfile
 from django.db import transaction
 
-from audio import decoded
-from audio_samples import analysis, settling
+from audio import sound_digest
+from audio_samples import analysis, credit_statements
 from audio_samples.credentials import chain, files
 from audio_samples.credentials.manifest import manifest
 from audio_samples.models import Credential, CreditStatement, Sample
@@ -45,7 +45,7 @@ def give_out(sample: Sample, *, by: User) -> Given:
     given = signed(sample, by=by)
     try:
         with transaction.atomic():
-            keep(given.credential)
+            store_credential(given.credential)
     except BaseException:
         given.file.close()
         raise
@@ -78,7 +78,7 @@ def signed(sample: Sample, *, by: User) -> Given:
             pk=number,
             sample=sample,
             statement=statement,
-            sound=decoded.digest(audio, rate=rate),
+            sound=sound_digest.digest(audio, rate=rate),
             manifest=kept,
             serial=str(signer.signer.serial_number),
             by=by,
@@ -88,7 +88,7 @@ def signed(sample: Sample, *, by: User) -> Given:
 
 def _settled(sample: Sample) -> CreditStatement | None:
     """What the ledger says now, which the file is to say too."""
-    statement = settling.statement_at(sample.run, sample.step, sample.references)
+    statement = credit_statements.statement_at(sample.run, sample.step, sample.references)
     if statement is not None and statement.digest != sample.credit_id:
         Sample.objects.filter(pk=sample.pk).update(credit=statement)
     return statement
@@ -116,10 +116,10 @@ def _copied(sample: Sample, folder: Path) -> tuple[Path, str]:
     return flac, "audio/flac"
 
 
-def keep(credential: Credential) -> None:
+def store_credential(credential: Credential) -> None:
     """Inside a transaction. Raises Withheld where the sample may not be heard any more."""
     # The line takes its turn among the audited writes: a withdrawal is before it, and seen here,
-    # or after it, and then it finds this file among what was given out.
+    # or after it, and then it finds this file among what was downloaded.
     audit.record(
         by=credential.by,
         verb="sample.given_out",

@@ -11,12 +11,12 @@ from django.conf import settings
 from django.urls import reverse
 
 from audio_samples.models import CreditStatement, Sample
-from experiments import public
-from experiments.publishing import standing
-from portal.bulk import parts
+from experiments.publishing import public_words, withdrawals
+from portal.database.bulk import parts
 from portal.models import LogRoot
-from rights import crediting, reservations
 from rights.models import Party
+from rights.tdm import reservations
+from rights.usage import crediting
 
 LABEL = "app.backline.credits"
 VERSION = 1
@@ -33,7 +33,7 @@ def manifest(
     sample: Sample, credential: UUID, statement: CreditStatement | None, media_type: str
 ) -> dict[str, Any]:
     """The definition that is signed: C2PA 2.2 with `cawg.training-mining` 1.1 and our credits."""
-    told = public.told([sample.run])[sample.run.pk]
+    told = public_words.public_sources([sample.run])[sample.run.pk]
     made = {"step": str(sample.step)}
     if sample.seed is not None:
         made["seed"] = str(sample.seed)
@@ -83,7 +83,7 @@ def _named(sample: Sample, statement: CreditStatement | None) -> list[str]:
     """Not those who have left, unless they want to be named all the same."""
     if statement is None:
         return []
-    left = standing.left(sample.run)
+    left = withdrawals.left(sample.run)
     read = statement.read()
     # Reference audio is heard itself: its artists come first.
     order = list(dict.fromkeys(crediting.artists(read.references) + crediting.artists(read.lines)))

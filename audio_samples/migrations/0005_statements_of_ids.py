@@ -59,7 +59,7 @@ def _lines(lines):
 
 
 def _packed(body, lines, references):
-    """As rights.crediting.Statement.canonical writes version 2."""
+    """As rights.usage.crediting.Statement.canonical writes version 2."""
     made = {
         "version": 2,
         "use": body["use"],

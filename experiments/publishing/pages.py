@@ -6,15 +6,15 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.text import slugify
 
-from experiments import permission, scope, uses
-from experiments.models import Checkpoint, Membership, Project, Run
-from experiments.permission import NotPermitted
-from experiments.publishing import learned, standing
-from experiments.publishing.models import ModelPage, ModelPageText
+from experiments.clearance import clearance, permission
+from experiments.clearance.permission import NotPermitted
+from experiments.models import Checkpoint, Membership, Project, Run, declared_uses
+from experiments.models.publishing import ModelPage, ModelPageText
+from experiments.publishing import training_credits, withdrawals
 from experiments.publishing.texts import LONGEST, PARTS
 from portal import audit
 from portal.models import Role, User
-from rights.refused import Refused, required
+from rights.errors import Refused, required
 
 
 def may_ask(user: User, project: Project) -> bool:
@@ -69,7 +69,7 @@ def ask(
         version=version,
         published_by=by,
     )
-    if standing.of([page])[page.pk].withdrawn:
+    if withdrawals.statuses_of([page])[page.pk].withdrawn:
         raise Refused("ended", "A permission behind this model has ended.", field="model")
     # Everything that walks over what the model learned from comes before the transaction.
     checked = _texts(page, {**parts, "title": title, "version": version})
@@ -124,7 +124,7 @@ def approve(*, by: User, text: ModelPageText) -> ModelPage:
 
 @transaction.atomic
 def _publish(by: User, page: ModelPage, text: ModelPageText) -> ModelPage:
-    if page.published_at is None and standing.of([page])[page.pk].withdrawn:
+    if page.published_at is None and withdrawals.statuses_of([page])[page.pk].withdrawn:
         raise Refused("ended", "A permission behind this model has ended since it was asked for.")
     now = timezone.now()
     _answer(text, approved_at=now, answered_by=by)
@@ -185,19 +185,19 @@ def _check_model(project: Project, run: Run, checkpoint: Checkpoint | None) -> N
 
     if run.project_id != project.pk or (checkpoint and checkpoint.run_id != run.pk):
         raise no("not_here", "Choose a run or a checkpoint of this project.")
-    if run.dataset is None or not uses.makes_models(run.use):
+    if run.dataset is None or not declared_uses.makes_models(run.use):
         raise no("no_learning", "That run learned from no dataset, so there is nothing to tell.")
     if checkpoint is None and run.is_open:
         raise no("open", "That run goes on. Wait for its end, or choose one of its checkpoints.")
     if checkpoint and permission.is_retired(checkpoint):
         raise no("retired", "That checkpoint is retired for good.")
-    if scope.is_unknown(run):
-        raise no("unknown", scope.UNKNOWN)
+    if clearance.is_unknown(run):
+        raise no("unknown", clearance.UNKNOWN)
     same = {"run": run, "checkpoint": checkpoint}
     if ModelPage.objects.filter(**same).exclude(withdrawn_at=None).exists():
         raise no("withdrawn", "That model was published before and withdrawn for good.")
-    line = standing.line_of(run, checkpoint.step if checkpoint else None)
-    if not learned.exposures(line):
+    line = withdrawals.line_of(run, checkpoint.step if checkpoint else None)
+    if not training_credits.exposures(line):
         raise no("no_use", "No use is reported of what it learned from, so no share is exact.")
 
 
@@ -208,9 +208,11 @@ def _line(text: str, name: str, longest: int) -> str:
     return text
 
 
-def veil_of(page: ModelPage) -> learned.Veil:
+def veil_of(page: ModelPage) -> training_credits.Veil:
     """The names that no words about the page's model may have in them."""
-    return learned.hidden_in(standing.line_of_page(page), standing.of([page])[page.pk])
+    return training_credits.hidden_in(
+        withdrawals.line_of_page(page), withdrawals.statuses_of([page])[page.pk]
+    )
 
 
 def _texts(page: ModelPage, parts: Mapping[str, str]) -> dict[str, str]:

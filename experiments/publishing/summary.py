@@ -12,12 +12,12 @@ from typing import TypedDict
 
 from django.db.models import Max
 
-from experiments.publishing.learned import Learned
-from experiments.publishing.models import ModelPage
-from experiments.publishing.papers import Papers
-from experiments.publishing.shown import Shown
-from experiments.publishing.standing import Link
+from experiments.models.publishing import ModelPage
+from experiments.publishing.agreements import AgreementsSummary
+from experiments.publishing.page_data import PageData
 from experiments.publishing.template import HEADINGS, QUESTIONS
+from experiments.publishing.training_credits import TrainingCredits
+from experiments.publishing.withdrawals import Link
 from rights.models import Recording, UsageEvent
 
 ROWS, WORDS, PORTAL = "rows", "provider", "portal"
@@ -70,7 +70,7 @@ class Summary(TypedDict):
     sections: list[Section]
 
 
-def of(shown: Shown, at: datetime) -> Summary:
+def build_summary(shown: PageData, at: datetime) -> Summary:
     """The whole summary as plain JSON values; pages and prints show this and nothing else."""
     text = shown.text
     return Summary(
@@ -99,7 +99,7 @@ def size_range(hours: float) -> str:
     return next(words for limit, words in RANGES if hours <= limit)
 
 
-def _figures(learned: Learned, papers: Papers) -> Figures:
+def _figures(learned: TrainingCredits, papers: AgreementsSummary) -> Figures:
     return Figures(
         recordings=learned.recordings,
         recordings_frozen_but_not_used=learned.unheard,
@@ -122,7 +122,7 @@ def _figures(learned: Learned, papers: Papers) -> Figures:
     )
 
 
-def _general(shown: Shown) -> list[Section]:
+def _general(shown: PageData) -> list[Section]:
     said, learned = shown.said, shown.learned
     hours = learned.duration / 3600
     last = _last_delivery(shown.line)
@@ -156,7 +156,7 @@ def _general(shown: Shown) -> list[Section]:
     ]
 
 
-def _sources(shown: Shown) -> list[Section]:
+def _sources(shown: PageData) -> list[Section]:
     said = shown.said
     # What a program of somebody's own did besides, its owner says, not the portal.
     own = any(link.run.recipe in OWN_PROGRAMS for link in shown.line)
@@ -177,7 +177,7 @@ def _sources(shown: Shown) -> list[Section]:
     ]
 
 
-def _licensed(shown: Shown) -> str:
+def _licensed(shown: PageData) -> str:
     papers, learned = shown.papers, shown.learned
     if not papers.agreements:
         return "No agreement is on record for what was used."
@@ -188,7 +188,7 @@ def _licensed(shown: Shown) -> str:
     )
 
 
-def _kinds(papers: Papers) -> str:
+def _kinds(papers: AgreementsSummary) -> str:
     lines = [
         f"{kind.kind}: {_count(kind.rightsholders, 'rightsholder')}, "
         f"{_count(kind.agreements, 'agreement')}, {_count(kind.recordings, 'recording')}, "
@@ -198,7 +198,7 @@ def _kinds(papers: Papers) -> str:
     return " ".join(lines) or "None."
 
 
-def _processing(shown: Shown) -> list[Section]:
+def _processing(shown: PageData) -> list[Section]:
     said, left_out = shown.said, shown.learned.left_out
     measures = (
         "Nothing is mined under the text and data mining exception: a recording is used only "
@@ -234,7 +234,7 @@ def _declared(words: str) -> tuple[str, str]:
     return (f"Yes: {words}", WORDS) if words else ("No.", WORDS)
 
 
-def _dependencies(shown: Shown) -> str:
+def _dependencies(shown: PageData) -> str:
     """Models whose weights it began with, by the names of their own public pages."""
     page, veil = shown.page, shown.learned.veil
     before = [link.run.pk for link in shown.line[1:]]

@@ -7,7 +7,7 @@ LONGEST = 3_000
 
 
 @dataclass(frozen=True)
-class Part:
+class TextPart:
     """One text. `section` is the number in the AI Office's template; empty: the page itself."""
 
     key: str
@@ -20,15 +20,15 @@ class Part:
     rows: int = 3
 
 
-PARTS: tuple[Part, ...] = (
-    Part(
+PARTS: tuple[TextPart, ...] = (
+    TextPart(
         "about",
         "About the model",
         "What it makes and for whom, in words that a listener understands.",
         required=True,
         rows=5,
     ),
-    Part(
+    TextPart(
         "provider",
         "Provider: name and contact",
         "The lab as a whole; no person's address.",
@@ -36,7 +36,7 @@ PARTS: tuple[Part, ...] = (
         required=True,
         rows=2,
     ),
-    Part(
+    TextPart(
         "representative",
         "Authorised representative in the Union",
         "Only for a provider outside of it.",
@@ -44,7 +44,7 @@ PARTS: tuple[Part, ...] = (
         default="Not applicable.",
         rows=2,
     ),
-    Part(
+    TextPart(
         "placed_on_market",
         "Placed on the Union market",
         "A date, or that it is not.",
@@ -52,14 +52,14 @@ PARTS: tuple[Part, ...] = (
         default="Not placed on the market.",
         rows=1,
     ),
-    Part(
+    TextPart(
         "content_types",
         "Types of content",
         "Genres, instruments, vocals: what kind of music it is.",
         "1.3",
         default="Recorded music.",
     ),
-    Part(
+    TextPart(
         "languages",
         "Linguistic characteristics",
         "Languages sung or spoken.",
@@ -67,26 +67,26 @@ PARTS: tuple[Part, ...] = (
         default="Not recorded.",
         rows=2,
     ),
-    Part(
+    TextPart(
         "characteristics",
         "Other characteristics of the training data",
         "Where the music comes from, what is missing in it.",
         "1.3",
         default="None stated.",
     ),
-    Part(
+    TextPart(
         "synthetic",
         "Synthetic data",
         "Only if the program made or used any: which model made it. Empty: none was used.",
         "2.5",
     ),
-    Part(
+    TextPart(
         "other_sources",
         "Other sources of data",
         "Only if the program read anything besides the recordings. Empty: it did not.",
         "2.6",
     ),
-    Part(
+    TextPart(
         "signatory",
         "Signatory to the Code of Practice",
         "Whether the provider has signed the code for general-purpose AI models.",
@@ -94,23 +94,23 @@ PARTS: tuple[Part, ...] = (
         default="Not stated.",
         rows=1,
     ),
-    Part(
+    TextPart(
         "reservations",
         "Respect of reservations: further words",
         "The portal says itself that nothing is crawled and that deny is the rule.",
         "3.1",
     ),
-    Part(
+    TextPart(
         "illegal_content",
         "Removal of illegal content",
         "What was done to keep it out.",
         "3.2",
         default="No measure beyond delivery under agreement is recorded.",
     ),
-    Part("other_processing", "Other information on processing", "Optional.", "3.3"),
+    TextPart("other_processing", "Other information on processing", "Optional.", "3.3"),
 )
 
 
-def said(parts: Mapping[str, str]) -> dict[str, str]:
+def texts_by_key(parts: Mapping[str, str]) -> dict[str, str]:
     """Every text by key, with what stands in for an empty one."""
     return {part.key: parts.get(part.key) or part.default for part in PARTS}

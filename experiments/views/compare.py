@@ -4,20 +4,20 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from experiments import compare as comparing
 from experiments.models import Project
+from experiments.run_table import compare as comparing
 from experiments.views.access import looking
-from portal import asking
+from portal.inputs import parameters
 from portal.views import signed_in
 
 
 @require_safe
 @looking
 def compare(request: HttpRequest, project: Project) -> HttpResponse:
-    text = asking.of(request).text("runs")
+    text = parameters.read_parameters(request).text("runs")
     runs = list(comparing.chosen(user=signed_in(request), project=project, text=text))
     names = comparing.metric_names(runs)
-    asked = asking.of(request).text("metric")
+    asked = parameters.read_parameters(request).text("metric")
     metric = asked if asked in names else comparing.first_choice(names)
     context = {
         "project": project,
@@ -36,7 +36,7 @@ def compare(request: HttpRequest, project: Project) -> HttpResponse:
 @looking
 def curves(request: HttpRequest, project: Project) -> HttpResponse:
     """`?runs=3,5&name=loss` as JSON for the chart."""
-    text = asking.of(request).text("runs")
+    text = parameters.read_parameters(request).text("runs")
     runs = list(comparing.chosen(user=signed_in(request), project=project, text=text))
-    name = asking.of(request).text("name")
+    name = parameters.read_parameters(request).text("name")
     return JsonResponse({"name": name, "curves": comparing.traces(runs, name)})

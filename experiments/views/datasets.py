@@ -7,12 +7,12 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from experiments import datasets as sets
-from experiments import runs
 from experiments.forms import DatasetForm
 from experiments.models import Dataset, Project
+from experiments.runs import datasets as sets
+from experiments.runs import runs
 from experiments.views.access import acting, looking, may_act
-from portal import asking
+from portal.inputs import parameters
 from portal.models import User
 from portal.views import signed_in
 from rights.models import Recording, RecordingQuerySet, Use
@@ -48,13 +48,13 @@ def dataset(request: HttpRequest, project: Project, pk: int) -> HttpResponse:
         raise Http404
     items = found.items.select_related("recording").order_by("recording__title", "pk")
     included, left_out = items.filter(included=True), items.filter(included=False)
-    only_left = "left" in asking.of(request)
+    only_left = "left" in parameters.read_parameters(request)
     pages = Paginator(left_out if only_left else included, PAGE_SIZE)
     context = {
         "project": project,
         "dataset": found,
         "only_left": only_left,
-        "page": pages.get_page(asking.of(request).page()),
+        "page": pages.get_page(parameters.read_parameters(request).page()),
         "left_out": left_out[:LEFT_OUT_SHOWN],
         "included_count": included.count(),
         "left_out_count": left_out.count(),
@@ -69,8 +69,8 @@ def dataset(request: HttpRequest, project: Project, pk: int) -> HttpResponse:
 @acting
 def dataset_new(request: HttpRequest, project: Project) -> HttpResponse:
     """Search, choose a use, and see what it would hold and what it would leave out."""
-    form = DatasetForm(initial={"use": _use(asking.of(request).text("use"))})
-    return _preview(request, project, form, asking.of(request).text("q"))
+    form = DatasetForm(initial={"use": _use(parameters.read_parameters(request).text("use"))})
+    return _preview(request, project, form, parameters.read_parameters(request).text("q"))
 
 
 @require_POST
@@ -78,7 +78,7 @@ def dataset_new(request: HttpRequest, project: Project) -> HttpResponse:
 def dataset_freeze(request: HttpRequest, project: Project) -> HttpResponse:
     user = signed_in(request)
     form = DatasetForm(request.POST)
-    sent = asking.sent(request)
+    sent = parameters.sent(request)
     picked, query = sent.numbers("recording", most=MAX_RECORDINGS), sent.text("q")
     if form.is_valid():
         chosen = Recording.objects.visible_to(user).filter(pk__in=picked)

@@ -14,11 +14,12 @@ from django.http import (
 )
 from django.views.decorators.http import require_safe
 
-from experiments import live, metrics
+from experiments.metrics import metrics
 from experiments.models import Project, Run
+from experiments.run_page import live
 from experiments.views.access import looking
 from experiments.views.run import visible_run
-from portal import asking
+from portal.inputs import parameters
 from portal.models import User
 from portal.views import signed_in
 
@@ -55,7 +56,7 @@ def _visible_id(user: User, slug: str, number: int) -> UUID | None:
 def run_state(request: HttpRequest, project: Project, number: int) -> HttpResponse:
     """The same moment as the events tell, for browsers that have to ask."""
     run = visible_run(signed_in(request), project, number)
-    seen = asking.of(request).number("log")
+    seen = parameters.read_parameters(request).number("log")
     return JsonResponse(live.snapshot(run.pk, log_from=-1 if seen is None else seen))
 
 
@@ -64,7 +65,7 @@ def run_state(request: HttpRequest, project: Project, number: int) -> HttpRespon
 def run_curve(request: HttpRequest, project: Project, number: int) -> HttpResponse:
     """Curves by name: `?name=loss&name=lr&points=1000`."""
     run = visible_run(signed_in(request), project, number)
-    asked = asking.of(request)
+    asked = parameters.read_parameters(request)
     names = asked.texts("name", most=MAX_CURVES)
     points = asked.number("points") if "points" in asked else 1000
     if points is None or not 2 <= points <= MAX_POINTS:
@@ -78,5 +79,5 @@ def run_curve(request: HttpRequest, project: Project, number: int) -> HttpRespon
 def run_log(request: HttpRequest, project: Project, number: int) -> HttpResponse:
     """The tail of the console as plain text; `?rank=3` is that of one of several processes."""
     run = visible_run(signed_in(request), project, number)
-    rank = asking.of(request).number("rank")
+    rank = parameters.read_parameters(request).number("rank")
     return HttpResponse(live.log_text(run, rank), content_type="text/plain; charset=utf-8")

@@ -7,22 +7,15 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from experiments import (
-    beginnings,
-    costs,
-    forms,
-    machines,
-    permission,
-    quotas,
-    recipes,
-    runs,
-    scope,
-)
-from experiments.machines import Resources
+from experiments import forms, recipes
+from experiments.clearance import clearance, permission
 from experiments.models import Checkpoint, Dataset, DatasetItem, Project, Run
+from experiments.runs import costs, initial_weights, quotas, resources, runs
+from experiments.runs.resources import Resources
 from experiments.views.access import acting
 from experiments.views.run import visible_run
-from portal import asking, separation
+from portal.inputs import parameters
+from portal.machine import separation
 from portal.models import User
 from portal.views import signed_in
 
@@ -38,7 +31,7 @@ MAX_TYPED = 64 * recipes.MAX_BYTES
 @acting
 def run_new(request: HttpRequest, project: Project) -> HttpResponse:
     """Without a recipe the choice of one; with it the form."""
-    name = asking.of(request).text("recipe")
+    name = parameters.read_parameters(request).text("recipe")
     if not name:
         return render(
             request,
@@ -50,7 +43,7 @@ def run_new(request: HttpRequest, project: Project) -> HttpResponse:
             },
         )
     recipe = _recipe(name)
-    asked = asking.of(request)
+    asked = parameters.read_parameters(request)
     sets = forms.datasets_for(recipe, project)
     dataset = sets.filter(pk=asked.number("dataset") or 0).first()
     if recipe.needs_dataset:
@@ -59,7 +52,7 @@ def run_new(request: HttpRequest, project: Project) -> HttpResponse:
     initial = {"dataset": dataset, "start_from": first}
     form = forms.RunForm(project=project, recipe=recipe, by=signed_in(request), initial=initial)
     # Weights fit one shape of network: a form that begins with some begins with their settings.
-    shape = beginnings.shape(first) if first and recipe.needs_dataset else {}
+    shape = initial_weights.shape(first) if first and recipe.needs_dataset else {}
     groups = forms.fields(recipe, values=shape)
     return _page(request, project, recipe, form, groups, dataset=dataset, first=first)
 
@@ -86,7 +79,7 @@ def run_duplicate(request: HttpRequest, project: Project, number: int) -> HttpRe
 @acting
 def run_estimate(request: HttpRequest, project: Project) -> HttpResponse:
     """What the machine that was typed costs at most; asked for while the form is filled in."""
-    typed = dict(asking.of(request).words())
+    typed = dict(parameters.read_parameters(request).words())
     wanted = {name: typed[name] for name in Resources.model_fields if typed.get(name)}
     return render(request, "experiments/run_estimate.html", estimate(project, wanted))
 
@@ -94,7 +87,7 @@ def run_estimate(request: HttpRequest, project: Project) -> HttpResponse:
 def estimate(project: Project, wanted: Mapping[str, Any]) -> dict[str, object]:
     """What run_estimate.html says of these resources: the money, the hours, or what is wrong."""
     try:
-        asked = machines.read(wanted)
+        asked = resources.read(wanted)
     except recipes.ConfigInvalid as refusal:
         return {"errors": list(refusal.errors.values())}
     words = costs.estimate(asked, costs.prices())
@@ -106,9 +99,9 @@ def estimate(project: Project, wanted: Mapping[str, Any]) -> dict[str, object]:
 def run_submit(request: HttpRequest, project: Project) -> HttpResponse:
     """Queue it; on any refusal the same page again, with everything that was typed."""
     user = signed_in(request)
-    typed = dict(asking.sent(request).words(longest=MAX_TYPED))
+    typed = dict(parameters.sent(request).words(longest=MAX_TYPED))
     recipe = _recipe(str(typed.get("recipe", "")))
-    copied = asking.sent(request).number("copied_from")
+    copied = parameters.sent(request).number("copied_from")
     source = visible_run(user, project, copied) if copied is not None else None
     form = forms.RunForm(typed, project=project, recipe=recipe, by=user)
     said: dict[str, Any] = {"source": source, "yaml": typed.get("yaml", "")}
@@ -158,7 +151,7 @@ def _chosen(user: User, recipe: recipes.Recipe, asked: int | None) -> Checkpoint
     """The checkpoint of that number, if this person may begin such a run with it."""
     if asked is None or recipe.weights == "none":
         return None
-    return beginnings.choices(user, recipe).filter(pk=asked).first()
+    return initial_weights.choices(user, recipe).filter(pk=asked).first()
 
 
 def _beginning(
@@ -167,18 +160,18 @@ def _beginning(
     """The checkpoints to choose from, and what the chosen one is cleared for."""
     if recipe.weights == "none":
         return {}
-    rows = beginnings.choices(form.by, recipe).beginnable()
+    rows = initial_weights.choices(form.by, recipe).beginnable()
     shown = list(rows[:CHECKPOINTS_SHOWN])
     if first is not None and first not in shown:
         shown.append(first)
     found: dict[str, object] = {"weights": shown, "first": first}
     if first is not None:
-        cleared = scope.of_weights(first)
-        found["lines"] = scope.lines(cleared, permission.context_of(project))
+        cleared = clearance.of_weights(first)
+        found["lines"] = clearance.lines(cleared, permission.context_of(project))
         found["free"] = cleared.free
-        found["shape"] = beginnings.shape(first) if recipe.needs_dataset else {}
+        found["shape"] = initial_weights.shape(first) if recipe.needs_dataset else {}
         found["why_not"] = permission.why_not_begin(
-            first, project, recipe=recipe.name, use=beginnings.fitting_use(first, recipe)
+            first, project, recipe=recipe.name, use=initial_weights.fitting_use(first, recipe)
         )
     return found
 

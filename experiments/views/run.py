@@ -7,29 +7,21 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from experiments import attempts as trying
-from experiments import (
-    compare,
-    costs,
-    credited,
-    forms,
-    live,
-    logs,
-    permission,
-    ranks,
-    recipes,
-    runs,
-    scope,
-    told,
-)
-from experiments.clearing import ClearedScope
-from experiments.machines import Resources
+from experiments import forms, recipes
+from experiments.clearance import attribution, clearance, permission
+from experiments.deliveries import logs
 from experiments.models import Project, Run
+from experiments.models.cleared_scope import ClearedScope
+from experiments.run_page import live, ranks
+from experiments.run_table import compare
+from experiments.runs import attempts as trying
+from experiments.runs import cluster_events, costs, runs
+from experiments.runs.resources import Resources
 from experiments.views.access import acting, looking, may_act
 from portal import audit
 from portal.models import Role, User
 from portal.views import signed_in
-from rights import crediting
+from rights.usage import crediting
 
 SYSTEM = "system/"
 HISTORY = 100
@@ -70,7 +62,7 @@ def header(user: User, run: Run) -> dict[str, object]:
 
 def _notes(run: Run) -> crediting.Notes | None:
     """Whose music it learned from, with names: the greatest shares."""
-    statement = credited.statement(run, top=crediting.LISTED)
+    statement = attribution.statement(run, top=crediting.LISTED)
     return crediting.notes(statement) if statement else None
 
 
@@ -95,7 +87,7 @@ def run(request: HttpRequest, project: Project, number: int) -> HttpResponse:
         "checkpoints": one.checkpoints.select_related("blob"),
         "beginnable": set(one.checkpoints.beginnable().values_list("pk", flat=True)),
         "ranks": logs.ranks(one),
-        "rank_rows": ranks.of(series),
+        "rank_rows": ranks.ranks_in(series),
         "kept": settings.CHECKPOINTS_KEPT,
         **attempts(one),
         "history": audit.history(one)[:HISTORY],
@@ -110,11 +102,11 @@ def run_scope(request: HttpRequest, project: Project, number: int) -> HttpRespon
     asked anew."""
     user = signed_in(request)
     one = visible_run(user, project, number)
-    cleared = scope.now(one)
+    cleared = clearance.now(one)
     context = {
         "project": project,
         "run": one,
-        "lines": scope.lines(cleared, permission.context_of(project)),
+        "lines": clearance.lines(cleared, permission.context_of(project)),
         "free": cleared.free,
         "unknown": cleared.unknown,
         "kept": ClearedScope.objects.get(run=one),
@@ -139,7 +131,7 @@ def attempts(run: Run) -> dict[str, object]:
         "hours": costs.hours(asked.max_hours),
         "cost": listed.sum(sum(sums, costs.NOTHING)) if listed and portal else "",
         "at_most": f"at most {listed.sum(listed.at_most(asked))}",
-        "timeline": told.timeline(run),
+        "timeline": cluster_events.timeline(run),
         "look": next((row.look for row in reversed(rows) if row.look), ""),
     }
 

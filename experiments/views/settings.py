@@ -6,10 +6,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from experiments import costs, projects, quotas
+from experiments.clearance import project_scope as projects
+from experiments.clearance.permission import NotPermitted
 from experiments.forms import ProjectScopeForm, QuotaForm
 from experiments.models import Project, Run
-from experiments.permission import NotPermitted
+from experiments.runs import costs, quotas
 from experiments.views.access import looking
 from portal import audit
 from portal.views import signed_in

@@ -4,10 +4,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from experiments import table
 from experiments.models import Project
+from experiments.run_table import table
 from experiments.views.access import looking, may_act
-from portal import asking
+from portal.inputs import parameters
 from portal.views import signed_in
 
 
@@ -16,11 +16,11 @@ from portal.views import signed_in
 def runs(request: HttpRequest, project: Project) -> HttpResponse:
     """Everything the page shows stands in its address: query, order, columns, page, selection."""
     user = signed_in(request)
-    asked = asking.of(request)
+    asked = parameters.read_parameters(request)
     found = table.read(
         user=user,
         project=project,
-        text=asked.text("q", longest=asking.LONGEST_VALUE),
+        text=asked.text("q", longest=parameters.LONGEST_VALUE),
         sort=asked.text("sort"),
         columns=[key for value in asked.texts("col") for key in value.split(",")],
         page=asked.page(),

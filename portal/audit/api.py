@@ -13,8 +13,8 @@ from ninja import Router, Schema
 from ninja.errors import HttpError
 
 from portal.audit import proofs, roots
+from portal.inputs.schemas import Limit, Offset, PathNumber, RowNumber
 from portal.models import ApiToken, AuditEvent, LogRoot, Role, User
-from portal.schemas import Limit, Offset, PathNumber, RowNumber
 
 router = Router(tags=["audit"])
 

@@ -1,4 +1,4 @@
-"""The lines: each carries the hash of the one before it, so a changed line shows.
+"""The audit chain: each line carries the hash of the one before it, so a changed line shows.
 
 A line's hash is SHA-256 over its canonical JSON with the previous line's hash in it. What a
 person typed, and names, stay outside: the line holds a salted digest of them, and they lie in a
@@ -14,9 +14,9 @@ from typing import Any
 
 from django.db import models, transaction
 
-from portal import turns
+from portal.database import commit_order
+from portal.database.rehearsal import is_rehearsal
 from portal.models import AuditEvent, AuditEventQuerySet, AuditPrivate, User
-from portal.rehearsal import is_rehearsal
 
 GENESIS = "0" * 64
 # Version 1 hashed the user name and knew no private values; its lines still verify.
@@ -75,7 +75,7 @@ def record(
     `by=None` is the system itself (the clock, the cluster). `body` is for codes, numbers and
     keys, and stays for ever; names, titles, e-mails and reasons that people typed go into
     `private`, where empty ones are left out. Both are plain JSON values; ValueError for NaN.
-    `moment` is one of turns.moment() that this transaction has taken already.
+    `moment` is one of commit_order.moment() that this transaction has taken already.
     """
     lines = record_each(
         by=by, verb=verb, subjects=[subject], private=private, moment=moment, **body
@@ -101,7 +101,7 @@ def record_each(
     with transaction.atomic(savepoint=False):
         # The turn orders writers. A lock on the last line would not: who waited for it on
         # PostgreSQL gets the line that was the last before the waiting.
-        at = moment or turns.moment()
+        at = moment or commit_order.moment()
         newest = AuditEvent.objects.order_by("-seq").values_list("seq", "hash")[:1]
         last, last_hash = next(iter(newest), (0, GENESIS))
         for subject in subjects:
@@ -169,7 +169,7 @@ def erase(what: models.Model, *, by: User | None, reason: str) -> AuditEvent | N
     )
 
 
-def newest() -> str:
+def newest_hash() -> str:
     """The hash of the newest line: while it is the same, nothing has changed that is told here."""
     line = AuditEvent.objects.order_by("-seq").values_list("hash", flat=True).first()
     return line or GENESIS

@@ -10,8 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from portal import merkle
-from portal.audit import chain, roots
+from portal.audit import chain, merkle, roots
 from portal.models import AuditEvent, LogRoot
 
 Salt = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]

@@ -1,7 +1,7 @@
 """Signed roots: what the log was at a moment, in a form that cannot be taken back.
 
-The leaves of the tree (portal/merkle.py) are the hashes of the lines, in their order. A root is
-signed with Ed25519 over canonical JSON; who keeps one elsewhere can tell for ever whether the
+The leaves of the tree (portal/audit/merkle.py) are the hashes of the lines, in their order. A root
+is signed with Ed25519 over canonical JSON; who keeps one elsewhere can tell for ever whether the
 log still begins with the lines that it was signed over.
 """
 
@@ -19,7 +19,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from portal.audit.chain import GENESIS, canonical
-from portal.merkle import Frontier
+from portal.audit.merkle import Frontier
 from portal.models import AuditEvent, LogRoot
 
 KIND = "backline.audit.root/1"

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from portal.audit.chain import ERASED, GENESIS, line_hash, private_digest, pseudonym
+from portal.audit.merkle import Frontier
 from portal.audit.proofs import SignedRoot
 from portal.audit.roots import digest, signature_is_good, statement, trusted_keys
-from portal.merkle import Frontier
 from portal.models import AuditEvent, LogRoot, User
 
 CHAIN, PRIVATE, ROOTS, SIGNATURES = "chain", "private", "roots", "signatures"

@@ -10,18 +10,18 @@ writes and reads the lines, places.py keeps them, restoring.py does again what a
 """
 
 from portal.endings import accounts
-from portal.endings.declared import Answer, Ending, Outcome, Said, declare, declared
+from portal.endings.declared import Answer, Ending, JournalEntry, Outcome, declare, declared
 from portal.endings.journal import Journal, Unwritable, read
 from portal.endings.look import look
-from portal.endings.restoring import Again, apply_missing, behind
+from portal.endings.restoring import ReplayReport, apply_missing, behind
 
 __all__ = [
-    "Again",
     "Answer",
     "Ending",
     "Journal",
+    "JournalEntry",
     "Outcome",
-    "Said",
+    "ReplayReport",
     "Unwritable",
     "accounts",
     "apply_missing",

@@ -7,14 +7,14 @@ from django.apps import apps
 from django.db import models
 
 from portal import audit, tokens
-from portal.endings.declared import Answer, Ending, Outcome, Said, declare
+from portal.endings.declared import Answer, Ending, JournalEntry, Outcome, declare
 from portal.models import ApiToken, AuditEvent, User
 
 # What of an account, when it is changed, may take something away.
 ACCESS = frozenset({"is_active", "roles", "password"})
 
 
-def _revoke(said: Said, by: User) -> Answer:
+def _revoke(said: JournalEntry, by: User) -> Answer:
     token = ApiToken.objects.filter(pk=said.subject_id, created_at__lte=said.at).first()
     if token is None:
         return Answer(Outcome.ALREADY, "The token came after the back-up and is gone.")
@@ -23,7 +23,7 @@ def _revoke(said: Said, by: User) -> Answer:
     return Answer(Outcome.DONE, f"Revoked the token {token.prefix}… of {token.user.username}.")
 
 
-def _erase(said: Said, by: User) -> Answer:
+def _erase(said: JournalEntry, by: User) -> Answer:
     table: type[models.Model] = apps.get_model(said.subject_type)
     what = table._default_manager.filter(pk=said.subject_id).first()
     born = getattr(what, "at" if table is AuditEvent else "created_at", None)
@@ -37,7 +37,7 @@ def _erase(said: Said, by: User) -> Answer:
     return Answer(Outcome.DONE, f"Erased the private values of the lines about {name}.")
 
 
-def _account(said: Said, by: User) -> Answer:  # noqa: ARG001
+def _account(said: JournalEntry, by: User) -> Answer:  # noqa: ARG001
     person = User.objects.filter(pk=said.subject_id, date_joined__lte=said.at).first()
     if person is None:
         return Answer(Outcome.ALREADY, "The account came after the back-up and is gone.")

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from portal.models import User
 
 
-class Said(NamedTuple):
+class JournalEntry(NamedTuple):
     """One line of the audit log as the journal has it: numbers and codes, no names, no reasons."""
 
     seq: int
@@ -35,7 +35,7 @@ class Answer(NamedTuple):
     sentence: str
 
 
-def _subject(said: Said) -> Hashable:
+def _subject(said: JournalEntry) -> Hashable:
     return said.subject_type, said.subject_id
 
 
@@ -46,8 +46,8 @@ class Ending:
     neither is done again. Verbs that permit something are journaled for that alone."""
 
     verb: str
-    again: Callable[[Said, User], Answer]
-    about: Callable[[Said], Hashable] = field(default=_subject)
+    again: Callable[[JournalEntry, User], Answer]
+    about: Callable[[JournalEntry], Hashable] = field(default=_subject)
     takes_back: tuple[str, ...] = ()
     # By its body, which of the verb's lines are journaled.
     when: Callable[[Mapping[str, Any]], bool] = field(default=lambda _: True)

@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from portal.audit import chain, roots
 from portal.endings import places
-from portal.endings.declared import Said, declared, is_kept
+from portal.endings.declared import JournalEntry, declared, is_kept
 from portal.models import AuditEvent, EndingsPosition
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class Damaged(RuntimeError):
     """The journal is not what was written; the sentence says where."""
 
 
-class Line(BaseModel):
+class JournalLine(BaseModel):
     """`journal` is the name of the journal, so that no line stands for one of another."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -62,7 +62,7 @@ class Line(BaseModel):
         return {"form": KIND, **self.model_dump(exclude={"key_id", "signature"})}
 
 
-def _sealed(line: Line) -> bytes:
+def _sealed(line: JournalLine) -> bytes:
     key = roots.private_key()
     return chain.canonical(
         line.model_copy(
@@ -74,10 +74,10 @@ def _sealed(line: Line) -> bytes:
     )
 
 
-def _opened(data: bytes, keys: dict[str, str]) -> Line:
+def _opened(data: bytes, keys: dict[str, str]) -> JournalLine:
     """The line, if it is one and its signature holds; raises Damaged."""
     try:
-        line = Line.model_validate_json(data)
+        line = JournalLine.model_validate_json(data)
     except ValidationError as error:
         raise Damaged("is none that was written") from error
     key = keys.get(line.key_id)
@@ -116,13 +116,13 @@ def write(events: Sequence[AuditEvent]) -> None:
     transaction.on_commit(partial(_mark, name, numbers), robust=True)
 
 
-def _name_of(place: places.Place, position: EndingsPosition) -> str | None:
+def _name_of(place: places.JournalPlace, position: EndingsPosition) -> str | None:
     """The journal to add to; None where there is none that could be gone on with."""
     names = place.names()
     if not names:
         return None
     try:
-        last = newest(place, names[-1])
+        last = last_line(place, names[-1])
     except Damaged as error:
         log.warning("%s A new journal of endings is begun.", error)
         return None
@@ -132,7 +132,7 @@ def _name_of(place: places.Place, position: EndingsPosition) -> str | None:
     return names[-1]
 
 
-def lost(name: str, last: Line, position: EndingsPosition) -> str:
+def lost(name: str, last: JournalLine, position: EndingsPosition) -> str:
     """What the database knows of and the newest journal has not, as a sentence."""
     if position.journal > name:
         return f"The journal of endings {position.journal} is gone."
@@ -141,7 +141,7 @@ def lost(name: str, last: Line, position: EndingsPosition) -> str:
     return ""
 
 
-def newest(place: places.Place, name: str) -> Line:
+def last_line(place: places.JournalPlace, name: str) -> JournalLine:
     """Its last line; raises Damaged."""
     tail = place.tail(name)
     if not tail:
@@ -155,7 +155,9 @@ def newest(place: places.Place, name: str) -> Line:
     return line
 
 
-def _begin(place: places.Place, position: EndingsPosition, *, but: Sequence[AuditEvent]) -> str:
+def _begin(
+    place: places.JournalPlace, position: EndingsPosition, *, but: Sequence[AuditEvent]
+) -> str:
     """A new journal, with what the log has of the last months."""
     now = timezone.now()
     name = f"{now:%Y%m%dT%H%M%S%f}Z"
@@ -164,7 +166,7 @@ def _begin(place: places.Place, position: EndingsPosition, *, but: Sequence[Audi
 
     def make(_: bytes | None) -> list[bytes]:
         told = {"portal": settings.PORTAL_URL, "follows": position.journal, "at": now.isoformat()}
-        first = Line(n=1, kind="began", journal=name, prev=START, told=told)
+        first = JournalLine(n=1, kind="began", journal=name, prev=START, told=told)
         made = [_sealed(first)]
         for event in before.order_by("seq").iterator(2_000):
             if not is_kept(event.verb, event.body):
@@ -178,7 +180,7 @@ def _begin(place: places.Place, position: EndingsPosition, *, but: Sequence[Audi
 
 
 def _add(
-    place: places.Place, name: str, position: EndingsPosition, events: Sequence[AuditEvent]
+    place: places.JournalPlace, name: str, position: EndingsPosition, events: Sequence[AuditEvent]
 ) -> list[int]:
     numbers: list[int] = []
 
@@ -186,7 +188,7 @@ def _add(
         numbers.clear()
         if last is None:
             raise FileNotFoundError("it was taken away in this moment")
-        number, made = Line.model_validate_json(last).n, [last]
+        number, made = JournalLine.model_validate_json(last).n, [last]
         after = position.number if position.journal == name else 0
         for event in events:
             made.append(_next(made[-1], number, name, "said", _told(event, after=after)))
@@ -204,7 +206,7 @@ def _mark(name: str, numbers: list[int]) -> None:
     def make(last: bytes | None) -> list[bytes]:
         if last is None:
             return []
-        number = Line.model_validate_json(last).n
+        number = JournalLine.model_validate_json(last).n
         return [_next(last, number, name, "kept", {"lines": [numbers[0], numbers[-1]]})]
 
     places.current().add(name, make, sync=False)
@@ -212,7 +214,7 @@ def _mark(name: str, numbers: list[int]) -> None:
 
 def _next(last: bytes, number: int, name: str, kind: Any, told: dict[str, Any]) -> bytes:
     prev = hashlib.sha256(last).hexdigest()
-    return _sealed(Line(n=number + 1, kind=kind, journal=name, prev=prev, told=told))
+    return _sealed(JournalLine(n=number + 1, kind=kind, journal=name, prev=prev, told=told))
 
 
 def _told(event: AuditEvent, *, after: int) -> dict[str, Any]:
@@ -236,7 +238,7 @@ class Journal:
     """All that was kept, in its order, without what was rolled back. `doubted` are the lines of
     which nothing says that they were committed; `faults` are sentences."""
 
-    said: list[Said] = field(default_factory=list)
+    said: list[JournalEntry] = field(default_factory=list)
     doubted: set[str] = field(default_factory=set)
     faults: list[str] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
@@ -265,7 +267,7 @@ def read() -> Journal:
     return found
 
 
-def _checked(name: str, lines: Iterable[bytes], found: Journal) -> Iterator[Line]:
+def _checked(name: str, lines: Iterable[bytes], found: Journal) -> Iterator[JournalLine]:
     """Those that hold. After one that does not, the others are told by their own signatures."""
     keys, prev, number = roots.trusted_keys(), START, 0
     for data in lines:
@@ -286,7 +288,7 @@ def _checked(name: str, lines: Iterable[bytes], found: Journal) -> Iterator[Line
         yield line
 
 
-def _fates(lines: Sequence[Line]) -> tuple[set[int], set[int]]:
+def _fates(lines: Sequence[JournalLine]) -> tuple[set[int], set[int]]:
     """The numbers of what was rolled back, and of what is in doubt."""
     said = [line for line in lines if line.kind == "said"]
     kept = {line.n for line in said if line.told.get("taken_in")}
@@ -309,9 +311,9 @@ def _fates(lines: Sequence[Line]) -> tuple[set[int], set[int]]:
     return dropped, doubted
 
 
-def _said(line: Line) -> Said:
+def _said(line: JournalLine) -> JournalEntry:
     told = line.told
-    return Said(
+    return JournalEntry(
         seq=told["seq"],
         hash=told["hash"],
         at=datetime.fromisoformat(told["at"]),
@@ -323,7 +325,7 @@ def _said(line: Line) -> Said:
     )
 
 
-def kept_beyond(place: places.Place, position: EndingsPosition | None) -> bool:
+def kept_beyond(place: places.JournalPlace, position: EndingsPosition | None) -> bool:
     """Whether the newest journal says of a line that the database does not know that it was
     committed: then the database is an older one. By its last lines alone."""
     names = place.names()
@@ -333,7 +335,7 @@ def kept_beyond(place: places.Place, position: EndingsPosition | None) -> bool:
     number = position.number if position is not None and position.journal == name else 0
     for data in place.tail(name):
         try:
-            line = Line.model_validate(json.loads(data))
+            line = JournalLine.model_validate(json.loads(data))
         except (ValueError, ValidationError):
             continue
         if line.kind == "kept" and line.told["lines"][1] > number:

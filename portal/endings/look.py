@@ -29,7 +29,7 @@ def look() -> tuple[bool, str]:
     return True, f"Line {position.number} is the last, in {place.where()}."
 
 
-def _folder(place: places.Place, names: list[str]) -> str:
+def _folder(place: places.JournalPlace, names: list[str]) -> str:
     if isinstance(place, places.Folder) and names and not os.access(place.folder, os.W_OK):
         return f"{place.where()} cannot be written: nobody can end a permission now."
     if len(names) > 1:
@@ -40,7 +40,7 @@ def _folder(place: places.Place, names: list[str]) -> str:
     return ""
 
 
-def _lines(place: places.Place, names: list[str], position: EndingsPosition | None) -> str:
+def _lines(place: places.JournalPlace, names: list[str], position: EndingsPosition | None) -> str:
     if not names and position is None:
         return ""
     if not names:
@@ -49,7 +49,7 @@ def _lines(place: places.Place, names: list[str], position: EndingsPosition | No
             "ending begins a new one, and a restore would undo what was said until then."
         )
     try:
-        last = journal.newest(place, names[-1])
+        last = journal.last_line(place, names[-1])
     except journal.Damaged as error:
         return f"{error} Keep the file as evidence; the next ending begins a new one."
     if position and (shorter := journal.lost(names[-1], last, position)):

@@ -25,7 +25,7 @@ PREFIX = "endings/"
 TAIL_OBJECTS = 50
 
 
-class Place(Protocol):
+class JournalPlace(Protocol):
     def names(self) -> list[str]:
         """The journals, the oldest first."""
 
@@ -43,7 +43,7 @@ class Place(Protocol):
         """In words, for operators."""
 
 
-def current() -> Place:
+def current() -> JournalPlace:
     """By ENDINGS_DIR; without it where the blobs are: in their bucket, or beside the database."""
     if settings.ENDINGS_DIR is not None:
         return Folder(settings.ENDINGS_DIR)

@@ -11,27 +11,28 @@ from typing import NamedTuple
 
 from django.db import transaction
 
-from portal import audit, turns
-from portal.bulk import parts
+from portal import audit
+from portal.database import commit_order
+from portal.database.bulk import parts
 from portal.endings import journal, places
-from portal.endings.declared import Answer, Ending, Outcome, Said, declare, declared
+from portal.endings.declared import Answer, Ending, JournalEntry, Outcome, declare, declared
 from portal.models import AuditEvent, EndingsPosition, User
 
 RESTORED = "endings.restored"
 AT_ONCE = 500
 
 
-class Done(NamedTuple):
-    said: Said
+class Replayed(NamedTuple):
+    said: JournalEntry
     answer: Answer
 
 
 @dataclass
-class Again:
+class ReplayReport:
     """`done` in the order in which it was said; `faults` of the journal itself; `doubted` are the
     words of which it is not known whether they were ever committed."""
 
-    done: list[Done] = field(default_factory=list)
+    done: list[Replayed] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     doubted: int = 0
 
@@ -46,18 +47,18 @@ def behind() -> bool:
     return journal.kept_beyond(places.current(), EndingsPosition.objects.first())
 
 
-def apply_missing(*, by: User) -> Again:
+def apply_missing(*, by: User) -> ReplayReport:
     """Do again what the journal has and the database lacks, all in one transaction. Run again it
     finds nothing. Raises OSError or journal.Unwritable."""
-    kept, found = journal.read(), Again()
+    kept, found = journal.read(), ReplayReport()
     position = EndingsPosition.objects.first()
     found.faults = [*kept.faults, *_lost(position)]
     with transaction.atomic():
-        turns.moment()
+        commit_order.moment()
         missing, back = _missing(kept.said), _taken_back(kept.said)
         for place in missing:
             said = kept.said[place]
-            found.done.append(Done(said, _again(said, by, gone=place in back)))
+            found.done.append(Replayed(said, _again(said, by, gone=place in back)))
             found.doubted += said.hash in kept.doubted
         if missing or found.faults or behind():
             audit.record(
@@ -80,14 +81,14 @@ def _lost(position: EndingsPosition | None) -> list[str]:
     if position.journal not in place.names():
         return [f"The journal {position.journal} is gone from {place.where()}."]
     try:
-        last = journal.newest(place, position.journal)
+        last = journal.last_line(place, position.journal)
     except journal.Damaged:
         return []  # Told by who has read it all.
     shorter = journal.lost(position.journal, last, position)
     return [shorter] if shorter else []
 
 
-def _missing(said: Sequence[Said]) -> list[int]:
+def _missing(said: Sequence[JournalEntry]) -> list[int]:
     """The places of what is not in the log, and was not looked at after an earlier restore."""
     known: set[str] = set()
     for some in parts([one.hash for one in said], AT_ONCE):
@@ -103,7 +104,7 @@ def _missing(said: Sequence[Said]) -> list[int]:
     ]
 
 
-def _again(said: Said, by: User, *, gone: bool) -> Answer:
+def _again(said: JournalEntry, by: User, *, gone: bool) -> Answer:
     ending = declared().get(said.verb)
     if ending is None:
         return Answer(Outcome.BY_HAND, f"{said.verb} is a word that this version does not know.")
@@ -119,7 +120,7 @@ def _again(said: Said, by: User, *, gone: bool) -> Answer:
         return Answer(Outcome.BY_HAND, str(error) or type(error).__name__)
 
 
-def _taken_back(said: Sequence[Said]) -> set[int]:
+def _taken_back(said: Sequence[JournalEntry]) -> set[int]:
     """The places of the words that a later one takes back."""
     known, back = declared(), set[int]()
     since: set[tuple[str, Hashable]] = set()
@@ -137,7 +138,7 @@ def _taken_back(said: Sequence[Said]) -> set[int]:
     return back
 
 
-def _speaker(said: Said, by: User) -> User:
+def _speaker(said: JournalEntry, by: User) -> User:
     """Who said it, while they are still somebody here."""
     if said.actor is None:
         return by

@@ -16,7 +16,7 @@ from typing import IO, Protocol, cast
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-from portal import long_work
+from portal.database import long_work
 from portal.models import Blob
 from portal.storage.files import Files
 
@@ -156,6 +156,6 @@ def remove(sha256: str) -> None:
     current().remove(sha256)
 
 
-def look() -> tuple[bool, str]:
+def check_store() -> tuple[bool, str]:
     """Whether all is well with the store, and a sentence for operators."""
     return current().look()

@@ -82,11 +82,11 @@ class Bucket:
     def keep(self, draft: Path, sha256: str) -> None:
         """Large drafts go in parts; the object appears when the last one has arrived."""
         if not self.exists(sha256):
-            with told():
+            with translated_errors():
                 self.client.upload_file(str(draft), self.bucket, self.key(sha256))
 
     def open(self, sha256: str) -> IO[bytes]:
-        with told():
+        with translated_errors():
             size = self.client.head_object(**self._object(sha256))["ContentLength"]
         return io.BufferedReader(Reader(self, sha256, 0, size), PIECE)
 
@@ -97,20 +97,20 @@ class Bucket:
 
     def exists(self, sha256: str) -> bool:
         try:
-            with told():
+            with translated_errors():
                 self.client.head_object(**self._object(sha256))
         except FileNotFoundError:
             return False
         return True
 
     def remove(self, sha256: str) -> None:
-        with suppress(FileNotFoundError), told():
+        with suppress(FileNotFoundError), translated_errors():
             self.client.delete_object(**self._object(sha256))
 
     def look(self) -> tuple[bool, str]:
         began = time.perf_counter()
         try:
-            with told():
+            with translated_errors():
                 self.client.head_bucket(Bucket=self.bucket)
         except FileNotFoundError:
             return False, f"There is no bucket {self.bucket}. Make it, or correct STORAGE_URL."
@@ -126,7 +126,7 @@ class Bucket:
         if after:
             asked["StartAfter"] = self.named(after)
         while True:
-            with told():
+            with translated_errors():
                 page = self.client.list_objects_v2(**asked)
             for one in page.get("Contents", ()):
                 yield one["Key"][len(self.named("")) :]
@@ -135,7 +135,7 @@ class Bucket:
             asked["ContinuationToken"] = page["NextContinuationToken"]
 
     def read(self, key: str) -> bytes:
-        with told():
+        with translated_errors():
             found: bytes = self.client.get_object(Bucket=self.bucket, Key=self.named(key))[
                 "Body"
             ].read()
@@ -143,7 +143,7 @@ class Bucket:
 
     def add(self, key: str, data: bytes) -> bool:
         try:
-            with told():
+            with translated_errors():
                 self.client.put_object(
                     Bucket=self.bucket, Key=self.named(key), Body=data, IfNoneMatch="*"
                 )
@@ -153,7 +153,7 @@ class Bucket:
 
     def stream(self, sha256: str, start: int, end: int) -> Any:
         """The store's answer with the bytes from `start` up to and without `end`."""
-        with told():
+        with translated_errors():
             asked = f"bytes={start}-{end - 1}"
             return self.client.get_object(**self._object(sha256), Range=asked)["Body"]
 
@@ -213,7 +213,7 @@ class Reader(io.RawIOBase):
             try:
                 if self._body is None:
                     self._body = self._bucket.stream(self._sha256, self._position, self._end)
-                with told():
+                with translated_errors():
                     piece: bytes = self._body.read(wanted)
             except Unreachable:
                 self._drop()
@@ -232,7 +232,7 @@ class Reader(io.RawIOBase):
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def translated_errors() -> Iterator[None]:
     """The store's errors in this house's words."""
     try:
         yield

@@ -10,15 +10,15 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
+from audio.decoding import BadAudio
 from backline import bounds
-from portal.confirmation import Changed
+from portal.confirmation import PreviewChanged
 from portal.endings import Unwritable
-from portal.forms import Form
+from portal.inputs.forms import Form
 from portal.storage import TooLarge
 from rights import territories
+from rights.errors import Refused
 from rights.identifiers import BadIdentifier
-from rights.intake import BadAudio
-from rights.refused import Refused
 
 # Headings, each with the names of the fields under it.
 Groups = tuple[tuple[str, tuple[str, ...]], ...]
@@ -48,7 +48,7 @@ class VerbForm(Form):
             self.add_error(field if field in self.fields else None, str(error))
         except (BadAudio, TooLarge) as error:
             self.add_error("file", str(error))
-        except Changed as error:
+        except PreviewChanged as error:
             self.add_error(None, ValidationError(str(error), code="changed"))
         except Unwritable as error:
             self.add_error(None, str(error))

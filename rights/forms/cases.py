@@ -5,9 +5,9 @@ from typing import Any
 from django import forms
 
 from portal.models import User
-from rights import caseload, cases
 from rights.forms.base import HOLDERS_REASON, MomentField, VerbForm
 from rights.models import CaseItem, CaseTask
+from rights.withdrawal import case_pages, cases
 
 
 class RemedyForm(VerbForm):
@@ -67,7 +67,7 @@ class AssignForm(VerbForm):
         super().__init__(*args, **kwargs)
         field = self.fields["owner"]
         assert isinstance(field, forms.ModelChoiceField)  # noqa: S101 - for the types
-        field.queryset = User.objects.filter(pk__in=[one.pk for one in caseload.owners()])
+        field.queryset = User.objects.filter(pk__in=[one.pk for one in case_pages.owners()])
         field.label_from_instance = _name  # type: ignore[method-assign,assignment]
 
     def save(self, task: CaseTask, *, by: User) -> CaseTask:

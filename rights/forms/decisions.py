@@ -6,7 +6,7 @@ from django import forms
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from portal.forms import Form
+from portal.inputs.forms import Form
 from rights import territories
 from rights.forms.base import MomentField, VerbForm
 from rights.models import Channel, Party, Purpose, Use

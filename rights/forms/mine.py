@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 
-from portal.forms import Form
+from portal.inputs.forms import Form
 from rights import territories
 from rights.forms.base import HOLDERS_REASON, DateInput, VerbForm
 from rights.models import Channel, Purpose, Use

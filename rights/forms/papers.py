@@ -6,9 +6,9 @@ from django import forms
 from django.db import transaction
 
 from portal.models import User
-from rights import agreements
 from rights.forms.base import DateInput, Groups, NamesField, PlacesField, VerbForm, checkboxes
 from rights.forms.picks import PickField
+from rights.grants import agreements
 from rights.models import (
     Agreement,
     Channel,

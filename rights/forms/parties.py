@@ -5,12 +5,12 @@ from typing import Any
 
 from django import forms
 
-from portal.forms import RowsField
+from portal.inputs.forms import RowsField
 from portal.models import Role, User
-from rights import members, parties
 from rights.forms.base import DateInput, PlacesField, VerbForm, checkboxes
 from rights.forms.picks import PickField
 from rights.models import GroupMember, Mandate, Party, PartyIdentifier, RightType, Scheme
+from rights.parties import members, parties
 
 
 class PeopleField(RowsField):

@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from portal import asking
+from portal.inputs import parameters
 from rights.models import Agreement, Party, Recording, Work
 
 SUGGESTED = 10
@@ -128,7 +128,7 @@ class PickField(forms.CharField):
     def prepare_value(self, value: Any) -> Any:
         if isinstance(value, Model):
             return label(value)
-        if number := asking.number(str(value or "")):
+        if number := parameters.number(str(value or "")):
             row = self.kind.rows().filter(pk=number).first()
             return label(row) if row else value
         return value

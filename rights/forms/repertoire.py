@@ -7,7 +7,7 @@ from django import forms
 from django.db import transaction
 
 from portal.models import User
-from rights import catalogue, derivations, sound_questions
+from rights.catalogue import catalogue, derivations, sound_questions
 from rights.forms.base import DateInput, VerbForm
 from rights.forms.picks import PickField, PicksField
 from rights.models import (
@@ -214,7 +214,7 @@ class RelationForm(VerbForm):
     note = forms.CharField(max_length=300, required=False, help_text="How it is known.")
 
     def save(self, *, by: User, recording: Recording) -> RecordingRelation:
-        return derivations.say(by=by, recording=recording, **self.cleaned_data)
+        return derivations.add_relation(by=by, recording=recording, **self.cleaned_data)
 
 
 class SoundAnswerForm(VerbForm):

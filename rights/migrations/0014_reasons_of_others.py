@@ -3,7 +3,7 @@ from datetime import timedelta
 from django.db import migrations
 from django.db.models import F
 
-# As in rights/cases.py: several opt-outs by one word were one case.
+# As in rights/withdrawal/cases.py: several opt-outs by one word were one case.
 ONE_WORD = timedelta(seconds=30)
 
 

@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('version', models.SmallIntegerField(help_text='Of the method (audio/prints.py).')),
-                ('sound', models.CharField(blank=True, help_text='audio/decoded.py', max_length=64)),
+                ('sound', models.CharField(blank=True, help_text='audio/sound_digest.py', max_length=64)),
                 ('packed', models.BinaryField(null=True)),
                 ('problem', models.CharField(blank=True, max_length=300)),
                 ('compared', models.BooleanField(default=False)),

@@ -57,7 +57,7 @@ class WithdrawalCase(models.Model):
     verified_by = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+")
     # The music that lost its permission by it, also where the policy places no hold.
     recordings = models.ManyToManyField(Recording, related_name="cases")
-    # What lineage.marks() said when it was last looked at: the same again means nothing is new.
+    # What descendants.marks() said when it was last looked at: the same again means nothing is new.
     seen = models.CharField(max_length=200, blank=True)
 
     objects = CaseQuerySet.as_manager()

@@ -179,7 +179,7 @@ class Grant(models.Model):
 class OptOut(models.Model):
     """A party's no to one use of one recording. It keeps the recording out of every grant of the
     party's, and out of anybody's for the party's share, whenever made; only a later grant of the
-    party's own for that very recording permits it again (rights/opt_outs.py)."""
+    party's own for that very recording permits it again (rights/consent/opt_outs.py)."""
 
     party = models.ForeignKey(Party, models.PROTECT, related_name="opt_outs")
     recording = models.ForeignKey(Recording, models.PROTECT, related_name="opt_outs")

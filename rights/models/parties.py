@@ -100,8 +100,8 @@ class KindChange(Kept):
 
 
 class GroupMember(models.Model):
-    """A person who belongs, or belonged, to a group. It is never taken out again: no recording
-    says on which day it was made, so each who ever belonged has a word (rights/persons.py)."""
+    """A person who belongs, or belonged, to a group. It is never taken out again: no recording says
+    on which day it was made, so each who ever belonged has a word (rights/consent/persons.py)."""
 
     group = models.ForeignKey(Party, models.PROTECT, related_name="members")
     member = models.ForeignKey(Party, models.PROTECT, related_name="member_of")
@@ -158,6 +158,16 @@ class MandateQuerySet(models.QuerySet["Mandate"]):
         if {"rights_admin", "operator"} & set(user.roles):
             return self
         return self.filter(models.Q(holder__people=user) | models.Q(agent__people=user)).distinct()
+
+    def standing(self) -> Self:
+        """Approved and not revoked; also before its first day, and after its last one until the
+        clock has ended it."""
+        return self.exclude(approved_at=None).filter(revoked_at=None)
+
+    def in_force(self, day: date) -> Self:
+        """Those by which an agent signs on that day."""
+        last = models.Q(ends_on=None) | models.Q(ends_on__gte=day)
+        return self.standing().filter(last, starts_on__lte=day)
 
 
 class Mandate(models.Model):

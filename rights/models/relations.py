@@ -9,8 +9,8 @@ from rights.models.repertoire import Recording
 
 class RecordingRelation(models.Model):
     """One recording has another in it, or was made from it: whoever has a word on the source has
-    one on what was made of it (rights/relations.py). It counts from when it was said. Its two
-    recordings and its kind never change; a mistake is ended, by somebody else."""
+    one on what was made of it (rights/consent/relations.py). It counts from when it was said. Its
+    two recordings and its kind never change; a mistake is ended, by somebody else."""
 
     class Kind(models.TextChoices):
         CONTAINS = "contains", "Contains a part of it (sample, vocal)"

@@ -122,7 +122,8 @@ class RecordingWork(models.Model):
 
 
 class Preview(models.Model):
-    """The marked part of a recording for those who may not have the whole (rights/previews.py).
+    """The marked part of a recording for those who may not have the whole
+    (rights/catalogue/audio_previews.py).
 
     Derived once for a file and a way of making it; the recording's own file never changes.
     """

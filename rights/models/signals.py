@@ -24,7 +24,7 @@ class SignalQuerySet(models.QuerySet["Signal"]):
 
 class Signal(models.Model):
     """One thing that was read: it may deny, it never permits. What denies a recording stands, also
-    where another source or a later reading says otherwise (rights/facts.py reads it)."""
+    where another source or a later reading says otherwise (rights/consent/snapshot.py reads it)."""
 
     class Scheme(models.TextChoices):
         TDMREP = "tdmrep", "TDMRep"

@@ -16,7 +16,7 @@ class SoundPrint(models.Model):
 
     audio = models.ForeignKey(Blob, models.PROTECT, related_name="+", db_index=False)
     version = models.SmallIntegerField(help_text="Of the method (audio/prints.py).")
-    sound = models.CharField(max_length=64, blank=True, help_text="audio/decoded.py")
+    sound = models.CharField(max_length=64, blank=True, help_text="audio/sound_digest.py")
     packed = models.BinaryField(null=True)
     problem = models.CharField(max_length=300, blank=True)
     # Whether it was held against all that were there before it.

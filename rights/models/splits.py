@@ -1,5 +1,7 @@
 """Who holds which share: sheets in versions, and what each party said of theirs."""
 
+from typing import Self
+
 from django.db import models
 from django.utils import timezone
 
@@ -8,6 +10,18 @@ from rights.models.kept import Kept, KeptQuerySet
 from rights.models.parties import Party
 from rights.models.repertoire import Recording, Work
 from rights.models.vocabulary import PPM, RightType
+
+
+class SplitSheetQuerySet(models.QuerySet["SplitSheet"]):
+    def current(self) -> Self:
+        """The sheet that counts for its right: the newest, whoever has confirmed it."""
+        return self.exclude(status=SplitSheet.Status.SUPERSEDED)
+
+
+class SplitLineQuerySet(models.QuerySet["SplitLine"]):
+    def current(self) -> Self:
+        """Lines of current sheets."""
+        return self.exclude(sheet__status=SplitSheet.Status.SUPERSEDED)
 
 
 class SplitSheet(models.Model):
@@ -28,6 +42,8 @@ class SplitSheet(models.Model):
     status = models.CharField(max_length=20, choices=Status.choices, default=Status.CONFIRMING)
     created_at = models.DateTimeField(default=timezone.now)
     superseded_at = models.DateTimeField(null=True, blank=True)
+
+    objects = SplitSheetQuerySet.as_manager()
 
     class Meta:
         constraints = [
@@ -57,6 +73,8 @@ class SplitLine(models.Model):
     ppm = models.IntegerField(help_text="Parts per million.")
     confirmed_at = models.DateTimeField(null=True, blank=True)
     disputed_at = models.DateTimeField(null=True, blank=True)
+
+    objects = SplitLineQuerySet.as_manager()
 
     class Meta:
         constraints = [

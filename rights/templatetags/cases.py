@@ -4,8 +4,8 @@ from django import template
 from django.template.context import Context
 
 from portal.models import User
-from rights import caseload, lineage
 from rights.models import WithdrawalCase
+from rights.withdrawal import case_pages, descendants
 
 register = template.Library()
 
@@ -14,22 +14,22 @@ register = template.Library()
 def open_cases(context: Context) -> int:
     """How many cases are open that this person may see."""
     user = context.get("user")
-    return caseload.open_count(user) if isinstance(user, User) else 0
+    return case_pages.open_count(user) if isinstance(user, User) else 0
 
 
 @register.simple_tag(takes_context=True)
 def cases_to_see_to(context: Context) -> list[WithdrawalCase]:
     """The open cases that are due soonest."""
     user = context.get("user")
-    return list(caseload.listed(user)[:8]) if isinstance(user, User) else []
+    return list(case_pages.visible_cases(user)[:8]) if isinstance(user, User) else []
 
 
 @register.filter
-def shown_to(level: lineage.Level, user: User) -> caseload.Shown:
+def shown_to(level: descendants.Level, user: User) -> case_pages.VisibleLevel:
     """A level of a preview as this person may see it."""
-    return caseload.of_level(level, user)
+    return case_pages.of_level(level, user)
 
 
 @register.filter
 def runs_the_rights(user: User) -> bool:
-    return isinstance(user, User) and caseload.runs_the_rights(user)
+    return isinstance(user, User) and case_pages.runs_the_rights(user)

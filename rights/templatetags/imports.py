@@ -2,7 +2,7 @@
 
 from django import template
 
-from rights.importing.columns import FIELDS
+from rights.exchange.importing.columns import FIELDS
 
 register = template.Library()
 

@@ -5,7 +5,8 @@ from typing import TypeVar
 
 from django import template
 
-from rights import terms, territories
+from rights import territories
+from rights.grants import terms
 from rights.models import Credit, Grant, Recording
 
 T = TypeVar("T")

@@ -10,15 +10,15 @@ from django.http import HttpRequest
 from portal import confirmation
 from portal.confirmation import Act
 from rights import acts
+from rights.errors import Refused
 from rights.forms import VerbForm
-from rights.refused import Refused
 
 S = TypeVar("S")
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Done(Generic[T]):
+class ActDone(Generic[T]):
     """That an act was done, with what its verb returned."""
 
     result: T
@@ -26,12 +26,14 @@ class Done(Generic[T]):
 
 def done(
     request: HttpRequest, form: VerbForm, act: Callable[[dict[str, Any]], Act[S, T]]
-) -> Done[T] | None:
+) -> ActDone[T] | None:
     """Do the act that is made of what the form holds. None where it was not done: the form has
     the reason then."""
     if form.is_valid():
         with form.refusals():
-            return Done(confirmation.perform(act(form.cleaned_data), confirmation.posted(request)))
+            return ActDone(
+                confirmation.perform(act(form.cleaned_data), confirmation.posted(request))
+            )
     return None
 
 
@@ -41,38 +43,38 @@ def done_or_shown(
     act: Callable[[dict[str, Any]], Act[S, T]],
     *,
     always: bool = False,
-) -> tuple[Done[T] | None, dict[str, object]]:
+) -> tuple[ActDone[T] | None, dict[str, object]]:
     """For a form of which only what is typed tells what it does: what it ends is shown first,
     with a button of its own; what ends nothing is done at once, unless it is `always` shown."""
     if not form.is_valid():
         return None, {}
     with form.refusals():
         found = confirmation.rehearse(act(form.cleaned_data))
-        ends = acts.told(found.lines)
+        ends = acts.describe_endings(found.lines)
         look = always or ends.anything
         seal = confirmation.posted(request) or ("" if look else found.seal)
         if seal:
             with form.refusals():
-                return Done(confirmation.perform(act(form.cleaned_data), seal)), {}
+                return ActDone(confirmation.perform(act(form.cleaned_data), seal)), {}
         return None, {"shown": found, "ends": ends}
     return None, {}
 
 
-class Told(NamedTuple, Generic[S]):
+class ActPage(NamedTuple, Generic[S]):
     """What a page tells of an act, None where it cannot be done; and the context of the page."""
 
     seen: S | None
     context: dict[str, object]
 
 
-def shown(act: Act[S, T]) -> Told[S]:
+def shown(act: Act[S, T]) -> ActPage[S]:
     """What the act's page tells of it, and the page's context: the seal and what would end, or the
     sentence why it cannot be done. What cannot be done is not offered."""
     try:
         found = confirmation.rehearse(act)
     except Refused as error:
-        return Told(None, {"cannot": str(error)})
-    return Told(found.seen, {"shown": found, "ends": acts.told(found.lines)})
+        return ActPage(None, {"cannot": str(error)})
+    return ActPage(found.seen, {"shown": found, "ends": acts.describe_endings(found.lines)})
 
 
 def status(form: VerbForm) -> int:

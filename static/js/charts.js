@@ -69,7 +69,7 @@ function table(box, curves) {
   const out = document.createElement("table");
   out.className = "table";
   const head = out.createTHead().insertRow();
-  for (const word of ["Run", "Step", "Mean", "Least", "Greatest", "Points"]) {
+  for (const word of ["Run", "Step", "Mean", "Min", "Max", "Points"]) {
     const cell = document.createElement("th");
     cell.textContent = word;
     head.append(cell);

@@ -5,8 +5,8 @@ from itertools import count
 
 from audio_samples import samples
 from audio_samples.models import Sample
-from experiments import datasets, runs
 from experiments.models import Project, Run
+from experiments.runs import datasets, runs
 from portal.models import User
 from rights.models import Recording, Use
 from tests.conftest import tone

@@ -15,26 +15,30 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
 
-from audio import decoded as sound
-from audio_samples import clips, flags, samples
+from audio import sound_digest as sound
+from audio.decoding import BadAudio
+from audio_samples import clips, samples
+from audio_samples.audibility import flags
 from audio_samples.credentials import chain, checking, files, issuing
-from audio_samples.credentials.checking import Found
+from audio_samples.credentials.checking import KnownBy
 from audio_samples.credentials.manifest import GENERATED, LABEL
 from audio_samples.credentials.tool import settings as library_settings
-from audio_samples.lineage import Samples
+from audio_samples.descendants import Samples
 from audio_samples.models import Credential, Sample
 from backline import wire
-from experiments import runs, usage
+from experiments.deliveries import usage_report
 from experiments.models import Project, Run
+from experiments.runs import runs
 from portal import audit
 from portal.models import User
-from rights import crediting, participation, reservations
-from rights.intake import BadAudio
+from rights.grants import lifecycle
 from rights.models import Party, Recording, WithdrawalPolicy
+from rights.tdm import reservations
+from rights.usage import crediting
 from tests.audio_samples.cast import make_run, make_sample
 from tests.catalogue import make_allowed, make_party, make_recording
 from tests.conftest import tone
-from tests.experiments.test_transparency import signed
+from tests.experiments.publishing.test_transparency import signed
 
 
 @pytest.fixture
@@ -118,7 +122,7 @@ def test_a_file_of_any_format_says_by_which_statement_it_is_credited(
     assert (said["credential"], said["recordings"]) == (str(credential.pk), 2)
     # A 24-bit file holds what Ogg decodes to up to its last bit.
     np.testing.assert_allclose(decoded(data), decoded(original), rtol=0, atol=2**-23)
-    assert (check(data).how, check(data).credentials) == (Found.SIGNED, [credential])
+    assert (check(data).how, check(data).credentials) == (KnownBy.SIGNED, [credential])
 
 
 def test_it_says_that_a_machine_made_it_and_that_nobody_may_train_on_it(
@@ -168,7 +172,7 @@ def test_artists_are_named_as_they_chose_and_nobody_else_is(
         assert private.encode() not in data
 
 
-def _lines(sample: Sample) -> list[crediting.Line]:
+def _lines(sample: Sample) -> list[crediting.CreditLine]:
     assert sample.credit is not None
     return sample.credit.read().lines
 
@@ -178,7 +182,7 @@ def test_the_next_file_has_the_credits_that_the_ledger_has_by_then(
 ) -> None:
     before, _ = given(sample, ada)
     used = wire.UsageLine(recording=recordings[0].pk, examples=4, seconds=8.0)
-    usage.report(run, wire.UsageReport(step=1, lines=[used]))
+    usage_report.report(run, wire.UsageReport(step=1, lines=[used]))
     after, data = given(sample, ada)
     assert before.statement_id != after.statement_id
     sample.refresh_from_db()
@@ -195,7 +199,7 @@ def test_a_run_without_music_credits_nobody(ada: User, project: Project, tmp_pat
     _, data = given(make_sample(run), ada)
     said = reading(data, tmp_path, "audio/flac").assertions[LABEL]
     assert (said["statement"], said["recordings"], said["named"]) == ("", 0, [])
-    assert check(data).how == Found.SIGNED
+    assert check(data).how == KnownBy.SIGNED
 
 
 def test_a_credential_that_the_clip_came_with_stays_in_its_history(
@@ -222,7 +226,7 @@ def test_a_stripped_file_is_known_by_its_sound_and_its_manifest_is_kept(
     credential, data = given(sample, ada)
     bare = rewritten(data, **how)
     found = check(bare)
-    assert (found.how, found.credentials) == (Found.SOUND, [credential])
+    assert (found.how, found.credentials) == (KnownBy.SOUND, [credential])
     assert not found.torn
     # The whole of what the file had carried.
     assert bytes(Credential.objects.get(pk=credential.pk).manifest) in data
@@ -234,7 +238,7 @@ def test_two_samples_that_sound_the_same_are_both_told(ada: User, run: Run) -> N
     ]
     found = check(rewritten(both[0][1], format="FLAC"))
     assert {one.pk for one in found.credentials} == {credential.pk for credential, _ in both}
-    assert "given out 2 times" in post(ada, rewritten(both[0][1], format="WAV"))
+    assert "downloaded 2 times" in post(ada, rewritten(both[0][1], format="WAV"))
 
 
 def test_a_changed_file_does_not_hold(ada: User, sample: Sample) -> None:
@@ -242,7 +246,7 @@ def test_a_changed_file_does_not_hold(ada: User, sample: Sample) -> None:
     torn = bytearray(data)
     torn[5000] ^= 0x40
     found = check(bytes(torn))
-    assert (found.how, found.torn) == (Found.NOTHING, True)
+    assert (found.how, found.torn) == (KnownBy.NOTHING, True)
     page = post(ada, bytes(torn))
     assert "the file was changed after it was signed" in page
     assert "cannot be relied on" in page
@@ -250,7 +254,7 @@ def test_a_changed_file_does_not_hold(ada: User, sample: Sample) -> None:
 
 def test_another_sound_is_not_known(ada: User, sample: Sample) -> None:
     given(sample, ada)
-    assert check(tone(seconds=0.6, amplitude=0.2, format="WAV").getvalue()).how == Found.NOTHING
+    assert check(tone(seconds=0.6, amplitude=0.2, format="WAV").getvalue()).how == KnownBy.NOTHING
 
 
 def test_a_stranger_s_credential_is_not_ours_whatever_it_says(
@@ -261,7 +265,7 @@ def test_a_stranger_s_credential_is_not_ours_whatever_it_says(
     other = tone(seconds=0.6, frequency=900, format="WAV").getvalue()
     forged = signed_by(tmp_path / "stranger", other, claim)
     found = check(forged)
-    assert (found.how, found.stranger, found.credentials) == (Found.NOTHING, True, [])
+    assert (found.how, found.stranger, found.credentials) == (KnownBy.NOTHING, True, [])
     assert "whom this portal does not know" in post(ada, forged)
 
 
@@ -325,7 +329,7 @@ def test_no_address_in_a_file_is_ever_asked(db: None, tmp_path: Path) -> None:
 
         listening = threading.Thread(target=answer)
         listening.start()
-        assert check(data).how == Found.NOTHING
+        assert check(data).how == KnownBy.NOTHING
         # Ours is the first to come by.
         with socket.create_connection(server.getsockname()) as ours:
             ours.sendall(b"nobody else")
@@ -359,7 +363,7 @@ def pointing_at(url: str, tmp_path: Path) -> bytes:
 def test_a_broken_manifest_in_good_audio_is_no_error(tail: bytes, db: None) -> None:
     data = bytearray(tone(seconds=0.6, format="WAV").getvalue() + tail)
     data[4:8] = (len(data) - 8).to_bytes(4, "little")
-    assert check(bytes(data)).how == Found.NOTHING
+    assert check(bytes(data)).how == KnownBy.NOTHING
 
 
 @pytest.mark.parametrize("data", [b"", b"RIFF", b"ID3" + b"\xff" * 400, b"no audio at all"])
@@ -395,7 +399,7 @@ def test_a_case_says_how_often_a_sample_was_given_out(ada: User, sample: Sample)
     for _ in range(2):
         given(sample, ada)
     node = Samples().now([str(sample.pk)])[str(sample.pk)]
-    assert node.label.endswith("given out 2 times")
+    assert node.label.endswith("downloaded 2 times")
 
 
 def test_what_is_withheld_is_not_given_out(ada: User, rosa: User, sample: Sample) -> None:
@@ -488,7 +492,7 @@ def test_without_a_certificate_nothing_leaves_and_the_page_says_why(
     answer = client.post(reverse("audio_samples:download", args=[sample.pk]), follow=True)
     assert "There is no certificate to sign files with" in answer.content.decode()
     assert not Credential.objects.exists()
-    assert chain.look()[0] is False
+    assert chain.check_chain()[0] is False
     with pytest.raises(CommandError, match="no certificate"):
         call_command("credentials", "look")
 
@@ -508,7 +512,7 @@ def test_a_certificate_that_ends_soon_is_told(
     settings: LazySettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(chain, "SOON", chain.SOON * 1000)
-    good, sentence = chain.look()
+    good, sentence = chain.check_chain()
     assert not good
     assert "renew it" in sentence
 
@@ -531,7 +535,7 @@ def test_after_a_change_of_certificates_older_files_are_still_known(
         "--trust", str(certificates / "anchors.pem"),
     )  # fmt: skip
     settings.CREDENTIALS_DIR = new
-    assert check(data).how == Found.SIGNED
+    assert check(data).how == KnownBy.SIGNED
     with pytest.raises(CommandError, match="Nothing was made"):
         call_command("credentials", "make", str(new), "--organisation", "A Lab")
 
@@ -566,13 +570,13 @@ def test_the_sound_is_what_is_heard_at_its_rate_in_its_channels() -> None:
 def test_who_has_left_is_named_only_where_they_want_to_be(
     ada: User, rosa: User, project: Project, tmp_path: Path
 ) -> None:
-    """It was agreed that this version stays: the sample is still given out."""
+    """It was agreed that this version stays: the sample is still downloaded."""
     party = make_party(rosa, "Runa Vik")
     song = make_recording(rosa, party)
     grants = signed(rosa, party, WithdrawalPolicy.NEXT_VERSION)
     sample = make_sample(make_run(ada, project, [song]))
     assert named(sample, ada, tmp_path) == ["Runa Vik"]
-    participation.withdraw(grants[0], rosa, "Next time without me.")
+    lifecycle.withdraw(grants[0], rosa, "Next time without me.")
     assert named(sample, ada, tmp_path) == []
     Party.objects.filter(pk=party.pk).update(public_after=True)
     assert named(sample, ada, tmp_path) == ["Runa Vik"]

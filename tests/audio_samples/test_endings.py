@@ -8,8 +8,9 @@ from experiments.models import Checkpoint, Dataset
 from experiments.publishing import pages
 from portal.endings import Outcome
 from portal.models import User
-from rights import cases, participation
+from rights.grants import lifecycle
 from rights.models import WithdrawalCase
+from rights.withdrawal import cases
 from tests.audio_samples.test_releases import World, world
 from tests.restoring import after_the_back_up, outcomes
 
@@ -38,10 +39,10 @@ def test_a_model_that_was_taken_from_the_public_is_taken_again(world: World, olg
 
 
 def test_what_a_case_retired_is_retired_again(world: World, olga: User) -> None:
-    participation.withdraw(world.grants[0], world.admin, "No more.")
+    lifecycle.withdraw(world.grants[0], world.admin, "No more.")
     training = world.parties[0].grants.exclude(pk__in=[one.pk for one in world.grants]).first()
     assert training is not None
-    participation.withdraw(training, world.admin, "No more.")
+    lifecycle.withdraw(training, world.admin, "No more.")
     case = WithdrawalCase.objects.filter(items__kind="dataset").first()
     assert case is not None
     with after_the_back_up():
@@ -58,7 +59,7 @@ def test_a_case_that_is_opened_anew_is_remedied_by_a_person(world: World, olga: 
     training = world.parties[0].grants.exclude(pk__in=[one.pk for one in world.grants]).first()
     assert training is not None
     with after_the_back_up():
-        participation.withdraw(training, world.admin, "No more.")
+        lifecycle.withdraw(training, world.admin, "No more.")
         case = WithdrawalCase.objects.get()
         cases.remedy(case, "dataset", world.admin, "Done.")
     # The end of the permission, with a case of its own, and the remedy for a person.

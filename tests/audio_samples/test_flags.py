@@ -4,15 +4,16 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from audio_samples import clips, flags, heard
+from audio_samples import clips, rightsholder_samples
+from audio_samples.audibility import flags
 from audio_samples.models import Sample, SampleFlag
 from experiments.models import Project, Run
 from listening import trials
 from portal import audit
 from portal.models import Blob, User
-from rights import participation
+from rights.errors import Refused
+from rights.grants import lifecycle
 from rights.models import Party, Recording, Use
-from rights.refused import Refused
 from tests.audio_samples.cast import make_run, make_sample
 from tests.catalogue import make_allowed, make_party
 from tests.confirming import confirm
@@ -79,7 +80,7 @@ def test_the_right_is_asked_each_time(
     client = as_user(noor)
     address = reverse("audio_samples:mine_audio", args=[sample.pk])
     assert client.get(address).status_code == 200
-    participation.opt_out(songs[0], Use.TRAIN_GENERATIVE, party, noor, "A private reason.")
+    lifecycle.opt_out(songs[0], Use.TRAIN_GENERATIVE, party, noor, "A private reason.")
     gone = client.get(address, headers={"If-None-Match": f'"sample-{sample.pk}"'})
     assert gone.status_code == 410
     assert gone.content.decode() == "Withheld: a permission behind it ended."
@@ -125,7 +126,7 @@ def test_listening_tests_skip_a_flagged_clip(
     item = test.items.get(sample=sample)
     flag(sample, party, noor)
     assert as_user(lou).get(reverse("listening:audio", args=[item.code])).status_code == 410
-    assert [place.withdrawn for place in trials.places(test, lou)].count(True) == 1
+    assert [place.withdrawn for place in trials.clip_order(test, lou)].count(True) == 1
     with pytest.raises(trials.Withdrawn):
         trials.answer(item=item, listener=lou, score=3)
     with pytest.raises(trials.BadTest):
@@ -227,7 +228,7 @@ def test_music_heard_through_another_runs_weights_counts_too(
     later = make_run(run.submitted_by, run.project, make_allowed(rosa, 1))
     Run.objects.filter(pk=later.pk).update(start_from=checkpoint)
     made = make_sample(later)
-    assert heard.samples_of([party]).filter(pk=made.pk).exists()
+    assert rightsholder_samples.samples_of([party]).filter(pk=made.pk).exists()
     shown = as_user(noor).get(reverse("audio_samples:mine")).content.decode()
     assert "it began with a model that had learned from you" in shown
     page = as_user(noor).get(reverse("audio_samples:mine_model", args=[later.pk]))

@@ -8,11 +8,11 @@ from django.apps import apps
 from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 
-from audio_samples import clips, settling
+from audio_samples import clips, credit_statements
 from audio_samples.models import CreditStatement, Sample
 from experiments.models import Project
 from portal.models import User
-from rights import crediting
+from rights.usage import crediting
 from tests.audio_samples.cast import make_run, make_sample
 from tests.catalogue import make_allowed
 
@@ -71,4 +71,4 @@ def test_statements_with_names_become_what_would_be_kept_today(
     assert sample.credit == today
     assert sample.credit.read() == statement
     assert clips.credit_line(sample.credit) == line
-    assert settling.settle(run) == 0
+    assert credit_statements.settle(run) == 0

@@ -9,15 +9,18 @@ import soundfile
 from django.test import Client
 from django.urls import reverse
 
-from audio_samples import provenance, samples
-from audio_samples.credentials import chain, files, issuing
+from audio_samples import samples
+from audio_samples.credentials import chain, file_provenance, files, issuing
 from audio_samples.models import Sample
 from experiments.models import Project
 from portal import storage
 from portal.models import User
-from rights import catalogue, consent, splits, territories
+from rights import territories
+from rights.catalogue import catalogue
+from rights.consent import consent
+from rights.errors import Refused
 from rights.models import Purpose, Recording, Signal, Use
-from rights.refused import Refused
+from rights.parties import splits
 from tests.audio_samples.cast import make_run, make_sample
 from tests.catalogue import allow, make_allowed, make_party, make_recording
 from tests.conftest import tone
@@ -210,7 +213,7 @@ def samples_file(sample: Sample) -> io.BytesIO:
 
 
 def test_a_sound_is_one_however_it_is_read(sample: Sample) -> None:
-    found = provenance.sound_of(samples_file(sample))
+    found = file_provenance.sound_of(samples_file(sample))
     assert found
     assert found.digest == sample.sound
 

@@ -8,23 +8,26 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from audio_samples import flags, releases, reviewing, samples, screenings
+from audio_samples import releases, samples
+from audio_samples.audibility import flags, reviewing
+from audio_samples.copy_check import screenings
 from audio_samples.credentials import checking
-from audio_samples.lineage import Clips
+from audio_samples.descendants import Clips
 from audio_samples.models import ClipRelease, Credential, Sample
+from experiments.clearance.permission import NotPermitted
 from experiments.models import Membership, Project, Run
-from experiments.permission import NotPermitted
+from experiments.models.publishing import ModelPage
 from experiments.publishing import pages
-from experiments.publishing.models import ModelPage
 from portal import audit
 from portal.models import User
-from rights import agreements, cases, participation
+from rights.errors import Refused
+from rights.grants import agreements, lifecycle
 from rights.models import Channel, Grant, Party, Recording, Use, WithdrawalCase
-from rights.refused import Refused
+from rights.withdrawal import cases
 from tests.audio_samples.cast import make_sample
 from tests.catalogue import allow, make_party, make_recording, second_admin
 from tests.confirming import confirm
-from tests.experiments.test_transparency import TEXTS, trained
+from tests.experiments.publishing.test_transparency import TEXTS, trained
 
 
 @dataclass
@@ -92,7 +95,7 @@ def test_a_released_clip_is_heard_by_everybody_with_its_credits(world: World) ->
     # The very file: trusted, and credited as the portal keeps it.
     assert release.credential is not None
     found = checking.check(io.BytesIO(data))
-    assert (found.how, found.credentials) == (checking.Found.SIGNED, [release.credential])
+    assert (found.how, found.credentials) == (checking.KnownBy.SIGNED, [release.credential])
     for private in ("a private prompt", world.run.name, world.project.name, world.owner.last_name):
         assert private not in text
     assert nobody.get(address, headers={"Range": "bytes=0-9"}).status_code == 206
@@ -111,7 +114,7 @@ def test_without_leave_to_distribute_nothing_is_released(world: World) -> None:
     agreements.change(world.grants[0], by=world.admin, channels=[Channel.WALLED])
     newest = Grant.objects.order_by("-pk").first()
     assert newest is not None
-    participation.activate(newest, second_admin())
+    lifecycle.activate(newest, second_admin())
     assert "Nell Harrow" in sentences(world)
     with pytest.raises(Refused):
         world.ask()
@@ -174,7 +177,7 @@ def test_a_title_that_names_who_is_not_named_is_refused(world: World) -> None:
 
 def test_what_ends_between_question_and_answer_is_not_released(world: World) -> None:
     release = world.ask()
-    participation.withdraw(world.grants[0], world.admin, "No more.")
+    lifecycle.withdraw(world.grants[0], world.admin, "No more.")
     with pytest.raises(Refused):
         releases.approve(by=world.admin, release=release)
     assert not Credential.objects.exists()
@@ -188,13 +191,13 @@ def test_it_falls_silent_at_once(world: World, rosa: User, what: str) -> None:
     address = reverse("clips:audio", args=[world.page.slug, release.credential_id])
     assert Client().get(address).status_code == 200
     if what == "distribute":
-        participation.withdraw(world.grants[0], rosa, "Private reasons.")
+        lifecycle.withdraw(world.grants[0], rosa, "Private reasons.")
     elif what == "training":
         grant = Grant.objects.filter(use=Use.TRAIN_GENERATIVE).first()
         assert grant is not None
-        participation.withdraw(grant, rosa, "Private reasons.")
+        lifecycle.withdraw(grant, rosa, "Private reasons.")
     elif what == "suspended":
-        participation.suspend(world.grants[0], rosa, "Private reasons.")
+        lifecycle.suspend(world.grants[0], rosa, "Private reasons.")
     elif what == "page":
         pages.withdraw(by=world.owner, page=world.page)
     elif what == "flag":
@@ -210,7 +213,7 @@ def test_it_falls_silent_at_once(world: World, rosa: User, what: str) -> None:
 
 def test_a_withdrawal_lists_it_and_its_task_takes_it_back(world: World, rosa: User) -> None:
     release = world.release()
-    participation.withdraw(world.grants[0], rosa, "No more.")
+    lifecycle.withdraw(world.grants[0], rosa, "No more.")
     cases.look_after()
     case = WithdrawalCase.objects.get()
     item = case.items.get(kind="clip")
@@ -227,7 +230,7 @@ def test_a_clip_that_was_taken_back_may_be_asked_for_again(world: World, rosa: U
     with pytest.raises(Refused, match="taken back already"):
         releases.recall(by=rosa, release=first, reason="Again.")
     again = world.release()
-    assert [one.pk for one in releases.heard(world.page)] == [again.pk]
+    assert [one.pk for one in releases.public_clips(world.page)] == [again.pk]
     # The first file is not heard under its own address either.
     old = reverse("clips:audio", args=[world.page.slug, first.credential_id])
     assert Client().get(old).status_code == 410
@@ -280,9 +283,9 @@ def test_it_is_walked_through_by_its_pages(world: World, rosa: User, noor: User)
     assert world.clips in mine.content.decode()
     recall = reverse("audio_samples:release_recall", args=[second.pk])
     assert owner.post(recall, {"reason": "Enough."}).status_code == 409
-    assert releases.heard(world.page)
+    assert releases.public_clips(world.page)
     assert confirm(owner, recall, {"reason": "Enough."}).status_code == 302
-    assert not releases.heard(world.page)
+    assert not releases.public_clips(world.page)
 
 
 def test_the_page_says_what_keeps_a_sample_from_the_public(world: World) -> None:
@@ -311,7 +314,7 @@ def test_a_clip_of_another_page_is_not_found_under_this_one(world: World) -> Non
         project=world.project, run=world.run, slug="other", title="Other", version="1",
         published_by=world.owner, approved_by=world.admin, published_at=world.page.published_at,
     )  # fmt: skip
-    assert releases.one(other, release.credential_id) is None
+    assert releases.public_clip(other, release.credential_id) is None
 
 
 def test_a_clip_is_heard_by_who_answers_though_a_flag_silences_it(

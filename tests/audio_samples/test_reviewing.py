@@ -4,12 +4,13 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from audio_samples import flags, reviewing, samples
+from audio_samples import samples
+from audio_samples.audibility import flags, reviewing
 from audio_samples.models import Sample, SampleFlag
 from experiments.models import Project, Run
 from portal import audit, confirmation
 from portal.models import AuditEvent, Role, User
-from rights import participation
+from rights.grants import lifecycle
 from rights.models import CaseItem, Party, Recording, Use
 from tests.audio_samples.cast import make_run, make_sample
 from tests.catalogue import make_allowed, make_party
@@ -57,7 +58,7 @@ def address(name: str, row: SampleFlag) -> str:
 
 
 def end_permission(songs: list[Recording], party: Party, noor: User) -> None:
-    participation.opt_out(songs[0], TRAIN, party, noor, "I want it out")
+    lifecycle.opt_out(songs[0], TRAIN, party, noor, "I want it out")
 
 
 def heard_lines(sample: Sample) -> list[AuditEvent]:

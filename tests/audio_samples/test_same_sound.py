@@ -10,15 +10,17 @@ from django.db.models import QuerySet
 from django.test import Client
 from django.urls import reverse
 
-from audio_samples import clips, flags, releases, samples
-from audio_samples.lineage import Samples
+from audio_samples import clips, releases, samples
+from audio_samples.audibility import flags
+from audio_samples.descendants import Samples
 from audio_samples.models import Sample, SampleFlag
 from experiments.models import Project, Run
 from listening import clearance, trials
 from listening.models import ListeningTest
 from portal.models import User
-from rights import cases, lineage, participation
+from rights.grants import lifecycle
 from rights.models import Grant, Party, Recording, Use, WithdrawalCase
+from rights.withdrawal import cases, descendants
 from tests.audio_samples.cast import make_run
 from tests.catalogue import allow, make_party, make_recording
 
@@ -81,7 +83,7 @@ def test_a_copy_is_silent_whether_it_came_before_the_withdrawal_or_after(
 ) -> None:  # fmt: skip
     copy = deliver(other, "under another name", sound(*kind)) if before else None
     assert copy is None or audible(copy)
-    participation.withdraw(grant, rosa, "No more")
+    lifecycle.withdraw(grant, rosa, "No more")
     copy = copy or deliver(other, "under another name", sound(*kind))
     assert not audible(copy)
     assert copy in Sample.objects.withheld()
@@ -98,7 +100,7 @@ def test_the_original_is_silent_when_the_copy_is(
     """Who delivered first says nothing of who made it."""
     earlier = deliver(other)
     Sample.objects.filter(pk=first.pk).update(created_at=earlier.created_at)
-    participation.withdraw(grant, rosa, "No more")
+    lifecycle.withdraw(grant, rosa, "No more")
     assert not audible(earlier)
 
 
@@ -118,7 +120,7 @@ def test_a_flag_silences_every_name_until_it_is_dismissed(
 
 
 def test_another_sound_is_not_touched(rosa: User, grant: Grant, first: Sample, other: Run) -> None:
-    participation.withdraw(grant, rosa, "No more")
+    lifecycle.withdraw(grant, rosa, "No more")
     wave = sound().getvalue()[:-2] + b"\0\1"
     assert audible(deliver(other, file=io.BytesIO(wave)))
 
@@ -127,9 +129,11 @@ def test_a_withdrawal_lists_the_copies(
     rosa: User, song: Recording, grant: Grant, first: Sample, other: Run
 ) -> None:
     copy = deliver(other, file=sound("FLAC"))
-    (level,) = [one for one in lineage.descendants([song.pk], [TRAIN]) if one.kind.name == "sample"]
+    (level,) = [
+        one for one in descendants.descendants([song.pk], [TRAIN]) if one.kind.name == "sample"
+    ]
     assert {node.key for node in level.nodes} == {str(first.pk), str(copy.pk)}
-    participation.withdraw(grant, rosa, "No more")
+    lifecycle.withdraw(grant, rosa, "No more")
     late = deliver(other, "late")
     cases.look_after()
     case = WithdrawalCase.objects.get()
@@ -151,7 +155,7 @@ def test_a_listening_test_asks_all_who_are_behind_the_sound(
     fresh = deliver(make_run(ada, project, list(_songs(first))), "fresh", sound("FLAC"))
     assert fresh.sound == copy.sound
     assert clearance.audible([copy.pk]) == {copy.pk}
-    participation.withdraw(grants[0], rosa, "No more tests")
+    lifecycle.withdraw(grants[0], rosa, "No more tests")
     assert clearance.audible([copy.pk]) == set()
     assert audible(copy)
 
@@ -168,7 +172,7 @@ def test_a_suspension_behind_the_original_rests_the_copy(
     grants = allow(rosa, party, Use.EVAL)
     copy = deliver(other)
     assert clearance.audible([copy.pk]) == {copy.pk}
-    participation.suspend(grants[0], rosa, "To be talked about")
+    lifecycle.suspend(grants[0], rosa, "To be talked about")
     assert clearance.audible([copy.pk]) == set()
 
 

@@ -11,15 +11,16 @@ import soundfile
 from django.test import Client
 from django.urls import reverse
 
-from audio_samples import analysis, clips, samples, settling
+from audio.decoding import BadAudio
+from audio_samples import analysis, clips, credit_statements, samples
 from audio_samples.models import Sample
-from experiments import credited
+from experiments.clearance import attribution
 from experiments.models import Membership, Project, Run
 from portal import audit, storage, tokens
 from portal.models import User
-from rights import crediting, ledger, participation
-from rights.intake import BadAudio
+from rights.grants import lifecycle
 from rights.models import Recording, Use
+from rights.usage import crediting, ledger
 from tests.audio_samples.cast import make_run, make_sample
 from tests.catalogue import make_allowed
 from tests.conftest import tone
@@ -43,7 +44,7 @@ def as_user(user: User) -> Client:
 
 def opt_out(recording: Recording, by: User) -> None:
     party = recording.splits.get().lines.get().party
-    participation.opt_out(
+    lifecycle.opt_out(
         recording=recording, use=Use.TRAIN_GENERATIVE, party=party, by=by, reason="changed my mind"
     )
 
@@ -62,8 +63,8 @@ def test_credits_follow_the_ledger(run: Run, recordings: list[Recording]) -> Non
     sample = make_sample(run, step=10)
     for recording, seconds in zip(recordings, (30.0, 10.0), strict=True):
         ledger.report([ledger.Event(recording.pk, run.use, f"run:{run.pk}", 5, 10, seconds)])
-    assert settling.settle(run) == 1
-    assert settling.settle(run) == 0
+    assert credit_statements.settle(run) == 1
+    assert credit_statements.settle(run) == 0
     sample.refresh_from_db()
     assert sample.credit is not None
     assert [line.share for line in sample.credit.read().lines] == [0.75, 0.25]
@@ -84,7 +85,7 @@ def test_a_page_lists_the_greatest_shares_and_counts_the_others(
 ) -> None:
     for recording, seconds in zip(recordings, (10.0, 30.0), strict=True):
         ledger.report([ledger.Event(recording.pk, run.use, f"run:{run.pk}", 5, 10, seconds)])
-    cut, whole = credited.statement(run, top=1), credited.statement(run)
+    cut, whole = attribution.statement(run, top=1), attribution.statement(run)
     assert cut is not None
     assert whole is not None
     assert cut.lines == whole.lines[:1]
@@ -101,11 +102,11 @@ def test_the_clips_of_one_step_share_a_statement_until_the_ledger_grows(
     ledger.report(used)
     first = make_sample(run, "a", step=10)
     with django_assert_num_queries(2):
-        assert settling.statement_at(run, 10) == first.credit
+        assert credit_statements.statement_at(run, 10) == first.credit
     ledger.report([ledger.Event(recordings[0].pk, run.use, f"run:{run.pk}", 20, 10, 8.0)])
     assert make_sample(run, "b", step=10).credit == first.credit
     assert make_sample(run, "c", step=20).credit != first.credit
-    assert settling.settle(run) == 0
+    assert credit_statements.settle(run) == 0
 
 
 def test_a_list_names_the_artists_and_reads_no_statement(
@@ -284,7 +285,7 @@ def test_a_hold_for_another_use_or_recording_withholds_nothing(
     stranger = make_allowed(rosa, 1)[0]
     opt_out(stranger, rosa)
     party = recordings[0].splits.get().lines.get().party
-    participation.opt_out(
+    lifecycle.opt_out(
         recording=recordings[0], use=Use.EVAL, party=party, by=rosa, reason="not for tests"
     )
     assert Sample.objects.audible().count() == 1

@@ -6,8 +6,8 @@ import pytest
 from django.test import RequestFactory
 
 from portal import storage
+from portal.http.serving import disposition, ranged
 from portal.models import Blob
-from portal.serving import disposition, ranged
 
 BODY = bytes(range(200))
 

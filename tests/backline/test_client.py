@@ -14,9 +14,11 @@ import soundfile
 
 import backline
 from backline import wire
-from backline.spool import Spool
-from experiments import logs, metrics, runs
+from backline.delivery.spool import Spool
+from experiments.deliveries import logs
+from experiments.metrics import metrics
 from experiments.models import Batch, Project, Run, Series
+from experiments.runs import runs
 from portal import storage, tokens
 from portal.models import User
 from tests.backline.portal import Door, opened

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments import runs
 from experiments.models import Project
+from experiments.runs import runs
 from portal import tokens
 from portal.models import User
 from tests.backline.test_client import Server

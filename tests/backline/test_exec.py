@@ -12,12 +12,15 @@ from typing import Any
 
 import pytest
 
-from experiments import datasets, logs, metrics, runs
+from experiments.deliveries import logs
+from experiments.metrics import metrics
 from experiments.models import Attempt, Project, Run, Series
+from experiments.runs import datasets, runs
 from portal import storage, tokens
 from portal.models import User
-from rights import ledger, participation
+from rights.grants import lifecycle
 from rights.models import Recording, Use
+from rights.usage import ledger
 from tests.backline.portal import Door, opened
 from tests.backline.test_client import Server, wait_for
 from tests.catalogue import make_allowed
@@ -288,7 +291,7 @@ def test_a_withdrawal_stops_a_program_that_does_not_listen(
     wait_for(ready(job))
     assert (job.work / "music" / "manifest.json").exists()
     party = recordings[0].credits.get().party
-    participation.opt_out(recordings[0], Use.TRAIN_GENERATIVE, party, rosa, "Changed my mind.")
+    lifecycle.opt_out(recordings[0], Use.TRAIN_GENERATIVE, party, rosa, "Changed my mind.")
     runs.withhold(Run.objects.get(pk=job.run.pk), "The permission has ended.")
     process.communicate(timeout=LIMIT_SECONDS)
     assert process.returncode == 143
@@ -304,7 +307,7 @@ def test_after_a_withdrawal_nothing_is_fetched_and_nothing_starts(
     job: Job, rosa: User, recordings: list[Recording]
 ) -> None:
     party = recordings[1].credits.get().party
-    participation.opt_out(recordings[1], Use.TRAIN_GENERATIVE, party, rosa, "Changed my mind.")
+    lifecycle.opt_out(recordings[1], Use.TRAIN_GENERATIVE, party, rosa, "Changed my mind.")
     done = job.do("print('started')", dataset=True)
     assert (done.code, done.out) == (77, "")
     assert done.err == f"The permission for {recordings[1].title} has ended.\n"

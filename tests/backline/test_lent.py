@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from backline import lent
-from backline.spool import Session, Spool, clear_lent
-from experiments import datasets, runs
+from backline.delivery.spool import Session, Spool, clear_lent
 from experiments.models import Project, Run
+from experiments.runs import datasets, runs
 from portal import tokens
 from portal.models import User
-from rights import participation
+from rights.grants import lifecycle
 from rights.models import Recording, Use
 from tests.backline.portal import Door, opened
 from tests.backline.test_client import Server, wait_for
@@ -130,7 +130,7 @@ def test_of_one_killed_with_its_sender_the_next_program_of_the_machine_does(
 def kill_sender(folder: Path) -> None:
     for one in Path("/proc").glob("[0-9]*/cmdline"):
         words = one.read_bytes().split(b"\0") if one.exists() else []
-        if b"backline.sender" in words and os.fsencode(folder) in words:
+        if b"backline.delivery.sender" in words and os.fsencode(folder) in words:
             os.kill(int(one.parent.name), signal.SIGKILL)
             wait_for(lambda gone=one.parent: _is_gone(gone))
 
@@ -215,7 +215,7 @@ def test_what_lies_there_of_an_earlier_time_is_dropped_where_a_permission_has_en
     for name in names:
         (folder / name).write_bytes(b"music")
     party = songs[0].credits.get().party
-    participation.opt_out(songs[0], Use.TRAIN_GENERATIVE, party, rosa, "Changed my mind.")
+    lifecycle.opt_out(songs[0], Use.TRAIN_GENERATIVE, party, rosa, "Changed my mind.")
     out, _ = program(job, KEPT).communicate(timeout=60)
     sentence, left = out.splitlines()
     assert sentence == f"The permission for {songs[0].title} has ended."

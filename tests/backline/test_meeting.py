@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from backline import meeting
+from backline.job import meeting
 from tests.cluster.control_plane import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -13,11 +13,11 @@ from django.test import Client
 
 import backline
 from backline import bounds, wire
-from backline.ranks import Place
-from backline.sender import drain
-from backline.spool import ASIDE_AFTER, PASSED_AFTER, Session, Spool
-from backline.writer import Writer
-from experiments import undelivered
+from backline.delivery.sender import drain
+from backline.delivery.spool import ASIDE_AFTER, PASSED_AFTER, Session, Spool
+from backline.delivery.writer import Writer
+from backline.ranks import ProcessPlace
+from experiments.deliveries import undelivered
 from experiments.models import Project, Run
 from portal.models import User
 from tests.backline.portal import Door
@@ -95,14 +95,14 @@ def test_a_sender_that_begins_anew_takes_back_what_was_told(
     monkeypatch.setenv("BACKLINE_DRAIN_SECONDS", "0")
     run = begin(project, token, door.url)
     row = Run.objects.get()
-    undelivered.note(row, wire.Undelivered(session="s", count=0))
+    undelivered.store_report(row, wire.Undelivered(session="s", count=0))
     spool = Spool.open(next(spools.glob("*/session.json")).parent)
     told = wire.Undelivered(session=spool.session.session, count=2, reason="log: It broke.")
-    undelivered.note(row, told)
+    undelivered.store_report(row, told)
     spool.note_told(True)
     assert "2 deliveries" in undelivered.words(row)
     for process in psutil.Process().children():
-        if "backline.sender" in process.cmdline():
+        if "backline.delivery.sender" in process.cmdline():
             process.kill()
             process.wait()
     run.finish()
@@ -227,7 +227,7 @@ def test_a_delivery_whose_file_is_gone_holds_up_nothing(
 def test_many_long_names_are_several_batches_that_can_be_read(spool: Spool) -> None:
 
     said: list[str] = []
-    writer = Writer(spool, console=None, figures=None, place=Place(), warn=said.append)
+    writer = Writer(spool, console=None, figures=None, place=ProcessPlace(), warn=said.append)
     for group in range(3):
         names = tuple(f"{group}-{n}-".ljust(180, "x") for n in range(4_000))
         values = array("d", [1.0] * len(names))

@@ -11,7 +11,7 @@ import pytest
 
 import backline
 from backline import wire
-from backline.spool import Session, Spool
+from backline.delivery.spool import Session, Spool
 from experiments.models import Project
 from portal import tokens
 from portal.models import User

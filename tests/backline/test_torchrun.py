@@ -66,13 +66,13 @@ def test_the_code_is_that_of_the_process_that_ended_first(
 
 TELLS = """
 import os, pathlib, time
-from backline import reasons
+from backline.job import exit_reasons
 if os.environ["RANK"] == "0":
     while not pathlib.Path("told").exists():
         time.sleep(0.05)
-    reasons.tell("Connection closed by peer.", code=1)
+    exit_reasons.leave_reason("Connection closed by peer.", code=1)
     raise SystemExit(1)
-reasons.tell("The disk is full.", code=9)
+exit_reasons.leave_reason("The disk is full.", code=9)
 pathlib.Path("told").touch()
 time.sleep(1.5)
 raise SystemExit(9)
@@ -117,8 +117,8 @@ def test_a_machine_that_waits_for_another_can_be_stopped(tmp_path: Path) -> None
 
 LIVES = """
 import os, pathlib, time
-from backline import reasons
-reasons.end_with_launcher()
+from backline.job import exit_reasons
+exit_reasons.end_with_launcher()
 pathlib.Path(f"pid-{os.environ['RANK']}").write_text(str(os.getpid()))
 time.sleep(60)
 """

@@ -8,7 +8,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from portal.models import User
 from tests.browser.test_axe import log_in, serious
-from tests.rights.importing import checked, imported, song, table, uploaded
+from tests.rights.exchange.importing import checked, imported, song, table, uploaded
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 

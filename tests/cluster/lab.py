@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 from kubernetes import client
 
-from portal.supervisor import end
+from portal.processes.supervisor import end
 from tests.cluster.control_plane import free_ports, until
 from tests.cluster.process_node import A100, H100, ProcessNode
 from tests.patience import LIMIT_SECONDS

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from portal.supervisor import end
+from portal.processes.supervisor import end
 from tests.cluster import process_node
 from tests.cluster.control_plane import ControlPlane, until
 from tests.cluster.lab import ROOT, Lab
@@ -59,7 +59,7 @@ def clock(lab: Lab) -> Iterator[None]:
     folder = lab.web.state
     files = ["--schedule", str(folder / "clock"), "--pidfile", str(folder / "clock.pid")]
     env = lab.env | {"RECONCILE_SECONDS": "1"}
-    with background(celery(lab, "portal.clock", "beat", *files), folder / "clock.log", env):
+    with background(celery(lab, "portal.beat", "beat", *files), folder / "clock.log", env):
         yield
 
 

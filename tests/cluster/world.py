@@ -18,11 +18,11 @@ django.setup()
 from django.db import close_old_connections  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
-from experiments import datasets, runs  # noqa: E402
 from experiments.models import Attempt, Dataset, Membership, Project, Run  # noqa: E402
+from experiments.runs import datasets, runs  # noqa: E402
 from portal import tokens  # noqa: E402
 from portal.models import ApiToken, User  # noqa: E402
-from rights import participation  # noqa: E402
+from rights.grants import lifecycle  # noqa: E402
 from rights.models import Use  # noqa: E402
 from tests.catalogue import make_allowed  # noqa: E402
 from tests.cluster.lab import PASSWORD  # noqa: E402
@@ -86,7 +86,7 @@ def withdraw(dataset: int) -> str:
     recording = Dataset.objects.get(pk=dataset).items.earliest("pk").recording
     party = recording.credits.get(role="MainArtist").party
     rosa = User.objects.get(username="rosa")
-    participation.opt_out(recording, Use.TRAIN_GENERATIVE, party, rosa, "No more")
+    lifecycle.opt_out(recording, Use.TRAIN_GENERATIVE, party, rosa, "No more")
     return recording.title
 
 

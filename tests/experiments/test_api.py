@@ -12,12 +12,13 @@ from django.http import HttpResponse
 from django.test import Client
 
 from backline import wire
-from experiments import datasets, runs
 from experiments.models import Project, Run, Series
+from experiments.runs import datasets, runs
 from portal import storage, tokens
 from portal.models import User
-from rights import ledger, participation
+from rights.grants import lifecycle
 from rights.models import Use
+from rights.usage import ledger
 from tests.catalogue import make_allowed
 
 pytestmark = pytest.mark.django_db
@@ -179,7 +180,7 @@ def test_a_job_reads_the_audio_of_its_dataset_and_nothing_else(
     assert whole(ada).get(f"/runs/{run.pk}/audio/{item.recording}").status_code == 403
     run_item = run.dataset.items.get(recording_id=item.recording)
     party = run_item.recording.splits.first().lines.first().party
-    participation.opt_out(run_item.recording, run.use, party, rosa, "Changed their mind.")
+    lifecycle.opt_out(run_item.recording, run.use, party, rosa, "Changed their mind.")
     answer = caller.client.get(item.url)
     assert (answer.status_code, "has ended" in answer.json()["detail"]) == (403, True)
 

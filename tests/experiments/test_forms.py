@@ -8,10 +8,11 @@ from django.urls import reverse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments import datasets, forms, recipes
+from experiments import forms, recipes
 from experiments.models import Project, Run
+from experiments.runs import datasets
 from portal.models import User
-from rights import participation
+from rights.grants import lifecycle
 from rights.models import Grant, Use
 from tests.catalogue import make_allowed
 
@@ -151,7 +152,7 @@ def test_a_refusal_of_consent_names_recording_holder_and_reason(
         by=ada, project=project, name="ours", recordings=recordings, use=Use.TRAIN_GENERATIVE
     )
     for grant in Grant.objects.filter(use=Use.TRAIN_GENERATIVE, status=Grant.Status.ACTIVE):
-        participation.withdraw(grant=grant, by=rosa, reason="Not any more.")
+        lifecycle.withdraw(grant=grant, by=rosa, reason="Not any more.")
     client.force_login(ada)
     groups = forms.fields(FLOW)
     sent = {one.name: one.value for group in groups.values() for one in group}

@@ -5,8 +5,8 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from experiments import datasets, runs
 from experiments.models import Dataset, Membership, Project, Run
+from experiments.runs import datasets, runs
 from experiments.views import datasets as dataset_views
 from portal.models import User
 from rights.models import Use

@@ -24,7 +24,9 @@ from audio_samples.models import Sample  # noqa: E402
 from experiments.models import Run  # noqa: E402
 from portal import audit, endings  # noqa: E402
 from portal.models import AuditEvent, User  # noqa: E402
-from rights import consent, participation, parties, territories  # noqa: E402
+from rights import territories  # noqa: E402
+from rights.consent import consent  # noqa: E402
+from rights.grants import lifecycle  # noqa: E402
 from rights.models import (  # noqa: E402
     Grant,
     Mandate,
@@ -34,6 +36,7 @@ from rights.models import (  # noqa: E402
     RightType,
     Use,
 )
+from rights.parties import parties  # noqa: E402
 from tests.catalogue import allow, make_party, make_recording, second_admin  # noqa: E402
 from tests.flow import world  # noqa: E402
 from workers.cluster import Job  # noqa: E402
@@ -115,11 +118,11 @@ def end_them() -> None:
         return Grant.objects.filter(grantor__name=way, right_type=RightType.MASTER).get()
 
     song = Recording.objects.get(title="opt-out")
-    participation.withdraw(grant("withdrawal"), rosa, "No more.")
+    lifecycle.withdraw(grant("withdrawal"), rosa, "No more.")
     holder = Party.objects.get(name="opt-out")
-    participation.opt_out(song, Use.TRAIN_GENERATIVE, holder, rosa, "Not this one.")
+    lifecycle.opt_out(song, Use.TRAIN_GENERATIVE, holder, rosa, "Not this one.")
     parties.end_mandate(Mandate.objects.get(), rosa, "Another agent.")
-    participation.suspend(grant("suspension"), rosa, "Wait.")
+    lifecycle.suspend(grant("suspension"), rosa, "Wait.")
 
 
 def allowed() -> list[str]:

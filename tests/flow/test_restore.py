@@ -16,7 +16,7 @@ import httpx
 import psutil
 import pytest
 
-from portal.supervisor import end
+from portal.processes.supervisor import end
 from tests.cluster import database as databases
 from tests.cluster.control_plane import free_ports
 from tests.patience import LIMIT_SECONDS

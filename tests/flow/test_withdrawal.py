@@ -9,17 +9,19 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from experiments import datasets, permission, recipes, runs
+from experiments import recipes
+from experiments.clearance import permission
 from experiments.models import Attempt, Checkpoint, Dataset, DatasetHold, Project, Run
+from experiments.runs import datasets, runs
 from listening import trials
 from portal import tokens
 from portal.models import User
-from rights import participation
+from rights.grants import lifecycle
 from rights.models import Grant, Party, Recording, Use, WithdrawalPolicy
 from tests.audio_samples.cast import make_run, make_sample
 from tests.catalogue import allow, make_party, make_recording
-from tests.rights.affected import Line, go_on_from, make_checkpoint, make_line
-from workers.cluster.recording import RecordingCluster
+from tests.rights.withdrawal.affected import Line, go_on_from, make_checkpoint, make_line
+from workers.cluster.fake import RecordingCluster
 from workers.reconciling import reconcile
 
 pytestmark = pytest.mark.django_db
@@ -50,7 +52,7 @@ def line(ada: User, project: Project, songs: list[Recording], grant: Grant) -> L
 
 
 def withdraw(grant: Grant, by: User) -> None:
-    participation.withdraw(grant, by, "Changed my mind.")
+    lifecycle.withdraw(grant, by, "Changed my mind.")
 
 
 def state(run: Run) -> str:

@@ -18,11 +18,11 @@ django.setup()
 
 from django.conf import settings  # noqa: E402
 
-from experiments import datasets, runs  # noqa: E402
 from experiments.models import Attempt, Membership, Project, Run  # noqa: E402
+from experiments.runs import datasets, runs  # noqa: E402
 from portal.celery import app  # noqa: E402
 from portal.models import ApiToken, User  # noqa: E402
-from rights import participation  # noqa: E402
+from rights.grants import lifecycle  # noqa: E402
 from rights.models import Recording, Use  # noqa: E402
 from tests.catalogue import make_allowed  # noqa: E402
 from workers.cluster import Job  # noqa: E402
@@ -102,7 +102,7 @@ def withdraw() -> None:
     recording = Recording.objects.earliest("pk")
     party = recording.credits.get(role="MainArtist").party
     rosa = User.objects.get(username="rosa")
-    participation.opt_out(recording, Use.TRAIN_GENERATIVE, party, rosa, "No more")
+    lifecycle.opt_out(recording, Use.TRAIN_GENERATIVE, party, rosa, "No more")
 
 
 def cancel() -> None:

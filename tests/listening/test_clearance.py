@@ -5,12 +5,12 @@ from django.test import Client
 from django.urls import reverse
 
 from audio_samples.models import Sample
-from experiments import runs
 from experiments.models import Project, Run
+from experiments.runs import runs
 from listening import trials
 from listening.models import ListeningTest
 from portal.models import Role, User
-from rights import participation
+from rights.grants import lifecycle
 from rights.models import Grant, Party, Recording, Use
 from tests.audio_samples.cast import make_run, make_sample
 from tests.catalogue import allow, make_party, make_recording
@@ -107,7 +107,7 @@ def test_a_clip_is_gone_when_the_permission_to_evaluate_ends_and_the_sample_stay
     item = opened(ada, sample).items.get()
     clip = reverse("listening:audio", args=[item.code])
     assert as_user(lou).get(clip).status_code == 200
-    participation.withdraw(evaluation[0], rosa, "No more tests")
+    lifecycle.withdraw(evaluation[0], rosa, "No more tests")
     assert as_user(lou).get(clip).status_code == 410
     with pytest.raises(trials.Withdrawn):
         trials.answer(item=item, listener=lou, score=3)
@@ -120,21 +120,21 @@ def test_a_suspension_silences_a_clip_for_as_long_as_it_lasts(
     ada: User, lou: User, rosa: User, run: Run, evaluation: list[Grant]
 ) -> None:
     clip = reverse("listening:audio", args=[opened(ada, make_sample(run)).items.get().code])
-    participation.suspend(evaluation[0], rosa, "To be talked about")
+    lifecycle.suspend(evaluation[0], rosa, "To be talked about")
     assert as_user(lou).get(clip).status_code == 410
-    participation.resume(evaluation[0], rosa)
+    lifecycle.resume(evaluation[0], rosa)
     assert as_user(lou).get(clip).status_code == 200
 
 
 def test_what_a_parent_learned_from_is_asked_too(
     ada: User, rosa: User, project: Project, run: Run, evaluation: list[Grant]
 ) -> None:
-    from tests.rights.affected import go_on_from, make_checkpoint
+    from tests.rights.withdrawal.affected import go_on_from, make_checkpoint
 
     derived = go_on_from(make_checkpoint(run), by=ada, project=project)
     sample = make_sample(derived)
     test = opened(ada, sample)
-    participation.withdraw(evaluation[0], rosa, "No more tests")
-    assert trials.places(test, ada)[0].withdrawn
+    lifecycle.withdraw(evaluation[0], rosa, "No more tests")
+    assert trials.clip_order(test, ada)[0].withdrawn
     with pytest.raises(trials.BadTest, match="Mira Sol"):
         opened(ada, sample)

@@ -10,7 +10,7 @@ from listening import trials
 from listening.models import ListeningTest, Rating
 from portal import audit
 from portal.models import User
-from rights import participation
+from rights.grants import lifecycle
 from rights.models import Recording, Use
 from tests.audio_samples.cast import make_run, make_sample
 from tests.catalogue import make_allowed
@@ -74,14 +74,14 @@ def test_opening_needs_audible_samples_of_the_project(ada: User, run: Run) -> No
 def test_each_listener_has_an_order_of_their_own_that_stays(
     test: ListeningTest, lou: User, ada: User
 ) -> None:
-    first = [place.item.pk for place in trials.places(test, lou)]
-    assert first == [place.item.pk for place in trials.places(test, lou)]
-    assert sorted(first) == sorted(place.item.pk for place in trials.places(test, ada))
-    assert first != sorted(first) or first != [p.item.pk for p in trials.places(test, ada)]
+    first = [place.item.pk for place in trials.clip_order(test, lou)]
+    assert first == [place.item.pk for place in trials.clip_order(test, lou)]
+    assert sorted(first) == sorted(place.item.pk for place in trials.clip_order(test, ada))
+    assert first != sorted(first) or first != [p.item.pk for p in trials.clip_order(test, ada)]
 
 
 def test_an_answer_is_stored_when_given_and_can_be_changed(test: ListeningTest, lou: User) -> None:
-    client, item = as_user(lou), trials.places(test, lou)[0].item
+    client, item = as_user(lou), trials.clip_order(test, lou)[0].item
     json = {"Accept": "application/json"}
     assert client.post(url_of(item.code), {"score": "4"}, headers=json).json() == {"score": 4}
     assert client.post(url_of(item.code), {"score": "4"}, headers=json).json() == {"score": 4}
@@ -104,7 +104,7 @@ def test_without_scripts_the_form_goes_on_to_the_next_clip(test: ListeningTest, 
 def test_a_score_out_of_scale_is_refused_with_a_sentence(
     test: ListeningTest, lou: User, score: str
 ) -> None:
-    item = trials.places(test, lou)[0].item
+    item = trials.clip_order(test, lou)[0].item
     headers = {"Accept": "application/json"}
     answer = as_user(lou).post(url_of(item.code), {"score": score}, headers=headers)
     assert answer.status_code == 422
@@ -115,7 +115,7 @@ def test_a_score_out_of_scale_is_refused_with_a_sentence(
 def test_nothing_that_a_listener_gets_unblinds(test: ListeningTest, lou: User, run: Run) -> None:
     client = as_user(lou)
     page = client.get(reverse("listening:rate", args=[test.pk])).content.decode()
-    place = trials.places(test, lou)[0]
+    place = trials.clip_order(test, lou)[0]
     sample = place.item.sample
     audio = client.get(reverse("listening:audio", args=[place.item.code]))
     seen = page + str(audio.headers)
@@ -172,7 +172,7 @@ def test_viewers_see_results_but_open_and_close_nothing(
 def test_a_closed_test_takes_no_answers_and_says_so(
     test: ListeningTest, ada: User, lou: User, project: Project
 ) -> None:
-    item = trials.places(test, lou)[0].item
+    item = trials.clip_order(test, lou)[0].item
     trials.answer(item=item, listener=lou, score=5)
     close = reverse("listening:close", args=[project.slug, test.pk])
     assert as_user(ada).post(close).status_code == 409
@@ -197,9 +197,9 @@ def test_a_closed_test_takes_no_answers_and_says_so(
 def test_withheld_clips_leave_an_open_test_with_a_word(
     test: ListeningTest, lou: User, ada: User, rosa: User, recordings: list[Recording]
 ) -> None:
-    item = trials.places(test, lou)[0].item
+    item = trials.clip_order(test, lou)[0].item
     trials.answer(item=item, listener=lou, score=5)
-    participation.opt_out(
+    lifecycle.opt_out(
         recording=recordings[0],
         use=Use.TRAIN_GENERATIVE,
         party=recordings[0].splits.get().lines.get().party,

@@ -204,14 +204,16 @@ def test_a_broken_connection_is_made_again_from_where_it_broke(settings: LazySet
 
 
 @pytest.fixture
-def journal(bucket: Bucket, settings: LazySettings) -> places.Place:
+def journal(bucket: Bucket, settings: LazySettings) -> places.JournalPlace:
     settings.ENDINGS_DIR = None
     assert bucket is storage.current()
     return places.current()
 
 
 @pytest.mark.django_db(transaction=True)
-def test_endings_are_kept_in_the_bucket_and_read_again(ada: User, journal: places.Place) -> None:
+def test_endings_are_kept_in_the_bucket_and_read_again(
+    ada: User, journal: places.JournalPlace
+) -> None:
     for name in "ab":
         token, _ = tokens.issue(ada, name, by=ada)
         tokens.revoke(token, by=ada)
@@ -225,7 +227,9 @@ def test_endings_are_kept_in_the_bucket_and_read_again(ada: User, journal: place
     assert len(list(journal.lines(name))) == len(journal.tail(name)) == 5
 
 
-def test_who_adds_to_the_bucket_second_looks_again(journal: places.Place, bucket: Bucket) -> None:
+def test_who_adds_to_the_bucket_second_looks_again(
+    journal: places.JournalPlace, bucket: Bucket
+) -> None:
     journal.add("j", lambda _: [b"first"], sync=True)
     asked: list[bytes | None] = []
 
@@ -242,7 +246,7 @@ def test_who_adds_to_the_bucket_second_looks_again(journal: places.Place, bucket
 
 @pytest.mark.django_db(transaction=True)
 def test_a_bucket_that_does_not_answer_lets_nothing_end(
-    ada: User, journal: places.Place, settings: LazySettings
+    ada: User, journal: places.JournalPlace, settings: LazySettings
 ) -> None:
     token, _ = tokens.issue(ada, "a", by=ada)
     assert journal.names() == []

@@ -6,11 +6,12 @@ from functools import partial
 import pytest
 
 from portal import audit, confirmation
-from portal.confirmation import Changed
+from portal.confirmation import PreviewChanged
 from portal.models import User
-from rights import acts, originals
+from rights import acts
+from rights.catalogue import originals
+from rights.errors import Refused
 from rights.models import Grant, Hold, OptOut, RightType, Use
-from rights.refused import Refused
 from tests.catalogue import allow, make_party, make_recording
 from tests.races.together import together
 
@@ -29,12 +30,12 @@ def test_a_grant_that_comes_at_the_same_moment_is_ended_as_shown_or_not_at_all(r
         seal = confirmation.rehearse(act).seal
         more = partial(allow, rosa, party, TRAIN, recording=song, rights=(RightType.MASTER,))
         done, made = together(
-            partial(confirmation.perform, act, seal), more, refusals=(Changed, Refused)
+            partial(confirmation.perform, act, seal), more, refusals=(PreviewChanged, Refused)
         )
         assert isinstance(made, list)
         second: Grant = made[0]
         second.refresh_from_db()
-        if isinstance(done, Changed):
+        if isinstance(done, PreviewChanged):
             assert not OptOut.objects.filter(recording=song).exists()
             assert not Hold.objects.filter(recording=song).exists()
             assert second.status == Grant.Status.ACTIVE
@@ -56,7 +57,7 @@ def test_of_two_confirmations_of_one_look_one_counts(rosa: User) -> None:
         act = acts.withdrawing(grant, by=rosa)
         seal = confirmation.rehearse(act).seal
         confirm = partial(confirmation.perform, act, seal)
-        done = together(confirm, confirm, refusals=(Changed, Refused))
+        done = together(confirm, confirm, refusals=(PreviewChanged, Refused))
         assert sum(isinstance(one, Grant) for one in done) == 1
         assert audit.history(grant).filter(verb="grant.withdrawn").count() == 1
     assert list(audit.broken_lines()) == []
@@ -71,9 +72,9 @@ def test_looks_at_once_keep_nothing_and_break_no_log(rosa: User) -> None:
         confirmation.rehearse, acts.proposing(song, {make_party(rosa): 1_000_000}, by=rosa)
     )
     for _ in range(ROUNDS):
-        before = audit.newest()
+        before = audit.newest_hash()
         together(withdraw, split, withdraw, split, refusals=())
-        assert audit.newest() == before
+        assert audit.newest_hash() == before
     grant.refresh_from_db()
     assert grant.status == Grant.Status.ACTIVE
     assert list(audit.broken_lines()) == []

@@ -2,19 +2,21 @@
 
 import pytest
 
-from audio_samples import releases, screenings
+from audio_samples import releases
+from audio_samples.copy_check import screenings
 from audio_samples.credentials import issuing
 from audio_samples.models import ClipRelease, Credential
 from experiments.models import Membership, Project
 from experiments.publishing import pages
 from portal import audit
 from portal.models import User
-from rights import cases, participation
+from rights.errors import Refused
+from rights.grants import lifecycle
 from rights.models import Channel, Use, WithdrawalCase
-from rights.refused import Refused
+from rights.withdrawal import cases
 from tests.audio_samples.cast import make_sample
 from tests.catalogue import allow, make_party, make_recording, second_admin
-from tests.experiments.test_transparency import TEXTS, trained
+from tests.experiments.publishing.test_transparency import TEXTS, trained
 from tests.races.together import together
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
@@ -46,11 +48,11 @@ def test_a_clip_is_released_before_the_end_or_not_at_all(
         approved, taken, _ = together(
             lambda release=release: releases.approve(by=rosa, release=release),
             lambda sample=sample: issuing.give_out(sample, by=ada),
-            lambda grant=grant: participation.withdraw(grant, second_admin(), "No more."),
+            lambda grant=grant: lifecycle.withdraw(grant, second_admin(), "No more."),
             refusals=REFUSALS,
             spread=0.4,
         )
-        assert releases.heard(page) == []
+        assert releases.public_clips(page) == []
         released = isinstance(approved, ClipRelease)
         given_out = isinstance(taken, issuing.Given)
         if isinstance(taken, issuing.Given):
@@ -61,7 +63,7 @@ def test_a_clip_is_released_before_the_end_or_not_at_all(
         assert items.filter(kind="clip").count() == released
         if ended == Use.TRAIN_GENERATIVE:
             told = items.get(kind="sample").label
-            assert ("given out" in told) == (released or given_out)
+            assert ("downloaded" in told) == (released or given_out)
         else:
             # Leave to distribute is no leave to hear it: inside the lab it goes on.
             assert given_out

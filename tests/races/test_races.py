@@ -14,11 +14,14 @@ from django.utils import timezone
 
 from audio_samples import samples
 from audio_samples.models import Sample
-from experiments import datasets, permission, runs
+from experiments.clearance import permission
 from experiments.models import Attempt, Dataset, Membership, Project, Run
+from experiments.runs import datasets, runs
 from portal import audit
 from portal.models import User
-from rights import agreements, consent, participation, parties, splits
+from rights.consent import consent
+from rights.errors import Refused
+from rights.grants import agreements, lifecycle
 from rights.models import (
     Decision,
     Grant,
@@ -31,7 +34,7 @@ from rights.models import (
     Use,
     WithdrawalCase,
 )
-from rights.refused import Refused
+from rights.parties import parties, splits
 from tests.catalogue import allow, make_party, make_recording, second_admin
 from tests.conftest import tone
 from tests.races.together import together
@@ -95,11 +98,11 @@ def submit(by: User, project: Project, dataset: Dataset) -> Run:
 
 
 def withdraw(world: World) -> object:
-    return participation.withdraw(world.master(), world.rosa, "No more.")
+    return lifecycle.withdraw(world.master(), world.rosa, "No more.")
 
 
 def opt_out(world: World) -> object:
-    return participation.opt_out(world.song, GENERATIVE, world.party, world.rosa, "Not this one.")
+    return lifecycle.opt_out(world.song, GENERATIVE, world.party, world.rosa, "Not this one.")
 
 
 def dispute_master(world: World) -> object:
@@ -125,7 +128,7 @@ ENDS = [withdraw, opt_out, dispute_master, dispute_composition, propose, end_man
 
 
 def withdraw_this(grant: Grant, by: User) -> object:
-    return participation.withdraw(fresh(grant), by, "No more.")
+    return lifecycle.withdraw(fresh(grant), by, "No more.")
 
 
 def change_this(grant: Grant, by: User) -> object:
@@ -133,7 +136,7 @@ def change_this(grant: Grant, by: User) -> object:
 
 
 def activate_this(grant: Grant) -> object:
-    return participation.activate(fresh(grant), second_admin())
+    return lifecycle.activate(fresh(grant), second_admin())
 
 
 def on_this(act: Callable[..., object], grant: Grant, *words: object) -> object:
@@ -254,8 +257,8 @@ def test_of_two_approvals_one_counts(world: Callable[[], World]) -> None:
         signs = parties.mandate(
             by=made.rosa, holder=made.agent, agent=made.party, right_types=["master"]
         )
-        for act in (participation.activate, parties.approve_mandate):
-            row = grant if act is participation.activate else signs
+        for act in (lifecycle.activate, parties.approve_mandate):
+            row = grant if act is lifecycle.activate else signs
             done = together(
                 *[partial(act, type(row).objects.get(pk=row.pk), who) for who in (first, second)],
                 refusals=REFUSALS,
@@ -348,10 +351,10 @@ def test_suspending_resuming_and_withdrawing_at_once(world: Callable[[], World])
         grant = made.master()
 
         together(
-            partial(on_this, participation.suspend, grant, made.rosa, "A question."),
-            partial(on_this, participation.resume, grant, made.rosa),
-            partial(on_this, participation.withdraw, grant, made.rosa, "No more."),
-            partial(on_this, participation.suspend, grant, made.rosa, "Another."),
+            partial(on_this, lifecycle.suspend, grant, made.rosa, "A question."),
+            partial(on_this, lifecycle.resume, grant, made.rosa),
+            partial(on_this, lifecycle.withdraw, grant, made.rosa, "No more."),
+            partial(on_this, lifecycle.suspend, grant, made.rosa, "Another."),
             partial(act_freeze, made),
             refusals=REFUSALS,
         )

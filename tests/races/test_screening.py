@@ -2,14 +2,14 @@
 
 import pytest
 
-from audio_samples import screenings
-from audio_samples.screening.rows import DatasetIndex, Screening
+from audio_samples.copy_check import screenings
+from audio_samples.models.copy_check import DatasetIndex, Screening
 from experiments.models import Project
 from portal.models import AuditEvent, User
 from rights.models import SoundPrint, Use
+from tests.audio.test_prints import music
 from tests.audio_samples.cast import make_run, make_sample
-from tests.audio_samples.test_copy_prints import music
-from tests.audio_samples.test_screenings import as_file
+from tests.audio_samples.copy_check.test_screenings import as_file
 from tests.catalogue import allow, make_party, make_recording
 from tests.races.together import together
 

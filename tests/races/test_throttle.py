@@ -3,7 +3,7 @@
 import pytest
 from django.test import RequestFactory
 
-from portal import throttle
+from portal.accounts import throttle
 from portal.models import User
 from tests.races.together import together
 

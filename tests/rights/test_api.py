@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 
 from portal.models import User
-from rights import consent
+from rights.consent import consent
 from rights.models import Purpose, Use
 from tests.catalogue import make_allowed
 

@@ -7,7 +7,9 @@ from django.test import Client
 from django.urls import reverse
 
 from portal.models import User
-from rights import consent, days, participation
+from rights import days
+from rights.consent import consent
+from rights.grants import lifecycle
 from rights.models import Grant, Purpose, Recording, Use
 from tests.catalogue import allow, make_party, make_recording
 
@@ -71,8 +73,8 @@ def test_a_filter_of_rows_has_the_same_day(song: Recording, zone: timezone) -> N
 @pytest.mark.django_db
 @pytest.mark.parametrize("zone", ZONES)
 def test_a_term_is_over_when_its_last_day_is_over_in_utc(song: Recording, zone: timezone) -> None:
-    assert participation.expire_due(BEFORE.astimezone(zone)) == 0
-    assert participation.expire_due(AFTER.astimezone(zone)) == 2
+    assert lifecycle.expire_due(BEFORE.astimezone(zone)) == 0
+    assert lifecycle.expire_due(AFTER.astimezone(zone)) == 2
 
 
 @pytest.mark.django_db

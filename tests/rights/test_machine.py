@@ -18,10 +18,10 @@ from hypothesis.stateful import (
 )
 
 from audio_samples.models import Sample
-from experiments import permission
+from experiments.clearance import permission
 from experiments.models import Checkpoint, Dataset, Run
 from portal import audit
-from rights import cases, consent, decisions
+from rights.consent import consent, decisions
 from rights.models import (
     CaseItem,
     Decision,
@@ -30,6 +30,7 @@ from rights.models import (
     SplitSheet,
     Use,
 )
+from rights.withdrawal import cases
 from tests.rights.history.ending import Ending
 from tests.rights.history.naive import Scope
 from tests.rights.history.world import (

@@ -11,7 +11,8 @@ from django.db.migrations.loader import MigrationLoader
 from django.utils import timezone
 
 from portal.models import AuditEvent, User
-from rights import agreements, consent, participation, parties
+from rights.consent import consent
+from rights.grants import agreements, lifecycle
 from rights.models import (
     Credit,
     Hold,
@@ -23,6 +24,7 @@ from rights.models import (
     Use,
     WithdrawalCase,
 )
+from rights.parties import parties
 from tests.catalogue import allow, make_party, make_recording, second_admin
 
 OPT_OUTS = import_module("rights.migrations.0011_opt_outs")
@@ -86,7 +88,7 @@ def test_what_a_holder_told_the_lab_is_taken_out_of_the_agents_case(rosa: User) 
     allow(rosa, publisher, Use.EVAL, rights=(RightType.COMPOSITION,))
     allow(rosa, writer, Use.EVAL, rights=(RightType.MASTER,))
     for song in songs:
-        participation.opt_out(song, Use.EVAL, writer, rosa, "A private reason.")
+        lifecycle.opt_out(song, Use.EVAL, writer, rosa, "A private reason.")
     (own,) = WithdrawalCase.objects.filter(party=writer)
     first, second = WithdrawalCase.objects.filter(party=publisher).order_by("pk")
     before = first.reason
@@ -122,7 +124,7 @@ def test_an_agents_own_word_stays_as_it_was_said(rosa: User) -> None:
     (grant,) = allow(rosa, publisher, Use.EVAL, rights=(RightType.COMPOSITION,))
     assert song.works.exists()
     allow(rosa, writer, Use.EVAL, rights=(RightType.MASTER,))
-    participation.withdraw(grant, rosa, "We part ways.")
+    lifecycle.withdraw(grant, rosa, "We part ways.")
     take_out_the_reasons()
     assert set(WithdrawalCase.objects.values_list("reason", flat=True)) == {"We part ways."}
 

@@ -8,7 +8,9 @@ from django.test import Client
 from django.urls import reverse
 
 from portal.models import User
-from rights import agreements, catalogue, consent, parties
+from rights.catalogue import catalogue
+from rights.consent import consent
+from rights.grants import agreements
 from rights.models import (
     Agreement,
     Credit,
@@ -25,6 +27,7 @@ from rights.models import (
     Use,
     Work,
 )
+from rights.parties import parties
 from tests.catalogue import allow, make_party, make_recording, opens, second_admin
 from tests.confirming import confirm
 from tests.conftest import tone

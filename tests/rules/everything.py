@@ -12,20 +12,24 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
 from audio import prints
-from audio_samples import flags
+from audio_samples.audibility import flags
 from audio_samples.credentials import issuing
 from audio_samples.models import ClipRelease
-from audio_samples.screening.rows import Screening
+from audio_samples.models.copy_check import Screening
 from backline import wire
-from experiments import checkpoints, datasets, runs, usage
+from experiments.deliveries import usage_report
 from experiments.models import Membership, Project, Run
 from experiments.publishing import pages
+from experiments.runs import checkpoints, datasets, runs
 from listening import trials
 from portal import storage, tokens
 from portal.models import Role, User
-from rights import agreements, catalogue, consent, derivations, participation, parties
-from rights.importing import jobs
+from rights.catalogue import catalogue, derivations
+from rights.consent import consent
+from rights.exchange.importing import jobs
+from rights.grants import agreements, lifecycle
 from rights.models import Purpose, RightType, SoundQuestion, Use, WithdrawalCase
+from rights.parties import parties
 from tests.audio_samples.cast import make_sample
 from tests.catalogue import allow, make_recording, second_admin
 from tests.conftest import person, tone
@@ -105,7 +109,7 @@ def make_world() -> World:
     remix, source = (
         catalogue.announce_recording(by=rosa, title=title) for title in ("A remix", "Its source")
     )
-    relation = derivations.say(by=rosa, recording=remix, source=source, kind="derived")
+    relation = derivations.add_relation(by=rosa, recording=remix, source=source, kind="derived")
     question = SoundQuestion.objects.create(recording=remix, other=source, score=0.9, length=8.0)
     release = catalogue.add_release(by=rosa, title="Album of lullabies", tracks=[song])
     agreement = agreements.sign(
@@ -113,7 +117,7 @@ def make_world() -> World:
         document=io.BytesIO(b"%PDF-1.4 paper"),
     )  # fmt: skip
     first, _ = (
-        participation.activate(
+        lifecycle.activate(
             agreements.draft_grant(
                 by=rosa, agreement=agreement, right_type=right, use=Use.TRAIN_GENERATIVE,
                 purposes=[Purpose.RESEARCH],
@@ -141,7 +145,7 @@ def make_world() -> World:
     assert attempt
     runs.started(attempt)
     used = wire.UsageLine(recording=song.pk, examples=10, seconds=5.0)
-    usage.report(run, wire.UsageReport(step=10, lines=[used]))
+    usage_report.report(run, wire.UsageReport(step=10, lines=[used]))
     weights = b"weights"
     said = wire.CheckpointMeta(step=10, sha256=hashlib.sha256(weights).hexdigest(), meta={})
     checkpoint, _ = checkpoints.receive(run=run, file=io.BytesIO(weights), said=said)
@@ -174,7 +178,7 @@ def make_world() -> World:
     # Something that was withdrawn, with its case, beside what stands.
     ended = allow(rosa, party, Use.STEMS)[0]
     freeze_stems(ada, project, song)
-    participation.withdraw(ended, rosa, PAPER[1])
+    lifecycle.withdraw(ended, rosa, PAPER[1])
     case = WithdrawalCase.objects.get()
     judged = case.items.create(kind="sample", key=str(sample.pk), label="One of its samples")
     job = jobs.upload(by=rosa, file=io.BytesIO(b"title,isrc\nNew,QZABC2699999\n"), name="list.csv")

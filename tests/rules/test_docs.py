@@ -64,6 +64,33 @@ def test_every_command_is_documented() -> None:
     assert [name for name in ours if f"manage.py {name}" not in read("operations.md")] == []
 
 
+def terms() -> list[tuple[str, str]]:
+    """The glossary's terms, each with the file that it names."""
+    rows = re.findall(
+        r"^\| ([a-z][\w -]+) \|.*\| `([\w/.]+)` \|$", read("glossary.md"), re.MULTILINE
+    )
+    return [(term, file) for term, file in rows if term != "term"]
+
+
+def test_the_glossary_has_a_page_of_terms() -> None:
+    assert 15 <= len(terms()) <= 30
+
+
+@pytest.mark.parametrize(("term", "file"), terms())
+def test_a_term_of_the_glossary_is_used_where_it_says(term: str, file: str) -> None:
+    text = (ROOT / file).read_text(encoding="utf-8").lower()
+    words = re.split(r"[ -]", term.rstrip("s"))
+    assert re.search(r"[\W_]*".join(map(re.escape, words)), text), f"No {term} in {file}."
+
+
+def test_the_walks_of_the_architecture_name_files_and_at_most_twelve_each() -> None:
+    part = read("architecture.md").partition("Three walks through it:")[2].partition("\n## ")[0]
+    walks = [re.findall(r"`([\w/]+\.(?:py|js))`", walk) for walk in part.split("\n- ")[1:]]
+    assert [name for walk in walks for name in walk if not (ROOT / name).exists()] == []
+    assert len(walks) == 3
+    assert all(len(walk) <= 12 for walk in walks)
+
+
 def test_every_dependency_is_defended() -> None:
     decisions = read("decisions.md")
     lists = [*(ROOT / "requirements").glob("*.in"), *(ROOT / "requirements").glob("torch*.txt")]

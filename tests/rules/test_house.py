@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from django.apps import apps
 from django.core.checks import run_checks
+from django.core.management import call_command
 from django.db.models import Field, Model
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,6 +32,12 @@ def test_foreign_keys_follow_the_import_line() -> None:
         and place(field.related_model) > place(model)
     ]
     assert upward == []
+
+
+@pytest.mark.django_db
+def test_the_tables_are_what_the_migrations_make() -> None:
+    """Whoever moves a model moves no table: a database of before opens without a step."""
+    call_command("makemigrations", check=True, dry_run=True, verbosity=0)
 
 
 def test_django_has_nothing_to_object_to() -> None:

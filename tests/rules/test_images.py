@@ -154,7 +154,7 @@ def test_the_run_image_holds_the_compute_side_and_nothing_else() -> None:
         "experiments/__init__.py",
         "experiments/recipes",
         "audio_samples/__init__.py",
-        "audio_samples/signal.py",
+        "audio/measures.py",
         "workers/__init__.py",
         "workers/run.py",
         "workers/training",
@@ -179,7 +179,7 @@ def test_every_program_of_a_run_starts_from_its_image(tmp_path: Path) -> None:
     lay_out(STAGES["run"], tmp_path)
     program = """
 import importlib, pkgutil
-import workers.run, backline.__main__, audio_samples.signal
+import workers.run, backline.__main__, audio.measures
 for name in workers.run.PROGRAMS.values():
     importlib.import_module(name)
 for package in ("backline", "experiments.recipes"):
@@ -210,8 +210,9 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "portal.settings"
 from django.core.management import execute_from_command_line
 execute_from_command_line(sys.argv)
 import portal.asgi
-from experiments import runs
-from workers import manifests, tasks
+from experiments.runs import runs
+from workers import tasks
+from workers.cluster import manifests
 assert manifests.SHAPE.exists()
 assert runs.code_version().startswith("version ")
 """

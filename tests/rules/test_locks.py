@@ -10,7 +10,8 @@ LOCK = re.compile(r"\.select_for_update\((?!no_key=True)")
 
 def test_rows_are_never_locked_as_keys() -> None:
     """A lock as a key makes everybody wait who only points to the row (an insert, in PostgreSQL):
-    who has the turn of portal/turns.py then waits for somebody who waits for the turn."""
+    who has the turn of portal/database/commit_order.py then waits for somebody who waits for the
+    turn."""
     found = [
         f"{path.relative_to(settings.BASE_DIR)}: {line.strip()}"
         for room in ROOMS

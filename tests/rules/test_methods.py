@@ -12,7 +12,7 @@ from django.apps import apps
 from django.forms import BaseForm
 
 from portal.api import api
-from portal.forms import Bounded
+from portal.inputs.forms import Bounded
 from tests.rules.everything import World, make_world
 from tests.rules.test_urls import ROLES, TABLE, text_of
 
@@ -21,7 +21,11 @@ pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("portal", "rights", "experiments", "audio_samples", "listening", "workers")
 # Who reads what is sent, and the page that sends what was typed again.
-READERS = {"portal/asking.py", "portal/middleware.py", "portal/signing_in.py"}
+READERS = {
+    "portal/inputs/parameters.py",
+    "portal/http/middleware.py",
+    "portal/accounts/login_redirect.py",
+}
 
 
 @pytest.fixture
@@ -80,7 +84,7 @@ def test_a_parameter_is_read_by_the_one_reader_or_by_a_form() -> None:
         for line in path.read_text(encoding="utf-8").splitlines()
         if re.search(r"request\.(GET|POST)\b", re.sub(r"Form\(\s*request\.POST\b", "", line))
     ]
-    assert found == [], "Read it by portal/asking.py."
+    assert found == [], "Read it by portal/inputs/parameters.py."
 
 
 def forms() -> list[type[BaseForm]]:
@@ -102,7 +106,7 @@ THEIRS = {"PersonForm"}
 
 def test_every_form_has_the_bounds_of_the_house() -> None:
     loose = [kind.__name__ for kind in forms() if not issubclass(kind, Bounded)]
-    assert set(loose) <= THEIRS, "Derive it from portal.forms.Form or ModelForm."
+    assert set(loose) <= THEIRS, "Derive it from portal.inputs.forms.Form or ModelForm."
 
 
 def test_several_rows_are_chosen_by_the_field_that_knows_numbers() -> None:
@@ -112,7 +116,7 @@ def test_several_rows_are_chosen_by_the_field_that_knows_numbers() -> None:
         for path in (ROOT / room).rglob("*.py")
         if re.search(r"\bModelMultipleChoiceField\(", path.read_text(encoding="utf-8"))
     }
-    assert users == set(), "Use portal.forms.RowsField."
+    assert users == set(), "Use portal.inputs.forms.RowsField."
 
 
 def leaves(part: Any, parts: Any, where: str, seen: tuple[str, ...] = ()) -> Iterator[Any]:

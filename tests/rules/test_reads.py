@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from portal.rehearsal import is_rehearsal
+from portal.database.rehearsal import is_rehearsal
 from tests.rules.everything import make_world, routes
 from tests.rules.test_urls import ROLES, text_of, with_object
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from portal.database.rehearsal import rehearsed
 from portal.endings import places
 from portal.models import User
-from portal.rehearsal import rehearsed
-from rights import participation
+from rights.grants import lifecycle
 from rights.models import Use
 from tests.catalogue import allow, make_party
 
@@ -23,15 +23,15 @@ def test_a_transaction_is_taken_back_by_the_rehearsal_alone() -> None:
         for path in sorted((ROOT / room).rglob("*.py"))
         if "set_rollback" in path.read_text()
     ]
-    assert found == ["portal/rehearsal.py"]
+    assert found == ["portal/database/rehearsal.py"]
 
 
 @pytest.mark.django_db
 def test_a_rehearsed_withdrawal_leaves_no_line_in_the_journal(rosa: User) -> None:
     grant = allow(rosa, make_party(rosa), Use.EVAL)[0]
     with rehearsed():
-        participation.withdraw(grant, rosa, "Only to look.")
+        lifecycle.withdraw(grant, rosa, "Only to look.")
     assert places.current().names() == []
     grant.refresh_from_db()
-    participation.withdraw(grant, rosa, "In earnest.")
+    lifecycle.withdraw(grant, rosa, "In earnest.")
     assert len(places.current().names()) == 1

@@ -10,19 +10,20 @@ from django.db import transaction
 
 from audio_samples import analysis
 from audio_samples.credentials import files
-from portal import long_work, storage
+from portal import storage
+from portal.database import long_work
 from portal.models import User
-from rights import intake
+from rights.catalogue import audio_intake
 from rights.forms.repertoire import UploadForm
 from tests.conftest import tone
-from workers.cluster.recording import RecordingCluster
+from workers.cluster.fake import RecordingCluster
 
 pytestmark = pytest.mark.django_db
 
 ROOMS = ("portal", "rights", "experiments", "audio_samples", "listening", "workers")
 SHA = "0" * 64
 DOORS = {
-    "decode a recording": lambda: intake.examine(tone(), filename="a.flac"),
+    "decode a recording": lambda: audio_intake.examine(tone(), filename="a.flac"),
     "decode a clip": lambda: analysis.decode(tone()),
     "store": lambda: storage.put(tone(), media_type="audio/flac"),
     "open": lambda: storage.open_blob(SHA),
@@ -35,30 +36,30 @@ DOORS = {
 # What takes long by itself, and the modules that are doors to it: all of those call `outside`.
 LONG = {"soundfile", "subprocess", "httpx", "requests", "urllib.request", "boto3", "kubernetes"}
 GUARDED = {
-    "rights/intake.py",
+    "rights/catalogue/audio_intake.py",
     "audio_samples/analysis.py",
     "audio_samples/credentials/files.py",
-    "audio_samples/provenance.py",
+    "audio_samples/credentials/file_provenance.py",
     "workers/cluster/local.py",
 }
 # Reached through a guarded door only, or never where there are transactions: each with its reason.
 BEHIND = {
     # Its files come from storage.open_blob.
-    "audio_samples/screening/gathering.py",
-    "rights/previews.py",
-    "rights/sounds.py",
+    "audio_samples/copy_check/dataset_index.py",
+    "rights/catalogue/audio_previews.py",
+    "rights/catalogue/sound_prints.py",
     "audio_samples/credentials/issuing.py",
     # The store's own fittings, behind portal/storage/__init__.py.
     "portal/storage/s3.py",
     # They start and watch processes, and touch no rows.
-    "portal/separation.py",
-    "portal/supervisor.py",
-    "portal/embedded.py",
+    "portal/machine/separation.py",
+    "portal/processes/supervisor.py",
+    "portal/processes/embedded.py",
     "workers/cluster/supervise.py",
     # Behind the Protocol whose recording fitting is guarded.
     "workers/cluster/kubernetes.py",
     # Asks git once in a process, before its transaction.
-    "experiments/runs.py",
+    "experiments/runs/runs.py",
     # Writes the demo's music into memory before the transaction.
     "workers/demo/build.py",
 }

@@ -7,16 +7,17 @@ import pytest
 from django.conf import LazySettings
 from django.utils import timezone
 
-from experiments import datasets, permission, runs
+from experiments.clearance import permission
 from experiments.models import Attempt, Dataset, Project, Run
+from experiments.runs import datasets, runs
 from portal import endings, tokens
 from portal.models import ApiToken, AuditEvent, EndingsPosition, User
-from rights import participation
+from rights.grants import lifecycle
 from rights.models import Recording, Use
 from tests.catalogue import make_allowed
 from workers import tasks
-from workers.cluster import Event, Job, Refused, Unavailable, choice
-from workers.cluster.recording import RecordingCluster
+from workers.cluster import Event, Job, Refused, Unavailable, backend
+from workers.cluster.fake import RecordingCluster
 from workers.reconciling import local_job, reconcile
 
 State = Run.State
@@ -51,7 +52,7 @@ def trained(ada: User, project: Project, recordings: list[Recording]) -> Run:
 
 def opt_out(recording: Recording, by: User) -> str:
     party = recording.credits.get(role="MainArtist").party
-    participation.opt_out(recording, Use.TRAIN_GENERATIVE, party, by, "No more")
+    lifecycle.opt_out(recording, Use.TRAIN_GENERATIVE, party, by, "No more")
     return party.name
 
 
@@ -364,7 +365,7 @@ def test_another_use_that_ends_stops_nothing(
     rosa: User, trained: Run, recordings: list[Recording], cluster: RecordingCluster
 ) -> None:
     party = recordings[0].credits.get(role="MainArtist").party
-    participation.opt_out(recordings[0], Use.EVAL, party, rosa, "Not this")
+    lifecycle.opt_out(recordings[0], Use.EVAL, party, rosa, "Not this")
     reconcile(cluster)
     assert state(trained) == State.STARTING
 
@@ -451,4 +452,4 @@ def test_the_clock_runs_the_task_on_the_cluster_of_the_settings(
 ) -> None:
     assert settings.CELERY_BEAT_SCHEDULE["reconcile"]["task"] == tasks.reconcile.name
     tasks.reconcile()
-    assert job_of(run) in choice.recording().jobs
+    assert job_of(run) in backend.recording().jobs

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from experiments.states import MOVES
+from experiments.runs.states import MOVES
 
 
 def test_the_documented_moves_are_the_moves() -> None:

@@ -5,13 +5,13 @@ import io
 import pytest
 from django.core.management import CommandError, call_command
 
-from experiments import runs
-from experiments.attempts import job_name
 from experiments.models import Attempt, Project, Run
+from experiments.runs import runs
+from experiments.runs.attempts import job_name
 from portal.models import AuditEvent, User
 from workers import restoring
-from workers.cluster import Job, choice
-from workers.cluster.recording import RecordingCluster
+from workers.cluster import Job, backend
+from workers.cluster.fake import RecordingCluster
 from workers.reconciling import reconcile
 
 State = Attempt.State
@@ -76,7 +76,7 @@ def test_the_command_says_what_becomes_of_each(
     reconcile(cluster)
     cluster.vanish(job_name(run, 1))
     begun(cluster, job_name(run, 2))
-    monkeypatch.setattr(choice, "recording", lambda: cluster)
+    monkeypatch.setattr(backend, "recording", lambda: cluster)
     told = io.StringIO()
     call_command("restored", by="olga", stdout=told)
     journal, first, second, last = told.getvalue().splitlines()

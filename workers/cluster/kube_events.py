@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from workers.cluster import Event
-from workers.cluster.kube_words import Raw, moment
+from workers.cluster.kube_status import Raw, moment
 
 NAMES = re.compile(r"run-[0-9a-f]+-\d+")
 

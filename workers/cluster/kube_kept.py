@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from workers.cluster import Phase
-from workers.cluster.kube_words import DELETED, End, Raw, Witness, goes, witness
+from workers.cluster.kube_status import DELETED, End, Raw, Witness, goes, witness
 
 # The label by which a pod names its Job; servers of every version set it.
 JOB_NAME = "job-name"
@@ -24,7 +24,7 @@ PHASES: dict[str, Phase] = {"succeeded": "succeeded", "failed": "failed", "lost"
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeptPods:
     """What is known of the pods of one Job beside those that are there."""
 
     nodes: frozenset[str] = frozenset()
@@ -46,7 +46,7 @@ def spoke(pod: Raw) -> bool:
     return phase != "Succeeded" and (phase == "Failed" or goes(pod))
 
 
-def read(job: Raw | None, gone: Iterable[Raw] = ()) -> Kept:
+def read(job: Raw | None, gone: Iterable[Raw] = ()) -> KeptPods:
     """What the Job's notes say, and the pods that this process has seen go."""
     notes = (job or {}).get("metadata", {}).get("annotations") or {}
     ends = _ends(notes.get(ENDS, ""))
@@ -54,7 +54,7 @@ def read(job: Raw | None, gone: Iterable[Raw] = ()) -> Kept:
     for pod in gone:
         ends[pod["metadata"]["name"]] = _witness(pod)
         nodes.add(pod["spec"].get("nodeName") or "")
-    return Kept(frozenset(nodes - {""}), ends)
+    return KeptPods(frozenset(nodes - {""}), ends)
 
 
 def notes(job: Raw, pods: Sequence[Raw], gone: Sequence[Raw]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from workers.cluster.kube_api import Answer, Door, Raw
-from workers.cluster.kube_words import condition
+from workers.cluster.kube_status import condition
 
 # What is read here has the same fields in both; the newest that the server has is asked for, as it
 # warns of the older one, and drops it in time.
@@ -20,7 +20,7 @@ LABEL = "kueue.x-k8s.io/queue-name"
 
 
 @dataclass(frozen=True)
-class Place:
+class QueuePosition:
     """Where a Job stands: a sentence, and why it lost its place after it had one."""
 
     reason: str = ""
@@ -41,7 +41,7 @@ def group_version(door: Door, group: str) -> str:
     return next((version for version in VERSIONS if version in served), preferred)
 
 
-def places(door: Door, namespace: str, jobs: Iterable[Raw]) -> dict[str, Place]:
+def queue_positions(door: Door, namespace: str, jobs: Iterable[Raw]) -> dict[str, QueuePosition]:
     """Of each suspended Job by its name: one call for the Workloads, one for each queue."""
     version = group_version(door, GROUP)
     if not version:
@@ -50,22 +50,24 @@ def places(door: Door, namespace: str, jobs: Iterable[Raw]) -> dict[str, Place]:
     workloads = {_owner(one): one for one in door.get(path)["items"]}
     queues = {job["metadata"].get("labels", {}).get(LABEL, "") for job in jobs} - {""}
     positions = _positions(door, namespace, queues)
-    return {name: place(one, positions.get(name)) for name, one in workloads.items() if name}
+    return {
+        name: queue_position(one, positions.get(name)) for name, one in workloads.items() if name
+    }
 
 
-def place(workload: Raw, position: int | None = None) -> Place:
+def queue_position(workload: Raw, position: int | None = None) -> QueuePosition:
     evicted = condition(workload, "Evicted")
     if evicted:
         message = evicted.get("message", "")
-        return Place(evicted=f"It had to make room in the queue. {message}".strip())
+        return QueuePosition(evicted=f"It had to make room in the queue. {message}".strip())
     admitted = condition(workload, "Admitted")
     if admitted:
-        return Place("The queue has admitted it.")
+        return QueuePosition("The queue has admitted it.")
     waits = condition(workload, "QuotaReserved", "False") or {}
     where = workload["spec"].get("queueName", "")
     number = f", at place {position + 1}" if position is not None else ""
     message = waits.get("message", "")
-    return Place(f"It waits in the queue {where}{number}. {message}".strip())
+    return QueuePosition(f"It waits in the queue {where}{number}. {message}".strip())
 
 
 def _positions(door: Door, namespace: str, queues: Iterable[str]) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 All state is the cluster's: a Job with its labels and annotations, a Secret of the same name with
 what nobody may read in the Job, for many nodes a Service. HTTP and its errors are in kube_api.py,
-lists and watches in kube_watch.py; what Jobs and pods say becomes a status in kube_words.py.
+lists and watches in kube_watch.py; what Jobs and pods say becomes a status in kube_status.py.
 """
 
 import re
@@ -13,7 +13,6 @@ from typing import Any
 
 from kubernetes import client, config
 
-from workers import manifests
 from workers.cluster import (
     Event,
     Job,
@@ -23,19 +22,13 @@ from workers.cluster import (
     kube_events,
     kube_kept,
     kube_queue,
+    manifests,
 )
 from workers.cluster.kube_api import Answer, Door, Raw, refusal, trouble
 from workers.cluster.kube_kept import JOB_NAME
-from workers.cluster.kube_queue import Place
+from workers.cluster.kube_queue import QueuePosition
+from workers.cluster.kube_status import CANCELLED, STARTED, condition, ended_at, ending, status
 from workers.cluster.kube_watch import Bell, Mirror
-from workers.cluster.kube_words import (
-    CANCELLED,
-    STARTED,
-    condition,
-    ended_at,
-    ending,
-    status,
-)
 
 OURS = "app.kubernetes.io/name=backline-run"
 SEEN = "backline/seen"
@@ -274,9 +267,11 @@ class KubernetesCluster:
         gone = kube_kept.by_job(self._pods.vanished().values())
         self._tend(jobs, pods, gone)
         suspended = [job for job in jobs.values() if job["spec"].get("suspend")]
-        places = kube_queue.places(self._door, self._namespace, suspended) if suspended else {}
+        places = (
+            kube_queue.queue_positions(self._door, self._namespace, suspended) if suspended else {}
+        )
         seen = {
-            name: self._status(name, job, pods[name], gone[name], places.get(name, Place()))
+            name: self._status(name, job, pods[name], gone[name], places.get(name, QueuePosition()))
             for name, job in jobs.items()
         }
         # Of a Job that somebody deleted, what is left of it.
@@ -292,7 +287,7 @@ class KubernetesCluster:
         return seen
 
     def _status(
-        self, name: str, job: Raw, pods: Sequence[Raw], gone: Sequence[Raw], place: Place
+        self, name: str, job: Raw, pods: Sequence[Raw], gone: Sequence[Raw], place: QueuePosition
     ) -> JobStatus:
         warning = ""
         kept = kube_kept.read(self._jobs.get(name) or job, gone)

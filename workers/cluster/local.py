@@ -4,9 +4,9 @@ The folder is the job: spec.json (0600, it holds the run's token), lock, pid.jso
 cancel.json, exit.json. Everything is read from there, so whoever comes after a restart knows
 as much as whoever started it. supervise.py is the only writer after the start.
 
-A researcher's own program is kept apart from the portal as portal/separation.py says. What it may
-write is then in its job's folder, its spool too: nobody else delivers from there, because who
-reads what a stranger wrote must not have the portal's rights.
+A researcher's own program is kept apart from the portal as portal/machine/separation.py says.
+What it may write is then in its job's folder, its spool too: nobody else delivers from there,
+because who reads what a stranger wrote must not have the portal's rights.
 """
 
 import contextlib
@@ -26,9 +26,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from backline import spool
-from portal import long_work, separation
-from portal.separation import Room, Separation
+from backline.delivery import spool
+from portal.database import long_work
+from portal.machine import separation
+from portal.machine.separation import Room, Separation
 from workers.cluster import PREEMPTED_CODE, Event, Job, JobStatus, Phase, Refused, Unavailable
 from workers.cluster.supervise import kill, start_time, take_away, write
 

@@ -64,7 +64,7 @@ def kill(group: int, number: int) -> None:
 
 def take_away(folder: Path, env: Mapping[str, str]) -> None:
     """The music that a job was lent goes with it, however it ended: what lies in its own folder,
-    and what the client has fetched for the attempt (backline/spool.py)."""
+    and what the client has fetched for the attempt (backline/delivery/spool.py)."""
     shutil.rmtree(folder / "work", ignore_errors=True)
     known = [env.get(f"BACKLINE_{name}", "") for name in ("SPOOL", "RUN", "SESSION")]
     if all(known):

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 import soundfile
 from django.db import transaction
 
-from experiments import datasets
 from experiments.models import Membership, Project
+from experiments.runs import datasets
 from portal.models import Role, User
-from rights import agreements, catalogue, participation, parties, splits
+from rights.catalogue import catalogue
+from rights.grants import agreements, lifecycle
 from rights.models import Grant, Party, Purpose, Recording, RightType, Use
+from rights.parties import parties, splits
 from workers.data import synth
 from workers.demo import DATASET, PASSWORD, PROJECT
 from workers.demo.catalogue import (
@@ -281,7 +283,7 @@ def sign_all(
     )
 
     for title in OPTED_OUT:
-        participation.opt_out(
+        lifecycle.opt_out(
             recording=recordings[title],
             use=Use.TRAIN_GENERATIVE,
             party=holders[NORTHLIGHT],
@@ -293,9 +295,7 @@ def sign_all(
     for grant in Grant.objects.filter(
         grantor=holders[JUNIPER], use=Use.TRAIN_GENERATIVE, status=Grant.Status.ACTIVE
     ):
-        participation.withdraw(
-            grant=grant, by=by, reason="Changed their mind about generative models."
-        )
+        lifecycle.withdraw(grant=grant, by=by, reason="Changed their mind about generative models.")
     tell(f"{JUNIPER} withdrew from generative training")
 
 
@@ -328,4 +328,4 @@ def grant_uses(
                 last_version=last_version if use == Use.TRAIN_GENERATIVE else None,
                 starts_on=today,
             )
-            participation.activate(grant=grant, by=approver)
+            lifecycle.activate(grant=grant, by=approver)

@@ -10,9 +10,9 @@ import backline
 from backline.wire import DatasetItem
 from experiments.recipes.flow_matching import FlowMatchingConfig
 from experiments.recipes.generate import GenerateConfig
-from workers.data import mel, recordings
-from workers.generation import euler, prompts
-from workers.generation.prompts import Prompt
+from workers.data import mel, prompts, recordings
+from workers.data.prompts import Prompt
+from workers.models import euler
 from workers.models.dit import DiT
 from workers.training import arithmetic, checkpoints, draws, interruption, machine
 from workers.training.checkpoints import Meta
@@ -73,7 +73,7 @@ def main(run: backline.Run, config: GenerateConfig) -> None:
     model = Model.load(run, config, device)
     wanted = prompts.understand(config.prompts, genres=model.meta.genres)
     references = [load(run, item, model=model) for item in run.spec.items]
-    tell(model, wanted=wanted, references=references)
+    print_plan(model, wanted=wanted, references=references)
     each: list[Reference | None] = [*references] or [None]
     rounds = [(number, one) for number in range(config.clips) for one in each]
     for done, (number, reference) in enumerate(rounds):
@@ -100,7 +100,7 @@ def load(run: backline.Run, item: DatasetItem, *, model: Model) -> Reference:
     return Reference(known.number, seconds, recordings.crop(scaled, frames=frames, place=0.0))
 
 
-def tell(model: Model, *, wanted: list[Prompt], references: list[Reference]) -> None:
+def print_plan(model: Model, *, wanted: list[Prompt], references: list[Reference]) -> None:
     """Say on the console with what clips are made, and how each prompt was understood."""
     genres = ", ".join(model.meta.genres) or "none named"
     print(f"Weights of step {model.meta.step:,}; genres that they know: {genres}.")

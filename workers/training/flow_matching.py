@@ -12,10 +12,9 @@ from torch import Tensor
 import backline
 from backline.wire import Arithmetic
 from experiments.recipes.flow_matching import FlowMatchingConfig
-from workers.data import recordings
+from workers.data import prompts, recordings
 from workers.data.recordings import Recording
 from workers.evaluation import control
-from workers.generation import prompts
 from workers.training import arithmetic, checkpoints, group, interruption, machine
 from workers.training.checkpoints import Meta
 from workers.training.sampling import Listener
@@ -84,7 +83,7 @@ def lead(run: backline.Run, *, trainer: Trainer, data: list[Recording], done: in
     """The only process, or the one that speaks for the run; `done` steps are."""
     config = trainer.config
     wanted = prompts.understand(config.prompts, genres=trainer.genres)
-    tell(data=data, trainer=trainer, wanted=wanted)
+    print_plan(data=data, trainer=trainer, wanted=wanted)
     classifier = judge(run, data=data, frames=config.clip_frames)
     if done:
         print(f"Going on from the checkpoint of step {done:,}.")
@@ -119,7 +118,7 @@ def load(run: backline.Run) -> Iterator[Recording]:
         yield recordings.load(item, fetch=run.fetch)
 
 
-def tell(*, data: list[Recording], trainer: Trainer, wanted: list[prompts.Prompt]) -> None:
+def print_plan(*, data: list[Recording], trainer: Trainer, wanted: list[prompts.Prompt]) -> None:
     """Say on the console what learns from what, and how each prompt was understood."""
     minutes = sum(recording.seconds for recording in data) / 60
     genres = ", ".join(trainer.genres) or "none named"

@@ -19,7 +19,7 @@ from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 import backline
-from backline.ranks import Place
+from backline.ranks import ProcessPlace
 from experiments import recipes
 from workers.training import interruption
 from workers.training.interruption import Interrupted, PeerEnded
@@ -151,7 +151,7 @@ def joined(device: torch.device) -> Iterator[Group]:
 
     Processes that have a GPU each speak over NCCL, others over gloo.
     """
-    place = Place.read()
+    place = ProcessPlace.read()
     if place.count == 1:
         yield ALONE
         return

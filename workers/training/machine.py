@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from backline.ranks import Place
+from backline.ranks import ProcessPlace
 
 CGROUPS = Path("/sys/fs/cgroup")
 
@@ -56,14 +56,14 @@ def prepare(*, seed: int, asked_threads: int = 0) -> torch.device:
     torch.set_num_threads(threads(asked_threads))
     torch.manual_seed(seed)
     if torch.cuda.is_available():
-        return _gpu(Place.read())
+        return _gpu(ProcessPlace.read())
     # The setting rules processors too: there, for a hundred tokens, plain products are a tenth of a
     # step faster than the blocked kernel with its slow way back.
     torch.backends.cuda.enable_flash_sdp(False)
     return torch.device("cpu")
 
 
-def _gpu(place: Place) -> torch.device:
+def _gpu(place: ProcessPlace) -> torch.device:
     """Of several processes each has a GPU of its own; where there are too few, they share."""
     if place.count == 1:
         return torch.device("cuda")

@@ -9,9 +9,9 @@ from torch import Tensor
 import backline
 from experiments.recipes.flow_matching import FlowMatchingConfig
 from workers.data import mel
+from workers.data.prompts import Prompt
 from workers.evaluation import control
-from workers.generation import euler
-from workers.generation.prompts import Prompt
+from workers.models import euler
 from workers.models.dit import DiT
 from workers.training import draws, interruption
 

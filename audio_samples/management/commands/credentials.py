@@ -6,8 +6,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from audio.decoding import BadAudio
 from audio_samples.credentials import chain, checking
-from rights.intake import BadAudio
 
 
 class Command(BaseCommand):
@@ -22,14 +22,14 @@ class Command(BaseCommand):
         make.add_argument(
             "--trust", type=Path, help="anchors.pem of before: files signed under it stay good."
         )
-        check = verbs.add_parser("check", help="Says whether a file was given out here.")
+        check = verbs.add_parser("check", help="Says whether a file was downloaded from here.")
         check.add_argument("file", type=Path)
 
     def handle(self, *_args: Any, **options: Any) -> None:
         {"look": self._look, "make": self._make, "check": self._check}[options["verb"]](options)
 
     def _look(self, _options: dict[str, Any]) -> None:
-        good, sentence = chain.look()
+        good, sentence = chain.check_chain()
         if not good:
             raise CommandError(sentence)
         self.stdout.write(sentence)
@@ -56,6 +56,6 @@ class Command(BaseCommand):
             raise CommandError("It is not known here.")
         for one in finding.credentials:
             self.stdout.write(
-                f"{finding.how.value}: sample {one.sample_id}, given out {one.at:%Y-%m-%d %H:%M} "
+                f"{finding.how.value}: sample {one.sample_id}, downloaded {one.at:%Y-%m-%d %H:%M} "
                 f"UTC to {one.by.username}, credits {one.statement_id or 'none'}"
             )

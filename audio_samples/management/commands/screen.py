@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from audio_samples import screenings
+from audio_samples.copy_check import screenings
 
 
 class Command(BaseCommand):

@@ -17,9 +17,12 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.migrations.executor import MigrationExecutor
 
-from portal import embedded, endings, outages, private
+from portal import endings
+from portal.http import outages
+from portal.machine import private
 from portal.models import User
-from portal.supervisor import NotReady, Supervisor
+from portal.processes import embedded
+from portal.processes.supervisor import NotReady, Supervisor
 
 # One that ends is noticed at once; this is for a machine that is slow, or busy.
 READY_SECONDS = 300.0
@@ -61,7 +64,7 @@ class Command(BaseCommand):
         except (embedded.Refused, NotReady) as error:
             raise CommandError(str(error)) from error
         except OSError as error:
-            if outages.of(error) is None:
+            if outages.outage_of(error) is None:
                 raise
             raise CommandError(
                 f"{settings.STATE_DIR} takes no files ({error.strerror}). Make room there, mount "

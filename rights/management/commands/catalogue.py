@@ -7,13 +7,13 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from portal.models import Role, User
-from rights import choices
-from rights.exporting.ern import as_ern
-from rights.exporting.writing import as_csv, as_json
-from rights.importing import jobs, running
-from rights.importing.columns import NAMES
+from rights.errors import Refused
+from rights.exchange.exporting.ern import as_ern
+from rights.exchange.exporting.writing import as_csv, as_json
+from rights.exchange.importing import jobs, running
+from rights.exchange.importing.columns import NAMES
+from rights.grants import choices
 from rights.models import ImportJob, Recording
-from rights.refused import Refused
 
 WRITERS = {".csv": as_csv, ".json": as_json, ".xml": as_ern}
 

@@ -10,13 +10,14 @@ from hypothesis.stateful import (
     rule,
 )
 
-from rights import catalogue, derivations, members, splits
+from rights.catalogue import catalogue, derivations
 from rights.models import (
     Party,
     Recording,
     RoleCode,
     Work,
 )
+from rights.parties import members, splits
 from tests.rights.history.world import (
     SHARES,
     History,
@@ -113,7 +114,9 @@ class Music(History):
             known |= not over and pair in (both if kind == "same_sound" else both[:1])
         made = self.attempt(
             recording != source and not known,
-            lambda: derivations.say(by=self.rosa, recording=recording, source=source, kind=kind),
+            lambda: derivations.add_relation(
+                by=self.rosa, recording=recording, source=source, kind=kind
+            ),
         )
         if made:
             self.relations[made.pk] = made
@@ -128,7 +131,7 @@ class Music(History):
         over = any(self.log.until(timezone.now(), "unrelated", relation=number))
         done = self.attempt(
             not over and not own,
-            lambda: derivations.end(
+            lambda: derivations.end_relation(
                 by=self.rosa if own else self.ivo, relation=self.relations[number], reason="A slip."
             ),
         )

@@ -1,7 +1,7 @@
 """The rules of consent, told a second time: from a log of what happened, by brute force.
 
-Written from the words of the policy alone; it shares no line with rights/judging.py or
-rights/facts.py. Slow on purpose: every answer reads the whole log again.
+Written from the words of the policy alone; it shares no line with rights/consent/evaluator.py or
+rights/consent/snapshot.py. Slow on purpose: every answer reads the whole log again.
 """
 
 from collections.abc import Iterator

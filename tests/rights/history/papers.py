@@ -10,7 +10,7 @@ from hypothesis.stateful import (
     rule,
 )
 
-from rights import agreements, participation, parties
+from rights.grants import agreements, lifecycle
 from rights.models import (
     Grant,
     Party,
@@ -19,6 +19,7 @@ from rights.models import (
     Use,
     WithdrawalPolicy,
 )
+from rights.parties import parties
 from tests.rights.history.music import Music
 from tests.rights.history.world import (
     TERMS,
@@ -154,7 +155,7 @@ class Papers(Music):
                 **self._scope(named, terms),
             )  # fmt: skip
             self._drafted(made)
-            participation.activate(made, self.ivo)
+            lifecycle.activate(made, self.ivo)
             self.say("activated", grant=made.pk)
 
     @rule(which=few, terms=few)
@@ -190,7 +191,7 @@ class Papers(Music):
             and (grant.ends_on is None or grant.ends_on >= today)
         )
         by = self.rosa if self_approved else self.ivo
-        self.attempt(possible, lambda: participation.activate(grant, by))
+        self.attempt(possible, lambda: lifecycle.activate(grant, by))
         if not possible:
             return
         self.say("activated", grant=grant.pk)
@@ -213,7 +214,7 @@ class Papers(Music):
     def suspend(self, which: int) -> None:
         grant = self.fresh(self.pick(self.grants, which))
         possible = self.state(grant) == "active"
-        self.attempt(possible, lambda: participation.suspend(grant, self.rosa, "A question."))
+        self.attempt(possible, lambda: lifecycle.suspend(grant, self.rosa, "A question."))
         if possible:
             self.say("suspended", grant=grant.pk)
             self.pauses.append(timezone.now())
@@ -223,7 +224,7 @@ class Papers(Music):
         paused = [grant for grant in self.grants if self.state(grant) == "suspended"]
         grant = self.fresh(self.pick(paused or self.grants, which))
         possible = self.state(grant) == "suspended"
-        self.attempt(possible, lambda: participation.resume(grant, self.rosa))
+        self.attempt(possible, lambda: lifecycle.resume(grant, self.rosa))
         if possible:
             self.say("resumed", grant=grant.pk)
 
@@ -231,7 +232,7 @@ class Papers(Music):
     def withdraw(self, which: int) -> None:
         grant = self.fresh(self.pick(self.grants, which))
         possible = self.state(grant) != "ended"
-        self.attempt(possible, lambda: participation.withdraw(grant, self.rosa, "No more."))
+        self.attempt(possible, lambda: lifecycle.withdraw(grant, self.rosa, "No more."))
         if possible:
             if self.state(grant) != "offered":
                 # The round that would have written it down comes with the word.
@@ -248,7 +249,7 @@ class Papers(Music):
     def decline(self, which: int) -> None:
         grant = self.fresh(self.pick(self.grants, which))
         possible = self.state(grant) == "offered"
-        self.attempt(possible, lambda: participation.decline(grant, self.rosa, "No, thanks."))
+        self.attempt(possible, lambda: lifecycle.decline(grant, self.rosa, "No, thanks."))
         if possible:
             self._ended(grant.pk)
 
@@ -268,7 +269,7 @@ class Papers(Music):
         possible = bool(spoken) or self.log.may_say_no(party.pk, recording.pk, named, now)
         self.attempt(
             possible,
-            lambda: participation.opt_out(recording, named, party, self.rosa, "Not this one."),
+            lambda: lifecycle.opt_out(recording, named, party, self.rosa, "Not this one."),
         )
         if not possible:
             return

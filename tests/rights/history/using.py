@@ -14,17 +14,20 @@ from hypothesis.stateful import (
 from audio_samples import samples
 from audio_samples.models import Sample
 from backline import wire
-from experiments import checkpoints, datasets, permission, runs
+from experiments.clearance import permission
 from experiments.models import Checkpoint, Dataset, Run
+from experiments.runs import checkpoints, datasets, runs
 from listening import trials
-from rights import agreements, cases, consent, participation
+from rights.consent import consent
+from rights.errors import Refused
+from rights.grants import agreements, lifecycle
 from rights.models import (
     Recording,
     Use,
     WithdrawalCase,
     Work,
 )
-from rights.refused import Refused
+from rights.withdrawal import cases
 from tests.conftest import tone
 from tests.rights.history.naive import Fate, Scope
 from tests.rights.history.papers import Papers
@@ -75,7 +78,7 @@ class Using(Papers):
             and one.who["ends"] < today
             and not any(self.log.until(now, "mandate revoked", mandate=one.who["mandate"]))
         ]
-        assert participation.expire_due() == len(begun) + len(grants) + len(mandates)
+        assert lifecycle.expire_due() == len(begun) + len(grants) + len(mandates)
         for pk in begun:
             assert self._begun(pk)
         for pk in grants:
@@ -172,7 +175,7 @@ class Using(Papers):
             **self._scope(named, 0),
         )  # fmt: skip
         self._drafted(made)
-        participation.activate(made, self.ivo)
+        lifecycle.activate(made, self.ivo)
         self.say("activated", grant=made.pk)
 
     @precondition(lambda self: self.line.datasets)

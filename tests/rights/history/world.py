@@ -18,7 +18,9 @@ from hypothesis.stateful import (
 
 from experiments.models import Membership, Project
 from portal.models import Role
-from rights import agreements, consent, parties
+from rights.consent import consent
+from rights.errors import Refused
+from rights.grants import agreements
 from rights.models import (
     Grant,
     Mandate,
@@ -29,7 +31,7 @@ from rights.models import (
     WithdrawalPolicy,
     Work,
 )
-from rights.refused import Refused
+from rights.parties import parties
 from tests.conftest import person, tone
 from tests.rights.history.naive import Fate, Log, Scope
 
@@ -61,7 +63,8 @@ few = st.integers(0, 11)
 class Clock:
     """Time goes on with every look at it, and by days when it is told to.
 
-    On PostgreSQL the moments are the database's own (portal/turns.py), so no day passes there.
+    On PostgreSQL the moments are the database's own (portal/database/commit_order.py), so no day
+    passes there.
     """
 
     free = connection.vendor != "postgresql"
@@ -84,7 +87,7 @@ class Clock:
 
 def nobodys_turn() -> Any:
     """A transaction of the test itself: what is decoded in it holds up no one
-    (portal/long_work.py)."""
+    (portal/database/long_work.py)."""
     made = transaction.atomic()
     made._from_testcase = True  # type: ignore[attr-defined]
     return made

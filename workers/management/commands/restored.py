@@ -10,7 +10,7 @@ from portal import endings
 from portal.endings import Outcome
 from portal.models import User
 from workers import restoring
-from workers.cluster import Unavailable, choice
+from workers.cluster import Unavailable, backend
 
 
 class Command(BaseCommand):
@@ -40,7 +40,7 @@ class Command(BaseCommand):
             )
         self.stdout.write("The portal may be started.")
 
-    def tell_endings(self, again: endings.Again) -> None:
+    def tell_endings(self, again: endings.ReplayReport) -> None:
         for sentence in again.faults:
             self.stderr.write(sentence)
         for said, answer in again.done:
@@ -60,7 +60,7 @@ class Command(BaseCommand):
             )
 
     def take_in(self, by: User) -> None:
-        cluster = choice.current()
+        cluster = backend.current()
         try:
             found = restoring.take_in(cluster, by=by)
             here = cluster.observe()

@@ -1,0 +1,154 @@
+"""The samples that came out of recordings, and those in public, for
+rights/withdrawal/descendants.py."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from uuid import UUID
+
+from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet
+from django.urls import reverse
+from django.utils import timezone
+
+from audio_samples.models import ClipRelease, Sample, SampleQuerySet, same_sound
+from experiments.clearance.descendants import runs_of
+from experiments.models.revocations import is_revoked_for
+from portal.models import Role, User
+from rights.models import CaseItem, Use
+from rights.withdrawal.descendants import Node, Origin, Outcome, let_hear, register
+
+RECALLED = "Recalled: "
+
+
+def samples_of(runs: Sequence[UUID]) -> SampleQuerySet:
+    """The samples of these runs, and those of the same bytes or sound that others delivered."""
+    own = Sample.objects.filter(run__in=runs).order_by()
+    return Sample.objects.filter(
+        Q(run__in=runs)
+        | Q(audio__in=own.values("audio"))
+        | Q(sound__in=own.exclude(sound="").values("sound"))
+    )
+
+
+class Samples:
+    name = "sample"
+    title = "Samples"
+    order = 40
+    remedy = "Recall the samples"
+    verb = "Recall samples"
+    meaning = "Nobody can hear or download these samples again; every page and address says so."
+    remedied = Outcome.RECALLED
+
+    def find(self, origin: Origin) -> Iterable[Node]:
+        return _nodes(samples_of(runs_of(origin)))
+
+    def now(self, keys: Sequence[str]) -> dict[str, Node]:
+        numbers = [key for key in keys if key.isdecimal()]
+        return {node.key: node for node in _nodes(Sample.objects.filter(pk__in=numbers))}
+
+    def retire(self, keys: Sequence[str], reason: str) -> None:
+        rows = Sample.objects.filter(pk__in=list(keys))
+        rows.update(withheld_at=timezone.now(), withheld_reason=f"{RECALLED}{reason}"[:500])
+
+    def open_to(self, keys: Sequence[str], user: User) -> set[str]:
+        rows = Sample.objects.visible_to(user).filter(pk__in=list(keys))
+        return {str(pk) for pk in rows.values_list("pk", flat=True)}
+
+    def mark(self) -> str:
+        return str(Sample.objects.aggregate(newest=Max("pk"))["newest"])
+
+
+class Clips:
+    name = "clip"
+    title = "Clips in public"
+    order = 70
+    remedy = "Take the clips back"
+    verb = "Take clips back"
+    meaning = (
+        "Nobody can hear these clips in public again. Files that somebody saved stay with them."
+    )
+    remedied = Outcome.RECALLED
+
+    def find(self, origin: Origin) -> Iterable[Node]:
+        uses = list(origin.uses)
+        if Use.DISTRIBUTE in uses:
+            # It was asked of all that the model learned from, whatever it learned it for.
+            uses = list(Use.values)
+        runs = runs_of(replace(origin, uses=uses, kept={}))
+        return self._nodes(ClipRelease.objects.filter(sample__in=samples_of(runs)))
+
+    def now(self, keys: Sequence[str]) -> dict[str, Node]:
+        rows = ClipRelease.objects.filter(pk__in=[key for key in keys if key.isdecimal()])
+        return {node.key: node for node in self._nodes(rows)}
+
+    def retire(self, keys: Sequence[str], reason: str) -> None:
+        rows = ClipRelease.objects.live().filter(pk__in=list(keys))
+        rows.update(recalled_at=timezone.now(), reason=reason[:300])
+
+    def open_to(self, keys: Sequence[str], user: User) -> set[str]:
+        if user.has_role(Role.RIGHTS_ADMIN):
+            return set(keys)
+        seen = Sample.objects.visible_to(user)
+        rows = ClipRelease.objects.filter(pk__in=list(keys), sample__in=seen)
+        return {str(pk) for pk in rows.values_list("pk", flat=True)}
+
+    def mark(self) -> str:
+        rows = ClipRelease.objects.aggregate(
+            released=Count("released_at"), recalled=Count("recalled_at")
+        )
+        return f"{rows['released']}:{rows['recalled']}"
+
+    def _nodes(self, rows: QuerySet[ClipRelease]) -> list[Node]:
+        released = rows.exclude(released_at=None).select_related("page").order_by("pk")
+        silent = Sample.objects.withheld().filter(pk=OuterRef("sample"))
+        ended = same_sound(of="sample").filter(is_revoked_for("run", Use.DISTRIBUTE))
+        held_back = Exists(silent) | Exists(ended)
+        return [
+            Node(
+                self.name,
+                str(one.pk),
+                f"{one.page}: {one.title}",
+                reverse("audio_samples:sample", args=[one.sample_id]),
+                one.released_at,
+                self._outcome(one, held=one.is_held),
+            )
+            for one in released.annotate(is_held=held_back)
+        ]
+
+    def _outcome(self, one: ClipRelease, *, held: bool) -> Outcome:
+        if one.recalled_at:
+            return Outcome.RECALLED
+        return Outcome.WITHHELD if held else Outcome.OPEN
+
+
+def _nodes(rows: QuerySet[Sample]) -> list[Node]:
+    """Plain columns: of thousands of samples neither objects nor waveforms are made for a name."""
+    columns = rows.order_by("pk").values_list(
+        "pk", "name", "step", "created_at", "withheld_reason", "run__number", "run__project__name",
+        Count("credentials"),
+    )  # fmt: skip
+    address = reverse("audio_samples:sample", args=[0])
+    return [
+        Node(
+            kind="sample",
+            key=str(pk),
+            label=f"{project}: run {number}, {name}, step {step:,}{_given_out(times)}",
+            url=address.replace("0", str(pk)),
+            at=at,
+            outcome=Outcome.RECALLED if reason.startswith(RECALLED) else Outcome.WITHHELD,
+        )
+        for pk, name, step, at, reason, number, project, times in columns
+    ]
+
+
+def _given_out(times: int) -> str:
+    """Files that have left are not called back by a click: who took them is on its page."""
+    return f", downloaded {times} time{'' if times == 1 else 's'}" if times else ""
+
+
+def _heard_at(item: CaseItem) -> str:
+    return reverse("audio_samples:case_audio", args=[item.pk])
+
+
+for kind in (Samples(), Clips()):
+    register(kind)
+    let_hear(kind.name, _heard_at)

@@ -1,0 +1,57 @@
+"""This room's parts of a rightsholder's access export (rights/rightsholder/gdpr_export.py)."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from audio_samples import rightsholder_samples
+from rights.models import Party
+from rights.rightsholder import registries
+
+AT_ONCE = 500
+
+
+def _models(parties: Sequence[Party]) -> Iterator[Mapping[str, object]]:
+    runs = list(rightsholder_samples.runs_of(parties))
+    for start in range(0, len(runs), AT_ONCE):
+        for one in rightsholder_samples.trained_models(runs[start : start + AT_ONCE], parties):
+            yield {
+                "model": one.told.name,
+                "reference": one.told.reference,
+                "use": one.run.use,
+                "state": one.told.state,
+                "at": one.told.at,
+                "examples": one.examples,
+                "seconds": one.seconds,
+                "seconds_of_all": one.whole,
+                "saved_states": one.checkpoints,
+                "samples": one.samples,
+            }
+
+
+def _samples(parties: Sequence[Party]) -> Iterator[Mapping[str, object]]:
+    rows = rightsholder_samples.samples_of(parties).with_holds().defer("peaks", "measures")
+    for sample in rows.order_by("pk").iterator(chunk_size=AT_ONCE):
+        yield {
+            "sample": sample.pk,
+            "reference": registries.reference(f"run:{sample.run_id}"),
+            "made_at": sample.created_at,
+            "seconds": sample.duration,
+            "silence": rightsholder_samples.silence(sample),
+        }
+
+
+def _flags(parties: Sequence[Party]) -> Iterator[Mapping[str, object]]:
+    for flag in rightsholder_samples.flags_of(parties).order_by("pk"):
+        yield {
+            "sample": flag.sample_id,
+            "party": flag.party.name,
+            "at": flag.created_at,
+            "reason": flag.reason,
+            "state": flag.state,
+            "answered_at": flag.reviewed_at,
+            "answer": flag.note,
+        }
+
+
+registries.register_section("models", _models)
+registries.register_section("samples", _samples)
+registries.register_section("flags", _flags)

@@ -1,0 +1,71 @@
+"""Samples that were silenced are silenced again after a restore (portal/endings)."""
+
+from collections.abc import Hashable
+
+from audio_samples import releases, samples
+from audio_samples.audibility import flags
+from audio_samples.copy_check import screenings
+from audio_samples.models import ClipRelease, Sample, SampleFlag
+from portal.endings import Answer, Ending, JournalEntry, declare
+from portal.models import User
+from rights.journal_replay import about, already, by_hand, done, find, reason
+from rights.models import Party
+
+State = SampleFlag.State
+
+
+@about(Sample)
+def _withhold(sample: Sample, said: JournalEntry, by: User) -> Answer:
+    if not samples.withhold(sample, by=by, reason=reason(said)):
+        return already(f"Sample {sample.pk} is withheld.")
+    return done(f"Withheld sample {sample.pk}.")
+
+
+@about(Sample)
+def _flag(sample: Sample, said: JournalEntry, by: User) -> Answer:
+    party = find(Party, said.body["party"], said)
+    if party is None:
+        return already(f"The party {said.body['party']} came after the back-up and is gone.")
+    if SampleFlag.objects.filter(sample=sample, party=party).exists():
+        return already(f"{party} has flagged sample {sample.pk}.")
+    flags.flag(by=by, party=party, sample=sample, reason=reason(said))
+    return done(f"{party} objects to sample {sample.pk}: it is silent.")
+
+
+@about(Sample)
+def _answered(sample: Sample, said: JournalEntry, by: User) -> Answer:  # noqa: ARG001
+    """Whichever the answer was: while a flag is open nobody hears the sample."""
+    open_ones = SampleFlag.objects.filter(sample=sample, party=said.body["party"], state=State.OPEN)
+    if not open_ones.exists():
+        return already(f"No flag on sample {sample.pk} waits for an answer.")
+    return by_hand(f"The flag on sample {sample.pk} was answered since: answer it again.")
+
+
+@about(Sample)
+def _near_copy(sample: Sample, said: JournalEntry, by: User) -> Answer:  # noqa: ARG001
+    looked = screenings.latest_screening(sample)
+    if looked is None or looked.answer:
+        return already(f"No near copy in sample {sample.pk} waits for an answer.")
+    return by_hand(f"The copy check of sample {sample.pk} was answered since: answer it again.")
+
+
+@about(ClipRelease, born="asked_at")
+def _recall(release: ClipRelease, said: JournalEntry, by: User) -> Answer:
+    if release.recalled_at is not None:
+        return already(f"The clip “{release.title}” was taken back.")
+    releases.recall(by=by, release=release, reason=reason(said))
+    return done(f"Took the clip “{release.title}” back.")
+
+
+def _by_party(said: JournalEntry) -> Hashable:
+    return said.subject_type, said.subject_id, said.body.get("party")
+
+
+declare(
+    Ending("sample.withheld", _withhold),
+    Ending("sample.flagged", _flag, about=_by_party),
+    Ending("sample.flag_upheld", _answered, about=_by_party),
+    Ending("sample.flag_dismissed", _answered, about=_by_party, takes_back=("sample.flagged",)),
+    Ending("sample.copy_confirmed", _near_copy),
+    Ending("clip.recalled", _recall),
+)

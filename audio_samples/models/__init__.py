@@ -1,0 +1,30 @@
+"""What came out of runs: samples, what they were checked for, and what became of them."""
+
+from audio_samples.models.copy_check import DatasetIndex, Screening
+from audio_samples.models.samples import (
+    ClipRelease,
+    Credential,
+    CreditStatement,
+    NamedArtist,
+    Sample,
+    SampleFlag,
+    SampleQuerySet,
+    same_sound,
+    silent_twins,
+    standing_flags,
+)
+
+__all__ = [
+    "ClipRelease",
+    "Credential",
+    "CreditStatement",
+    "DatasetIndex",
+    "NamedArtist",
+    "Sample",
+    "SampleFlag",
+    "SampleQuerySet",
+    "Screening",
+    "same_sound",
+    "silent_twins",
+    "standing_flags",
+]

@@ -1,0 +1,163 @@
+"""What came of a rightsholder's music, and which samples they may hear.
+
+A rightsholder hears the final samples of every run that learned from a recording they have a
+part in, also by way of another run's weights. What a run plays while it learns is a researcher's
+draft and stays with the project (docs/decisions.md). The right is asked each time.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from django.db.models import Case, Count, QuerySet, Sum, Value, When
+from django.urls import reverse
+
+from audio_samples import clips, releases
+from audio_samples.models import ClipRelease, Sample, SampleFlag, SampleQuerySet
+from experiments.clearance.descendants import runs_with
+from experiments.models import Checkpoint, Run, revocations
+from experiments.publishing import public_words
+from rights.models import Party, Recording, UsageEvent, Use
+from rights.rightsholder import overview, registries
+
+NEVER_BEGAN = (Run.State.CANCELLED, Run.State.FAILED, Run.State.WITHHELD)
+
+
+def runs_of(parties: Sequence[Party], recording: Recording | None = None) -> QuerySet[Run]:
+    """The runs that learned, or are about to learn, from the parties' recordings, newest first."""
+    rows = overview.repertoire(parties)
+    if recording is not None:
+        rows = rows.filter(pk=recording.pk)
+    runs = Run.objects.filter(pk__in=runs_with(rows)).exclude(
+        started_at=None, state__in=NEVER_BEGAN
+    )
+    return runs.order_by("-queued_at", "pk")
+
+
+def samples_of(parties: Sequence[Party]) -> SampleQuerySet:
+    """The samples that these parties may know of: final ones of the runs above, silent ones too."""
+    return Sample.objects.filter(run__in=runs_of(parties).order_by().values("pk"), final=True)
+
+
+def silence(sample: Sample) -> str:
+    """Why it may not be heard now, in words that name nobody; empty if it may. The sample comes
+    `with_holds`: other holders' reasons are theirs."""
+    hold: str | None = sample.hold_reason  # type: ignore[attr-defined]
+    flag: str | None = sample.flag_state  # type: ignore[attr-defined]
+    if sample.withheld_at is not None:
+        return "Withheld: it was recalled, or the lab took it back."
+    if hold is not None:
+        return "Withheld: a permission behind it ended."
+    return clips.FLAGGED.get(flag or "", "")
+
+
+def page(sample: Sample) -> str:
+    """The address of a rightsholder's page of it."""
+    return reverse("audio_samples:mine_sample", args=[sample.pk])
+
+
+class AudibleSample(clips.Clip):
+    """A clip with an address that asks the rightsholder's own right."""
+
+    @property
+    def url(self) -> str:
+        return "" if self.withheld else reverse("audio_samples:mine_audio", args=[self.sample.pk])
+
+
+def row(sample: Sample) -> clips.ClipRow:
+    title = f"Sample {sample.pk}"
+    clip = AudibleSample(sample=sample, label=title, withheld=silence(sample))
+    return clips.ClipRow(key=f"mine:{sample.pk}", title=title, clips=[clip])
+
+
+def share(sample: Sample, own: set[int]) -> float:
+    """The part of the sample's credit statement that is these recordings', 0 to 1."""
+    if sample.credit is None:
+        return 0.0
+    return sum(line.share for line in sample.credit.read().lines if line.recording in own)
+
+
+@dataclass
+class TrainedModel:
+    """One run in public words, with what it took from the parties' music and what it left."""
+
+    run: Run
+    told: registries.PublicSource
+    seconds: float = 0.0
+    examples: int = 0
+    whole: float = 0.0
+    checkpoints: dict[str, int] = field(default_factory=dict)
+    samples: int = 0
+
+    @property
+    def share(self) -> float | None:
+        return self.seconds / self.whole if self.whole else None
+
+    @property
+    def saved(self) -> int:
+        return sum(self.checkpoints.values())
+
+    @property
+    def use(self) -> Use:
+        return Use(self.run.use)
+
+    @property
+    def by_weights(self) -> bool:
+        """It heard none of the music itself: it began with weights that had."""
+        return not self.examples and self.run.start_from_id is not None
+
+
+def trained_models(runs: Sequence[Run], parties: Sequence[Party]) -> list[TrainedModel]:
+    """The runs with their figures; a constant number of queries."""
+    told = public_words.public_sources(runs)
+    found = {run.pk: TrainedModel(run, told[run.pk]) for run in runs}
+    names = {f"run:{pk}": pk for pk in found}
+    events = UsageEvent.objects.filter(source__in=names).order_by()
+    own = events.filter(recording__in=overview.repertoire(parties).values("pk"))
+    for source, examples, seconds in own.values_list("source").annotate(
+        Sum("examples"), Sum("seconds")
+    ):
+        found[names[source]].examples, found[names[source]].seconds = examples, seconds
+    for source, seconds in events.values_list("source").annotate(Sum("seconds")):
+        found[names[source]].whole = seconds
+    for pk, state, number in _checkpoints(runs):
+        found[pk].checkpoints[state] = found[pk].checkpoints.get(state, 0) + number
+    finals = Sample.objects.filter(run__in=list(found), final=True).order_by()
+    for pk, number in finals.values_list("run").annotate(Count("pk")):
+        found[pk].samples = number
+    return list(found.values())
+
+
+def _checkpoints(runs: Sequence[Run]) -> list[tuple[UUID, str, int]]:
+    """Run, state and number: kept by the lab, withheld, or retired for good."""
+    state = Case(
+        When(retired_at__isnull=False, then=Value("retired")),
+        When(revocations.weights_are_revoked("digest"), then=Value("withheld")),
+        default=Value("kept"),
+    )
+    rows = Checkpoint.objects.filter(run__in=[run.pk for run in runs]).annotate(state=state)
+    counted = rows.order_by().values_list("run", "state").annotate(Count("pk"))
+    return [(pk, word, number) for pk, word, number in counted]
+
+
+def released(sample: Sample) -> ClipRelease | None:
+    """Where everybody may hear it, None while nobody outside may."""
+    found = sample.releases.live().exclude(released_at=None).select_related("page").first()
+    return found if found and releases.public_clip(found.page, found.credential_id) else None
+
+
+def flags_of(parties: Sequence[Party]) -> QuerySet[SampleFlag]:
+    return SampleFlag.objects.filter(party__in=parties).select_related("party", "sample")
+
+
+def per_recording(run: Run, parties: Sequence[Party]) -> list[Mapping[str, object]]:
+    """What the run took of each of the parties' recordings, most first."""
+    rows = UsageEvent.objects.filter(
+        source=f"run:{run.pk}", recording__in=overview.repertoire(parties).values("pk")
+    )
+    summed = (
+        rows.order_by()
+        .values("recording", "recording__title")
+        .annotate(examples=Sum("examples"), seconds=Sum("seconds"))
+    )
+    return list(summed.order_by("-seconds", "recording")[:100])

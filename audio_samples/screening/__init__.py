@@ -1,6 +1,0 @@
-"""The copy check: does a generated clip repeat a stretch of the music behind it?
-
-`audio.prints` makes a recording's print, `audio.index` gathers those of a frozen dataset,
-`audio.matching` holds a clip against it. These three know no rows; `gathering` and `screenings` do
-(docs/screening.md).
-"""

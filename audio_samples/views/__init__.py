@@ -1,0 +1,1 @@
+"""The pages of samples, by what they are about."""

@@ -1,0 +1,153 @@
+"""Where rights admins listen to near copies beside the recordings they are near to, and answer."""
+
+from collections.abc import Callable
+
+from django import forms
+from django.contrib import messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_POST, require_safe
+
+from audio_samples import clips
+from audio_samples.audibility import reviewing
+from audio_samples.copy_check import screenings
+from audio_samples.models import Sample
+from audio_samples.models.copy_check import Screening
+from audio_samples.views.samples import gone
+from portal import confirmation
+from portal.confirmation import as_shown
+from portal.inputs import parameters
+from portal.models import Role
+from portal.views import signed_in
+from rights.access import open_to, page_of
+from rights.forms.base import VerbForm
+from rights.views import confirming
+
+reviewers = open_to(Role.RIGHTS_ADMIN)
+WAITING = "waiting"
+STATES = ((WAITING, "Waiting for review"), *Screening.Answer.choices)
+
+
+class AnswerForm(VerbForm):
+    note = forms.CharField(
+        label="Why",
+        max_length=screenings.LONGEST,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="The project reads it on the sample's page.",
+    )
+
+
+@require_safe
+@reviewers
+def near_copies(request: HttpRequest) -> HttpResponse:
+    """Near copies that wait, oldest first; answered ones on request."""
+    state = parameters.read_parameters(request).choice("state", dict(STATES), WAITING)
+    rows = _rows().filter(answer="" if state == WAITING else state)
+    order = ("at", "pk") if state == WAITING else ("-reviewed_at", "-pk")
+    context = {
+        "page": page_of(request, rows.order_by(*order)),
+        "state": state,
+        "states": STATES,
+        "tab": "copies",
+    }
+    return render(request, "audio_samples/copies.html", context)
+
+
+@require_safe
+@reviewers
+def near_copy(request: HttpRequest, pk: int) -> HttpResponse:
+    """One near copy: both to hear from where they agree, and the two answers."""
+    return _page(request, get_object_or_404(_rows(), pk=pk), AnswerForm())
+
+
+@require_safe
+@reviewers
+def audio(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """The sample, for who has to answer: they may be in none of its projects."""
+    found = get_object_or_404(_rows(), pk=pk)
+    if _why_not(request, found) and (reason := _silence(found)):
+        return gone(reason)
+    return reviewing.review_audio(request, found.sample, review=f"copy:{pk}", tag=f"copy-{pk}")
+
+
+@require_POST
+@reviewers
+def confirm(request: HttpRequest, pk: int) -> HttpResponse:
+    """It is a copy: the sample is withheld."""
+    return _answer(request, pk, screenings.confirm, "Answered; the sample is withheld.")
+
+
+@require_POST
+@reviewers
+def dismiss(request: HttpRequest, pk: int) -> HttpResponse:
+    """It is no copy."""
+    return _answer(request, pk, screenings.dismiss, "Answered; the copy check holds nothing back.")
+
+
+def _answer(
+    request: HttpRequest, pk: int, verb: Callable[..., Screening], said: str
+) -> HttpResponse:
+    found, user = get_object_or_404(_rows(), pk=pk), signed_in(request)
+    form = AnswerForm(request.POST)
+    if form.is_valid():
+        seal = confirmation.posted(request)
+        with (
+            form.refusals(),
+            as_shown(seal, by=user, name=_name(found), facts=lambda: _facts(found)),
+        ):
+            verb(found, by=user, note=form.cleaned_data["note"])
+            messages.success(request, said)
+            return redirect("audio_samples:copies")
+    found.refresh_from_db()
+    return _page(request, found, form)
+
+
+def _name(found: Screening) -> str:
+    return f"copy.answer:{found.pk}"
+
+
+def _facts(found: Screening) -> list[object]:
+    """What the answers hang on: that it waits, and what keeps the sample silent without them."""
+    now = Screening.objects.get(pk=found.pk)
+    return [str(now.answer), reviewing.silences(found.sample)]
+
+
+def _page(request: HttpRequest, found: Screening, form: AnswerForm) -> HttpResponse:
+    assert found.recording is not None  # noqa: S101 - by the row's constraint.
+    why_not = _why_not(request, found)
+    seal = confirmation.seal(by=signed_in(request), name=_name(found), facts=_facts(found))
+    context = {
+        "look": found,
+        "sample": found.sample,
+        "artists": screenings.artists(found.recording),
+        "why_not": why_not,
+        "silence": _silence(found) if why_not or found.answer else "",
+        "stays": reviewing.silences(found.sample),
+        "shown": {"seal": seal} if not why_not else None,
+        "form": form,
+        "tab": "copies",
+    }
+    return render(request, "audio_samples/copy.html", context, status=confirming.status(form))
+
+
+def _why_not(request: HttpRequest, found: Screening) -> str:
+    """Why this rights admin does not answer it; empty where they do, and hear it whatever else
+    keeps it silent."""
+    if found.answer:
+        return "It is answered."
+    if found.sample.run.submitted_by_id == signed_in(request).pk:
+        return "You queued the run that made it: another rights admin has to answer."
+    return ""
+
+
+def _silence(found: Screening) -> str:
+    return clips.reason_withheld(Sample.objects.filter(pk=found.sample_id).with_holds().get())
+
+
+def _rows() -> QuerySet[Screening]:
+    return screenings.near_copies().select_related(
+        "sample__audio", "sample__run__project", "sample__run__submitted_by", "recording",
+        "reviewed_by",
+    )  # fmt: skip

@@ -1,0 +1,161 @@
+"""Samples taken out of the portal, and files that somebody brings to ask where they come from."""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import IO
+from uuid import UUID
+
+from django import forms
+from django.contrib import messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from audio_samples import analysis, clips, rightsholder_samples
+from audio_samples.credentials import chain, checking, files, issuing
+from audio_samples.models import Credential, Sample
+from audio_samples.views.samples import gone, visible_sample
+from experiments.publishing import public_words, withdrawals
+from portal.http.serving import disposition, ending, streamed
+from portal.models import Role, User
+from portal.views import signed_in
+from rights.access import open_to
+from rights.forms.base import VerbForm
+from rights.rightsholder import overview
+from rights.rightsholder.registries import PublicSource
+
+# Not for who only listens: the answers of blind tests are not to be had from a file.
+askers = open_to(Role.RESEARCHER, Role.RIGHTS_ADMIN, Role.RIGHTSHOLDER, Role.OPERATOR)
+CHUNK = 65_536
+C2PA = "application/c2pa"
+
+
+class CheckForm(VerbForm):
+    file = forms.FileField(
+        label="Audio file",
+        allow_empty_file=True,
+        help_text="WAV, FLAC, MP3 or Ogg, ten minutes at most. It is looked at and not kept.",
+    )
+
+    def clean_file(self) -> object:
+        file = self.cleaned_data["file"]
+        if file.size > analysis.MAX_BYTES:
+            raise forms.ValidationError(
+                f"The file is larger than {analysis.MAX_BYTES // 1_000_000} MB."
+            )
+        return file
+
+
+@require_POST
+def download(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """The sample as a signed file. A POST: it is written down who took it."""
+    sample = visible_sample(request, pk)
+    if reason := clips.reason_withheld(sample):
+        return gone(reason)
+    try:
+        given = issuing.give_out(sample, by=signed_in(request))
+    except issuing.Withheld:
+        return gone(clips.reason_withheld(visible_sample(request, pk)))
+    except (chain.NoChain, files.Unsigned) as error:
+        messages.error(request, f"It was not downloaded: {error} An operator can mend that.")
+        return redirect(sample)
+    except FileNotFoundError:
+        messages.error(request, "It was not downloaded: the file is missing from storage.")
+        return redirect(sample)
+    name = f"{sample.run.project.slug}-{sample.run.number}-{sample.name}-{sample.step}"
+    name = f"{name}.{ending(given.media_type)}"
+    answer = streamed(request, _pieces(given.file), given.media_type, name)
+    answer.headers["Content-Length"] = str(given.size)
+    return answer
+
+
+def _pieces(file: IO[bytes]) -> Generator[bytes, None, None]:
+    with file:
+        while piece := file.read(CHUNK):
+            yield piece
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a file comes from, as far as this person may know."""
+
+    credential: Credential
+    told: PublicSource
+    # Why nobody hears it any more; empty while it may be heard.
+    silence: str
+    page: str
+    # Some of the artists, as on public pages.
+    names: list[str]
+    # Whether the person is of its project, and may know who took it.
+    team: bool
+
+    @property
+    def outdated(self) -> bool:
+        """The ledger has grown since: the statement in the file was a state on the way."""
+        return self.credential.statement_id != self.credential.sample.credit_id
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@askers
+def check(request: HttpRequest) -> HttpResponse:
+    """Whether a file was made here, and whose music is behind it."""
+    form = CheckForm(request.POST or None, request.FILES or None)
+    context: dict[str, object] = {"form": form, "tab": "check"}
+    if request.method == "POST" and form.is_valid():
+        try:
+            with form.refusals():
+                finding = checking.check(form.cleaned_data["file"])
+                user = signed_in(request)
+                origins = [_origin(one, user) for one in finding.credentials]
+                context |= {"finding": finding, "origins": origins}
+        except chain.NoChain as error:
+            form.add_error(None, f"{error} An operator can mend that.")
+    return render(request, "audio_samples/check.html", context, status=422 if form.errors else 200)
+
+
+@require_safe
+@askers
+def credential(request: HttpRequest, number: UUID) -> HttpResponse:
+    """What one file says of itself, and how it stands now. The number is in that file only."""
+    found = get_object_or_404(_rows(), pk=number)
+    return render(
+        request,
+        "audio_samples/credential.html",
+        {"origin": _origin(found, signed_in(request)), "tab": "check"},
+    )
+
+
+@require_safe
+def credential_file(request: HttpRequest, number: UUID) -> HttpResponse:
+    """The manifest as it stood in the file, for who wants to put it beside the audio again."""
+    seen = Sample.objects.visible_to(signed_in(request))
+    found = get_object_or_404(Credential.objects.filter(sample__in=seen), pk=number)
+    answer = HttpResponse(bytes(found.manifest), content_type=C2PA)
+    answer.headers["Content-Disposition"] = disposition(f"{number}.c2pa", attachment=True)
+    answer.headers["Cache-Control"] = "private, no-store"
+    return answer
+
+
+def _rows() -> QuerySet[Credential]:
+    return Credential.objects.select_related("sample__run__project", "statement", "by")
+
+
+def _origin(found: Credential, user: User) -> Origin:
+    rows = Sample.objects.filter(pk=found.sample_id)
+    sample = rows.with_holds().get()
+    team = rows.visible_to(user).exists()
+    page = ""
+    if team:
+        page = sample.get_absolute_url()
+    elif rightsholder_samples.samples_of(overview.parties_of(user)).filter(pk=sample.pk).exists():
+        page = rightsholder_samples.page(sample)
+    return Origin(
+        credential=found,
+        told=public_words.public_sources([found.sample.run])[found.sample.run_id],
+        silence=rightsholder_samples.silence(sample),
+        page=page,
+        names=found.statement.public_names(withdrawals.left(sample.run)) if found.statement else [],
+        team=team,
+    )

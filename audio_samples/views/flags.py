@@ -1,0 +1,154 @@
+"""Where rights admins look at flagged samples and answer."""
+
+from django import forms
+from django.contrib import messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_POST, require_safe
+
+from audio_samples import clips
+from audio_samples.audibility import flags, reviewing
+from audio_samples.copy_check import screenings
+from audio_samples.models import ClipRelease, Sample, SampleFlag
+from audio_samples.views.samples import gone
+from portal import confirmation
+from portal.confirmation import as_shown
+from portal.inputs import parameters
+from portal.models import Role
+from portal.views import signed_in
+from rights.access import open_to, page_of
+from rights.forms.base import VerbForm
+from rights.views import confirming
+
+reviewers = open_to(Role.RIGHTS_ADMIN)
+
+
+class AnswerForm(VerbForm):
+    note = forms.CharField(
+        label="Your answer to the party",
+        max_length=flags.LONGEST,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="They read it as you write it.",
+    )
+
+
+@require_safe
+@reviewers
+def waiting(request: HttpRequest) -> HttpResponse:
+    """What of the samples waits for a rights admin, for the page of all that waits."""
+    context = {
+        "flags": SampleFlag.objects.filter(state=SampleFlag.State.OPEN).count(),
+        "copies": screenings.near_copies().filter(answer="").count(),
+        "clips": ClipRelease.objects.waiting().count(),
+    }
+    return render(request, "audio_samples/waiting.html", context)
+
+
+@require_safe
+@reviewers
+def flag_list(request: HttpRequest) -> HttpResponse:
+    """Flags that wait, oldest first; answered ones on request."""
+    state = parameters.read_parameters(request).text("state", SampleFlag.State.OPEN)
+    rows = _flags()
+    if state in SampleFlag.State.values:
+        rows = rows.filter(state=state)
+    order = "created_at" if state == SampleFlag.State.OPEN else "-created_at"
+    context = {
+        "page": page_of(request, rows.order_by(order, "pk")),
+        "state": state,
+        "states": SampleFlag.State.choices,
+        "tab": "flags",
+    }
+    return render(request, "audio_samples/flags.html", context)
+
+
+@require_safe
+@reviewers
+def flag_detail(request: HttpRequest, pk: int) -> HttpResponse:
+    """One flag: the sample to hear, who objects and why, and the two answers."""
+    return _page(request, get_object_or_404(_flags(), pk=pk), AnswerForm())
+
+
+@require_safe
+@reviewers
+def audio(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """The flagged sample, for who has to answer and only until then, whatever else silences it."""
+    found = get_object_or_404(_flags().select_related("sample__audio"), pk=pk)
+    if not _judges(request, found) and (reason := _silence(found)):
+        return gone(reason)
+    return reviewing.review_audio(request, found.sample, review=f"flag:{pk}", tag=f"flag-{pk}")
+
+
+@require_POST
+@reviewers
+def uphold(request: HttpRequest, pk: int) -> HttpResponse:
+    """Agree with the party: the sample stays withheld."""
+    return _answer(request, pk, upheld=True)
+
+
+@require_POST
+@reviewers
+def dismiss(request: HttpRequest, pk: int) -> HttpResponse:
+    """The sample may be heard again, and the party reads why."""
+    return _answer(request, pk, upheld=False)
+
+
+def _answer(request: HttpRequest, pk: int, *, upheld: bool) -> HttpResponse:
+    found, user = get_object_or_404(_flags(), pk=pk), signed_in(request)
+    form = AnswerForm(request.POST)
+    if form.is_valid():
+        seal = confirmation.posted(request)
+        with (
+            form.refusals(),
+            as_shown(seal, by=user, name=_name(found), facts=lambda: _facts(found)),
+        ):
+            verb = flags.uphold if upheld else flags.dismiss
+            verb(found, by=user, note=form.cleaned_data["note"])
+            messages.success(request, "Answered; the party reads it on their page.")
+            return redirect("audio_samples:flags")
+    found.refresh_from_db()
+    return _page(request, found, form)
+
+
+def _name(found: SampleFlag) -> str:
+    return f"flag.answer:{found.pk}"
+
+
+def _facts(found: SampleFlag) -> list[object]:
+    """What the two answers hang on: that it waits, and what else keeps the sample silent."""
+    now = SampleFlag.objects.get(pk=found.pk)
+    return [str(now.state), reviewing.silences(found.sample, but=found)]
+
+
+def _page(request: HttpRequest, found: SampleFlag, form: AnswerForm) -> HttpResponse:
+    sample = clips.with_credits(Sample.objects.filter(pk=found.sample_id)).get()
+    judges, facts = _judges(request, found), _facts(found)
+    seal = confirmation.seal(by=signed_in(request), name=_name(found), facts=facts)
+    context = {
+        "flag": found,
+        "sample": sample,
+        "judges": judges,
+        "silence": "" if judges else _silence(found),
+        "stays": reviewing.silences(sample, but=found),
+        "shown": {"seal": seal} if judges else None,
+        "form": form,
+        "tab": "flags",
+        "others": _flags().filter(sample=sample).exclude(pk=found.pk),
+    }
+    return render(request, "audio_samples/flag.html", context, status=confirming.status(form))
+
+
+def _judges(request: HttpRequest, found: SampleFlag) -> bool:
+    """Whether this rights admin answers it: it waits, and is not their own party's."""
+    own = found.party.people.filter(pk=signed_in(request).pk).exists()
+    return found.state == SampleFlag.State.OPEN and not own
+
+
+def _silence(found: SampleFlag) -> str:
+    return clips.reason_withheld(Sample.objects.filter(pk=found.sample_id).with_holds().get())
+
+
+def _flags() -> QuerySet[SampleFlag]:
+    return SampleFlag.objects.select_related("party", "by", "reviewed_by", "sample__run__project")

@@ -1,0 +1,221 @@
+"""Where owners ask for a clip to be released, and rights admins listen and answer."""
+
+from contextlib import AbstractContextManager
+
+from django import forms
+from django.contrib import messages
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from audio_samples import clips, releases
+from audio_samples.audibility import reviewing
+from audio_samples.credentials import chain, files
+from audio_samples.models import ClipRelease, Sample
+from audio_samples.views.samples import gone, visible_sample
+from portal import confirmation
+from portal.confirmation import PreviewChanged
+from portal.models import Role
+from portal.views import signed_in
+from rights.access import open_to, page_of
+from rights.errors import Refused
+from rights.forms.base import VerbForm
+from rights.views import confirming
+
+answering = open_to(Role.RIGHTS_ADMIN)
+
+
+class AskForm(VerbForm):
+    title = forms.CharField(
+        label="Title in public",
+        max_length=releases.LONGEST_TITLE,
+        help_text="Everybody reads it. The prompt and the name in the run are not shown.",
+    )
+
+
+class RefuseForm(VerbForm):
+    reason = forms.CharField(
+        label="Reason, if you refuse it",
+        max_length=releases.LONGEST_REASON,
+        help_text="Whoever asked reads it.",
+    )
+
+
+class RecallForm(VerbForm):
+    reason = forms.CharField(
+        max_length=releases.LONGEST_REASON,
+        help_text="People of the project and rights admins read it, and nobody outside.",
+    )
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def ask(request: HttpRequest, pk: int) -> HttpResponse:
+    """GET says what a release does and what keeps the sample from it; POST asks for it."""
+    sample, user = visible_sample(request, pk), signed_in(request)
+    if not releases.may_ask(user, sample.run.project):
+        raise Http404
+    form = AskForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        with form.refusals():
+            releases.ask(by=user, sample=sample, title=form.cleaned_data["title"])
+            messages.success(request, "Asked. A rights admin listens to it and answers.")
+            return redirect(sample)
+    context = {
+        "sample": sample,
+        "project": sample.run.project,
+        "why_not": releases.why_not(sample),
+        "page": releases.page_of(sample),
+        "form": form,
+    }
+    return render(
+        request, "audio_samples/release_ask.html", context, status=422 if form.errors else 200
+    )
+
+
+@require_safe
+@answering
+def release_list(request: HttpRequest) -> HttpResponse:
+    """What waits for an answer, oldest first, and what was answered."""
+    waiting = ClipRelease.objects.waiting()
+    context = {
+        "waiting": _rows().filter(pk__in=waiting).order_by("asked_at", "pk"),
+        "page": page_of(request, _rows().exclude(pk__in=waiting).order_by("-pk")),
+        "tab": "clips",
+    }
+    return render(request, "audio_samples/releases.html", context)
+
+
+@require_safe
+@answering
+def release_detail(request: HttpRequest, pk: int) -> HttpResponse:
+    """One clip to hear, what was checked of it, and the answers."""
+    return _page(request, get_object_or_404(_rows(), pk=pk), RefuseForm())
+
+
+@require_safe
+@answering
+def audio(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """The clip, for who has to answer, whatever keeps it silent meanwhile."""
+    found = get_object_or_404(_rows().select_related("sample__audio"), pk=pk)
+    sample = Sample.objects.with_holds().get(pk=found.sample_id)
+    if not _judges(request, found) and (reason := clips.reason_withheld(sample)):
+        return gone(reason)
+    return reviewing.review_audio(request, found.sample, review=f"clip:{pk}", tag=f"clip-{pk}")
+
+
+@require_POST
+@answering
+def approve(request: HttpRequest, pk: int) -> HttpResponse:
+    """Sign it, and everybody may hear it from now on."""
+    found, user = get_object_or_404(_rows(), pk=pk), signed_in(request)
+    error = ""
+    try:
+        # Before it is signed, which takes long: what it hangs on never changes but by an answer,
+        # and for that the verb looks itself.
+        confirmation.check(
+            confirmation.posted(request), by=user, name=_name(found), facts=_facts(found)
+        )
+        releases.approve(by=user, release=found)
+    except (Refused, PreviewChanged) as refusal:
+        error = str(refusal)
+    except (chain.NoChain, files.Unsigned) as trouble:
+        error = f"It was not signed: {trouble} An operator can mend that."
+    except FileNotFoundError:
+        error = "The file is missing from storage."
+    else:
+        messages.success(request, f"“{found}” is in public.")
+        return redirect("audio_samples:releases")
+    return _page(request, found, RefuseForm(), error)
+
+
+@require_POST
+@answering
+def refuse(request: HttpRequest, pk: int) -> HttpResponse:
+    """Leave it in the lab, and say why."""
+    found, form = get_object_or_404(_rows(), pk=pk), RefuseForm(request.POST)
+    if form.is_valid():
+        with form.refusals(), _as_shown(request, found):
+            reason = form.cleaned_data["reason"]
+            releases.refuse(by=signed_in(request), release=found, reason=reason)
+            messages.success(request, "Refused. Who asked reads your reason.")
+            return redirect("audio_samples:releases")
+    return _page(request, found, form)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def recall(request: HttpRequest, pk: int) -> HttpResponse:
+    """GET says what it does; POST takes the clip back."""
+    user = signed_in(request)
+    found = get_object_or_404(_rows(), pk=pk)
+    if not (user.has_role(Role.RIGHTS_ADMIN) or releases.may_ask(user, found.sample.run.project)):
+        raise Http404
+    form = RecallForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        with form.refusals(), _as_shown(request, found):
+            reason = form.cleaned_data["reason"]
+            releases.recall(by=user, release=found, reason=reason)
+            messages.success(request, "Taken back: nobody hears it in public any more.")
+            admin = user.has_role(Role.RIGHTS_ADMIN)
+            return redirect("audio_samples:releases") if admin else redirect(found.sample)
+    found.refresh_from_db()
+    context = {"release": found, "form": form, "shown": {"seal": _seal(request, found)}}
+    return render(
+        request, "audio_samples/release_recall.html", context, status=confirming.status(form)
+    )
+
+
+def _name(found: ClipRelease) -> str:
+    return f"clip.answer:{found.pk}"
+
+
+def _facts(found: ClipRelease) -> list[object]:
+    """What the answers and a recall hang on: what it is, where it goes, and how it stands."""
+    now = ClipRelease.objects.get(pk=found.pk)
+    return [now.state, now.title, now.page_id, str(found.sample.audio_id)]
+
+
+def _seal(request: HttpRequest, found: ClipRelease) -> str:
+    return confirmation.seal(by=signed_in(request), name=_name(found), facts=_facts(found))
+
+
+def _as_shown(request: HttpRequest, found: ClipRelease) -> AbstractContextManager[None]:
+    return confirmation.as_shown(
+        confirmation.posted(request),
+        by=signed_in(request),
+        name=_name(found),
+        facts=lambda: _facts(found),
+    )
+
+
+def _judges(request: HttpRequest, found: ClipRelease) -> bool:
+    return found.waits and releases.may_answer(signed_in(request), found)
+
+
+def _page(
+    request: HttpRequest, found: ClipRelease, form: VerbForm, error: str = ""
+) -> HttpResponse:
+    found.refresh_from_db()
+    sample = Sample.objects.with_holds().get(pk=found.sample_id)
+    judges = _judges(request, found)
+    context = {
+        "release": found,
+        "sample": found.sample,
+        "judges": judges,
+        "silence": "" if judges else clips.reason_withheld(sample),
+        "shown": {"seal": _seal(request, found)},
+        "why_not": releases.why_not(found.sample) if found.waits else [],
+        "may_answer": releases.may_answer(signed_in(request), found),
+        "form": form,
+        "error": error,
+        "tab": "clips",
+    }
+    status = 422 if error else confirming.status(form)
+    return render(request, "audio_samples/release.html", context, status=status)
+
+
+def _rows() -> QuerySet[ClipRelease]:
+    return ClipRelease.objects.select_related(
+        "sample__run__project", "sample__run__dataset", "page", "asked_by", "answered_by"
+    )

@@ -1,0 +1,1 @@
+"""From the program's memory to the portal: the spool on disk, its writer, its sender."""

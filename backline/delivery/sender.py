@@ -1,0 +1,312 @@
+"""The sender: `python -m backline.delivery.sender <spool folder>`, one process per session.
+
+It delivers what the program lays into the spool, keeps the portal told that the program lives,
+and brings back requests to stop. It outlives the program: what a killed one left is delivered.
+
+A portal that is down is waited for, and nothing is dropped. One delivery over which the portal
+breaks is another matter: after some tries those behind it go on, and once it has failed again and
+again while others were taken it is set aside. It stays on the disk, is tried now and then, and the
+run's page says so; nothing waits for it.
+"""
+
+import argparse
+import fcntl
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from backline import wire
+from backline.delivery.spool import FILE_KINDS, Delivery, Failure, Spool
+from backline.delivery.transport import LONGEST_PAUSE, Broken, Refused, Transport, Unreachable
+from backline.usage_count import Counting
+
+POLL_SECONDS = 0.1
+BEAT_SECONDS = 3.0
+# Of a portal that answers; and of so many failures on end, which may be the portal itself.
+BROKEN_PAUSE = 2.0
+MOST_BROKEN = 3
+# What could not be delivered is told anew after this long; that it is taken shows who is broken.
+TELL_SECONDS = 3.0
+# How long a program's end is outlived while the portal stays away; `backline sync` goes on.
+GIVE_UP_SECONDS = 24 * 3600.0
+
+
+NEVER = Failure()
+
+
+class Sender:
+    """Two lanes, so that curves do not wait for weights; each keeps its order."""
+
+    def __init__(self, spool: Spool) -> None:
+        self.spool = spool
+        self.over = threading.Event()
+        self.gone_since: float | None = None
+        # How much the portal has taken, and how much it had when a delivery failed last.
+        self._taken = 0
+        self._taken_at: dict[str, int] = {}
+        self._counting = threading.Lock()
+        # An earlier sender may have told of what has been taken since.
+        self._told: tuple[float, tuple[int, str]] = (0.0, (int(spool.has_told()), ""))
+
+    def run(self) -> None:
+        lanes = [
+            threading.Thread(target=self._lane, args=(False,), name="stream"),
+            threading.Thread(target=self._lane, args=(True,), name="files"),
+            threading.Thread(target=self._beat, name="heartbeat"),
+        ]
+        for lane in lanes:
+            lane.start()
+        try:
+            while not self._is_done():
+                time.sleep(2 * POLL_SECONDS)
+        finally:
+            # Also when the folder was taken away under it: no lane may go on by itself.
+            self.over.set()
+            for lane in lanes:
+                lane.join()
+
+    def _transport(self, timeout: float = 20.0) -> Transport:
+        return Transport(self.spool.session.url, self.spool.session.token, timeout=timeout)
+
+    def _is_done(self) -> bool:
+        """Nothing lies here and nothing more will come; or nobody has answered for a day."""
+        if not self.spool.is_finished():
+            if self.spool.program_lives():
+                return False
+            self.spool.clear_lent()
+            if report := Counting(self.spool.folder).whole():
+                # `backline exec` was killed before it could count what its program had fetched.
+                Spool.open(self.spool.folder).put("usage", report.model_dump_json().encode())
+            # It was killed: nobody else will tell the portal.
+            ending = wire.Ending(outcome="failed", reason="The program ended without a word.")
+            # Opened anew, so that it gets a number behind everything the program laid down.
+            Spool.open(self.spool.folder).put("ending", ending.model_dump_json().encode())
+            self.spool.finish()
+        if self.gone_since is None:
+            self.gone_since = time.monotonic()
+            self.spool.clear_lent()
+        limit = float(os.environ.get("BACKLINE_GIVE_UP_SECONDS", GIVE_UP_SECONDS))
+        return not self.spool.pending() or time.monotonic() - self.gone_since > limit
+
+    def _lane(self, files: bool) -> None:
+        pause = 0.0
+        with self._transport() as transport:
+            while not self.over.wait(pause or POLL_SECONDS):
+                pause = self._round(transport, files, pause)
+
+    def _round(self, transport: Transport, files: bool, pause: float) -> float:
+        """Send what may go now; how long to wait before the next round (0: as usual)."""
+        broken = 0
+        for delivery in self._ready(files):
+            try:
+                self._deliver(transport, delivery)
+            except Broken as error:
+                broken += 1
+                failure = self._failed(delivery, str(error))
+                _say(f"{delivery.path.name} failed {failure.tries} times: {error}")
+                if failure.holds_up or broken == MOST_BROKEN:
+                    return min(max(pause * 2, 0.2), BROKEN_PAUSE)
+            except Unreachable as error:
+                pause = min(max(pause * 2, 0.2), LONGEST_PAUSE)
+                _say(f"{error} Next try in {pause:.1f} s.")
+                return pause
+            if self.over.is_set():
+                break
+        return 0.0
+
+    def _ready(self, files: bool) -> list[Delivery]:
+        """What this lane may send now, in order. A file waits for what the stream had before it,
+        and the end of the run for all that came before; what was set aside is waited for by none.
+        """
+        now, failures = time.time(), self.spool.failures()
+        pending = [(one, failures.get(one.path.name, NEVER)) for one in self.spool.pending()]
+        waited_for = [one for one, failure in pending if not failure.aside]
+        stream = (one.number for one in waited_for if one.kind not in FILE_KINDS)
+        first = min(stream, default=sys.maxsize) if files else sys.maxsize
+        found: list[Delivery] = []
+        for one, failure in pending:
+            if (one.kind in FILE_KINDS) is not files:
+                continue
+            if one.number > first or (one.kind == "ending" and waited_for[0].number < one.number):
+                break
+            if failure.due(now):
+                found.append(one)
+            elif failure.holds_up:
+                break
+        # What one of these files was sent after may have changed when the next one's turn comes.
+        return found[:MOST_BROKEN] if files else found
+
+    def _deliver(self, transport: Transport, delivery: Delivery) -> None:
+        try:
+            self._send(transport, delivery)
+        except Refused as error:
+            _say(f"{delivery.path.name} was refused ({error.status}): {error}")
+            self.spool.refuse(delivery, str(error))
+        except Unreachable:
+            raise
+        except FileNotFoundError:
+            _say(f"{delivery.path.name} was not sent: the file that it carries is gone.")
+            self.spool.refuse(delivery, "The file that it carries is gone from this disk.")
+        except OSError as error:
+            raise Broken(f"This disk does not give it: {error}.") from error
+        except ValueError as error:
+            # Only a damaged disk or a stranger's hand makes a delivery that cannot be read.
+            self.spool.refuse(delivery, f"The delivery cannot be read: {error}")
+        else:
+            self.spool.accepted(delivery)
+            self._was_taken()
+
+    def _was_taken(self) -> None:
+        with self._counting:
+            self._taken += 1
+
+    def _failed(self, delivery: Delivery, why: str) -> Failure:
+        with self._counting:
+            before = self._taken_at.get(delivery.path.name, self._taken)
+            self._taken_at[delivery.path.name] = self._taken
+            alone = self._taken > before
+        return self.spool.failed(delivery, why, alone=alone)
+
+    def _send(self, transport: Transport, delivery: Delivery) -> None:
+        session = self.spool.session
+        base = f"/api/v1/runs/{session.run}"
+        match delivery.kind:
+            case "batch":
+                transport.post(
+                    f"{base}/batches",
+                    delivery.path.read_bytes(),
+                    session=session.session,
+                    number=delivery.number,
+                )
+            case "log":
+                content = delivery.path.read_bytes()
+                transport.post(f"{base}/logs", wire.LogPiece.model_validate_json(content))
+            case "usage":
+                report = wire.UsageReport.model_validate_json(delivery.path.read_bytes())
+                transport.post(f"{base}/usage", report, session=session.session)
+            case "arithmetic":
+                content = delivery.path.read_bytes()
+                transport.post(f"{base}/arithmetic", wire.Arithmetic.model_validate_json(content))
+            case "ending":
+                ending = wire.Ending.model_validate_json(delivery.path.read_bytes())
+                # What was set aside may still be taken, and the portal waits for it.
+                owed = len(self.spool.pending()) - 1
+                ending = ending.model_copy(update={"owed": max(0, owed)})
+                transport.post(f"{base}/ending", ending, session=session.session)
+            case "sample":
+                self._upload(transport, f"{base}/samples", delivery, wire.SampleMeta)
+            case "checkpoint":
+                self._upload(transport, f"{base}/checkpoints", delivery, wire.CheckpointMeta)
+
+    def _upload(
+        self,
+        transport: Transport,
+        path: str,
+        delivery: Delivery,
+        kind: type[wire.SampleMeta] | type[wire.CheckpointMeta],
+    ) -> None:
+        note = self.spool.note(delivery)
+        with (self.spool.folder / "files" / note.file).open("rb") as file:
+            meta = kind.model_validate(note.meta)
+            session = self.spool.session.session
+            transport.upload(path, file, name=note.file, meta=meta, session=session)
+
+    def _beat(self) -> None:
+        """Tell the portal that the program lives, at least every five seconds while it does, and
+        what it could not be given."""
+        seconds = float(os.environ.get("BACKLINE_BEAT_SECONDS", BEAT_SECONDS))
+        with self._transport(timeout=4.0) as transport:
+            while True:
+                if not self.spool.is_finished() and self.spool.program_lives():
+                    self._tell_it_lives(transport)
+                self._tell_undelivered(transport)
+                if self.over.wait(seconds):
+                    self._tell_undelivered(transport)
+                    return
+
+    def _tell_it_lives(self, transport: Transport) -> None:
+        try:
+            said = transport.post(self._path("heartbeat"), self._sign())
+            answer = wire.HeartbeatAnswer.model_validate(said)
+            if answer.stop:
+                self.spool.ask_to_stop(answer.reason)
+            self._was_taken()
+        except Refused as error:
+            self.spool.ask_to_stop(f"The portal refuses this run: {error}")
+        except Unreachable:
+            # The lanes say it; a portal that is away never stops a program.
+            pass
+
+    def _tell_undelivered(self, transport: Transport) -> None:
+        """For the run's page; again from time to time while there is something."""
+        count, reason = now = self.spool.undelivered()
+        at, told = self._told
+        if now == told and (not count or time.monotonic() - at < TELL_SECONDS):
+            return
+        said = wire.Undelivered(session=self.spool.session.session, count=count, reason=reason)
+        try:
+            transport.post(self._path("undelivered"), said)
+        except Unreachable:
+            # It hears it later.
+            return
+        except Refused:
+            # A portal of an earlier version knows no such thing.
+            pass
+        else:
+            self.spool.note_told(bool(count))
+            self._was_taken()
+        self._told = time.monotonic(), now
+
+    def _path(self, what: str) -> str:
+        return f"/api/v1/runs/{self.spool.session.run}/{what}"
+
+    def _sign(self) -> wire.Heartbeat:
+        said = self.spool.progress()
+        return wire.Heartbeat(
+            session=self.spool.session.session,
+            stage=said.stage if said else "",
+            progress=said.fraction if said else None,
+            waiting=len(self.spool.pending()),
+        )
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[bool]:
+    """Whether this process is the folder's one sender; held until it ends, however it ends."""
+    with (folder / "lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+def drain(folder: Path) -> bool:
+    """Deliver what lies in `folder` until its program has ended; True if this was its sender."""
+    with locked(folder) as mine:
+        if not mine:
+            return False
+        spool = Spool.open(folder)
+        Sender(spool).run()
+        spool.remove()
+    return True
+
+
+def _say(sentence: str) -> None:
+    sys.stderr.write(time.strftime("%H:%M:%S ") + sentence + "\n")
+    sys.stderr.flush()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="backline.delivery.sender", description=__doc__)
+    parser.add_argument("folder", type=Path)
+    drain(parser.parse_args().folder)
+
+
+if __name__ == "__main__":
+    main()

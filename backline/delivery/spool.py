@@ -1,0 +1,376 @@
+"""The spool: a folder per session in which everything lies until the portal has accepted it.
+
+    session.json   where to deliver: address, run, session, process (and its token, mode 0600)
+    outbox/        000000000012.batch ... one delivery each; a file goes when it is accepted
+    files/         the audio and checkpoints that deliveries of those kinds carry
+    refused/       deliveries that the portal refused for good, each with a .why beside it
+    failing/       of deliveries that break something in the portal: how often, and why
+    progress.json  what the program is doing, for the heartbeat
+    stop.json      what the portal asked for, for the program
+    told           the portal knows that something could not be delivered
+    finished       the program said that nothing more will come
+    lent           folders of music and weights that the program was lent (backline/lent.py)
+    lock           held by the one sender of this folder
+
+Beside the sessions, fetched/RUN-SESSION has what the processes of an attempt fetched; the
+supervisor of a local job knows it by that name (workers/cluster/supervise.py).
+
+A delivery appears under its name by `os.replace`, so a reader sees all of it or nothing, and a
+process that is killed leaves whole deliveries. Before `put` returns its bytes and its name are on
+the disk (fsync of the file, then of the folder), after those of the file that it carries: a machine
+that loses power keeps what was laid down. What is taken away is not waited for: come back, it is
+delivered again, and counts once.
+"""
+
+import errno
+import json
+import os
+import secrets
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import psutil
+from pydantic import BaseModel
+
+from backline import lent, wire
+
+PARTS = ("outbox", "files", "refused", "failing")
+KINDS = ("batch", "log", "usage", "arithmetic", "sample", "checkpoint", "ending")
+# Deliveries that may be large go beside the stream, so that curves do not wait for weights.
+# Beside the sessions: a folder for each attempt.
+FETCHED = "fetched"
+FILE_KINDS = ("sample", "checkpoint", "ending")
+# A delivery that breaks something in the portal holds up those behind it for so many tries, and
+# the end of the run until it has failed so often while others were taken.
+PASSED_AFTER = 3
+ASIDE_AFTER = 4
+ASIDE_SECONDS = 60.0
+LONGEST_SECONDS = 5.0
+# What a file system says that keeps folders in its own way.
+NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES}
+
+
+class Session(BaseModel):
+    """Where a spool's deliveries go, and whose they are."""
+
+    version: int = wire.VERSION
+    url: str
+    token: str
+    run: str
+    session: str
+    # A process is a number and a start time: numbers are used again.
+    pid: int
+    pid_started: float
+    # Whether the end of the program is told by a delivery (outside) or by its exit code (inside).
+    outside: bool = False
+
+
+class Failure(BaseModel):
+    """How a delivery has failed so far. It lies on the disk: the next sender knows it too."""
+
+    tries: int = 0
+    # Those of them between which the portal took something else: it is not the portal that is down.
+    alone: int = 0
+    # Unix seconds of the last one.
+    at: float = 0.0
+    why: str = ""
+
+    @property
+    def holds_up(self) -> bool:
+        """Whether those behind it in its lane still wait for it."""
+        return self.tries < PASSED_AFTER
+
+    @property
+    def aside(self) -> bool:
+        """Whether nothing waits for it any more; it is still tried, seldom."""
+        return self.alone >= ASIDE_AFTER
+
+    def due(self, now: float) -> bool:
+        pause = ASIDE_SECONDS if self.aside else min(0.2 * 2.0**self.tries, LONGEST_SECONDS)
+        # A clock that was put back says nothing.
+        return now >= self.at + pause or now < self.at
+
+
+class FileNote(BaseModel):
+    """The description of a delivery that carries a file in files/."""
+
+    file: str
+    meta: dict[str, object]
+
+
+@dataclass(frozen=True, order=True)
+class Delivery:
+    number: int
+    kind: str
+    path: Path
+
+
+class Spool:
+    """One session's folder. Safe to write to from several threads."""
+
+    def __init__(self, folder: Path, session: Session) -> None:
+        self.folder = folder
+        self.session = session
+        self._numbers = threading.Lock()
+        self._next = 1 + max((item.number for item in self.pending()), default=0)
+
+    @classmethod
+    def create(cls, root: Path, session: Session) -> Self:
+        """A new folder for `session`; a session that has one already gets a name of its own."""
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        name = session.session
+        while True:
+            folder = root / f"{session.run}-{name}"
+            try:
+                folder.mkdir(mode=0o700)
+            except FileExistsError:
+                name = f"{session.session[:33]}-{secrets.token_hex(3)}"
+            else:
+                break
+        for part in PARTS:
+            (folder / part).mkdir()
+        session = session.model_copy(update={"session": name})
+        content = session.model_dump_json().encode()
+        _replace(folder / "session.json", content, lasting=True)
+        _sync_folder(root)
+        return cls(folder, session)
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        content = (folder / "session.json").read_text(encoding="utf-8")
+        return cls(folder, Session.model_validate_json(content))
+
+    # --- the program's side
+
+    def put(self, kind: str, content: bytes) -> int:
+        """Lay a delivery down, to stay whatever happens to program and machine; its number."""
+        with self._numbers:
+            number = self._next
+            _replace(self.folder / "outbox" / f"{number:012d}.{kind}", content, lasting=True)
+            self._next = number + 1
+        return number
+
+    def put_file(self, kind: str, file: Path, meta: BaseModel) -> int:
+        """Lay down a delivery that carries `file`, which must lie in files/ already."""
+        _sync(file)
+        _sync_folder(file.parent)
+        note = FileNote(file=file.name, meta=meta.model_dump(mode="json"))
+        return self.put(kind, note.model_dump_json().encode())
+
+    def new_file(self, suffix: str) -> Path:
+        return self.folder / "files" / f"{secrets.token_hex(8)}{suffix}"
+
+    def tell_progress(self, progress: wire.Progress) -> None:
+        _replace(self.folder / "progress.json", progress.model_dump_json().encode())
+
+    def stop_asked(self) -> str | None:
+        """The portal's reason, once it has asked the program to stop."""
+        try:
+            said = json.loads((self.folder / "stop.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        return str(said["reason"])
+
+    def note_lent(self, folder: Path) -> None:
+        """Before anything is fetched into it: whoever outlives the program takes it away."""
+        with (self.folder / "lent").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(str(folder.absolute())) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def finish(self) -> None:
+        (self.folder / "finished").touch()
+
+    # --- the sender's side
+
+    def pending(self) -> list[Delivery]:
+        """What still lies in the outbox, in order."""
+        found = []
+        try:
+            paths = list((self.folder / "outbox").iterdir())
+        except FileNotFoundError:
+            # The sender has taken the folder away: all is delivered.
+            return []
+        for path in paths:
+            number, _, kind = path.name.partition(".")
+            if kind in KINDS and number.isdecimal():
+                found.append(Delivery(int(number), kind, path))
+        return sorted(found)
+
+    def progress(self) -> wire.Progress | None:
+        try:
+            content = (self.folder / "progress.json").read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+        return wire.Progress.model_validate_json(content)
+
+    def ask_to_stop(self, reason: str) -> None:
+        _replace(self.folder / "stop.json", json.dumps({"reason": reason}).encode())
+
+    def accepted(self, delivery: Delivery) -> None:
+        """The portal has it: forget it, and then the file that it carried."""
+        note = self.note(delivery) if delivery.kind in {"sample", "checkpoint"} else None
+        delivery.path.unlink()
+        self._failing(delivery).unlink(missing_ok=True)
+        if note:
+            (self.folder / "files" / note.file).unlink(missing_ok=True)
+
+    def note(self, delivery: Delivery) -> FileNote:
+        return FileNote.model_validate_json(delivery.path.read_text(encoding="utf-8"))
+
+    def refuse(self, delivery: Delivery, sentence: str) -> None:
+        """The portal will never take it: set it aside, with the reason beside it."""
+        aside = self.folder / "refused" / delivery.path.name
+        _replace(aside.with_name(aside.name + ".why"), (sentence + "\n").encode())
+        delivery.path.replace(aside)
+        self._failing(delivery).unlink(missing_ok=True)
+
+    def failed(self, delivery: Delivery, why: str, *, alone: bool) -> Failure:
+        """Note that the portal broke over it; `alone`: and took something else since last time."""
+        before = self.failures().get(delivery.path.name, Failure())
+        after = Failure(
+            tries=before.tries + 1, alone=before.alone + alone, at=time.time(), why=why[:500]
+        )
+        # A folder that was made by an earlier version has no such part.
+        self._failing(delivery).parent.mkdir(exist_ok=True)
+        _replace(self._failing(delivery), after.model_dump_json().encode())
+        return after
+
+    def failures(self) -> dict[str, Failure]:
+        """By the name of each delivery that has failed so far."""
+        found = {}
+        for path in (self.folder / "failing").glob("[0-9]*.*"):
+            # One that was taken meanwhile is gone; one that no disk had room for never failed.
+            with suppress(FileNotFoundError, ValueError):
+                found[path.name] = Failure.model_validate_json(path.read_bytes())
+        return found
+
+    def _failing(self, delivery: Delivery) -> Path:
+        return self.folder / "failing" / delivery.path.name
+
+    def waiting(self) -> list[Delivery]:
+        """What lies in the outbox and is still waited for."""
+        aside = {name for name, failure in self.failures().items() if failure.aside}
+        return [item for item in self.pending() if item.path.name not in aside]
+
+    def undelivered(self) -> tuple[int, str]:
+        """How many were refused or have failed again and again, and the last one's reason."""
+        refused = self.refusals()
+        failures = self.failures()
+        failing = {
+            name: failures[name].why
+            for name in (item.path.name for item in self.pending())
+            if name in failures and not failures[name].holds_up
+        }
+        said = [f"{name.partition('.')[2]}: {why}" for name, why in (refused | failing).items()]
+        return len(said), said[-1][:500] if said else ""
+
+    def refusals(self) -> dict[str, str]:
+        """Sentence by name of each delivery that was refused."""
+        found = sorted((self.folder / "refused").glob("*.why"))
+        return {path.stem: path.read_text(encoding="utf-8").strip() for path in found}
+
+    def clear_lent(self) -> None:
+        """Take away what a program that has ended was lent, where nobody else uses it."""
+        with suppress(FileNotFoundError):
+            lines = (self.folder / "lent").read_text(encoding="utf-8").splitlines()
+            # A line that a crash cut off names nothing: its folder was not made yet.
+            folders = [Path(json.loads(line)) for line in lines if line.endswith('"')]
+            if sum(map(lent.clear, folders)) == len(folders):
+                (self.folder / "lent").unlink(missing_ok=True)
+
+    def has_told(self) -> bool:
+        """Whether the portal was told last that something could not be delivered."""
+        return (self.folder / "told").exists()
+
+    def note_told(self, something: bool) -> None:
+        if something:
+            (self.folder / "told").touch()
+        else:
+            (self.folder / "told").unlink(missing_ok=True)
+
+    def is_finished(self) -> bool:
+        return (self.folder / "finished").exists()
+
+    def program_lives(self) -> bool:
+        """Whether the process that writes here is still there (a zombie is not)."""
+        with suppress(psutil.NoSuchProcess):
+            process = psutil.Process(self.session.pid)
+            same = abs(process.create_time() - self.session.pid_started) < 1
+            return same and process.status() != psutil.STATUS_ZOMBIE
+        return False
+
+    def remove(self) -> None:
+        """Take away a folder that has nothing to deliver; what was refused stays to be read."""
+        if self.pending():
+            return
+        if self.refusals():
+            # The token has done its work.
+            closed = self.session.model_copy(update={"token": ""})
+            _replace(self.folder / "session.json", closed.model_dump_json().encode())
+            return
+        for path in sorted(self.folder.rglob("*"), reverse=True):
+            if path.is_dir():
+                path.rmdir()
+            else:
+                path.unlink(missing_ok=True)
+        self.folder.rmdir()
+
+    def wait_until_empty(self, seconds: float) -> bool:
+        """Until nothing is waited for any more; False if that takes longer."""
+        end = time.monotonic() + seconds
+        while self.waiting() and time.monotonic() < end:
+            time.sleep(0.02)
+        return not self.waiting()
+
+
+def unfinished(root: Path) -> list[Path]:
+    """Sessions under `root` that have something to deliver."""
+    found = sorted(path.parent for path in root.glob("*/session.json"))
+    return [folder for folder in found if any((folder / "outbox").glob("*.*"))]
+
+
+def clear_lent(root: Path) -> None:
+    """What programs of this machine were lent that were killed together with their senders."""
+    for note in root.glob("*/lent"):
+        with suppress(OSError, ValueError):
+            session = Spool.open(note.parent)
+            if not session.program_lives():
+                session.clear_lent()
+    for folder in root.glob(f"{FETCHED}/*"):
+        with suppress(OSError):
+            lent.clear(folder)
+
+
+def _replace(path: Path, content: bytes, *, lasting: bool = False) -> None:
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        if lasting:
+            file.flush()
+            os.fsync(file.fileno())
+    temporary.replace(path)
+    if lasting:
+        _sync_folder(path.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_folder(path: Path) -> None:
+    """The names in it. Network file systems that know no such thing keep them by themselves."""
+    try:
+        _sync(path)
+    except OSError as error:
+        if error.errno not in NO_SYNC:
+            raise

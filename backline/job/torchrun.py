@@ -1,0 +1,156 @@
+"""`backline torchrun ARGS ...`: torchrun, with the exit codes and last words of its processes.
+
+torchrun itself turns every end of a process but a good one into 1, and answers SIGTERM by killing
+after half a minute. Here 75 and 143 mean something (docs/flow.md). So
+
+1. torchrun works in a thread, where it takes no signals; each is passed on to the processes,
+   once, and their own end is waited for;
+2. it starts nothing again: a next attempt is the portal's, from the checkpoint;
+3. the exit code is that of the process that ended badly first, and why it did is the last line.
+"""
+
+import logging
+import os
+import signal
+import sys
+import tempfile
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import psutil
+
+from backline.job import exit_reasons, meeting
+from backline.job.execution import NOT_FOUND, STOPPED, TOO_EARLY
+
+TICK = 0.1
+FAILED = 1
+# A process that was killed leaves no word, and is found by this much later than what its end
+# brought down: torchrun counts whole seconds and looks ten times in each.
+UNHEARD_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class End:
+    """How it all ended: an exit code, and the line that says why unless it is 0."""
+
+    code: int = 0
+    line: str = ""
+
+
+class Signals:
+    """SIGTERM and SIGINT of the launcher: for each of its processes, also those still to come."""
+
+    def __init__(self) -> None:
+        self._number = 0
+        self._told: set[int] = set()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._hear)
+
+    def _hear(self, number: int, _frame: FrameType | None) -> None:
+        self._number = number
+
+    def pass_on(self) -> bool:
+        """Tell those who have not been told. False: asked to end before there was any."""
+        if not self._number:
+            return True
+        for process in psutil.Process().children():
+            if process.pid not in self._told:
+                self._told.add(process.pid)
+                with suppress(psutil.NoSuchProcess):
+                    process.send_signal(self._number)
+        return bool(self._told)
+
+
+class Torchrun(threading.Thread):
+    """torchrun at work. What its processes tell of their end lies below `folder`."""
+
+    def __init__(self, words: list[str], folder: Path) -> None:
+        super().__init__(name="torchrun", daemon=True)
+        self._words = words
+        self._folder = folder
+        self._error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            # Its own account of a failure, forty lines on codes and processes, would stand where
+            # a person looks for the reason; `end` says all that it knows.
+            logging.disable(logging.ERROR)
+            meeting.prepare()
+            # Here and nowhere else in the client: whoever starts no processes needs no torch.
+            from torch.distributed import run as torchrun  # noqa: PLC0415
+
+            ours = ["--max-restarts=0", f"--log-dir={self._folder}"]
+            options = torchrun.parse_args([*ours, *self._words])  # type: ignore[no-untyped-call]
+            torchrun.run(options)  # type: ignore[no-untyped-call]
+        except BaseException as error:  # noqa: BLE001 - carried over to the main thread.
+            self._error = error
+
+    def end(self) -> End:
+        """After the thread has ended: of several processes that ended badly, the first."""
+        if self._error is None:
+            return End()
+        told = exit_reasons.read(self._folder)
+        failures = getattr(self._error, "failures", {})
+        silent = sorted(
+            (failure.timestamp - UNHEARD_SECONDS, rank, failure.exitcode)
+            for rank, failure in failures.items()
+            # One that heeds torchrun's SIGTERM ended because another one had.
+            if failure.error_file == "<N/A>" and failure.exitcode != -signal.SIGTERM
+        )
+        if silent and (not told or silent[0][0] < told[0].timestamp):
+            return _silent(rank=silent[0][1], code=silent[0][2])
+        if told:
+            return End(told[0].code, f"[rank {told[0].rank}] {told[0].message}")
+        if failures:
+            rank, failure = min(failures.items())
+            return _silent(rank=rank, code=failure.exitcode)
+        return _of_torchrun_itself(self._error)
+
+
+def _silent(*, rank: int, code: int) -> End:
+    if code < 0:
+        name = signal.Signals(-code).name
+        return End(128 - code, f"[rank {rank}] The process was ended by signal {-code} ({name}).")
+    return End(code, f"[rank {rank}] The process ended with code {code} and no word.")
+
+
+def _of_torchrun_itself(error: BaseException) -> End:
+    """Why it could not start or keep the processes, or not understand its words."""
+    if isinstance(error, meeting.NotKnown):
+        return End(FAILED, str(error))
+    if isinstance(error, SystemExit):
+        return End(error.code if isinstance(error.code, int) else FAILED)
+    if isinstance(error, ModuleNotFoundError):
+        return End(NOT_FOUND, f"There is no torch here, which starts the processes: {error}.")
+    cause = error.__cause__ or error
+    first = next(iter(str(cause).splitlines()), "")
+    if type(error).__name__.startswith("Rendezvous"):
+        return End(FAILED, f"The machines of this run did not find each other: {first}")
+    return End(FAILED, f"{type(error).__name__}: {first}")
+
+
+def launch(words: list[str]) -> int:
+    """Start what torchrun's `words` say; the exit code."""
+    signals = Signals()
+    os.environ[exit_reasons.LAUNCHER] = str(os.getpid())
+    with tempfile.TemporaryDirectory(prefix="backline-ranks-") as folder:
+        work = Torchrun(words, Path(folder))
+        work.start()
+        # The main thread waits for nothing else, so that no signal has to.
+        while work.is_alive():
+            work.join(TICK)
+            if not signals.pass_on() and work.is_alive():
+                end = End(STOPPED, TOO_EARLY)
+                break
+        else:
+            end = work.end()
+    if end.line:
+        sys.stderr.write(f"{end.line}\n")
+        sys.stderr.flush()
+    if work.is_alive():
+        # It waits for other machines, and the interpreter would wait for it.
+        os._exit(end.code)
+    return end.code

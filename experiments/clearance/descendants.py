@@ -1,0 +1,348 @@
+"""What this room has of the line from recordings to models: datasets, runs, checkpoints, and the
+models that are published.
+
+rights/withdrawal/descendants.py asks, because it may not know this room. A run that began with
+another's weights has learned whatever that one had.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from uuid import UUID
+
+from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet
+from django.urls import reverse
+from django.utils import timezone
+
+from experiments.clearance import permission
+from experiments.models import (
+    Checkpoint,
+    Dataset,
+    DatasetHold,
+    DatasetItem,
+    Project,
+    Run,
+)
+from experiments.models.publishing import ModelPage
+from experiments.models.revocations import is_revoked
+from portal.database.bulk import among
+from portal.models import User
+from rights.consent.evaluator import Context
+from rights.models import Channel, Hold, Recording, Use, WithdrawalCase
+from rights.withdrawal.descendants import (
+    CaseMark,
+    Node,
+    Origin,
+    Outcome,
+    Reliance,
+    register,
+    rest_on,
+)
+
+
+def datasets_of(origin: Origin) -> list[int]:
+    return [int(source) for source in origin.sources]
+
+
+def runs_of(origin: Origin) -> list[UUID]:
+    """Runs that used any of these datasets so, and those that began with their weights."""
+    if "runs" not in origin.kept:
+        used = Run.objects.filter(use__in=origin.uses, dataset__in=datasets_of(origin))
+        origin.kept["runs"] = _with_later(used)
+    found: list[UUID] = origin.kept["runs"]
+    return found
+
+
+def runs_with(recordings: QuerySet[Recording]) -> list[UUID]:
+    """Runs that used any of this music in whatever way, and those that began with their weights."""
+    items = DatasetItem.objects.filter(
+        recording__in=recordings.order_by().values("pk"), included=True
+    )
+    return _with_later(Run.objects.filter(dataset__in=items.values("dataset")).exclude(use=""))
+
+
+def _with_later(runs: QuerySet[Run]) -> list[UUID]:
+    known = set(runs.order_by().values_list("pk", flat=True))
+    newest = set(known)
+    while newest:
+        # Weights are their bytes: whoever began with a copy of them began with them.
+        made = Checkpoint.every.filter(run__in=newest).order_by().values("digest")
+        later = Run.objects.filter(start_from__digest__in=made).values_list("pk", flat=True)
+        newest = set(later) - known
+        known |= newest
+    return sorted(known)
+
+
+class Datasets:
+    """What music is frozen in, and what is withheld of it."""
+
+    def relied_on(self, recordings: Collection[int], use: str) -> list[Reliance]:
+        items = _items_with(recordings)
+        within: dict[int, set[int]] = defaultdict(set)
+        for dataset, recording in items.order_by().values_list("dataset", "recording"):
+            within[dataset].add(recording)
+        rows = Dataset.objects.filter(pk__in=among(within)).select_related("project", "decision")
+        return [
+            reliance
+            for row in rows.order_by("pk")
+            for reliance in _reliances(row, use, frozenset(within[row.pk]))
+        ]
+
+    def mark(
+        self, case: WithdrawalCase, held: Mapping[str, Hold], staying: Collection[str]
+    ) -> None:
+        for source, hold in held.items():
+            mark, new = DatasetHold.objects.get_or_create(
+                dataset_id=int(source), use=case.use, case=case, defaults={"hold": hold}
+            )
+            if not new and mark.hold is None:
+                DatasetHold.objects.filter(pk=mark.pk).update(hold=hold)
+        DatasetHold.objects.bulk_create(
+            [DatasetHold(dataset_id=int(one), use=case.use, case=case) for one in staying],
+            ignore_conflicts=True,
+        )
+
+    def marked(self, case: WithdrawalCase) -> tuple[list[str], list[str]]:
+        rows = DatasetHold.objects.filter(case=case).order_by("dataset")
+        found = [(str(row.dataset_id), row.hold_id is None) for row in rows]
+        return (
+            [source for source, stays in found if not stays],
+            [source for source, stays in found if stays],
+        )
+
+    def marks(self, recordings: Collection[int]) -> list[CaseMark]:
+        items = _items_with(recordings)
+        rows = DatasetHold.objects.withholding().filter(dataset__in=items.values("dataset"))
+        rows = rows.exclude(case=None).select_related(
+            "case__party", "hold", "dataset__project", "dataset__decision"
+        )
+        return [CaseMark(row.case, row.hold, _asked_of(row)) for row in rows.order_by("pk")
+                if row.case and row.hold]  # fmt: skip
+
+    def unmark(self, mark: CaseMark) -> None:
+        """A dataset that nothing else withholds is whole again."""
+        for source in {reliance.source for reliance in mark.reliances}:
+            dataset = Dataset.objects.get(pk=int(source))
+            dataset.held.filter(case=mark.case).delete()
+            if not dataset.held.withholding().filter(use=dataset.use).exists():
+                tainted = Dataset.objects.filter(pk=dataset.pk, status=Dataset.Status.TAINTED)
+                tainted.update(status=Dataset.Status.FROZEN)
+
+
+def _items_with(recordings: Collection[int]) -> QuerySet[DatasetItem]:
+    return DatasetItem.objects.filter(recording__in=among(recordings), included=True)
+
+
+def _asked_of(row: DatasetHold) -> list[Reliance]:
+    assert row.case is not None  # noqa: S101 - it was asked for
+    about = row.case.recordings.filter(
+        pk__in=row.dataset.items.filter(included=True).values("recording")
+    )
+    return _reliances(row.dataset, row.use, frozenset(about.values_list("pk", flat=True)))
+
+
+def _reliances(dataset: Dataset, use: str, recordings: frozenset[int]) -> list[Reliance]:
+    """In the context of its freezing, and where its project is by now."""
+    source = str(dataset.pk)
+    frozen, now = Context(**dataset.decision.context), permission.context_of(dataset.project)
+    if use == dataset.use:
+        contexts = dict.fromkeys((frozen, now))
+        return [
+            Reliance(source, context, dataset.frozen_at, recordings, made_for=True)
+            for context in contexts
+        ]
+    if use == Use.DISTRIBUTE:
+        # The one way in which clips leave: everybody hears them on a public page.
+        now = replace(now, channel=Channel.EXPORT)
+    first = dataset.runs.filter(use=use).aggregate(first=Min("queued_at"))["first"]
+    return [Reliance(source, now, first or timezone.now(), recordings, made_for=first is not None)]
+
+
+def _projects(user: User) -> QuerySet[Project]:
+    return Project.objects.visible_to(user)
+
+
+class FrozenSets:
+    name = "dataset"
+    title = "Datasets"
+    order = 10
+    remedy = "Retire the frozen datasets"
+    verb = "Retire datasets"
+    meaning = "No run may ever use these datasets again. They stay on record with what was in them."
+    remedied = Outcome.RETIRED
+
+    def find(self, origin: Origin) -> Iterable[Node]:
+        rows = Dataset.objects.filter(pk__in=datasets_of(origin), use__in=origin.uses)
+        return self._nodes(rows)
+
+    def now(self, keys: Sequence[str]) -> dict[str, Node]:
+        return {node.key: node for node in self._nodes(Dataset.objects.filter(pk__in=list(keys)))}
+
+    def retire(self, keys: Sequence[str], reason: str) -> None:  # noqa: ARG002 - it says no more.
+        Dataset.objects.filter(pk__in=list(keys)).update(status=Dataset.Status.RETIRED)
+
+    def open_to(self, keys: Sequence[str], user: User) -> set[str]:
+        rows = Dataset.objects.filter(pk__in=list(keys), project__in=_projects(user))
+        return {str(pk) for pk in rows.values_list("pk", flat=True)}
+
+    def mark(self) -> str:
+        rows = Dataset.objects.aggregate(
+            newest=Max("pk"), whole=Count("pk", filter=Q(status=Dataset.Status.FROZEN))
+        )
+        return f"{rows['newest']}:{rows['whole']}"
+
+    def _nodes(self, rows: QuerySet[Dataset]) -> list[Node]:
+        # Refused from the moment of the hold on, before the clock has written that it is tainted.
+        marks = DatasetHold.objects.withholding()
+        held = marks.filter(dataset=OuterRef("pk"), use=OuterRef("use"))
+        rows = rows.annotate(is_held=Exists(held)).select_related("project").order_by("pk")
+        return [self._node(one, held=one.is_held) for one in rows]
+
+    def _node(self, one: Dataset, *, held: bool) -> Node:
+        outcome = Outcome.WITHHELD if held or one.status == Dataset.Status.TAINTED else Outcome.OPEN
+        if one.status == Dataset.Status.RETIRED:
+            outcome = Outcome.RETIRED
+        label = f"{one.project.name}: {one}"
+        return Node(self.name, str(one.pk), label, one.get_absolute_url(), one.frozen_at, outcome)
+
+
+class Runs:
+    """A run that has ended needs nothing more: what it left is on the next levels."""
+
+    name = "run"
+    title = "Runs"
+    order = 20
+    remedy = verb = meaning = ""
+    remedied = Outcome.STOPPED
+
+    def find(self, origin: Origin) -> Iterable[Node]:
+        rows = Run.objects.filter(pk__in=runs_of(origin)).select_related("project")
+        return [self._node(one) for one in rows.order_by("queued_at")]
+
+    def now(self, keys: Sequence[str]) -> dict[str, Node]:
+        rows = Run.objects.filter(pk__in=list(keys)).select_related("project")
+        return {str(one.pk): self._node(one) for one in rows}
+
+    def retire(self, keys: Sequence[str], reason: str) -> None:
+        """The reconciler stops them by their holds; nothing is left to do by hand."""
+
+    def open_to(self, keys: Sequence[str], user: User) -> set[str]:
+        rows = Run.objects.filter(pk__in=list(keys), project__in=_projects(user))
+        return {str(pk) for pk in rows.values_list("pk", flat=True)}
+
+    def mark(self) -> str:
+        rows = Run.objects.aggregate(
+            newest=Max("queued_at"), going=Count("pk", filter=Q(state__in=Run.OPEN_STATES)),
+            ended=Max("ended_at"),
+        )  # fmt: skip
+        return f"{rows['newest']}:{rows['going']}:{rows['ended']}"
+
+    def _node(self, one: Run) -> Node:
+        outcome = Outcome.OPEN if one.is_open else Outcome.STOPPED
+        label = f"{one.project.name}: run {one.number}, {one.name}"
+        return Node(self.name, str(one.pk), label, one.get_absolute_url(), one.queued_at, outcome)
+
+
+class Checkpoints:
+    name = "checkpoint"
+    title = "Checkpoints"
+    order = 30
+    remedy = "Train the models anew without it, or retire their checkpoints"
+    verb = "Retire checkpoints"
+    meaning = (
+        "Nobody can download these weights, resume from them or begin with them any more. A model "
+        "that is still needed has to be trained anew without the music; settle that one by hand "
+        "instead, with the number of the new checkpoint."
+    )
+    remedied = Outcome.RETIRED
+
+    def find(self, origin: Origin) -> Iterable[Node]:
+        made = Checkpoint.every.filter(run__in=runs_of(origin)).order_by()
+        return self._nodes(Checkpoint.objects.filter(digest__in=made.values("digest")))
+
+    def now(self, keys: Sequence[str]) -> dict[str, Node]:
+        rows = Checkpoint.objects.filter(pk__in=[key for key in keys if key.isdecimal()])
+        return {node.key: node for node in self._nodes(rows)}
+
+    def retire(self, keys: Sequence[str], reason: str) -> None:
+        rows = Checkpoint.every.filter(pk__in=list(keys), retired_at=None)
+        rows.update(retired_at=timezone.now(), retired_reason=reason[:300])
+
+    def open_to(self, keys: Sequence[str], user: User) -> set[str]:
+        rows = Checkpoint.objects.filter(pk__in=list(keys), run__project__in=_projects(user))
+        return {str(pk) for pk in rows.values_list("pk", flat=True)}
+
+    def mark(self) -> str:
+        rows = Checkpoint.objects.aggregate(newest=Max("pk"), number=Count("pk"))
+        return f"{rows['newest']}:{rows['number']}"
+
+    def _nodes(self, rows: QuerySet[Checkpoint]) -> list[Node]:
+        """Plain columns: what a checkpoint says of itself may be long, and is not read for it."""
+        columns = rows.order_by("pk").values_list(
+            "pk", "step", "created_at", "retired_at", "run__number", "run__project__name",
+            "run__project__slug",
+        )  # fmt: skip
+        return [
+            Node(
+                self.name,
+                str(pk),
+                f"{project}: run {number}, step {step:,}",
+                reverse("experiments:run", args=[slug, number]),
+                at,
+                Outcome.RETIRED if retired_at else Outcome.WITHHELD,
+            )
+            for pk, step, at, retired_at, number, project, slug in columns
+        ]
+
+
+class Published:
+    """Models that everybody can read of. A page says by itself that a permission has ended, from
+    the moment of the hold on (publishing/standing.py)."""
+
+    name = "page"
+    title = "Published models"
+    order = 60
+    remedy = "Withdraw the published models"
+    verb = "Withdraw models"
+    meaning = "Their public pages stay, name nobody whose permission ended, and say: withdrawn."
+    remedied = Outcome.RETIRED
+
+    def find(self, origin: Origin) -> Iterable[Node]:
+        return self._nodes(ModelPage.objects.public().filter(run__in=runs_of(origin)))
+
+    def now(self, keys: Sequence[str]) -> dict[str, Node]:
+        numbers = [key for key in keys if key.isdecimal()]
+        rows = ModelPage.objects.public().filter(pk__in=numbers)
+        return {node.key: node for node in self._nodes(rows)}
+
+    def retire(self, keys: Sequence[str], reason: str) -> None:  # noqa: ARG002 - it says no more.
+        rows = ModelPage.objects.filter(pk__in=list(keys), withdrawn_at=None)
+        rows.update(withdrawn_at=timezone.now())
+
+    def open_to(self, keys: Sequence[str], user: User) -> set[str]:  # noqa: ARG002 - all may.
+        return set(keys)
+
+    def mark(self) -> str:
+        rows = ModelPage.objects.aggregate(
+            published=Count("published_at"), withdrawn=Count("withdrawn_at")
+        )
+        return f"{rows['published']}:{rows['withdrawn']}"
+
+    def _nodes(self, rows: QuerySet[ModelPage]) -> list[Node]:
+        marked = (
+            rows.select_related("checkpoint").annotate(is_held=is_revoked("run")).order_by("pk")
+        )
+        return [self._node(one, held=one.is_held) for one in marked]
+
+    def _node(self, one: ModelPage, *, held: bool) -> Node:
+        outcome = Outcome.WITHHELD if held else Outcome.OPEN
+        if one.withdrawn_at or (one.checkpoint and one.checkpoint.retired_at):
+            outcome = Outcome.RETIRED
+        return Node(
+            self.name, str(one.pk), str(one), one.get_absolute_url(), one.published_at, outcome
+        )
+
+
+for kind in (FrozenSets(), Runs(), Checkpoints(), Published()):
+    register(kind)
+rest_on(Datasets())

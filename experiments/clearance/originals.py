@@ -1,0 +1,57 @@
+"""Whole originals by way of a project: whose dataset holds a recording, and what its runs fetch.
+
+rights/catalogue/originals.py asks, because it may not know this room.
+"""
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef
+
+from experiments.models import Dataset, DatasetItem, Run
+from portal import audit
+from portal.database import commit_order
+from portal.models import AuditEvent, User
+from rights.catalogue.originals import register
+from rights.models import Hold, Recording, Use
+
+VERB = "dataset.fetched"
+
+
+def held_by_a_project_of(recording: Recording, user: User, use: Use | None) -> bool:
+    """Whether the person is a member of a project with a frozen dataset that holds this very file,
+    for which no permission for the recording has ended since."""
+    ended = Hold.objects.filter(
+        recording=recording,
+        use=OuterRef("dataset__use"),
+        at__gt=OuterRef("dataset__frozen_at"),
+    )
+    items = DatasetItem.objects.filter(
+        recording=recording,
+        included=True,
+        audio=recording.audio_id,
+        dataset__project__memberships__user=user,
+    ).exclude(dataset__status=Dataset.Status.RETIRED)
+    if use is not None:
+        items = items.filter(dataset__use=use)
+    return items.filter(~Exists(ended)).exists()
+
+
+def write_down(run: Run, *, by: User) -> None:
+    """That the run fetches the files of its dataset: one line for each run and dataset. Which files
+    those are is in the dataset, which never changes, and its digest is in the run."""
+    dataset = run.dataset
+    if dataset is None or _written(run, dataset):
+        return
+    with transaction.atomic():
+        commit_order.moment()
+        if not _written(run, dataset):
+            audit.record(by=by, verb=VERB, subject=dataset, run=str(run.pk), digest=dataset.digest)
+
+
+def _written(run: Run, dataset: Dataset) -> bool:
+    lines = AuditEvent.objects.filter(
+        subject_type=dataset._meta.label_lower, subject_id=str(dataset.pk), verb=VERB
+    )
+    return lines.filter(body__run=str(run.pk)).exists()
+
+
+register(held_by_a_project_of)

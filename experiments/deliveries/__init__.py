@@ -1,0 +1,1 @@
+"""What a running program sends: the portal's side of the client."""

@@ -1,0 +1,18 @@
+"""Models taken back from the public are taken back again after a restore (portal/endings)."""
+
+from experiments.models.publishing import ModelPage
+from experiments.publishing import pages
+from portal.endings import Answer, Ending, JournalEntry, declare
+from portal.models import User
+from rights.journal_replay import about, already, done
+
+
+@about(ModelPage)
+def _withdraw(page: ModelPage, said: JournalEntry, by: User) -> Answer:  # noqa: ARG001
+    if page.withdrawn_at is not None:
+        return already(f"{page} is withdrawn.")
+    pages.withdraw(by=by, page=page)
+    return done(f"Withdrew the published model {page}.")
+
+
+declare(Ending("model.withdrawn", _withdraw))

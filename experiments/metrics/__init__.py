@@ -1,0 +1,1 @@
+"""The metric store: batches in, compressed series with levels of detail out."""

@@ -1,0 +1,139 @@
+"""Compaction: unfolded batches become chunks per series, with their levels of detail.
+
+Called inside a transaction that holds the run's row. Points that continue a series only touch
+the last chunk of each level; points that fall before its end rewrite that series.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from django.db.models import Sum
+
+from backline import wire
+from experiments.metrics.downsampling import CHUNK, FACTOR, SMALLEST, Buckets, Points
+from experiments.models import Batch, Chunk, Run, Series
+
+
+@dataclass
+class Plan:
+    """Rows to write for all series together, so that the number of queries stays small."""
+
+    chunks: list[Chunk] = field(default_factory=list)
+    rewritten: list[int] = field(default_factory=list)
+
+
+def unfolded(batches: list[bytes], only: set[str] | None = None) -> dict[str, Points]:
+    """The points of some payloads by metric, in the order in which they arrived."""
+    parts: dict[str, list[Points]] = defaultdict(list)
+    for payload in batches:
+        for name, steps, times, values in wire.decode(payload).series():
+            if only is None or name in only:
+                parts[name].append(Points(steps, times, values))
+    return {name: Points.joined(points) for name, points in parts.items()}
+
+
+def fold(run: Run) -> int:
+    """Fold all batches of `run` that are not folded yet; how many they were."""
+    waiting = list(
+        Batch.objects.filter(run=run, folded=False).order_by("pk").values_list("pk", "payload")
+    )
+    if not waiting:
+        return 0
+    fresh = unfolded([bytes(payload) for _, payload in waiting])
+    plan = Plan()
+    rows = list(Series.objects.filter(run=run, name__in=fresh))
+    stored = _stored(rows)
+    ends = _last_chunks(rows)
+    for series in rows:
+        _extend(plan, series, stored.get(series.pk, 0), ends[series.pk], fresh[series.name])
+    if plan.rewritten:
+        Chunk.objects.filter(series__in=plan.rewritten).delete()
+    Chunk.objects.bulk_create(
+        plan.chunks,
+        update_conflicts=True,
+        unique_fields=["series", "level", "index"],
+        update_fields=["first_step", "last_step", "count", "data"],
+        batch_size=500,
+    )
+    Batch.objects.filter(pk__in=[pk for pk, _ in waiting]).update(folded=True, payload=b"")
+    return len(waiting)
+
+
+def _stored(rows: list[Series]) -> dict[int, int]:
+    """Points folded so far, by series."""
+    counts = Chunk.objects.filter(series__in=rows, level=0).values("series")
+    return dict(counts.annotate(points=Sum("count")).values_list("series", "points"))
+
+
+def _last_chunks(rows: list[Series]) -> dict[int, dict[int, Chunk]]:
+    """The newest chunk of each level of each series."""
+    newest: dict[int, dict[int, Chunk]] = {row.pk: {} for row in rows}
+    found = Chunk.objects.filter(series__in=rows).order_by("series", "level", "-index")
+    places = found.values_list("series", "level", "index", "pk")
+    tops: dict[tuple[int, int], int] = {}
+    for series, level, _, pk in places:
+        tops.setdefault((series, level), pk)
+    for chunk in Chunk.objects.filter(pk__in=tops.values()):
+        newest[chunk.series_id][chunk.level] = chunk
+    return newest
+
+
+def _extend(plan: Plan, series: Series, stored: int, ends: dict[int, Chunk], fresh: Points) -> None:
+    """Plan the rows that `fresh` adds to a series of `stored` points."""
+    fresh = fresh.in_order()
+    if stored and fresh.steps[0] < ends[0].last_step:
+        # Something falls between points that are folded already: merge, and write all anew.
+        chunks = Chunk.objects.filter(series=series, level=0).order_by("index")
+        old = [Points.decode(bytes(chunk.data), chunk.count) for chunk in chunks]
+        fresh, stored, ends = Points.joined([*old, fresh]).in_order(), 0, {}
+        plan.rewritten.append(series.pk)
+
+    # `start` is the place of the first new element on this level; what is kept of its chunk
+    # comes before it.
+    start, total = stored, stored + len(fresh)
+    first = start // CHUNK
+    if start % CHUNK:
+        fresh = Points.joined([Points.decode(bytes(ends[0].data), ends[0].count), fresh])
+    plan.chunks += [
+        Chunk(
+            series=series, level=0, index=first + at // CHUNK, count=len(part),
+            first_step=part.steps[0], last_step=part.steps[-1], data=part.encode(),
+        )
+        for at in range(0, len(fresh), CHUNK)
+        for part in [fresh.part(at, at + CHUNK)]
+    ]  # fmt: skip
+
+    below, offset, level = fresh.buckets(), first * CHUNK, 0
+    while total > SMALLEST:
+        level += 1
+        above = start // FACTOR
+        if level not in ends and above:
+            # This level is new, and so begins at the beginning: read the whole level below.
+            below, offset, above = _whole(series, level - 1, below, offset), 0, 0
+        changed = below.part(above * FACTOR - offset).folded(FACTOR)
+        total, start, first = -(-total // FACTOR), above, above // CHUNK
+        if start % CHUNK:
+            end = ends[level]
+            kept = Buckets.decode(bytes(end.data), end.count).part(0, start - first * CHUNK)
+            changed = Buckets.joined([kept, changed])
+        offset, below = first * CHUNK, changed
+        plan.chunks += [
+            Chunk(
+                series=series, level=level, index=first + at // CHUNK, count=len(part),
+                first_step=part.first[0], last_step=part.last[-1], data=part.encode(),
+            )
+            for at in range(0, len(changed), CHUNK)
+            for part in [changed.part(at, at + CHUNK)]
+        ]  # fmt: skip
+
+
+def _whole(series: Series, level: int, end: Buckets, offset: int) -> Buckets:
+    """All elements of a level: what is stored before `offset`, then `end`."""
+    chunks = Chunk.objects.filter(series=series, level=level, index__lt=offset // CHUNK)
+    parts = [
+        Points.decode(bytes(chunk.data), chunk.count).buckets()
+        if level == 0
+        else Buckets.decode(bytes(chunk.data), chunk.count)
+        for chunk in chunks.order_by("index")
+    ]
+    return Buckets.joined([*parts, end])

@@ -1,0 +1,232 @@
+"""Reading series for drawing: the coarsest level that has enough detail, and the unfolded rest."""
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypedDict
+from uuid import UUID
+
+from django.db.models import Q, Sum
+
+from backline.columns import Float64, Int64
+from experiments.metrics import compaction
+from experiments.metrics.downsampling import Buckets, Points
+from experiments.models import Batch, Chunk, Run, Series
+
+
+class CurveBody(TypedDict):
+    """A curve as JSON. Values that are not finite are null; `nonfinite` counts them per bucket."""
+
+    name: str
+    steps: list[int]
+    times: list[float]
+    mean: list[float | None]
+    minimum: list[float | None]
+    maximum: list[float | None]
+    count: list[int]
+    nonfinite: list[int]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A series ready for drawing: one entry per bucket, in order of step.
+
+    `steps` is the last step in the bucket and `times` its last Unix time. Mean, minimum and
+    maximum are over its `count` finite values (NaN where there is none); `nonfinite` counts NaN
+    and infinite ones. `level` is the level of detail that was read.
+    """
+
+    name: str
+    level: int
+    buckets: Buckets
+
+    @classmethod
+    def empty(cls, name: str) -> "Curve":
+        return cls(name=name, level=0, buckets=Points.empty().buckets())
+
+    def __len__(self) -> int:
+        return len(self.buckets)
+
+    @property
+    def steps(self) -> Int64:
+        return self.buckets.last
+
+    @property
+    def times(self) -> Float64:
+        return self.buckets.times
+
+    @property
+    def mean(self) -> Float64:
+        return self.buckets.mean
+
+    @property
+    def minimum(self) -> Float64:
+        return self.buckets.minimum
+
+    @property
+    def maximum(self) -> Float64:
+        return self.buckets.maximum
+
+    @property
+    def count(self) -> Int64:
+        return self.buckets.count
+
+    @property
+    def nonfinite(self) -> Int64:
+        return self.buckets.nonfinite
+
+    def as_json(self) -> CurveBody:
+        return {
+            "name": self.name,
+            "steps": self.steps.tolist(),
+            "times": self.times.tolist(),
+            "mean": _nulls(self.mean),
+            "minimum": _nulls(self.minimum),
+            "maximum": _nulls(self.maximum),
+            "count": self.count.tolist(),
+            "nonfinite": self.nonfinite.tolist(),
+        }
+
+
+@dataclass(frozen=True)
+class Span:
+    """Steps from `first` to `last`, both included; None is no bound."""
+
+    first: int | None
+    last: int | None
+
+    def __bool__(self) -> bool:
+        return self.first is not None or self.last is not None
+
+    def query(self) -> Q:
+        """Chunks that touch the span."""
+        found = Q()
+        if self.first is not None:
+            found &= Q(last_step__gte=self.first)
+        if self.last is not None:
+            found &= Q(first_step__lte=self.last)
+        return found
+
+    def share(self, first: int, last: int) -> float:
+        """The part of a chunk that lies in the span, if its steps are spread evenly."""
+        start = first if self.first is None else max(first, self.first)
+        end = last if self.last is None else min(last, self.last)
+        return (end - start + 1) / (last - first + 1)
+
+
+def read_many(
+    run_ids: Sequence[UUID],
+    name: str,
+    points: int,
+    *,
+    from_step: int | None,
+    to_step: int | None,
+) -> dict[UUID, Curve]:
+    """Curves by run; runs without the metric are left out."""
+    series = list(Series.objects.filter(run__in=run_ids, name=name))
+    span = Span(from_step, to_step)
+    curves = _read(series, name, points, span)
+    # A run may be folded between the reading of its chunks and that of its batches. What is
+    # then missing would be a curve silently short: read those again.
+    short = [row for row in series if not span and _total(curves[row.run_id]) < row.count]
+    return curves | _read(short, name, points, span) if short else curves
+
+
+def _read(series: list[Series], name: str, points: int, span: Span) -> dict[UUID, Curve]:
+    stored = _stored(_levels(series, span, points), span)
+    tails = _tails([row.run_id for row in series], name)
+    curves = {}
+    for row in series:
+        level, buckets = stored.get(row.pk, (0, Points.empty().buckets()))
+        if row.run_id in tails:
+            buckets = _merged(buckets, tails[row.run_id].buckets())
+        buckets = buckets.between(span.first, span.last).thinned(points)
+        curves[row.run_id] = Curve(name=name, level=level, buckets=buckets)
+    return curves
+
+
+def _total(curve: Curve) -> int:
+    return int(curve.count.sum() + curve.nonfinite.sum())
+
+
+def exact(run: Run, name: str) -> Points:
+    """Every point of a series as logged, in order of step."""
+    chunks = Chunk.objects.filter(series__run=run, series__name=name, level=0).order_by("index")
+    parts = [Points.decode(bytes(data), n) for data, n in chunks.values_list("data", "count")]
+    tail = _tails([run.pk], name).get(run.pk)
+    return Points.joined([*parts, tail] if tail else parts).in_order()
+
+
+def newest_points(run: Run, name: str) -> Points:
+    """The last points as logged, in order of step: a chunk full where there are so many."""
+    chunks = Chunk.objects.filter(series__run=run, series__name=name, level=0).order_by("-index")
+    parts = [Points.decode(bytes(data), n) for data, n in chunks.values_list("data", "count")[:2]]
+    tail = _tails([run.pk], name).get(run.pk)
+    return Points.joined([*reversed(parts), tail] if tail else [*reversed(parts)]).in_order()
+
+
+def _levels(series: list[Series], span: Span, points: int) -> dict[int, int]:
+    """The level to draw each series from: the coarsest with at least `points` elements, else 0."""
+    chunks = Chunk.objects.filter(span.query(), series__in=series).values("series", "level")
+    elements: dict[tuple[int, int], float] = defaultdict(float)
+    if span:
+        # Few chunks touch a span; those at its edges count for the part that lies in it.
+        for pk, level, first, last, count in chunks.values_list(
+            "series", "level", "first_step", "last_step", "count"
+        ):
+            elements[pk, level] += count * span.share(first, last)
+    else:
+        counts = chunks.annotate(elements=Sum("count"))
+        for pk, level, count in counts.values_list("series", "level", "elements"):
+            elements[pk, level] = count
+    chosen: dict[int, int] = {}
+    for (pk, level), found in elements.items():
+        chosen[pk] = max(level if found >= points else 0, chosen.get(pk, 0))
+    return chosen
+
+
+def _stored(levels: dict[int, int], span: Span) -> dict[int, tuple[int, Buckets]]:
+    """The folded part of each series, from its chosen level."""
+    by_level: dict[int, list[int]] = defaultdict(list)
+    for pk, level in levels.items():
+        by_level[level].append(pk)
+    found: dict[int, tuple[int, Buckets]] = {}
+    for level, members in by_level.items():
+        parts: dict[int, list[Buckets]] = defaultdict(list)
+        chunks = Chunk.objects.filter(span.query(), series__in=members, level=level)
+        rows = chunks.order_by("series", "index").values_list("series", "data", "count")
+        for pk, data, count in rows:
+            parts[pk].append(
+                Points.decode(bytes(data), count).buckets()
+                if level == 0
+                else Buckets.decode(bytes(data), count)
+            )
+        found |= {pk: (level, Buckets.joined(pieces)) for pk, pieces in parts.items()}
+    return found
+
+
+def _tails(run_ids: Sequence[UUID], name: str) -> dict[UUID, Points]:
+    """What lies in batches that are not folded yet, by run, in order of step."""
+    waiting: dict[UUID, list[bytes]] = defaultdict(list)
+    rows = Batch.objects.filter(run__in=run_ids, folded=False).order_by("pk")
+    for run_id, payload in rows.values_list("run_id", "payload"):
+        waiting[run_id].append(bytes(payload))
+    tails = {}
+    for run_id, payloads in waiting.items():
+        found = compaction.unfolded(payloads, only={name}).get(name)
+        if found is not None:
+            tails[run_id] = found.in_order()
+    return tails
+
+
+def _merged(stored: Buckets, tail: Buckets) -> Buckets:
+    """Both in order of step; a tail that goes back behind the stored part is sorted in."""
+    if len(stored) == 0 or tail.first[0] >= stored.last[-1]:
+        return Buckets.joined([stored, tail])
+    return Buckets.joined([stored, tail]).in_order()
+
+
+def _nulls(values: Float64) -> list[float | None]:
+    # JSON has no word for NaN, nor for the infinity that a mean of the greatest numbers is.
+    return [value if math.isfinite(value) else None for value in values.tolist()]

@@ -1,0 +1,170 @@
+"""The metric store: numbered batches come in, compressed columns with levels of detail stay.
+
+A batch lands as one row, in one transaction with the summaries that tables sort by. Compaction
+folds the batches of a run into chunks per series (experiments/metrics/downsampling.py); until then
+reading merges the batches that are not folded yet.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import numpy as np
+from django.db import transaction
+from django.db.models import Count, Sum
+
+from backline import wire
+from backline.columns import Float64, Int64
+from experiments.metrics import compaction, curves
+from experiments.metrics.curves import Curve
+from experiments.models import Batch, Run, Series
+
+__all__ = [
+    "Conflict",
+    "Curve",
+    "compact",
+    "ingest",
+    "names",
+    "newest_values",
+    "points",
+    "read",
+    "read_many",
+]
+
+# A run is folded when this much lies unfolded: reading stays quick, and a batch is folded once.
+FOLD_BATCHES = 32
+FOLD_POINTS = 100_000
+
+
+class Conflict(ValueError):
+    """This session has already delivered other content under the same number."""
+
+
+@dataclass(frozen=True)
+class Ingested:
+    points: int
+    duplicate: bool
+
+
+def ingest(run: Run, session: str, number: int, batch: bytes) -> Ingested:
+    """Keep one encoded batch (backline.wire.encode) and count it, exactly once.
+
+    Raises wire.Malformed if it cannot be read and Conflict if this session's `number` was
+    already used for something else. Points may come in any order, also after the run has ended.
+    """
+    content = wire.decode(batch)
+    digest = hashlib.sha256(batch).hexdigest()
+    with transaction.atomic():
+        # One writer per run: summaries are read, changed and written back below.
+        Run.objects.select_for_update(no_key=True).only("pk").get(pk=run.pk)
+        row, new = Batch.objects.get_or_create(
+            run=run,
+            session=session,
+            number=number,
+            defaults={"payload": batch, "digest": digest, "points": content.points},
+        )
+        if not new:
+            if row.digest != digest:
+                raise Conflict(
+                    f"Delivery {number} of session {session} was already made with other content."
+                )
+            return Ingested(points=row.points, duplicate=True)
+        _summarise(run, content)
+        waiting = Batch.objects.filter(run=run, folded=False).aggregate(
+            batches=Count("pk"), points=Sum("points")
+        )
+        if waiting["batches"] >= FOLD_BATCHES or waiting["points"] >= FOLD_POINTS:
+            compaction.fold(run)
+    return Ingested(points=content.points, duplicate=False)
+
+
+def compact(run: Run) -> int:
+    """Fold what is not folded yet; the number of batches folded. Safe to run twice or never."""
+    with transaction.atomic():
+        Run.objects.select_for_update(no_key=True).only("pk").get(pk=run.pk)
+        return compaction.fold(run)
+
+
+def names(run: Run) -> list[str]:
+    return list(Series.objects.filter(run=run).values_list("name", flat=True))
+
+
+def read(
+    run: Run,
+    name: str,
+    points: int = 1000,
+    from_step: int | None = None,
+    to_step: int | None = None,
+) -> Curve:
+    """One curve with at most `points` points; empty if nothing of that name was logged."""
+    found = read_many([run.pk], name, points, from_step=from_step, to_step=to_step)
+    return found.get(run.pk, Curve.empty(name))
+
+
+def read_many(
+    run_ids: Sequence[UUID],
+    name: str,
+    points: int = 1000,
+    *,
+    from_step: int | None = None,
+    to_step: int | None = None,
+) -> dict[UUID, Curve]:
+    """The same metric of many runs, in a number of queries that does not grow with the runs."""
+    return curves.read_many(run_ids, name, points, from_step=from_step, to_step=to_step)
+
+
+def points(run: Run, name: str) -> tuple[Int64, Float64, Float64]:
+    """Every point of a series as logged, by step: steps, Unix times, values (NaN, infinities)."""
+    found = curves.exact(run, name)
+    return found.steps, found.times, found.values
+
+
+def newest_values(run: Run, name: str) -> tuple[Float64, Float64]:
+    """The last points of a series as logged: Unix times and values, at most some thousands."""
+    found = curves.newest_points(run, name)
+    return found.times, found.values
+
+
+def _summarise(run: Run, content: wire.Batch) -> None:
+    """Bring the run's Series up to this batch."""
+    wanted = {name for table in content.tables for name in table.names}
+    rows = {row.name: row for row in Series.objects.filter(run=run, name__in=wanted)}
+    for name, steps, _, values in content.series():
+        _count(rows.setdefault(name, Series(run=run, name=name)), steps, values)
+    _write(rows.values())
+
+
+def _write(rows: Iterable[Series]) -> None:
+    Series.objects.bulk_create(
+        rows,
+        update_conflicts=True,
+        unique_fields=["run", "name"],
+        update_fields=[
+            "count", "last", "last_step", "minimum", "minimum_step", "maximum", "maximum_step",
+            "nonfinite",
+        ],
+        batch_size=500,
+    )  # fmt: skip
+
+
+def _count(row: Series, steps: Int64, values: Float64) -> None:
+    """Add points to a summary. `last` is the value at the highest step, None if not finite."""
+    finite = np.isfinite(values)
+    whole = bool(finite.all())
+    row.nonfinite += 0 if whole else int((~finite).sum())
+    # The latest of several points at the highest step.
+    newest = len(steps) - 1 - int(np.argmax(steps[::-1]))
+    if row.count == 0 or steps[newest] >= row.last_step:
+        row.last = float(values[newest]) if finite[newest] else None
+        row.last_step = int(steps[newest])
+    row.count += len(steps)
+    if not whole:
+        steps, values = steps[finite], values[finite]
+    if len(values) == 0:
+        return
+    low, high = int(np.argmin(values)), int(np.argmax(values))
+    if row.minimum is None or values[low] < row.minimum:
+        row.minimum, row.minimum_step = float(values[low]), int(steps[low])
+    if row.maximum is None or values[high] > row.maximum:
+        row.maximum, row.maximum_step = float(values[high]), int(steps[high])

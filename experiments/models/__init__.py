@@ -1,0 +1,34 @@
+"""What was tried and how it went: one module per question, and their tables here by name."""
+
+from experiments.models.checkpoints import Checkpoint, CheckpointQuerySet
+from experiments.models.cleared_scope import ClearedScope
+from experiments.models.datasets import Dataset, DatasetHold, DatasetItem, DatasetQuerySet
+from experiments.models.metrics import Batch, Chunk, Series
+from experiments.models.projects import Membership, Project, ProjectQuerySet
+from experiments.models.publishing import ModelPage, ModelPageText
+from experiments.models.runs import Attempt, ClusterEvent, LogChunk, Run, RunQuerySet
+from experiments.models.sessions import Session
+
+__all__ = [
+    "Attempt",
+    "Batch",
+    "Checkpoint",
+    "CheckpointQuerySet",
+    "Chunk",
+    "ClearedScope",
+    "ClusterEvent",
+    "Dataset",
+    "DatasetHold",
+    "DatasetItem",
+    "DatasetQuerySet",
+    "LogChunk",
+    "Membership",
+    "ModelPage",
+    "ModelPageText",
+    "Project",
+    "ProjectQuerySet",
+    "Run",
+    "RunQuerySet",
+    "Series",
+    "Session",
+]

@@ -1,0 +1,76 @@
+"""Weights that runs saved."""
+
+from typing import Self
+
+from django.db import models
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from experiments.models import declared_uses, revocations
+from experiments.models.runs import Run
+from portal.models import Blob
+
+
+class CheckpointQuerySet(models.QuerySet["Checkpoint"]):
+    def usable(self) -> Self:
+        """Those that may be loaded: neither retired nor of a permission that has ended, and the
+        very bytes neither, whichever run delivered them too."""
+        same = Checkpoint.every.filter(digest=models.OuterRef("digest"))
+        retired = same.filter(retired_at__isnull=False)
+        return self.filter(~revocations.weights_are_revoked("digest"), ~models.Exists(retired))
+
+    def beginnable(self) -> Self:
+        """Those that a run of another kind may begin with: what a run may deliver follows from
+        its use, of every run that delivered these bytes."""
+        same = Checkpoint.every.filter(digest=models.OuterRef("digest"))
+        return self.usable().exclude(models.Exists(same.exclude(run__use__in=declared_uses.MODELS)))
+
+
+class Listed(models.Manager["Checkpoint"]):
+    """Without those that were replaced or cleaned up."""
+
+    def get_queryset(self) -> CheckpointQuerySet:
+        return CheckpointQuerySet(self.model, using=self._db).filter(removed_at=None)
+
+
+class Checkpoint(models.Model):
+    """Weights plus the JSON that says what they are. Retired for good: nobody loads it again.
+
+    The bytes of a row never change. A row that is replaced or cleaned up is listed no longer and
+    stays, so that its bytes are known when they come again under another name.
+    """
+
+    run = models.ForeignKey(Run, models.CASCADE, related_name="checkpoints")
+    step = models.BigIntegerField()
+    # None once they were cleaned up; `former` is then what they were.
+    blob = models.ForeignKey(Blob, models.PROTECT, null=True, related_name="+")
+    former = models.CharField(max_length=64, blank=True, default="")
+    digest = models.GeneratedField(
+        expression=Coalesce("blob_id", "former"),
+        output_field=models.CharField(max_length=64),
+        db_persist=True,
+    )
+    meta = models.JSONField(default=dict)
+    created_at = models.DateTimeField(default=timezone.now)
+    removed_at = models.DateTimeField(null=True, blank=True)
+    retired_at = models.DateTimeField(null=True, blank=True)
+    retired_reason = models.CharField(max_length=300, blank=True)
+
+    objects = Listed.from_queryset(CheckpointQuerySet)()
+    every = CheckpointQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-step"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["run", "step"], condition=models.Q(removed_at=None), name="checkpoint_once"
+            )
+        ]
+        indexes = [models.Index(fields=["digest"], name="checkpoint_by_digest")]
+
+    @property
+    def file(self) -> Blob:
+        """Its bytes, which every checkpoint has that is listed or begun with."""
+        if self.blob is None:
+            raise LookupError(f"The bytes of checkpoint {self.pk} were cleaned up.")
+        return self.blob

@@ -1,0 +1,73 @@
+"""The metric store: batches as they came, series with their summaries, chunks of points."""
+
+from django.db import models
+from django.utils import timezone
+
+from experiments.models.runs import Run
+
+
+class Batch(models.Model):
+    """One numbered delivery of the client, as it came, until compaction folds its points away.
+
+    The row stays (with an empty payload) so that the same number is never counted twice.
+    """
+
+    run = models.ForeignKey(Run, models.CASCADE, related_name="batches")
+    # Each client process has its own numbering: attempt number for portal runs, 0 outside.
+    session = models.CharField(max_length=40)
+    number = models.BigIntegerField()
+    payload = models.BinaryField(default=bytes)
+    # SHA-256 of the payload as it came: the same number with other content is refused.
+    digest = models.CharField(max_length=64, default="")
+    points = models.IntegerField(default=0)
+    folded = models.BooleanField(default=False)
+    received_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["run", "session", "number"], name="batch_counted_once")
+        ]
+        indexes = [
+            models.Index(
+                fields=["run"], condition=models.Q(folded=False), name="batch_not_yet_folded"
+            )
+        ]
+
+
+class Series(models.Model):
+    """One metric of one run, with the summary that tables sort by."""
+
+    run = models.ForeignKey(Run, models.CASCADE, related_name="series")
+    name = models.CharField(max_length=200)
+    count = models.BigIntegerField(default=0)
+    last = models.FloatField(null=True)
+    last_step = models.BigIntegerField(default=0)
+    # Over finite values only; `nonfinite` counts the others.
+    minimum = models.FloatField(null=True)
+    minimum_step = models.BigIntegerField(null=True)
+    maximum = models.FloatField(null=True)
+    maximum_step = models.BigIntegerField(null=True)
+    nonfinite = models.BigIntegerField(default=0)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["run", "name"], name="series_once")]
+        indexes = [models.Index(fields=["name", "last"], name="series_by_last")]
+        verbose_name_plural = "series"
+
+
+class Chunk(models.Model):
+    """Points of one series in columns; level 0 raw, above it min/mean/max buckets."""
+
+    series = models.ForeignKey(Series, models.CASCADE, related_name="chunks")
+    level = models.SmallIntegerField(default=0)
+    index = models.IntegerField()
+    first_step = models.BigIntegerField()
+    last_step = models.BigIntegerField()
+    count = models.IntegerField()
+    data = models.BinaryField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["series", "level", "index"], name="chunk_once")
+        ]

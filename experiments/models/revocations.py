@@ -1,0 +1,105 @@
+"""Whether a permission ended for something that a run learned from, in one expression for queries.
+
+A run has learned what its own dataset held, and whatever those runs had learned with whose weights
+it began (`start_from`), and so on back. Weights are their bytes: the same file delivered by several
+runs has behind it whatever any of them learned. The line of weights is walked inside the database;
+each run on it costs one look at DatasetHold, whatever the size of its dataset.
+"""
+
+from typing import Any
+
+from django.db.models import BooleanField, CharField, F, Func, IntegerField
+
+from rights.models import Use
+
+# A line of weights is as long as somebody fine-tuned what was fine-tuned: a few rows.
+_LINE = """
+WITH RECURSIVE line(run_id) AS (
+  {first}
+  UNION
+  SELECT same.run_id FROM line
+  JOIN experiments_run ON experiments_run.id = line.run_id
+  JOIN experiments_checkpoint begun ON begun.id = experiments_run.start_from_id
+  JOIN experiments_checkpoint same ON same.digest = begun.digest
+)
+SELECT {what} FROM line
+JOIN experiments_run learned ON learned.id = line.run_id
+JOIN experiments_datasethold held
+  ON held.dataset_id = learned.dataset_id AND held.use = learned.use
+JOIN rights_hold mark ON mark.id = held.hold_id
+{order}
+"""
+_RUN = "SELECT %(expressions)s"
+# By a name of its own: the expression is of the checkpoint that is asked about.
+_WEIGHTS = """
+SELECT delivered.run_id FROM experiments_checkpoint delivered
+WHERE delivered.digest = %(expressions)s
+"""
+_FIRST = "ORDER BY mark.at, mark.id LIMIT 1"
+
+
+class RunRevoked(Func):
+    """True for a run that learned from something whose permission for its use ended later."""
+
+    template = f"EXISTS ({_LINE.format(first=_RUN, what='1', order='')})"
+    output_field: Any = BooleanField()
+
+
+class RunRevokedFor(Func):
+    """The same for one use that follows from what was learned, whatever it was learned for."""
+
+    template = RunRevoked.template.replace("held.use = learned.use", "held.use = '%(use)s'")
+    output_field: Any = BooleanField()
+
+
+class WeightsRevoked(Func):
+    """True for a digest of weights of which any run that delivered it is `Held`."""
+
+    template = f"EXISTS ({_LINE.format(first=_WEIGHTS, what='1', order='')})"
+    output_field: Any = BooleanField()
+
+
+class _WeightsReason(Func):
+    template = f"({_LINE.format(first=_WEIGHTS, what='mark.reason', order=_FIRST)})"
+    output_field: Any = CharField()
+
+
+class _Reason(Func):
+    template = f"({_LINE.format(first=_RUN, what='mark.reason', order=_FIRST)})"
+    output_field: Any = CharField()
+
+
+class _Mark(Func):
+    template = f"({_LINE.format(first=_RUN, what='mark.id', order=_FIRST)})"
+    output_field: Any = IntegerField()
+
+
+def is_revoked(run: str) -> RunRevoked:
+    """`run` is the field that has the run's key: "pk" of runs, "run" of what they made."""
+    return RunRevoked(F(run))
+
+
+def is_revoked_for(run: str, use: Use) -> RunRevokedFor:
+    """Whether a permission for this use has ended for something behind the run."""
+    return RunRevokedFor(F(run), use=use.value)
+
+
+def weights_are_revoked(digest: str) -> WeightsRevoked:
+    """Whether a permission behind these very bytes has ended, whichever run delivered them.
+    `digest` is the field that has theirs."""
+    return WeightsRevoked(F(digest))
+
+
+def weights_revocation(digest: str) -> _WeightsReason:
+    """Why the first of those permissions ended, None where none did."""
+    return _WeightsReason(F(digest))
+
+
+def reason(run: str) -> _Reason:
+    """Why the first of those permissions ended, None where none did."""
+    return _Reason(F(run))
+
+
+def first_hold(run: str) -> _Mark:
+    """The number of the first hold, None where there is none."""
+    return _Mark(F(run))

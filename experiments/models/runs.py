@@ -1,0 +1,193 @@
+"""Runs, their attempts on the cluster, their console. The state machine is in docs/flow.md."""
+
+import uuid
+from datetime import datetime, timedelta
+from typing import Self
+
+from django.db import models
+from django.urls import reverse
+from django.utils import timezone
+
+from experiments.models.datasets import Dataset
+from experiments.models.projects import Project
+from portal.models import ApiToken, User
+from rights.models import Decision, Use
+
+# Five signs of life of a program that have not come.
+SILENCE = timedelta(seconds=15)
+
+
+class RunQuerySet(models.QuerySet["Run"]):
+    def visible_to(self, user: User) -> Self:
+        return self.filter(project__in=Project.objects.visible_to(user))
+
+
+class Run(models.Model):
+    """One program with one config, tried in one or more attempts."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued", "Waiting"
+        STARTING = "starting", "Starting"
+        RUNNING = "running", "Running"
+        STOPPING = "stopping", "Stopping"
+        FINISHED = "finished", "Finished"
+        FAILED = "failed", "Failed"
+        CANCELLED = "cancelled", "Cancelled"
+        WITHHELD = "withheld", "Stopped: a permission ended"
+
+    OPEN_STATES = (State.QUEUED, State.STARTING, State.RUNNING, State.STOPPING)
+
+    class Origin(models.TextChoices):
+        PORTAL = "portal", "Queued in the portal"
+        CLIENT = "client", "Started outside, logged by the client"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    project = models.ForeignKey(Project, models.CASCADE, related_name="runs")
+    number = models.IntegerField(help_text="Counts within the project: run 12.")
+    name = models.CharField(max_length=150)
+    origin = models.CharField(max_length=10, choices=Origin.choices, default=Origin.PORTAL)
+    recipe = models.CharField(max_length=50, blank=True)
+    config = models.JSONField(default=dict)
+    resources = models.JSONField(default=dict)
+    # What its program computes in (backline.wire.Arithmetic), once it was chosen.
+    arithmetic = models.JSONField(null=True, blank=True)
+    use = models.CharField(max_length=30, choices=Use.choices, blank=True)
+    dataset = models.ForeignKey(Dataset, models.PROTECT, null=True, blank=True, related_name="runs")
+    dataset_digest = models.CharField(max_length=64, blank=True)
+    decision = models.ForeignKey(Decision, models.PROTECT, null=True, blank=True, related_name="+")
+    code_version = models.CharField(max_length=60, blank=True)
+    # The weights it begins with, of another run: fine-tuning, or generation alone.
+    start_from = models.ForeignKey(
+        "Checkpoint", models.PROTECT, null=True, blank=True, related_name="continued_by"
+    )
+    copied_from = models.ForeignKey(
+        "self", models.SET_NULL, null=True, blank=True, related_name="copies"
+    )
+    submitted_by = models.ForeignKey(User, models.PROTECT, related_name="runs")
+    tags = models.JSONField(default=list, blank=True)
+    notes = models.TextField(blank=True)
+
+    state = models.CharField(max_length=12, choices=State.choices, default=State.QUEUED)
+    # A sentence: why it waits, failed or was stopped.
+    state_reason = models.CharField(max_length=500, blank=True)
+    # What its people should know while it runs: that it is idle and will be stopped.
+    warning = models.CharField(max_length=500, blank=True)
+    warned_at = models.DateTimeField(null=True, blank=True)
+    # The state it was asked to end in: "cancelled", "withheld", or "failed" for what took too long.
+    stop_as = models.CharField(max_length=12, blank=True)
+    # How often it may be lost; making room for others does not count.
+    max_attempts = models.IntegerField(default=5)
+    stage = models.CharField(
+        max_length=100, blank=True, help_text="What the program says it is doing."
+    )
+    progress = models.FloatField(default=0, help_text="0 to 1.")
+    progress_at = models.DateTimeField(null=True, blank=True)
+    heartbeat_at = models.DateTimeField(null=True, blank=True)
+    queued_at = models.DateTimeField(default=timezone.now)
+    started_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    objects = RunQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-queued_at"]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "number"], name="run_number_once")
+        ]
+        indexes = [
+            models.Index(fields=["state", "queued_at"], name="run_by_state"),
+            models.Index(fields=["project", "-queued_at"], name="run_newest"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} (run {self.number})"
+
+    def get_absolute_url(self) -> str:
+        return reverse("experiments:run", args=[self.project.slug, self.number])
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in self.OPEN_STATES
+
+    @property
+    def silent_since(self) -> datetime | None:
+        """When its program was last heard of, if that is longer ago than a program that lives and
+        reaches the portal is ever silent; else None."""
+        if self.state not in (self.State.RUNNING, self.State.STOPPING):
+            return None
+        heard = max(filter(None, (self.heartbeat_at, self.started_at)), default=None)
+        return heard if heard and timezone.now() - heard > SILENCE else None
+
+
+class Attempt(models.Model):
+    """One try of a run on the cluster. `job_name` is derived from run and number."""
+
+    class State(models.TextChoices):
+        CLAIMED = "claimed", "Claimed"
+        CREATED = "created", "Created"
+        RUNNING = "running", "Running"
+        SUCCEEDED = "succeeded", "Succeeded"
+        FAILED = "failed", "Failed"
+        LOST = "lost", "Lost"
+        PREEMPTED = "preempted", "Made room"
+        STOPPED = "stopped", "Stopped"
+
+    OPEN_STATES = (State.CLAIMED, State.CREATED, State.RUNNING)
+
+    run = models.ForeignKey(Run, models.CASCADE, related_name="attempts")
+    number = models.IntegerField()
+    job_name = models.CharField(max_length=63, unique=True)
+    state = models.CharField(max_length=12, choices=State.choices, default=State.CLAIMED)
+    reason = models.CharField(max_length=500, blank=True)
+    exit_code = models.IntegerField(null=True, blank=True)
+    node = models.CharField(max_length=100, blank=True)
+    look = models.CharField(
+        max_length=300, blank=True, help_text="The command that shows more of it on the cluster."
+    )
+    # Written at its end, at the prices of that day: a later price list does not change it.
+    cost = models.DecimalField(max_digits=12, decimal_places=4, null=True, blank=True)
+    token = models.ForeignKey(ApiToken, models.SET_NULL, null=True, blank=True, related_name="+")
+    claimed_at = models.DateTimeField(default=timezone.now)
+    started_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["number"]
+        constraints = [models.UniqueConstraint(fields=["run", "number"], name="attempt_once")]
+
+
+class ClusterEvent(models.Model):
+    """What the cluster said of an attempt. One that it repeats is one row with a count."""
+
+    attempt = models.ForeignKey(Attempt, models.CASCADE, related_name="events")
+    uid = models.CharField(max_length=100)
+    at = models.DateTimeField()
+    kind = models.CharField(max_length=10, help_text="Normal or Warning.")
+    reason = models.CharField(max_length=100)
+    message = models.CharField(max_length=1000, blank=True)
+    count = models.IntegerField(default=1)
+
+    class Meta:
+        ordering = ["at", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["attempt", "uid"], name="cluster_event_once")
+        ]
+
+
+class LogChunk(models.Model):
+    """A piece of a run's console, by byte offset within its stream and session."""
+
+    run = models.ForeignKey(Run, models.CASCADE, related_name="logs")
+    session = models.CharField(max_length=40)
+    stream = models.CharField(max_length=10)
+    offset = models.BigIntegerField()
+    text = models.TextField()
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["run", "session", "stream", "offset"], name="log_chunk_once"
+            )
+        ]

@@ -1,0 +1,272 @@
+"""Care for the cluster's money and the store's room, once in each round of reconcile.
+
+What has had its hours is stopped; what idles is warned and then stopped; checkpoints that nobody
+will miss are removed. Each act writes its audit line. Off where its setting is 0.
+"""
+
+import logging
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.core.cache import cache
+from django.db import transaction
+from django.db.models import Count, ProtectedError, QuerySet
+
+from experiments.metrics import metrics
+from experiments.models import Checkpoint, Run
+from experiments.run_table import compare
+from experiments.runs import checkpoints, costs, runs
+from experiments.runs.resources import Resources
+from portal import audit, storage
+from portal.models import Blob
+
+log = logging.getLogger(__name__)
+
+State = Run.State
+# Reading figures and checkpoints takes more than a look at a row: once a minute will do.
+SELDOM = 60
+GPU = re.compile(r"system/(rank/\d+/)?gpu\d+_percent")
+PROCESS = re.compile(r"system/(rank/\d+/)?cpu_percent")
+RUNS_AT_ONCE = 20
+# What was made of a checkpoint may still be on its way while it is this young.
+SETTLED = timedelta(minutes=10)
+
+
+def look_after(now: datetime) -> None:
+    """All of it. What goes wrong with one run is logged and does not stop the others."""
+    for run in _old_enough(now):
+        _apart(end_overdue, run, now)
+    # A process that has just looked leaves it to the next minute; two that look do no harm.
+    if not cache.add("experiments.policies", now.isoformat(), SELDOM):
+        return
+    if settings.IDLE_WARN_MINUTES:
+        for run in _going():
+            _apart(watch_idle, run, now)
+    if settings.CHECKPOINTS_KEPT:
+        for run in _with_many_checkpoints():
+            _apart(clean_up, run, now)
+
+
+def _apart(act: Callable[[Run, datetime], object], run: Run, now: datetime) -> None:
+    try:
+        act(run, now)
+    except Exception:
+        log.exception("Looking after %s failed; the next round tries again.", run)
+
+
+def _going() -> QuerySet[Run]:
+    running = Run.objects.filter(state=State.RUNNING, origin=Run.Origin.PORTAL)
+    return running.select_related("project").prefetch_related("attempts")
+
+
+# --- Too long -------------------------------------------------------------------------------
+
+
+def _old_enough(now: datetime) -> QuerySet[Run]:
+    """Those that may have had their hours, judged by a few columns: configs are left unread in a
+    round that looks at a thousand runs."""
+    rows = _going().order_by().values_list("pk", "queued_at", "resources")
+    usual = Resources.model_fields["max_hours"].default
+    old = [
+        pk
+        for pk, queued, asked in rows
+        if now - queued > timedelta(hours=asked.get("max_hours", usual))
+    ]
+    return _going().filter(pk__in=old)
+
+
+def end_overdue(run: Run, now: datetime) -> bool:
+    """Stop a run that has had its hours, over all its attempts; true if this call did."""
+    allowed = Resources.of(run).max_hours
+    if costs.hours_taken(run, now) <= allowed:
+        return False
+    reason = (
+        f"It took longer than the {costs.hours(allowed)} that it was given. "
+        "Duplicate it with more hours, or try again from its last checkpoint."
+    )
+    return runs.end_early(run, verb="run.overdue", reason=reason)
+
+
+# --- Idle -----------------------------------------------------------------------------------
+
+
+def idle_since(times: Sequence[float], values: Sequence[float], below: float) -> float | None:
+    """Unix time since which every value has been under `below`; None if the last one is not.
+
+    `times` and `values` are of one series, in order.
+    """
+    since = None
+    for time, value in zip(reversed(times), reversed(values), strict=True):
+        if not value < below:
+            break
+        since = time
+    return since
+
+
+def idle_for(
+    series: Iterable[tuple[Sequence[float], Sequence[float]]], *, below: float, after: float
+) -> float:
+    """Seconds for which all of the series were idle together, up to their last words; 0 if not.
+
+    What was measured before the Unix time `after` does not count: it is an earlier attempt's.
+    Silence proves nothing, so it is counted to the last measurement and not to now.
+    """
+    idle, told = [], []
+    for times, values in series:
+        known = [(t, v) for t, v in zip(times, values, strict=True) if t >= after]
+        if not known:
+            continue
+        since = idle_since([t for t, _ in known], [v for _, v in known], below)
+        if since is None:
+            return 0.0
+        idle.append(since)
+        told.append(known[-1][0])
+    return max(min(told) - max(idle), 0.0) if idle else 0.0
+
+
+def watch_idle(run: Run, now: datetime) -> None:
+    """Warn a run that idles, stop one that went on after the warning, let a busy one be."""
+    idle = measured_idle(run)
+    warn, stop = (
+        timedelta(minutes=minutes).total_seconds()
+        for minutes in (settings.IDLE_WARN_MINUTES, settings.IDLE_STOP_MINUTES)
+    )
+    if idle < warn:
+        if run.warning:
+            _say(run, "", None)
+    elif run.warned_at is None:
+        with transaction.atomic():
+            _say(run, _warning(run, idle), now)
+            audit.record(by=None, verb="run.idle_warned", subject=run, minutes=round(idle / 60))
+    # The warning has had its time, also where the portal was away and gave it late.
+    elif stop and idle >= stop and now - run.warned_at >= timedelta(seconds=stop - warn):
+        reason = f"{_idle_words(run, idle)} It was warned before it was stopped."
+        runs.end_early(run, verb="run.idle_stopped", reason=reason)
+
+
+def measured_idle(run: Run) -> float:
+    """Seconds for which the run has been idle: its GPUs where there are figures of any, else its
+    processes."""
+    attempt = run.attempts.filter(started_at__isnull=False).order_by("-number").first()
+    if attempt is None or attempt.started_at is None:
+        return 0.0
+    named = metrics.names(run)
+    chosen = [n for n in named if GPU.fullmatch(n)] or [n for n in named if PROCESS.fullmatch(n)]
+    series = []
+    for name in chosen:
+        times, values = metrics.newest_values(run, name)
+        series.append((times.tolist(), values.tolist()))
+    after = attempt.started_at.timestamp()
+    return idle_for(series, below=settings.IDLE_PERCENT, after=after)
+
+
+def _say(run: Run, warning: str, at: datetime | None) -> None:
+    Run.objects.filter(pk=run.pk).update(warning=warning, warned_at=at)
+    run.refresh_from_db(fields=["warning", "warned_at"])
+
+
+def _warning(run: Run, idle: float) -> str:
+    if not settings.IDLE_STOP_MINUTES:
+        return _idle_words(run, idle)
+    more = max(settings.IDLE_STOP_MINUTES - settings.IDLE_WARN_MINUTES, 1)
+    return f"{_idle_words(run, idle)} If it stays so it is stopped in {more} min."
+
+
+def _idle_words(run: Run, idle: float) -> str:
+    what = "GPUs were" if Resources.of(run).gpus else "program was"
+    return f"Its {what} busy under {settings.IDLE_PERCENT} % for {round(idle / 60)} min."
+
+
+# --- Checkpoints ----------------------------------------------------------------------------
+
+
+def superfluous(
+    steps: Iterable[int], *, kept: int, best: Iterable[int], needed: Iterable[int]
+) -> list[int]:
+    """The steps whose checkpoints may go: not the newest `kept`, not the nearest to each step at
+    which the run was `best`, none that is needed."""
+    known = sorted(set(steps))
+    keep = set(known[-kept:]) | set(needed)
+    for at in best if known else ():
+        keep.add(min(known, key=lambda step: (abs(step - at), step)))
+    return [step for step in known if step not in keep]
+
+
+def clean_up(run: Run, now: datetime) -> list[int]:
+    """Remove a run's superfluous checkpoints, and their bytes if nothing else names them.
+
+    Returns the steps. A run with a copy that has not ended keeps all it has.
+    """
+    if run.copies.filter(state__in=Run.OPEN_STATES).exists():
+        return []
+    rows = {row.step: row for row in run.checkpoints.all()}
+    young = {step for step, row in rows.items() if row.created_at > now - SETTLED}
+    going = superfluous(
+        rows,
+        kept=settings.CHECKPOINTS_KEPT,
+        best=best_steps(run),
+        needed=needed(run, rows) | young,
+    )
+    for step in going:
+        with transaction.atomic():
+            sha256 = checkpoints.let_go(rows[step])
+            audit.record(
+                by=None, verb="run.checkpoint_removed", subject=run, step=step, sha256=sha256
+            )
+        forget_blob(sha256)
+    return going
+
+
+def best_steps(run: Run) -> set[int]:
+    """Where the metric that one looks at first was best: of a loss where it was least, of another
+    both ends, as nobody has said which is the good one."""
+    series = {row.name: row for row in run.series.exclude(name__startswith="system/")}
+    name = compare.first_choice(list(series))
+    if name not in series:
+        return set()
+    ends = {series[name].minimum_step}
+    if "loss" not in name:
+        ends.add(series[name].maximum_step)
+    return {step for step in ends if step is not None}
+
+
+def needed(run: Run, rows: Mapping[int, Checkpoint]) -> set[int]:
+    """Steps whose checkpoint something stands on: a sample of the run, a row of a room above
+    that names it (a model), the config of a copy that begins with it."""
+    found: set[int] = set()
+    samples = getattr(run, "samples", None)
+    if samples is not None:
+        found |= set(samples.filter(step__in=list(rows)).values_list("step", flat=True))
+    for relation in Checkpoint._meta.related_objects:
+        if relation.field is not None:
+            theirs = relation.related_model._default_manager.filter(
+                **{f"{relation.field.name}__in": list(rows.values())}
+            )
+            named = set(theirs.values_list(relation.field.attname, flat=True))
+            found |= {step for step, row in rows.items() if row.pk in named}
+    configs = " ".join(str(config) for config in run.copies.values_list("config", flat=True))
+    return found | {step for step, row in rows.items() if row.digest in configs}
+
+
+def forget_blob(sha256: str) -> bool:
+    """Let go of bytes that no row names any more; false if one does.
+
+    Every reference to a blob is PROTECT, so the database itself knows.
+    """
+    try:
+        with transaction.atomic():
+            Blob.objects.get(pk=sha256).delete()
+            transaction.on_commit(lambda: storage.remove(sha256))
+    except (ProtectedError, Blob.DoesNotExist):
+        return False
+    return True
+
+
+def _with_many_checkpoints() -> list[Run]:
+    """Some runs that have more checkpoints than are kept; others the next time, so that those
+    whose checkpoints are all needed stand in nobody's way."""
+    saved = Checkpoint.objects.order_by().values("run").annotate(saved=Count("pk"))
+    many = saved.filter(saved__gt=settings.CHECKPOINTS_KEPT)
+    return list(Run.objects.filter(pk__in=many.values("run")).order_by("?")[:RUNS_AT_ONCE])

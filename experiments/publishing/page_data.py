@@ -1,0 +1,55 @@
+"""Everything that a model's page and its summary are made of, read at one moment."""
+
+from dataclasses import dataclass, replace
+
+from experiments.models.publishing import ModelPage, ModelPageText
+from experiments.publishing import agreements, texts, training_credits, withdrawals
+from experiments.publishing.agreements import AgreementsSummary
+from experiments.publishing.page_cache import cached
+from experiments.publishing.training_credits import TrainingCredits
+from experiments.publishing.withdrawals import Link, PageStatus
+
+PAGES = ModelPage.objects.select_related(
+    "project", "run__dataset", "run__decision", "run__project", "checkpoint"
+)
+
+
+@dataclass(frozen=True)
+class PageData:
+    page: ModelPage
+    text: ModelPageText
+    line: list[Link]
+    standing: PageStatus
+    learned: TrainingCredits
+    papers: AgreementsSummary
+
+    @property
+    def title(self) -> str:
+        return self.learned.veil.over(self.page.title)
+
+    @property
+    def version(self) -> str:
+        return self.learned.veil.over(self.page.version)
+
+    @property
+    def said(self) -> dict[str, str]:
+        """The free texts by key, without names that are not to be shown."""
+        return {
+            key: self.learned.veil.over(words)
+            for key, words in texts.texts_by_key(self.text.parts).items()
+        }
+
+
+def load_page_data(page: ModelPage, text: ModelPageText) -> PageData:
+    """As things stand now."""
+    line = withdrawals.line_of_page(page)
+    now = withdrawals.statuses_of([page])[page.pk]
+    music, signed = cached(page.pk, line, now, lambda: _read(line, now))
+    return PageData(page, text, line, now, music, signed)
+
+
+def _read(line: list[Link], now: PageStatus) -> tuple[TrainingCredits, AgreementsSummary]:
+    music = training_credits.load_credits(line, now)
+    signed = agreements.agreements_behind(line, music.used)
+    # Every recording by itself: the page does not list them.
+    return replace(music, used={}), signed

@@ -1,0 +1,209 @@
+"""A run as it goes: what changes on its page, as one snapshot or as server-sent events."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from uuid import UUID
+
+from asgiref.sync import sync_to_async
+from django.db import close_old_connections
+from django.db.models import Avg, Count, F, Max, Sum
+from django.utils import timezone
+
+from experiments.deliveries import logs, undelivered
+from experiments.models import ClusterEvent, Run
+from experiments.runs import quotas, runs
+
+TICK = 1.0
+# A connection ends after this long and the browser opens the next: rights are checked anew.
+LONGEST = 240.0
+HEARTBEAT = 15.0
+LOG_LINES = 200
+# Without any finished run to learn from: what the demo's recipe takes.
+USUAL_SECONDS = 180.0
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What a run's page shows of now. Equal moments look the same."""
+
+    state: str
+    words: str
+    detail: str
+    progress: float
+    progress_words: str
+    open: bool
+    curve: int
+    metrics: int
+    log: int
+    samples: int
+    # How often the cluster has said something.
+    events: int
+    warning: str
+
+
+def moment(run: Run) -> Moment:
+    """The present moment of a run, from the database; a handful of small queries."""
+    series = run.series.aggregate(points=Sum("count"), metrics=Count("pk"))
+    newest = run.logs.aggregate(newest=Max("pk"))["newest"] or 0
+    said = ClusterEvent.objects.filter(attempt__run=run).aggregate(said=Sum("count"))
+    # Samples belong to the room above; whether there are more shows in the reverse relation.
+    samples = getattr(run, "samples", None)
+    return Moment(
+        state=run.state,
+        words=str(run.get_state_display()),
+        detail=detail(run),
+        progress=round(run.progress, 3),
+        progress_words=progress_words(run),
+        open=run.is_open,
+        curve=series["points"] or 0,
+        metrics=series["metrics"],
+        log=newest,
+        samples=samples.count() if samples is not None else 0,
+        events=said["said"] or 0,
+        warning=" ".join(
+            filter(None, (run.warning if run.is_open else "", undelivered.words(run)))
+        ),
+    )
+
+
+def detail(run: Run) -> str:
+    """The sentence beside the state: how long it waits, what it does, why it ended."""
+    if run.state == Run.State.QUEUED:
+        return f"{quotas.held_words(run) or place_words(run)} {run.state_reason}".strip()
+    if run.state == Run.State.STARTING:
+        return run.state_reason or run.stage
+    if run.is_open:
+        return silence_words(run) or run.stage or run.state_reason
+    return run.state_reason
+
+
+def silence_words(run: Run) -> str:
+    """That nothing is heard of its program, and what comes of it; empty while it is heard."""
+    if (since := run.silent_since) is None:
+        return ""
+    words = f"Nothing was heard of its program since {since:%H:%M:%S} UTC."
+    if run.origin == Run.Origin.CLIENT:
+        return words
+    return (
+        f"{words} If its machine is gone, the cluster says so within about a minute, "
+        "and the next attempt goes on from the last checkpoint."
+    )
+
+
+def place_words(run: Run) -> str:
+    """How many start before it, and when its turn may come."""
+    before = runs.queue_position(run) - 1
+    wait = expected_wait(before)
+    if before > 0:
+        return f"{before} run{'' if before == 1 else 's'} before it, about {in_words(wait)}."
+    return f"Next to start, in about {in_words(wait)}." if wait else "Next to start."
+
+
+def expected_wait(before: int) -> float:
+    """Seconds until it starts: what the first of those at work has left, and the mean length of
+    the last runs for each one before it."""
+    now = timezone.now()
+    busy = Run.objects.filter(state__in=runs.BUSY, origin=Run.Origin.PORTAL)
+    left = [seconds for run in busy if (seconds := time_left(run, now)) is not None]
+    ended = Run.objects.filter(state=Run.State.FINISHED, started_at__isnull=False)
+    newest = ended.order_by("-queued_at").values("pk")[:10]
+    took = Run.objects.filter(pk__in=newest).aggregate(t=Avg(F("ended_at") - F("started_at")))["t"]
+    usual = took.total_seconds() if took else USUAL_SECONDS
+    return min(left, default=0.0) + usual * max(before, 0)
+
+
+def progress_words(run: Run) -> str:
+    """How far, and how much longer: "42 %, about 1 min left"."""
+    if run.state not in {Run.State.RUNNING, Run.State.STOPPING}:
+        return ""
+    share = f"{run.progress * 100:.0f} %"
+    left = time_left(run, timezone.now())
+    return f"{share}, about {in_words(left)} left" if left is not None else share
+
+
+def time_left(run: Run, now: datetime) -> float | None:
+    """Seconds to the end at the pace so far; None before there is a pace."""
+    if run.started_at is None or not 0.02 <= run.progress < 1:
+        return None
+    gone = ((run.progress_at or now) - run.started_at).total_seconds()
+    left = gone * (1 - run.progress) / run.progress
+    return max(0.0, left - (now - (run.progress_at or now)).total_seconds())
+
+
+def in_words(seconds: float) -> str:
+    """A guess is not told to the second."""
+    if seconds < 50:
+        return f"{max(5, round(seconds / 5) * 5)} s"
+    if seconds < 90 * 60:
+        return f"{round(seconds / 60)} min"
+    return f"{round(seconds / 3600)} h"
+
+
+def log_text(run: Run, rank: int | None = None) -> str:
+    """The tail of the console; where several processes write, each line says which one did."""
+    lines = logs.tail(run, LOG_LINES, rank=rank)
+    if rank is None and logs.ranks(run):
+        width = len(str(max((line.rank for line in lines), default=0)))
+        return "\n".join(f"[{line.rank:>{width}}] {line.text}" for line in lines)
+    return "\n".join(line.text for line in lines)
+
+
+def snapshot(run_id: UUID, *, log_from: int = -1) -> dict[str, object] | None:
+    """The moment as JSON, with the log's tail if it grew since `log_from`; None if it is gone."""
+    run = Run.objects.select_related("project").filter(pk=run_id).first()
+    if run is None:
+        return None
+    now = moment(run)
+    body: dict[str, object] = asdict(now)
+    if now.log != log_from:
+        body["log_text"] = log_text(run)
+    return body
+
+
+async def stream(
+    run_id: UUID, *, tick: float = TICK, longest: float = LONGEST
+) -> AsyncIterator[bytes]:
+    """Server-sent events of one run: an event `change` with the fields that changed.
+
+    A comment keeps a silent line open; `end` comes when the run has ended, and after `longest`
+    seconds the stream simply ends, so that the browser connects and is checked again.
+    """
+    yield b"retry: 2000\n\n"
+    read = sync_to_async(_look)
+    known: dict[str, object] = {}
+    silent = lived = 0.0
+    while lived < longest:
+        seen = known.get("log", -1)
+        now = await read(run_id, seen if isinstance(seen, int) else -1)
+        if now is None:
+            break
+        changed = {key: value for key, value in now.items() if known.get(key, ...) != value}
+        if changed:
+            yield event("change", changed)
+            silent = 0.0
+        elif silent >= HEARTBEAT:
+            yield b": still here\n\n"
+            silent = 0.0
+        known |= changed
+        if not now["open"]:
+            yield event("end", {"state": now["state"]})
+            break
+        await asyncio.sleep(tick)
+        silent, lived = silent + tick, lived + tick
+
+
+def _look(run_id: UUID, log_from: int) -> dict[str, object] | None:
+    """A snapshot, after which the connection is free: a page is watched for minutes, and as many
+    connections as watchers is more than a database has."""
+    try:
+        return snapshot(run_id, log_from=log_from)
+    finally:
+        close_old_connections()
+
+
+def event(name: str, body: dict[str, object]) -> bytes:
+    """One server-sent event; JSON has no line breaks outside its texts, where they are escaped."""
+    return f"event: {name}\ndata: {json.dumps(body)}\n\n".encode()

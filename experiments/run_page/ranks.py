@@ -1,0 +1,57 @@
+"""The processes of one run side by side: who is behind, who is slow, who works while all wait."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from statistics import median
+
+from experiments.models import Series
+
+STEP = re.compile(r"system/rank/(\d+)/step_seconds")
+# Slower than the middle one by this much is told; less is chance.
+SLOW = 1.2
+
+
+@dataclass(frozen=True)
+class Rank:
+    """One process: its last step, seconds per step, use of GPU (else processor) in per cent."""
+
+    number: int
+    step: int
+    seconds: float | None
+    busy: float | None
+    words: str
+
+
+def ranks_in(series: Iterable[Series]) -> list[Rank]:
+    """The ranks in a run's series, by number; none for a run of one process.
+
+    Ranks in lock-step all take as long as the slowest: then the one that works most while the
+    others wait is the one to look at.
+    """
+    named = {one.name: one for one in series}
+    steps = {int(found[1]): one for name, one in named.items() if (found := STEP.fullmatch(name))}
+    if len(steps) < 2:
+        return []
+    ahead = max(one.last_step for one in steps.values())
+    finite = [one.last for one in steps.values() if one.last is not None]
+    middle = median(finite) if finite else 0.0
+    return [
+        Rank(number, one.last_step, one.last, _busy(named, number), _words(one, ahead, middle))
+        for number, one in sorted(steps.items())
+    ]
+
+
+def _busy(series: dict[str, Series], number: int) -> float | None:
+    place = f"system/rank/{number}/" if number else "system/"
+    used = [series[name].last for name in (f"{place}gpu0_percent", f"{place}cpu_percent")
+            if name in series]  # fmt: skip
+    return next((value for value in used if value is not None), None)
+
+
+def _words(one: Series, ahead: int, middle: float) -> str:
+    if behind := ahead - one.last_step:
+        return f"{behind:,} step{'' if behind == 1 else 's'} behind"
+    if one.last is not None and middle and one.last > SLOW * middle:
+        return f"{one.last / middle:.1f} times as slow as the middle one"
+    return ""

@@ -1,0 +1,1 @@
+"""Datasets and runs from submit to end: states, attempts, resources, quotas, costs."""

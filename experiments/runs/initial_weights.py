@@ -1,0 +1,80 @@
+"""The weights that a run begins with: which may be chosen, and what is wrong with a choice."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from experiments import recipes
+from experiments.clearance.permission import why_not_begin
+from experiments.models import Checkpoint, CheckpointQuerySet, Project, Run, declared_uses
+from experiments.recipes.flow_matching import SHAPE, FlowMatchingConfig
+from portal.models import User
+
+FIELD = "start_from"
+NOT_THERE = "There is no such checkpoint that you may use."
+NO_MODEL = "Fine-tuning begins with a model: choose a checkpoint, or train.generative as the use."
+
+
+def choices(user: User, recipe: recipes.Recipe) -> CheckpointQuerySet:
+    """The checkpoints that this person may see and that the recipe reads, newest first; also
+    those that nobody may load any more, so that their reason can be told."""
+    rows = Checkpoint.objects.filter(run__in=Run.objects.visible_to(user))
+    if recipe.reads is not None:
+        rows = rows.filter(run__recipe=recipe.reads)
+    return rows.select_related("run__project").order_by("-created_at", "-pk")
+
+
+def check(
+    *,
+    by: User,
+    project: Project,
+    recipe: recipes.Recipe,
+    config: Mapping[str, Any],
+    checkpoint: Checkpoint | None,
+) -> None:
+    """ConfigInvalid, with a sentence beside the field, unless a run may begin so."""
+    if checkpoint is None:
+        if recipe.weights == "must":
+            raise recipes.ConfigInvalid({FIELD: recipes.NEEDS_WEIGHTS})
+        if recipe.needs_dataset and config.get("use") == "finetune":
+            raise recipes.ConfigInvalid({FIELD: NO_MODEL})
+        return
+    if recipe.weights == "none":
+        raise recipes.ConfigInvalid({FIELD: recipes.NO_WEIGHTS})
+    if not Run.objects.visible_to(by).filter(pk=checkpoint.run_id).exists():
+        raise recipes.ConfigInvalid({FIELD: NOT_THERE})
+    if recipe.reads is not None and checkpoint.run.recipe != recipe.reads:
+        reads = recipes.get(recipe.reads).title.lower()
+        raise recipes.ConfigInvalid({FIELD: f"This recipe reads checkpoints of {reads} only."})
+    _check_shape(recipe, config, checkpoint)
+    use = recipe.use_of(config)
+    if reason := why_not_begin(checkpoint, project, recipe=recipe.name, use=use):
+        raise recipes.ConfigInvalid({FIELD: reason})
+
+
+def fitting_use(checkpoint: Checkpoint, recipe: recipes.Recipe) -> str:
+    """The first use of the recipe by which a run may begin with these weights, else its own: what
+    is asked of before a person has chosen one."""
+    fitting = (use for use in recipe.uses if declared_uses.may_begin(checkpoint.run.use, use))
+    return next(fitting, recipe.use)
+
+
+def shape(checkpoint: Checkpoint) -> dict[str, int]:
+    """The settings of its network, as far as they are known."""
+    config = checkpoint.meta.get("config", {})
+    known = config if isinstance(config, dict) else {}
+    return {name: known[name] for name in SHAPE if isinstance(known.get(name), int)}
+
+
+def _check_shape(recipe: recipes.Recipe, config: Mapping[str, Any], checkpoint: Checkpoint) -> None:
+    """Weights fit one shape of network only."""
+    if recipe.config is not FlowMatchingConfig:
+        return
+    titles = {name: field.title for name, field in FlowMatchingConfig.model_fields.items()}
+    wrong = {
+        name: f"{titles[name]} must be {known:,}, as in the checkpoint; it is {config[name]:,}."
+        for name, known in shape(checkpoint).items()
+        if config[name] != known
+    }
+    if wrong:
+        whole = "The checkpoint's network has another shape: take the settings that it has."
+        raise recipes.ConfigInvalid({FIELD: whole, **wrong})

@@ -1,0 +1,94 @@
+"""What the portal tells a program about its run."""
+
+from collections import defaultdict
+from typing import Literal
+
+from django.db.models import QuerySet
+
+from backline import wire
+from experiments.models import DatasetItem, Run
+from experiments.runs import arithmetic
+from rights.models import Credit
+
+# While a program may read the audio of its dataset.
+READING_STATES = (Run.State.STARTING, Run.State.RUNNING)
+FORMATS: dict[str, Literal["wav", "flac", "mp3", "ogg"]] = {
+    "wav": "wav",
+    "flac": "flac",
+    "mp3": "mp3",
+    "ogg": "ogg",
+}
+
+
+def items(run: Run) -> QuerySet[DatasetItem]:
+    """The included items of the run's dataset, in a fixed order."""
+    return (
+        DatasetItem.objects.filter(dataset=run.dataset_id, included=True)
+        .select_related("recording", "audio")
+        .order_by("recording_id")
+    )
+
+
+def _artists(run: Run) -> dict[int, list[str]]:
+    """Main and featured artists of each recording, as credited."""
+    found: dict[int, list[str]] = defaultdict(list)
+    roles = (Credit.RoleCode.MAIN_ARTIST, Credit.RoleCode.FEATURED_ARTIST)
+    named = Credit.objects.filter(recording__in=items(run).values("recording"), role__in=roles)
+    for recording, name in named.order_by("pk").values_list("recording", "party__name"):
+        if recording is not None and name not in found[recording]:
+            found[recording].append(name)
+    return found
+
+
+def spec_of(run: Run) -> wire.RunSpec:
+    """The spec of `run`. A later attempt is told the newest checkpoint to go on from."""
+    seed = run.config.get("seed")
+    artists = _artists(run)
+    return wire.RunSpec(
+        id=str(run.pk),
+        project=run.project.slug,
+        number=run.number,
+        name=run.name,
+        url=run.get_absolute_url(),
+        recipe=run.recipe,
+        config=run.config,
+        seed=seed if isinstance(seed, int) else None,
+        dataset=str(run.dataset) if run.dataset else "",
+        items=[
+            wire.DatasetItem(
+                recording=item.recording_id,
+                sha256=item.audio_id,
+                title=item.recording.title,
+                artists=artists.get(item.recording_id, []),
+                tags=item.recording.tags,
+                seconds=item.recording.duration,
+                url=f"/api/v1/runs/{run.pk}/audio/{item.recording_id}",
+                format=FORMATS.get(item.recording.format.lower(), ""),
+            )
+            for item in items(run)
+        ],
+        resume=_resume(run),
+        start_from=_start(run),
+        arithmetic=arithmetic.arithmetic_of(run),
+    )
+
+
+def _resume(run: Run) -> wire.CheckpointSource | None:
+    newest = run.checkpoints.usable().order_by("-step").first()
+    if newest is None:
+        return None
+    return wire.CheckpointSource(
+        step=newest.step,
+        sha256=newest.digest,
+        url=f"/api/v1/runs/{run.pk}/checkpoints/{newest.step}",
+        meta=newest.meta,
+    )
+
+
+def _start(run: Run) -> wire.CheckpointSource | None:
+    """Only the address is the run's own: whether it may be read is asked at each reading."""
+    first = run.start_from
+    if first is None:
+        return None
+    url = f"/api/v1/runs/{run.pk}/start-from"
+    return wire.CheckpointSource(step=first.step, sha256=first.digest, url=url, meta=first.meta)

@@ -1,0 +1,404 @@
+"""What people and programs ask of a run: submit, stop, try again, and say that it lives.
+
+How a run's attempts go is in attempts.py, which moves exist in states.py.
+"""
+
+import subprocess
+import tomllib
+from functools import cache
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Max
+from django.utils import timezone
+
+from backline import bounds
+from experiments import recipes
+from experiments.clearance.permission import (
+    NotAllowed,
+    NotPermitted,
+    Refusal,
+    check_consent,
+    check_member,
+    holds_on,
+    why_not_begin,
+    why_not_dataset,
+)
+from experiments.models import Attempt, Checkpoint, Dataset, Project, Run
+from experiments.runs import initial_weights, quotas
+from experiments.runs import resources as machines
+from experiments.runs.attempts import (
+    NoSlot,
+    attempt_and_rank,
+    claim,
+    created,
+    fail,
+    finish,
+    lose,
+    preempted,
+    settle,
+    started,
+    stopped,
+)
+from experiments.runs.cluster_events import note_events, waits
+from experiments.runs.quotas import OverQuota
+from experiments.runs.resources import Resources
+from experiments.runs.states import BUSY, State, move
+from portal import audit, celery
+from portal.machine import separation
+from portal.models import User
+
+# One door: the other rooms call runs.<verb>, wherever in this room it is written.
+__all__ = [
+    "BUSY",
+    "NoSlot",
+    "NotAllowed",
+    "NotPermitted",
+    "NotPossible",
+    "OverQuota",
+    "Refusal",
+    "Resources",
+    "attempt_and_rank",
+    "beat",
+    "cancel",
+    "check_consent",
+    "claim",
+    "close_client_run",
+    "code_version",
+    "created",
+    "duplicate",
+    "end_early",
+    "fail",
+    "finish",
+    "holds_on",
+    "lose",
+    "move",
+    "note_events",
+    "open_client_run",
+    "preempted",
+    "queue_position",
+    "rerun",
+    "retry",
+    "settle",
+    "started",
+    "stopped",
+    "submit",
+    "waits",
+    "withhold",
+]  # fmt: skip
+
+
+class NotPossible(ValueError):
+    """The run's state does not allow this; the sentence says which state that is."""
+
+    code = "not_possible"
+
+
+# --- Writes ---------------------------------------------------------------------------------
+
+
+def submit(
+    *,
+    by: User,
+    project: Project,
+    recipe: str,
+    config: dict[str, Any],
+    dataset: Dataset | None = None,
+    resources: dict[str, Any] | None = None,
+    name: str = "",
+    copied_from: Run | None = None,
+    start_from: Checkpoint | None = None,
+) -> Run:
+    """Queue a run of `recipe`, which begins with the weights of `start_from` if there are some.
+
+    Raises recipes.UnknownRecipe or ConfigInvalid (a sentence per field), NotAllowed (the
+    consent decision is kept), OverQuota, NotPermitted. On a refusal no run exists.
+    """
+    check_member(by, project)
+    known = recipes.get(recipe)
+    if known.own and (reason := separation.why_not()):
+        raise recipes.ConfigInvalid({recipes.WHOLE: reason})
+    resolved = recipes.validate(recipe, config).model_dump(mode="json")
+    initial_weights.check(
+        by=by, project=project, recipe=known, config=resolved, checkpoint=start_from
+    )
+    wanted = machines.read(resources or {})
+    if wanted.nodes > 1 and not known.many_nodes:
+        raise recipes.ConfigInvalid({"resources.nodes": recipes.ONE_NODE})
+    each = known.processes_on_a_node(gpus=wanted.gpus, nodes=wanted.nodes)
+    recipes.check_shares(resolved, processes=each * wanted.nodes)
+    if known.needs_dataset and dataset is None:
+        sentence = "This recipe learns from recordings: choose a dataset."
+        raise recipes.ConfigInvalid({"dataset": sentence})
+    if dataset is not None and not known.use:
+        raise recipes.ConfigInvalid({"dataset": recipes.NO_RECORDINGS})
+    if dataset is not None and dataset.project_id != project.pk:
+        raise recipes.ConfigInvalid({"dataset": "This dataset belongs to another project."})
+    use = known.use_of(resolved)
+    if settings.CLUSTER == "local" and resolved.get("image"):
+        raise recipes.ConfigInvalid({"image": recipes.NO_IMAGES})
+    if dataset is not None and (reason := why_not_dataset(dataset)):
+        raise recipes.ConfigInvalid({"dataset": reason})
+    decision = check_consent(project=project, dataset=dataset, use=use, by=by)
+    # Asks git, the first time: before the transaction.
+    version = code_version()
+    with transaction.atomic():
+        quotas.check(project, wanted)
+        run = Run.objects.create(
+            project=project,
+            number=_next_number(project),
+            name=(name.strip() or known.title)[:150],
+            recipe=recipe,
+            config=resolved,
+            resources=wanted.model_dump(),
+            use=use,
+            dataset=dataset,
+            dataset_digest=dataset.digest if dataset else "",
+            decision=decision,
+            code_version=version,
+            copied_from=copied_from,
+            start_from=start_from,
+            submitted_by=by,
+        )
+        audit.record(
+            by=by,
+            verb="run.submitted",
+            subject=run,
+            project=project.pk,
+            number=run.number,
+            recipe=recipe,
+            dataset=run.dataset_digest,
+            decision=decision.pk if decision else None,
+            start_from=start_from.pk if start_from else None,
+        )
+        celery.wake()
+    return run
+
+
+def duplicate(run: Run) -> dict[str, Any]:
+    """What a form for a copy of this run starts from; hand it to submit with the changes."""
+    return {
+        "recipe": run.recipe,
+        "config": dict(run.config),
+        "dataset": run.dataset,
+        "resources": dict(run.resources),
+        "name": run.name,
+        "copied_from": run,
+        "start_from": run.start_from,
+    }
+
+
+def rerun(*, run: Run, by: User) -> Run:
+    """The same recipe, config, seed, dataset and resources once more, as a new run."""
+    if run.origin != Run.Origin.PORTAL:
+        raise NotPossible("This run was started outside; the portal does not know its program.")
+    return submit(by=by, project=run.project, **duplicate(run))
+
+
+def cancel(*, run: Run, by: User) -> Run:
+    """A waiting run ends now, a running one is asked to stop. An ended one is NotPossible."""
+    check_member(by, run.project)
+    with transaction.atomic():
+        reason = f"Cancelled by {by.display_name}."
+        fields = {"stop_as": State.CANCELLED.value, "state_reason": reason}
+        if not (
+            move(run, (State.QUEUED,), State.CANCELLED, ended_at=timezone.now(), **fields)
+            or move(run, (State.STARTING, State.RUNNING), State.STOPPING, **fields)
+        ):
+            if run.state == State.STOPPING:
+                return run
+            raise NotPossible(f"Run {run.number} has ended already: {run.get_state_display()}.")
+        audit.record(by=by, verb="run.cancel", subject=run, state=run.state)
+        celery.wake()
+    return run
+
+
+def withhold(run: Run, reason: str, *, by: User | None = None) -> bool:
+    """A permission ended: a waiting run ends now, a running one is told to stop.
+
+    True if this call did it; a run that has ended is left as it is (its samples are withheld
+    by the hold itself).
+    """
+    fields = {"stop_as": State.WITHHELD.value, "state_reason": reason[:500]}
+    with transaction.atomic():
+        Run.objects.select_for_update(no_key=True).get(pk=run.pk)
+        done = move(
+            run, (State.QUEUED,), State.WITHHELD, ended_at=timezone.now(), **fields
+        ) or move(run, (State.STARTING, State.RUNNING), State.STOPPING, **fields)
+        if not done:
+            # Cancelling is no way around a withdrawal: the stronger reason wins.
+            done = bool(
+                Run.objects.filter(
+                    pk=run.pk, state=State.STOPPING, stop_as__in=(State.CANCELLED, State.FAILED)
+                ).update(**fields)
+            )
+            run.refresh_from_db()
+        if done:
+            audit.record(
+                by=by,
+                verb="run.withhold",
+                subject=run,
+                state=run.state,
+                private={"reason": reason},
+            )
+            celery.wake()
+    return done
+
+
+def end_early(run: Run, *, verb: str, reason: str) -> bool:
+    """The portal itself stops what goes on for too long or for nothing; the run ends as failed.
+
+    True if this call asked it to stop. A stop that somebody else has asked for stays theirs.
+    """
+    with transaction.atomic():
+        fields = {"stop_as": State.FAILED.value, "state_reason": reason[:500]}
+        if not move(run, (State.STARTING, State.RUNNING), State.STOPPING, **fields):
+            return False
+        audit.record(by=None, verb=verb, subject=run, private={"reason": reason})
+        celery.wake()
+    return True
+
+
+def retry(*, run: Run, by: User) -> Run:
+    """Queue a failed or cancelled run for one more attempt, from its last checkpoint."""
+    check_member(by, run.project)
+    if run.origin != Run.Origin.PORTAL:
+        raise NotPossible("This run was started outside; start its program there again.")
+    if run.recipe in recipes.RECIPES and recipes.get(run.recipe).own and separation.why_not():
+        raise NotPossible(separation.why_not())
+    if run.dataset is not None and (reason := why_not_dataset(run.dataset)):
+        raise NotPossible(reason)
+    check_consent(project=run.project, dataset=run.dataset, use=run.use, by=by)
+    if run.start_from and (
+        reason := why_not_begin(run.start_from, run.project, recipe=run.recipe, use=run.use)
+    ):
+        raise NotPossible(reason)
+    with transaction.atomic():
+        quotas.check(run.project, Resources.of(run))
+        fields = {"state_reason": "", "stop_as": "", "ended_at": None, "queued_at": timezone.now()}
+        limit = run.attempts.exclude(state=Attempt.State.PREEMPTED).count() + 1
+        if not move(
+            run, (State.FAILED, State.CANCELLED), State.QUEUED, max_attempts=limit, **fields
+        ):
+            raise NotPossible(
+                f"Only a failed or cancelled run is tried again; run {run.number} is: "
+                f"{run.get_state_display()}."
+            )
+        audit.record(by=by, verb="run.retried", subject=run, attempt=run.attempts.count() + 1)
+        celery.wake()
+    return run
+
+
+def beat(run: Run, session: str, stage: str = "", progress: float | None = None) -> Run:
+    """A sign of life of the program: STARTING -> RUNNING, stage, progress (0 to 1).
+
+    Words of an earlier attempt are not the run's: they change nothing. The returned run says
+    by STOPPING and `stop_as` whether the program is asked to stop.
+    """
+    now = timezone.now()
+    attempt = run.attempts.order_by("-number").first()
+    speaks = run.origin == Run.Origin.CLIENT
+    if run.origin == Run.Origin.PORTAL:
+        number, _ = attempt_and_rank(session)
+        # Of several processes the first one speaks for the run; a program inside
+        # `backline exec` speaks through that.
+        speaks = session == f"attempt-{number}"
+        if attempt is None or number != attempt.number:
+            run.refresh_from_db()
+            return run
+        started(attempt)
+    with transaction.atomic():
+        if run.origin == Run.Origin.CLIENT and run.stop_as == "silent":
+            move(run, (State.FAILED,), State.RUNNING, state_reason="", stop_as="", ended_at=None)
+        fields: dict[str, Any] = {"heartbeat_at": now}
+        if speaks:
+            fields["stage"] = stage[:100]
+        if speaks and progress is not None:
+            fields |= {"progress": min(max(progress, 0.0), 1.0), "progress_at": now}
+        Run.objects.filter(pk=run.pk, state__in=Run.OPEN_STATES).update(**fields)
+    run.refresh_from_db()
+    return run
+
+
+def open_client_run(
+    *, by: User, project: Project, name: str = "", config: dict[str, Any] | None = None
+) -> Run:
+    """A run whose program was started outside and reports by the client; RUNNING at once."""
+    check_member(by, project)
+    try:
+        bounds.check_json(config or {}, "The config", most=recipes.MAX_BYTES)
+    except bounds.Unkeepable as error:
+        raise recipes.ConfigInvalid({recipes.WHOLE: str(error)}) from error
+    now = timezone.now()
+    with transaction.atomic():
+        run = Run.objects.create(
+            project=project,
+            number=_next_number(project),
+            name=(name.strip() or "Run from outside")[:150],
+            origin=Run.Origin.CLIENT,
+            config=config or {},
+            submitted_by=by,
+            state=State.RUNNING,
+            started_at=now,
+            heartbeat_at=now,
+        )
+        audit.record(by=by, verb="run.opened", subject=run, project=project.pk)
+    return run
+
+
+def close_client_run(run: Run, *, outcome: str = "finished", reason: str = "") -> bool:
+    """The outside program said how it ended: finished, failed or cancelled.
+
+    `silent` is the portal's own word for a program of which nothing was heard for long; when
+    it speaks again, `beat` opens the run again.
+    """
+    new = {"finished": State.FINISHED, "cancelled": State.CANCELLED}.get(outcome, State.FAILED)
+    fields: dict[str, Any] = {"ended_at": timezone.now()}
+    if outcome == "silent":
+        fields["stop_as"] = outcome
+    with transaction.atomic():
+        if new is State.CANCELLED:
+            move(run, (State.RUNNING,), State.STOPPING, stop_as=new.value)
+        done = move(run, (State.STOPPING,), State.CANCELLED, ended_at=fields["ended_at"]) or (
+            new is not State.CANCELLED
+            and move(run, (State.RUNNING,), new, state_reason=reason[:500], **fields)
+        )
+        if done:
+            audit.record(
+                by=None,
+                verb=f"run.{run.state}",
+                subject=run,
+                private={"reason": run.state_reason},
+            )
+    return done
+
+
+# --- Reads ----------------------------------------------------------------------------------
+
+
+def queue_position(run: Run) -> int:
+    """1 for the next to start; 0 if the run does not wait. The order is quotas.fair_order."""
+    return quotas.position(run)
+
+
+@cache
+def code_version() -> str:
+    """What an image says of itself, the git commit of this tree, or the package's version."""
+    if settings.CODE_VERSION:
+        return settings.CODE_VERSION
+    root = settings.BASE_DIR
+    if (root / ".git").exists():
+        git = ["git", "-C", str(root), "rev-parse", "--short=12", "HEAD"]
+        done = subprocess.run(git, capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            return f"git {done.stdout.strip()}"
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    return f"version {project['project']['version']}"
+
+
+def _next_number(project: Project) -> int:
+    """Inside a transaction: the project's row is held, so two submits get two numbers."""
+    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+    last = Run.objects.filter(project=project).aggregate(last=Max("number"))["last"]
+    return (last or 0) + 1

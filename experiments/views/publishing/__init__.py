@@ -1,0 +1,1 @@
+"""Pages of published models: for their owners, for rights admins, for everybody."""

@@ -1,0 +1,121 @@
+"""The pages that everybody may read: which models are published, and what one learned from.
+
+Rendered without the request: no session, no cookie, no script, the same bytes for all. Each is
+made from rows as they are when it is asked for, and may be kept for a few seconds.
+"""
+
+import hashlib
+import json
+
+from django.contrib.auth.decorators import login_not_required
+from django.core.paginator import Paginator
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.template.loader import render_to_string
+from django.utils import timezone
+from django.utils.cache import get_conditional_response
+from django.views.decorators.http import require_safe
+
+from experiments.publishing import page_data, pages, training_credits, withdrawals
+from experiments.publishing import summary as summaries
+from experiments.publishing.page_cache import cached
+from portal.inputs import parameters
+
+# A change of mind shows at once: nobody keeps a page for longer than this.
+SECONDS = 10
+POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
+LINES = 100
+
+
+@login_not_required
+@require_safe
+def models(request: HttpRequest) -> HttpResponseBase:
+    """All models that are or were published, with their state."""
+    rows = list(page_data.PAGES.public())
+    now = withdrawals.statuses_of(rows)
+    everything = [link for line in withdrawals.lines_of_pages(rows).values() for link in line]
+    left = frozenset[int]().union(*(one.left for one in now.values()))
+    nobody = withdrawals.PageStatus(withdrawals.WITHDRAWN, "", None, left)
+    veil = cached(
+        "list", everything, nobody, lambda: training_credits.hidden_in(everything, nobody)
+    )
+    context = {
+        "models": [
+            {"page": page, "standing": now[page.pk], "title": veil.over(str(page))} for page in rows
+        ]
+    }
+    return answer(request, render_to_string("models/list.html", context))
+
+
+@login_not_required
+@require_safe
+def model(request: HttpRequest, slug: str) -> HttpResponseBase:
+    """One model: its state, who it learned from, what for, and what a change of mind does."""
+    found = page_of(slug)
+    page = Paginator(found.learned.lines, LINES).get_page(
+        parameters.read_parameters(request).page()
+    )
+    context = {"shown": found, "page": page, "basis": training_credits.BASIS}
+    return answer(request, render_to_string("models/model.html", context))
+
+
+@login_not_required
+@require_safe
+def summary(request: HttpRequest, slug: str) -> HttpResponseBase:
+    """The training-content summary in the shape of the AI Office's template."""
+    return _summary(request, slug, "models/summary.html")
+
+
+@login_not_required
+@require_safe
+def summary_print(request: HttpRequest, slug: str) -> HttpResponseBase:
+    """The same for paper: black on white, without links around it."""
+    return _summary(request, slug, "models/summary_print.html")
+
+
+@login_not_required
+@require_safe
+def summary_json(request: HttpRequest, slug: str) -> HttpResponseBase:
+    """The same as JSON, with its figures as numbers."""
+    body = summaries.build_summary(page_of(slug), timezone.now())
+    text = json.dumps(body, ensure_ascii=False, indent=1)
+    return answer(request, text, "application/json")
+
+
+def _summary(request: HttpRequest, slug: str, template: str) -> HttpResponseBase:
+    found = page_of(slug)
+    context = {"shown": found, "summary": summaries.build_summary(found, timezone.now())}
+    return answer(request, render_to_string(template, context))
+
+
+def page_of(slug: str) -> page_data.PageData:
+    """404 for a page that nobody has approved, as for one that is not there."""
+    page = page_data.PAGES.public().filter(slug=slug).first()
+    text = pages.text_of(page) if page else None
+    if page is None or text is None:
+        raise Http404
+    return page_data.load_page_data(page, text)
+
+
+def answer(
+    request: HttpRequest,
+    text: str,
+    content_type: str = "text/html; charset=utf-8",
+    policy: str = POLICY,
+) -> HttpResponseBase:
+    """The same bytes for all, under a Content-Security-Policy."""
+    # The log-in middleware has looked whether anybody is signed in; the answer does not depend on
+    # it, and a cache on the way may give it to all.
+    request.session.accessed = False
+    body = text.encode()
+    etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    headers = {
+        "Cache-Control": f"public, max-age={SECONDS}, must-revalidate",
+        "Content-Security-Policy": policy,
+        "ETag": etag,
+    }
+    response = HttpResponse(body, content_type=content_type, headers=headers)
+    return get_conditional_response(request, etag, None, response) or response

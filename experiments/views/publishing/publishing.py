@@ -1,0 +1,307 @@
+"""Publishing a model: what the project's owner asks for, and what a rights admin answers."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+from django import forms
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from backline import bounds
+from experiments.clearance.permission import NotPermitted
+from experiments.models import Checkpoint, Project, Run, declared_uses
+from experiments.models.publishing import ModelPage, ModelPageText
+from experiments.publishing import page_data, pages, texts, training_credits, withdrawals
+from experiments.publishing import summary as summaries
+from experiments.views.access import looking
+from portal import confirmation
+from portal.confirmation import PreviewChanged
+from portal.inputs import parameters
+from portal.inputs.forms import Form
+from portal.models import Role
+from portal.views import signed_in
+from rights.errors import Refused
+
+CHOICES = 200
+
+
+class TextsForm(Form):
+    """A field for each free text; what the verb refuses lands beside its field."""
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        for part in texts.PARTS:
+            self.fields[part.key] = forms.CharField(
+                label=part.label + (f" ({part.section})" if part.section else ""),
+                help_text=part.help + (f" Empty: “{part.default}”" if part.default else ""),
+                required=False,
+                widget=forms.Textarea(attrs={"rows": part.rows}),
+            )
+
+    def parts(self) -> dict[str, str]:
+        return {part.key: self.cleaned_data[part.key] for part in texts.PARTS}
+
+    @contextmanager
+    def refusals(self) -> Iterator[None]:
+        try:
+            yield
+        except Refused as error:
+            self.add_error(error.field if error.field in self.fields else None, str(error))
+
+
+class AskForm(TextsForm):
+    model = forms.ChoiceField(
+        label="The model", help_text="A checkpoint, or a run that has ended as a whole."
+    )
+    title = forms.CharField(label="Title", required=False)
+    version = forms.CharField(label="Version", required=False)
+    slug = forms.CharField(
+        label="Address",
+        required=False,
+        help_text="After /models/. Empty: made of title and version. It stays for good.",
+    )
+
+    def __init__(self, *args: object, project: Project, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        choice = self.fields["model"]
+        assert isinstance(choice, forms.ChoiceField)  # noqa: S101 - for the types
+        choice.choices = _models_of(project)
+
+    def chosen(self, project: Project) -> tuple[Run, Checkpoint | None]:
+        kind, _, key = self.cleaned_data["model"].partition(":")
+        if kind == "checkpoint":
+            rows = Checkpoint.objects.select_related("run__dataset", "run__decision")
+            row = get_object_or_404(rows, pk=key, run__project=project)
+            return row.run, row
+        return get_object_or_404(project.runs.select_related("dataset", "decision"), pk=key), None
+
+
+def _models_of(project: Project) -> list[tuple[str, str]]:
+    rows = project.runs.exclude(dataset=None).filter(use__in=declared_uses.MODELS)
+    runs = list(rows.prefetch_related("checkpoints")[:CHOICES])
+    found = []
+    for run in runs:
+        label = f"run {run.number}, {run.name}"
+        kept = [one for one in run.checkpoints.all() if one.retired_at is None]
+        found += [(f"checkpoint:{one.pk}", f"{label}: step {one.step:,}") for one in kept]
+        if not run.is_open:
+            found.append((f"run:{run.pk}", f"{label}: the run as a whole"))
+    return found
+
+
+@require_safe
+@looking
+def models(request: HttpRequest, project: Project) -> HttpResponse:
+    """The project's model pages: what is published, what waits, what was refused."""
+    rows = list(page_data.PAGES.filter(project=project).prefetch_related("texts"))
+    now = withdrawals.statuses_of(rows)
+    context = {
+        "project": project,
+        "models": [
+            {"page": page, "standing": now[page.pk], "text": page.texts.all()[0]} for page in rows
+        ],
+        "may_ask": pages.may_ask(signed_in(request), project),
+    }
+    return render(request, "experiments/models.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@looking
+def model_new(request: HttpRequest, project: Project) -> HttpResponse:
+    """Ask for the public page of a model."""
+    user = signed_in(request)
+    if not pages.may_ask(user, project):
+        return _not_permitted(request, project)
+    asked = {"model": parameters.read_parameters(request).text("model")}
+    form = AskForm(request.POST or None, initial=asked, project=project)
+    if form.is_valid():
+        with form.refusals():
+            run, checkpoint = form.chosen(project)
+            page = pages.ask(
+                by=user,
+                project=project,
+                run=run,
+                checkpoint=checkpoint,
+                title=form.cleaned_data["title"],
+                version=form.cleaned_data["version"],
+                slug=form.cleaned_data["slug"],
+                parts=form.parts(),
+            )
+            messages.success(request, "Asked. A rights admin reads it before anybody else can.")
+            return redirect("experiments:model", project.slug, page.pk)
+    context = {"project": project, "form": form, "choices": len(_models_of(project))}
+    status = 422 if form.errors else 200
+    return render(request, "experiments/model_new.html", context, status=status)
+
+
+@require_safe
+@looking
+def model(request: HttpRequest, project: Project, pk: int) -> HttpResponse:
+    """One model page behind the log-in: its state, and every version of its texts."""
+    page = get_object_or_404(page_data.PAGES, project=project, pk=pk)
+    user = signed_in(request)
+    context = {
+        "project": project,
+        "page": page,
+        "standing": withdrawals.statuses_of([page])[page.pk],
+        "texts": page.texts.select_related("written_by", "answered_by"),
+        "public": pages.text_of(page),
+        "may_ask": pages.may_ask(user, project),
+        "may_withdraw": pages.may_withdraw(user, page),
+    }
+    return render(request, "experiments/model.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@looking
+def model_texts(request: HttpRequest, project: Project, pk: int) -> HttpResponse:
+    """Write the free texts anew; everybody reads the old ones until the new are approved."""
+    page = get_object_or_404(page_data.PAGES, project=project, pk=pk)
+    user = signed_in(request)
+    if not pages.may_ask(user, project):
+        return _not_permitted(request, project)
+    newest = page.texts.first()
+    form = TextsForm(request.POST or None, initial=newest.parts if newest else {})
+    if form.is_valid():
+        with form.refusals():
+            text = pages.reword(by=user, page=page, parts=form.parts())
+            messages.success(request, f"Version {text.number} waits for a rights admin.")
+            return redirect("experiments:model", project.slug, page.pk)
+    context = {"project": project, "page": page, "form": form}
+    status = 422 if form.errors else 200
+    return render(request, "experiments/model_texts.html", context, status=status)
+
+
+@require_safe
+def waiting(request: HttpRequest) -> HttpResponse:
+    """What waits for a rights admin's answer, and what is public already."""
+    if not signed_in(request).has_role(Role.RIGHTS_ADMIN, Role.OPERATOR):
+        raise Http404
+    rows = ModelPageText.objects.filter(approved_at=None, refused_at=None)
+    public = list(page_data.PAGES.public())
+    now = withdrawals.statuses_of(public)
+    context = {
+        "texts": rows.select_related("page__project", "written_by").order_by("created_at"),
+        "models": [{"page": page, "standing": now[page.pk]} for page in public],
+    }
+    return render(request, "publishing/waiting.html", context)
+
+
+@require_safe
+def text(request: HttpRequest, pk: int) -> HttpResponse:
+    """The page as it would be read with this version of its texts."""
+    return _text(request, _text_for(request, pk))
+
+
+@require_POST
+def approve(request: HttpRequest, pk: int) -> HttpResponse:
+    """Publish: everybody may read it from now on."""
+    row, user = _text_for(request, pk), signed_in(request)
+    try:
+        # Before, not around: everybody behind the model is asked, which no transaction waits for;
+        # the verb looks once more whether the text still waits.
+        confirmation.check(
+            confirmation.posted(request), by=user, name=f"text.answer:{pk}", facts=_state_of(row)
+        )
+        page = pages.approve(by=user, text=row)
+    except (Refused, PreviewChanged) as refusal:
+        return _text(request, row, str(refusal), status=422)
+    messages.success(request, f"{page} is public.")
+    return redirect("publishing:waiting")
+
+
+@require_POST
+def refuse(request: HttpRequest, pk: int) -> HttpResponse:
+    """Leave it unread, and tell the owner why."""
+    row, user = _text_for(request, pk), signed_in(request)
+    try:
+        with _as_shown(request, f"text.answer:{pk}", lambda: _state_of(row)):
+            pages.refuse(by=user, text=row, reason=_reason(request))
+    except (Refused, PreviewChanged) as refusal:
+        return _text(request, row, str(refusal), status=422)
+    messages.success(request, "Refused. Its owner reads your reason.")
+    return redirect("publishing:waiting")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
+    """GET says what it does; POST withdraws the model. There is no way back."""
+    user = signed_in(request)
+    page = get_object_or_404(ModelPage.objects.visible_to(user).distinct(), pk=pk)
+    if not pages.may_withdraw(user, page):
+        raise Http404
+    error = ""
+    if request.method == "POST":
+        try:
+            with _as_shown(request, f"page.withdraw:{pk}", lambda: _stands(page)):
+                pages.withdraw(by=user, page=page)
+        except (Refused, NotPermitted, PreviewChanged) as refusal:
+            error = str(refusal)
+        else:
+            messages.success(request, f"{page} is withdrawn. Its page says so.")
+            return redirect(page)
+    seal = confirmation.seal(by=user, name=f"page.withdraw:{pk}", facts=_stands(page))
+    context = {"model_page": page, "error": error, "shown": {"seal": seal}}
+    return render(request, "publishing/withdraw.html", context, status=422 if error else 200)
+
+
+def _reason(request: HttpRequest) -> str:
+    return parameters.sent(request).text("reason", longest=bounds.MAX_PROSE)
+
+
+def _as_shown(
+    request: HttpRequest, name: str, facts: Callable[[], object]
+) -> AbstractContextManager[None]:
+    seal = confirmation.posted(request)
+    return confirmation.as_shown(seal, by=signed_in(request), name=name, facts=facts)
+
+
+def _stands(page: ModelPage) -> list[object]:
+    """How the page stands: to be published, public or withdrawn."""
+    now = ModelPage.objects.get(pk=page.pk)
+    return [now.slug, now.published_at is not None, now.withdrawn_at is not None]
+
+
+def _state_of(row: ModelPageText) -> list[object]:
+    """The text never changes; whether it waits, and what becomes of its page, may."""
+    now = ModelPageText.objects.get(pk=row.pk)
+    return [now.waits, *_stands(now.page)]
+
+
+def _text_for(request: HttpRequest, pk: int) -> ModelPageText:
+    mine = ModelPage.objects.visible_to(signed_in(request))
+    rows = ModelPageText.objects.select_related("written_by", "answered_by")
+    return get_object_or_404(rows.filter(page__in=mine.values("pk")), pk=pk)
+
+
+def _text(
+    request: HttpRequest, row: ModelPageText, error: str = "", status: int = 200
+) -> HttpResponse:
+    found = page_data.load_page_data(get_object_or_404(page_data.PAGES, pk=row.page_id), row)
+    user = signed_in(request)
+    seal = confirmation.seal(by=user, name=f"text.answer:{row.pk}", facts=_state_of(row))
+    context = {
+        # `shown` is the model's page as it would be read, here.
+        "sealed": {"seal": seal},
+        "shown": found,
+        "page": Paginator(found.learned.lines, CHOICES).get_page(
+            parameters.read_parameters(request).page()
+        ),
+        "basis": training_credits.BASIS,
+        "summary": summaries.build_summary(found, timezone.now()),
+        "text": row,
+        "error": error,
+        "reason": _reason(request),
+        "may_answer": pages.may_answer(signed_in(request), row),
+    }
+    return render(request, "publishing/text.html", context, status=status)
+
+
+def _not_permitted(request: HttpRequest, project: Project) -> HttpResponse:
+    sentence = "An owner of the project or an operator publishes its models."
+    context = {"project": project, "sentence": sentence}
+    return render(request, "experiments/refused.html", context, status=403)

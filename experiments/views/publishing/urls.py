@@ -1,0 +1,14 @@
+"""Addresses of those who answer for a model's page: what waits, and one version of its texts."""
+
+from django.urls import path
+
+from experiments.views.publishing import publishing
+
+app_name = "publishing"
+urlpatterns = [
+    path("", publishing.waiting, name="waiting"),
+    path("texts/<int:pk>/", publishing.text, name="text"),
+    path("texts/<int:pk>/approve/", publishing.approve, name="approve"),
+    path("texts/<int:pk>/refuse/", publishing.refuse, name="refuse"),
+    path("pages/<int:pk>/withdraw/", publishing.withdraw, name="withdraw"),
+]

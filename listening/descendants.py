@@ -1,0 +1,59 @@
+"""The listening tests in which samples are heard that came out of recordings."""
+
+from collections.abc import Iterable, Sequence
+
+from django.db.models import Count, Max, QuerySet
+from django.urls import reverse
+from django.utils import timezone
+
+from audio_samples.descendants import samples_of
+from experiments.clearance.descendants import runs_of
+from listening.models import ListeningTest
+from portal.models import User
+from rights.withdrawal.descendants import Node, Origin, Outcome, register
+
+
+class Tests:
+    name = "test"
+    title = "Listening tests"
+    order = 50
+    remedy = "Close the listening tests"
+    verb = "Close tests"
+    meaning = "These tests take no more answers. Those that were given stay."
+    remedied = Outcome.STOPPED
+
+    def find(self, origin: Origin) -> Iterable[Node]:
+        rows = ListeningTest.objects.filter(items__sample__in=samples_of(runs_of(origin)))
+        return self._nodes(rows.distinct())
+
+    def now(self, keys: Sequence[str]) -> dict[str, Node]:
+        rows = ListeningTest.objects.filter(pk__in=[key for key in keys if key.isdecimal()])
+        return {node.key: node for node in self._nodes(rows)}
+
+    def retire(self, keys: Sequence[str], reason: str) -> None:  # noqa: ARG002 - it says no more.
+        rows = ListeningTest.objects.filter(pk__in=list(keys), closed_at=None)
+        rows.update(closed_at=timezone.now())
+
+    def open_to(self, keys: Sequence[str], user: User) -> set[str]:
+        rows = ListeningTest.objects.visible_to(user).filter(pk__in=list(keys))
+        return {str(pk) for pk in rows.values_list("pk", flat=True)}
+
+    def mark(self) -> str:
+        rows = ListeningTest.objects.aggregate(newest=Max("pk"), closed=Count("closed_at"))
+        return f"{rows['newest']}:{rows['closed']}"
+
+    def _nodes(self, rows: QuerySet[ListeningTest]) -> list[Node]:
+        return [
+            Node(
+                self.name,
+                str(one.pk),
+                f"{one.project.name}: {one.title}",
+                reverse("listening:results", args=[one.project.slug, one.pk]),
+                one.created_at,
+                Outcome.STOPPED if one.closed_at else Outcome.OPEN,
+            )
+            for one in rows.select_related("project").order_by("pk")
+        ]
+
+
+register(Tests())

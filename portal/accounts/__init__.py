@@ -1,0 +1,1 @@
+"""Who logs in: passwords, second factors, sessions, known devices, counted tries."""

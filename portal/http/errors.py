@@ -1,0 +1,99 @@
+"""What people and programs meet where an answer fails: a sentence that says what to do next."""
+
+import sys
+
+from django.core.exceptions import BadRequest, RequestDataTooBig, TooManyFieldsSent
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.shortcuts import render
+from django.views.decorators.csrf import requires_csrf_token
+from django.views.defaults import server_error
+
+from portal.http import outages
+
+API = "/api/"
+UNREADABLE = (
+    "The portal could not read this request, and nothing was changed. Go back and try again; if "
+    "you typed or pasted the address, look for signs in it that do not belong there."
+)
+TOO_BIG = "This is more than the portal takes at once, and nothing was changed. Send less of it."
+# What no view has said anything about: a status, and the words of its page.
+WORDS = {
+    405: (
+        "This cannot be done at this address",
+        (
+            "The address is right, but it is not asked in this way. Nothing was changed. Go back "
+            "to the page that you came from, and use its links and buttons."
+        ),
+    ),
+    410: (
+        "No longer here",
+        (
+            "What was at this address has been taken back, and does not return. Whoever gave you "
+            "the address can say what came in its place."
+        ),
+    ),
+    413: ("Too much at once", TOO_BIG),
+    429: (
+        "Too many tries",
+        "This was tried too often in a short time. Wait some minutes, and try again.",
+    ),
+    503: (
+        "Not just now",
+        (
+            "The portal cannot do this at the moment. Nothing was changed; wait a minute, and try "
+            "again. If it stays so, tell an operator the time and this address."
+        ),
+    ),
+    507: (
+        "No room left",
+        (
+            "The portal's storage is full, so nothing new can be kept. What is there can be read. "
+            "Tell an operator."
+        ),
+    ),
+}
+
+
+@requires_csrf_token
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """400, and 413 for what is too long: by a page, or for a program by `detail`."""
+    # Django's own words are for developers; what we raise is a sentence.
+    said = str(exception) if isinstance(exception, BadRequest) else ""
+    sentence, status = said or UNREADABLE, 400
+    if isinstance(exception, RequestDataTooBig | TooManyFieldsSent):
+        sentence, status = TOO_BIG, 413
+    if request.path.startswith(API):
+        return JsonResponse({"detail": sentence}, status=status)
+    return render(request, "400.html", {"sentence": sentence}, status=status)
+
+
+def with_a_page(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    """The same refusal with a page that says what to do, where it came to a person without one."""
+    words = WORDS.get(response.status_code)
+    if (
+        words is None
+        or not isinstance(response, HttpResponse)
+        or response.content
+        or request.path.startswith(API)
+        or "HX-Request" in request.headers
+    ):
+        return response
+    heading, sentence = words
+    page = render(
+        request,
+        "failed.html",
+        {"heading": heading, "sentence": sentence},
+        status=response.status_code,
+    )
+    for name, value in response.headers.items():
+        if name.lower() not in {"content-type", "content-length"}:
+            page.headers[name] = value
+    page.cookies.update(response.cookies)
+    return page
+
+
+def broken(request: HttpRequest) -> HttpResponse:
+    """Django's handler500: what the machine cannot do now is told apart from our own mistakes."""
+    if outage := outages.outage_of(sys.exc_info()[1]):
+        return outages.answer(request, outage)
+    return server_error(request)

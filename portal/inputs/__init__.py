@@ -1,0 +1,1 @@
+"""The readers of what comes in: query parameters, forms, API schemas, each with its bounds."""

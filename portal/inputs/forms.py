@@ -1,0 +1,112 @@
+"""What every form is held to, and the shell's own forms.
+
+A form takes nothing that its row could not keep (backline/bounds.py), whatever its fields forget
+to say: texts have an end, numbers fit a column, and days lie in the calendar.
+"""
+
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxLengthValidator, MaxValueValidator, MinValueValidator
+from django.utils import timezone
+
+from backline import bounds
+from portal.inputs import parameters
+from portal.models import User
+
+# Numbers that people type land in columns of 32 bits.
+MAX_NUMBER = 2**31 - 1
+
+
+class Bounded(forms.BaseForm):
+    """Adds to every field the bounds that it lacks; once, when it is first cleaned."""
+
+    _bounded = False
+
+    def full_clean(self) -> None:
+        if not self._bounded:
+            self._bounded = True
+            for field in self.fields.values():
+                field.validators += _missing(field)
+        super().full_clean()
+
+
+class Form(Bounded, forms.Form):
+    """The base of every form here."""
+
+
+class ModelForm(Bounded, forms.ModelForm):  # type: ignore[type-arg]  # no generic when run
+    """The base of every form of one row."""
+
+
+class RowsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]  # no generic when run
+    """Several rows by their numbers. Django hands the database numbers of any length."""
+
+    def clean(self, value: Any) -> Any:
+        for pk in value or ():
+            if parameters.number(str(pk)) is None:
+                raise ValidationError(
+                    self.error_messages["invalid_pk_value"], params={"pk": str(pk)[:40]}
+                )
+        return super().clean(value)
+
+
+def _missing(field: forms.Field) -> list[Any]:
+    match field:
+        case forms.ChoiceField() | forms.ModelChoiceField():
+            # What is no choice is refused by that.
+            return []
+        case forms.CharField():
+            return [_keepable] if field.max_length else [_keepable, _prose]
+        case forms.IntegerField():
+            return [MinValueValidator(-MAX_NUMBER), MaxValueValidator(MAX_NUMBER)]
+        case forms.DateField() | forms.DateTimeField():
+            return [_in_calendar]
+    return []
+
+
+_prose = MaxLengthValidator(bounds.MAX_PROSE)
+
+
+def _keepable(value: object) -> None:
+    # What a field has made of the text has been looked at by the field.
+    if isinstance(value, str):
+        _refused(bounds.check_text, value)
+
+
+def _in_calendar(value: date) -> None:
+    _refused(bounds.check_moment, value)
+
+
+def _refused(check: Any, value: Any) -> None:
+    try:
+        check(value, "This")
+    except bounds.Unkeepable as error:
+        raise ValidationError(str(error), code=error.code) from error
+
+
+class TokenForm(Form):
+    label = forms.CharField(
+        label="What it is for",
+        max_length=100,
+        help_text="For example: notebook on my laptop.",
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+    days = forms.TypedChoiceField(
+        label="Good for",
+        coerce=int,
+        choices=[(30, "30 days"), (90, "90 days"), (365, "a year"), (0, "until revoked")],
+        initial=90,
+    )
+
+    def expires_at(self) -> datetime | None:
+        days: int = self.cleaned_data["days"]
+        return timezone.now() + timedelta(days=days) if days else None
+
+
+class ProfileForm(ModelForm):
+    class Meta:
+        model = User
+        fields = ["first_name", "last_name", "email"]

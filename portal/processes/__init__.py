@@ -1,0 +1,1 @@
+"""The processes of the embedded default, started in order and kept alive."""

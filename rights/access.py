@@ -1,0 +1,46 @@
+"""Who may open what. A page that is not for somebody does not exist for them: 404, never 403."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+
+from django.core.paginator import Page, Paginator
+from django.db import models
+from django.http import Http404, HttpRequest
+from django.http.response import HttpResponseBase
+
+from portal.inputs import parameters
+from portal.models import Role
+from portal.views import signed_in
+
+View = Callable[..., HttpResponseBase]
+M = TypeVar("M", bound=models.Model)
+
+READERS = (Role.RIGHTS_ADMIN, Role.RESEARCHER, Role.OPERATOR)
+# Papers: agreements, grants and mandates; a rightsholder sees their own.
+LOOKERS = (Role.RIGHTS_ADMIN, Role.OPERATOR, Role.RIGHTSHOLDER)
+PAGE_SIZE = 25
+
+
+def open_to(*roles: Role) -> Callable[[View], View]:
+    """The view exists for people with one of these roles."""
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            if not signed_in(request).has_role(*roles):
+                raise Http404
+            return view(request, *args, **kwargs)
+
+        return guarded
+
+    return decorate
+
+
+def is_admin(request: HttpRequest) -> bool:
+    return signed_in(request).has_role(Role.RIGHTS_ADMIN)
+
+
+def page_of(request: HttpRequest, rows: models.QuerySet[M]) -> Page[M]:
+    """The page that ?page= names; a number out of range is the nearest there is."""
+    return Paginator(rows, PAGE_SIZE).get_page(parameters.read_parameters(request).page())

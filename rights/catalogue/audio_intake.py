@@ -1,0 +1,127 @@
+"""What comes in as audio: decoded to the end and checked before a byte of it is kept.
+
+The file is read in blocks, so ten minutes at 192 kHz never lie in memory as a whole. The
+format is what the bytes are, not what the name says. Files are kept as delivered.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import IO
+
+import numpy as np
+import numpy.typing as npt
+
+from audio import decoding, prints, sound_digest
+from audio.decoding import BadAudio
+from audio.loudness import Meter
+from portal.database import long_work
+
+LIMITS = decoding.Limits("file", max_seconds=2 * 60 * 60, min_rate=4_000, max_rate=384_000)
+# Below this peak (-80 dBFS) there is nothing to hear.
+SILENCE_PEAK = 1e-4
+EXTENSIONS = {
+    "wav": "WAV",
+    "wave": "WAV",
+    "flac": "FLAC",
+    "mp3": "MP3",
+    "ogg": "Ogg",
+    "oga": "Ogg",
+    "opus": "Ogg",
+}
+
+
+@dataclass(frozen=True)
+class Audio:
+    """What a checked file measures: seconds, Hz, LUFS."""
+
+    sha256: str
+    size: int
+    format: str
+    media_type: str
+    duration: float
+    sample_rate: int
+    channels: int
+    lufs: float | None
+    # What is heard: the digest of the samples (audio/sound_digest.py), and the landmarks.
+    sound: str
+    print: prints.Print
+    warnings: list[str] = field(default_factory=list)
+
+
+def examine(file: IO[bytes], *, filename: str) -> Audio:
+    """Decode all of `file` (seekable; left at its start) and measure it; raises BadAudio."""
+    long_work.outside("A recording is decoded")
+    if file.seek(0, os.SEEK_END) == 0:
+        raise BadAudio("empty", "The file is empty: it has no bytes in it.")
+    with decoding.opened(file, LIMITS) as decoder:
+        heard = _Heard(decoder.rate, decoder.channels)
+        # The print takes the blocks one by one, and all else is measured on their way to it.
+        landmarks = prints.of_blocks(heard.passed_on(decoder.blocks()), rate=decoder.rate)
+    if heard.peak < SILENCE_PEAK:
+        raise BadAudio("silent", "The file is silent from start to end, so there is nothing in it.")
+    sha256, size = _digest(file)
+    audio = Audio(
+        sha256=sha256,
+        size=size,
+        format=decoder.format,
+        media_type=decoder.media_type,
+        duration=heard.frames / decoder.rate,
+        sample_rate=decoder.rate,
+        channels=decoder.channels,
+        lufs=heard.meter.integrated(),
+        sound=heard.digest.hexdigest(),
+        print=landmarks,
+    )
+    audio.warnings.extend(_warnings(audio, filename))
+    return audio
+
+
+def _digest(file: IO[bytes]) -> tuple[str, int]:
+    digest, size = hashlib.sha256(), 0
+    while chunk := file.read(1024 * 1024):
+        digest.update(chunk)
+        size += len(chunk)
+    file.seek(0)
+    return digest.hexdigest(), size
+
+
+class _Heard:
+    """What is measured of the blocks of a file while they are read."""
+
+    def __init__(self, rate: int, channels: int) -> None:
+        self.meter = Meter(rate=rate, channels=channels)
+        self.digest = sound_digest.Digest(rate=rate, channels=channels)
+        self.frames, self.peak = 0, 0.0
+
+    def passed_on(
+        self, blocks: Iterator[npt.NDArray[np.float32]]
+    ) -> Iterator[npt.NDArray[np.float32]]:
+        for block in blocks:
+            self.frames += len(block)
+            self.peak = max(self.peak, float(np.abs(block).max()))
+            self.meter.add(block.T)
+            self.digest.add(block)
+            yield block
+
+
+def _warnings(audio: Audio, filename: str) -> list[str]:
+    warnings = []
+    extension = PurePath(filename).suffix.lower().lstrip(".")
+    if EXTENSIONS.get(extension) != audio.format:
+        says = f"ends in .{extension}" if extension else "has no ending"
+        warnings.append(
+            f"The name {says}, but the file is {audio.format}; taken as {audio.format}."
+        )
+    if audio.channels == 1:
+        warnings.append("Mono: training in stereo will hear the same on both sides.")
+    if audio.sample_rate < 32_000:
+        warnings.append(
+            f"Sample rate of {audio.sample_rate:,} Hz: nothing above "
+            f"{audio.sample_rate // 2:,} Hz is in this file."
+        )
+    if audio.lufs is None:
+        warnings.append("Too short or too quiet for a loudness measurement.")
+    return warnings

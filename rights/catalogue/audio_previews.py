@@ -1,0 +1,93 @@
+"""The marked thirty seconds of a recording: for who may judge by ear what it is, and not have it.
+
+At most half of a piece, so that a short one is no whole file either; in mono, as MP3, faded in and
+out, with a quiet tone every five seconds that nobody takes for the music. It is derived when it is
+first asked for and kept; one at a time in a process, so that a list of players is no load.
+"""
+
+import io
+import threading
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+
+from portal import storage
+from portal.models import Blob
+from rights.models import Preview, Recording
+
+# Another number wherever something below changes: a new one is derived then.
+VERSION = 1
+SECONDS = 30.0
+SHARE = 0.5
+FADE = 1.0
+EVERY = 5.0
+TONE, TONE_HERTZ, TONE_LEVEL = 0.12, 1_200.0, 0.06
+MEDIA_TYPE = "audio/mpeg"
+# MPEG knows these rates. A higher one is halved or so; an odd one is played at the nearest.
+RATES = (48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000)
+
+Wave = npt.NDArray[np.float32]
+
+_one_at_a_time = threading.Lock()
+
+
+class NoPreview(ValueError):
+    """None can be made; the text says why."""
+
+
+def preview_of(recording: Recording) -> Preview:
+    """The preview, made now if there is none yet. Raises NoPreview."""
+    if known := _known(recording):
+        return known
+    with _one_at_a_time:
+        if known := _known(recording):
+            return known
+        blob, seconds = _make(recording)
+    # Two processes make the same bytes twice and keep them once.
+    made, _ = Preview.objects.get_or_create(
+        recording=recording, version=VERSION, defaults={"audio": blob, "duration": seconds}
+    )
+    return made
+
+
+def _known(recording: Recording) -> Preview | None:
+    rows = Preview.objects.filter(recording=recording, version=VERSION).select_related("audio")
+    return rows.first()
+
+
+def _make(recording: Recording) -> tuple[Blob, float]:
+    if recording.audio_id is None:
+        raise NoPreview("Its file is not here yet.")
+    try:
+        with storage.open_blob(recording.audio_id) as file, soundfile.SoundFile(file) as sound:
+            rate, seconds = sound.samplerate, min(SECONDS, SHARE * recording.duration)
+            wave = sound.read(int(seconds * rate), dtype="float32", always_2d=True).mean(axis=1)
+    except (FileNotFoundError, soundfile.LibsndfileError) as error:
+        raise NoPreview("Its file is missing from storage, or can no longer be read.") from error
+    if not wave.size:
+        raise NoPreview("It is too short for a preview.")
+    step = next(n for n in range(1, 100) if rate // n <= RATES[0])
+    wave = wave[: len(wave) // step * step].reshape(-1, step).mean(axis=1)
+    rate //= step
+    made = io.BytesIO()
+    soundfile.write(made, marked(wave, rate=_nearest(rate)), _nearest(rate), format="MP3")
+    made.seek(0)
+    return storage.put(made, media_type=MEDIA_TYPE), len(wave) / rate
+
+
+def _nearest(rate: int) -> int:
+    return min(RATES, key=lambda known: abs(known - rate))
+
+
+def marked(wave: Wave, *, rate: int) -> Wave:
+    """Mono samples with the fades and the tones in them; the same length."""
+    time = np.arange(len(wave)) / rate
+    length = len(wave) / rate
+    fade = min(FADE, length / 4) or 1.0
+    envelope = np.clip(np.minimum(time, length - time) / fade, 0.0, 1.0)
+    within = time % EVERY
+    # A half wave of the sine is the tone's own fade.
+    shape = np.where(within < TONE, np.sin(np.pi * within / TONE), 0.0)
+    tone = TONE_LEVEL * shape * np.sin(2 * np.pi * TONE_HERTZ * time)
+    return np.clip(0.9 * wave * envelope + tone, -1.0, 1.0).astype(np.float32)

@@ -1,0 +1,338 @@
+"""The repertoire: works, recordings and their parts, releases, and who contributed what."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import IO, Any
+
+from django.db import transaction
+
+from portal import audit, storage
+from portal.database import commit_order
+from portal.models import Blob, User
+from rights import identifiers
+from rights.catalogue import audio_intake, file_provenance, sound_prints
+from rights.errors import Refused, required
+from rights.models import (
+    Credit,
+    Party,
+    Recording,
+    RecordingWork,
+    Release,
+    ReleaseTrack,
+    RoleCode,
+    Stem,
+    Work,
+)
+from rights.parties import splits
+from rights.tdm.reservations import Reservation
+from rights.withdrawal import cases, losses
+
+
+@transaction.atomic
+def add_work(*, by: User | None, title: str, iswc: str = "", mbid: str = "") -> Work:
+    """Raises Refused or identifiers.BadIdentifier."""
+    title = required(title, field="title", longest=300)
+    iswc = identifiers.iswc(iswc)
+    if iswc and (other := Work.objects.filter(iswc=iswc).first()):
+        raise Refused("duplicate", f"That ISWC is the one of “{other.title}”.", field="iswc")
+    work = Work.objects.create(title=title, iswc=iswc, mbid=identifiers.mbid(mbid))
+    audit.record(by=by, verb="work.added", subject=work, private={"title": title})
+    return work
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A file that was decoded, measured and stored, with what it says of itself; nothing names it
+    yet."""
+
+    audio: audio_intake.Audio
+    blob: Blob
+    said: list[Reservation]
+    heard: sound_prints.SoundMatch
+    filename: str
+
+
+def store_audio(*, file: IO[bytes], filename: str, title: str, isrc: str = "") -> Stored:
+    """The long part of `add_recording`, for a verb that wants a transaction around the rest of it.
+
+    Everything is checked before the first byte is stored. Raises audio_intake.BadAudio,
+    storage.TooLarge, identifiers.BadIdentifier or Refused (a duplicate names its other).
+    """
+    _new_recording(title, isrc)
+    return _keep(file, filename)
+
+
+def add_recording(
+    *,
+    by: User,
+    file: IO[bytes],
+    filename: str,
+    title: str,
+    isrc: str = "",
+    works: Iterable[Work] = (),
+    tags: Mapping[str, Any] | None = None,
+) -> Recording:
+    """Check the file, keep it as delivered, and add it to the repertoire.
+
+    Everything is checked before the first byte is stored. What sounds like a recording that is
+    here is taken in with a question (sounds.py). Raises audio_intake.BadAudio,
+    storage.TooLarge, identifiers.BadIdentifier or Refused (a duplicate names its other).
+    """
+    stored = store_audio(file=file, filename=filename, title=title, isrc=isrc)
+    return enter_recording(by=by, stored=stored, title=title, isrc=isrc, works=works, tags=tags)
+
+
+@transaction.atomic
+def enter_recording(
+    *,
+    by: User,
+    stored: Stored,
+    title: str,
+    isrc: str = "",
+    works: Iterable[Work] = (),
+    tags: Mapping[str, Any] | None = None,
+) -> Recording:
+    """The short part of `add_recording`: the row of a file that is stored."""
+    title, isrc = _new_recording(title, isrc)
+    at = commit_order.moment()
+    _refuse_duplicate(stored.audio)
+    recording = Recording.objects.create(
+        title=title,
+        isrc=isrc,
+        audio=stored.blob,
+        audio_at=at,
+        tags=dict(tags or {}),
+        added_by=by,
+        created_at=at,
+        **_measured(stored.audio),
+    )
+    _link(recording, works, at=at)
+    audit.record(
+        by=by,
+        verb="recording.added",
+        subject=recording,
+        isrc=isrc,
+        audio=stored.blob.sha256,
+        works=sorted(recording.works.values_list("pk", flat=True)),
+        private={"title": title},
+    )
+    file_provenance.note_signals(
+        by=by, recording=recording, said=stored.said, filename=stored.filename
+    )
+    sound_prints.ask(recording=recording, blob=stored.blob, heard=stored.heard, at=at)
+    return recording
+
+
+@transaction.atomic
+def announce_recording(
+    *,
+    by: User,
+    title: str,
+    isrc: str = "",
+    works: Iterable[Work] = (),
+    tags: Mapping[str, Any] | None = None,
+) -> Recording:
+    """A recording by its metadata alone: its holders can be named and asked; it can be used for
+    nothing until `attach_audio`. Raises Refused or identifiers.BadIdentifier."""
+    title, isrc = _new_recording(title, isrc)
+    at = commit_order.moment()
+    recording = Recording.objects.create(
+        title=title, isrc=isrc, tags=dict(tags or {}), added_by=by, created_at=at
+    )
+    _link(recording, works, at=at)
+    audit.record(
+        by=by,
+        verb="recording.announced",
+        subject=recording,
+        isrc=isrc,
+        private={"title": title},
+    )
+    return recording
+
+
+def attach_audio(*, by: User, recording: Recording, file: IO[bytes], filename: str) -> Recording:
+    """The file of a recording that had none. A file is never exchanged: what was allowed was
+    this one."""
+    stored = _keep(file, filename)
+    with transaction.atomic():
+        at = commit_order.moment()
+        _refuse_duplicate(stored.audio)
+        silent = Recording.objects.filter(pk=recording.pk, audio=None)
+        if not silent.update(audio=stored.blob, audio_at=at, **_measured(stored.audio)):
+            raise Refused("has_audio", f"“{recording}” has its file already.", field="file")
+        recording.refresh_from_db()
+        audit.record(by=by, verb="recording.audio", subject=recording, audio=stored.blob.sha256)
+        file_provenance.note_signals(
+            by=by, recording=recording, said=stored.said, filename=filename
+        )
+        sound_prints.ask(recording=recording, blob=stored.blob, heard=stored.heard, at=at)
+    return recording
+
+
+def _new_recording(title: str, isrc: str) -> tuple[str, str]:
+    title = required(title, field="title", longest=300)
+    isrc = identifiers.isrc(isrc)
+    if isrc and (other := Recording.objects.filter(isrc=isrc).first()):
+        raise Refused("duplicate", f"That ISRC is the one of “{other.title}”.", field="isrc")
+    return title, isrc
+
+
+def _keep(file: IO[bytes], filename: str) -> Stored:
+    """What the file measures, the file in storage, and what it says no to; refused if a recording
+    has it, or a machine made it."""
+    audio = audio_intake.examine(file, filename=filename)
+    _refuse_duplicate(audio)
+    said = file_provenance.read(file, media_type=audio.media_type)
+    audio.warnings.extend(file_provenance.warning(said))
+    blob = storage.put(file, media_type=audio.media_type)
+    return Stored(audio, blob, said, sound_prints.listen(audio), filename)
+
+
+def _refuse_duplicate(audio: audio_intake.Audio) -> None:
+    """Asked before the file is stored, and again in the turn: of two who sent it at once the
+    second is told."""
+    if other := Recording.objects.filter(audio_id=audio.sha256).first():
+        raise Refused(
+            "duplicate", f"This very file is in the catalogue as “{other.title}”.", field="file"
+        )
+
+
+def _measured(audio: audio_intake.Audio) -> dict[str, Any]:
+    return {
+        "format": audio.format,
+        "duration": audio.duration,
+        "sample_rate": audio.sample_rate,
+        "channels": audio.channels,
+        "lufs": audio.lufs,
+        "warnings": audio.warnings,
+    }
+
+
+def _link(recording: Recording, works: Iterable[Work], *, at: datetime) -> None:
+    RecordingWork.objects.bulk_create(
+        RecordingWork(recording=recording, work=work, created_at=at) for work in works
+    )
+
+
+@transaction.atomic
+def attach_work(*, by: User, recording: Recording, work: Work) -> None:
+    """One more composition in the recording; permission rests until its holders gave theirs."""
+    if recording.works.filter(pk=work.pk).exists():
+        raise Refused("duplicate", f"“{work}” is in this recording already.", field="work")
+    at, watch = commit_order.moment(), losses.Watch([recording])
+    _link(recording, [work], at=at)
+    audit.record(by=by, verb="recording.work_attached", subject=recording, work=work.pk)
+    if holder := splits.first_holder(recording):
+        cases.open_for_findings(
+            by=by,
+            party=holder,
+            watch=watch,
+            reason=f"It was found to contain the work “{work}”."[:300],
+        )
+
+
+@transaction.atomic
+def add_credit(
+    *,
+    by: User | None,
+    subject: Recording | Work,
+    party: Party,
+    role: str,
+    instrument: str = "",
+    user_defined: str = "",
+    display_text: str = "",
+) -> Credit:
+    """A contributor's role on a recording or a work. `user_defined` names a role that the list
+    does not have."""
+    if role not in RoleCode.values:
+        raise Refused("role", f"“{role}” is not a role.", field="role")
+    user_defined = user_defined.strip()[:60] if role == RoleCode.USER_DEFINED else ""
+    if role == RoleCode.USER_DEFINED and not user_defined:
+        raise Refused("user_defined", "Say what the role is.", field="user_defined")
+    instrument = instrument.strip()[:100]
+    same = subject.credits.filter(party=party, role=role, instrument=instrument)
+    if same.filter(user_defined=user_defined).exists():
+        raise Refused("duplicate", f"{party} has that credit already.", field="party")
+    at = commit_order.moment()
+    watch = losses.Watch([subject]) if isinstance(subject, Recording) else None
+    credit = Credit.objects.create(
+        recording=subject if isinstance(subject, Recording) else None,
+        work=subject if isinstance(subject, Work) else None,
+        party=party,
+        role=role,
+        user_defined=user_defined,
+        instrument=instrument,
+        display_text=display_text.strip()[:200],
+        created_at=at,
+    )
+    audit.record(by=by, verb="credit.added", subject=subject, party=party.pk, role=role)
+    if watch:
+        said = f"{party} is credited: {credit.role_in_words}."
+        cases.open_for_findings(by=by, party=party, watch=watch, reason=said[:300])
+    return credit
+
+
+def add_stem(
+    *, by: User, recording: Recording, part: str, file: IO[bytes], filename: str, name: str = ""
+) -> Stem:
+    """One part of a recording as its own file; permitted by the use `stems` of the recording."""
+    if part not in Stem.Part.values:
+        raise Refused("part", f"“{part}” is not a part.", field="part")
+    audio = audio_intake.examine(file, filename=filename)
+    if recording.stems.filter(audio_id=audio.sha256).exists():
+        raise Refused("duplicate", "This very file is a stem of it already.", field="file")
+    if recording.duration and audio.duration > recording.duration + 1:
+        raise Refused(
+            "duration",
+            f"The stem is {audio.duration:.1f} s long, its recording {recording.duration:.1f} s.",
+            field="file",
+        )
+    said = file_provenance.read(file, media_type=audio.media_type)
+    blob = storage.put(file, media_type=audio.media_type)
+    heard = sound_prints.listen(audio)
+    with transaction.atomic():
+        stem = Stem.objects.create(
+            recording=recording,
+            part=part,
+            name=name.strip()[:100],
+            audio=blob,
+            format=audio.format,
+            duration=audio.duration,
+            sample_rate=audio.sample_rate,
+            channels=audio.channels,
+            added_by=by,
+        )
+        audit.record(by=by, verb="stem.added", subject=recording, part=part, audio=blob.sha256)
+        file_provenance.note_signals(by=by, recording=recording, said=said, filename=filename)
+        # Somebody else's voice may come in as a part as well.
+        sound_prints.ask(recording=recording, blob=blob, heard=heard)
+    return stem
+
+
+@transaction.atomic
+def add_release(
+    *,
+    by: User,
+    title: str,
+    upc: str = "",
+    grid: str = "",
+    label: Party | None = None,
+    released_on: date | None = None,
+    tracks: Sequence[Recording] = (),
+) -> Release:
+    """A product with its recordings in order. Raises Refused or identifiers.BadIdentifier."""
+    title = required(title, field="title", longest=300)
+    upc, grid = identifiers.upc(upc), identifiers.grid(grid)
+    for field, value in (("upc", upc), ("grid", grid)):
+        if value and (other := Release.objects.filter(**{field: value}).first()):
+            raise Refused("duplicate", f"That number is the one of “{other.title}”.", field=field)
+    release = Release.objects.create(
+        title=title, upc=upc, grid=grid, label=label, released_on=released_on
+    )
+    ReleaseTrack.objects.bulk_create(
+        ReleaseTrack(release=release, recording=recording, position=position)
+        for position, recording in enumerate(tracks, start=1)
+    )
+    audit.record(by=by, verb="release.added", subject=release, upc=upc, grid=grid)
+    return release

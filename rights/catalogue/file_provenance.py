@@ -1,0 +1,158 @@
+"""What a file that comes in says of itself, before it is taken for somebody's recording.
+
+Its no to machines is noted as a signal (signals.py) and stands. What a machine made is refused: as
+a recording it would be trained on as a person's. What the file holds is read by the room above,
+which knows the credentials that this portal gives out and registers itself here.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import IO, Any
+
+from portal.models import User
+from rights.errors import Refused
+from rights.models import Recording, Signal
+from rights.tdm import reservations, signals
+from rights.tdm.reservations import EVERY_USE, RESERVED, Reservation
+
+# IPTC digital source types of what was made by a trained model, in whole and in part.
+TRAINED = "trainedalgorithmicmedia"
+COMPOSITE = frozenset({"compositewithtrainedalgorithmicmedia", "compositesynthetic"})
+# PLUS data mining, as it stands in XMP: the ends of the names that prohibit.
+PROHIBITED = re.compile(rb"DMI-PROHIBITED[A-Z-]*")
+CHUNK = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Label and data of what one C2PA manifest asserts; the active one is the newest."""
+
+    active: bool
+    assertions: Sequence[tuple[str, Any]]
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """What the room above finds: manifests, whether they could be read, and whether the very sound
+    was made in this portal."""
+
+    manifests: Sequence[Manifest] = ()
+    unreadable: bool = False
+    made_here: bool = False
+
+
+Look = Callable[[IO[bytes], str], Embedded]
+_looks: list[Look] = []
+
+
+def register(look: Look) -> None:
+    """`look` gets a file at its start and its media type."""
+    _looks.append(look)
+
+
+def read(file: IO[bytes], *, media_type: str) -> list[Reservation]:
+    """What the file says no to; it is left at its start. Raises Refused for what a machine made."""
+    found: list[Reservation] = []
+    for look in _looks:
+        file.seek(0)
+        embedded = look(file, media_type)
+        _refuse_machines(embedded)
+        found += _said(embedded)
+    if mined := _prohibited(file):
+        info = mined.decode("ascii")
+        found.append(
+            Reservation(Signal.Scheme.CAWG, "plus.DataMining", "notAllowed", info, RESERVED)
+        )
+    file.seek(0)
+    return reservations.merged(found)
+
+
+def note_signals(
+    *, by: User, recording: Recording, said: Sequence[Reservation], filename: str
+) -> list[Signal]:
+    """In the transaction in which the file becomes the recording's."""
+    source = f"Inside the file {filename}"
+    return (
+        signals.record_signals(by=by, subject=recording, said=said, source=source) if said else []
+    )
+
+
+def warning(said: Sequence[Reservation]) -> list[str]:
+    """For who sent the file, and on the recording's page."""
+    noes = [one for one in said if one.denied]
+    if not noes:
+        return []
+    keys = ", ".join(f"{one.key}: {one.value}" for one in noes)
+    words = (
+        f"The file itself says no ({keys}). It is noted: each holder has to permit the uses that "
+        "it denies for this very recording."
+    )
+    return [words]
+
+
+def _refuse_machines(embedded: Embedded) -> None:
+    if embedded.made_here:
+        raise Refused(
+            "made_here",
+            "This was made in this portal, by a machine, so it is nobody's recording. “Check a "
+            "file” says by which run.",
+            field="file",
+        )
+    for manifest in embedded.manifests:
+        if manifest.active and TRAINED in _sources(manifest):
+            raise Refused(
+                "made_by_machine",
+                "The file says of itself that a trained model made it (its C2PA manifest: "
+                "trainedAlgorithmicMedia). What a machine made is not taken as somebody's "
+                "recording.",
+                field="file",
+            )
+
+
+def _said(embedded: Embedded) -> Iterator[Reservation]:
+    if embedded.unreadable:
+        yield Reservation(Signal.Scheme.MADE_BY, "c2pa", "unreadable", "", EVERY_USE)
+    for manifest in embedded.manifests:
+        for label, data in manifest.assertions:
+            if reservations.is_training_mining(label):
+                yield from _entries(label, data)
+        if found := _sources(manifest) & {TRAINED, *COMPOSITE}:
+            info = ", ".join(sorted(found))
+            yield Reservation(
+                Signal.Scheme.MADE_BY, "digitalSourceType", "composite", info, EVERY_USE
+            )
+
+
+def _entries(label: str, data: Any) -> list[Reservation]:
+    """A no that cannot be read in full is one to everything: nobody is asked here what it means."""
+    try:
+        return reservations.entries_of(data)
+    except Refused as error:
+        key = re.sub(r"[^\w.-]", "", label)[:100]
+        return [Reservation(Signal.Scheme.CAWG, key, "unreadable", str(error)[:500], EVERY_USE)]
+
+
+def _sources(manifest: Manifest) -> set[str]:
+    """The source types that it names, wherever; the last part of their addresses."""
+    texts = (text for _, data in manifest.assertions for text in _texts(data))
+    known = {TRAINED, *COMPOSITE}
+    return known & {re.split(r"[/#:]", text.strip())[-1].casefold() for text in texts}
+
+
+def _texts(data: Any, depth: int = 0) -> Iterator[str]:
+    if isinstance(data, str):
+        yield data
+    elif depth < 20 and isinstance(data, dict | list):
+        for one in data.values() if isinstance(data, dict) else data:
+            yield from _texts(one, depth + 1)
+
+
+def _prohibited(file: IO[bytes]) -> bytes:
+    file.seek(0)
+    before = b""
+    while chunk := file.read(CHUNK):
+        if found := PROHIBITED.search(before + chunk):
+            return found[0]
+        before = chunk[-64:]
+    return b""

@@ -1,0 +1,248 @@
+"""May these recordings be used so? The one place that answers, for good and on paper.
+
+A use needs, all at once:
+
+1. the master of the recording: a confirmed split that makes 100 %, and for every holder a grant;
+2. the composition of each work in it: the same;
+3. for uses of a person (voice, name, style): a grant of that person's own, from each whose voice or
+   person it is (persons.py); of a group from each of its members.
+
+A grant covers if use, right, subject, purpose, territory, model family and version, product,
+channel and day all fit, and no condition is open; a grant of somebody who signs for the holder
+covers as well. A recording that contains another, was made from it or is the same sound needs all
+of this for the other one too (relations.py); one of whose sound a question is open is refused.
+Anything missing, unconfirmed, disputed or unknown denies, with a reason that names the holder.
+
+Two times make an answer replayable: `at` is the moment of the use, `known_at` what was known
+then. Splits, credits and works tell how it always was, as far as was known; grants, mandates and
+opt-outs hold from their own moments on.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from portal import audit
+from portal.database import bulk, commit_order
+from portal.database.bulk import among
+from portal.models import User
+from rights import days
+from rights.consent import evaluator
+from rights.consent import snapshot as known
+from rights.consent.evaluator import Context, Reason, RecordingAnswer, in_words
+from rights.consent.persons import PERSONA_USES
+from rights.models import Decision, DecisionLine, Party, Recording, Use, Work
+
+__all__ = [
+    "PERSONA_USES",
+    "POLICY_VERSION",
+    "Context",
+    "PolicyChanged",
+    "Reason",
+    "RecordingAnswer",
+    "Verdict",
+    "check",
+    "decide",
+    "evaluate",
+    "ids_of",
+    "in_words",
+    "replay",
+]  # fmt: skip
+
+# 2027-01 asked main artists alone for uses of a person, and a group as if it were one.
+POLICY_VERSION = "2027-02"
+
+
+class PolicyChanged(RuntimeError):
+    """A decision of another policy: today's rules do not say what it would have been."""
+
+
+class Verdict(dict[int, RecordingAnswer]):
+    """Recording id to line, in the order of ids; `audio` has the digests of the files there are."""
+
+    def __init__(
+        self,
+        lines: dict[int, RecordingAnswer],
+        *,
+        audio: dict[int, str],
+        at: datetime,
+        known_at: datetime,
+        input_digest: str,
+    ) -> None:
+        super().__init__(lines)
+        self.audio = audio
+        self.at = at
+        self.known_at = known_at
+        self.input_digest = input_digest
+
+    @property
+    def allowed(self) -> bool:
+        """Nothing asked for is nothing allowed."""
+        return bool(self) and all(line.allowed for line in self.values())
+
+    def canonical(self) -> bytes:
+        """The answer without names: what a replay gives again, byte for byte."""
+        rows = [
+            [pk, line.allowed, line.grant_ids,
+             [[r["code"], r["right"], r["party_id"], r["work_id"], r["grant_id"], r["through_id"]]
+              for r in line.reasons]]
+            for pk, line in sorted(self.items())
+        ]  # fmt: skip
+        return json.dumps(rows, separators=(",", ":")).encode()
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.canonical()).hexdigest()
+
+
+Recordings = Iterable[Recording] | Iterable[int]
+
+
+def check(recordings: Recordings, use: Use, context: Context, by: User | None = None) -> Decision:
+    """Evaluate and keep the answer for good, with its audit line."""
+    return decide(recordings, use, context, by)[0]
+
+
+def decide(
+    recordings: Recordings, use: Use, context: Context, by: User | None = None
+) -> tuple[Decision, Verdict]:
+    """As `check`, with the answer in hand.
+
+    Inside a transaction everybody who would change what it rests on waits until its end: a
+    permission that ends at the same time is either seen here, or put on hold with a later time
+    than this decision.
+    """
+    ids = ids_of(recordings)
+    with bulk.many(len(ids)), transaction.atomic():
+        at = commit_order.moment()
+        verdict = _evaluate(ids, Use(use), context, at, at, now=True)
+        decision = Decision.objects.create(
+            use=use,
+            context=asdict(context),
+            as_of=at,
+            known_at=at,
+            allowed=verdict.allowed,
+            policy_version=POLICY_VERSION,
+            input_digest=verdict.input_digest,
+            output_digest=verdict.digest,
+            made_by=by,
+        )
+        bulk.insert(
+            DecisionLine,
+            ("decision_id", "recording_id", "allowed", "reasons", "grants"),
+            (
+                # Whole numbers in a list are JSON as they are written.
+                (decision.pk, pk, line.allowed, line.reasons, str(line.grant_ids))
+                for pk, line in verdict.items()
+            ),
+        )
+        audit.record(
+            by=by,
+            verb="consent.decided",
+            subject=decision,
+            moment=at,
+            use=str(use),
+            context=asdict(context),
+            allowed=decision.allowed,
+            recordings=len(verdict),
+            denied=sum(not line.allowed for line in verdict.values()),
+            input_digest=decision.input_digest,
+            output_digest=decision.output_digest,
+        )
+    return decision, verdict
+
+
+def evaluate(
+    recordings: Recordings,
+    use: Use,
+    context: Context,
+    at: datetime | None = None,
+    known_at: datetime | None = None,
+    *,
+    made_at: datetime | None = None,
+) -> Verdict:
+    """The same answer without keeping it; for a past moment with what was known at another. With
+    `made_at` for a model that was made then, which may stay where that was agreed.
+
+    Moments of any offset: the day that terms are held against is that of UTC (days.py)."""
+    now = timezone.now()
+    at, known_at = days.utc(at or now), days.utc(known_at or now)
+    return _evaluate(
+        ids_of(recordings), Use(use), context, at, known_at,
+        now=min(at, known_at) >= now, made_at=made_at,
+    )  # fmt: skip
+
+
+def replay(decision: Decision) -> Verdict:
+    """The decision anew from what was known then. Its digest is the kept one, or somebody
+    changed what may not be changed. Raises Changed for a decision of another policy."""
+    if decision.policy_version != POLICY_VERSION:
+        raise PolicyChanged(f"It was made by the policy of {decision.policy_version}.")
+    ids = decision.lines.values_list("recording", flat=True)
+    context = Context(**decision.context)
+    return _evaluate(
+        list(ids), Use(decision.use), context, decision.as_of, decision.known_at, now=False
+    )
+
+
+def _evaluate(
+    ids: Sequence[int],
+    use: Use,
+    context: Context,
+    at: datetime,
+    known_at: datetime,
+    *,
+    now: bool,
+    made_at: datetime | None = None,
+) -> Verdict:
+    with bulk.many(len(ids)):
+        facts = known.gather(ids, use, known_at, at=at, now=now)
+        judge = evaluator.Judge(facts, context, at, made_at=made_at)
+        found = {music.pk: (music, *judge.judge(music)) for music in facts.recordings}
+        names = _names([one for _, missing, _ in found.values() for one in missing])
+        lines = {
+            pk: RecordingAnswer(
+                allowed=not missing,
+                reasons=evaluator.in_sentences(missing, music, use, names) if missing else [],
+                grant_ids=covering,
+            )
+            for pk, (music, missing, covering) in found.items()
+        }
+        for pk in ids:
+            if pk not in lines:
+                lines[pk] = RecordingAnswer(
+                    allowed=False, reasons=[evaluator.unknown()], grant_ids=[]
+                )
+    digest = hashlib.sha256()
+    asked = [POLICY_VERSION, use.value, asdict(context), at.isoformat()]
+    for piece in (json.dumps(asked, sort_keys=True).encode(), *facts.canonical()):
+        digest.update(piece + b"\n")
+    audio = {music.pk: music.audio for music in facts.recordings if music.audio}
+    return Verdict(lines, audio=audio, at=at, known_at=known_at, input_digest=digest.hexdigest())
+
+
+def _names(found: Sequence[evaluator.Missing]) -> evaluator.Names:
+    parties = among(sorted({one.party for one in found if one.party is not None}))
+    works = among(sorted({one.work for one in found if one.work is not None}))
+    names = evaluator.Names()
+    if found:
+        names.parties = dict(Party.objects.filter(pk__in=parties).values_list("pk", "name"))
+        names.works = dict(Work.objects.filter(pk__in=works).values_list("pk", "title"))
+        sources = {one.through for one in found if one.through is not None}
+        if sources:
+            rows = Recording.objects.filter(pk__in=among(sorted(sources)))
+            names.recordings = dict(rows.values_list("pk", "title"))
+    return names
+
+
+def ids_of(recordings: Recordings) -> list[int]:
+    """Numbers of the recordings, each once; of a query without reading whole rows."""
+    if isinstance(recordings, QuerySet):
+        return list(dict.fromkeys(recordings.values_list("pk", flat=True)))
+    return list(dict.fromkeys(one if isinstance(one, int) else one.pk for one in recordings))

@@ -1,0 +1,1 @@
+"""Catalogues that come in and go out: CSV, JSON and DDEX ERN."""

@@ -1,0 +1,32 @@
+"""What one party has said to each use of its recordings, set-wise."""
+
+from collections.abc import Iterator, Sequence
+
+from rights.exchange.importing.participation import Holdings
+from rights.models import Party, RecordingQuerySet, Use
+
+AT_ONCE = 1_000
+
+
+def lines(
+    recordings: RecordingQuerySet, party: Party, uses: Sequence[Use]
+) -> Iterator[list[tuple[str, str, bool]]]:
+    """Parts of (ISRC, use, whether the party's open grants cover all that it holds)."""
+    last = 0
+    while True:
+        part = list(
+            recordings.exclude(isrc="")
+            .filter(pk__gt=last)
+            .order_by("pk")
+            .values_list("pk", "isrc")[:AT_ONCE]
+        )
+        if not part:
+            return
+        last = part[-1][0]
+        held = Holdings(party, [pk for pk, _ in part], {use.value for use in uses})
+        yield [
+            (isrc, use.value, not held.missing(pk, use))
+            for pk, isrc in part
+            for use in uses
+            if held.needed(pk, use)
+        ]

@@ -1,0 +1,145 @@
+"""Recordings as the rows that an import reads, a few hundred at a time."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from rights.exchange.importing.rows import CreditRow, PartyRow, ReleaseRow, Row, ShareRow, WorkRow
+from rights.models import (
+    Credit,
+    Party,
+    PartyIdentifier,
+    Recording,
+    RecordingQuerySet,
+    RecordingWork,
+    ReleaseTrack,
+    SplitLine,
+    Work,
+)
+
+AT_ONCE = 500
+
+
+@dataclass(slots=True)
+class Exported(Row):
+    """A row, and what no file tells us but its audio: seconds, 0 without a file."""
+
+    duration: float = 0.0
+
+
+def rows(recordings: RecordingQuerySet) -> Iterator[list[Exported]]:
+    """Parts of rows by number. Each part is read by itself, so that none waits for a reader."""
+    last = number = 0
+    while True:
+        part = list(recordings.filter(pk__gt=last).order_by("pk")[:AT_ONCE])
+        if not part:
+            return
+        last = part[-1].pk
+        yield _Part(part, number).rows()
+        number += len(part)
+
+
+class _Part:
+    def __init__(self, part: list[Recording], number: int) -> None:
+        self.part, self.number = part, number
+        pks = [row.pk for row in part]
+        links = RecordingWork.objects.filter(recording__in=pks).order_by("pk")
+        self.links: dict[int, list[int]] = defaultdict(list)
+        for recording, work in links.values_list("recording_id", "work_id"):
+            self.links[recording].append(work)
+        wanted = {work for found in self.links.values() for work in found}
+        self.works = Work.objects.in_bulk(wanted)
+        self.recording_credits = self._credits("recording", pks)
+        self.work_credits = self._credits("work", wanted)
+        self.recording_shares = self._shares("recording", pks)
+        self.work_shares = self._shares("work", wanted)
+        tracks = ReleaseTrack.objects.filter(recording__in=pks).select_related("release")
+        self.tracks: dict[int, list[ReleaseTrack]] = defaultdict(list)
+        for track in tracks.order_by("release_id", "position"):
+            self.tracks[track.recording_id].append(track)
+        self.parties = self._parties()
+
+    def _credits(self, subject: str, pks: Collection[int]) -> dict[int, list[Credit]]:
+        found: dict[int, list[Credit]] = defaultdict(list)
+        for credit in Credit.objects.filter(**{f"{subject}__in": pks}).order_by("pk"):
+            found[getattr(credit, f"{subject}_id")].append(credit)
+        return found
+
+    def _shares(self, subject: str, pks: Collection[int]) -> dict[int, list[tuple[int, int]]]:
+        lines = SplitLine.objects.current().filter(**{f"sheet__{subject}__in": pks})
+        found: dict[int, list[tuple[int, int]]] = defaultdict(list)
+        for pk, party, ppm in lines.order_by("pk").values_list(
+            f"sheet__{subject}_id", "party_id", "ppm"
+        ):
+            found[pk].append((party, ppm))
+        return found
+
+    def _parties(self) -> dict[int, PartyRow]:
+        wanted = {
+            credit.party_id
+            for found in (self.recording_credits, self.work_credits)
+            for told in found.values()
+            for credit in told
+        }
+        for shares in (*self.recording_shares.values(), *self.work_shares.values()):
+            wanted |= {party for party, _ in shares}
+        for tracks in self.tracks.values():
+            wanted |= {track.release.label_id for track in tracks if track.release.label_id}
+        made = {
+            pk: PartyRow(name, kind)
+            for pk, name, kind in Party.objects.filter(pk__in=wanted).values_list(
+                "pk", "name", "kind"
+            )
+        }
+        numbers = PartyIdentifier.objects.filter(party__in=wanted).order_by("-pk")
+        for party, scheme, value in numbers.values_list("party_id", "scheme", "value"):
+            made[party].numbers[scheme] = value
+        return made
+
+    def rows(self) -> list[Exported]:
+        return [self._row(number, one) for number, one in enumerate(self.part, self.number + 1)]
+
+    def _row(self, number: int, one: Recording) -> Exported:
+        row = Exported(number, one.title, one.isrc, one.mbid, own=one.pk, duration=one.duration)
+        row.tags = {name: one.tags[name] for name in ("genre", "tempo", "key") if name in one.tags}
+        row.credits = self._told(self.recording_credits[one.pk])
+        row.split = self._split(self.recording_shares[one.pk])
+        row.works = [self._work(self.works[pk]) for pk in self.links[one.pk]]
+        row.releases = [self._release(track) for track in self.tracks[one.pk]]
+        return row
+
+    def _work(self, work: Work) -> WorkRow:
+        return WorkRow(
+            work.title,
+            work.iswc,
+            work.mbid,
+            own=work.pk,
+            credits=self._told(self.work_credits[work.pk]),
+            split=self._split(self.work_shares[work.pk]),
+        )
+
+    def _told(self, credits_of_one: list[Credit]) -> list[CreditRow]:
+        return [
+            CreditRow(
+                self.parties[credit.party_id],
+                credit.role,
+                credit.user_defined,
+                credit.instrument,
+                credit.display_text,
+            )
+            for credit in credits_of_one
+        ]
+
+    def _split(self, shares: list[tuple[int, int]]) -> list[ShareRow]:
+        return [ShareRow(self.parties[party], ppm) for party, ppm in shares]
+
+    def _release(self, track: ReleaseTrack) -> ReleaseRow:
+        release = track.release
+        return ReleaseRow(
+            release.title,
+            release.upc,
+            release.grid,
+            self.parties[release.label_id] if release.label_id else None,
+            release.released_on.isoformat() if release.released_on else "",
+            track.position,
+        )

@@ -1,0 +1,205 @@
+"""Rows as CSV and as our JSON, and what a party takes part in as a list; in pieces of text."""
+
+import json
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from typing import Any
+
+from django.conf import settings
+
+from portal.http import csv_files
+from rights.exchange.exporting import answers, reading
+from rights.exchange.importing.columns import FIELDS, ROLES, escaped
+from rights.exchange.importing.documents import FORMAT
+from rights.exchange.importing.rows import (
+    CreditRow,
+    PartyRow,
+    ReleaseRow,
+    Row,
+    ShareRow,
+    WorkRow,
+    folded,
+)
+from rights.models import Party, RecordingQuerySet, RoleCode, Use
+
+COLUMNS = {
+    RoleCode.MAIN_ARTIST: "main_artist", RoleCode.FEATURED_ARTIST: "featured",
+    RoleCode.COMPOSER: "composers", RoleCode.MUSIC_PUBLISHER: "publisher",
+}  # fmt: skip
+
+
+# --- CSV --------------------------------------------------------------------------------------
+
+
+def as_csv(recordings: RecordingQuerySet) -> Iterator[str]:
+    """A line for each recording and release. Of several works the first; other roles and
+    wordings that a cell cannot say are in the JSON."""
+    yield _lines([[field.words for field in FIELDS]])
+    for part in reading.rows(recordings):
+        yield _lines(line for row in part for line in _csv_lines(row))
+
+
+def _lines(lines: Iterable[list[str]]) -> str:
+    return "".join(map(csv_files.line, lines))
+
+
+def _csv_lines(row: Row) -> Iterator[list[str]]:
+    cells = _cells(row)
+    for release in row.releases or [ReleaseRow()]:
+        told = {
+            "release_title": release.title,
+            "upc": release.upc,
+            "grid": release.grid,
+            "label": escaped(release.label.name) if release.label else "",
+            "release_date": release.released_on,
+            "track_number": str(release.position or ""),
+        }
+        known = cells | told
+        yield [known.get(field.name, "") for field in FIELDS]
+
+
+def _cells(row: Row) -> dict[str, str]:
+    work = row.works[0] if row.works else WorkRow()
+    cells = {
+        "title": row.title,
+        "isrc": row.isrc,
+        "mbid": row.mbid,
+        "own": f"{settings.PORTAL_URL}/rights/recordings/{row.own}/",
+        "work_title": work.title,
+        "iswc": work.iswc,
+        "work_mbid": work.mbid,
+        "master_split": _shares(row.split),
+        "composition_split": _shares(work.split),
+    }
+    cells |= {name: str(value) for name, value in row.tags.items()}
+    named: dict[str, list[str]] = {}
+    for credit in (*row.credits, *work.credits):
+        column = None if credit.instrument else COLUMNS.get(RoleCode(credit.role))
+        if column:
+            named.setdefault(column, []).append(escaped(credit.party.name))
+        elif text := _contributor(credit):
+            named.setdefault("contributors", []).append(text)
+    cells |= {name: "; ".join(names) for name, names in named.items()}
+    if row.artists:
+        numbers = row.artists[0].numbers
+        cells |= {
+            "artist_isni": numbers.get("isni", ""),
+            "artist_ipi": numbers.get("ipi_name", ""),
+            "artist_mbid": numbers.get("mbid", ""),
+        }
+    return cells
+
+
+def _contributor(credit: CreditRow) -> str:
+    """Name (Role: instrument); nothing where that would not be read as it was meant."""
+    said = credit.user_defined or str(RoleCode(credit.role).label)
+    odd = set("():") & set(said) or set("()") & set(credit.instrument)
+    known = "".join(letter for letter in folded(said) if letter.isascii() and letter.isalnum())
+    if odd or (credit.user_defined and known in ROLES):
+        return ""
+    role = f"{said}: {credit.instrument}" if credit.instrument else said
+    return escaped(f"{credit.party.name} ({role})")
+
+
+def _shares(shares: list[ShareRow]) -> str:
+    found = []
+    for share in shares:
+        # A name that ends in a mark of its own is told apart from the share by another.
+        between = " = " if share.party.name.endswith((":", "=")) else " "
+        found.append(escaped(share.party.name) + between + percent(share.ppm))
+    return "; ".join(found)
+
+
+def percent(ppm: int) -> str:
+    """Parts per million in per cent, exactly and without zeros at the end."""
+    return format((Decimal(ppm) / 10_000).normalize(), "f")
+
+
+# --- JSON -------------------------------------------------------------------------------------
+
+
+def as_json(recordings: RecordingQuerySet) -> Iterator[str]:
+    yield (
+        f'{{"format": {json.dumps(FORMAT)}, "portal": {json.dumps(settings.PORTAL_URL)}, '
+        '"recordings": ['
+    )
+    between = "\n"
+    for part in reading.rows(recordings):
+        yield between + ",\n".join(json.dumps(_whole(row), ensure_ascii=False) for row in part)
+        between = ",\n"
+    yield "\n]}\n"
+
+
+def _whole(row: Row) -> dict[str, Any]:
+    return _full(
+        {
+            "id": row.own,
+            "title": row.title,
+            "isrc": row.isrc,
+            "mbid": row.mbid,
+            **row.tags,
+            "credits": [_credit(one) for one in row.credits],
+            "works": [
+                _full(
+                    {
+                        "id": work.own,
+                        "title": work.title,
+                        "iswc": work.iswc,
+                        "mbid": work.mbid,
+                        "credits": [_credit(one) for one in work.credits],
+                        "split": [_share(one) for one in work.split],
+                    }
+                )
+                for work in row.works
+            ],
+            "split": [_share(one) for one in row.split],
+            "releases": [
+                _full(
+                    {
+                        "title": one.title,
+                        "upc": one.upc,
+                        "grid": one.grid,
+                        "label": _party(one.label) if one.label else None,
+                        "released_on": one.released_on,
+                        "track": one.position,
+                    }
+                )
+                for one in row.releases
+            ],
+        }
+    )
+
+
+def _full(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value not in (None, "", [], {})}
+
+
+def _party(party: PartyRow) -> dict[str, Any]:
+    return _full({"name": party.name, "kind": party.kind, "numbers": party.numbers})
+
+
+def _credit(credit: CreditRow) -> dict[str, Any]:
+    return _full(
+        {
+            "party": _party(credit.party),
+            "role": credit.role,
+            "user_defined": credit.user_defined,
+            "instrument": credit.instrument,
+            "display_text": credit.display_text,
+        }
+    )
+
+
+def _share(share: ShareRow) -> dict[str, Any]:
+    return {"party": _party(share.party), "ppm": share.ppm}
+
+
+# --- Participation ----------------------------------------------------------------------------
+
+
+def as_participation(recordings: RecordingQuerySet, party: Party) -> Iterator[str]:
+    """ISRC, use, yes or no of one party's word alone: yes where grants of theirs in force or on
+    offer cover every right of theirs. Recordings without ISRC are left out."""
+    yield _lines([["ISRC", "use", "answer"]])
+    for part in answers.lines(recordings, party, list(Use)):
+        yield _lines([isrc, use, "yes" if yes else "no"] for isrc, use, yes in part)

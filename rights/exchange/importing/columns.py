@@ -1,0 +1,275 @@
+"""The columns of a CSV file: what we know of, how others call it, and a row made of cells."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+
+from rights.exchange.importing.rows import (
+    WORK_ROLES,
+    CreditRow,
+    PartyRow,
+    ReleaseRow,
+    Row,
+    ShareRow,
+    WorkRow,
+    clean,
+    folded,
+    whole_number,
+)
+from rights.exchange.importing.texts import Table
+from rights.models import Party, RoleCode
+
+
+@dataclass(frozen=True)
+class Field:
+    """One of our fields: its name, its words, what it holds, and other names of its column."""
+
+    name: str
+    words: str
+    hint: str
+    others: str = ""
+
+    def knows(self, header: str) -> bool:
+        names = {_bare(self.name), _bare(self.words)} | {
+            _bare(other) for other in self.others.split(",")
+        }
+        return _bare(header) in names
+
+
+def _bare(text: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", folded(text))
+
+
+FIELDS = (
+    Field("title", "Title", "The recording's title; needed.", "track title,song,track,track name"),
+    Field("isrc", "ISRC", "US-SKG-19-12345.", "isrc code"),
+    Field("main_artist", "Main artist", "Several with a semicolon between.",
+          "artist,artists,main artists,performer,artist name,display artist,primary artist"),
+    Field("featured", "Featured artist", "Several with a semicolon between.",
+          "featured artists,feat,featuring"),
+    Field("work_title", "Work title", "The composition's, where it is not the recording's.",
+          "work,composition,song title,composition title"),
+    Field("iswc", "ISWC", "T-034.524.680-1.", "iswc code"),
+    Field("composers", "Composers", "Several with a semicolon between.",
+          "composer,writers,writer,songwriter,songwriters,composer lyricist"),
+    Field("publisher", "Publisher", "Several with a semicolon between.",
+          "publishers,music publisher"),
+    Field("contributors", "Contributors", "Name (Role); Name (Role: instrument).",
+          "contributor,credits"),
+    Field("master_split", "Master split", "Name 50; Name 50, in per cent; exactly 100.",
+          "master splits,master shares,recording split,master ownership"),
+    Field("composition_split", "Composition split", "Name 50; Name 50, in per cent; exactly 100.",
+          "composition splits,composition shares,publishing split,writer split,work split"),
+    Field("label", "Label", "Of the release.", "record label,label name"),
+    Field("release_title", "Release title", "The album or single.", "album,release,album title"),
+    Field("upc", "UPC or EAN", "036000291452.", "upc,ean,barcode,upc ean,gtin,icpn,release upc"),
+    Field("grid", "GRid", "A1-2425G-ABC1234002-M.", "release grid"),
+    Field("release_date", "Release date", "2026-03-01.", "released,date,released on"),
+    Field("track_number", "Track number", "The place on the release, from 1.",
+          "track no,track nr,position,sequence"),
+    Field("mbid", "MusicBrainz recording id", "", "recording mbid,musicbrainz id"),
+    Field("work_mbid", "MusicBrainz work id", "", ""),
+    Field("genre", "Genre", "", "style,main genre"),
+    Field("tempo", "Tempo", "Beats per minute.", "bpm"),
+    Field("key", "Key", "A minor.", "musical key"),
+    Field("artist_isni", "Artist's ISNI", "Of the first main artist.", "isni,main artist isni"),
+    Field("artist_ipi", "Artist's IPI name number", "Of the first main artist.",
+          "ipi,cae,ipi name number,main artist ipi,artist ipi"),
+    Field("artist_mbid", "MusicBrainz artist id", "Of the first main artist.", ""),
+    Field("ref", "Your own number", "What you call the recording, where it has no ISRC.",
+          "id,reference,internal id,catalogue number,catalog number,track id"),
+    Field("own", "Backline address", "In files that were exported here.", "backline"),
+)  # fmt: skip
+Cell = Callable[[str], str]
+NAMES = tuple(field.name for field in FIELDS)
+# "Name (Role)": what the role says, and a role's code by its words.
+ROLES = {_bare(code): code for code in RoleCode.values} | {
+    _bare(str(label)): code for code, label in RoleCode.choices
+}
+CONTRIBUTOR = re.compile(r"(?P<name>.+?) ?\((?P<role>[^():]+)(?::(?P<instrument>[^()]*))?\)")
+SHARE = re.compile(r"(?P<name>.+?) ?[:=]? (?P<share>[0-9]+(?:[.,][0-9]+)?) ?%?")
+
+
+def guess(header: Sequence[str]) -> dict[str, str]:
+    """Our field to the file's column, for the columns that carry a name we know."""
+    found: dict[str, str] = {}
+    for field in FIELDS:
+        for column in header:
+            if column not in found.values() and field.knows(column):
+                found[field.name] = column
+                break
+    return found
+
+
+class CsvReader:
+    """Rows of a table by a map of our fields to its columns."""
+
+    def __init__(self, table: Table, columns: Mapping[str, str], *, portal: str = "") -> None:
+        self._table = table
+        self._portal = portal
+        self._places = {
+            name: table.header.index(column)
+            for name, column in columns.items()
+            if column in table.header and name in NAMES
+        }
+
+    def rows(self, after: int = 0) -> Iterator[Row]:
+        for number, cells in self._table.rows():
+            if number <= after:
+                continue
+            known = {
+                name: cells[place] if place < len(cells) else ""
+                for name, place in self._places.items()
+            }
+            row = row_of(number, known, portal=self._portal)
+            if len(cells) > len(self._table.header):
+                row.wrong("", "The row has more cells than the file has columns: is a text with "
+                          "a separator in it not in quotation marks?")  # fmt: skip
+            yield row
+
+
+def row_of(number: int, cells: Mapping[str, str], *, portal: str = "") -> Row:
+    def cell(name: str) -> str:
+        return cells.get(name, "").strip()
+
+    row = Row(number, title=cell("title"), isrc=cell("isrc"), mbid=cell("mbid"), ref=cell("ref"))
+    if own := cell("own"):
+        # An address of another portal is what that portal calls it.
+        ours = own.removeprefix(f"{portal}/rights/recordings/").rstrip("/") if portal else own
+        row.own = whole_number(ours)
+        row.ref = row.ref or ("" if row.own else own)
+    work = WorkRow(title=cell("work_title"), iswc=cell("iswc"), mbid=cell("work_mbid"))
+    for name in split_names(cell("main_artist")):
+        row.credits.append(CreditRow(PartyRow(name), RoleCode.MAIN_ARTIST))
+    _number_artist(row, cell)
+    for name in split_names(cell("featured")):
+        row.credits.append(CreditRow(PartyRow(name), RoleCode.FEATURED_ARTIST))
+    for name in split_names(cell("composers")):
+        work.credits.append(CreditRow(PartyRow(name), RoleCode.COMPOSER))
+    for name in split_names(cell("publisher")):
+        party = PartyRow(name, Party.Kind.PUBLISHER)
+        work.credits.append(CreditRow(party, RoleCode.MUSIC_PUBLISHER))
+    for text in _split(cell("contributors")):
+        if credit := _contributor(row, text):
+            (work if credit.role in WORK_ROLES else row).credits.append(credit)
+    row.split = _shares(row, "master_split", cell("master_split"))
+    work.split = _shares(row, "composition_split", cell("composition_split"))
+    if work.title or work.iswc or work.mbid or work.credits or work.split:
+        row.works.append(work)
+    row.tags = {tag: cell(tag) for tag in ("genre", "tempo", "key") if cell(tag)}
+    _release(row, cell)
+    return row
+
+
+def _number_artist(row: Row, cell: Cell) -> None:
+    numbers = {
+        scheme: cell(name)
+        for scheme, name in (
+            ("isni", "artist_isni"), ("ipi_name", "artist_ipi"), ("mbid", "artist_mbid")
+        )
+        if cell(name)
+    }  # fmt: skip
+    if numbers and not row.artists:
+        row.wrong("main_artist", "There is a number of the artist and no artist.")
+    elif numbers:
+        row.artists[0].numbers = numbers
+
+
+def _release(row: Row, cell: Cell) -> None:
+    labels = split_names(cell("label"))
+    label = PartyRow(labels[0], Party.Kind.LABEL) if labels else None
+    if len(labels) > 1:
+        row.wrong("label", "A release has one label; the first is kept.", warning=True)
+    position = cell("track_number")
+    if not (cell("upc") or cell("grid") or cell("release_title")):
+        if label:
+            # A label without a product: kept as a credit, so that it is not lost.
+            row.credits.append(CreditRow(label, RoleCode.USER_DEFINED, "Label"))
+        if position:
+            row.wrong("track_number", "There is a track number and no release.", warning=True)
+        return
+    if position and not whole_number(position):
+        row.wrong("track_number", f"“{position}” is not a track number.")
+    row.releases.append(
+        ReleaseRow(
+            title=cell("release_title"),
+            upc=cell("upc"),
+            grid=cell("grid"),
+            label=label,
+            released_on=cell("release_date"),
+            position=whole_number(position),
+        )
+    )
+
+
+def split_names(text: str) -> list[str]:
+    """Names with semicolons between; a semicolon of a name itself has a backslash before it."""
+    return [name for name in (clean(_unescaped(part)) for part in _split(text)) if name]
+
+
+def escaped(name: str) -> str:
+    return name.replace("\\", "\\\\").replace(";", "\\;")
+
+
+def _unescaped(text: str) -> str:
+    return re.sub(r"\\([\\;])", r"\1", text)
+
+
+def _split(text: str) -> list[str]:
+    """The parts between semicolons, still with their backslashes."""
+    parts, part, letters = [], "", iter(text)
+    for letter in letters:
+        if letter == "\\":
+            part += letter + next(letters, "")
+        elif letter == ";":
+            parts.append(part)
+            part = ""
+        else:
+            part += letter
+    return [one for one in [*parts, part] if one.strip()]
+
+
+def _contributor(row: Row, text: str) -> CreditRow | None:
+    found = CONTRIBUTOR.fullmatch(clean(_unescaped(text)))
+    if found is None:
+        row.wrong(
+            "contributors", f"“{text.strip()}” does not say a role, such as “Jo Doe (Producer)”."
+        )
+        return None
+    said = clean(found["role"])
+    role = ROLES.get(_bare(said), RoleCode.USER_DEFINED.value)
+    if role == RoleCode.USER_DEFINED:
+        row.wrong(
+            "contributors",
+            f"“{said}” is not a role of the list; it is kept as it is written.",
+            warning=True,
+        )
+    instrument = clean(found["instrument"] or "")
+    party = PartyRow(clean(found["name"]))
+    return CreditRow(party, role, said if role == RoleCode.USER_DEFINED else "", instrument)
+
+
+def _shares(row: Row, field: str, text: str) -> list[ShareRow]:
+    """Shares in per cent as whole parts per million; what cannot be one is a problem."""
+    found = []
+    for part in _split(text):
+        plain = clean(_unescaped(part))
+        match = SHARE.fullmatch(plain)
+        if match is None:
+            row.wrong(field, f"“{plain}” is not a name and a share, such as “Jo Doe 50”.")
+            continue
+        try:
+            ppm = Decimal(match["share"].replace(",", ".")) * 10_000
+        except InvalidOperation:
+            row.wrong(field, f"“{match['share']}” is not a share in per cent.")
+            continue
+        if ppm != ppm.to_integral_value() or not 0 < ppm <= 1_000_000:
+            row.wrong(
+                field,
+                f"{match['share']} % lies outside of 0 to 100 %, or has more than four digits "
+                "after the point.",
+            )
+            continue
+        found.append(ShareRow(PartyRow(clean(match["name"])), int(ppm)))
+    return found

@@ -1,0 +1,258 @@
+"""Our own JSON: `{"format": "backline.catalogue/1", "portal": …, "recordings": […]}`.
+
+Read one recording at a time, however long the list is; docs/imports.md has the fields.
+"""
+
+import codecs
+import json
+from collections.abc import Iterator
+from typing import IO, Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from rights.exchange.importing.rows import (
+    MOST_ROWS,
+    BadFile,
+    CreditRow,
+    PartyRow,
+    ReleaseRow,
+    Row,
+    ShareRow,
+    WorkRow,
+)
+
+FORMAT = "backline.catalogue/1"
+PIECE = 65_536
+LONGEST = 1024 * 1024
+
+Text = Annotated[str, Field(max_length=2_000)]
+
+
+class DocumentPart(BaseModel):
+    """A field that we do not know is a mistake that somebody wants to hear of."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class PartyPart(DocumentPart):
+    name: Text
+    kind: Text = ""
+    numbers: dict[Text, Text] = Field(default_factory=dict, max_length=10)
+
+
+class CreditPart(DocumentPart):
+    party: PartyPart
+    role: Text
+    user_defined: Text = ""
+    instrument: Text = ""
+    display_text: Text = ""
+
+
+class SharePart(DocumentPart):
+    party: PartyPart
+    ppm: int = Field(gt=0, le=1_000_000)
+
+
+class WorkPart(DocumentPart):
+    id: int | None = None
+    ref: Text = ""
+    title: Text = ""
+    iswc: Text = ""
+    mbid: Text = ""
+    credits: list[CreditPart] = Field(default_factory=list, max_length=500)
+    split: list[SharePart] = Field(default_factory=list, max_length=500)
+
+
+class ReleasePart(DocumentPart):
+    title: Text = ""
+    upc: Text = ""
+    grid: Text = ""
+    label: PartyPart | None = None
+    released_on: Text = ""
+    track: int | None = Field(default=None, ge=1, le=1_000_000)
+
+
+class RecordingPart(DocumentPart):
+    """One recording. `id` is the portal's own number, `ref` the sender's."""
+
+    id: int | None = None
+    ref: Text = ""
+    title: Text = ""
+    isrc: Text = ""
+    mbid: Text = ""
+    genre: Text = ""
+    tempo: float | int | Literal[""] = ""
+    key: Text = ""
+    credits: list[CreditPart] = Field(default_factory=list, max_length=500)
+    works: list[WorkPart] = Field(default_factory=list, max_length=100)
+    split: list[SharePart] = Field(default_factory=list, max_length=500)
+    releases: list[ReleasePart] = Field(default_factory=list, max_length=500)
+
+
+class JsonReader:
+    def __init__(self, file: IO[bytes], *, portal: str = "") -> None:
+        self._file = file
+        self._portal = portal
+
+    def rows(self, after: int = 0) -> Iterator[Row]:
+        owned: bool | None = None
+        for number, (head, value) in enumerate(self._values(), start=1):
+            if owned is None:
+                owned = bool(self._portal) and head.get("portal") == self._portal
+            if number > MOST_ROWS:
+                raise BadFile(f"The file has more than {MOST_ROWS:,} recordings.")
+            if number > after:
+                yield row_of(number, value, owned=owned)
+
+    def _values(self) -> Iterator[tuple[dict[str, Any], Any]]:
+        """The head, and one recording after the other, without ever holding the list."""
+        text = _Text(self._file)
+        head: dict[str, Any] = {}
+        text.expect("{")
+        while not text.taken("}"):
+            name = text.value()
+            text.expect(":")
+            if name != "recordings":
+                head[str(name)] = text.value()
+                text.taken(",")
+                continue
+            if head.get("format") != FORMAT:
+                raise BadFile(f'The file must begin with "format": "{FORMAT}".')
+            text.expect("[")
+            while not text.taken("]"):
+                yield head, text.value()
+                text.taken(",")
+            text.taken(",")
+        if head.get("format") != FORMAT:
+            raise BadFile(f'The file must begin with "format": "{FORMAT}".')
+
+
+class _Text:
+    """JSON values out of a file, one at a time."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        file.seek(0)
+        self._file = file
+        self._letters = codecs.getincrementaldecoder("utf-8-sig")()
+        self._decoder = json.JSONDecoder(parse_constant=self._refuse)
+        self._text = ""
+        self._over = False
+
+    @staticmethod
+    def _refuse(name: str) -> None:
+        raise BadFile(f"{name} is no number of JSON.")
+
+    def _more(self) -> bool:
+        if self._over:
+            return False
+        piece = self._file.read(PIECE)
+        self._over = not piece
+        try:
+            self._text += self._letters.decode(piece, final=self._over)
+        except UnicodeDecodeError as error:
+            raise BadFile("The file's characters cannot be read; JSON is UTF-8.") from error
+        return not self._over
+
+    def _skip(self) -> str:
+        """The next character that is no space, or nothing at the end."""
+        while True:
+            self._text = self._text.lstrip(" \t\r\n")
+            if self._text or not self._more():
+                return self._text[:1]
+
+    def taken(self, mark: str) -> bool:
+        found = self._skip()
+        if not found:
+            raise BadFile("The file ends in the middle.")
+        if found != mark:
+            return False
+        self._text = self._text[1:]
+        return True
+
+    def expect(self, mark: str) -> None:
+        if not self._skip() or not self.taken(mark):
+            raise BadFile(f"The file is not JSON of ours: “{mark}” is missing somewhere.")
+
+    def value(self) -> Any:
+        if not self._skip():
+            raise BadFile("The file ends in the middle.")
+        while True:
+            try:
+                value, end = self._decoder.raw_decode(self._text)
+            except json.JSONDecodeError as error:
+                if len(self._text) > LONGEST:
+                    raise BadFile("A recording is longer than 1 MB, or is not JSON.") from error
+                if not self._more():
+                    raise BadFile(f"The file is not JSON: {error.msg}.") from error
+                continue
+            except RecursionError as error:
+                raise BadFile("Values lie too deep in one another.") from error
+            # A number at the end of what was read may go on.
+            if end == len(self._text) and self._more():
+                continue
+            self._text = self._text[end:]
+            return value
+
+
+def row_of(number: int, value: Any, *, owned: bool) -> Row:
+    try:
+        part = RecordingPart.model_validate(value)
+    except ValidationError as error:
+        row = Row(number, title=str(value.get("title", "")) if isinstance(value, dict) else "")
+        for one in error.errors()[:20]:
+            place = ".".join(str(step) for step in one["loc"])
+            row.wrong(place[:60] or "recording", f"{place or 'The recording'}: {one['msg']}.")
+        return row
+    row = Row(
+        number,
+        title=part.title,
+        isrc=part.isrc,
+        mbid=part.mbid,
+        own=part.id if owned else None,
+        ref=part.ref,
+        tags={
+            name: str(said)
+            for name, said in (("genre", part.genre), ("tempo", part.tempo), ("key", part.key))
+            if said != ""
+        },
+        credits=[_credit(one) for one in part.credits],
+        split=[_share(one) for one in part.split],
+    )
+    row.works = [
+        WorkRow(
+            title=one.title,
+            iswc=one.iswc,
+            mbid=one.mbid,
+            own=one.id if owned else None,
+            ref=one.ref,
+            credits=[_credit(credit) for credit in one.credits],
+            split=[_share(share) for share in one.split],
+        )
+        for one in part.works
+    ]
+    row.releases = [
+        ReleaseRow(
+            title=one.title,
+            upc=one.upc,
+            grid=one.grid,
+            label=_party(one.label) if one.label else None,
+            released_on=one.released_on,
+            position=one.track,
+        )
+        for one in part.releases
+    ]
+    return row
+
+
+def _party(part: PartyPart) -> PartyRow:
+    return PartyRow(part.name, part.kind, dict(part.numbers))
+
+
+def _credit(part: CreditPart) -> CreditRow:
+    return CreditRow(
+        _party(part.party), part.role, part.user_defined, part.instrument, part.display_text
+    )
+
+
+def _share(part: SharePart) -> ShareRow:
+    return ShareRow(_party(part.party), part.ppm)

@@ -1,0 +1,467 @@
+"""DDEX ERN 4 messages: sound recordings, who made them, and the releases they are on.
+
+The file is read twice in pieces, never as a whole: first parties, releases and what the message
+is, then one recording after the other. Nothing a file says makes us fetch anything: document
+types, entities and external references are refused before they are looked at, and so are
+elements too deep, too many or too long. Structure: ERN 4.3 and 4.3.2, where a role may be
+`<Role>Composer</Role>` or `<Role><Value>Composer</Value></Role>`.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from typing import IO
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml.common import DefusedXmlException
+from defusedxml.ElementTree import iterparse
+
+from rights.exchange.importing.rows import (
+    MOST_ROWS,
+    ROLE_CODES,
+    WORK_ROLES,
+    BadFile,
+    CreditRow,
+    PartyRow,
+    ReleaseRow,
+    Row,
+    ShareRow,
+    WorkRow,
+    clean,
+    whole_number,
+)
+from rights.models import RoleCode, Scheme
+
+NAMESPACE = re.compile(r"\{https?://(?:service\.)?ddex\.net/xml/ern/4[0-9]{0,2}\}NewReleaseMessage")
+DEEPEST = 40
+MOST_ATTRIBUTES = 30
+# Of one element's text or attribute, and of the bytes between two elements.
+LONGEST_TEXT = 100_000
+LONGEST_GAP = 1024 * 1024
+# Of one party, recording or release: elements in it, and bytes.
+MOST_ELEMENTS = 200_000
+LONGEST_WHOLE = 32 * 1024 * 1024
+# The elements that are worked on whole, and let go of afterwards.
+WHOLE = frozenset({"Party", "SoundRecording", "Release", "TrackRelease"})
+NUMBERS = {
+    "ISNI": Scheme.ISNI, "DPID": Scheme.DPID, "IpiNameNumber": Scheme.IPI_NAME,
+    "IpnBaseNumber": Scheme.IPI_BASE, "IpiBaseNumber": Scheme.IPI_BASE,
+}  # fmt: skip
+# Among a party's proprietary ids: the schema of ERN 4.3.2 has no element for it.
+IPI_BASE = "IpiBaseNumber"
+STUDIO_PRODUCER = "StudioProducer"
+# Roles of the standard that are ours by another name.
+ROLES = {
+    "Artist": RoleCode.ASSOCIATED_PERFORMER, "PrimaryArtist": RoleCode.MAIN_ARTIST,
+    STUDIO_PRODUCER: RoleCode.PRODUCER,
+}  # fmt: skip
+# How an export says that a recording is track 3 of a related release: "HasAsTrack3".
+TRACK_OF = "HasAsTrack"
+
+
+@dataclass
+class Track:
+    release: "ReleaseRow"
+    position: int | None
+
+
+@dataclass
+class Index:
+    """What stands around the recordings: parties and tracks by their references."""
+
+    parties: dict[str, PartyRow] = field(default_factory=dict)
+    tracks: dict[str, list[Track]] = field(default_factory=dict)
+
+
+class _Fed:
+    """The file, which complains when it is read on and on without a single element ending."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        # Bytes in all, since the last element, and where the whole element in work began.
+        self.total = self.since = self.whole = 0
+        self.elements = 0
+
+    def begin(self) -> None:
+        self.whole, self.elements = self.total, 0
+
+    def heed(self) -> None:
+        """An element came: the one in work may not grow without end."""
+        self.since = 0
+        self.elements += 1
+        if self.elements > MOST_ELEMENTS or self.total - self.whole > LONGEST_WHOLE:
+            raise BadFile("A party, recording or release is larger than any message needs.")
+
+    def read(self, count: int = -1) -> bytes:
+        piece = self._file.read(min(count, 65_536) if count > 0 else 65_536)
+        self.total += len(piece)
+        self.since += len(piece)
+        if self.since > LONGEST_GAP:
+            raise BadFile("One text, comment or attribute of the file is longer than 1 MB.")
+        return piece
+
+
+class ErnReader:
+    """Rows of a message; `portal` is our own address, by which our own numbers are known."""
+
+    def __init__(self, file: IO[bytes], *, portal: str = "") -> None:
+        self._file = file
+        self._portal = portal
+
+    def rows(self, after: int = 0) -> Iterator[Row]:
+        index = self._index()
+        number = 0
+        for name, element in self._elements():
+            if name != "SoundRecording":
+                continue
+            number += 1
+            if number > MOST_ROWS:
+                raise BadFile(f"The message has more than {MOST_ROWS:,} recordings.")
+            if number > after:
+                yield _Recording(number, element, index, self._portal).row
+
+    def _index(self) -> Index:
+        index = Index()
+        for name, element in self._elements():
+            if name == "Party":
+                index.parties[_text(element, "PartyReference")] = _party(element)
+            elif name == "Release":
+                _tracks(element, index)
+            elif name == "SoundRecording":
+                # Before the first row is read: a label is one from its first mention.
+                for release, _ in _related(element):
+                    _label(release, index)
+        return index
+
+    def _elements(self) -> Iterator[tuple[str, Element]]:
+        """The elements that are worked on whole, each emptied once it was used."""
+        self._file.seek(0)
+        fed = _Fed(self._file)
+        depth, inside, path = 0, 0, list[Element]()
+        try:
+            events = iterparse(
+                fed, events=("start", "end"), forbid_dtd=True, forbid_entities=True,
+                forbid_external=True,
+            )  # fmt: skip
+            for event, element in events:
+                fed.heed()
+                name = _local(element)
+                if event == "start":
+                    depth += 1
+                    _refuse_odd(element, depth, path)
+                    path.append(element)
+                    inside += name in WHOLE
+                    continue
+                depth -= 1
+                path.pop()
+                if len(element.text or "") > LONGEST_TEXT:
+                    raise BadFile(f"The text of {name[:40]} is longer than any message needs.")
+                if name in WHOLE:
+                    inside -= 1
+                    if not inside:
+                        yield name, element
+                if not inside:
+                    fed.begin()
+                    element.clear()
+                    if path:
+                        path[-1].remove(element)
+        except DefusedXmlException as error:
+            raise BadFile(
+                "The file declares a document type or entities. No DDEX message needs them, so "
+                "it is not read."
+            ) from error
+        except ParseError as error:
+            raise BadFile(f"The file is not well-formed XML: {error}.") from error
+        except (UnicodeError, LookupError, ValueError) as error:
+            if isinstance(error, BadFile):
+                raise
+            raise BadFile("The file's characters cannot be read; save it as UTF-8.") from error
+
+
+def _refuse_odd(element: Element, depth: int, path: list[Element]) -> None:
+    if not path and not NAMESPACE.fullmatch(element.tag):
+        raise BadFile("This is not an ERN 4 message: its root is not a NewReleaseMessage of ERN 4.")
+    if depth > DEEPEST:
+        raise BadFile(f"Elements lie more than {DEEPEST} deep in one another.")
+    if len(element.attrib) > MOST_ATTRIBUTES or any(
+        len(value) > LONGEST_TEXT for value in element.attrib.values()
+    ):
+        raise BadFile("An element has more or longer attributes than any message needs.")
+
+
+def _local(element: Element) -> str:
+    return element.tag.rpartition("}")[2]
+
+
+def _kids(element: Element, name: str) -> Iterator[Element]:
+    return (child for child in element if _local(child) == name)
+
+
+def _kid(element: Element, *names: str) -> Element | None:
+    """The first element by the way of these names, one below the other."""
+    found: Element | None = element
+    for name in names:
+        found = next(_kids(found, name), None) if found is not None else None
+    return found
+
+
+def _text(element: Element | None, *names: str) -> str:
+    found = _kid(element, *names) if element is not None else None
+    return clean(found.text or "") if found is not None else ""
+
+
+def _party(element: Element) -> PartyRow:
+    """Its full name, and the numbers of it that we know. A DPID may be the text of PartyId."""
+    name = _text(element, "PartyName", "FullName") or _text(element, "PartyName", "KeyName")
+    party = PartyRow(name)
+    for numbers in _kids(element, "PartyId"):
+        if text := clean(numbers.text or ""):
+            party.numbers[Scheme.DPID] = text
+        for child in numbers:
+            if scheme := NUMBERS.get(_local(child)):
+                party.numbers[scheme] = _text(child)
+            elif child.attrib.get("Namespace") == IPI_BASE:
+                party.numbers[Scheme.IPI_BASE] = _text(child)
+    return party
+
+
+def _related(element: Element) -> Iterator[tuple[Element, int]]:
+    """Releases that the recording is a track of, as an export of ours says it, with its number."""
+    for release in _kids(element, "RelatedRelease"):
+        relation = _kid(release, "ReleaseRelationshipType")
+        said = _said(relation)[1] if relation is not None else ""
+        place = whole_number(said.removeprefix(TRACK_OF)) if said.startswith(TRACK_OF) else None
+        if place is not None:
+            yield release, place
+
+
+def _label(element: Element, index: Index) -> PartyRow | None:
+    label = index.parties.get(_text(element, "ReleaseLabelReference"))
+    if label is not None and not label.kind:
+        label.kind = "label"
+    return label
+
+
+def _release(element: Element, index: Index, position: int | None = None) -> ReleaseRow:
+    numbers = _kid(element, "ReleaseId")
+    released = (
+        _text(element, "ReleaseDate")
+        or _text(element, "OriginalReleaseDate")
+        or _text(element, "GlobalReleaseDate")
+    )
+    return ReleaseRow(
+        title=_title(element),
+        upc=_text(numbers, "ICPN") or _text(numbers, "EAN") or _text(numbers, "UPC"),
+        grid=_text(numbers, "GRid"),
+        label=_label(element, index),
+        released_on=released[:10],
+        position=position,
+    )
+
+
+def _tracks(element: Element, index: Index) -> None:
+    release = _release(element, index)
+    groups = [kid for kid in element.iter() if _local(kid) == "ResourceGroup"]
+    filled = [items for group in groups if (items := _items(group))]
+    for place, item in enumerate((item for items in filled for item in items), start=1):
+        tracks = index.tracks.setdefault(_text(item, "ReleaseResourceReference"), [])
+        if not any(track.release is release for track in tracks):
+            # Discs are groups of groups, each with a count of its own: tracks go on counting.
+            said = whole_number(_text(item, "SequenceNumber")) if len(filled) == 1 else None
+            tracks.append(Track(release, said or place))
+
+
+def _items(group: Element) -> list[Element]:
+    return list(_kids(group, "ResourceGroupContentItem"))
+
+
+def _title(element: Element) -> str:
+    title = _text(element, "DisplayTitleText") or _text(element, "DisplayTitle", "TitleText")
+    if not title:
+        return _text(element, "ReferenceTitle", "TitleText")
+    return title
+
+
+class _Recording:
+    """The row of one sound recording."""
+
+    def __init__(self, number: int, element: Element, index: Index, portal: str) -> None:
+        self._index = index
+        self._portal = portal
+        self._element = element
+        ids = _kid(element, "SoundRecordingEdition", "ResourceId")
+        ids = ids if ids is not None else _kid(element, "ResourceId")
+        self.row = row = Row(number, title=_title(element), isrc=_text(ids, "ISRC"))
+        self._works = [self._work(kid) for kid in self._work_ids()]
+        self._own(ids)
+        self._artists()
+        self._contributors()
+        self._machine()
+        row.split = self._shares("ResourceRightsController")
+        self._composition()
+        row.works = self._works
+        genre = _text(element, "DisplayGenre", "GenreText") or _text(element, "Genre", "GenreText")
+        if genre:
+            row.tags["genre"] = genre
+        for track in index.tracks.get(_text(element, "ResourceReference"), []):
+            one = track.release
+            if one.title or one.upc or one.grid:
+                row.releases.append(
+                    ReleaseRow(
+                        one.title, one.upc, one.grid, one.label, one.released_on, track.position
+                    )
+                )
+        row.releases += [_release(one, index, place) for one, place in _related(element)]
+
+    def _work_ids(self) -> Iterator[Element]:
+        return (kid for kid in self._element if _local(kid) in {"WorkId", "MusicalWorkId"})
+
+    def _work(self, ids: Element) -> WorkRow:
+        work = WorkRow(iswc=_text(ids, "ISWC"))
+        work.own, work.ref = self._proprietary(ids)
+        return work
+
+    def _own(self, ids: Element | None) -> None:
+        if ids is not None:
+            self.row.own, self.row.ref = self._proprietary(ids)
+
+    def _proprietary(self, ids: Element) -> tuple[int | None, str]:
+        """Our own number, where the message is an export of ours; and the sender's."""
+        own, ref = None, ""
+        for kid in _kids(ids, "ProprietaryId"):
+            if self._portal and kid.attrib.get("Namespace") == self._portal:
+                own = whole_number(_text(kid))
+            else:
+                ref = f"{kid.attrib.get('Namespace', '')}:{_text(kid)}"
+        return own, ref
+
+    def _party(self, field_name: str, reference: str) -> PartyRow | None:
+        party = self._index.parties.get(reference)
+        if party is None:
+            self.row.wrong(field_name, f"The party {reference[:40]} is not in the party list.")
+        return party
+
+    def _artists(self) -> None:
+        for kid in _kids(self._element, "DisplayArtist"):
+            if _kid(kid, "SpecialDisplayArtist") is not None:
+                continue  # Nobody in particular: various artists, or unknown.
+            party = self._party("main_artist", _text(kid, "ArtistPartyReference"))
+            role = _text(kid, "DisplayArtistRole", "Value") or _text(kid, "DisplayArtistRole")
+            featured = role == RoleCode.FEATURED_ARTIST
+            code = RoleCode.FEATURED_ARTIST if featured else RoleCode.MAIN_ARTIST
+            if party:
+                self.row.credits.append(CreditRow(party, code))
+
+    def _contributors(self) -> None:
+        artists = {id(credit.party) for credit in self.row.credits}
+        for kid in _kids(self._element, "Contributor"):
+            if _kid(kid, "SpecialContributor") is not None:
+                continue
+            party = self._party("contributors", _text(kid, "ContributorPartyReference"))
+            played = _kid(kid, "InstrumentType")
+            instrument = _said(played)[1] or _said(played)[0] if played is not None else ""
+            for element in _kids(kid, "Role"):
+                said, user = _said(element)
+                # "Artist" besides being a display artist says nothing new.
+                if party and not (said == "Artist" and id(party) in artists):
+                    self._credit(party, said, user, instrument)
+
+    def _machine(self) -> None:
+        """What generative AI has made of it (ERN 4.3.2): all of it is nobody's recording."""
+        whole = _text(self._element, "ContainsAI")
+        declared = [f"ContainsAI: {whole}"] if whole else []
+        for kid in _kids(self._element, "Contributor"):
+            special = _text(kid, "SpecialContributor")
+            by_machine = "generativeai" in special.casefold()
+            part = _text(kid, "AiContribution") or ("All" if by_machine else "")
+            if part:
+                declared.append(f"AiContribution of {_said_of(kid)}: {part}")
+        told = [one for one in declared if not one.casefold().endswith(": none")]
+        if whole.casefold() == "all":
+            self.row.wrong(
+                "ai",
+                "The message says that a machine made all of it (ContainsAI: All). What a machine "
+                "made is not taken as somebody's recording.",
+            )
+        elif told:
+            self.row.machine = "; ".join(told)[:300]
+            self.row.wrong(
+                "ai",
+                f"The message says that a machine made part of it ({self.row.machine}). That is "
+                "noted, and no use is permitted until each holder permits it for this very "
+                "recording.",
+                warning=True,
+            )
+
+    def _credit(self, party: PartyRow, said: str, user: str, instrument: str) -> None:
+        role = ROLES.get(said, said)
+        if role not in ROLE_CODES or (role == RoleCode.USER_DEFINED and not user):
+            role, user = RoleCode.USER_DEFINED.value, user or said
+            self.row.wrong(
+                "contributors",
+                f"“{said}” is not a role of our list; it is kept as it is written.",
+                warning=True,
+            )
+        credit = CreditRow(party, str(role), user, instrument)
+        if role not in WORK_ROLES:
+            self.row.credits.append(credit)
+        elif len(self._works) <= 1:
+            self._one_work().credits.append(credit)
+        else:
+            self.row.wrong(
+                "contributors",
+                f"The recording has several works, and the message does not say in which "
+                f"{party.name} is {said}; it is left out.",
+                warning=True,
+            )
+
+    def _one_work(self) -> WorkRow:
+        if not self._works:
+            self._works.append(WorkRow())
+        return self._works[0]
+
+    def _composition(self) -> None:
+        shares = self._shares("WorkRightsController")
+        if shares and len(self._works) > 1:
+            self.row.wrong(
+                "composition_split",
+                "The recording has several works, and the message does not say whose shares "
+                "these are; they are left out.",
+                warning=True,
+            )
+        elif shares:
+            self._one_work().split = shares
+
+    def _shares(self, name: str) -> list[ShareRow]:
+        """Shares in per cent. Controllers without one are no split: none of them is kept."""
+        field_name = "master_split" if name.startswith("Resource") else "composition_split"
+        found: list[ShareRow] = []
+        for kid in _kids(self._element, name):
+            said = _text(kid, "RightSharePercentage")
+            party = self._party(field_name, _text(kid, "RightsControllerPartyReference"))
+            if not said or party is None:
+                continue
+            try:
+                ppm = Decimal(said) * 10_000
+            except InvalidOperation:
+                ppm = Decimal("NaN")
+            if not ppm.is_finite() or not 0 < ppm <= 1_000_000 or ppm != int(ppm):
+                self.row.wrong(field_name, f"“{said[:40]}” is not a share in per cent.")
+                continue
+            found.append(ShareRow(party, int(ppm)))
+        return found
+
+
+def _said_of(contributor: Element) -> str:
+    """The first role of a contributor, in a word or two."""
+    role = _kid(contributor, "Role")
+    return ((_said(role)[0] or _said(role)[1]) if role is not None else "")[:60] or "a contributor"
+
+
+def _said(element: Element) -> tuple[str, str]:
+    """A value of a list, and what stands in its place where the list has none."""
+    value = _kid(element, "Value")
+    value = element if value is None else value
+    user = value.attrib.get("UserDefinedValue", "") or element.attrib.get("UserDefinedValue", "")
+    return clean(value.text or ""), clean(user) or _text(element, "UserDefinedValue")

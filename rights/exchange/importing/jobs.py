@@ -1,0 +1,187 @@
+"""An import from its file to its end: uploaded, checked, started, stopped, resumed.
+
+Rows are the queue: a task looks for jobs that want work (running.py), and messages only wake it.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import IO, Any
+
+from django.conf import settings
+from django.db import transaction
+
+from portal import audit, storage
+from portal.celery import wake
+from portal.database import commit_order
+from portal.models import User
+from rights.errors import Refused, required
+from rights.exchange.importing import columns, documents, ern, participation
+from rights.exchange.importing.changes import Options
+from rights.exchange.importing.rows import BadFile, Reader, Row
+from rights.exchange.importing.texts import Table
+from rights.models import Agreement, ImportJob, Party
+
+State = ImportJob.State
+Format = ImportJob.Format
+TASK = "rights.imports"
+FLAGS = ("update_titles", "update_tags", "extend", "propose_splits", "confirmed_on_paper")
+MEDIA = {
+    Format.CSV: "text/csv", Format.ERN: "application/xml", Format.JSON: "application/json",
+    Format.PARTICIPATION: "text/csv",
+}  # fmt: skip
+
+
+def upload(
+    *,
+    by: User,
+    file: IO[bytes],
+    name: str,
+    format: str = "",  # noqa: A002
+    source: str = "",
+    party: Party | None = None,
+    agreement: Agreement | None = None,
+) -> ImportJob:
+    """Keep the file, and guess how its columns are read. Nothing is entered yet.
+
+    Raises Refused or storage.TooLarge. `source` names whose file this is: what carries no
+    number of its own is found again by what its source calls it.
+    """
+    name = required(name.rpartition("/")[2], field="file", longest=200)
+    kind = format or guess_format(file)
+    if kind not in Format.values:
+        raise Refused("format", "This is not a kind of file that is read.", field="format")
+    options: dict[str, Any] = {"source": (source.strip() or name)[:200]}
+    if kind == Format.PARTICIPATION:
+        if party is None:
+            raise Refused("party", "Say whose list this is.", field="party")
+        participation.refusal(party, agreement)
+        options |= {"party": party.pk, "agreement": agreement.pk if agreement else None}
+    found: dict[str, str] = {}
+    try:
+        if kind == Format.CSV:
+            found = columns.guess(Table(file).header)
+    except BadFile as error:
+        raise Refused("file", str(error), field="file") from error
+    file.seek(0)
+    blob = storage.put(file, media_type=MEDIA[Format(kind)])
+    with transaction.atomic():
+        job = ImportJob.objects.create(
+            name=name, file=blob, format=kind, columns=found, options=options, made_by=by
+        )
+        audit.record(by=by, verb="import.uploaded", subject=job, file=blob.sha256, format=str(kind))
+    return job
+
+
+def guess_format(file: IO[bytes]) -> str:
+    """By its first characters: XML, JSON, else a table."""
+    file.seek(0)
+    start = file.read(512).lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n\0")
+    file.seek(0)
+    if start.startswith(b"<"):
+        return Format.ERN
+    return Format.JSON if start.startswith(b"{") else Format.CSV
+
+
+@contextmanager
+def table_of(job: ImportJob) -> Iterator[Table]:
+    """The table of a CSV job; raises BadFile."""
+    with storage.open_blob(job.file_id) as file:
+        yield Table(file)
+
+
+def rows_of(job: ImportJob, after: int = 0) -> Iterator[Row]:
+    """The rows of a catalogue's file, without the first `after`; raises BadFile."""
+    with storage.open_blob(job.file_id) as file:
+        yield from _reader(job, file).rows(after)
+
+
+def _reader(job: ImportJob, file: IO[bytes]) -> Reader:
+    portal = settings.PORTAL_URL
+    if job.format == Format.CSV:
+        return columns.CsvReader(Table(file), job.columns, portal=portal)
+    if job.format == Format.ERN:
+        return ern.ErnReader(file, portal=portal)
+    return documents.JsonReader(file, portal=portal)
+
+
+def options_of(job: ImportJob) -> Options:
+    return Options(
+        source=str(job.options.get("source", job.name)),
+        **{name: bool(job.options.get(name)) for name in FLAGS},
+    )
+
+
+@transaction.atomic
+def check(
+    job: ImportJob, *, by: User, columns: Mapping[str, str] | None = None, **flags: bool
+) -> ImportJob:
+    """Have the whole file looked at, with this map of columns and these options. It enters
+    nothing. Raises Refused for a job that has begun to enter."""
+    if job.format == Format.CSV and columns is not None and "title" not in columns:
+        raise Refused("title", "Say which column holds the title.", field="title")
+    options = job.options | {name: bool(flags.get(name)) for name in FLAGS}
+    _move(
+        job,
+        (State.UPLOADED, State.CHECKED, State.FAILED),
+        State.CHECKING,
+        "An import that has begun is not checked again; start a new one with the same file.",
+        done=0,
+        options=options,
+        columns=dict(columns) if columns is not None else job.columns,
+    )
+    audit.record(by=by, verb="import.checked", subject=job, options=options, columns=job.columns)
+    wake(TASK)
+    return job
+
+
+@transaction.atomic
+def start(job: ImportJob, *, by: User) -> ImportJob:
+    """Enter what was checked. Rows with problems are left out."""
+    _move(
+        job, (State.CHECKED,), State.WAITING, "Have it checked first.",
+        done=0, added=0, changed=0, unchanged=0, refused=0,
+    )  # fmt: skip
+    job.problems.all().delete()
+    audit.record(by=by, verb="import.started", subject=job)
+    wake(TASK)
+    return job
+
+
+@transaction.atomic
+def cancel(job: ImportJob, *, by: User) -> ImportJob:
+    """Stop after the part at work. What is entered stays, and is whole."""
+    if ImportJob.objects.filter(pk=job.pk, state=State.CHECKING).exists():
+        _move(job, (State.CHECKING,), State.UPLOADED, "It is checked already.")
+    else:
+        _move(
+            job, (State.WAITING, State.RUNNING), State.CANCELLED,
+            "Only an import at work can be stopped.",
+        )  # fmt: skip
+    audit.record(by=by, verb="import.stopped", subject=job, done=job.done)
+    return job
+
+
+@transaction.atomic
+def resume(job: ImportJob, *, by: User) -> ImportJob:
+    """Go on after the last row that was dealt with."""
+    _move(
+        job, (State.CANCELLED, State.FAILED), State.WAITING, "Only a stopped import goes on.",
+        error="", ended_at=None,
+    )  # fmt: skip
+    audit.record(by=by, verb="import.resumed", subject=job, done=job.done)
+    wake(TASK)
+    return job
+
+
+def _move(
+    job: ImportJob, old: tuple[State, ...], new: State, refusal: str, **values: object
+) -> None:
+    """Compare-and-set. Whoever worked on it finds out with the part at work."""
+    # The turn before any row (portal/database/commit_order.py).
+    commit_order.moment()
+    moved = ImportJob.objects.filter(pk=job.pk, state__in=old).update(
+        state=new, beat_at=None, **values
+    )
+    if not moved:
+        raise Refused("state", refusal)
+    job.refresh_from_db()

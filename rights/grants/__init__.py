@@ -1,0 +1,1 @@
+"""Agreements and the grants under them: drafted, offered, put in force, changed, ended."""

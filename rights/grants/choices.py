@@ -1,0 +1,199 @@
+"""Reads for the pages: what is allowed per use, who chose what, what an ending would touch."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.db import models
+from django.db.models import Q
+
+from portal.models import Role, User
+from rights import territories
+from rights.consent import consent
+from rights.grants import lifecycle
+from rights.models import (
+    Decision,
+    Grant,
+    Mandate,
+    Party,
+    Purpose,
+    Recording,
+    RecordingQuerySet,
+    SplitSheet,
+    Use,
+    Work,
+)
+from rights.models.parties import SEES_ALL
+from rights.withdrawal import holds
+
+# What tables show where nobody chose a scope: the narrowest that the lab works in.
+USUAL = consent.Context(
+    purpose=Purpose.RESEARCH, territory=territories.WORLD, model_family="backline"
+)
+
+
+@dataclass(frozen=True)
+class UseLine:
+    """One row of a recording's table of uses. `own` are the parties that a user may choose for."""
+
+    use: Use
+    line: consent.RecordingAnswer
+    chosen: bool = False
+
+
+def open_sheets_of(party: Party) -> models.QuerySet[SplitSheet]:
+    return SplitSheet.objects.current().filter(lines__party=party)
+
+
+def current_split(path: str) -> "models.Prefetch[str, models.QuerySet[SplitSheet], str]":
+    """Prefetch the one open sheet, as a list in `.current_splits`."""
+    sheets = SplitSheet.objects.current()
+    return models.Prefetch(path, sheets.prefetch_related("lines__party"), to_attr="current_splits")
+
+
+def search(recordings: RecordingQuerySet, query: str) -> RecordingQuerySet:
+    """By title, ISRC (with or without hyphens), credited name or genre."""
+    if not query:
+        return recordings
+    found = (
+        Q(title__icontains=query)
+        | Q(isrc__icontains=query.replace("-", ""))
+        | Q(credits__party__name__icontains=query)
+        | Q(works__title__icontains=query)
+        | Q(tags__genre__icontains=query)
+    )
+    return recordings.filter(found).distinct()
+
+
+def training_words(recordings: list[Recording]) -> dict[int, consent.RecordingAnswer]:
+    """Recording id to the answer for generative training in the usual scope."""
+    return consent.evaluate(recordings, Use.TRAIN_GENERATIVE, USUAL)
+
+
+def per_use(recording: Recording, parties: list[Party] | None = None) -> list[UseLine]:
+    """Every use with its answer; `chosen` where one of the parties has a permission in force."""
+    chosen = set()
+    for party in parties or []:
+        for grant in open_grants(party, recording):
+            if grant.status == Grant.Status.ACTIVE:
+                chosen.add(grant.use)
+    return [
+        UseLine(
+            use=use,
+            line=consent.evaluate([recording], use, USUAL)[recording.pk],
+            chosen=use in chosen,
+        )
+        for use in Use
+    ]
+
+
+def grants_touching(recording: Recording, user: User) -> list[Grant]:
+    """Grants of the recording's holders and artists that could speak for it, for those who may."""
+    rows = Grant.objects.visible_to(user).filter(grantor__in=holds.holders(recording))
+    works = recording.works.all()
+    rows = rows.filter(
+        Q(recording=recording) | Q(work__in=works) | Q(recording=None, work=None)
+    ).select_related("grantor", "agreement", "recording", "work")
+    return list(rows)
+
+
+def may_choose_for(user: User, recording: Recording, *, everybody: bool) -> models.QuerySet[Party]:
+    """The holders whose choices this user makes: all for rights admins, else their own."""
+    found = holds.holders(recording)
+    return found if everybody else found.filter(people=user)
+
+
+def open_grants(party: Party, recording: Recording) -> list[Grant]:
+    """The open grants that cover the party's share in the recording, its own and those of who
+    signs for it, over all uses."""
+    agents = Mandate.objects.standing().filter(holder=party)
+    uses = Grant.objects.filter(
+        Q(grantor=party) | Q(grantor__in=agents.values("agent")), status__in=lifecycle.OPEN
+    )
+    return [
+        grant
+        for use in sorted(set(uses.values_list("use", flat=True)))
+        for grant in lifecycle.covering(recording, use, party)
+    ]
+
+
+def rights_admins() -> list[User]:
+    """Roles are a JSON list, which SQLite cannot search: the few people are read and sifted."""
+    people = User.objects.filter(is_active=True).order_by("pk")
+    return [person for person in people if person.has_role(Role.RIGHTS_ADMIN)]
+
+
+def approvers(grants: Iterable[Grant]) -> dict[int, list[User]]:
+    """By grant, who may put it in force: rights admins and who speaks for its grantor, but not
+    who drafted it."""
+    admins = rights_admins()
+    grants = list(grants)
+    speakers: dict[int, list[User]] = {}
+    for party in Party.objects.filter(pk__in={grant.grantor_id for grant in grants}):
+        speakers[party.pk] = list(party.people.filter(is_active=True))
+    found = {}
+    for grant in grants:
+        speak = speakers.get(grant.grantor_id, [])
+        if grant.drafted_by_id in {one.pk for one in speak}:
+            # The party's own offer: the lab answers it.
+            speak = []
+        people = {one.pk: one for one in (*admins, *speak)}
+        found[grant.pk] = [one for pk, one in people.items() if pk != grant.drafted_by_id]
+    return found
+
+
+@dataclass(frozen=True)
+class Blocked:
+    """What a split that is not settled keeps from use: these uses, granted by somebody on it."""
+
+    uses: list[str]
+    recordings: list[Recording]
+    count: int
+
+
+def blocked_by(sheet: SplitSheet) -> Blocked:
+    granted = Grant.objects.filter(
+        status=Grant.Status.ACTIVE,
+        right_type=sheet.right_type,
+        grantor__in=sheet.lines.values("party"),
+    ).values_list("use", flat=True)
+    if sheet.work_id:
+        recordings = Recording.objects.filter(works=sheet.work_id)
+    else:
+        recordings = Recording.objects.filter(splits=sheet)
+    uses = sorted(set(granted), key=Use.values.index)
+    return Blocked([str(Use(use).label) for use in uses], list(recordings[:10]), recordings.count())
+
+
+def splits_seen_by(user: User, subject: Recording | Work) -> dict[str, object]:
+    """The sheets for a page: a rightsholder sees older ones, and answers, of their own parties."""
+    own = set(user.parties.values_list("pk", flat=True))
+    reads_all = bool(SEES_ALL & set(user.roles))
+    found = subject.splits.order_by("-version").prefetch_related(
+        "lines__party", "lines__answers__made_by"
+    )
+    sheets = [
+        sheet
+        for sheet in found
+        if reads_all
+        or sheet.status != SplitSheet.Status.SUPERSEDED
+        or own & {line.party_id for line in sheet.lines.all()}
+    ]
+    disputed = [sheet for sheet in sheets if sheet.status == SplitSheet.Status.DISPUTED]
+    return {
+        "sheets": sheets,
+        "blocked": blocked_by(disputed[0]) if disputed else None,
+        "sees_answers": reads_all,
+        "own_parties": own,
+    }
+
+
+def decided(use: str = "", answer: str = "", recording: str = "") -> models.QuerySet[Decision]:
+    """Decisions kept, newest first; `answer` is allowed or denied, `recording` a number."""
+    rows = Decision.objects.order_by("-pk")
+    if use in Use.values:
+        rows = rows.filter(use=use)
+    if answer in {"allowed", "denied"}:
+        rows = rows.filter(allowed=answer == "allowed")
+    if recording.isdecimal() and len(recording) < 16:
+        rows = rows.filter(lines__recording=int(recording))
+    return rows

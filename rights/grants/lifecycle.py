@@ -1,0 +1,322 @@
+"""Taking part, and ending it: grants put in force, suspended, withdrawn; recordings opted out.
+
+Every verb that ends a permission leaves a hold on what it touches (rights/withdrawal/holds.py) and
+opens the case of what follows (rights/withdrawal/cases.py), in the same transaction. An ended grant
+never revives.
+"""
+
+from collections import defaultdict
+from contextlib import suppress
+from datetime import date, datetime
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from portal import audit
+from portal.database import commit_order
+from portal.models import Role, User
+from rights import days
+from rights.consent import opt_outs
+from rights.errors import Refused, required
+from rights.models import (
+    Grant,
+    GrantSuspension,
+    Mandate,
+    OptOut,
+    Party,
+    Recording,
+    Use,
+)
+from rights.parties import parties
+from rights.withdrawal import cases, holds, losses
+
+Status = Grant.Status
+# Not ended: in force, about to be, or to be again.
+OPEN = (Status.ACTIVE, Status.OFFERED, Status.SUSPENDED)
+
+
+@transaction.atomic
+def activate(grant: Grant, by: User) -> Grant:
+    """Put an offered grant in force; the version it replaces ends.
+
+    Raises Refused for who drafted it, and for one that is not on offer.
+    """
+    if not may_approve(grant, by):
+        raise Refused(
+            "four_eyes",
+            "Who drafts a grant does not approve it: a rights admin or somebody who speaks for "
+            f"{grant.grantor} other than {grant.drafted_by.display_name} does.",
+        )
+    if grant.ends_on and grant.ends_on < timezone.now().date():
+        raise Refused("ended", f"This grant ended on {grant.ends_on}. Draft a new one.")
+    moved = Grant.objects.filter(pk=grant.pk, status=Status.OFFERED).update(
+        status=Status.ACTIVE, approved_by=by, activated_at=commit_order.moment()
+    )
+    grant.refresh_from_db()
+    if not moved:
+        raise Refused(
+            "state",
+            f"This grant is {grant.get_status_display().lower()}; only an offered one can be put "
+            "in force. Ended grants never revive: draft a new one.",
+        )
+    audit.record(by=by, verb="grant.activated", subject=grant, use=grant.use)
+    _take_its_place(grant, by)
+    return grant
+
+
+def _take_its_place(grant: Grant, by: User | None, on: date | None = None) -> None:
+    """End the version that the grant replaces, from the day on that the new terms begin. Until
+    then the old ones permit what they did (evaluator.Judge.replaced)."""
+    old = grant.replaces
+    if old is None or old.status not in OPEN or grant.starts_on > (on or timezone.now().date()):
+        return
+    _end(
+        old,
+        by=by,
+        status=Status.SUPERSEDED,
+        reason=f"Version {grant.version} took its place.",
+        verb="grant.superseded",
+    )
+
+
+def may_approve(grant: Grant, by: User) -> bool:
+    """Four eyes: not who drafted it, and for what a holder's own people offered, the lab."""
+    if by.pk == grant.drafted_by_id or not speaks_for(grant, by):
+        return False
+    if by.has_role(Role.RIGHTS_ADMIN):
+        return True
+    return not grant.grantor.people.filter(pk=grant.drafted_by_id).exists()
+
+
+def speaks_for(grant: Grant, by: User) -> bool:
+    """Whether this person's word counts on the grant: a rights admin's, or its grantor's."""
+    return by.has_role(Role.RIGHTS_ADMIN) or grant.grantor.people.filter(pk=by.pk).exists()
+
+
+@transaction.atomic
+def suspend(grant: Grant, by: User | None, reason: str) -> Grant:
+    """From now on it permits nothing, until `resume`. What runs goes on: nothing has ended."""
+    reason = required(reason, field="reason", longest=300)
+    at = commit_order.moment()
+    _move(grant, Status.ACTIVE, Status.SUSPENDED, "Only an active grant can be suspended.")
+    GrantSuspension.objects.create(grant=grant, reason=reason, made_by=by, since=at)
+    audit.record(by=by, verb="grant.suspended", subject=grant, private={"reason": reason})
+    return grant
+
+
+@transaction.atomic
+def resume(grant: Grant, by: User | None, reason: str = "") -> Grant:
+    """It permits again what it permitted."""
+    at = commit_order.moment()
+    _move(grant, Status.SUSPENDED, Status.ACTIVE, "This grant is not suspended.")
+    grant.suspensions.filter(until=None).update(until=at)
+    audit.record(by=by, verb="grant.resumed", subject=grant, private={"reason": reason.strip()})
+    return grant
+
+
+def _move(grant: Grant, old: Status, new: Status, refusal: str) -> None:
+    if not Grant.objects.filter(pk=grant.pk, status=old).update(status=new):
+        raise Refused("state", refusal)
+    grant.refresh_from_db()
+
+
+@transaction.atomic
+def withdraw(grant: Grant, by: User | None, reason: str) -> Grant:
+    """End a grant for good, from now on; what rests on it is put on hold, and a case opened."""
+    reason = required(reason, field="reason", longest=300)
+    commit_order.moment()
+    grant.refresh_from_db()
+    if in_force(grant):
+        # It may have begun since the last round: the older version ended with that.
+        _take_its_place(grant, None)
+    # A change of mind reaches what was to follow too, drafted or to begin on a later day.
+    for later in grant.next_versions.exclude(ended_at__isnull=False):
+        offered = later.status == Status.OFFERED
+        if offered or later.starts_on > timezone.now().date():
+            verb = "grant.declined" if offered else "grant.withdrawn"
+            _end(later, by=by, status=Status.WITHDRAWN, reason=reason, verb=verb)
+    _end(grant, by=by, status=Status.WITHDRAWN, reason=reason, verb="grant.withdrawn")
+    return grant
+
+
+@transaction.atomic
+def decline(grant: Grant, by: User, reason: str) -> Grant:
+    """Say no to an offer, or take it back: it never comes into force.
+
+    Raises Refused for somebody whose word it is not, and for a grant that is not on offer.
+    """
+    reason = required(reason, field="reason", longest=300)
+    if not speaks_for(grant, by):
+        raise Refused("not_yours", f"You do not speak for {grant.grantor}.")
+    commit_order.moment()
+    if not Grant.objects.filter(pk=grant.pk, status=Status.OFFERED).exists():
+        raise Refused("state", "Only an offer can be declined; what is in force is withdrawn.")
+    _end(grant, by=by, status=Status.WITHDRAWN, reason=reason, verb="grant.declined")
+    return grant
+
+
+@transaction.atomic
+def opt_out(recording: Recording, use: str, party: Party, by: User | None, reason: str) -> int:
+    """The party's no to this use of this recording, which ends its cover now and stands against
+    whatever is granted for it later (models.OptOut); returns how many grants it touched.
+
+    A grant for this recording alone is withdrawn; one for a catalogue or a work, or of who signs
+    for the party, leaves the recording out: a holder's own no is stronger than an agent's yes.
+    Raises Refused where the party has nothing to say, or has said so already.
+    """
+    reason = required(reason, field="reason", longest=300)
+    at = commit_order.moment()
+    touched = covering(recording, use, party)
+    if not touched:
+        _check_may_say_no(recording, use, party)
+    wider = []
+    for grant in touched:
+        if grant.recording_id == recording.pk and grant.grantor_id == party.pk:
+            _end(grant, by=by, status=Status.WITHDRAWN, reason=reason, verb="grant.withdrawn")
+        else:
+            wider.append(grant)
+    # Before it is said: afterwards there is nothing to lose any more.
+    lost = [(one, losses.of_opt_out(party, recording, [one])) for one in wider if in_force(one)]
+    said = OptOut.objects.create(
+        party=party, recording=recording, use=use, reason=reason, made_by=by, at=at
+    )
+    for grant in wider:
+        audit.record(
+            by=by,
+            verb="grant.excluded",
+            subject=grant,
+            recording=recording.pk,
+            private={"reason": reason},
+        )
+    for grant, loss in lost:
+        _open_case(grant, said, loss)
+    audit.record(
+        by=by,
+        verb="recording.opted_out",
+        subject=recording,
+        use=str(use),
+        party=party.pk,
+        private={"reason": reason},
+    )
+    return len(touched)
+
+
+def _check_may_say_no(recording: Recording, use: str, party: Party) -> None:
+    if not holds.rights_of(party, recording, use):
+        raise Refused("no_right", f"{party} holds nothing in “{recording}” that this use needs.")
+    said = OptOut.objects.filter(party=party, recording=recording, use=use)
+    if opt_outs.standing(said).exists():
+        raise Refused(
+            "opted_out",
+            f"{party} has opted “{recording}” out of this use already, so nothing is to end.",
+        )
+
+
+def covering(recording: Recording, use: str, party: Party) -> list[Grant]:
+    """The open grants (offered too) by which the party's share in this recording is allowed for
+    this use: its own, and those of who signs for it."""
+    mandates = Mandate.objects.standing().filter(holder=party)
+    rights_of: dict[int, set[str]] = defaultdict(set)
+    for mandate in mandates:
+        rights_of[mandate.agent_id].update(mandate.right_types)
+    grants = Grant.objects.filter(grantor__in=[party.pk, *rights_of], use=use, status__in=OPEN)
+    # Not those of other recordings alone: a party may have thousands of them.
+    grants = grants.filter(Q(recording=None) | Q(recording=recording)).select_related(
+        "grantor", "recording", "work"
+    )
+
+    def speaks(grant: Grant) -> bool:
+        if grant.grantor_id == party.pk:
+            # Also where it signs for somebody else, and where its split is not told yet.
+            named = grant.recording_id == recording.pk
+            return named or holds.covered_by(grant).filter(pk=recording.pk).exists()
+        signs = grant.right_type in rights_of[grant.grantor_id]
+        return signs and holds.covers_share(grant, recording, party)
+
+    return [grant for grant in grants if speaks(grant)]
+
+
+def in_force(grant: Grant) -> bool:
+    """Also while it is suspended: what was made under it goes on."""
+    return grant.status in holds.STANDING
+
+
+def _open_case(grant: Grant, said: OptOut, loss: losses.Loss) -> None:
+    reason = said.reason
+    if grant.grantor_id != said.party_id:
+        # The case is the agent's, who is not told what the holder said to the lab.
+        reason = f"{said.party} opted “{said.recording}” out."
+    cases.open_for(
+        by=said.made_by,
+        party=grant.grantor,
+        grant=grant,
+        loss=loss,
+        policy=losses.policy_of([grant]),
+        reason=reason,
+    )
+
+
+def expire_due(at: datetime | None = None) -> int:
+    """End every grant and mandate whose last day has passed, and every version whose successor
+    begins today; returns how many. Safe to call at any time."""
+    day = days.day_of(at or timezone.now())
+    ended = 0
+    begun = Grant.objects.filter(
+        status__in=holds.STANDING, starts_on__lte=day,
+        replaces__status__in=OPEN,
+    )  # fmt: skip
+    for grant in begun.select_related("replaces__grantor"):
+        with transaction.atomic(), suppress(Refused):
+            _take_its_place(grant, None, day)
+            ended += 1
+    due = Grant.objects.filter(status__in=holds.STANDING, ends_on__lt=day).select_related("grantor")
+    for grant in due:
+        with transaction.atomic():
+            try:
+                _end(
+                    grant,
+                    by=None,
+                    status=Status.EXPIRED,
+                    reason=f"It was granted until {grant.ends_on}.",
+                    verb="grant.expired",
+                )
+            except Refused:
+                # Someone else ended it between the list and the lock.
+                continue
+            ended += 1
+    for mandate in Mandate.objects.filter(revoked_at=None, ends_on__lt=day):
+        with transaction.atomic(), suppress(Refused):
+            parties.end_mandate(mandate, by=None, reason=f"It ran until {mandate.ends_on}.")
+            ended += 1
+    return ended
+
+
+def _end(grant: Grant, *, by: User | None, status: Status, reason: str, verb: str) -> None:
+    """Compare-and-set to an ended state, with its case, its holds and its audit line."""
+    at = commit_order.moment()
+    was_in_force = Grant.objects.filter(pk=grant.pk, status__in=holds.STANDING).exists()
+    # Asked before it ends: afterwards it speaks for nothing.
+    loss = losses.of_grants([grant]) if was_in_force else losses.Loss(Use(grant.use))
+    moved = Grant.objects.filter(pk=grant.pk, status__in=OPEN).update(
+        status=status, ended_at=at, end_reason=reason
+    )
+    grant.refresh_from_db()
+    if not moved:
+        raise Refused(
+            "state",
+            f"This grant is {grant.get_status_display().lower()} already, since "
+            f"{grant.ended_at:%Y-%m-%d}."
+            if grant.ended_at
+            else "This grant has ended already.",
+        )
+    grant.suspensions.filter(until=None).update(until=at)
+    audit.record(by=by, verb=verb, subject=grant, use=grant.use, private={"reason": reason})
+    cases.open_for(
+        by=by,
+        party=grant.grantor,
+        grant=grant,
+        loss=loss,
+        policy=losses.policy_of([grant]),
+        reason=reason,
+    )

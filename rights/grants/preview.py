@@ -1,0 +1,117 @@
+"""What an offered grant would newly allow, before anybody signs it. Nothing is kept of it."""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime, time
+
+from django.utils import timezone
+
+from rights import territories
+from rights.consent import consent, evaluator, relations
+from rights.consent import snapshot as known
+from rights.models import Grant, Purpose, Recording, Use
+from rights.withdrawal import holds
+
+NAMED = 20
+LACKING = {
+    "no_audio": "no file yet",
+    "no_work": "no work is named",
+    "no_artist": "no main artist is credited",
+    "members_unknown": "nobody has said who a group's members are",
+    "no_grant": "another permission is missing",
+    "grant_not_active": "another permission is not in force yet",
+    "grant_withdrawn": "another permission was withdrawn",
+    "grant_replaced": "another permission has a newer version",
+    "grant_suspended": "another permission is suspended",
+    "opted_out": "opted out",
+    "signal": "the file or the site says no",
+    "sound_question": "a question about its sound is open",
+    "no_split": "no split",
+    "split_unconfirmed": "the split is not confirmed",
+    "split_disputed": "the split is in dispute",
+    "split_incomplete": "the split does not make 100 %",
+    "condition": "a condition is not settled",
+}
+OTHERWISE = "another permission has a narrower scope"
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What a grant would newly allow: by itself, and with all else that its grantor offers for
+    the use. `lacking` counts the recordings that stay refused even then, by reason."""
+
+    covered: int
+    named: list[Recording]
+    alone: int
+    together: int
+    offers: int
+    lacking: list[tuple[int, str]]
+    scope: consent.Context
+
+
+def gain(grant: Grant) -> Gain:
+    """As if the grant were put in force now, in the first of its purposes and territories."""
+    covered = list(holds.covered_by(grant).order_by("pk").values_list("pk", flat=True))
+    # What comes from a recording may wait for this word too.
+    ids = sorted(relations.with_derived(covered))
+    offers = Grant.objects.filter(
+        grantor=grant.grantor_id, use=grant.use, status=Grant.Status.OFFERED
+    )
+    every = set(offers.values_list("pk", flat=True)) | {grant.pk}
+    scope, at = _scope(grant), _moment(grant)
+    facts = known.gather(ids, Use(grant.use), timezone.now(), now=True)
+    allowed_now = _allowed(_judged(facts, scope, at, ()))
+    alone = _allowed(_judged(facts, scope, at, {grant.pk})) - allowed_now
+    together = _judged(facts, scope, at, every)
+    reasons = Counter(
+        words
+        for missing in together.values()
+        for words in {LACKING.get(one.code, OTHERWISE) for one in missing}
+    )
+    return Gain(
+        covered=len(covered),
+        named=list(Recording.objects.filter(pk__in=sorted(alone)[:NAMED])),
+        alone=len(alone),
+        together=len(_allowed(together) - allowed_now),
+        offers=len(every) - 1,
+        lacking=[(number, words) for words, number in reasons.most_common()],
+        scope=scope,
+    )
+
+
+def _scope(grant: Grant) -> consent.Context:
+    world = territories.WORLD
+    places = grant.territories or [world]
+    return consent.Context(
+        purpose=Purpose((grant.purposes or [Purpose.RESEARCH])[0]),
+        territory=world if world in places else places[0],
+        model_family=grant.model_family or "backline",
+        model_version=grant.first_version or 1,
+        product=(grant.products or [""])[0],
+        channel=(grant.channels or [""])[0],
+    )
+
+
+def _moment(grant: Grant) -> datetime:
+    return max(timezone.now(), datetime.combine(grant.starts_on, time(12), UTC))
+
+
+def _judged(
+    facts: known.Facts, scope: consent.Context, at: datetime, signed: Collection[int]
+) -> dict[int, list[evaluator.Missing]]:
+    """By recording what is missing, as if these offers were in force."""
+    kept = facts.grants
+    facts.grants = defaultdict(list)
+    for key, some in kept.items():
+        facts.grants[key] = [
+            one._replace(activated_at=at) if one.pk in signed else one for one in some
+        ]
+    judge = evaluator.Judge(facts, scope, at)
+    found = {music.pk: judge.judge(music)[0] for music in facts.recordings}
+    facts.grants = kept
+    return found
+
+
+def _allowed(judged: dict[int, list[evaluator.Missing]]) -> set[int]:
+    return {pk for pk, missing in judged.items() if not missing}

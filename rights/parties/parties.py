@@ -1,0 +1,261 @@
+"""Parties: who they are, their numbers elsewhere, and who may sign for whom."""
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import date, datetime
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import transaction
+from django.utils import timezone
+
+from portal import audit
+from portal.database import commit_order
+from portal.models import User
+from rights import identifiers as numbers
+from rights import territories
+from rights.errors import Refused, required
+from rights.models import KindChange, Mandate, Party, PartyIdentifier, RightType, Scheme
+from rights.parties import members
+from rights.withdrawal import cases, losses
+
+READ = {
+    Scheme.IPI_NAME: numbers.ipi_name,
+    Scheme.IPI_BASE: numbers.ipi_base,
+    Scheme.ISNI: numbers.isni,
+    Scheme.DPID: numbers.dpid,
+    Scheme.MBID: numbers.mbid,
+}
+
+
+@transaction.atomic
+def add_party(
+    *,
+    by: User | None,
+    name: str,
+    kind: str = Party.Kind.PERSON,
+    credited_as: str = "",
+    contact: str = "",
+    identifiers: Mapping[str, str] | None = None,
+    people: Iterable[User] = (),
+) -> Party:
+    """Raises Refused or identifiers.BadIdentifier. `people` are the users who speak for it,
+    `identifiers` numbers by scheme; empty ones are left out."""
+    name = _checked(name, kind, contact)
+    party = Party.objects.create(
+        name=name,
+        kind=kind,
+        credited_as=credited_as.strip()[:200],
+        contact=contact,
+    )
+    party.people.set(people)
+    for scheme, value in (identifiers or {}).items():
+        identify(by=by, party=party, scheme=scheme, value=value)
+    audit.record(by=by, verb="party.added", subject=party, kind=party.kind)
+    return party
+
+
+@transaction.atomic
+def amend(
+    *,
+    by: User,
+    party: Party,
+    name: str,
+    kind: str,
+    credited_as: str = "",
+    contact: str = "",
+    people: Iterable[User] | None = None,
+) -> Party:
+    """Write down anew who the party is, and who speaks for it (None: as before).
+
+    Decisions that are kept name parties by number, so another name changes none of them.
+    """
+    at = commit_order.moment()
+    party.refresh_from_db()
+    now = {
+        "name": _checked(name, kind, contact, other_than=party),
+        "kind": kind,
+        "credited_as": credited_as.strip()[:200],
+        "contact": contact,
+    }
+    changed = [field for field, value in now.items() if getattr(party, field) != value]
+    was = {field: getattr(party, field) for field in changed}
+    if "kind" in changed:
+        _keep_kind(party=party, kind=kind, at=at)
+    # Its own word has counted for uses of a person, and those of its members are needed now.
+    was_person = "kind" in changed and party.kind == Party.Kind.PERSON
+    watch = members.watched(party) if was_person else None
+    for field in changed:
+        setattr(party, field, now[field])
+    party.save(update_fields=changed)
+    spoke = set(party.people.values_list("pk", flat=True))
+    speak = spoke if people is None else {person.pk for person in people}
+    party.people.set(speak)
+    if changed or speak != spoke:
+        audit.record(
+            by=by,
+            verb="party.amended",
+            subject=party,
+            fields=changed,
+            people_added=sorted(speak - spoke),
+            people_removed=sorted(spoke - speak),
+            private={"was": was, "now": {field: now[field] for field in changed}},
+        )
+    if watch:
+        reason = f"{party} is no person: each member is asked."
+        cases.open_for_findings(by=by, party=party, watch=watch, reason=reason[:300])
+    return party
+
+
+def _keep_kind(*, party: Party, kind: str, at: datetime) -> None:
+    """What it was taken for stays known, as decisions rest on it; who turns out to be no person
+    leaves what was permitted of its person waiting for its members."""
+    person = Party.Kind.PERSON
+    if kind == person and party.members.exists():
+        raise Refused("kind", f"{party} has members, so it is no person.", field="kind")
+    if kind != person and party.member_of.exists():
+        group = party.member_of.select_related("group")[0].group
+        raise Refused("kind", f"{party} is a member of {group}, so a person.", field="kind")
+    KindChange.objects.create(party=party, was=party.kind, at=at)
+
+
+def _checked(name: str, kind: str, contact: str, *, other_than: Party | None = None) -> str:
+    """The name without outer spaces; Refused for what no party can be called."""
+    name = required(name, field="name", longest=200)
+    if kind not in Party.Kind.values:
+        raise Refused("kind", f"“{kind}” is not a kind of party.", field="kind")
+    if contact:
+        try:
+            validate_email(contact)
+        except ValidationError as error:
+            raise Refused(
+                "contact", f"“{contact}” is not an e-mail address.", field="contact"
+            ) from error
+    same = Party.objects.filter(name__iexact=name)
+    if other_than is not None:
+        same = same.exclude(pk=other_than.pk)
+    if same.exists():
+        raise Refused("duplicate", f"There is a party called {name} already.", field="name")
+    return name
+
+
+@transaction.atomic
+def unidentify(*, by: User, identifier: PartyIdentifier) -> None:
+    """Take a number off its party: it was somebody else's, or mistyped."""
+    audit.record(
+        by=by,
+        verb="party.unidentified",
+        subject=identifier.party,
+        scheme=identifier.scheme,
+        private={"value": identifier.value},
+    )
+    identifier.delete()
+
+
+@transaction.atomic
+def identify(*, by: User | None, party: Party, scheme: str, value: str) -> PartyIdentifier | None:
+    """Note a number of the party; None for an empty one. Raises Refused or BadIdentifier."""
+    if scheme not in READ:
+        raise Refused("scheme", f"“{scheme}” is not a kind of number.", field="scheme")
+    compact = READ[Scheme(scheme)](value)
+    if not compact:
+        return None
+    known = PartyIdentifier.objects.filter(scheme=scheme, value=compact).first()
+    if known is not None:
+        if known.party_id == party.pk:
+            return known
+        label = Scheme(scheme).label
+        raise Refused("duplicate", f"That {label} is the one of {known.party}.", field=scheme)
+    warning = numbers.dpid_warning(compact) if scheme == Scheme.DPID else ""
+    made = PartyIdentifier.objects.create(
+        party=party, scheme=scheme, value=compact, warning=warning
+    )
+    audit.record(
+        by=by, verb="party.identified", subject=party, scheme=scheme, private={"value": compact}
+    )
+    return made
+
+
+# --- Mandates -------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def mandate(
+    *,
+    by: User,
+    holder: Party,
+    agent: Party,
+    right_types: Collection[str],
+    places: Collection[str] = (territories.WORLD,),
+    starts_on: date | None = None,
+    ends_on: date | None = None,
+) -> Mandate:
+    """Enter that the agent signs for the holder; it counts when somebody else has approved it."""
+    starts_on = starts_on or timezone.now().date()
+    if holder.pk == agent.pk:
+        raise Refused("same", "Nobody needs a mandate of their own.", field="agent")
+    if not right_types or not set(right_types) <= {RightType.MASTER, RightType.COMPOSITION}:
+        # Name, voice and likeness are for the person alone to allow.
+        raise Refused(
+            "right_types", "Choose the master, the composition or both.", field="right_types"
+        )
+    if not places or not all(territories.known(place) for place in places):
+        raise Refused(
+            "territories",
+            "Name at least one country of the list, or the world.",
+            field="territories",
+        )
+    if ends_on and ends_on < starts_on:
+        raise Refused("ends_on", "The end lies before the start.", field="ends_on")
+    made = Mandate.objects.create(
+        holder=holder,
+        agent=agent,
+        right_types=sorted(right_types),
+        territories=list(places),
+        starts_on=starts_on,
+        ends_on=ends_on,
+        entered_by=by,
+    )
+    audit.record(
+        by=by,
+        verb="mandate.entered",
+        subject=made,
+        holder=holder.pk,
+        agent=agent.pk,
+        right_types=made.right_types,
+        territories=made.territories,
+        starts_on=starts_on.isoformat(),
+        ends_on=ends_on.isoformat() if ends_on else None,
+    )
+    return made
+
+
+@transaction.atomic
+def approve_mandate(row: Mandate, by: User) -> Mandate:
+    """Put it in force. Raises Refused for who entered it, and for one that is approved or over."""
+    if row.entered_by_id == by.pk:
+        raise Refused("four_eyes", "Somebody else than who entered it has to approve it.")
+    waiting = Mandate.objects.filter(pk=row.pk, approved_at=None, revoked_at=None)
+    if not waiting.update(approved_by=by, approved_at=commit_order.moment()):
+        raise Refused("state", "This mandate was approved or revoked already.")
+    row.refresh_from_db()
+    audit.record(by=by, verb="mandate.approved", subject=row)
+    return row
+
+
+@transaction.atomic
+def end_mandate(row: Mandate, by: User | None, reason: str) -> Mandate:
+    """End it for good, from now on; what rested on it alone is put on hold, and a case opened.
+
+    Raises Refused for one that has ended.
+    """
+    reason = required(reason, field="reason", longest=300)
+    at = commit_order.moment()
+    lost = list(losses.of_mandate(row))
+    rows = Mandate.objects.filter(pk=row.pk, revoked_at=None)
+    if not rows.update(revoked_at=at, revoke_reason=reason):
+        raise Refused("state", "This mandate was revoked already.")
+    row.refresh_from_db()
+    audit.record(by=by, verb="mandate.revoked", subject=row, private={"reason": reason})
+    for loss in lost:
+        cases.open_for(by=by, party=row.holder, loss=loss, policy=losses.UNAGREED, reason=reason)
+    return row

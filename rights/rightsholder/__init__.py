@@ -1,0 +1,1 @@
+"""What a rightsholder reads of their own: the repertoire, each use's status, all that is kept."""

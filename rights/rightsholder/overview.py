@@ -1,0 +1,163 @@
+"""What is whose: the repertoire of a rightsholder, who stands beside them on a split sheet, and
+what they may be told about the rest.
+
+Everything that a rightsholder is shown goes through here: it begins with their parties, and asks
+no other role that the same person may have.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from portal.models import User
+from rights.consent import consent, persons
+from rights.models import (
+    Credit,
+    Mandate,
+    Party,
+    Recording,
+    RecordingQuerySet,
+    RecordingWork,
+    SplitLine,
+)
+
+OTHER = "Another holder"
+
+
+def parties_of(user: User) -> list[Party]:
+    return list(user.parties.order_by("name"))
+
+
+def repertoire(parties: Iterable[Party] | Iterable[int]) -> RecordingQuerySet:
+    """The recordings in which these parties have a share today, or whose person is in them; a
+    group's too."""
+    ids = [one if isinstance(one, int) else one.pk for one in parties]
+    lines = SplitLine.objects.filter(party__in=ids, sheet__superseded_at=None)
+    works = RecordingWork.objects.filter(
+        work__in=lines.exclude(sheet__work=None).values("sheet__work")
+    )
+    masters = lines.exclude(sheet__recording=None)
+    credited = Credit.objects.filter(persons.asked_for_any(), party__in=ids)
+    asked = persons.credits_of(ids)
+    # Not joins with `distinct`: a holder may have ten thousand recordings.
+    return Recording.objects.filter(
+        Q(pk__in=masters.values("sheet__recording"))
+        | Q(pk__in=works.values("recording"))
+        | Q(pk__in=credited.exclude(recording=None).values("recording"))
+        | Q(pk__in=asked.values("recording"))
+    )
+
+
+def signed_for_by(parties: Iterable[Party]) -> list[Party]:
+    """The holders for whom one of the parties signs today, by mandate."""
+    rows = Mandate.objects.in_force(timezone.now().date()).filter(
+        agent__in=[party.pk for party in parties]
+    )
+    return list(Party.objects.filter(pk__in=rows.values("holder")).order_by("name"))
+
+
+def lines_of(parties: Iterable[Party]) -> models.QuerySet[SplitLine]:
+    """The parties' shares on sheets that are in force or wait to be."""
+    return SplitLine.objects.filter(
+        party__in=[party.pk for party in parties], sheet__superseded_at=None
+    ).select_related("party", "sheet__recording", "sheet__work")
+
+
+def beside(parties: Iterable[Party], recording: Recording) -> dict[int, str]:
+    """Party id to name of those on a sheet of this recording with one of the parties: themselves,
+    and those whom the sheet has told them of."""
+    ids = [party.pk for party in parties]
+    own = SplitLine.objects.filter(party__in=ids, sheet__superseded_at=None)
+    own = own.filter(Q(sheet__recording=recording) | Q(sheet__work__recordings=recording))
+    return dict(
+        Party.objects.filter(Q(split_lines__sheet__in=own.values("sheet")) | Q(pk__in=ids))
+        .distinct()
+        .values_list("pk", "name")
+    )
+
+
+@dataclass(frozen=True)
+class VisibleReason:
+    """One reason against a use, as this person may read it; `mine` where it is theirs to change."""
+
+    sentence: str
+    mine: bool
+
+
+def visible_reasons(
+    reasons: Iterable[consent.Reason], own: Collection[int], known: Collection[int]
+) -> list[VisibleReason]:
+    """The reasons without the names of parties that the person does not know."""
+    found: dict[VisibleReason, None] = {}
+    for reason in reasons:
+        party = reason["party_id"]
+        if party is None or party in known:
+            found[VisibleReason(reason["sentence"], party in own)] = None
+        else:
+            found[
+                VisibleReason(f"{OTHER} of {_what(reason['right'])} has not allowed it.", False)
+            ] = None
+    return list(found)
+
+
+def shown(
+    line: consent.RecordingAnswer, user: User, recording: Recording
+) -> consent.RecordingAnswer:
+    """An answer for a rightsholder: of the others only those that a sheet has told them of, and
+    only grants of their own."""
+    parties = parties_of(user)
+    known = beside(parties, recording)
+    reasons = []
+    for reason in line.reasons:
+        clean = reason.copy()
+        if clean["party_id"] is not None and clean["party_id"] not in known:
+            what = _what(clean["right"])
+            clean |= {"party": "", "party_id": None, "grant_id": None, "work_id": None}
+            clean["through_id"] = None
+            clean["sentence"] = f"{OTHER} of {what} has not allowed it."
+        elif clean["party_id"] not in {party.pk for party in parties}:
+            clean["grant_id"] = None
+        if clean not in reasons:
+            reasons.append(clean)
+    own = [pk for party in parties for pk in party.grants.values_list("pk", flat=True)]
+    return consent.RecordingAnswer(
+        allowed=line.allowed,
+        reasons=reasons,
+        grant_ids=[pk for pk in line.grant_ids if pk in set(own)],
+    )
+
+
+def _what(right: str) -> str:
+    return {"master": "the master", "composition": "the composition"}.get(
+        right, "the artist's rights"
+    )
+
+
+def shares(parties: Iterable[Party], recordings: Iterable[int]) -> dict[int, dict[str, int]]:
+    """Recording id to the parties' parts per million, by right. Of several works the share is the
+    mean, as each counts alike."""
+    ids = set(recordings)
+    own = [party.pk for party in parties]
+    found: dict[int, dict[str, int]] = defaultdict(dict)
+    lines = SplitLine.objects.filter(party__in=own, sheet__superseded_at=None)
+    masters = lines.filter(sheet__recording__in=ids).values_list("sheet__recording")
+    for pk, ppm in masters.annotate(models.Sum("ppm")).order_by():
+        found[pk]["master"] = ppm
+    works = dict(
+        lines.exclude(sheet__work=None)
+        .values_list("sheet__work")
+        .annotate(models.Sum("ppm"))
+        .order_by()
+    )
+    held: dict[int, list[int]] = defaultdict(list)
+    links = RecordingWork.objects.filter(recording__in=ids)
+    for pk, work in links.values_list("recording", "work"):
+        held[pk].append(works.get(work, 0))
+    for pk, parts in held.items():
+        if any(parts):
+            found[pk]["composition"] = round(sum(parts) / len(parts))
+    return found

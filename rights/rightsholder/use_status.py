@@ -1,0 +1,310 @@
+"""How a holder's own word stands, use by use, over a page of recordings at once.
+
+Two questions: what these parties have said of each right they hold, and, only where they have
+said yes, what the answer is once all other holders are heard. The number of queries grows with
+the uses that are on, not with the recordings.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from django.db.models import Q
+from django.utils import timezone
+
+from rights import territories
+from rights.consent import consent, opt_outs, persons
+from rights.consent.persons import PERSONA_USES
+from rights.models import (
+    Grant,
+    Mandate,
+    OptOut,
+    Party,
+    Purpose,
+    Recording,
+    RecordingWork,
+    RightType,
+    Signal,
+    SplitLine,
+    Use,
+)
+
+
+class Word(StrEnum):
+    """What the parties themselves have said. The order is the one of `_least`: the weakest part
+    of what is needed decides."""
+
+    OFF = "off"
+    ASKED = "asked"
+    OFFERED = "offered"
+    PAUSED = "paused"
+    ON = "on"
+
+
+@dataclass(frozen=True)
+class Need:
+    """One right that a party speaks for in one recording."""
+
+    party: int
+    right: RightType
+    work: int | None = None
+    # Of a person: the use that asks them.
+    use: str | None = None
+
+
+@dataclass(frozen=True)
+class UseStatus:
+    """One use of one recording. `others` counts the other parties whose word is missing; `open`
+    says that a split, a work or the file is missing or not settled."""
+
+    use: Use
+    word: Word
+    part: bool = False
+    others: int = 0
+    open: bool = False
+    reasons: tuple[consent.Reason, ...] = ()
+    grants: tuple[Grant, ...] = ()
+
+    @property
+    def allowed(self) -> bool:
+        return self.word == Word.ON and not self.reasons
+
+    @property
+    def short(self) -> str:
+        """The state in words, for a table."""
+        if self.word == Word.ON and not self.allowed:
+            return "on from you, off for now"
+        if self.part and self.word in (Word.OFF, Word.ASKED):
+            return "on in part"
+        return SHORT[self.word]
+
+    @property
+    def words(self) -> str:
+        """The state as a sentence."""
+        if self.word == Word.ON and self.others:
+            who = "another holder has" if self.others == 1 else f"{self.others} other holders have"
+            return f"You allow it. It stays off because {who} not allowed it."
+        if self.word == Word.ON and self.open:
+            return "You allow it. It stays off until the papers of the recording are settled."
+        if self.word == Word.ON and self.reasons:
+            return "You allow it in a scope that is not open yet, so it is off for now."
+        if self.part and self.word in (Word.OFF, Word.ASKED):
+            return "Allowed for a part of the rights you hold, which is not enough: it is off."
+        return WORDS[self.word]
+
+    @property
+    def mark(self) -> str:
+        """The look of the state, as components.css knows it."""
+        if self.allowed:
+            return "allowed"
+        return {Word.OFF: "closed", Word.OFFERED: "offered"}.get(self.word, "warn")
+
+
+SHORT = {
+    Word.OFF: "off",
+    Word.ASKED: "the lab asks you",
+    Word.OFFERED: "offered, waiting for the lab",
+    Word.PAUSED: "paused by the lab",
+    Word.ON: "on",
+}
+WORDS = {
+    Word.OFF: "Off: you have not allowed it, so nobody may.",
+    Word.ASKED: "Off. The lab asks you for it and waits for your answer.",
+    Word.OFFERED: "Off until the lab agrees: you have offered it.",
+    Word.PAUSED: "Off: your permission is paused.",
+    Word.ON: "On: everybody whose word it needs allows it.",
+}
+_LEAST = list(Word)
+
+
+def statuses_of(
+    recordings: Iterable[Recording], parties: Collection[Party]
+) -> dict[int, list[UseStatus]]:
+    """Recording id to a standing for each use."""
+    ids = [recording.pk for recording in recordings]
+    needs = _needs(ids, [party.pk for party in parties])
+    people = {party.pk: set(_people(party)) for party in parties}
+    said = _Said(ids, needs, people)
+    told = {(pk, use): said.of(pk, use, needs[pk]) for pk in ids for use in Use}
+    heard = _heard(told)
+    own = set(people)
+    return {
+        pk: [_standing(use, told[pk, use], heard.get((pk, use)), own) for use in Use] for pk in ids
+    }
+
+
+def _people(party: Party) -> list[int]:
+    return [person.pk for person in party.people.all()]
+
+
+def _needs(ids: Sequence[int], parties: Sequence[int]) -> dict[int, list[Need]]:
+    found: dict[int, list[Need]] = {pk: [] for pk in ids}
+    lines = SplitLine.objects.filter(party__in=parties, sheet__superseded_at=None)
+    masters = lines.filter(sheet__recording__in=ids)
+    for pk, party in masters.values_list("sheet__recording", "party"):
+        found[pk].append(Need(party, RightType.MASTER))
+    works: dict[int, list[int]] = defaultdict(list)
+    held = lines.filter(sheet__work__recordings__in=ids).distinct()
+    for work, party in held.values_list("sheet__work", "party"):
+        works[work].append(party)
+    links = RecordingWork.objects.filter(recording__in=ids, work__in=works)
+    for pk, work in links.values_list("recording", "work"):
+        found[pk] += [Need(party, RightType.COMPOSITION, work) for party in works[work]]
+    own = set(parties)
+    for use in sorted(PERSONA_USES):
+        for pk, party in sorted(persons.asked_in(ids, use)):
+            if party in own:
+                found[pk].append(Need(party, RightType.PERSONA, use=use))
+    return found
+
+
+def signed_for(parties: Sequence[int]) -> dict[int, dict[int, list[str]]]:
+    """Of each party who signs for it today, and for which rights."""
+    rows = Mandate.objects.in_force(timezone.now().date()).filter(holder__in=parties)
+    found: dict[int, dict[int, list[str]]] = defaultdict(dict)
+    for row in rows:
+        found[row.holder_id].setdefault(row.agent_id, []).extend(row.right_types)
+    return found
+
+
+class _Said:
+    """The parties' grants, and those of who signs for them, by what they speak of."""
+
+    def __init__(
+        self, ids: Sequence[int], needs: dict[int, list[Need]], people: dict[int, set[int]]
+    ) -> None:
+        self.people = people
+        self.today = timezone.now().date()
+        self.agents = signed_for(list(people))
+        speakers = {*people, *(agent for found in self.agents.values() for agent in found)}
+        works = {need.work for found in needs.values() for need in found if need.work}
+        about = Q(recording__in=ids) | Q(work__in=works) | Q(recording=None, work=None)
+        rows = Grant.objects.filter(
+            about,
+            grantor__in=speakers,
+            status__in=(Grant.Status.ACTIVE, Grant.Status.OFFERED, Grant.Status.SUSPENDED),
+        ).select_related("grantor", "recording", "work", "agreement")
+        self.grants: dict[tuple[int, str, str], list[Grant]] = defaultdict(list)
+        for grant in rows.order_by("pk"):
+            self.grants[grant.grantor_id, grant.right_type, grant.use].append(grant)
+        noes = OptOut.objects.filter(recording__in=ids, party__in=speakers).order_by("at")
+        self.opted_out = {(no.party_id, no.recording_id, no.use): no.at for no in noes}
+        # What a recording itself was read to say is everybody's no.
+        self.denied = {
+            (signal.recording_id, use): signal.seen_at
+            for signal in Signal.objects.filter(recording__in=ids, denies=True).order_by("seen_at")
+            for use in signal.denied
+        }
+
+    def speaking(self, need: Need, use: Use, recording: int) -> list[Grant]:
+        """The grants that speak for this right in this recording, the strongest word first."""
+        agents = self.agents.get(need.party, {})
+        speakers = [need.party, *(pk for pk, rights in agents.items() if need.right in rights)]
+        found = [
+            grant
+            for speaker in speakers
+            for grant in self.grants.get((speaker, need.right.value, use.value), ())
+            if grant.recording_id in {None, recording}
+            and (grant.work_id is None or grant.work_id == need.work)
+            and not self.left_out(grant, recording, need.party)
+            and (grant.ends_on is None or grant.ends_on >= self.today)
+        ]
+        return sorted(found, key=lambda grant: -_LEAST.index(self.word(grant)))
+
+    def left_out(self, grant: Grant, recording: int, holder: int) -> bool:
+        """Whether its grantor's no, or the holder's, keeps the recording out of the grant."""
+
+        def last_no(party: int) -> datetime | None:
+            said = (
+                self.opted_out.get((party, recording, grant.use)),
+                self.denied.get((recording, grant.use)),
+            )
+            return max((at for at in said if at is not None), default=None)
+
+        said = opt_outs.against(
+            last_no,
+            holder=holder,
+            grantor=grant.grantor_id,
+            named=grant.recording_id == recording,
+            # An offer counts from its draft on, as in opt_outs._taken_back.
+            given=grant.activated_at or grant.created_at,
+        )
+        return said is not None
+
+    def word(self, grant: Grant) -> Word:
+        if grant.status == Grant.Status.ACTIVE:
+            return Word.ON
+        if grant.status == Grant.Status.SUSPENDED:
+            return Word.PAUSED
+        own = self.people.get(grant.grantor_id)
+        # Somebody else's offer waits for the lab as well: there is nothing to answer.
+        by_lab = own is not None and grant.drafted_by_id not in own
+        return Word.ASKED if by_lab else Word.OFFERED
+
+    def of(self, recording: int, use: Use, needs: Sequence[Need]) -> tuple[list[Word], list[Grant]]:
+        words, grants = [], []
+        for need in needs:
+            if need.right == RightType.PERSONA and need.use != use:
+                continue
+            found = self.speaking(need, use, recording)
+            words.append(self.word(found[0]) if found else Word.OFF)
+            grants += [grant for grant in found if grant not in grants]
+        return words, grants
+
+
+def context_of(grant: Grant) -> consent.Context:
+    """The narrowest scope in which the grant permits anything: what others are asked for."""
+    world = territories.WORLD in grant.territories or not grant.territories
+    return consent.Context(
+        purpose=Purpose(grant.purposes[0]) if grant.purposes else Purpose.RESEARCH,
+        territory=territories.WORLD if world else grant.territories[0],
+        model_family=grant.model_family or "backline",
+        model_version=grant.first_version or grant.last_version or 1,
+        product=grant.products[0] if grant.products else "",
+        channel=grant.channels[0] if grant.channels else "",
+    )
+
+
+def _heard(
+    told: Mapping[tuple[int, Use], tuple[list[Word], list[Grant]]],
+) -> dict[tuple[int, Use], consent.RecordingAnswer]:
+    """The whole answer for every use that the parties allow, in the scope of the first grant that
+    speaks for them."""
+    asked: dict[tuple[Use, consent.Context], list[int]] = defaultdict(list)
+    for (pk, use), (words, grants) in told.items():
+        if _weakest(words) == Word.ON:
+            active = [grant for grant in grants if grant.status == Grant.Status.ACTIVE]
+            first = min(active, key=lambda grant: grant.pk)
+            asked[use, context_of(first)].append(pk)
+    found = {}
+    for (use, context), some in asked.items():
+        for pk, line in consent.evaluate(some, use, context).items():
+            found[pk, use] = line
+    return found
+
+
+def _weakest(words: Iterable[Word]) -> Word:
+    return min(words, key=_LEAST.index, default=Word.OFF)
+
+
+def _standing(
+    use: Use,
+    said: tuple[list[Word], list[Grant]],
+    line: consent.RecordingAnswer | None,
+    own: Collection[int],
+) -> UseStatus:
+    words, grants = said
+    word = _weakest(words)
+    reasons = tuple(line.reasons) if line and word == Word.ON else ()
+    missing = {reason["party_id"] for reason in reasons if reason["party_id"] is not None}
+    return UseStatus(
+        use=use,
+        word=word,
+        part=word != Word.ON and Word.ON in words,
+        others=len(missing.difference(own)),
+        open=any(reason["code"].startswith(("split_", "no_")) for reason in reasons),
+        reasons=reasons,
+        grants=tuple(grants),
+    )

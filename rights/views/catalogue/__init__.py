@@ -1,0 +1,1 @@
+"""Pages of works, recordings and releases."""

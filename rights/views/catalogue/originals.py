@@ -1,0 +1,67 @@
+"""The sound of a recording: whole for whom it is, a marked preview or a sentence for others."""
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404
+from django.views.decorators.http import require_safe
+
+from portal.http.serving import ranged
+from portal.views import signed_in
+from rights.catalogue import audio_previews, originals
+from rights.models import Recording, Stem, Use
+
+
+@require_safe
+def recording_audio(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """The whole file, the marked thirty seconds, or why neither."""
+    user = signed_in(request)
+    rows = Recording.objects.visible_to(user).select_related("audio")
+    row = get_object_or_404(rows, pk=pk)
+    if row.audio is None:
+        raise Http404
+    found = originals.access(row, user)
+    if found.whole:
+        return _whole(request, row, f"{row.title}.{row.format.lower()}", how="page")
+    if not found.preview:
+        return _no(found.why)
+    try:
+        preview = audio_previews.preview_of(row)
+    except audio_previews.NoPreview as error:
+        return _no(f"There is no preview of this recording. {error}", status=404)
+    return ranged(request, preview.audio, f"{row.title} (preview).mp3")
+
+
+@require_safe
+def stem_audio(request: HttpRequest, pk: int, number: int) -> HttpResponseBase:
+    """A stem: for rights admins and holders, and for projects that may use stems of it. It has no
+    preview: a part by itself is what the use of stems is about."""
+    user = signed_in(request)
+    row = get_object_or_404(Recording.objects.visible_to(user), pk=pk)
+    stem = get_object_or_404(Stem.objects.select_related("audio"), pk=number, recording=row)
+    if not originals.may_have(row, user, Use.STEMS):
+        return _no(
+            "You may not hear this stem: stems are for the recording's holders and for projects "
+            "whose dataset holds it for the use of stems."
+        )
+    response = ranged(request, stem.audio, f"{row.title} - {stem}.{stem.format.lower()}")
+    return _written(request, row, response, f"stem:{stem.pk}")
+
+
+def _whole(request: HttpRequest, row: Recording, name: str, *, how: str) -> HttpResponseBase:
+    assert row.audio is not None  # noqa: S101 - the caller has looked.
+    return _written(request, row, ranged(request, row.audio, name), how)
+
+
+def _written(
+    request: HttpRequest, row: Recording, response: HttpResponseBase, how: str
+) -> HttpResponseBase:
+    """The answer, with its line in the log where it has bytes of the file."""
+    if request.method == "GET" and response.status_code in {200, 206}:
+        originals.write_down(row, by=signed_in(request), how=how)
+    return response
+
+
+def _no(sentence: str, status: int = 403) -> HttpResponse:
+    refusal = HttpResponse(sentence, status=status, content_type="text/plain; charset=utf-8")
+    refusal.headers["Cache-Control"] = "private, no-store"
+    return refusal

@@ -1,0 +1,108 @@
+"""Where recordings come from, and questions about what sounds alike."""
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from portal.inputs import parameters
+from portal.models import Role
+from portal.views import signed_in
+from rights.access import open_to, page_of
+from rights.catalogue import derivations, sound_questions
+from rights.errors import Refused
+from rights.forms import ReasonForm, RelationForm, SoundAnswerForm
+from rights.models import Recording, RecordingRelation, SoundQuestion
+from rights.views.catalogue import repertoire
+from rights.views.frames import form_page
+
+OPEN = "open"
+STATES = ((OPEN, "Waiting for an answer"), ("answered", "Answered"))
+
+
+@require_POST
+@open_to(Role.RIGHTS_ADMIN)
+def recording_relation(request: HttpRequest, pk: int) -> HttpResponse:
+    """Say that the recording comes from another."""
+    row = get_object_or_404(Recording.objects.visible_to(signed_in(request)), pk=pk)
+    form = RelationForm(request.POST)
+    if form.is_valid():
+        with form.refusals():
+            form.save(by=signed_in(request), recording=row)
+            return redirect(row)
+    return repertoire.page(request, row, relation_form=form, status=422)
+
+
+@require_POST
+@open_to(Role.RIGHTS_ADMIN)
+def relation_confirm(request: HttpRequest, pk: int) -> HttpResponse:
+    """Somebody other than who said it has looked."""
+    row = _relation(pk)
+    try:
+        derivations.confirm_relation(by=signed_in(request), relation=row)
+    except Refused as refusal:
+        messages.error(request, str(refusal))
+    return redirect(row.recording)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@open_to(Role.RIGHTS_ADMIN)
+def relation_end(request: HttpRequest, pk: int) -> HttpResponse:
+    """It was said by mistake: the other's holders are asked no more."""
+    row = _relation(pk)
+    form = ReasonForm(request.POST or None)
+    if form.is_valid():
+        with form.refusals():
+            derivations.end_relation(
+                by=signed_in(request), relation=row, reason=form.cleaned_data["reason"]
+            )
+            return redirect(row.recording)
+    return form_page(
+        request,
+        form,
+        heading=f"Take back: “{row.recording}” {row.in_words} “{row.source}”",
+        button="Take it back",
+        back=row.recording.get_absolute_url(),
+        words="From then on a use needs the word of fewer people. What was put on hold stays so.",
+    )
+
+
+@require_safe
+@open_to(Role.RIGHTS_ADMIN)
+def sound_questions_listed(request: HttpRequest) -> HttpResponse:
+    """What sounds alike and waits, oldest first; answered ones on request."""
+    state = "answered" if parameters.read_parameters(request).text("state") == "answered" else OPEN
+    rows = SoundQuestion.objects.select_related("recording", "other", "answered_by")
+    if state == OPEN:
+        rows = rows.filter(answered_at=None).order_by("created_at", "pk")
+    else:
+        rows = rows.exclude(answered_at=None).order_by("-answered_at", "-pk")
+    context = {"page": page_of(request, rows), "state": state, "states": STATES, "tab": "sounds"}
+    return render(request, "rights/sound_questions.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@open_to(Role.RIGHTS_ADMIN)
+def sound_question(request: HttpRequest, pk: int) -> HttpResponse:
+    """Both to hear, from where they agree; POST is the answer."""
+    row = get_object_or_404(SoundQuestion.objects.select_related("recording", "other"), pk=pk)
+    form = SoundAnswerForm(request.POST if request.method == "POST" else None)
+    if form.is_valid():
+        with form.refusals():
+            form.save(by=signed_in(request), question=row)
+            messages.success(request, f"Answered. “{row.recording}” is asked for like any other.")
+            return redirect("rights:sound_questions")
+    context = {"question": row, "form": form, "tab": "sounds"}
+    status = 422 if form.errors else 200
+    return render(request, "rights/sound_question.html", context, status=status)
+
+
+def _relation(pk: int) -> RecordingRelation:
+    rows = RecordingRelation.objects.select_related("recording", "source")
+    return get_object_or_404(rows, pk=pk)
+
+
+def waiting() -> dict[str, object]:
+    """What the review queue shows of them."""
+    rows = sound_questions.open_questions()
+    return {"sound_questions": rows[:10], "sound_questions_count": rows.count()}

@@ -1,0 +1,227 @@
+"""Works and recordings with their files and stems: looking, searching, adding."""
+
+from django.contrib import messages
+from django.db import models
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from portal import audit
+from portal.inputs import parameters
+from portal.models import Role
+from portal.views import signed_in
+from rights import acts
+from rights.access import READERS, is_admin, open_to, page_of
+from rights.catalogue import derivations, originals, sound_questions
+from rights.consent import opt_outs
+from rights.forms import (
+    AttachForm,
+    CreditForm,
+    FileForm,
+    RelationForm,
+    StemForm,
+    UploadForm,
+    VerbForm,
+    WorkForm,
+)
+from rights.grants import choices
+from rights.models import Recording, Use, Work
+from rights.views import confirming
+from rights.views.frames import form_page
+
+
+@require_safe
+@open_to(*READERS)
+def works(request: HttpRequest) -> HttpResponse:
+    query = parameters.read_parameters(request).text("q")
+    rows = Work.objects.visible_to(signed_in(request)).filter(
+        models.Q(title__icontains=query) | models.Q(iswc__icontains=query)
+    )
+    rows = rows.prefetch_related("credits__party", choices.current_split("splits"))
+    context = {"page": page_of(request, rows), "query": query, "is_admin": is_admin(request)}
+    return render(request, "rights/works.html", context)
+
+
+@require_safe
+def work(request: HttpRequest, pk: int) -> HttpResponse:
+    user = signed_in(request)
+    row = get_object_or_404(Work.objects.visible_to(user), pk=pk)
+    context = {
+        "work": row,
+        "recordings": Recording.objects.visible_to(user).filter(works=row),
+        "credits": row.credits.select_related("party").order_by("role", "party__name"),
+        "credit_form": CreditForm(),
+        "is_admin": is_admin(request),
+    }
+    return render(request, "rights/work.html", context | choices.splits_seen_by(user, row))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@open_to(Role.RIGHTS_ADMIN)
+def work_new(request: HttpRequest) -> HttpResponse:
+    form = WorkForm(request.POST or None)
+    if form.is_valid():
+        with form.refusals():
+            return redirect(form.save(by=signed_in(request)))
+    back = reverse("rights:works")
+    return form_page(request, form, heading="New work", button="Add work", back=back)
+
+
+@require_safe
+@open_to(*READERS)
+def recordings(request: HttpRequest) -> HttpResponse:
+    query = parameters.read_parameters(request).text("q")
+    rows = choices.search(Recording.objects.visible_to(signed_in(request)), query)
+    rows = rows.prefetch_related("credits__party", "works", choices.current_split("splits"))
+    shown = page_of(request, rows)
+    context = {
+        "page": shown,
+        "query": query,
+        "training": choices.training_words(list(shown.object_list)),
+        "is_admin": is_admin(request),
+    }
+    return render(request, "rights/recordings.html", context)
+
+
+@require_safe
+def recording(request: HttpRequest, pk: int) -> HttpResponse:
+    return page(request, _recording(request, pk))
+
+
+def page(
+    request: HttpRequest, row: Recording, *, status: int = 200, **forms: VerbForm
+) -> HttpResponse:
+    """The recording's page; `forms` are those that were filled in wrongly, by their names."""
+    user = signed_in(request)
+    context = {
+        "recording": row,
+        "works": row.works.prefetch_related(choices.current_split("splits")),
+        "stems": row.stems.all(),
+        "heard": originals.access(row, user),
+        "hears_stems": originals.may_have(row, user, Use.STEMS),
+        "tracks": row.tracks.select_related("release").order_by("release__title"),
+        "credits": row.credits.select_related("party").order_by("role", "party__name"),
+        "grants": choices.grants_touching(row, user),
+        "uses": choices.per_use(row),
+        "opt_outs": opt_outs.opt_outs_with_grants(row.opt_outs.all()),
+        "seen_grants": set(row.grants.visible_to(user).values_list("pk", flat=True)),
+        "holds": row.holds.select_related("party").order_by("-at")[:20],
+        "history": audit.history(row)[:20],
+        "credit_form": CreditForm(),
+        "attach_form": AttachForm(),
+        "file_form": FileForm(),
+        "stem_form": StemForm(),
+        "relation_form": RelationForm(),
+        "relations": derivations.relations_of(row),
+        "sound_questions": sound_questions.open_questions().filter(recording=row),
+        "is_admin": is_admin(request),
+        "reads_all": user.has_role(*READERS),
+    }
+    context |= choices.splits_seen_by(user, row) | forms
+    return render(request, "rights/recording.html", context, status=status)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@open_to(Role.RIGHTS_ADMIN)
+def upload(request: HttpRequest) -> HttpResponse:
+    form = UploadForm(request.POST or None, request.FILES or None)
+    if form.is_valid():
+        with form.refusals():
+            row = form.save(by=signed_in(request))
+            for warning in row.warnings:
+                messages.warning(request, warning)
+            return redirect(row)
+    back = reverse("rights:recordings")
+    return form_page(request, form, heading="Upload a recording", button="Upload", back=back)
+
+
+@require_POST
+@open_to(Role.RIGHTS_ADMIN)
+def recording_file(request: HttpRequest, pk: int) -> HttpResponse:
+    """The file of a recording that was announced without one."""
+    row = _recording(request, pk)
+    form = FileForm(request.POST, request.FILES)
+    if form.is_valid():
+        with form.refusals():
+            row = form.save(by=signed_in(request), recording=row)
+            for warning in row.warnings:
+                messages.warning(request, warning)
+            return redirect(row)
+    return page(request, row, file_form=form, status=422)
+
+
+@require_POST
+@open_to(Role.RIGHTS_ADMIN)
+def recording_stem(request: HttpRequest, pk: int) -> HttpResponse:
+    row = _recording(request, pk)
+    form = StemForm(request.POST, request.FILES)
+    if form.is_valid():
+        with form.refusals():
+            form.save(by=signed_in(request), recording=row)
+            return redirect(row)
+    return page(request, row, stem_form=form, status=422)
+
+
+@require_POST
+@open_to(Role.RIGHTS_ADMIN)
+def recording_credit(request: HttpRequest, pk: int) -> HttpResponse:
+    """One more credit; a main artist's is shown first where permissions end by it."""
+    row, user = _recording(request, pk), signed_in(request)
+    form = CreditForm(request.POST)
+    made, context = confirming.done_or_shown(
+        request, form, lambda data: acts.crediting(row, by=user, **data)
+    )
+    if made is not None:
+        return redirect(row)
+    if context:
+        return _addition(request, row, form, context, "Add the credit")
+    return page(request, row, credit_form=form, status=422)
+
+
+@require_POST
+@open_to(Role.RIGHTS_ADMIN)
+def work_credit(request: HttpRequest, pk: int) -> HttpResponse:
+    row = get_object_or_404(Work.objects.visible_to(signed_in(request)), pk=pk)
+    form = CreditForm(request.POST)
+    if form.is_valid():
+        with form.refusals():
+            form.save(by=signed_in(request), subject=row)
+            return redirect(row)
+    heading, back = f"Add a credit to “{row}”", row.get_absolute_url()
+    return form_page(request, form, heading=heading, button="Add credit", back=back)
+
+
+@require_POST
+@open_to(Role.RIGHTS_ADMIN)
+def recording_work(request: HttpRequest, pk: int) -> HttpResponse:
+    """One more work in it, for good; shown first where permissions end by it."""
+    row, user = _recording(request, pk), signed_in(request)
+    form = AttachForm(request.POST)
+    made, context = confirming.done_or_shown(
+        request, form, lambda data: acts.attaching(row, data["work"], by=user)
+    )
+    if made is not None:
+        return redirect(row)
+    if context:
+        return _addition(request, row, form, context, "Add the work")
+    return page(request, row, attach_form=form, status=422)
+
+
+def _addition(
+    request: HttpRequest, row: Recording, form: VerbForm, context: dict[str, object], button: str
+) -> HttpResponse:
+    return form_page(
+        request,
+        form,
+        heading=f"{button} to “{row}”",
+        button=f"{button}, and end what is listed",
+        back=row.get_absolute_url(),
+        words="What was allowed was allowed without it. It is never taken out again, and what "
+        "ends here stays ended.",
+        context=context,
+    )
+
+
+def _recording(request: HttpRequest, pk: int) -> Recording:
+    return get_object_or_404(Recording.objects.visible_to(signed_in(request)), pk=pk)

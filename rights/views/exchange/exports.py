@@ -1,0 +1,97 @@
+"""The catalogue as files, streamed; and what we tell machines about it."""
+
+from collections.abc import Callable, Generator, Iterator
+
+from django.contrib.auth.decorators import login_not_required
+from django.db.models import Q
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.http import require_safe
+
+from portal.http.serving import streamed
+from portal.inputs import parameters
+from portal.models import Role
+from portal.views import signed_in
+from rights.access import open_to
+from rights.exchange.exporting.ern import as_ern
+from rights.exchange.exporting.writing import as_csv, as_json, as_participation
+from rights.grants import choices
+from rights.models import Party, Recording, RecordingQuerySet
+from rights.tdm import signals
+
+EXPORTERS = (Role.RIGHTS_ADMIN, Role.OPERATOR)
+FORMATS: dict[str, tuple[str, Callable[[RecordingQuerySet], Iterator[str]]]] = {
+    "csv": ("text/csv", as_csv),
+    "json": ("application/json", as_json),
+    "xml": ("application/xml", as_ern),
+}
+
+
+@require_safe
+@open_to(*EXPORTERS, Role.RIGHTSHOLDER)
+def exports(request: HttpRequest) -> HttpResponse:
+    user = signed_in(request)
+    rows = _rows(request)
+    parties = Party.objects.all() if user.has_role(*EXPORTERS) else user.parties.all()
+    context = {
+        "query": parameters.read_parameters(request).text("q"),
+        "count": rows.count(),
+        "parties": parties.filter(grants__isnull=False).distinct().order_by("name"),
+        "in_lab": user.has_role(*EXPORTERS),
+    }
+    return render(request, "rights/exports.html", context)
+
+
+@require_safe
+@open_to(*EXPORTERS, Role.RIGHTSHOLDER)
+def export(request: HttpRequest, extension: str) -> HttpResponseBase:
+    """Recordings that `?q=` finds, as CSV, JSON or an ERN message."""
+    if extension not in FORMATS:
+        raise Http404
+    media_type, write = FORMATS[extension]
+    pieces = _bytes(write(_rows(request)))
+    return streamed(request, pieces, media_type, f"recordings.{extension}")
+
+
+@require_safe
+@open_to(*EXPORTERS, Role.RIGHTSHOLDER)
+def export_participation(request: HttpRequest) -> HttpResponseBase:
+    """What `?party=` has said to each use of its recordings, by ISRC."""
+    user = signed_in(request)
+    parties = Party.objects.all() if user.has_role(*EXPORTERS) else user.parties.all()
+    party = get_object_or_404(parties, pk=parameters.read_parameters(request).number("party"))
+    pieces = _bytes(as_participation(_rows(request), party))
+    return streamed(request, pieces, "text/csv", f"participation of {party}.csv")
+
+
+@require_safe
+def training_mining(request: HttpRequest, pk: int) -> HttpResponse:
+    """The recording's CAWG assertion as our grants stand now."""
+    row = get_object_or_404(Recording.objects.visible_to(signed_in(request)), pk=pk)
+    return JsonResponse(signals.assertion(row))
+
+
+@login_not_required
+@require_safe
+def tdmrep(request: HttpRequest) -> HttpResponse:  # noqa: ARG001
+    """For machines that come by: all of this site is reserved."""
+    return JsonResponse(signals.site_rules(), safe=False)
+
+
+def _rows(request: HttpRequest) -> RecordingQuerySet:
+    """What the filter finds; for a rightsholder without another role only their own."""
+    user = signed_in(request)
+    rows = Recording.objects.all()
+    if not user.has_role(*EXPORTERS):
+        held = Recording.objects.filter(
+            Q(splits__lines__party__people=user) | Q(works__splits__lines__party__people=user)
+        )
+        rows = rows.filter(pk__in=held.values("pk"))
+    found = choices.search(rows, parameters.read_parameters(request).text("q"))
+    return Recording.objects.filter(pk__in=found.order_by().values("pk"))
+
+
+def _bytes(pieces: Iterator[str]) -> Generator[bytes, None, None]:
+    # An empty piece would be the end.
+    yield from (piece.encode() for piece in pieces if piece)

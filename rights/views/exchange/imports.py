@@ -1,0 +1,234 @@
+"""Imports: send a file, say how it is read, see what would come of it, have it entered."""
+
+from collections.abc import Callable, Generator
+
+from django.contrib import messages
+from django.db import models, transaction
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from portal import confirmation
+from portal.confirmation import PreviewChanged
+from portal.database import commit_order
+from portal.http import csv_files
+from portal.http.serving import streamed
+from portal.inputs import parameters
+from portal.models import Role, User
+from portal.views import signed_in
+from rights.access import open_to, page_of
+from rights.errors import Refused
+from rights.exchange.importing import jobs
+from rights.exchange.importing.rows import BadFile
+from rights.forms.imports import CheckForm, ImportForm, SignalForm
+from rights.models import ImportJob, ImportProblem, Signal
+from rights.tdm import signals as noting
+from rights.views import confirming
+from rights.views.frames import form_page
+
+State = ImportJob.State
+AT_WORK = (State.CHECKING, State.WAITING, State.RUNNING)
+
+
+@require_safe
+@open_to(Role.RIGHTS_ADMIN)
+def imports(request: HttpRequest) -> HttpResponse:
+    rows = ImportJob.objects.visible_to(signed_in(request)).select_related("made_by")
+    return render(request, "rights/imports.html", {"page": page_of(request, rows)})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@open_to(Role.RIGHTS_ADMIN)
+def import_new(request: HttpRequest) -> HttpResponse:
+    form = ImportForm(request.POST or None, request.FILES or None)
+    if form.is_valid():
+        with form.refusals():
+            return redirect(form.save(by=signed_in(request)))
+    context = {
+        "form": form,
+        "heading": "New import",
+        "button": "Send",
+        "back": reverse("rights:imports"),
+    }
+    return render(request, "rights/form.html", context)
+
+
+@require_safe
+@open_to(Role.RIGHTS_ADMIN)
+def import_job(request: HttpRequest, pk: int) -> HttpResponse:
+    job = _job(request, pk)
+    return render(request, "rights/import.html", _context(request, job))
+
+
+@require_safe
+@open_to(Role.RIGHTS_ADMIN)
+def import_progress(request: HttpRequest, pk: int) -> HttpResponse:
+    """The part of the page that moves, asked for every two seconds while a worker is at it."""
+    job = _job(request, pk)
+    response = render(request, "rights/import.html#progress", _context(request, job))
+    if job.state not in AT_WORK:
+        # What may be done now stands elsewhere on the page.
+        response.headers["HX-Refresh"] = "true"
+    return response
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@open_to(Role.RIGHTS_ADMIN)
+def import_check(request: HttpRequest, pk: int) -> HttpResponse:
+    """GET asks which column holds what; POST has the file looked at. It enters nothing."""
+    job = _job(request, pk)
+    header: list[str] = []
+    samples: list[list[str]] = []
+    try:
+        if job.format == ImportJob.Format.CSV:
+            with jobs.table_of(job) as table:
+                header = table.header
+                samples = [cells for _, (_, cells) in zip(range(3), table.rows(), strict=False)]
+    except (BadFile, FileNotFoundError) as error:
+        messages.error(request, str(error))
+        return redirect(job)
+    form = CheckForm(request.POST or None, job=job, header=header)
+    if request.method == "POST" and form.is_valid():
+        with form.refusals():
+            return redirect(form.save(by=signed_in(request)))
+    context = {"job": job, "form": form, "header": header, "samples": samples}
+    return render(request, "rights/import_check.html", context)
+
+
+@require_POST
+@open_to(Role.RIGHTS_ADMIN)
+def import_start(request: HttpRequest, pk: int) -> HttpResponse:
+    """Enter what was checked: what the page showed of that check, and no other."""
+    seal, user = confirmation.posted(request), signed_in(request)
+
+    def start(job: ImportJob, *, by: User) -> ImportJob:
+        with transaction.atomic():
+            commit_order.moment()
+            job.refresh_from_db()
+            facts = _checked(job)
+            started = jobs.start(job, by=by)
+            confirmation.check(seal, by=user, name=_start_of(job), facts=facts)
+        return started
+
+    return _act(request, pk, start)
+
+
+@require_POST
+@open_to(Role.RIGHTS_ADMIN)
+def import_cancel(request: HttpRequest, pk: int) -> HttpResponse:
+    return _act(request, pk, jobs.cancel)
+
+
+@require_POST
+@open_to(Role.RIGHTS_ADMIN)
+def import_resume(request: HttpRequest, pk: int) -> HttpResponse:
+    return _act(request, pk, jobs.resume)
+
+
+def _act(request: HttpRequest, pk: int, verb: Callable[..., ImportJob]) -> HttpResponse:
+    job = _job(request, pk)
+    by: User = signed_in(request)
+    try:
+        verb(job, by=by)
+    except (Refused, PreviewChanged) as error:
+        messages.error(request, str(error))
+    return redirect(job)
+
+
+@require_safe
+@open_to(Role.RIGHTS_ADMIN)
+def import_problems(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """Every problem as CSV, with what the reader of the file needs to find the row."""
+    job = _job(request, pk)
+    return streamed(
+        request,
+        _problem_lines(job.problems.order_by("row", "pk")),
+        "text/csv",
+        f"problems of {job.name}.csv",
+    )
+
+
+def _problem_lines(rows: models.QuerySet[ImportProblem]) -> Generator[bytes, None, None]:
+    yield csv_files.line(["row", "field", "problem", "kind"]).encode("utf-8-sig")
+    start, many = 0, 1_000
+    while part := list(rows[start : start + many]):
+        lines = [
+            csv_files.line(
+                [one.row, one.field, one.sentence, "warning" if one.warning else "problem"]
+            )
+            for one in part
+        ]
+        yield "".join(lines).encode()
+        start += many
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@open_to(Role.RIGHTS_ADMIN)
+def signal_new(request: HttpRequest) -> HttpResponse:
+    """Note what a site or a file says to machines. It may end permissions, which is shown first;
+    it gives none."""
+    form, user = SignalForm(request.POST or None, request.FILES or None), signed_in(request)
+    noted, context = confirming.done_or_shown(request, form, lambda _: form.act(by=user))
+    if noted is not None:
+        denies, words = noting.in_words(*noted.result)
+        (messages.success if denies else messages.warning)(request, words)
+        return redirect("rights:signals")
+    return form_page(
+        request,
+        form,
+        heading="Note a signal",
+        button="Note it, and end what is listed" if context else "Note it",
+        back=reverse("rights:signals"),
+        context=context,
+    )
+
+
+@require_safe
+@open_to(Role.RIGHTS_ADMIN, Role.OPERATOR)
+def signals(request: HttpRequest) -> HttpResponse:
+    rows = Signal.objects.visible_to(signed_in(request)).select_related("recording", "party")
+    context = {
+        "page": page_of(request, rows),
+        "is_admin": signed_in(request).has_role(Role.RIGHTS_ADMIN),
+    }
+    return render(request, "rights/signals.html", context)
+
+
+def _job(request: HttpRequest, pk: int) -> ImportJob:
+    rows = ImportJob.objects.visible_to(signed_in(request)).select_related("made_by")
+    return get_object_or_404(rows, pk=pk)
+
+
+def _start_of(job: ImportJob) -> str:
+    return f"import.start:{job.pk}"
+
+
+def _checked(job: ImportJob) -> list[object]:
+    """What the page tells of the check: how the file was read, and what would come of it."""
+    counts = [job.rows, job.added, job.changed, job.unchanged, job.refused]
+    return [str(job.file_id), str(job.format), job.options, job.columns, counts]
+
+
+def _context(request: HttpRequest, job: ImportJob) -> dict[str, object]:
+    problems = job.problems.all()
+    kind = parameters.read_parameters(request).choice("kind", ("problem", "warning"))
+    if kind:
+        problems = problems.filter(warning=kind == "warning")
+    may_start = job.state == State.CHECKED and job.added + job.changed > 0
+    user = signed_in(request)
+    seal = confirmation.seal(by=user, name=_start_of(job), facts=_checked(job))
+    return {
+        "job": job,
+        "shown": {"seal": seal} if may_start else None,
+        "says_no": job.format == ImportJob.Format.PARTICIPATION,
+        "at_work": job.state in AT_WORK,
+        "may_check": job.state in (State.UPLOADED, State.CHECKED, State.FAILED) and not job.done,
+        "may_start": may_start,
+        "may_cancel": job.state in AT_WORK,
+        "may_resume": job.state == State.CANCELLED or (job.state == State.FAILED and job.done > 0),
+        "page": page_of(request, problems),
+        "kind": kind,
+        "dry": job.state in (State.UPLOADED, State.CHECKING, State.CHECKED),
+    }

@@ -1,0 +1,7 @@
+"""What this site tells machines that come by, below /.well-known/ (RFC 8615)."""
+
+from django.urls import path
+
+from rights.views.exchange import exports
+
+urlpatterns = [path("tdmrep.json", exports.tdmrep, name="tdmrep")]

@@ -1,0 +1,297 @@
+"""Grants: drafted, approved by somebody else, suspended, changed in versions, ended for good."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from portal import audit, confirmation
+from portal.inputs import parameters
+from portal.models import Role
+from portal.views import signed_in
+from rights import acts
+from rights.access import LOOKERS, is_admin, open_to, page_of
+from rights.acts import GrantVerb
+from rights.consent import opt_outs
+from rights.errors import Refused
+from rights.forms import ChangeForm, GrantForm, ReasonForm, VerbForm
+from rights.grants import choices, lifecycle, terms
+from rights.models import Grant, Use
+from rights.views import confirming
+from rights.views.frames import form_page
+from rights.withdrawal.impact import Effect
+
+# Opt-outs on the page of a grant.
+NOES = 50
+ENDS_ANOTHER = (
+    "It ends the version before it, for good. Open it, read what that ends, and put it in force "
+    "there."
+)
+
+
+@require_safe
+@open_to(*LOOKERS)
+def grants(request: HttpRequest) -> HttpResponse:
+    rows = Grant.objects.visible_to(signed_in(request))
+    asked = parameters.read_parameters(request)
+    if status := asked.choice("status", Grant.Status.values):
+        rows = rows.filter(status=status)
+    if use := asked.choice("use", Use.values):
+        rows = rows.filter(use=use)
+    if party := asked.number("party"):
+        rows = rows.filter(grantor=party)
+    rows = rows.select_related("grantor", "agreement", "recording", "work")
+    context = {
+        "page": page_of(request, rows),
+        "status": status,
+        "use": use,
+        "statuses": Grant.Status.choices,
+        "uses": Use.choices,
+        "is_admin": is_admin(request),
+    }
+    return render(request, "rights/grants.html", context)
+
+
+@require_safe
+@open_to(*LOOKERS)
+def grant(request: HttpRequest, pk: int) -> HttpResponse:
+    row, user = _grant(request, pk), signed_in(request)
+    noes = opt_outs.keeping_out_of(row)
+    context = {
+        "grant": row,
+        "terms": terms.in_words(row),
+        "versions": terms.chain(row),
+        "suspensions": row.suspensions.select_related("made_by").order_by("-since"),
+        "opt_outs": noes[:NOES],
+        "more_opt_outs": max(0, noes.count() - NOES),
+        "history": audit.history(row)[:20],
+        "may_approve": is_admin(request) and lifecycle.may_approve(row, user),
+        "ends_another": acts.replaces_open(row),
+        "speaks": lifecycle.speaks_for(row, user),
+        "approvers": choices.approvers([row])[row.pk],
+        "is_admin": is_admin(request),
+    }
+    return render(request, "rights/grant.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@open_to(Role.RIGHTS_ADMIN)
+def grant_new(request: HttpRequest) -> HttpResponse:
+    """`?agreement=` and `?recording=` fill in the form; `?like=` takes an earlier grant's terms."""
+    asked: dict[str, object] = {
+        **parameters.read_parameters(request).given("agreement", "recording")
+    }
+    if like := parameters.read_parameters(request).number("like"):
+        asked |= _like(_grant(request, like))
+    form = GrantForm(request.POST or None, initial=asked)
+    if form.is_valid():
+        with form.refusals():
+            made = form.save(by=signed_in(request))
+            messages.success(
+                request,
+                f"{len(made)} offered. They permit nothing until somebody else puts them in force.",
+            )
+            return redirect(made[0].agreement)
+    context = {"form": form, "heading": "New grants"}
+    return render(request, "rights/grant_new.html", context)
+
+
+def _like(row: Grant) -> dict[str, object]:
+    scope = {name: getattr(row, name) for name in ChangeForm.base_fields}
+    scope |= {"starts_on": None, "ends_on": None}
+    return scope | {
+        "agreement": row.agreement_id,
+        "uses": [row.use],
+        "rights": [row.right_type],
+        "recording": row.recording_id,
+        "work": row.work_id,
+    }
+
+
+@require_safe
+@open_to(*LOOKERS)
+def waiting(request: HttpRequest) -> HttpResponse:
+    """Offers, and who may answer each; `?agreement=` narrows them, `?tick=all` ticks a page."""
+    user, admin = signed_in(request), is_admin(request)
+    rows = Grant.objects.visible_to(user).filter(status=Grant.Status.OFFERED)
+    if under := parameters.read_parameters(request).number("agreement"):
+        rows = rows.filter(agreement=under)
+    rows = rows.select_related(
+        "grantor", "agreement", "recording", "work", "drafted_by", "replaces"
+    )
+    page = page_of(request, rows.order_by("agreement__title", "agreement", "use", "pk"))
+    names = choices.approvers(page.object_list)
+    context = {
+        "page": page,
+        "rows": [
+            (
+                row,
+                admin and lifecycle.may_approve(row, user),
+                names[row.pk],
+                acts.replaces_open(row),
+            )
+            for row in page.object_list
+        ],
+        "under": under,
+        "ticked": parameters.read_parameters(request).text("tick") == "all",
+        "is_admin": admin,
+    }
+    return render(request, "rights/waiting.html", context)
+
+
+@require_POST
+@open_to(Role.RIGHTS_ADMIN)
+def grants_approve(request: HttpRequest) -> HttpResponse:
+    """Put the ticked offers in force, each by itself: one that is refused stops none of them.
+
+    One that ends an earlier version is not among them: what that ends stands on its own page.
+    """
+    user = signed_in(request)
+    numbers = parameters.sent(request).numbers("grant")
+    rows = Grant.objects.visible_to(user).filter(pk__in=numbers)
+    approved = 0
+    for row in rows.select_related("grantor", "replaces"):
+        if acts.replaces_open(row):
+            messages.error(request, f"{row.grantor}, {row.get_use_display()}: {ENDS_ANOTHER}")
+            continue
+        try:
+            lifecycle.activate(row, user)
+        except Refused as error:
+            messages.error(request, f"{row.grantor}, {row.get_use_display()}: {error}")
+        else:
+            approved += 1
+    if approved:
+        messages.success(request, f"{approved} in force.")
+    elif not numbers:
+        messages.error(request, "Tick the grants that you put in force.")
+    return redirect("rights:waiting")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@open_to(Role.RIGHTS_ADMIN)
+def grant_activate(request: HttpRequest, pk: int) -> HttpResponse:
+    """GET says what putting it in force allows, and what it ends; POST does it."""
+    row, user = _grant(request, pk), signed_in(request)
+    form = VerbForm(request.POST if request.method == "POST" else None)
+    act = acts.activating(row, by=user)
+    made, _ = confirming.done_or_shown(request, form, lambda _: act)
+    if made is not None:
+        return redirect(row)
+    told = confirming.shown(act)
+    context = told.context
+    context |= {"form": form, "grant": row, "effect": told.seen}
+    return render(request, "rights/grant_activate.html", context, status=confirming.status(form))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@open_to(Role.RIGHTS_ADMIN, Role.RIGHTSHOLDER)
+def grant_decline(request: HttpRequest, pk: int) -> HttpResponse:
+    words = "The offer ends and permits nothing. Another can be drafted at any time."
+    return _with_reason(request, pk, lifecycle.decline, "Decline", words)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@open_to(Role.RIGHTS_ADMIN)
+def grant_suspend(request: HttpRequest, pk: int) -> HttpResponse:
+    words = (
+        "Until it is resumed it permits nothing: no new dataset, run or sample. What runs goes on, "
+        "and nothing is withheld, because nothing has ended."
+    )
+    return _with_reason(request, pk, lifecycle.suspend, "Suspend", words)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@open_to(Role.RIGHTS_ADMIN)
+def grant_resume(request: HttpRequest, pk: int) -> HttpResponse:
+    words = "It permits again what it permitted before."
+    return _with_reason(request, pk, lifecycle.resume, "Resume", words)
+
+
+def _with_reason(
+    request: HttpRequest,
+    pk: int,
+    verb: GrantVerb,
+    button: str,
+    words: str,
+) -> HttpResponse:
+    row, user = _grant(request, pk), signed_in(request)
+    form = ReasonForm(request.POST or None)
+
+    def act(data: dict[str, Any]) -> confirmation.Act[list[object], Grant]:
+        return acts.answering(row, verb, by=user, **data)
+
+    if confirming.done(request, form, act):
+        return redirect(row)
+    told = confirming.shown(act({}))
+    context = told.context
+    return form_page(
+        request,
+        form,
+        heading=f"{button}: {row.grantor}, {row.get_use_display().lower()}",
+        button=f"{button} {row.get_use_display()} of {row.grantor}",
+        back=row.get_absolute_url(),
+        words=words,
+        context=context,
+    )
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@open_to(Role.RIGHTS_ADMIN)
+def grant_change(request: HttpRequest, pk: int) -> HttpResponse:
+    """The form of the next version; POST drafts it."""
+    row = _grant(request, pk)
+    form = ChangeForm(request.POST or None, grant=row)
+    if form.is_valid():
+        with form.refusals():
+            made = form.save(by=signed_in(request))
+            messages.success(
+                request,
+                f"Version {made.version} is drafted. Version {row.version} stays until somebody "
+                "else puts the new one in force.",
+            )
+            return redirect(made)
+    return render(request, "rights/grant_change.html", {"form": form, "grant": row})
+
+
+@require_POST
+@open_to(Role.RIGHTS_ADMIN)
+def grant_change_look(request: HttpRequest, pk: int) -> HttpResponse:
+    """What the next version would change, in words, before it is drafted. Nothing is kept."""
+    row = _grant(request, pk)
+    form = ChangeForm(request.POST, grant=row)
+    context: dict[str, object] = {"form": form, "grant": row}
+    if form.is_valid():
+        with form.refusals():
+            drafted = form.look(by=signed_in(request))
+            context |= {"drafted": drafted, "changed": terms.difference(row, drafted)}
+    return render(request, "rights/grant_change.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@open_to(Role.RIGHTS_ADMIN, Role.RIGHTSHOLDER)
+def grant_withdraw(request: HttpRequest, pk: int) -> HttpResponse:
+    """GET previews what ending it touches; POST ends it. There is no way back, and it says so."""
+    row, user = _grant(request, pk), signed_in(request)
+    form = ReasonForm(request.POST or None)
+
+    def act(data: dict[str, Any]) -> confirmation.Act[Effect, Grant]:
+        return acts.withdrawing(row, by=user, **data)
+
+    if confirming.done(request, form, act):
+        return redirect(row)
+    told = confirming.shown(act({}))
+    context = told.context
+    context |= {"form": form, "grant": row, "effect": told.seen}
+    return render(request, "rights/withdraw.html", context, status=confirming.status(form))
+
+
+def _grant(request: HttpRequest, pk: int) -> Grant:
+    rows = Grant.objects.visible_to(signed_in(request))
+    return get_object_or_404(
+        rows.select_related(
+            "grantor", "agreement", "recording", "work", "drafted_by", "approved_by", "replaces"
+        ),
+        pk=pk,
+    )

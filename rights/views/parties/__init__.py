@@ -1,0 +1,1 @@
+"""Pages of parties, their mandates and split sheets."""

@@ -1,0 +1,1 @@
+"""The rightsholder's own pages."""

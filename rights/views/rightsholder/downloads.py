@@ -1,0 +1,117 @@
+"""What an artist takes away: statements of use, and everything that is kept about them."""
+
+from datetime import date
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from portal.http.serving import disposition, gathered, streamed
+from portal.inputs import parameters
+from portal.views import signed_in
+from rights.forms.mine import PeriodForm
+from rights.models import Party
+from rights.rightsholder import gdpr_export, overview
+from rights.usage import statements
+from rights.usage.statements import Statement
+from rights.views.rightsholder.overview import holders
+
+
+@require_safe
+@holders
+def files(request: HttpRequest) -> HttpResponse:
+    """Choose a party and a period; each statement as a page, a table or data."""
+    user = signed_in(request)
+    parties = overview.parties_of(user)
+    form = PeriodForm(parameters.read_parameters(request).data())
+    chosen = next(
+        (
+            one
+            for one in parties
+            if str(one.pk) == parameters.read_parameters(request).text("party")
+        ),
+        parties[0] if parties else None,
+    )
+    context: dict[str, object] = {
+        "tab": "files",
+        "parties": parties,
+        "party": chosen,
+        "form": form,
+        "period": parameters.read_parameters(request).encoded(),
+    }
+    if chosen is not None and (not form.is_bound or form.is_valid()):
+        context["statement"] = statements.statement_for(chosen, *_days(form))
+    return render(request, "rights/mine_files.html", context)
+
+
+def _days(form: PeriodForm) -> tuple[date | None, date | None]:
+    if not form.is_bound:
+        return None, None
+    return form.cleaned_data["first"], form.cleaned_data["last"]
+
+
+def _statement(request: HttpRequest, pk: int) -> Statement | None:
+    """The party's statement of the period in the address; None for days that are none."""
+    party = get_object_or_404(Party, pk=pk, people=signed_in(request))
+    form = PeriodForm(parameters.read_parameters(request).data())
+    if form.is_bound and not form.is_valid():
+        return None
+    return statements.statement_for(party, *_days(form))
+
+
+@require_safe
+@holders
+def statement(request: HttpRequest, pk: int) -> HttpResponse:
+    """One statement as a page that prints well."""
+    found = _statement(request, pk)
+    if found is None:
+        return _bad_days()
+    return render(request, "rights/mine_statement.html", {"statement": found})
+
+
+@require_safe
+@holders
+def statement_csv(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """The same lines as comma-separated values."""
+    found = _statement(request, pk)
+    if found is None:
+        return _bad_days()
+    lines = gathered(statements.as_csv(found))
+    return streamed(request, lines, "text/csv; charset=utf-8", _name(found, "csv"))
+
+
+@require_safe
+@holders
+def statement_json(request: HttpRequest, pk: int) -> HttpResponse:
+    """The same lines as JSON; decimals are text."""
+    found = _statement(request, pk)
+    if found is None:
+        return _bad_days()
+    response = JsonResponse(statements.as_json(found), json_dumps_params={"ensure_ascii": False})
+    response.headers["Content-Disposition"] = disposition(_name(found, "json"), attachment=True)
+    response.headers["Cache-Control"] = "private, no-store"
+    return response
+
+
+@require_safe
+@holders
+def everything(request: HttpRequest) -> HttpResponseBase:
+    """Everything that is kept about me, as one JSON document, written as it is read."""
+    user = signed_in(request)
+    name = f"backline-{user.username}-{timezone.now():%Y-%m-%d}.json"
+    pieces = gdpr_export.document(user)
+    return streamed(request, gathered(pieces), "application/json", name)
+
+
+def _name(found: Statement, ending: str) -> str:
+    return f"statement-{found.party.name}-{found.made_at:%Y-%m-%d}.{ending}"
+
+
+def _bad_days() -> HttpResponse:
+    return HttpResponse(
+        "Give days as 2026-12-31, the first before the last.",
+        status=422,
+        content_type="text/plain; charset=utf-8",
+    )

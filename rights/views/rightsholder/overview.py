@@ -1,0 +1,286 @@
+"""The artist's own pages: what is mine, what I allow, and turning each use on or off.
+
+Everything begins with the parties that the person speaks for. What is not theirs is not there.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib import messages
+from django.db import transaction
+from django.db.models import Count, QuerySet, Sum
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods, require_safe
+
+from portal.confirmation import Act
+from portal.inputs import parameters
+from portal.models import Role, User
+from portal.views import signed_in
+from rights import acts
+from rights.access import open_to, page_of
+from rights.consent import consent, persons
+from rights.errors import Refused
+from rights.forms.mine import OffForm, OnForm
+from rights.grants import choices, lifecycle, offers, plain_language
+from rights.models import Grant, Party, Recording, SplitLine, SplitSheet, UsageEvent, Use
+from rights.rightsholder import overview, use_status
+from rights.rightsholder.use_status import UseStatus, Word
+from rights.views import confirming
+from rights.withdrawal import holds, impact
+
+holders = open_to(Role.RIGHTSHOLDER)
+NOTHING = impact.Effect(0, [], [], [], [])
+
+
+@require_safe
+@holders
+def repertoire(request: HttpRequest) -> HttpResponse:
+    """My recordings, a page at a time, each with its uses in words."""
+    user = signed_in(request)
+    parties = list(user.parties.prefetch_related("people"))
+    query = parameters.read_parameters(request).text("q")
+    found = choices.search(overview.repertoire(parties), query).prefetch_related("works")
+    page = page_of(request, found)
+    shown = list(page.object_list)
+    standings = use_status.statuses_of(shown, parties)
+    context = {
+        "tab": "recordings",
+        "page": page,
+        "rows": [(row, Summary.of(standings[row.pk])) for row in shown],
+        "query": query,
+        "parties": parties,
+        "signs_for": overview.signed_for_by(parties),
+        "unanswered": unanswered(user).count(),
+        "asked": asked(user).count(),
+    }
+    return render(request, "rights/mine.html", context)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """All uses of one recording in short lists."""
+
+    on: list[Use]
+    not_yet: list[UseStatus]
+    off: int
+
+    @classmethod
+    def of(cls, standings: list[UseStatus]) -> "Summary":
+        on = [one.use for one in standings if one.allowed]
+        not_yet = [
+            one for one in standings if not one.allowed and (one.part or one.word != Word.OFF)
+        ]
+        return cls(on, not_yet, len(standings) - len(on) - len(not_yet))
+
+
+def unanswered(user: User) -> QuerySet[SplitLine]:
+    return overview.lines_of(overview.parties_of(user)).filter(
+        confirmed_at=None,
+        disputed_at=None,
+        sheet__status__in=[SplitSheet.Status.CONFIRMING, SplitSheet.Status.DISPUTED],
+    )
+
+
+def asked(user: User) -> QuerySet[Grant]:
+    """What the lab has drafted and waits for this person's answer on."""
+    rows = Grant.objects.filter(grantor__people=user, status=Grant.Status.OFFERED)
+    return rows.exclude(drafted_by__parties__in=user.parties.all()).select_related(
+        "grantor", "recording", "work", "agreement"
+    )
+
+
+@require_safe
+@holders
+def fragment(request: HttpRequest) -> HttpResponse:
+    """The rightsholder's part of the home page."""
+    user = signed_in(request)
+    rows = overview.repertoire(overview.parties_of(user))
+    used = UsageEvent.objects.filter(recording__in=rows.values("pk"))
+    context = {
+        "count": rows.count(),
+        "used": used.aggregate(seconds=Sum("seconds"), models=Count("source", distinct=True)),
+        "unanswered": unanswered(user).count(),
+        "asked": asked(user).count(),
+    }
+    return render(request, "rights/mine.html#summary", context)
+
+
+@dataclass(frozen=True)
+class UseRow:
+    """One use of one recording, ready to show."""
+
+    standing: UseStatus
+    meaning: str
+    personal: bool
+    because: list[overview.VisibleReason]
+
+    @property
+    def use(self) -> Use:
+        return self.standing.use
+
+
+@require_safe
+@holders
+def recording(request: HttpRequest, pk: int) -> HttpResponse:
+    """One of my recordings: each use in plain words, on or off, and why."""
+    parties, row = _mine(request, pk)
+    known = overview.beside(parties, row)
+    own = {party.pk for party in parties}
+    artist = persons.credits_of(own).filter(recording=row).exists()
+    used = UsageEvent.objects.filter(recording=row)
+    context = {
+        "recording": row,
+        "parties": parties,
+        "artist": artist,
+        "uses": [
+            UseRow(
+                standing=one,
+                meaning=plain_language.MEANING[one.use],
+                personal=plain_language.personal(one.use),
+                because=overview.visible_reasons(one.reasons, own, known),
+            )
+            for one in use_status.statuses_of([row], parties)[row.pk]
+        ],
+        "used": used.aggregate(
+            seconds=Sum("seconds"), examples=Sum("examples"), models=Count("source", distinct=True)
+        ),
+        "sheets": _sheets(parties, row),
+        "own": own,
+    }
+    return render(request, "rights/mine_recording.html", context)
+
+
+def _sheets(parties: list[Party], row: Recording) -> list[SplitSheet]:
+    """The sheets of this recording that one of the parties is on; no others."""
+    own = SplitLine.objects.filter(party__in=parties, sheet__superseded_at=None)
+    rows = SplitSheet.objects.filter(pk__in=own.values("sheet")).select_related("recording", "work")
+    about = rows.filter(recording=row) | rows.filter(work__recordings=row)
+    return list(about.distinct().prefetch_related("lines__party").order_by("right_type", "pk"))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@holders
+def on(request: HttpRequest, pk: int, use: str) -> HttpResponse:
+    """GET previews what an offer of this use would mean; POST offers it to the lab."""
+    user = signed_in(request)
+    parties, row = _mine(request, pk)
+    asked_for = use_of(use)
+    form = OnForm(request.POST or None, use=asked_for)
+    if form.is_valid():
+        with form.refusals(), transaction.atomic():
+            _offer_for(user, parties, asked_for, row, form)
+            messages.success(request, f"Offered “{row}” for {consent.in_words(use)}.")
+            return redirect("rights:mine_recording", pk=row.pk)
+    line = consent.evaluate([row], asked_for, choices.USUAL)[row.pk]
+    own = {party.pk for party in parties}
+    others = [one for one in line.reasons if one["party_id"] not in own]
+    context = {
+        "form": form,
+        "recording": row,
+        "parties": [one for one in parties if offers.rights_of(one, use, row)],
+        "use": asked_for,
+        "meaning": plain_language.MEANING[asked_for],
+        "personal": plain_language.personal(asked_for),
+        "because": overview.visible_reasons(others, own, overview.beside(parties, row)),
+    }
+    return render(request, "rights/mine_on.html", context, status=422 if form.errors else 200)
+
+
+def _offer_for(
+    user: User, parties: list[Party], use: Use, row: Recording | None, form: OnForm
+) -> None:
+    """Each party of mine that holds a right; the last refusal counts only if all refuse."""
+    made, refusal = 0, Refused("no_right", "You hold no right that this use needs.")
+    for party in parties:
+        if not offers.rights_of(party, use, row):
+            continue
+        try:
+            made += len(
+                offers.offer(by=user, party=party, use=use, recording=row, **form.cleaned_data)
+            )
+        except Refused as error:
+            refusal = error
+    if not made:
+        raise refusal
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@holders
+def off(request: HttpRequest, pk: int, use: str) -> HttpResponse:
+    """GET previews what ending it touches; POST ends it for this recording, for good."""
+    user = signed_in(request)
+    parties, row = _mine(request, pk)
+    asked_for = use_of(use)
+    speaking = [one for one in parties if lifecycle.covering(row, use, one)]
+    form = OffForm(request.POST or None)
+
+    def act(data: dict[str, Any]) -> Act[impact.Effect, None]:
+        return acts.opting_out(row, asked_for, speaking, by=user, **data)
+
+    if confirming.done(request, form, act):
+        messages.success(request, f"“{row}” is off for {consent.in_words(use)}.")
+        return redirect("rights:mine_recording", pk=row.pk)
+    told = confirming.shown(act({}))
+    context = told.context
+    grants = told.seen.grants if told.seen else []
+    context |= {
+        "form": form,
+        "recording": row,
+        "use": asked_for,
+        "effect": Effect.shown(told.seen),
+        "wider": [grant for grant in grants if grant.recording_id is None],
+    }
+    return render(request, "rights/mine_off.html", context, status=confirming.status(form))
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What the end of some grants of mine brings about, in counts and plain words."""
+
+    recordings: int
+    counts: list[tuple[int, str]]
+    policies: list[str]
+    seconds: float
+    only_offered: bool
+    stays: bool
+    anything: bool
+
+    @classmethod
+    def shown(cls, found: impact.Effect | None) -> "Effect":
+        """None is that it can't be done: then nothing is to end."""
+        return cls.of([], NOTHING) if found is None else cls.of(found.grants, found)
+
+    @classmethod
+    def of(cls, grants: list[Grant], found: impact.Effect) -> "Effect":
+        in_force = [one for one in grants if one.status != Grant.Status.OFFERED]
+        return cls(
+            recordings=found.count,
+            counts=[
+                (
+                    len(level.nodes),
+                    plain_language.afterwards(level.kind.name, len(level.nodes), stays=found.stays),
+                )
+                for level in found.levels
+            ],
+            policies=list(dict.fromkeys(plain_language.policy(one) for one in in_force)),
+            seconds=found.seconds,
+            only_offered=bool(grants) and not in_force,
+            stays=found.stays,
+            anything=bool(grants),
+        )
+
+
+def use_of(code: str) -> Use:
+    if code not in Use.values:
+        raise Http404
+    return Use(code)
+
+
+def _mine(request: HttpRequest, pk: int) -> tuple[list[Party], Recording]:
+    """The recording, if one of the person's parties has a part in it; those that have."""
+    parties = list(signed_in(request).parties.prefetch_related("people"))
+    row = get_object_or_404(overview.repertoire(parties), pk=pk)
+    own = [one.pk for one in parties]
+    there = set(holds.holders(row).filter(pk__in=own).values_list("pk", flat=True))
+    return [one for one in parties if one.pk in there], row

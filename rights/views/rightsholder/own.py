@@ -1,0 +1,38 @@
+"""The lab's pages are not for rightsholders: each of those that concern them has one of their own,
+which shows nothing of anybody else."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.db.models import Model
+from django.http import Http404, HttpRequest
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
+
+from portal.models import Role
+from portal.views import signed_in
+from rights.access import READERS
+
+View = Callable[..., HttpResponseBase]
+
+
+def lab_page(view: View, instead: str, of: type[Model] | None = None, *, keep: bool = True) -> View:
+    """The view for people of the lab; who is a rightsholder and nothing else is sent to the page
+    named `instead`, and acts there too. `of` is what the address names by its number: it has to
+    be visible to them. `keep` says that the other address has the same number in it."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        user = signed_in(request)
+        if user.has_role(*READERS):
+            return view(request, *args, **kwargs)
+        if not user.has_role(Role.RIGHTSHOLDER) or request.method not in {"GET", "HEAD"}:
+            raise Http404
+        if of is not None:
+            manager: Any = of._default_manager
+            if not manager.visible_to(user).filter(pk=kwargs["pk"]).exists():
+                raise Http404
+        return redirect(instead, **kwargs) if keep and of is not None else redirect(instead)
+
+    return guarded

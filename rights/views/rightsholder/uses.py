@@ -1,0 +1,238 @@
+"""A party's word for its whole catalogue: each use on or off at once, with a preview."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods, require_safe
+
+from portal.confirmation import Act
+from portal.inputs import parameters
+from portal.views import signed_in
+from rights import acts
+from rights.consent import consent, opt_outs
+from rights.forms.mine import OffForm, OnForm
+from rights.grants import offers, plain_language
+from rights.models import Grant, OptOut, Party, Use
+from rights.rightsholder import overview, use_status
+from rights.views import confirming
+from rights.views.rightsholder.overview import Effect, asked, holders, unanswered, use_of
+from rights.withdrawal import impact
+
+Status = Grant.Status
+
+
+@dataclass
+class CatalogueUse:
+    """How one use stands for a whole catalogue: what speaks for all of it, and what for single
+    recordings or works."""
+
+    use: Use
+    meaning: str
+    personal: bool
+    wide: list[Grant]
+    single: int = 0
+    waiting_single: int = 0
+    left_out: int = 0
+    # Of these, but for what was allowed since for the recording alone.
+    eased: int = 0
+    # What agents of the party allow by mandate, for all that they sign for.
+    signed: list[Grant] = field(default_factory=list)
+    # Whether the lab drafted what waits, so that the answer is the party's.
+    asked: bool = False
+    # Whether every right of the party that the use needs is spoken for.
+    whole: bool = False
+
+    @property
+    def state(self) -> str:
+        """on, part, asked, offered, paused, single or off."""
+        statuses = {grant.status for grant in (*self.wide, *self.signed)}
+        if statuses == {Status.ACTIVE}:
+            return "on" if self.whole else "part"
+        if Status.ACTIVE in statuses:
+            return "part"
+        if Status.SUSPENDED in statuses:
+            return "paused"
+        if Status.OFFERED in statuses:
+            return "asked" if self.asked else "offered"
+        return "single" if self.single else "off"
+
+    @property
+    def mark(self) -> str:
+        return {"on": "allowed", "off": "closed", "offered": "offered"}.get(self.state, "warn")
+
+    @property
+    def words(self) -> str:
+        said = {
+            "on": "On for your whole catalogue",
+            "part": "On for a part of your rights only, which is not enough",
+            "paused": "Paused by the lab",
+            "asked": "The lab asks you for it",
+            "offered": "Offered, waiting for the lab",
+            "single": "Off for the catalogue",
+            "off": "Off",
+        }[self.state]
+        if self.left_out and self.state in {"on", "part"}:
+            said += f", without {_counted(self.left_out, 'recording')} you took out"
+            if self.eased:
+                said += f" ({self.eased} but for what you allowed of them since)"
+        if self.single and self.state != "on":
+            said += f"; on for {_counted(self.single, 'recording or work', 'recordings or works')}"
+        if self.waiting_single:
+            said += f"; {_counted(self.waiting_single, 'single offer')} waiting"
+        return said + "."
+
+    @property
+    def can_end(self) -> bool:
+        return bool(self.wide or self.single or self.waiting_single)
+
+    @property
+    def ending(self) -> str:
+        """What ending it is called: nothing is in force yet, or something is."""
+        if self.single or any(grant.status != Status.OFFERED for grant in self.wide):
+            return "Switch off for all"
+        return "Say no" if self.asked else "Take back"
+
+    @property
+    def can_offer(self) -> bool:
+        return not self.whole
+
+
+def _counted(number: int, one: str, many: str = "") -> str:
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+@require_safe
+@holders
+def uses(request: HttpRequest) -> HttpResponse:
+    """Each use in one sentence, and how it stands for everything of a party."""
+    user = signed_in(request)
+    parties = overview.parties_of(user)
+    chosen = parameters.read_parameters(request).text("party")
+    party = next((one for one in parties if str(one.pk) == chosen), parties[0] if parties else None)
+    context: dict[str, object] = {"tab": "uses", "parties": parties, "party": party}
+    if party is not None:
+        rows = catalogue(party)
+        context |= {
+            "rows": rows,
+            "may_leave": any(row.can_end for row in rows),
+            "count": overview.repertoire([party]).count(),
+            "agreement": offers.running_agreement(party),
+            "asked": asked(user).count(),
+            "unanswered": unanswered(user).count(),
+        }
+    return render(request, "rights/mine_uses.html", context)
+
+
+def catalogue(party: Party) -> list[CatalogueUse]:
+    """All uses of a party; a constant number of queries."""
+    rows = {
+        use: CatalogueUse(use, plain_language.MEANING[use], plain_language.personal(use), [])
+        for use in Use
+    }
+    open_grants = Grant.objects.filter(
+        grantor=party, status__in=(Status.ACTIVE, Status.OFFERED, Status.SUSPENDED)
+    )
+    wide = open_grants.filter(recording=None, work=None)
+    own = set(party.people.values_list("pk", flat=True))
+    for grant in wide.select_related("grantor", "agreement").order_by("pk"):
+        row = rows[Use(grant.use)]
+        row.wide.append(grant)
+        row.asked = row.asked or (grant.status == Status.OFFERED and grant.drafted_by_id not in own)
+    agents = use_status.signed_for([party.pk]).get(party.pk, {})
+    theirs = Grant.objects.filter(
+        grantor__in=agents, status=Status.ACTIVE, recording=None, work=None
+    )
+    for grant in theirs.select_related("grantor").order_by("pk"):
+        if grant.right_type in agents[grant.grantor_id]:
+            rows[Use(grant.use)].signed.append(grant)
+    narrow = open_grants.exclude(recording=None, work=None).order_by()
+    for use, status, number in narrow.values_list("use", "status").annotate(
+        number=Count("recording", distinct=True) + Count("work", distinct=True)
+    ):
+        row = rows[Use(use)]
+        if status == Status.OFFERED:
+            row.waiting_single += number
+        else:
+            row.single += number
+    noes = OptOut.objects.filter(party=party)
+    for use, number in _by_use(noes):
+        rows[Use(use)].left_out = number
+    for use, number in _by_use(opt_outs.eased(noes)):
+        rows[Use(use)].eased = number
+    plain_rights = set(offers.rights_of(party, Use.EVAL))
+    personal_rights = set(offers.rights_of(party, Use.VOICE))
+    for use, row in rows.items():
+        needed = personal_rights if plain_language.personal(use) else plain_rights
+        spoken = {grant.right_type for grant in (*row.wide, *row.signed)}
+        row.whole = bool(needed) and needed <= spoken
+    return list(rows.values())
+
+
+def _by_use(noes: QuerySet[OptOut]) -> Iterable[tuple[str, int]]:
+    """In how many recordings each use meets one of them."""
+    return noes.order_by().values_list("use").annotate(Count("recording", distinct=True))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@holders
+def use_on(request: HttpRequest, pk: int, use: str) -> HttpResponse:
+    """GET previews an offer for everything that a party has; POST makes it."""
+    user = signed_in(request)
+    party = get_object_or_404(user.parties.all(), pk=pk)
+    asked_for = use_of(use)
+    form = OnForm(request.POST or None, use=asked_for)
+    if form.is_valid():
+        with form.refusals():
+            offers.offer(by=user, party=party, use=use, **form.cleaned_data)
+            messages.success(request, f"Offered everything for {consent.in_words(use)}.")
+            return _back(party)
+    noes = OptOut.objects.filter(party=party, use=use)
+    context = {
+        "form": form,
+        "party": party,
+        "parties": [party],
+        "use": asked_for,
+        "meaning": plain_language.MEANING[asked_for],
+        "personal": plain_language.personal(asked_for),
+        "count": overview.repertoire([party]).count(),
+        "left_out": noes.values("recording").distinct().count(),
+        "eased": opt_outs.eased(noes).values("recording").distinct().count(),
+    }
+    return render(request, "rights/mine_on.html", context, status=422 if form.errors else 200)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@holders
+def use_off(request: HttpRequest, pk: int, use: str) -> HttpResponse:
+    """GET previews what ending a use everywhere touches; POST ends it, for good."""
+    user = signed_in(request)
+    party = get_object_or_404(user.parties.all(), pk=pk)
+    asked_for = use_of(use)
+    form = OffForm(request.POST or None)
+
+    def act(data: dict[str, Any]) -> Act[impact.Effect, int]:
+        return acts.ending_use(party, asked_for, by=user, **data)
+
+    if confirming.done(request, form, act):
+        messages.success(request, f"Off for {consent.in_words(use)}: everything of {party}.")
+        return _back(party)
+    told = confirming.shown(act({}))
+    context = told.context
+    context |= {
+        "form": form,
+        "party": party,
+        "use": asked_for,
+        "effect": Effect.shown(told.seen),
+    }
+    return render(request, "rights/mine_off.html", context, status=confirming.status(form))
+
+
+def _back(party: Party) -> HttpResponse:
+    response = redirect("rights:mine_uses")
+    response["Location"] += f"?party={party.pk}"
+    return response

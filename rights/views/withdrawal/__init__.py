@@ -1,0 +1,1 @@
+"""Pages of withdrawal cases, and of a party that leaves."""

@@ -1,0 +1,64 @@
+"""Before somebody signs, and before a whole party goes: what would follow."""
+
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_safe
+
+from portal.models import Role
+from portal.views import signed_in
+from rights import acts
+from rights.access import LOOKERS, is_admin, open_to
+from rights.forms.cases import LeaveForm
+from rights.grants import preview
+from rights.models import Grant, Party
+from rights.views import confirming
+from rights.withdrawal import withdraw_party
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@open_to(Role.RIGHTS_ADMIN, Role.RIGHTSHOLDER)
+def party_leave(request: HttpRequest, pk: int) -> HttpResponse:
+    """GET previews what ending everything of a party touches; POST ends it, for good."""
+    user = signed_in(request)
+    rows = Party.objects.all() if is_admin(request) else user.parties.all()
+    party = get_object_or_404(rows, pk=pk)
+    form = LeaveForm(request.POST or None, own=not is_admin(request))
+    left = confirming.done(
+        request,
+        form,
+        lambda data: acts.leaving_with_all(party, by=user, reason=data["reason"]),
+    )
+    if left is not None:
+        messages.success(request, f"Everything that {party} permitted has ended.")
+        if len(left.result) == 1:
+            return redirect(left.result[0])
+        named = urlencode({"q": party.name})
+        return redirect(f"{reverse('rights:cases')}?{named}" if left.result else "rights:cases")
+    told = confirming.shown(acts.leaving_with_all(party, by=user))
+    context = told.context
+    grants = told.seen.grants if told.seen else []
+    context |= {
+        "party": party,
+        "form": form,
+        "grants": grants,
+        "uses": list(dict.fromkeys(grant.get_use_display() for grant in grants)),
+        "effect": told.seen,
+        "agents": withdraw_party.agents(party),
+        "back": reverse("rights:party", args=[pk]) if is_admin(request) else reverse("rights:mine"),
+    }
+    return render(request, "rights/party_leave.html", context, status=confirming.status(form))
+
+
+@require_safe
+@open_to(*LOOKERS)
+def grant_gain(request: HttpRequest, pk: int) -> HttpResponse:
+    """What an offered grant would newly allow: a part of its page, and a page by itself."""
+    rows = Grant.objects.visible_to(signed_in(request)).filter(status=Grant.Status.OFFERED)
+    row = get_object_or_404(rows.select_related("grantor", "recording", "work"), pk=pk)
+    part = "#gain" if request.headers.get("HX-Request") else ""
+    context = {"grant": row, "gain": preview.gain(row)}
+    return render(request, f"rights/grant_gain.html{part}", context)

@@ -1,7 +1,0 @@
-"""What this site tells machines that come by, below /.well-known/ (RFC 8615)."""
-
-from django.urls import path
-
-from rights.views import exports
-
-urlpatterns = [path("tdmrep.json", exports.tdmrep, name="tdmrep")]

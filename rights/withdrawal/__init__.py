@@ -1,0 +1,1 @@
+"""What follows when a permission ends: what it takes away, the holds, the case until its end."""

@@ -1,0 +1,182 @@
+"""What people are shown of withdrawal cases: lists, and each case as levels with names.
+
+Who runs the rights sees all of a case. Others see names only of what they may look at where it is,
+and numbers of the rest: the title of a run may be nobody else's business.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
+from django.utils import timezone
+
+from portal.models import Role, User
+from rights.models import (
+    CaseItem,
+    CaseStep,
+    CaseTask,
+    Grant,
+    WithdrawalCase,
+)
+from rights.models.cases import CaseQuerySet
+from rights.withdrawal import cases, descendants
+
+NAMED = 6
+STATES = (
+    ("open", "open"),
+    ("overdue", "overdue"),
+    ("ready", "ready to close"),
+    ("closed", "closed"),
+    ("all", "all"),
+)
+Outcome = CaseItem.Outcome
+
+
+def runs_the_rights(user: User) -> bool:
+    return user.has_role(Role.RIGHTS_ADMIN, Role.OPERATOR)
+
+
+def visible_cases(user: User, state: str = "open", use: str = "", query: str = "") -> CaseQuerySet:
+    """The cases a person may see, soonest due first, each with `due`, `items_listed`, `items_open`,
+    `tasks_open`."""
+    due = CaseStep.objects.filter(case=OuterRef("pk"), rung=CaseStep.Rung.E6).values("due_at")
+    items = CaseItem.objects.filter(case=OuterRef("pk")).order_by().values("case")
+    tasks = CaseTask.objects.filter(case=OuterRef("pk"), done_at=None).order_by().values("case")
+    rows = WithdrawalCase.objects.visible_to(user).annotate(
+        due=Subquery(due[:1]),
+        items_listed=Subquery(items.annotate(n=Count("pk")).values("n")),
+        items_open=Subquery(
+            items.exclude(outcome__in=cases.SETTLED).annotate(n=Count("pk")).values("n")
+        ),
+        tasks_open=Subquery(tasks.annotate(n=Count("pk")).values("n")),
+    )
+    if use:
+        rows = rows.filter(use=use)
+    if query:
+        rows = rows.filter(party__name__icontains=query)
+    if state == "closed":
+        rows = rows.filter(status=WithdrawalCase.Status.CLOSED)
+    elif state != "all":
+        rows = rows.going_on()
+    if state == "overdue":
+        rows = rows.filter(due__lt=timezone.now())
+    if state == "ready":
+        rows = rows.filter(status=WithdrawalCase.Status.VERIFIED)
+    return rows.select_related("party").order_by(F("closed_at").desc(nulls_first=True), "due", "pk")
+
+
+def open_count(user: User) -> int:
+    return WithdrawalCase.objects.visible_to(user).going_on().count()
+
+
+@dataclass(frozen=True)
+class Named:
+    """One descendant as somebody may see it: a link only where they may look."""
+
+    label: str
+    url: str
+    item: CaseItem | None = None
+
+    @property
+    def heard_at(self) -> str:
+        """Where who judges it hears it; empty for what makes no sound, or is judged already."""
+        return descendants.heard_at(self.item) if self.item else ""
+
+
+@dataclass(frozen=True)
+class VisibleLevel:
+    """One level of what came out of some music, for one person. `hidden` are those without a name
+    for them; `more` those that the page has no room for."""
+
+    kind: descendants.Kind
+    number: int
+    still_open: int
+    outcomes: list[tuple[int, str]]
+    named: list[Named]
+    hidden: int
+    more: int
+
+
+def of_level(level: descendants.Level, user: User, room: int = NAMED) -> VisibleLevel:
+    """A level of a preview."""
+    nodes = {node.key: node for node in level.nodes}
+    open_keys = level.kind.open_to(list(nodes), user)
+    known = list(nodes) if runs_the_rights(user) else [key for key in nodes if key in open_keys]
+    named = [
+        Named(nodes[key].label, nodes[key].url if key in open_keys else "") for key in known[:room]
+    ]
+    return VisibleLevel(
+        kind=level.kind,
+        number=len(nodes),
+        still_open=sum(node.outcome == Outcome.OPEN for node in level.nodes),
+        outcomes=[],
+        named=named,
+        hidden=len(nodes) - len(known),
+        more=len(known) - len(named),
+    )
+
+
+def levels(case: WithdrawalCase, user: User, room: int = NAMED) -> list[VisibleLevel]:
+    """The levels of a case, each with its first names and how it stands."""
+    counts = case.items.order_by("kind", "outcome").values_list("kind", "outcome")
+    numbers: dict[str, dict[str, int]] = {}
+    for kind, outcome, number in counts.annotate(n=Count("pk")):
+        numbers.setdefault(kind, {})[outcome] = number
+    return [
+        _level(case, kind, numbers[kind.name], user, room)
+        for kind in descendants.kinds()
+        if kind.name in numbers
+    ]
+
+
+def _level(
+    case: WithdrawalCase, kind: descendants.Kind, numbers: dict[str, int], user: User, room: int
+) -> VisibleLevel:
+    total, rows = sum(numbers.values()), seen(case, kind, user)
+    known = total if runs_the_rights(user) else rows.count()
+    first = named(kind, rows[:room], user)
+    return VisibleLevel(
+        kind=kind,
+        number=total,
+        still_open=sum(n for outcome, n in numbers.items() if outcome not in cases.SETTLED),
+        outcomes=[(n, str(Outcome(outcome).label).lower()) for outcome, n in numbers.items()],
+        named=first,
+        hidden=total - known,
+        more=known - len(first),
+    )
+
+
+def seen(case: WithdrawalCase, kind: descendants.Kind, user: User) -> QuerySet[CaseItem]:
+    """The items of a kind that have names for this person, open ones first."""
+    rows = case.items.filter(kind=kind.name)
+    if not runs_the_rights(user):
+        keys = list(rows.values_list("key", flat=True))
+        rows = rows.filter(key__in=kind.open_to(keys, user))
+    return rows.select_related("settled_by").order_by(F("settled_at").asc(nulls_first=True), "pk")
+
+
+def named(kind: descendants.Kind, items: Iterable[CaseItem], user: User) -> list[Named]:
+    """With links where the person may look. What is gone has its name and no link."""
+    rows = list(items)
+    keys = [row.key for row in rows]
+    nodes, open_keys = kind.now(keys), kind.open_to(keys, user)
+    return [
+        Named(
+            row.label, nodes[row.key].url if row.key in nodes and row.key in open_keys else "", row
+        )
+        for row in rows
+    ]
+
+
+def grants_of(case: WithdrawalCase) -> list[Grant]:
+    """The permissions that ended by it."""
+    rows = Grant.objects.filter(Q(holds__case=case) | Q(pk=case.grant_id)).distinct()
+    return list(rows.select_related("recording", "work", "grantor"))
+
+
+def owners() -> list[User]:
+    """Who can be given a task: who runs the rights, and who trains. Roles are a JSON list, which
+    SQLite cannot search: the few people are read and sifted."""
+    wanted = (Role.RIGHTS_ADMIN, Role.RESEARCHER, Role.OPERATOR)
+    people = User.objects.filter(is_active=True).order_by("first_name", "last_name", "pk")
+    return [one for one in people if one.has_role(*wanted)]

@@ -1,0 +1,163 @@
+"""What would follow if permissions ended, before anybody withdraws. Nothing is kept of it."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from django.db.models import Sum
+
+from portal.database.bulk import among
+from rights.models import (
+    Grant,
+    Party,
+    Recording,
+    UsageEvent,
+    WithdrawalPolicy,
+)
+from rights.withdrawal import descendants, holds, losses
+from rights.withdrawal.losses import Loss
+
+NAMED = 20
+# What nothing here asks of thousands of grants.
+UNREAD = ("created_at", "activated_at", "ended_at", "end_reason", "version")
+# Kinds that a run at work makes more of.
+GROWING = frozenset({"checkpoint", "sample"})
+
+
+@dataclass(frozen=True)
+class PastUse:
+    """One source's use of some music until now. `node` is what the lab calls the source."""
+
+    source: str
+    node: descendants.Node | None
+    examples: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What an ending would touch, before it is done. `lost` are the first few recordings."""
+
+    count: int
+    lost: list[Recording]
+    levels: list[descendants.Level]
+    used: list[PastUse]
+    grants: list[Grant]
+    # Whether all that was made with it stays, as agreed; None where nothing was made.
+    made_stays: bool | None = None
+    ids: tuple[int, ...] = ()
+
+    def facts(self) -> list[object]:
+        """Of what is shown, that which has to be the same when it is done: the grants with what
+        was agreed of them, the recordings, and what was frozen, run or made public. Samples and
+        checkpoints come by themselves while a run is at work, and end with it."""
+        return [
+            sorted((one.pk, one.status, one.withdrawal_policy) for one in self.grants),
+            sorted(self.ids),
+            sorted(
+                (level.kind.name, node.key)
+                for level in self.levels
+                if level.kind.name not in GROWING
+                for node in level.nodes
+            ),
+        ]
+
+    @property
+    def policies(self) -> list[str]:
+        """The agreed ways of ending, in words."""
+        return [str(WithdrawalPolicy(code).label) for code in dict.fromkeys(
+            grant.withdrawal_policy for grant in self.grants
+        )]  # fmt: skip
+
+    @property
+    def stays(self) -> bool:
+        """Whether everything that was made with it stays, as agreed."""
+        if self.made_stays is not None:
+            return self.made_stays
+        return {grant.withdrawal_policy for grant in self.grants} == {WithdrawalPolicy.NEXT_VERSION}
+
+    @property
+    def examples(self) -> int:
+        return sum(one.examples for one in self.used)
+
+    @property
+    def seconds(self) -> float:
+        return sum(one.seconds for one in self.used)
+
+
+def of_ending(grants: Collection[Grant]) -> Effect:
+    """What ending these grants at once would touch. One that is not in force ends without any."""
+    return _effect(grants, _lost([grant for grant in grants if grant.status in holds.STANDING]))
+
+
+def of_opting_out(recording: Recording, said: Mapping[Party, Collection[Grant]]) -> Effect:
+    """What these parties' noes to one recording would touch, each with the grants by which its
+    share is allowed."""
+    grants = list({grant.pk: grant for some in said.values() for grant in some}.values())
+    found = []
+    for party, some in said.items():
+        if asked := [grant for grant in some if grant.status in holds.STANDING]:
+            found.append(losses.of_opt_out(party, recording, asked))
+    return _effect(grants, found)
+
+
+def impact(grants: Iterable[Grant]) -> tuple[list[Recording], list[descendants.Level]]:
+    """The recordings that lose a permission when these grants end at once, and all that came out
+    of them by that use."""
+    found = list(_lost(list(grants)))
+    lost = {pk for loss in found for pk in loss.recordings}
+    rows = Recording.objects.filter(pk__in=among(lost)).only("title")
+    return list(rows), _levels(found)
+
+
+def of_party(party: Party) -> list[Grant]:
+    """Every grant that would end if the party left."""
+    return list(party.grants.filter(status__in=holds.STANDING).defer(*UNREAD).order_by())
+
+
+def _lost(ending: list[Grant]) -> Iterator[Loss]:
+    groups: dict[tuple[int, str], list[Grant]] = defaultdict(list)
+    for grant in ending:
+        groups[grant.grantor_id, grant.use].append(grant)
+    for some in groups.values():
+        if loss := losses.of_grants(some, ending=ending):
+            yield loss
+
+
+def _effect(grants: Collection[Grant], found: Iterable[Loss]) -> Effect:
+    found = list(found)
+    levels, used = _levels(found), dict[str, PastUse]()
+    for loss in found:
+        used.update(_used(loss, levels))
+    lost = sorted({pk for loss in found for pk in loss.recordings})
+    return Effect(
+        count=len(lost),
+        lost=list(Recording.objects.filter(pk__in=lost[:NAMED])),
+        levels=levels,
+        used=list(used.values()),
+        grants=list(grants),
+        ids=tuple(lost),
+        made_stays=all(loss.stays for loss in found if loss.touched) if levels else None,
+    )
+
+
+def _levels(found: Iterable[Loss]) -> list[descendants.Level]:
+    levels: dict[str, descendants.Level] = {}
+    for loss in found:
+        for level in descendants.descendants(loss.sources, [loss.use]):
+            known = levels.setdefault(level.kind.name, descendants.Level(level.kind, []))
+            keys = {node.key for node in known.nodes}
+            known.nodes.extend(node for node in level.nodes if node.key not in keys)
+    return list(levels.values())
+
+
+def _used(loss: Loss, levels: Iterable[descendants.Level]) -> dict[str, PastUse]:
+    """By source what it used of the music. The ledger knows runs by number only, as `run:<id>`."""
+    sums = (
+        UsageEvent.objects.filter(recording__in=among(loss.recordings), use=loss.use)
+        .values_list("source")
+        .annotate(Sum("examples"), Sum("seconds"))
+        .order_by("source")
+    )
+    nodes = {f"{level.kind.name}:{node.key}": node for level in levels for node in level.nodes}
+    return {row[0]: PastUse(row[0], nodes.get(row[0]), row[1], row[2]) for row in sums}

@@ -1,0 +1,94 @@
+"""A whole party goes: everything that it permits ends by one word.
+
+Not one withdrawal after the other: grants that cover for one another end together, and each use
+and policy is one case, however many grants there were.
+"""
+
+from collections import defaultdict
+
+from django.db import transaction
+from django.utils import timezone
+
+from portal import audit
+from portal.database import commit_order
+from portal.models import User
+from rights.errors import Refused, required
+from rights.models import (
+    Grant,
+    GrantSuspension,
+    Mandate,
+    Party,
+    WithdrawalCase,
+)
+from rights.withdrawal import cases, losses
+
+Status = Grant.Status
+AT_ONCE = 1_000
+
+
+def ending(party: Party) -> list[Grant]:
+    """What would end: in force, suspended or on offer."""
+    open_now = (Status.ACTIVE, Status.SUSPENDED, Status.OFFERED)
+    return list(party.grants.filter(status__in=open_now).select_related("grantor").order_by("pk"))
+
+
+def agents(party: Party) -> list[Mandate]:
+    """Who goes on signing for it: their grants are theirs, and end with the mandate."""
+    rows = party.mandates_given.standing()
+    day = timezone.now().date()
+    return [row for row in rows.select_related("agent") if not row.ends_on or row.ends_on >= day]
+
+
+@transaction.atomic
+def leave(party: Party, *, by: User, reason: str) -> list[WithdrawalCase]:
+    """End every grant of the party; the cases of what follows. Raises Refused where it has none."""
+    reason = required(reason, field="reason", longest=300)
+    at = commit_order.moment()
+    grants = ending(party)
+    if not grants:
+        raise Refused("nothing_granted", f"{party} permits nothing, so there is nothing to end.")
+    in_force = [grant for grant in grants if grant.status != Status.OFFERED]
+    # Asked before anything ends: afterwards the grants cover nothing.
+    lost = _lost(in_force)
+    ids = [grant.pk for grant in grants]
+    for start in range(0, len(ids), AT_ONCE):
+        some = ids[start : start + AT_ONCE]
+        Grant.objects.filter(pk__in=some).update(
+            status=Status.WITHDRAWN, ended_at=at, end_reason=reason
+        )
+        GrantSuspension.objects.filter(grant__in=some, until=None).update(until=at)
+    for use in sorted({grant.use for grant in grants}):
+        ended = [grant for grant in grants if grant.use == use]
+        audit.record_each(
+            by=by, verb="grant.withdrawn", subjects=ended, use=use, private={"reason": reason}
+        )
+    opened = [
+        case
+        for grant, loss in lost
+        for case in cases.open_for(
+            by=by,
+            party=party,
+            grant=grant,
+            loss=loss,
+            policy=losses.policy_of([grant]),
+            reason=reason,
+        )
+    ]
+    audit.record(
+        by=by, verb="party.left", subject=party, grants=len(grants), private={"reason": reason}
+    )
+    return opened
+
+
+def _lost(grants: list[Grant]) -> list[tuple[Grant, losses.Loss]]:
+    """For each use and policy the grant with the shortest time, and what is lost with them all."""
+    groups: dict[tuple[str, str], list[Grant]] = defaultdict(list)
+    for grant in grants:
+        groups[grant.use, grant.withdrawal_policy].append(grant)
+    return [
+        (
+            min(some, key=lambda grant: (grant.remedy_days, grant.pk)),
+            losses.of_grants(some, ending=grants),
+        )
+        for some in groups.values()
+    ]

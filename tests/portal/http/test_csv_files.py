@@ -1,0 +1,43 @@
+"""A cell of ours is a text in every spreadsheet, and comes back as it was."""
+
+import csv
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from portal.http import csv_files
+
+FORMULAS = [
+    "=1+1", "+1", "-1", "@SUM(A1)", " =1+1", "\t=1", "\n=1", "\r\n =1", "\u00a0=1", "\ufeff=1",
+    "\u200b=1", "\uff1d1+1", "\uff0b1", "\uff0d1", "\uff201", "\ufe66x", "\u2003@x", "\x00=1",
+    "\u3000=1", "\tx", "\rx", "\nx", "'=1",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_what_a_spreadsheet_would_run_is_a_text(text: str) -> None:
+    assert csv_files.harmless(text) == "'" + text
+
+
+@pytest.mark.parametrize("text", ["", "a=b", "It's", "'tis", "1-2", "é", " a", "'"])
+def test_other_texts_stay_as_they_are(text: str) -> None:
+    assert csv_files.harmless(text) == text
+
+
+@pytest.mark.parametrize("value", [-1, -0.5, None])
+def test_numbers_stay_numbers(value: object) -> None:
+    assert csv_files.harmless(value) == value
+
+
+def test_a_cell_with_another_separator_stands_in_quotes() -> None:
+    """Where a comma is part of numbers, a semicolon ends a cell, and another begins."""
+    assert csv_files.line(["a;=1+1", "b"]) == '"a;=1+1","b"\r\n'
+
+
+@given(st.lists(st.text(st.characters(blacklist_categories=["Cs"])) | st.sampled_from(FORMULAS)))
+def test_every_cell_comes_back_as_it_was(cells: list[str]) -> None:
+    cells = [cell.replace("\0", "").replace("\r", "") for cell in cells] or ["a"]
+    (read,) = csv.reader(io.StringIO(csv_files.line(cells), newline=""))
+    assert [csv_files.meant(cell) for cell in read] == cells

@@ -1,0 +1,163 @@
+"""The catalogue as files, and back: an export that is imported changes nothing."""
+
+import io
+import json
+from collections.abc import Callable, Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from portal.models import User
+from rights.catalogue import catalogue
+from rights.exchange.exporting.ern import as_ern
+from rights.exchange.exporting.writing import as_csv, as_json, percent
+from rights.exchange.importing import columns, texts
+from rights.exchange.importing.checking import check
+from rights.exchange.importing.documents import JsonReader
+from rights.exchange.importing.rows import CreditRow, PartyRow, Row, ShareRow, WorkRow
+from rights.models import Recording, RecordingQuerySet, RoleCode
+from rights.parties import splits
+from tests.catalogue import make_party, make_recording
+from tests.rights.exchange.importing import counts, imported, song, table, told
+
+Export = Callable[[RecordingQuerySet], Iterator[str]]
+FILES = [(as_csv, "x.csv"), (as_json, "x.json"), (as_ern, "x.xml")]
+
+
+def world(rosa: User) -> None:
+    """Imported ones, and some made by hand with all that a catalogue may hold."""
+    imported(rosa, table([song(number) for number in range(12)]))
+    imported(rosa, table([song(90, ISRC="", UPC=""), song(91, ISRC="", Artist="")]), "odd.csv")
+    noor = make_party(rosa, "Noor; Haddad (live): ", identifiers={"isni": "000000012281955X"})
+    other = make_party(rosa, 'Quotes "and" \\ more & <less>')
+    odd = make_recording(rosa, noor, title='Odd, "title"; & <x>')
+    catalogue.add_credit(
+        by=rosa, subject=odd, party=other, role="StudioMusician", instrument="viola",
+        display_text="played by",
+    )  # fmt: skip
+    catalogue.add_credit(
+        by=rosa, subject=odd, party=other, role="UserDefined", user_defined="Whistler"
+    )
+    splits.propose(by=rosa, subject=odd, lines={noor: 1, other: 999_999})
+    several = catalogue.announce_recording(
+        by=rosa, title="Medley", works=[catalogue.add_work(by=rosa, title=t) for t in "AB"]
+    )
+    catalogue.add_credit(by=rosa, subject=several.works.all()[0], party=other, role="Lyricist")
+    catalogue.add_release(by=rosa, title="No number", label=other, tracks=[several, odd])
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("export", "name"), FILES, ids=["csv", "json", "ern"])
+def test_what_was_exported_changes_nothing_when_it_is_imported(
+    rosa: User, export: Export, name: str
+) -> None:
+    world(rosa)
+    before = counts()
+    text = "".join(export(Recording.objects.all()))
+    job = imported(rosa, text.encode(), name)
+    assert (job.added, job.changed, job.refused) == (0, 0, 0), told(job)
+    assert job.unchanged >= Recording.objects.count()
+    assert counts() == before
+
+
+@pytest.mark.django_db
+def test_json_carries_all_of_a_recording_to_another_portal(rosa: User) -> None:
+    world(rosa)
+    text = "".join(as_json(Recording.objects.all())).replace("http://127.0.0.1", "http://other")
+    assert json.loads(text)["portal"].startswith("http://other")
+    rows = [check(row) for row in JsonReader(io.BytesIO(text.encode()), portal="x").rows()]
+    assert not any(row.refused for row in rows)
+    assert {row.own for row in rows} == {None}
+    odd = next(row for row in rows if row.title.startswith("Odd"))
+    assert [share.ppm for share in odd.split] == [1, 999_999]
+    assert any(one.display_text == "played by" for one in odd.credits)
+
+
+@pytest.mark.django_db
+def test_json_of_another_shape_is_refused_with_its_place(rosa: User) -> None:
+    head = '{"format": "backline.catalogue/1", "recordings": ['
+    good = '{"title": "One", "isrc": "USSKG1912345"}'
+    job = imported(
+        rosa, (head + good + ', {"title": 7, "colour": "red"}, "text"]}').encode(), "x.json"
+    )
+    assert (job.added, job.refused) == (1, 2)
+    assert {field for _, field, _ in told(job)} >= {"title", "colour", "recording"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]", "{", '{"format": "other/1", "recordings": []}', '{"recordings": [{}]}',
+        '{"format": "backline.catalogue/1", "recordings": [NaN]}',
+        '{"format": "backline.catalogue/1", "recordings": [' + "[" * 100_000,
+        '{"format": "backline.catalogue/1", "recordings": ["' + "x" * 3_000_000,
+    ],
+    ids=["list", "cut", "other", "no format", "nan", "deep", "long"],
+)  # fmt: skip
+def test_json_that_is_not_ours_ends_in_a_sentence(text: str) -> None:
+    from rights.exchange.importing.rows import BadFile
+
+    with pytest.raises(BadFile):
+        list(JsonReader(io.BytesIO(text.encode())).rows())
+
+
+# What a name may hold in a file: no line ends and no control characters.
+NAME = st.text(
+    st.characters(blacklist_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1, max_size=30
+).filter(lambda name: bool(name.strip()))
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    title=NAME,
+    names=st.lists(NAME, min_size=1, max_size=4),
+    roles=st.lists(st.sampled_from(sorted(set(RoleCode.values) - {"UserDefined"})), max_size=4),
+    cut=st.integers(1, 999_999),
+)
+def test_any_names_and_shares_survive_a_csv(
+    title: str, names: list[str], roles: list[str], cut: int
+) -> None:
+    """Written as an export writes them and read as an import reads them."""
+    from rights.exchange.exporting import writing
+
+    row = Row(1, title, own=5)
+    row.credits = [CreditRow(PartyRow(name), RoleCode.MAIN_ARTIST) for name in names]
+    work = WorkRow("W")
+    for name, role in zip(names, roles, strict=False):
+        (work if role in columns.WORK_ROLES else row).credits.append(
+            CreditRow(PartyRow(name), role)
+        )
+    shares = {names[0]: cut, "The other one": 1_000_000 - cut}
+    row.split = [ShareRow(PartyRow(name), ppm) for name, ppm in shares.items()]
+    row.works = [work]
+    text = writing._lines([[field.words for field in columns.FIELDS], *writing._csv_lines(row)])
+    made = texts.Table(io.BytesIO(text.encode()))
+    read = next(iter(columns.CsvReader(made, columns.guess(made.header), portal="").rows()))
+    again, expected = check(read), check(row)
+    assert [one.sentence for one in again.problems] == [one.sentence for one in expected.problems]
+    assert again.title == expected.title
+
+    def said(subject: Row | WorkRow) -> set[tuple[str, str]]:
+        return {(one.party.name, str(one.role)) for one in subject.credits}
+
+    assert said(again) == said(expected)
+    assert said(again.works[0]) == said(expected.works[0])
+    assert [(s.party.name, s.ppm) for s in again.split] == [
+        (s.party.name, s.ppm) for s in expected.split
+    ]
+
+
+@given(st.integers(1, 1_000_000))
+def test_a_share_is_written_exactly(ppm: int) -> None:
+    row = columns.row_of(1, {"master_split": f"Jo {percent(ppm)}"})
+    assert [share.ppm for share in row.split] == [ppm]
+
+
+@pytest.mark.django_db
+def test_half_characters_and_zeros_are_a_problem_and_no_crash(rosa: User) -> None:
+    odd = json.dumps({"title": "a\ud800b\x00", "isrc": "\ud800", "ref": "\ud800", "genre": "\x00"})
+    named = json.dumps({"title": "x", "credits": [{"party": {"name": "\ud83d"}, "role": "\ud83d"}]})
+    text = f'{{"format": "backline.catalogue/1", "recordings": [{odd}, {named}]}}'
+    job = imported(rosa, text.encode(), "x.json")
+    assert (job.added, job.refused) == (0, 2), told(job)
