@@ -4,7 +4,7 @@ before, up to the checkpoint that it began with."""
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from experiments.models import Checkpoint, Dataset, Run
+from experiments.models import Dataset, Run, ancestry
 from experiments.models.declared_uses import HEARD
 from rights.models import Decision
 from rights.usage import crediting, ledger
@@ -72,23 +72,9 @@ def datasets(run: Run, step: int | None = None) -> list[Dataset]:
 
 def _weights(run: Run, step: int | None) -> Iterator[tuple[Run, int | None]]:
     """The runs whose learning is in it, newest first, and up to which step (None: all)."""
-    seen: set[object] = set()
-    one: Run | None = run
-    while one is not None and one.pk not in seen:
-        seen.add(one.pk)
+    for one, until in ancestry.line(run, step):
         if one.dataset is not None and one.use and one.use not in HEARD:
-            yield one, step or None
-        first = _origin_of(one.start_from)
-        one, step = (first.run, first.step) if first is not None else (None, None)
-
-
-def _origin_of(begun: Checkpoint | None) -> Checkpoint | None:
-    """Where these bytes came from first: a copy under another name owes what the original owes."""
-    if begun is None:
-        return None
-    same = Checkpoint.every.filter(digest__in=Checkpoint.every.filter(pk=begun.pk).values("digest"))
-    rows = same.select_related("run__dataset", "run__decision", "run__start_from")
-    return rows.order_by("created_at", "pk").first()
+            yield one, until or None
 
 
 def _given(run: Run) -> list[int]:

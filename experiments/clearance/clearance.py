@@ -20,14 +20,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
 
 from experiments import recipes
 from experiments.clearance.wording import Narrowing, describe_narrowings, union_in_words
-from experiments.models import Checkpoint, Dataset, Run
+from experiments.models import Checkpoint, Dataset, Run, ancestry
 from experiments.models.cleared_scope import ClearedScope
 from portal import audit
 from portal.database import long_work
@@ -172,18 +171,15 @@ def of_unknown_origin(run: Run) -> bool:
 
 def _has_music(run: Run) -> bool:
     """Whether a dataset is behind the run: its own, or of any run whose bytes it began with."""
-    seen: set[UUID] = set()
-    waiting = [run]
-    while waiting:
-        one = waiting.pop()
-        if one.dataset_id is not None:
-            return True
-        seen.add(one.pk)
-        if one.start_from_id is not None:
-            begun = Checkpoint.every.filter(pk=one.start_from_id).values("digest")
-            before = Run.objects.filter(checkpoints__digest__in=begun).exclude(pk__in=seen)
-            waiting += before.distinct()
-    return False
+    if run.dataset_id is not None:
+        return True
+    if run.start_from_id is None:
+        return False
+    # A run that is not kept yet is asked for as well.
+    before = ancestry.deliverers([run.start_from.digest]) if run.start_from else {}
+    behind = ancestry.behind([one for some in before.values() for one in some])
+    runs = Run.objects.filter(pk__in=set().union(*behind.values()))
+    return runs.exclude(dataset=None).exists()
 
 
 def is_unknown(run: Run) -> bool:

@@ -22,6 +22,7 @@ from experiments.models import (
     DatasetItem,
     Project,
     Run,
+    ancestry,
 )
 from experiments.models.publishing import ModelPage
 from experiments.models.revocations import is_revoked
@@ -62,15 +63,7 @@ def runs_with(recordings: QuerySet[Recording]) -> list[UUID]:
 
 
 def _with_later(runs: QuerySet[Run]) -> list[UUID]:
-    known = set(runs.order_by().values_list("pk", flat=True))
-    newest = set(known)
-    while newest:
-        # Weights are their bytes: whoever began with a copy of them began with them.
-        made = Checkpoint.every.filter(run__in=newest).order_by().values("digest")
-        later = Run.objects.filter(start_from__digest__in=made).values_list("pk", flat=True)
-        newest = set(later) - known
-        known |= newest
-    return sorted(known)
+    return sorted(ancestry.after(list(runs.order_by().values_list("pk", flat=True))))
 
 
 class Datasets:

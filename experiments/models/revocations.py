@@ -12,15 +12,18 @@ from django.db.models import BooleanField, CharField, F, Func, IntegerField
 
 from rights.models import Use
 
+# From the runs of `line` to those that delivered the bytes which they began with
+# (ancestry.py walks by it too).
+STEP_BACK = """
+  JOIN experiments_run begins ON begins.id = line.run_id
+  JOIN experiments_checkpoint begun ON begun.id = begins.start_from_id
+  JOIN experiments_checkpoint same ON same.digest = begun.digest"""
 # A line of weights is as long as somebody fine-tuned what was fine-tuned: a few rows.
 _LINE = """
 WITH RECURSIVE line(run_id) AS (
   {first}
   UNION
-  SELECT same.run_id FROM line
-  JOIN experiments_run ON experiments_run.id = line.run_id
-  JOIN experiments_checkpoint begun ON begun.id = experiments_run.start_from_id
-  JOIN experiments_checkpoint same ON same.digest = begun.digest
+  SELECT same.run_id FROM line STEP_BACK
 )
 SELECT {what} FROM line
 JOIN experiments_run learned ON learned.id = line.run_id
@@ -28,7 +31,7 @@ JOIN experiments_datasethold held
   ON held.dataset_id = learned.dataset_id AND held.use = learned.use
 JOIN rights_hold mark ON mark.id = held.hold_id
 {order}
-"""
+""".replace("STEP_BACK", STEP_BACK)
 _RUN = "SELECT %(expressions)s"
 # By a name of its own: the expression is of the checkpoint that is asked about.
 _WEIGHTS = """

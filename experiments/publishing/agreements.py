@@ -7,8 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from experiments.models.ancestry import Link
 from experiments.publishing.training_credits import AT_ONCE, Exposures
-from experiments.publishing.withdrawals import Link
 from rights.models import DecisionLine, Grant, Party, Recording, WithdrawalPolicy
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable, Iterable
 from threading import Lock
 from typing import TypeVar, cast
 
-from experiments.publishing.withdrawals import Link
+from experiments.models.ancestry import Link
 from portal import audit
 from rights.usage import ledger
 

@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass, replace
 
+from experiments.models.ancestry import Link
 from experiments.models.publishing import ModelPage, ModelPageText
 from experiments.publishing import agreements, texts, training_credits, withdrawals
 from experiments.publishing.agreements import AgreementsSummary
 from experiments.publishing.page_cache import cached
 from experiments.publishing.training_credits import TrainingCredits
-from experiments.publishing.withdrawals import Link, PageStatus
+from experiments.publishing.withdrawals import PageStatus
 
 PAGES = ModelPage.objects.select_related(
     "project", "run__dataset", "run__decision", "run__project", "checkpoint"

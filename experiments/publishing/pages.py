@@ -8,7 +8,7 @@ from django.utils.text import slugify
 
 from experiments.clearance import clearance, permission
 from experiments.clearance.permission import NotPermitted
-from experiments.models import Checkpoint, Membership, Project, Run, declared_uses
+from experiments.models import Checkpoint, Membership, Project, Run, ancestry, declared_uses
 from experiments.models.publishing import ModelPage, ModelPageText
 from experiments.publishing import training_credits, withdrawals
 from experiments.publishing.texts import LONGEST, PARTS
@@ -196,7 +196,7 @@ def _check_model(project: Project, run: Run, checkpoint: Checkpoint | None) -> N
     same = {"run": run, "checkpoint": checkpoint}
     if ModelPage.objects.filter(**same).exclude(withdrawn_at=None).exists():
         raise no("withdrawn", "That model was published before and withdrawn for good.")
-    line = withdrawals.line_of(run, checkpoint.step if checkpoint else None)
+    line = ancestry.line(run, checkpoint.step if checkpoint else None)
     if not training_credits.exposures(line):
         raise no("no_use", "No use is reported of what it learned from, so no share is exact.")
 

@@ -12,12 +12,12 @@ from typing import TypedDict
 
 from django.db.models import Max
 
+from experiments.models.ancestry import Link
 from experiments.models.publishing import ModelPage
 from experiments.publishing.agreements import AgreementsSummary
 from experiments.publishing.page_data import PageData
 from experiments.publishing.template import HEADINGS, QUESTIONS
 from experiments.publishing.training_credits import TrainingCredits
-from experiments.publishing.withdrawals import Link
 from rights.models import Recording, UsageEvent
 
 ROWS, WORDS, PORTAL = "rows", "provider", "portal"

@@ -15,7 +15,8 @@ from typing import TypedDict
 from django.db.models import QuerySet
 
 from experiments.models import DatasetItem
-from experiments.publishing.withdrawals import Link, PageStatus
+from experiments.models.ancestry import Link
+from experiments.publishing.withdrawals import PageStatus
 from portal.database import long_work
 from rights.models import (
     Credit,

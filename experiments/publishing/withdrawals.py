@@ -14,25 +14,12 @@ from uuid import UUID
 
 from django.db.models import F, Min
 
-from experiments.models import Checkpoint, DatasetItem, Run
+from experiments.models import Checkpoint, DatasetItem, Run, ancestry
+from experiments.models.ancestry import Link
 from experiments.models.publishing import ModelPage
 from rights.models import CaseItem, WithdrawalCase
 
 WITHDRAWN, PUBLISHED = "Withdrawn", "Published"
-
-
-@dataclass(frozen=True)
-class Link:
-    """One run that the model learned in: the first is its own, the others gave it weights."""
-
-    run: Run
-    # The last step that counts; None is all of it.
-    up_to: int | None
-
-    @property
-    def source(self) -> str:
-        """As the ledger names it."""
-        return f"run:{self.run.pk}"
 
 
 @dataclass(frozen=True)
@@ -48,31 +35,12 @@ class PageStatus:
         return self.words == WITHDRAWN
 
 
-def line_of(run: Run, up_to: int | None) -> list[Link]:
-    """The run and those whose weights it began with, back to the first. A query for each."""
-    return lines_of({0: (run, up_to)})[0]
-
-
-def lines_of(heads: dict[int, tuple[Run, int | None]]) -> dict[int, list[Link]]:
-    """`line_of` for several at once; as many queries as the longest line has runs."""
-    lines = {key: [Link(run, up_to)] for key, (run, up_to) in heads.items()}
-    going_on = list(lines.values())
-    while wanted := {pk for line in going_on if (pk := line[-1].run.start_from_id)}:
-        rows = Checkpoint.every.filter(pk__in=wanted)
-        found = rows.select_related("run__dataset", "run__decision", "run__project").in_bulk()
-        going_on = [line for line in going_on if line[-1].run.start_from_id in found]
-        for line in going_on:
-            before = found[line[-1].run.start_from_id or 0]
-            line.append(Link(before.run, before.step))
-    return lines
-
-
 def line_of_page(page: ModelPage) -> list[Link]:
-    return line_of(page.run, page.checkpoint.step if page.checkpoint else None)
+    return ancestry.line(page.run, page.checkpoint.step if page.checkpoint else None)
 
 
 def lines_of_pages(pages: Iterable[ModelPage]) -> dict[int, list[Link]]:
-    return lines_of(
+    return ancestry.lines(
         {page.pk: (page.run, page.checkpoint.step if page.checkpoint else None) for page in pages}
     )
 
@@ -87,42 +55,33 @@ def statuses_of(pages: Iterable[ModelPage]) -> dict[int, PageStatus]:
 
 
 def _behind(pages: Sequence[ModelPage]) -> tuple[dict[int, set[UUID]], dict[str, datetime]]:
-    """Page number to the runs behind its model: its own, those whose weights it began with, and
-    those that delivered the same bytes; and which bytes are retired since when. As many queries
-    as the longest line has runs."""
-    found = {page.pk: {page.run_id} for page in pages}
+    """Page number to the runs behind its model: its own, those that delivered the same bytes, and
+    all with whose weights these began; and which of these bytes are retired since when."""
+    delivered: dict[str, set[UUID]] = defaultdict(set)
     retired: dict[str, datetime] = {}
-    firsts = {pk for page in pages if (pk := page.run.start_from_id) is not None}
-    digests_of = Checkpoint.every.filter(pk__in=firsts).values_list("pk", "digest")
-    first = dict(digests_of) if firsts else {}
-    begun = {page.run_id: first.get(page.run.start_from_id or 0) for page in pages}
-    going_on: dict[int, set[str | None]] = {
-        page.pk: {begun.get(page.run_id), page.checkpoint.digest if page.checkpoint else None}
-        - {None}
+    digests = {page.checkpoint.digest for page in pages if page.checkpoint}
+    rows = Checkpoint.every.filter(digest__in=digests)
+    began = {page.run_id for page in pages if page.run.start_from_id is not None}
+    for digest, run, before, at in rows.values_list(
+        "digest", "run", "run__start_from", "retired_at"
+    ):
+        delivered[digest].add(run)
+        began |= {run} if before is not None else set()
+        if at is not None:
+            retired[digest] = min(at, retired.get(digest, at))
+    heads = {
+        page.pk: {page.run_id, *(delivered[page.checkpoint.digest] if page.checkpoint else ())}
         for page in pages
     }
-    seen: set[str | None] = set()
-    while wanted := set[str | None]().union(*going_on.values()) - seen:
-        seen |= wanted
-        rows = Checkpoint.every.filter(digest__in=wanted)
-        by_digest: dict[str | None, list[tuple[UUID, str | None]]] = defaultdict(list)
-        for digest, run, before, at in rows.values_list(
-            "digest", "run", "run__start_from__digest", "retired_at"
-        ):
-            by_digest[digest].append((run, before))
-            if at is not None:
-                retired[digest] = min(at, retired.get(digest, at))
-        for pk, digests in going_on.items():
-            delivered = [row for digest in digests for row in by_digest.get(digest, ())]
-            found[pk] |= {run for run, _ in delivered}
-            going_on[pk] = digests | ({before for _, before in delivered} - {None})
+    behind = ancestry.behind(began)
+    found = {pk: runs.union(*(behind[run] for run in runs & began)) for pk, runs in heads.items()}
     return found, retired
 
 
 def left(run: Run) -> frozenset[int]:
     """Parties whose permission has ended for something that the run, or the runs whose weights it
     began with, learned from."""
-    runs = {link.run.pk for link in line_of(run, None)}
+    runs = ancestry.behind([run.pk])[run.pk]
     marks = [mark.party for some in _held(runs).values() for mark in some]
     return frozenset(marks).union(*_cases(runs).values())
 
