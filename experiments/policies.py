@@ -15,9 +15,9 @@ from django.db import transaction
 from django.db.models import Count, ProtectedError, QuerySet
 
 from experiments.metrics import metrics
-from experiments.models import Checkpoint, Run
+from experiments.models import Checkpoint, ModelPage, Run
 from experiments.run_table import compare
-from experiments.runs import checkpoints, costs, runs
+from experiments.runs import checkpoints, costs, outputs, runs
 from experiments.runs.resources import Resources
 from portal import audit, storage
 from portal.models import Blob
@@ -233,19 +233,16 @@ def best_steps(run: Run) -> set[int]:
 
 
 def needed(run: Run, rows: Mapping[int, Checkpoint]) -> set[int]:
-    """Steps whose checkpoint something stands on: a sample of the run, a row of a room above
-    that names it (a model), the config of a copy that begins with it."""
-    found: set[int] = set()
-    samples = getattr(run, "samples", None)
-    if samples is not None:
-        found |= set(samples.filter(step__in=list(rows)).values_list("step", flat=True))
-    for relation in Checkpoint._meta.related_objects:
-        if relation.field is not None:
-            theirs = relation.related_model._default_manager.filter(
-                **{f"{relation.field.name}__in": list(rows.values())}
-            )
-            named = set(theirs.values_list(relation.field.attname, flat=True))
-            found |= {step for step, row in rows.items() if row.pk in named}
+    """Steps whose checkpoint something stands on: a sample of the run, a run that began with it, a
+    published model, the config of a copy that begins with it."""
+    found = outputs.steps_among(run, list(rows))
+    begun = Run.objects.filter(start_from__in=list(rows.values()))
+    published = ModelPage.objects.filter(checkpoint__in=list(rows.values()))
+    named = {
+        *begun.values_list("start_from", flat=True),
+        *published.values_list("checkpoint", flat=True),
+    }
+    found |= {step for step, row in rows.items() if row.pk in named}
     configs = " ".join(str(config) for config in run.copies.values_list("config", flat=True))
     return found | {step for step, row in rows.items() if row.digest in configs}
 

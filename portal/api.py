@@ -68,6 +68,5 @@ for router in (
     "experiments.deliveries.api.router",
     "audio_samples.api.router",
     "rights.api.router",
-    "listening.api.router",
 ):
     api.add_router("/v1", router)

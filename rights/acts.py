@@ -140,7 +140,7 @@ def activating(grant: Grant, *, by: User) -> Act[Effect | None, Grant]:
 
 def replaces_open(grant: Grant) -> bool:
     """Whether putting it in force ends another one."""
-    return grant.replaces is not None and grant.replaces.status in lifecycle.OPEN
+    return grant.replaces is not None and grant.replaces.status in Grant.OPEN_STATUSES
 
 
 def _of_replacing(grant: Grant) -> Effect | None:

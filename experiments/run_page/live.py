@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from experiments.deliveries import logs, undelivered
 from experiments.models import ClusterEvent, Run
-from experiments.runs import quotas, runs
+from experiments.runs import outputs, quotas, runs
 
 TICK = 1.0
 # A connection ends after this long and the browser opens the next: rights are checked anew.
@@ -49,8 +49,6 @@ def moment(run: Run) -> Moment:
     series = run.series.aggregate(points=Sum("count"), metrics=Count("pk"))
     newest = run.logs.aggregate(newest=Max("pk"))["newest"] or 0
     said = ClusterEvent.objects.filter(attempt__run=run).aggregate(said=Sum("count"))
-    # Samples belong to the room above; whether there are more shows in the reverse relation.
-    samples = getattr(run, "samples", None)
     return Moment(
         state=run.state,
         words=str(run.get_state_display()),
@@ -61,7 +59,7 @@ def moment(run: Run) -> Moment:
         curve=series["points"] or 0,
         metrics=series["metrics"],
         log=newest,
-        samples=samples.count() if samples is not None else 0,
+        samples=outputs.count(run),
         events=said["said"] or 0,
         warning=" ".join(
             filter(None, (run.warning if run.is_open else "", undelivered.words(run)))

@@ -29,8 +29,6 @@ from rights.models import (
 )
 
 Status = Grant.Status
-# Not ended: in force, about to be, or to be again.
-OPEN = (Status.ACTIVE, Status.OFFERED, Status.SUSPENDED)
 
 
 def sign(

@@ -107,7 +107,7 @@ def open_grants(party: Party, recording: Recording) -> list[Grant]:
     signs for it, over all uses."""
     agents = Mandate.objects.standing().filter(holder=party)
     uses = Grant.objects.filter(
-        Q(grantor=party) | Q(grantor__in=agents.values("agent")), status__in=lifecycle.OPEN
+        Q(grantor=party) | Q(grantor__in=agents.values("agent")), status__in=Grant.OPEN_STATUSES
     )
     return [
         grant

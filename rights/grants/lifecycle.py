@@ -32,8 +32,6 @@ from rights.parties import parties
 from rights.withdrawal import cases, holds, losses
 
 Status = Grant.Status
-# Not ended: in force, about to be, or to be again.
-OPEN = (Status.ACTIVE, Status.OFFERED, Status.SUSPENDED)
 
 
 @transaction.atomic
@@ -69,7 +67,11 @@ def _take_its_place(grant: Grant, by: User | None, on: date | None = None) -> No
     """End the version that the grant replaces, from the day on that the new terms begin. Until
     then the old ones permit what they did (evaluator.Judge.replaced)."""
     old = grant.replaces
-    if old is None or old.status not in OPEN or grant.starts_on > (on or timezone.now().date()):
+    if (
+        old is None
+        or old.status not in Grant.OPEN_STATUSES
+        or grant.starts_on > (on or timezone.now().date())
+    ):
         return
     _end(
         old,
@@ -220,7 +222,9 @@ def covering(recording: Recording, use: str, party: Party) -> list[Grant]:
     rights_of: dict[int, set[str]] = defaultdict(set)
     for mandate in mandates:
         rights_of[mandate.agent_id].update(mandate.right_types)
-    grants = Grant.objects.filter(grantor__in=[party.pk, *rights_of], use=use, status__in=OPEN)
+    grants = Grant.objects.filter(
+        grantor__in=[party.pk, *rights_of], use=use, status__in=Grant.OPEN_STATUSES
+    )
     # Not those of other recordings alone: a party may have thousands of them.
     grants = grants.filter(Q(recording=None) | Q(recording=recording)).select_related(
         "grantor", "recording", "work"
@@ -264,7 +268,7 @@ def expire_due(at: datetime | None = None) -> int:
     ended = 0
     begun = Grant.objects.filter(
         status__in=holds.STANDING, starts_on__lte=day,
-        replaces__status__in=OPEN,
+        replaces__status__in=Grant.OPEN_STATUSES,
     )  # fmt: skip
     for grant in begun.select_related("replaces__grantor"):
         with transaction.atomic(), suppress(Refused):
@@ -298,7 +302,7 @@ def _end(grant: Grant, *, by: User | None, status: Status, reason: str, verb: st
     was_in_force = Grant.objects.filter(pk=grant.pk, status__in=holds.STANDING).exists()
     # Asked before it ends: afterwards it speaks for nothing.
     loss = losses.of_grants([grant]) if was_in_force else losses.Loss(Use(grant.use))
-    moved = Grant.objects.filter(pk=grant.pk, status__in=OPEN).update(
+    moved = Grant.objects.filter(pk=grant.pk, status__in=Grant.OPEN_STATUSES).update(
         status=status, ended_at=at, end_reason=reason
     )
     grant.refresh_from_db()

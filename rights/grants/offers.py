@@ -91,7 +91,7 @@ def end_everywhere(*, by: User, party: Party, use: str, reason: str) -> int:
         grant.refresh_from_db()
         if grant.status == Grant.Status.OFFERED:
             lifecycle.decline(grant, by, reason)
-        elif grant.status in lifecycle.OPEN:
+        elif grant.status in Grant.OPEN_STATUSES:
             lifecycle.withdraw(grant, by, reason)
     if not rows:
         raise Refused(
@@ -131,7 +131,7 @@ def rights_of(party: Party, use: str, recording: Recording | None = None) -> lis
 
 
 def open_grants(party: Party, use: str) -> QuerySet[Grant]:
-    return Grant.objects.filter(grantor=party, use=use, status__in=lifecycle.OPEN)
+    return Grant.objects.filter(grantor=party, use=use, status__in=Grant.OPEN_STATUSES)
 
 
 def _open(party: Party, use: str, recording: Recording | None) -> list[Grant]:

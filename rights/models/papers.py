@@ -79,6 +79,9 @@ class Grant(models.Model):
         EXPIRED = "expired", "Expired"
         SUPERSEDED = "superseded", "Superseded"
 
+    # Not ended: in force, about to be, or to be again.
+    OPEN_STATUSES = (Status.ACTIVE, Status.OFFERED, Status.SUSPENDED)
+
     agreement = models.ForeignKey(Agreement, models.PROTECT, related_name="grants")
     grantor = models.ForeignKey(Party, models.PROTECT, related_name="grants")
     right_type = models.CharField(max_length=20, choices=RightType.choices)

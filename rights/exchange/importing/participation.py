@@ -140,7 +140,7 @@ class Holdings:
     def _granted(self, pks: Sequence[int], uses: Collection[str]) -> set[tuple[int, str, str]]:
         covered: set[tuple[int, str, str]] = set()
         grants = Grant.objects.filter(
-            grantor=self._party, use__in=uses, status__in=lifecycle.OPEN
+            grantor=self._party, use__in=uses, status__in=Grant.OPEN_STATUSES
         ).filter(Q(recording=None) | Q(recording__in=pks))
         for grant in grants:
             if grant.recording_id:

@@ -36,7 +36,7 @@ def papers(request: HttpRequest) -> HttpResponse:
     grants = _grants(user)
     state = parameters.read_parameters(request).choice("state", ("open", "all"), "open")
     if state == "open":
-        grants = grants.filter(status__in=lifecycle.OPEN)
+        grants = grants.filter(status__in=Grant.OPEN_STATUSES)
     page = page_of(request, grants.order_by("-created_at", "-pk"))
     own = Q(holder__people=user) | Q(agent__people=user)
     mandates = Mandate.objects.filter(own).distinct().select_related("holder", "agent")

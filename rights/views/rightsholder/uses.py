@@ -134,9 +134,7 @@ def catalogue(party: Party) -> list[CatalogueUse]:
         use: CatalogueUse(use, plain_language.MEANING[use], plain_language.personal(use), [])
         for use in Use
     }
-    open_grants = Grant.objects.filter(
-        grantor=party, status__in=(Status.ACTIVE, Status.OFFERED, Status.SUSPENDED)
-    )
+    open_grants = Grant.objects.filter(grantor=party, status__in=Grant.OPEN_STATUSES)
     wide = open_grants.filter(recording=None, work=None)
     own = set(party.people.values_list("pk", flat=True))
     for grant in wide.select_related("grantor", "agreement").order_by("pk"):
