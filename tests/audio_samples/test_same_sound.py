@@ -129,8 +129,9 @@ def test_a_withdrawal_lists_the_copies(
     rosa: User, song: Recording, grant: Grant, first: Sample, other: Run
 ) -> None:
     copy = deliver(other, file=sound("FLAC"))
+    source = str(first.run.dataset_id)
     (level,) = [
-        one for one in descendants.descendants([song.pk], [TRAIN]) if one.kind.name == "sample"
+        one for one in descendants.descendants([source], [TRAIN]) if one.kind.name == "sample"
     ]
     assert {node.key for node in level.nodes} == {str(first.pk), str(copy.pk)}
     lifecycle.withdraw(grant, rosa, "No more")

@@ -131,7 +131,8 @@ def test_a_withdrawal_lists_copies_and_what_began_with_them(
 ) -> None:
     copy = deliver(other, step=99)
     run = begin(ada, copy)
-    levels = {one.kind.name: one for one in descendants.descendants([song.pk], [TRAIN])}
+    source = str(first.run.dataset_id)
+    levels = {one.kind.name: one for one in descendants.descendants([source], [TRAIN])}
     found = {node.key for node in levels["checkpoint"].nodes}
     assert found == {str(first.pk), str(copy.pk)}
     assert str(run.pk) in {node.key for node in levels["run"].nodes}
