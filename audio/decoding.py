@@ -1,7 +1,7 @@
 """Decode files of sound to their end: WAV, FLAC, MP3 and Ogg, by what their bytes are.
 
 A file is read in blocks, so ten minutes at 192 kHz never lie in memory as a whole. What breaks off,
-is empty or holds no numbers is refused with a sentence for whoever sent it.
+has no sound in it or no numbers is refused with a sentence for whoever sent it.
 """
 
 import os
@@ -52,6 +52,11 @@ class Decoder:
     @property
     def media_type(self) -> str:
         return MEDIA_TYPES[self.format]
+
+    @property
+    def promised_seconds(self) -> float:
+        """By its header, before anything is decoded: of MP3 and Ogg an estimate."""
+        return float(self._sound.frames / self.rate)
 
     def blocks(self) -> Iterator[npt.NDArray[np.float32]]:
         """(frames, channels) float32 until the end; raises BadAudio where the file turns bad."""

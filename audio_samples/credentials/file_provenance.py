@@ -98,6 +98,9 @@ def sound_of(file: IO[bytes]) -> Sound | None:
     long_work.outside("A file is decoded")
     try:
         with decoding.opened(file, LONGEST_SAMPLE) as decoder:
+            # A long recording is not decoded to be found too long.
+            if decoder.promised_seconds > LONGEST_SAMPLE.max_seconds:
+                return None
             return Sound(decoder)
     except decoding.BadAudio:
         return None

@@ -173,11 +173,11 @@ def _has_music(run: Run) -> bool:
     """Whether a dataset is behind the run: its own, or of any run whose bytes it began with."""
     if run.dataset_id is not None:
         return True
-    if run.start_from_id is None:
+    if run.start_from is None:
         return False
-    # A run that is not kept yet is asked for as well.
-    before = ancestry.deliverers([run.start_from.digest]) if run.start_from else {}
-    behind = ancestry.behind([one for some in before.values() for one in some])
+    # Not from the run itself: one that is not kept yet is asked for as well.
+    same = Checkpoint.every.filter(digest=run.start_from.digest)
+    behind = ancestry.behind(set(same.values_list("run", flat=True)))
     runs = Run.objects.filter(pk__in=set().union(*behind.values()))
     return runs.exclude(dataset=None).exists()
 

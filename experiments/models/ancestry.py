@@ -6,7 +6,7 @@ very file, under whatever name. Both directions are one recursive query, whateve
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
@@ -55,15 +55,6 @@ def after(runs: Collection[UUID]) -> set[UUID]:
     found: set[UUID] = set()
     for some in parts(list(runs), AT_ONCE):
         found.update(run for (run,) in _rows(_AFTER, some))
-    return found
-
-
-def deliverers(digests: Iterable[str]) -> dict[str, set[UUID]]:
-    """By digest the runs that delivered these very bytes, also where they were cleaned up since."""
-    found: dict[str, set[UUID]] = defaultdict(set)
-    rows = Checkpoint.every.filter(digest__in=set(digests))
-    for digest, run in rows.values_list("digest", "run"):
-        found[digest].add(run)
     return found
 
 
