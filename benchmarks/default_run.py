@@ -6,15 +6,12 @@ many of 16 control clips were heard as the genre that was asked for.
 """
 
 import argparse
-import os
-import subprocess
 import tempfile
 import time
 from pathlib import Path
 
-from benchmarks import portal
 from benchmarks.arithmetic import AVX2, company
-from benchmarks.startup import ISSUE, answers, call, serving, until
+from benchmarks.startup import call, demo_portal, until
 
 TARGET_MINUTES, TARGET_CONTROL, CLIPS = 4, 14, 16
 CONTROL = "control/genre_accuracy"
@@ -22,21 +19,7 @@ CONTROL = "control/genre_accuracy"
 
 def measured(folder: Path, *, seed: int, beside: int, environment: dict[str, str]) -> str:
     """One run in a fresh clone with this environment of Python; a row of the table."""
-    subprocess.run(["git", "clone", "--quiet", str(portal.ROOT), str(folder)], check=True)
-    (folder / ".venv").symlink_to(portal.ROOT / ".venv")
-    port = str(portal.free_port())
-    url = f"http://127.0.0.1:{port}"
-    with serving(["make", "up"], cwd=folder, PORT=port, **environment):
-        until(lambda: "answers at" in (folder / "bench.log").read_text(), seconds=600)
-        until(lambda: answers(f"{url}/account/login/"), seconds=60)
-        issued = subprocess.run(
-            [str(folder / ".venv/bin/python"), "-c", ISSUE],
-            cwd=folder, check=True, capture_output=True, text=True,
-            env=os.environ | {"DJANGO_SETTINGS_MODULE": "portal.settings"},
-        )  # fmt: skip
-        token = issued.stdout.strip()
-        # The first submits of a world that is just made compete with its last work.
-        time.sleep(10)
+    with demo_portal(folder, **environment) as (url, token):
         with company(beside):
             began = time.perf_counter()
             wanted = {"project": "first-light", "recipe": "flow_matching", "dataset": 1}
