@@ -14,7 +14,14 @@ from experiments.clearance.descendants import runs_of
 from experiments.models.revocations import is_revoked_for
 from portal.models import Role, User
 from rights.models import CaseItem, Use
-from rights.withdrawal.descendants import Node, Origin, Outcome, let_hear, register
+from rights.withdrawal.descendants import (
+    Node,
+    Origin,
+    Outcome,
+    let_hear,
+    register,
+    rows_named,
+)
 
 RECALLED = "Recalled: "
 
@@ -42,15 +49,14 @@ class Samples:
         return _nodes(samples_of(runs_of(origin)))
 
     def now(self, keys: Sequence[str]) -> dict[str, Node]:
-        numbers = [key for key in keys if key.isdecimal()]
-        return {node.key: node for node in _nodes(Sample.objects.filter(pk__in=numbers))}
+        return {node.key: node for node in _nodes(rows_named(Sample.objects, keys))}
 
     def retire(self, keys: Sequence[str], reason: str) -> None:
-        rows = Sample.objects.filter(pk__in=list(keys))
+        rows = rows_named(Sample.objects, keys)
         rows.update(withheld_at=timezone.now(), withheld_reason=f"{RECALLED}{reason}"[:500])
 
     def open_to(self, keys: Sequence[str], user: User) -> set[str]:
-        rows = Sample.objects.visible_to(user).filter(pk__in=list(keys))
+        rows = rows_named(Sample.objects.visible_to(user), keys)
         return {str(pk) for pk in rows.values_list("pk", flat=True)}
 
     def mark(self) -> str:
@@ -77,18 +83,18 @@ class Clips:
         return self._nodes(ClipRelease.objects.filter(sample__in=samples_of(runs)))
 
     def now(self, keys: Sequence[str]) -> dict[str, Node]:
-        rows = ClipRelease.objects.filter(pk__in=[key for key in keys if key.isdecimal()])
+        rows = rows_named(ClipRelease.objects, keys)
         return {node.key: node for node in self._nodes(rows)}
 
     def retire(self, keys: Sequence[str], reason: str) -> None:
-        rows = ClipRelease.objects.live().filter(pk__in=list(keys))
+        rows = rows_named(ClipRelease.objects.live(), keys)
         rows.update(recalled_at=timezone.now(), reason=reason[:300])
 
     def open_to(self, keys: Sequence[str], user: User) -> set[str]:
         if user.has_role(Role.RIGHTS_ADMIN):
             return set(keys)
         seen = Sample.objects.visible_to(user)
-        rows = ClipRelease.objects.filter(pk__in=list(keys), sample__in=seen)
+        rows = rows_named(ClipRelease.objects, keys).filter(sample__in=seen)
         return {str(pk) for pk in rows.values_list("pk", flat=True)}
 
     def mark(self) -> str:

@@ -10,7 +10,7 @@ from audio_samples.descendants import samples_of
 from experiments.clearance.descendants import runs_of
 from listening.models import ListeningTest
 from portal.models import User
-from rights.withdrawal.descendants import Node, Origin, Outcome, register
+from rights.withdrawal.descendants import Node, Origin, Outcome, register, rows_named
 
 
 class Tests:
@@ -27,15 +27,15 @@ class Tests:
         return self._nodes(rows.distinct())
 
     def now(self, keys: Sequence[str]) -> dict[str, Node]:
-        rows = ListeningTest.objects.filter(pk__in=[key for key in keys if key.isdecimal()])
+        rows = rows_named(ListeningTest.objects, keys)
         return {node.key: node for node in self._nodes(rows)}
 
     def retire(self, keys: Sequence[str], reason: str) -> None:  # noqa: ARG002 - it says no more.
-        rows = ListeningTest.objects.filter(pk__in=list(keys), closed_at=None)
+        rows = rows_named(ListeningTest.objects, keys).filter(closed_at=None)
         rows.update(closed_at=timezone.now())
 
     def open_to(self, keys: Sequence[str], user: User) -> set[str]:
-        rows = ListeningTest.objects.visible_to(user).filter(pk__in=list(keys))
+        rows = rows_named(ListeningTest.objects.visible_to(user), keys)
         return {str(pk) for pk in rows.values_list("pk", flat=True)}
 
     def mark(self) -> str:

@@ -38,6 +38,7 @@ from rights.withdrawal.descendants import (
     Reliance,
     register,
     rest_on,
+    rows_named,
 )
 
 
@@ -169,13 +170,13 @@ class FrozenSets:
         return self._nodes(rows)
 
     def now(self, keys: Sequence[str]) -> dict[str, Node]:
-        return {node.key: node for node in self._nodes(Dataset.objects.filter(pk__in=list(keys)))}
+        return {node.key: node for node in self._nodes(rows_named(Dataset.objects, keys))}
 
     def retire(self, keys: Sequence[str], reason: str) -> None:  # noqa: ARG002 - it says no more.
-        Dataset.objects.filter(pk__in=list(keys)).update(status=Dataset.Status.RETIRED)
+        rows_named(Dataset.objects, keys).update(status=Dataset.Status.RETIRED)
 
     def open_to(self, keys: Sequence[str], user: User) -> set[str]:
-        rows = Dataset.objects.filter(pk__in=list(keys), project__in=_projects(user))
+        rows = rows_named(Dataset.objects, keys).filter(project__in=_projects(user))
         return {str(pk) for pk in rows.values_list("pk", flat=True)}
 
     def mark(self) -> str:
@@ -213,14 +214,14 @@ class Runs:
         return [self._node(one) for one in rows.order_by("queued_at")]
 
     def now(self, keys: Sequence[str]) -> dict[str, Node]:
-        rows = Run.objects.filter(pk__in=list(keys)).select_related("project")
+        rows = rows_named(Run.objects, keys).select_related("project")
         return {str(one.pk): self._node(one) for one in rows}
 
     def retire(self, keys: Sequence[str], reason: str) -> None:
         """The reconciler stops them by their holds; nothing is left to do by hand."""
 
     def open_to(self, keys: Sequence[str], user: User) -> set[str]:
-        rows = Run.objects.filter(pk__in=list(keys), project__in=_projects(user))
+        rows = rows_named(Run.objects, keys).filter(project__in=_projects(user))
         return {str(pk) for pk in rows.values_list("pk", flat=True)}
 
     def mark(self) -> str:
@@ -254,15 +255,15 @@ class Checkpoints:
         return self._nodes(Checkpoint.objects.filter(digest__in=made.values("digest")))
 
     def now(self, keys: Sequence[str]) -> dict[str, Node]:
-        rows = Checkpoint.objects.filter(pk__in=[key for key in keys if key.isdecimal()])
+        rows = rows_named(Checkpoint.objects, keys)
         return {node.key: node for node in self._nodes(rows)}
 
     def retire(self, keys: Sequence[str], reason: str) -> None:
-        rows = Checkpoint.every.filter(pk__in=list(keys), retired_at=None)
+        rows = rows_named(Checkpoint.every, keys).filter(retired_at=None)
         rows.update(retired_at=timezone.now(), retired_reason=reason[:300])
 
     def open_to(self, keys: Sequence[str], user: User) -> set[str]:
-        rows = Checkpoint.objects.filter(pk__in=list(keys), run__project__in=_projects(user))
+        rows = rows_named(Checkpoint.objects, keys).filter(run__project__in=_projects(user))
         return {str(pk) for pk in rows.values_list("pk", flat=True)}
 
     def mark(self) -> str:
@@ -304,12 +305,11 @@ class Published:
         return self._nodes(ModelPage.objects.public().filter(run__in=runs_of(origin)))
 
     def now(self, keys: Sequence[str]) -> dict[str, Node]:
-        numbers = [key for key in keys if key.isdecimal()]
-        rows = ModelPage.objects.public().filter(pk__in=numbers)
+        rows = rows_named(ModelPage.objects.public(), keys)
         return {node.key: node for node in self._nodes(rows)}
 
     def retire(self, keys: Sequence[str], reason: str) -> None:  # noqa: ARG002 - it says no more.
-        rows = ModelPage.objects.filter(pk__in=list(keys), withdrawn_at=None)
+        rows = rows_named(ModelPage.objects, keys).filter(withdrawn_at=None)
         rows.update(withdrawn_at=timezone.now())
 
     def open_to(self, keys: Sequence[str], user: User) -> set[str]:  # noqa: ARG002 - all may.

@@ -4,15 +4,20 @@ keys, because all of it lives in rooms above this one, which register here what 
 
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from django.core.exceptions import ValidationError
+from django.db.models import Manager, Model, QuerySet
 
 from portal.models import User
 from rights.consent.evaluator import Context
 from rights.models import CaseItem, Hold, WithdrawalCase
 
 Outcome = CaseItem.Outcome
+M = TypeVar("M", bound=Model)
 
 
 class Reliance(NamedTuple):
@@ -110,6 +115,20 @@ class Kind(Protocol):
 
     def mark(self) -> str:
         """Another one whenever something of this kind may have come or changed; cheap to ask."""
+
+
+def rows_named(rows: Manager[M] | QuerySet[M], keys: Iterable[str]) -> QuerySet[M]:
+    """Those of `rows` that these keys name. People type keys: what no row could have names none,
+    where the database would break off over it."""
+    pk = rows.model._meta.pk
+    assert pk is not None  # noqa: S101 - for the types
+    names = []
+    for key in keys:
+        with suppress(ValidationError):
+            name = pk.clean(key, None)
+            if str(name) == key:
+                names.append(name)
+    return rows.filter(pk__in=names)
 
 
 _kinds: dict[str, Kind] = {}

@@ -24,6 +24,7 @@ from django.test import Client
 
 from portal import tokens
 from portal.api import api
+from rights.withdrawal import descendants
 from tests.rules import nasty
 from tests.rules.everything import World, make_world, routes
 from tests.rules.nasty_values import (
@@ -456,6 +457,15 @@ def test_every_body_of_the_api_has_a_right_example_to_spoil() -> None:
         if "requestBody" in told
     }
     assert known == taken, "Say in BODIES or METAS what a right body is."
+
+
+def test_what_is_typed_as_the_number_of_a_descendant_names_one_or_nothing(house: House) -> None:
+    assert len(descendants.kinds()) >= 7
+    for kind in descendants.kinds():
+        for text in TEXTS:
+            assert set(kind.now([text])) <= {text}, kind.name
+            assert kind.open_to([text], house.world.people["member"]) <= {text}, kind.name
+            kind.retire([text], "never")
 
 
 def _check(house: House, sendings: Iterable[Sending]) -> None:
