@@ -34,6 +34,8 @@ from rights.withdrawal import cases
 from tests.rights.history.ending import Ending
 from tests.rights.history.naive import Scope
 from tests.rights.history.world import (
+    ENDS_TODAY,
+    LASTING,
     SCOPES,
     USES,
     context_of,
@@ -55,12 +57,12 @@ PROFILE = settings(
 class Rights(Ending):
     """The histories, and what always holds."""
 
-    def first_music(self, agent: bool) -> None:
+    def first_music(self, agent: bool, lasting: bool) -> None:
         """Two songs, permissions, and a clip that came out of them: few would come that far. With
-        an agent, who signs for one of the compositions."""
+        an agent, who signs for one of the compositions, or with permissions that run out."""
         self.new_recording(owner=0, works=1, file=True)
         self.new_recording(owner=1, works=2, file=True)
-        self.allow(owner=0, use=0, recording=0, terms=0)
+        self.allow(owner=0, use=0, recording=0, terms=LASTING if lasting else ENDS_TODAY)
         if agent:
             self.mandate(
                 holder=1, agent=3, rights=["composition"], places=["world"], days=2, approved=True
@@ -163,6 +165,12 @@ class Rights(Ending):
             assert decisions.replay(decision).same
 
     def last_look(self) -> None:
+        """With what the calendar does to everything that ends today, which few histories reach."""
+        if self.clock.free:
+            self.clock.pass_days(1)
+            self.say("days", days=1)
+            self.a_round()
+            self.it_all_holds()
         self.every_decision_replays()
         assert list(audit.broken_lines()) == []
 

@@ -44,10 +44,13 @@ class Using(Papers):
     # --- The clock ----------------------------------------------------------------------------
 
     @precondition(lambda self: self.clock.free)
-    @rule(days=st.integers(1, 3))
-    def days_pass(self, days: int) -> None:
+    @rule(days=st.integers(1, 3), looks=st.booleans())
+    def days_pass(self, days: int, looks: bool) -> None:
+        """And the reconciler looks, or has not looked yet."""
         self.clock.pass_days(days)
         self.say("days", days=days)
+        if looks:
+            self.a_round()
 
     @rule()
     def a_round(self) -> None:

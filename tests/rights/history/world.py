@@ -55,6 +55,7 @@ TERMS: tuple[dict[str, Any], ...] = (
     {"days": 1},
     {"days": 3},
 )
+LASTING, ENDS_TODAY = 0, TERMS.index({"days": 1})
 SHARES = ((1_000_000,), (500_000, 500_000), (1, 999_999), (250_000, 250_000, 500_000))
 FILES = [tone(seconds=0.5, rate=8_000, channels=1, frequency=100 + 3 * n).read() for n in range(60)]
 few = st.integers(0, 11)
@@ -181,8 +182,10 @@ def context_of(scope: Scope) -> consent.Context:
 class History(RuleBasedStateMachine):
     """The beginning and the end. Numbers that choose something are taken modulo what there is."""
 
-    @initialize(policy=st.sampled_from(list(WithdrawalPolicy)), agent=st.booleans())
-    def begin(self, policy: WithdrawalPolicy, agent: bool) -> None:
+    @initialize(
+        policy=st.sampled_from(list(WithdrawalPolicy)), agent=st.booleans(), lasting=st.booleans()
+    )
+    def begin(self, policy: WithdrawalPolicy, agent: bool, lasting: bool) -> None:
         self._undone = undone()
         self._undone.__enter__()
         self.clock = Clock()
@@ -222,7 +225,7 @@ class History(RuleBasedStateMachine):
         self.grants: list[Grant] = []
         self.mandates: list[Mandate] = []
         self.say("group", party=self.group.pk)
-        self.first_music(agent)
+        self.first_music(agent, lasting)
 
     def project(self, number: int) -> tuple[Project, Scope]:
         scope = SCOPES[number]
@@ -250,7 +253,7 @@ class History(RuleBasedStateMachine):
     def last_look(self) -> None:
         """What is asked once, at the end."""
 
-    def first_music(self, agent: bool) -> None:
+    def first_music(self, agent: bool, lasting: bool) -> None:
         """What each history begins with."""
 
     def say(self, what: str, **who: Any) -> datetime:
