@@ -78,7 +78,7 @@ class Clips:
         uses = list(origin.uses)
         if Use.DISTRIBUTE in uses:
             # It was asked of all that the model learned from, whatever it learned it for.
-            uses = list(Use.values)
+            uses = list(Use)
         runs = runs_of(replace(origin, uses=uses, kept={}))
         return self._nodes(ClipRelease.objects.filter(sample__in=samples_of(runs)))
 

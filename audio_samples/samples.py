@@ -14,11 +14,10 @@ from audio import sound_digest
 from audio.decoding import BadAudio
 from audio_samples import analysis, credit_statements
 from audio_samples.models import Sample
-from experiments.models import Run
+from experiments.models import Run, declared_uses
 from portal import audit, storage
 from portal.database import commit_order
 from portal.models import User
-from rights.models import Use
 
 NAME_MAX = 200
 PROMPT_MAX = 20_000
@@ -156,7 +155,7 @@ def _check_references(run: Run, references: Iterable[int]) -> list[int]:
     asked = sorted(set(references))
     if not asked:
         return []
-    if run.dataset is None or run.use != Use.CONDITION:
+    if run.dataset is None or run.use not in declared_uses.REFERENCES:
         raise BadSample("This run has no recordings as reference audio.")
     items = run.dataset.items.filter(included=True, recording__in=asked)
     known = set(items.values_list("recording", flat=True))

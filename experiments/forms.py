@@ -19,6 +19,7 @@ from experiments.runs.resources import Resources
 from portal.inputs.forms import Form
 from portal.models import User
 from rights.models import Use
+from rights.models.vocabulary import use_choices
 
 MAX_YAML = recipes.MAX_BYTES
 # Field names of a config stand apart from those of the page: a recipe may have a field "name".
@@ -364,6 +365,6 @@ class DatasetForm(Form):
     """A name, a use, and the search that picked the recordings."""
 
     name = forms.CharField(max_length=100)
-    use = forms.ChoiceField(choices=Use.choices, initial=Use.TRAIN_GENERATIVE)
+    use = forms.ChoiceField(choices=use_choices, initial=Use.TRAIN_GENERATIVE)
     # Not only those that were shown and chosen.
     everything = forms.BooleanField(required=False)

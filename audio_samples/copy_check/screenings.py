@@ -20,6 +20,7 @@ from audio_samples import analysis, samples
 from audio_samples.copy_check import dataset_index
 from audio_samples.models import Sample, SampleQuerySet
 from audio_samples.models.copy_check import DatasetIndex, Screening
+from backline.uses import ARTISTS
 from experiments.clearance import attribution
 from experiments.models import Dataset
 from portal import audit, storage
@@ -28,7 +29,6 @@ from portal.database import commit_order
 from portal.models import Role, User
 from rights.errors import Refused, required
 from rights.models import Recording
-from rights.usage import crediting
 
 Outcome = Screening.Outcome
 Answer = Screening.Answer
@@ -97,7 +97,7 @@ def describe_screening(sample: Sample, user: User) -> ScreeningDescription:
 
 def artists(recording: Recording) -> list[str]:
     """The main and featured artists by the names that they are credited with."""
-    credited_on = recording.credits.filter(role__in=crediting.ARTISTS).select_related("party")
+    credited_on = recording.credits.filter(role__in=ARTISTS).select_related("party")
     return sorted({one.party.credit_name for one in credited_on})
 
 

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.urls import reverse
 
 from audio_samples.models import CreditStatement, Sample
+from backline import uses
 from experiments.publishing import public_words, withdrawals
 from portal.database.bulk import parts
 from portal.models import LogRoot
@@ -26,7 +27,7 @@ AT_ONCE = 100
 GENERATED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 # The permissions behind a clip were given to this lab, for what they say: nobody else's model
 # learns from it.
-NOT_ALLOWED = {"entries": {key: {"use": "notAllowed"} for key in reservations.CAWG}}
+NOT_ALLOWED = {"entries": {key: {"use": "notAllowed"} for key in uses.CAWG_KEYS}}
 
 
 def manifest(

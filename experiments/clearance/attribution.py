@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from experiments.models import Dataset, Run, ancestry
-from experiments.models.declared_uses import HEARD
+from experiments.models.declared_uses import REFERENCES
 from rights.models import Decision
 from rights.usage import crediting, ledger
 
@@ -65,7 +65,7 @@ def datasets(run: Run, step: int | None = None) -> list[Dataset]:
     """All that a clip made at `step` may have learned from or heard: the datasets of its line of
     weights, and its own for reference audio. Each once, in the order of their numbers."""
     found = {one.dataset for one, _ in _weights(run, step) if one.dataset is not None}
-    if run.dataset is not None and run.use in HEARD:
+    if run.dataset is not None and run.use in REFERENCES:
         found.add(run.dataset)
     return sorted(found, key=lambda one: one.pk)
 
@@ -73,13 +73,13 @@ def datasets(run: Run, step: int | None = None) -> list[Dataset]:
 def _weights(run: Run, step: int | None) -> Iterator[tuple[Run, int | None]]:
     """The runs whose learning is in it, newest first, and up to which step (None: all)."""
     for one, until in ancestry.line(run, step):
-        if one.dataset is not None and one.use and one.use not in HEARD:
+        if one.dataset is not None and one.use and one.use not in REFERENCES:
             yield one, until or None
 
 
 def _given(run: Run) -> list[int]:
     """The recordings that a run may hear as reference audio."""
-    if run.dataset is None or run.use not in HEARD:
+    if run.dataset is None or run.use not in REFERENCES:
         return []
     items = run.dataset.items.filter(included=True).order_by("recording")
     return list(items.values_list("recording", flat=True))

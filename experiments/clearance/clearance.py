@@ -36,15 +36,7 @@ from rights.consent.evaluator import Context, in_words
 from rights.models import Use
 
 # What may follow from a model, each asked of everybody behind it.
-FOLLOWING = (
-    Use.EVAL,
-    Use.CONDITION,
-    Use.FINETUNE,
-    Use.STYLE_NAMED,
-    Use.VOICE,
-    Use.LIKENESS_NAME,
-    Use.DISTRIBUTE,
-)
+FOLLOWING = tuple(use for use in Use if use.facts.follows_model)
 UNKNOWN = (
     "It was started outside, or is a program that was given no dataset: the portal does not know "
     "what it learned from, so it is cleared for nothing outside its project."

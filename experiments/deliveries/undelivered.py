@@ -1,27 +1,9 @@
 """What programs of a run could not deliver: it lies on their disks, and the run's page says so."""
 
-from django.db import models
 from django.utils import timezone
 
 from backline import wire
-from experiments.models import Run
-
-
-class Undelivered(models.Model):
-    """What one session has told last; the row goes when everything has been taken after all."""
-
-    run = models.ForeignKey(Run, models.CASCADE, related_name="undelivered")
-    session = models.CharField(max_length=40)
-    count = models.BigIntegerField()
-    reason = models.CharField(max_length=500, blank=True)
-    at = models.DateTimeField(default=timezone.now)
-
-    objects: models.Manager["Undelivered"] = models.Manager()
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["run", "session"], name="undelivered_once_a_session")
-        ]
+from experiments.models import Run, Undelivered
 
 
 def store_report(run: Run, said: wire.Undelivered) -> None:

@@ -7,7 +7,7 @@ from experiments.models.metrics import Batch, Chunk, Series
 from experiments.models.projects import Membership, Project, ProjectQuerySet
 from experiments.models.publishing import ModelPage, ModelPageText
 from experiments.models.runs import Attempt, ClusterEvent, LogChunk, Run, RunQuerySet
-from experiments.models.sessions import Session
+from experiments.models.sessions import Session, Undelivered
 
 __all__ = [
     "Attempt",
@@ -31,4 +31,5 @@ __all__ = [
     "RunQuerySet",
     "Series",
     "Session",
+    "Undelivered",
 ]

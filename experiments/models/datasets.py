@@ -8,7 +8,8 @@ from django.utils import timezone
 
 from experiments.models.projects import Project
 from portal.models import Blob, User
-from rights.models import Decision, Hold, Recording, Use, WithdrawalCase
+from rights.models import Decision, Hold, Recording, WithdrawalCase
+from rights.models.vocabulary import use_choices
 
 
 class DatasetQuerySet(models.QuerySet["Dataset"]):
@@ -34,7 +35,7 @@ class Dataset(models.Model):
     project = models.ForeignKey(Project, models.CASCADE, related_name="datasets")
     name = models.CharField(max_length=100)
     version = models.IntegerField(default=1)
-    use = models.CharField(max_length=30, choices=Use.choices)
+    use = models.CharField(max_length=30, choices=use_choices)
     status = models.CharField(max_length=20, choices=Status.choices, default=Status.FROZEN)
     # SHA-256 over the sorted (recording id, audio digest) pairs of the included items.
     digest = models.CharField(max_length=64)
@@ -100,7 +101,7 @@ class DatasetHold(models.Model):
     """
 
     dataset = models.ForeignKey(Dataset, models.CASCADE, related_name="held")
-    use = models.CharField(max_length=30, choices=Use.choices)
+    use = models.CharField(max_length=30, choices=use_choices)
     # Null for the marks of before cases had to be named.
     case = models.ForeignKey(WithdrawalCase, models.CASCADE, null=True, related_name="+")
     # The first of the case in this dataset.

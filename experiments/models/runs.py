@@ -11,7 +11,8 @@ from django.utils import timezone
 from experiments.models.datasets import Dataset
 from experiments.models.projects import Project
 from portal.models import ApiToken, User
-from rights.models import Decision, Use
+from rights.models import Decision
+from rights.models.vocabulary import use_choices
 
 # Five signs of life of a program that have not come.
 SILENCE = timedelta(seconds=15)
@@ -51,7 +52,7 @@ class Run(models.Model):
     resources = models.JSONField(default=dict)
     # What its program computes in (backline.wire.Arithmetic), once it was chosen.
     arithmetic = models.JSONField(null=True, blank=True)
-    use = models.CharField(max_length=30, choices=Use.choices, blank=True)
+    use = models.CharField(max_length=30, choices=use_choices, blank=True)
     dataset = models.ForeignKey(Dataset, models.PROTECT, null=True, blank=True, related_name="runs")
     dataset_digest = models.CharField(max_length=64, blank=True)
     decision = models.ForeignKey(Decision, models.PROTECT, null=True, blank=True, related_name="+")

@@ -1,4 +1,4 @@
-"""The row of one stream of deliveries."""
+"""The rows of one stream of deliveries: that it is known, and what it could not deliver."""
 
 from django.db import models
 from django.utils import timezone
@@ -22,3 +22,20 @@ class Session(models.Model):
     class Meta:
         ordering = ["began_at", "id"]
         constraints = [models.UniqueConstraint(fields=["run", "name"], name="session_once")]
+
+
+class Undelivered(models.Model):
+    """What one session has told last; the row goes when everything has been taken after all."""
+
+    run = models.ForeignKey("experiments.Run", models.CASCADE, related_name="undelivered")
+    session = models.CharField(max_length=40)
+    count = models.BigIntegerField()
+    reason = models.CharField(max_length=500, blank=True)
+    at = models.DateTimeField(default=timezone.now)
+
+    objects: models.Manager["Undelivered"] = models.Manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["run", "session"], name="undelivered_once_a_session")
+        ]

@@ -7,9 +7,11 @@ import re
 import shlex
 from collections.abc import Mapping
 from pathlib import PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+
+from backline.uses import Use
 
 MAX_WORD = 4_096
 RESERVED = "BACKLINE_"
@@ -36,21 +38,11 @@ ELSEWHERE = (
     "the program read it there."
 )
 
-# The uses that consent knows (rights' Use); written out, because the compute side reads this too.
-UseName = Literal[
-    "train.generative",
-    "train.analysis",
-    "finetune",
-    "eval",
-    "condition",
-    "stems",
-    "derive.remix",
-    "derive.cover",
-    "voice",
-    "likeness.name",
-    "style.named",
-    "distribute",
-]
+# One of the uses that consent knows; a checker of types cannot read the table.
+if TYPE_CHECKING:
+    UseName = str
+else:
+    UseName = Literal[tuple(use.value for use in Use)]
 
 
 def words(value: object) -> object:

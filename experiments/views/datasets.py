@@ -7,6 +7,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
+from backline.uses import use_named
 from experiments.forms import DatasetForm
 from experiments.models import Dataset, Project
 from experiments.runs import datasets as sets
@@ -121,7 +122,7 @@ def _preview(
 
 
 def _use(text: str) -> Use:
-    return Use(text) if text in Use.values else Use.TRAIN_GENERATIVE
+    return use_named(text) or Use.TRAIN_GENERATIVE
 
 
 def _found(user: User, query: str) -> RecordingQuerySet:

@@ -1,7 +1,7 @@
 """Whose voice and person is in a recording: who is asked for the uses of a person.
 
-The table (rights/models/personal.py) says it once, for the judge and for everybody who looks ahead
-of it or back: holds, offers, opt-outs, pages, imports. Each person speaks alone; no mandate and no
+One table says it (`asks` in backline/uses.py, rights/models/personal.py), for the judge and for
+everybody who looks ahead of it or back: holds, offers, opt-outs, pages, imports. Each person speaks alone; no mandate and no
 group speaks for them. What is no person is asked through its members, each of them; where nobody
 has said who they are, nobody can allow anything.
 """

@@ -10,12 +10,13 @@ from portal.inputs.forms import Form
 from rights import territories
 from rights.forms.base import MomentField, VerbForm
 from rights.models import Channel, Party, Purpose, Use
+from rights.models.vocabulary import use_choices
 
 
 class WhyForm(Form):
     """What to ask consent about; every field has a default, so a bare address answers too."""
 
-    use = forms.ChoiceField(choices=Use.choices, initial=Use.TRAIN_GENERATIVE)
+    use = forms.ChoiceField(choices=use_choices, initial=Use.TRAIN_GENERATIVE)
     purpose = forms.ChoiceField(choices=Purpose.choices, initial=Purpose.RESEARCH)
     territory = forms.ChoiceField(initial=territories.WORLD)
     model_family = forms.CharField(max_length=100, initial="backline", required=False)

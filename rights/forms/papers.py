@@ -18,6 +18,7 @@ from rights.models import (
     Use,
     WithdrawalPolicy,
 )
+from rights.models.vocabulary import use_choices
 
 
 class AgreementForm(VerbForm):
@@ -118,7 +119,7 @@ class GrantForm(ScopeForm):
 
     agreement = PickField("agreement", help_text="Its title, the other side's name or its number.")
     uses = checkboxes(
-        Use.choices, help_text="Each use is a permission of its own and can be ended alone."
+        use_choices(), help_text="Each use is a permission of its own and can be ended alone."
     )
     rights = checkboxes(RightType.choices, initial=[RightType.COMPOSITION, RightType.MASTER])
     recording = PickField(

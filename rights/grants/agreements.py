@@ -9,6 +9,7 @@ from typing import IO, Any
 from django.db import transaction
 from django.utils import timezone
 
+from backline.uses import use_named
 from portal import audit, storage
 from portal.database import commit_order
 from portal.database.rehearsal import rehearsed
@@ -188,7 +189,7 @@ def _check_scope(
 ) -> None:
     if right_type not in RightType.values:
         raise Refused("right_type", f"“{right_type}” is not a right.", field="right_type")
-    if use not in Use.values:
+    if use_named(use) is None:
         raise Refused("use", f"“{use}” is not a use.", field="use")
     if recording and work:
         raise Refused("subject", "Narrow a grant to a recording or to a work, not both.")

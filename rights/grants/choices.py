@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from django.db import models
 from django.db.models import Q
 
+from backline.uses import use_named
 from portal.models import Role, User
 from rights import territories
 from rights.consent import consent
@@ -160,8 +161,9 @@ def blocked_by(sheet: SplitSheet) -> Blocked:
         recordings = Recording.objects.filter(works=sheet.work_id)
     else:
         recordings = Recording.objects.filter(splits=sheet)
-    uses = sorted(set(granted), key=Use.values.index)
-    return Blocked([str(Use(use).label) for use in uses], list(recordings[:10]), recordings.count())
+    uses = set(granted)
+    labels = [use.label for use in Use if use in uses]
+    return Blocked(labels, list(recordings[:10]), recordings.count())
 
 
 def splits_seen_by(user: User, subject: Recording | Work) -> dict[str, object]:
@@ -190,7 +192,7 @@ def splits_seen_by(user: User, subject: Recording | Work) -> dict[str, object]:
 def decided(use: str = "", answer: str = "", recording: str = "") -> models.QuerySet[Decision]:
     """Decisions kept, newest first; `answer` is allowed or denied, `recording` a number."""
     rows = Decision.objects.order_by("-pk")
-    if use in Use.values:
+    if use_named(use):
         rows = rows.filter(use=use)
     if answer in {"allowed", "denied"}:
         rows = rows.filter(allowed=answer == "allowed")

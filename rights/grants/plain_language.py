@@ -4,36 +4,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from rights import territories
-from rights.consent.persons import PERSONA_USES
 from rights.grants import terms
-from rights.models import Channel, Grant, Mandate, Purpose, RightType, Use, WithdrawalPolicy
-
-MEANING = {
-    Use.EVAL: (
-        "The lab may measure it and play it to listeners, to judge how good its models are; "
-        "no model learns from it."
-    ),
-    Use.TRAIN_ANALYSIS: (
-        "Models that recognise things in music (genre, tempo, instruments) may learn from it; "
-        "they make no music."
-    ),
-    Use.TRAIN_GENERATIVE: (
-        "Models that make new music may learn from it, together with many other recordings."
-    ),
-    Use.FINETUNE: ("A model may be tuned to your catalogue alone, so that it sounds close to you."),
-    Use.CONDITION: (
-        "Somebody may play it to a model as an example, and have new music made after it."
-    ),
-    Use.STEMS: "It may be taken apart into voice, drums and so on, and the parts used again.",
-    Use.DERIVE_REMIX: "A model may make remixes of this very recording.",
-    Use.DERIVE_COVER: "A model may make new versions of the song, played or sung by others.",
-    Use.VOICE: "A model may learn to sing or speak with the artist's voice.",
-    Use.LIKENESS_NAME: "The artist's name may be shown with a model or with what it makes.",
-    Use.STYLE_NAMED: (
-        "People may ask a model for music “in the style of” the artist, by name, and get it."
-    ),
-    Use.DISTRIBUTE: "Music that was made with it may leave the lab: in an app, a file, or a film.",
-}
+from rights.models import Channel, Grant, Mandate, Purpose, RightType, WithdrawalPolicy
 
 RIGHT = {
     RightType.COMPOSITION: "the composition",
@@ -54,11 +26,6 @@ POLICY = {
         "The model version that learned from it stays, as you agreed; the next one does without it."
     ),
 }
-
-
-def personal(use: Use) -> bool:
-    """Whether the use is of a person, so that it needs that person's own word."""
-    return use in PERSONA_USES
 
 
 def scope(grant: Grant) -> str:

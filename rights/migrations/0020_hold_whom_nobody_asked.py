@@ -5,7 +5,7 @@ from datetime import timedelta
 from django.db import migrations
 from django.utils import timezone
 
-from rights.models.personal import ASKED, asked_for
+from rights.models.personal import PERSONA_USES, asked_for
 
 
 RUNGS = ("E0", "E1", "E2", "E3", "E4", "E5", "E6")
@@ -21,7 +21,7 @@ def hold(apps, schema_editor):
     Hold = apps.get_model("rights", "Hold")
     at = timezone.now()
     cases = {}
-    for use in ASKED:
+    for use in sorted(PERSONA_USES):
         allowed = Line.objects.filter(allowed=True, decision__use=use).values("recording")
         asked = Credit.objects.filter(asked_for(use), recording__in=allowed)
         # A main artist who is a person was asked; whoever else is credited was not.

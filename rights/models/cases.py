@@ -11,7 +11,7 @@ from portal.models import User
 from rights.models.papers import Grant
 from rights.models.parties import Party
 from rights.models.repertoire import Recording
-from rights.models.vocabulary import Use, WithdrawalPolicy
+from rights.models.vocabulary import WithdrawalPolicy, use_choices
 
 
 class CaseQuerySet(models.QuerySet["WithdrawalCase"]):
@@ -44,7 +44,7 @@ class WithdrawalCase(models.Model):
 
     party = models.ForeignKey(Party, models.PROTECT, related_name="cases")
     grant = models.ForeignKey(Grant, models.PROTECT, null=True, blank=True, related_name="cases")
-    use = models.CharField(max_length=30, choices=Use.choices)
+    use = models.CharField(max_length=30, choices=use_choices)
     reason = models.CharField(max_length=300)
     policy = models.CharField(max_length=20, choices=WithdrawalPolicy.choices)
     # What is in question may be settled again; what has ended never revives.

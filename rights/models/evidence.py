@@ -8,13 +8,13 @@ from rights.models.kept import Kept, KeptQuerySet
 from rights.models.papers import Grant
 from rights.models.parties import Party
 from rights.models.repertoire import Recording
-from rights.models.vocabulary import Use
+from rights.models.vocabulary import use_choices
 
 
 class Decision(Kept):
     """What consent.check answered, for good: one set of recordings, one use, one moment."""
 
-    use = models.CharField(max_length=30, choices=Use.choices)
+    use = models.CharField(max_length=30, choices=use_choices)
     context = models.JSONField()
     # The moment that was asked about, and what was known by then: see consent.replay.
     as_of = models.DateTimeField()
@@ -54,7 +54,7 @@ class UsageEvent(Kept):
     """The ledger: how much of a recording was used, by what. Append-only."""
 
     recording = models.ForeignKey(Recording, models.PROTECT, related_name="usage")
-    use = models.CharField(max_length=30, choices=Use.choices)
+    use = models.CharField(max_length=30, choices=use_choices)
     # `run:<id>`; the ledger lies below runs, so it names them instead of pointing to them.
     source = models.CharField(max_length=80)
     # Cumulative position in the source (training step), so that a repeated report counts once.
@@ -87,7 +87,7 @@ class Hold(models.Model):
     """
 
     recording = models.ForeignKey(Recording, models.PROTECT, related_name="holds")
-    use = models.CharField(max_length=30, choices=Use.choices)
+    use = models.CharField(max_length=30, choices=use_choices)
     party = models.ForeignKey(Party, models.PROTECT, related_name="+")
     grant = models.ForeignKey(Grant, models.PROTECT, null=True, blank=True, related_name="holds")
     case = models.ForeignKey(

@@ -11,7 +11,7 @@ from portal.models import Blob, User
 from rights.days import day_of
 from rights.models.parties import Party
 from rights.models.repertoire import Recording, Work
-from rights.models.vocabulary import RightType, Use, WithdrawalPolicy
+from rights.models.vocabulary import RightType, WithdrawalPolicy, use_choices
 
 
 class AgreementQuerySet(models.QuerySet["Agreement"]):
@@ -85,7 +85,7 @@ class Grant(models.Model):
     agreement = models.ForeignKey(Agreement, models.PROTECT, related_name="grants")
     grantor = models.ForeignKey(Party, models.PROTECT, related_name="grants")
     right_type = models.CharField(max_length=20, choices=RightType.choices)
-    use = models.CharField(max_length=30, choices=Use.choices)
+    use = models.CharField(max_length=30, choices=use_choices)
     # Its index is `grant_by_recording`: in one of its own all catalogues would be one entry, which
     # SQLite takes for a small one.
     recording = models.ForeignKey(
@@ -186,7 +186,7 @@ class OptOut(models.Model):
 
     party = models.ForeignKey(Party, models.PROTECT, related_name="opt_outs")
     recording = models.ForeignKey(Recording, models.PROTECT, related_name="opt_outs")
-    use = models.CharField(max_length=30, choices=Use.choices)
+    use = models.CharField(max_length=30, choices=use_choices)
     reason = models.CharField(max_length=300)
     made_by = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+")
     at = models.DateTimeField(default=timezone.now)

@@ -1,21 +1,12 @@
-"""Which credits make somebody be asked for a use of a person: the one table of it."""
-
-from collections.abc import Mapping
-from types import MappingProxyType
+"""Whose credits make somebody be asked for a use of a person (`asks` in backline/uses.py)."""
 
 from django.db.models import Q
 
-from rights.models.vocabulary import RoleCode, Use
+from backline.uses import VOCALIST, Use, use_named
+from rights.models.vocabulary import RoleCode
 
-ARTISTS = frozenset({RoleCode.MAIN_ARTIST, RoleCode.FEATURED_ARTIST})
-# Who is named, or played in the manner of, is who stands on the cover. A voice is everybody's who
-# sings or speaks: the artists, the vocalists, and performers of whom nobody says what they play.
-ASKED: Mapping[Use, frozenset[RoleCode]] = MappingProxyType({
-    Use.VOICE: ARTISTS | {RoleCode.VOCALIST},
-    Use.LIKENESS_NAME: ARTISTS,
-    Use.STYLE_NAMED: ARTISTS,
-})  # fmt: skip
-PERSONA_USES = frozenset(ASKED)
+PERSONA_USES = frozenset(use for use in Use if use.facts.asks)
+ASKED = frozenset(role for use in PERSONA_USES for role in use.facts.asks)
 PERFORMERS = frozenset({RoleCode.SOLOIST, RoleCode.ASSOCIATED_PERFORMER})
 # A voice among the instruments of any role, or in the name of a role that the list does not have:
 # a part of the words, or all of them (a tenor sings, a tenor saxophone does not).
@@ -33,9 +24,18 @@ SINGING_ALONE = (
 def asked_for(use: str) -> Q:
     """Of rows of Credit: whose party is asked for this use of a person. A grant of somebody's
     person for another use permits nothing by itself; it is about all in which the person is."""
-    asks_voice = use not in ASKED or use == Use.VOICE
-    roles = Q(role__in=sorted(ASKED[Use.VOICE] if asks_voice else ASKED[Use(use)]))
-    return roles | _sings() if asks_voice else roles
+    known = use_named(use)
+    return _credited((known and known.facts.asks) or ASKED)
+
+
+def asked_for_any() -> Q:
+    """Of rows of Credit: whose party is asked for some use of a person."""
+    return _credited(ASKED)
+
+
+def _credited(roles: frozenset[str]) -> Q:
+    named = Q(role__in=sorted(roles))
+    return named | _sings() if VOCALIST in roles else named
 
 
 def _sings() -> Q:
@@ -47,9 +47,3 @@ def _sings() -> Q:
         for word in SINGING_ALONE:
             found |= Q(**{f"{column}__iexact": word})
     return found
-
-
-def asked_for_any() -> Q:
-    """Of rows of Credit: whose party is asked for some use of a person."""
-    # The uses that ask fewer roles ask none that the voice does not.
-    return asked_for(Use.VOICE)

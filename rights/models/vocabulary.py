@@ -1,6 +1,12 @@
-"""The words of the room: rights, uses (by CAWG keys: reservations.py), purposes, roles."""
+"""The words of the room: rights, uses (their table: backline/uses.py), purposes, roles."""
 
 from django.db import models
+
+from backline.uses import Use
+
+__all__ = [
+    "PPM", "Channel", "Purpose", "RightType", "RoleCode", "Use", "WithdrawalPolicy", "use_choices",
+]  # fmt: skip
 
 # Shares are whole parts per million; a right's shares sum to this.
 PPM = 1_000_000
@@ -12,21 +18,9 @@ class RightType(models.TextChoices):
     PERSONA = "persona", "Name, image and likeness"
 
 
-class Use(models.TextChoices):
-    """What may be done with a recording; each is granted separately (reference: CAWG 1.1 keys)."""
-
-    EVAL = "eval", "Evaluation and listening tests"
-    TRAIN_ANALYSIS = "train.analysis", "Training of classifiers and embeddings"
-    TRAIN_GENERATIVE = "train.generative", "Training of generative models"
-    FINETUNE = "finetune", "Fine-tuning on a named artist or catalogue"
-    CONDITION = "condition", "Reference audio at generation"
-    STEMS = "stems", "Separation and reuse of stems"
-    DERIVE_REMIX = "derive.remix", "Remixes"
-    DERIVE_COVER = "derive.cover", "Covers"
-    VOICE = "voice", "Voice models"
-    LIKENESS_NAME = "likeness.name", "Use of the artist's name"
-    STYLE_NAMED = "style.named", "Named style"
-    DISTRIBUTE = "distribute", "Distribution of outputs"
+def use_choices() -> list[tuple[str, str]]:
+    """For columns and menus. Columns name this function, so that a new use is no migration."""
+    return [(use.value, use.label) for use in Use]
 
 
 class Purpose(models.TextChoices):

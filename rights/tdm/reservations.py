@@ -15,25 +15,15 @@ from html.parser import HTMLParser
 from typing import Any, Literal, NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from backline import uses
 from rights.errors import Refused
 from rights.models import Signal, Use
 
 LABEL = "cawg.training-mining"
 # The assertion's keys and the uses that they stand for; other uses have keys of our own.
-CAWG = {
-    "cawg.data_mining": (Use.TRAIN_ANALYSIS, Use.TRAIN_GENERATIVE, Use.FINETUNE),
-    "cawg.ai_inference": (Use.EVAL, Use.CONDITION),
-    "cawg.ai_training": (Use.TRAIN_ANALYSIS,),
-    "cawg.ai_generative_training": (Use.TRAIN_GENERATIVE, Use.FINETUNE),
-}
-OURS = "backline."
-CUSTOM = {
-    f"{OURS}{use.value}": (use,)
-    for use in Use
-    if use not in {one for uses in CAWG.values() for one in uses} or use == Use.FINETUNE
-}
+KEYS = uses.by_key()
 # A reservation is of text and data mining, of which the law counts training as a part.
-RESERVED = CAWG["cawg.data_mining"]
+RESERVED = KEYS[uses.MINING]
 EVERY_USE = tuple(Use)
 MOST_BYTES = 256 * 1024
 MOST_ENTRIES = 100
@@ -323,9 +313,9 @@ def uses_of(key: str) -> tuple[Use, ...]:
     """What a key stands for, whoever defined it; one that is not known, everything."""
     name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key.strip())
     name = re.sub(r"[\s-]+", "_", name).casefold()
-    if name in CUSTOM:
-        return CUSTOM[name]
-    return CAWG.get(f"cawg.{name.rpartition('.')[2]}", EVERY_USE)
+    if name in KEYS:
+        return KEYS[name]
+    return KEYS.get(f"cawg.{name.rpartition('.')[2]}", EVERY_USE)
 
 
 def merged(said: Iterable[Reservation]) -> list[Reservation]:

@@ -7,7 +7,7 @@ Written: an assertion or a rule that follows from our grants; a grant to the lab
 others, so nothing ever says `allowed`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.db import transaction
@@ -22,7 +22,7 @@ from rights.consent import consent
 from rights.errors import Refused
 from rights.grants import lifecycle
 from rights.models import Grant, Mandate, Party, Purpose, Recording, Signal, Use
-from rights.tdm.reservations import CAWG, CUSTOM, EVERY_USE, LABEL, Reservation
+from rights.tdm.reservations import EVERY_USE, KEYS, LABEL, Reservation
 from rights.withdrawal import holds
 
 # --- Noting ---------------------------------------------------------------------------------
@@ -169,7 +169,6 @@ def assertion(recording: Recording) -> dict[str, Any]:
     """
     asked = consent.Context(Purpose.RESEARCH, territories.WORLD, "")
     granted = {use: consent.evaluate([recording], use, asked)[recording.pk].allowed for use in Use}
-    keys: Mapping[str, tuple[Use, ...]] = CAWG | CUSTOM
     return {
         "label": LABEL,
         "data": {
@@ -180,7 +179,7 @@ def assertion(recording: Recording) -> dict[str, Any]:
                 }
                 if all(granted[use] for use in uses)
                 else {"use": "notAllowed"}
-                for key, uses in sorted(keys.items())
+                for key, uses in sorted(KEYS.items())
             }
         },
     }

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import NamedTuple, TypedDict
 
+from backline.uses import ARTISTS
 from portal.database.bulk import among, parts
 from rights.models import Credit, Decision, DecisionLine, Grant, Recording, RightType, Use
 
@@ -22,7 +23,6 @@ Exposures = Mapping[int, tuple[int, float]]
 LISTED = 50
 AT_ONCE = 1000
 VERSION = 2
-ARTISTS = (Credit.RoleCode.MAIN_ARTIST, Credit.RoleCode.FEATURED_ARTIST)
 
 
 class CreditLine(NamedTuple):

@@ -25,7 +25,7 @@ from audio_samples.credentials.manifest import GENERATED, LABEL
 from audio_samples.credentials.tool import settings as library_settings
 from audio_samples.descendants import Samples
 from audio_samples.models import Credential, Sample
-from backline import wire
+from backline import uses, wire
 from experiments.deliveries import usage_report
 from experiments.models import Project, Run
 from experiments.runs import runs
@@ -138,7 +138,7 @@ def test_it_says_that_a_machine_made_it_and_that_nobody_may_train_on_it(
         entries
     )
     assert {key: entry["use"] for key, entry in entries.items()} == dict.fromkeys(
-        reservations.CAWG, "notAllowed"
+        uses.CAWG_KEYS, "notAllowed"
     )
 
 

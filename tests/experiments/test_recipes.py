@@ -29,14 +29,14 @@ def test_every_field_explains_itself(recipe: recipes.Recipe) -> None:
 
 @pytest.mark.parametrize("recipe", recipes.RECIPES.values(), ids=lambda recipe: recipe.name)
 def test_uses_are_the_rights_rooms_words(recipe: recipes.Recipe) -> None:
-    assert recipe.use in {"", *Use.values}
+    assert recipe.use in {"", *Use}
     assert recipe.use or not recipe.needs_dataset
     if recipe.chooses_use:
         choice = recipe.config.model_json_schema()["properties"]["use"]["enum"]
-        assert set(choice) <= set(Use.values)
+        assert set(choice) <= set(Use)
         assert recipe.uses == tuple(choice)
     if recipe.name == "program":
-        assert sorted(choice) == sorted(Use.values)
+        assert sorted(choice) == sorted(Use)
 
 
 @pytest.mark.parametrize("name", recipes.RECIPES)

@@ -34,6 +34,18 @@ def test_foreign_keys_follow_the_import_line() -> None:
     assert upward == []
 
 
+def test_every_table_is_known_to_whoever_starts_django() -> None:
+    """Django imports an app's `models` and nothing else: a table beside it is missing in a worker
+    that has not happened to import its module, and with it what a deletion has to take along."""
+    elsewhere = [
+        model.__module__
+        for model in apps.get_models()
+        if model._meta.app_label in LINE
+        and not model.__module__.startswith(f"{model._meta.app_label}.models")
+    ]
+    assert elsewhere == []
+
+
 @pytest.mark.django_db
 def test_the_tables_are_what_the_migrations_make() -> None:
     """Whoever moves a model moves no table: a database of before opens without a step."""

@@ -14,6 +14,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from django.conf import settings
 
+from backline.uses import ARTISTS
 from rights.exchange.exporting import reading
 from rights.exchange.exporting.writing import percent
 from rights.exchange.importing.ern import IPI_BASE, STUDIO_PRODUCER, TRACK_OF
@@ -22,7 +23,6 @@ from rights.models import RecordingQuerySet, RoleCode, Scheme
 
 NAMESPACE = "http://ddex.net/xml/ern/432"
 AVS = "9"
-ARTISTS = (RoleCode.MAIN_ARTIST, RoleCode.FEATURED_ARTIST)
 # A role that the value sets of ERN 3 had, and those of ERN 4.3.2 have by another name.
 ROLES: dict[str, str] = {RoleCode.PRODUCER: STUDIO_PRODUCER}
 # The order in which the standard's party id has them.

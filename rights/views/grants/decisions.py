@@ -12,6 +12,7 @@ from rights.consent import decisions as kept
 from rights.forms import WhyForm
 from rights.grants import choices
 from rights.models import Decision, Grant, Purpose, Recording, Use
+from rights.models.vocabulary import use_choices
 
 
 @require_safe
@@ -48,7 +49,7 @@ def decisions(request: HttpRequest) -> HttpResponse:
     query = parameters.read_parameters(request)
     asked = {name: query.text(name) for name in ("use", "answer", "recording")}
     page = page_of(request, choices.decided(**asked))
-    context = {"page": page, "asked": asked, "uses": Use.choices}
+    context = {"page": page, "asked": asked, "uses": use_choices()}
     context["counts"] = kept.counts(page.object_list)
     return render(request, "rights/decisions.html", context)
 

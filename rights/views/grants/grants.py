@@ -19,6 +19,7 @@ from rights.errors import Refused
 from rights.forms import ChangeForm, GrantForm, ReasonForm, VerbForm
 from rights.grants import choices, lifecycle, terms
 from rights.models import Grant, Use
+from rights.models.vocabulary import use_choices
 from rights.views import confirming
 from rights.views.frames import form_page
 from rights.withdrawal.impact import Effect
@@ -38,7 +39,7 @@ def grants(request: HttpRequest) -> HttpResponse:
     asked = parameters.read_parameters(request)
     if status := asked.choice("status", Grant.Status.values):
         rows = rows.filter(status=status)
-    if use := asked.choice("use", Use.values):
+    if use := asked.choice("use", list(Use)):
         rows = rows.filter(use=use)
     if party := asked.number("party"):
         rows = rows.filter(grantor=party)
@@ -48,7 +49,7 @@ def grants(request: HttpRequest) -> HttpResponse:
         "status": status,
         "use": use,
         "statuses": Grant.Status.choices,
-        "uses": Use.choices,
+        "uses": use_choices(),
         "is_admin": is_admin(request),
     }
     return render(request, "rights/grants.html", context)

@@ -68,7 +68,7 @@ def grant(request: HttpRequest, pk: int) -> HttpResponse:
         "subject": plain_language.subject(row),
         "scope": plain_language.scope(row),
         "policy": plain_language.policy(row),
-        "meaning": plain_language.MEANING[Use(row.use)],
+        "meaning": Use(row.use).facts.meaning,
         "right": plain_language.RIGHT,
         "ours": _is_ours(row),
         "state": plain_language.state(row, ours=_is_ours(row)),

@@ -13,6 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
+from backline.uses import use_named
 from portal.confirmation import Act
 from portal.inputs import parameters
 from portal.models import Role, User
@@ -136,8 +137,8 @@ def recording(request: HttpRequest, pk: int) -> HttpResponse:
         "uses": [
             UseRow(
                 standing=one,
-                meaning=plain_language.MEANING[one.use],
-                personal=plain_language.personal(one.use),
+                meaning=one.use.facts.meaning,
+                personal=bool(one.use.facts.asks),
                 because=overview.visible_reasons(one.reasons, own, known),
             )
             for one in use_status.statuses_of([row], parties)[row.pk]
@@ -180,8 +181,8 @@ def on(request: HttpRequest, pk: int, use: str) -> HttpResponse:
         "recording": row,
         "parties": [one for one in parties if offers.rights_of(one, use, row)],
         "use": asked_for,
-        "meaning": plain_language.MEANING[asked_for],
-        "personal": plain_language.personal(asked_for),
+        "meaning": asked_for.facts.meaning,
+        "personal": bool(asked_for.facts.asks),
         "because": overview.visible_reasons(others, own, overview.beside(parties, row)),
     }
     return render(request, "rights/mine_on.html", context, status=422 if form.errors else 200)
@@ -272,9 +273,10 @@ class Effect:
 
 
 def use_of(code: str) -> Use:
-    if code not in Use.values:
+    use = use_named(code)
+    if use is None:
         raise Http404
-    return Use(code)
+    return use
 
 
 def _mine(request: HttpRequest, pk: int) -> tuple[list[Party], Recording]:

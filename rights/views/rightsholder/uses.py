@@ -16,7 +16,7 @@ from portal.views import signed_in
 from rights import acts
 from rights.consent import consent, opt_outs
 from rights.forms.mine import OffForm, OnForm
-from rights.grants import offers, plain_language
+from rights.grants import offers
 from rights.models import Grant, OptOut, Party, Use
 from rights.rightsholder import overview, use_status
 from rights.views import confirming
@@ -130,10 +130,7 @@ def uses(request: HttpRequest) -> HttpResponse:
 
 def catalogue(party: Party) -> list[CatalogueUse]:
     """All uses of a party; a constant number of queries."""
-    rows = {
-        use: CatalogueUse(use, plain_language.MEANING[use], plain_language.personal(use), [])
-        for use in Use
-    }
+    rows = {use: CatalogueUse(use, use.facts.meaning, bool(use.facts.asks), []) for use in Use}
     open_grants = Grant.objects.filter(grantor=party, status__in=Grant.OPEN_STATUSES)
     wide = open_grants.filter(recording=None, work=None)
     own = set(party.people.values_list("pk", flat=True))
@@ -165,7 +162,7 @@ def catalogue(party: Party) -> list[CatalogueUse]:
     plain_rights = set(offers.rights_of(party, Use.EVAL))
     personal_rights = set(offers.rights_of(party, Use.VOICE))
     for use, row in rows.items():
-        needed = personal_rights if plain_language.personal(use) else plain_rights
+        needed = personal_rights if use.facts.asks else plain_rights
         spoken = {grant.right_type for grant in (*row.wide, *row.signed)}
         row.whole = bool(needed) and needed <= spoken
     return list(rows.values())
@@ -195,8 +192,8 @@ def use_on(request: HttpRequest, pk: int, use: str) -> HttpResponse:
         "party": party,
         "parties": [party],
         "use": asked_for,
-        "meaning": plain_language.MEANING[asked_for],
-        "personal": plain_language.personal(asked_for),
+        "meaning": asked_for.facts.meaning,
+        "personal": bool(asked_for.facts.asks),
         "count": overview.repertoire([party]).count(),
         "left_out": noes.values("recording").distinct().count(),
         "eased": opt_outs.eased(noes).values("recording").distinct().count(),

@@ -15,6 +15,7 @@ from rights.access import is_admin, open_to, page_of
 from rights.forms.cases import AssignForm, CloseForm, NoteForm, RemedyForm, SettleForm
 from rights.models import CaseItem, CaseTask, Use, WithdrawalCase
 from rights.models.cases import CaseQuerySet
+from rights.models.vocabulary import use_choices
 from rights.views import confirming
 from rights.views.frames import form_page
 from rights.withdrawal import case_pages, cases, descendants
@@ -30,14 +31,14 @@ def case_list(request: HttpRequest) -> HttpResponse:
     user = signed_in(request)
     asked = parameters.read_parameters(request)
     state = asked.choice("state", dict(case_pages.STATES), "open")
-    use, query = asked.choice("use", Use.values), asked.text("q")
+    use, query = asked.choice("use", list(Use)), asked.text("q")
     context = {
         "page": page_of(request, case_pages.visible_cases(user, state, use, query)),
         "state": state,
         "use": use,
         "query": query,
         "states": case_pages.STATES,
-        "uses": Use.choices,
+        "uses": use_choices(),
         "now": timezone.now(),
         "staff": case_pages.runs_the_rights(user),
     }

@@ -92,7 +92,11 @@ def test_images_that_are_the_same_tomorrow(image: str) -> None:
         ({"env": {"DB": "postgres://me:hush@db/x"}}, "env", "DB, which looks like a secret"),
         ({"env": {"A": "x\ny"}}, "env", "cannot be passed on (A)"),
         ({"env": {"A": None}}, "env", "Environment is not valid"),
-        ({"use": "training"}, "use", "Use of the recordings must be one of: 'train.generative'"),
+        (
+            {"use": "training"},
+            "use",
+            "Use of the recordings must be one of: 'eval'",
+        ),
         ({"dataset_folder": "../x"}, "dataset_folder", "a path without .. in it"),
         ({"nodes": 2}, "nodes", "This recipe has no setting “nodes”."),
     ],
@@ -117,7 +121,7 @@ def test_the_form_shows_a_line_and_pairs_and_reads_them_back() -> None:
     groups = forms.fields(OWN, values=config.model_dump(mode="json"))
     every = {one.key: one for group in groups.values() for one in group}
     assert (every["command"].kind, every["env"].value) == ("text", "A=1\nB=x y")
-    assert set(every["use"].choices) == set(Use.values)
+    assert set(every["use"].choices) == set(Use)
     sent = {one.name: one.value for one in every.values()}
     assert recipes.validate("program", forms.read(OWN, sent)) == config
 

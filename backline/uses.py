@@ -1,0 +1,205 @@
+"""The uses of a recording: the one table.
+
+The portal, the recipes and the compute side derive every list of uses from it. To add a use, add a
+row; docs/consent.md explains what its columns decide. Sources: CAWG training and data mining 1.1
+(the keys of refusals), DDEX AVS 9 (the roles of credits).
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Self
+
+# Who is named, or played in the manner of, is who stands on the cover. A voice is everybody's who
+# sings or speaks.
+VOCALIST = "Vocalist"
+ARTISTS = frozenset({"MainArtist", "FeaturedArtist"})
+VOICES = ARTISTS | {VOCALIST}
+
+# The keys of CAWG's assertion. Uses that they do not tell apart have keys of our own.
+MINING = "cawg.data_mining"
+INFERENCE = "cawg.ai_inference"
+TRAINING = "cawg.ai_training"
+GENERATIVE_TRAINING = "cawg.ai_generative_training"
+CAWG_KEYS = (MINING, INFERENCE, TRAINING, GENERATIVE_TRAINING)
+OWN_KEYS = "backline."
+
+
+@dataclass(frozen=True, kw_only=True)
+class UseFacts:
+    """What follows from a use.
+
+    - `meaning`: what it permits, in a sentence for a musician.
+    - `signals`: the keys by which a file refuses it; without any, a key of our own.
+    - `asks`: the roles of credits whose person must agree, the main artist's among them; empty
+      for what is no use of a person.
+    - `makes_model`: what a run with this use saves is a model that other runs may start from, with
+      the uses `starts`, or with any where that is empty. Other runs save their state for
+      themselves alone, to go on after an interruption: a permission to hear is none to learn.
+    - `is_reference`: the recording is played to a model as an example; nothing is learned.
+    - `follows_model`: it is done with a model, so everybody is asked whose music the model learned.
+    """
+
+    meaning: str
+    signals: tuple[str, ...] = ()
+    asks: frozenset[str] = frozenset()
+    makes_model: bool = False
+    starts: frozenset[str] = frozenset()
+    is_reference: bool = False
+    follows_model: bool = False
+
+
+class Use(StrEnum):
+    """What may be done with a recording; each use is a permission of its own."""
+
+    label: str
+    facts: UseFacts
+
+    # The rows below give all three; `Use(name)` finds the row of that name.
+    def __new__(cls, name: str, label: str = "", facts: UseFacts = UseFacts(meaning="")) -> Self:
+        use = str.__new__(cls, name)
+        use._value_ = name
+        use.label = label
+        use.facts = facts
+        return use
+
+    EVAL = (
+        "eval",
+        "Evaluation and listening tests",
+        UseFacts(
+            meaning=(
+                "The lab may measure it and play it to listeners, to judge how good its models "
+                "are; no model learns from it."
+            ),
+            signals=(INFERENCE,),
+            follows_model=True,
+        ),
+    )
+    TRAIN_ANALYSIS = (
+        "train.analysis",
+        "Training of classifiers and embeddings",
+        UseFacts(
+            meaning=(
+                "Models that recognise things in music (genre, tempo, instruments) may learn from "
+                "it; they make no music."
+            ),
+            signals=(MINING, TRAINING),
+            makes_model=True,
+            # Who lets classifiers learn has not let generators learn.
+            starts=frozenset({"train.analysis", "eval"}),
+        ),
+    )
+    TRAIN_GENERATIVE = (
+        "train.generative",
+        "Training of generative models",
+        UseFacts(
+            meaning=(
+                "Models that make new music may learn from it, together with many other recordings."
+            ),
+            signals=(MINING, GENERATIVE_TRAINING),
+            makes_model=True,
+        ),
+    )
+    FINETUNE = (
+        "finetune",
+        "Fine-tuning on a named artist or catalogue",
+        UseFacts(
+            meaning="A model may be tuned to your catalogue alone, so that it sounds close to you.",
+            # The keys of CAWG refuse it together with all training; its own refuses it alone.
+            signals=(MINING, GENERATIVE_TRAINING, "backline.finetune"),
+            makes_model=True,
+            follows_model=True,
+        ),
+    )
+    CONDITION = (
+        "condition",
+        "Reference audio at generation",
+        UseFacts(
+            meaning=(
+                "Somebody may play it to a model as an example, and have new music made after it."
+            ),
+            signals=(INFERENCE,),
+            is_reference=True,
+            follows_model=True,
+        ),
+    )
+    STEMS = (
+        "stems",
+        "Separation and reuse of stems",
+        UseFacts(
+            meaning=(
+                "It may be taken apart into voice, drums and so on, and the parts used again."
+            ),
+        ),
+    )
+    DERIVE_REMIX = (
+        "derive.remix",
+        "Remixes",
+        UseFacts(meaning="A model may make remixes of this very recording."),
+    )
+    DERIVE_COVER = (
+        "derive.cover",
+        "Covers",
+        UseFacts(
+            meaning="A model may make new versions of the song, played or sung by others.",
+        ),
+    )
+    VOICE = (
+        "voice",
+        "Voice models",
+        UseFacts(
+            meaning="A model may learn to sing or speak with the artist's voice.",
+            asks=VOICES,
+            makes_model=True,
+            starts=frozenset({"voice", "eval"}),
+            follows_model=True,
+        ),
+    )
+    LIKENESS_NAME = (
+        "likeness.name",
+        "Use of the artist's name",
+        UseFacts(
+            meaning="The artist's name may be shown with a model or with what it makes.",
+            asks=ARTISTS,
+            follows_model=True,
+        ),
+    )
+    STYLE_NAMED = (
+        "style.named",
+        "Named style",
+        UseFacts(
+            meaning=(
+                "People may ask a model for music “in the style of” the artist, by name, and get "
+                "it."
+            ),
+            asks=ARTISTS,
+            follows_model=True,
+        ),
+    )
+    DISTRIBUTE = (
+        "distribute",
+        "Distribution of outputs",
+        UseFacts(
+            meaning=(
+                "Music that was made with it may leave the lab: in an app, a file, or a film."
+            ),
+            follows_model=True,
+        ),
+    )
+
+
+def use_named(text: str) -> Use | None:
+    """The use of this name; None for any other text."""
+    try:
+        return Use(text)
+    except ValueError:
+        return None
+
+
+def by_key() -> dict[str, tuple[Use, ...]]:
+    """What each key refuses: those of CAWG first, then our own."""
+    own = {key: None for use in Use for key in _keys_of(use) if key not in CAWG_KEYS}
+    return {key: tuple(use for use in Use if key in _keys_of(use)) for key in (*CAWG_KEYS, *own)}
+
+
+def _keys_of(use: Use) -> tuple[str, ...]:
+    return use.facts.signals or (f"{OWN_KEYS}{use.value}",)
