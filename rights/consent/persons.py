@@ -1,9 +1,9 @@
 """Whose voice and person is in a recording: who is asked for the uses of a person.
 
 One table says it (`asks` in backline/uses.py, rights/models/personal.py), for the judge and for
-everybody who looks ahead of it or back: holds, offers, opt-outs, pages, imports. Each person speaks alone; no mandate and no
-group speaks for them. What is no person is asked through its members, each of them; where nobody
-has said who they are, nobody can allow anything.
+everybody who looks ahead of it or back: holds, offers, opt-outs, pages, imports. Each person speaks
+alone; no mandate and no group speaks for them. What is no person is asked through its members, each
+of them; where nobody has said who they are, nobody can allow anything.
 """
 
 from collections.abc import Collection
