@@ -11,14 +11,9 @@ from typing import Any
 
 from django.urls import reverse
 
+from audio_samples.audibility.silences import reason_withheld
 from audio_samples.models import CreditStatement, Sample, SampleQuerySet
 from experiments.models import Run
-
-FLAGGED = {
-    "open": "Withheld: a rightsholder objected to it; a rights admin looks at it.",
-    "upheld": "Withheld: a rightsholder objected to it, and a rights admin agreed.",
-}
-COPY = "Withheld: the same sound was delivered under another name too, and is withheld there."
 
 
 @dataclass(frozen=True)
@@ -81,17 +76,6 @@ def with_credits(samples: SampleQuerySet) -> SampleQuerySet:
         .defer("credit__packed")
         .prefetch_related("credit__named__party")
     )
-
-
-def reason_withheld(sample: Sample) -> str:
-    """Why it may not be heard, as a sentence; empty if it may. The sample comes `with_holds`."""
-    hold: str | None = sample.hold_reason  # type: ignore[attr-defined]
-    flag: str | None = sample.flag_state  # type: ignore[attr-defined]
-    if sample.withheld_at is None and hold is None:
-        copy: bool = sample.is_copy  # type: ignore[attr-defined]
-        return FLAGGED.get(flag or "", COPY if copy else "")
-    reason = sample.withheld_reason or hold or "a permission behind it ended"
-    return f"Withheld: {reason.rstrip('.')}."
 
 
 def clip(sample: Sample, *, label: str = "") -> Clip:

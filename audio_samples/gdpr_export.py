@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from audio_samples import rightsholder_samples
+from audio_samples.audibility import silences
 from rights.models import Party
 from rights.rightsholder import registries
 
@@ -35,7 +36,7 @@ def _samples(parties: Sequence[Party]) -> Iterator[Mapping[str, object]]:
             "reference": registries.reference(f"run:{sample.run_id}"),
             "made_at": sample.created_at,
             "seconds": sample.duration,
-            "silence": rightsholder_samples.silence(sample),
+            "silence": silences.reason_for_rightsholders(sample),
         }
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Hashable
 
 from audio_samples import releases, samples
-from audio_samples.audibility import flags
 from audio_samples.copy_check import screenings
 from audio_samples.models import ClipRelease, Sample, SampleFlag
+from audio_samples.reviews import flags
 from portal.endings import Answer, Ending, JournalEntry, declare
 from portal.models import User
 from rights.journal_replay import about, already, by_hand, done, find, reason

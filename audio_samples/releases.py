@@ -6,18 +6,17 @@ the copy check has passed and the credential is trusted; and heard only as long 
 and the model's own page, stands. Nothing has to run for that: `heard` looks.
 """
 
-from dataclasses import replace
+from collections.abc import Iterator
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from audio_samples import clips, same_sound
+from audio_samples.audibility import audiences, silences
 from audio_samples.copy_check import screenings
 from audio_samples.credentials import issuing
 from audio_samples.models import ClipRelease, Sample
-from experiments.clearance import clearance, permission
 from experiments.clearance.permission import NotPermitted
 from experiments.models import Project
 from experiments.models.publishing import ModelPage
@@ -25,9 +24,7 @@ from experiments.publishing import pages, withdrawals
 from portal import audit, storage
 from portal.database import commit_order
 from portal.models import Role, User
-from rights.consent import consent
 from rights.errors import Refused, required
-from rights.models import Channel, Use
 
 LONGEST_TITLE = 120
 LONGEST_REASON = 300
@@ -53,7 +50,7 @@ def why_not(sample: Sample) -> list[str]:
     """What keeps the sample from the public, as sentences; empty where nothing does. Seconds,
     where the model learned from a hundred thousand recordings."""
     row = Sample.objects.with_holds().get(pk=sample.pk)
-    found = [silence] if (silence := clips.reason_withheld(row)) else []
+    found = [silence] if (silence := silences.reason_withheld(row)) else []
     if _taken_back_for_good(sample):
         found.append("A withdrawal took this clip back from the public for good.")
     if page_of(sample) is None:
@@ -74,14 +71,10 @@ def _taken_back_for_good(sample: Sample) -> bool:
 
 def _not_distributed(sample: Sample) -> list[str]:
     """Whose permission is missing for the clip to leave the lab as a file."""
-    cleared = same_sound.cleared(same_sound.runs_of([sample])[sample.pk], Use.DISTRIBUTE)
-    refused = clearance.allows(cleared, Use.DISTRIBUTE, _context(sample.run.project))
+    missing = audiences.missing_permissions(audiences.PUBLIC, [sample], sample.run.project)
+    refused = missing.get(sample.pk, [])
     more = [f"And {len(refused) - 5:,} more."] if len(refused) > 5 else []
     return [str(one) for one in refused[:5]] + more
-
-
-def _context(project: Project) -> consent.Context:
-    return replace(permission.context_of(project), channel=Channel.EXPORT)
 
 
 # --- The verbs ---------------------------------------------------------------------------------
@@ -207,31 +200,20 @@ def _answerable(by: User, release: ClipRelease) -> None:
 
 def public_clips(page: ModelPage) -> list[ClipRelease]:
     """The clips that everybody may hear on a model's page now, newest first."""
-    if page.withdrawn_at or withdrawals.statuses_of([page])[page.pk].withdrawn:
-        return []
-    rows = _standing(ClipRelease.objects.filter(page=page))
-    return [one for one in rows.order_by("-released_at", "pk") if not _rests(one)]
+    return list(_audible(page, page.clips.order_by("-released_at", "pk")))
 
 
 def public_clip(page: ModelPage, number: UUID | None) -> ClipRelease | None:
     """One of them, by the number of its credential."""
-    if number is None or page.withdrawn_at or withdrawals.statuses_of([page])[page.pk].withdrawn:
-        return None
-    found = _standing(ClipRelease.objects.filter(page=page, credential=number)).first()
-    return None if found is None or _rests(found) else found
+    return next(_audible(page, page.clips.filter(credential=number)), None) if number else None
 
 
-def _standing(rows: QuerySet[ClipRelease]) -> QuerySet[ClipRelease]:
-    audible = Sample.objects.audible().still_for(Use.DISTRIBUTE).filter(pk=OuterRef("sample"))
-    return (
-        rows.filter(Exists(audible), recalled_at=None)
-        .exclude(released_at=None)
-        .select_related("sample__run__project", "credential__statement", "file")
-    )
-
-
-def _rests(release: ClipRelease) -> bool:
-    """Whether a permission for it is suspended, which leaves no mark."""
-    sample = release.sample
-    runs = same_sound.runs_of([sample])[sample.pk]
-    return same_sound.rests(runs, Use.DISTRIBUTE, _context(sample.run.project))
+def _audible(page: ModelPage, rows: QuerySet[ClipRelease]) -> Iterator[ClipRelease]:
+    """Those that were released, and that everybody may hear, on a page that stands."""
+    if page.withdrawn_at or withdrawals.statuses_of([page])[page.pk].withdrawn:
+        return
+    released = rows.filter(recalled_at=None).exclude(released_at=None)
+    released = released.select_related("sample__run__project", "credential__statement", "file")
+    samples = Sample.objects.filter(pk__in=released.order_by().values("sample"))
+    audible = audiences.audible_to(audiences.PUBLIC, samples)
+    yield from (release for release in released if release.sample_id in audible)

@@ -13,6 +13,7 @@ from django.db.models import Case, Count, QuerySet, Sum, Value, When
 from django.urls import reverse
 
 from audio_samples import clips, releases
+from audio_samples.audibility import silences
 from audio_samples.models import ClipRelease, Sample, SampleFlag, SampleQuerySet
 from experiments.clearance.descendants import runs_with
 from experiments.models import Checkpoint, Run, revocations
@@ -39,18 +40,6 @@ def samples_of(parties: Sequence[Party]) -> SampleQuerySet:
     return Sample.objects.filter(run__in=runs_of(parties).order_by().values("pk"), final=True)
 
 
-def silence(sample: Sample) -> str:
-    """Why it may not be heard now, in words that name nobody; empty if it may. The sample comes
-    `with_holds`: other holders' reasons are theirs."""
-    hold: str | None = sample.hold_reason  # type: ignore[attr-defined]
-    flag: str | None = sample.flag_state  # type: ignore[attr-defined]
-    if sample.withheld_at is not None:
-        return "Withheld: it was recalled, or the lab took it back."
-    if hold is not None:
-        return "Withheld: a permission behind it ended."
-    return clips.FLAGGED.get(flag or "", "")
-
-
 def page(sample: Sample) -> str:
     """The address of a rightsholder's page of it."""
     return reverse("audio_samples:mine_sample", args=[sample.pk])
@@ -66,7 +55,9 @@ class AudibleSample(clips.Clip):
 
 def row(sample: Sample) -> clips.ClipRow:
     title = f"Sample {sample.pk}"
-    clip = AudibleSample(sample=sample, label=title, withheld=silence(sample))
+    clip = AudibleSample(
+        sample=sample, label=title, withheld=silences.reason_for_rightsholders(sample)
+    )
     return clips.ClipRow(key=f"mine:{sample.pk}", title=title, clips=[clip])
 
 

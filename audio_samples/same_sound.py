@@ -9,10 +9,8 @@ from uuid import UUID
 from django.db.models import Q
 
 from audio_samples.models import Sample
-from experiments.clearance import clearance, suspensions
+from experiments.clearance import clearance
 from experiments.models import Run
-from rights.consent.consent import Context
-from rights.models import Use
 
 
 def runs_of(samples: Iterable[Sample]) -> dict[int, list[Run]]:
@@ -44,17 +42,3 @@ def runs_of(samples: Iterable[Sample]) -> dict[int, list[Run]]:
             if pk == one.run_id or number == 0 or not clearance.of_unknown_origin(runs[pk])
         ]
     return found
-
-
-def cleared(runs: Iterable[Run], use: Use) -> clearance.Scope:
-    """What the sound that these runs delivered is cleared for now, for one use that follows."""
-    first, *others = runs
-    found = clearance.now(first, (use,))
-    for other in others:
-        found = found.meet(clearance.now(other, (use,)))
-    return found
-
-
-def rests(runs: Iterable[Run], use: Use, context: Context) -> bool:
-    """Whether a permission behind them is suspended, which leaves no mark."""
-    return any(suspensions.rests(run, use, context) for run in runs)

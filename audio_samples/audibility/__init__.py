@@ -1,1 +1,1 @@
-"""Who may hear a sample: flags of rightsholders, and those who judge."""
+"""Who may hear a sample, and why not."""

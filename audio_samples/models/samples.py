@@ -3,6 +3,8 @@
 import uuid
 import zlib
 from collections.abc import Collection
+from functools import reduce
+from operator import or_
 from typing import Self
 
 from django.db import models
@@ -73,24 +75,14 @@ class SampleQuerySet(models.QuerySet["Sample"]):
     def audible(self) -> Self:
         """Those that may be heard now: a permission that ends in this second counts, and what
         silences a clip silences the same sound under every other name."""
-        return self.filter(
-            ~revocations.is_revoked("run"),
-            ~Exists(standing_flags()),
-            ~Exists(silent_twins()),
-            withheld_at=None,
-        )
+        return self.filter(*(~reason for reason in reasons_for_silence()))
 
     def still_for(self, use: Use) -> Self:
         """Those of which no permission for this use has ended, under whichever name."""
         return self.filter(~Exists(same_sound().filter(revocations.is_revoked_for("run", use))))
 
     def withheld(self) -> Self:
-        return self.filter(
-            Q(revocations.is_revoked("run"))
-            | Exists(standing_flags())
-            | Exists(silent_twins())
-            | Q(withheld_at__isnull=False)
-        )
+        return self.filter(reduce(or_, reasons_for_silence()))
 
     def with_holds(self) -> Self:
         """Adds `hold_reason`, None where no permission behind the sample has ended, `flag_state`,
@@ -283,6 +275,16 @@ def same_sound(of: str = "") -> SampleQuerySet:
     return Sample.objects.filter(
         Q(audio=OuterRef(f"{before}audio")) | (Q(sound=OuterRef(f"{before}sound")) & ~Q(sound=""))
     ).order_by()
+
+
+def reasons_for_silence() -> list[Q]:
+    """For a sample in an outer query: all that keeps it from being heard by anybody."""
+    return [
+        Q(withheld_at__isnull=False),
+        Q(revocations.is_revoked("run")),
+        Q(Exists(standing_flags())),
+        Q(Exists(silent_twins())),
+    ]
 
 
 def silent_twins() -> SampleQuerySet:

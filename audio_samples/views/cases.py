@@ -5,8 +5,8 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_safe
 
-from audio_samples.audibility import reviewing
 from audio_samples.models import ClipRelease, Sample
+from audio_samples.reviews import reviewing
 from portal.models import Role
 from portal.views import signed_in
 from rights.access import open_to

@@ -10,11 +10,11 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from audio_samples import clips
-from audio_samples.audibility import reviewing
+from audio_samples.audibility import silences
 from audio_samples.copy_check import screenings
 from audio_samples.models import Sample
 from audio_samples.models.copy_check import Screening
+from audio_samples.reviews import reviewing
 from audio_samples.views.samples import gone
 from portal import confirmation
 from portal.confirmation import as_shown
@@ -111,7 +111,7 @@ def _name(found: Screening) -> str:
 def _facts(found: Screening) -> list[object]:
     """What the answers hang on: that it waits, and what keeps the sample silent without them."""
     now = Screening.objects.get(pk=found.pk)
-    return [str(now.answer), reviewing.silences(found.sample)]
+    return [str(now.answer), silences.other_silences(found.sample)]
 
 
 def _page(request: HttpRequest, found: Screening, form: AnswerForm) -> HttpResponse:
@@ -124,7 +124,7 @@ def _page(request: HttpRequest, found: Screening, form: AnswerForm) -> HttpRespo
         "artists": screenings.artists(found.recording),
         "why_not": why_not,
         "silence": _silence(found) if why_not or found.answer else "",
-        "stays": reviewing.silences(found.sample),
+        "stays": silences.other_silences(found.sample),
         "shown": {"seal": seal} if not why_not else None,
         "form": form,
         "tab": "copies",
@@ -143,7 +143,7 @@ def _why_not(request: HttpRequest, found: Screening) -> str:
 
 
 def _silence(found: Screening) -> str:
-    return clips.reason_withheld(Sample.objects.filter(pk=found.sample_id).with_holds().get())
+    return silences.reason_withheld(Sample.objects.filter(pk=found.sample_id).with_holds().get())
 
 
 def _rows() -> QuerySet[Screening]:

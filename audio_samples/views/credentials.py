@@ -13,7 +13,8 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from audio_samples import analysis, clips, rightsholder_samples
+from audio_samples import analysis, rightsholder_samples
+from audio_samples.audibility import silences
 from audio_samples.credentials import chain, checking, files, issuing
 from audio_samples.models import Credential, Sample
 from audio_samples.views.samples import gone, visible_sample
@@ -52,12 +53,12 @@ class CheckForm(VerbForm):
 def download(request: HttpRequest, pk: int) -> HttpResponseBase:
     """The sample as a signed file. A POST: it is written down who took it."""
     sample = visible_sample(request, pk)
-    if reason := clips.reason_withheld(sample):
+    if reason := silences.reason_withheld(sample):
         return gone(reason)
     try:
         given = issuing.give_out(sample, by=signed_in(request))
     except issuing.Withheld:
-        return gone(clips.reason_withheld(visible_sample(request, pk)))
+        return gone(silences.reason_withheld(visible_sample(request, pk)))
     except (chain.NoChain, files.Unsigned) as error:
         messages.error(request, f"It was not downloaded: {error} An operator can mend that.")
         return redirect(sample)
@@ -154,7 +155,7 @@ def _origin(found: Credential, user: User) -> Origin:
     return Origin(
         credential=found,
         told=public_words.public_sources([found.sample.run])[found.sample.run_id],
-        silence=rightsholder_samples.silence(sample),
+        silence=silences.reason_for_rightsholders(sample),
         page=page,
         names=found.statement.public_names(withdrawals.left(sample.run)) if found.statement else [],
         team=team,

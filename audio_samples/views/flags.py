@@ -9,9 +9,10 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from audio_samples import clips
-from audio_samples.audibility import flags, reviewing
+from audio_samples.audibility import silences
 from audio_samples.copy_check import screenings
 from audio_samples.models import ClipRelease, Sample, SampleFlag
+from audio_samples.reviews import flags, reviewing
 from audio_samples.views.samples import gone
 from portal import confirmation
 from portal.confirmation import as_shown
@@ -119,7 +120,7 @@ def _name(found: SampleFlag) -> str:
 def _facts(found: SampleFlag) -> list[object]:
     """What the two answers hang on: that it waits, and what else keeps the sample silent."""
     now = SampleFlag.objects.get(pk=found.pk)
-    return [str(now.state), reviewing.silences(found.sample, but=found)]
+    return [str(now.state), silences.other_silences(found.sample, but=found)]
 
 
 def _page(request: HttpRequest, found: SampleFlag, form: AnswerForm) -> HttpResponse:
@@ -131,7 +132,7 @@ def _page(request: HttpRequest, found: SampleFlag, form: AnswerForm) -> HttpResp
         "sample": sample,
         "judges": judges,
         "silence": "" if judges else _silence(found),
-        "stays": reviewing.silences(sample, but=found),
+        "stays": silences.other_silences(sample, but=found),
         "shown": {"seal": seal} if judges else None,
         "form": form,
         "tab": "flags",
@@ -147,7 +148,7 @@ def _judges(request: HttpRequest, found: SampleFlag) -> bool:
 
 
 def _silence(found: SampleFlag) -> str:
-    return clips.reason_withheld(Sample.objects.filter(pk=found.sample_id).with_holds().get())
+    return silences.reason_withheld(Sample.objects.filter(pk=found.sample_id).with_holds().get())
 
 
 def _flags() -> QuerySet[SampleFlag]:

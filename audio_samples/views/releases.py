@@ -10,10 +10,11 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from audio_samples import clips, releases
-from audio_samples.audibility import reviewing
+from audio_samples import releases
+from audio_samples.audibility import silences
 from audio_samples.credentials import chain, files
 from audio_samples.models import ClipRelease, Sample
+from audio_samples.reviews import reviewing
 from audio_samples.views.samples import gone, visible_sample
 from portal import confirmation
 from portal.confirmation import PreviewChanged
@@ -100,7 +101,7 @@ def audio(request: HttpRequest, pk: int) -> HttpResponseBase:
     """The clip, for who has to answer, whatever keeps it silent meanwhile."""
     found = get_object_or_404(_rows().select_related("sample__audio"), pk=pk)
     sample = Sample.objects.with_holds().get(pk=found.sample_id)
-    if not _judges(request, found) and (reason := clips.reason_withheld(sample)):
+    if not _judges(request, found) and (reason := silences.reason_withheld(sample)):
         return gone(reason)
     return reviewing.review_audio(request, found.sample, review=f"clip:{pk}", tag=f"clip-{pk}")
 
@@ -203,7 +204,7 @@ def _page(
         "release": found,
         "sample": found.sample,
         "judges": judges,
-        "silence": "" if judges else clips.reason_withheld(sample),
+        "silence": "" if judges else silences.reason_withheld(sample),
         "shown": {"seal": _seal(request, found)},
         "why_not": releases.why_not(found.sample) if found.waits else [],
         "may_answer": releases.may_answer(signed_in(request), found),

@@ -14,8 +14,9 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
 from audio_samples import clips, rightsholder_samples
-from audio_samples.audibility import flags
+from audio_samples.audibility import silences
 from audio_samples.models import Sample
+from audio_samples.reviews import flags
 from audio_samples.views.samples import gone
 from portal import confirmation
 from portal.http.serving import ending, ranged
@@ -94,7 +95,7 @@ def sample(request: HttpRequest, pk: int) -> HttpResponse:
         "one": rightsholder_samples.trained_models([found.run], parties)[0],
         "share": rightsholder_samples.share(found, own),
         "flags": rightsholder_samples.flags_of(parties).filter(sample=found),
-        "silence": rightsholder_samples.silence(found),
+        "silence": silences.reason_for_rightsholders(found),
         "released": rightsholder_samples.released(found),
     }
     return render(request, "audio_samples/mine_sample.html", context)
@@ -105,7 +106,7 @@ def sample(request: HttpRequest, pk: int) -> HttpResponse:
 def audio(request: HttpRequest, pk: int) -> HttpResponseBase:
     """The sample's sound, under a name that tells nothing of the lab."""
     _, found = _sample(request, pk)
-    if reason := rightsholder_samples.silence(found):
+    if reason := silences.reason_for_rightsholders(found):
         return gone(reason)
     end = ending(found.audio.media_type)
     return ranged(request, found.audio, f"sample-{found.pk}.{end}", tag=f"sample-{found.pk}")

@@ -11,6 +11,7 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
 from audio_samples import analysis, clips, releases
+from audio_samples.audibility import silences
 from audio_samples.copy_check import screenings
 from audio_samples.models import CreditStatement, Sample
 from experiments.models import Project, Run
@@ -99,7 +100,7 @@ def _credits_name(found: Sample, ending: str) -> str:
 @require_safe
 def audio(request: HttpRequest, pk: int) -> HttpResponseBase:
     found = visible_sample(request, pk)
-    if reason := clips.reason_withheld(found):
+    if reason := silences.reason_withheld(found):
         return gone(reason)
     end = ending(found.audio.media_type)
     name = f"{found.run.project.slug}-{found.run.number}-{found.name}-{found.step}.{end}"
@@ -109,7 +110,7 @@ def audio(request: HttpRequest, pk: int) -> HttpResponseBase:
 @require_safe
 def spectrogram(request: HttpRequest, pk: int) -> HttpResponse:
     found = visible_sample(request, pk)
-    if reason := clips.reason_withheld(found):
+    if reason := silences.reason_withheld(found):
         return gone(reason)
     try:
         with storage.open_blob(found.audio_id) as file:

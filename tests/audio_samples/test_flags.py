@@ -5,8 +5,8 @@ from django.test import Client
 from django.urls import reverse
 
 from audio_samples import clips, rightsholder_samples
-from audio_samples.audibility import flags
 from audio_samples.models import Sample, SampleFlag
+from audio_samples.reviews import flags
 from experiments.models import Project, Run
 from listening import trials
 from portal import audit

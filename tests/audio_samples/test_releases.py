@@ -9,11 +9,11 @@ from django.test import Client
 from django.urls import reverse
 
 from audio_samples import releases, samples
-from audio_samples.audibility import flags, reviewing
 from audio_samples.copy_check import screenings
 from audio_samples.credentials import checking
 from audio_samples.descendants import Clips
 from audio_samples.models import ClipRelease, Credential, Sample
+from audio_samples.reviews import flags, reviewing
 from experiments.clearance.permission import NotPermitted
 from experiments.models import Membership, Project, Run
 from experiments.models.publishing import ModelPage

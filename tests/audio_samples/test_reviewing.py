@@ -5,8 +5,9 @@ from django.test import Client
 from django.urls import reverse
 
 from audio_samples import samples
-from audio_samples.audibility import flags, reviewing
+from audio_samples.audibility import silences
 from audio_samples.models import Sample, SampleFlag
+from audio_samples.reviews import flags, reviewing
 from experiments.models import Project, Run
 from portal import audit, confirmation
 from portal.models import AuditEvent, Role, User
@@ -200,13 +201,13 @@ def test_the_artist_is_not_told_that_a_dismissed_sample_is_heard_where_it_is_not
 def test_silences_name_each_reason_and_end_without_a_stop(
     *, noor: User, party: Party, songs: list[Recording], sample: Sample, flag: SampleFlag
 ) -> None:
-    assert reviewing.silences(sample, but=flag) == []
+    assert silences.other_silences(sample, but=flag) == []
     samples.withhold(sample, by=None, reason="A copy was found.")
     end_permission(songs, party, noor)
-    found = reviewing.silences(sample, but=flag)
+    found = silences.other_silences(sample, but=flag)
     assert found[0] == "it is withheld for good: A copy was found"
     assert found[1].startswith("a permission behind it ended: ")
-    assert len(reviewing.silences(sample)) == 3
+    assert len(silences.other_silences(sample)) == 3
 
 
 def test_who_judges_an_item_of_a_case_hears_it_until_it_is_settled(

@@ -11,9 +11,10 @@ from django.test import Client
 from django.urls import reverse
 
 from audio_samples import clips, releases, samples
-from audio_samples.audibility import flags
+from audio_samples.audibility import silences
 from audio_samples.descendants import Samples
 from audio_samples.models import Sample, SampleFlag
+from audio_samples.reviews import flags
 from experiments.models import Project, Run
 from listening import clearance, trials
 from listening.models import ListeningTest
@@ -102,6 +103,34 @@ def test_the_original_is_silent_when_the_copy_is(
     Sample.objects.filter(pk=first.pk).update(created_at=earlier.created_at)
     lifecycle.withdraw(grant, rosa, "No more")
     assert not audible(earlier)
+
+
+def test_the_artist_of_a_silent_copy_reads_why_and_hears_nothing(
+    *, rosa: User, noor: User, grant: Grant, first: Sample, other: Run, client: Client
+) -> None:
+    """Without a word of who ended it: that is another holder."""
+    copy = samples.receive(run=other, name="under another name", file=sound(), final=True)
+    recording = other.dataset.items.get().recording  # type: ignore[union-attr]
+    recording.splits.get().lines.get().party.people.add(noor)
+    lifecycle.withdraw(grant, rosa, "No more of this")
+    client.force_login(noor)
+    answer = client.get(reverse("audio_samples:mine_audio", args=[copy.pk]))
+    assert answer.status_code == 410
+    page = client.get(reverse("audio_samples:mine_sample", args=[copy.pk])).content.decode()
+    assert "the same sound was delivered under another name" in page
+    assert "No more of this" not in page
+
+
+def test_who_judges_a_flag_is_told_that_a_copy_keeps_the_sound_silent(
+    rosa: User, noor: User, grant: Grant, first: Sample, other: Run
+) -> None:
+    copy = samples.receive(run=other, name="a", file=sound(), final=True)
+    party = other.dataset.items.get().recording.splits.get().lines.get().party  # type: ignore[union-attr]
+    party.people.add(noor)
+    flag = flags.flag(by=noor, party=party, sample=copy, reason="My melody.")
+    assert silences.other_silences(copy, but=flag) == []
+    lifecycle.withdraw(grant, rosa, "No more")
+    assert silences.other_silences(copy, but=flag) == [silences.Silence.SAME_SOUND.value]
 
 
 def test_a_recalled_sound_is_silent_under_every_name(first: Sample, other: Run) -> None:

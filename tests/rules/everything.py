@@ -12,10 +12,10 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
 from audio import prints
-from audio_samples.audibility import flags
 from audio_samples.credentials import issuing
 from audio_samples.models import ClipRelease
 from audio_samples.models.copy_check import Screening
+from audio_samples.reviews import flags
 from backline import wire
 from experiments.deliveries import usage_report
 from experiments.models import Membership, Project, Run

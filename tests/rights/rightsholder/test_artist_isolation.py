@@ -7,8 +7,8 @@ import pytest
 from django.test import Client
 from django.urls import get_resolver, reverse
 
-from audio_samples.audibility import flags
 from audio_samples.models import Sample
+from audio_samples.reviews import flags
 from experiments.models import Project, Run
 from portal import tokens
 from portal.models import Role, User

@@ -10,7 +10,8 @@ from django.db import transaction
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from audio_samples.models import Sample, SampleFlag
+from audio_samples.audibility.silences import other_silences
+from audio_samples.models import Sample
 from portal import audit
 from portal.database import commit_order
 from portal.http.serving import ranged
@@ -18,25 +19,6 @@ from portal.models import AuditEvent, AuditEventQuerySet, User
 from portal.views import signed_in
 
 VERB = "sample.reviewed"
-STANDING = (SampleFlag.State.OPEN, SampleFlag.State.UPHELD)
-
-
-def silences(sample: Sample, *, but: SampleFlag | None = None) -> list[str]:
-    """All that keeps the sample silent now, as ends of a sentence; without the flag that is asked
-    about. Empty where nothing else does."""
-    row = Sample.objects.filter(pk=sample.pk).with_holds().get()
-    found = []
-    if row.withheld_at is not None:
-        reason = row.withheld_reason
-        found.append(f"it is withheld for good: {reason}" if reason else "it is withheld for good")
-    hold: str | None = row.hold_reason  # type: ignore[attr-defined]
-    if hold is not None:
-        found.append(f"a permission behind it ended: {hold or 'no reason was given'}")
-    flags = SampleFlag.objects.filter(sample=sample, state__in=STANDING).select_related("party")
-    for flag in flags.exclude(pk=but.pk if but else 0).order_by("pk"):
-        agreed = flag.state == SampleFlag.State.UPHELD
-        found.append(f"{flag.party} objected too" + (", and it was upheld" if agreed else ""))
-    return [one.rstrip(". ") for one in found]
 
 
 def review_audio(
@@ -57,7 +39,7 @@ def _write_down(sample: Sample, *, by: User, review: str) -> None:
         commit_order.moment()
         if not _lines(sample, by, review).exists():
             audit.record(
-                by=by, verb=VERB, subject=sample, review=review, silent=bool(silences(sample))
+                by=by, verb=VERB, subject=sample, review=review, silent=bool(other_silences(sample))
             )
 
 

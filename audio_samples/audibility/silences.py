@@ -1,0 +1,81 @@
+"""Why a sample is silent for everybody, in words: for the lab, for rightsholders, for a judge.
+
+Samples come `with_holds`. Of several reasons a page tells the first, which is the one that stays
+the longest; who judges is told all of them.
+"""
+
+from collections.abc import Iterator
+from enum import Enum
+
+from audio_samples.models import Sample, SampleFlag
+
+STANDING = (SampleFlag.State.OPEN, SampleFlag.State.UPHELD)
+
+
+class Silence(Enum):
+    TAKEN_BACK = "it was recalled, or the lab took it back"
+    PERMISSION_ENDED = "a permission behind it ended"
+    FLAG_UPHELD = "a rightsholder objected to it, and a rights admin agreed"
+    FLAG_OPEN = "a rightsholder objected to it; a rights admin looks at it"
+    SAME_SOUND = "the same sound was delivered under another name too, and is withheld there"
+
+
+def silences(sample: Sample) -> Iterator[Silence]:
+    """All that keeps the sample silent, in the order in which pages tell it."""
+    if sample.withheld_at is not None:
+        yield Silence.TAKEN_BACK
+    if sample.hold_reason is not None:  # type: ignore[attr-defined]
+        yield Silence.PERMISSION_ENDED
+    match sample.flag_state:  # type: ignore[attr-defined]
+        case SampleFlag.State.UPHELD:
+            yield Silence.FLAG_UPHELD
+        case SampleFlag.State.OPEN:
+            yield Silence.FLAG_OPEN
+    if sample.is_copy:  # type: ignore[attr-defined]
+        yield Silence.SAME_SOUND
+
+
+def reason_withheld(sample: Sample) -> str:
+    """Why it may not be heard, as a sentence for the lab; empty if it may."""
+    first = next(silences(sample), None)
+    if first in (Silence.TAKEN_BACK, Silence.PERMISSION_ENDED):
+        # In the words of who took it back, else in those of who ended the permission.
+        hold: str | None = sample.hold_reason  # type: ignore[attr-defined]
+        return _sentence(sample.withheld_reason or hold or Silence.PERMISSION_ENDED.value)
+    return _sentence(first.value) if first else ""
+
+
+def reason_for_rightsholders(sample: Sample) -> str:
+    """The same without anybody's own words: what other holders said is theirs."""
+    first = next(silences(sample), None)
+    return _sentence(first.value) if first else ""
+
+
+def _sentence(reason: str) -> str:
+    return f"Withheld: {reason.rstrip('.')}."
+
+
+def other_silences(sample: Sample, *, but: SampleFlag | None = None) -> list[str]:
+    """What keeps the sample silent whatever is answered, as ends of sentences; `but` is the flag
+    that is judged. Empty where nothing else does."""
+    row = Sample.objects.filter(pk=sample.pk).with_holds().get()
+    found = []
+    for silence in silences(row):
+        match silence:
+            case Silence.TAKEN_BACK:
+                found.append(f"it is withheld for good: {row.withheld_reason}".rstrip(": "))
+            case Silence.PERMISSION_ENDED:
+                hold: str = row.hold_reason  # type: ignore[attr-defined]
+                found.append(f"{silence.value}: {hold or 'no reason was given'}")
+            case Silence.FLAG_OPEN | Silence.FLAG_UPHELD:
+                found += _other_flags(row, but)
+            case Silence.SAME_SOUND:
+                found.append(silence.value)
+    return [reason.rstrip(". ") for reason in found]
+
+
+def _other_flags(sample: Sample, but: SampleFlag | None) -> Iterator[str]:
+    flags = SampleFlag.objects.filter(sample=sample, state__in=STANDING).select_related("party")
+    for flag in flags.exclude(pk=but.pk if but else 0).order_by("pk"):
+        upheld = ", and it was upheld" if flag.state == SampleFlag.State.UPHELD else ""
+        yield f"{flag.party} objected too{upheld}"

@@ -1,0 +1,1 @@
+"""What people object to, and who judges it: flags of rightsholders, and hearing what is judged."""
