@@ -14,8 +14,11 @@ import urllib.parse
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
-from typing import Any
+from typing import Any, ClassVar
+from unittest import mock
 
+from django.http import QueryDict
+from django.test import Client
 from django.urls import resolve
 
 from tests.rules.nasty_values import VALUES
@@ -96,6 +99,42 @@ def forms_of(path: str, html: str) -> list[HtmlForm]:
 # What Django's own pages read.
 THEIRS = ["q", "next", "p", "o", "all", "id", "id__in", "pk__gt", "at__gte", "verb", "_popup",
           "is_active__exact", "user__id__exact", "username"]  # fmt: skip
+
+
+class Noting(QueryDict):
+    """What an address asks, noting which parameters are read."""
+
+    read: ClassVar[set[str]] = set()
+
+    def __getitem__(self, key: str) -> Any:
+        self.read.add(key)
+        return super().__getitem__(key)
+
+    def __contains__(self, key: object) -> bool:
+        # It asks itself while it is filled.
+        if not self._mutable:
+            self.read.add(str(key))
+        return super().__contains__(key)
+
+    def getlist(self, key: str, default: Any = None) -> Any:
+        self.read.add(key)
+        return super().getlist(key, default)
+
+    def items(self) -> Any:
+        # Who goes through all of them may read any.
+        self.read.update(self.keys())
+        return super().items()
+
+
+def read_parameters(client: Client, path: str) -> list[str]:
+    """The parameters that the view reads when it is asked with none, and with all of `parameters`;
+    and one that nobody reads."""
+    named = parameters(path)
+    Noting.read.clear()
+    with mock.patch("django.core.handlers.wsgi.QueryDict", Noting):
+        for query in ("", *(urllib.parse.urlencode(dict.fromkeys(named, v)) for v in ("1", "x"))):
+            client.get(path, QUERY_STRING=query)
+    return sorted(Noting.read | {"unknown"})
 
 
 def parameters(path: str) -> list[str]:
