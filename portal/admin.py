@@ -65,21 +65,26 @@ class OperatorSite(admin.AdminSite):
         )
 
 
-class LookOnly(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Every row can be read, none changed: verbs change rows, and they leave an audit line."""
-
-    list_per_page = 50
-    show_full_result_count = False
+class RowsByKey(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Whatever an address names as a row's key is answered: with the row, or that there is none."""
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
         # Its address may spell a NUL as _00, which no row's key has in it.
         if bounds.UNREADABLE.search(object_id):
             return None
         try:
-            return super().get_object(request, object_id, from_field)
+            # `?_to_field=` without a name is none, where Django would look for a column of no name.
+            return super().get_object(request, object_id, from_field or None)
         except OverflowError:
             # Django looks at the length of a number, but for a key that is another table's.
             return None
+
+
+class LookOnly(RowsByKey):
+    """Every row can be read, none changed: verbs change rows, and they leave an audit line."""
+
+    list_per_page = 50
+    show_full_result_count = False
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return is_operator(request)
@@ -115,7 +120,7 @@ class PersonForm(UserChangeForm):  # type: ignore[type-arg]
     )
 
 
-class PersonAdmin(UserAdmin):  # type: ignore[type-arg]
+class PersonAdmin(RowsByKey, UserAdmin):  # type: ignore[type-arg]
     """People are made and given their roles here; nobody signs up from outside."""
 
     form = PersonForm

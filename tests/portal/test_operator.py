@@ -51,3 +51,12 @@ def test_a_filter_by_a_number_that_no_column_holds_is_a_wrong_filter(
         for lookup in ("pk__gt", "pk__lt", "pk", "pk__in"):
             answer = client.get(f"/operator/portal/{model}/?{lookup}={number}", follow=True)
             assert answer.status_code == 200, (model, lookup)
+
+
+@pytest.mark.parametrize(("column", "status"), [("", 200), ("id", 200), ("nothing", 400)])
+def test_the_column_by_which_a_row_is_asked_for_may_be_left_empty(
+    client: Client, olga: User, column: str, status: int
+) -> None:
+    client.force_login(olga)
+    answer = client.get(f"/operator/portal/user/{olga.pk}/change/?_to_field={column}")
+    assert answer.status_code == status
