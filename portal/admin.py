@@ -79,6 +79,16 @@ class RowsByKey(admin.ModelAdmin):  # type: ignore[type-arg]
             # Django looks at the length of a number, but for a key that is another table's.
             return None
 
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        try:
+            return super().changelist_view(request, extra_context)
+        except (OverflowError, DataError):
+            # A number that no column can hold. Django knows it, but not for a key that is another
+            # table's; as after every other wrong filter, it then shows all.
+            return redirect(f"{request.path}?{ERROR_FLAG}=1")
+
 
 class LookOnly(RowsByKey):
     """Every row can be read, none changed: verbs change rows, and they leave an audit line."""
@@ -91,16 +101,6 @@ class LookOnly(RowsByKey):
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
         return is_operator(request)
-
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        try:
-            return super().changelist_view(request, extra_context)
-        except (OverflowError, DataError):
-            # A number that no column can hold. Django knows it, but not for a key that is another
-            # table's; as after every other wrong filter, it then shows all.
-            return redirect(f"{request.path}?{ERROR_FLAG}=1")
 
     def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
         return False
