@@ -4,14 +4,14 @@ rights/catalogue/originals.py asks, because it may not know this room.
 """
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 
-from experiments.models import Dataset, DatasetItem, Run
+from experiments.models import Dataset, DatasetHold, DatasetItem, Run
 from portal import audit
 from portal.database import commit_order
 from portal.models import AuditEvent, User
 from rights.catalogue.originals import register
-from rights.models import Hold, Recording, Use
+from rights.models import Recording, Use
 
 VERB = "dataset.fetched"
 
@@ -19,10 +19,11 @@ VERB = "dataset.fetched"
 def held_by_a_project_of(recording: Recording, user: User, use: Use | None) -> bool:
     """Whether the person is a member of a project with a frozen dataset that holds this very file,
     for which no permission for the recording has ended since."""
-    ended = Hold.objects.filter(
-        recording=recording,
+    # Also where the model that learned from it may stay: what has ended gives out no more files.
+    ended = DatasetHold.objects.filter(
+        Q(case__recordings=recording) | Q(hold__recording=recording),
+        dataset=OuterRef("dataset"),
         use=OuterRef("dataset__use"),
-        at__gt=OuterRef("dataset__frozen_at"),
     )
     items = DatasetItem.objects.filter(
         recording=recording,

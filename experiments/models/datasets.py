@@ -1,8 +1,11 @@
 """Recordings frozen for one use, and what withholds them."""
 
+from collections.abc import Collection
 from typing import Self
+from uuid import UUID
 
 from django.db import models
+from django.db.models import F
 from django.urls import reverse
 from django.utils import timezone
 
@@ -89,6 +92,10 @@ class DatasetItem(models.Model):
 class DatasetHoldQuerySet(models.QuerySet["DatasetHold"]):
     def withholding(self) -> Self:
         return self.exclude(hold=None)
+
+    def of_runs(self, runs: Collection[UUID]) -> Self:
+        """What cases are about in the datasets of these runs, for what the runs did with them."""
+        return self.filter(dataset__runs__in=runs, use=F("dataset__runs__use"))
 
 
 class DatasetHold(models.Model):

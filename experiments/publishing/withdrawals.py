@@ -1,8 +1,8 @@
 """Whether a published model still rests on permissions. Looked up each time: nothing has to run.
 
-A permission that ends leaves a hold (rights/withdrawal/holds.py) where the agreed policy stops the
-model, and only a case where it lets this version stay. Either way the party has left, and is named
-no longer unless it wants to be.
+A permission that ends leaves a mark on the datasets that rested on it (DatasetHold). It withholds
+where the agreed policy stops the model, and does not where it lets this version stay. Either way
+the party has left, and is named no longer unless it wants to be.
 """
 
 from collections import defaultdict
@@ -12,9 +12,9 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from django.db.models import F, Min
+from django.db.models.functions import Coalesce
 
-from experiments.models import Checkpoint, DatasetItem, Run, ancestry
+from experiments.models import Checkpoint, DatasetHold, Run, ancestry
 from experiments.models.ancestry import Link
 from experiments.models.publishing import ModelPage
 from rights.models import CaseItem, WithdrawalCase
@@ -50,7 +50,7 @@ def statuses_of(pages: Iterable[ModelPage]) -> dict[int, PageStatus]:
     rows = list(pages)
     behind, retired = _behind(rows)
     runs = {pk for some in behind.values() for pk in some}
-    known = _Known(_held(runs), _cases(runs), _covered(rows), retired)
+    known = _Known(_marks(runs), _covered(rows), retired)
     return {page.pk: _standing(page, behind[page.pk], known) for page in rows}
 
 
@@ -81,52 +81,32 @@ def _behind(pages: Sequence[ModelPage]) -> tuple[dict[int, set[UUID]], dict[str,
 def left(run: Run) -> frozenset[int]:
     """Parties whose permission has ended for something that the run, or the runs whose weights it
     began with, learned from."""
-    runs = ancestry.behind([run.pk])[run.pk]
-    marks = [mark.party for some in _held(runs).values() for mark in some]
-    return frozenset(marks).union(*_cases(runs).values())
+    marks = _marks(ancestry.behind([run.pk])[run.pk])
+    return frozenset(mark.party for some in marks.values() for mark in some)
 
 
-@dataclass(frozen=True)
-class _Mark:
+class _Mark(NamedTuple):
+    """That a party's permission for something that a run learned from has ended, or is in question;
+    `since` when it withholds the run, None where it was agreed that this version stays."""
+
     party: int
     case: int | None
-    at: datetime
+    since: datetime | None
 
 
-_Held = dict[UUID, list[_Mark]]
+_Marks = dict[UUID, list[_Mark]]
 
 
-def _held(runs: set[UUID]) -> _Held:
-    """Run to the marks of permissions that ended after its dataset was frozen."""
+def _marks(runs: set[UUID]) -> _Marks:
     rows = (
-        DatasetItem.objects.filter(
-            included=True,
-            dataset__runs__in=runs,
-            recording__holds__use=F("dataset__runs__use"),
-            recording__holds__at__gt=F("dataset__frozen_at"),
-        )
-        .values_list("dataset__runs", "recording__holds__party", "recording__holds__case")
-        .annotate(Min("recording__holds__at"))
+        DatasetHold.objects.of_runs(runs)
+        .exclude(case__status=WithdrawalCase.Status.REJECTED)
+        .values_list("dataset__runs", Coalesce("case__party", "hold__party"), "case", "hold__at")
         .order_by()
     )
-    found: _Held = defaultdict(list)
-    for run, party, case, at in rows:
-        found[run].append(_Mark(party, case, at))
-    return found
-
-
-def _cases(runs: set[UUID]) -> dict[str, set[int]]:
-    """Run, as cases name it, to the parties whose change of mind touches it."""
-    rows = (
-        WithdrawalCase.objects.exclude(status=WithdrawalCase.Status.REJECTED)
-        .filter(items__kind="run", items__key__in=[str(run) for run in runs])
-        .values_list("items__key", "party")
-        .distinct()
-        .order_by()
-    )
-    found: dict[str, set[int]] = defaultdict(set)
-    for key, party in rows:
-        found[key].add(party)
+    found: _Marks = defaultdict(list)
+    for run, *mark in rows:
+        found[run].append(_Mark(*mark))
     return found
 
 
@@ -149,18 +129,19 @@ def _key(page: ModelPage) -> tuple[str, str]:
 class _Known(NamedTuple):
     """What is looked up once for all pages."""
 
-    held: _Held
-    cases: dict[str, set[int]]
+    marks: _Marks
     covered: set[tuple[int, str, str]]
     retired: dict[str, datetime]
 
 
 def _standing(page: ModelPage, runs: set[UUID], known: _Known) -> PageStatus:
-    marks = [mark for run in runs for mark in known.held.get(run, ())]
-    left = frozenset(
-        {mark.party for mark in marks}.union(*(known.cases.get(str(run), ()) for run in runs))
-    )
-    stopping = [mark.at for mark in marks if (mark.case, *_key(page)) not in known.covered]
+    marks = [mark for run in runs for mark in known.marks.get(run, ())]
+    left = frozenset(mark.party for mark in marks)
+    stopping = [
+        mark.since
+        for mark in marks
+        if mark.since is not None and (mark.case, *_key(page)) not in known.covered
+    ]
     if stopping:
         return PageStatus(
             WITHDRAWN,

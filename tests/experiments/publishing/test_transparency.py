@@ -34,7 +34,7 @@ from rights.models import (
     WithdrawalCase,
     WithdrawalPolicy,
 )
-from rights.parties import public_credit
+from rights.parties import public_credit, splits
 from rights.usage import ledger
 from rights.withdrawal import cases, impact
 from tests.catalogue import allow, make_party, make_recording, second_admin
@@ -474,6 +474,37 @@ def test_a_model_that_stays_by_agreement_names_who_left_only_if_they_still_want_
     assert "1 of those who hold rights in what it learned from has ended a permission" in text
     assert ("Artist Number 0" in text) == after
     assert ("and 1 whose permission has ended since" in text) != after
+
+
+def test_a_permission_that_ends_beside_one_that_still_covers_takes_nothing_from_the_page(
+    ada: User, rosa: User, project: Project
+) -> None:
+    world = make_world(ada, rosa, project)
+    # As wide, and in force when the dataset was frozen.
+    others = signed(rosa, world.artists[0], WithdrawalPolicy.RECALL)
+    world.run, world.checkpoint = trained(ada, project, world.songs, name="again")
+    world.publish()
+    choose(world.artists[0], "name")
+    for grant in others:
+        lifecycle.withdraw(grant, second_admin(), "One paper is enough.")
+    text = read()
+    assert "Withdrawn" not in text
+    assert "Artist Number 0" in text
+
+
+def test_a_dispute_that_is_settled_gives_the_page_back(world: World) -> None:
+    world.publish()
+    choose(world.artists[0], "name")
+    sheet = world.songs[0].splits.get()
+    splits.dispute(sheet=sheet, party=world.artists[0], by=second_admin(), reason="Half is hers.")
+    assert "Withdrawn" in read()
+    settled = splits.propose(
+        by=second_admin(), subject=world.songs[0], lines={world.artists[0]: 1_000_000}
+    )
+    splits.confirm(sheet=settled, party=world.artists[0], by=second_admin())
+    text = read()
+    assert "Withdrawn" not in text
+    assert "Artist Number 0" in text
 
 
 def test_a_retired_checkpoint_and_a_withdrawal_by_the_lab_show(

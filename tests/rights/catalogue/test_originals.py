@@ -10,13 +10,15 @@ from django.test import Client
 from django.urls import reverse
 
 from experiments.clearance import originals as of_projects
+from experiments.clearance import permission
 from experiments.models import Dataset, Membership, Project, Run
 from experiments.runs import datasets, runs
 from portal import audit, storage
 from portal.models import AuditEvent, Role, User
 from rights.catalogue import audio_previews, catalogue, originals
 from rights.grants import lifecycle
-from rights.models import Party, Preview, Recording, Use
+from rights.models import Agreement, Grant, Party, Preview, Recording, Use, WithdrawalPolicy
+from rights.parties import splits
 from tests.catalogue import allow, make_party, make_recording
 from tests.conftest import person, tone
 
@@ -100,6 +102,42 @@ def test_a_permission_that_ended_takes_the_whole_away(
 ) -> None:
     lifecycle.opt_out(song, TRAIN, party, noor, "Out.")
     assert get(ada, song).status_code == 403
+
+
+@pytest.mark.parametrize("policy", WithdrawalPolicy)
+def test_the_end_of_the_permission_takes_it_away_whatever_policy_was_agreed(
+    *, ada: User, rosa: User, party: Party, project: Project, song: Recording,
+    policy: WithdrawalPolicy,
+) -> None:  # fmt: skip
+    grants = allow(rosa, party, TRAIN)
+    Agreement.objects.update(withdrawal_policy=policy)
+    Grant.objects.update(withdrawal_policy=policy)
+    datasets.freeze(by=ada, project=project, name="in", recordings=[song], use=TRAIN)
+    lifecycle.withdraw(grants[0], rosa, "No more.")
+    assert get(ada, song).status_code == 403
+
+
+def test_a_dispute_takes_it_away_until_it_is_settled(
+    ada: User, rosa: User, party: Party, song: Recording, frozen: Dataset
+) -> None:
+    splits.dispute(sheet=song.splits.get(), party=party, by=rosa, reason="Half is hers.")
+    assert get(ada, song).status_code == 403
+    sheet = splits.propose(by=rosa, subject=song, lines={party: 1_000_000})
+    splits.confirm(sheet=sheet, party=party, by=rosa)
+    assert is_whole(get(ada, song), song)
+
+
+def test_an_end_beside_a_permission_that_still_covers_takes_nothing_away(
+    ada: User, rosa: User, party: Party, song: Recording, frozen: Dataset
+) -> None:
+    others = allow(rosa, party, TRAIN)
+    dataset = datasets.freeze(
+        by=ada, project=frozen.project, name="again", recordings=[song], use=TRAIN
+    )
+    for grant in others:
+        lifecycle.withdraw(grant, rosa, "One paper is enough.")
+    assert permission.holds_on(dataset, TRAIN) == []
+    assert is_whole(get(ada, song), song)
 
 
 def test_another_recordings_end_takes_nothing_away(
