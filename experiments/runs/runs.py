@@ -124,22 +124,9 @@ def submit(
         by=by, project=project, recipe=known, config=resolved, checkpoint=start_from
     )
     wanted = machines.read(resources or {})
-    if wanted.nodes > 1 and not known.many_nodes:
-        raise recipes.ConfigInvalid({"resources.nodes": recipes.ONE_NODE})
-    each = known.processes_on_a_node(gpus=wanted.gpus, nodes=wanted.nodes)
-    recipes.check_shares(resolved, processes=each * wanted.nodes)
-    if known.needs_dataset and dataset is None:
-        sentence = "This recipe learns from recordings: choose a dataset."
-        raise recipes.ConfigInvalid({"dataset": sentence})
-    if dataset is not None and not known.use:
-        raise recipes.ConfigInvalid({"dataset": recipes.NO_RECORDINGS})
-    if dataset is not None and dataset.project_id != project.pk:
-        raise recipes.ConfigInvalid({"dataset": "This dataset belongs to another project."})
+    _check_resources(known, resolved, wanted)
+    _check_dataset(known, project, dataset)
     use = known.use_of(resolved)
-    if settings.CLUSTER == "local" and resolved.get("image"):
-        raise recipes.ConfigInvalid({"image": recipes.NO_IMAGES})
-    if dataset is not None and (reason := why_not_dataset(dataset)):
-        raise recipes.ConfigInvalid({"dataset": reason})
     decision = check_consent(project=project, dataset=dataset, use=use, by=by)
     # Asks git, the first time: before the transaction.
     version = code_version()
@@ -174,6 +161,31 @@ def submit(
         )
         celery.wake()
     return run
+
+
+def _check_resources(recipe: recipes.Recipe, config: dict[str, Any], wanted: Resources) -> None:
+    if wanted.nodes > 1 and not recipe.many_nodes:
+        raise recipes.ConfigInvalid({"resources.nodes": recipes.ONE_NODE})
+    each = recipe.processes_on_a_node(gpus=wanted.gpus, nodes=wanted.nodes)
+    recipes.check_shares(config, processes=each * wanted.nodes)
+    if settings.CLUSTER == "local" and config.get("image"):
+        raise recipes.ConfigInvalid({"image": recipes.NO_IMAGES})
+
+
+def _check_dataset(recipe: recipes.Recipe, project: Project, dataset: Dataset | None) -> None:
+    reason = ""
+    if dataset is None and recipe.needs_dataset:
+        reason = "This recipe learns from recordings: choose a dataset."
+    elif dataset is None:
+        return
+    elif not recipe.use:
+        reason = recipes.NO_RECORDINGS
+    elif dataset.project_id != project.pk:
+        reason = "This dataset belongs to another project."
+    else:
+        reason = why_not_dataset(dataset)
+    if reason:
+        raise recipes.ConfigInvalid({"dataset": reason})
 
 
 def duplicate(run: Run) -> dict[str, Any]:

@@ -109,7 +109,6 @@ def run_submit(request: HttpRequest, project: Project) -> HttpResponse:
     try:
         pasted = str(typed.get("yaml", "")).strip()
         config = forms.from_yaml(pasted) if pasted else forms.read(recipe, typed)
-        recipes.validate(recipe.name, config)
         if form.is_valid():
             data = form.cleaned_data
             run = runs.submit(
@@ -124,6 +123,8 @@ def run_submit(request: HttpRequest, project: Project) -> HttpResponse:
                 start_from=data["start_from"],
             )
             return redirect(run)
+        # What is wrong with the config is said beside what is wrong with the rest.
+        recipes.validate(recipe.name, config)
     except forms.BadYaml as refusal:
         said["yaml_error"] = str(refusal)
     except recipes.ConfigInvalid as refusal:
