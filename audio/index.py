@@ -103,19 +103,21 @@ def write(made: Iterable[tuple[int, Print]], target: IO[bytes]) -> int:
         peaks_from: list[int] = []
         place = peaks = 0
         with (Path(folder) / "peaks").open("w+b") as peak_file:
-            for pk, one in made:
+            for pk, sound_print in made:
                 if recording and pk <= recording[-1]:
                     raise ValueError("Recordings come in the order of their ids, each once.")
-                if place + one.frames + GAP > MOST_FRAMES:
+                if place + sound_print.frames + GAP > MOST_FRAMES:
                     raise TooLarge("The dataset has more than 38,000 hours of music in it.")
                 recording.append(pk)
                 first.append(place)
                 peaks_from.append(peaks)
-                peak_file.write(((one.frame << 10) | one.bin).astype("<u4").tobytes())
-                found, frame = prints.hashes(one)
+                peak_file.write(
+                    ((sound_print.frame << 10) | sound_print.bin).astype("<u4").tobytes()
+                )
+                found, frame = prints.hashes(sound_print)
                 spill.add(found, (frame + place).astype(np.uint32))
-                place += one.frames + GAP
-                peaks += one.frame.size
+                place += sound_print.frames + GAP
+                peaks += sound_print.frame.size
             _begin(target, recording=len(recording), peak=peaks, hash=spill.count)
             for column in (recording, first, peaks_from):
                 target.write(np.array(column, dtype="<i8").tobytes())

@@ -60,7 +60,7 @@ class Clip:
 
     @property
     def silent(self) -> bool:
-        return not any(one.frame.size for one in self.prints)
+        return not any(landmarks.frame.size for landmarks in self.prints)
 
 
 def listen(audio: npt.NDArray[Any], *, rate: int) -> Clip:
@@ -85,33 +85,33 @@ def best(clip: Clip, index: Index) -> Match | None:
 def _candidates(clip: Clip, index: Index) -> Iterator[tuple[int, int, int, int]]:
     """Number of the clip's print, ordinal, frames from recording to clip, hashes that agree."""
     some: list[tuple[int, int, int, int]] = []
-    for number, one in enumerate(clip.prints):
-        wanted, frame = prints.hashes(one)
+    for number, sound_print in enumerate(clip.prints):
+        wanted, frame = prints.hashes(sound_print)
         which, place = index.found(wanted, most=COMMON)
         if not which.size:
             continue
         ordinal, within = index.at(place)
         # One number for recording and distance; a clip may begin before its recording does.
-        key = (ordinal << 32) + (within - frame[which] + one.frames)
+        key = (ordinal << 32) + (within - frame[which] + sound_print.frames)
         keys, count = np.unique(key, return_counts=True)
         for at in np.argsort(-count, kind="stable")[:CANDIDATES]:
             if count[at] >= LEAST_HASHES:
-                offset = int(keys[at] & 0xFFFF_FFFF) - one.frames
+                offset = int(keys[at] & 0xFFFF_FFFF) - sound_print.frames
                 some.append((number, int(keys[at] >> 32), offset, int(count[at])))
     some.sort(key=lambda one: (-one[3], one[:3]))
     yield from some[:CANDIDATES]
 
 
 def _judge(
-    one: Print, index: Index, candidate: tuple[int, int], number: int, agreeing: int
+    sound_print: Print, index: Index, candidate: tuple[int, int], number: int, agreeing: int
 ) -> Match | None:
     ordinal, offset = candidate
-    frame, bins = index.peaks(ordinal, offset, offset + one.frames)
+    frame, bins = index.peaks(ordinal, offset, offset + sound_print.frames)
     frame = frame - offset
-    ours, theirs = _grid(one.frame, one.bin), _grid(frame, bins)
-    stretch = min(round(STRETCH_SECONDS * prints.FRAMES_PER_SECOND), one.frames)
-    in_stretches = _sums(one.frames, stretch)
-    own = in_stretches(one.frame, _met(ours, theirs))
+    ours, theirs = _grid(sound_print.frame, sound_print.bin), _grid(frame, bins)
+    stretch = min(round(STRETCH_SECONDS * prints.FRAMES_PER_SECOND), sound_print.frames)
+    in_stretches = _sums(sound_print.frames, stretch)
+    own = in_stretches(sound_print.frame, _met(ours, theirs))
     back = in_stretches(frame, _met(theirs, ours))
     score = np.sqrt(own * back)
     at = int(score.argmax())

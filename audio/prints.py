@@ -62,7 +62,7 @@ class Print:
     def unpacked(cls, packed: bytes) -> "Print":
         """The inverse of `packed`."""
         raw = zlib.decompress(packed)
-        frames, count = (int(one) for one in np.frombuffer(raw, "<u4", 2))
+        frames, count = (int(number) for number in np.frombuffer(raw, "<u4", 2))
         steps = np.frombuffer(raw, "<u4", count, 8)
         bins = np.frombuffer(raw, "<u2", count, 8 + 4 * count)
         return cls(np.cumsum(steps, dtype=np.int64), bins.astype(np.int64), frames)

@@ -87,8 +87,8 @@ def credit_line(statement: CreditStatement | None) -> str:
     if statement is None:
         return ""
     named = list(statement.named.all())
-    heard = [one.party.credit_name for one in named if one.heard]
-    learned = [one.party.credit_name for one in named if not one.heard]
+    heard = [artist.party.credit_name for artist in named if artist.heard]
+    learned = [artist.party.credit_name for artist in named if not artist.heard]
     said = []
     if statement.heard:
         names = _names(heard, statement.heard_artists, statement.heard)

@@ -111,17 +111,17 @@ class Clips:
         return [
             Node(
                 self.name,
-                str(one.pk),
-                f"{one.page}: {one.title}",
-                reverse("audio_samples:sample", args=[one.sample_id]),
-                one.released_at,
-                self._outcome(one, held=one.is_held),
+                str(release.pk),
+                f"{release.page}: {release.title}",
+                reverse("audio_samples:sample", args=[release.sample_id]),
+                release.released_at,
+                self._outcome(release, held=release.is_held),
             )
-            for one in released.annotate(is_held=held_back)
+            for release in released.annotate(is_held=held_back)
         ]
 
-    def _outcome(self, one: ClipRelease, *, held: bool) -> Outcome:
-        if one.recalled_at:
+    def _outcome(self, release: ClipRelease, *, held: bool) -> Outcome:
+        if release.recalled_at:
             return Outcome.RECALLED
         return Outcome.WITHHELD if held else Outcome.OPEN
 

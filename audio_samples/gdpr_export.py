@@ -13,18 +13,18 @@ AT_ONCE = 500
 def _models(parties: Sequence[Party]) -> Iterator[Mapping[str, object]]:
     runs = list(rightsholder_samples.runs_of(parties))
     for start in range(0, len(runs), AT_ONCE):
-        for one in rightsholder_samples.trained_models(runs[start : start + AT_ONCE], parties):
+        for model in rightsholder_samples.trained_models(runs[start : start + AT_ONCE], parties):
             yield {
-                "model": one.told.name,
-                "reference": one.told.reference,
-                "use": one.run.use,
-                "state": one.told.state,
-                "at": one.told.at,
-                "examples": one.examples,
-                "seconds": one.seconds,
-                "seconds_of_all": one.whole,
-                "saved_states": one.checkpoints,
-                "samples": one.samples,
+                "model": model.told.name,
+                "reference": model.told.reference,
+                "use": model.run.use,
+                "state": model.told.state,
+                "at": model.told.at,
+                "examples": model.examples,
+                "seconds": model.seconds,
+                "seconds_of_all": model.whole,
+                "saved_states": model.checkpoints,
+                "samples": model.samples,
             }
 
 

@@ -74,7 +74,7 @@ def _not_distributed(sample: Sample) -> list[str]:
     missing = audiences.missing_permissions(audiences.PUBLIC, [sample], sample.run.project)
     refused = missing.get(sample.pk, [])
     more = [f"And {len(refused) - 5:,} more."] if len(refused) > 5 else []
-    return [str(one) for one in refused[:5]] + more
+    return [str(narrowing) for narrowing in refused[:5]] + more
 
 
 # --- The verbs ---------------------------------------------------------------------------------

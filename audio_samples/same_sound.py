@@ -20,8 +20,8 @@ def runs_of(samples: Iterable[Sample]) -> dict[int, list[Run]]:
     was known before.
     """
     asked = list(samples)
-    same = Q(audio__in={one.audio_id for one in asked})
-    if sounds := {one.sound for one in asked if one.sound}:
+    same = Q(audio__in={sample.audio_id for sample in asked})
+    if sounds := {sample.sound for sample in asked if sample.sound}:
         same |= Q(sound__in=sounds)
     by_audio, by_sound = defaultdict[str, set[int]](set), defaultdict[str, set[int]](set)
     rows = Sample.objects.filter(same).order_by("created_at", "pk").only("audio", "sound", "run")
@@ -33,12 +33,12 @@ def runs_of(samples: Iterable[Sample]) -> dict[int, list[Run]]:
     order = {pk: number for number, pk in enumerate(run_of)}
     runs = Run.objects.select_related("project", "start_from").in_bulk(set(run_of.values()))
     found = {}
-    for one in asked:
-        twins = by_audio[one.audio_id] | (by_sound[one.sound] if one.sound else set())
+    for sample in asked:
+        twins = by_audio[sample.audio_id] | (by_sound[sample.sound] if sample.sound else set())
         keys = dict.fromkeys(run_of[pk] for pk in sorted(twins, key=order.__getitem__))
-        found[one.pk] = [
+        found[sample.pk] = [
             runs[pk]
             for number, pk in enumerate(keys)
-            if pk == one.run_id or number == 0 or not clearance.of_unknown_origin(runs[pk])
+            if pk == sample.run_id or number == 0 or not clearance.of_unknown_origin(runs[pk])
         ]
     return found

@@ -75,18 +75,18 @@ def check_json(
     """
     room, waiting = most, [(value, 0)]
     while waiting:
-        one, deep = waiting.pop()
+        part, deep = waiting.pop()
         if deep > depth:
             raise Unkeepable(f"{what} is nested deeper than {depth} levels.")
-        room -= _check_leaf(one, what)
-        if isinstance(one, Mapping):
-            for key, inner in one.items():
+        room -= _check_leaf(part, what)
+        if isinstance(part, Mapping):
+            for key, inner in part.items():
                 if not isinstance(key, str):
                     raise Unkeepable(f"{what} has a name in it that is no text: {key!r:.40}.")
                 room -= len(check_text(key, f"A name in {_lower(what)}")) + 4
                 waiting.append((inner, deep + 1))
-        elif isinstance(one, list | tuple):
-            waiting += [(inner, deep + 1) for inner in one]
+        elif isinstance(part, list | tuple):
+            waiting += [(inner, deep + 1) for inner in part]
         if room < 0:
             raise Unkeepable(f"{what} is too long: at most {most // 1024} kB are kept.")
     return value
@@ -131,7 +131,7 @@ def _mended(value: Any, depth: int) -> Any:
     if depth and isinstance(value, Mapping):
         return {readable(str(key)): _mended(one, depth - 1) for key, one in value.items()}
     if depth and isinstance(value, list | tuple | set | frozenset):
-        return [_mended(one, depth - 1) for one in value]
+        return [_mended(item, depth - 1) for item in value]
     try:
         # A scalar of numpy or torch gives its number.
         leaf = value.item() if callable(getattr(value, "item", None)) else value
@@ -194,9 +194,9 @@ def _check(value: Any, name: str) -> None:
             check_moment(value, name)
         case list() | tuple():
             # Models in it have looked at themselves.
-            for one in value:
-                if not isinstance(one, BaseModel):
-                    _check(one, name)
+            for item in value:
+                if not isinstance(item, BaseModel):
+                    _check(item, name)
         case Mapping():
             check_json(value, name)
 

@@ -46,8 +46,8 @@ class Figures:
         if self._root is None:
             return
         with suppress(psutil.Error):
-            living = {one.pid: one for one in self._root.children(recursive=True)}
-            kept = {pid: self._members.get(pid, one) for pid, one in living.items()}
+            living = {child.pid: child for child in self._root.children(recursive=True)}
+            kept = {pid: self._members.get(pid, process) for pid, process in living.items()}
             self._members = {self._root.pid: self._root} | kept
 
     def _gpus(self) -> dict[str, float]:

@@ -259,7 +259,7 @@ def main() -> None:
     print("| Recordings | database | freeze s (queries) | replay s | decision ms | "
           "impact s (queries) | world s |")  # fmt: skip
     print("|--:|---|--:|--:|--:|--:|--:|")
-    sizes = [int(one) for one in os.environ.get("CONSENT_SIZES", "").split(",") if one] or SIZES
+    sizes = [int(size) for size in os.environ.get("CONSENT_SIZES", "").split(",") if size] or SIZES
     with databases() as known:
         for name, url in known.items():
             for n in sizes:

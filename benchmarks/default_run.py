@@ -28,7 +28,7 @@ def measured(folder: Path, *, seed: int, beside: int, environment: dict[str, str
             until(lambda: over(call(address, token)), seconds=3600)
             took = time.perf_counter() - began
         found = call(address, token)
-    values = {one["name"]: one["last"] for one in found["metrics"]}
+    values = {metric["name"]: metric["last"] for metric in found["metrics"]}
     chosen = found["arithmetic"] or {}
     return (
         f"{found['state']} | {chosen.get('precision')}, {chosen.get('threads')} threads | "

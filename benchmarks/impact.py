@@ -99,21 +99,21 @@ def build(*, single: bool) -> Any:
         blob = Blob.objects.first()
         assert blob is not None
         Checkpoint.objects.bulk_create(
-            Checkpoint(run=runs[one % RUNS], step=one, blob=blob) for one in range(CHECKPOINTS)
+            Checkpoint(run=runs[step % RUNS], step=step, blob=blob) for step in range(CHECKPOINTS)
         )
         samples = Sample.objects.bulk_create(
             Sample(
-                run=runs[one % RUNS], name=f"s{one}", audio=blob, duration=10, sample_rate=44_100,
-                channels=2, peaks=[[0, 1]] * 800,
+                run=runs[number % RUNS], name=f"s{number}", audio=blob, duration=10,
+                sample_rate=44_100, channels=2, peaks=[[0, 1]] * 800,
             )
-            for one in range(SAMPLES)
+            for number in range(SAMPLES)
         )  # fmt: skip
         for number in range(RUNS):
             test = ListeningTest.objects.create(
                 project=project, title=f"T{number}", question="?", seed=1, created_by=admin
             )
             heard = samples[number * 100 : (number + 1) * 100]
-            Item.objects.bulk_create(Item(test=test, sample=one) for one in heard)
+            Item.objects.bulk_create(Item(test=test, sample=sample) for sample in heard)
     return party
 
 

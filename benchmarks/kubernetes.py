@@ -175,7 +175,7 @@ def main() -> None:
     print(
         f"\nMore by {more:.2f} s (target at most {TARGET_SECONDS['more than kubectl create']}).\n"
     )
-    first = sum(one["seconds"] for one in making[:-5])
+    first = sum(run["seconds"] for run in making[:-5])
     print(f"Making {JOBS:,} jobs took {first:.0f} s in {len(making) - 5} rounds.\n")
     print(f"| A round with {JOBS:,} jobs | s | processor s | API calls | queries |")
     print("|---|--:|--:|--:|--:|")
@@ -183,7 +183,7 @@ def main() -> None:
         what = "then" if number else "a new worker's first"
         print(f"| {what} | {one['seconds']:.2f} | {one['cpu']:.2f} | {one['calls']:.0f} "
               f"| {one['queries']:.0f} |")  # fmt: skip
-    usual = statistics.median(one["cpu"] for one in found[1:]) / JOBS
+    usual = statistics.median(reading["cpu"] for reading in found[1:]) / JOBS
     print(f"\nTarget: a round under {TARGET_SECONDS['a round']} s. "
           f"For each job {usual * 1e6:.0f} us of processor a round.")  # fmt: skip
 

@@ -90,7 +90,7 @@ def main() -> None:
     frames = FlowMatchingConfig().clip_frames
     rows = {
         "recordings": {
-            genre: [one.mel[100 : 100 + frames] for one in data if one.genre == genre]
+            genre: [example.mel[100 : 100 + frames] for example in data if example.genre == genre]
             for genre in PERIODS
         },
         "the recipe": clips(data, FlowMatchingConfig()),
@@ -100,7 +100,7 @@ def main() -> None:
     print("|---|--:|--:|--:|--:|")
     for title, found in rows.items():
         figures = [
-            np.mean([period(one, genre, low=low) for one in found[genre]])
+            np.mean([period(mel, genre, low=low) for mel in found[genre]])
             for genre, low in (
                 ("techno", False),
                 ("techno", True),

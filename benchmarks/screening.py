@@ -121,7 +121,7 @@ def ours(recordings: list[Audio], some: list[tuple[str, str, int, Audio]]) -> di
     found = [matching.best(matching.listen(audio, rate=RATE), read) for *_, audio in some]
     looking = time.process_time() - began
     return {
-        "scores": [(one.score, one.recording) if one else (0.0, -1) for one in found],
+        "scores": [(match.score, match.recording) if match else (0.0, -1) for match in found],
         "threshold": matching.THRESHOLD,
         "recording": printing / len(recordings) * 180 / LONG,
         "clip": looking / len(some),
@@ -132,7 +132,7 @@ def ours(recordings: list[Audio], some: list[tuple[str, str, int, Audio]]) -> di
 
 def theirs(recordings: list[Audio], some: list[tuple[str, str, int, Audio]]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="backline-bench-") as folder:
-        for name, all_of in (("recordings", recordings), ("clips", [one[3] for one in some])):
+        for name, all_of in (("recordings", recordings), ("clips", [clip[3] for clip in some])):
             whole = {f"{at:04}": np.round(one.T * 32_767).clip(-32_768, 32_767).astype("<i2")
                      for at, one in enumerate(all_of)}  # fmt: skip
             np.savez(Path(folder) / f"{name}.npz", **whole)

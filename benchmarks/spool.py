@@ -53,7 +53,7 @@ def main() -> None:
                 took, each = laid(Path(folder), content)
             used.append(each)
             shown = (statistics.median(took), took[int(0.95 * ROUNDS)], took[-1], each)
-            print(f"| {title} | " + " | ".join(f"{1000 * one:.2f}" for one in shown) + " |")
+            print(f"| {title} | " + " | ".join(f"{1000 * seconds:.2f}" for seconds in shown) + " |")
     share = (used[1] - used[0]) * STEP_SECONDS / FLUSH_SECONDS / STEP_SECONDS
     print(f"\nOf a step of {1000 * STEP_SECONDS:.0f} ms that is {100 * share:.2f} %.")
 

@@ -132,7 +132,8 @@ def submit_to_step(url: str, token: str) -> float:
     run = call(f"{url}/api/v1/submissions", token, {**wanted, "config": {"steps": 1}})
     address = f"{url}/api/v1/runs/{run['id']}"
     until(
-        lambda: any(one["name"] == "loss" for one in call(address, token)["metrics"]), seconds=120
+        lambda: any(metric["name"] == "loss" for metric in call(address, token)["metrics"]),
+        seconds=120,
     )
     took = time.perf_counter() - start
     until(lambda: call(address, token)["state"] == "finished", seconds=120)
@@ -196,7 +197,7 @@ def submits() -> None:
         demo_portal(Path(temporary) / "ours") as (url, token),
     ):
         steps = [submit_to_step(url, token) for _ in range(SUBMITS)]
-    print("Submit to first training step, s:", ", ".join(f"{one:.1f}" for one in steps))
+    print("Submit to first training step, s:", ", ".join(f"{step:.1f}" for step in steps))
 
 
 def main() -> None:

@@ -154,7 +154,7 @@ class RunDetails(RunBody):
             return None
         kept = clearance.Scope.from_json(row.body)
         lines = clearance.lines(kept, permission.context_of(run.project))
-        uses = [ClearedUse(use=one.use, cleared=one.words, here=one.here) for one in lines]
+        uses = [ClearedUse(use=line.use, cleared=line.words, here=line.here) for line in lines]
         return ScopeBody(at=row.at, digest=row.digest, known=not kept.unknown, uses=uses)
 
     @staticmethod

@@ -77,12 +77,12 @@ def fields(
     groups: dict[str, list[ConfigField]] = {}
     for key, part in _flat(schema, schema, ""):
         default = _dig(values, key) if values is not None else None
-        one = _field(key, part, part.get("default") if default is None else default)
+        field = _field(key, part, part.get("default") if default is None else default)
         if typed is not None:
-            missing = "" if one.kind == "checkbox" else one.value
-            one.value = typed.get(one.name, missing)
-        one.error = (errors or {}).get(key, "")
-        groups.setdefault(str(part.get("group", "Settings")), []).append(one)
+            missing = "" if field.kind == "checkbox" else field.value
+            field.value = typed.get(field.name, missing)
+        field.error = (errors or {}).get(key, "")
+        groups.setdefault(str(part.get("group", "Settings")), []).append(field)
     return groups
 
 
@@ -169,28 +169,28 @@ def _resolved(part: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
 def _field(key: str, part: dict[str, Any], value: Any) -> ConfigField:
     title = str(part.get("title", key))
     shown = SHOWN.get(str(part.get("widget", "")), _text)(value)
-    one = ConfigField(key, title, str(part.get("description", "")), "text", shown)
+    field = ConfigField(key, title, str(part.get("description", "")), "text", shown)
     kind = part.get("type")
     if "enum" in part:
-        one.kind, one.choices = "select", [_text(choice) for choice in part["enum"]]
+        field.kind, field.choices = "select", [_text(choice) for choice in part["enum"]]
     elif kind == "boolean":
-        one.kind, one.value = "checkbox", "on" if value else ""
+        field.kind, field.value = "checkbox", "on" if value else ""
     elif kind in {"integer", "number"}:
-        one.kind, one.step = "number", "1" if kind == "integer" else "any"
-        one.minimum = _text(part.get("minimum", part.get("exclusiveMinimum")))
-        one.maximum = _text(part.get("maximum", part.get("exclusiveMaximum")))
+        field.kind, field.step = "number", "1" if kind == "integer" else "any"
+        field.minimum = _text(part.get("minimum", part.get("exclusiveMinimum")))
+        field.maximum = _text(part.get("maximum", part.get("exclusiveMaximum")))
     elif part.get("widget") == "command":
-        one.kind = "text"
+        field.kind = "text"
     elif kind in {"array", "object"} or part.get("widget") == "textarea":
-        one.kind = "textarea"
-    return one
+        field.kind = "textarea"
+    return field
 
 
 def _text(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, list):
-        return "\n".join(_text(one) for one in value)
+        return "\n".join(_text(item) for item in value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):

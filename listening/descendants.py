@@ -46,13 +46,13 @@ class Tests:
         return [
             Node(
                 self.name,
-                str(one.pk),
-                f"{one.project.name}: {one.title}",
-                reverse("listening:results", args=[one.project.slug, one.pk]),
-                one.created_at,
-                Outcome.STOPPED if one.closed_at else Outcome.OPEN,
+                str(row.pk),
+                f"{row.project.name}: {row.title}",
+                reverse("listening:results", args=[row.project.slug, row.pk]),
+                row.created_at,
+                Outcome.STOPPED if row.closed_at else Outcome.OPEN,
             )
-            for one in rows.select_related("project").order_by("pk")
+            for row in rows.select_related("project").order_by("pk")
         ]
 
 

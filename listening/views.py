@@ -61,12 +61,12 @@ def rate(request: HttpRequest, pk: int) -> HttpResponse:
     asked = parameters.read_parameters(request).text("clip")
     waiting = next((place for place in heard if place.score is None), None)
     place = next((place for place in heard if str(place.number) == asked), waiting)
-    later = next((one for one in heard if place and one.number > place.number), None)
+    later = next((item for item in heard if place and item.number > place.number), None)
     context = {
         "test": test,
         "place": place,
         "places": places,
-        "done": sum(one.score is not None for one in heard),
+        "done": sum(item.score is not None for item in heard),
         "total": len(heard),
         "withdrawn": len(places) - len(heard),
         "later": later,

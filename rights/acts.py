@@ -217,7 +217,7 @@ def revoking(
         by=by,
         name=f"mandate.revoke:{pk}",
         look=lambda: resting_on(Mandate.objects.get(pk=pk)),
-        facts=lambda seen: {use: sorted(one.pk for one in rows) for use, rows in seen.items()},
+        facts=lambda seen: {use: sorted(row.pk for row in rows) for use, rows in seen.items()},
         verb=lambda: parties.end_mandate(Mandate.objects.get(pk=pk), by, reason),
     )
 

@@ -209,11 +209,11 @@ def decision_replay(request: HttpRequest, pk: PathNumber) -> ReplayOut:
         refusal=found.refusal,
         differences=[
             DifferenceOut(
-                recording_id=one.recording_id,
-                kept=one.kept.allowed if one.kept else None,
-                now=one.now.allowed if one.now else None,
+                recording_id=difference.recording_id,
+                kept=difference.kept.allowed if difference.kept else None,
+                now=difference.now.allowed if difference.now else None,
             )
-            for one in found.differences
+            for difference in found.differences
         ],
     )
 

@@ -25,6 +25,6 @@ def covers(granted: Sequence[str], asked: str) -> bool:
     return known(asked) and (WORLD in granted or asked in granted)
 
 
-def meet(one: Sequence[str], other: Sequence[str]) -> bool:
+def meet(sequence: Sequence[str], other: Sequence[str]) -> bool:
     """Whether some place lies in both."""
-    return WORLD in (*one, *other) or not set(one).isdisjoint(other)
+    return WORLD in (*sequence, *other) or not set(sequence).isdisjoint(other)

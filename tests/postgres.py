@@ -15,7 +15,7 @@ MISSING = "No PostgreSQL server found (Debian, Ubuntu: apt-get install postgresq
 
 def main(arguments: list[str]) -> int:
     optional = "--if-found" in arguments
-    asked = [one for one in arguments if one != "--if-found"]
+    asked = [argument for argument in arguments if argument != "--if-found"]
     programs = database.programs()
     if programs is None:
         print(f"{MISSING} Nothing was tried on PostgreSQL.", file=sys.stderr)

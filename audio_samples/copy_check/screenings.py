@@ -48,8 +48,8 @@ def screen(sample: Sample) -> Screening:
     The same look again adds no row. Makes the indexes that are missing, which takes long for a
     large dataset: `go_on` makes them in rounds. Raises portal.storage.Unreachable.
     """
-    indexes = [dataset_index.gather(one) for one in _music(sample)]
-    return _keep(sample, _look(sample, [one for one in indexes if one is not None]))
+    indexes = [dataset_index.gather(dataset) for dataset in _music(sample)]
+    return _keep(sample, _look(sample, [index for index in indexes if index is not None]))
 
 
 def passed(sample: Sample) -> bool:
@@ -98,7 +98,7 @@ def describe_screening(sample: Sample, user: User) -> ScreeningDescription:
 def artists(recording: Recording) -> list[str]:
     """The main and featured artists by the names that they are credited with."""
     credited_on = recording.credits.filter(role__in=ARTISTS).select_related("party")
-    return sorted({one.party.credit_name for one in credited_on})
+    return sorted({credit.party.credit_name for credit in credited_on})
 
 
 # --- A rights admin's answer -------------------------------------------------------------------
@@ -160,7 +160,7 @@ def _music(sample: Sample) -> list[Dataset]:
 
 def _look(sample: Sample, indexes: Sequence[DatasetIndex]) -> Screening:
     """What is found, not kept yet."""
-    digests = [str(one.blob_id) for one in indexes]
+    digests = [str(index.blob_id) for index in indexes]
     found = Screening(
         sample=sample,
         version=prints.VERSION,
@@ -183,7 +183,7 @@ def _look(sample: Sample, indexes: Sequence[DatasetIndex]) -> Screening:
         found.outcome = Outcome.SILENT
         return found
     _hold_against(found, clip, indexes)
-    unread = [recording for one in indexes for recording in one.unread]
+    unread = [recording for index in indexes for recording in index.unread]
     if unread and found.outcome == Outcome.PASSED:
         return _failed(found, _unread(unread))
     return found
@@ -191,11 +191,11 @@ def _look(sample: Sample, indexes: Sequence[DatasetIndex]) -> Screening:
 
 def _hold_against(found: Screening, clip: matching.Clip, indexes: Sequence[DatasetIndex]) -> None:
     try:
-        matches = [matching.best(clip, dataset_index.opened(one)) for one in indexes]
+        matches = [matching.best(clip, dataset_index.opened(index)) for index in indexes]
     except FileNotFoundError:
         _failed(found, "The index of the music behind it is missing from storage.")
         return
-    best = max((one for one in matches if one), key=lambda one: one.score, default=None)
+    best = max((match for match in matches if match), key=lambda one: one.score, default=None)
     found.outcome, found.score = Outcome.PASSED, 0.0
     if best is None:
         return
@@ -208,7 +208,7 @@ def _hold_against(found: Screening, clip: matching.Clip, indexes: Sequence[Datas
 def _digest(digests: Sequence[str]) -> str:
     if len(digests) < 2:
         return "".join(digests)
-    return hashlib.sha256("".join(f"{one}\n" for one in sorted(digests)).encode()).hexdigest()
+    return hashlib.sha256("".join(f"{digest}\n" for digest in sorted(digests)).encode()).hexdigest()
 
 
 def _failed(found: Screening, reason: str) -> Screening:

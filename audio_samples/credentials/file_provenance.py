@@ -33,7 +33,8 @@ NEARLY = 0.002
 def read_embedded(file: IO[bytes], media_type: str) -> Embedded:
     manifests, unreadable = _manifests(file, media_type)
     ours = any(
-        one.active and any(label == LABEL for label, _ in one.assertions) for one in manifests
+        manifest.active and any(label == LABEL for label, _ in manifest.assertions)
+        for manifest in manifests
     )
     return Embedded(manifests, unreadable, ours or _made_here(file))
 
@@ -48,8 +49,8 @@ def _manifests(file: IO[bytes], media_type: str) -> tuple[list[Manifest], bool]:
         reading = files.read_open(file, media_type=media_type, anchors=anchors)
     except files.Unreadable:
         return [], True
-    found = [Manifest(one["active"], [tuple(pair) for pair in one["assertions"]])
-             for one in reading.manifests]  # fmt: skip
+    found = [Manifest(manifest["active"], [tuple(pair) for pair in manifest["assertions"]])
+             for manifest in reading.manifests]  # fmt: skip
     return found, False
 
 

@@ -46,7 +46,9 @@ def sign(asked: dict[str, Any], context: c2pa.Context) -> dict[str, Any]:
     if before:
         # Its own history is kept as the parent; signing over it would drop it without a word.
         manifest["assertions"] = [
-            one for one in manifest["assertions"] if one["label"] != "c2pa.actions.v2"
+            assertion
+            for assertion in manifest["assertions"]
+            if assertion["label"] != "c2pa.actions.v2"
         ]
     builder = c2pa.Builder(manifest, context=context)
     if before:
@@ -73,19 +75,21 @@ def _read(path: Path, media_type: str, context: c2pa.Context) -> dict[str, Any]:
     return {
         "manifests": [
             {
-                "active": one is active,
+                "active": manifest is active,
                 "assertions": [
                     [said["label"], said["data"]]
-                    for said in one.get("assertions", ())
+                    for said in manifest.get("assertions", ())
                     if any(word in said["label"].casefold() for word in TELLING)
                 ][:MOST],
             }
-            for one in list(found["manifests"].values())[:MOST]
+            for manifest in list(found["manifests"].values())[:MOST]
         ],
         "state": state,
-        "assertions": {one["label"]: one["data"] for one in active.get("assertions", ())},
+        "assertions": {
+            assertion["label"]: assertion["data"] for assertion in active.get("assertions", ())
+        },
         "serial": active.get("signature_info", {}).get("cert_serial_number", ""),
-        "codes": [one["code"] for one in found.get("validation_status", ())][:CODES],
+        "codes": [status["code"] for status in found.get("validation_status", ())][:CODES],
     }
 
 

@@ -44,8 +44,10 @@ class CreditStatement(models.Model):
     def public_names(self, left: Collection[int]) -> list[str]:
         """Some of the artists by the words of their choice, the greatest shares first; of parties
         that have `left` only those who want to be named all the same."""
-        parties = [one.party for one in self.named.select_related("party")]
-        told = (one.public_name for one in parties if one.pk not in left or one.public_after)
+        parties = [artist.party for artist in self.named.select_related("party")]
+        told = (
+            party.public_name for party in parties if party.pk not in left or party.public_after
+        )
         return list(dict.fromkeys(filter(None, told)))
 
     def canonical(self) -> bytes:

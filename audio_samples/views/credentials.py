@@ -109,7 +109,7 @@ def check(request: HttpRequest) -> HttpResponse:
             with form.refusals():
                 finding = checking.check(form.cleaned_data["file"])
                 user = signed_in(request)
-                origins = [_origin(one, user) for one in finding.credentials]
+                origins = [_origin(credential, user) for credential in finding.credentials]
                 context |= {"finding": finding, "origins": origins}
         except chain.NoChain as error:
             form.add_error(None, f"{error} An operator can mend that.")

@@ -24,7 +24,7 @@ def clips(request: HttpRequest, slug: str) -> HttpResponseBase:
     shown = public.page_of(slug)
     rows = releases.public_clips(shown.page)
     veil, left = shown.learned.veil, shown.standing.left
-    found = [(one, veil.over(one.title), _names(one, left)) for one in rows]
+    found = [(row, veil.over(row.title), _names(row, left)) for row in rows]
     context = {"shown": shown, "clips": found}
     text = render_to_string("models/clips.html", context)
     return public.answer(request, text, policy=POLICY)

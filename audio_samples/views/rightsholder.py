@@ -118,7 +118,9 @@ def flag(request: HttpRequest, pk: int) -> HttpResponse:
     """GET says what a flag does; POST sets it, and the sample falls silent."""
     parties, found = _sample(request, pk)
     concerned = [
-        one for one in parties if rightsholder_samples.samples_of([one]).filter(pk=pk).exists()
+        party
+        for party in parties
+        if rightsholder_samples.samples_of([party]).filter(pk=pk).exists()
     ]
     user = signed_in(request)
     form = FlagForm(request.POST or None)
@@ -130,7 +132,7 @@ def flag(request: HttpRequest, pk: int) -> HttpResponse:
 
     chooser = form.fields["party"]
     assert isinstance(chooser, forms.ModelChoiceField)  # noqa: S101 - for the types
-    chooser.queryset = Party.objects.filter(pk__in=[one.pk for one in concerned])
+    chooser.queryset = Party.objects.filter(pk__in=[party.pk for party in concerned])
     if form.is_valid():
         seal = confirmation.posted(request)
         with form.refusals(), confirmation.as_shown(seal, by=user, name=name, facts=facts):

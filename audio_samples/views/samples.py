@@ -137,7 +137,8 @@ def project(request: HttpRequest, slug: str) -> HttpResponse:
     newest = clips.with_credits(samples).order_by("-created_at", "-pk")
     page = Paginator(newest, PER_PAGE).get_page(query.page())
     rows = [
-        clips.ClipRow(f"list:{one.pk}", one.prompt or one.name, [clips.clip(one)]) for one in page
+        clips.ClipRow(f"list:{sample.pk}", sample.prompt or sample.name, [clips.clip(sample)])
+        for sample in page
     ]
     return render(
         request,
@@ -170,7 +171,8 @@ def home_fragment(request: HttpRequest) -> HttpResponse:
     samples = Sample.objects.visible_to(signed_in(request)).audible().filter(final=True)
     newest = clips.with_credits(samples).order_by("-created_at", "-pk")[:6]
     rows = [
-        clips.ClipRow(f"home:{one.pk}", one.prompt or one.name, [clips.clip(one)]) for one in newest
+        clips.ClipRow(f"home:{sample.pk}", sample.prompt or sample.name, [clips.clip(sample)])
+        for sample in newest
     ]
     return render(request, "audio_samples/home.html", {"rows": rows})
 

@@ -123,18 +123,22 @@ class Sender:
         and the end of the run for all that came before; what was set aside is waited for by none.
         """
         now, failures = time.time(), self.spool.failures()
-        pending = [(one, failures.get(one.path.name, NEVER)) for one in self.spool.pending()]
-        waited_for = [one for one, failure in pending if not failure.aside]
-        stream = (one.number for one in waited_for if one.kind not in FILE_KINDS)
+        pending = [
+            (delivery, failures.get(delivery.path.name, NEVER)) for delivery in self.spool.pending()
+        ]
+        waited_for = [delivery for delivery, failure in pending if not failure.aside]
+        stream = (delivery.number for delivery in waited_for if delivery.kind not in FILE_KINDS)
         first = min(stream, default=sys.maxsize) if files else sys.maxsize
         found: list[Delivery] = []
-        for one, failure in pending:
-            if (one.kind in FILE_KINDS) is not files:
+        for delivery, failure in pending:
+            if (delivery.kind in FILE_KINDS) is not files:
                 continue
-            if one.number > first or (one.kind == "ending" and waited_for[0].number < one.number):
+            if delivery.number > first or (
+                delivery.kind == "ending" and waited_for[0].number < delivery.number
+            ):
                 break
             if failure.due(now):
-                found.append(one)
+                found.append(delivery)
             elif failure.holds_up:
                 break
         # What one of these files was sent after may have changed when the next one's turn comes.

@@ -189,7 +189,7 @@ def _sentence(answer: httpx.Response) -> str:
     detail = said.get("detail", said) if isinstance(said, dict) else said
     if isinstance(detail, str):
         return detail
-    if isinstance(detail, list) and detail and all(isinstance(one, dict) for one in detail):
+    if isinstance(detail, list) and detail and all(isinstance(error, dict) for error in detail):
         # The fields that were refused: `body.step: Input should be less than ...`
         return "; ".join(map(_field_and_reason, detail))[:500]
     return json.dumps(detail)[:500]

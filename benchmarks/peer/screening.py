@@ -42,14 +42,14 @@ def main() -> None:
     with np.load(folder / "recordings.npz") as kept:
         audio = [kept[name] for name in sorted(kept)]
     began = time.process_time()
-    recordings = [fingerprint(one, rate) for one in audio]
+    recordings = [fingerprint(wave, rate) for wave in audio]
     printing = (time.process_time() - began) / len(audio) * 180 * rate / len(audio[0])
     scores = []
     with np.load(folder / "clips.npz") as kept:
         began = time.process_time()
         for name in sorted(kept):
             clip = fingerprint(kept[name], rate)
-            each = [closest(clip, one) for one in recordings]
+            each = [closest(clip, recording) for recording in recordings]
             scores.append((max(each), int(np.argmax(each))))
         looking = (time.process_time() - began) / len(scores)
     print(json.dumps({"scores": scores, "recording": printing, "clip": looking}))

@@ -28,13 +28,13 @@ def statement(
     many of the greatest shares.
     """
     references = list(references) or _given(run)
-    line = [_Learned(one, _exposures(one, until)) for one, until in _weights(run, step)]
+    line = [_Learned(behind, _exposures(behind, until)) for behind, until in _weights(run, step)]
     heard: dict[int, tuple[int, float]] = dict.fromkeys(references, (1, 0.0))
     if not line and not heard:
         return None
     total: dict[int, tuple[int, float]] = {}
-    for one in line:
-        for pk, (examples, seconds) in one.exposures.items():
+    for link in line:
+        for pk, (examples, seconds) in link.exposures.items():
             before = total.get(pk, (0, 0.0))
             total[pk] = before[0] + examples, before[1] + seconds
     first = line[0].run if line else run
@@ -64,7 +64,7 @@ def ledger_version(run: Run, step: int | None = None) -> str:
 def datasets(run: Run, step: int | None = None) -> list[Dataset]:
     """All that a clip made at `step` may have learned from or heard: the datasets of its line of
     weights, and its own for reference audio. Each once, in the order of their numbers."""
-    found = {one.dataset for one, _ in _weights(run, step) if one.dataset is not None}
+    found = {behind.dataset for behind, _ in _weights(run, step) if behind.dataset is not None}
     if run.dataset is not None and run.use in REFERENCES:
         found.add(run.dataset)
     return sorted(found, key=lambda one: one.pk)
@@ -72,9 +72,9 @@ def datasets(run: Run, step: int | None = None) -> list[Dataset]:
 
 def _weights(run: Run, step: int | None) -> Iterator[tuple[Run, int | None]]:
     """The runs whose learning is in it, newest first, and up to which step (None: all)."""
-    for one, until in ancestry.line(run, step):
-        if one.dataset is not None and one.use and one.use not in REFERENCES:
-            yield one, until or None
+    for behind, until in ancestry.line(run, step):
+        if behind.dataset is not None and behind.use and behind.use not in REFERENCES:
+            yield behind, until or None
 
 
 def _given(run: Run) -> list[int]:
@@ -99,12 +99,12 @@ def _exposures(run: Run, step: int | None) -> dict[int, tuple[int, float]]:
 
 
 def _decisions(line: Sequence[_Learned]) -> list[Decision]:
-    return [one.run.decision for one in line if one.run.decision is not None]
+    return [link.run.decision for link in line if link.run.decision is not None]
 
 
 def _origin(run: Run, line: Sequence[_Learned]) -> str:
     """Which runs, where they are others than this one."""
-    others = [f"run {one.run.number}" for one in line if one.run.pk != run.pk]
+    others = [f"run {link.run.number}" for link in line if link.run.pk != run.pk]
     if not others:
         return ""
     if len(others) == len(line):

@@ -58,14 +58,14 @@ class Scope:
 
     def meet(self, other: "Scope") -> "Scope":
         """What both allow, for the uses that both know."""
-        uses = {use: one.meet(other.uses[use]) for use, one in self.uses.items()
+        uses = {use: allowance.meet(other.uses[use]) for use, allowance in self.uses.items()
                 if use in other.uses}  # fmt: skip
         return Scope(self.model.meet(other.model), uses, self.unknown or other.unknown)
 
     def within(self, other: "Scope") -> bool:
         """Whether nothing in it is wider than in the other."""
         return self.model.within(other.model) and all(
-            one.within(other.uses[use]) for use, one in self.uses.items()
+            allowance.within(other.uses[use]) for use, allowance in self.uses.items()
         )
 
     @property
@@ -77,12 +77,12 @@ class Scope:
         return {
             "unknown": self.unknown,
             "model": self.model.as_json(),
-            "uses": {use: one.as_json() for use, one in sorted(self.uses.items())},
+            "uses": {use: allowance.as_json() for use, allowance in sorted(self.uses.items())},
         }
 
     @classmethod
     def from_json(cls, body: dict[str, Any]) -> "Scope":
-        uses = {use: Allowance.from_json(one) for use, one in body["uses"].items()}
+        uses = {use: Allowance.from_json(allowance) for use, allowance in body["uses"].items()}
         return cls(Allowance.from_json(body["model"]), uses, body["unknown"])
 
 
@@ -176,7 +176,7 @@ def _has_music(run: Run) -> bool:
 
 def is_unknown(run: Run) -> bool:
     """The same of the run and all whose weights are behind it."""
-    return any(of_unknown_origin(one) for one in _line(run))
+    return any(of_unknown_origin(behind) for behind in _line(run))
 
 
 def digest(body: dict[str, Any]) -> str:
@@ -192,8 +192,8 @@ def _made(
     """From what the permissions are at `at`, for this run and all before it."""
     long_work.outside("What a run is cleared for is worked out")
     found = Scope(uses={str(use): Allowance() for use in uses})
-    for one in _line(run):
-        found = found.meet(_own(one, at, uses, same_version=same_version))
+    for behind in _line(run):
+        found = found.meet(_own(behind, at, uses, same_version=same_version))
     return found
 
 
@@ -202,13 +202,13 @@ def _line(run: Run) -> Iterator[Run]:
     seen: set[object] = set()
     waiting = [run]
     while waiting:
-        one = waiting.pop()
-        if one.pk in seen:
+        behind = waiting.pop()
+        if behind.pk in seen:
             continue
-        seen.add(one.pk)
-        yield one
-        if one.start_from is not None:
-            waiting += delivered_by(one.start_from)
+        seen.add(behind.pk)
+        yield behind
+        if behind.start_from is not None:
+            waiting += delivered_by(behind.start_from)
 
 
 def _own(run: Run, at: datetime, uses: Sequence[str], *, same_version: bool) -> Scope:

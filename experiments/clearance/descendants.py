@@ -92,7 +92,7 @@ class Datasets:
             if not new and mark.hold is None:
                 DatasetHold.objects.filter(pk=mark.pk).update(hold=hold)
         DatasetHold.objects.bulk_create(
-            [DatasetHold(dataset_id=int(one), use=case.use, case=case) for one in staying],
+            [DatasetHold(dataset_id=int(source), use=case.use, case=case) for source in staying],
             ignore_conflicts=True,
         )
 
@@ -190,14 +190,23 @@ class FrozenSets:
         marks = DatasetHold.objects.withholding()
         held = marks.filter(dataset=OuterRef("pk"), use=OuterRef("use"))
         rows = rows.annotate(is_held=Exists(held)).select_related("project").order_by("pk")
-        return [self._node(one, held=one.is_held) for one in rows]
+        return [self._node(row, held=row.is_held) for row in rows]
 
-    def _node(self, one: Dataset, *, held: bool) -> Node:
-        outcome = Outcome.WITHHELD if held or one.status == Dataset.Status.TAINTED else Outcome.OPEN
-        if one.status == Dataset.Status.RETIRED:
+    def _node(self, dataset: Dataset, *, held: bool) -> Node:
+        outcome = (
+            Outcome.WITHHELD if held or dataset.status == Dataset.Status.TAINTED else Outcome.OPEN
+        )
+        if dataset.status == Dataset.Status.RETIRED:
             outcome = Outcome.RETIRED
-        label = f"{one.project.name}: {one}"
-        return Node(self.name, str(one.pk), label, one.get_absolute_url(), one.frozen_at, outcome)
+        label = f"{dataset.project.name}: {dataset}"
+        return Node(
+            self.name,
+            str(dataset.pk),
+            label,
+            dataset.get_absolute_url(),
+            dataset.frozen_at,
+            outcome,
+        )
 
 
 class Runs:
@@ -211,11 +220,11 @@ class Runs:
 
     def find(self, origin: Origin) -> Iterable[Node]:
         rows = Run.objects.filter(pk__in=runs_of(origin)).select_related("project")
-        return [self._node(one) for one in rows.order_by("queued_at")]
+        return [self._node(row) for row in rows.order_by("queued_at")]
 
     def now(self, keys: Sequence[str]) -> dict[str, Node]:
         rows = rows_named(Run.objects, keys).select_related("project")
-        return {str(one.pk): self._node(one) for one in rows}
+        return {str(row.pk): self._node(row) for row in rows}
 
     def retire(self, keys: Sequence[str], reason: str) -> None:
         """The reconciler stops them by their holds; nothing is left to do by hand."""
@@ -231,10 +240,10 @@ class Runs:
         )  # fmt: skip
         return f"{rows['newest']}:{rows['going']}:{rows['ended']}"
 
-    def _node(self, one: Run) -> Node:
-        outcome = Outcome.OPEN if one.is_open else Outcome.STOPPED
-        label = f"{one.project.name}: run {one.number}, {one.name}"
-        return Node(self.name, str(one.pk), label, one.get_absolute_url(), one.queued_at, outcome)
+    def _node(self, run: Run) -> Node:
+        outcome = Outcome.OPEN if run.is_open else Outcome.STOPPED
+        label = f"{run.project.name}: run {run.number}, {run.name}"
+        return Node(self.name, str(run.pk), label, run.get_absolute_url(), run.queued_at, outcome)
 
 
 class Checkpoints:
@@ -325,14 +334,14 @@ class Published:
         marked = (
             rows.select_related("checkpoint").annotate(is_held=is_revoked("run")).order_by("pk")
         )
-        return [self._node(one, held=one.is_held) for one in marked]
+        return [self._node(page, held=page.is_held) for page in marked]
 
-    def _node(self, one: ModelPage, *, held: bool) -> Node:
+    def _node(self, page: ModelPage, *, held: bool) -> Node:
         outcome = Outcome.WITHHELD if held else Outcome.OPEN
-        if one.withdrawn_at or (one.checkpoint and one.checkpoint.retired_at):
+        if page.withdrawn_at or (page.checkpoint and page.checkpoint.retired_at):
             outcome = Outcome.RETIRED
         return Node(
-            self.name, str(one.pk), str(one), one.get_absolute_url(), one.published_at, outcome
+            self.name, str(page.pk), str(page), page.get_absolute_url(), page.published_at, outcome
         )
 
 

@@ -276,7 +276,7 @@ def why_not_begin(
     if not found:
         return ""
     more = f" And {len(found) - 3} more." if len(found) > 3 else ""
-    why = " ".join(str(one) for one in found[:3])
+    why = " ".join(str(narrowing) for narrowing in found[:3])
     return f"Not cleared for {project.name}: {why}{more}"
 
 

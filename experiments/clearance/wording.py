@@ -141,8 +141,10 @@ def union_in_words(boxes: Boxes) -> str:
 
 def box_in_words(box: ContextBox) -> str:
     order = list(Purpose)
-    purposes = order if box.purposes is None else [one for one in order if one in box.purposes]
-    words = "for " + _listed([one.label.lower() for one in purposes])
+    purposes = (
+        order if box.purposes is None else [purpose for purpose in order if purpose in box.purposes]
+    )
+    words = "for " + _listed([purpose.label.lower() for purpose in purposes])
     if len(purposes) == len(order):
         words = "for every purpose"
     known = territories.names()

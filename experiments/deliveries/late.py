@@ -54,7 +54,7 @@ def admit(run: Run, *, token: ApiToken | None, session: str = "", numbered: bool
     owing = run.sessions.filter(ended_at=None)
     if session:
         owing = owing.filter(name=session)
-    if not any(_is_of(one, token) for one in owing):
+    if not any(_is_of(attempt, token) for attempt in owing):
         raise _ended(run, "It takes nothing new.")
 
 

@@ -51,14 +51,14 @@ def agreements_behind(line: Sequence[Link], used: Exposures) -> AgreementsSummar
     signed = _signed(set().union(*grants.values()))
     lengths = _lengths(decisions)
     known = [signed[pk] for ids in grants.values() for pk in ids if pk in signed]
-    policies = {one.policy for one in known}
+    policies = {grant.policy for grant in known}
     return AgreementsSummary(
-        agreements=len({one.agreement for one in known}),
-        rightsholders=len({one.grantor for one in known}),
+        agreements=len({grant.agreement for grant in known}),
+        rightsholders=len({grant.grantor for grant in known}),
         kinds=[
             _kind(kind, grants, signed, lengths)
             for kind in Party.Kind
-            if any(one.kind == kind for one in known)
+            if any(grant.kind == kind for grant in known)
         ],
         policies=[str(policy.label) for policy in WithdrawalPolicy if policy.value in policies],
     )
@@ -93,11 +93,11 @@ def _kind(
         for recording, ids in grants.items()
     }
     theirs = {recording: found for recording, found in theirs.items() if found}
-    every = [one for found in theirs.values() for one in found]
+    every = [grant for found in theirs.values() for grant in found]
     return KindLine(
         kind=str(kind.label),
-        rightsholders=len({one.grantor for one in every}),
-        agreements=len({one.agreement for one in every}),
+        rightsholders=len({grant.grantor for grant in every}),
+        agreements=len({grant.agreement for grant in every}),
         recordings=len(theirs),
         hours=sum(lengths[pk] for pk in theirs) / 3600,
     )

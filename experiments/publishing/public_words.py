@@ -47,7 +47,7 @@ def _named(names: Sequence[str]) -> Mapping[str, registries.PublicSource]:
         except ValueError:
             continue
     found = public_sources(list(Run.objects.filter(pk__in=keys)))
-    return {keys[pk]: one for pk, one in found.items()}
+    return {keys[pk]: sources for pk, sources in found.items()}
 
 
 registries.register_names("run", _named)

@@ -241,8 +241,8 @@ def _dependencies(shown: PageData) -> str:
     if not before:
         return "None on record: it began with no other model's weights."
     rows = ModelPage.objects.public().filter(run__in=before).exclude(pk=page.pk)
-    names = [veil.over(str(one)) for one in rows]
-    unknown = len(before) - len({one.run_id for one in rows})
+    names = [veil.over(str(row)) for row in rows]
+    unknown = len(before) - len({row.run_id for row in rows})
     if unknown:
         names.append(f"{_count(unknown, 'earlier model')} of the provider without a public page")
     return (

@@ -108,7 +108,7 @@ def exposures(line: Sequence[Link]) -> Exposures:
         for pk, (examples, seconds) in ledger.exposures(link.source, link.up_to).items():
             before = found.get(pk, (0, 0.0))
             found[pk] = (before[0] + examples, before[1] + seconds)
-    return {pk: one for pk, one in found.items() if one[0] or one[1]}
+    return {pk: credited for pk, credited in found.items() if credited[0] or credited[1]}
 
 
 def load_credits(line: Sequence[Link], standing: PageStatus) -> TrainingCredits:
@@ -131,8 +131,8 @@ def load_credits(line: Sequence[Link], standing: PageStatus) -> TrainingCredits:
 
     def listed(pk: int) -> bool:
         return (
-            all(parties[one].public_titles for one in artists.get(pk, ()))
-            and all(shown[one] for one in everybody.get(pk, ()))
+            all(parties[artist].public_titles for artist in artists.get(pk, ()))
+            and all(shown[party] for party in everybody.get(pk, ()))
             and not veil.hides(recordings[pk][0])
         )
 
@@ -142,7 +142,7 @@ def load_credits(line: Sequence[Link], standing: PageStatus) -> TrainingCredits:
         keys = groups.get((kind, who), [])
         seconds = sum(used[pk][1] for pk in keys)
         return CreditLine(
-            names=tuple(sorted((shown[one] for one in who), key=str.casefold)),
+            names=tuple(sorted((shown[party] for party in who), key=str.casefold)),
             recordings=len(keys),
             examples=sum(used[pk][0] for pk in keys),
             seconds=seconds,
@@ -150,8 +150,8 @@ def load_credits(line: Sequence[Link], standing: PageStatus) -> TrainingCredits:
             titles=tuple(sorted(recordings[pk][0] for pk in keys if who and listed(pk))),
         )
 
-    main = {one for pk in recordings for one in artists.get(pk, ())}
-    hidden = {one for one in main if not shown[one]}
+    main = {artist for pk in recordings for artist in artists.get(pk, ())}
+    hidden = {artist for artist in main if not shown[artist]}
     lines = [line_of(*key) for key in groups if key[1]]
     return TrainingCredits(
         lines=sorted(lines, key=lambda line: (-line.seconds, line.names)),
@@ -244,7 +244,7 @@ def _hidden_names(parties: dict[int, Party], shown: dict[int, str]) -> Iterable[
 def _group(
     who: frozenset[int], shown: dict[int, str], standing: PageStatus
 ) -> tuple[str, frozenset[int]]:
-    named = frozenset(one for one in who if shown[one])
+    named = frozenset(party for party in who if shown[party])
     if named:
         return "named", named
     if not who:
@@ -273,7 +273,7 @@ def _scope(line: Sequence[Link], used: set[int]) -> _Scope:
     return {
         "uses": [str(use.label) for use in Use if use.value in uses],
         "other_uses": [str(use.label) for use in Use if use.value not in uses],
-        "purposes": [str(one.label) for one in Purpose if one.value in purposes],
+        "purposes": [str(purpose.label) for purpose in Purpose if purpose.value in purposes],
         "unheard": len(inside - used),
         "left_out": len(outside - inside),
     }

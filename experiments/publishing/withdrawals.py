@@ -160,11 +160,11 @@ def _standing(page: ModelPage, runs: set[UUID], known: _Known) -> PageStatus:
     if page.withdrawn_at:
         return PageStatus(WITHDRAWN, "The lab has withdrawn this model.", page.withdrawn_at, left)
     if left:
-        one = len(left) == 1
+        is_one = len(left) == 1
         return PageStatus(
             PUBLISHED,
             f"{len(left)} of those who hold rights in what it learned from "
-            f"{'has' if one else 'have'} ended a permission since. It was agreed that this "
+            f"{'has' if is_one else 'have'} ended a permission since. It was agreed that this "
             "version stays then, and that the next does not learn from their music.",
             None,
             left,

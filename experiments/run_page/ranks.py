@@ -29,16 +29,24 @@ def ranks_in(series: Iterable[Series]) -> list[Rank]:
     Ranks in lock-step all take as long as the slowest: then the one that works most while the
     others wait is the one to look at.
     """
-    named = {one.name: one for one in series}
-    steps = {int(found[1]): one for name, one in named.items() if (found := STEP.fullmatch(name))}
+    named = {metric.name: metric for metric in series}
+    steps = {
+        int(found[1]): metric for name, metric in named.items() if (found := STEP.fullmatch(name))
+    }
     if len(steps) < 2:
         return []
-    ahead = max(one.last_step for one in steps.values())
-    finite = [one.last for one in steps.values() if one.last is not None]
+    ahead = max(step.last_step for step in steps.values())
+    finite = [step.last for step in steps.values() if step.last is not None]
     middle = median(finite) if finite else 0.0
     return [
-        Rank(number, one.last_step, one.last, _busy(named, number), _words(one, ahead, middle))
-        for number, one in sorted(steps.items())
+        Rank(
+            number,
+            metric.last_step,
+            metric.last,
+            _busy(named, number),
+            _words(metric, ahead, middle),
+        )
+        for number, metric in sorted(steps.items())
     ]
 
 
@@ -49,9 +57,9 @@ def _busy(series: dict[str, Series], number: int) -> float | None:
     return next((value for value in used if value is not None), None)
 
 
-def _words(one: Series, ahead: int, middle: float) -> str:
-    if behind := ahead - one.last_step:
+def _words(series: Series, ahead: int, middle: float) -> str:
+    if behind := ahead - series.last_step:
         return f"{behind:,} step{'' if behind == 1 else 's'} behind"
-    if one.last is not None and middle and one.last > SLOW * middle:
-        return f"{one.last / middle:.1f} times as slow as the middle one"
+    if series.last is not None and middle and series.last > SLOW * middle:
+        return f"{series.last / middle:.1f} times as slow as the middle one"
     return ""

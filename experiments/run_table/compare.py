@@ -33,9 +33,13 @@ def chosen(*, user: User, project: Project, text: str) -> QuerySet[Run]:
 def differences(runs: Iterable[Run]) -> list[Difference]:
     """The settings, resources and other facts in which the runs differ, by name."""
     described = [_described(run) for run in runs]
-    keys = sorted({key for one in described for key in one})
-    found = [Difference(key, [one.get(key) for one in described]) for key in keys]
-    return [one for one in found if any(value != one.values[0] for value in one.values)]
+    keys = sorted({key for facts in described for key in facts})
+    found = [Difference(key, [facts.get(key) for facts in described]) for key in keys]
+    return [
+        difference
+        for difference in found
+        if any(value != difference.values[0] for value in difference.values)
+    ]
 
 
 def _described(run: Run) -> dict[str, Any]:

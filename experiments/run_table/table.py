@@ -226,7 +226,7 @@ def _rows(runs: list[Run], keys: list[str]) -> list[RunRow]:
     summaries: dict[tuple[Any, str], Series] = {}
     if names and runs:
         series = Series.objects.filter(run__in=[run.pk for run in runs], name__in=names)
-        summaries = {(one.run_id, one.name): one for one in series}
+        summaries = {(metric.run_id, metric.name): metric for metric in series}
     rows = [RunRow(run, [_cell(run, key, summaries) for key in keys]) for run in runs]
     return _with_costs(rows) if "cost" in keys else rows
 

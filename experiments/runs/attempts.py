@@ -202,7 +202,8 @@ def _same_losses(run: Run) -> bool:
     rows = _since_queued(run).exclude(state=Attempt.State.PREEMPTED)
     last = list(rows.order_by("-number")[:SAME_LOSSES])
     return len(last) == SAME_LOSSES and all(
-        one.state == Attempt.State.LOST and alike(one.reason, last[0].reason) for one in last
+        attempt.state == Attempt.State.LOST and alike(attempt.reason, last[0].reason)
+        for attempt in last
     )
 
 
@@ -212,7 +213,7 @@ def _in_vain(run: Run) -> bool:
     began = last[-1].started_at
     return (
         len(last) == SAME_LOSSES
-        and all(one.state == Attempt.State.PREEMPTED and one.started_at for one in last)
+        and all(attempt.state == Attempt.State.PREEMPTED and attempt.started_at for attempt in last)
         and not run.checkpoints.filter(created_at__gte=began).exists()
     )
 
@@ -240,14 +241,14 @@ def in_words(run: Run, tried: Sequence[Attempt]) -> str:
         outside = run.origin == Run.Origin.CLIENT
         return "Started outside: the portal knows no attempts." if outside else "Not started yet."
     parts = []
-    for state, one, more in (
+    for state, single, more in (
         (Attempt.State.PREEMPTED, "made room for others", "made room for others"),
         (Attempt.State.LOST, "was lost", "were lost"),
         (Attempt.State.FAILED, "failed", "failed"),
     ):
         count = sum(attempt.state == state for attempt in tried)
         if count:
-            parts.append(f"{count} {one if count == 1 else more}")
+            parts.append(f"{count} {single if count == 1 else more}")
     first = f"{len(tried)} attempt{'' if len(tried) == 1 else 's'}"
     counted = f"{first}: {', '.join(parts)}." if parts else f"{first}."
     lost = sum(attempt.state == Attempt.State.PREEMPTED for attempt in tried)

@@ -51,7 +51,7 @@ def waits(told: Iterable[tuple[Attempt, str]]) -> None:
 
 def note_events(told: Iterable[tuple[Attempt, Iterable[JobEvent]]]) -> None:
     """Keep what the cluster said. Told again it counts once; a grown count is taken over."""
-    named = {(attempt.pk, one.uid[:100]): one for attempt, events in told for one in events}
+    named = {(attempt.pk, event.uid[:100]): event for attempt, events in told for event in events}
     for some in _parts(list(named)):
         _note({key: named[key] for key in some})
 
@@ -59,7 +59,10 @@ def note_events(told: Iterable[tuple[Attempt, Iterable[JobEvent]]]) -> None:
 def _note(told: dict[tuple[int, str], JobEvent]) -> None:
     attempts, uids = {attempt for attempt, _ in told}, {uid for _, uid in told}
     rows = ClusterEvent.objects.filter(attempt__in=attempts, uid__in=uids)
-    known = {(one, uid): count for one, uid, count in rows.values_list("attempt", "uid", "count")}
+    known = {
+        (attempt_pk, uid): count
+        for attempt_pk, uid, count in rows.values_list("attempt", "uid", "count")
+    }
     ClusterEvent.objects.bulk_create(
         [
             ClusterEvent(

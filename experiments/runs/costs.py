@@ -42,8 +42,8 @@ class Prices:
         return max(self.gpus.values(), default=NOTHING) if known is None else known
 
     def per_hour(self, asked: Resources) -> Decimal:
-        one = asked.gpus * self.gpu(asked.gpu_type) + asked.cpus * self.core
-        return asked.nodes * one
+        per_node = asked.gpus * self.gpu(asked.gpu_type) + asked.cpus * self.core
+        return asked.nodes * per_node
 
     def at_most(self, asked: Resources) -> Decimal:
         return self.per_hour(asked) * Decimal(str(asked.max_hours))
@@ -101,7 +101,9 @@ def taken(attempt: Attempt, now: datetime) -> timedelta:
 
 def hours_taken(run: Run, now: datetime) -> float:
     """Over all attempts since the run was queued: trying again by hand gives it its hours anew."""
-    spans = (taken(one, now) for one in run.attempts.all() if one.claimed_at >= run.queued_at)
+    spans = (
+        taken(attempt, now) for attempt in run.attempts.all() if attempt.claimed_at >= run.queued_at
+    )
     return sum(spans, timedelta(0)).total_seconds() / 3600
 
 

@@ -69,9 +69,11 @@ def fair_order(waiting: Iterable[Waiting], busy: Mapping[int, int]) -> QueueOrde
     so are that project's later GPU runs: small ones do not starve a large one.
     """
     queues: dict[int, deque[Waiting]] = {}
-    for one in sorted(waiting, key=lambda one: (one.since, one.run)):
-        queues.setdefault(one.project, deque()).append(one)
-    largest = max((one.quota or 0 for queue in queues.values() for one in queue), default=0) or 1
+    for place in sorted(waiting, key=lambda one: (one.since, one.run)):
+        queues.setdefault(place.project, deque()).append(place)
+    largest = (
+        max((place.quota or 0 for queue in queues.values() for place in queue), default=0) or 1
+    )
     at_work = dict(busy)
     blocked: set[int] = set()
     line = QueueOrder()
@@ -85,14 +87,14 @@ def fair_order(waiting: Iterable[Waiting], busy: Mapping[int, int]) -> QueueOrde
     heapq.heapify(turns)
     while turns:
         project = heapq.heappop(turns)[-1]
-        one = queues[project].popleft()
-        gpus = at_work.get(project, 0) + one.gpus
-        if one.gpus and (project in blocked or (one.quota is not None and gpus > one.quota)):
+        place = queues[project].popleft()
+        gpus = at_work.get(project, 0) + place.gpus
+        if place.gpus and (project in blocked or (place.quota is not None and gpus > place.quota)):
             blocked.add(project)
-            line.held.append(one)
+            line.held.append(place)
         else:
             at_work[project] = gpus
-            line.ready.append(one)
+            line.ready.append(place)
         if queues[project]:
             heapq.heappush(turns, turn(project))
     line.held.sort(key=lambda one: (one.since, one.run))
@@ -109,7 +111,7 @@ def line() -> QueueOrder:
         for pk, project, asked, quota, since in rows
     ]
     # Where no GPU is asked for, nobody's GPUs matter.
-    return fair_order(waiting, busy_gpus() if any(one.gpus for one in waiting) else {})
+    return fair_order(waiting, busy_gpus() if any(place.gpus for place in waiting) else {})
 
 
 def busy_gpus() -> dict[int, int]:
@@ -126,8 +128,10 @@ def next_in_line() -> Iterator[Run]:
     ready = line().ready
     for start in range(0, len(ready), AT_ONCE):
         some = ready[start : start + AT_ONCE]
-        known = Run.objects.select_related("project", "dataset").in_bulk([one.run for one in some])
-        yield from (known[one.run] for one in some if one.run in known)
+        known = Run.objects.select_related("project", "dataset").in_bulk(
+            [place.run for place in some]
+        )
+        yield from (known[place.run] for place in some if place.run in known)
 
 
 def position(run: Run) -> int:
@@ -135,7 +139,7 @@ def position(run: Run) -> int:
     if run.state != State.QUEUED:
         return 0
     now = line()
-    places = [one.run for one in (*now.ready, *now.held)]
+    places = [place.run for place in (*now.ready, *now.held)]
     # Claimed since it was read: it is on its way, no place is left to name.
     return places.index(run.pk) + 1 if run.pk in places else 0
 
@@ -145,7 +149,7 @@ def held_words(run: Run) -> str:
     quota = run.project.gpu_quota
     if run.state != State.QUEUED or quota is None or not _gpus(run.resources):
         return ""
-    if all(one.run != run.pk for one in line().held):
+    if all(place.run != run.pk for place in line().held):
         return ""
     busy = busy_gpus().get(run.project_id, 0)
     return f"{run.project.name} has {busy} of its {quota} GPUs at work and waits for its own runs."

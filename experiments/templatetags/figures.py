@@ -34,8 +34,8 @@ def setting(value: object) -> str:
         return NOTHING
     if isinstance(value, str):
         return value
-    if isinstance(value, list) and all(isinstance(one, str | int | float) for one in value):
-        return ", ".join(str(one) for one in value)
+    if isinstance(value, list) and all(isinstance(item, str | int | float) for item in value):
+        return ", ".join(str(item) for item in value)
     return json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 

@@ -107,7 +107,7 @@ def _preview(
     use = _use(str(form["use"].value() or ""))
     found = _found(signed_in(request), query)
     preview = sets.preview(project=project, recordings=found[:MAX_RECORDINGS], use=use)
-    shown = {one.recording.pk for one in [*preview.included, *preview.left_out]}
+    shown = {line.recording.pk for line in [*preview.included, *preview.left_out]}
     page = {
         "project": project,
         "form": form,

@@ -198,7 +198,7 @@ def _page(
     **said: Any,
 ) -> HttpResponse:
     errors = errors or {}
-    beside = {one.key for group in groups.values() for one in group}
+    beside = {field.key for group in groups.values() for field in group}
     items = dataset.items if dataset else DatasetItem.objects.none()
     left_out = items.filter(included=False).select_related("recording")
     context = {

@@ -70,27 +70,27 @@ def _notes(run: Run) -> crediting.Notes | None:
 @looking
 def run(request: HttpRequest, project: Project, number: int) -> HttpResponse:
     user = signed_in(request)
-    one = visible_run(user, project, number)
-    series = list(one.series.order_by("name"))
+    run = visible_run(user, project, number)
+    series = list(run.series.order_by("name"))
     names = [s.name for s in series if not s.name.startswith(SYSTEM)]
     context = {
-        **header(user, one),
+        **header(user, run),
         "summaries": [s for s in series if not s.name.startswith(SYSTEM)],
         "loss": compare.first_choice(names),
         "controls": compare.controls(names),
         "others": names,
         "system": [s.name for s in series if s.name.startswith(SYSTEM)],
-        "log_text": live.log_text(one),
-        "settings": compare.flat(one.config),
-        "config_yaml": forms.to_yaml(one.config),
-        "notes": _notes(one),
-        "checkpoints": one.checkpoints.select_related("blob"),
-        "beginnable": set(one.checkpoints.beginnable().values_list("pk", flat=True)),
-        "ranks": logs.ranks(one),
+        "log_text": live.log_text(run),
+        "settings": compare.flat(run.config),
+        "config_yaml": forms.to_yaml(run.config),
+        "notes": _notes(run),
+        "checkpoints": run.checkpoints.select_related("blob"),
+        "beginnable": set(run.checkpoints.beginnable().values_list("pk", flat=True)),
+        "ranks": logs.ranks(run),
         "rank_rows": ranks.ranks_in(series),
         "kept": settings.CHECKPOINTS_KEPT,
-        **attempts(one),
-        "history": audit.history(one)[:HISTORY],
+        **attempts(run),
+        "history": audit.history(run)[:HISTORY],
     }
     return render(request, "experiments/run.html", context)
 
@@ -101,15 +101,15 @@ def run_scope(request: HttpRequest, project: Project, number: int) -> HttpRespon
     """What the run's checkpoints are cleared for now; apart, because everybody behind them is
     asked anew."""
     user = signed_in(request)
-    one = visible_run(user, project, number)
-    cleared = clearance.now(one)
+    run = visible_run(user, project, number)
+    cleared = clearance.now(run)
     context = {
         "project": project,
-        "run": one,
+        "run": run,
         "lines": clearance.lines(cleared, permission.context_of(project)),
         "free": cleared.free,
         "unknown": cleared.unknown,
-        "kept": ClearedScope.objects.get(run=one),
+        "kept": ClearedScope.objects.get(run=run),
         "may_name": may_act(user=user, project=project) or user.has_role(Role.RIGHTS_ADMIN),
     }
     return render(request, "experiments/run_scope.html", context)
@@ -140,45 +140,45 @@ def attempts(run: Run) -> dict[str, object]:
 @acting
 def run_cancel(request: HttpRequest, project: Project, number: int) -> HttpResponse:
     user = signed_in(request)
-    one = visible_run(user, project, number)
+    run = visible_run(user, project, number)
     try:
-        done = runs.cancel(run=one, by=user)
+        done = runs.cancel(run=run, by=user)
     except runs.NotPossible as refusal:
         messages.error(request, str(refusal))
     else:
         asked = done.state == Run.State.STOPPING
         messages.info(request, "Asked to stop; it ends shortly." if asked else "Cancelled.")
-    return redirect(one)
+    return redirect(run)
 
 
 @require_POST
 @acting
 def run_retry(request: HttpRequest, project: Project, number: int) -> HttpResponse:
     user = signed_in(request)
-    one = visible_run(user, project, number)
+    run = visible_run(user, project, number)
     try:
-        runs.retry(run=one, by=user)
+        runs.retry(run=run, by=user)
     except (runs.NotPossible, runs.OverQuota) as refusal:
         messages.error(request, str(refusal))
     except runs.NotAllowed as refusal:
-        return refused(request, user, one, refusal)
-    return redirect(one)
+        return refused(request, user, run, refusal)
+    return redirect(run)
 
 
 @require_POST
 @acting
 def run_rerun(request: HttpRequest, project: Project, number: int) -> HttpResponse:
     user = signed_in(request)
-    one = visible_run(user, project, number)
+    run = visible_run(user, project, number)
     try:
-        return redirect(runs.rerun(run=one, by=user))
+        return redirect(runs.rerun(run=run, by=user))
     except (
         runs.NotPossible, runs.OverQuota, recipes.ConfigInvalid, recipes.UnknownRecipe,
     ) as refusal:  # fmt: skip
         messages.error(request, str(refusal))
     except runs.NotAllowed as refusal:
-        return refused(request, user, one, refusal)
-    return redirect(one)
+        return refused(request, user, run, refusal)
+    return redirect(run)
 
 
 def refused(request: HttpRequest, user: User, run: Run, refusal: runs.NotAllowed) -> HttpResponse:

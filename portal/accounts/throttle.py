@@ -88,9 +88,11 @@ def log_in(request: HttpRequest, login: str) -> Try:
     """Before a password is checked for what was typed as name or e-mail. Raises Wait."""
     people = accounts(login)
     here = address(request)
-    if device := next((found for one in people if (found := devices.known(request, one))), ""):
-        return _take([Rule(_key("device", login_of(one), device), DEVICE) for one in people])
-    subjects = [login_of(one) for one in people] or [f"typed:{login.strip().lower()}"]
+    if device := next(
+        (found for person in people if (found := devices.known(request, person))), ""
+    ):
+        return _take([Rule(_key("device", login_of(person), device), DEVICE) for person in people])
+    subjects = [login_of(person) for person in people] or [f"typed:{login.strip().lower()}"]
     rules = [Rule(_key("address", here), ADDRESS)]
     for subject in subjects:
         whole = _key("account", subject)

@@ -101,7 +101,7 @@ def sign_root() -> LogRoot | None:
         at=timezone.now(),
         portal=settings.PORTAL_URL,
         previous=digest(statement(last)) if last else GENESIS,
-        frontier=[one.hex() for one in frontier.hashes],
+        frontier=[digest.hex() for digest in frontier.hashes],
     )
     key = private_key()
     root.key_id = key_id(key.public_key().public_bytes_raw().hex())
@@ -147,7 +147,7 @@ def _grown(last: LogRoot | None, size: int) -> Frontier:
 def _frontier_of(root: LogRoot) -> Frontier:
     """As it was kept. It is as trustworthy as the signature of the root that follows from it."""
     key = trusted_keys().get(root.key_id)
-    frontier = Frontier(root.size, [bytes.fromhex(one) for one in root.frontier])
+    frontier = Frontier(root.size, [bytes.fromhex(digest) for digest in root.frontier])
     if (
         key is None
         or not signature_is_good(statement(root), root.signature, key)

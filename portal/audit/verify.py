@@ -121,7 +121,7 @@ class Walk:
         size, stated = root.size, statement(root)
         wrong = list(self._tree(size, root.root))
         yield from wrong
-        if not wrong and root.frontier != [one.hex() for one in self._frontier.hashes]:
+        if not wrong and root.frontier != [digest.hex() for digest in self._frontier.hashes]:
             yield self._break(ROOTS, size, f"The frontier of the root of {size} lines is not its.")
         if root.previous != self._before:
             yield self._break(

@@ -57,7 +57,7 @@ _declared: dict[str, Ending] = {}
 
 
 def declare(*endings: Ending) -> None:
-    _declared.update({one.verb: one for one in endings})
+    _declared.update({ending.verb: ending for ending in endings})
 
 
 def declared() -> dict[str, Ending]:

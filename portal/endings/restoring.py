@@ -37,7 +37,7 @@ class ReplayReport:
     doubted: int = 0
 
     def count(self, outcome: Outcome) -> int:
-        return sum(one.answer.outcome == outcome for one in self.done)
+        return sum(replayed.answer.outcome == outcome for replayed in self.done)
 
 
 def behind() -> bool:
@@ -91,16 +91,20 @@ def _lost(position: EndingsPosition | None) -> list[str]:
 def _missing(said: Sequence[JournalEntry]) -> list[int]:
     """The places of what is not in the log, and was not looked at after an earlier restore."""
     known: set[str] = set()
-    for some in parts([one.hash for one in said], AT_ONCE):
+    for some in parts([ending.hash for ending in said], AT_ONCE):
         known.update(AuditEvent.objects.filter(hash__in=some).values_list("hash", flat=True))
     looked = max(
-        (place for place, one in enumerate(said) if one.verb == RESTORED and one.hash in known),
+        (
+            place
+            for place, ending in enumerate(said)
+            if ending.verb == RESTORED and ending.hash in known
+        ),
         default=-1,
     )
     return [
         place
-        for place, one in enumerate(said)
-        if place > looked and one.hash not in known and one.verb != RESTORED
+        for place, ending in enumerate(said)
+        if place > looked and ending.hash not in known and ending.verb != RESTORED
     ]
 
 
@@ -125,15 +129,15 @@ def _taken_back(said: Sequence[JournalEntry]) -> set[int]:
     known, back = declared(), set[int]()
     since: set[tuple[str, Hashable]] = set()
     for place in reversed(range(len(said))):
-        one = said[place]
-        ending = known.get(one.verb)
+        line = said[place]
+        ending = known.get(line.verb)
         if ending is None:
             continue
-        about = ending.about(one)
-        if (one.verb, about) in since:
+        about = ending.about(line)
+        if (line.verb, about) in since:
             back.add(place)
         # A word that was said again counts by its last time.
-        since.discard((one.verb, about))
+        since.discard((line.verb, about))
         since.update((verb, about) for verb in ending.takes_back)
     return back
 

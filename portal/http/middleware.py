@@ -104,7 +104,9 @@ class WhatCanBeRead(MiddlewareMixin):
         args: Any,  # noqa: ARG002 - Django's signature.
         kwargs: dict[str, Any],
     ) -> None:
-        if any(isinstance(one, int) and one > bounds.MAX_INT for one in kwargs.values()):
+        if any(
+            isinstance(argument, int) and argument > bounds.MAX_INT for argument in kwargs.values()
+        ):
             raise Http404
         if not view.__module__.startswith(OURS) and request.method == "POST":
             parameters.check(request.POST)

@@ -109,13 +109,13 @@ BY_SQLSTATE = {
 
 def outage_of(error: BaseException | None) -> Outage | None:
     """What is the matter, if that is why this was raised; None for mistakes, which stay 500."""
-    for one in _causes(error):
-        if isinstance(one, sqlite3.Error):
-            found = _of_sqlite(one)
-        elif isinstance(one, psycopg.Error):
-            found = _of_postgres(one)
-        elif isinstance(one, OSError):
-            found = _of_system(one)
+    for cause in _causes(error):
+        if isinstance(cause, sqlite3.Error):
+            found = _of_sqlite(cause)
+        elif isinstance(cause, psycopg.Error):
+            found = _of_postgres(cause)
+        elif isinstance(cause, OSError):
+            found = _of_system(cause)
         else:
             found = None
         if found:

@@ -47,7 +47,7 @@ class Parameters:
 
     def numbers(self, name: str, *, most: int = MOST_VALUES) -> list[int]:
         found = (number(value) for value in self._data.getlist(name)[:most])
-        return [one for one in found if one is not None]
+        return [value for value in found if value is not None]
 
     def listed(self, name: str, *, most: int = MOST_VALUES) -> list[str]:
         """The words between the commas of one value."""

@@ -128,8 +128,8 @@ class Bucket:
         while True:
             with translated_errors():
                 page = self.client.list_objects_v2(**asked)
-            for one in page.get("Contents", ()):
-                yield one["Key"][len(self.named("")) :]
+            for entry in page.get("Contents", ()):
+                yield entry["Key"][len(self.named("")) :]
             if not page.get("IsTruncated"):
                 return
             asked["ContinuationToken"] = page["NextContinuationToken"]

@@ -80,10 +80,10 @@ def note_signals(
 
 def warning(said: Sequence[Reservation]) -> list[str]:
     """For who sent the file, and on the recording's page."""
-    noes = [one for one in said if one.denied]
+    noes = [reservation for reservation in said if reservation.denied]
     if not noes:
         return []
-    keys = ", ".join(f"{one.key}: {one.value}" for one in noes)
+    keys = ", ".join(f"{noe.key}: {noe.value}" for noe in noes)
     words = (
         f"The file itself says no ({keys}). It is noted: each holder has to permit the uses that "
         "it denies for this very recording."
@@ -144,8 +144,8 @@ def _texts(data: Any, depth: int = 0) -> Iterator[str]:
     if isinstance(data, str):
         yield data
     elif depth < 20 and isinstance(data, dict | list):
-        for one in data.values() if isinstance(data, dict) else data:
-            yield from _texts(one, depth + 1)
+        for item in data.values() if isinstance(data, dict) else data:
+            yield from _texts(item, depth + 1)
 
 
 def _prohibited(file: IO[bytes]) -> bytes:

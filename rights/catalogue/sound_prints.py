@@ -94,9 +94,9 @@ def ask(*, recording: Recording, blob: Blob, heard: SoundMatch, at: datetime | N
     newer = SoundPrint.objects.filter(pk__gt=heard.upto).exclude(pk=made.pk)
     if newer.exists():
         alike = _alike(blob.sha256, heard.sound, heard.print)
-    for one in alike:
-        for other in _owners(one.audio):
-            sound_questions.ask(recording=recording, other=other, match=one.match, at=at)
+    for match in alike:
+        for other in _owners(match.audio):
+            sound_questions.ask(recording=recording, other=other, match=match.match, at=at)
     SoundPrint.objects.filter(pk=made.pk).update(compared=True)
 
 
@@ -150,7 +150,7 @@ def _keep_landmarks(made: SoundPrint, print_: Print) -> None:
     bulk.insert(
         Landmark,
         ("print_id", "hash", "frame"),
-        ((made.pk, int(one), int(at)) for one, at in zip(found, frame, strict=True)),
+        ((made.pk, int(landmark), int(at)) for landmark, at in zip(found, frame, strict=True)),
     )
 
 
@@ -183,21 +183,21 @@ def _candidates(sha256: str, print_: Print) -> list[int]:
     """The prints that share most landmarks at one distance in time, most first."""
     wanted, frame = _sampled(print_)
     at: dict[int, list[int]] = {}
-    for one, place in zip(wanted.tolist(), frame.tolist(), strict=True):
-        at.setdefault(one, []).append(place)
+    for landmark, place in zip(wanted.tolist(), frame.tolist(), strict=True):
+        at.setdefault(landmark, []).append(place)
     rows: dict[int, list[tuple[int, int]]] = {}
     for some in bulk.parts(sorted(at), 500):
         known = Landmark.objects.filter(hash__in=some, print__version=prints.VERSION)
-        for one, print_pk, place in known.exclude(print__audio=sha256).values_list(
+        for landmark, print_pk, place in known.exclude(print__audio=sha256).values_list(
             "hash", "print_id", "frame"
         ):
-            rows.setdefault(one, []).append((print_pk, place))
+            rows.setdefault(landmark, []).append((print_pk, place))
     counts: dict[tuple[int, int], int] = {}
-    for one, heard in rows.items():
+    for landmark, heard in rows.items():
         if len(heard) > COMMON:
             continue
         for print_pk, place in heard:
-            for own in at[one]:
+            for own in at[landmark]:
                 # In two rasters, so that no border parts what belongs together.
                 first = (place - own) // (2 * SLACK)
                 second = (place - own + SLACK) // (2 * SLACK)

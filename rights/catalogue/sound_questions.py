@@ -69,10 +69,10 @@ def _where(match: matching.Match, *, turned: bool) -> dict[str, float]:
     return {"score": match.score, "at": here, "other_at": there, "length": match.length}
 
 
-def _known(one: Recording, other: Recording) -> bool:
+def _known(recording: Recording, other: Recording) -> bool:
     """Whether it was asked before, or somebody has said it already."""
-    either = Q(recording=one, other=other) | Q(recording=other, other=one)
-    pair = Q(recording=one, source=other) | Q(recording=other, source=one)
+    either = Q(recording=recording, other=other) | Q(recording=other, other=recording)
+    pair = Q(recording=recording, source=other) | Q(recording=other, source=recording)
     return (
         SoundQuestion.objects.filter(either).exists()
         or RecordingRelation.objects.filter(pair, ended_at=None).exists()

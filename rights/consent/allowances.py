@@ -100,7 +100,7 @@ class Allowance:
 
     def within(self, other: "Allowance") -> bool:
         """Whether each box lies in one of the other's: then nothing here is wider."""
-        return all(any(lies_in(one, wide) for wide in other.boxes) for one in self.boxes)
+        return all(any(lies_in(box, wide) for wide in other.boxes) for box in self.boxes)
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -114,7 +114,7 @@ class Allowance:
     @classmethod
     def from_json(cls, body: dict[str, Any]) -> "Allowance":
         parts = [
-            HolderAllowance(**(one | {"boxes": _boxes(one["boxes"])})) for one in body["parts"]
+            HolderAllowance(**(part | {"boxes": _boxes(part["boxes"])})) for part in body["parts"]
         ]
         return cls(_boxes(body["boxes"]), tuple(parts))
 
@@ -146,32 +146,34 @@ def of_facts(
 # --- Sets of contexts ------------------------------------------------------------------------
 
 
-def intersect(one: Boxes, other: Boxes) -> Boxes:
-    if one in {ALL, other}:
+def intersect(boxes: Boxes, other: Boxes) -> Boxes:
+    if boxes in {ALL, other}:
         return other
     if other == ALL:
-        return one
-    return widest(both for a in one for b in other if (both := meet(a, b)) is not None)
+        return boxes
+    return widest(both for a in boxes for b in other if (both := meet(a, b)) is not None)
 
 
-def meet(one: ContextBox, other: ContextBox) -> ContextBox | None:
+def meet(context_box: ContextBox, other: ContextBox) -> ContextBox | None:
     """The contexts that lie in both; None where there is none."""
-    if one.family and other.family and one.family != other.family:
+    if context_box.family and other.family and context_box.family != other.family:
         return None
-    places = _places(one.territories, other.territories)
-    purposes = _both(one.purposes, other.purposes)
-    products = _both(one.products, other.products)
-    channels = _both(one.channels, other.channels)
-    first = max(one.first, other.first)
-    last = min((end for end in (one.last, other.last) if end is not None), default=None)
+    places = _places(context_box.territories, other.territories)
+    purposes = _both(context_box.purposes, other.purposes)
+    products = _both(context_box.products, other.products)
+    channels = _both(context_box.channels, other.channels)
+    first = max(context_box.first, other.first)
+    last = min((end for end in (context_box.last, other.last) if end is not None), default=None)
     empty = any(part is not None and not part for part in (places, purposes, products, channels))
     if empty or (last is not None and first > last):
         return None
-    return ContextBox(purposes, places, one.family or other.family, first, last, products, channels)
+    return ContextBox(
+        purposes, places, context_box.family or other.family, first, last, products, channels
+    )
 
 
-def lies_in(one: ContextBox, other: ContextBox) -> bool:
-    return meet(one, other) == meet(one, EVERYTHING)
+def lies_in(context_box: ContextBox, other: ContextBox) -> bool:
+    return meet(context_box, other) == meet(context_box, EVERYTHING)
 
 
 def widest(boxes: Iterable[ContextBox]) -> Boxes:
@@ -272,8 +274,8 @@ class Survey(Judge):
         found: dict[tuple[Boxes, str, int | None, str], _Found] = {}
         for music in self.facts.recordings:
             for boxes, code, party, right, work in self._answers(music):
-                one = found.setdefault((boxes, code, party, right), _Found(work=work))
-                one.recordings.add(music.pk)
+                summary = found.setdefault((boxes, code, party, right), _Found(work=work))
+                summary.recordings.add(music.pk)
         missing = set(wanted).difference(music.pk for music in self.facts.recordings)
         if missing:
             found[NONE, "unknown", None, ""] = _Found(missing)
@@ -283,9 +285,16 @@ class Survey(Judge):
         use = str(self.facts.use.value)
         parts = (
             HolderAllowance(
-                left, use, code, party, right, one.work, min(one.recordings), len(one.recordings)
+                left,
+                use,
+                code,
+                party,
+                right,
+                summary.work,
+                min(summary.recordings),
+                len(summary.recordings),
             )
-            for (left, code, party, right), one in found.items()
+            for (left, code, party, right), summary in found.items()
         )
         return Allowance(boxes, _kept(parts))
 
@@ -297,8 +306,8 @@ class Survey(Judge):
         for need in self.needs(music, lacking):
             boxes, code = self._of(need, self.heard(need, music))
             yield boxes, code, need.party, need.right.value, need.work
-        for one in lacking:
-            yield NONE, one.code, one.party, one.right.value, one.work
+        for missing in lacking:
+            yield NONE, missing.code, missing.party, missing.right.value, missing.work
 
     def is_special(self, need: Need, music: Music) -> bool:
         """Whether the answer on this need may be another one than for the rest of the catalogue."""

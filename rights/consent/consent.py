@@ -205,7 +205,7 @@ def _evaluate(
         facts = known.gather(ids, use, known_at, at=at, now=now)
         judge = evaluator.Judge(facts, context, at, made_at=made_at)
         found = {music.pk: (music, *judge.judge(music)) for music in facts.recordings}
-        names = _names([one for _, missing, _ in found.values() for one in missing])
+        names = _names([need for _, missing, _ in found.values() for need in missing])
         lines = {
             pk: RecordingAnswer(
                 allowed=not missing,
@@ -228,13 +228,13 @@ def _evaluate(
 
 
 def _names(found: Sequence[evaluator.Missing]) -> evaluator.Names:
-    parties = among(sorted({one.party for one in found if one.party is not None}))
-    works = among(sorted({one.work for one in found if one.work is not None}))
+    parties = among(sorted({need.party for need in found if need.party is not None}))
+    works = among(sorted({need.work for need in found if need.work is not None}))
     names = evaluator.Names()
     if found:
         names.parties = dict(Party.objects.filter(pk__in=parties).values_list("pk", "name"))
         names.works = dict(Work.objects.filter(pk__in=works).values_list("pk", "title"))
-        sources = {one.through for one in found if one.through is not None}
+        sources = {need.through for need in found if need.through is not None}
         if sources:
             rows = Recording.objects.filter(pk__in=among(sorted(sources)))
             names.recordings = dict(rows.values_list("pk", "title"))
@@ -245,4 +245,8 @@ def ids_of(recordings: Recordings) -> list[int]:
     """Numbers of the recordings, each once; of a query without reading whole rows."""
     if isinstance(recordings, QuerySet):
         return list(dict.fromkeys(recordings.values_list("pk", flat=True)))
-    return list(dict.fromkeys(one if isinstance(one, int) else one.pk for one in recordings))
+    return list(
+        dict.fromkeys(
+            recording if isinstance(recording, int) else recording.pk for recording in recordings
+        )
+    )

@@ -101,8 +101,8 @@ class _Lacking:
     found: list[Missing]
     through: int | None
 
-    def append(self, one: Missing) -> None:
-        self.found.append(one._replace(through=self.through))
+    def append(self, missing: Missing) -> None:
+        self.found.append(missing._replace(through=self.through))
 
 
 COVERS = Problem(0, "", "")
@@ -196,21 +196,21 @@ class Judge:
     def _people(self, music: Music, found: "_Lacking") -> Iterator[int]:
         """Each person whose own word a use of a person needs, once (persons.py)."""
         artists = self.facts.artists.get(music.pk, [])
-        if not any(one.main for one in artists):
+        if not any(artist.main for artist in artists):
             words = "“{recording}” credits no main artist, so nobody can allow {use}."
             found.append(Missing("no_artist", words, RightType.PERSONA))
         people: dict[int, None] = {}
-        for one in artists:
-            group = self.facts.groups.get(one.party)
+        for artist in artists:
+            group = self.facts.groups.get(artist.party)
             if group is None:
-                people[one.party] = None
+                people[artist.party] = None
                 continue
             if not (group.complete and group.members):
                 words = (
                     "{party} is no person, and nobody has said who all its members are, so nobody "
                     "can allow {use} of “{recording}”."
                 )
-                found.append(Missing("members_unknown", words, RightType.PERSONA, one.party))
+                found.append(Missing("members_unknown", words, RightType.PERSONA, artist.party))
             people |= dict.fromkeys(group.members)
         yield from people
 
@@ -462,33 +462,33 @@ def in_sentences(found: Sequence[Missing], music: Music, use: Use, names: Names)
     """Reasons as they are kept and shown."""
     return [
         Reason(
-            code=one.code,
-            sentence=_sentence(one, music, use, names),
-            party=names.parties.get(one.party or 0, ""),
-            right=one.right.value,
-            party_id=one.party,
-            work_id=one.work,
-            grant_id=one.grant,
-            through_id=one.through,
+            code=need.code,
+            sentence=_sentence(need, music, use, names),
+            party=names.parties.get(need.party or 0, ""),
+            right=need.right.value,
+            party_id=need.party,
+            work_id=need.work,
+            grant_id=need.grant,
+            through_id=need.through,
         )
-        for one in found
+        for need in found
     ]
 
 
-def _sentence(one: Missing, music: Music, use: Use, names: Names) -> str:
-    title = _plain(music.title if one.through is None else names.recordings[one.through])
-    if one.right == RightType.COMPOSITION:
-        what = f"the composition “{_plain(names.works.get(one.work or 0, ''))}”"
-    elif one.right == RightType.MASTER:
+def _sentence(missing: Missing, music: Music, use: Use, names: Names) -> str:
+    title = _plain(music.title if missing.through is None else names.recordings[missing.through])
+    if missing.right == RightType.COMPOSITION:
+        what = f"the composition “{_plain(names.works.get(missing.work or 0, ''))}”"
+    elif missing.right == RightType.MASTER:
         what = f"the master “{title}”"
     else:
         what = f"whose person is in “{title}”"
-    party = _plain(names.parties.get(one.party or 0, "Somebody"))
-    told = one.words.format(use=in_words(use), recording=title, what=what, party=party)
-    if not one.words.endswith("."):
-        share = f"{one.ppm / 10_000:g} % of " if one.ppm is not None else ""
+    party = _plain(names.parties.get(missing.party or 0, "Somebody"))
+    told = missing.words.format(use=in_words(use), recording=title, what=what, party=party)
+    if not missing.words.endswith("."):
+        share = f"{missing.ppm / 10_000:g} % of " if missing.ppm is not None else ""
         told = f"{party} ({share}{what}) {told}."
-    if one.through is None:
+    if missing.through is None:
         return told
     return f"{told} “{_plain(music.title)}” comes from “{title}”."
 

@@ -45,14 +45,14 @@ def sources_of(
 def derived_from(recordings: Iterable[Recording] | Iterable[int]) -> set[int]:
     """All recordings that come from any of these now, over any number of steps; some of these may
     be among them."""
-    ids = {one if isinstance(one, int) else one.pk for one in recordings}
+    ids = {recording if isinstance(recording, int) else recording.pk for recording in recordings}
     found = _reached(ids, near="source", far="made", known_at=None)
     return {pk for some in found.values() for pk in some}
 
 
 def with_derived(recordings: Iterable[Recording] | Iterable[int]) -> set[int]:
     """These and all that come from them: what an end of permission for these reaches."""
-    ids = {one if isinstance(one, int) else one.pk for one in recordings}
+    ids = {recording if isinstance(recording, int) else recording.pk for recording in recordings}
     return ids | derived_from(ids)
 
 

@@ -139,7 +139,7 @@ class Facts:
         """Whose word is needed, and who signs for them."""
         shares = (*self.masters.values(), *self.compositions.values())
         found = {share.party for shared in shares for share in shared}
-        found.update(one.party for artists in self.artists.values() for one in artists)
+        found.update(artist.party for artists in self.artists.values() for artist in artists)
         found.update(member for group in self.groups.values() for member in group.members)
         return found
 
@@ -155,9 +155,11 @@ class Facts:
         yield _json(sorted(self.questioned))
         yield _json(sorted(self.compositions.items()))
         yield _json(sorted(self.groups.items()))
-        grants = (one[:JUDGED] for some in self.grants.values() for one in some)
+        grants = (grant[:JUDGED] for some in self.grants.values() for grant in some)
         yield _json(sorted(grants, key=_first))
-        yield _json(sorted((one for some in self.signs.values() for one in some), key=_first))
+        yield _json(
+            sorted((mandate for some in self.signs.values() for mandate in some), key=_first)
+        )
         yield _json(sorted(self.suspended.items()))
         yield _json(sorted((*key, moments) for key, moments in self.opted_out.items()))
 
@@ -200,15 +202,15 @@ def gather(
 def _rows(sql: str, *params: Any) -> Iterator[tuple[Any, ...]]:
     """Rows of a statement. `params` stand in its order; a list is for the next `{ids}`."""
     given: list[Any] = []
-    for one in params:
-        if isinstance(one, list):
-            among, values = one_of(one)
+    for param in params:
+        if isinstance(param, list):
+            among, values = one_of(param)
             sql = sql.replace("{ids}", among, 1)
             given += values
-        elif isinstance(one, datetime):
-            given.append(connection.ops.adapt_datetimefield_value(one))
+        elif isinstance(param, datetime):
+            given.append(connection.ops.adapt_datetimefield_value(param))
         else:
-            given.append(one)
+            given.append(param)
     with connection.cursor() as cursor:
         cursor.execute(sql, given)
         while rows := cursor.fetchmany(FETCHED):
@@ -303,7 +305,7 @@ def _artists(facts: Facts, ids: list[int]) -> None:
 
 def _groups(facts: Facts) -> None:
     """Those of the artists that were no persons, as was known then, and their members."""
-    credited = {one.party for artists in facts.artists.values() for one in artists}
+    credited = {artist.party for artists in facts.artists.values() for artist in artists}
     kinds = """
         SELECT party.id, CASE WHEN members_complete_at <= %s THEN 1 ELSE 0 END,
           COALESCE((

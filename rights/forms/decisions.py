@@ -65,7 +65,7 @@ class OptOutForm(VerbForm):
         use, party = self.fields["use"], self.fields["party"]
         assert isinstance(use, forms.ChoiceField)  # noqa: S101 - for the types
         assert isinstance(party, forms.ModelChoiceField)  # noqa: S101
-        use.choices = [("", "Choose a use"), *((one.value, one.label) for one in uses)]
+        use.choices = [("", "Choose a use"), *((use.value, use.label) for use in uses)]
         party.queryset = parties
         self.uses = uses
         self.fields["reason"].required = not look

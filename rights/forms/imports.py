@@ -133,7 +133,9 @@ class SignalForm(VerbForm):
     content = forms.CharField(widget=forms.HiddenInput, required=False)
     scheme = forms.ChoiceField(
         label="What it is",
-        choices=[(one.value, one.label) for one in (Signal.Scheme.TDMREP, Signal.Scheme.CAWG)],
+        choices=[
+            (scheme.value, scheme.label) for scheme in (Signal.Scheme.TDMREP, Signal.Scheme.CAWG)
+        ],
     )
     isrc = forms.CharField(
         label="ISRC",

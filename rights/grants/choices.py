@@ -134,11 +134,11 @@ def approvers(grants: Iterable[Grant]) -> dict[int, list[User]]:
     found = {}
     for grant in grants:
         speak = speakers.get(grant.grantor_id, [])
-        if grant.drafted_by_id in {one.pk for one in speak}:
+        if grant.drafted_by_id in {person.pk for person in speak}:
             # The party's own offer: the lab answers it.
             speak = []
-        people = {one.pk: one for one in (*admins, *speak)}
-        found[grant.pk] = [one for pk, one in people.items() if pk != grant.drafted_by_id]
+        people = {person.pk: person for person in (*admins, *speak)}
+        found[grant.pk] = [person for pk, person in people.items() if pk != grant.drafted_by_id]
     return found
 
 

@@ -179,7 +179,9 @@ def opt_out(recording: Recording, use: str, party: Party, by: User | None, reaso
         else:
             wider.append(grant)
     # Before it is said: afterwards there is nothing to lose any more.
-    lost = [(one, losses.of_opt_out(party, recording, [one])) for one in wider if in_force(one)]
+    lost = [
+        (grant, losses.of_opt_out(party, recording, [grant])) for grant in wider if in_force(grant)
+    ]
     said = OptOut.objects.create(
         party=party, recording=recording, use=use, reason=reason, made_by=by, at=at
     )

@@ -30,7 +30,7 @@ POLICY = {
 
 def scope(grant: Grant) -> str:
     """Where, for what and until when a grant permits, as one sentence."""
-    purposes = _listed([Purpose(one).label.lower() for one in grant.purposes]) or "nothing"
+    purposes = _listed([Purpose(purpose).label.lower() for purpose in grant.purposes]) or "nothing"
     said = [f"For {purposes}, in {territory_names(grant.territories)}"]
     if grant.model_family:
         said.append(f"models of the family “{grant.model_family}” only{_versions(grant)}")
@@ -39,7 +39,9 @@ def scope(grant: Grant) -> str:
     if grant.products:
         said.append(f"in {_listed(grant.products)} only")
     if grant.channels:
-        said.append("going " + _listed([Channel(one).label.lower() for one in grant.channels]))
+        said.append(
+            "going " + _listed([Channel(channel).label.lower() for channel in grant.channels])
+        )
     said.append(_days(grant.starts_on, grant.ends_on))
     sentence = ", ".join(said) + "."
     if grant.condition:
@@ -50,7 +52,7 @@ def scope(grant: Grant) -> str:
 def territory_names(codes: list[str]) -> str:
     names = territories.names()
     world = territories.WORLD in codes
-    return "the whole world" if world else _listed([names.get(one, one) for one in codes])
+    return "the whole world" if world else _listed([names.get(code, code) for code in codes])
 
 
 def state(grant: Grant, *, ours: bool) -> str:

@@ -67,7 +67,7 @@ def gain(grant: Grant) -> Gain:
     reasons = Counter(
         words
         for missing in together.values()
-        for words in {LACKING.get(one.code, OTHERWISE) for one in missing}
+        for words in {LACKING.get(need.code, OTHERWISE) for need in missing}
     )
     return Gain(
         covered=len(covered),
@@ -105,7 +105,7 @@ def _judged(
     facts.grants = defaultdict(list)
     for key, some in kept.items():
         facts.grants[key] = [
-            one._replace(activated_at=at) if one.pk in signed else one for one in some
+            grant._replace(activated_at=at) if grant.pk in signed else grant for grant in some
         ]
     judge = evaluator.Judge(facts, scope, at)
     found = {music.pk: judge.judge(music)[0] for music in facts.recordings}

@@ -20,14 +20,18 @@ def in_words(grant: Grant) -> dict[str, str]:
     """Each term by its name, in the order in which they are read."""
     names = territories.names()
     said = {
-        "Purposes": _listed([str(Purpose(one).label) for one in grant.purposes], "none"),
-        "Territories": _listed([names.get(one, one) for one in grant.territories], "none"),
+        "Purposes": _listed([str(Purpose(purpose).label) for purpose in grant.purposes], "none"),
+        "Territories": _listed(
+            [names.get(territory, territory) for territory in grant.territories], "none"
+        ),
         "Model family": grant.model_family or "every family of the lab",
         "Model versions": versions(grant),
         "Products": _listed(grant.products, "every product"),
     }
     if grant.use == Use.DISTRIBUTE:
-        said["Channels"] = _listed([str(Channel(one).label) for one in grant.channels], "none")
+        said["Channels"] = _listed(
+            [str(Channel(channel).label) for channel in grant.channels], "none"
+        )
     said["Condition"] = grant.condition or "none"
     said["Starts"] = day(grant.starts_on)
     said["Ends"] = day(grant.ends_on) if grant.ends_on else "open"

@@ -102,12 +102,18 @@ def _parties(about: _About) -> Iterator[Row]:
             "kind": party.kind,
             "credited_as": party.credited_as,
             "contact": party.contact,
-            "identifiers": {one.scheme: one.value for one in party.identifiers.all()},
+            "identifiers": {
+                identifier.scheme: identifier.value for identifier in party.identifiers.all()
+            },
             "belongs_to": [
-                {"group": one.group.name, "joined_on": one.joined_on, "left_on": one.left_on}
-                for one in party.member_of.select_related("group")
+                {
+                    "group": membership.group.name,
+                    "joined_on": membership.joined_on,
+                    "left_on": membership.left_on,
+                }
+                for membership in party.member_of.select_related("group")
             ],
-            "members": [one.member.name for one in party.members.select_related("member")],
+            "members": [member.member.name for member in party.members.select_related("member")],
             "people": [person.display_name for person in party.people.all()],
             "entered_at": party.created_at,
         }
@@ -229,8 +235,8 @@ def _grants(about: _About) -> Iterator[Row]:
             "drafted_at": row.created_at,
             "approved_by": about.who(row.approved_by_id) if row.approved_by_id else None,
             "paused": [
-                {"since": one.since, "until": one.until, "reason": one.reason}
-                for one in row.suspensions.all()
+                {"since": suspension.since, "until": suspension.until, "reason": suspension.reason}
+                for suspension in row.suspensions.all()
             ],
         }
 
@@ -263,8 +269,8 @@ def _decisions(about: _About) -> Iterator[Row]:
                 "at": decision.as_of,
                 "allowed": line.allowed,
                 "reasons": [
-                    one.sentence
-                    for one in overview.visible_reasons(line.reasons, about.ids, about.ids)
+                    reason.sentence
+                    for reason in overview.visible_reasons(line.reasons, about.ids, about.ids)
                 ],
             }
 
@@ -283,8 +289,8 @@ def _cases(about: _About) -> Iterator[Row]:
             "due_at": row.due_at,
             "closed_at": row.closed_at,
             "steps": [
-                {"rung": one.rung, "due_at": one.due_at, "done_at": one.done_at}
-                for one in row.steps.all()
+                {"rung": step.rung, "due_at": step.due_at, "done_at": step.done_at}
+                for step in row.steps.all()
             ],
             "what_came_of_it": [
                 {"kind": kind, "outcome": outcome, "number": number}

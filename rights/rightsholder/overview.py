@@ -35,7 +35,7 @@ def parties_of(user: User) -> list[Party]:
 def repertoire(parties: Iterable[Party] | Iterable[int]) -> RecordingQuerySet:
     """The recordings in which these parties have a share today, or whose person is in them; a
     group's too."""
-    ids = [one if isinstance(one, int) else one.pk for one in parties]
+    ids = [party if isinstance(party, int) else party.pk for party in parties]
     lines = SplitLine.objects.filter(party__in=ids, sheet__superseded_at=None)
     works = RecordingWork.objects.filter(
         work__in=lines.exclude(sheet__work=None).values("sheet__work")

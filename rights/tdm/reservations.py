@@ -222,17 +222,17 @@ def _assertions(value: Any, depth: int = 0) -> Iterator[tuple[str, Any]]:
     if depth > 12:
         raise _no_assertion("it lies deeper than any assertion does.")
     if isinstance(value, list):
-        for one in value:
-            yield from _assertions(one, depth + 1)
+        for rule in value:
+            yield from _assertions(rule, depth + 1)
     elif isinstance(value, dict):
         label = value.get("label")
         if isinstance(label, str) and "data" in value:
             yield label, value["data"]
-        for name, one in value.items():
+        for name, value_of in value.items():
             if is_training_mining(name):
-                yield name, one
+                yield name, value_of
             elif not (isinstance(label, str) and name == "data"):
-                yield from _assertions(one, depth + 1)
+                yield from _assertions(value_of, depth + 1)
 
 
 def entries_of(data: Any) -> list[Reservation]:
@@ -256,13 +256,13 @@ def _keyed(entries: Any) -> Iterator[tuple[str, Any]]:
         return
     if not isinstance(entries, list):
         raise _no_assertion("its entries are neither a map nor a list.")
-    for one in entries:
-        members = _members(one) if isinstance(one, dict) else {}
+    for entry in entries:
+        members = _members(entry) if isinstance(entry, dict) else {}
         key = next((members[name] for name in ("key", "label", "name") if name in members), None)
         if isinstance(key, str):
-            yield key, one
-        elif isinstance(one, dict) and one:
-            yield from one.items()
+            yield key, entry
+        elif isinstance(entry, dict) and entry:
+            yield from entry.items()
         else:
             raise _no_assertion("an entry of its list names no key.")
 
@@ -274,11 +274,13 @@ def _entry(key: str, entry: Any) -> Reservation:
     if "use" not in members:
         raise _no_assertion(f"{key} has no use.")
     given = members["use"] if isinstance(members["use"], list) else [members["use"]]
-    answers = [_answer(key, one) for one in given]
+    answers = [_answer(key, entry) for entry in given]
     if not answers:
         raise _no_assertion(f"{key} has no use.")
     # Of several the strictest counts.
-    answer = next(one for one in ("notAllowed", "constrained", "allowed") if one in answers)
+    answer = next(
+        strictest for strictest in ("notAllowed", "constrained", "allowed") if strictest in answers
+    )
     # The specification's prose says `constraints_info`; its schema is what counts. Both are noted.
     info = members.get("constraint-info", members.get("constraints-info", ""))
     return Reservation(
@@ -322,8 +324,8 @@ def merged(said: Iterable[Reservation]) -> list[Reservation]:
     """One of each key; where it is said several times the strictest."""
     found: dict[tuple[str, str], Reservation] = {}
     order = {"notAllowed": 0, "constrained": 1}
-    for one in sorted(said, key=lambda one: (one.key, order.get(one.value, 2))):
-        found.setdefault((one.scheme, one.key), one)
+    for reservation in sorted(said, key=lambda one: (one.key, order.get(one.value, 2))):
+        found.setdefault((reservation.scheme, reservation.key), reservation)
     return list(found.values())
 
 
@@ -367,7 +369,9 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _plain(value: Any) -> str:
     """What is kept of somebody's words: one line, of characters that every database takes."""
     text = value if isinstance(value, str) else json.dumps(value)
-    return "".join(one if one.isprintable() else " " for one in text).strip()[:LONGEST_INFO]
+    return "".join(letter if letter.isprintable() else " " for letter in text).strip()[
+        :LONGEST_INFO
+    ]
 
 
 def _members(value: Mapping[str, Any]) -> dict[str, Any]:

@@ -43,21 +43,21 @@ def record_signals(
         raise Refused("source", "Say where it was read.", field="source")
     at = commit_order.moment()
     made = []
-    for one in said:
-        last = subject.signals.filter(key=one.key, source=source).first()
-        if last and (last.value, last.info) == (one.value, one.info):
+    for reservation in said:
+        last = subject.signals.filter(key=reservation.key, source=source).first()
+        if last and (last.value, last.info) == (reservation.value, reservation.info):
             continue
         # Before the row is there: a recording that is denied has nothing to lose any more.
-        ended = _heed(subject, one, by=by, source=source)
+        ended = _heed(subject, reservation, by=by, source=source)
         signal = Signal.objects.create(
             recording=subject if isinstance(subject, Recording) else None,
             party=subject if isinstance(subject, Party) else None,
-            scheme=one.scheme,
-            key=one.key,
-            value=one.value,
-            denies=bool(one.denied),
-            denied=[use.value for use in one.denied],
-            info=one.info,
+            scheme=reservation.scheme,
+            key=reservation.key,
+            value=reservation.value,
+            denies=bool(reservation.denied),
+            denied=[use.value for use in reservation.denied],
+            info=reservation.info,
             source=source,
             made_by=by,
             seen_at=at,
@@ -68,12 +68,12 @@ def record_signals(
             verb="signal.noted",
             subject=subject,
             signal=signal.pk,
-            scheme=one.scheme,
-            key=one.key,
-            value=one.value,
+            scheme=reservation.scheme,
+            key=reservation.key,
+            value=reservation.value,
             denied=signal.denied,
             grants=ended,
-            private={"source": source, "info": one.info},
+            private={"source": source, "info": reservation.info},
         )
     return made
 

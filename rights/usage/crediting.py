@@ -56,7 +56,11 @@ class Statement:
         if self.more:
             raise ValueError("A statement that was cut short for a page is not kept.")
         # Not `asdict`, which would copy each of the lines.
-        body = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "more"}
+        body = {
+            column.name: getattr(self, column.name)
+            for column in fields(self)
+            if column.name != "more"
+        }
         body["version"] = VERSION
         text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return text.encode()
@@ -95,7 +99,7 @@ def statement(
     `basis` says so. A constant number of queries. `top` lists only so many lines.
     """
     total = sum(seconds for _, seconds in exposures.values())
-    decisions = [one.pk for one in (decision, *older) if one]
+    decisions = [candidate.pk for candidate in (decision, *older) if candidate]
     made = Statement(
         use=str(Use(use).value),
         decisions=decisions,
@@ -224,8 +228,12 @@ def _row(note: Note) -> list[str]:
         note["isrc"],
         "; ".join(note["artists"]),
         "; ".join(f"{work['title']} {work['iswc']}".strip() for work in note["works"]),
-        "; ".join(f"{one['name']} ({one['role']})" for one in note["contributors"]),
-        "; ".join(f"{one['grantor']} ({one['right']}: {one['use']})" for one in note["grants"]),
+        "; ".join(
+            f"{contributor['name']} ({contributor['role']})" for contributor in note["contributors"]
+        ),
+        "; ".join(
+            f"{grant['grantor']} ({grant['right']}: {grant['use']})" for grant in note["grants"]
+        ),
         str(note["examples"]),
         f"{note['seconds']:.6f}",
         f"{note['share']:.12f}",

@@ -179,4 +179,4 @@ def owners() -> list[User]:
     SQLite cannot search: the few people are read and sifted."""
     wanted = (Role.RIGHTS_ADMIN, Role.RESEARCHER, Role.OPERATOR)
     people = User.objects.filter(is_active=True).order_by("first_name", "last_name", "pk")
-    return [one for one in people if one.has_role(*wanted)]
+    return [person for person in people if person.has_role(*wanted)]

@@ -86,14 +86,14 @@ def open_for(
     if not loss:
         return []
     groups: dict[Policy, list[Touched]] = defaultdict(list)
-    for one in loss.touched:
-        groups[policy if one.stays else one.policy].append(one)
+    for affected in loss.touched:
+        groups[policy if affected.stays else affected.policy].append(affected)
     # What nothing was made of is told with what ends, by its own policy.
     main = policy if policy in groups or not groups else next(iter(groups))
-    unused = set(loss.recordings).difference(*(one.recordings for one in loss.touched))
+    unused = set(loss.recordings).difference(*(affected.recordings for affected in loss.touched))
     opened = []
     for agreed, touched in {main: groups[main], **groups}.items():
-        lost = set().union(*(one.recordings for one in touched))
+        lost = set().union(*(affected.recordings for affected in touched))
         if agreed == main:
             lost |= unused
         case = _case_of(
@@ -125,7 +125,7 @@ def open_for_findings(
 
 
 def _found_policy(loss: Loss) -> Policy:
-    return next((one.policy for one in loss.touched), losses.UNAGREED)
+    return next((affected.policy for affected in loss.touched), losses.UNAGREED)
 
 
 def _enforce(
@@ -145,13 +145,13 @@ def _enforce(
     )
     if case.policy == WithdrawalPolicy.NEXT_VERSION:
         lost = set()
-    gone = [one for one in touched if not one.stays]
-    wanted = lost.union(*(one.recordings for one in gone))
+    gone = [affected for affected in touched if not affected.stays]
+    wanted = lost.union(*(affected.recordings for affected in gone))
     placed = holds.place_holds(by=by, case=case, recordings=wanted, reason=reason, grant=grant)
     descendants.basis().mark(
         case,
-        {one.source: placed[min(one.recordings)] for one in gone},
-        [one.source for one in touched if one.stays],
+        {affected.source: placed[min(affected.recordings)] for affected in gone},
+        [affected.source for affected in touched if affected.stays],
     )
 
 
@@ -316,7 +316,14 @@ def remedy(case: WithdrawalCase, kind_name: str, by: User, note: str = "") -> in
     """Retire or recall all open items of a kind for good; how many. Raises Refused for a kind
     that ends by itself, and where none is open."""
     _still_open(_lock(case))
-    kind = next((one for one in descendants.kinds() if one.name == kind_name and one.remedy), None)
+    kind = next(
+        (
+            candidate
+            for candidate in descendants.kinds()
+            if candidate.name == kind_name and candidate.remedy
+        ),
+        None,
+    )
     if kind is None:
         raise Refused("kind", "There is nothing that you can do to these: they end by themselves.")
     items = case.items.filter(kind=kind_name).exclude(outcome__in=SETTLED)

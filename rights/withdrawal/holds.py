@@ -56,8 +56,8 @@ def lately(*, at_most: int = 10) -> list[Ended]:
     for hold in newest:
         use = hold.get_use_display()
         key = (hold.party_id, use, hold.reason)
-        one = found.setdefault(key, Ended(hold.party, use, hold.reason, hold.at))
-        one.recordings[hold.recording_id] = hold.recording
+        ended = found.setdefault(key, Ended(hold.party, use, hold.reason, hold.at))
+        ended.recordings[hold.recording_id] = hold.recording
     return list(found.values())[:at_most]
 
 

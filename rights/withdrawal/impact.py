@@ -52,7 +52,7 @@ class Effect:
         was agreed of them, the recordings, and what was frozen, run or made public. Samples and
         checkpoints come by themselves while a run is at work, and end with it."""
         return [
-            sorted((one.pk, one.status, one.withdrawal_policy) for one in self.grants),
+            sorted((grant.pk, grant.status, grant.withdrawal_policy) for grant in self.grants),
             sorted(self.ids),
             sorted(
                 (level.kind.name, node.key)
@@ -78,11 +78,11 @@ class Effect:
 
     @property
     def examples(self) -> int:
-        return sum(one.examples for one in self.used)
+        return sum(usage.examples for usage in self.used)
 
     @property
     def seconds(self) -> float:
-        return sum(one.seconds for one in self.used)
+        return sum(usage.seconds for usage in self.used)
 
 
 def of_ending(grants: Collection[Grant]) -> Effect:

@@ -83,12 +83,12 @@ class Loss:
 
     @property
     def sources(self) -> list[str]:
-        return list(dict.fromkeys(one.source for one in self.touched))
+        return list(dict.fromkeys(affected.source for affected in self.touched))
 
     @property
     def stays(self) -> bool:
         """Whether something was made with it, and all of that stays."""
-        return bool(self.touched) and all(one.stays for one in self.touched)
+        return bool(self.touched) and all(affected.stays for affected in self.touched)
 
 
 @dataclass(frozen=True)
@@ -110,12 +110,14 @@ class Ending:
         )  # fmt: skip
         for key, grants in facts.grants.items():
             after.grants[key] = [
-                one._replace(ended_at=at) if one.pk in self.grants and one.ended_at is None else one
-                for one in grants
+                grant._replace(ended_at=at)
+                if grant.pk in self.grants and grant.ended_at is None
+                else grant
+                for grant in grants
             ]
         for holder, signs in facts.signs.items():
             after.signs[holder] = [
-                one._replace(revoked_at=at) if one.pk in self.mandates else one for one in signs
+                sign._replace(revoked_at=at) if sign.pk in self.mandates else sign for sign in signs
             ]
         after.opted_out.update({key: list(said) for key, said in facts.opted_out.items()})
         for no in self.noes:
@@ -184,9 +186,9 @@ def of_ending(
     if not change.lost:
         return Loss(ending.use)
     touched = [
-        one
+        affected
         for reliance in descendants.basis().relied_on(change.lost, ending.use)
-        if (one := change.touches(reliance))
+        if (affected := change.touches(reliance))
     ]
     return Loss(ending.use, sorted(change.lost), _merged(touched))
 
@@ -272,28 +274,28 @@ def _relied_on(speaking: Iterable[Terms], default: Policy) -> Policy:
     """The policy of the permissions under which something was made. One that lets the version stay
     is none here: it was asked, and does not speak for this any more."""
     found = {Policy(WithdrawalPolicy(grant.policy), grant.remedy_days) for grant in speaking}
-    lenient = [one for one in found if not one.stays]
+    lenient = [policy for policy in found if not policy.stays]
     if not lenient:
-        return Policy(UNAGREED.name, min(one.remedy_days for one in (*found, default)))
+        return Policy(UNAGREED.name, min(policy.remedy_days for policy in (*found, default)))
     return max(lenient, key=lambda one: (STRICT.index(one.name), -one.remedy_days))
 
 
 def _strictest(policies: Iterable[Policy]) -> Policy:
     found = set(policies)
-    name = min((one.name for one in found), key=STRICT.index)
-    return Policy(name, min(one.remedy_days for one in found))
+    name = min((policy.name for policy in found), key=STRICT.index)
+    return Policy(name, min(policy.remedy_days for policy in found))
 
 
 def _merged(found: Iterable[Touched]) -> list[Touched]:
     """One for each set: of several contexts, what one of them lost is lost."""
     by_source: dict[str, list[Touched]] = defaultdict(list)
-    for one in found:
-        by_source[one.source].append(one)
+    for affected in found:
+        by_source[affected.source].append(affected)
     merged = []
     for source, some in by_source.items():
-        gone = [one for one in some if not one.stays]
-        recordings = frozenset().union(*(one.recordings for one in gone or some))
-        policy = _strictest(one.policy for one in gone or some)
+        gone = [affected for affected in some if not affected.stays]
+        recordings = frozenset().union(*(affected.recordings for affected in gone or some))
+        policy = _strictest(affected.policy for affected in gone or some)
         merged.append(Touched(source, recordings, not gone, policy))
     return merged
 
@@ -328,11 +330,11 @@ class Watch:
             after = known.gather(self._ids, use, at, now=True)
             lost = _possible(before, self._at) - _possible(after, at)
             touched = [
-                one
+                affected
                 for reliance in self._reliances[use]
-                if (one := self._touched(reliance, before, after, at))
+                if (affected := self._touched(reliance, before, after, at))
             ]
-            recordings = set(lost).union(*(one.recordings for one in touched))
+            recordings = set(lost).union(*(affected.recordings for affected in touched))
             if recordings:
                 yield Loss(use, sorted(recordings), _merged(touched))
 
@@ -363,17 +365,17 @@ def lacking(facts: Facts, reliance: Reliance, at: datetime) -> dict[int, set[_La
     split sheets say how it has always been, permissions hold from their own moments on."""
     judge = Judge(facts, reliance.context, at, made_at=reliance.made_at, continuing=True)
     return {
-        music.pk: {_key(one) for one in judge.judge(music)[0]}
+        music.pk: {_key(need) for need in judge.judge(music)[0]}
         for music in facts.recordings
         if music.pk in reliance.recordings
     }
 
 
-def _key(one: Missing) -> _Lack:
-    if one.code in _SPLIT:
-        return "split", one.right, None, one.work, one.through
-    code = "" if one.party and one.code != "members_unknown" else one.code
-    return code, one.right, one.party, one.work, one.through
+def _key(missing: Missing) -> _Lack:
+    if missing.code in _SPLIT:
+        return "split", missing.right, None, missing.work, missing.through
+    code = "" if missing.party and missing.code != "members_unknown" else missing.code
+    return code, missing.right, missing.party, missing.work, missing.through
 
 
 def _possible(facts: Facts, at: datetime) -> set[int]:

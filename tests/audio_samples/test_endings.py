@@ -40,7 +40,7 @@ def test_a_model_that_was_taken_from_the_public_is_taken_again(world: World, olg
 
 def test_what_a_case_retired_is_retired_again(world: World, olga: User) -> None:
     lifecycle.withdraw(world.grants[0], world.admin, "No more.")
-    training = world.parties[0].grants.exclude(pk__in=[one.pk for one in world.grants]).first()
+    training = world.parties[0].grants.exclude(pk__in=[grant.pk for grant in world.grants]).first()
     assert training is not None
     lifecycle.withdraw(training, world.admin, "No more.")
     case = WithdrawalCase.objects.filter(items__kind="dataset").first()
@@ -56,7 +56,7 @@ def test_what_a_case_retired_is_retired_again(world: World, olga: User) -> None:
 
 
 def test_a_case_that_is_opened_anew_is_remedied_by_a_person(world: World, olga: User) -> None:
-    training = world.parties[0].grants.exclude(pk__in=[one.pk for one in world.grants]).first()
+    training = world.parties[0].grants.exclude(pk__in=[grant.pk for grant in world.grants]).first()
     assert training is not None
     with after_the_back_up():
         lifecycle.withdraw(training, world.admin, "No more.")

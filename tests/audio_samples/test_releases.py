@@ -230,7 +230,7 @@ def test_a_clip_that_was_taken_back_may_be_asked_for_again(world: World, rosa: U
     with pytest.raises(Refused, match="taken back already"):
         releases.recall(by=rosa, release=first, reason="Again.")
     again = world.release()
-    assert [one.pk for one in releases.public_clips(world.page)] == [again.pk]
+    assert [clip.pk for clip in releases.public_clips(world.page)] == [again.pk]
     # The first file is not heard under its own address either.
     old = reverse("clips:audio", args=[world.page.slug, first.credential_id])
     assert Client().get(old).status_code == 410

@@ -160,7 +160,9 @@ def test_a_withdrawal_lists_the_copies(
     copy = deliver(other, file=sound("FLAC"))
     source = str(first.run.dataset_id)
     (level,) = [
-        one for one in descendants.descendants([source], [TRAIN]) if one.kind.name == "sample"
+        descendant
+        for descendant in descendants.descendants([source], [TRAIN])
+        if descendant.kind.name == "sample"
     ]
     assert {node.key for node in level.nodes} == {str(first.pk), str(copy.pk)}
     lifecycle.withdraw(grant, rosa, "No more")

@@ -98,7 +98,9 @@ def test_a_page_lists_the_greatest_shares_and_counts_the_others(
 def test_the_clips_of_one_step_share_a_statement_until_the_ledger_grows(
     run: Run, recordings: list[Recording], django_assert_num_queries: Any
 ) -> None:
-    used = [ledger.Event(one.pk, run.use, f"run:{run.pk}", 5, 10, 1.0) for one in recordings]
+    used = [
+        ledger.Event(recording.pk, run.use, f"run:{run.pk}", 5, 10, 1.0) for recording in recordings
+    ]
     ledger.report(used)
     first = make_sample(run, "a", step=10)
     with django_assert_num_queries(2):
@@ -117,7 +119,10 @@ def test_a_list_names_the_artists_and_reads_no_statement(
     make_sample(run, "a")
     make_sample(run, "b")
     with django_assert_num_queries(3):
-        lines = {one.name: clips.clip(one).credit_line for one in clips.with_credits(run.samples)}
+        lines = {
+            credit.name: clips.clip(credit).credit_line
+            for credit in clips.with_credits(run.samples)
+        }
     names = [song.credits.get().party.credit_name for song in songs]
     assert lines == dict.fromkeys("ab", f"Learned from {', '.join(names[:4])} and 2 more")
 

@@ -49,7 +49,7 @@ def test_a_delivery_that_breaks_the_portal_holds_up_neither_others_nor_the_end(
         run.log({"loss": 1.0}, step=8)
     wait_for(lambda: Run.objects.get().state == Run.State.FINISHED)
     row = Run.objects.get()
-    assert [one.step for one in row.checkpoints.all()] == [8]
+    assert [checkpoint.step for checkpoint in row.checkpoints.all()] == [8]
     # It is kept, and said where people look.
     spool = Spool.open(next(spools.glob("*/session.json")).parent)
     wait_for(lambda: [item.kind for item in spool.pending()] == ["checkpoint"])
@@ -79,9 +79,9 @@ def test_a_portal_that_breaks_over_everything_sets_nothing_aside(
         run.log({"loss": 1.0}, step=step)
         run.flush()
     spool = Spool.open(next(spools.glob("*/session.json")).parent)
-    wait_for(lambda: sum(one.tries for one in spool.failures().values()) > PASSED_AFTER)
+    wait_for(lambda: sum(failure.tries for failure in spool.failures().values()) > PASSED_AFTER)
     assert len(spool.waiting()) == len(spool.pending())
-    assert {one.alone for one in spool.failures().values()} == {0}
+    assert {failure.alone for failure in spool.failures().values()} == {0}
     door.broken = False
     run.finish()
     wait_for(lambda: senders_gone(spools))
@@ -176,7 +176,7 @@ def test_what_can_never_be_kept_is_refused_at_once_with_a_warning(
         assert spool.pending() == []
         run.save_checkpoint(file, step=np.int64(5))  # type: ignore[arg-type]
     wait_for(lambda: senders_gone(spools))
-    assert [one.step for one in Run.objects.get().checkpoints.all()] == [5]
+    assert [checkpoint.step for checkpoint in Run.objects.get().checkpoints.all()] == [5]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -220,7 +220,7 @@ def test_a_delivery_whose_file_is_gone_holds_up_nothing(
         run.save_checkpoint(file, step=2)
         door.broken = False
     wait_for(lambda: bool(spool.refusals()) and Run.objects.get().checkpoints.exists())
-    assert [one.step for one in Run.objects.get().checkpoints.all()] == [2]
+    assert [checkpoint.step for checkpoint in Run.objects.get().checkpoints.all()] == [2]
     assert list(spool.refusals().values()) == ["The file that it carries is gone from this disk."]
 
 

@@ -56,7 +56,7 @@ def test_an_opt_out_is_looked_at_and_confirmed(
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     ends.click()
     expect(page).to_have_url(re.compile(rf"/rights/recordings/{song.pk}/$"))
-    assert [(one.use, one.party) for one in OptOut.objects.all()] == [
+    assert [(opt_out.use, opt_out.party) for opt_out in OptOut.objects.all()] == [
         (Use.TRAIN_GENERATIVE, Party.objects.get(name="Mira Solberg"))
     ]
 

@@ -56,7 +56,7 @@ class Authority:
         if (self.folder / f"{label}.crt").exists():
             return Pair(self.folder / f"{label}.crt", self.folder / f"{label}.key")
         key = ec.generate_private_key(ec.SECP256R1())
-        names = [x509.DNSName(one) for one in serves]
+        names = [x509.DNSName(serve) for serve in serves]
         certificate = (
             _builder(_name(name, group), key.public_key())
             .issuer_name(self._name)

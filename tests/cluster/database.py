@@ -21,7 +21,9 @@ PROGRAMS = ("initdb", "postgres", "pg_isready")
 def programs() -> Path | None:
     """The folder of an installed server; Debian keeps them out of PATH."""
     folders = [*Path("/usr/lib/postgresql").glob("*/bin"), *map(Path, os.get_exec_path())]
-    return next((one for one in folders if all((one / name).exists() for name in PROGRAMS)), None)
+    return next(
+        (folder for folder in folders if all((folder / name).exists() for name in PROGRAMS)), None
+    )
 
 
 class Database:

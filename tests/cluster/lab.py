@@ -288,11 +288,11 @@ class Lab:
     def leftovers(self) -> list[str]:
         """What should not be there once every run has ended and was written down."""
         pods = self._core.list_namespaced_pod(self.namespace).items
-        alive = [one for one in pods if one.status.phase in ("Pending", "Running")]
+        alive = [pod for pod in pods if pod.status.phase in ("Pending", "Running")]
         jobs = self._batch.list_namespaced_job(self.namespace).items
-        unseen = [one for one in jobs if "backline/seen" not in (one.metadata.labels or {})]
+        unseen = [job for job in jobs if "backline/seen" not in (job.metadata.labels or {})]
         secrets = self._core.list_namespaced_secret(self.namespace).items
-        tokens = [one for one in secrets if one.metadata.name.startswith("run-")]
+        tokens = [secret for secret in secrets if secret.metadata.name.startswith("run-")]
         return sorted(f"{one.metadata.name}" for one in (*alive, *unseen, *tokens))
 
     def settles(self, *, seconds: float = LIMIT_SECONDS) -> None:

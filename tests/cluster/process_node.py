@@ -323,8 +323,8 @@ def _ended_with_the_machine(pod: Json) -> Json:
     return {
         "phase": "Failed",
         "containerStatuses": [
-            one | {"ready": False, "started": False, "state": {"terminated": gone}}
-            for one in statuses
+            status | {"ready": False, "started": False, "state": {"terminated": gone}}
+            for status in statuses
         ],
     }
 

@@ -94,7 +94,7 @@ def test_a_forgotten_job_is_not_observed_and_never_started_again(
     cluster.create(python(SLEEP))
     assert cluster.observe() == {}
     assert len(node.started) == before
-    secrets = [one.metadata.name for one in core.list_namespaced_secret(space).items]
+    secrets = [item.metadata.name for item in core.list_namespaced_secret(space).items]
     assert NAME not in secrets
 
 

@@ -177,7 +177,7 @@ def test_gpus_are_counted_and_chosen_by_their_type(pods: Pods, spare: ProcessNod
 
     def told() -> str:
         conditions = pods.status("second").conditions or []
-        return " ".join(str(one.message) for one in conditions)
+        return " ".join(str(condition.message) for condition in conditions)
 
     until("the scheduler says why", lambda: "Insufficient nvidia.com/gpu" in told())
 
@@ -192,7 +192,7 @@ def test_a_dead_nodes_lease_goes_stale_and_back_again_it_tells_what_it_lost(
 
     def ready() -> str:
         conditions = pods.core.read_node_status(spare.name).status.conditions
-        return next(str(one.status) for one in conditions if one.type == "Ready")
+        return next(str(condition.status) for condition in conditions if condition.type == "Ready")
 
     spare.die()
     until("the node is not heard of", lambda: ready() == "Unknown")

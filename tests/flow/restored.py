@@ -148,7 +148,7 @@ def shown() -> dict[str, Any]:
                 "id": str(run.pk)[:8],
                 "state": run.state,
                 "reason": run.state_reason,
-                "attempts": [[one.number, one.state] for one in run.attempts.all()],
+                "attempts": [[attempt.number, attempt.state] for attempt in run.attempts.all()],
                 "steps": sum(one.count for one in run.series.filter(name="loss")),
                 "checkpoints": run.checkpoints.count(),
                 "samples": run.samples.count(),

@@ -185,7 +185,7 @@ def test_a_journal_that_has_lost_its_end_is_told_of_and_begun_anew(
     assert "has lost its lines" in sentence
     assert "has lost its lines" in endings.apply_missing(by=ada).faults[0]
     # Nothing is missing of what this database knows.
-    assert said()[:3] == [("token.revoked", str(one.pk)) for one in tokens_of]
+    assert said()[:3] == [("token.revoked", str(token.pk)) for token in tokens_of]
     assert "move" in endings.look()[1]
 
 

@@ -88,7 +88,9 @@ def world(rosa: User, noor: User, ada: User, project: Project) -> World:
 
 
 def grant_of(world: World, use: Use = TRAIN) -> Grant:
-    return next(one for one in world.grants if (one.use, one.right_type) == (use, RightType.MASTER))
+    return next(
+        grant for grant in world.grants if (grant.use, grant.right_type) == (use, RightType.MASTER)
+    )
 
 
 def opt_out(world: World) -> Tried:
@@ -392,7 +394,7 @@ def test_another_use_than_the_one_that_was_shown_does_not_end(world: World) -> N
     assert "End <em>Training of generative models</em>" in answer.content.decode()
     assert not world.song.opt_outs.exists()
     assert post(client, tried, seal_on(answer.content.decode())).status_code == 302
-    assert [one.use for one in world.song.opt_outs.all()] == [TRAIN]
+    assert [out.use for out in world.song.opt_outs.all()] == [TRAIN]
 
 
 def test_a_look_at_an_opt_out_wants_no_reason(world: World) -> None:

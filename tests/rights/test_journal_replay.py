@@ -186,7 +186,7 @@ def test_a_party_that_left_has_left(rosa: User, olga: User) -> None:
     with after_the_back_up():
         withdraw_party.leave(Party.objects.get(), by=rosa, reason="Goodbye.")
     assert set(outcomes(olga)) == {Outcome.DONE}
-    assert not any(allowed(one) for one in recordings)
+    assert not any(allowed(recording) for recording in recordings)
     assert not Grant.objects.filter(ended_at=None).exists()
     # One word is one case for each use, as it was.
     assert WithdrawalCase.objects.count() == 3

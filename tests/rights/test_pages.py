@@ -223,7 +223,9 @@ def test_a_rights_admin_builds_a_catalogue_in_the_browser(client: Client, rosa: 
     )
     why = reverse("rights:why", args=[recording.pk])
     assert "is not allowed" in client.get(why, {"use": "eval"}).content.decode()
-    activate = [reverse("rights:grant_activate", args=[one.pk]) for one in agreement.grants.all()]
+    activate = [
+        reverse("rights:grant_activate", args=[grant.pk]) for grant in agreement.grants.all()
+    ]
     # Who drafted them does not put them in force.
     shown = client.post(activate[0], follow=True).content.decode()
     assert "Who drafts a grant does not approve it" in shown

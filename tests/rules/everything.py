@@ -74,11 +74,11 @@ def routes() -> list[str]:
     """Every route of the site, as it is written."""
 
     def walk(resolver: Any, before: str) -> Any:
-        for one in resolver.url_patterns:
-            here = before + str(one.pattern)
-            if isinstance(one, URLResolver):
-                yield from walk(one, here)
-            elif isinstance(one, URLPattern):
+        for pattern in resolver.url_patterns:
+            here = before + str(pattern.pattern)
+            if isinstance(pattern, URLResolver):
+                yield from walk(pattern, here)
+            elif isinstance(pattern, URLPattern):
                 yield here
 
     return sorted(set(walk(get_resolver(), "")))

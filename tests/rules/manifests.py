@@ -40,7 +40,7 @@ def of_kind(found: list[Object], *kinds: str) -> list[Object]:
 def pod_templates(found: list[Object]) -> list[tuple[str, Object]]:
     """Name and pod template of everything that makes pods."""
     makers = of_kind(found, "Deployment", "StatefulSet", "Job", "DaemonSet")
-    return [(one["metadata"]["name"], one["spec"]["template"]) for one in makers]
+    return [(maker["metadata"]["name"], maker["spec"]["template"]) for maker in makers]
 
 
 def containers(template: Object) -> list[Object]:

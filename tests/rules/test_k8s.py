@@ -302,7 +302,7 @@ STATED = {
 
 def test_the_worker_may_do_what_is_stated_and_no_more() -> None:
     roles = of_kind(ALL, "Role", "ClusterRole")
-    assert [(one["kind"], one["metadata"]["name"]) for one in roles] == [
+    assert [(role["kind"], role["metadata"]["name"]) for role in roles] == [
         ("Role", "backline-worker")
     ]
     granted = {
@@ -343,7 +343,7 @@ def test_the_worker_asks_the_cluster_for_nothing_else(api_server: Recorder) -> N
 
 def test_the_role_is_of_the_runs_namespace_and_the_workers_alone() -> None:
     bindings = of_kind(ALL, "RoleBinding", "ClusterRoleBinding")
-    assert [one["kind"] for one in bindings] == ["RoleBinding"]
+    assert [binding["kind"] for binding in bindings] == ["RoleBinding"]
     portal = yaml.safe_load((BASE / "portal/kustomization.yaml").read_text())["namespace"]
     assert bindings[0]["subjects"] == [
         {"kind": "ServiceAccount", "name": "worker", "namespace": portal}
@@ -359,19 +359,19 @@ def test_the_role_is_of_the_runs_namespace_and_the_workers_alone() -> None:
 @pytest.mark.parametrize("part", ["portal", "runs"])
 def test_nothing_is_open_that_no_policy_opens(part: str) -> None:
     policies = of_kind(manifests.objects(BASE / part), "NetworkPolicy")
-    deny = next(one for one in policies if one["metadata"]["name"] == "default-deny")
+    deny = next(policy for policy in policies if policy["metadata"]["name"] == "default-deny")
     assert deny["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
 
 
 def test_runs_reach_the_web_server_names_and_each_other_alone() -> None:
     policies = of_kind(manifests.objects(BASE / "runs"), "NetworkPolicy")
-    assert {one["metadata"]["name"] for one in policies} == {
+    assert {policy["metadata"]["name"] for policy in policies} == {
         "default-deny",
         "dns",
         "runs-to-web",
         "many-nodes",
     }
-    web = next(one for one in policies if one["metadata"]["name"] == "runs-to-web")
+    web = next(policy for policy in policies if policy["metadata"]["name"] == "runs-to-web")
     (rule,) = web["spec"]["egress"]
     (peer,) = rule["to"]
     assert selected(peer["podSelector"], labels_of("web"))
@@ -404,7 +404,7 @@ def test_an_overlay_builds(overlay: str, tmp_path: Path) -> None:
     assert built.returncode == 0, built.stderr
     found = [one for one in yaml.safe_load_all(built.stdout) if one]
     runs = [one for one in found if one["metadata"].get("namespace") == "backline-runs"]
-    assert {"Role", "RoleBinding", "ResourceQuota", "LimitRange"} <= {one["kind"] for one in runs}
+    assert {"Role", "RoleBinding", "ResourceQuota", "LimitRange"} <= {run["kind"] for run in runs}
     for _, template in manifests.pod_templates(found):
         for container in manifests.containers(template):
             assert re.search(r":\d|@sha256:", container["image"])

@@ -496,8 +496,8 @@ def test_what_is_typed_as_the_number_of_a_descendant_names_one_or_nothing(house:
 
 def _check(house: House, sendings: Iterable[Sending]) -> None:
     wrong = []
-    for one in sendings:
-        if words := house.ask(one):
+    for sending in sendings:
+        if words := house.ask(sending):
             wrong.append(words)
             # Seen at once by who asked for all of it with `-s`.
             print(words, flush=True)

@@ -122,7 +122,11 @@ class Door:
     def _credentials(self) -> dict[str, str]:
         """Asked each time: a token that is mounted into the pod is renewed under way."""
         known = self._api.configuration.auth_settings().values()
-        return {one["key"]: one["value"] for one in known if one["in"] == "header"}
+        return {
+            parameter["key"]: parameter["value"]
+            for parameter in known
+            if parameter["in"] == "header"
+        }
 
     def _compare_clocks(self, date: str | None) -> None:
         if date:

@@ -13,10 +13,10 @@ NAMES = re.compile(r"run-[0-9a-f]+-\d+")
 def by_job(raw: Sequence[Raw]) -> dict[str, list[Event]]:
     """Events of a Job, of its pods and of its Workload: the names of all begin with the Job's."""
     found: dict[str, list[Event]] = defaultdict(list)
-    for one in raw:
-        about = NAMES.search((one.get("involvedObject") or {}).get("name", ""))
+    for item in raw:
+        about = NAMES.search((item.get("involvedObject") or {}).get("name", ""))
         if about:
-            found[about[0]].append(event(one))
+            found[about[0]].append(event(item))
     return {name: sorted(told, key=lambda e: e.at) for name, told in found.items()}
 
 

@@ -83,11 +83,11 @@ def _witness(pod: Raw) -> Witness:
     return witness(pod, gone=True) or Witness(at="9999", dragged=True, end=DELETED)
 
 
-def _written(one: Witness) -> dict[str, object]:
-    end = one.end
+def _written(witness: Witness) -> dict[str, object]:
+    end = witness.end
     return {
-        "at": one.at,
-        "dragged": one.dragged,
+        "at": witness.at,
+        "dragged": witness.dragged,
         "phase": end.phase,
         "code": end.code,
         "reason": end.reason,

@@ -36,7 +36,7 @@ def group_version(door: Door, group: str) -> str:
         if answer.status == 404:
             return ""
         raise
-    served = {one["version"] for one in found.get("versions") or []}
+    served = {version["version"] for version in found.get("versions") or []}
     preferred: str = found["preferredVersion"]["version"]
     return next((version for version in VERSIONS if version in served), preferred)
 
@@ -47,11 +47,13 @@ def queue_positions(door: Door, namespace: str, jobs: Iterable[Raw]) -> dict[str
     if not version:
         return {}
     path = f"/apis/{GROUP}/{version}/namespaces/{namespace}/workloads"
-    workloads = {_owner(one): one for one in door.get(path)["items"]}
+    workloads = {_owner(workload): workload for workload in door.get(path)["items"]}
     queues = {job["metadata"].get("labels", {}).get(LABEL, "") for job in jobs} - {""}
     positions = _positions(door, namespace, queues)
     return {
-        name: queue_position(one, positions.get(name)) for name, one in workloads.items() if name
+        name: queue_position(workload, positions.get(name))
+        for name, workload in workloads.items()
+        if name
     }
 
 

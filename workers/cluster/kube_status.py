@@ -193,9 +193,9 @@ def deadline(seconds: int | None) -> str:
 
 def condition(thing: Raw, kind: str, value: str = "True") -> Raw | None:
     """The condition of this type if it has this value."""
-    for one in thing.get("status", {}).get("conditions") or []:
-        if one["type"] == kind and one["status"] == value:
-            found: Raw = one
+    for condition in thing.get("status", {}).get("conditions") or []:
+        if condition["type"] == kind and condition["status"] == value:
+            found: Raw = condition
             return found
     return None
 
@@ -324,7 +324,9 @@ def _unheard(pod: Raw) -> bool:
     they run; without a readiness probe nothing else does.
     """
     unready = condition(pod, "Ready", "False")
-    if unready is None or not any("running" in one.get("state", {}) for one in _containers(pod)):
+    if unready is None or not any(
+        "running" in container.get("state", {}) for container in _containers(pod)
+    ):
         return False
     grace = timedelta(seconds=pod["metadata"].get("deletionGracePeriodSeconds") or 0)
     told = moment(pod["metadata"]["deletionTimestamp"]) - grace

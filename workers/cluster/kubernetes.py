@@ -295,7 +295,7 @@ class KubernetesCluster:
             # The watch of the pods may be behind that of the Jobs.
             pods = self._pods_of(name)
         elif not (pods or _finished(job) or ending(job) or job["spec"].get("suspend")):
-            said = [one.message for one in self.events(name) if one.kind == "Warning"]
+            said = [event.message for event in self.events(name) if event.kind == "Warning"]
             warning = said[-1] if said else ""
         return status(
             name,

@@ -233,7 +233,7 @@ def _remove(folder: Path) -> None:
         with contextlib.suppress(OSError):
             folder.chmod(0o700)
         for path, folders, _files in os.walk(folder):
-            for inner in (Path(path, one) for one in folders):
+            for inner in (Path(path, folder) for folder in folders):
                 if not inner.is_symlink():
                     with contextlib.suppress(OSError):
                         inner.chmod(0o700)

@@ -75,7 +75,7 @@ def main(run: backline.Run, config: GenerateConfig) -> None:
     references = [load(run, item, model=model) for item in run.spec.items]
     print_plan(model, wanted=wanted, references=references)
     each: list[Reference | None] = [*references] or [None]
-    rounds = [(number, one) for number in range(config.clips) for one in each]
+    rounds = [(number, prompt) for number in range(config.clips) for prompt in each]
     for done, (number, reference) in enumerate(rounds):
         interruption.check(run)
         run.progress(0.05 + 0.9 * done / len(rounds), stage=f"Round {done + 1} of {len(rounds)}")
@@ -126,7 +126,7 @@ def generate(
     logmels = euler.sample(
         model.net,
         noise=start[None].repeat(len(wanted), 1, 1).to(model.device),
-        labels=torch.tensor([model.label(one.genre) for one in wanted], device=model.device),
+        labels=torch.tensor([model.label(prompt.genre) for prompt in wanted], device=model.device),
         steps=config.sampling_steps,
         shift=model.trained.time_shift,
         guidance=config.guidance,

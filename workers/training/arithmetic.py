@@ -240,15 +240,17 @@ def fastest(took: Mapping[Candidate, float]) -> int:
 def compare(trial: Trial, candidates: Iterable[Candidate]) -> dict[Candidate, float]:
     """Seconds of a round for each, in turns, so that what else is at work disturbs all alike."""
     # The first round of each also makes what later ones find made.
-    once = {one: min(trial.round(*one), trial.round(*one)) for one in candidates}
+    once = {
+        candidate: min(trial.round(*candidate), trial.round(*candidate)) for candidate in candidates
+    }
     best = min(once.values())
-    serious = [one for one, seconds in once.items() if seconds <= HOPELESS * best]
-    rounds: dict[Candidate, list[float]] = {one: [] for one in serious}
+    serious = [arithmetic for arithmetic, seconds in once.items() if seconds <= HOPELESS * best]
+    rounds: dict[Candidate, list[float]] = {seriou: [] for seriou in serious}
     end = time.perf_counter() + SECONDS
     while len(rounds[serious[0]]) < ROUNDS and time.perf_counter() < end:
-        for one in serious:
-            rounds[one].append(trial.round(*one))
-    return once | {one: statistics.median(took) for one, took in rounds.items()}
+        for candidate in serious:
+            rounds[candidate].append(trial.round(*candidate))
+    return once | {arithmetic: statistics.median(took) for arithmetic, took in rounds.items()}
 
 
 def _threads(count: int) -> str:

@@ -208,15 +208,15 @@ def draw(
         for counter in group.share(step=step, batch_size=size)
     ]
     clean, labels = [], []
-    for one in drawn:
-        recording = examples[one.recording]
-        clean.append(recordings.crop(recording, frames=shape[0], place=one.place))
-        free = one.dropped or not recording.genre
+    for example in drawn:
+        recording = examples[example.recording]
+        clean.append(recordings.crop(recording, frames=shape[0], place=example.place))
+        free = example.dropped or not recording.genre
         labels.append(len(genres) if free else genres.index(recording.genre))
     return Batch(
         clean=torch.stack(clean),
-        noise=torch.stack([one.noise for one in drawn]),
-        times=path.shifted(torch.tensor([one.time for one in drawn]), by=config.time_shift),
+        noise=torch.stack([example.noise for example in drawn]),
+        times=path.shifted(torch.tensor([example.time for example in drawn]), by=config.time_shift),
         labels=torch.tensor(labels),
         drawn=[
             draws.recording(seed=config.seed, counter=counter, count=len(examples))
@@ -229,7 +229,7 @@ def flow_loss(
     model: nn.Module, *, batch: Batch, device: torch.device, dtype: torch.dtype
 ) -> Tensor:
     """Mean squared error of the velocity of the straight way from music to noise (2210.02747)."""
-    clean, noise, times = (one.to(device) for one in (batch.clean, batch.noise, batch.times))
+    clean, noise, times = (tensor.to(device) for tensor in (batch.clean, batch.noise, batch.times))
     way = times[:, None, None]
     mixed = (1 - way) * clean + way * noise
     with torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32):

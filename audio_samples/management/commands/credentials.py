@@ -54,8 +54,9 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         if not finding.credentials:
             raise CommandError("It is not known here.")
-        for one in finding.credentials:
+        for credential in finding.credentials:
             self.stdout.write(
-                f"{finding.how.value}: sample {one.sample_id}, downloaded {one.at:%Y-%m-%d %H:%M} "
-                f"UTC to {one.by.username}, credits {one.statement_id or 'none'}"
+                f"{finding.how.value}: sample {credential.sample_id}, "
+                f"downloaded {credential.at:%Y-%m-%d %H:%M} UTC to {credential.by.username}, "
+                f"credits {credential.statement_id or 'none'}"
             )

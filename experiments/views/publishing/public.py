@@ -37,7 +37,7 @@ def models(request: HttpRequest) -> HttpResponseBase:
     rows = list(page_data.PAGES.public())
     now = withdrawals.statuses_of(rows)
     everything = [link for line in withdrawals.lines_of_pages(rows).values() for link in line]
-    left = frozenset[int]().union(*(one.left for one in now.values()))
+    left = frozenset[int]().union(*(status.left for status in now.values()))
     nobody = withdrawals.PageStatus(withdrawals.WITHDRAWN, "", None, left)
     veil = cached(
         "list", everything, nobody, lambda: training_credits.hidden_in(everything, nobody)

@@ -86,8 +86,11 @@ def _models_of(project: Project) -> list[tuple[str, str]]:
     found = []
     for run in runs:
         label = f"run {run.number}, {run.name}"
-        kept = [one for one in run.checkpoints.all() if one.retired_at is None]
-        found += [(f"checkpoint:{one.pk}", f"{label}: step {one.step:,}") for one in kept]
+        kept = [checkpoint for checkpoint in run.checkpoints.all() if checkpoint.retired_at is None]
+        found += [
+            (f"checkpoint:{checkpoint.pk}", f"{label}: step {checkpoint.step:,}")
+            for checkpoint in kept
+        ]
         if not run.is_open:
             found.append((f"run:{run.pk}", f"{label}: the run as a whole"))
     return found

@@ -162,20 +162,20 @@ class _Message:
 
     def _display(self, told: list[CreditRow]) -> str:
         """How the artists are shown. There must be some: nobody we know is a value of our own."""
-        artists = [one for one in told if one.role in ARTISTS]
-        main = [one for one in artists if one.role == RoleCode.MAIN_ARTIST] or artists
-        names = ", ".join(one.party.name for one in main)
+        artists = [credit for credit in told if credit.role in ARTISTS]
+        main = [artist for artist in artists if artist.role == RoleCode.MAIN_ARTIST] or artists
+        names = ", ".join(credit.party.name for credit in main)
         if not artists:
             return _special("UserDefined", UNKNOWN, UserDefinedValue=UNKNOWN)
         return _text("DisplayArtistName", names) + "".join(
             f'<DisplayArtist SequenceNumber="{place}">'
-            f"{_text('ArtistPartyReference', self._refs[one.party.name])}"
-            f"{_text('DisplayArtistRole', one.role)}</DisplayArtist>"
-            for place, one in enumerate(artists, start=1)
+            f"{_text('ArtistPartyReference', self._refs[credit.party.name])}"
+            f"{_text('DisplayArtistRole', credit.role)}</DisplayArtist>"
+            for place, credit in enumerate(artists, start=1)
         )
 
     def _contributors(self, told: list[CreditRow]) -> str:
-        others = [one for one in told if one.role not in ARTISTS]
+        others = [credit for credit in told if credit.role not in ARTISTS]
         return "".join(
             f'<Contributor SequenceNumber="{place}">'
             f"{_text('ContributorPartyReference', self._refs[one.party.name])}"

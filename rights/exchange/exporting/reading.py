@@ -97,15 +97,29 @@ class _Part:
         return made
 
     def rows(self) -> list[Exported]:
-        return [self._row(number, one) for number, one in enumerate(self.part, self.number + 1)]
+        return [
+            self._row(number, recording)
+            for number, recording in enumerate(self.part, self.number + 1)
+        ]
 
-    def _row(self, number: int, one: Recording) -> Exported:
-        row = Exported(number, one.title, one.isrc, one.mbid, own=one.pk, duration=one.duration)
-        row.tags = {name: one.tags[name] for name in ("genre", "tempo", "key") if name in one.tags}
-        row.credits = self._told(self.recording_credits[one.pk])
-        row.split = self._split(self.recording_shares[one.pk])
-        row.works = [self._work(self.works[pk]) for pk in self.links[one.pk]]
-        row.releases = [self._release(track) for track in self.tracks[one.pk]]
+    def _row(self, number: int, recording: Recording) -> Exported:
+        row = Exported(
+            number,
+            recording.title,
+            recording.isrc,
+            recording.mbid,
+            own=recording.pk,
+            duration=recording.duration,
+        )
+        row.tags = {
+            name: recording.tags[name]
+            for name in ("genre", "tempo", "key")
+            if name in recording.tags
+        }
+        row.credits = self._told(self.recording_credits[recording.pk])
+        row.split = self._split(self.recording_shares[recording.pk])
+        row.works = [self._work(self.works[pk]) for pk in self.links[recording.pk]]
+        row.releases = [self._release(track) for track in self.tracks[recording.pk]]
         return row
 
     def _work(self, work: Work) -> WorkRow:

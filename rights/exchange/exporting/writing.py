@@ -138,7 +138,7 @@ def _whole(row: Row) -> dict[str, Any]:
             "isrc": row.isrc,
             "mbid": row.mbid,
             **row.tags,
-            "credits": [_credit(one) for one in row.credits],
+            "credits": [_credit(credit) for credit in row.credits],
             "works": [
                 _full(
                     {
@@ -146,25 +146,25 @@ def _whole(row: Row) -> dict[str, Any]:
                         "title": work.title,
                         "iswc": work.iswc,
                         "mbid": work.mbid,
-                        "credits": [_credit(one) for one in work.credits],
-                        "split": [_share(one) for one in work.split],
+                        "credits": [_credit(credit) for credit in work.credits],
+                        "split": [_share(share) for share in work.split],
                     }
                 )
                 for work in row.works
             ],
-            "split": [_share(one) for one in row.split],
+            "split": [_share(share) for share in row.split],
             "releases": [
                 _full(
                     {
-                        "title": one.title,
-                        "upc": one.upc,
-                        "grid": one.grid,
-                        "label": _party(one.label) if one.label else None,
-                        "released_on": one.released_on,
-                        "track": one.position,
+                        "title": release.title,
+                        "upc": release.upc,
+                        "grid": release.grid,
+                        "label": _party(release.label) if release.label else None,
+                        "released_on": release.released_on,
+                        "track": release.position,
                     }
                 )
-                for one in row.releases
+                for release in row.releases
             ],
         }
     )

@@ -134,19 +134,19 @@ def _check_party(row: Row, field: str, party: PartyRow) -> None:
 def _credits(row: Row, field: str, told: list[CreditRow]) -> list[CreditRow]:
     """Checked, and each once: a file may name a composer in two columns."""
     found: dict[tuple[str, str, str, str], CreditRow] = {}
-    for one in told:
-        _check_party(row, field, one.party)
-        if one.role not in ROLE_CODES:
-            row.wrong(field, f"“{one.role[:40]}” is not a role.")
-        one.user_defined = _text(row, field, one.user_defined, 60)
-        if one.role == RoleCode.USER_DEFINED and not one.user_defined:
-            row.wrong(field, f"Say what the role of {one.party.name} is.")
-        if one.role != RoleCode.USER_DEFINED:
-            one.user_defined = ""
-        one.instrument = _text(row, field, one.instrument, 100)
-        one.display_text = _text(row, field, one.display_text, 200)
-        key = (folded(one.party.name), one.role, one.user_defined, one.instrument)
-        found.setdefault(key, one)
+    for problem in told:
+        _check_party(row, field, problem.party)
+        if problem.role not in ROLE_CODES:
+            row.wrong(field, f"“{problem.role[:40]}” is not a role.")
+        problem.user_defined = _text(row, field, problem.user_defined, 60)
+        if problem.role == RoleCode.USER_DEFINED and not problem.user_defined:
+            row.wrong(field, f"Say what the role of {problem.party.name} is.")
+        if problem.role != RoleCode.USER_DEFINED:
+            problem.user_defined = ""
+        problem.instrument = _text(row, field, problem.instrument, 100)
+        problem.display_text = _text(row, field, problem.display_text, 200)
+        key = (folded(problem.party.name), problem.role, problem.user_defined, problem.instrument)
+        found.setdefault(key, problem)
     return list(found.values())
 
 

@@ -227,7 +227,7 @@ def _split(text: str) -> list[str]:
             part = ""
         else:
             part += letter
-    return [one for one in [*parts, part] if one.strip()]
+    return [piece for piece in [*parts, part] if piece.strip()]
 
 
 def _contributor(row: Row, text: str) -> CreditRow | None:

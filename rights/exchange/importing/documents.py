@@ -199,9 +199,9 @@ def row_of(number: int, value: Any, *, owned: bool) -> Row:
         part = RecordingPart.model_validate(value)
     except ValidationError as error:
         row = Row(number, title=str(value.get("title", "")) if isinstance(value, dict) else "")
-        for one in error.errors()[:20]:
-            place = ".".join(str(step) for step in one["loc"])
-            row.wrong(place[:60] or "recording", f"{place or 'The recording'}: {one['msg']}.")
+        for problem in error.errors()[:20]:
+            place = ".".join(str(step) for step in problem["loc"])
+            row.wrong(place[:60] or "recording", f"{place or 'The recording'}: {problem['msg']}.")
         return row
     row = Row(
         number,
@@ -215,31 +215,31 @@ def row_of(number: int, value: Any, *, owned: bool) -> Row:
             for name, said in (("genre", part.genre), ("tempo", part.tempo), ("key", part.key))
             if said != ""
         },
-        credits=[_credit(one) for one in part.credits],
-        split=[_share(one) for one in part.split],
+        credits=[_credit(credit) for credit in part.credits],
+        split=[_share(share) for share in part.split],
     )
     row.works = [
         WorkRow(
-            title=one.title,
-            iswc=one.iswc,
-            mbid=one.mbid,
-            own=one.id if owned else None,
-            ref=one.ref,
-            credits=[_credit(credit) for credit in one.credits],
-            split=[_share(share) for share in one.split],
+            title=work.title,
+            iswc=work.iswc,
+            mbid=work.mbid,
+            own=work.id if owned else None,
+            ref=work.ref,
+            credits=[_credit(credit) for credit in work.credits],
+            split=[_share(share) for share in work.split],
         )
-        for one in part.works
+        for work in part.works
     ]
     row.releases = [
         ReleaseRow(
-            title=one.title,
-            upc=one.upc,
-            grid=one.grid,
-            label=_party(one.label) if one.label else None,
-            released_on=one.released_on,
-            position=one.track,
+            title=release.title,
+            upc=release.upc,
+            grid=release.grid,
+            label=_party(release.label) if release.label else None,
+            released_on=release.released_on,
+            position=release.track,
         )
-        for one in part.releases
+        for release in part.releases
     ]
     return row
 

@@ -305,14 +305,19 @@ class _Recording:
         if genre:
             row.tags["genre"] = genre
         for track in index.tracks.get(_text(element, "ResourceReference"), []):
-            one = track.release
-            if one.title or one.upc or one.grid:
+            release = track.release
+            if release.title or release.upc or release.grid:
                 row.releases.append(
                     ReleaseRow(
-                        one.title, one.upc, one.grid, one.label, one.released_on, track.position
+                        release.title,
+                        release.upc,
+                        release.grid,
+                        release.label,
+                        release.released_on,
+                        track.position,
                     )
                 )
-        row.releases += [_release(one, index, place) for one, place in _related(element)]
+        row.releases += [_release(release, index, place) for release, place in _related(element)]
 
     def _work_ids(self) -> Iterator[Element]:
         return (kid for kid in self._element if _local(kid) in {"WorkId", "MusicalWorkId"})
@@ -377,7 +382,7 @@ class _Recording:
             part = _text(kid, "AiContribution") or ("All" if by_machine else "")
             if part:
                 declared.append(f"AiContribution of {_said_of(kid)}: {part}")
-        told = [one for one in declared if not one.casefold().endswith(": none")]
+        told = [profile for profile in declared if not profile.casefold().endswith(": none")]
         if whole.casefold() == "all":
             self.row.wrong(
                 "ai",

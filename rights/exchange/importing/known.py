@@ -288,8 +288,8 @@ class Known:
 
     def _load_releases(self, rows: Sequence[Row], pks: Collection[int]) -> dict[int, ReleaseShadow]:
         named = [release for row in rows for release in row.releases]
-        upcs = {one.upc for one in named if one.upc}
-        grids = {one.grid for one in named if one.grid}
+        upcs = {release.upc for release in named if release.upc}
+        grids = {release.grid for release in named if release.grid}
         fresh: dict[int, ReleaseShadow] = {}
         if upcs or grids or pks:
             found = Release.objects.filter(
@@ -313,7 +313,7 @@ class Known:
         pks = {
             shadow.pk
             for row in rows
-            if any(not one.upc and not one.grid for one in row.releases)
+            if any(not release.upc and not release.grid for release in row.releases)
             and (shadow := self.recording_of(row))
             and shadow.pk
         }
@@ -330,13 +330,13 @@ class Known:
     ) -> ReleaseShadow | None:
         """By its numbers; without any, one of that title that the recording is on, or what the
         source calls it."""
-        one = row.releases[place]
-        for number in filter(None, (one.upc, one.grid)):
+        release = row.releases[place]
+        for number in filter(None, (release.upc, release.grid)):
             if found := self.releases.get(number):
                 return found
-        if recording and recording.pk and not (one.upc or one.grid):
+        if recording and recording.pk and not (release.upc or release.grid):
             for pk in self._on.get(recording.pk, ()):
-                if folded(self._release_pks[pk].title) == folded(one.title):
+                if folded(self._release_pks[pk].title) == folded(release.title):
                     return self._release_pks[pk]
         keys = (self.keys.get((Kind.RELEASE, key)) for key in release_keys(row, place))
         return next(filter(None, keys), None)
@@ -348,10 +348,10 @@ class Known:
         for row in rows:
             if (shadow := self.recording_of(row)) and shadow.pk:
                 recordings.add(shadow.pk)
-            for place, one in enumerate(row.releases):
+            for place, numbers in enumerate(row.releases):
                 if (found := self.release_of(row, place, shadow)) and found.pk:
                     releases[found.pk] = found
-                    positions.add(one.position)
+                    positions.add(numbers.position)
         if not releases:
             return
         tracks = ReleaseTrack.objects.filter(release__in=releases).filter(
@@ -372,7 +372,7 @@ def recording_keys(row: Row) -> list[str]:
     keys = [key_of("ref", row.ref)] if row.ref else []
     if not row.isrc and not row.ref:
         keys.append(
-            key_of("name", folded(row.title), sorted(folded(one.name) for one in row.artists))
+            key_of("name", folded(row.title), sorted(folded(artist.name) for artist in row.artists))
         )
     return keys
 
@@ -393,9 +393,9 @@ def work_keys(row: Row, place: int) -> list[str]:
         return []
     if work.ref:
         return [key_of("ref", work.ref)]
-    writers = sorted({folded(one.party.name) for one in work.credits})
+    writers = sorted({folded(credit.party.name) for credit in work.credits})
     # Without writers a title is nobody's: it is the work of these artists' recording then.
-    people = writers or ["by", *sorted(folded(one.name) for one in row.artists)]
+    people = writers or ["by", *sorted(folded(artist.name) for artist in row.artists)]
     return [key_of("work", folded(work.title or row.title), people)]
 
 
@@ -404,5 +404,5 @@ def release_keys(row: Row, place: int) -> list[str]:
     if release.upc or release.grid:
         return []
     label = folded(release.label.name) if release.label else ""
-    artists = [] if label else sorted(folded(one.name) for one in row.artists)
+    artists = [] if label else sorted(folded(artist.name) for artist in row.artists)
     return [key_of("release", folded(release.title), label, artists)]

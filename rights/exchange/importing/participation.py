@@ -157,7 +157,7 @@ class Holdings:
         return held | {RightType.PERSONA} if (pk, use) in self._personal else held
 
     def granted(self, pk: int, use: str) -> set[str]:
-        return {right for one, of, right in self.covered if (one, of) == (pk, use)}
+        return {right for recording, of, right in self.covered if (recording, of) == (pk, use)}
 
     def missing(self, pk: int, use: str) -> list[str]:
         return sorted(

@@ -119,7 +119,7 @@ class Row:
 
     @property
     def artists(self) -> list[PartyRow]:
-        return [one.party for one in self.credits if one.role == RoleCode.MAIN_ARTIST]
+        return [credit.party for credit in self.credits if credit.role == RoleCode.MAIN_ARTIST]
 
     def parties(self) -> Iterator[PartyRow]:
         """Everybody that the row names, as often as it does."""

@@ -279,12 +279,12 @@ def _problems(job: ImportJob, part: Sequence[Any]) -> list[ImportProblem]:
     return [
         ImportProblem(
             job=job,
-            row=one.row,
-            field=one.field[:60],
-            sentence=_writable(one.sentence)[:400],
-            warning=one.warning,
+            row=problem.row,
+            field=problem.field[:60],
+            sentence=_writable(problem.sentence)[:400],
+            warning=problem.warning,
         )
-        for one in found
+        for problem in found
     ]
 
 

@@ -92,7 +92,7 @@ class _Writing:
     def _parties(self) -> None:
         shadows = self.changes.parties
         made = Party.objects.bulk_create(
-            Party(name=one.name, kind=one.kind, created_at=self.at) for one in shadows
+            Party(name=shadow.name, kind=shadow.kind, created_at=self.at) for shadow in shadows
         )
         for shadow, party in zip(shadows, made, strict=True):
             shadow.pk = party.pk
@@ -110,18 +110,18 @@ class _Writing:
 
     def _works(self) -> None:
         made = Work.objects.bulk_create(
-            Work(title=one.title, iswc=one.iswc, mbid=one.mbid, created_at=self.at)
-            for one in self.changes.works
+            Work(title=work.title, iswc=work.iswc, mbid=work.mbid, created_at=self.at)
+            for work in self.changes.works
         )
         _number(self.changes.works, made)
 
     def _recordings(self) -> None:
         made = Recording.objects.bulk_create(
             Recording(
-                title=one.title, isrc=one.isrc, mbid=one.mbid, tags=one.tags, added_by=self.by,
-                created_at=self.at,
+                title=change.title, isrc=change.isrc, mbid=change.mbid, tags=change.tags,
+                added_by=self.by, created_at=self.at,
             )
-            for one in self.changes.recordings
+            for change in self.changes.recordings
         )  # fmt: skip
         _number(self.changes.recordings, made)
         RecordingWork.objects.bulk_create(
@@ -200,14 +200,14 @@ class _Writing:
     def _releases(self) -> None:
         made = Release.objects.bulk_create(
             Release(
-                title=one.title,
-                upc=one.upc,
-                grid=one.grid,
-                label_id=_pk(one.label) if one.label else None,
-                released_on=date.fromisoformat(one.released_on) if one.released_on else None,
+                title=change.title,
+                upc=change.upc,
+                grid=change.grid,
+                label_id=_pk(change.label) if change.label else None,
+                released_on=date.fromisoformat(change.released_on) if change.released_on else None,
                 created_at=self.at,
             )
-            for one in self.changes.releases
+            for change in self.changes.releases
         )
         _number(self.changes.releases, made)
         ReleaseTrack.objects.bulk_create(
@@ -230,10 +230,10 @@ class _Writing:
             subject=self.job,
             rows=[changes.rows[0].number, changes.rows[-1].number],
             digest=digest(changes.rows),
-            parties=[one.pk for one in changes.parties],
-            works=[one.pk for one in changes.works],
-            recordings=[one.pk for one in changes.recordings],
-            releases=[one.pk for one in changes.releases],
+            parties=[party.pk for party in changes.parties],
+            works=[work.pk for work in changes.works],
+            recordings=[recording.pk for recording in changes.recordings],
+            releases=[release.pk for release in changes.releases],
             credits=len(changes.credits),
             splits=[sheet.pk for _, sheet in changes.sheets],
             confirmed=any(

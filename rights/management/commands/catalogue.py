@@ -74,7 +74,7 @@ class Command(BaseCommand):
             raise CommandError(job.error)
 
     def _map(self, said: list[str]) -> dict[str, str]:
-        found = dict(one.split("=", 1) for one in said if "=" in one)
+        found = dict(pair.split("=", 1) for pair in said if "=" in pair)
         if len(found) != len(said) or not set(found) <= set(NAMES):
             raise CommandError(
                 f"--map says FIELD=COLUMN, and a field is one of {', '.join(NAMES)}."

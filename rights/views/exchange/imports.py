@@ -156,9 +156,14 @@ def _problem_lines(rows: models.QuerySet[ImportProblem]) -> Generator[bytes, Non
     while part := list(rows[start : start + many]):
         lines = [
             csv_files.line(
-                [one.row, one.field, one.sentence, "warning" if one.warning else "problem"]
+                [
+                    problem.row,
+                    problem.field,
+                    problem.sentence,
+                    "warning" if problem.warning else "problem",
+                ]
             )
-            for one in part
+            for problem in part
         ]
         yield "".join(lines).encode()
         start += many

@@ -26,7 +26,7 @@ def why(request: HttpRequest, pk: int) -> HttpResponse:
         asked = form.cleaned_data
         use, at, known_at = Use(asked["use"]), asked["at"], asked["known_at"]
         names = ("territory", "model_family", "model_version", "product", "channel")
-        scope = consent.Context(Purpose(asked["purpose"]), **{one: asked[one] for one in names})
+        scope = consent.Context(Purpose(asked["purpose"]), **{name: asked[name] for name in names})
         verdict = consent.evaluate([row], use, scope, at, known_at)
         line = verdict[row.pk]
         grants = Grant.objects.filter(pk__in=line.grant_ids).select_related("grantor", "agreement")

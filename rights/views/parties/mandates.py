@@ -37,7 +37,7 @@ def mandates(request: HttpRequest) -> HttpResponse:
 @open_to(*LOOKERS)
 def mandate(request: HttpRequest, pk: int) -> HttpResponse:
     row, user = _mandate(request, pk), signed_in(request)
-    admins = [one for one in choices.rights_admins() if one.pk != row.entered_by_id]
+    admins = [admin for admin in choices.rights_admins() if admin.pk != row.entered_by_id]
     context = {
         "mandate": row,
         "resting": _resting(row),

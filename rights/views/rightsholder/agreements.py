@@ -72,7 +72,7 @@ def grant(request: HttpRequest, pk: int) -> HttpResponse:
         "right": plain_language.RIGHT,
         "ours": _is_ours(row),
         "state": plain_language.state(row, ours=_is_ours(row)),
-        "also_for": [plain_language.also_for(one) for one in opt_outs.spoken_for(row)],
+        "also_for": [plain_language.also_for(mandate) for mandate in opt_outs.spoken_for(row)],
         "may_answer": row.status == Grant.Status.OFFERED and not _is_ours(row),
         "versions": _grants(user).filter(Q(pk=row.replaces_id) | Q(replaces=row)),
         "left_out": left_out[:SHOWN],
@@ -170,7 +170,7 @@ def _grants(user: User) -> QuerySet[Grant]:
 
 def _is_ours(row: Grant) -> bool:
     """Whether the grantor's own people offered it, so that the lab has to answer."""
-    return any(one.pk == row.drafted_by_id for one in row.grantor.people.all())
+    return any(person.pk == row.drafted_by_id for person in row.grantor.people.all())
 
 
 def _history(user: User, row: Grant) -> list[dict[str, object]]:

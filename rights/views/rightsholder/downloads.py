@@ -28,9 +28,9 @@ def files(request: HttpRequest) -> HttpResponse:
     form = PeriodForm(parameters.read_parameters(request).data())
     chosen = next(
         (
-            one
-            for one in parties
-            if str(one.pk) == parameters.read_parameters(request).text("party")
+            party
+            for party in parties
+            if str(party.pk) == parameters.read_parameters(request).text("party")
         ),
         parties[0] if parties else None,
     )

@@ -68,9 +68,11 @@ class Summary:
 
     @classmethod
     def of(cls, standings: list[UseStatus]) -> "Summary":
-        on = [one.use for one in standings if one.allowed]
+        on = [standing.use for standing in standings if standing.allowed]
         not_yet = [
-            one for one in standings if not one.allowed and (one.part or one.word != Word.OFF)
+            standing
+            for standing in standings
+            if not standing.allowed and (standing.part or standing.word != Word.OFF)
         ]
         return cls(on, not_yet, len(standings) - len(on) - len(not_yet))
 
@@ -136,12 +138,12 @@ def recording(request: HttpRequest, pk: int) -> HttpResponse:
         "artist": artist,
         "uses": [
             UseRow(
-                standing=one,
-                meaning=one.use.facts.meaning,
-                personal=bool(one.use.facts.asks),
-                because=overview.visible_reasons(one.reasons, own, known),
+                standing=status,
+                meaning=status.use.facts.meaning,
+                personal=bool(status.use.facts.asks),
+                because=overview.visible_reasons(status.reasons, own, known),
             )
-            for one in use_status.statuses_of([row], parties)[row.pk]
+            for status in use_status.statuses_of([row], parties)[row.pk]
         ],
         "used": used.aggregate(
             seconds=Sum("seconds"), examples=Sum("examples"), models=Count("source", distinct=True)
@@ -175,11 +177,11 @@ def on(request: HttpRequest, pk: int, use: str) -> HttpResponse:
             return redirect("rights:mine_recording", pk=row.pk)
     line = consent.evaluate([row], asked_for, choices.USUAL)[row.pk]
     own = {party.pk for party in parties}
-    others = [one for one in line.reasons if one["party_id"] not in own]
+    others = [reason for reason in line.reasons if reason["party_id"] not in own]
     context = {
         "form": form,
         "recording": row,
-        "parties": [one for one in parties if offers.rights_of(one, use, row)],
+        "parties": [party for party in parties if offers.rights_of(party, use, row)],
         "use": asked_for,
         "meaning": asked_for.facts.meaning,
         "personal": bool(asked_for.facts.asks),
@@ -213,7 +215,7 @@ def off(request: HttpRequest, pk: int, use: str) -> HttpResponse:
     user = signed_in(request)
     parties, row = _mine(request, pk)
     asked_for = use_of(use)
-    speaking = [one for one in parties if lifecycle.covering(row, use, one)]
+    speaking = [party for party in parties if lifecycle.covering(row, use, party)]
     form = OffForm(request.POST or None)
 
     def act(data: dict[str, Any]) -> Act[impact.Effect, None]:
@@ -254,7 +256,7 @@ class Effect:
 
     @classmethod
     def of(cls, grants: list[Grant], found: impact.Effect) -> "Effect":
-        in_force = [one for one in grants if one.status != Grant.Status.OFFERED]
+        in_force = [grant for grant in grants if grant.status != Grant.Status.OFFERED]
         return cls(
             recordings=found.count,
             counts=[
@@ -264,7 +266,7 @@ class Effect:
                 )
                 for level in found.levels
             ],
-            policies=list(dict.fromkeys(plain_language.policy(one) for one in in_force)),
+            policies=list(dict.fromkeys(plain_language.policy(grant) for grant in in_force)),
             seconds=found.seconds,
             only_offered=bool(grants) and not in_force,
             stays=found.stays,
@@ -283,6 +285,6 @@ def _mine(request: HttpRequest, pk: int) -> tuple[list[Party], Recording]:
     """The recording, if one of the person's parties has a part in it; those that have."""
     parties = list(signed_in(request).parties.prefetch_related("people"))
     row = get_object_or_404(overview.repertoire(parties), pk=pk)
-    own = [one.pk for one in parties]
+    own = [party.pk for party in parties]
     there = set(holds.holders(row).filter(pk__in=own).values_list("pk", flat=True))
-    return [one for one in parties if one.pk in there], row
+    return [party for party in parties if party.pk in there], row

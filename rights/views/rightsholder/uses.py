@@ -113,7 +113,10 @@ def uses(request: HttpRequest) -> HttpResponse:
     user = signed_in(request)
     parties = overview.parties_of(user)
     chosen = parameters.read_parameters(request).text("party")
-    party = next((one for one in parties if str(one.pk) == chosen), parties[0] if parties else None)
+    party = next(
+        (candidate for candidate in parties if str(candidate.pk) == chosen),
+        parties[0] if parties else None,
+    )
     context: dict[str, object] = {"tab": "uses", "parties": parties, "party": party}
     if party is not None:
         rows = catalogue(party)

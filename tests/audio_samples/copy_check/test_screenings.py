@@ -219,7 +219,7 @@ def test_an_index_in_an_object_store_is_brought_here_once(
     first = screenings.screen(sample)
     assert first.outcome == Outcome.NEAR_COPY
     copies = list((tmp_path / "state" / "indexes").iterdir())
-    assert [one.name for one in copies] == [first.index_digest]
+    assert [copy.name for copy in copies] == [first.index_digest]
     # The store says whether it is still there: a copy alone does not count.
     storage.remove(first.index_digest)
     with pytest.raises(FileNotFoundError):

@@ -132,7 +132,10 @@ def test_a_withdrawal_lists_copies_and_what_began_with_them(
     copy = deliver(other, step=99)
     run = begin(ada, copy)
     source = str(first.run.dataset_id)
-    levels = {one.kind.name: one for one in descendants.descendants([source], [TRAIN])}
+    levels = {
+        descendant.kind.name: descendant
+        for descendant in descendants.descendants([source], [TRAIN])
+    }
     found = {node.key for node in levels["checkpoint"].nodes}
     assert found == {str(first.pk), str(copy.pk)}
     assert str(run.pk) in {node.key for node in levels["run"].nodes}
@@ -162,7 +165,7 @@ def test_bytes_that_were_cleaned_up_are_known_when_they_come_again(
     Checkpoint.objects.update(created_at=timezone.now() - timedelta(days=1))
     assert policies.clean_up(first.run, later) == [10]
     assert not Blob.objects.filter(pk=hashlib.sha256(WEIGHTS).hexdigest()).exists()
-    assert [one.step for one in first.run.checkpoints.all()] == [20]
+    assert [checkpoint.step for checkpoint in first.run.checkpoints.all()] == [20]
     lifecycle.withdraw(grant, rosa, "No more")
     assert "permission behind" in permission.why_not(deliver(other))
 
@@ -209,7 +212,7 @@ def test_a_step_of_a_run_that_goes_on_is_saved_anew_and_what_began_with_it_keeps
 ) -> None:
     run = begin(ada, first)
     newer = deliver(first.run, weights=b"the same step anew")
-    assert [one.pk for one in first.run.checkpoints.all()] == [newer.pk]
+    assert [checkpoint.pk for checkpoint in first.run.checkpoints.all()] == [newer.pk]
     run.refresh_from_db()
     source = run_spec.spec_of(run).start_from
     assert source is not None

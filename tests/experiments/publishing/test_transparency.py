@@ -437,7 +437,7 @@ def test_a_published_model_is_told_before_a_withdrawal_and_stays_in_its_case_unt
 ) -> None:
     world.publish()
     world.ask(title="Not yet public")
-    levels = {one.kind.name: one for one in impact.of_ending([world.grants[0]]).levels}
+    levels = {level.kind.name: level for level in impact.of_ending([world.grants[0]]).levels}
     assert [node.label for node in levels["page"].nodes] == ["First light, version 1.0"]
     lifecycle.withdraw(world.grants[0], second_admin(), "No longer.")
     case = WithdrawalCase.objects.get()

@@ -40,7 +40,7 @@ def test_who_is_behind_and_who_is_slow_is_told_in_words(run: Run) -> None:
 def test_figures_that_are_no_numbers_break_nothing(run: Run) -> None:
     for number in (0, 1):
         figure(run, f"system/rank/{number}/step_seconds", None)
-    assert [(one.seconds, one.words) for one in ranks.ranks_in(run.series.all())] == [
+    assert [(rank.seconds, rank.words) for rank in ranks.ranks_in(run.series.all())] == [
         (None, "")
     ] * 2
 

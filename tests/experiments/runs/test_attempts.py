@@ -50,7 +50,7 @@ def test_making_room_is_no_try(run: Run) -> None:
     run.refresh_from_db()
     assert run.state == State.FAILED
     assert run.state_reason == "Attempt 4, the last: Its disk was full."
-    assert [one.get_state_display() for one in run.attempts.all()] == [
+    assert [attempt.get_state_display() for attempt in run.attempts.all()] == [
         "Made room", "Made room", "Lost", "Lost",
     ]  # fmt: skip
 
@@ -148,7 +148,7 @@ def test_events_are_kept_once_and_their_count_grows(run: Run) -> None:
     later = replace(first, count=7, at=datetime(2026, 11, 21, 13, tzinfo=UTC))
     runs.note_events([(attempt, [later])])
     runs.note_events([(attempt, [later])])
-    assert [(one.uid, one.count) for one in attempt.events.all()] == [("2", 1), ("1", 7)]
+    assert [(event.uid, event.count) for event in attempt.events.all()] == [("2", 1), ("1", 7)]
 
 
 def test_where_it_runs_and_how_to_look_may_be_told_later(run: Run) -> None:

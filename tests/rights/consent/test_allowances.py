@@ -149,7 +149,7 @@ def test_the_narrowest_holder_is_named_with_how_many_recordings(rosa: User) -> N
                   make_recording(rosa, narrow)]  # fmt: skip
     allow(rosa, wide, Use.EVAL, purposes=["research", "commercial"])
     allow(rosa, narrow, Use.EVAL, territories=["FR"])
-    ids = [one.pk for one in recordings]
+    ids = [recording.pk for recording in recordings]
     left = allowances.allowance_of(ids, Use.EVAL, datetime.now(UTC))
     assert [sorted(box.territories) for box in left.boxes] == [["FR"]]
     assert {part.party for part in left.parts[:2]} == {narrow.pk}

@@ -126,7 +126,7 @@ def test_changed_kept_bytes_are_told_too(ada: User, songs: list[Recording]) -> N
     tamper("rights_decision", "output_digest", "0" * 64, decision.pk)
     replay = decisions.replay(Decision.objects.get())
     assert not replay.same
-    assert [one.recording_id for one in replay.differences] == [songs[0].pk]
+    assert [difference.recording_id for difference in replay.differences] == [songs[0].pk]
 
 
 def test_a_decision_of_another_policy_says_so_in_words(

@@ -71,7 +71,10 @@ def say(
 
 def missing(song: Recording, use: Use = GENERATIVE) -> list[tuple[str, str, str, int | None]]:
     reasons = consent.evaluate([song], use, HERE)[song.pk].reasons
-    return [(one["code"], one["right"], one["party"], one["through_id"]) for one in reasons]
+    return [
+        (reason["code"], reason["right"], reason["party"], reason["through_id"])
+        for reason in reasons
+    ]
 
 
 @pytest.mark.django_db

@@ -71,7 +71,7 @@ def test_json_carries_all_of_a_recording_to_another_portal(rosa: User) -> None:
     assert {row.own for row in rows} == {None}
     odd = next(row for row in rows if row.title.startswith("Odd"))
     assert [share.ppm for share in odd.split] == [1, 999_999]
-    assert any(one.display_text == "played by" for one in odd.credits)
+    assert any(credit.display_text == "played by" for credit in odd.credits)
 
 
 @pytest.mark.django_db
@@ -135,11 +135,13 @@ def test_any_names_and_shares_survive_a_csv(
     made = texts.Table(io.BytesIO(text.encode()))
     read = next(iter(columns.CsvReader(made, columns.guess(made.header), portal="").rows()))
     again, expected = check(read), check(row)
-    assert [one.sentence for one in again.problems] == [one.sentence for one in expected.problems]
+    assert [problem.sentence for problem in again.problems] == [
+        problem.sentence for problem in expected.problems
+    ]
     assert again.title == expected.title
 
     def said(subject: Row | WorkRow) -> set[tuple[str, str]]:
-        return {(one.party.name, str(one.role)) for one in subject.credits}
+        return {(credit.party.name, str(credit.role)) for credit in subject.credits}
 
     assert said(again) == said(expected)
     assert said(again.works[0]) == said(expected.works[0])

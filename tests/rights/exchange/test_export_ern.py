@@ -182,7 +182,7 @@ def loose(message: Element) -> set[str]:
         if tag in {"PartyReference", "ResourceReference", "ReleaseReference"}
     ]
     pointing = {text for tag, text in texts if tag.endswith("Reference")}
-    return pointing - set(anchors) | {one for one in anchors if anchors.count(one) > 1}
+    return pointing - set(anchors) | {anchor for anchor in anchors if anchors.count(anchor) > 1}
 
 
 def exported() -> tuple[bytes, Element]:
@@ -369,4 +369,7 @@ def test_exports_from_before_the_schema_was_read_are_read_still() -> None:
     [credit] = row.credits
     assert (credit.role, credit.instrument) == (RoleCode.PRODUCER, "viola")
     assert credit.party.numbers.keys() == {"ipi_base"}
-    assert [(one.title, one.position) for one in row.releases] == [("First", 3), ("Second", 1)]
+    assert [(release.title, release.position) for release in row.releases] == [
+        ("First", 3),
+        ("Second", 1),
+    ]

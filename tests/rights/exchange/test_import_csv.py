@@ -27,7 +27,7 @@ def test_a_row_enters_a_whole_recording(rosa: User) -> None:
     assert recording.tags == {"genre": "techno", "tempo": 128, "key": "A minor"}
     assert recording.audio is None
     work = recording.works.get()
-    assert {(one.role, one.party.name) for one in recording.credits.all()} == {
+    assert {(credit.role, credit.party.name) for credit in recording.credits.all()} == {
         ("MainArtist", "Artist 3"),
         ("FeaturedArtist", "Guest"),
     }

@@ -84,7 +84,7 @@ def test_a_message_enters_recordings_works_parties_and_releases(rosa: User, vers
     assert (job.format, job.added) == (ImportJob.Format.ERN, 2), told(job)
     first = Recording.objects.get(isrc="USSKG1912345")
     assert first.works.get().iswc == "T0345246801"
-    assert {(one.role, one.party.name) for one in first.credits.all()} == {
+    assert {(credit.role, credit.party.name) for credit in first.credits.all()} == {
         ("MainArtist", "Jane Doe"),
         ("Producer", "Max & Co"),
     }
@@ -183,7 +183,7 @@ def declared(element: str, *, of: str = "", version: str = "432") -> bytes:
 def test_a_recording_that_a_machine_made_is_not_entered(rosa: User) -> None:
     job = imported(rosa, declared("<ContainsAI>All</ContainsAI>"), "message.xml")
     assert (job.added, job.refused) == (1, 1)
-    assert any("a machine made all of it" in one.sentence for one in job.problems.all())
+    assert any("a machine made all of it" in problem.sentence for problem in job.problems.all())
 
 
 @pytest.mark.django_db

@@ -102,7 +102,9 @@ class Using(Papers):
         named = self.pick(USES[:2], use)
         asked = Scope(named, *scope_words(scope))
         allowed = {
-            one.pk for one in self.recordings if self.log.allows(one.pk, asked, timezone.now())
+            recording.pk
+            for recording in self.recordings
+            if self.log.allows(recording.pk, asked, timezone.now())
         }
         try:
             made = datasets.freeze(
@@ -123,7 +125,7 @@ class Using(Papers):
     def use_again(self, project: int, use: int, which: int) -> None:
         """All that was lost is put right for one recording, and it is used anew."""
         recording = self.pick(self.recordings, which)
-        subjects = [recording, *(one for one in self.works if self._heard_in(one, recording))]
+        subjects = [recording, *(work for work in self.works if self._heard_in(work, recording))]
         for subject in subjects:
             sheets = list(self.log.until(timezone.now(), "split", subject=self._key(subject)))
             named = sheets[-1].who["shares"] if sheets else {self.parties[0].pk: 1_000_000}

@@ -114,7 +114,7 @@ def test_distribution_asks_where_it_may_go(
     assert noors.post(address, scope).status_code == 422
     assert not Grant.objects.exists()
     noors.post(address, scope | {"channels": ["walled"]})
-    assert {tuple(one.channels) for one in Grant.objects.all()} == {(Channel.WALLED.value,)}
+    assert {tuple(grant.channels) for grant in Grant.objects.all()} == {(Channel.WALLED.value,)}
 
 
 def test_what_was_typed_stays_beside_a_refusal(
