@@ -10,5 +10,5 @@ if __name__ == "__main__":
 
     from portal.machine import private
 
-    private.begin()
+    private.set_umask()
     execute_from_command_line(sys.argv)

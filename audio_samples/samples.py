@@ -52,7 +52,7 @@ def receive(
     _check_numbers(step=step, seed=seed)
     heard = _check_references(run, references)
     sha256 = analysis.digest(file)
-    if known := _known(run, name, step, sha256):
+    if known := _delivered_before(run, name, step, sha256):
         return known
     measured = analysis.analyse(file)
     file.seek(0)
@@ -164,7 +164,7 @@ def _check_references(run: Run, references: Iterable[int]) -> list[int]:
     return asked
 
 
-def _known(run: Run, name: str, step: int, sha256: str) -> Sample | None:
+def _delivered_before(run: Run, name: str, step: int, sha256: str) -> Sample | None:
     known = Sample.objects.filter(run=run, name=name, step=step).first()
     if known is not None and known.audio_id != sha256:
         raise _conflict(name, step)

@@ -119,19 +119,19 @@ def readable(text: str) -> str:
     return UNREADABLE.sub(LOST, text)
 
 
-def mended(value: Any) -> Any:
+def keepable_copy(value: Any) -> Any:
     """A copy of `value` that JSON can hold: what it has no word for stands there as a text.
 
     For a program's own notes, which must not cost it its weights.
     """
-    return _mended(value, MAX_JSON_DEPTH)
+    return _keepable_copy(value, MAX_JSON_DEPTH)
 
 
-def _mended(value: Any, depth: int) -> Any:
+def _keepable_copy(value: Any, depth: int) -> Any:
     if depth and isinstance(value, Mapping):
-        return {readable(str(key)): _mended(one, depth - 1) for key, one in value.items()}
+        return {readable(str(key)): _keepable_copy(one, depth - 1) for key, one in value.items()}
     if depth and isinstance(value, list | tuple | set | frozenset):
-        return [_mended(item, depth - 1) for item in value]
+        return [_keepable_copy(item, depth - 1) for item in value]
     try:
         # A scalar of numpy or torch gives its number.
         leaf = value.item() if callable(getattr(value, "item", None)) else value

@@ -379,7 +379,9 @@ def init(
         return _join(url, token, capture_console=capture_console, system_figures=system_figures)
     if not project:
         raise ValueError("Outside the portal, a run needs a project=.")
-    wanted = wire.NewRun(project=project, name=name or "", config=bounds.mended(config or {}))
+    wanted = wire.NewRun(
+        project=project, name=name or "", config=bounds.keepable_copy(config or {})
+    )
     answer = _ask(url, token, lambda t: t.post("/api/v1/runs", wanted), START_SECONDS)
     opened = wire.OpenedRun.model_validate(answer)
     return Run(

@@ -33,7 +33,7 @@ def notes(what: str, meta: dict[str, Any], *, say: Say) -> dict[str, Any]:
     try:
         bounds.check_json(meta, f"What goes with {what[:1].lower()}{what[1:]}")
     except bounds.Unkeepable as error:
-        mended: dict[str, Any] = bounds.mended(meta)
+        mended: dict[str, Any] = bounds.keepable_copy(meta)
         with suppress(bounds.Unkeepable):
             bounds.check_json(mended)
             say(f"{bounds.readable(str(error))} It is kept as a text.")

@@ -12,7 +12,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from audio_samples.views.samples import gone
+from audio_samples.views.samples import answer_gone
 from experiments.models import Project
 from experiments.views.access import acting, looking
 from listening import clearance, trials
@@ -114,7 +114,7 @@ def audio(request: HttpRequest, code: UUID) -> HttpResponseBase:
     items = Item.objects.filter(test__in=ListeningTest.objects.open_to(user))
     item = get_object_or_404(items.select_related("sample__audio", "test"), code=code)
     if item.sample_id not in clearance.audible([item.sample_id], outside=item.test.is_outside):
-        return gone("This clip was withdrawn and can no longer be heard.")
+        return answer_gone("This clip was withdrawn and can no longer be heard.")
     return ranged(request, item.sample.audio, "clip", tag=str(code))
 
 

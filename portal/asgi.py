@@ -10,7 +10,7 @@ from django.core.asgi import get_asgi_application
 
 from portal.machine import private
 
-private.begin()
+private.set_umask()
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 
 Scope = dict[str, Any]

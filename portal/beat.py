@@ -15,7 +15,7 @@ from django.conf import settings
 
 from portal.machine import liveness, private
 
-private.begin()
+private.set_umask()
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 
 app = Celery("backline", fixups=[])

@@ -26,9 +26,9 @@ if settings.ALIVE_FILE:
 
 
 @celeryd_init.connect
-def _begin(**_: Any) -> None:
+def _set_umask(**_: Any) -> None:
     """Of a worker; whoever only nudges is somebody else's process."""
-    private.begin()
+    private.set_umask()
 
 
 def wake(task: str = "workers.reconcile") -> None:

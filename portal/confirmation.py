@@ -149,10 +149,10 @@ def _do(act: Act[S, T]) -> tuple[list[AuditEvent], T]:
 
 
 def _facts(act: Act[S, T], seen: S, lines: list[AuditEvent]) -> object:
-    done = [_told(line) for line in lines if not line.verb.startswith(FOLLOWS)]
+    done = [_line_facts(line) for line in lines if not line.verb.startswith(FOLLOWS)]
     return [act.facts(seen), done]
 
 
-def _told(line: AuditEvent) -> list[Any]:
+def _line_facts(line: AuditEvent) -> list[Any]:
     body = {key: value for key, value in line.body.items() if key not in FRESH}
     return [line.verb, line.subject_type, line.subject_id, body]

@@ -170,7 +170,7 @@ def why(request: HttpRequest, pk: PathNumber, asked: Query[WhyIn]) -> WhyOut:
         raise HttpError(422, "Nobody knows yet what will be known then.")
     line = consent.evaluate([row], asked.use, scope, at, known_at)[row.pk]
     if not user.has_role(*READERS):
-        line = overview.shown(line, user, row)
+        line = overview.answer_shown_to(line, user, row)
     return WhyOut(
         allowed=line.allowed,
         reasons=[ReasonOut(**reason) for reason in line.reasons],

@@ -16,13 +16,13 @@ def names() -> dict[str, str]:
     return {WORLD: "The world"} | {code: name for name, code in countries}
 
 
-def known(code: str) -> bool:
+def is_known(code: str) -> bool:
     return code in names()
 
 
 def covers(granted: Sequence[str], asked: str) -> bool:
     """The world covers every country; no list of countries ever adds up to the world."""
-    return known(asked) and (WORLD in granted or asked in granted)
+    return is_known(asked) and (WORLD in granted or asked in granted)
 
 
 def meet(sequence: Sequence[str], other: Sequence[str]) -> bool:

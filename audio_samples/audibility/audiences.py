@@ -66,7 +66,7 @@ def audible_to(audience: Audience, samples: QuerySet[Sample]) -> set[int]:
 
 def _is_suspended(runs: Iterable[Run], audience: Audience, project: Project) -> bool:
     context = audience.context(project)
-    return any(suspensions.rests(run, audience.use, context) for run in runs)
+    return any(suspensions.is_suspended(run, audience.use, context) for run in runs)
 
 
 def missing_permissions(
@@ -87,7 +87,7 @@ def missing_permissions(
 
 
 def _missing(runs: Sequence[Run], audience: Audience, context: Context) -> list[Narrowing]:
-    first, *others = (clearance.now(run, (audience.use,)) for run in runs)
+    first, *others = (clearance.current_scope(run, (audience.use,)) for run in runs)
     cleared = first
     for other in others:
         cleared = cleared.meet(other)

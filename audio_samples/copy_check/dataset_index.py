@@ -43,7 +43,7 @@ def missing(dataset: Dataset) -> QuerySet[DatasetItem]:
 def gather(dataset: Dataset, *, until: float = float("inf")) -> DatasetIndex | None:
     """The dataset's index, made where there is none; None where `until` (time.monotonic) came
     first: what was made until then is kept. Raises portal.storage.Unreachable."""
-    if known := _known(dataset):
+    if known := _current_index(dataset):
         return known
     for sha256 in missing(dataset).values_list("audio", flat=True):
         if time.monotonic() >= until:
@@ -52,7 +52,7 @@ def gather(dataset: Dataset, *, until: float = float("inf")) -> DatasetIndex | N
     return _make_index(dataset)
 
 
-def _known(dataset: Dataset) -> DatasetIndex | None:
+def _current_index(dataset: Dataset) -> DatasetIndex | None:
     return DatasetIndex.objects.filter(dataset=dataset, version=prints.VERSION).first()
 
 

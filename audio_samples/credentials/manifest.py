@@ -84,7 +84,7 @@ def _named(sample: Sample, statement: CreditStatement | None) -> list[str]:
     """Not those who have left, unless they want to be named all the same."""
     if statement is None:
         return []
-    left = withdrawals.left(sample.run)
+    left = withdrawals.parties_who_left(sample.run)
     read = statement.read()
     # Reference audio is heard itself: its artists come first.
     order = list(dict.fromkeys(crediting.artists(read.references) + crediting.artists(read.lines)))

@@ -15,7 +15,7 @@ from audio_samples.copy_check import screenings
 from audio_samples.models import Sample
 from audio_samples.models.copy_check import Screening
 from audio_samples.reviews import reviewing
-from audio_samples.views.samples import gone
+from audio_samples.views.samples import answer_gone
 from portal import confirmation
 from portal.confirmation import as_shown
 from portal.inputs import parameters
@@ -68,7 +68,7 @@ def audio(request: HttpRequest, pk: int) -> HttpResponseBase:
     """The sample, for who has to answer: they may be in none of its projects."""
     found = get_object_or_404(_rows(), pk=pk)
     if _why_not(request, found) and (reason := _silence(found)):
-        return gone(reason)
+        return answer_gone(reason)
     return reviewing.review_audio(request, found.sample, review=f"copy:{pk}", tag=f"copy-{pk}")
 
 

@@ -17,7 +17,7 @@ from audio_samples import analysis, rightsholder_samples
 from audio_samples.audibility import silences
 from audio_samples.credentials import chain, checking, files, issuing
 from audio_samples.models import Credential, Sample
-from audio_samples.views.samples import gone, visible_sample
+from audio_samples.views.samples import answer_gone, visible_sample
 from experiments.publishing import public_words, withdrawals
 from portal.http.serving import disposition, ending, streamed
 from portal.models import Role, User
@@ -54,11 +54,11 @@ def download(request: HttpRequest, pk: int) -> HttpResponseBase:
     """The sample as a signed file. A POST: it is written down who took it."""
     sample = visible_sample(request, pk)
     if reason := silences.reason_withheld(sample):
-        return gone(reason)
+        return answer_gone(reason)
     try:
         given = issuing.give_out(sample, by=signed_in(request))
     except issuing.Withheld:
-        return gone(silences.reason_withheld(visible_sample(request, pk)))
+        return answer_gone(silences.reason_withheld(visible_sample(request, pk)))
     except (chain.NoChain, files.Unsigned) as error:
         messages.error(request, f"It was not downloaded: {error} An operator can mend that.")
         return redirect(sample)
@@ -157,6 +157,8 @@ def _origin(found: Credential, user: User) -> Origin:
         told=public_words.public_sources([found.sample.run])[found.sample.run_id],
         silence=silences.reason_for_rightsholders(sample),
         page=page,
-        names=found.statement.public_names(withdrawals.left(sample.run)) if found.statement else [],
+        names=found.statement.public_names(withdrawals.parties_who_left(sample.run))
+        if found.statement
+        else [],
         team=team,
     )

@@ -13,7 +13,7 @@ from audio_samples.audibility import silences
 from audio_samples.copy_check import screenings
 from audio_samples.models import ClipRelease, Sample, SampleFlag
 from audio_samples.reviews import flags, reviewing
-from audio_samples.views.samples import gone
+from audio_samples.views.samples import answer_gone
 from portal import confirmation
 from portal.confirmation import as_shown
 from portal.inputs import parameters
@@ -78,7 +78,7 @@ def audio(request: HttpRequest, pk: int) -> HttpResponseBase:
     """The flagged sample, for who has to answer and only until then, whatever else silences it."""
     found = get_object_or_404(_flags().select_related("sample__audio"), pk=pk)
     if not _judges(request, found) and (reason := _silence(found)):
-        return gone(reason)
+        return answer_gone(reason)
     return reviewing.review_audio(request, found.sample, review=f"flag:{pk}", tag=f"flag-{pk}")
 
 

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_safe
 
 from audio_samples import releases
 from audio_samples.models import ClipRelease
-from audio_samples.views.samples import gone
+from audio_samples.views.samples import answer_gone
 from experiments.views.publishing import public
 from portal.http.serving import ending, ranged
 
@@ -42,6 +42,6 @@ def audio(request: HttpRequest, slug: str, number: UUID) -> HttpResponseBase:
     page = public.page_of(slug).page
     found = releases.public_clip(page, number)
     if found is None or found.file is None:
-        return gone("This clip is not to be heard here, or no longer.")
+        return answer_gone("This clip is not to be heard here, or no longer.")
     name = f"{page.slug}-{number}.{ending(found.file.media_type)}"
     return ranged(request, found.file, name, tag=str(number))

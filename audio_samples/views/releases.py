@@ -15,7 +15,7 @@ from audio_samples.audibility import silences
 from audio_samples.credentials import chain, files
 from audio_samples.models import ClipRelease, Sample
 from audio_samples.reviews import reviewing
-from audio_samples.views.samples import gone, visible_sample
+from audio_samples.views.samples import answer_gone, visible_sample
 from portal import confirmation
 from portal.confirmation import PreviewChanged
 from portal.models import Role
@@ -102,7 +102,7 @@ def audio(request: HttpRequest, pk: int) -> HttpResponseBase:
     found = get_object_or_404(_rows().select_related("sample__audio"), pk=pk)
     sample = Sample.objects.with_holds().get(pk=found.sample_id)
     if not _judges(request, found) and (reason := silences.reason_withheld(sample)):
-        return gone(reason)
+        return answer_gone(reason)
     return reviewing.review_audio(request, found.sample, review=f"clip:{pk}", tag=f"clip-{pk}")
 
 

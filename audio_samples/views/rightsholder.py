@@ -17,7 +17,7 @@ from audio_samples import clips, rightsholder_samples
 from audio_samples.audibility import silences
 from audio_samples.models import Sample
 from audio_samples.reviews import flags
-from audio_samples.views.samples import gone
+from audio_samples.views.samples import answer_gone
 from portal import confirmation
 from portal.http.serving import ending, ranged
 from portal.inputs import parameters
@@ -107,7 +107,7 @@ def audio(request: HttpRequest, pk: int) -> HttpResponseBase:
     """The sample's sound, under a name that tells nothing of the lab."""
     _, found = _sample(request, pk)
     if reason := silences.reason_for_rightsholders(found):
-        return gone(reason)
+        return answer_gone(reason)
     end = ending(found.audio.media_type)
     return ranged(request, found.audio, f"sample-{found.pk}.{end}", tag=f"sample-{found.pk}")
 

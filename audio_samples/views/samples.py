@@ -34,7 +34,7 @@ def visible_sample(request: HttpRequest, pk: int) -> Sample:
     )
 
 
-def gone(reason: str) -> HttpResponse:
+def answer_gone(reason: str) -> HttpResponse:
     """410 with the sentence; kept nowhere on the way."""
     refusal = HttpResponse(reason, status=410, content_type="text/plain; charset=utf-8")
     refusal.headers["Cache-Control"] = "private, no-store"
@@ -101,7 +101,7 @@ def _credits_name(found: Sample, ending: str) -> str:
 def audio(request: HttpRequest, pk: int) -> HttpResponseBase:
     found = visible_sample(request, pk)
     if reason := silences.reason_withheld(found):
-        return gone(reason)
+        return answer_gone(reason)
     end = ending(found.audio.media_type)
     name = f"{found.run.project.slug}-{found.run.number}-{found.name}-{found.step}.{end}"
     return ranged(request, found.audio, name)
@@ -111,7 +111,7 @@ def audio(request: HttpRequest, pk: int) -> HttpResponseBase:
 def spectrogram(request: HttpRequest, pk: int) -> HttpResponse:
     found = visible_sample(request, pk)
     if reason := silences.reason_withheld(found):
-        return gone(reason)
+        return answer_gone(reason)
     try:
         with storage.open_blob(found.audio_id) as file:
             picture = analysis.spectrogram(file)

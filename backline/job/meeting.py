@@ -43,7 +43,7 @@ def prepare(env: MutableMapping[str, str] = os.environ) -> None:
 
 def await_name(host: str, *, seconds: float) -> None:
     end, told = time.monotonic() + seconds, False
-    while not _known(host):
+    while not _resolves(host):
         if time.monotonic() > end:
             raise NotKnown(
                 f"The machines of this run did not find each other: {host}, where they meet, "
@@ -56,7 +56,7 @@ def await_name(host: str, *, seconds: float) -> None:
         time.sleep(TICK)
 
 
-def _known(host: str) -> bool:
+def _resolves(host: str) -> bool:
     try:
         return bool(socket.getaddrinfo(host, None, proto=socket.IPPROTO_TCP))
     except (OSError, UnicodeError):

@@ -27,7 +27,7 @@ def statement(
     audio; of a program that was given some and names none, all of them are. `top` lists only so
     many of the greatest shares.
     """
-    references = list(references) or _given(run)
+    references = list(references) or _reference_recordings(run)
     line = [_Learned(behind, _exposures(behind, until)) for behind, until in _weights(run, step)]
     heard: dict[int, tuple[int, float]] = dict.fromkeys(references, (1, 0.0))
     if not line and not heard:
@@ -77,7 +77,7 @@ def _weights(run: Run, step: int | None) -> Iterator[tuple[Run, int | None]]:
             yield behind, until or None
 
 
-def _given(run: Run) -> list[int]:
+def _reference_recordings(run: Run) -> list[int]:
     """The recordings that a run may hear as reference audio."""
     if run.dataset is None or run.use not in REFERENCES:
         return []

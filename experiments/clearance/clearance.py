@@ -112,7 +112,7 @@ def clear(run: Run) -> Scope:
     return Scope.from_json(row.body)
 
 
-def now(run: Run, uses: Sequence[str] = FOLLOWING, *, same_version: bool = True) -> Scope:
+def current_scope(run: Run, uses: Sequence[str] = FOLLOWING, *, same_version: bool = True) -> Scope:
     """The kept scope, narrowed by what has ended since; only the uses that are asked for.
 
     With `same_version` a model stays that learned from something whose agreed policy on
@@ -128,9 +128,9 @@ def of_weights(
 ) -> Scope:
     """What these bytes are cleared for now: what every run that delivered them is."""
     first, *others = delivered_by(checkpoint)
-    found = now(first, uses, same_version=same_version)
+    found = current_scope(first, uses, same_version=same_version)
     for other in others:
-        found = found.meet(now(other, uses, same_version=same_version))
+        found = found.meet(current_scope(other, uses, same_version=same_version))
     return found
 
 

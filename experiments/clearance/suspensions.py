@@ -14,7 +14,7 @@ from rights.models import GrantSuspension, Use
 SECONDS = 600
 
 
-def rests(run: Run, use: Use, context: Context) -> bool:
+def is_suspended(run: Run, use: Use, context: Context) -> bool:
     """Asked of the run's cleared scope, and again only when a suspension has come or gone, or
     another day has begun. Of a run of which nothing is known, no."""
     marks = GrantSuspension.objects.filter(grant__use=use, until=None)
@@ -25,7 +25,7 @@ def rests(run: Run, use: Use, context: Context) -> bool:
     key = f"resting:{hashlib.sha256(asked.encode()).hexdigest()}"
     known: bool | None = cache.get(key)
     if known is None:
-        cleared = clearance.now(run, (use,))
+        cleared = clearance.current_scope(run, (use,))
         known = not cleared.unknown and bool(clearance.allows(cleared, use, context))
         cache.set(key, known, SECONDS)
     return known

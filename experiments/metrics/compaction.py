@@ -109,7 +109,7 @@ def _extend(plan: Plan, series: Series, stored: int, ends: dict[int, Chunk], fre
         above = start // FACTOR
         if level not in ends and above:
             # This level is new, and so begins at the beginning: read the whole level below.
-            below, offset, above = _whole(series, level - 1, below, offset), 0, 0
+            below, offset, above = _whole_level(series, level - 1, below, offset), 0, 0
         changed = below.part(above * FACTOR - offset).folded(FACTOR)
         total, start, first = -(-total // FACTOR), above, above // CHUNK
         if start % CHUNK:
@@ -127,7 +127,7 @@ def _extend(plan: Plan, series: Series, stored: int, ends: dict[int, Chunk], fre
         ]  # fmt: skip
 
 
-def _whole(series: Series, level: int, end: Buckets, offset: int) -> Buckets:
+def _whole_level(series: Series, level: int, end: Buckets, offset: int) -> Buckets:
     """All elements of a level: what is stored before `offset`, then `end`."""
     chunks = Chunk.objects.filter(series=series, level=level, index__lt=offset // CHUNK)
     parts = [

@@ -51,7 +51,7 @@ def statuses_of(pages: Iterable[ModelPage]) -> dict[int, PageStatus]:
     behind, retired = _behind(rows)
     runs = {pk for some in behind.values() for pk in some}
     known = _Known(_marks(runs), _covered(rows), retired)
-    return {page.pk: _standing(page, behind[page.pk], known) for page in rows}
+    return {page.pk: _status_of(page, behind[page.pk], known) for page in rows}
 
 
 def _behind(pages: Sequence[ModelPage]) -> tuple[dict[int, set[UUID]], dict[str, datetime]]:
@@ -78,7 +78,7 @@ def _behind(pages: Sequence[ModelPage]) -> tuple[dict[int, set[UUID]], dict[str,
     return found, retired
 
 
-def left(run: Run) -> frozenset[int]:
+def parties_who_left(run: Run) -> frozenset[int]:
     """Parties whose permission has ended for something that the run, or the runs whose weights it
     began with, learned from."""
     marks = _marks(ancestry.behind([run.pk])[run.pk])
@@ -134,7 +134,7 @@ class _Known(NamedTuple):
     retired: dict[str, datetime]
 
 
-def _standing(page: ModelPage, runs: set[UUID], known: _Known) -> PageStatus:
+def _status_of(page: ModelPage, runs: set[UUID], known: _Known) -> PageStatus:
     marks = [mark for run in runs for mark in known.marks.get(run, ())]
     left = frozenset(mark.party for mark in marks)
     stopping = [

@@ -130,7 +130,7 @@ def read(
     numbers = list(_ordered(runs, sort).values_list("number", flat=True))
     table.page = Paginator(numbers, PAGE).get_page(page)
     table.columns = [_column(key, table, keys, columns) for key in ["name", *keys]]
-    table.rows = _rows(_whole(project, list(table.page.object_list)), keys)
+    table.rows = _rows(_whole_runs(project, list(table.page.object_list)), keys)
     table.live = any(row.run.is_open for row in table.rows)
     known = [key for key in BUILT_IN if key != "cost" or costs.prices()]
     everything = dict.fromkeys([*known, *offered, *keys])
@@ -214,7 +214,7 @@ def metric_of(name: str) -> tuple[str, str]:
     return name, "last"
 
 
-def _whole(project: Project, numbers: list[int]) -> list[Run]:
+def _whole_runs(project: Project, numbers: list[int]) -> list[Run]:
     """The runs of these numbers, in the same order."""
     rows = Run.objects.filter(project=project, number__in=numbers)
     runs = {run.number: run for run in rows.select_related("submitted_by", "dataset", "project")}

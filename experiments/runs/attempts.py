@@ -105,7 +105,7 @@ def finish(attempt: Attempt) -> bool:
     with transaction.atomic():
         if not _close(attempt, Attempt.State.SUCCEEDED, "", 0):
             return False
-        run = _held(attempt)
+        run = _locked_run(attempt)
         done = State.WITHHELD if run.stop_as == State.WITHHELD else State.FINISHED
         fields = {"progress": 1.0} if done is State.FINISHED else {}
         if run.state == State.STOPPING:
@@ -120,7 +120,7 @@ def fail(attempt: Attempt, *, reason: str, exit_code: int | None) -> bool:
     with transaction.atomic():
         if not _close(attempt, Attempt.State.FAILED, reason, exit_code):
             return False
-        run = _held(attempt)
+        run = _locked_run(attempt)
         if run.state == State.STOPPING:
             _end(run, (State.STOPPING,), State(run.stop_as))
         else:
@@ -131,7 +131,7 @@ def fail(attempt: Attempt, *, reason: str, exit_code: int | None) -> bool:
 def stopped(attempt: Attempt, *, reason: str, exit_code: int | None) -> bool:
     """The program ended on request. Without a request it was somebody else's signal: a loss."""
     with transaction.atomic():
-        run = _held(attempt)
+        run = _locked_run(attempt)
         if run.state != State.STOPPING:
             return lose(attempt, reason=reason, exit_code=exit_code)
         if not _close(attempt, Attempt.State.STOPPED, reason, exit_code):
@@ -148,7 +148,7 @@ def lose(attempt: Attempt, *, reason: str, exit_code: int | None = None) -> bool
     with transaction.atomic():
         if not _close(attempt, Attempt.State.LOST, reason, exit_code):
             return False
-        run = _held(attempt)
+        run = _locked_run(attempt)
         tried = run.attempts.exclude(state=Attempt.State.PREEMPTED).count()
         if run.state == State.STOPPING:
             _end(run, (State.STOPPING,), State(run.stop_as))
@@ -169,7 +169,7 @@ def preempted(attempt: Attempt, *, reason: str, exit_code: int | None = None) ->
     with transaction.atomic():
         if not _close(attempt, Attempt.State.PREEMPTED, reason, exit_code):
             return False
-        run = _held(attempt)
+        run = _locked_run(attempt)
         if run.state == State.STOPPING:
             _end(run, (State.STOPPING,), State(run.stop_as))
         elif _in_vain(run):
@@ -255,7 +255,7 @@ def in_words(run: Run, tried: Sequence[Attempt]) -> str:
     return f"{counted} Making room counts as no try." if lost else counted
 
 
-def _held(attempt: Attempt) -> Run:
+def _locked_run(attempt: Attempt) -> Run:
     """The attempt's run as it is now, held until the transaction ends: a stop cannot slip in."""
     attempt.run = Run.objects.select_for_update(no_key=True).get(pk=attempt.run_id)
     return attempt.run

@@ -84,7 +84,7 @@ def dataset_freeze(request: HttpRequest, project: Project) -> HttpResponse:
     if form.is_valid():
         chosen = Recording.objects.visible_to(user).filter(pk__in=picked)
         if form.cleaned_data["everything"]:
-            chosen = _found(user, query)
+            chosen = _search(user, query)
         name, use = form.cleaned_data["name"], Use(form.cleaned_data["use"])
         try:
             made = sets.freeze(by=user, project=project, name=name, recordings=chosen, use=use)
@@ -105,7 +105,7 @@ def _preview(
     status: int = 200,
 ) -> HttpResponse:
     use = _use(str(form["use"].value() or ""))
-    found = _found(signed_in(request), query)
+    found = _search(signed_in(request), query)
     preview = sets.preview(project=project, recordings=found[:MAX_RECORDINGS], use=use)
     shown = {line.recording.pk for line in [*preview.included, *preview.left_out]}
     page = {
@@ -125,7 +125,7 @@ def _use(text: str) -> Use:
     return use_named(text) or Use.TRAIN_GENERATIVE
 
 
-def _found(user: User, query: str) -> RecordingQuerySet:
+def _search(user: User, query: str) -> RecordingQuerySet:
     """Recordings one may see in whose title, artists or tags every word of the query stands."""
     rows = Recording.objects.filter(pk__in=Recording.objects.visible_to(user).values("pk")).alias(
         tag_text=Cast("tags", TextField())

@@ -142,7 +142,7 @@ def run_submit(request: HttpRequest, project: Project) -> HttpResponse:
     )
 
 
-def _asked(form: forms.RunForm) -> dict[str, object]:
+def _typed_resources(form: forms.RunForm) -> dict[str, object]:
     """The resources as they stand in the form, whatever is wrong with them."""
     values = {name: form[name].value() for name in Resources.model_fields}
     return {name: value for name, value in values.items() if value not in (None, "")}
@@ -226,7 +226,7 @@ def _page(
             or said.get("yaml_error")
             or said.keys() & {"refusals", "over_quota"}
         ),
-        **estimate(project, _asked(form)),
+        **estimate(project, _typed_resources(form)),
         **said,
     }
     status = 422 if context["wrong"] else 200

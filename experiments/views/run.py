@@ -102,7 +102,7 @@ def run_scope(request: HttpRequest, project: Project, number: int) -> HttpRespon
     asked anew."""
     user = signed_in(request)
     run = visible_run(user, project, number)
-    cleared = clearance.now(run)
+    cleared = clearance.current_scope(run)
     context = {
         "project": project,
         "run": run,

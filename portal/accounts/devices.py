@@ -22,18 +22,18 @@ AGE = 180 * 86_400
 MOST_PEOPLE = 8
 
 
-def known(request: HttpRequest, user: User) -> str:
+def known_device(request: HttpRequest, user: User) -> str:
     """The device's own number, where this person has logged in on it since they last changed
     their password; empty where not."""
     number, people = _read(request)
-    return number if people.get(str(user.pk)) == _mark(user) else ""
+    return number if people.get(str(user.pk)) == _password_mark(user) else ""
 
 
 def remember(request: HttpRequest, response: HttpResponse, user: User) -> None:
     """After a whole log-in, with its second factor."""
     number, people = _read(request)
     people.pop(str(user.pk), None)
-    kept = dict(list(people.items())[-(MOST_PEOPLE - 1) :]) | {str(user.pk): _mark(user)}
+    kept = dict(list(people.items())[-(MOST_PEOPLE - 1) :]) | {str(user.pk): _password_mark(user)}
     value = signing.dumps([number or secrets.token_hex(12), kept], salt=SALT, compress=True)
     response.set_cookie(
         COOKIE,
@@ -55,6 +55,6 @@ def _read(request: HttpRequest) -> tuple[str, dict[str, str]]:
     return str(number), dict(people)
 
 
-def _mark(user: User) -> str:
+def _password_mark(user: User) -> str:
     """Another one after each change of the password: a cookie that was stolen before it is void."""
     return salted_hmac(SALT, f"{user.pk}:{user.password}", algorithm="sha256").hexdigest()[:20]

@@ -89,7 +89,7 @@ def log_in(request: HttpRequest, login: str) -> Try:
     people = accounts(login)
     here = address(request)
     if device := next(
-        (found for person in people if (found := devices.known(request, person))), ""
+        (found for person in people if (found := devices.known_device(request, person))), ""
     ):
         return _take([Rule(_key("device", login_of(person), device), DEVICE) for person in people])
     subjects = [login_of(person) for person in people] or [f"typed:{login.strip().lower()}"]
@@ -107,7 +107,7 @@ def code(request: HttpRequest, user: User, *, first: bool = False) -> Try:
     `first` is before the password: who does not know that uses up no try of those who do.
     """
     kind = "code-first" if first else "code"
-    if device := devices.known(request, user):
+    if device := devices.known_device(request, user):
         return _take([Rule(_key(f"{kind}-device", login_of(user), device), DEVICE)])
     return _take(
         [

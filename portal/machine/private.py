@@ -18,7 +18,7 @@ class Shared(ValueError):
     """This folder belongs to everybody; the sentence says what to do."""
 
 
-def begin() -> None:
+def set_umask() -> None:
     """First thing in each process of the portal: what it makes from now on is its user's alone."""
     os.umask(UMASK)
 

@@ -247,7 +247,7 @@ def wrapped(
     to hear which process is the first in it. One that `stays` outlives whoever started it."""
     as_user = _as_user(level.user)
     if level.level == "user":
-        return [_found(as_user[0]), *as_user[1:], *command]
+        return [_path_of(as_user[0]), *as_user[1:], *command]
     if level.level == "sandbox":
         # As root without rights, which comes into no folder of another user, bwrap stays outside.
         inside = ["sh", "-c", 'cd "$0" && exec "$@"', str(room.folder / "work")]
@@ -255,7 +255,7 @@ def wrapped(
     return list(command)
 
 
-def _found(program: str) -> str:
+def _path_of(program: str) -> str:
     """By its whole path: the PATH that comes with the job is its program's."""
     return shutil.which(program) or program
 
@@ -273,7 +273,7 @@ def _sandbox(level: Separation, room: Room, *, stays: bool) -> list[str]:
     It dies with its supervisor, which outlives the portal. A session of its own, so that a signal
     to the program's group does not end bwrap itself, which waits for its exit code.
     """
-    words = [_found("bwrap"), *(() if stays else ("--die-with-parent",)), "--new-session"]
+    words = [_path_of("bwrap"), *(() if stays else ("--die-with-parent",)), "--new-session"]
     words += ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
     words += ["--proc", "/proc", "--dev", "/dev"]
     # Both are the sandbox's own.
@@ -281,10 +281,10 @@ def _sandbox(level: Separation, room: Room, *, stays: bool) -> list[str]:
     words += ["--bind", str(room.folder / "tmp"), "/tmp"]  # noqa: S108
     if level.user is not None:
         words += ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
-    for path in _above(*_shown(), *map(str, room.parts)):
+    for path in _above(*_bound_folders(), *map(str, room.parts)):
         # bwrap's own would be for the one alone who makes them.
         words += ["--perms", "0755", "--dir", path]
-    for path in _shown():
+    for path in _bound_folders():
         words += ["--ro-bind-try", path, path]
     for path in _hidden():
         words += ["--tmpfs", path]
@@ -296,7 +296,7 @@ def _sandbox(level: Separation, room: Room, *, stays: bool) -> list[str]:
     return [*words, "--remount-ro", "/", "--chdir", "/"]
 
 
-def _shown() -> list[str]:
+def _bound_folders() -> list[str]:
     """What a program may read: the system, this Python, the client, what the settings lend it."""
     python = {sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix}
     lent = [str(folder) for folder in settings.LOCAL_PROGRAMS_FOLDERS]
@@ -312,7 +312,7 @@ def _above(*paths: str) -> list[str]:
 
 def _hidden() -> list[str]:
     """The portal's own folders that lie below one that is shown."""
-    shown = [Path(path).resolve() for path in _shown()]
+    shown = [Path(path).resolve() for path in _bound_folders()]
     return [
         str(folder)
         for folder in settings.PRIVATE_FOLDERS

@@ -38,10 +38,10 @@ class NoPreview(ValueError):
 
 def preview_of(recording: Recording) -> Preview:
     """The preview, made now if there is none yet. Raises NoPreview."""
-    if known := _known(recording):
+    if known := _stored_preview(recording):
         return known
     with _one_at_a_time:
-        if known := _known(recording):
+        if known := _stored_preview(recording):
             return known
         blob, seconds = _make(recording)
     # Two processes make the same bytes twice and keep them once.
@@ -51,7 +51,7 @@ def preview_of(recording: Recording) -> Preview:
     return made
 
 
-def _known(recording: Recording) -> Preview | None:
+def _stored_preview(recording: Recording) -> Preview | None:
     rows = Preview.objects.filter(recording=recording, version=VERSION).select_related("audio")
     return rows.first()
 

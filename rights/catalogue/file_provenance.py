@@ -58,7 +58,7 @@ def read(file: IO[bytes], *, media_type: str) -> list[Reservation]:
         file.seek(0)
         embedded = look(file, media_type)
         _refuse_machines(embedded)
-        found += _said(embedded)
+        found += _reservations_in(embedded)
     if mined := _prohibited(file):
         info = mined.decode("ascii")
         found.append(
@@ -110,7 +110,7 @@ def _refuse_machines(embedded: Embedded) -> None:
             )
 
 
-def _said(embedded: Embedded) -> Iterator[Reservation]:
+def _reservations_in(embedded: Embedded) -> Iterator[Reservation]:
     if embedded.unreadable:
         yield Reservation(Signal.Scheme.MADE_BY, "c2pa", "unreadable", "", EVERY_USE)
     for manifest in embedded.manifests:

@@ -35,9 +35,9 @@ def ask(
     The one whose file came first keeps its place: the question is about the later one. `match` is
     None where the samples are the very same. Inside a transaction.
     """
-    if recording.pk == other.pk or _known(recording, other):
+    if recording.pk == other.pk or _asked_before(recording, other):
         return None
-    turned = _came(other) > _came(recording)
+    turned = _arrival(other) > _arrival(recording)
     if turned:
         recording, other = other, recording
     made = SoundQuestion.objects.create(
@@ -58,7 +58,7 @@ def ask(
     return made
 
 
-def _came(recording: Recording) -> tuple[object, int]:
+def _arrival(recording: Recording) -> tuple[object, int]:
     return recording.audio_at or recording.created_at, recording.pk
 
 
@@ -69,7 +69,7 @@ def _where(match: matching.Match, *, turned: bool) -> dict[str, float]:
     return {"score": match.score, "at": here, "other_at": there, "length": match.length}
 
 
-def _known(recording: Recording, other: Recording) -> bool:
+def _asked_before(recording: Recording, other: Recording) -> bool:
     """Whether it was asked before, or somebody has said it already."""
     either = Q(recording=recording, other=other) | Q(recording=other, other=recording)
     pair = Q(recording=recording, source=other) | Q(recording=other, source=recording)

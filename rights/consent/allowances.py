@@ -96,7 +96,9 @@ class Allowance:
 
     def meet(self, other: "Allowance") -> "Allowance":
         """What both allow."""
-        return Allowance(intersect(self.boxes, other.boxes), _kept((*self.parts, *other.parts)))
+        return Allowance(
+            intersect(self.boxes, other.boxes), _narrowest((*self.parts, *other.parts))
+        )
 
     def within(self, other: "Allowance") -> bool:
         """Whether each box lies in one of the other's: then nothing here is wider."""
@@ -209,7 +211,7 @@ def _width(box: ContextBox) -> float:
     return purposes * places * versions * products * channels * (1 if box.family else 10)
 
 
-def _kept(parts: Iterable[HolderAllowance]) -> tuple[HolderAllowance, ...]:
+def _narrowest(parts: Iterable[HolderAllowance]) -> tuple[HolderAllowance, ...]:
     """The narrowest, and of each union that occurs at least one."""
     ordered = sorted(
         set(parts), key=lambda part: (_total(part.boxes), -part.number, repr(part[1:]))
@@ -296,7 +298,7 @@ class Survey(Judge):
             )
             for (left, code, party, right), summary in found.items()
         )
-        return Allowance(boxes, _kept(parts))
+        return Allowance(boxes, _narrowest(parts))
 
     def _answers(self, music: Music) -> Iterator[tuple[Boxes, str, int | None, str, int | None]]:
         """What each party whose word is needed leaves of this recording."""

@@ -70,14 +70,14 @@ def keeping_out_of(grant: Grant) -> QuerySet[OptOut]:
     """The last no of each party to each recording that keeps something out of the grant: its
     grantor's and, until it ends, those of the holders whom it speaks for, to recordings where it
     does. Of other parties and other music it tells nothing."""
-    holders = [row.holder_id for row in spoken_for(grant)]
+    holders = [row.holder_id for row in mandates_of_agent(grant)]
     shares = _shares(RightType(grant.right_type), use=grant.use, work=grant.work_id)
     rows = _about(grant).filter(party__in=[grant.grantor_id, *holders])
-    rows = last(rows.filter(Q(party=grant.grantor_id) | Q(shares)))
+    rows = latest(rows.filter(Q(party=grant.grantor_id) | Q(shares)))
     return rows.select_related("party", "recording")
 
 
-def spoken_for(grant: Grant) -> list[Mandate]:
+def mandates_of_agent(grant: Grant) -> list[Mandate]:
     """The mandates by which its grantor is others' agent today, for the grant's right and in one
     of its places; none once it has ended."""
     if grant.ended_at is not None:
@@ -103,7 +103,7 @@ def _about(grant: Grant) -> QuerySet[OptOut]:
     return rows.filter(~_taken_back(Grant.objects.filter(pk=grant.pk)))
 
 
-def last(rows: QuerySet[OptOut]) -> QuerySet[OptOut]:
+def latest(rows: QuerySet[OptOut]) -> QuerySet[OptOut]:
     """The last no of each party to each use of each recording: the earlier ones add nothing."""
     again = OptOut.objects.filter(
         party=OuterRef("party"), recording=OuterRef("recording"), use=OuterRef("use"),
@@ -112,10 +112,10 @@ def last(rows: QuerySet[OptOut]) -> QuerySet[OptOut]:
     return rows.filter(~Exists(again))
 
 
-def eased(rows: QuerySet[OptOut]) -> QuerySet[OptOut]:
+def eased_by_later_grants(rows: QuerySet[OptOut]) -> QuerySet[OptOut]:
     """Of the last noes those that a later grant of the party's own eases: for the right and the
     scope of that grant and no further, so that they are told with what was allowed (`told`)."""
-    return last(rows).filter(_taken_back(_given()))
+    return latest(rows).filter(_taken_back(_activated_grants()))
 
 
 @dataclass(frozen=True)
@@ -128,8 +128,8 @@ class OptOutWithGrants:
 
 def opt_outs_with_grants(rows: QuerySet[OptOut]) -> list[OptOutWithGrants]:
     """The last noes, newest first, each with the party's own grants that speak in spite of it."""
-    noes = list(last(rows).select_related("party"))
-    own = _given().filter(
+    noes = list(latest(rows).select_related("party"))
+    own = _activated_grants().filter(
         grantor__in={no.party_id for no in noes}, recording__in={no.recording_id for no in noes}
     )
     grants = list(own.order_by("pk"))
@@ -148,16 +148,16 @@ def _eases(grant: Grant, no: OptOut) -> bool:
     return found is None
 
 
-def _given() -> QuerySet[Grant]:
+def _activated_grants() -> QuerySet[Grant]:
     """Grants that were put in force and have not ended, pausing ones too."""
     return Grant.objects.filter(ended_at=None).exclude(activated_at=None)
 
 
-def standing(rows: QuerySet[OptOut]) -> QuerySet[OptOut]:
+def still_against(rows: QuerySet[OptOut]) -> QuerySet[OptOut]:
     """Those that the party has not taken back for every right of its own that the use needs, in
     whatever scope: a later grant of the master leaves the composition as it was. Who asks whether
     there is anything to say no to asks this; a page tells the scope as well (`told`)."""
-    given = _given()
+    given = _activated_grants()
     stands = ~Q(_taken_back(given))
     for right in RightType:
         needs = ~Q(_taken_back(given.filter(right_type=right)))

@@ -151,7 +151,9 @@ class PlacesField(NamesField):
         codes = {name.lower(): code for code, name in territories.names().items()}
         found = []
         for typed in super().clean(value):
-            code = typed.upper() if territories.known(typed.upper()) else codes.get(typed.lower())
+            code = (
+                typed.upper() if territories.is_known(typed.upper()) else codes.get(typed.lower())
+            )
             if code is None and typed.lower() == territories.WORLD:
                 code = territories.WORLD
             if code is None:

@@ -197,7 +197,7 @@ def _check_scope(
         raise Refused("subject", "Only a composition can be narrowed to a work.", field="work")
     if not purposes or not set(purposes) <= set(Purpose.values):
         raise Refused("purposes", "Name at least one purpose of the list.", field="purposes")
-    unknown = [place for place in places if not territories.known(place)]
+    unknown = [place for place in places if not territories.is_known(place)]
     if not places or unknown:
         raise Refused(
             "territories",

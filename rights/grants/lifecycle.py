@@ -210,7 +210,7 @@ def _check_may_say_no(recording: Recording, use: str, party: Party) -> None:
     if not holds.rights_of(party, recording, use):
         raise Refused("no_right", f"{party} holds nothing in “{recording}” that this use needs.")
     said = OptOut.objects.filter(party=party, recording=recording, use=use)
-    if opt_outs.standing(said).exists():
+    if opt_outs.still_against(said).exists():
         raise Refused(
             "opted_out",
             f"{party} has opted “{recording}” out of this use already, so nothing is to end.",

@@ -198,7 +198,7 @@ def mandate(
         raise Refused(
             "right_types", "Choose the master, the composition or both.", field="right_types"
         )
-    if not places or not all(territories.known(place) for place in places):
+    if not places or not all(territories.is_known(place) for place in places):
         raise Refused(
             "territories",
             "Name at least one country of the list, or the world.",

@@ -104,7 +104,7 @@ def visible_reasons(
     return list(found)
 
 
-def shown(
+def answer_shown_to(
     line: consent.RecordingAnswer, user: User, recording: Recording
 ) -> consent.RecordingAnswer:
     """An answer for a rightsholder: of the others only those that a sheet has told them of, and

@@ -131,7 +131,7 @@ def statuses_of(
     heard = _heard(told)
     own = set(people)
     return {
-        pk: [_standing(use, told[pk, use], heard.get((pk, use)), own) for use in Use] for pk in ids
+        pk: [_status(use, told[pk, use], heard.get((pk, use)), own) for use in Use] for pk in ids
     }
 
 
@@ -289,7 +289,7 @@ def _weakest(words: Iterable[Word]) -> Word:
     return min(words, key=_LEAST.index, default=Word.OFF)
 
 
-def _standing(
+def _status(
     use: Use,
     said: tuple[list[Word], list[Grant]],
     line: consent.RecordingAnswer | None,

@@ -109,7 +109,7 @@ def statement_for(party: Party, first: date | None = None, last: date | None = N
         .order_by("use", "source", "recording")
     )
     names = registries.names(row[1] for row in used)
-    whole = _whole(events, sorted(names))
+    whole = _whole_sum(events, sorted(names))
     recordings = {row[2] for row in used}
     told = {
         pk: (title, isrc)
@@ -154,7 +154,7 @@ def within(
     return events
 
 
-def _whole(events: QuerySet[UsageEvent], named: Sequence[str]) -> dict[str, Decimal]:
+def _whole_sum(events: QuerySet[UsageEvent], named: Sequence[str]) -> dict[str, Decimal]:
     """Source to all seconds it used in the period, summed as the lines are: per recording and
     rounded, so that the shares of all holders make one."""
     found: dict[str, Decimal] = defaultdict(Decimal)

@@ -67,7 +67,7 @@ class ActPage(NamedTuple, Generic[S]):
     context: dict[str, object]
 
 
-def shown(act: Act[S, T]) -> ActPage[S]:
+def act_page(act: Act[S, T]) -> ActPage[S]:
     """What the act's page tells of it, and the page's context: the seal and what would end, or the
     sentence why it cannot be done. What cannot be done is not offered."""
     try:

@@ -21,7 +21,7 @@ def form_page(
     context: Mapping[str, object] = MappingProxyType({}),
 ) -> HttpResponse:
     """`back` is an address; `words` say what the act does; `context` is of one that is confirmed
-    (confirming.shown)."""
+    (confirming.act_page)."""
     frame = {"form": form, "heading": heading, "button": button, "back": back, "words": words}
     return render(
         request, "rights/form.html", frame | dict(context), status=confirming.status(form)

@@ -132,7 +132,7 @@ def levels(case: WithdrawalCase, user: User, room: int = NAMED) -> list[VisibleL
 def _level(
     case: WithdrawalCase, kind: descendants.Kind, numbers: dict[str, int], user: User, room: int
 ) -> VisibleLevel:
-    total, rows = sum(numbers.values()), seen(case, kind, user)
+    total, rows = sum(numbers.values()), visible_items(case, kind, user)
     known = total if runs_the_rights(user) else rows.count()
     first = named(kind, rows[:room], user)
     return VisibleLevel(
@@ -146,7 +146,7 @@ def _level(
     )
 
 
-def seen(case: WithdrawalCase, kind: descendants.Kind, user: User) -> QuerySet[CaseItem]:
+def visible_items(case: WithdrawalCase, kind: descendants.Kind, user: User) -> QuerySet[CaseItem]:
     """The items of a kind that have names for this person, open ones first."""
     rows = case.items.filter(kind=kind.name)
     if not runs_the_rights(user):

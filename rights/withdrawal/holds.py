@@ -38,7 +38,7 @@ STANDING = (Grant.Status.ACTIVE, Grant.Status.SUSPENDED)
 
 
 @dataclass
-class Ended:
+class LatestEnding:
     """One change of mind: a party, a use, a reason, and the recordings it touched."""
 
     party: Party
@@ -48,15 +48,15 @@ class Ended:
     recordings: dict[int, Recording] = field(default_factory=dict)
 
 
-def lately(*, at_most: int = 10) -> list[Ended]:
+def latest_endings(*, at_most: int = 10) -> list[LatestEnding]:
     """What ended last, newest first: the marks of one change of mind are told as one."""
     newest = Hold.objects.filter(lifted_at=None).select_related("recording", "party")
     newest = newest.order_by("-at")[:500]
-    found: dict[tuple[int, str, str], Ended] = {}
+    found: dict[tuple[int, str, str], LatestEnding] = {}
     for hold in newest:
         use = hold.get_use_display()
         key = (hold.party_id, use, hold.reason)
-        ended = found.setdefault(key, Ended(hold.party, use, hold.reason, hold.at))
+        ended = found.setdefault(key, LatestEnding(hold.party, use, hold.reason, hold.at))
         ended.recordings[hold.recording_id] = hold.recording
     return list(found.values())[:at_most]
 

@@ -45,7 +45,7 @@ LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | s
 
 @given(st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
 def test_what_is_mended_can_always_be_kept(value: Any) -> None:
-    mended = bounds.mended({"a": value})
+    mended = bounds.keepable_copy({"a": value})
     bounds.check_json(mended)
     assert json.loads(json.dumps(mended, allow_nan=False)) == mended
 

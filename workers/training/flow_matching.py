@@ -198,7 +198,9 @@ def train(
         began = time.monotonic()
         with team.together():
             points, drawn = trainer.step(step)
-            points["loss"], interrupted = team.agree(points["loss"], interruption.asked(run))
+            points["loss"], interrupted = team.agree(
+                points["loss"], interruption.interruption_asked(run)
+            )
         busy += time.monotonic() - began
         usage.count(drawn)
         if (step - first + 1) % SPEED_EVERY == 0:

@@ -41,7 +41,7 @@ class Bell:
 BELL = Bell()
 
 
-def asked(run: backline.Run) -> Interrupted | None:
+def interruption_asked(run: backline.Run) -> Interrupted | None:
     """What to raise once a checkpoint is safe, or None: go on."""
     return wish(stop=run.stop_requested is not None, leave=BELL.rung)
 
@@ -57,5 +57,5 @@ def wish(*, stop: bool, leave: bool) -> Interrupted | None:
 
 def check(run: backline.Run) -> None:
     """Raise `Interrupted` where there is nothing to save yet."""
-    if interrupted := asked(run):
+    if interrupted := interruption_asked(run):
         raise interrupted

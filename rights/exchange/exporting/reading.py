@@ -116,7 +116,7 @@ class _Part:
             for name in ("genre", "tempo", "key")
             if name in recording.tags
         }
-        row.credits = self._told(self.recording_credits[recording.pk])
+        row.credits = self._credit_rows(self.recording_credits[recording.pk])
         row.split = self._split(self.recording_shares[recording.pk])
         row.works = [self._work(self.works[pk]) for pk in self.links[recording.pk]]
         row.releases = [self._release(track) for track in self.tracks[recording.pk]]
@@ -128,11 +128,11 @@ class _Part:
             work.iswc,
             work.mbid,
             own=work.pk,
-            credits=self._told(self.work_credits[work.pk]),
+            credits=self._credit_rows(self.work_credits[work.pk]),
             split=self._split(self.work_shares[work.pk]),
         )
 
-    def _told(self, credits_of_one: list[Credit]) -> list[CreditRow]:
+    def _credit_rows(self, credits_of_one: list[Credit]) -> list[CreditRow]:
         return [
             CreditRow(
                 self.parties[credit.party_id],

@@ -125,12 +125,12 @@ def as_json(recordings: RecordingQuerySet) -> Iterator[str]:
     )
     between = "\n"
     for part in reading.rows(recordings):
-        yield between + ",\n".join(json.dumps(_whole(row), ensure_ascii=False) for row in part)
+        yield between + ",\n".join(json.dumps(_whole_row(row), ensure_ascii=False) for row in part)
         between = ",\n"
     yield "\n]}\n"
 
 
-def _whole(row: Row) -> dict[str, Any]:
+def _whole_row(row: Row) -> dict[str, Any]:
     return _full(
         {
             "id": row.own,

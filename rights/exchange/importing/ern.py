@@ -230,7 +230,7 @@ def _related(element: Element) -> Iterator[tuple[Element, int]]:
     """Releases that the recording is a track of, as an export of ours says it, with its number."""
     for release in _kids(element, "RelatedRelease"):
         relation = _kid(release, "ReleaseRelationshipType")
-        said = _said(relation)[1] if relation is not None else ""
+        said = _listed_value(relation)[1] if relation is not None else ""
         place = whole_number(said.removeprefix(TRACK_OF)) if said.startswith(TRACK_OF) else None
         if place is not None:
             yield release, place
@@ -365,9 +365,11 @@ class _Recording:
                 continue
             party = self._party("contributors", _text(kid, "ContributorPartyReference"))
             played = _kid(kid, "InstrumentType")
-            instrument = _said(played)[1] or _said(played)[0] if played is not None else ""
+            instrument = (
+                _listed_value(played)[1] or _listed_value(played)[0] if played is not None else ""
+            )
             for element in _kids(kid, "Role"):
-                said, user = _said(element)
+                said, user = _listed_value(element)
                 # "Artist" besides being a display artist says nothing new.
                 if party and not (said == "Artist" and id(party) in artists):
                     self._credit(party, said, user, instrument)
@@ -461,10 +463,12 @@ class _Recording:
 def _said_of(contributor: Element) -> str:
     """The first role of a contributor, in a word or two."""
     role = _kid(contributor, "Role")
-    return ((_said(role)[0] or _said(role)[1]) if role is not None else "")[:60] or "a contributor"
+    return ((_listed_value(role)[0] or _listed_value(role)[1]) if role is not None else "")[
+        :60
+    ] or "a contributor"
 
 
-def _said(element: Element) -> tuple[str, str]:
+def _listed_value(element: Element) -> tuple[str, str]:
     """A value of a list, and what stands in its place where the list has none."""
     value = _kid(element, "Value")
     value = element if value is None else value

@@ -111,14 +111,14 @@ class Holdings:
 
     def __init__(self, party: Party, pks: Sequence[int], uses: Collection[str]) -> None:
         self._party = party
-        self._rights = self._held(pks)
+        self._rights = self._grants_held(pks)
         self._personal = self._asked(pks, uses)
         # Recording, use and right.
         self.covered = self._granted(pks, uses)
         noes = OptOut.objects.filter(party=party, recording__in=pks, use__in=uses)
         self.opted_out = set(noes.values_list("recording", "use"))
 
-    def _held(self, pks: Sequence[int]) -> Mapping[int, set[str]]:
+    def _grants_held(self, pks: Sequence[int]) -> Mapping[int, set[str]]:
         sheets = SplitSheet.objects.current().filter(lines__party=self._party)
         held: dict[int, set[str]] = defaultdict(set)
         for pk in sheets.filter(recording__in=pks).values_list("recording", flat=True):

@@ -21,7 +21,7 @@ def recording_audio(request: HttpRequest, pk: int) -> HttpResponseBase:
         raise Http404
     found = originals.access(row, user)
     if found.whole:
-        return _whole(request, row, f"{row.title}.{row.format.lower()}", how="page")
+        return _whole_file(request, row, f"{row.title}.{row.format.lower()}", how="page")
     if not found.preview:
         return _no(found.why)
     try:
@@ -47,7 +47,7 @@ def stem_audio(request: HttpRequest, pk: int, number: int) -> HttpResponseBase:
     return _written(request, row, response, f"stem:{stem.pk}")
 
 
-def _whole(request: HttpRequest, row: Recording, name: str, *, how: str) -> HttpResponseBase:
+def _whole_file(request: HttpRequest, row: Recording, name: str, *, how: str) -> HttpResponseBase:
     assert row.audio is not None  # noqa: S101 - the caller has looked.
     return _written(request, row, ranged(request, row.audio, name), how)
 

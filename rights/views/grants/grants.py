@@ -180,7 +180,7 @@ def grant_activate(request: HttpRequest, pk: int) -> HttpResponse:
     made, _ = confirming.done_or_shown(request, form, lambda _: act)
     if made is not None:
         return redirect(row)
-    told = confirming.shown(act)
+    told = confirming.act_page(act)
     context = told.context
     context |= {"form": form, "grant": row, "effect": told.seen}
     return render(request, "rights/grant_activate.html", context, status=confirming.status(form))
@@ -225,7 +225,7 @@ def _with_reason(
 
     if confirming.done(request, form, act):
         return redirect(row)
-    told = confirming.shown(act({}))
+    told = confirming.act_page(act({}))
     context = told.context
     return form_page(
         request,
@@ -282,7 +282,7 @@ def grant_withdraw(request: HttpRequest, pk: int) -> HttpResponse:
 
     if confirming.done(request, form, act):
         return redirect(row)
-    told = confirming.shown(act({}))
+    told = confirming.act_page(act({}))
     context = told.context
     context |= {"form": form, "grant": row, "effect": told.seen}
     return render(request, "rights/withdraw.html", context, status=confirming.status(form))

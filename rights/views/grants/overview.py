@@ -48,7 +48,7 @@ def _waiting(request: HttpRequest) -> dict[str, object]:
         "offered_count": offered.count(),
         "disputed": lines.filter(sheet__status="disputed").exclude(disputed_at=None)[:10],
         "unanswered": lines.filter(sheet__status="confirming", confirmed_at=None)[:10],
-        "ended": holds.lately(),
+        "ended": holds.latest_endings(),
     } | relations.waiting()
 
 
@@ -95,6 +95,6 @@ def _opt_out_page(request: HttpRequest, row: Recording, form: OptOutForm) -> Htt
     if form.is_bound and (chosen := form.chosen()):
         use, party = chosen
         act = _no_to(row, signed_in(request), use=use, party=party, reason="")
-        told = confirming.shown(act)
+        told = confirming.act_page(act)
         context |= told.context | {"effect": told.seen, "use": use, "party": party}
     return render(request, "rights/opt_out.html", context, status=confirming.status(form))

@@ -40,7 +40,7 @@ def mandate(request: HttpRequest, pk: int) -> HttpResponse:
     admins = [admin for admin in choices.rights_admins() if admin.pk != row.entered_by_id]
     context = {
         "mandate": row,
-        "resting": _resting(row),
+        "resting": _music_behind(row),
         "may_approve": is_admin(request) and user.pk != row.entered_by_id,
         "may_revoke": _may_revoke(request, row),
         "approvers": admins,
@@ -91,7 +91,7 @@ def mandate_revoke(request: HttpRequest, pk: int) -> HttpResponse:
     form = ReasonForm(request.POST or None)
     if confirming.done(request, form, lambda data: acts.revoking(row, by=user, **data)):
         return redirect(row)
-    told = confirming.shown(acts.revoking(row, by=user))
+    told = confirming.act_page(acts.revoking(row, by=user))
     context = told.context
     resting = [(str(Use(use).label), rows) for use, rows in told.seen.items()] if told.seen else []
     context |= {"form": form, "mandate": row, "resting": resting}
@@ -112,6 +112,6 @@ def _may_revoke(request: HttpRequest, row: Mandate) -> bool:
     return is_admin(request) or holder
 
 
-def _resting(row: Mandate) -> list[tuple[str, list[Recording]]]:
+def _music_behind(row: Mandate) -> list[tuple[str, list[Recording]]]:
     """By use in words, the recordings that are permitted through the mandate alone."""
     return [(str(Use(use).label), found) for use, found in acts.resting_on(row).items()]

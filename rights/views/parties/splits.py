@@ -69,7 +69,7 @@ def split_dispute(request: HttpRequest, pk: int, party_pk: int) -> HttpResponse:
     user = signed_in(request)
     if confirming.done(request, form, lambda data: acts.disputing(sheet, party, by=user, **data)):
         return _back(request, sheet)
-    told = confirming.shown(acts.disputing(sheet, party, by=user))
+    told = confirming.act_page(acts.disputing(sheet, party, by=user))
     context = told.context
     context |= {"form": form, "sheet": sheet, "party": party, "subject": subject}
     return render(request, "rights/dispute.html", context, status=confirming.status(form))

@@ -22,7 +22,7 @@ from rights.forms.mine import OffForm
 from rights.grants import lifecycle, plain_language
 from rights.models import Agreement, Grant, Mandate, Use, WithdrawalCase
 from rights.views import confirming
-from rights.views.rightsholder.overview import Effect, asked, holders, unanswered
+from rights.views.rightsholder.overview import Effect, holders, offers_to, unanswered
 from rights.withdrawal import impact
 
 SHOWN = 20
@@ -43,7 +43,7 @@ def papers(request: HttpRequest) -> HttpResponse:
     cases = WithdrawalCase.objects.filter(party__people=user).distinct().order_by("-opened_at")
     context = {
         "tab": "papers",
-        "asked": asked(user),
+        "asked": offers_to(user),
         "unanswered": unanswered(user),
         "agreements": Agreement.objects.filter(counterparty__people=user).distinct(),
         "mandates": [(row, plain_language.territory_names(row.territories)) for row in mandates],
@@ -72,7 +72,9 @@ def grant(request: HttpRequest, pk: int) -> HttpResponse:
         "right": plain_language.RIGHT,
         "ours": _is_ours(row),
         "state": plain_language.state(row, ours=_is_ours(row)),
-        "also_for": [plain_language.also_for(mandate) for mandate in opt_outs.spoken_for(row)],
+        "also_for": [
+            plain_language.also_for(mandate) for mandate in opt_outs.mandates_of_agent(row)
+        ],
         "may_answer": row.status == Grant.Status.OFFERED and not _is_ours(row),
         "versions": _grants(user).filter(Q(pk=row.replaces_id) | Q(replaces=row)),
         "left_out": left_out[:SHOWN],
@@ -97,7 +99,7 @@ def approve(request: HttpRequest, pk: int) -> HttpResponse:
     if made is not None:
         messages.success(request, "Allowed. It is in force from now on.")
         return redirect("rights:mine_grant", pk=row.pk)
-    told = confirming.shown(act)
+    told = confirming.act_page(act)
     context = told.context
     context |= {
         "form": form,
@@ -124,7 +126,7 @@ def decline(request: HttpRequest, pk: int) -> HttpResponse:
     if confirming.done(request, form, act):
         messages.success(request, "Done. It never comes into force.")
         return redirect("rights:mine_grant", pk=row.pk)
-    told = confirming.shown(act({}))
+    told = confirming.act_page(act({}))
     context = told.context
     context |= {
         "form": form,
@@ -149,7 +151,7 @@ def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
     if confirming.done(request, form, act):
         messages.success(request, "Ended. What follows from it has begun.")
         return redirect("rights:mine_grant", pk=row.pk)
-    told = confirming.shown(act({}))
+    told = confirming.act_page(act({}))
     context = told.context
     context |= {
         "form": form,

@@ -53,7 +53,7 @@ def repertoire(request: HttpRequest) -> HttpResponse:
         "parties": parties,
         "signs_for": overview.signed_for_by(parties),
         "unanswered": unanswered(user).count(),
-        "asked": asked(user).count(),
+        "asked": offers_to(user).count(),
     }
     return render(request, "rights/mine.html", context)
 
@@ -85,7 +85,7 @@ def unanswered(user: User) -> QuerySet[SplitLine]:
     )
 
 
-def asked(user: User) -> QuerySet[Grant]:
+def offers_to(user: User) -> QuerySet[Grant]:
     """What the lab has drafted and waits for this person's answer on."""
     rows = Grant.objects.filter(grantor__people=user, status=Grant.Status.OFFERED)
     return rows.exclude(drafted_by__parties__in=user.parties.all()).select_related(
@@ -104,7 +104,7 @@ def fragment(request: HttpRequest) -> HttpResponse:
         "count": rows.count(),
         "used": used.aggregate(seconds=Sum("seconds"), models=Count("source", distinct=True)),
         "unanswered": unanswered(user).count(),
-        "asked": asked(user).count(),
+        "asked": offers_to(user).count(),
     }
     return render(request, "rights/mine.html#summary", context)
 
@@ -224,7 +224,7 @@ def off(request: HttpRequest, pk: int, use: str) -> HttpResponse:
     if confirming.done(request, form, act):
         messages.success(request, f"“{row}” is off for {consent.in_words(use)}.")
         return redirect("rights:mine_recording", pk=row.pk)
-    told = confirming.shown(act({}))
+    told = confirming.act_page(act({}))
     context = told.context
     grants = told.seen.grants if told.seen else []
     context |= {

@@ -20,7 +20,7 @@ from rights.grants import offers
 from rights.models import Grant, OptOut, Party, Use
 from rights.rightsholder import overview, use_status
 from rights.views import confirming
-from rights.views.rightsholder.overview import Effect, asked, holders, unanswered, use_of
+from rights.views.rightsholder.overview import Effect, holders, offers_to, unanswered, use_of
 from rights.withdrawal import impact
 
 Status = Grant.Status
@@ -125,7 +125,7 @@ def uses(request: HttpRequest) -> HttpResponse:
             "may_leave": any(row.can_end for row in rows),
             "count": overview.repertoire([party]).count(),
             "agreement": offers.running_agreement(party),
-            "asked": asked(user).count(),
+            "asked": offers_to(user).count(),
             "unanswered": unanswered(user).count(),
         }
     return render(request, "rights/mine_uses.html", context)
@@ -160,7 +160,7 @@ def catalogue(party: Party) -> list[CatalogueUse]:
     noes = OptOut.objects.filter(party=party)
     for use, number in _by_use(noes):
         rows[Use(use)].left_out = number
-    for use, number in _by_use(opt_outs.eased(noes)):
+    for use, number in _by_use(opt_outs.eased_by_later_grants(noes)):
         rows[Use(use)].eased = number
     plain_rights = set(offers.rights_of(party, Use.EVAL))
     personal_rights = set(offers.rights_of(party, Use.VOICE))
@@ -199,7 +199,7 @@ def use_on(request: HttpRequest, pk: int, use: str) -> HttpResponse:
         "personal": bool(asked_for.facts.asks),
         "count": overview.repertoire([party]).count(),
         "left_out": noes.values("recording").distinct().count(),
-        "eased": opt_outs.eased(noes).values("recording").distinct().count(),
+        "eased": opt_outs.eased_by_later_grants(noes).values("recording").distinct().count(),
     }
     return render(request, "rights/mine_on.html", context, status=422 if form.errors else 200)
 
@@ -219,7 +219,7 @@ def use_off(request: HttpRequest, pk: int, use: str) -> HttpResponse:
     if confirming.done(request, form, act):
         messages.success(request, f"Off for {consent.in_words(use)}: everything of {party}.")
         return _back(party)
-    told = confirming.shown(act({}))
+    told = confirming.act_page(act({}))
     context = told.context
     context |= {
         "form": form,

@@ -75,7 +75,7 @@ def case_items(request: HttpRequest, pk: int, kind: str) -> HttpResponse:
     """All of one kind that came out of it, as far as one may see."""
     row, found = _case(request, pk), _kind(kind)
     user = signed_in(request)
-    page = page_of(request, case_pages.seen(row, found, user))
+    page = page_of(request, case_pages.visible_items(row, found, user))
     context = {
         "case": row,
         "kind": found,
@@ -111,7 +111,7 @@ def case_remedy(request: HttpRequest, pk: int, kind: str) -> HttpResponse:
     if done is not None:
         messages.success(request, f"{found.title}: {done.result} done.")
         return redirect(row)
-    told = confirming.shown(acts.remedying(row, kind, by=user))
+    told = confirming.act_page(acts.remedying(row, kind, by=user))
     context = told.context
     context |= {
         "case": row,
@@ -191,7 +191,7 @@ def case_close(request: HttpRequest, pk: int) -> HttpResponse:
     if confirming.done(request, form, lambda data: acts.closing(row, by=user, **data)):
         messages.success(request, "Closed. What should still come out of it opens it again.")
         return redirect(row)
-    told = confirming.shown(acts.closing(row, by=user))
+    told = confirming.act_page(acts.closing(row, by=user))
     context = told.context | {
         "case": row,
         "form": form,

@@ -38,7 +38,7 @@ def party_leave(request: HttpRequest, pk: int) -> HttpResponse:
             return redirect(left.result[0])
         named = urlencode({"q": party.name})
         return redirect(f"{reverse('rights:cases')}?{named}" if left.result else "rights:cases")
-    told = confirming.shown(acts.leaving_with_all(party, by=user))
+    told = confirming.act_page(acts.leaving_with_all(party, by=user))
     context = told.context
     grants = told.seen.grants if told.seen else []
     context |= {

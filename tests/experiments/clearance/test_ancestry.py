@@ -95,6 +95,6 @@ def test_who_left_is_known_behind_a_copy_too(ada: User, rosa: User, project: Pro
     learned = make_run(ada, project, [make_recording(rosa, party)])
     saved(learned, b"learned")
     later = plain_run(ada, project, saved(plain_run(ada, project), b"learned", step=99))
-    assert withdrawals.left(later) == frozenset()
+    assert withdrawals.parties_who_left(later) == frozenset()
     lifecycle.withdraw(grant, rosa, "No more.")
-    assert withdrawals.left(later) == {party.pk}
+    assert withdrawals.parties_who_left(later) == {party.pk}

@@ -114,7 +114,7 @@ def test_it_is_never_wider_than_any_item_or_parent(
     )  # fmt: skip
     above, below = clearance.stored_scope(parent.run), clearance.stored_scope(child)
     assert below.within(above)
-    assert clearance.now(child).within(below)
+    assert clearance.current_scope(child).within(below)
     for context in CONTEXTS:
         each = [consent.evaluate([one], TRAIN, context).allowed for one in made]
         assert above.model.covers(context) == all(each[:2])
@@ -178,9 +178,9 @@ def test_what_ends_since_narrows_it_and_what_is_allowed_later_does_not_widen_it(
     assert clearance.allows(before, Use.EVAL, here) == []
     assert clearance.allows(before, Use.DISTRIBUTE, here)
     allow(rosa, party, Use.DISTRIBUTE, channels=["walled"])
-    assert clearance.allows(clearance.now(run), Use.DISTRIBUTE, here)
+    assert clearance.allows(clearance.current_scope(run), Use.DISTRIBUTE, here)
     lifecycle.withdraw(grants[0], rosa, "No more listening tests")
-    why = clearance.allows(clearance.now(run), Use.EVAL, here)
+    why = clearance.allows(clearance.current_scope(run), Use.EVAL, here)
     assert [one.holder for one in why] == [party.name]
     assert "withdrew the permission for evaluation" in str(why[0])
     assert clearance.stored_scope(run) == before
@@ -194,7 +194,7 @@ def test_it_takes_so_many_queries_whatever_the_number_of_recordings(
         run = make_run(ada, project, make_allowed(rosa, many))
         clearance.stored_scope(run)
         with connection.execute_wrapper(_Counter(counts)):
-            clearance.now(run)
+            clearance.current_scope(run)
     assert counts[0] == counts[1]
 
 

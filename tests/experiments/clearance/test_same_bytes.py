@@ -190,7 +190,10 @@ def test_a_copy_is_cleared_for_no_more_than_the_original_and_the_other_way_about
     commercial = Project.objects.create(
         slug="sold", name="Sold", purpose=Purpose.COMMERCIAL, model_family="backline"
     )
-    assert clearance.allows(clearance.now(copy.run), "", permission.context_of(commercial)) == []
+    assert (
+        clearance.allows(clearance.current_scope(copy.run), "", permission.context_of(commercial))
+        == []
+    )
     for one in (first, copy):
         why = permission.why_not_begin(one, commercial, recipe="program")
         assert "Mira Sol" in why

@@ -241,14 +241,14 @@ class TheyAgree(TestCase):
                 for grant in mine
                 if not decided(judge, grant, one.no.party_id, one.no.recording_id)
             }
-        eased = {no.pk for no in opt_outs.eased(rows)}
+        eased = {no.pk for no in opt_outs.eased_by_later_grants(rows)}
         assert eased == {one.no.pk for one in told if one.since}
 
     def what_stands_is_what_the_judge_refuses(self, judge: Judge) -> None:
         """A no stands until, for each right of the party's that the use needs, a grant of its own
         for that recording speaks in spite of it."""
         rows = OptOut.objects.filter(use=USE).order_by()
-        stands = set(opt_outs.standing(rows).values_list("party", "recording"))
+        stands = set(opt_outs.still_against(rows).values_list("party", "recording"))
         for party, recording in rows.values_list("party", "recording").distinct():
             own = Grant.objects.filter(grantor=party, recording=recording, ended_at=None)
             speaking = {
@@ -285,16 +285,16 @@ def test_a_grant_of_the_master_takes_back_nothing_of_the_composition(
     song = make_recording(rosa, writer)
     allow(rosa, writer, Use.EVAL)
     lifecycle.opt_out(song, Use.EVAL, writer, rosa, "No.")
-    assert opt_outs.standing(song.opt_outs.all()).exists()
+    assert opt_outs.still_against(song.opt_outs.all()).exists()
     allow(rosa, writer, Use.EVAL, recording=song, rights=(RightType.MASTER,))
     line = consent.evaluate([song], Use.EVAL, HERE)[song.pk]
     assert [(reason["code"], reason["right"]) for reason in line.reasons] == [
         ("opted_out", "composition")
     ]
-    assert opt_outs.standing(song.opt_outs.all()).exists()
+    assert opt_outs.still_against(song.opt_outs.all()).exists()
     allow(rosa, writer, Use.EVAL, recording=song, rights=(RightType.COMPOSITION,))
     assert consent.evaluate([song], Use.EVAL, HERE).allowed
-    assert not opt_outs.standing(song.opt_outs.all()).exists()
+    assert not opt_outs.still_against(song.opt_outs.all()).exists()
 
 
 @pytest.mark.django_db

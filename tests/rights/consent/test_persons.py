@@ -284,10 +284,10 @@ def test_a_vocalist_says_no_to_one_recording(rosa: User, song: Recording, guest:
     allow(rosa, guest, Use.VOICE, rights=PERSONA)
     lifecycle.opt_out(song, Use.VOICE, guest, rosa, "Not my voice.")
     assert missing(song, Use.VOICE) == [("opted_out", guest.name)]
-    assert opt_outs.standing(song.opt_outs.all()).exists()
+    assert opt_outs.still_against(song.opt_outs.all()).exists()
     allow(rosa, guest, Use.VOICE, recording=song, rights=PERSONA)
     assert missing(song, Use.VOICE) == []
-    assert not opt_outs.standing(song.opt_outs.all()).exists()
+    assert not opt_outs.still_against(song.opt_outs.all()).exists()
     # A vocalist has no word on the name of who stands on the cover.
     with pytest.raises(Refused):
         lifecycle.opt_out(song, Use.LIKENESS_NAME, guest, rosa, "No.")

@@ -306,11 +306,11 @@ def test_another_holders_suspension_is_not_hidden_by_a_withdrawal_that_lets_the_
     end(*grants, by=rosa)
     permission.check_start(run)
     context = permission.context_of(project)
-    assert clearance.allows(clearance.now(run, ()), "", context) == []
+    assert clearance.allows(clearance.current_scope(run, ()), "", context) == []
     lifecycle.suspend(theirs, rosa, "A question.")
     with pytest.raises(runs.NotAllowed):
         permission.check_start(run)
-    assert clearance.allows(clearance.now(run, ()), "", context)
+    assert clearance.allows(clearance.current_scope(run, ()), "", context)
     lifecycle.resume(theirs, rosa)
     permission.check_start(run)
 

@@ -244,7 +244,7 @@ def test_from_training_to_a_clip_with_a_reference_and_what_ends_it(
     lifecycle.opt_out(heard[0], Use.CONDITION, party, rosa, "Not as a reference")
     assert not type(sample).objects.audible().filter(pk=sample.pk).exists()
     assert type(sample).objects.audible().filter(run=plain).exists()
-    assert clearance.allows(clearance.now(steered), "", permission.context_of(project))
+    assert clearance.allows(clearance.current_scope(steered), "", permission.context_of(project))
     first_party = songs[0].credits.get(role="MainArtist").party
     lifecycle.opt_out(songs[0], Use.TRAIN_GENERATIVE, first_party, rosa, "No more")
     assert not type(sample).objects.audible().exists()

@@ -91,14 +91,14 @@ def test_sigterm_rings_and_the_next_look_raises_preempted() -> None:
     bell, run = interruption.BELL, asked("tone_check")
     try:
         bell.listen()
-        assert interruption.asked(run) is None
+        assert interruption.interruption_asked(run) is None
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(0.01)
         with pytest.raises(interruption.Interrupted) as raised:
             interruption.check(run)
         assert raised.value.exit_code == 75
         run.stop_requested = object()
-        stopped = interruption.asked(run)
+        stopped = interruption.interruption_asked(run)
         assert stopped is not None
         assert stopped.exit_code == 143
     finally:

@@ -179,7 +179,7 @@ def test_sigterm_leads_to_a_checkpoint_and_the_preempted_code(files: dict[str, P
             flow_matching.main(run, config())
         assert before_data.value.exit_code == 75
         assert not run.checkpoints
-        assert interruption.asked(run) is not None
+        assert interruption.interruption_asked(run) is not None
     finally:
         interruption.BELL.rung = False
 
