@@ -137,7 +137,7 @@ def _nodes(rows: QuerySet[Sample]) -> list[Node]:
         Node(
             kind="sample",
             key=str(pk),
-            label=f"{project}: run {number}, {name}, step {step:,}{_given_out(times)}",
+            label=f"{project}: run {number}, {name}, step {step:,}{_times_downloaded(times)}",
             url=address.replace("0", str(pk)),
             at=at,
             outcome=Outcome.RECALLED if reason.startswith(RECALLED) else Outcome.WITHHELD,
@@ -146,7 +146,7 @@ def _nodes(rows: QuerySet[Sample]) -> list[Node]:
     ]
 
 
-def _given_out(times: int) -> str:
+def _times_downloaded(times: int) -> str:
     """Files that have left are not called back by a click: who took them is on its page."""
     return f", downloaded {times} time{'' if times == 1 else 's'}" if times else ""
 

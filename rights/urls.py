@@ -2,7 +2,7 @@ from django.urls import include, path
 
 from rights.models import Agreement, Grant, Mandate, Recording, Work
 from rights.views.catalogue import originals, relations, releases, repertoire
-from rights.views.grants import agreements, decisions, grants, overview
+from rights.views.grants import agreements, decisions, grants, opt_outs, overview
 from rights.views.parties import mandates, parties, public_credit, splits
 from rights.views.rightsholder.own import lab_page
 from rights.views.withdrawal import withdraw_party
@@ -51,12 +51,12 @@ urlpatterns = [
     path("recordings/<int:pk>/split/", splits.recording_split, name="recording_split"),
     path(
         "recordings/<int:pk>/opt-out/",
-        lab_page(overview.opt_out, "rights:mine_recording", Recording),
+        lab_page(opt_outs.opt_out, "rights:mine_recording", Recording),
         name="opt_out",
     ),
     path(
         "recordings/<int:pk>/opt-out/look/",
-        lab_page(overview.opt_out_look, "rights:mine_recording", Recording),
+        lab_page(opt_outs.opt_out_look, "rights:mine_recording", Recording),
         name="opt_out_look",
     ),
     path(
@@ -77,20 +77,22 @@ urlpatterns = [
     path("decisions/<int:pk>/replay/", decisions.decision_replay, name="decision_replay"),
     path("splits/<int:pk>/<int:party_pk>/confirm/", splits.split_confirm, name="split_confirm"),
     path("splits/<int:pk>/<int:party_pk>/dispute/", splits.split_dispute, name="split_dispute"),
-    path("agreements/", lab_page(agreements.agreements, "rights:mine_papers"), name="agreements"),
+    path(
+        "agreements/", lab_page(agreements.agreements, "rights:mine_agreements"), name="agreements"
+    ),
     path("agreements/new/", agreements.agreement_new, name="agreement_new"),
     path(
         "agreements/<int:pk>/",
-        lab_page(agreements.agreement, "rights:mine_papers", Agreement, keep=False),
+        lab_page(agreements.agreement, "rights:mine_agreements", Agreement, keep=False),
         name="agreement",
     ),
     path("agreements/<int:pk>/document/", agreements.agreement_document, name="agreement_document"),
-    path("grants/", lab_page(grants.grants, "rights:mine_papers"), name="grants"),
+    path("grants/", lab_page(grants.grants, "rights:mine_agreements"), name="grants"),
     path("grants/new/", grants.grant_new, name="grant_new"),
-    path("grants/waiting/", lab_page(grants.waiting, "rights:mine_papers"), name="waiting"),
+    path("grants/waiting/", lab_page(grants.waiting, "rights:mine_agreements"), name="waiting"),
     path(
         "grants/approve/",
-        lab_page(grants.grants_approve, "rights:mine_papers"),
+        lab_page(grants.grants_approve, "rights:mine_agreements"),
         name="grants_approve",
     ),
     path("grants/<int:pk>/", lab_page(grants.grant, "rights:mine_grant", Grant), name="grant"),
@@ -109,11 +111,11 @@ urlpatterns = [
         lab_page(grants.grant_withdraw, "rights:mine_grant_withdraw", Grant),
         name="grant_withdraw",
     ),
-    path("mandates/", lab_page(mandates.mandates, "rights:mine_papers"), name="mandates"),
+    path("mandates/", lab_page(mandates.mandates, "rights:mine_agreements"), name="mandates"),
     path("mandates/new/", mandates.mandate_new, name="mandate_new"),
     path(
         "mandates/<int:pk>/",
-        lab_page(mandates.mandate, "rights:mine_papers", Mandate, keep=False),
+        lab_page(mandates.mandate, "rights:mine_agreements", Mandate, keep=False),
         name="mandate",
     ),
     path("mandates/<int:pk>/approve/", mandates.mandate_approve, name="mandate_approve"),

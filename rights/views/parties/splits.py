@@ -80,7 +80,7 @@ def _back(request: HttpRequest, sheet: SplitSheet) -> HttpResponse:
     if not is_admin(request):
         if sheet.recording_id:
             return redirect("rights:mine_recording", pk=sheet.recording_id)
-        return redirect("rights:mine_papers")
+        return redirect("rights:mine_agreements")
     return redirect(sheet.recording or sheet.work or "rights:home")
 
 

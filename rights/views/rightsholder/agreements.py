@@ -53,7 +53,7 @@ def papers(request: HttpRequest) -> HttpResponse:
         "state": state,
         "cases": cases[:SHOWN],
     }
-    return render(request, "rights/mine_papers.html", context)
+    return render(request, "rights/mine_agreements.html", context)
 
 
 @require_safe

@@ -43,7 +43,7 @@ def files(request: HttpRequest) -> HttpResponse:
     }
     if chosen is not None and (not form.is_bound or form.is_valid()):
         context["statement"] = statements.statement_for(chosen, *_days(form))
-    return render(request, "rights/mine_files.html", context)
+    return render(request, "rights/mine_statements.html", context)
 
 
 def _days(form: PeriodForm) -> tuple[date | None, date | None]:

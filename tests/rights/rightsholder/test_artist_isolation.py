@@ -117,8 +117,8 @@ def addresses(party: Party, row: Recording, sample: Sample) -> list[str]:
 
 
 SHARED = (
-    "rights:mine", "rights:mine_fragment", "rights:mine_uses", "rights:mine_papers",
-    "rights:mine_files", "rights:mine_everything", "rights:mine_wording", "audio_samples:mine",
+    "rights:mine", "rights:mine_fragment", "rights:mine_uses", "rights:mine_agreements",
+    "rights:mine_statements", "rights:mine_everything", "rights:mine_wording", "audio_samples:mine",
     "rights:agreements", "rights:grants", "rights:mandates", "rights:cases", "home",
 )  # fmt: skip
 

@@ -272,7 +272,7 @@ def test_a_split_is_confirmed_and_disputed_from_my_papers(
     noors: Client, rosa: User, party: Party
 ) -> None:
     song = make_recording(rosa, party, confirmed=False)
-    assert "Splits that wait for your answer" in page(noors, "rights:mine_papers")
+    assert "Splits that wait for your answer" in page(noors, "rights:mine_agreements")
     (sheet,) = song.splits.all()
     response = noors.post(reverse("rights:split_confirm", args=[sheet.pk, party.pk]))
     assert response.url == reverse("rights:mine_recording", args=[song.pk])
@@ -290,7 +290,7 @@ def count(client: Client, address: str) -> int:
     return len(queries)
 
 
-@pytest.mark.parametrize("name", ["mine", "mine_uses", "mine_papers", "mine_files"])
+@pytest.mark.parametrize("name", ["mine", "mine_uses", "mine_agreements", "mine_statements"])
 def test_pages_take_the_same_number_of_queries_for_more_music(
     noors: Client, rosa: User, party: Party, song: Recording, name: str
 ) -> None:
@@ -325,7 +325,12 @@ def test_ten_thousand_recordings_are_paged_and_searched(
 
 
 def test_a_log_in_that_speaks_for_nobody_is_told_so(noors: Client) -> None:
-    for name in ("rights:mine", "rights:mine_uses", "rights:mine_files", "rights:mine_papers"):
+    for name in (
+        "rights:mine",
+        "rights:mine_uses",
+        "rights:mine_statements",
+        "rights:mine_agreements",
+    ):
         page(noors, name)
     assert "speaks for no artist" in page(noors, "rights:mine")
     assert json.loads(noors.get(reverse("rights:mine_everything")).getvalue())["grants"] == []

@@ -113,7 +113,7 @@ def test_a_statement_counts_the_days_of_its_period(
     address = reverse("rights:mine_statement_json", args=[party.pk])
     assert noors.get(address, {"first": "2026-03-02", "last": "2026-03-02"}).json()["examples"] == 1
     assert noors.get(address, {"first": "2026-03-02", "last": "2026-03-01"}).status_code == 422
-    shown = page(noors, "rights:mine_files", first="2026-03-09", last="2026-03-01")
+    shown = page(noors, "rights:mine_statements", first="2026-03-09", last="2026-03-01")
     assert "The last day lies before the first." in shown
 
 
