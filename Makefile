@@ -1,5 +1,5 @@
 # Two commands matter: `make up` and `make test`. Both install what they need, once.
-.PHONY: up test test-postgres test-nasty lint shots bench clean
+.PHONY: up test test-postgres test-thorough test-nasty lint shots bench clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -20,6 +20,10 @@ test: $(STAMPS) .venv/.test
 POSTGRES_TESTS ?= tests/portal tests/rights tests/experiments tests/audio_samples tests/listening tests/races
 test-postgres: $(STAMPS) .venv/.test
 	$(BIN)/python -m tests.postgres $(TEST) $(POSTGRES_TESTS)
+
+# Every property with all its examples, and random histories of rights twice as long.
+test-thorough: $(STAMPS) .venv/.test
+	THOROUGH=1 $(BIN)/python -m pytest $(TEST)
 
 # Everything nasty to every parameter, field and body, on both databases; `make test` takes a sample.
 test-nasty: $(STAMPS) .venv/.test

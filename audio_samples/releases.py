@@ -49,8 +49,7 @@ def page_of(sample: Sample) -> ModelPage | None:
 def why_not(sample: Sample) -> list[str]:
     """What keeps the sample from the public, as sentences; empty where nothing does. Seconds,
     where the model learned from a hundred thousand recordings."""
-    row = Sample.objects.with_holds().get(pk=sample.pk)
-    found = [silence] if (silence := silences.reason_withheld(row)) else []
+    found = [silence] if (silence := silences.current_reason(sample.pk)) else []
     if _taken_back_for_good(sample):
         found.append("A withdrawal took this clip back from the public for good.")
     if page_of(sample) is None:

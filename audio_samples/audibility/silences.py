@@ -45,6 +45,11 @@ def reason_withheld(sample: Sample) -> str:
     return _sentence(first.value) if first else ""
 
 
+def current_reason(sample: int) -> str:
+    """The same of the sample with this number, looked up now."""
+    return reason_withheld(Sample.objects.with_holds().get(pk=sample))
+
+
 def reason_for_rightsholders(sample: Sample) -> str:
     """The same without anybody's own words: what other holders said is theirs."""
     first = next(silences(sample), None)

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 from django import forms
-from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -12,12 +11,11 @@ from django.views.decorators.http import require_POST, require_safe
 
 from audio_samples.audibility import silences
 from audio_samples.copy_check import screenings
-from audio_samples.models import Sample
 from audio_samples.models.copy_check import Screening
 from audio_samples.reviews import reviewing
+from audio_samples.views import answering
 from audio_samples.views.samples import answer_gone
 from portal import confirmation
-from portal.confirmation import as_shown
 from portal.inputs import parameters
 from portal.models import Role
 from portal.views import signed_in
@@ -67,7 +65,7 @@ def near_copy(request: HttpRequest, pk: int) -> HttpResponse:
 def audio(request: HttpRequest, pk: int) -> HttpResponseBase:
     """The sample, for who has to answer: they may be in none of its projects."""
     found = get_object_or_404(_rows(), pk=pk)
-    if _why_not(request, found) and (reason := _silence(found)):
+    if _why_not(request, found) and (reason := silences.current_reason(found.sample_id)):
         return answer_gone(reason)
     return reviewing.review_audio(request, found.sample, review=f"copy:{pk}", tag=f"copy-{pk}")
 
@@ -87,19 +85,13 @@ def dismiss(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _answer(
-    request: HttpRequest, pk: int, verb: Callable[..., Screening], said: str
+    request: HttpRequest, pk: int, verb: Callable[..., Screening], words: str
 ) -> HttpResponse:
-    found, user = get_object_or_404(_rows(), pk=pk), signed_in(request)
-    form = AnswerForm(request.POST)
-    if form.is_valid():
-        seal = confirmation.posted(request)
-        with (
-            form.refusals(),
-            as_shown(seal, by=user, name=_name(found), facts=lambda: _facts(found)),
-        ):
-            verb(found, by=user, note=form.cleaned_data["note"])
-            messages.success(request, said)
-            return redirect("audio_samples:copies")
+    found, form = get_object_or_404(_rows(), pk=pk), AnswerForm(request.POST)
+    if answering.done(
+        request, form, found, name=_name(found), facts=lambda: _facts(found), verb=verb, words=words
+    ):
+        return redirect("audio_samples:copies")
     found.refresh_from_db()
     return _page(request, found, form)
 
@@ -123,7 +115,7 @@ def _page(request: HttpRequest, found: Screening, form: AnswerForm) -> HttpRespo
         "sample": found.sample,
         "artists": screenings.artists(found.recording),
         "why_not": why_not,
-        "silence": _silence(found) if why_not or found.answer else "",
+        "silence": silences.current_reason(found.sample_id) if why_not or found.answer else "",
         "stays": silences.other_silences(found.sample),
         "shown": {"seal": seal} if not why_not else None,
         "form": form,
@@ -140,10 +132,6 @@ def _why_not(request: HttpRequest, found: Screening) -> str:
     if found.sample.run.submitted_by_id == signed_in(request).pk:
         return "You queued the run that made it: another rights admin has to answer."
     return ""
-
-
-def _silence(found: Screening) -> str:
-    return silences.reason_withheld(Sample.objects.filter(pk=found.sample_id).with_holds().get())
 
 
 def _rows() -> QuerySet[Screening]:

@@ -1,7 +1,6 @@
 """Where rights admins look at flagged samples and answer."""
 
 from django import forms
-from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -13,9 +12,9 @@ from audio_samples.audibility import silences
 from audio_samples.copy_check import screenings
 from audio_samples.models import ClipRelease, Sample, SampleFlag
 from audio_samples.reviews import flags, reviewing
+from audio_samples.views import answering
 from audio_samples.views.samples import answer_gone
 from portal import confirmation
-from portal.confirmation import as_shown
 from portal.inputs import parameters
 from portal.models import Role
 from portal.views import signed_in
@@ -77,7 +76,7 @@ def flag_detail(request: HttpRequest, pk: int) -> HttpResponse:
 def audio(request: HttpRequest, pk: int) -> HttpResponseBase:
     """The flagged sample, for who has to answer and only until then, whatever else silences it."""
     found = get_object_or_404(_flags().select_related("sample__audio"), pk=pk)
-    if not _judges(request, found) and (reason := _silence(found)):
+    if not _judges(request, found) and (reason := silences.current_reason(found.sample_id)):
         return answer_gone(reason)
     return reviewing.review_audio(request, found.sample, review=f"flag:{pk}", tag=f"flag-{pk}")
 
@@ -97,18 +96,13 @@ def dismiss(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _answer(request: HttpRequest, pk: int, *, upheld: bool) -> HttpResponse:
-    found, user = get_object_or_404(_flags(), pk=pk), signed_in(request)
-    form = AnswerForm(request.POST)
-    if form.is_valid():
-        seal = confirmation.posted(request)
-        with (
-            form.refusals(),
-            as_shown(seal, by=user, name=_name(found), facts=lambda: _facts(found)),
-        ):
-            verb = flags.uphold if upheld else flags.dismiss
-            verb(found, by=user, note=form.cleaned_data["note"])
-            messages.success(request, "Answered; the party reads it on their page.")
-            return redirect("audio_samples:flags")
+    found, form = get_object_or_404(_flags(), pk=pk), AnswerForm(request.POST)
+    if answering.done(
+        request, form, found, name=_name(found), facts=lambda: _facts(found),
+        verb=flags.uphold if upheld else flags.dismiss,
+        words="Answered; the party reads it on their page.",
+    ):  # fmt: skip
+        return redirect("audio_samples:flags")
     found.refresh_from_db()
     return _page(request, found, form)
 
@@ -131,7 +125,7 @@ def _page(request: HttpRequest, found: SampleFlag, form: AnswerForm) -> HttpResp
         "flag": found,
         "sample": sample,
         "judges": judges,
-        "silence": "" if judges else _silence(found),
+        "silence": "" if judges else silences.current_reason(found.sample_id),
         "stays": silences.other_silences(sample, but=found),
         "shown": {"seal": seal} if judges else None,
         "form": form,
@@ -145,10 +139,6 @@ def _judges(request: HttpRequest, found: SampleFlag) -> bool:
     """Whether this rights admin answers it: it waits, and is not their own party's."""
     own = found.party.people.filter(pk=signed_in(request).pk).exists()
     return found.state == SampleFlag.State.OPEN and not own
-
-
-def _silence(found: SampleFlag) -> str:
-    return silences.reason_withheld(Sample.objects.filter(pk=found.sample_id).with_holds().get())
 
 
 def _flags() -> QuerySet[SampleFlag]:

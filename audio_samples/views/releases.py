@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from audio_samples import releases
 from audio_samples.audibility import silences
 from audio_samples.credentials import chain, files
-from audio_samples.models import ClipRelease, Sample
+from audio_samples.models import ClipRelease
 from audio_samples.reviews import reviewing
 from audio_samples.views.samples import answer_gone, visible_sample
 from portal import confirmation
@@ -100,8 +100,7 @@ def release_detail(request: HttpRequest, pk: int) -> HttpResponse:
 def audio(request: HttpRequest, pk: int) -> HttpResponseBase:
     """The clip, for who has to answer, whatever keeps it silent meanwhile."""
     found = get_object_or_404(_rows().select_related("sample__audio"), pk=pk)
-    sample = Sample.objects.with_holds().get(pk=found.sample_id)
-    if not _judges(request, found) and (reason := silences.reason_withheld(sample)):
+    if not _judges(request, found) and (reason := silences.current_reason(found.sample_id)):
         return answer_gone(reason)
     return reviewing.review_audio(request, found.sample, review=f"clip:{pk}", tag=f"clip-{pk}")
 
@@ -198,13 +197,12 @@ def _page(
     request: HttpRequest, found: ClipRelease, form: VerbForm, error: str = ""
 ) -> HttpResponse:
     found.refresh_from_db()
-    sample = Sample.objects.with_holds().get(pk=found.sample_id)
     judges = _judges(request, found)
     context = {
         "release": found,
         "sample": found.sample,
         "judges": judges,
-        "silence": "" if judges else silences.reason_withheld(sample),
+        "silence": "" if judges else silences.current_reason(found.sample_id),
         "shown": {"seal": _seal(request, found)},
         "why_not": releases.why_not(found.sample) if found.waits else [],
         "may_answer": releases.may_answer(signed_in(request), found),

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audio import loudness, measures, png
+from tests.examples import examples
 
 RATE = 48_000
 
@@ -59,7 +60,7 @@ def test_gain_reaches_minus_23_lufs_or_stops_under_minus_1_dbtp() -> None:
     assert measures.matching_gain(lufs=None, peak_dbtp=2.0) == -3.0
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15))
 @given(seed=st.integers(0, 2**32), level=st.floats(0.001, 3.0))
 def test_after_the_gain_no_clip_is_louder_than_its_target_or_its_ceiling(
     seed: int, level: float
@@ -76,7 +77,7 @@ def test_after_the_gain_no_clip_is_louder_than_its_target_or_its_ceiling(
     assert after == pytest.approx(-23, abs=0.01) or highest == pytest.approx(-1, abs=0.01)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25))
 @given(seed=st.integers(0, 2**32), frames=st.integers(1, 3000), buckets=st.integers(1, 400))
 def test_waveform_encloses_every_sample(seed: int, frames: int, buckets: int) -> None:
     audio = np.random.default_rng(seed).uniform(-1, 1, (2, frames))
@@ -104,7 +105,7 @@ def test_stereo_correlation_knows_same_opposite_unrelated_and_mono() -> None:
     assert measures.stereo_correlation(np.zeros((2, 100))) is None
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20))
 @given(frames=st.integers(1, 3000), channels=st.integers(1, 2), level=st.sampled_from([0, 0.5, 1]))
 def test_every_measure_of_any_clip_is_finite_or_none(
     frames: int, channels: int, level: float

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backline import columns, wire
+from tests.examples import examples
 
 
 def table(names: tuple[str, ...], steps: list[int], values: list[list[float]]) -> wire.Table:
@@ -28,7 +29,7 @@ def test_numbers_survive_bit_by_bit() -> None:
     assert got.values.tobytes() == sent.values.tobytes()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(
     st.lists(
         st.tuples(
@@ -58,7 +59,7 @@ def test_any_tables_come_back(shapes: list[tuple[list[str], int]], random: objec
         assert np.array_equal(sent.values, got.values)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150))
 @given(st.binary(max_size=200))
 def test_stray_bytes_are_malformed_and_nothing_else(stray: bytes) -> None:
     good = wire.encode([table(("loss",), [1, 2], [[0.5, 0.25]])])

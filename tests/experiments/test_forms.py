@@ -15,6 +15,7 @@ from portal.models import User
 from rights.grants import lifecycle
 from rights.models import Grant, Use
 from tests.catalogue import make_allowed
+from tests.examples import examples
 
 FLOW = recipes.get("flow_matching")
 
@@ -39,7 +40,7 @@ def test_untouched_fields_give_the_defaults_back() -> None:
         assert recipes.validate(recipe.name, forms.read(recipe, sent)) == recipe.config()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50))
 @given(
     steps=st.integers(1, 200_000),
     rate=st.floats(1e-6, 0.1),

@@ -10,6 +10,7 @@ import os
 import random
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import (
@@ -31,6 +32,7 @@ from rights.models import (
     Use,
 )
 from rights.withdrawal import cases
+from tests.examples import THOROUGH
 from tests.rights.history.ending import Ending
 from tests.rights.history.naive import Scope
 from tests.rights.history.world import (
@@ -42,9 +44,9 @@ from tests.rights.history.world import (
     scope_words,
 )
 
-LONG = int(os.environ.get("MACHINE", "0"))
+LONG = int(os.environ.get("MACHINE", "300" if THOROUGH else "0"))
 PROFILE = settings(
-    max_examples=LONG or 40,
+    max_examples=LONG or (12 if connection.vendor == "postgresql" else 40),
     stateful_step_count=80 if LONG else 40,
     deadline=None,
     suppress_health_check=list(HealthCheck),

@@ -31,6 +31,7 @@ from rights.models import (
 from rights.models.kept import Immutable
 from tests.audio_samples.cast import make_run
 from tests.catalogue import allow, make_allowed, make_party, make_recording, second_admin
+from tests.examples import examples
 from tests.rights.withdrawal.affected import make_checkpoint
 
 TRAIN = Use.TRAIN_GENERATIVE
@@ -87,7 +88,7 @@ CONTEXTS = [
 
 @pytest.mark.django_db(transaction=False)
 @settings(
-    max_examples=12,
+    max_examples=examples(12),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

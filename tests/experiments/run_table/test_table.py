@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from experiments.models import Project, Run, Series
 from experiments.run_table import query, table
 from portal.models import User
+from tests.examples import examples
 
 
 def make(project: Project, by: User, number: int, **fields: object) -> Run:
@@ -120,7 +121,7 @@ PIECES = st.sampled_from(
 
 @pytest.mark.django_db
 @settings(
-    max_examples=150,
+    max_examples=examples(150),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -15,6 +15,7 @@ from rights.consent.snapshot import Artist, Facts, Group, Music, Share, Sign, Te
 from rights.grants import lifecycle
 from rights.models import Purpose, RightType, Use
 from tests.catalogue import allow, make_party, make_recording
+from tests.examples import examples
 
 GROUP = 7
 AT = datetime(2026, 6, 1, tzinfo=UTC)
@@ -83,7 +84,7 @@ def worlds(draw: st.DrawFn) -> Facts:
     return facts
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400))
 @given(worlds())
 def test_it_is_exactly_what_every_item_allows(facts: Facts) -> None:
     left = allowances.of_facts(facts, AT)
@@ -129,7 +130,7 @@ def test_what_is_left_out_of_a_long_union_only_narrows_it(boxes: list[ContextBox
         assert not short.covers(context) or any(box.covers(context) for box in boxes)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50))
 @given(worlds())
 def test_it_is_kept_as_json_and_read_again(facts: Facts) -> None:
     left = allowances.of_facts(facts, AT)

@@ -30,6 +30,7 @@ from rights.models import (
 from rights.parties import splits
 from tests.catalogue import allow, make_allowed, make_party, make_recording
 from tests.conftest import person
+from tests.examples import examples
 
 pytestmark = pytest.mark.django_db
 
@@ -338,7 +339,7 @@ scopes = st.fixed_dictionaries(
 
 
 class AgainstTheNaiveOne(TestCase):
-    @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=examples(40), suppress_health_check=[HealthCheck.too_slow])
     @given(
         shares=st.sampled_from([(1_000_000,), (500_000, 500_000), (1, 999_999)]),
         confirm=st.lists(st.booleans(), min_size=4, max_size=4),

@@ -39,6 +39,7 @@ from rights.rightsholder import use_status
 from rights.withdrawal import holds
 from tests.catalogue import allow, make_party, make_recording, second_admin
 from tests.conftest import person
+from tests.examples import examples
 
 USE = Use.VOICE
 HERE = Context(Purpose.RESEARCH, "world", "backline")
@@ -178,7 +179,7 @@ class TheyAgree(TestCase):
     def setUpTestData(cls) -> None:
         cls.world = World.made()
 
-    @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=examples(80), suppress_health_check=[HealthCheck.too_slow])
     @given(grants=GRANTS, noes=NOES)
     # By chance alone these would be seldom: a yes in the moment of the no, for another recording,
     # of the agent after the holder's no, of one right of several, and of all of them but pausing.

@@ -33,6 +33,7 @@ from rights.parties import splits
 from rights.withdrawal import impact
 from tests.catalogue import allow, make_party, make_recording, second_admin
 from tests.conftest import person
+from tests.examples import examples
 
 HERE = consent.Context(Purpose.RESEARCH, "world", "backline")
 GENERATIVE = Use.TRAIN_GENERATIVE
@@ -332,7 +333,7 @@ def test_a_relation_is_said_once_of_two_recordings(
 
 
 class Closure(TestCase):
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=examples(60))
     @given(
         st.lists(
             st.tuples(

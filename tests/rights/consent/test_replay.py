@@ -30,6 +30,7 @@ from rights.models import (
 )
 from rights.parties import members, parties, splits
 from tests.catalogue import allow, make_party, make_recording, second_admin
+from tests.examples import examples
 from tests.rights.exchange.importing import imported
 from tests.rights.history.world import nobodys_turn, undone
 
@@ -210,7 +211,7 @@ def test_a_pause_that_is_over_leaves_the_decisions_before_in_and_after_it(place:
 @pytest.mark.slow
 @pytest.mark.django_db
 def test_any_later_history_leaves_every_decision_as_it_was(place: Place) -> None:
-    @settings(max_examples=EXAMPLES, deadline=None, phases=(Phase.reuse, Phase.generate))
+    @settings(max_examples=examples(EXAMPLES), phases=(Phase.reuse, Phase.generate))
     @given(st.lists(st.sampled_from(sorted(ACTS)), min_size=3, max_size=10))
     def histories(names: list[str]) -> None:
         kept = list(place.decisions)

@@ -19,6 +19,7 @@ from rights.exchange.importing.rows import CreditRow, PartyRow, Row, ShareRow, W
 from rights.models import Recording, RecordingQuerySet, RoleCode
 from rights.parties import splits
 from tests.catalogue import make_party, make_recording
+from tests.examples import examples
 from tests.rights.exchange.importing import counts, imported, song, table, told
 
 Export = Callable[[RecordingQuerySet], Iterator[str]]
@@ -108,7 +109,7 @@ NAME = st.text(
 ).filter(lambda name: bool(name.strip()))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 @given(
     title=NAME,
     names=st.lists(NAME, min_size=1, max_size=4),
