@@ -154,6 +154,9 @@ def test_the_newest_signed_root_of_the_log_stands_in_it(
 def test_artists_are_named_as_they_chose_and_nobody_else_is(
     ada: User, rosa: User, project: Project, tmp_path: Path
 ) -> None:
+    # Three letters are found in any bytes, once in a while.
+    ada.username = "ada.of.the.secret.team"
+    ada.save()
     run = make_run(ada, project, make_allowed(rosa, 1) + make_allowed(rosa, 1))
     sample = make_sample(run, prompt="a secret prompt", name="final/secret name/0")
     first, second = (Party.objects.get(pk=pk) for pk in crediting.artists(_lines(sample)))
