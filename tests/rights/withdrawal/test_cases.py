@@ -23,7 +23,7 @@ from rights.models import (
     WithdrawalCase,
     WithdrawalPolicy,
 )
-from rights.withdrawal import cases, descendants, impact, withdraw_party
+from rights.withdrawal import case_items, cases, descendants, impact, withdraw_party
 from tests.audio_samples.cast import make_sample
 from tests.catalogue import allow, make_party, make_recording, second_admin
 from tests.rights.withdrawal.affected import Line, go_on_from, make_checkpoint, make_line
@@ -240,7 +240,7 @@ def test_a_rung_with_nothing_to_do_says_so_until_something_comes(
     def recall() -> tuple[bool, str]:
         return rungs(case)["E5"], case.steps.get(rung=CaseStep.Rung.E5).note
 
-    assert recall() == (True, cases.NOTHING)
+    assert recall() == (True, case_items.NOTHING)
     make_sample(line.run, "final/late/0")
     cases.look_after()
     assert recall() == (False, "")
