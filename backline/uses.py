@@ -7,7 +7,7 @@ row; docs/consent.md explains what its columns decide. Sources: CAWG training an
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Self
+from typing import Any, Self
 
 # Who is named, or played in the manner of, is who stands on the cover. A voice is everybody's who
 # sings or speaks.
@@ -193,6 +193,11 @@ def use_named(text: str) -> Use | None:
         return Use(text)
     except ValueError:
         return None
+
+
+def labels() -> dict[str, Any]:
+    """Name to label, for menus; as JSON schemas want it typed."""
+    return {use.value: use.label for use in Use}
 
 
 def by_key() -> dict[str, tuple[Use, ...]]:

@@ -44,7 +44,8 @@ class ConfigField:
     step: str = "any"
     minimum: str = ""
     maximum: str = ""
-    choices: list[str] = field(default_factory=list)
+    # Value and label.
+    choices: list[tuple[str, str]] = field(default_factory=list)
     error: str = ""
 
     @property
@@ -172,7 +173,9 @@ def _field(key: str, part: dict[str, Any], value: Any) -> ConfigField:
     field = ConfigField(key, title, str(part.get("description", "")), "text", shown)
     kind = part.get("type")
     if "enum" in part:
-        field.kind, field.choices = "select", [_text(choice) for choice in part["enum"]]
+        words = part.get("labels", {})
+        field.kind = "select"
+        field.choices = [(text, words.get(text, text)) for text in map(_text, part["enum"])]
     elif kind == "boolean":
         field.kind, field.value = "checkbox", "on" if value else ""
     elif kind in {"integer", "number"}:

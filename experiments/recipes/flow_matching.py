@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
+from backline import uses
+
 MAX_PROMPT = 500
 # What the shape of the network follows from: weights fit where these are the same.
 SHAPE = ("clip_frames", "patch", "blocks", "width", "heads", "kernel")
@@ -52,10 +54,10 @@ class FlowMatchingConfig(BaseModel):
         default="train.generative",
         title="Use of the recordings",
         description=(
-            "finetune where the dataset is a named artist's or catalogue's, to make a model sound "
-            "like it. Consent is asked for exactly this."
+            "Fine-tuning where the dataset is a named artist's or catalogue's, to make a model "
+            "sound like it. Consent is asked for exactly this."
         ),
-        json_schema_extra={"group": "Training"},
+        json_schema_extra={"group": "Training", "labels": uses.labels()},
     )
     seed: int = Field(
         default=1,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
+from backline import uses
 from backline.uses import Use
 
 MAX_WORD = 4_096
@@ -118,7 +119,7 @@ class ProgramConfig(BaseModel):
         default="train.generative",
         title="Use of the recordings",
         description="What your program does with the dataset. Consent is asked for exactly this.",
-        json_schema_extra={"group": "Recordings"},
+        json_schema_extra={"group": "Recordings", "labels": uses.labels()},
     )
     dataset_folder: str = Field(
         default="dataset",

@@ -2,7 +2,7 @@
 
 from django.db import models
 
-from backline.uses import Use
+from backline.uses import Use, labels
 
 __all__ = [
     "PPM", "Channel", "Purpose", "RightType", "RoleCode", "Use", "WithdrawalPolicy", "use_choices",
@@ -20,7 +20,7 @@ class RightType(models.TextChoices):
 
 def use_choices() -> list[tuple[str, str]]:
     """For columns and menus. Columns name this function, so that a new use is no migration."""
-    return [(use.value, use.label) for use in Use]
+    return list(labels().items())
 
 
 class Purpose(models.TextChoices):

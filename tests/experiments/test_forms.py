@@ -65,7 +65,7 @@ def test_groups_bounds_help_and_choices_come_from_the_model() -> None:
     every = {one.key: one for group in groups.values() for one in group}
     assert "Training" in groups
     assert every["batch_size"].bounds == "1 to 256"
-    assert every["precision"].choices == ["auto", "bf16", "fp32"]
+    assert every["precision"].choices == [(name, name) for name in ("auto", "bf16", "fp32")]
     assert every["prompts"].kind == "textarea"
     assert all(one.help for one in every.values())
 

@@ -121,7 +121,7 @@ def test_the_form_shows_a_line_and_pairs_and_reads_them_back() -> None:
     groups = forms.fields(OWN, values=config.model_dump(mode="json"))
     every = {one.key: one for group in groups.values() for one in group}
     assert (every["command"].kind, every["env"].value) == ("text", "A=1\nB=x y")
-    assert set(every["use"].choices) == set(Use)
+    assert every["use"].choices == [(use.value, use.label) for use in Use]
     sent = {one.name: one.value for one in every.values()}
     assert recipes.validate("program", forms.read(OWN, sent)) == config
 
