@@ -94,7 +94,7 @@ class TrainedModel:
 
     @property
     def by_weights(self) -> bool:
-        """It heard none of the music itself: it began with weights that had."""
+        """It heard none of the music itself: it started from weights that had."""
         return not self.examples and self.run.start_from_id is not None
 
 

@@ -206,7 +206,7 @@ class RunSpec(Message):
         default=None, description="Of this run: an earlier attempt saved it."
     )
     start_from: CheckpointSource | None = Field(
-        default=None, description="Of another run: the weights that this one begins with."
+        default=None, description="Of another run: the weights that this one starts from."
     )
     arithmetic: Arithmetic | None = Field(
         default=None, description="Chosen by an earlier attempt, or by the run that this repeats."
@@ -232,7 +232,7 @@ class Submission(Message):
     config: Json = {}
     dataset: Natural | None = Field(default=None, description="The number of a frozen dataset.")
     start_from: Natural | None = Field(
-        default=None, description="The number of the checkpoint that it begins with."
+        default=None, description="The number of the checkpoint that it starts from."
     )
     name: str = Field(default="", max_length=150)
     resources: Json = Field(

@@ -135,7 +135,7 @@ class RunDetails(RunBody):
     dataset_digest: str
     code_version: str
     metrics: list[Summary]
-    start_from: int | None = Field(description="The checkpoint that it began with.")
+    start_from: int | None = Field(description="The checkpoint that it started from.")
     checkpoints: list[CheckpointBody]
     scope: ScopeBody | None = Field(description="What its checkpoints were cleared for.")
 

@@ -233,8 +233,8 @@ def best_steps(run: Run) -> set[int]:
 
 
 def needed(run: Run, rows: Mapping[int, Checkpoint]) -> set[int]:
-    """Steps whose checkpoint something stands on: a sample of the run, a run that began with it, a
-    published model, the config of a copy that begins with it."""
+    """Steps whose checkpoint something stands on: a sample of the run, a run that started from it,
+    a published model, the config of a copy that starts from it."""
     found = outputs.steps_among(run, list(rows))
     begun = Run.objects.filter(start_from__in=list(rows.values()))
     published = ModelPage.objects.filter(checkpoint__in=list(rows.values()))

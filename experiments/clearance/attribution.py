@@ -1,5 +1,5 @@
 """Whom a run owes what it made: what it learned from itself, and what its weights had learned from
-before, up to the checkpoint that it began with."""
+before, up to the checkpoint that it started from."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -109,4 +109,4 @@ def _origin(run: Run, line: Sequence[_Learned]) -> str:
         return ""
     if len(others) == len(line):
         return f" of {' and '.join(others)}, whose weights made it"
-    return f" of this run and {' and '.join(others)}, with whose weights it began"
+    return f" of this run and {' and '.join(others)}, from whose weights it started"

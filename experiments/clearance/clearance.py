@@ -162,7 +162,7 @@ def of_unknown_origin(run: Run) -> bool:
 
 
 def _has_music(run: Run) -> bool:
-    """Whether a dataset is behind the run: its own, or of any run whose bytes it began with."""
+    """Whether a dataset is behind the run: its own, or of any run whose bytes it started from."""
     if run.dataset_id is not None:
         return True
     if run.start_from is None:

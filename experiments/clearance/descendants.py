@@ -47,7 +47,7 @@ def datasets_of(origin: Origin) -> list[int]:
 
 
 def runs_of(origin: Origin) -> list[UUID]:
-    """Runs that used any of these datasets so, and those that began with their weights."""
+    """Runs that used any of these datasets so, and those that started from their weights."""
     if "runs" not in origin.kept:
         used = Run.objects.filter(use__in=origin.uses, dataset__in=datasets_of(origin))
         origin.kept["runs"] = _with_later(used)
@@ -56,7 +56,7 @@ def runs_of(origin: Origin) -> list[UUID]:
 
 
 def runs_with(recordings: QuerySet[Recording]) -> list[UUID]:
-    """Runs that used any of this music in whatever way, and those that began with their weights."""
+    """Runs that used any of this music in any way, and those that started from their weights."""
     items = DatasetItem.objects.filter(
         recording__in=recordings.order_by().values("pk"), included=True
     )
@@ -253,7 +253,7 @@ class Checkpoints:
     remedy = "Train the models anew without it, or retire their checkpoints"
     verb = "Retire checkpoints"
     meaning = (
-        "Nobody can download these weights, resume from them or begin with them any more. A model "
+        "Nobody can download these weights, resume from them or start from them any more. A model "
         "that is still needed has to be trained anew without the music; settle that one by hand "
         "instead, with the number of the new checkpoint."
     )

@@ -112,13 +112,13 @@ def check_consent(
 
 
 def check_start(run: Run) -> None:
-    """Once more before a waiting run starts: its recordings, and the weights it begins with.
+    """Once more before a waiting run starts: its recordings, and the weights it starts from.
 
     A run that was at work already, lost its place and comes back goes on where the agreed policy
     lets the model version stay that learned from what was withdrawn. Raises NotAllowed, NotUsable.
     """
     if run.start_from is not None and (
-        reason := why_not_begin(
+        reason := why_not_start_from(
             run.start_from,
             run.project,
             recipe=run.recipe,
@@ -213,7 +213,7 @@ def holds_on(dataset: Dataset, use: str) -> list[Hold]:
 
 def runs_on_hold() -> list[tuple[Run, Hold]]:
     """Every open run that learns from something whose permission ended after it was frozen, or
-    began with the weights of one that did; with the first such hold."""
+    started from the weights of one that did; with the first such hold."""
     going = Run.objects.filter(revocations.is_revoked("pk"), state__in=Run.OPEN_STATES)
     found = dict(going.annotate(mark=revocations.first_hold("pk")).values_list("pk", "mark"))
     if not found:
@@ -249,7 +249,7 @@ def _retired(checkpoint: Checkpoint) -> CheckpointQuerySet:
     return Checkpoint.every.filter(digest__in=digest).exclude(retired_at=None)
 
 
-def why_not_begin(
+def why_not_start_from(
     checkpoint: Checkpoint,
     project: Project,
     *,
@@ -257,7 +257,7 @@ def why_not_begin(
     use: str | None = None,
     goes_on: bool = False,
 ) -> str:
-    """Why a run of this project may not begin with these weights, as a sentence; empty where it
+    """Why a run of this project may not start from these weights, as a sentence; empty where it
     may. Asked anew each time: what they were cleared for may have become less.
 
     `use` is what the run declares, where its recipe leaves that open. What only generates, and
@@ -283,13 +283,13 @@ def why_not_begin(
 def _why_not_for(checkpoint: Checkpoint, use: str) -> str:
     """Why weights that were made for one use do not go on in another."""
     for run in clearance.delivered_by(checkpoint):
-        if declared_uses.may_begin(run.use, use):
+        if declared_uses.may_start_from(run.use, use):
             continue
         made_for = Use(run.use).label.lower()
         if not declared_uses.makes_models(run.use):
             return (
                 f"These weights were saved by run {run.number}, which was declared for "
-                f"{made_for}: that makes no model, so nothing else begins with them."
+                f"{made_for}: that makes no model, so nothing else starts from them."
             )
         return (
             f"These weights were made for {made_for}, by run {run.number}, and that does not go "

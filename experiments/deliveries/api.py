@@ -170,14 +170,14 @@ def checkpoint(request: HttpRequest, run_id: UUID, step: PathNumber) -> HttpResp
 
 @router.get("/runs/{uuid:run_id}/start-from")
 def start_from(request: HttpRequest, run_id: UUID) -> HttpResponseBase:
-    """The weights that this run begins with, for its own token while it is open; 410 once nobody
+    """The weights that this run starts from, for its own token while it is open; 410 once nobody
     may load them."""
     run = access.readable(request, run_id)
     if access.run_token(request) is None or run.state not in run_spec.READING_STATES:
-        raise HttpError(403, "Only a program that is running reads the weights it begins with.")
+        raise HttpError(403, "Only a program that is running reads the weights it starts from.")
     first = run.start_from
     if first is None:
-        raise HttpError(404, "This run begins with no weights of another.")
+        raise HttpError(404, "This run starts from no weights of another.")
     if reason := permission.why_not(first):
         raise HttpError(410, reason)
     return ranged(request, first.file, f"step-{first.step}")

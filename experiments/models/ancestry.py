@@ -1,7 +1,7 @@
-"""Whose weights are behind a run, and which runs began with its weights: the only walk over
+"""Whose weights are behind a run, and which runs started from its weights: the only walk over
 `start_from`.
 
-Weights are their bytes: a run that began with a file has behind it every run that delivered that
+Weights are their bytes: a run that started from a file has behind it every run that delivered that
 very file, under whatever name. Both directions are one recursive query, whatever their length.
 """
 
@@ -51,7 +51,7 @@ def behind(runs: Collection[UUID]) -> dict[UUID, set[UUID]]:
 
 
 def after(runs: Collection[UUID]) -> set[UUID]:
-    """These runs and all that began with their weights, or with what was made of those."""
+    """These runs and all that started from their weights, or with what was made of those."""
     found: set[UUID] = set()
     for some in parts(list(runs), AT_ONCE):
         found.update(run for (run,) in _rows(_AFTER, some))
@@ -71,7 +71,7 @@ class Link(NamedTuple):
 
 
 def line(run: Run, up_to: int | None) -> list[Link]:
-    """The run, and back to the first whose weights it began with. Of several that delivered the
+    """The run, and back to the first whose weights it started from. Of several that delivered the
     same bytes the first counts: a copy under another name owes what the original owes."""
     return lines({0: (run, up_to)})[0]
 

@@ -19,8 +19,8 @@ class CheckpointQuerySet(models.QuerySet["Checkpoint"]):
         retired = same.filter(retired_at__isnull=False)
         return self.filter(~revocations.weights_are_revoked("digest"), ~models.Exists(retired))
 
-    def beginnable(self) -> Self:
-        """Those that a run of another kind may begin with: what a run may deliver follows from
+    def startable(self) -> Self:
+        """Those that a run of another kind may start from: what a run may deliver follows from
         its use, of every run that delivered these bytes."""
         same = Checkpoint.every.filter(digest=models.OuterRef("digest"))
         return self.usable().exclude(models.Exists(same.exclude(run__use__in=declared_uses.MODELS)))
@@ -70,7 +70,7 @@ class Checkpoint(models.Model):
 
     @property
     def file(self) -> Blob:
-        """Its bytes, which every checkpoint has that is listed or begun with."""
+        """Its bytes, which every checkpoint has that is listed or started from."""
         if self.blob is None:
             raise LookupError(f"The bytes of checkpoint {self.pk} were cleaned up.")
         return self.blob

@@ -18,8 +18,8 @@ def makes_models(use: str) -> bool:
     return use in MODELS
 
 
-def may_begin(made_for: str, use: str) -> bool:
-    """Whether a run of `use` may begin with the weights of a run of the use `made_for`."""
+def may_start_from(made_for: str, use: str) -> bool:
+    """Whether a run of `use` may start from the weights of a run of the use `made_for`."""
     made = use_named(made_for)
     if made is None:
         # By any; clearance.py then asks everybody behind it for the use itself.

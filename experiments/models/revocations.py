@@ -12,7 +12,7 @@ from django.db.models import BooleanField, CharField, F, Func, IntegerField
 
 from rights.models import Use
 
-# From the runs of `line` to those that delivered the bytes which they began with
+# From the runs of `line` to those that delivered the bytes which they started from
 # (ancestry.py walks by it too).
 STEP_BACK = """
   JOIN experiments_run begins ON begins.id = line.run_id

@@ -57,7 +57,7 @@ class Run(models.Model):
     dataset_digest = models.CharField(max_length=64, blank=True)
     decision = models.ForeignKey(Decision, models.PROTECT, null=True, blank=True, related_name="+")
     code_version = models.CharField(max_length=60, blank=True)
-    # The weights it begins with, of another run: fine-tuning, or generation alone.
+    # The weights it starts from, of another run: fine-tuning, or generation alone.
     start_from = models.ForeignKey(
         "Checkpoint", models.PROTECT, null=True, blank=True, related_name="continued_by"
     )

@@ -235,19 +235,18 @@ def _declared(words: str) -> tuple[str, str]:
 
 
 def _dependencies(shown: PageData) -> str:
-    """Models whose weights it began with, by the names of their own public pages."""
+    """Models whose weights it started from, by the names of their own public pages."""
     page, veil = shown.page, shown.learned.veil
     before = [link.run.pk for link in shown.line[1:]]
     if not before:
-        return "None on record: it began with no other model's weights."
+        return "None on record: it started from no other model's weights."
     rows = ModelPage.objects.public().filter(run__in=before).exclude(pk=page.pk)
     names = [veil.over(str(row)) for row in rows]
     unknown = len(before) - len({row.run_id for row in rows})
     if unknown:
         names.append(f"{_count(unknown, 'earlier model')} of the provider without a public page")
-    return (
-        f"It began with the weights of: {'; '.join(names)}. What they learned from is counted here."
-    )
+    models = "; ".join(names)
+    return f"It started from the weights of: {models}. What they learned from is counted here."
 
 
 def _last_delivery(line: Sequence[Link]) -> datetime | None:

@@ -56,7 +56,7 @@ def statuses_of(pages: Iterable[ModelPage]) -> dict[int, PageStatus]:
 
 def _behind(pages: Sequence[ModelPage]) -> tuple[dict[int, set[UUID]], dict[str, datetime]]:
     """Page number to the runs behind its model: its own, those that delivered the same bytes, and
-    all with whose weights these began; and which of these bytes are retired since when."""
+    all from whose weights these started; and which of these bytes are retired since when."""
     delivered: dict[str, set[UUID]] = defaultdict(set)
     retired: dict[str, datetime] = {}
     digests = {page.checkpoint.digest for page in pages if page.checkpoint}

@@ -26,7 +26,7 @@ ONE_NODE = (
     "Flow matching and own programs can share one training among them."
 )
 NO_RECORDINGS = "This recipe uses no recordings: leave the dataset out."
-NO_WEIGHTS = "This recipe begins with nothing: leave the checkpoint out."
+NO_WEIGHTS = "This recipe starts from nothing: leave the checkpoint out."
 NEEDS_WEIGHTS = "This recipe generates with a trained model: choose a checkpoint."
 NO_IMAGES = (
     "Image must stay empty here: this portal starts programs as processes of its own machine, "
@@ -65,7 +65,7 @@ class Recipe:
     many_nodes: bool = False
     # Whether each GPU of a node gets a process of its own; a program of one process sees them all.
     process_per_gpu: bool = False
-    # Whether it begins with the weights of another run.
+    # Whether it starts from the weights of another run.
     weights: Literal["none", "may", "must"] = "none"
     # Whose checkpoints it can read; None: those of any recipe.
     reads: str | None = None

@@ -24,7 +24,7 @@ def receive(*, run: Run, file: IO[bytes], said: wire.CheckpointMeta) -> tuple[Ch
     """Keep a checkpoint; (row, whether it is new).
 
     While a run goes on, a later attempt may save a step anew: then the older row is listed no
-    longer, and what began with it keeps its bytes. Raises Damaged if the digest differs,
+    longer, and what started from it keeps its bytes. Raises Damaged if the digest differs,
     storage.TooLarge, and Conflict for other bytes under a step of a run that has ended, or of a
     checkpoint that is retired.
     """

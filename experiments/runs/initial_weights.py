@@ -1,17 +1,17 @@
-"""The weights that a run begins with: which may be chosen, and what is wrong with a choice."""
+"""The weights that a run starts from: which may be chosen, and what is wrong with a choice."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from experiments import recipes
-from experiments.clearance.permission import why_not_begin
+from experiments.clearance.permission import why_not_start_from
 from experiments.models import Checkpoint, CheckpointQuerySet, Project, Run, declared_uses
 from experiments.recipes.flow_matching import SHAPE, FlowMatchingConfig
 from portal.models import User
 
 FIELD = "start_from"
 NOT_THERE = "There is no such checkpoint that you may use."
-NO_MODEL = "Fine-tuning begins with a model: choose a checkpoint, or train.generative as the use."
+NO_MODEL = "Fine-tuning starts from a model: choose a checkpoint, or train.generative as the use."
 
 
 def choices(user: User, recipe: recipes.Recipe) -> CheckpointQuerySet:
@@ -47,14 +47,14 @@ def check(
         raise recipes.ConfigInvalid({FIELD: f"This recipe reads checkpoints of {reads} only."})
     _check_shape(recipe, config, checkpoint)
     use = recipe.use_of(config)
-    if reason := why_not_begin(checkpoint, project, recipe=recipe.name, use=use):
+    if reason := why_not_start_from(checkpoint, project, recipe=recipe.name, use=use):
         raise recipes.ConfigInvalid({FIELD: reason})
 
 
 def fitting_use(checkpoint: Checkpoint, recipe: recipes.Recipe) -> str:
-    """The first use of the recipe by which a run may begin with these weights, else its own: what
+    """The first use of the recipe by which a run may start from these weights, else its own: what
     is asked of before a person has chosen one."""
-    fitting = (use for use in recipe.uses if declared_uses.may_begin(checkpoint.run.use, use))
+    fitting = (use for use in recipe.uses if declared_uses.may_start_from(checkpoint.run.use, use))
     return next(fitting, recipe.use)
 
 

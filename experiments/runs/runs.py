@@ -22,8 +22,8 @@ from experiments.clearance.permission import (
     check_consent,
     check_member,
     holds_on,
-    why_not_begin,
     why_not_dataset,
+    why_not_start_from,
 )
 from experiments.models import Attempt, Checkpoint, Dataset, Project, Run
 from experiments.runs import initial_weights, quotas
@@ -110,7 +110,7 @@ def submit(
     copied_from: Run | None = None,
     start_from: Checkpoint | None = None,
 ) -> Run:
-    """Queue a run of `recipe`, which begins with the weights of `start_from` if there are some.
+    """Queue a run of `recipe`, which starts from the weights of `start_from` if there are some.
 
     Raises recipes.UnknownRecipe or ConfigInvalid (a sentence per field), NotAllowed (the
     consent decision is kept), OverQuota, NotPermitted. On a refusal no run exists.
@@ -283,7 +283,7 @@ def retry(*, run: Run, by: User) -> Run:
         raise NotPossible(reason)
     check_consent(project=run.project, dataset=run.dataset, use=run.use, by=by)
     if run.start_from and (
-        reason := why_not_begin(run.start_from, run.project, recipe=run.recipe, use=run.use)
+        reason := why_not_start_from(run.start_from, run.project, recipe=run.recipe, use=run.use)
     ):
         raise NotPossible(reason)
     with transaction.atomic():

@@ -51,7 +51,7 @@ def run_new(request: HttpRequest, project: Project) -> HttpResponse:
     first = _chosen(signed_in(request), recipe, asked.number("start_from"))
     initial = {"dataset": dataset, "start_from": first}
     form = forms.RunForm(project=project, recipe=recipe, by=signed_in(request), initial=initial)
-    # Weights fit one shape of network: a form that begins with some begins with their settings.
+    # Weights fit one shape of network: a form with some has their settings.
     shape = initial_weights.shape(first) if first and recipe.needs_dataset else {}
     groups = forms.fields(recipe, values=shape)
     return _page(request, project, recipe, form, groups, dataset=dataset, first=first)
@@ -161,7 +161,7 @@ def _beginning(
     """The checkpoints to choose from, and what the chosen one is cleared for."""
     if recipe.weights == "none":
         return {}
-    rows = initial_weights.choices(form.by, recipe).beginnable()
+    rows = initial_weights.choices(form.by, recipe).startable()
     shown = list(rows[:CHECKPOINTS_SHOWN])
     if first is not None and first not in shown:
         shown.append(first)
@@ -171,7 +171,7 @@ def _beginning(
         found["lines"] = clearance.lines(cleared, permission.context_of(project))
         found["free"] = cleared.free
         found["shape"] = initial_weights.shape(first) if recipe.needs_dataset else {}
-        found["why_not"] = permission.why_not_begin(
+        found["why_not"] = permission.why_not_start_from(
             first, project, recipe=recipe.name, use=initial_weights.fitting_use(first, recipe)
         )
     return found

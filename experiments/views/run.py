@@ -55,7 +55,7 @@ def header(user: User, run: Run) -> dict[str, object]:
         "may_act": allowed,
         "may_cancel": allowed and run.is_open and run.state != Run.State.STOPPING,
         "may_retry": allowed and portal and retried,
-        "may_begin": allowed and run.recipe == recipes.get("generate").reads,
+        "may_start_from": allowed and run.recipe == recipes.get("generate").reads,
         "may_copy": allowed and portal and run.recipe in recipes.RECIPES,
     }
 
@@ -85,7 +85,7 @@ def run(request: HttpRequest, project: Project, number: int) -> HttpResponse:
         "config_yaml": forms.to_yaml(run.config),
         "notes": _notes(run),
         "checkpoints": run.checkpoints.select_related("blob"),
-        "beginnable": set(run.checkpoints.beginnable().values_list("pk", flat=True)),
+        "startable": set(run.checkpoints.startable().values_list("pk", flat=True)),
         "ranks": logs.ranks(run),
         "rank_rows": ranks.ranks_in(series),
         "kept": settings.CHECKPOINTS_KEPT,

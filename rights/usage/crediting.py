@@ -93,7 +93,7 @@ def statement(
 ) -> Statement:
     """What was used, in shares of the seconds that were heard in training.
 
-    `older` are the decisions behind the weights that training began with, `origin` says in the
+    `older` are the decisions behind the weights that training started from, `origin` says in the
     basis which runs these were. `references` were reference audio by `reference_decision`; their
     basis is that they were declared. Before the first use is reported the share is even, and
     `basis` says so. A constant number of queries. `top` lists only so many lines.

@@ -230,7 +230,7 @@ def test_music_heard_through_another_runs_weights_counts_too(
     made = make_sample(later)
     assert rightsholder_samples.samples_of([party]).filter(pk=made.pk).exists()
     shown = as_user(noor).get(reverse("audio_samples:mine")).content.decode()
-    assert "it began with a model that had learned from you" in shown
+    assert "it started from a model that had learned from you" in shown
     page = as_user(noor).get(reverse("audio_samples:mine_model", args=[later.pk]))
     assert "It heard none of your music itself" in page.content.decode()
 

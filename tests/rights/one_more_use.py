@@ -62,8 +62,8 @@ def test_recipes_runs_and_models_know_it() -> None:
     assert recipes.validate("program", {"command": "true", "image": "a/b:1", "use": NAME})
     assert NAME in clearance.FOLLOWING
     assert declared_uses.makes_models(NAME)
-    assert declared_uses.may_begin(NAME, NAME)
-    assert not declared_uses.may_begin(NAME, "train.generative")
+    assert declared_uses.may_start_from(NAME, NAME)
+    assert not declared_uses.may_start_from(NAME, "train.generative")
 
 
 def test_a_file_refuses_it_by_a_key_of_its_own_and_by_what_is_unknown() -> None:

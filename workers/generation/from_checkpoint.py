@@ -43,7 +43,7 @@ class Model:
 
     @classmethod
     def load(cls, run: backline.Run, config: GenerateConfig, device: torch.device) -> "Model":
-        """The weights that the run begins with, and in what it computes with them.
+        """The weights that the run starts from, and in what it computes with them.
 
         Raises NoModel, checkpoints.Mismatch.
         """

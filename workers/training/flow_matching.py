@@ -88,7 +88,7 @@ def lead(run: backline.Run, *, trainer: Trainer, data: list[Recording], done: in
     if done:
         print(f"Going on from the checkpoint of step {done:,}.")
     elif run.spec.start_from:
-        print(f"Beginning with the weights of step {run.spec.start_from.step:,} of another run.")
+        print(f"Starting from the weights of step {run.spec.start_from.step:,} of another run.")
     listener = Listener(
         run=run,
         config=config,

@@ -51,7 +51,7 @@ class Trainer:
         scale: Scale | None = None,
     ) -> None:
         """Products are computed in the precision of `arithmetic`; weights, averages and sums are
-        fp32. `scale` is that of the weights it will begin with; a model knows no other."""
+        fp32. `scale` is that of the weights it will start from; a model knows no other."""
         group.demand_shares(config.batch_size)
         self.config = config
         self.group = group

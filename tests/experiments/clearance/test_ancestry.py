@@ -1,4 +1,4 @@
-"""Whose weights are behind a run, and which runs began with its weights: both ways, by bytes."""
+"""Whose weights are behind a run, and which runs started from its weights: both ways, by bytes."""
 
 import io
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 
 
 def plain_run(by: User, project: Project, begins: Checkpoint | None = None) -> Run:
-    """One without music, that began with these weights."""
+    """One without music, that started from these weights."""
     number = project.runs.count() + 1
     return Run.objects.create(
         project=project, number=number, name=f"Run {number}", submitted_by=by, start_from=begins

@@ -302,7 +302,7 @@ def test_fine_tuning_asks_consent_for_fine_tuning_and_begins_with_a_model(
             dataset=dataset, **said,  # type: ignore[arg-type]
         )  # fmt: skip
 
-    with pytest.raises(recipes.ConfigInvalid, match="begins with a model"):
+    with pytest.raises(recipes.ConfigInvalid, match="starts from a model"):
         submit()
     with pytest.raises(runs.NotAllowed, match="fine-tuning"):
         submit(start_from=checkpoint)

@@ -54,7 +54,7 @@ def test_nothing_begins_with_what_was_saved_under_a_use_that_makes_no_model(
     checkpoint = deliver(run)
     for next_use in (use, "train.generative", "eval", "condition"):
         assert "makes no model, so nothing else begins" in refused(ada, checkpoint, use=next_use)
-    assert not Checkpoint.objects.beginnable().exists()
+    assert not Checkpoint.objects.startable().exists()
 
 
 def test_a_copy_under_another_use_is_no_way_around(ada: User, rosa: User, project: Project) -> None:
@@ -63,7 +63,7 @@ def test_a_copy_under_another_use_is_no_way_around(ada: User, rosa: User, projec
     clean, _ = declared(ada, rosa, project, "train.generative")
     copy = deliver(clean)
     assert "declared for evaluation" in refused(ada, copy)
-    assert not Checkpoint.objects.beginnable().exists()
+    assert not Checkpoint.objects.startable().exists()
 
 
 def test_its_own_next_attempt_goes_on_from_it_and_people_do_not_download_it(
@@ -227,8 +227,8 @@ def test_a_copy_by_a_program_that_was_given_nothing_makes_the_original_no_less_k
     run, _ = declared(ada, rosa, project, "train.generative")
     original, copy = deliver(run), deliver(unknown)
     elsewhere = Project.objects.create(slug="elsewhere", name="Elsewhere")
-    assert permission.why_not_begin(original, elsewhere, recipe="program") == ""
-    assert "does not know" in permission.why_not_begin(copy, elsewhere, recipe="program")
+    assert permission.why_not_start_from(original, elsewhere, recipe="program") == ""
+    assert "does not know" in permission.why_not_start_from(copy, elsewhere, recipe="program")
 
 
 def test_what_a_program_that_was_given_nothing_delivered_first_stays_unknown(
@@ -239,6 +239,6 @@ def test_what_a_program_that_was_given_nothing_delivered_first_stays_unknown(
     elsewhere = Project.objects.create(slug="elsewhere", name="Elsewhere")
     copy = deliver(run)
     assert copy.digest
-    assert "does not know" in permission.why_not_begin(copy, elsewhere, recipe="program")
+    assert "does not know" in permission.why_not_start_from(copy, elsewhere, recipe="program")
     assert attribution.statement(run) is not None
     assert WEIGHTS

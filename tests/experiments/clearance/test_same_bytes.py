@@ -69,7 +69,7 @@ def begin(ada: User, checkpoint: Checkpoint) -> Run:
     )
 
 
-def why_not_begin(ada: User, checkpoint: Checkpoint) -> str:
+def why_not_start_from(ada: User, checkpoint: Checkpoint) -> str:
     with pytest.raises(recipes.ConfigInvalid) as raised:
         begin(ada, checkpoint)
     return raised.value.errors["start_from"]
@@ -86,7 +86,7 @@ def test_a_copy_is_withheld_whether_it_came_before_the_withdrawal_or_after(
     lifecycle.withdraw(grant, rosa, "No more")
     copy = copy or deliver(other, step=99)
     assert permission.why_not(copy) == permission.why_not(first) != ""
-    assert "permission behind this checkpoint ended" in why_not_begin(ada, copy)
+    assert "permission behind this checkpoint ended" in why_not_start_from(ada, copy)
     assert not Checkpoint.objects.usable().exists()
     assert run_spec.spec_of(other).resume is None
 
@@ -152,7 +152,7 @@ def test_retired_under_one_name_is_retired_under_every_other(
     copy = deliver(other, step=99)
     Checkpoints().retire([str(first.pk)], "A withdrawal")
     assert permission.why_not(copy) == "This checkpoint was retired: A withdrawal."
-    assert "was retired" in why_not_begin(ada, copy)
+    assert "was retired" in why_not_start_from(ada, copy)
     assert not Checkpoint.objects.usable().exists()
 
 
@@ -195,9 +195,9 @@ def test_a_copy_is_cleared_for_no_more_than_the_original_and_the_other_way_about
         == []
     )
     for one in (first, copy):
-        why = permission.why_not_begin(one, commercial, recipe="program")
+        why = permission.why_not_start_from(one, commercial, recipe="program")
         assert "Mira Sol" in why
-        assert permission.why_not_begin(one, project, recipe="program") == ""
+        assert permission.why_not_start_from(one, project, recipe="program") == ""
     run = begin(ada, copy)
     assert clearance.allows(clearance.stored_scope(run), "", permission.context_of(commercial))
 

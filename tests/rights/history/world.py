@@ -123,7 +123,7 @@ class Lineage:
         return any((known, of) == (dataset, use) for known, _, of in self.silent)
 
     def tainted(self) -> set[Any]:
-        """Runs that learned from what was lost, and those that began with their weights."""
+        """Runs that learned from what was lost, and those that started from their weights."""
         found = {run for run, (dataset, use, _) in self.runs.items() if self.lost(dataset, use)}
         while True:
             later = {run for run, (_, _, origin) in self.runs.items() if origin in found} - found

@@ -42,5 +42,5 @@ def make_line(by: User, project: Project, recordings: list[Recording]) -> Line:
 
 
 def go_on_from(checkpoint: Checkpoint, *, by: User, project: Project) -> Run:
-    """A run that begins with these weights and learns from no recording itself."""
+    """A run that starts from these weights and learns from no recording itself."""
     return runs.submit(by=by, project=project, recipe="program", config={}, start_from=checkpoint)
