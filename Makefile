@@ -3,8 +3,9 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-# Of the tests, beside each other; what shares a world stays together (tests/conftest.py).
-WORKERS ?= 2
+# Of the tests, beside each other: one more than cores, as a third of their time is waiting for
+# processes and disks. What shares a world stays together (tests/conftest.py).
+WORKERS ?= $(shell expr $$(nproc) + 1)
 TEST := -n $(WORKERS) --dist loadgroup
 # A file of requirements is installed again only when it has changed.
 STAMPS := .venv/.base .venv/.torch .venv/.torchaudio

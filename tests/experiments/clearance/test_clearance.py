@@ -339,7 +339,7 @@ def test_generation_needs_a_model_and_a_tone_check_takes_none(
 ) -> None:
     with pytest.raises(recipes.ConfigInvalid, match="choose a checkpoint"):
         runs.submit(by=ada, project=project, recipe="generate", config={})
-    with pytest.raises(recipes.ConfigInvalid, match="begins with nothing"):
+    with pytest.raises(recipes.ConfigInvalid, match="starts from nothing"):
         runs.submit(by=ada, project=project, recipe="tone_check", config={}, start_from=checkpoint)
 
 

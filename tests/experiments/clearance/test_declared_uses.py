@@ -53,7 +53,7 @@ def test_nothing_begins_with_what_was_saved_under_a_use_that_makes_no_model(
     run, _ = declared(ada, rosa, project, use)
     checkpoint = deliver(run)
     for next_use in (use, "train.generative", "eval", "condition"):
-        assert "makes no model, so nothing else begins" in refused(ada, checkpoint, use=next_use)
+        assert "makes no model, so nothing else starts" in refused(ada, checkpoint, use=next_use)
     assert not Checkpoint.objects.startable().exists()
 
 

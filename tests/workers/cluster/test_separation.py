@@ -189,7 +189,7 @@ def test_a_hostile_program_in_the_sandbox_reaches_nothing_that_is_the_portals(
     reached = {what: told for what, told in found.items() if not str(told).endswith("Error")}
     # Where Python itself lies below it, the way there is all that there is of a home.
     home = Path.home()
-    ways = [Path(path) for path in (*separation._shown(), str(portal.root))]
+    ways = [Path(path) for path in (*separation._bound_folders(), str(portal.root))]
     below = {way.relative_to(home).parts[0] for way in ways if way.is_relative_to(home)}
     assert set(reached.pop(str(home), [])) <= below
     assert reached == {"a secret in an environment": False}
