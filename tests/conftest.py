@@ -37,6 +37,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         room = item.path.relative_to(ROOT / "tests").parts[0]
         if room in TOGETHER:
             item.add_marker(pytest.mark.xdist_group(room))
+    # What takes long is begun first, else all workers but one wait for it in the end.
+    items.sort(
+        key=lambda item: (
+            item.get_closest_marker("xdist_group") is None,
+            item.get_closest_marker("slow") is None,
+        )
+    )
     if "nasty" in config.option.markexpr:
         return
     left = [item for item in items if item.get_closest_marker("nasty")]
