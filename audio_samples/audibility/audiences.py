@@ -13,6 +13,7 @@ Whether it may be put before an audience at all is asked once, of the cleared sc
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -87,10 +88,9 @@ def missing_permissions(
 
 
 def _missing(runs: Sequence[Run], audience: Audience, context: Context) -> list[Narrowing]:
-    first, *others = (clearance.current_scope(run, (audience.use,)) for run in runs)
-    cleared = first
-    for other in others:
-        cleared = cleared.meet(other)
+    cleared = reduce(
+        clearance.Scope.meet, (clearance.current_scope(run, (audience.use,)) for run in runs)
+    )
     is_the_labs_own = all(run.origin == Run.Origin.CLIENT for run in runs)
     if cleared.unknown and not audience.is_outside and is_the_labs_own:
         # Nobody knows what it learned from: the lab may rate it, others not.
