@@ -1,4 +1,4 @@
-"""Sound as numbers: hashes of what was decoded, landmark prints, and what is alike.
+"""Audio as numbers: digests of decoded sound, measures, landmark prints, and their matching.
 
-No Django and no torch: the portal and the compute side may both ask it.
+No Django and no torch: the portal and the compute side may both use it.
 """

@@ -1,7 +1,7 @@
-"""Decode files of sound to their end: WAV, FLAC, MP3 and Ogg, by what their bytes are.
+"""Decode audio files to their end: WAV, FLAC, MP3 and Ogg, recognised by their bytes.
 
-A file is read in blocks, so ten minutes at 192 kHz never lie in memory as a whole. What breaks off,
-has no sound in it or no numbers is refused with a sentence for whoever sent it.
+A file is read in blocks, so ten minutes at 192 kHz are never in memory as a whole. A file that is
+truncated, empty or has samples that are not numbers is refused with a sentence for its sender.
 """
 
 import os
@@ -22,7 +22,7 @@ TAKEN = "WAV, FLAC, MP3 or Ogg"
 
 
 class BadAudio(ValueError):
-    """A file that cannot be taken in; `code` for machines, the text for the person at the form."""
+    """A file that is refused; `code` for machines, the text for the person at the form."""
 
     def __init__(self, code: str, sentence: str) -> None:
         super().__init__(sentence)
@@ -31,7 +31,7 @@ class BadAudio(ValueError):
 
 @dataclass(frozen=True)
 class Limits:
-    """What is taken, in seconds and Hz; `noun` is what sentences call the file."""
+    """What is accepted, in seconds and Hz; `noun` is what sentences call the file."""
 
     noun: str
     max_seconds: int
@@ -55,11 +55,11 @@ class Decoder:
 
     @property
     def promised_seconds(self) -> float:
-        """By its header, before anything is decoded: of MP3 and Ogg an estimate."""
+        """The length by its header, before anything is decoded: an estimate for MP3 and Ogg."""
         return float(self._sound.frames / self.rate)
 
     def blocks(self) -> Iterator[npt.NDArray[np.float32]]:
-        """(frames, channels) float32 until the end; raises BadAudio where the file turns bad."""
+        """Yield (frames, channels) float32 until the end; raises BadAudio where the file is bad."""
         noun, frames = self._limits.noun, 0
         while len(block := self._sound.read(BLOCK_FRAMES, dtype="float32", always_2d=True)):
             if not np.isfinite(block).all():
@@ -74,7 +74,7 @@ class Decoder:
             yield block
         if frames == 0:
             raise BadAudio("empty", f"The {noun} has a header but no audio in it.")
-        # What the others promise is an estimate.
+        # The headers of the other formats give an estimate.
         if self.format == "FLAC" and frames < self._sound.frames:
             raise BadAudio(
                 "truncated",
@@ -83,10 +83,10 @@ class Decoder:
             )
 
     def _checked_format(self) -> str:
-        found = FORMATS.get(self._sound.format)
-        if found is None:
+        name = FORMATS.get(self._sound.format)
+        if name is None:
             raise BadAudio("format", f"This is a {self._sound.format} file. Send {TAKEN} instead.")
-        return found
+        return name
 
     def _check_shape(self) -> None:
         limits = self._limits
@@ -126,14 +126,14 @@ def opened(file: IO[bytes], limits: Limits) -> Iterator[Decoder]:
 
 
 def decode(file: IO[bytes], limits: Limits) -> tuple[npt.NDArray[np.float32], int, str]:
-    """The whole as (channels, frames), the rate in Hz and the media type; raises BadAudio."""
+    """Return all samples (channels, frames), rate in Hz and media type; raises BadAudio."""
     with opened(file, limits) as decoder:
         frames = np.concatenate(list(decoder.blocks()))
         return np.ascontiguousarray(frames.T), decoder.rate, decoder.media_type
 
 
 def _check_length(file: IO[bytes], noun: str) -> None:
-    """Refuse a WAV whose header promises more bytes than came: the decoder would cut it off
+    """Refuse a WAV whose header promises more bytes than arrived: the decoder would cut it off
     silently."""
     size = file.seek(0, os.SEEK_END)
     file.seek(0)

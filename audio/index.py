@@ -1,6 +1,6 @@
-"""The index of a frozen dataset: which hash is heard in which recording, and when.
+"""The index of a frozen dataset: which hash occurs in which recording, and when.
 
-One file, made once and named by its SHA-256, in little-endian arrays one behind the other:
+One file, made once and named by its SHA-256, in little-endian arrays one after the other:
 
     magic, length of the head, head (JSON: version and the size of each array),
     recording  id of each recording, ascending                               8 bytes each
@@ -11,7 +11,7 @@ One file, made once and named by its SHA-256, in little-endian arrays one behind
     place      first + frame of each hash                                    4 (hashes)
 
 A hash's recording and time are one number of 32 bits, so an index holds up to 38,000 hours. It is
-read by memory map: a clip touches the pages with its own hashes.
+read by memory map: a clip touches only the pages with its own hashes.
 """
 
 import io
@@ -30,10 +30,10 @@ from audio import prints
 from audio.prints import Longs, Print
 
 MAGIC = b"BLCOPY1\n"
-# Hashes that are sorted in memory at one time: 100 MB with what sorting needs.
+# Hashes that are sorted in memory at one time: 100 MB, including what sorting needs.
 AT_ONCE = 4_000_000
 MOST_FRAMES = 2**32 - 1
-# Between recordings, so that none runs into the next.
+# Frames between recordings, so that none runs into the next.
 GAP = prints.NEXT_FRAMES + 1
 COLUMNS = {
     "recording": "<i8", "first": "<i8", "peaks_from": "<i8", "peak": "<u4", "hash": "<u4",
@@ -46,7 +46,7 @@ class TooLarge(ValueError):
 
 
 class NotAnIndex(ValueError):
-    """The file is no index of a version that is known here."""
+    """The file is not an index of a known version."""
 
 
 @dataclass(frozen=True)
@@ -61,39 +61,39 @@ class Index:
     place: npt.NDArray[np.uint32]
 
     def found(self, wanted: npt.NDArray[np.uint32], *, most: int) -> tuple[Longs, Longs]:
-        """Which of the wanted hashes, and the place of each time that it is heard; those that
-        are heard more than `most` times are left out."""
+        """Return for each occurrence of a wanted hash its position in `wanted` and its place;
+        hashes that occur more than `most` times are left out."""
         low = np.searchsorted(self.hash, wanted, "left")
         count = np.searchsorted(self.hash, wanted, "right") - low
         count[count > most] = 0
-        which = np.repeat(np.arange(wanted.size), count)
-        within = np.arange(which.size) - np.repeat(np.cumsum(count) - count, count)
-        return which, self.place[np.repeat(low, count) + within].astype(np.int64)
+        position = np.repeat(np.arange(wanted.size), count)
+        within = np.arange(position.size) - np.repeat(np.cumsum(count) - count, count)
+        return position, self.place[np.repeat(low, count) + within].astype(np.int64)
 
     def at(self, place: Longs) -> tuple[Longs, Longs]:
-        """The ordinal of the recording at each place, and the frame in it."""
+        """Return the ordinal of the recording at each place, and the frame in it."""
         ordinal = np.searchsorted(self.first, place, "right") - 1
         return ordinal, place - self.first[ordinal]
 
     def peaks(self, ordinal: int, start: int, end: int) -> tuple[Longs, Longs]:
-        """Frames and bins of a recording's peaks from frame `start` up to and without `end`."""
-        end_of_it = (
+        """Return frames and bins of a recording's peaks from frame `start` to before `end`."""
+        last = (
             int(self.peaks_from[ordinal + 1])
             if ordinal + 1 < self.peaks_from.size
             else self.peak.size
         )
-        own = self.peak[int(self.peaks_from[ordinal]) : end_of_it]
+        packed = self.peak[int(self.peaks_from[ordinal]) : last]
         low, high = np.searchsorted(
-            own, np.array([max(0, start) << 10, max(0, end) << 10], dtype=np.uint32)
+            packed, np.array([max(0, start) << 10, max(0, end) << 10], dtype=np.uint32)
         )
-        some = own[low:high].astype(np.int64)
-        return some >> 10, some & 1023
+        selected = packed[low:high].astype(np.int64)
+        return selected >> 10, selected & 1023
 
 
-def write(made: Iterable[tuple[int, Print]], target: IO[bytes]) -> int:
-    """Write the index of these recordings' prints, in the order of their ids; how many there are.
+def write(numbered_prints: Iterable[tuple[int, Print]], target: IO[bytes]) -> int:
+    """Write the index of these recordings' prints, in the order of their ids; return their number.
 
-    Needs memory for a part of the hashes and room for all of them twice in the folder for
+    Needs memory for a part of the hashes, and disk for all of them twice in the folder for
     temporary files. Raises TooLarge.
     """
     with tempfile.TemporaryDirectory(prefix="screening-") as folder:
@@ -103,7 +103,7 @@ def write(made: Iterable[tuple[int, Print]], target: IO[bytes]) -> int:
         peaks_from: list[int] = []
         place = peaks = 0
         with (Path(folder) / "peaks").open("w+b") as peak_file:
-            for pk, sound_print in made:
+            for pk, sound_print in numbered_prints:
                 if recording and pk <= recording[-1]:
                     raise ValueError("Recordings come in the order of their ids, each once.")
                 if place + sound_print.frames + GAP > MOST_FRAMES:
@@ -114,8 +114,8 @@ def write(made: Iterable[tuple[int, Print]], target: IO[bytes]) -> int:
                 peak_file.write(
                     ((sound_print.frame << 10) | sound_print.bin).astype("<u4").tobytes()
                 )
-                found, frame = prints.hashes(sound_print)
-                spill.add(found, (frame + place).astype(np.uint32))
+                hash_values, frame = prints.hashes(sound_print)
+                spill.add(hash_values, (frame + place).astype(np.uint32))
                 place += sound_print.frames + GAP
                 peaks += sound_print.frame.size
             _begin(target, recording=len(recording), peak=peaks, hash=spill.count)
@@ -127,10 +127,10 @@ def write(made: Iterable[tuple[int, Print]], target: IO[bytes]) -> int:
     return len(recording)
 
 
-def of_one(made: Print) -> Index:
-    """The index of one print, in memory, as number 0: what one recording is held against."""
+def of_one(sound_print: Print) -> Index:
+    """Return an index in memory of one print, as recording 0, to match a clip against it alone."""
     target = io.BytesIO()
-    write([(0, made)], target)
+    write([(0, sound_print)], target)
     return read(target)
 
 
@@ -143,7 +143,7 @@ def _begin(target: IO[bytes], **sizes: int) -> None:
 
 
 class _Spill:
-    """Hashes on disk in parts by their first bits, each sorted by itself in the end."""
+    """Hashes on disk in parts by their first bits; each part is sorted by itself at the end."""
 
     PARTS = 64
 
@@ -153,15 +153,15 @@ class _Spill:
         self.waiting = self.count = 0
         self.spilled = False
 
-    def add(self, found: npt.NDArray[np.uint32], place: npt.NDArray[np.uint32]) -> None:
-        self.held.append((found, place))
-        self.waiting += found.size
-        self.count += found.size
+    def add(self, hash_values: npt.NDArray[np.uint32], place: npt.NDArray[np.uint32]) -> None:
+        self.held.append((hash_values, place))
+        self.waiting += hash_values.size
+        self.count += hash_values.size
         if self.waiting >= AT_ONCE:
             self._spill()
 
     def finish(self, target: IO[bytes]) -> None:
-        """All hashes in their order, then all places."""
+        """Write all hashes in their order, then all places."""
         if self.spilled:
             self._spill()
         with (self.folder / "places").open("w+b") as places:
@@ -176,10 +176,10 @@ class _Spill:
         """Hash and place as one number, whose order is that of the index."""
         if not self.held:
             return np.zeros(0, dtype=np.uint64)
-        found = np.concatenate([one for one, _ in self.held]).astype(np.uint64)
-        place = np.concatenate([one for _, one in self.held]).astype(np.uint64)
+        hash_values = np.concatenate([values for values, _ in self.held]).astype(np.uint64)
+        place = np.concatenate([values for _, values in self.held]).astype(np.uint64)
         self.held, self.waiting = [], 0
-        return (found << np.uint64(32)) | place
+        return (hash_values << np.uint64(32)) | place
 
     def _spill(self) -> None:
         both = self._both()
@@ -201,7 +201,7 @@ class _Spill:
 
 
 def read(file: IO[bytes]) -> Index:
-    """The index in a file of this machine, by memory map; it may be closed then."""
+    """Open the index in a local file by memory map; the file may be closed afterwards."""
     file.seek(0)
     if file.read(len(MAGIC)) != MAGIC:
         raise NotAnIndex("This is no index of recordings.")
@@ -224,7 +224,7 @@ def _mapped(file: IO[bytes], kind: str, offset: int, size: int) -> npt.NDArray[A
     try:
         file.fileno()
     except (OSError, io.UnsupportedOperation):
-        # Bytes in memory: a small index in a test, or what a caller has read.
+        # Bytes in memory: a small index in a test, or one that a caller has read.
         file.seek(offset)
         return np.frombuffer(file.read(size * np.dtype(kind).itemsize), dtype=kind)
     return np.memmap(file, dtype=kind, mode="r", offset=offset, shape=(size,))

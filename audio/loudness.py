@@ -1,6 +1,6 @@
 """Integrated loudness by ITU-R BS.1770-5 for mono and stereo, fed in blocks.
 
-Pure numpy and scipy. The meter keeps the energy of each 100 ms only, so that an hour of audio
+Pure numpy and scipy. The meter stores only the energy of each 100 ms, so that an hour of audio
 costs a few hundred kilobytes. The filter is built for the rate at hand by the bilinear
 transform of the analogue prototype that the standard's 48 kHz coefficients stand for
 (De Man, "Evaluation of implementations of the EBU R128 loudness measurement", AES 2018), so
@@ -60,8 +60,8 @@ class Meter:
         self._open = 0.0
 
     def add(self, audio: Samples) -> None:
-        """`audio` is (channels, frames), full scale 1."""
-        # Here, where audio has come: importing it takes as long as the rest of the web server.
+        """Add a block: `audio` is (channels, frames), full scale 1."""
+        # Here, where there is audio: importing it takes as long as the rest of the web server.
         from scipy.signal import sosfilt  # noqa: PLC0415
 
         weighted, self._state = sosfilt(self._sections, audio, axis=-1, zi=self._state)
@@ -82,9 +82,9 @@ class Meter:
         """LUFS, or None where nothing passes the gates (silence, or less than 0.4 s)."""
         if len(self._energy) < 4:
             return None
-        hundredths = np.array(self._energy)
+        energies = np.array(self._energy)
         # Blocks of 400 ms, each starting 100 ms after the one before.
-        power = np.convolve(hundredths, np.ones(4), mode="valid") / (0.4 * self._rate)
+        power = np.convolve(energies, np.ones(4), mode="valid") / (0.4 * self._rate)
         loud = power[power > 10 ** ((ABSOLUTE_GATE + 0.691) / 10)]
         if loud.size == 0:
             return None

@@ -1,11 +1,11 @@
-"""A clip held against an index: the stretch of a recording that it repeats most of.
+"""Match a clip against an index: find the stretch of a recording that it repeats most.
 
-Hashes find candidates: recordings in which many of the clip's hashes come at the same distance in
-time. Peaks judge them: in the best four seconds, which share of the clip's peaks has the recording
-in the same bin (4 Hz) within 32 ms, and which share of the recording's peaks has the clip. The
-score is the geometric mean of both shares, 0 to 1. Hashes alone would not do: each needs two
-peaks, so what moves a third of the peaks breaks more than half of the hashes, and what is left is
-no more than another piece on the same chords has (docs/screening.md has the figures).
+Hashes find candidates: recordings in which many of the clip's hashes occur at the same offset in
+time. Peaks score them: in the best four seconds, the share of the clip's peaks that the recording
+has in the same bin (4 Hz) within 32 ms, and the share of the recording's peaks that the clip has.
+The score is the geometric mean of both shares, 0 to 1. Hashes alone are not enough: each needs two
+peaks, so what moves a third of the peaks breaks more than half of the hashes, and those that remain
+are no more than another piece on the same chords has (docs/screening.md has the figures).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -19,26 +19,26 @@ from audio import prints
 from audio.index import Index
 from audio.prints import Longs, Print
 
-# From here on it is a near copy; benchmarks/screening.py has what it finds and what it lets by.
+# A score from here on is a near copy; benchmarks/screening.py shows what this finds and misses.
 THRESHOLD = 0.86
-# The stretch that is judged is of so many seconds, or the whole of a shorter clip.
+# The length in seconds of the stretch that is scored, or the whole of a shorter clip.
 STRETCH_SECONDS = 4.0
-# A clip is looked at so many times, each a part of a frame later: cut anywhere, it lies
+# A clip is matched this many times, each a part of a frame later: cut anywhere, it lies
 # between two frames of its recording.
 SHIFTS = 4
-# Distances in time that are judged by their peaks, and the hashes that one must have.
+# How many offsets in time are scored by their peaks, and the hashes that each must have.
 CANDIDATES, LEAST_HASHES = 12, 4
-# With fewer peaks than this in a stretch the shares are taken of this many.
+# The shares of a stretch with fewer peaks than this are taken of this many.
 FEW_PEAKS = 20
-# A hash that is heard more often than this says nothing, and reading it all would take long.
+# A hash that occurs more often than this says nothing, and reading it all would take long.
 COMMON = 20_000
 
 
 @dataclass(frozen=True)
 class Match:
-    """Seconds: where it begins in the clip and in the recording, and how long it goes on at the
-    threshold; where it does not come to that, the best stretch. `hashes` agree on the distance in
-    time over the whole clip."""
+    """In seconds: where the match begins in the clip and in the recording, and how long it stays at
+    the threshold; if it does not reach that, the best stretch. `hashes` is how many agree on the
+    offset in time over the whole clip."""
 
     recording: int
     score: float
@@ -64,7 +64,7 @@ class Clip:
 
 
 def listen(audio: npt.NDArray[Any], *, rate: int) -> Clip:
-    """The clip in (channels, frames) audio at `rate` Hz."""
+    """Return the clip of (channels, frames) audio at `rate` Hz."""
     mono = np.concatenate([np.zeros(0, np.float32), *prints.resampled([audio.T], rate=rate)])
     step = prints.HOP // SHIFTS
     return Clip(
@@ -73,33 +73,33 @@ def listen(audio: npt.NDArray[Any], *, rate: int) -> Clip:
 
 
 def best(clip: Clip, index: Index) -> Match | None:
-    """The best match in the index; None where nothing in it is like the clip at all."""
-    found: Match | None = None
+    """Return the best match in the index; None where nothing in it is like the clip at all."""
+    best_match: Match | None = None
     for number, ordinal, offset, agreeing in _candidates(clip, index):
         match = _judge(clip.prints[number], index, (ordinal, offset), number, agreeing)
-        if match is not None and (found is None or match.score > found.score):
-            found = match
-    return found
+        if match is not None and (best_match is None or match.score > best_match.score):
+            best_match = match
+    return best_match
 
 
 def _candidates(clip: Clip, index: Index) -> Iterator[tuple[int, int, int, int]]:
-    """Number of the clip's print, ordinal, frames from recording to clip, hashes that agree."""
-    some: list[tuple[int, int, int, int]] = []
+    """Yield print number, recording ordinal, frames from recording to clip, agreeing hashes."""
+    candidates: list[tuple[int, int, int, int]] = []
     for number, sound_print in enumerate(clip.prints):
         wanted, frame = prints.hashes(sound_print)
-        which, place = index.found(wanted, most=COMMON)
-        if not which.size:
+        position, place = index.found(wanted, most=COMMON)
+        if not position.size:
             continue
         ordinal, within = index.at(place)
-        # One number for recording and distance; a clip may begin before its recording does.
-        key = (ordinal << 32) + (within - frame[which] + sound_print.frames)
+        # Recording and offset as one number, never negative: a clip may begin before its recording.
+        key = (ordinal << 32) + (within - frame[position] + sound_print.frames)
         keys, count = np.unique(key, return_counts=True)
         for at in np.argsort(-count, kind="stable")[:CANDIDATES]:
             if count[at] >= LEAST_HASHES:
                 offset = int(keys[at] & 0xFFFF_FFFF) - sound_print.frames
-                some.append((number, int(keys[at] >> 32), offset, int(count[at])))
-    some.sort(key=lambda one: (-one[3], one[:3]))
-    yield from some[:CANDIDATES]
+                candidates.append((number, int(keys[at] >> 32), offset, int(count[at])))
+    candidates.sort(key=lambda candidate: (-candidate[3], candidate[:3]))
+    yield from candidates[:CANDIDATES]
 
 
 def _judge(
@@ -111,9 +111,9 @@ def _judge(
     ours, theirs = _grid(sound_print.frame, sound_print.bin), _grid(frame, bins)
     stretch = min(round(STRETCH_SECONDS * prints.FRAMES_PER_SECOND), sound_print.frames)
     in_stretches = _sums(sound_print.frames, stretch)
-    own = in_stretches(sound_print.frame, _met(ours, theirs))
-    back = in_stretches(frame, _met(theirs, ours))
-    score = np.sqrt(own * back)
+    clip_share = in_stretches(sound_print.frame, _met(ours, theirs))
+    recording_share = in_stretches(frame, _met(theirs, ours))
+    score = np.sqrt(clip_share * recording_share)
     at = int(score.argmax())
     if score[at] <= 0:
         return None
@@ -131,7 +131,7 @@ def _judge(
 
 
 def _as_far(score: npt.NDArray[np.float64], at: int) -> tuple[int, int]:
-    """The first and last of the stretches around the best one that come to the threshold."""
+    """Return the first and last of the stretches around the best one that reach the threshold."""
     below = np.flatnonzero(score < THRESHOLD)
     if score[at] < THRESHOLD:
         return at, at
@@ -141,23 +141,25 @@ def _as_far(score: npt.NDArray[np.float64], at: int) -> tuple[int, int]:
 
 
 def _grid(frame: Longs, bins: Longs) -> Longs:
-    """Frame and bin as one number, with room for a frame before the first."""
+    """Return frame and bin as one number, with room for a frame before the first."""
     return ((frame + 1) << 12) | bins
 
 
 def _met(ours: Longs, theirs: Longs) -> npt.NDArray[np.bool_]:
-    """Which of our peaks have one of theirs in the same bin, at most a frame away."""
+    """Return which of our peaks have one of theirs in the same bin, at most a frame away."""
     return np.isin(ours, np.concatenate([theirs + (frame << 12) for frame in (-1, 0, 1)]))
 
 
 def _sums(
     frames: int, stretch: int
 ) -> Callable[[Longs, npt.NDArray[np.bool_]], npt.NDArray[np.float64]]:
-    """For each stretch of the clip: the share of the peaks in it that are met."""
+    """Return a function that gives for each stretch of the clip the share of its peaks met."""
 
     def share(frame: Longs, met: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
-        def count(some: Longs) -> Longs:
-            sums = np.concatenate([[0], np.cumsum(np.bincount(some, minlength=frames)[:frames])])
+        def count(peak_frames: Longs) -> Longs:
+            sums = np.concatenate(
+                [[0], np.cumsum(np.bincount(peak_frames, minlength=frames)[:frames])]
+            )
             return np.asarray(sums[stretch:] - sums[: sums.size - stretch], dtype=np.int64)
 
         return np.asarray(count(frame[met]) / np.maximum(count(frame), FEW_PEAKS))

@@ -1,4 +1,4 @@
-"""What a signal measures, in numpy and scipy only, so that the compute side may use it too.
+"""Measures of a signal, in numpy and scipy only, so that the compute side may use them too.
 
 Audio is (channels, frames) of floats, full scale 1. Loudness itself is audio/loudness.py.
 """
@@ -17,7 +17,7 @@ CEILING_DBTP = -1.0
 SILENCE_DBFS = -60.0
 SILENCE_SECONDS = 0.05
 OVERSAMPLING = 4
-# Frames resampled at one time, and the frames on each side that its filter looks at.
+# Frames resampled at one time, and the frames on each side that the filter needs.
 TRUE_PEAK_BLOCK, TRUE_PEAK_MARGIN = 262_144, 64
 
 
@@ -40,13 +40,13 @@ def decibels(amplitude: float) -> float | None:
 
 def true_peak(audio: Audio) -> float | None:
     """dBTP by 4x oversampling (BS.1770-5 annex 2), None for silence."""
-    # Here, where audio has come: importing it takes as long as the rest of the web server.
+    # Here, where there is audio: importing it takes as long as the rest of the web server.
     from scipy.signal import resample_poly  # noqa: PLC0415
 
     frames = audio.shape[-1]
     highest = float(np.abs(audio).max(initial=0.0))
     for start in range(0, frames, TRUE_PEAK_BLOCK):
-        # Neighbouring frames go along, so that a block's edge is no edge of the signal.
+        # With neighbouring frames, so that a block's edge is no edge of the signal.
         left = max(0, start - TRUE_PEAK_MARGIN)
         right = min(frames, start + TRUE_PEAK_BLOCK + TRUE_PEAK_MARGIN)
         block = audio[:, left:right].astype(np.float64)
@@ -60,11 +60,11 @@ def true_peak(audio: Audio) -> float | None:
 def matching_gain(*, lufs: float | None, peak_dbtp: float | None) -> float:
     """Static gain in dB to -23 LUFS, less where the peak would pass -1 dBTP. Never a limiter.
 
-    Without a loudness (silent, or under 0.4 s) the clip keeps its level, peaks still held.
+    Without a loudness (silent, or under 0.4 s) the clip keeps its level within the peak limit.
     """
     wanted = TARGET_LUFS - lufs if lufs is not None else 0.0
-    room = CEILING_DBTP - peak_dbtp if peak_dbtp is not None else wanted
-    return min(wanted, room)
+    headroom = CEILING_DBTP - peak_dbtp if peak_dbtp is not None else wanted
+    return min(wanted, headroom)
 
 
 def peaks(audio: Audio, *, buckets: int = 200) -> list[list[int]]:
@@ -84,11 +84,11 @@ def peaks(audio: Audio, *, buckets: int = 200) -> list[list[int]]:
 def silence_share(audio: Audio, *, rate: int) -> float:
     """The share of 50 ms windows under -60 dBFS RMS, 0 to 1."""
     window = max(1, round(SILENCE_SECONDS * rate))
-    whole = audio.shape[-1] // window
-    if whole == 0:
+    count = audio.shape[-1] // window
+    if count == 0:
         return float(rms(audio) < 10 ** (SILENCE_DBFS / 20))
-    power = np.square(audio[:, : whole * window].astype(np.float64)).mean(axis=0)
-    windows = power.reshape(whole, window).mean(axis=1)
+    power = np.square(audio[:, : count * window].astype(np.float64)).mean(axis=0)
+    windows = power.reshape(count, window).mean(axis=1)
     return float((windows < 10 ** (SILENCE_DBFS / 10)).mean())
 
 
@@ -167,7 +167,7 @@ def spectrogram(
 
 
 def measure(audio: Audio, *, rate: int) -> Measures:
-    """Every figure that a sample's page shows."""
+    """Return every figure that a sample's page shows."""
     level, peak = rms(audio), float(np.abs(audio).max(initial=0.0))
     return Measures(
         rms_dbfs=decibels(level),

@@ -1,4 +1,4 @@
-"""A small PNG written here: eight bits and a palette, for the picture of a spectrum."""
+"""Write a small PNG: eight bits and a palette, for the picture of a spectrum."""
 
 import struct
 import zlib

@@ -5,7 +5,7 @@ any number of channels becomes mono at 8 kHz; what is above 4 kHz does not count
 copy has the same print. Everything is relative to the level around it, so gain does not count.
 
 A print is made block by block and does not depend on where blocks end. The same audio gives the
-same print; what changes it changes VERSION.
+same print; a change to the result must change VERSION.
 """
 
 import zlib
@@ -23,7 +23,7 @@ RATE = 8_000
 WINDOW, HOP = 2048, 256
 BINS = WINDOW // 2
 FRAMES_PER_SECOND = RATE / HOP
-# A peak is the strongest cell within so many frames and bins to each side ...
+# A peak is the strongest cell within this many frames and bins to each side ...
 NEAR_FRAMES, NEAR_BINS = 6, 10
 # ... at most 26 dB (3 nepers) under the loudest of the half second around it ...
 RANGE, LOUD_FRAMES = 3.0, 15
@@ -53,7 +53,7 @@ class Print:
     frames: int
 
     def packed(self) -> bytes:
-        """Small, for a column: frames as steps, then bins, by zlib."""
+        """Compress for a database column: frames as steps, then bins, by zlib."""
         head = np.array([self.frames, self.frame.size], dtype="<u4").tobytes()
         steps = np.diff(self.frame, prepend=0).astype("<u4").tobytes()
         return zlib.compress(head + steps + self.bin.astype("<u2").tobytes(), 6)
@@ -69,58 +69,58 @@ class Print:
 
 
 def of_blocks(blocks: Iterable[npt.NDArray[Any]], *, rate: int, skip: int = 0) -> Print:
-    """The print of audio that comes as (frames, channels) blocks at `rate` Hz.
+    """Return the print of audio that comes as (frames, channels) blocks at `rate` Hz.
 
-    `skip` leaves out so many samples (at 8 kHz) at the beginning: a clip cut from a recording
+    `skip` leaves out that many samples (at 8 kHz) at the beginning: a clip cut from a recording
     anywhere lies between two of its frames.
     """
     frame: list[Longs] = [np.zeros(0, dtype=np.int64)]
     bins: list[Longs] = [np.zeros(0, dtype=np.int64)]
     frames = 0
     for first, spectrum, last in _spectra(_skipped(resampled(blocks, rate=rate), skip)):
-        at, found = _peaks(spectrum, first, last)
-        frame.append(at - first + frames)
-        bins.append(found)
+        peak_frames, peak_bins = _peaks(spectrum, first, last)
+        frame.append(peak_frames - first + frames)
+        bins.append(peak_bins)
         frames += last - first
     return Print(np.concatenate(frame), np.concatenate(bins), frames)
 
 
 def of_audio(audio: npt.NDArray[Any], *, rate: int, skip: int = 0) -> Print:
-    """The print of (channels, frames) audio at `rate` Hz."""
+    """Return the print of (channels, frames) audio at `rate` Hz."""
     return of_blocks([audio.T], rate=rate, skip=skip)
 
 
-def hashes(made: Print) -> tuple[npt.NDArray[np.uint32], Longs]:
-    """Hashes of 32 bits and the frame of the first peak of each, in the order of time."""
-    count = np.zeros(made.frame.size, dtype=np.int64)
-    some: list[tuple[npt.NDArray[np.uint64], Longs]] = []
-    for ahead in range(1, min(LOOK_AHEAD, made.frame.size - 1) + 1):
-        first = np.arange(made.frame.size - ahead)
+def hashes(sound_print: Print) -> tuple[npt.NDArray[np.uint32], Longs]:
+    """Return hashes of 32 bits and the frame of the first peak of each, in the order of time."""
+    count = np.zeros(sound_print.frame.size, dtype=np.int64)
+    batches: list[tuple[npt.NDArray[np.uint64], Longs]] = []
+    for ahead in range(1, min(LOOK_AHEAD, sound_print.frame.size - 1) + 1):
+        first = np.arange(sound_print.frame.size - ahead)
         second = first + ahead
-        gap = made.frame[second] - made.frame[first]
-        near = np.abs(made.bin[second] - made.bin[first]) <= NEXT_BINS
+        gap = sound_print.frame[second] - sound_print.frame[first]
+        near = np.abs(sound_print.bin[second] - sound_print.bin[first]) <= NEXT_BINS
         fits = near & (gap >= 1) & (gap <= NEXT_FRAMES) & (count[first] < FAN_OUT)
         first, second, gap = first[fits], second[fits], gap[fits]
         count[first] += 1
-        pair = (made.bin[first] << 16) | (made.bin[second] << 6) | gap
-        some.append((pair.astype(np.uint64), made.frame[first]))
-    if not some:
+        pair = (sound_print.bin[first] << 16) | (sound_print.bin[second] << 6) | gap
+        batches.append((pair.astype(np.uint64), sound_print.frame[first]))
+    if not batches:
         return np.zeros(0, dtype=np.uint32), np.zeros(0, dtype=np.int64)
-    pairs = np.concatenate([pair for pair, _ in some])
-    at = np.concatenate([frame for _, frame in some])
+    pairs = np.concatenate([pair for pair, _ in batches])
+    at = np.concatenate([frame for _, frame in batches])
     order = np.argsort(at, kind="stable")
-    # Spread over all 32 bits (Knuth's multiplicative hash; odd, so different pairs stay different):
-    # an index is sorted in parts of equal size.
+    # Spread over all 32 bits (Knuth's multiplicative hash; odd, so different pairs stay different),
+    # so that an index is sorted in parts of equal size.
     spread = (pairs * np.uint64(2_654_435_761)) & np.uint64(0xFFFF_FFFF)
     return spread.astype(np.uint32)[order], at[order]
 
 
 def resampled(blocks: Iterable[npt.NDArray[Any]], *, rate: int) -> Iterator[Floats]:
-    """Mono at 8 kHz, in pieces; a piece does not show where the blocks ended."""
-    # Here, where audio has come: importing it takes as long as the rest of the web server.
+    """Yield mono at 8 kHz in pieces, which do not depend on where the blocks end."""
+    # Here, where there is audio: importing it takes as long as the rest of the web server.
     from scipy.signal import firwin, resample_poly  # noqa: PLC0415
 
-    # Odd rates are taken for one near by: a hundredth of a second in ten minutes.
+    # Odd rates are replaced by a near one: off by a hundredth of a second in ten minutes.
     ratio = Fraction(RATE, rate).limit_denominator(1000)
     up, down = ratio.numerator, ratio.denominator
     if up == down:
@@ -148,38 +148,38 @@ def _mono_all(blocks: Iterable[npt.NDArray[Any]]) -> Iterator[Floats]:
 def _overlapping(
     pieces: Iterable[Floats], step: int, margin: int
 ) -> Iterator[tuple[Floats, int, int]]:
-    """Stretches of `step` samples with up to `margin` of their neighbours at each side: the
+    """Yield stretches of `step` samples with up to `margin` of their neighbours at each side: the
     samples, how many of them come before the stretch, and how many are in it."""
-    held = np.zeros(0, dtype=np.float32)
+    buffer = np.zeros(0, dtype=np.float32)
     before = 0
     for piece in pieces:
-        held = np.concatenate([held, piece])
-        while held.size >= before + step + margin:
-            yield held[: before + step + margin], before, step
-            kept = min(margin, before + step)
-            held, before = held[before + step - kept :], kept
-    while held.size > before:
-        inside = min(step, held.size - before)
-        yield held[: before + inside + margin], before, inside
-        kept = min(margin, before + inside)
-        held, before = held[before + inside - kept :], kept
+        buffer = np.concatenate([buffer, piece])
+        while buffer.size >= before + step + margin:
+            yield buffer[: before + step + margin], before, step
+            overlap = min(margin, before + step)
+            buffer, before = buffer[before + step - overlap :], overlap
+    while buffer.size > before:
+        inside = min(step, buffer.size - before)
+        yield buffer[: before + inside + margin], before, inside
+        overlap = min(margin, before + inside)
+        buffer, before = buffer[before + inside - overlap :], overlap
 
 
 def _skipped(pieces: Iterable[Floats], skip: int) -> Iterator[Floats]:
     for piece in pieces:
-        left = piece[skip:]
+        remaining = piece[skip:]
         skip = max(0, skip - piece.size)
-        yield left
+        yield remaining
 
 
 def _spectra(pieces: Iterable[Floats]) -> Iterator[tuple[int, Floats, int]]:
-    """Log magnitudes (frames, bins) in blocks with their neighbours, and which frames of each
-    are its own. Audio shorter than a window is filled up with silence."""
+    """Yield log magnitudes (frames, bins) in blocks with their neighbours, and which frames of each
+    are its own. Audio shorter than a window is padded with silence."""
     shape = np.hanning(WINDOW).astype(np.float32)
     step, margin = BLOCK_FRAMES * HOP, MARGIN * HOP
-    # Behind the margin of frames the last window still reaches on.
+    # The last window reaches beyond the margin of frames.
     for piece, before, inside in _overlapping(pieces, step, margin + WINDOW):
-        # The first frame is one that lies on the grid of the whole.
+        # The first frame lies on the frame grid of the whole audio.
         start = before - min(before, margin)
         usable = piece[start:]
         if usable.size < WINDOW:
@@ -193,33 +193,33 @@ def _spectra(pieces: Iterable[Floats]) -> Iterator[tuple[int, Floats, int]]:
 
 
 def _peaks(spectrum: Floats, first: int, last: int) -> tuple[Longs, Longs]:
-    """Frames and bins of the peaks in frames `first` up to and without `last`; a block begins
-    where a cell of the bound begins."""
-    heard = spectrum.copy()
-    heard[:, :LOWEST_BIN] = -np.inf
-    strongest = _highest(_highest(heard, NEAR_FRAMES, 0), NEAR_BINS, 1)
-    loudest = _highest(heard.max(axis=1, keepdims=True), LOUD_FRAMES, 0)
-    # In silence every cell is the strongest.
+    """Return frames and bins of the peaks from frame `first` to before `last`; a block begins where
+    a cell of the density bound begins."""
+    audible = spectrum.copy()
+    audible[:, :LOWEST_BIN] = -np.inf
+    strongest = _highest(_highest(audible, NEAR_FRAMES, 0), NEAR_BINS, 1)
+    loudest = _highest(audible.max(axis=1, keepdims=True), LOUD_FRAMES, 0)
+    # In silence every cell would be the strongest.
     floor = np.maximum(loudest - RANGE, np.log(1e-3))
-    peak = (heard == strongest) & (heard > floor)
+    peak = (audible == strongest) & (audible > floor)
     frame, bins = np.nonzero(peak[first:last])
     cell = frame // CELL_FRAMES
     # Strongest first in each cell; equally strong ones in the order of time and frequency.
-    order = np.lexsort((bins, frame, -heard[first:last][frame, bins], cell))
+    order = np.lexsort((bins, frame, -audible[first:last][frame, bins], cell))
     place = np.arange(order.size) - np.searchsorted(cell[order], cell[order])
-    kept = np.sort(order[place < CELL_PEAKS])
-    return frame[kept] + first, bins[kept]
+    selected = np.sort(order[place < CELL_PEAKS])
+    return frame[selected] + first, bins[selected]
 
 
 def _highest(cells: Floats, reach: int, axis: int) -> Floats:
-    """The maximum over `reach` cells to each side, by doubling."""
+    """Return the maximum over `reach` cells to each side, by doubling."""
     width = 2 * reach + 1
     around = [(0, 0), (0, 0)]
     around[axis] = (reach, reach)
-    found = np.moveaxis(np.pad(cells, around, constant_values=-np.inf), axis, 0)
-    have = 1
-    while have < width:
-        more = min(have, width - have)
-        found = np.maximum(found[: len(found) - more], found[more:])
-        have += more
-    return np.moveaxis(found, 0, axis)
+    maxima = np.moveaxis(np.pad(cells, around, constant_values=-np.inf), axis, 0)
+    covered = 1
+    while covered < width:
+        more = min(covered, width - covered)
+        maxima = np.maximum(maxima[: len(maxima) - more], maxima[more:])
+        covered += more
+    return np.moveaxis(maxima, 0, axis)

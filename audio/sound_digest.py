@@ -1,4 +1,4 @@
-"""What is heard in a file, as a digest: the same for all files that decode to the same samples."""
+"""The digest of a file's sound: the same for all files that decode to the same samples."""
 
 import hashlib
 from typing import Any
@@ -22,7 +22,7 @@ class Digest:
 
 
 def digest(sound: npt.NDArray[Any], *, rate: int) -> str:
-    """The digest of the whole of (channels, frames)."""
-    found = Digest(rate=rate, channels=sound.shape[0])
-    found.add(sound.T)
-    return found.hexdigest()
+    """Return the digest of all of (channels, frames)."""
+    sound_digest = Digest(rate=rate, channels=sound.shape[0])
+    sound_digest.add(sound.T)
+    return sound_digest.hexdigest()

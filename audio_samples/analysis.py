@@ -1,4 +1,4 @@
-"""An uploaded clip, decoded to the end and measured. The file itself is never altered."""
+"""Decode an uploaded clip to the end and measure it. The file itself is never altered."""
 
 import hashlib
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ MAX_BYTES = 256 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Analysis:
-    """Seconds, Hz, LUFS, dBTP, dB."""
+    """The measures of a clip, in seconds, Hz, LUFS, dBTP and dB."""
 
     media_type: str
     sound: str
@@ -28,24 +28,24 @@ class Analysis:
 
 
 def digest(file: IO[bytes]) -> str:
-    """SHA-256 of the whole file, which is left at its start."""
+    """Return the SHA-256 of the whole file, which is left at its start."""
     file.seek(0)
-    found = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+    sha256 = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
     file.seek(0)
-    return found
+    return sha256
 
 
 def decode(file: IO[bytes]) -> tuple[measures.Audio, int, str]:
-    """(channels, frames) float32, the rate in Hz and the media type; raises decoding.BadAudio.
+    """Return float32 (channels, frames), rate in Hz and media type; raises decoding.BadAudio.
 
-    A silent clip is a result that a researcher wants to see, so it is no error here.
+    A silent clip is a result that researchers want to see, so it is not an error here.
     """
     long_work.outside("A clip is decoded")
     return decoding.decode(file, LIMITS)
 
 
 def analyse(file: IO[bytes]) -> Analysis:
-    """Measure the whole of a seekable file, left at its start; raises BadAudio with a sentence."""
+    """Measure a whole seekable file, left at its start; raises BadAudio with a sentence."""
     audio, rate, media_type = decode(file)
     lufs = loudness.integrated(audio, rate=rate)
     peak = measures.true_peak(audio)
@@ -64,6 +64,6 @@ def analyse(file: IO[bytes]) -> Analysis:
 
 
 def spectrogram(file: IO[bytes]) -> bytes:
-    """The PNG of a clip: 480 by 96, log frequency from 40 Hz up, 80 dB."""
+    """Return a clip's spectrogram as PNG: 480 by 96, log frequency from 40 Hz up, 80 dB."""
     audio, rate, _ = decode(file)
     return png.png(measures.spectrogram(audio, rate=rate))

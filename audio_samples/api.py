@@ -1,4 +1,4 @@
-"""How clips come in: one multipart request each, safe to repeat."""
+"""The upload of clips: one multipart request each, safe to repeat."""
 
 from typing import Annotated, cast
 from uuid import UUID
@@ -34,7 +34,7 @@ class Refusal(Schema):
 
 
 def writable_run(request: HttpRequest, run_id: str) -> Run:
-    """The run, if this caller may add to it; Http404 otherwise, as for a run that is not there."""
+    """Return the run if this caller may add to it; else raise Http404, as for a missing run."""
     auth = cast("ApiToken | User", request.auth)  # type: ignore[attr-defined]
     runs = Run.objects.select_related("project", "dataset", "decision").filter(pk=run_id)
     if isinstance(auth, ApiToken) and auth.scope != "api":
@@ -61,12 +61,12 @@ def add_sample(
     file: Annotated[UploadedFile, File()],
     session: Words = "",
 ) -> Status[SampleAnswer | Refusal]:
-    """Add one clip; `meta` is JSON: name, step, prompt, seed, final. Twice is harmless."""
+    """Add one clip; `meta` is JSON: name, step, prompt, seed, final. Safe to repeat."""
     run = writable_run(request, str(run_id))
     try:
         late.admit(run, token=access.run_token(request), session=session)
-        said = wire.SampleMeta.model_validate_json(meta)
-        sample = samples.receive(run=run, file=file, **said.model_dump())
+        details = wire.SampleMeta.model_validate_json(meta)
+        sample = samples.receive(run=run, file=file, **details.model_dump())
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "meta"

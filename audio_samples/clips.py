@@ -1,6 +1,6 @@
-"""Samples as a page shows them: rows for one player each, with credits in a line.
+"""Samples as a page shows them: rows for one player each, with a credit line for each clip.
 
-A row lists clips that are heard against each other. Where a clip is withheld, the page gets the
+A row lists clips to compare with each other. Where a clip is withheld, the page gets the
 reason and nothing else: no address, no waveform.
 """
 
@@ -38,7 +38,7 @@ class Clip:
 
     @property
     def peaks(self) -> str:
-        """ "low high low high ...": shorter than JSON in an attribute."""
+        """The peaks as "low high low high ...", which is shorter than JSON in an attribute."""
         if self.withheld:
             return ""
         return " ".join(f"{low} {high}" for low, high in self.sample.peaks)
@@ -69,7 +69,7 @@ class ClipRow:
 
 
 def with_credits(samples: SampleQuerySet) -> SampleQuerySet:
-    """The samples with everything a clip needs, in three queries."""
+    """Return the samples with everything that a clip needs, in three queries."""
     return (
         samples.with_holds()
         .select_related("run__project", "run__dataset", "credit")
@@ -83,35 +83,35 @@ def clip(sample: Sample, *, label: str = "") -> Clip:
 
 
 def credit_line(statement: CreditStatement | None) -> str:
-    """ "Learned from Mira Sol, Otto Lang and 6 more"; the panel has the rest."""
+    """Return "Learned from Mira Sol, Otto Lang and 6 more"; the panel has the rest."""
     if statement is None:
         return ""
     named = list(statement.named.all())
-    heard = [artist.party.credit_name for artist in named if artist.heard]
-    learned = [artist.party.credit_name for artist in named if not artist.heard]
-    said = []
+    reference_names = [artist.party.credit_name for artist in named if artist.heard]
+    learned_names = [artist.party.credit_name for artist in named if not artist.heard]
+    sentences = []
     if statement.heard:
-        names = _names(heard, statement.heard_artists, statement.heard)
-        said.append(f"Reference audio: {names}")
+        names = _names(reference_names, statement.heard_artists, statement.heard)
+        sentences.append(f"Reference audio: {names}")
     if statement.learned:
-        names = _names(learned, statement.learned_artists, statement.learned)
-        said.append(f"Learned from {names}")
-    return ". ".join(said)
+        names = _names(learned_names, statement.learned_artists, statement.learned)
+        sentences.append(f"Learned from {names}")
+    return ". ".join(sentences)
 
 
 def _names(named: Sequence[str], artists: int, recordings: int) -> str:
     if not named:
         return f"{recordings:,} recording{'' if recordings == 1 else 's'}"
-    rest = artists - len(named)
-    *before, last = [*named, f"{rest:,} more"] if rest else named
+    more = artists - len(named)
+    *before, last = [*named, f"{more:,} more"] if more else named
     return f"{', '.join(before)} and {last}" if before else last
 
 
 def of_run(run: Run) -> list[ClipRow]:
-    """A run's samples: one row per final prompt, then one per name heard as it trained."""
+    """Return a run's samples: a row per final prompt, then one per name sampled in training."""
     rows: dict[str, ClipRow] = {}
-    found = with_credits(Sample.objects.filter(run=run))
-    for sample in found.order_by("-final", "name", "step"):
+    samples = with_credits(Sample.objects.filter(run=run))
+    for sample in samples.order_by("-final", "name", "step"):
         if sample.final:
             key, title = f"final:{sample.prompt or sample.name}", sample.prompt or sample.name
             label = _label(seed=sample.seed, name=sample.name)
@@ -124,15 +124,15 @@ def of_run(run: Run) -> list[ClipRow]:
 
 
 def grid(runs: Iterable[Run]) -> list[ClipRow]:
-    """Prompts down, runs across: each run's latest clips for a prompt, seed by seed."""
+    """Return prompts down, runs across: each run's latest clips for a prompt, seed by seed."""
     runs = list(runs)
-    place = {run.pk: index for index, run in enumerate(runs)}
+    column = {run.pk: index for index, run in enumerate(runs)}
     latest: dict[tuple[str, int, str], Sample] = {}
-    found = with_credits(Sample.objects.filter(run__in=runs))
-    for sample in found.order_by("final", "step", "pk"):
-        # A final clip and those on its way are the same cell; the last one stands for it.
-        which = str(sample.seed) if sample.seed is not None else sample.name
-        latest[(sample.prompt or sample.name, place[sample.run_id], which)] = sample
+    samples = with_credits(Sample.objects.filter(run__in=runs))
+    for sample in samples.order_by("final", "step", "pk"):
+        # A final clip and those made in training share a cell; the last in this order is shown.
+        variant = str(sample.seed) if sample.seed is not None else sample.name
+        latest[(sample.prompt or sample.name, column[sample.run_id], variant)] = sample
     rows: dict[str, ClipRow] = {}
     for (prompt, _, _), sample in sorted(latest.items(), key=lambda item: item[0]):
         row = rows.setdefault(prompt, ClipRow(key=f"grid:{prompt}", title=prompt))
@@ -147,7 +147,7 @@ def _label(*, seed: int | None, name: str) -> str:
 
 
 def measures(sample: Sample) -> list[tuple[str, str, str]]:
-    """Name, value and unit of each figure, ready to show."""
+    """Return name, value and unit of each figure, ready to show."""
     figures: dict[str, Any] = sample.measures
     gain = f"{sample.gain_db:+.1f}"
     return [

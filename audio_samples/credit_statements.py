@@ -1,4 +1,4 @@
-"""The credit statement of each sample: made when the clip comes, brought up to the ledger later."""
+"""The credit statement of each sample: made with the clip, updated from the ledger later."""
 
 import zlib
 from collections.abc import Iterable, Sequence
@@ -10,33 +10,33 @@ from experiments.clearance import attribution
 from experiments.models import Run
 from rights.usage import crediting
 
-# So many artists are named in a line; the others are counted.
+# A line names this many artists; the others are counted.
 NAMED = 4
-# Ids and digits shrink to a third at once; trying harder takes four times as long for a tenth.
+# Level 1 shrinks ids and digits to a third; higher ones take four times as long for a tenth.
 LEVEL = 1
 
 
 def statement_at(run: Run, step: int, references: Iterable[int] = ()) -> CreditStatement | None:
-    """The statement of what the run had learned from up to `step`; None where it used no music.
+    """Return the statement of what the run had learned from by `step`; None if it used no music.
 
-    A clip without a step (0) counts the whole run; of a run that only generates, the step is that
-    of its weights. Before the first report of use every recording of the dataset is credited
-    alike, and the statement says so. Clips of one step share a statement: it is made again only
-    where the ledger has grown for it.
+    A clip without a step (0) counts the whole run; for a run that only generates, the step is that
+    of its weights. Before use is first reported, every recording of the dataset is credited
+    equally, and the statement says so. Clips of one step share a statement: it is made again only
+    if the ledger has grown for it.
     """
     references = list(references)
     mark = attribution.ledger_version(run, step or None)
-    known = CreditStatement.objects.filter(
+    rows = CreditStatement.objects.filter(
         mark=mark, samples__run=run, samples__step=step, samples__references=references
     )
-    if found := known.defer("packed").first():
-        return found
-    made = attribution.statement(run, step or None, references)
-    return None if made is None else _keep(made, mark)
+    if row := rows.defer("packed").first():
+        return row
+    content = attribution.statement(run, step or None, references)
+    return None if content is None else _keep(content, mark)
 
 
 def settle(run: Run) -> int:
-    """Bring each sample's statement up to the ledger, which may report later than the clip came.
+    """Update each sample's statement from the ledger: use may be reported after the clip arrives.
 
     Returns how many changed. Safe to run at any time; statements themselves never change.
     """
@@ -50,8 +50,8 @@ def settle(run: Run) -> int:
     return changed
 
 
-def _keep(made: crediting.Statement, mark: str) -> CreditStatement:
-    canonical = made.canonical()
+def _keep(content: crediting.Statement, mark: str) -> CreditStatement:
+    canonical = content.canonical()
     digest = crediting.digest(canonical)
     with transaction.atomic():
         statement, created = CreditStatement.objects.defer("packed").get_or_create(
@@ -59,24 +59,24 @@ def _keep(made: crediting.Statement, mark: str) -> CreditStatement:
             defaults={
                 "packed": zlib.compress(canonical, LEVEL),
                 "mark": mark,
-                "learned": len(made.lines),
-                "heard": len(made.references),
+                "learned": len(content.lines),
+                "heard": len(content.references),
             },
         )
         if created:
-            _name(statement, made)
+            _name(statement, content)
         elif statement.mark != mark:
             statement.mark = mark
             statement.save(update_fields=["mark"])
     return statement
 
 
-def _name(statement: CreditStatement, made: crediting.Statement) -> None:
-    learned, heard = crediting.artists(made.lines), crediting.artists(made.references)
-    statement.learned_artists, statement.heard_artists = len(learned), len(heard)
+def _name(statement: CreditStatement, content: crediting.Statement) -> None:
+    learned, references = crediting.artists(content.lines), crediting.artists(content.references)
+    statement.learned_artists, statement.heard_artists = len(learned), len(references)
     statement.save(update_fields=["learned_artists", "heard_artists"])
     NamedArtist.objects.bulk_create(
-        [*_places(statement, learned, heard=False), *_places(statement, heard, heard=True)]
+        [*_places(statement, learned, heard=False), *_places(statement, references, heard=True)]
     )
 
 

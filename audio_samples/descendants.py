@@ -1,4 +1,4 @@
-"""The samples that came out of recordings, and those in public, for
+"""The samples derived from recordings, and their public clips, for
 rights/withdrawal/descendants.py."""
 
 from collections.abc import Iterable, Sequence
@@ -27,7 +27,7 @@ RECALLED = "Recalled: "
 
 
 def samples_of(runs: Sequence[UUID]) -> SampleQuerySet:
-    """The samples of these runs, and those of the same bytes or sound that others delivered."""
+    """Return the samples of these runs, and those of the same bytes or sound from other runs."""
     own = Sample.objects.filter(run__in=runs).order_by()
     return Sample.objects.filter(
         Q(run__in=runs)
@@ -77,7 +77,7 @@ class Clips:
     def find(self, origin: Origin) -> Iterable[Node]:
         uses = list(origin.uses)
         if Use.DISTRIBUTE in uses:
-            # It was asked of all that the model learned from, whatever it learned it for.
+            # Distribution asks everybody behind the model, whichever use it learned under.
             uses = list(Use)
         runs = runs_of(replace(origin, uses=uses, kept={}))
         return self._nodes(ClipRelease.objects.filter(sample__in=samples_of(runs)))
@@ -93,8 +93,8 @@ class Clips:
     def open_to(self, keys: Sequence[str], user: User) -> set[str]:
         if user.has_role(Role.RIGHTS_ADMIN):
             return set(keys)
-        seen = Sample.objects.visible_to(user)
-        rows = rows_named(ClipRelease.objects, keys).filter(sample__in=seen)
+        visible = Sample.objects.visible_to(user)
+        rows = rows_named(ClipRelease.objects, keys).filter(sample__in=visible)
         return {str(pk) for pk in rows.values_list("pk", flat=True)}
 
     def mark(self) -> str:
@@ -127,7 +127,7 @@ class Clips:
 
 
 def _nodes(rows: QuerySet[Sample]) -> list[Node]:
-    """Plain columns: of thousands of samples neither objects nor waveforms are made for a name."""
+    """Make nodes from plain columns: thousands of names need neither objects nor waveforms."""
     columns = rows.order_by("pk").values_list(
         "pk", "name", "step", "created_at", "withheld_reason", "run__number", "run__project__name",
         Count("credentials"),
@@ -137,18 +137,18 @@ def _nodes(rows: QuerySet[Sample]) -> list[Node]:
         Node(
             kind="sample",
             key=str(pk),
-            label=f"{project}: run {number}, {name}, step {step:,}{_times_downloaded(times)}",
+            label=f"{project}: run {number}, {name}, step {step:,}{_times_downloaded(downloads)}",
             url=address.replace("0", str(pk)),
             at=at,
             outcome=Outcome.RECALLED if reason.startswith(RECALLED) else Outcome.WITHHELD,
         )
-        for pk, name, step, at, reason, number, project, times in columns
+        for pk, name, step, at, reason, number, project, downloads in columns
     ]
 
 
-def _times_downloaded(times: int) -> str:
-    """Files that have left are not called back by a click: who took them is on its page."""
-    return f", downloaded {times} time{'' if times == 1 else 's'}" if times else ""
+def _times_downloaded(downloads: int) -> str:
+    """Return a note on downloads: no click recalls those files; their page says who took them."""
+    return f", downloaded {downloads} time{'' if downloads == 1 else 's'}" if downloads else ""
 
 
 def _heard_at(item: CaseItem) -> str:

@@ -1,4 +1,4 @@
-"""This room's parts of a rightsholder's access export (rights/rightsholder/gdpr_export.py)."""
+"""This app's sections of a rightsholder's access export (rights/rightsholder/gdpr_export.py)."""
 
 from collections.abc import Iterator, Mapping, Sequence
 

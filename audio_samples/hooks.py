@@ -1,4 +1,4 @@
-"""What this room tells the rooms below, which may not import it: each module registers itself."""
+"""Hooks for the apps below, which may not import this one: each module registers itself."""
 
 from audio_samples import descendants, gdpr_export, journal_replay, run_outputs
 from audio_samples.credentials import file_provenance

@@ -1,4 +1,4 @@
-"""Samples that were silenced are silenced again after a restore (portal/endings)."""
+"""Silence again, after a restore, the samples that were silenced before (portal/endings)."""
 
 from collections.abc import Hashable
 
@@ -15,50 +15,52 @@ State = SampleFlag.State
 
 
 @about(Sample)
-def _withhold(sample: Sample, said: JournalEntry, by: User) -> Answer:
-    if not samples.withhold(sample, by=by, reason=reason(said)):
+def _withhold(sample: Sample, entry: JournalEntry, by: User) -> Answer:
+    if not samples.withhold(sample, by=by, reason=reason(entry)):
         return already(f"Sample {sample.pk} is withheld.")
     return done(f"Withheld sample {sample.pk}.")
 
 
 @about(Sample)
-def _flag(sample: Sample, said: JournalEntry, by: User) -> Answer:
-    party = find(Party, said.body["party"], said)
+def _flag(sample: Sample, entry: JournalEntry, by: User) -> Answer:
+    party = find(Party, entry.body["party"], entry)
     if party is None:
-        return already(f"The party {said.body['party']} came after the back-up and is gone.")
+        return already(f"The party {entry.body['party']} came after the back-up and is gone.")
     if SampleFlag.objects.filter(sample=sample, party=party).exists():
         return already(f"{party} has flagged sample {sample.pk}.")
-    flags.flag(by=by, party=party, sample=sample, reason=reason(said))
+    flags.flag(by=by, party=party, sample=sample, reason=reason(entry))
     return done(f"{party} objects to sample {sample.pk}: it is silent.")
 
 
 @about(Sample)
-def _answered(sample: Sample, said: JournalEntry, by: User) -> Answer:  # noqa: ARG001
-    """Whichever the answer was: while a flag is open nobody hears the sample."""
-    open_ones = SampleFlag.objects.filter(sample=sample, party=said.body["party"], state=State.OPEN)
-    if not open_ones.exists():
+def _answered(sample: Sample, entry: JournalEntry, by: User) -> Answer:  # noqa: ARG001
+    """Ask for the answer again, whichever it was: an open flag keeps the sample silent."""
+    open_flags = SampleFlag.objects.filter(
+        sample=sample, party=entry.body["party"], state=State.OPEN
+    )
+    if not open_flags.exists():
         return already(f"No flag on sample {sample.pk} waits for an answer.")
     return by_hand(f"The flag on sample {sample.pk} was answered since: answer it again.")
 
 
 @about(Sample)
-def _near_copy(sample: Sample, said: JournalEntry, by: User) -> Answer:  # noqa: ARG001
-    looked = screenings.latest_screening(sample)
-    if looked is None or looked.answer:
+def _near_copy(sample: Sample, entry: JournalEntry, by: User) -> Answer:  # noqa: ARG001
+    screening = screenings.latest_screening(sample)
+    if screening is None or screening.answer:
         return already(f"No near copy in sample {sample.pk} waits for an answer.")
     return by_hand(f"The copy check of sample {sample.pk} was answered since: answer it again.")
 
 
 @about(ClipRelease, born="asked_at")
-def _recall(release: ClipRelease, said: JournalEntry, by: User) -> Answer:
+def _recall(release: ClipRelease, entry: JournalEntry, by: User) -> Answer:
     if release.recalled_at is not None:
         return already(f"The clip “{release.title}” was taken back.")
-    releases.recall(by=by, release=release, reason=reason(said))
+    releases.recall(by=by, release=release, reason=reason(entry))
     return done(f"Took the clip “{release.title}” back.")
 
 
-def _by_party(said: JournalEntry) -> Hashable:
-    return said.subject_type, said.subject_id, said.body.get("party")
+def _by_party(entry: JournalEntry) -> Hashable:
+    return entry.subject_type, entry.subject_id, entry.body.get("party")
 
 
 declare(

@@ -1,9 +1,9 @@
 """Clips in public: an owner of the project asks, a rights admin answers, either takes one back.
 
-A clip is heard on its model's public page, by everybody, as the file that was signed when it was
-approved. It is released only where everybody behind it allows outputs to leave the lab as files,
-the copy check has passed and the credential is trusted; and heard only as long as all of this,
-and the model's own page, stands. Nothing has to run for that: `heard` looks.
+Everybody may hear a clip on its model's public page, as the file that was signed when it was
+approved. It is released only if everybody behind it allows outputs to leave the lab as files, the
+copy check has passed and the credential is trusted. It is heard only while the permissions and the
+model's own page stand and nothing silences it. Nothing has to run for that: `_audible` checks it.
 """
 
 from collections.abc import Iterator
@@ -35,32 +35,32 @@ def may_ask(user: User, project: Project) -> bool:
 
 
 def may_answer(user: User, release: ClipRelease) -> bool:
-    """A rights admin who has not asked for it: four eyes."""
+    """Return whether the user is a rights admin who did not ask for it: four eyes."""
     return user.has_role(Role.RIGHTS_ADMIN) and user.pk != release.asked_by_id
 
 
 def page_of(sample: Sample) -> ModelPage | None:
-    """The public page of the model that made it, None while there is none that stands."""
+    """Return the public page of the model that made it; None while none stands."""
     pages_of = ModelPage.objects.public().filter(run=sample.run_id, withdrawn_at=None)
-    found = pages_of.select_related("run", "checkpoint", "project").order_by("pk").first()
-    return found if found and not withdrawals.statuses_of([found])[found.pk].withdrawn else None
+    page = pages_of.select_related("run", "checkpoint", "project").order_by("pk").first()
+    return page if page and not withdrawals.statuses_of([page])[page.pk].withdrawn else None
 
 
 def why_not(sample: Sample) -> list[str]:
-    """What keeps the sample from the public, as sentences; empty where nothing does. Seconds,
-    where the model learned from a hundred thousand recordings."""
-    found = [silence] if (silence := silences.current_reason(sample.pk)) else []
+    """Return what keeps the sample from the public, as sentences; empty if nothing does. Takes
+    seconds where the model learned from a hundred thousand recordings."""
+    reasons = [silence] if (silence := silences.current_reason(sample.pk)) else []
     if _taken_back_for_good(sample):
-        found.append("A withdrawal took this clip back from the public for good.")
+        reasons.append("A withdrawal took this clip back from the public for good.")
     if page_of(sample) is None:
-        found.append("The model that made it has no public page that stands.")
+        reasons.append("The model that made it has no public page that stands.")
     if not screenings.passed(sample):
-        found.append("The copy check has not passed it.")
-    return found + _not_distributed(sample)
+        reasons.append("The copy check has not passed it.")
+    return reasons + _not_distributed(sample)
 
 
 def _taken_back_for_good(sample: Sample) -> bool:
-    """Whether a case took this sound back: a person who does so may think again."""
+    """Return whether a case recalled this sound: only a person's recall may be reconsidered."""
     same = Q(sample__audio=sample.audio_id)
     if sample.sound:
         same |= Q(sample__sound=sample.sound)
@@ -69,20 +69,20 @@ def _taken_back_for_good(sample: Sample) -> bool:
 
 
 def _not_distributed(sample: Sample) -> list[str]:
-    """Whose permission is missing for the clip to leave the lab as a file."""
+    """Return whose permission is missing for the clip to leave the lab as a file."""
     missing = audiences.missing_permissions(audiences.PUBLIC, [sample], sample.run.project)
-    refused = missing.get(sample.pk, [])
-    more = [f"And {len(refused) - 5:,} more."] if len(refused) > 5 else []
-    return [str(narrowing) for narrowing in refused[:5]] + more
+    narrowings = missing.get(sample.pk, [])
+    more = [f"And {len(narrowings) - 5:,} more."] if len(narrowings) > 5 else []
+    return [str(narrowing) for narrowing in narrowings[:5]] + more
 
 
-# --- The verbs ---------------------------------------------------------------------------------
+# --- Asking and answering ----------------------------------------------------------------------
 
 
 def ask(*, by: User, sample: Sample, title: str) -> ClipRelease:
-    """Ask for a clip to be heard in public, under a title of its own: a prompt may be private.
+    """Ask to release a clip to the public, under a title of its own: a prompt may be private.
 
-    Raises NotPermitted for who does not own the project, and Refused.
+    Raises NotPermitted for anybody but an owner of the project or an operator, and Refused.
     """
     if not may_ask(by, sample.run.project):
         raise NotPermitted("An owner of the project or an operator releases its clips.")
@@ -95,47 +95,47 @@ def ask(*, by: User, sample: Sample, title: str) -> ClipRelease:
     if pages.veil_of(page).hides(title):
         raise Refused("named", pages.NAMED, field="title")
     with transaction.atomic():
-        # Two who ask at once come one after the other.
+        # Two requests at once are handled one after the other.
         commit_order.moment()
         if sample.releases.live().exists():
             raise Refused("duplicate", "It was asked for already.")
-        made = ClipRelease.objects.create(sample=sample, page=page, title=title, asked_by=by)
+        release = ClipRelease.objects.create(sample=sample, page=page, title=title, asked_by=by)
         audit.record(
-            by=by, verb="clip.asked", subject=made, sample=sample.pk, private={"title": title}
+            by=by, verb="clip.asked", subject=release, sample=sample.pk, private={"title": title}
         )
-    return made
+    return release
 
 
 def approve(*, by: User, release: ClipRelease) -> ClipRelease:
-    """Everybody may hear it from now on, as the file that is signed here.
+    """Release the clip to everybody, as the file that is signed here.
 
-    Raises Refused, also for what has ended since it was asked for; chain.NoChain, files.Unsigned
-    and FileNotFoundError where it cannot be signed, or would not be trusted.
+    Raises Refused, also if a permission has ended since the request; chain.NoChain, files.Unsigned
+    and FileNotFoundError if it cannot be signed, or would not be trusted.
     """
     _answerable(by, release)
     _check(release.sample)
-    # What takes long comes first: nobody who writes the log waits for it.
-    given = issuing.signed(release.sample, by=by)
-    with given.file:
-        file = storage.put(given.file, media_type=given.media_type)
+    # Slow work comes first: nobody who writes the audit log waits for it.
+    signed = issuing.signed(release.sample, by=by)
+    with signed.file:
+        file = storage.put(signed.file, media_type=signed.media_type)
     with transaction.atomic():
         row = _locked(by, release)
         try:
-            issuing.store_credential(given.credential)
+            issuing.store_credential(signed.credential)
         except issuing.Withheld as error:
             raise _ended() from error
-        row.credential, row.file = given.credential, file
+        row.credential, row.file = signed.credential, file
         row.answered_by, row.released_at = by, timezone.now()
         row.save()
-        # A permission that ended meanwhile has left its mark, or is suspended.
-        if public_clip(row.page, given.credential.pk) is None:
+        # This fails if a permission has ended or been suspended meanwhile.
+        if public_clip(row.page, signed.credential.pk) is None:
             raise _ended()
         audit.record(
             by=by,
             verb="clip.released",
             subject=row,
             sample=row.sample_id,
-            credential=str(given.credential.pk),
+            credential=str(signed.credential.pk),
             sha256=file.sha256,
         )
     return row
@@ -147,7 +147,7 @@ def _ended() -> Refused:
 
 @transaction.atomic
 def refuse(*, by: User, release: ClipRelease, reason: str) -> ClipRelease:
-    """It stays in the lab, and who asked reads why. Raises Refused."""
+    """Keep the clip in the lab; whoever asked reads why. Raises Refused."""
     reason = required(reason, field="reason", longest=LONGEST_REASON)
     release = _locked(by, release)
     release.answered_by, release.refused_at, release.reason = by, timezone.now(), reason
@@ -158,7 +158,7 @@ def refuse(*, by: User, release: ClipRelease, reason: str) -> ClipRelease:
 
 @transaction.atomic
 def recall(*, by: User, release: ClipRelease, reason: str) -> ClipRelease:
-    """Nobody hears it in public any more; one person is enough. Raises NotPermitted, Refused."""
+    """Take the clip back from the public; one person is enough. Raises NotPermitted, Refused."""
     if not (by.has_role(Role.RIGHTS_ADMIN) or may_ask(by, release.sample.run.project)):
         raise NotPermitted("An owner of the project or a rights admin takes a clip back.")
     reason = required(reason, field="reason", longest=LONGEST_REASON)
@@ -172,12 +172,12 @@ def recall(*, by: User, release: ClipRelease, reason: str) -> ClipRelease:
 
 
 def _check(sample: Sample) -> None:
-    if why := why_not(sample):
-        raise Refused("not_releasable", " ".join(why))
+    if reasons := why_not(sample):
+        raise Refused("not_releasable", " ".join(reasons))
 
 
 def _locked(by: User, release: ClipRelease) -> ClipRelease:
-    """The row as it is now, until the transaction ends; the turn comes first (commit_order.py)."""
+    """Lock the current row until the transaction ends; the turn comes first (commit_order.py)."""
     commit_order.moment()
     rows = ClipRelease.objects.select_for_update(no_key=True, of=("self",))
     row = rows.select_related("sample__run__project", "sample__audio", "page").get(pk=release.pk)
@@ -194,21 +194,21 @@ def _answerable(by: User, release: ClipRelease) -> None:
         raise Refused("four_eyes", "Who asked for it does not answer it: another admin does.")
 
 
-# --- What is heard -----------------------------------------------------------------------------
+# --- What may be heard -------------------------------------------------------------------------
 
 
 def public_clips(page: ModelPage) -> list[ClipRelease]:
-    """The clips that everybody may hear on a model's page now, newest first."""
+    """Return the clips that everybody may hear on a model's page now, newest first."""
     return list(_audible(page, page.clips.order_by("-released_at", "pk")))
 
 
 def public_clip(page: ModelPage, number: UUID | None) -> ClipRelease | None:
-    """One of them, by the number of its credential."""
+    """Return one of these clips, by the number of its credential."""
     return next(_audible(page, page.clips.filter(credential=number)), None) if number else None
 
 
 def _audible(page: ModelPage, rows: QuerySet[ClipRelease]) -> Iterator[ClipRelease]:
-    """Those that were released, and that everybody may hear, on a page that stands."""
+    """Yield the rows that were released and that everybody may hear, on a page that stands."""
     if page.withdrawn_at or withdrawals.statuses_of([page])[page.pk].withdrawn:
         return
     released = rows.filter(recalled_at=None).exclude(released_at=None)

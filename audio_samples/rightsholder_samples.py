@@ -1,8 +1,8 @@
-"""What came of a rightsholder's music, and which samples they may hear.
+"""The training impact of a rightsholder's music, and which samples they may hear.
 
-A rightsholder hears the final samples of every run that learned from a recording they have a
-part in, also by way of another run's weights. What a run plays while it learns is a researcher's
-draft and stays with the project (docs/decisions.md). The right is asked each time.
+A rightsholder may hear the final samples of every run that learned from a recording they have a
+part in, also by way of another run's weights. Samples made during training are a researcher's
+drafts and stay in the project (docs/decisions.md). The right is checked each time.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ NEVER_BEGAN = (Run.State.CANCELLED, Run.State.FAILED, Run.State.WITHHELD)
 
 
 def runs_of(parties: Sequence[Party], recording: Recording | None = None) -> QuerySet[Run]:
-    """The runs that learned, or are about to learn, from the parties' recordings, newest first."""
+    """Return the runs that learned or will learn from the parties' recordings, newest first."""
     rows = overview.repertoire(parties)
     if recording is not None:
         rows = rows.filter(pk=recording.pk)
@@ -36,17 +36,17 @@ def runs_of(parties: Sequence[Party], recording: Recording | None = None) -> Que
 
 
 def samples_of(parties: Sequence[Party]) -> SampleQuerySet:
-    """The samples that these parties may know of: final ones of the runs above, silent ones too."""
+    """Return the final samples of these parties' runs, which they may know of: silent ones too."""
     return Sample.objects.filter(run__in=runs_of(parties).order_by().values("pk"), final=True)
 
 
 def page(sample: Sample) -> str:
-    """The address of a rightsholder's page of it."""
+    """Return the address of the rightsholder's page of the sample."""
     return reverse("audio_samples:mine_sample", args=[sample.pk])
 
 
 class AudibleSample(clips.Clip):
-    """A clip with an address that asks the rightsholder's own right."""
+    """A clip with an address that checks the rightsholder's own right."""
 
     @property
     def url(self) -> str:
@@ -62,7 +62,7 @@ def row(sample: Sample) -> clips.ClipRow:
 
 
 def share(sample: Sample, own: set[int]) -> float:
-    """The part of the sample's credit statement that is these recordings', 0 to 1."""
+    """Return the share of these recordings in the sample's credit statement, 0 to 1."""
     if sample.credit is None:
         return 0.0
     return sum(line.share for line in sample.credit.read().lines if line.recording in own)
@@ -70,7 +70,7 @@ def share(sample: Sample, own: set[int]) -> float:
 
 @dataclass
 class TrainedModel:
-    """One run in public words, with what it took from the parties' music and what it left."""
+    """One run in public words, with what it used of the parties' music and what it delivered."""
 
     run: Run
     told: registries.PublicSource
@@ -94,33 +94,33 @@ class TrainedModel:
 
     @property
     def by_weights(self) -> bool:
-        """It heard none of the music itself: it started from weights that had."""
+        """Whether it used none of the music itself, but started from weights that had."""
         return not self.examples and self.run.start_from_id is not None
 
 
 def trained_models(runs: Sequence[Run], parties: Sequence[Party]) -> list[TrainedModel]:
-    """The runs with their figures; a constant number of queries."""
-    told = public_words.public_sources(runs)
-    found = {run.pk: TrainedModel(run, told[run.pk]) for run in runs}
-    names = {f"run:{pk}": pk for pk in found}
-    events = UsageEvent.objects.filter(source__in=names).order_by()
+    """Return the runs with their figures; a constant number of queries."""
+    sources = public_words.public_sources(runs)
+    models = {run.pk: TrainedModel(run, sources[run.pk]) for run in runs}
+    pks = {f"run:{pk}": pk for pk in models}
+    events = UsageEvent.objects.filter(source__in=pks).order_by()
     own = events.filter(recording__in=overview.repertoire(parties).values("pk"))
     for source, examples, seconds in own.values_list("source").annotate(
         Sum("examples"), Sum("seconds")
     ):
-        found[names[source]].examples, found[names[source]].seconds = examples, seconds
+        models[pks[source]].examples, models[pks[source]].seconds = examples, seconds
     for source, seconds in events.values_list("source").annotate(Sum("seconds")):
-        found[names[source]].whole = seconds
+        models[pks[source]].whole = seconds
     for pk, state, number in _checkpoints(runs):
-        found[pk].checkpoints[state] = found[pk].checkpoints.get(state, 0) + number
-    finals = Sample.objects.filter(run__in=list(found), final=True).order_by()
+        models[pk].checkpoints[state] = models[pk].checkpoints.get(state, 0) + number
+    finals = Sample.objects.filter(run__in=list(models), final=True).order_by()
     for pk, number in finals.values_list("run").annotate(Count("pk")):
-        found[pk].samples = number
-    return list(found.values())
+        models[pk].samples = number
+    return list(models.values())
 
 
 def _checkpoints(runs: Sequence[Run]) -> list[tuple[UUID, str, int]]:
-    """Run, state and number: kept by the lab, withheld, or retired for good."""
+    """Count checkpoints by run and state: kept by the lab, withheld, or retired for good."""
     state = Case(
         When(retired_at__isnull=False, then=Value("retired")),
         When(revocations.weights_are_revoked("digest"), then=Value("withheld")),
@@ -128,13 +128,15 @@ def _checkpoints(runs: Sequence[Run]) -> list[tuple[UUID, str, int]]:
     )
     rows = Checkpoint.objects.filter(run__in=[run.pk for run in runs]).annotate(state=state)
     counted = rows.order_by().values_list("run", "state").annotate(Count("pk"))
-    return [(pk, word, number) for pk, word, number in counted]
+    return [(pk, status, number) for pk, status, number in counted]
 
 
 def released(sample: Sample) -> ClipRelease | None:
-    """Where everybody may hear it, None while nobody outside may."""
-    found = sample.releases.live().exclude(released_at=None).select_related("page").first()
-    return found if found and releases.public_clip(found.page, found.credential_id) else None
+    """Return the release by which everybody may hear it; None while nobody outside may."""
+    release = sample.releases.live().exclude(released_at=None).select_related("page").first()
+    return (
+        release if release and releases.public_clip(release.page, release.credential_id) else None
+    )
 
 
 def flags_of(parties: Sequence[Party]) -> QuerySet[SampleFlag]:
@@ -142,7 +144,7 @@ def flags_of(parties: Sequence[Party]) -> QuerySet[SampleFlag]:
 
 
 def per_recording(run: Run, parties: Sequence[Party]) -> list[Mapping[str, object]]:
-    """What the run took of each of the parties' recordings, most first."""
+    """Return what the run used of the parties' recordings: the 100 that it used most."""
     rows = UsageEvent.objects.filter(
         source=f"run:{run.pk}", recording__in=overview.repertoire(parties).values("pk")
     )

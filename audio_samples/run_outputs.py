@@ -1,4 +1,4 @@
-"""Samples, for the rooms below that ask what a run has made (experiments/runs/outputs.py)."""
+"""A run's samples, for the apps below that ask what it delivered (experiments/runs/outputs.py)."""
 
 from collections.abc import Collection
 
@@ -12,8 +12,8 @@ class Samples:
         return Sample.objects.filter(run=run).count()
 
     def steps_among(self, run: Run, steps: Collection[int]) -> set[int]:
-        found = Sample.objects.filter(run=run, step__in=steps)
-        return set(found.values_list("step", flat=True))
+        samples = Sample.objects.filter(run=run, step__in=steps)
+        return set(samples.values_list("step", flat=True))
 
 
 register(Samples())

@@ -1,5 +1,5 @@
-"""A clip is its sound: what several runs delivered, under whatever names and in whatever files, is
-cleared for what all of them are. What silences it is in `Sample.objects.audible()`.
+"""Clips of the same sound are one clip, whatever their names and files: what several runs delivered
+is licensed only for what all of them are. `Sample.objects.audible()` has what silences it.
 """
 
 from collections import defaultdict
@@ -14,14 +14,13 @@ from experiments.models import Run
 
 
 def runs_of(samples: Iterable[Sample]) -> dict[int, list[Run]]:
-    """By sample the runs that delivered this very sound, the first one first; three queries.
+    """Return by sample the runs that delivered this very sound, the first one first; three queries.
 
-    One of unknown origin that came with it later has copied it: it makes nothing unknown of what
-    was known before.
+    A run of unknown origin that delivered it later has copied it: a known origin stays known.
     """
-    asked = list(samples)
-    same = Q(audio__in={sample.audio_id for sample in asked})
-    if sounds := {sample.sound for sample in asked if sample.sound}:
+    clips = list(samples)
+    same = Q(audio__in={sample.audio_id for sample in clips})
+    if sounds := {sample.sound for sample in clips if sample.sound}:
         same |= Q(sound__in=sounds)
     by_audio, by_sound = defaultdict[str, set[int]](set), defaultdict[str, set[int]](set)
     rows = Sample.objects.filter(same).order_by("created_at", "pk").only("audio", "sound", "run")
@@ -32,13 +31,13 @@ def runs_of(samples: Iterable[Sample]) -> dict[int, list[Run]]:
         by_sound[row.sound].add(row.pk)
     order = {pk: number for number, pk in enumerate(run_of)}
     runs = Run.objects.select_related("project", "start_from").in_bulk(set(run_of.values()))
-    found = {}
-    for sample in asked:
+    runs_by_sample = {}
+    for sample in clips:
         twins = by_audio[sample.audio_id] | (by_sound[sample.sound] if sample.sound else set())
-        keys = dict.fromkeys(run_of[pk] for pk in sorted(twins, key=order.__getitem__))
-        found[sample.pk] = [
+        run_pks = dict.fromkeys(run_of[pk] for pk in sorted(twins, key=order.__getitem__))
+        runs_by_sample[sample.pk] = [
             runs[pk]
-            for number, pk in enumerate(keys)
+            for number, pk in enumerate(run_pks)
             if pk == sample.run_id or number == 0 or not clearance.of_unknown_origin(runs[pk])
         ]
-    return found
+    return runs_by_sample

@@ -1,7 +1,7 @@
-"""What runs deliver: each clip is kept as it came, measured, and given its credits.
+"""Receive what runs deliver: each clip is stored unchanged, measured, and given its credits.
 
 A sample is withheld from the moment a permission behind it ends. Nothing has to run for that:
-`Sample.objects.audible()` looks at the holds themselves.
+`Sample.objects.audible()` reads the holds themselves.
 """
 
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ INT64 = 2**63
 
 
 class BadSample(ValueError):
-    """A name or prompt that cannot be kept; the text says which and why."""
+    """A name, prompt, number or reference that cannot be stored; the text says which and why."""
 
 
 class Conflict(ValueError):
@@ -43,21 +43,21 @@ def receive(
     final: bool = False,
     references: Iterable[int] = (),
 ) -> Sample:
-    """Keep one clip of a run; the same clip sent again is the same sample.
+    """Store one clip of a run; the same clip sent again is the same sample.
 
     Raises BadSample, Conflict, audio.decoding.BadAudio or portal.storage.TooLarge,
-    and then keeps nothing.
+    and then stores nothing.
     """
     _check_words(name, prompt)
     _check_numbers(step=step, seed=seed)
-    heard = _check_references(run, references)
+    reference_ids = _check_references(run, references)
     sha256 = analysis.digest(file)
-    if known := _delivered_before(run, name, step, sha256):
-        return known
+    if existing := _delivered_before(run, name, step, sha256):
+        return existing
     measured = analysis.analyse(file)
     file.seek(0)
     blob = storage.put(file, media_type=measured.media_type, max_bytes=analysis.MAX_BYTES)
-    credit = credit_statements.statement_at(run, step, heard)
+    credit = credit_statements.statement_at(run, step, reference_ids)
     with transaction.atomic():
         sample, created = Sample.objects.get_or_create(
             run=run,
@@ -78,7 +78,7 @@ def receive(
                 "peaks": measured.peaks,
                 "measures": measured.measures,
                 "credit": credit,
-                "references": heard,
+                "references": reference_ids,
             },
         )
         if created:
@@ -97,26 +97,26 @@ def receive(
 
 
 def withhold(sample: Sample, *, by: User | None, reason: str) -> bool:
-    """Take one sample out of hearing for good; False if it already was."""
+    """Withhold one sample for good; return False if it already was."""
     with transaction.atomic():
-        # Before the row is locked, as everybody does who writes the log
+        # Before the row is locked, as in everything that writes the audit log
         # (portal/database/commit_order.py).
         commit_order.moment()
-        moved = Sample.objects.filter(pk=sample.pk, withheld_at=None).update(
+        changed = Sample.objects.filter(pk=sample.pk, withheld_at=None).update(
             withheld_at=timezone.now(), withheld_reason=reason[:500]
         )
-        if moved:
+        if changed:
             audit.record(
                 by=by,
                 verb="sample.withheld",
                 subject=sample,
                 private={"reason": reason[:500]},
             )
-    return bool(moved)
+    return bool(changed)
 
 
 def note_sounds(at_most: int = 20) -> int:
-    """Of clips from before it was kept, what is heard in them; how many were noted."""
+    """Store the sound digest of older clips that have none; return how many were noted."""
     rows = list(Sample.objects.filter(sound="").select_related("audio").order_by("pk")[:at_most])
     for row in rows:
         Sample.objects.filter(pk=row.pk).update(sound=_sound_of(row))
@@ -124,7 +124,7 @@ def note_sounds(at_most: int = 20) -> int:
 
 
 def _sound_of(sample: Sample) -> str:
-    """A file that is missing or cannot be read is known by its bytes alone."""
+    """Return the sound digest; a missing or unreadable file has that of its bytes instead."""
     try:
         with storage.open_blob(sample.audio_id) as file:
             audio, rate, _ = analysis.decode(file)
@@ -151,24 +151,24 @@ def _check_numbers(**numbers: int | None) -> None:
 
 
 def _check_references(run: Run, references: Iterable[int]) -> list[int]:
-    """Reference audio is of the run's own dataset, for which consent to this use was asked."""
-    asked = sorted(set(references))
-    if not asked:
+    """Require reference audio of the run's own dataset, for which consent to this use was asked."""
+    recordings = sorted(set(references))
+    if not recordings:
         return []
     if run.dataset is None or run.use not in declared_uses.REFERENCES:
         raise BadSample("This run has no recordings as reference audio.")
-    items = run.dataset.items.filter(included=True, recording__in=asked)
-    known = set(items.values_list("recording", flat=True))
-    if strange := set(asked) - known:
-        raise BadSample(f"Recording {min(strange)} is not in the dataset of run {run.number}.")
-    return asked
+    items = run.dataset.items.filter(included=True, recording__in=recordings)
+    included = set(items.values_list("recording", flat=True))
+    if unknown := set(recordings) - included:
+        raise BadSample(f"Recording {min(unknown)} is not in the dataset of run {run.number}.")
+    return recordings
 
 
 def _delivered_before(run: Run, name: str, step: int, sha256: str) -> Sample | None:
-    known = Sample.objects.filter(run=run, name=name, step=step).first()
-    if known is not None and known.audio_id != sha256:
+    sample = Sample.objects.filter(run=run, name=name, step=step).first()
+    if sample is not None and sample.audio_id != sha256:
         raise _conflict(name, step)
-    return known
+    return sample
 
 
 def _conflict(name: str, step: int) -> Conflict:

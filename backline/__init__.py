@@ -5,7 +5,7 @@
     with backline.init(project="first-light", config={"lr": 1e-4}) as run:
         run.log({"loss": 0.5}, step=1)
 
-Nothing here knows Django or torch. docs/flow.md tells how a point travels to the portal.
+The client needs neither Django nor torch. docs/flow.md describes how a point travels to the portal.
 """
 
 from backline.client import Run, StopRequest, init

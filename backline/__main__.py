@@ -32,8 +32,8 @@ def runs(transport: Transport, options: argparse.Namespace) -> None:
 def submit(transport: Transport, options: argparse.Namespace) -> None:
     """Queue the run that a YAML file describes: project, recipe, config, dataset, name."""
     content: Any = yaml.safe_load(options.file.read_text(encoding="utf-8"))
-    wanted = wire.Submission.model_validate(content)
-    row = transport.post("/api/v1/submissions", wanted)
+    submission = wire.Submission.model_validate(content)
+    row = transport.post("/api/v1/submissions", submission)
     _print(f"Run {row['number']} is queued: {transport.url}{row['url']}")
 
 
@@ -57,14 +57,14 @@ def main() -> int:
     listing.add_argument("--limit", type=int, default=20)
     queue = commands.add_parser("submit", help="queue the run that a YAML file describes")
     queue.add_argument("file", type=Path)
-    rest = commands.add_parser("sync", help="deliver what ended programs left here")
-    rest.add_argument("folder", type=Path, nargs="?")
+    delivery = commands.add_parser("sync", help="deliver what ended programs left here")
+    delivery.add_argument("folder", type=Path, nargs="?")
     start = commands.add_parser("exec", help="run a program as the program of this job's run")
     start.add_argument("--dataset", type=Path, help="folder for the recordings of the run")
     start.add_argument("words", nargs="+", metavar="COMMAND", help="after --: what to start")
     commands.add_parser("torchrun", help="torchrun, with the exit codes of its processes")
     if sys.argv[1:2] == ["torchrun"]:
-        # Its words are torchrun's, options included.
+        # Its arguments are torchrun's, options included.
         return torchrun.launch(sys.argv[2:])
     options = parser.parse_args()
     if options.command == "exec":

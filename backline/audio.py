@@ -28,7 +28,7 @@ def write_wav(path: Path, audio: npt.ArrayLike, *, sample_rate: int) -> None:
     layout = struct.pack(
         "<HHIIHH", IEEE_FLOAT, channels, sample_rate, sample_rate * channels * 4, channels * 4, 32
     )
-    # Formats other than PCM tell their number of frames in a chunk of its own.
+    # Formats other than PCM state their number of frames in a separate chunk.
     chunks = b"fmt " + struct.pack("<I", 16) + layout + b"fact" + struct.pack("<II", 4, frames)
     chunks += b"data" + struct.pack("<I", len(data))
     with path.open("wb") as file:

@@ -1,9 +1,9 @@
-"""What can be kept at all: bounds that hold on a client's machine, on the wire and in the portal.
+"""What can be stored at all: bounds for a client's machine, for the wire and for the portal.
 
-A text is written as UTF-8 and kept by PostgreSQL, which knows no NUL. A whole number has 64 bits,
+A text is written as UTF-8 and stored by PostgreSQL, which has no NUL. A whole number has 64 bits,
 as in a column of either database. A float is finite, because JSON has no other; a moment can be
-moved by a time zone and a day without leaving the calendar. What lies outside is refused where it
-comes in, by a sentence, and never found out by a database.
+moved by a time zone and a day without leaving the calendar. What is out of bounds is refused where
+it comes in, with a reason, and never reaches a database.
 """
 
 import math
@@ -15,7 +15,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 MIN_INT, MAX_INT = -(2**63), 2**63 - 1
-# In JSON beside columns: seeds have 64 bits without a sign.
+# In JSON, unlike columns: seeds have 64 bits without a sign.
 MAX_JSON_INT = 2**64 - 1
 # Sums of these still fit into 64 bits after millions of reports.
 MAX_COUNT = 10**12
@@ -31,96 +31,96 @@ UNREADABLE = re.compile("[\0\ud800-\udfff]")
 
 
 class Unkeepable(ValueError):
-    """A value that UTF-8, JSON or a database cannot hold; the sentence says which and why."""
+    """A value that UTF-8, JSON or a database cannot hold; the message says which and why."""
 
     code = "unkeepable"
 
 
-def check_text(value: str, what: str = "The text") -> str:
-    found = UNREADABLE.search(value)
-    if found is None:
+def check_text(value: str, name: str = "The text") -> str:
+    match = UNREADABLE.search(value)
+    if match is None:
         return value
-    if found[0] == NUL:
-        raise Unkeepable(f"{what} has the character NUL in it, which cannot be kept. Leave it out.")
+    if match[0] == NUL:
+        raise Unkeepable(f"{name} has the character NUL in it, which cannot be kept. Leave it out.")
     raise Unkeepable(
-        f"{what} has half a character in it (a lone surrogate), which UTF-8 cannot write. "
+        f"{name} has half a character in it (a lone surrogate), which UTF-8 cannot write. "
         "Leave it out."
     )
 
 
-def check_int(value: int, what: str = "The number", largest: int = MAX_INT) -> int:
+def check_int(value: int, name: str = "The number", largest: int = MAX_INT) -> int:
     if not MIN_INT <= value <= largest:
-        raise Unkeepable(f"{what} is too large: whole numbers go up to {largest:,}.")
+        raise Unkeepable(f"{name} is too large: whole numbers go up to {largest:,}.")
     return value
 
 
-def check_float(value: float, what: str = "The number") -> float:
+def check_float(value: float, name: str = "The number") -> float:
     if not math.isfinite(value):
-        raise Unkeepable(f"{what} is not a finite number.")
+        raise Unkeepable(f"{name} is not a finite number.")
     return value
 
 
-def check_moment(value: date, what: str = "The date") -> date:
+def check_moment(value: date, name: str = "The date") -> date:
     if not FIRST_YEAR <= value.year <= LAST_YEAR:
-        raise Unkeepable(f"{what} lies outside of the years {FIRST_YEAR} to {LAST_YEAR}.")
+        raise Unkeepable(f"{name} lies outside of the years {FIRST_YEAR} to {LAST_YEAR}.")
     return value
 
 
 def check_json(
-    value: Any, what: str = "The value", *, depth: int = MAX_JSON_DEPTH, most: int = MAX_JSON_BYTES
+    value: Any, name: str = "The value", *, depth: int = MAX_JSON_DEPTH, most: int = MAX_JSON_BYTES
 ) -> Any:
-    """`value` as it is, if both databases keep it as JSON and give it back the same.
+    """Return `value` as it is, if both databases store it as JSON and give it back the same.
 
-    At most `depth` lists and objects in each other, and about `most` bytes.
+    At most `depth` nested lists and objects, and about `most` bytes.
     """
     room, waiting = most, [(value, 0)]
     while waiting:
-        part, deep = waiting.pop()
-        if deep > depth:
-            raise Unkeepable(f"{what} is nested deeper than {depth} levels.")
-        room -= _check_leaf(part, what)
+        part, level = waiting.pop()
+        if level > depth:
+            raise Unkeepable(f"{name} is nested deeper than {depth} levels.")
+        room -= _check_leaf(part, name)
         if isinstance(part, Mapping):
             for key, inner in part.items():
                 if not isinstance(key, str):
-                    raise Unkeepable(f"{what} has a name in it that is no text: {key!r:.40}.")
-                room -= len(check_text(key, f"A name in {_lower(what)}")) + 4
-                waiting.append((inner, deep + 1))
+                    raise Unkeepable(f"{name} has a name in it that is no text: {key!r:.40}.")
+                room -= len(check_text(key, f"A name in {_lower(name)}")) + 4
+                waiting.append((inner, level + 1))
         elif isinstance(part, list | tuple):
-            waiting += [(inner, deep + 1) for inner in part]
+            waiting += [(inner, level + 1) for inner in part]
         if room < 0:
-            raise Unkeepable(f"{what} is too long: at most {most // 1024} kB are kept.")
+            raise Unkeepable(f"{name} is too long: at most {most // 1024} kB are kept.")
     return value
 
 
-def _check_leaf(value: Any, what: str) -> int:
-    """The bytes that it takes, about; raises Unkeepable for what JSON has no word for."""
+def _check_leaf(value: Any, name: str) -> int:
+    """Return about how many bytes it takes; raises Unkeepable for what JSON cannot express."""
     match value:
         case None | bool():
             return 4
         case str():
-            return len(check_text(value, what)) + 2
+            return len(check_text(value, name)) + 2
         case int():
-            check_int(value, f"A number in {_lower(what)}", MAX_JSON_INT)
+            check_int(value, f"A number in {_lower(name)}", MAX_JSON_INT)
             return 8
         case float():
-            check_float(value, f"A number in {_lower(what)}")
+            check_float(value, f"A number in {_lower(name)}")
             return 8
         case Mapping() | list() | tuple():
             return 2
-    raise Unkeepable(f"{what} has a value in it that JSON does not know: {type(value).__name__}.")
+    raise Unkeepable(f"{name} has a value in it that JSON does not know: {type(value).__name__}.")
 
 
-def _lower(what: str) -> str:
-    return what[:1].lower() + what[1:]
+def _lower(name: str) -> str:
+    return name[:1].lower() + name[1:]
 
 
 def readable(text: str) -> str:
-    """The same text with a mark for what cannot be kept; of the same length in characters."""
+    """Return the text with a mark for each character that cannot be stored; equally long."""
     return UNREADABLE.sub(LOST, text)
 
 
 def keepable_copy(value: Any) -> Any:
-    """A copy of `value` that JSON can hold: what it has no word for stands there as a text.
+    """Return a copy of `value` that JSON can hold: what it cannot express becomes a text.
 
     For a program's own notes, which must not cost it its weights.
     """
@@ -129,11 +129,11 @@ def keepable_copy(value: Any) -> Any:
 
 def _keepable_copy(value: Any, depth: int) -> Any:
     if depth and isinstance(value, Mapping):
-        return {readable(str(key)): _keepable_copy(one, depth - 1) for key, one in value.items()}
+        return {readable(str(key)): _keepable_copy(item, depth - 1) for key, item in value.items()}
     if depth and isinstance(value, list | tuple | set | frozenset):
         return [_keepable_copy(item, depth - 1) for item in value]
     try:
-        # A scalar of numpy or torch gives its number.
+        # A scalar of numpy or torch becomes a number.
         leaf = value.item() if callable(getattr(value, "item", None)) else value
         _check_leaf(leaf, "The value")
     except (TypeError, ValueError, RuntimeError):
@@ -144,7 +144,7 @@ def _keepable_copy(value: Any, depth: int) -> Any:
 # --- The same for pydantic ------------------------------------------------------------------
 
 Whole = Annotated[int, Field(ge=MIN_INT, le=MAX_INT)]
-# Numbers of rows, steps, offsets: nothing of that counts below zero.
+# Numbers of rows, steps, offsets: never below zero.
 Natural = Annotated[int, Field(ge=0, le=MAX_INT)]
 Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]
 Amount = Annotated[float, Field(ge=0, le=MAX_COUNT, allow_inf_nan=False)]
@@ -171,7 +171,7 @@ Json = Annotated[dict[str, Any], AfterValidator(_json)]
 
 
 class Bounded(BaseModel):
-    """A model of which every value can be kept, whatever its fields say or forget to say."""
+    """A model whose values can all be stored, whatever its fields declare or forget to."""
 
     @model_validator(mode="after")
     def _can_be_kept(self) -> "Bounded":
@@ -193,7 +193,7 @@ def _check(value: Any, name: str) -> None:
         case date():
             check_moment(value, name)
         case list() | tuple():
-            # Models in it have looked at themselves.
+            # Models in it have checked themselves.
             for item in value:
                 if not isinstance(item, BaseModel):
                     _check(item, name)

@@ -1,4 +1,5 @@
-"""A run as a training script sees it. Nothing here waits for the network once a run has begun."""
+"""A run as a training script sees it. Once begun, only `fetch`, `dataset` and `finish` wait for the
+network."""
 
 import atexit
 import hashlib
@@ -32,18 +33,18 @@ from backline.usage_count import Counting
 T = TypeVar("T")
 Outcome = Literal["finished", "failed", "cancelled"]
 
-# How long `init` waits for a portal that is away: a queued job can wait, a person would not.
+# How long `init` waits for an unreachable portal: a queued job can wait, a person would not.
 JOB_START_SECONDS = 600.0
 START_SECONDS = 30.0
 DRAIN_SECONDS = 30.0
-# Kept so that a sender which outlives its run is no "process still running" to Python.
+# Kept so that Python does not warn of a process "still running" when a sender outlives its run.
 SENDERS: "list[subprocess.Popen[bytes]]" = []
 INT64 = range(-(2**63), 2**63)
 
 
 @dataclass(frozen=True)
 class StopRequest:
-    """The portal asks the program to save what it needs and to end."""
+    """A request to the program to save what it needs and to end."""
 
     reason: str
 
@@ -63,7 +64,7 @@ class Run:
         counting: Counting | None = None,
         around: Spool | None = None,
     ) -> None:
-        """`around` is the session of `backline exec`, which tells progress for the program."""
+        """`around` is the session of `backline exec`, which reports progress for the program."""
         self.spec = spec
         self.config = spec.config
         self.url = spool.session.url + spec.url
@@ -112,30 +113,30 @@ class Run:
 
     @property
     def rank(self) -> int:
-        """Which of the processes of this run this is, from 0."""
+        """The rank of this process among those of the run, from 0."""
         return self._place.rank
 
     @property
     def stop_requested(self) -> StopRequest | None:
-        """The portal's wish that the program ends. Look at it once per step; it costs nothing."""
+        """The request that the program end, if there is one. Check it once per step: it is free."""
         if self._stop is None and self._writer.stop_reason is not None:
             self._stop = StopRequest(self._writer.stop_reason)
         return self._stop
 
     def request_stop(self, reason: str) -> None:
-        """Let `stop_requested` answer, as for a signal that the program has caught."""
+        """Make `stop_requested` return a request, as for a signal that the program has caught."""
         self._stop = self._stop or StopRequest(reason)
 
     def log(self, values: Mapping[str, SupportsFloat], *, step: int | None = None) -> None:
         """Log numbers of one step; without `step`, of the step after the last one.
 
-        Takes microseconds and never the network. NaN and infinities are kept. What is not a
-        number is left out with a warning: a metric must not end training. Of several ranks,
-        metrics of those above 0 are named `rank/R/...`; nothing but a step marks its time.
+        Takes microseconds and never uses the network. NaN and infinities are stored. What is
+        not a number is left out with a warning: a metric must not end training. Of several
+        ranks, those above 0 log as `rank/R/...`; a call without values marks its step's time.
         """
         self._step = step = self._step + 1 if step is None else step
         try:
-            # An array asks each value for its float, which a scalar of numpy or torch gives.
+            # An array calls each value's __float__, which scalars of numpy and torch have.
             numbers = array("d", cast("Iterable[float]", values.values()))
         except (TypeError, ValueError, OverflowError):
             values = self._numbers_of(values)
@@ -163,11 +164,11 @@ class Run:
 
         `references` are the recordings of the dataset that were its reference audio.
         """
-        said = describing.message(
+        meta = describing.message(
             f"The clip {name!r:.60}", wire.SampleMeta, name=name, step=step, prompt=prompt,
             seed=seed, final=final, references=list(references), say=self._say,
         )  # fmt: skip
-        if said is None:
+        if meta is None:
             return
         if isinstance(audio, (str, os.PathLike)):
             source = Path(audio)
@@ -180,21 +181,21 @@ class Run:
             write_wav(file, audio, sample_rate=sample_rate)
         self._writer.flush()
         self._count_whole()
-        self._spool.put_file("sample", file, said)
+        self._spool.put_file("sample", file, meta)
 
     def save_checkpoint(
         self, path: str | os.PathLike[str], *, step: int, meta: dict[str, Any] | None = None
     ) -> None:
         """Send a copy of a checkpoint file; the original may be overwritten afterwards.
 
-        What can never be kept is refused at once with a warning, and the program goes on.
+        One that could never be stored is refused at once with a warning, and the program goes on.
         """
-        what = f"The checkpoint of step {step!r:.40}"
-        notes = describing.notes(what, meta or {}, say=self._say)
-        known = describing.message(
-            what, wire.CheckpointMeta, step=step, sha256="0" * 64, meta=notes, say=self._say
+        subject = f"The checkpoint of step {step!r:.40}"
+        notes = describing.notes(subject, meta or {}, say=self._say)
+        draft = describing.message(
+            subject, wire.CheckpointMeta, step=step, sha256="0" * 64, meta=notes, say=self._say
         )
-        if known is None:
+        if draft is None:
             return
         file = self._spool.new_file(".checkpoint")
         shutil.copyfile(path, file)
@@ -202,19 +203,19 @@ class Run:
             digest = hashlib.file_digest(copy, "sha256").hexdigest()
         self._writer.flush()
         self._count_whole()
-        self._spool.put_file("checkpoint", file, known.model_copy(update={"sha256": digest}))
+        self._spool.put_file("checkpoint", file, draft.model_copy(update={"sha256": digest}))
 
     def log_usage(self, *, step: int, usage: Mapping[int, tuple[int, float]]) -> None:
-        """Report what was learned from since the last report: recording -> (examples, seconds).
+        """Report the use of recordings since the last report: recording -> (examples, seconds).
 
-        Of a program that never does, all that it fetched counts in full; so the first report
-        comes before the first checkpoint or clip.
+        If a program never reports, all that it fetched counts in full; so the first report
+        must come before the first checkpoint or clip.
         """
         lines = [
             {"recording": recording, "examples": examples, "seconds": seconds}
             for recording, (examples, seconds) in usage.items()
         ]
-        # Before anybody relies on the program's own count.
+        # Checked before anything relies on the program's own count.
         report = describing.message(
             "This report of use", wire.UsageReport, step=step, lines=lines, say=self._say
         )
@@ -226,27 +227,27 @@ class Run:
         self._spool.put("usage", report.model_dump_json().encode())
 
     def log_arithmetic(self, chosen: wire.Arithmetic) -> None:
-        """Say what this run computes in. Later attempts and repeats of the run are told so in
-        `spec.arithmetic`; what was said first stays."""
+        """Report what precision and threads this run uses. Later attempts and repeats of the run
+        find it in `spec.arithmetic`; the first report stays."""
         self._spool.put("arithmetic", chosen.model_dump_json().encode())
 
     def progress(self, fraction: float, *, stage: str = "") -> None:
-        """Say how far the program is (0 to 1) and what it is doing."""
-        # In this order, what is no number is 0.
+        """Report how far the program is (0 to 1) and what it is doing."""
+        # In this order, NaN becomes 0.
         share = min(1.0, max(0.0, fraction))
-        said = wire.Progress(fraction=share, stage=bounds.readable(stage)[:100])
-        if said != self._progress:
-            self._progress = said
-            # The program around this one may have been killed, and its folder be gone.
+        progress = wire.Progress(fraction=share, stage=bounds.readable(stage)[:100])
+        if progress != self._progress:
+            self._progress = progress
+            # The program around this one may have been killed, and its folder deleted.
             with suppress(FileNotFoundError):
-                (self._around or self._spool).tell_progress(said)
+                (self._around or self._spool).tell_progress(progress)
 
     def fetch(self, source: wire.DatasetItem | wire.CheckpointSource) -> Path:
-        """The bytes of a dataset item or checkpoint as a local file, checked by SHA-256.
+        """Return a local file with the bytes of a dataset item or checkpoint, checked by SHA-256.
 
-        It lies in a folder of this attempt, which the processes of the attempt share, and goes
-        with `finish`, or when the program ends in another way. Raises Refused, with the portal's
-        sentence, where a permission has ended.
+        Its folder is shared by the processes of this attempt. It is deleted by `finish`, or when
+        the program ends in another way. Raises Refused, with the portal's reason, if a permission
+        has ended.
         """
         target = self._borrow(_fetched(self._spool)) / source.sha256
         with self._transport() as transport:
@@ -256,21 +257,21 @@ class Run:
         return target
 
     def dataset(self, folder: str | os.PathLike[str]) -> list[dataset.Item]:
-        """The recordings of the run's dataset as files of `folder`, with manifest.json beside them.
+        """Return the recordings of the run's dataset as files in `folder`, beside a manifest.json.
 
-        Each is checked by SHA-256. What is there already is used with the portal's leave, and not
-        fetched again; all of it goes with `finish`, or when the program ends in another way.
-        Raises Refused, with the portal's sentence, where a permission has ended.
+        Each download is checked by SHA-256. A file that is there already is used if the portal
+        permits it, and not fetched again. All files are deleted by `finish`, or when the program
+        ends in another way. Raises Refused, with the portal's reason, if a permission has ended.
         """
         with self._transport() as transport:
-            place = self._borrow(Path(folder))
-            items = dataset.fetch(self.spec, place, transport, given=self._given)
+            path = self._borrow(Path(folder))
+            items = dataset.fetch(self.spec, path, transport, given=self._given)
         if self._counting:
             self._counting.note(self.spec.items)
         return items
 
     def flush(self) -> None:
-        """Lay what was logged so far into the spool, where a killed program cannot lose it."""
+        """Write what was logged so far to the spool, where a killed program cannot lose it."""
         self._writer.flush()
 
     def finish(self, outcome: Outcome = "finished", reason: str = "") -> None:
@@ -284,7 +285,7 @@ class Run:
         self._writer.stop()
         for folder in self._lent.values():
             folder.give_back()
-        # The last delivery of the session: by it the portal knows that nothing is owed any more.
+        # The last delivery of the session: it tells the portal whether anything is still owed.
         ending = wire.Ending(outcome=outcome, reason=bounds.readable(reason)[:500])
         self._spool.put("ending", ending.model_dump_json().encode())
         self._spool.finish()
@@ -304,7 +305,7 @@ class Run:
                 )
 
     def _borrow(self, folder: Path) -> Path:
-        """Use a folder until the end. It is noted first: a killed program cannot give it back."""
+        """Use a folder until the run ends. Note it first: a killed program cannot give it back."""
         path = folder.absolute()
         if path not in self._lent:
             self._spool.note_lent(path)
@@ -315,7 +316,7 @@ class Run:
         return Transport(self._spool.session.url, self._token)
 
     def _count_whole(self) -> None:
-        """Before something leaves that was learned: the use of what it was learned from."""
+        """Report the use behind a checkpoint or clip before it is sent, if the program does not."""
         report = self._counting.whole() if self._counting else None
         if report:
             self._spool.put("usage", report.model_dump_json().encode())
@@ -330,9 +331,9 @@ class Run:
         return numbers
 
     def _whole(self, step: Any) -> int:
-        """A step from numpy or torch as an int that the store can hold."""
-        whole = int(step)
-        return min(max(whole, INT64.start), INT64.stop - 1)
+        """Return a step from numpy or torch as an int, limited to 64 bits."""
+        number = int(step)
+        return min(max(number, INT64.start), INT64.stop - 1)
 
     def _say(self, sentence: str) -> None:
         if self._console and not self._finished:
@@ -363,12 +364,12 @@ def init(
     capture_console: bool = True,
     system_figures: bool = True,
 ) -> Run:
-    """The run of this program.
+    """Return the run of this program.
 
     In a job of the portal, everything comes from the environment: it is the job's run, whatever
-    project, name and config say. Elsewhere it opens a new run in `project`, with a token made
-    in the portal (or BACKLINE_URL and BACKLINE_TOKEN).
-    Raises Refused, with the portal's sentence, or Unreachable if the portal stays away.
+    project, name and config say, unless both project and token are given. Elsewhere it opens a
+    new run in `project`, with a token made in the portal (or BACKLINE_URL and BACKLINE_TOKEN).
+    Raises Refused, with the portal's reason, or Unreachable if the portal does not answer.
     """
     in_job = bool(os.environ.get("BACKLINE_RUN")) and (token is None or project is None)
     url = url or os.environ.get("BACKLINE_URL", "http://127.0.0.1:8000")
@@ -379,10 +380,10 @@ def init(
         return _join(url, token, capture_console=capture_console, system_figures=system_figures)
     if not project:
         raise ValueError("Outside the portal, a run needs a project=.")
-    wanted = wire.NewRun(
+    new_run = wire.NewRun(
         project=project, name=name or "", config=bounds.keepable_copy(config or {})
     )
-    answer = _ask(url, token, lambda t: t.post("/api/v1/runs", wanted), START_SECONDS)
+    answer = _ask(url, token, lambda t: t.post("/api/v1/runs", new_run), START_SECONDS)
     opened = wire.OpenedRun.model_validate(answer)
     return Run(
         spec=opened.spec,
@@ -395,40 +396,40 @@ def init(
 
 
 def _join(url: str, token: str, *, capture_console: bool, system_figures: bool) -> Run:
-    """The run of this job, as one of its ranks; inside `backline exec` beside that program."""
+    """Join the run of this job, as one of its ranks; inside `backline exec`, beside its session."""
     place = ProcessPlace.read()
-    around = os.environ.get("BACKLINE_EXEC", "")
-    if not around:
+    exec_folder = os.environ.get("BACKLINE_EXEC", "")
+    if not exec_folder:
         spec, spool = job_spool(url, token, place)
         console = Console() if capture_console else None
         figures = Figures() if system_figures and place.first_of_machine else None
         return Run(
             spec=spec, spool=spool, token=token, console=console, figures=figures, place=place
         )
-    # A program may begin and end several times in one job: each time is a session of its own.
+    # A program may start and end several times in one job: each time is a session of its own.
     spec, spool = job_spool(url, token, place, suffix=f"-{secrets.token_hex(3)}")
-    # What this process prints is read and measured by the program around it; but of ranks that
-    # were started in there, each above 0 keeps its lines apart.
-    mine = place.rank == _seconds("BACKLINE_EXEC_RANK", 0)
+    # `backline exec` reads what this process prints, and measures it; but other ranks that were
+    # started inside it capture their own lines.
+    is_exec_rank = place.rank == _seconds("BACKLINE_EXEC_RANK", 0)
     return Run(
         spec=spec,
         spool=spool,
         token=token,
-        console=None if mine or not capture_console else Console(seen=False),
+        console=None if is_exec_rank or not capture_console else Console(seen=False),
         figures=None,
         place=place,
-        counting=Counting(Path(around)),
-        around=Spool.open(Path(around)) if mine else None,
+        counting=Counting(Path(exec_folder)),
+        around=Spool.open(Path(exec_folder)) if is_exec_rank else None,
     )
 
 
 def job_spool(
     url: str, token: str, place: ProcessPlace, *, suffix: str = ""
 ) -> tuple[wire.RunSpec, Spool]:
-    """What the job's run is, and a new spool for one session of it."""
-    known = os.environ["BACKLINE_RUN"]
+    """Return the spec of the job's run, and a new spool for one session of it."""
+    run_id = os.environ["BACKLINE_RUN"]
     session = (os.environ.get("BACKLINE_SESSION", "") or _new_session()) + place.session + suffix
-    address = f"/api/v1/runs/{known}/spec"
+    address = f"/api/v1/runs/{run_id}/spec"
     answer = _ask(url, token, lambda t: t.get(address, session=session), JOB_START_SECONDS)
     spec = wire.RunSpec.model_validate(answer)
     return spec, _new_spool(url, token, spec, session=session, outside=False)
@@ -455,17 +456,17 @@ def _new_spool(url: str, token: str, spec: wire.RunSpec, *, session: str, outsid
 
 
 def _fetched(spool: Spool) -> Path:
-    """Where the processes of this attempt lay what they fetch."""
+    """Return the folder into which the processes of this attempt fetch."""
     attempt = "" if spool.session.outside else os.environ.get("BACKLINE_SESSION", "")
     name = f"{spool.session.run}-{attempt or spool.session.session}"
     return spool.folder.parent / FETCHED / name
 
 
 def spool_root() -> Path:
-    """BACKLINE_SPOOL, else a folder of this user's own."""
-    given = os.environ.get("BACKLINE_SPOOL")
-    if given:
-        return Path(given)
+    """Return BACKLINE_SPOOL, else a folder of this user's own."""
+    folder = os.environ.get("BACKLINE_SPOOL")
+    if folder:
+        return Path(folder)
     state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(state) / "backline" / "spool"
 
@@ -476,7 +477,7 @@ def _ask(url: str, token: str, act: Callable[[Transport], T], seconds: float) ->
 
 
 def _start_sender(folder: Path) -> "subprocess.Popen[bytes]":
-    """A process of its own, in a session of its own: it outlives the program."""
+    """Start a sender as a process in a session of its own: it outlives the program."""
     package = Path(__file__).resolve().parent.parent
     paths = [str(package), os.environ.get("PYTHONPATH", "")]
     environment = os.environ | {
@@ -484,7 +485,7 @@ def _start_sender(folder: Path) -> "subprocess.Popen[bytes]":
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
     }
-    # The token lies in the folder, for this user's eyes only.
+    # The token is in the folder, readable by this user only.
     environment.pop("BACKLINE_TOKEN", None)
     with (folder / "sender.log").open("ab") as log:
         sender = subprocess.Popen(
@@ -502,7 +503,7 @@ def _start_sender(folder: Path) -> "subprocess.Popen[bytes]":
 
 @atexit.register
 def _let_senders_go() -> None:
-    """A sender that goes on after this program is meant to: no warning about it at exit."""
+    """Prevent a warning at exit about senders, which are meant to go on after this program."""
     for sender in SENDERS:
         if sender.poll() is None:
             sender.returncode = 0

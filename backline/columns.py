@@ -1,4 +1,4 @@
-"""Columns of numbers as few bytes: 8-byte values, transposed by byte and deflated.
+"""Columns of numbers in few bytes: 8-byte values, transposed by byte and deflated.
 
 Neighbouring numbers share their high bytes; laid side by side those deflate well. Steps are
 stored as differences first, so a regular series of steps costs next to nothing. Every bit of a
@@ -21,7 +21,7 @@ class Malformed(ValueError):
 
 
 def pack(columns: list[Int64 | Float64]) -> bytes:
-    """All columns, one after the other, deflated. Integer columns are stored as differences."""
+    """Return all columns in a row, deflated. Integer columns are stored as differences."""
     parts = []
     for column in columns:
         raw: npt.NDArray[np.generic] = np.ascontiguousarray(column)
@@ -34,7 +34,7 @@ def pack(columns: list[Int64 | Float64]) -> bytes:
 
 
 def inflate(data: bytes | memoryview, size: int) -> bytes:
-    """Exactly `size` bytes out of deflated `data`; never more memory than that plus a little."""
+    """Return exactly `size` bytes of deflated `data`; uses hardly more memory than that."""
     inflater = zlib.decompressobj()
     try:
         raw = inflater.decompress(data, size + 1)
@@ -46,7 +46,7 @@ def inflate(data: bytes | memoryview, size: int) -> bytes:
 
 
 def unpack(data: bytes | memoryview, *, kinds: str, counts: list[int]) -> list[Int64 | Float64]:
-    """The columns of `pack`: one letter of `kinds` (i or f) and one count for each.
+    """Return the columns of `pack`: one letter of `kinds` (i or f) and one count for each.
 
     Raises Malformed if the bytes hold more or fewer numbers than that.
     """

@@ -1,4 +1,4 @@
-"""What a program prints, seen by its terminal as before and kept for the portal as well."""
+"""What a program prints, shown on its terminal as before and captured for the portal as well."""
 
 import codecs
 import os
@@ -24,7 +24,7 @@ class Source(Protocol):
 
 
 class KeptText:
-    """The text of one stream, remembered until it is taken."""
+    """The text of one stream, stored until it is taken."""
 
     def __init__(self, name: StreamName) -> None:
         self._name: StreamName = name
@@ -35,7 +35,7 @@ class KeptText:
         self._texts.append(text)
 
     def take(self, session: str) -> list[wire.LogPiece]:
-        """What was written since the last call, with its byte offsets."""
+        """Return what was written since the last call, with its byte offsets."""
         count = len(self._texts)
         text = "".join(self._texts[:count])
         del self._texts[:count]
@@ -51,7 +51,7 @@ class KeptText:
 
 
 class Tee(KeptText):
-    """A text stream that keeps everything, and passes it on if it is to be seen."""
+    """A text stream that captures everything, and passes it on if it is to be shown."""
 
     def __init__(self, stream: TextIO, name: StreamName, *, seen: bool = True) -> None:
         super().__init__(name)
@@ -63,10 +63,10 @@ class Tee(KeptText):
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        # A forked worker prints on the terminal only: nobody takes what it would remember.
-        mine = os.getpid() == self._process
-        written = self._stream.write(text) if self._seen or not mine else len(text)
-        if mine:
+        # A forked worker only prints on the terminal: nothing takes what it would capture.
+        is_own_process = os.getpid() == self._process
+        written = self._stream.write(text) if self._seen or not is_own_process else len(text)
+        if is_own_process:
             self.add(text)
         return written
 
@@ -91,7 +91,7 @@ class Console:
         self.err.write(f"backline: {sentence}\n")
 
     def release(self) -> None:
-        """Give the streams back, unless somebody has replaced them since."""
+        """Restore the streams, unless somebody has replaced them since."""
         if sys.stdout is self.out:
             sys.stdout = self._before[0]
         if sys.stderr is self.err:
@@ -99,7 +99,7 @@ class Console:
 
 
 class Relay:
-    """Both streams of another program: read from its pipes, kept, and passed on as they come."""
+    """Both streams of another program: read from its pipes, captured, and passed on at once."""
 
     def __init__(self) -> None:
         self.last_line = ""
@@ -119,7 +119,7 @@ class Relay:
             self._readers.append(reader)
 
     def wait(self, seconds: float) -> None:
-        """Until all is read. What the program left behind may hold a pipe open: not for ever."""
+        """Wait until all is read, but not for ever: a process left behind may keep a pipe open."""
         for reader in self._readers:
             reader.join(seconds)
 
@@ -127,11 +127,11 @@ class Relay:
         return self._kept["stdout"].take(session) + self._kept["stderr"].take(session)
 
     def say(self, sentence: str) -> None:
-        """A warning of our own, in the log and on our own stderr."""
+        """Write a warning of our own to the log and to our own stderr."""
         self._write(f"backline: {sentence}\n")
 
     def conclude(self, sentence: str) -> None:
-        """Why it ended, where the program has not said so."""
+        """Write why the program ended, if it has not printed that."""
         self.last_line = sentence
         self._write(f"{sentence}\n")
 
@@ -143,21 +143,21 @@ class Relay:
         pass
 
     def _read(self, name: StreamName, pipe: IO[bytes], target: int) -> None:
-        text_of = codecs.getincrementaldecoder("utf-8")("replace")
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
         open_line = ""
         while raw := os.read(pipe.fileno(), READ_BYTES):
             _pass_on(target, raw)
-            text = text_of.decode(raw)
+            text = decoder.decode(raw)
             self._kept[name].add(text)
-            *whole, open_line = (open_line + text).split("\n")
-            said = [line for line in (*whole, open_line) if line.strip()]
-            self.last_line = said[-1].strip() if said else self.last_line
+            *lines, open_line = (open_line + text).split("\n")
+            printed = [line for line in (*lines, open_line) if line.strip()]
+            self.last_line = printed[-1].strip() if printed else self.last_line
             open_line = open_line[-READ_BYTES:]
-        self._kept[name].add(text_of.decode(b"", final=True))
+        self._kept[name].add(decoder.decode(b"", final=True))
 
 
 def _pass_on(target: int, raw: bytes) -> None:
-    """To our own terminal or file; one that is closed must not end the program."""
+    """Write to our own terminal or file; if it is closed, that must not end the program."""
     while raw:
         try:
             raw = raw[os.write(target, raw) :]

@@ -1,11 +1,11 @@
-"""The recordings that a run may read, as files of a folder with a manifest beside them.
+"""The recordings that a run may read, as files in a folder with a manifest beside them.
 
-    <sha256>.flac ...   each under the name of its content, there only when it is whole and right
+    <sha256>.flac ...   each named by its content, there only when it is complete and correct
     manifest.json       {"run": ..., "dataset": ..., "recordings": [one Item each]}
 
-Several processes may share the folder: each file is fetched by one of them. A file that lies there
-already may be of an earlier time, when it was allowed: the portal is asked for leave before it is
-used. When the folder goes is in backline/lent.py.
+Several processes may share the folder: each file is fetched by one of them. A file that is there
+already may date from a time when it was permitted: the portal is asked for permission before it is
+used. backline/lent.py says when the folder is deleted.
 """
 
 import json
@@ -24,7 +24,7 @@ FETCH_SECONDS = 600.0
 
 @dataclass(frozen=True)
 class Item:
-    """One recording: what it is, who made it, and where its file lies."""
+    """One recording: what it is, who made it, and where its file is."""
 
     recording: int
     title: str
@@ -43,11 +43,11 @@ def fetch(
     before_each: Callable[[int, int], None] = lambda _number, _count: None,
     given: set[str] | None = None,
 ) -> list[Item]:
-    """All recordings of the run in `folder`, and the manifest. What is there is not fetched again.
+    """Fetch the run's recordings into `folder`, unless they are there, and write the manifest.
 
-    Raises Refused, with the portal's sentence, as soon as one may not be read.
+    Raises Refused, with the portal's reason, as soon as a recording may not be read.
     `before_each` is called with the number of the recording, from 0, and how many there are.
-    `given` is what the portal has given this process, by digest; what is new to it is added.
+    `given` has the digests of what the portal has given this process; new ones are added.
     """
     given = set() if given is None else given
     folder.mkdir(parents=True, exist_ok=True)
@@ -78,13 +78,13 @@ def fetch_recording(
     *,
     given: set[str],
 ) -> None:
-    """The bytes of `source` as `target`: fetched, or with the portal's leave those that are there.
+    """Fetch `source` to `target`, or use the file that is there if the portal permits it.
 
-    Raises Refused, and then nothing lies there.
+    If it raises Refused, it has deleted the file.
     """
     if source.sha256 in given and target.exists():
         return
-    # Looked for each time: who shares the folder may have fetched it, or taken it away, meanwhile.
+    # Checked at each try: another process may have fetched or deleted it meanwhile.
     try:
         persist(
             lambda: (
@@ -95,14 +95,14 @@ def fetch_recording(
             seconds=FETCH_SECONDS,
         )
     except Refused:
-        for left in (target, target.with_name(f"{target.name}.part")):
-            left.unlink(missing_ok=True)
+        for file in (target, target.with_name(f"{target.name}.part")):
+            file.unlink(missing_ok=True)
         raise
     given.add(source.sha256)
 
 
 def read(folder: Path) -> list[Item]:
-    """The recordings that `backline exec` has laid into `folder`."""
+    """Return the recordings that `backline exec` has fetched into `folder`."""
     content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     return [Item(**{**line, "file": folder / line["file"]}) for line in content["recordings"]]
 

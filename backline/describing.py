@@ -1,4 +1,4 @@
-"""The words that go with a delivery: what can never be kept is said at once, on the program's side.
+"""The metadata of deliveries: what could never be stored is reported at once, in the program.
 
 Nothing here raises for it: a delivery that cannot be made must not end a training.
 """
@@ -15,36 +15,36 @@ M = TypeVar("M", bound=wire.Message)
 Say = Callable[[str], None]
 
 
-def message(what: str, kind: type[M], *, say: Say, **said: Any) -> M | None:
-    """The message; None, and a warning, where the portal could never keep it."""
+def message(subject: str, kind: type[M], *, say: Say, **fields: Any) -> M | None:
+    """Return the message; None, with a warning, if the portal could never store it."""
     try:
-        return kind(**{name: _plain(value) for name, value in said.items()})
+        return kind(**{name: _plain(value) for name, value in fields.items()})
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         reason = first["msg"].removeprefix("Value error, ")
         reason = f"{place}: {reason}" if place else reason
-        say(bounds.readable(f"{what} cannot be kept and was not sent. {reason.rstrip('.')}."))
+        say(bounds.readable(f"{subject} cannot be kept and was not sent. {reason.rstrip('.')}."))
         return None
 
 
-def notes(what: str, meta: dict[str, Any], *, say: Say) -> dict[str, Any]:
-    """What goes with a checkpoint, as JSON; it never costs a program its weights."""
+def notes(subject: str, meta: dict[str, Any], *, say: Say) -> dict[str, Any]:
+    """Return storable metadata of a checkpoint, as JSON; it never costs a program its weights."""
     try:
-        bounds.check_json(meta, f"What goes with {what[:1].lower()}{what[1:]}")
+        bounds.check_json(meta, f"What goes with {subject[:1].lower()}{subject[1:]}")
     except bounds.Unkeepable as error:
-        mended: dict[str, Any] = bounds.keepable_copy(meta)
+        storable: dict[str, Any] = bounds.keepable_copy(meta)
         with suppress(bounds.Unkeepable):
-            bounds.check_json(mended)
+            bounds.check_json(storable)
             say(f"{bounds.readable(str(error))} It is kept as a text.")
-            return mended
+            return storable
         say(f"{bounds.readable(str(error))} It is kept without.")
         return {}
     return meta
 
 
 def _plain(value: Any) -> Any:
-    """A whole number of numpy or torch as Python's."""
+    """Return a whole number of numpy or torch as a Python int."""
     if not isinstance(value, int | str) and hasattr(type(value), "__index__"):
         with suppress(TypeError, ValueError, RuntimeError):
             return value.__index__()

@@ -1,9 +1,9 @@
-"""Folders of music and weights that a program is lent: they go when it ends, however it ends.
+"""Folders of music and weights lent to a program: deleted when it ends, however it ends.
 
-Whoever uses a folder holds its lock, which the kernel lets go of with the process. Who leaves last
-takes away what was fetched. Of a program that was killed that falls to whoever comes by: its
-sender, the supervisor of its job, the next program of this machine. A permission that ends must
-not leave the music behind.
+Each process that uses a folder holds its lock, which the kernel releases when the process ends. The
+last one to leave deletes what was fetched. If the program was killed, another process does that:
+its sender, the supervisor of its job, or the next program of this machine. Music must not stay
+behind when a permission ends.
 """
 
 import fcntl
@@ -31,15 +31,15 @@ class Folder:
         self.give_back()
 
     def give_back(self) -> None:
-        """The last one takes the files away."""
-        # Let go first: of two who leave at once, the later one finds nobody else.
+        """Stop using the folder; its last user deletes the files."""
+        # Unlock first: if two leave at once, the later one then finds no other user.
         fcntl.flock(self._lock, fcntl.LOCK_UN)
         _clear_unused(self.path, self._lock)
         os.close(self._lock)
 
 
 def clear(path: Path) -> bool:
-    """Take away what was fetched into a folder, unless somebody uses it; whether that was so."""
+    """Delete what was fetched into a folder; return False, and do nothing, while it is in use."""
     try:
         lock = os.open(path / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     except (FileNotFoundError, NotADirectoryError):
@@ -51,7 +51,7 @@ def clear(path: Path) -> bool:
 
 
 def _shared(path: Path) -> int:
-    """The lock of the folder, shared: a descriptor."""
+    """Take the folder's lock, shared, and return its descriptor."""
     while True:
         path.mkdir(parents=True, exist_ok=True)
         with suppress(FileNotFoundError):
@@ -59,12 +59,12 @@ def _shared(path: Path) -> int:
             fcntl.flock(lock, fcntl.LOCK_SH)
             if _is_there(path, lock):
                 return lock
-            # Who left last took the file away while this one waited for it.
+            # The last user deleted the file while this process waited for it.
             os.close(lock)
 
 
 def _is_there(path: Path, lock: int) -> bool:
-    """Whether the lock is still the folder's, and not that of one that was taken away."""
+    """Return whether the lock is still the folder's, and not that of a deleted folder."""
     try:
         return os.path.samestat((path / LOCK).stat(), os.fstat(lock))
     except FileNotFoundError:
@@ -82,13 +82,13 @@ def _clear_unused(path: Path, lock: int) -> bool:
 
 
 def _take_away(path: Path) -> None:
-    """Only what `backline.dataset` makes: whatever else lies there is the program's own."""
+    """Delete only what the client fetched: everything else there is the program's own."""
     for file in path.iterdir():
         digest = file.name.partition(".")[0]
-        whole = len(digest) == 64 and set(digest) <= HEX
-        if whole or file.name.startswith(MANIFEST):
+        is_fetched = len(digest) == 64 and set(digest) <= HEX
+        if is_fetched or file.name.startswith(MANIFEST):
             file.unlink(missing_ok=True)
-    # Last: as long as it is there, a killed one can be gone on from.
+    # Last: while it is there, a deletion that was killed can be continued.
     (path / LOCK).unlink(missing_ok=True)
     with suppress(OSError):
         path.rmdir()

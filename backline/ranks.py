@@ -1,7 +1,7 @@
 """Which of several processes of one run this is.
 
-torchrun tells each by RANK, WORLD_SIZE and LOCAL_RANK; BACKLINE_RANK is stronger, for other
-launchers. Rank 0 speaks for the run: progress and plain metrics are its own.
+torchrun sets RANK, WORLD_SIZE and LOCAL_RANK for each; BACKLINE_RANK overrides RANK, for other
+launchers. Rank 0 reports for the run: progress and plain metrics are its own.
 """
 
 import os
@@ -25,16 +25,16 @@ class ProcessPlace:
 
     @property
     def session(self) -> str:
-        """What the session of this rank has behind the attempt's name."""
+        """The suffix of this rank's session after the attempt's name; empty for rank 0."""
         return f"-rank-{self.rank}" if self.rank else ""
 
     @property
     def first_of_machine(self) -> bool:
-        """Whether this one measures the machine for those beside it."""
+        """Whether this process measures the machine for the others on it."""
         return self.rank == 0 or self.local == 0
 
     def metric(self, name: str) -> str:
-        """Names of different ranks never meet in one curve."""
+        """Return the metric's name for this rank: no two ranks share a curve."""
         if not self.rank:
             return name
         if name.startswith("system/"):

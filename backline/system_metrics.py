@@ -1,4 +1,4 @@
-"""What the program takes of its machine: processor, memory, and GPUs where there are any."""
+"""What the program uses of its machine: processor, memory, and GPUs where there are any."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ GPU_QUERY = "utilization.gpu,memory.used"
 
 
 class Figures:
-    """Reads figures named `system/...`: percent of one core, bytes, percent of a GPU."""
+    """Reads system metrics, named `system/...`: percent of one core, bytes, percent of a GPU."""
 
     def __init__(self) -> None:
         self._members = {os.getpid(): psutil.Process()}
@@ -33,39 +33,39 @@ class Figures:
             with suppress(psutil.Error):
                 percent += member.cpu_percent()
                 memory += member.memory_info().rss
-        found = {
+        metrics = {
             "system/cpu_percent": percent,
             "system/machine_cpu_percent": psutil.cpu_percent(),
             "system/memory_bytes": memory,
             "system/machine_memory_percent": psutil.virtual_memory().percent,
         }
-        return found | (self._gpus() if self._has_gpu else {})
+        return metrics | (self._gpus() if self._has_gpu else {})
 
     def _look_around(self) -> None:
-        """Who belongs to the program now. A process is measured from its second look on."""
+        """Update the program's processes. The CPU of each is measured from its second reading."""
         if self._root is None:
             return
         with suppress(psutil.Error):
-            living = {child.pid: child for child in self._root.children(recursive=True)}
-            kept = {pid: self._members.get(pid, process) for pid, process in living.items()}
-            self._members = {self._root.pid: self._root} | kept
+            children = {child.pid: child for child in self._root.children(recursive=True)}
+            members = {pid: self._members.get(pid, process) for pid, process in children.items()}
+            self._members = {self._root.pid: self._root} | members
 
     def _gpus(self) -> dict[str, float]:
-        ask = ["nvidia-smi", f"--query-gpu={GPU_QUERY}", "--format=csv,noheader,nounits"]
+        command = ["nvidia-smi", f"--query-gpu={GPU_QUERY}", "--format=csv,noheader,nounits"]
         try:
-            done = subprocess.run(ask, capture_output=True, text=True, timeout=3, check=True)
-            return gpu_figures(done.stdout)
+            process = subprocess.run(command, capture_output=True, text=True, timeout=3, check=True)
+            return gpu_figures(process.stdout)
         except (OSError, subprocess.SubprocessError, ValueError):
-            # A driver that does not answer once will not do so every few seconds.
+            # A driver that fails once is not asked again every few seconds.
             self._has_gpu = False
             return {}
 
 
 def gpu_figures(table: str) -> dict[str, float]:
-    """From nvidia-smi's rows of percent and MiB."""
-    found: dict[str, float] = {}
+    """Return the metrics in nvidia-smi's rows of percent and MiB."""
+    metrics: dict[str, float] = {}
     for number, line in enumerate(table.strip().splitlines()):
         percent, memory = (float(cell) for cell in line.split(","))
-        found[f"system/gpu{number}_percent"] = percent
-        found[f"system/gpu{number}_memory_bytes"] = memory * 1024 * 1024
-    return found
+        metrics[f"system/gpu{number}_percent"] = percent
+        metrics[f"system/gpu{number}_memory_bytes"] = memory * 1024 * 1024
+    return metrics

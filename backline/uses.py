@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Self
 
-# Who is named, or played in the manner of, is who stands on the cover. A voice is everybody's who
-# sings or speaks.
+# A name or style is that of the artists on the cover. A voice is that of everybody who sings or
+# speaks.
 VOCALIST = "Vocalist"
 ARTISTS = frozenset({"MainArtist", "FeaturedArtist"})
 VOICES = ARTISTS | {VOCALIST}
 
-# The keys of CAWG's assertion. Uses that they do not tell apart have keys of our own.
+# The keys of CAWG's assertion. Uses that they do not distinguish have keys of our own.
 MINING = "cawg.data_mining"
 INFERENCE = "cawg.ai_inference"
 TRAINING = "cawg.ai_training"
@@ -31,12 +31,12 @@ class UseFacts:
     - `meaning`: what it permits, in a sentence for a musician.
     - `signals`: the keys by which a file refuses it; without any, a key of our own.
     - `asks`: the roles of credits whose person must agree, the main artist's among them; empty
-      for what is no use of a person.
+      if it is not a use of a person.
     - `makes_model`: what a run with this use saves is a model that other runs may start from, with
-      the uses `starts`, or with any where that is empty. Other runs save their state for
-      themselves alone, to go on after an interruption: a permission to hear is none to learn.
+      the uses `starts`, or with any if that is empty. Other runs save their state only to resume
+      after an interruption: a permission to play the music is not one to train on it.
     - `is_reference`: the recording is played to a model as an example; nothing is learned.
-    - `follows_model`: it is done with a model, so everybody is asked whose music the model learned.
+    - `follows_model`: it is done with a model, so all whose music the model learned are asked.
     """
 
     meaning: str
@@ -84,7 +84,7 @@ class Use(StrEnum):
             ),
             signals=(MINING, TRAINING),
             makes_model=True,
-            # Who lets classifiers learn has not let generators learn.
+            # Permission to train classifiers is not permission to train generators.
             starts=frozenset({"train.analysis", "eval"}),
         ),
     )
@@ -104,7 +104,7 @@ class Use(StrEnum):
         "Fine-tuning on a named artist or catalogue",
         UseFacts(
             meaning="A model may be tuned to your catalogue alone, so that it sounds close to you.",
-            # The keys of CAWG refuse it together with all training; its own refuses it alone.
+            # The keys of CAWG refuse it together with other training; its own key refuses it alone.
             signals=(MINING, GENERATIVE_TRAINING, "backline.finetune"),
             makes_model=True,
             follows_model=True,
@@ -188,7 +188,7 @@ class Use(StrEnum):
 
 
 def use_named(text: str) -> Use | None:
-    """The use of this name; None for any other text."""
+    """Return the use of this name; None for any other text."""
     try:
         return Use(text)
     except ValueError:
@@ -196,12 +196,12 @@ def use_named(text: str) -> Use | None:
 
 
 def labels() -> dict[str, Any]:
-    """Name to label, for menus; as JSON schemas want it typed."""
+    """Return label by name, for menus; typed as JSON schemas require."""
     return {use.value: use.label for use in Use}
 
 
 def by_key() -> dict[str, tuple[Use, ...]]:
-    """What each key refuses: those of CAWG first, then our own."""
+    """Return the uses that each key refuses: CAWG's keys first, then our own."""
     own = {key: None for use in Use for key in _keys_of(use) if key not in CAWG_KEYS}
     return {key: tuple(use for use in Use if key in _keys_of(use)) for key in (*CAWG_KEYS, *own)}
 

@@ -1,13 +1,13 @@
 """The contract between the client and the portal: JSON messages, and metrics as binary batches.
 
-The version counts up when either side could misread the other. A batch is
+The version increases when either side could misread the other. A batch is
 
     magic "BLMB" | version u8 | header length u32 | header JSON | deflated columns
 
-with the header {"tables": [{"names": [...], "rows": n}, ...]}. A table is what several calls of
-`log` with the same names become: one column of steps (int64), one of wall times (float64, Unix
-seconds), one of values (float64) for each name. Nothing in it is executable, and every size is
-checked before memory is taken for it.
+with the header {"tables": [{"names": [...], "rows": n}, ...]}. A table holds several calls of `log`
+with the same names: one column of steps (int64), one of wall times (float64, Unix seconds), one of
+values (float64) for each name. Nothing in it is executable, and every size is checked before memory
+is allocated for it.
 """
 
 import json
@@ -70,14 +70,14 @@ class Batch:
         return sum(table.points for table in self.tables)
 
     def series(self) -> Iterator[tuple[str, Int64, Float64, Float64]]:
-        """Name, steps, times and values of each metric, table by table in the order logged."""
+        """Yield name, steps, times, values of each metric, table by table in the order logged."""
         for table in self.tables:
             for row, name in enumerate(table.names):
                 yield name, table.steps, table.times, table.values[row]
 
 
 def good_name(name: str) -> bool:
-    """A metric's name: 1 to 200 printable characters."""
+    """Return whether a metric may have this name: 1 to 200 printable characters, not padded."""
     return 0 < len(name) <= MAX_NAME and name.isprintable() and name == name.strip()
 
 
@@ -93,7 +93,7 @@ def encode(tables: list[Table]) -> bytes:
 
 
 def decode(data: bytes) -> Batch:
-    """The batch in `data`; raises Malformed, with a sentence, for anything else."""
+    """Return the batch in `data`; raises Malformed, with a reason, for anything else."""
     if len(data) > MAX_BATCH_BYTES:
         raise Malformed(f"A batch may have {MAX_BATCH_BYTES} bytes; this one has {len(data)}.")
     if len(data) < HEAD.size:
@@ -113,8 +113,8 @@ def decode(data: bytes) -> Batch:
         memoryview(data)[HEAD.size + length :], kinds="iff" * len(shapes), counts=counts
     )
     tables = []
-    for at, (names, rows) in enumerate(shapes):
-        steps, times, values = columns[3 * at : 3 * at + 3]
+    for index, (names, rows) in enumerate(shapes):
+        steps, times, values = columns[3 * index : 3 * index + 3]
         if not np.isfinite(times).all():
             raise Malformed("A wall time in the batch is not a number.")
         grid = values.astype(np.float64, copy=False).reshape(len(names), rows)
@@ -149,7 +149,7 @@ def _shapes(header: bytes) -> list[tuple[tuple[str, ...], int]]:
     return [(tuple(shape.names), shape.rows) for shape in shapes]
 
 
-# Of what programs print: what cannot be kept stands there as a mark, and nothing is refused.
+# What programs print: a mark replaces what cannot be stored, and nothing is refused.
 Printed = Annotated[
     str, BeforeValidator(lambda text: readable(text) if isinstance(text, str) else text)
 ]
@@ -172,7 +172,7 @@ class DatasetItem(Message):
 
 
 class CheckpointSource(Message):
-    """A checkpoint to go on from, or to generate with."""
+    """A checkpoint to resume, to start from, or to generate with."""
 
     step: Natural
     sha256: str
@@ -181,7 +181,7 @@ class CheckpointSource(Message):
 
 
 class Arithmetic(Message):
-    """What a program computes in. Chosen once, and the same for every attempt and every repeat."""
+    """A program's precision and threads. Chosen once, the same for every attempt and repeat."""
 
     precision: Literal["bf16", "fp32"]
     threads: int = Field(ge=1, le=4096, description="Of each process.")
@@ -189,7 +189,7 @@ class Arithmetic(Message):
 
 
 class RunSpec(Message):
-    """What a run is: enough to start its program anywhere."""
+    """The description of a run: enough to start its program anywhere."""
 
     version: int = VERSION
     id: str
@@ -262,7 +262,7 @@ class LogPiece(Message):
 
     session: SessionName
     stream: Literal["stdout", "stderr"]
-    # So far that the piece itself still ends within 64 bits.
+    # Low enough that the piece itself still ends within 64 bits.
     offset: int = Field(ge=0, le=2**62)
     text: Printed = Field(max_length=MAX_LOG_CHARACTERS)
     at: Moment | None = None
@@ -275,7 +275,7 @@ class UsageLine(Message):
 
 
 class UsageReport(Message):
-    """What was learned from since the last report; `step` makes a repeated report count once."""
+    """The use of recordings since the last report; `step` makes a repeated report count once."""
 
     step: Natural
     lines: list[UsageLine] = Field(max_length=100_000)
@@ -301,8 +301,8 @@ class SampleMeta(Message):
 
 
 class Ending(Message):
-    """All of a session has come, and how its program ended. Of a program that was started outside
-    the portal this ends the run."""
+    """How a session's program ended. Everything else of the session has arrived or been refused,
+    except what is `owed`. If the program was started outside the portal, this ends the run."""
 
     outcome: Literal["finished", "failed", "cancelled"]
     reason: str = Field(default="", max_length=500)
@@ -313,7 +313,7 @@ class Ending(Message):
 
 
 class Undelivered(Message):
-    """What of a session the portal has refused, or could not take: it lies on the client's disk."""
+    """How much of a session the portal refused or could not accept: it is on the client's disk."""
 
     session: SessionName
     count: Count

@@ -1,4 +1,4 @@
-"""Who is calling the API, and which runs they reach. What is not theirs is not there: 404."""
+"""Who is calling the API, and which runs they reach: 404 for a run that is not theirs to see."""
 
 from typing import cast
 from uuid import UUID
@@ -17,13 +17,13 @@ def caller(request: HttpRequest) -> ApiToken | User:
 
 
 def run_token(request: HttpRequest) -> ApiToken | None:
-    """The token of a single run, if that is what the caller holds."""
+    """Return the token of a single run, if that is what the caller uses."""
     auth = caller(request)
     return auth if isinstance(auth, ApiToken) and auth.scope != "api" else None
 
 
 def person(request: HttpRequest) -> User:
-    """The person who calls; 403 for the token of a run, which speaks for that run only."""
+    """Return the person who calls; 403 for the token of a run, which is good for that run only."""
     auth = caller(request)
     if run_token(request) is not None:
         raise HttpError(403, "This token is good for its own run only.")
@@ -38,7 +38,7 @@ def readable(request: HttpRequest, run_id: UUID) -> Run:
 
 
 def writable(request: HttpRequest, run_id: UUID) -> Run:
-    """The run that this caller may deliver to: the run itself, or a member of its project."""
+    """Return the run, if the caller may deliver to it: by its token, or as a project member."""
     token = run_token(request)
     if token is not None:
         return _own(token, run_id)

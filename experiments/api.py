@@ -69,7 +69,7 @@ class RunBody(Schema):
     queued_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
-    # Set while its program should be heard and is not.
+    # Set while its program should report and does not.
     silent_since: datetime | None
     url: str
 
@@ -152,10 +152,10 @@ class RunDetails(RunBody):
         row = ClearedScope.objects.filter(run=run).first()
         if row is None:
             return None
-        kept = clearance.Scope.from_json(row.body)
-        lines = clearance.lines(kept, permission.context_of(run.project))
+        scope = clearance.Scope.from_json(row.body)
+        lines = clearance.lines(scope, permission.context_of(run.project))
         uses = [ClearedUse(use=line.use, cleared=line.words, here=line.here) for line in lines]
-        return ScopeBody(at=row.at, digest=row.digest, known=not kept.unknown, uses=uses)
+        return ScopeBody(at=row.at, digest=row.digest, known=not scope.unknown, uses=uses)
 
     @staticmethod
     def resolve_cost(run: Run) -> Decimal:
@@ -179,7 +179,7 @@ def projects(request: HttpRequest, limit: Limit = 50, offset: Offset = 0) -> dic
 
 @router.get("/projects/{slug:slug}", response=ProjectDetails)
 def project_details(request: HttpRequest, slug: str) -> Project:
-    """One project with its quotas, what it takes of them, and what its runs have cost."""
+    """One project with its quotas, its use of them, and the cost of its runs so far."""
     return _project(request, slug)
 
 
@@ -202,7 +202,7 @@ def run_list(
 
 @router.post("/runs", response=wire.OpenedRun)
 def open_run(request: HttpRequest, wanted: wire.NewRun) -> wire.OpenedRun:
-    """Begin a run whose program was started outside; the answer carries a token for it alone."""
+    """Open a run whose program was started outside; the answer has a token for that run alone."""
     user = access.person(request)
     project = _project(request, wanted.project)
     try:
@@ -225,16 +225,16 @@ def submit(request: HttpRequest, wanted: wire.Submission) -> Run:
         dataset = Dataset.objects.visible_to(user).filter(pk=wanted.dataset).first()
         if dataset is None:
             raise HttpError(404, f"There is no dataset {wanted.dataset} that you may use.")
-    first = None
+    checkpoint = None
     if wanted.start_from is not None:
-        mine = Checkpoint.objects.filter(run__in=Run.objects.visible_to(user))
-        first = mine.filter(pk=wanted.start_from).select_related("run").first()
-        if first is None:
+        visible = Checkpoint.objects.filter(run__in=Run.objects.visible_to(user))
+        checkpoint = visible.filter(pk=wanted.start_from).select_related("run").first()
+        if checkpoint is None:
             raise HttpError(404, f"There is no checkpoint {wanted.start_from} that you may use.")
     try:
         return runs.submit(
             by=user, project=project, recipe=wanted.recipe, config=wanted.config,
-            dataset=dataset, start_from=first, name=wanted.name, resources=wanted.resources,
+            dataset=dataset, start_from=checkpoint, name=wanted.name, resources=wanted.resources,
         )  # fmt: skip
     except (
         recipes.ConfigInvalid, recipes.UnknownRecipe, runs.NotAllowed, runs.OverQuota,
@@ -266,7 +266,7 @@ def curve(
 
 
 def _project(request: HttpRequest, slug: str) -> Project:
-    found = Project.objects.visible_to(access.person(request)).filter(slug=slug).first()
-    if found is None:
+    project = Project.objects.visible_to(access.person(request)).filter(slug=slug).first()
+    if project is None:
         raise HttpError(404, f"There is no project {slug} that you are a member of.")
-    return found
+    return project

@@ -22,12 +22,12 @@ from rights.models import Use
 from rights.models.vocabulary import use_choices
 
 MAX_YAML = recipes.MAX_BYTES
-# Field names of a config stand apart from those of the page: a recipe may have a field "name".
+# Sets the names of config fields apart from the page's own: a recipe may have a field "name".
 PREFIX = "config."
 
 
 class BadYaml(ValueError):
-    """The pasted text is no config; the message says where it goes wrong."""
+    """The pasted text is not a config; the message says where it goes wrong."""
 
     code = "bad_yaml"
 
@@ -73,7 +73,7 @@ def fields(
     typed: Mapping[str, str] | None = None,
     errors: Mapping[str, str] | None = None,
 ) -> dict[str, list[ConfigField]]:
-    """A recipe's settings by group: what was typed, else the values given, else the defaults."""
+    """Return a recipe's settings by group, with what was typed, else `values`, else defaults."""
     schema = recipe.config.model_json_schema()
     groups: dict[str, list[ConfigField]] = {}
     for key, part in _flat(schema, schema, ""):
@@ -88,9 +88,9 @@ def fields(
 
 
 def read(recipe: recipes.Recipe, typed: Mapping[str, str]) -> dict[str, Any]:
-    """What was typed, as data for the recipe's model; text that is no number stays text.
+    """Return what was typed as data for the recipe's model; text that is no number stays text.
 
-    A name that the form does not have is kept, so that the model refuses it by name.
+    A name that the form does not have stays in, so that the model refuses it by name.
     """
     schema = recipe.config.model_json_schema()
     kinds = dict(_flat(schema, schema, ""))
@@ -110,12 +110,12 @@ def read(recipe: recipes.Recipe, typed: Mapping[str, str]) -> dict[str, Any]:
 
 
 def from_yaml(text: str) -> dict[str, Any]:
-    """A pasted config as data, or `BadYaml`."""
+    """Return a pasted config as data; raises BadYaml."""
     size = len(text.encode())
     if size > MAX_YAML:
         raise BadYaml(f"The text is {size / 1024:,.0f} kB long; at most {MAX_YAML // 1024} kB go.")
     try:
-        # An alias makes a short text long without end; a config has no use for it.
+        # Aliases can expand a short text without end; a config has no use for them.
         aliases = any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text))
         data = None if aliases else yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -143,24 +143,24 @@ def to_yaml(config: Mapping[str, Any]) -> str:
 def _flat(
     part: dict[str, Any], root: dict[str, Any], path: str
 ) -> list[tuple[str, dict[str, Any]]]:
-    """The leaves of a JSON schema by dotted name; a nested model's title is its group."""
-    found: list[tuple[str, dict[str, Any]]] = []
-    for name, given in part.get("properties", {}).items():
-        target = {**_resolved(given, root), **{k: v for k, v in given.items() if k != "$ref"}}
+    """Return a JSON schema's leaves by dotted name; a nested model's title is their group."""
+    leaves: list[tuple[str, dict[str, Any]]] = []
+    for name, spec in part.get("properties", {}).items():
+        target = {**_resolved(spec, root), **{k: v for k, v in spec.items() if k != "$ref"}}
         if "properties" in target:
             group = target.get("title", name)
             inner = _flat(target, root, f"{path}{name}.")
-            found += [(key, {"group": group, **leaf}) for key, leaf in inner]
+            leaves += [(key, {"group": group, **leaf}) for key, leaf in inner]
         else:
-            found.append((path + name, target))
-    return found
+            leaves.append((path + name, target))
+    return leaves
 
 
 def _resolved(part: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
-    """Follow a reference; of a choice with null take the other branch."""
+    """Follow a reference; in a choice with null take the other branch."""
     if "$ref" in part:
-        found: dict[str, Any] = root["$defs"][part["$ref"].rsplit("/", 1)[-1]]
-        return found
+        target: dict[str, Any] = root["$defs"][part["$ref"].rsplit("/", 1)[-1]]
+        return target
     for branch in part.get("anyOf", []):
         if branch.get("type") != "null":
             return _resolved(branch, root)
@@ -169,13 +169,13 @@ def _resolved(part: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
 
 def _field(key: str, part: dict[str, Any], value: Any) -> ConfigField:
     title = str(part.get("title", key))
-    shown = SHOWN.get(str(part.get("widget", "")), _text)(value)
-    field = ConfigField(key, title, str(part.get("description", "")), "text", shown)
+    text_value = SHOWN.get(str(part.get("widget", "")), _text)(value)
+    field = ConfigField(key, title, str(part.get("description", "")), "text", text_value)
     kind = part.get("type")
     if "enum" in part:
-        words = part.get("labels", {})
+        labels = part.get("labels", {})
         field.kind = "select"
-        field.choices = [(text, words.get(text, text)) for text in map(_text, part["enum"])]
+        field.choices = [(text, labels.get(text, text)) for text in map(_text, part["enum"])]
     elif kind == "boolean":
         field.kind, field.value = "checkbox", "on" if value else ""
     elif kind in {"integer", "number"}:
@@ -202,18 +202,18 @@ def _text(value: Any) -> str:
 
 
 def _line(value: Any) -> str:
-    """Words as a shell would have to be given them."""
+    """Join words with the quotes that a shell needs."""
     return shlex.join(map(str, value)) if isinstance(value, list) else _text(value)
 
 
 def _pairs(value: Any) -> str:
-    """One NAME=value per line."""
+    """Write one NAME=value per line."""
     if isinstance(value, Mapping):
-        return "\n".join(f"{name}={_text(one)}" for name, one in value.items())
+        return "\n".join(f"{name}={_text(item)}" for name, item in value.items())
     return _text(value)
 
 
-# How a list or a mapping is written where a recipe asks for one of these; its model reads it.
+# How the value of these widgets is written for the form; the recipe's model reads it back.
 SHOWN: dict[str, Callable[[Any], str]] = {"command": _line, "pairs": _pairs}
 
 
@@ -237,7 +237,7 @@ def _typed(text: str, part: dict[str, Any]) -> Any:
 
 
 def _number(text: str) -> int | float | str:
-    """The number, or the text as it is: the recipe's model says what is wrong with it."""
+    """Return the number, or the text as it is: the recipe's model says what is wrong with it."""
     text = text.strip()
     for make in (int, float):
         try:
@@ -248,27 +248,27 @@ def _number(text: str) -> int | float | str:
 
 
 def _dig(values: Mapping[str, Any] | None, key: str) -> Any:
-    found: Any = values
+    value: Any = values
     for part in key.split("."):
-        found = found.get(part) if isinstance(found, Mapping) else None
-    return found
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
 
 
 def _put(data: dict[str, Any], key: str, value: Any) -> None:
-    *way, last = key.split(".")
-    for part in way:
+    *parents, last = key.split(".")
+    for part in parents:
         data = data.setdefault(part, {})
     data[last] = value
 
 
 def datasets_for(recipe: recipes.Recipe, project: Project) -> QuerySet[Dataset]:
-    """Those that were frozen for what this recipe does, or may do by its config; none that is
-    retired."""
+    """Return the datasets frozen for a use that this recipe has or may choose by its config; none
+    that is retired."""
     return project.datasets.usable().filter(use__in=recipe.uses)
 
 
 class RunForm(Form):
-    """What a run needs beside its config: a name, a dataset, and what it gets of the cluster."""
+    """What a run needs beside its config: a name, a dataset, weights, and cluster resources."""
 
     name = forms.CharField(max_length=150, required=False, help_text="Empty: the recipe's name.")
     dataset = forms.ModelChoiceField(Dataset.objects.none(), required=False)
@@ -285,38 +285,43 @@ class RunForm(Form):
     ) -> None:
         super().__init__(*args, **kwargs)
         self.by = by
-        first = self.fields["start_from"]
-        assert isinstance(first, forms.ModelChoiceField)  # noqa: S101 - declared above.
-        first.queryset = initial_weights.choices(by, recipe)
-        first.error_messages["invalid_choice"] = "There is no such checkpoint that you may use."
-        choice = self.fields["dataset"]
-        assert isinstance(choice, forms.ModelChoiceField)  # noqa: S101 - declared above.
-        choice.queryset = datasets_for(recipe, project)
-        choice.error_messages["invalid_choice"] = (
+        weights_field = self.fields["start_from"]
+        assert isinstance(weights_field, forms.ModelChoiceField)  # noqa: S101 - declared above.
+        weights_field.queryset = initial_weights.choices(by, recipe)
+        weights_field.error_messages["invalid_choice"] = (
+            "There is no such checkpoint that you may use."
+        )
+        dataset_field = self.fields["dataset"]
+        assert isinstance(dataset_field, forms.ModelChoiceField)  # noqa: S101 - declared above.
+        dataset_field.queryset = datasets_for(recipe, project)
+        dataset_field.error_messages["invalid_choice"] = (
             "Choose one of this project's datasets that is not retired."
         )
-        types = self.fields["gpu_type"]
-        assert isinstance(types, forms.ChoiceField)  # noqa: S101 - declared above.
-        types.choices = [("", machines.ANY), *((name, name) for name in machines.gpu_types())]
-        for name, known in Resources.model_fields.items():
-            asked = self.fields[name]
-            asked.label = known.title
-            asked.help_text = f"{known.description} {machines.bounds(name)}".strip()
-            asked.initial = known.default
-            # A browser that leaves a field out asks for what everybody gets; bounds and their
-            # sentences are Resources' own.
-            asked.required = False
+        gpu_type_field = self.fields["gpu_type"]
+        assert isinstance(gpu_type_field, forms.ChoiceField)  # noqa: S101 - declared above.
+        gpu_type_field.choices = [
+            ("", machines.ANY),
+            *((name, name) for name in machines.gpu_types()),
+        ]
+        for name, info in Resources.model_fields.items():
+            form_field = self.fields[name]
+            form_field.label = info.title
+            form_field.help_text = f"{info.description} {machines.bounds(name)}".strip()
+            form_field.initial = info.default
+            # A browser that leaves a field out gets the default; bounds and their sentences are
+            # those of Resources.
+            form_field.required = False
 
     def take(self, errors: Mapping[str, str]) -> dict[str, str]:
-        """Put what is wrong with the resources beside its fields; the rest is returned."""
-        left = {}
+        """Add the errors of the resources to their fields; return the other errors."""
+        other_errors = {}
         for key, text in errors.items():
             name = key.removeprefix("resources.")
             if name != key and name in self.fields:
                 self.add_error(name, text)
             else:
-                left[key] = text
-        return left
+                other_errors[key] = text
+        return other_errors
 
     @property
     def machine(self) -> list[forms.BoundField]:
@@ -325,13 +330,13 @@ class RunForm(Form):
 
     @property
     def resources(self) -> dict[str, Any]:
-        """What was typed, without what was left out."""
+        """The resources that were typed, without those left out."""
         typed = {name: self.cleaned_data.get(name) for name in Resources.model_fields}
         return {name: value for name, value in typed.items() if value is not None}
 
 
 class QuotaForm(Form):
-    """What a project may take of the cluster; empty is no limit."""
+    """What a project may use of the cluster; empty is no limit."""
 
     gpu_quota = forms.IntegerField(
         label="GPUs at once",
@@ -369,5 +374,5 @@ class DatasetForm(Form):
 
     name = forms.CharField(max_length=100)
     use = forms.ChoiceField(choices=use_choices, initial=Use.TRAIN_GENERATIVE)
-    # Not only those that were shown and chosen.
+    # Take all that the search returns, not only those that were shown and chosen.
     everything = forms.BooleanField(required=False)

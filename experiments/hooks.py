@@ -1,4 +1,4 @@
-"""What this room tells the rooms below, which may not import it: each module registers itself."""
+"""Modules that register themselves with lower packages, which may not import this one."""
 
 from experiments import journal_replay
 from experiments.clearance import descendants, originals

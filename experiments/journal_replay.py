@@ -1,4 +1,4 @@
-"""Models taken back from the public are taken back again after a restore (portal/endings)."""
+"""Withdraw models again after a restore that were withdrawn before it (portal/endings)."""
 
 from experiments.models.publishing import ModelPage
 from experiments.publishing import pages
@@ -8,7 +8,7 @@ from rights.journal_replay import about, already, done
 
 
 @about(ModelPage)
-def _withdraw(page: ModelPage, said: JournalEntry, by: User) -> Answer:  # noqa: ARG001
+def _withdraw(page: ModelPage, entry: JournalEntry, by: User) -> Answer:  # noqa: ARG001
     if page.withdrawn_at is not None:
         return already(f"{page} is withdrawn.")
     pages.withdraw(by=by, page=page)

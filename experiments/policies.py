@@ -1,7 +1,7 @@
-"""Care for the cluster's money and the store's room, once in each round of reconcile.
+"""Policies that save cluster cost and storage, applied in each reconcile pass.
 
-What has had its hours is stopped; what idles is warned and then stopped; checkpoints that nobody
-will miss are removed. Each act writes its audit line. Off where its setting is 0.
+A run that has used up its hours is stopped; an idle one is warned and then stopped; superfluous
+checkpoints are removed. Each action writes an audit line. A policy is off where its setting is 0.
 """
 
 import logging
@@ -25,20 +25,20 @@ from portal.models import Blob
 log = logging.getLogger(__name__)
 
 State = Run.State
-# Reading figures and checkpoints takes more than a look at a row: once a minute will do.
+# Seconds: reading metrics and checkpoints costs more than reading a row, so once a minute.
 SELDOM = 60
 GPU = re.compile(r"system/(rank/\d+/)?gpu\d+_percent")
 PROCESS = re.compile(r"system/(rank/\d+/)?cpu_percent")
 RUNS_AT_ONCE = 20
-# What was made of a checkpoint may still be on its way while it is this young.
+# While a checkpoint is this young, what was made with it may still be on its way.
 SETTLED = timedelta(minutes=10)
 
 
 def look_after(now: datetime) -> None:
-    """All of it. What goes wrong with one run is logged and does not stop the others."""
+    """Apply all policies. An error with one run is logged and does not stop the others."""
     for run in _old_enough(now):
         _apart(end_overdue, run, now)
-    # A process that has just looked leaves it to the next minute; two that look do no harm.
+    # Skip if a process has checked within the last minute; two that check at once do no harm.
     if not cache.add("experiments.policies", now.isoformat(), SELDOM):
         return
     if settings.IDLE_WARN_MINUTES:
@@ -65,20 +65,20 @@ def _going() -> QuerySet[Run]:
 
 
 def _old_enough(now: datetime) -> QuerySet[Run]:
-    """Those that may have had their hours, judged by a few columns: configs are left unread in a
-    round that looks at a thousand runs."""
+    """Return the runs that may have used up their hours, by a few columns only: a pass over a
+    thousand runs does not read their configs."""
     rows = _going().order_by().values_list("pk", "queued_at", "resources")
-    usual = Resources.model_fields["max_hours"].default
-    old = [
+    default_hours = Resources.model_fields["max_hours"].default
+    overdue = [
         pk
-        for pk, queued, asked in rows
-        if now - queued > timedelta(hours=asked.get("max_hours", usual))
+        for pk, queued, resources in rows
+        if now - queued > timedelta(hours=resources.get("max_hours", default_hours))
     ]
-    return _going().filter(pk__in=old)
+    return _going().filter(pk__in=overdue)
 
 
 def end_overdue(run: Run, now: datetime) -> bool:
-    """Stop a run that has had its hours, over all its attempts; true if this call did."""
+    """Stop a run that has used up its hours, over all its attempts; true if this call did."""
     allowed = Resources.of(run).max_hours
     if costs.hours_taken(run, now) <= allowed:
         return False
@@ -108,26 +108,26 @@ def idle_since(times: Sequence[float], values: Sequence[float], below: float) ->
 def idle_for(
     series: Iterable[tuple[Sequence[float], Sequence[float]]], *, below: float, after: float
 ) -> float:
-    """Seconds for which all of the series were idle together, up to their last words; 0 if not.
+    """Return the seconds for which all series were idle together, up to their last value; 0 if not.
 
-    What was measured before the Unix time `after` does not count: it is an earlier attempt's.
-    Silence proves nothing, so it is counted to the last measurement and not to now.
+    Values from before the Unix time `after` do not count: they are an earlier attempt's. Missing
+    values prove nothing, so the time is counted to the last measurement and not to now.
     """
-    idle, told = [], []
+    idle_starts, last_times = [], []
     for times, values in series:
-        known = [(t, v) for t, v in zip(times, values, strict=True) if t >= after]
-        if not known:
+        counted = [(t, v) for t, v in zip(times, values, strict=True) if t >= after]
+        if not counted:
             continue
-        since = idle_since([t for t, _ in known], [v for _, v in known], below)
+        since = idle_since([t for t, _ in counted], [v for _, v in counted], below)
         if since is None:
             return 0.0
-        idle.append(since)
-        told.append(known[-1][0])
-    return max(min(told) - max(idle), 0.0) if idle else 0.0
+        idle_starts.append(since)
+        last_times.append(counted[-1][0])
+    return max(min(last_times) - max(idle_starts), 0.0) if idle_starts else 0.0
 
 
 def watch_idle(run: Run, now: datetime) -> None:
-    """Warn a run that idles, stop one that went on after the warning, let a busy one be."""
+    """Warn an idle run, stop one that stayed idle after the warning, leave a busy one alone."""
     idle = measured_idle(run)
     warn, stop = (
         timedelta(minutes=minutes).total_seconds()
@@ -140,20 +140,20 @@ def watch_idle(run: Run, now: datetime) -> None:
         with transaction.atomic():
             _say(run, _warning(run, idle), now)
             audit.record(by=None, verb="run.idle_warned", subject=run, minutes=round(idle / 60))
-    # The warning has had its time, also where the portal was away and gave it late.
+    # The warning must have stood its time, also where the portal was down and gave it late.
     elif stop and idle >= stop and now - run.warned_at >= timedelta(seconds=stop - warn):
         reason = f"{_idle_words(run, idle)} It was warned before it was stopped."
         runs.end_early(run, verb="run.idle_stopped", reason=reason)
 
 
 def measured_idle(run: Run) -> float:
-    """Seconds for which the run has been idle: its GPUs where there are figures of any, else its
-    processes."""
+    """Return the seconds for which the run has been idle: its GPUs where there are metrics of any,
+    else its processes."""
     attempt = run.attempts.filter(started_at__isnull=False).order_by("-number").first()
     if attempt is None or attempt.started_at is None:
         return 0.0
-    named = metrics.names(run)
-    chosen = [n for n in named if GPU.fullmatch(n)] or [n for n in named if PROCESS.fullmatch(n)]
+    names = metrics.names(run)
+    chosen = [n for n in names if GPU.fullmatch(n)] or [n for n in names if PROCESS.fullmatch(n)]
     series = []
     for name in chosen:
         times, values = metrics.newest_values(run, name)
@@ -175,8 +175,8 @@ def _warning(run: Run, idle: float) -> str:
 
 
 def _idle_words(run: Run, idle: float) -> str:
-    what = "GPUs were" if Resources.of(run).gpus else "program was"
-    return f"Its {what} busy under {settings.IDLE_PERCENT} % for {round(idle / 60)} min."
+    subject = "GPUs were" if Resources.of(run).gpus else "program was"
+    return f"Its {subject} busy under {settings.IDLE_PERCENT} % for {round(idle / 60)} min."
 
 
 # --- Checkpoints ----------------------------------------------------------------------------
@@ -185,70 +185,70 @@ def _idle_words(run: Run, idle: float) -> str:
 def superfluous(
     steps: Iterable[int], *, kept: int, best: Iterable[int], needed: Iterable[int]
 ) -> list[int]:
-    """The steps whose checkpoints may go: not the newest `kept`, not the nearest to each step at
-    which the run was `best`, none that is needed."""
+    """Return the steps whose checkpoints may be removed: not the newest `kept`, not the nearest to
+    each `best` step, none that is `needed`."""
     known = sorted(set(steps))
     keep = set(known[-kept:]) | set(needed)
-    for at in best if known else ():
-        keep.add(min(known, key=lambda step: (abs(step - at), step)))
+    for best_step in best if known else ():
+        keep.add(min(known, key=lambda step: (abs(step - best_step), step)))
     return [step for step in known if step not in keep]
 
 
 def clean_up(run: Run, now: datetime) -> list[int]:
-    """Remove a run's superfluous checkpoints, and their bytes if nothing else names them.
+    """Remove a run's superfluous checkpoints, and their bytes if no other row refers to them.
 
-    Returns the steps. A run with a copy that has not ended keeps all it has.
+    Returns the steps. A run with a copy that has not ended keeps all its checkpoints.
     """
     if run.copies.filter(state__in=Run.OPEN_STATES).exists():
         return []
     rows = {row.step: row for row in run.checkpoints.all()}
     young = {step for step, row in rows.items() if row.created_at > now - SETTLED}
-    going = superfluous(
+    removable = superfluous(
         rows,
         kept=settings.CHECKPOINTS_KEPT,
         best=best_steps(run),
         needed=needed(run, rows) | young,
     )
-    for step in going:
+    for step in removable:
         with transaction.atomic():
             sha256 = checkpoints.let_go(rows[step])
             audit.record(
                 by=None, verb="run.checkpoint_removed", subject=run, step=step, sha256=sha256
             )
         forget_blob(sha256)
-    return going
+    return removable
 
 
 def best_steps(run: Run) -> set[int]:
-    """Where the metric that one looks at first was best: of a loss where it was least, of another
-    both ends, as nobody has said which is the good one."""
+    """Return the steps where the first metric on the page was best: the minimum of a loss, both
+    ends of another, as nobody has said which is the good one."""
     series = {row.name: row for row in run.series.exclude(name__startswith="system/")}
     name = compare.first_choice(list(series))
     if name not in series:
         return set()
-    ends = {series[name].minimum_step}
+    steps = {series[name].minimum_step}
     if "loss" not in name:
-        ends.add(series[name].maximum_step)
-    return {step for step in ends if step is not None}
+        steps.add(series[name].maximum_step)
+    return {step for step in steps if step is not None}
 
 
 def needed(run: Run, rows: Mapping[int, Checkpoint]) -> set[int]:
-    """Steps whose checkpoint something stands on: a sample of the run, a run that started from it,
-    a published model, the config of a copy that starts from it."""
-    found = outputs.steps_among(run, list(rows))
-    begun = Run.objects.filter(start_from__in=list(rows.values()))
+    """Return the steps whose checkpoint is in use: by a sample of the run, a run that started from
+    it, a published model, the config of a copy that starts from it."""
+    steps = outputs.steps_among(run, list(rows))
+    continued = Run.objects.filter(start_from__in=list(rows.values()))
     published = ModelPage.objects.filter(checkpoint__in=list(rows.values()))
-    named = {
-        *begun.values_list("start_from", flat=True),
+    referenced = {
+        *continued.values_list("start_from", flat=True),
         *published.values_list("checkpoint", flat=True),
     }
-    found |= {step for step, row in rows.items() if row.pk in named}
+    steps |= {step for step, row in rows.items() if row.pk in referenced}
     configs = " ".join(str(config) for config in run.copies.values_list("config", flat=True))
-    return found | {step for step, row in rows.items() if row.digest in configs}
+    return steps | {step for step, row in rows.items() if row.digest in configs}
 
 
 def forget_blob(sha256: str) -> bool:
-    """Let go of bytes that no row names any more; false if one does.
+    """Delete bytes that no row refers to any more; false if one does.
 
     Every reference to a blob is PROTECT, so the database itself knows.
     """
@@ -262,8 +262,8 @@ def forget_blob(sha256: str) -> bool:
 
 
 def _with_many_checkpoints() -> list[Run]:
-    """Some runs that have more checkpoints than are kept; others the next time, so that those
-    whose checkpoints are all needed stand in nobody's way."""
+    """Return some runs with more checkpoints than are kept, at random, so that those whose
+    checkpoints are all needed do not block others."""
     saved = Checkpoint.objects.order_by().values("run").annotate(saved=Count("pk"))
     many = saved.filter(saved__gt=settings.CHECKPOINTS_KEPT)
     return list(Run.objects.filter(pk__in=many.values("run")).order_by("?")[:RUNS_AT_ONCE])

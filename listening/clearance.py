@@ -1,7 +1,7 @@
-"""Which samples may be rated: everybody behind one allows evaluation where the project is.
+"""Which samples may be rated: all holders behind a sample allow evaluation in its project's scope.
 
-The use `eval` covers evaluation and listening tests, inside the lab and outside. It is asked when a
-test is opened; after that a permission that ends takes the clip out of every test at once.
+The use `eval` covers evaluation and listening tests, inside the lab and outside. It is checked when
+a test is opened; a permission that ends later takes the clip out of every test at once.
 """
 
 from collections.abc import Iterable
@@ -12,21 +12,21 @@ from experiments.models import Project
 
 
 def refused(project: Project, samples: Iterable[Sample], *, outside: bool) -> list[str]:
-    """By sample why it may not be rated, as sentences that name the sample.
+    """Return a sentence for each sample that may not be rated, with its name and why.
 
-    Of a run that was started outside, and of a program that was given no dataset, nobody knows
-    what it learned from: the lab may rate its clips, others not.
+    Nobody knows what a run that was started outside, or a program without a dataset, learned
+    from: the lab may rate its clips, others may not.
     """
-    asked = list(samples)
-    missing = audiences.missing_permissions(audiences.raters(outside=outside), asked, project)
+    candidates = list(samples)
+    missing = audiences.missing_permissions(audiences.raters(outside=outside), candidates, project)
     return [
         f"“{sample.name}” of run {sample.run.number}: {missing[sample.pk][0]}"
-        for sample in asked
+        for sample in candidates
         if sample.pk in missing
     ]
 
 
 def audible(samples: Iterable[int], *, outside: bool = True) -> set[int]:
-    """Those of these samples that may be heard in a test now; `outside`: by everybody."""
+    """Return the samples that may be heard in a test now; `outside`: also by outside listeners."""
     rows = Sample.objects.filter(pk__in=list(samples))
     return audiences.audible_to(audiences.raters(outside=outside), rows)

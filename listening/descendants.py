@@ -1,4 +1,4 @@
-"""The listening tests in which samples are heard that came out of recordings."""
+"""The listening tests that use samples derived from recordings."""
 
 from collections.abc import Iterable, Sequence
 
@@ -30,7 +30,7 @@ class Tests:
         rows = rows_named(ListeningTest.objects, keys)
         return {node.key: node for node in self._nodes(rows)}
 
-    def retire(self, keys: Sequence[str], reason: str) -> None:  # noqa: ARG002 - it says no more.
+    def retire(self, keys: Sequence[str], reason: str) -> None:  # noqa: ARG002 - not stored.
         rows = rows_named(ListeningTest.objects, keys).filter(closed_at=None)
         rows.update(closed_at=timezone.now())
 

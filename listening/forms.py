@@ -13,7 +13,7 @@ CHOICES_SHOWN = 200
 
 
 class TestForm(Form):
-    """Title, question, the ends of the scale, and the samples of one project that may be heard."""
+    """Title, question, labels of the scale's ends, and the audible samples of one project."""
 
     title = forms.CharField(max_length=150)
     question = forms.CharField(
@@ -39,7 +39,7 @@ class TestForm(Form):
     )
 
     def clean_audience(self) -> str:
-        """A page from before there was a choice opens tests for everybody, as it did."""
+        """Default to everybody: a page loaded before there was a choice sends no audience."""
         return self.cleaned_data["audience"] or ListeningTest.Audience.OUTSIDE
 
     def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:

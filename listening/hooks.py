@@ -1,4 +1,4 @@
-"""What this room tells the rooms below, which may not import it: each module registers itself."""
+"""Registers this app with the apps below, which may not import it: each module registers itself."""
 
 from listening import descendants
 

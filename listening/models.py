@@ -1,4 +1,4 @@
-"""People listening and judging. The room and the road; real test designs come later."""
+"""Listening tests, their items and ratings: the groundwork; real test designs come later."""
 
 import uuid
 from typing import Self
@@ -21,7 +21,7 @@ class ListeningTestQuerySet(models.QuerySet["ListeningTest"]):
         return self.meant_for(user).filter(closed_at=None)
 
     def meant_for(self, user: User) -> Self:
-        """Those, and the ones that were closed since."""
+        """The tests of `open_to`, and those that were closed since."""
         if user.has_role(Role.RESEARCHER):
             return self.all()
         if user.has_role(Role.LISTENER):
@@ -33,7 +33,7 @@ class ListeningTest(models.Model):
     """One question about a set of samples, rated 1 to 5, identities hidden."""
 
     class Audience(models.TextChoices):
-        """A listener who is no researcher is from outside."""
+        """Who may answer. A listener who is not a researcher is from outside."""
 
         INTERNAL = "internal", "The lab's researchers only"
         OUTSIDE = "outside", "Listeners from outside, too"
@@ -77,7 +77,7 @@ class Item(models.Model):
 
 
 class Rating(models.Model):
-    """One listener's answer to one item; a changed mind replaces it and counts the change."""
+    """One listener's answer to one item; a new answer replaces it and is counted as a change."""
 
     item = models.ForeignKey(Item, models.CASCADE, related_name="ratings")
     listener = models.ForeignKey(User, models.PROTECT, related_name="ratings")

@@ -28,7 +28,7 @@ CONFIDENCE = 0.95
 class BadTest(ValueError):
     """A test that cannot be opened; the text says what to change.
 
-    `refused` has a sentence for each sample that is not cleared for it.
+    `refused` has a sentence for each sample that is not licensed for it.
     """
 
     def __init__(self, text: str, refused: Sequence[str] = ()) -> None:
@@ -59,8 +59,8 @@ def open_test(
     high_label: str = "Excellent",
     audience: str = ListeningTest.Audience.OUTSIDE,
 ) -> ListeningTest:
-    """Open a test of these samples; raises BadTest for none, too many, withheld ones, and those
-    that not everybody behind them has cleared for evaluation here."""
+    """Open a test of these samples. Raises BadTest if there are none or too many, if some are
+    withheld, or if not all holders behind them have licensed them for evaluation here."""
     chosen = list({sample.pk: sample for sample in samples})
     if not chosen:
         raise BadTest("Choose at least one sample to be rated.")
@@ -97,12 +97,12 @@ def open_test(
 def close_test(test: ListeningTest, *, by: User) -> bool:
     """Take no more answers; False if it was closed already."""
     with transaction.atomic():
-        moved = ListeningTest.objects.filter(pk=test.pk, closed_at=None).update(
+        updated = ListeningTest.objects.filter(pk=test.pk, closed_at=None).update(
             closed_at=timezone.now()
         )
-        if moved:
+        if updated:
             audit.record(by=by, verb="listening.closed", subject=test)
-    return bool(moved)
+    return bool(updated)
 
 
 def answer(*, item: Item, listener: User, score: int) -> Rating:
@@ -140,7 +140,7 @@ class ClipInOrder:
 
 
 def clip_order(test: ListeningTest, listener: User) -> list[ClipInOrder]:
-    """All clips of the test in this listener's own order. Withdrawn ones keep their number."""
+    """Return all clips in this listener's own order; withdrawn ones keep their number."""
     items = list(test.items.all())
     audible = clearance.audible((item.sample_id for item in items), outside=test.is_outside)
     scores = dict(
@@ -168,7 +168,7 @@ class Estimate:
 
 
 def estimate(scores: Iterable[float]) -> Estimate:
-    """Mean and Student's t interval, kept within the scale of 1 to 5.
+    """Return the mean and Student's t interval, clipped to the scale of 1 to 5.
 
     It treats the scores as independent. Scores of one listener are not quite, so with few
     listeners the true interval is wider; the page says so.
@@ -180,7 +180,7 @@ def estimate(scores: Iterable[float]) -> Estimate:
     mean = math.fsum(values) / n
     if n == 1:
         return Estimate(1, mean, None, None)
-    # Here, where scores have come: no page but the results needs it, and importing it takes long.
+    # Imported only when there are scores: only the results page needs it, and the import is slow.
     from scipy.special import stdtrit  # noqa: PLC0415
 
     variance = math.fsum((value - mean) ** 2 for value in values) / (n - 1)
@@ -207,7 +207,7 @@ class Results:
 
 
 def results(test: ListeningTest) -> Results:
-    """Every answer given so far, by sample and by run; withheld samples are marked and kept."""
+    """Return all answers so far, by sample and by run; withheld samples are marked but included."""
     items = list(test.items.select_related("sample__run__project"))
     audible = clearance.audible((item.sample_id for item in items), outside=test.is_outside)
     ratings = list(Rating.objects.filter(item__test=test))
@@ -226,7 +226,9 @@ def results(test: ListeningTest) -> Results:
         answers=len(ratings),
         changes=sum(rating.changes for rating in ratings),
         samples=sorted(lines, key=_best_first),
-        runs=sorted((ResultLine(run, estimate(s)) for run, s in by_run.items()), key=_best_first),
+        runs=sorted(
+            (ResultLine(run, estimate(scores)) for run, scores in by_run.items()), key=_best_first
+        ),
     )
 
 

@@ -1,6 +1,6 @@
 """Bare pages for listeners, and the set-up and results for the project.
 
-Nothing that a listener gets tells which run or file a clip is: pages carry opaque codes only.
+Nothing that a listener gets reveals the run or file of a clip: pages carry opaque codes only.
 """
 
 from uuid import UUID
@@ -29,46 +29,46 @@ SCORES = {str(score): score for score in range(1, 6)}
 
 @require_safe
 def open_tests(request: HttpRequest) -> HttpResponse:
-    """The tests that this person may answer, with how far they are."""
+    """List the tests that this person may answer, with their progress."""
     return render(request, "listening/open.html", {"rows": _progress(signed_in(request))})
 
 
 @require_safe
 def home_fragment(request: HttpRequest) -> HttpResponse:
-    """The same list for the person's home page."""
+    """Render the same list for the person's home page."""
     return render(request, "listening/open.html#rows", {"rows": _progress(signed_in(request))})
 
 
 def _progress(user: User) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for test in ListeningTest.objects.open_to(user):
-        places = [place for place in trials.clip_order(test, user) if not place.withdrawn]
-        done = sum(place.score is not None for place in places)
-        rows.append({"test": test, "done": done, "total": len(places)})
+        clips = [clip for clip in trials.clip_order(test, user) if not clip.withdrawn]
+        done = sum(clip.score is not None for clip in clips)
+        rows.append({"test": test, "done": done, "total": len(clips)})
     return rows
 
 
 @require_safe
 def rate(request: HttpRequest, pk: int) -> HttpResponse:
-    """One clip at a time, `?clip=3`; without it the first that waits for an answer."""
+    """Show one clip, `?clip=3`; without it the first that waits for an answer."""
     user = signed_in(request)
     tests = ListeningTest.objects.open_to(user)
     test = tests.filter(pk=pk).first()
     if test is None:
         return _not_open(request, pk)
-    places = trials.clip_order(test, user)
-    heard = [place for place in places if not place.withdrawn]
-    asked = parameters.read_parameters(request).text("clip")
-    waiting = next((place for place in heard if place.score is None), None)
-    place = next((place for place in heard if str(place.number) == asked), waiting)
-    later = next((item for item in heard if place and item.number > place.number), None)
+    clips = trials.clip_order(test, user)
+    audible = [clip for clip in clips if not clip.withdrawn]
+    clip_number = parameters.read_parameters(request).text("clip")
+    unanswered = next((clip for clip in audible if clip.score is None), None)
+    clip = next((clip for clip in audible if str(clip.number) == clip_number), unanswered)
+    later = next((other for other in audible if clip and other.number > clip.number), None)
     context = {
         "test": test,
-        "place": place,
-        "places": places,
-        "done": sum(item.score is not None for item in heard),
-        "total": len(heard),
-        "withdrawn": len(places) - len(heard),
+        "place": clip,
+        "places": clips,
+        "done": sum(clip.score is not None for clip in audible),
+        "total": len(audible),
+        "withdrawn": len(clips) - len(audible),
         "later": later,
         "scores": range(1, 6),
     }
@@ -76,10 +76,10 @@ def rate(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _not_open(request: HttpRequest, pk: int) -> HttpResponse:
-    """A listener who comes back to a closed test is told so; anybody else learns nothing."""
+    """Tell a listener who returns that the test is closed; anybody else learns nothing (404)."""
     user = signed_in(request)
-    answered = ListeningTest.objects.filter(items__ratings__listener=user).distinct()
-    test = get_object_or_404(answered, pk=pk)
+    answered_tests = ListeningTest.objects.filter(items__ratings__listener=user).distinct()
+    test = get_object_or_404(answered_tests, pk=pk)
     return render(request, "listening/closed.html", {"test": test}, status=410)
 
 
@@ -87,7 +87,7 @@ def _not_open(request: HttpRequest, pk: int) -> HttpResponse:
 def answer(request: HttpRequest, code: UUID) -> HttpResponse:
     """Store one answer. JSON for the page's script; a plain form goes on to the next clip."""
     user = signed_in(request)
-    # Who has the clip's code had it on a page: a test that closed meanwhile says so.
+    # Whoever has the clip's code got it from a page: a test that closed meanwhile says so.
     item = get_object_or_404(
         Item.objects.filter(test__in=ListeningTest.objects.meant_for(user)), code=code
     )
@@ -109,7 +109,7 @@ def answer(request: HttpRequest, code: UUID) -> HttpResponse:
 
 @require_safe
 def audio(request: HttpRequest, code: UUID) -> HttpResponseBase:
-    """A clip by its code, under a name that tells nothing."""
+    """Stream a clip by its code, under a file name that reveals nothing."""
     user = signed_in(request)
     items = Item.objects.filter(test__in=ListeningTest.objects.open_to(user))
     item = get_object_or_404(items.select_related("sample__audio", "test"), code=code)
@@ -121,7 +121,7 @@ def audio(request: HttpRequest, code: UUID) -> HttpResponseBase:
 @require_safe
 @looking
 def tests(request: HttpRequest, project: Project) -> HttpResponse:
-    """The project's tests, newest first."""
+    """List the project's tests, newest first."""
     rows = ListeningTest.objects.filter(project=project).select_related("created_by")
     return render(request, "listening/tests.html", {"project": project, "tests": rows})
 
@@ -129,7 +129,7 @@ def tests(request: HttpRequest, project: Project) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @acting
 def new(request: HttpRequest, project: Project) -> HttpResponse:
-    """Set up a test; samples may come chosen, `?sample=1&sample=2`, or filtered by `?run=`."""
+    """Set up a test; samples may be preselected, `?sample=1&sample=2`, or filtered by `?run=`."""
     chosen = parameters.read_parameters(request).numbers("sample")
     initial = {"samples": chosen}
     form = TestForm(request.POST or None, project=project, initial=initial)
@@ -139,16 +139,16 @@ def new(request: HttpRequest, project: Project) -> HttpResponse:
         except trials.BadTest as refusal:
             form.add_error("samples", [*refusal.refused] or str(refusal))
         else:
-            who = "listeners" if test.audience == test.Audience.OUTSIDE else "researchers"
-            messages.success(request, f"The test is open: {who} see it on their home page.")
+            audience = "listeners" if test.audience == test.Audience.OUTSIDE else "researchers"
+            messages.success(request, f"The test is open: {audience} see it on their home page.")
             return redirect("listening:results", slug=project.slug, pk=test.pk)
-    shown = form.fields["samples"].queryset.order_by("-final", "-created_at")  # type: ignore[attr-defined]
+    choices = form.fields["samples"].queryset.order_by("-final", "-created_at")  # type: ignore[attr-defined]
     if (run := parameters.read_parameters(request).number("run")) is not None:
-        shown = shown.filter(run__number=run)
+        choices = choices.filter(run__number=run)
     context = {
         "project": project,
         "form": form,
-        "shown": shown[:CHOICES_SHOWN],
+        "shown": choices[:CHOICES_SHOWN],
         "chosen": {str(pk) for pk in parameters.sent(request).numbers("samples") or chosen},
     }
     return render(request, "listening/new.html", context, status=422 if form.errors else 200)
@@ -157,7 +157,7 @@ def new(request: HttpRequest, project: Project) -> HttpResponse:
 @require_safe
 @looking
 def results(request: HttpRequest, project: Project, pk: int) -> HttpResponse:
-    """What the listeners said, per run and per sample."""
+    """Show the listeners' ratings, per run and per sample."""
     test = get_object_or_404(ListeningTest, project=project, pk=pk)
     context = {"project": project, "test": test, "results": trials.results(test)}
     return render(request, "listening/results.html", context)
@@ -166,10 +166,10 @@ def results(request: HttpRequest, project: Project, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @acting
 def close(request: HttpRequest, project: Project, pk: int) -> HttpResponse:
-    """GET says what it does; POST takes no more answers, for good."""
+    """GET explains what closing does; POST closes the test for good."""
     test, user = get_object_or_404(ListeningTest, project=project, pk=pk), signed_in(request)
     back = reverse("listening:results", args=[project.slug, pk])
-    # Not how many have answered: a test that is answered all the time could never be closed.
+    # Not the number of answers: a test that is answered all the time could never be closed.
     name, facts = f"test.close:{pk}", [test.title, test.closed_at is None]
     error = ""
     if request.method == "POST":

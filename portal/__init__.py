@@ -1,1 +1,1 @@
-"""The shell: settings, users and roles, tokens, storage, the audit chain."""
+"""The base of the portal: settings, users and roles, tokens, storage, the audit chain."""

@@ -1,4 +1,4 @@
-"""The records, for operators: to look things up and to make people. It is not the interface."""
+"""Django's admin, for operators to look up rows and create accounts. It is not the interface."""
 
 from typing import Any, cast
 
@@ -28,7 +28,7 @@ def is_operator(request: HttpRequest) -> bool:
 
 
 def _to_its_page(request: HttpRequest, content_type_id: str, object_id: str) -> HttpResponse:
-    """Django's own way to a row's page; what is no key of the row is not there."""
+    """Redirect to a row's page with Django's own view; an invalid key gets a 404."""
     try:
         return shortcut(request, content_type_id, object_id)
     except ValidationError:
@@ -36,7 +36,7 @@ def _to_its_page(request: HttpRequest, content_type_id: str, object_id: str) -> 
 
 
 class OperatorSite(admin.AdminSite):
-    """Django's admin behind our own role: `is_staff` opens nothing here."""
+    """Django's admin behind our own role: `is_staff` gives no access here."""
 
     site_header = site_title = "Backline records"
     index_title = "Look things up; change them on the portal's own pages"
@@ -45,19 +45,19 @@ class OperatorSite(admin.AdminSite):
         return is_operator(request)
 
     def get_urls(self) -> list[Any]:
-        way = path(
+        view_on_site = path(
             "r/<path:content_type_id>/<path:object_id>/",
             self.admin_view(_to_its_page),
             name="view_on_site",
         )
-        return [way, *super().get_urls()]
+        return [view_on_site, *super().get_urls()]
 
     def login(
         self,
         request: HttpRequest,
-        extra_context: dict[str, Any] | None = None,  # noqa: ARG002 - theirs
+        extra_context: dict[str, Any] | None = None,  # noqa: ARG002 - Django's signature
     ) -> HttpResponse:
-        """There is one log-in, with its second factor; whoever lacks the role is told so."""
+        """Redirect to the portal's one log-in, with its second factor; refuse other roles."""
         if request.user.is_authenticated:
             raise PermissionDenied("Records are open to operators.")
         return redirect_to_login(
@@ -66,17 +66,17 @@ class OperatorSite(admin.AdminSite):
 
 
 class RowsByKey(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Whatever an address names as a row's key is answered: with the row, or that there is none."""
+    """Answers any row key in a URL: with the row, or with the message that there is none."""
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
-        # Its address may spell a NUL as _00, which no row's key has in it.
+        # A URL may spell a NUL as _00, and no row's key contains one.
         if bounds.UNREADABLE.search(object_id):
             return None
         try:
-            # `?_to_field=` without a name is none, where Django would look for a column of no name.
+            # An empty `?_to_field=` counts as absent; Django would look for a column with no name.
             return super().get_object(request, object_id, from_field or None)
         except OverflowError:
-            # Django looks at the length of a number, but for a key that is another table's.
+            # Django checks the size of a number, except in a key that is a foreign key.
             return None
 
     def changelist_view(
@@ -85,13 +85,13 @@ class RowsByKey(admin.ModelAdmin):  # type: ignore[type-arg]
         try:
             return super().changelist_view(request, extra_context)
         except (OverflowError, DataError):
-            # A number that no column can hold. Django knows it, but not for a key that is another
-            # table's; as after every other wrong filter, it then shows all.
+            # A number that no column can hold. Django catches it, but not for a foreign key; as
+            # after every other wrong filter, the list then shows all rows.
             return redirect(f"{request.path}?{ERROR_FLAG}=1")
 
 
 class LookOnly(RowsByKey):
-    """Every row can be read, none changed: verbs change rows, and they leave an audit line."""
+    """Read-only rows: the portal's own actions change them, and leave an audit line."""
 
     list_per_page = 50
     show_full_result_count = False
@@ -113,7 +113,7 @@ class LookOnly(RowsByKey):
 
 
 class PersonForm(UserChangeForm):  # type: ignore[type-arg]
-    """Roles as boxes to tick; the row keeps their codes."""
+    """Shows roles as checkboxes; the row stores their codes."""
 
     roles = forms.MultipleChoiceField(
         choices=Role.choices, required=False, widget=forms.CheckboxSelectMultiple
@@ -121,7 +121,7 @@ class PersonForm(UserChangeForm):  # type: ignore[type-arg]
 
 
 class PersonAdmin(RowsByKey, UserAdmin):  # type: ignore[type-arg]
-    """People are made and given their roles here; nobody signs up from outside."""
+    """Accounts are created and given their roles here; nobody signs up from outside."""
 
     form = PersonForm
     list_display = ["username", "display_name", "email", "roles", "is_active", "last_login"]
@@ -143,7 +143,7 @@ class PersonAdmin(RowsByKey, UserAdmin):  # type: ignore[type-arg]
     has_add_permission = has_change_permission = has_view_permission
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
-        # What a person did stays theirs in the audit chain; they are made inactive instead.
+        # The audit chain still names the person for what they did; deactivate them instead.
         return False
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
@@ -162,7 +162,7 @@ class AuditAdmin(LookOnly):
     list_display = ["seq", "at", "actor_label", "verb", "subject_type", "subject_id"]
     list_filter = ["verb"]
     search_fields = ["subject_id", "actor_label"]
-    # With the names and texts that the hash knows by their digest only.
+    # Includes the names and texts of which the hash covers only a digest.
     readonly_fields = ["details"]
 
 
@@ -174,7 +174,7 @@ class TokenAdmin(LookOnly):
 
 
 class BinaryFreeAdmin(LookOnly):
-    """Rows of bytes and long lists are named, not printed."""
+    """Read-only rows without their binary fields and long JSON fields."""
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:  # noqa: ARG002
         hidden = (models.BinaryField, models.JSONField)
@@ -190,7 +190,7 @@ site.register(User, PersonAdmin)
 site.register(AuditEvent, AuditAdmin)
 site.register(ApiToken, TokenAdmin)
 
-# The rooms' rows, by the list of installed apps: the shell knows no room by name.
+# The models of our own apps, from the installed ones: the portal imports none of them.
 OURS = {"portal", "rights", "experiments", "audio_samples", "listening"}
 for model in apps.get_models():
     if model._meta.app_label in OURS and not site.is_registered(model):

@@ -13,32 +13,32 @@ from portal.models import ApiToken
 
 
 class BearerToken(HttpBearer):
-    """An API token in the Authorization header; request.user is then whose it is."""
+    """Checks an API token in the Authorization header; request.user becomes its owner."""
 
     def authenticate(self, request: HttpRequest, token: str) -> ApiToken:
-        found = (
+        api_token = (
             ApiToken.objects.usable()
             .select_related("user")
             .filter(digest=ApiToken.digest_of(token), user__is_active=True)
             .first()
         )
-        if found is None:
-            # A token that is no good is not a visitor without one, for whom cookies are tried.
+        if api_token is None:
+            # An invalid token is refused; cookies are tried only for a request without a token.
             raise HttpError(401, "This token is not known to the portal, or it has ended.")
-        tokens.note_use(found)
-        request.user = found.user
-        return found
+        tokens.note_use(api_token)
+        request.user = api_token.user
+        return api_token
 
 
 class PortalAPI(NinjaAPI):
-    """Routes that judge the caller themselves: the log-in page is for people, not programs."""
+    """Routes that authenticate callers themselves: the log-in page is for people, not programs."""
 
     def _get_urls(self) -> list[Any]:
         for router in self._get_bound_routers():
             for view in router.path_operations.values():
                 for operation in view.operations:
                     if "GET" in operation.methods:
-                        # Whatever can be fetched can be asked for without its body (RFC 9110).
+                        # What can be fetched with GET can also be requested with HEAD (RFC 9110).
                         operation.methods = [*operation.methods, "HEAD"]
         patterns: list[Any] = super()._get_urls()
         for pattern in patterns:
@@ -48,7 +48,7 @@ class PortalAPI(NinjaAPI):
         return patterns
 
     def get_openapi_schema(self, **how: Any) -> OpenAPISchema:
-        """Without HEAD, which is GET under the same number."""
+        """Return the schema without HEAD, which is GET with the same operation id."""
         schema = super().get_openapi_schema(**how)
         for methods in schema["paths"].values():
             methods.pop("head", None)

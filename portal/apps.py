@@ -6,6 +6,6 @@ class PortalConfig(AppConfig):
     name = "portal"
 
     def ready(self) -> None:
-        # Each room says what it makes of recordings, what it adds to an export, and what of its
-        # acts ends a permission: from here on those are journaled.
+        # Each app registers what it derives from recordings, what it adds to an export, and which
+        # of its actions end a permission: from here on those are journaled.
         autodiscover_modules("hooks")

@@ -18,27 +18,27 @@ App = Callable[[Scope, Any, Any], Awaitable[None]]
 
 django = get_asgi_application()
 
-from portal.database import wal  # noqa: E402 - they want the apps, which are loaded by now.
+from portal.database import wal  # noqa: E402 - they need the apps, which are loaded by now.
 from portal.http import outages  # noqa: E402
 
 CHARSET = re.compile(rb";\s*charset\s*=\s*([^;]*)", re.IGNORECASE)
-# Django reads addresses by the alphabet that a header names, before any of our code, and falls over
-# some (hex, undefined). This one reads everything, and is refused with a sentence behind it
-# (portal/http/middleware.py).
+# Django decodes URLs by the charset that a header names, before any of our code, and crashes on
+# some (hex, undefined). This one decodes everything, and the middleware then refuses it with a
+# message (portal/http/middleware.py).
 REFUSED = b"; charset=iso-8859-1"
 
 
 def readable(content_type: bytes) -> bytes:
-    """The same header with no alphabet but UTF-8 and one that Django can read."""
-    found = CHARSET.search(content_type)
-    if found is None:
+    """Return the header with a known charset replaced by REFUSED, unless it is UTF-8 or ASCII."""
+    match = CHARSET.search(content_type)
+    if match is None:
         return content_type
     try:
-        known = codecs.lookup(found[1].strip(b" \t\"'").decode("ascii")).name
+        charset = codecs.lookup(match[1].strip(b" \t\"'").decode("ascii")).name
     except (LookupError, ValueError):
-        # Django takes no notice of what nobody knows.
+        # Django ignores an unknown charset.
         return content_type
-    return content_type if known in {"utf-8", "ascii"} else CHARSET.sub(REFUSED, content_type)
+    return content_type if charset in {"utf-8", "ascii"} else CHARSET.sub(REFUSED, content_type)
 
 
 def with_readable_headers(app: App) -> App:
@@ -54,28 +54,28 @@ def with_readable_headers(app: App) -> App:
 
 
 async def _with_room(scope: Scope, receive: Any, send: Any) -> None:
-    """Django's, but for a disk that fills up while the body of a request is laid down: that is
+    """Run Django, and answer for a disk that fills up while a request's body is written: that is
     before any middleware, and would be a bare 500."""
     if scope["type"] == "lifespan":
-        # The server's start, of which Django wants to know nothing.
+        # The server's start, which Django does not handle.
         wal.hold()
-    begun = False
+    started = False
 
     async def watched(message: Mapping[str, Any]) -> None:
-        nonlocal begun
-        begun = begun or message["type"] == "http.response.start"
+        nonlocal started
+        started = started or message["type"] == "http.response.start"
         await send(message)
 
     try:
         await django(scope, receive, watched)
     except OSError as error:
         outage = outages.outage_of(error)
-        if begun or outage is None:
+        if started or outage is None:
             raise
         by_program = str(scope.get("path", "")).startswith("/api/")
-        body, kind = outages.words(outage, by_program=by_program)
+        body, content_type = outages.words(outage, by_program=by_program)
         headers = [
-            (b"content-type", kind.encode()),
+            (b"content-type", content_type.encode()),
             (b"retry-after", str(outage.again).encode()),
             (b"connection", b"close"),
         ]

@@ -1,7 +1,7 @@
-"""The clock, `celery -A portal.beat beat`: nudges tasks by name, every few seconds.
+"""The clock, `celery -A portal.beat beat`: sends tasks by name, every few seconds.
 
-An app of its own, without Django and without the tasks: it reads no row, and a second of imports
-would only be in the way of the web server that starts beside it.
+It is a Celery app of its own, without Django and without the tasks: it reads no rows, and a second
+of imports would only slow down the web server that starts beside it.
 """
 
 import os
@@ -26,5 +26,5 @@ if settings.ALIVE_FILE:
 
 @setup_logging.connect
 def _log(**_: Any) -> None:
-    """As Django would: whoever listens to this signal keeps Celery's own format away."""
+    """Log as Django would: a receiver of this signal also keeps Celery's own format away."""
     dictConfig(settings.LOGGING)

@@ -1,4 +1,4 @@
-"""Celery brings work onto the cluster. Messages carry no state: rows are the truth."""
+"""The Celery app, which brings work onto the cluster. Messages carry no state: rows do."""
 
 import os
 from pathlib import Path
@@ -14,8 +14,8 @@ from redis.exceptions import RedisError
 from portal.machine import liveness, private
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
-# Celery would have Django check every page's code, which a worker never serves, and look at no
-# answer; the tests run the checks.
+# Celery would have Django check every page's code, which a worker never serves, and ignore the
+# result; the tests run the checks.
 os.environ.setdefault("CELERY_SKIP_CHECKS", "true")
 
 app = Celery("backline")
@@ -27,20 +27,20 @@ if settings.ALIVE_FILE:
 
 @celeryd_init.connect
 def _set_umask(**_: Any) -> None:
-    """Of a worker; whoever only nudges is somebody else's process."""
+    """Set the umask of a worker; a process that only sends tasks may be somebody else's."""
     private.set_umask()
 
 
 def wake(task: str = "workers.reconcile") -> None:
-    """Nudge a task after this transaction commits; the clock does the same every few seconds.
+    """Wake a task after this transaction commits; the clock does the same every few seconds.
 
-    A broker that is down costs the nudge, never the request: the clock catches up.
+    If the broker is down, the message is lost but the request succeeds: the clock catches up.
     """
 
     def send() -> None:
         try:
             with app.connection_for_write() as connection:
-                # One try: left alone, the client waits six seconds for a broker that is down,
+                # One try: by default the client waits six seconds for a broker that is down,
                 # and a person's click would wait with it.
                 connection.ensure_connection(max_retries=1, interval_start=0, timeout=1)
                 app.send_task(

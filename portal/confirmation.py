@@ -1,14 +1,14 @@
-"""What is posted is what was shown: for acts that cannot be undone.
+"""Checks that what is posted is what was shown, for acts that cannot be undone.
 
 The page of such an act rehearses it: the verb itself runs in a transaction that is rolled back, so
-what the page tells is what would be done, by whatever the verb does. The page carries a seal of
-that, a signed digest for this person and this act. The post runs the verb again, holds what it did
-against the seal within the same transaction, and undoes all of it where they differ: nothing can
-come between the look and the act. Without JavaScript, and with nothing kept on the server.
+the page shows exactly what the verb would do. The page carries a seal of that, a signed digest for
+this person and this act. The post runs the verb again, compares what it did with the seal in the
+same transaction, and rolls all of it back where they differ: nothing can change between the preview
+and the act. It needs no JavaScript and stores nothing on the server.
 
-Bound are what a page tells before the act (`facts`), and the lines that the act leaves in the
-audit log. What goes on growing by itself, such as the samples of a run at work, is bound by none:
-a holder's no must not have to wait until the lab is quiet.
+The seal covers what a page shows before the act (`facts`), and the lines that the act leaves in the
+audit log. It leaves out what keeps growing by itself, such as the samples of an active run: a
+holder's refusal must not have to wait until the lab is quiet.
 """
 
 import hashlib
@@ -30,13 +30,13 @@ from portal.models import AuditEvent, User
 
 # The name of the field that carries a page's seal.
 FIELD = "shown"
-# A page that was left open for longer is looked at again.
+# A page that was open for longer has to be read again.
 GOOD_FOR = timedelta(days=1)
-# Given to a verb that wants a reason, where it is only rehearsed: none has been typed yet.
+# The reason given to a verb in a rehearsal, where none has been typed yet.
 UNSAID = "It was shown what this would do."
-# Numbers of rows that the act itself makes, and salted digests: others at each rehearsal.
+# Keys of ids of rows that the act itself makes, and of salted digests: new at each rehearsal.
 FRESH = frozenset({"private", "sheet", "signal", "flag", "case", "credential", "sha256"})
-# Cases follow from what ended: whether one is opened or joined hangs on the reason's wording.
+# Cases follow from what ended: the reason's wording decides if a case is opened or joined.
 FOLLOWS = "case."
 
 S = TypeVar("S")
@@ -59,10 +59,11 @@ class PreviewChanged(ValueError):
 
 @dataclass(frozen=True)
 class Act(Generic[S, T]):
-    """One act of one person on one thing. `name` holds the thing's number: "grant.withdraw:7".
+    """One act of one person on one object. `name` contains its id: "grant.withdraw:7".
 
-    `look` is what its page tells beforehand, and `facts` what of it has to be the same when it is
-    done, as plain JSON. `verb` does it: on rows that it fetches itself, for it runs twice.
+    `look` returns what its page shows beforehand, and `facts` the part of it that has to be the
+    same when it is done, as plain JSON. `verb` does it, on rows that it fetches itself, as it runs
+    twice.
     """
 
     by: User
@@ -74,7 +75,7 @@ class Act(Generic[S, T]):
 
 @dataclass(frozen=True)
 class Preview(Generic[S]):
-    """What a page tells of an act, and the seal for its form."""
+    """What a page shows of an act, and the seal for its form."""
 
     seen: S
     lines: list[AuditEvent]
@@ -82,33 +83,35 @@ class Preview(Generic[S]):
 
 
 def rehearse(act: Act[S, T]) -> Preview[S]:
-    """What the act would do now, with nothing of it done. Raises what its verb raises."""
-    # Not within the turn, in which others wait: what changes meanwhile is found by `perform`.
-    seen = act.look()
+    """Return what the act would do now, without doing it. Raises what its verb raises."""
+    # Outside of the turn, in which others wait: `perform` finds what changes meanwhile.
+    content = act.look()
     with rehearsed():
         lines, _ = _do(act)
-    return Preview(seen, lines, seal(by=act.by, name=act.name, facts=_facts(act, seen, lines)))
+    return Preview(
+        content, lines, seal(by=act.by, name=act.name, facts=_facts(act, content, lines))
+    )
 
 
 def perform(act: Act[S, T], posted: str) -> T:
-    """Do the act if it does what was shown. Raises Changed, and what its verb raises; nothing is
-    done then."""
+    """Do the act if it does what was shown. Raises PreviewChanged, and what its verb raises;
+    nothing is done then."""
     with transaction.atomic():
         commit_order.moment()
-        seen = act.look()
+        content = act.look()
         lines, result = _do(act)
-        check(posted, by=act.by, name=act.name, facts=_facts(act, seen, lines))
+        check(posted, by=act.by, name=act.name, facts=_facts(act, content, lines))
     return result
 
 
 def seal(*, by: User, name: str, facts: object) -> str:
-    """For an act that is not rehearsed: its page shows rows that never change, or does for good
-    what lies outside of the database."""
+    """Return the seal of these facts. Called directly for an act that is not rehearsed: its page
+    shows rows that never change, or it does something final outside of the database."""
     return _signer(by, name).sign(hashlib.sha256(audit.canonical(facts)).hexdigest())
 
 
 def check(posted: str, *, by: User, name: str, facts: object) -> None:
-    """Raises Changed where the seal is missing, or of other facts, another person or act."""
+    """Raise PreviewChanged if the seal is missing, or of other facts, another person or act."""
     if not posted:
         raise PreviewChanged(NOT_SHOWN)
     try:
@@ -121,9 +124,9 @@ def check(posted: str, *, by: User, name: str, facts: object) -> None:
 
 @contextmanager
 def as_shown(posted: str, *, by: User, name: str, facts: Callable[[], object]) -> Iterator[None]:
-    """What lies within is done if these facts are still what was shown; nothing of it otherwise.
+    """Run the block if these facts are still what was shown; else raise PreviewChanged before it.
 
-    For an answer of which a page offers several: its seal is of what they hang on.
+    For a page that offers several answers: its seal covers the facts that they depend on.
     """
     with transaction.atomic():
         commit_order.moment()
@@ -132,7 +135,7 @@ def as_shown(posted: str, *, by: User, name: str, facts: Callable[[], object]) -
 
 
 def posted(request: HttpRequest) -> str:
-    """The seal that came with a form; empty where there was none."""
+    """Return the seal that came with a form; empty if there was none."""
     return parameters.sent(request).text(FIELD)
 
 
@@ -141,16 +144,16 @@ def _signer(by: User, name: str) -> signing.TimestampSigner:
 
 
 def _do(act: Act[S, T]) -> tuple[list[AuditEvent], T]:
-    """In this transaction's turn: from here to its end nobody else adds a line."""
+    """Run the verb in this transaction's turn: from here to its end nobody else adds a line."""
     commit_order.moment()
-    before = AuditEvent.objects.order_by("-seq").values_list("seq", flat=True).first() or 0
+    last_seq = AuditEvent.objects.order_by("-seq").values_list("seq", flat=True).first() or 0
     result = act.verb()
-    return list(AuditEvent.objects.filter(seq__gt=before).order_by("seq")), result
+    return list(AuditEvent.objects.filter(seq__gt=last_seq).order_by("seq")), result
 
 
-def _facts(act: Act[S, T], seen: S, lines: list[AuditEvent]) -> object:
-    done = [_line_facts(line) for line in lines if not line.verb.startswith(FOLLOWS)]
-    return [act.facts(seen), done]
+def _facts(act: Act[S, T], content: S, lines: list[AuditEvent]) -> object:
+    line_facts = [_line_facts(line) for line in lines if not line.verb.startswith(FOLLOWS)]
+    return [act.facts(content), line_facts]
 
 
 def _line_facts(line: AuditEvent) -> list[Any]:

@@ -19,9 +19,9 @@ from portal.models import AuditEvent, LogRoot
 
 # What a broker that is down raises, whatever its transport.
 TROUBLE = (OperationalError, RedisError, OSError)
-# A root that is due may wait for the clock and for a busy worker.
+# A root that is due may wait this long for the clock and for a busy worker.
 ROOT_GRACE = timedelta(minutes=10)
-# What rooms look after themselves: a name, and a function that says whether all is well.
+# Checks that apps provide: a name, and a function that returns whether all is well.
 ROOMS = (("Content credentials", "audio_samples.credentials.chain.check_chain"),)
 
 
@@ -78,43 +78,43 @@ def disks() -> Check:
 
 
 def audit_log() -> Check:
-    """Whether roots are signed as they should be; the log itself is `manage.py audit verify`'s."""
+    """Check that roots are signed on time; `manage.py audit verify` checks the log itself."""
     try:
-        last = LogRoot.objects.order_by("-size").first()
-        waiting = AuditEvent.objects.filter(seq__gt=last.size if last else 0).order_by("seq")
-        oldest = waiting.first()
+        root = LogRoot.objects.order_by("-size").first()
+        unsigned = AuditEvent.objects.filter(seq__gt=root.size if root else 0).order_by("seq")
+        oldest = unsigned.first()
     except DatabaseError as error:
         return Check("Audit log", False, f"Cannot be read: {error}")
-    signed = "No root is signed yet."
-    if last is not None:
-        signed = f"{last.size} lines are under the root of {last.at:%Y-%m-%d %H:%M} UTC."
+    sentence = "No root is signed yet."
+    if root is not None:
+        sentence = f"{root.size} lines are under the root of {root.at:%Y-%m-%d %H:%M} UTC."
     due = timezone.now() - timedelta(minutes=settings.AUDIT_ROOT_MINUTES) - ROOT_GRACE
     if oldest is not None and oldest.at < due:
         return Check(
             "Audit log",
             False,
-            f"{signed} Line {oldest.seq} waits for one since {oldest.at:%Y-%m-%d %H:%M} UTC: "
+            f"{sentence} Line {oldest.seq} waits for one since {oldest.at:%Y-%m-%d %H:%M} UTC: "
             "`manage.py audit root` says why.",
         )
-    return Check("Audit log", True, signed)
+    return Check("Audit log", True, sentence)
 
 
 def journal() -> Check:
-    """Whether what people end is kept a second time, and this database has all of it."""
+    """Check that endings can be journaled, and that this database has all of the journal."""
     return Check("Journal of endings", *endings.look())
 
 
 def own_programs() -> list[Check]:
-    """How researchers' programs are kept apart, where they run on this machine."""
+    """Check how researchers' programs are separated, where they run on this machine."""
     if settings.CLUSTER != "local":
         return []
-    found = separation.current()
-    good = settings.LOCAL_PROGRAMS == "off" or not found.why_not
-    return [Check("Own programs", good, found.words)]
+    current = separation.current()
+    good = settings.LOCAL_PROGRAMS == "off" or not current.why_not
+    return [Check("Own programs", good, current.words)]
 
 
 def rooms() -> list[Check]:
-    return [Check(name, *import_string(look)()) for name, look in ROOMS]
+    return [Check(name, *import_string(path)()) for name, path in ROOMS]
 
 
 def checks() -> list[Check]:

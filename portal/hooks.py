@@ -1,4 +1,4 @@
-"""The shell's own: each module registers itself."""
+"""The portal's own hooks: each module registers itself."""
 
 from portal.endings import accounts, restoring
 

@@ -1,4 +1,4 @@
-"""Who uses the portal, what they may reach by token, which bytes are kept, and what was done."""
+"""Users, their tokens and failed log-ins, stored bytes, the audit log and its signed roots."""
 
 import hashlib
 import secrets
@@ -72,7 +72,7 @@ class ApiToken(models.Model):
 class FailedTry(models.Model):
     """A wrong password or code, or one whose check is under way (portal/accounts/throttle.py).
 
-    `key` is a keyed digest of who and where from. Rows go after an hour.
+    `key` is a keyed digest of who tried and from where. Rows are deleted after an hour.
     """
 
     key = models.CharField(max_length=64)
@@ -86,7 +86,7 @@ class FailedTry(models.Model):
 
 
 class Blob(models.Model):
-    """Bytes in storage, named by their SHA-256; the bytes are portal/storage's business."""
+    """Bytes in storage, named by their SHA-256; portal/storage reads and writes them."""
 
     sha256 = models.CharField(max_length=64, primary_key=True)
     size = models.BigIntegerField()
@@ -96,7 +96,7 @@ class Blob(models.Model):
 
 class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
     def visible_to(self, user: User) -> Self:
-        """The log as such is for rights admins and operators; pages show others what is theirs."""
+        """Return the log for rights admins and operators; pages show others what is theirs."""
         return self if user.has_role(Role.RIGHTS_ADMIN, Role.OPERATOR) else self.none()
 
 
@@ -104,11 +104,11 @@ class AuditEvent(models.Model):
     """One line of the hash chain: who did what to which object. Written by portal/audit only.
 
     `actor_label` is for people to read and is not part of the hash, which names the actor by
-    number: it may be erased, and it is no evidence.
+    id: the label may be erased, and it is no evidence.
     """
 
     seq = models.BigIntegerField(primary_key=True)
-    # How the hash is taken (portal/audit/chain.py). Lines from before there were two are 1.
+    # The version of the hash (portal/audit/chain.py). Lines from before version 2 have 1.
     form = models.PositiveSmallIntegerField(default=1)
     at = models.DateTimeField()
     actor = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+")
@@ -133,15 +133,15 @@ class AuditEvent(models.Model):
 
     @property
     def details(self) -> dict[str, Any]:
-        """The body as people read it: private values, while they are kept, for their digest."""
-        known = dict(self.body)
+        """The body as people read it: private values, while stored, instead of their digest."""
+        body = dict(self.body)
         if self.form > 1:
-            known.pop("private", None)
-        return known | (self.private.values if self.private else {})
+            body.pop("private", None)
+        return body | (self.private.values if self.private else {})
 
 
 class AuditPrivate(models.Model):
-    """Names and free text of one line. Deleting it (audit.erase) leaves the chain whole."""
+    """Names and free text of one line. Deleting it (audit.erase) leaves the chain valid."""
 
     event = models.OneToOneField(AuditEvent, models.PROTECT, primary_key=True, related_name="kept")
     salt = models.CharField(max_length=32)
@@ -149,18 +149,18 @@ class AuditPrivate(models.Model):
 
 
 class LogRoot(models.Model):
-    """The signed Merkle root of the first `size` lines. Kept for good, one after the other."""
+    """The signed Merkle root of the first `size` lines. Append-only."""
 
     size = models.BigIntegerField(primary_key=True)
     root = models.CharField(max_length=64)
     at = models.DateTimeField()
     # Whose log it is: two portals with one key sign different statements.
     portal = models.CharField(max_length=200)
-    # The digest of the root before it. Unique: of two that sign at once, one has to give way.
+    # The digest of the previous root. Unique: of two that sign at once, one fails.
     previous = models.CharField(max_length=64, unique=True)
     key_id = models.CharField(max_length=16)
     signature = models.CharField(max_length=128)
-    # The subtrees from which the next root grows without reading the lines before it.
+    # The subtrees from which the next root is computed without reading the earlier lines.
     frontier = models.JSONField()
 
     class Meta:

@@ -1,4 +1,4 @@
-"""The shell's own pages."""
+"""The URLs of the portal's own pages."""
 
 from django.urls import path
 

@@ -1,7 +1,7 @@
 """Every setting of Backline, read from environment variables and nowhere else.
 
-A value that makes no sense refuses to start with the name of its variable. A secret may
-also be given as a file, by NAME_FILE. docs/settings.md lists them all; a test keeps it so.
+A value that makes no sense stops the start with the name of its variable. A secret may also be
+given as a file, by NAME_FILE. docs/settings.md lists them all, which a test checks.
 """
 
 import os
@@ -19,12 +19,12 @@ from django.core.exceptions import ImproperlyConfigured
 from portal.machine import private
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-# What stands in k8s/overlays where a site's own value belongs.
+# The text in k8s/overlays where a site's own value belongs.
 PLACEHOLDER = "FILL-ME-IN"
 
 
 def env(name: str, default: str) -> str:
-    """The variable's text, or that of the file which NAME_FILE points to."""
+    """Return the variable's text, or that of the file which NAME_FILE points to."""
     path = os.environ.get(f"{name}_FILE")
     text = os.environ.get(name, default)
     if path:
@@ -58,15 +58,15 @@ def env_price(name: str, default: str) -> Decimal:
 
 
 def env_prices(name: str, default: str) -> dict[str, Decimal]:
-    """A price list: NAME=PRICE with commas between."""
+    """Return a price list, read from NAME=PRICE with commas between."""
     prices = {}
     for item in filter(None, (part.strip() for part in env(name, default).split(","))):
-        what, equals, text = (part.strip() for part in item.partition("="))
-        if not what or not equals or len(what) > 63:
+        resource, equals, text = (part.strip() for part in item.partition("="))
+        if not resource or not equals or len(resource) > 63:
             raise ImproperlyConfigured(
                 f"{name} must be a list like NVIDIA-H100-80GB-HBM3=2.50,any=2.00, not {item!r}."
             )
-        prices[what] = price(name, text)
+        prices[resource] = price(name, text)
     return prices
 
 
@@ -84,7 +84,7 @@ def env_choice(name: str, default: str, choices: tuple[str, ...]) -> str:
 
 
 def env_user(name: str) -> str:
-    """A user of this machine whom processes may be started as; only root may do so."""
+    """Return the user of this machine to start processes as; only root may do so."""
     text = env(name, "")
     if text and os.geteuid() != 0:
         raise ImproperlyConfigured(
@@ -98,29 +98,29 @@ def env_user(name: str) -> str:
     return text
 
 
-def env_lent(name: str, private_ones: Sequence[Path]) -> list[Path]:
-    """Folders with colons between, none of which holds or is a place of the portal's secrets."""
-    lent = []
-    given = [Path(text) for key, text in os.environ.items() if key.endswith("_FILE") and text]
+def env_lent(name: str, private_paths: Sequence[Path]) -> list[Path]:
+    """Return the colon-separated folders; none may hold, or lie in, the portal's secrets."""
+    folders = []
+    secrets = [Path(text) for key, text in os.environ.items() if key.endswith("_FILE") and text]
     for text in filter(None, env(name, "").split(":")):
         folder = Path(text)
         if not folder.is_absolute() or not folder.is_dir():
             raise ImproperlyConfigured(f"{name} must be folders that exist, not {text!r}.")
-        whole = folder.resolve()
-        for other in (*private_ones, *given):
-            if other.resolve().is_relative_to(whole) or whole.is_relative_to(other.resolve()):
+        resolved = folder.resolve()
+        for other in (*private_paths, *secrets):
+            if other.resolve().is_relative_to(resolved) or resolved.is_relative_to(other.resolve()):
                 raise ImproperlyConfigured(f"{name}: {text} would show programs {other}.")
-        lent.append(folder)
-    return lent
+        folders.append(folder)
+    return folders
 
 
 def private_folders() -> list[Path]:
-    """Where the portal keeps what is nobody else's: state, blobs, certificates, SQLite's files."""
+    """Return the folders of the portal's own data: state, blobs, certificates, SQLite's files."""
     parts = urlparse(env("DATABASE_URL", ""))
-    kept = [STATE_DIR, STORAGE_DIR, *([CREDENTIALS_DIR] if CREDENTIALS_DIR else [])]
+    folders = [STATE_DIR, STORAGE_DIR, *([CREDENTIALS_DIR] if CREDENTIALS_DIR else [])]
     if parts.scheme == "sqlite":
-        kept.append((BASE_DIR / parts.path).parent)
-    return [folder.resolve() for folder in kept]
+        folders.append((BASE_DIR / parts.path).parent)
+    return [folder.resolve() for folder in folders]
 
 
 def database(url: str, connections: int) -> dict[str, object]:
@@ -131,7 +131,7 @@ def database(url: str, connections: int) -> dict[str, object]:
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": parts.path if parts.path.startswith("/") else str(BASE_DIR / parts.path),
             "OPTIONS": {
-                # IMMEDIATE: a transaction that will write takes its place at the start, so two
+                # IMMEDIATE: a transaction that will write takes its lock at the start, so two
                 # writers wait for each other instead of failing half-way with "database is locked".
                 "transaction_mode": "IMMEDIATE",
                 "timeout": 30,
@@ -149,15 +149,15 @@ def database(url: str, connections: int) -> dict[str, object]:
             "PASSWORD": unquote(parts.password or ""),
             "HOST": parts.hostname or "",
             "PORT": str(parts.port or ""),
-            # A connection of its own for each request would be left open by the thread that
-            # served it; from a pool it goes back, and a burst waits instead of being refused.
+            # A new connection for each request would be left open by the thread that served it;
+            # a pool takes it back, and a burst waits instead of being refused.
             "CONN_MAX_AGE": 0,
-            # One that a restart of the server has cut is noticed before it is used. The pool tries
-            # the next after a growing pause, so few lie idle.
+            # A connection that a restart of the server has cut is noticed before it is used. The
+            # pool tries the next after a growing pause, so it keeps few idle ones.
             "CONN_HEALTH_CHECKS": True,
             "OPTIONS": {
-                # Values go beside the statement, which the server then parses and plans once for
-                # a connection: a third of what a kept decision took.
+                # Values are sent beside the statement, which the server then parses and plans once
+                # per connection: that took a third of the time of a stored decision.
                 "server_side_binding": True,
                 "prepare_threshold": 5,
                 "pool": {
@@ -165,8 +165,8 @@ def database(url: str, connections: int) -> dict[str, object]:
                     "max_size": connections,
                     "timeout": 10,
                     "max_idle": 5,
-                    # While the server is away its pauses double; given up soon, the next
-                    # request tries at once, and finds a server that is back.
+                    # While the server is away the pool's pauses double. It gives up soon, so
+                    # that the next request tries at once, and finds a server that is back.
                     "reconnect_timeout": 1,
                 },
             },
@@ -177,7 +177,7 @@ def database(url: str, connections: int) -> dict[str, object]:
 
 
 def bucket_url(url: str) -> str:
-    """s3://bucket or s3://bucket/prefix, as it is; empty where blobs are files."""
+    """Return s3://bucket or s3://bucket/prefix unchanged; empty if blobs are files."""
     parts = urlparse(url)
     if url and (parts.scheme != "s3" or not parts.netloc):
         raise ImproperlyConfigured(f"STORAGE_URL must be s3://bucket/prefix, not {url!r}.")
@@ -185,7 +185,7 @@ def bucket_url(url: str) -> str:
 
 
 DEBUG = env_bool("DEBUG", False)
-# Images carry no git history: their build says what they are made of (Dockerfile).
+# Images carry no git history: their build sets the version (Dockerfile).
 CODE_VERSION = env("CODE_VERSION", "")
 STATE_DIR = Path(env("STATE_DIR", str(BASE_DIR / "var"))).resolve()
 try:
@@ -195,11 +195,11 @@ except private.Shared as error:
 
 
 def made_once(name: str) -> str:
-    """A secret that nobody gave: made at the first start, and kept beside the database."""
+    """Return a secret that is not set: made at the first start, stored beside the database."""
     path = STATE_DIR / name
     if not path.exists():
-        # Written under another name and then linked: whoever starts at the same moment finds
-        # either nothing or the whole secret, and all of them the same one.
+        # Written under another name and then linked: processes that start at the same
+        # moment find either nothing or the whole secret, and all of them find the same one.
         new = path.with_name(f"{name}.{os.getpid()}.new")
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:
@@ -214,15 +214,15 @@ def made_once(name: str) -> str:
 
 
 def key_bytes(name: str, text: str) -> str:
-    """32 bytes as hexadecimal digits: an Ed25519 key, private or public."""
+    """Return 32 bytes as hexadecimal digits, checked: an Ed25519 key, private or public."""
     if not re.fullmatch(r"[0-9a-f]{64}", text):
-        # The text itself is not told: it may be a private key with a slip of the pen.
+        # The text itself is not shown: it may be a private key with a typo.
         raise ImproperlyConfigured(f"{name} must be 64 hexadecimal digits (openssl rand -hex 32).")
     return text
 
 
 SECRET_KEY = env("SECRET_KEY", "") or made_once("secret_key")
-# Signs the roots of the audit log; the public keys of the keys before it.
+# The key that signs the roots of the audit log, and the public keys of the earlier ones.
 AUDIT_KEY = key_bytes("AUDIT_KEY", env("AUDIT_KEY", "") or made_once("audit_key"))
 AUDIT_OLD_KEYS = [
     key_bytes("AUDIT_OLD_KEYS", text.strip())
@@ -231,7 +231,7 @@ AUDIT_OLD_KEYS = [
 ]
 # The certificates that files are signed with (audio_samples/credentials/chain.py).
 CREDENTIALS_DIR = Path(env("CREDENTIALS_DIR", "")) if env("CREDENTIALS_DIR", "") else None
-# Where the words that end permissions are kept a second time (portal/endings/places.py).
+# Where the journal of endings is, a second record of them (portal/endings/places.py).
 ENDINGS_DIR = Path(env("ENDINGS_DIR", "")).resolve() if env("ENDINGS_DIR", "") else None
 # A root is signed when there are lines without one for this long, or this many of them.
 AUDIT_ROOT_MINUTES = env_int("AUDIT_ROOT_MINUTES", 60, 1)
@@ -239,7 +239,7 @@ AUDIT_ROOT_LINES = env_int("AUDIT_ROOT_LINES", 1000, 1)
 PORT = env_int("PORT", 8000, 1)
 # The address at which browsers reach the portal, and the one at which runs do.
 PORTAL_URL = env("PORTAL_URL", f"http://127.0.0.1:{PORT}").rstrip("/")
-# Who the lab is to music services: the sender of DDEX messages.
+# The lab's identifier at music services: the sender of DDEX messages.
 LAB_DPID = env("LAB_DPID", "").replace("-", "").upper()
 if LAB_DPID and not re.fullmatch(r"PADPIDA[0-9A-Z]{11}", LAB_DPID):
     raise ImproperlyConfigured("LAB_DPID must be a DPID, such as PA-DPIDA-2013020802-I.")
@@ -313,7 +313,7 @@ DATABASES = {
         env_int("DATABASE_CONNECTIONS", 16, 1),
     )
 }
-# Long work inside a transaction is an error where tests run, and a line in the log elsewhere
+# Long work inside a transaction is an error in tests, and a line in the log elsewhere
 # (portal/database/long_work.py).
 STRICT_TRANSACTIONS = False
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -342,7 +342,7 @@ MFA_FORMS = {
     "reauthenticate": "portal.accounts.login.SecondFactorAgainForm",
 }
 # Tries are counted by portal/accounts/throttle.py. allauth's counts would let anybody lock an
-# account, or everybody behind one address; they lie in the memory of one process.
+# account, or everybody behind one address, and they are in the memory of one process.
 ACCOUNT_RATE_LIMITS = {
     "login": None,
     "login_failed": None,
@@ -350,7 +350,7 @@ ACCOUNT_RATE_LIMITS = {
     "change_password": None,
     "reauthenticate": None,
 }
-# A mail that proves whose account it is leads in, also while its password is being guessed.
+# A reset mail proves whose account it is, so it logs in, also while its password is guessed.
 ACCOUNT_LOGIN_ON_PASSWORD_RESET = True
 ACCOUNT_EMAIL_VERIFICATION = "none"
 EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
@@ -361,13 +361,13 @@ USE_TZ = True
 
 STATIC_URL = "/static/"
 # An image carries its static files collected and compressed (Dockerfile); elsewhere they are
-# served from where they lie.
+# served from their source folders.
 COLLECTED = env("STATIC_DIR", "")
 STATIC_ROOT = Path(COLLECTED) if COLLECTED else STATE_DIR / "static"
-# whitenoise warns of a folder that is not there.
+# whitenoise warns of a missing folder.
 if not STATIC_ROOT.exists():
     STATIC_ROOT.mkdir()
-    # Not the portal's secret, and in an image of another user's than the one who collects them.
+    # Not secret, and in an image read by another user than the one who collects them.
     STATIC_ROOT.chmod(0o755)
 FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o755 if COLLECTED else 0o700
 FILE_UPLOAD_PERMISSIONS = 0o644 if COLLECTED else 0o600
@@ -404,7 +404,7 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 60}
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-# A file whose age tells a probe whether this worker or clock still works
+# A file whose age shows a probe whether this worker or clock still works
 # (portal/machine/liveness.py).
 ALIVE_FILE = env("ALIVE_FILE", "")
 RECONCILE_SECONDS = env_int("RECONCILE_SECONDS", 3, 1)
@@ -412,28 +412,28 @@ CELERY_BEAT_SCHEDULE = {
     "reconcile": {
         "task": "workers.reconcile",
         "schedule": RECONCILE_SECONDS,
-        # Rounds that nobody took in time are not caught up on: the next one sees it all.
+        # A pass that no worker took in time is not caught up on: the next one covers everything.
         "options": {"expires": RECONCILE_SECONDS, "ignore_result": True},
     },
-    # It looks often and signs seldom: when AUDIT_ROOT_MINUTES or AUDIT_ROOT_LINES say so.
+    # It checks often and signs seldom: when AUDIT_ROOT_MINUTES or AUDIT_ROOT_LINES require it.
     "sign_audit_root": {
         "task": "portal.sign_audit_root",
         "schedule": 60,
         "options": {"expires": 60, "ignore_result": True},
     },
-    # Goes on with imports whose worker died; others are nudged on their way.
+    # Continues imports whose worker died; other imports wake the task themselves.
     "imports": {
         "task": "rights.imports",
         "schedule": 10,
         "options": {"expires": 10, "ignore_result": True},
     },
-    # Recordings from before their sound was asked about; else it finds nothing.
+    # Compares recordings that are older than the comparison of sounds; else it finds nothing.
     "compare_sounds": {
         "task": "rights.compare_sounds",
         "schedule": 60,
         "options": {"expires": 60, "ignore_result": True},
     },
-    # The copy check of new samples; with more than fits into one round it nudges itself.
+    # The copy check of new samples; with more than fits into one pass it wakes itself.
     "screen": {
         "task": "audio_samples.screen",
         "schedule": 10,
@@ -445,20 +445,20 @@ CLUSTER = cast(
     'Literal["local", "kubernetes", "recording"]',
     env_choice("CLUSTER", "local", ("local", "kubernetes", "recording")),
 )
-# How many runs the local cluster runs side by side, and where their folders lie.
+# How many runs the local cluster runs side by side, and where their folders are.
 LOCAL_SLOTS = env_int("LOCAL_SLOTS", 1, 1)
 LOCAL_JOBS_DIR = STATE_DIR / "jobs"
-# What researchers' own programs are on this machine (portal/machine/separation.py): refused, put
-# into a sandbox or under another user, or trusted with everything that the portal keeps.
+# How researchers' own programs run on this machine (portal/machine/separation.py): refused, in a
+# sandbox or as another user, or trusted with everything that the portal stores.
 LOCAL_PROGRAMS = env_choice("LOCAL_PROGRAMS", "off", ("off", "sandboxed", "trusted"))
 LOCAL_PROGRAMS_USER = env_user("LOCAL_PROGRAMS_USER")
 LOCAL_PROGRAMS_DIR = Path(env("LOCAL_PROGRAMS_DIR", "/var/lib/backline-programs"))
-# The portal's own, which no program is shown, and the folders that it is.
+# The portal's own folders, which no program sees, and the folders that it may read.
 PRIVATE_FOLDERS = private_folders()
 LOCAL_PROGRAMS_FOLDERS = env_lent("LOCAL_PROGRAMS_FOLDERS", PRIVATE_FOLDERS)
-# How long what an ended local job leaves is kept (workers/job_cleanup.py); 0 is for ever.
+# How many days an ended local job's files are stored (workers/job_cleanup.py); 0 is for ever.
 ENDED_JOBS_DAYS = env_int("ENDED_JOBS_DAYS", 30)
-# The Kubernetes cluster: by KUBE_CONFIG, else as a pod of it, else by ~/.kube/config.
+# Access to the Kubernetes cluster: KUBE_CONFIG, else as its pod, else ~/.kube/config.
 KUBE_CONFIG = env("KUBE_CONFIG", "")
 KUBE_CONTEXT = env("KUBE_CONTEXT", "")
 KUBE_NAMESPACE = env("KUBE_NAMESPACE", "backline-runs")
@@ -471,11 +471,11 @@ STOP_GRACE_SECONDS = env_int("STOP_GRACE_SECONDS", 10, 0)
 # A running attempt that the cluster no longer knows and that has been silent this long is lost.
 LOST_AFTER_SECONDS = env_int("LOST_AFTER_SECONDS", 20, 1)
 
-# What an hour costs: of a GPU by its type (and of one that is not in the list, "any"), of a core.
+# What an hour costs: of a GPU by its type ("any" for a type that is not in the list), of a core.
 GPU_PRICES = env_prices("GPU_PRICES", "")
 CPU_PRICE = env_price("CPU_PRICE", "0")
 CURRENCY = env("CURRENCY", "EUR")
-# Care for the cluster's money (experiments/policies.py); 0 is off.
+# Policies that save cluster costs (experiments/policies.py); 0 is off.
 IDLE_PERCENT = env_int("IDLE_PERCENT", 5)
 IDLE_WARN_MINUTES = env_int("IDLE_WARN_MINUTES", 0)
 IDLE_STOP_MINUTES = env_int("IDLE_STOP_MINUTES", 0)

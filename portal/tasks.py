@@ -1,4 +1,4 @@
-"""The shell's own Celery tasks: short, and idempotent."""
+"""The portal's own Celery tasks: short, and idempotent."""
 
 from celery import shared_task
 
@@ -7,5 +7,5 @@ from portal import audit
 
 @shared_task(name="portal.sign_audit_root")
 def sign_audit_root() -> None:
-    """Sign the audit log where it is time. Two at once end with one root; never is a late one."""
+    """Sign the audit log if a root is due. Two at once sign one root; a missed call delays it."""
     audit.sign_due()

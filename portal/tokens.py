@@ -1,4 +1,4 @@
-"""API tokens: made once, shown once, kept as a digest, revoked for good."""
+"""API tokens: created, shown once, stored as a digest, revoked for good."""
 
 import time
 from datetime import datetime
@@ -10,9 +10,9 @@ from portal import audit
 from portal.database import hints
 from portal.models import ApiToken, User
 
-# Once in so many seconds is enough to see that a token is in use, and spares a write per request.
+# Once in this many seconds is enough to see that a token is used, and saves a write per request.
 SELDOM = 60.0
-# When this process last tried to note a token's use. A database that takes no writes is asked
+# When this process last tried to note a token's use. A database that takes no writes is tried
 # once in a while, not at every request.
 _noted: dict[str, float] = {}
 MOST_NOTED = 10_000
@@ -26,10 +26,10 @@ def issue(
     *,
     by: User | None = None,
 ) -> tuple[ApiToken, str]:
-    """A new token of `user` and its secret, which exists nowhere else from here on.
+    """Create a token of `user`; return it and its secret, which is stored nowhere.
 
     `scope` is "api" (everything the user may do) or "run:<id>" (that run alone).
-    `by=None` is the system, which makes the token of each run's attempt.
+    `by=None` is the system, which creates the token of each run's attempt.
     """
     secret = ApiToken.new_secret()
     with transaction.atomic():
@@ -46,7 +46,7 @@ def issue(
 
 
 def revoke(token: ApiToken, *, by: User | None = None) -> bool:
-    """End the token; true if it was still good. A revoked token never works again."""
+    """Revoke the token; true unless it was revoked before. A revoked token never works again."""
     with transaction.atomic():
         changed = ApiToken.objects.filter(pk=token.pk, revoked_at=None).update(
             revoked_at=timezone.now()
@@ -59,7 +59,7 @@ def revoke(token: ApiToken, *, by: User | None = None) -> bool:
 
 
 def note_use(token: ApiToken) -> None:
-    """Write down that the token was used, if that is easily done: reading needs no write."""
+    """Record that the token was used, if the database is free: reading needs no write."""
     now, moment = timezone.now(), time.monotonic()
     if token.last_used_at and (now - token.last_used_at).total_seconds() < SELDOM:
         return

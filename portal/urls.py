@@ -1,4 +1,4 @@
-"""Every address of the portal, by app."""
+"""Every URL of the portal, by app."""
 
 from django.urls import include, path
 

@@ -1,4 +1,4 @@
-"""Home by role, one's own profile and tokens, and the state of the machinery."""
+"""The home page by role, the user's own profile and tokens, and the health page."""
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
@@ -17,8 +17,8 @@ from portal.inputs import parameters
 from portal.inputs.forms import ProfileForm, TokenForm
 from portal.models import ApiToken, Role, User
 
-# What each role's home shows: a heading and the address of a fragment that its room provides.
-# A room that provides none yet is left out.
+# What each role's home page shows: a heading and the URL name of a fragment that an app provides.
+# A fragment that does not exist yet is left out.
 HOME: tuple[tuple[Role, str, str], ...] = (
     (Role.RIGHTS_ADMIN, "Rights: what waits", "rights:home_fragment"),
     (Role.RIGHTSHOLDER, "My music", "rights:mine_fragment"),
@@ -29,7 +29,7 @@ HOME: tuple[tuple[Role, str, str], ...] = (
 
 
 def signed_in(request: HttpRequest) -> User:
-    """The person; LoginRequiredMiddleware has turned everybody else away."""
+    """Return the logged-in user; LoginRequiredMiddleware has turned everybody else away."""
     if not isinstance(request.user, User):
         raise PermissionDenied
     return request.user
@@ -54,9 +54,9 @@ def home(request: HttpRequest) -> HttpResponse:
 @login_not_required
 @require_POST
 def theme(request: HttpRequest) -> HttpResponse:
-    """Light, dark or as the system has it; in a cookie, so that nothing flashes."""
-    sent = parameters.sent(request)
-    chosen, back = sent.text("theme", "auto"), sent.text("next", "/", longest=2_000)
+    """Set the theme: light, dark or the system's; in a cookie, so that no page flashes."""
+    posted = parameters.sent(request)
+    chosen, back = posted.text("theme", "auto"), posted.text("next", "/", longest=2_000)
     if not back.startswith("/") or not url_has_allowed_host_and_scheme(back, allowed_hosts=None):
         back = "/"
     response = HttpResponseRedirect(back)
@@ -99,7 +99,7 @@ def token_new(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def token_revoke(request: HttpRequest, pk: int) -> HttpResponse:
-    """GET names the token and says what stops; POST ends it for good."""
+    """GET names the token and says what stops; POST revokes it for good."""
     user = signed_in(request)
     token = get_object_or_404(user.tokens, pk=pk)
     name, facts = f"token.revoke:{pk}", [token.prefix, token.label]
@@ -152,8 +152,8 @@ def health_page(request: HttpRequest) -> HttpResponse:
 @login_not_required
 @require_safe
 def alive(_request: HttpRequest) -> HttpResponse:
-    """For the supervisor and for probes: the process answers and reaches its database."""
-    found = health.database()
+    """Tell the supervisor and probes that the process answers and reaches its database."""
+    check = health.database()
     return HttpResponse(
-        found.sentence, content_type="text/plain", status=200 if found.good else 503
+        check.sentence, content_type="text/plain", status=200 if check.good else 503
     )

@@ -1,4 +1,4 @@
-"""Who may open what. A page that is not for somebody does not exist for them: 404, never 403."""
+"""Who may open which page. For everybody else the page does not exist: 404, never 403."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -17,13 +17,13 @@ View = Callable[..., HttpResponseBase]
 M = TypeVar("M", bound=models.Model)
 
 READERS = (Role.RIGHTS_ADMIN, Role.RESEARCHER, Role.OPERATOR)
-# Papers: agreements, grants and mandates; a rightsholder sees their own.
+# For agreements, grants and mandates; a rightsholder sees their own.
 LOOKERS = (Role.RIGHTS_ADMIN, Role.OPERATOR, Role.RIGHTSHOLDER)
 PAGE_SIZE = 25
 
 
 def open_to(*roles: Role) -> Callable[[View], View]:
-    """The view exists for people with one of these roles."""
+    """Let only people with one of these roles open the view."""
 
     def decorate(view: View) -> View:
         @wraps(view)
@@ -42,5 +42,5 @@ def is_admin(request: HttpRequest) -> bool:
 
 
 def page_of(request: HttpRequest, rows: models.QuerySet[M]) -> Page[M]:
-    """The page that ?page= names; a number out of range is the nearest there is."""
+    """Return the page that ?page= names; a number out of range gives the nearest page."""
     return Paginator(rows, PAGE_SIZE).get_page(parameters.read_parameters(request).page())

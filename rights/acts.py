@@ -1,7 +1,7 @@
-"""Acts of this room that end permissions for good, ready to be shown and confirmed.
+"""Acts of the rights app that end permissions for good, ready to be previewed and confirmed.
 
-Each is a verb of another module with what its page tells (portal/confirmation.py). A verb
-fetches its rows itself: it runs once to be shown, and again to be done.
+Each pairs a verb of another module with what its page shows (portal/confirmation.py). A verb
+fetches its rows itself, as it runs twice: once for the preview, and again for real.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -36,7 +36,7 @@ from rights.withdrawal import cases, descendants, impact, losses, withdraw_party
 from rights.withdrawal.impact import Effect
 
 NAMED = 20
-# What a line of the log says of a grant, in words.
+# What each verb of the audit log says about a grant, in words.
 WORDS = {
     "grant.withdrawn": "ends",
     "grant.superseded": "ends",
@@ -53,7 +53,7 @@ GrantVerb = Callable[[Grant, User, str], Grant]
 
 @dataclass(frozen=True)
 class Ends:
-    """What an act would end, read from the lines that it leaves; the first few of many."""
+    """What an act would end, read from its audit lines; of many only the first few."""
 
     grants: list[tuple[Grant, str]]
     more_grants: int
@@ -67,29 +67,29 @@ class Ends:
 
     @property
     def for_good(self) -> bool:
-        """Not what is only paused, or was only on offer."""
+        """Whether anything ends for good; a pause or a declined offer does not count."""
         return bool(self.count) or any(words in FOR_GOOD for _, words in self.grants)
 
 
 def describe_endings(lines: Collection[AuditEvent]) -> Ends:
-    """The grants and recordings that these lines speak of, for a page."""
+    """Return the grants and recordings that these audit lines are about, for a page."""
     label = Grant._meta.label_lower
-    said = {
+    words_by_grant = {
         int(line.subject_id): WORDS[line.verb]
         for line in lines
         if line.subject_type == label and line.verb in WORDS
     }
-    grants = Grant.objects.filter(pk__in=list(said)[:NAMED]).select_related(
+    grants = Grant.objects.filter(pk__in=list(words_by_grant)[:NAMED]).select_related(
         "grantor", "recording", "work"
     )
-    placed = [line.body for line in lines if line.verb == "hold.placed"]
-    lost = {pk for body in placed for pk in body["recordings"]}
-    uses = {use for body in placed for use in body["uses"]}
+    hold_bodies = [line.body for line in lines if line.verb == "hold.placed"]
+    recordings = {pk for body in hold_bodies for pk in body["recordings"]}
+    uses = {use for body in hold_bodies for use in body["uses"]}
     return Ends(
-        [(grant, said[grant.pk]) for grant in grants.order_by("pk")],
-        max(0, len(said) - NAMED),
-        list(Recording.objects.filter(pk__in=sorted(lost)[:NAMED])),
-        len(lost),
+        [(grant, words_by_grant[grant.pk]) for grant in grants.order_by("pk")],
+        max(0, len(words_by_grant) - NAMED),
+        list(Recording.objects.filter(pk__in=sorted(recordings)[:NAMED])),
+        len(recordings),
         [use for use in Use if use in uses],
     )
 
@@ -108,8 +108,8 @@ def withdrawing(grant: Grant, *, by: User, reason: str = UNSAID) -> Act[Effect, 
 def answering(
     grant: Grant, verb: GrantVerb, *, by: User, reason: str = UNSAID
 ) -> Act[list[object], Grant]:
-    """Suspending, resuming or declining. How often it was suspended is bound, so that an old page
-    does not do it once more."""
+    """Return the act that suspends, resumes or declines a grant. The number of its suspensions is
+    bound, so that an old page cannot repeat the act."""
     pk = grant.pk
 
     def look() -> list[object]:
@@ -120,14 +120,14 @@ def answering(
         by=by,
         name=f"grant.{verb.__name__}:{pk}",
         look=look,
-        facts=lambda seen: seen,
+        facts=lambda shown: shown,
         verb=lambda: verb(_grant(pk), by, reason),
     )
 
 
 def activating(grant: Grant, *, by: User) -> Act[Effect | None, Grant]:
-    """Putting an offer in force, which ends the version that it replaces; the effect is of that
-    end, None where nothing is replaced."""
+    """Return the act that puts an offer in force, which ends the version that it replaces. Its
+    effect is that of this ending; None where nothing is replaced."""
     pk = grant.pk
     return Act(
         by=by,
@@ -139,7 +139,7 @@ def activating(grant: Grant, *, by: User) -> Act[Effect | None, Grant]:
 
 
 def replaces_open(grant: Grant) -> bool:
-    """Whether putting it in force ends another one."""
+    """Return whether putting the grant in force ends another one."""
     return grant.replaces is not None and grant.replaces.status in Grant.OPEN_STATUSES
 
 
@@ -148,31 +148,31 @@ def _of_replacing(grant: Grant) -> Effect | None:
     if old is None or not replaces_open(grant):
         return None
     with rehearsed():
-        # The new version covers for the old one as far as it goes.
+        # With the new version in force, only what it does not cover is lost.
         offered = Grant.objects.filter(pk=grant.pk, status=Grant.Status.OFFERED)
         offered.update(status=Grant.Status.ACTIVE, activated_at=timezone.now())
         return impact.of_ending([old])
 
 
 def opting_out(
-    recording: Recording, use: Use, of: Collection[Party], *, by: User, reason: str = UNSAID
+    recording: Recording, use: Use, holders: Collection[Party], *, by: User, reason: str = UNSAID
 ) -> Act[Effect, None]:
-    """The no of these parties, one after the other, to one use of one recording."""
-    pks = sorted(party.pk for party in of)
+    """Return the act by which these parties, one by one, opt a recording out of one use."""
+    pks = sorted(party.pk for party in holders)
 
     def speaking() -> list[tuple[Party, list[Grant]]]:
-        found = Party.objects.filter(pk__in=pks).order_by("pk")
-        return [(party, lifecycle.covering(recording, use, party)) for party in found]
+        rows = Party.objects.filter(pk__in=pks).order_by("pk")
+        return [(party, lifecycle.covering(recording, use, party)) for party in rows]
 
     def look() -> Effect:
         return impact.of_opting_out(recording, dict(speaking()))
 
     def verb() -> None:
-        found = speaking()
-        if not found:
+        grants_by_party = speaking()
+        if not grants_by_party:
             raise Refused("nothing_granted", "Nothing is allowed here, so nothing is to end.")
         with transaction.atomic():
-            for party, _ in found:
+            for party, _ in grants_by_party:
                 lifecycle.opt_out(recording, use, party, by, reason)
 
     return Act(
@@ -185,7 +185,7 @@ def opting_out(
 
 
 def ending_use(party: Party, use: Use, *, by: User, reason: str = UNSAID) -> Act[Effect, int]:
-    """All that a party allows or offers for one use."""
+    """Return the act that ends all that a party allows or offers for one use."""
 
     def look() -> Effect:
         return impact.of_ending(list(offers.open_grants(party, use).select_related("grantor")))
@@ -217,13 +217,15 @@ def revoking(
         by=by,
         name=f"mandate.revoke:{pk}",
         look=lambda: resting_on(Mandate.objects.get(pk=pk)),
-        facts=lambda seen: {use: sorted(row.pk for row in rows) for use, rows in seen.items()},
+        facts=lambda recordings: {
+            use: sorted(row.pk for row in rows) for use, rows in recordings.items()
+        },
         verb=lambda: parties.end_mandate(Mandate.objects.get(pk=pk), by, reason),
     )
 
 
 def resting_on(mandate: Mandate) -> dict[str, list[Recording]]:
-    """By use, the recordings that are permitted through the mandate alone."""
+    """Return, by use, the recordings that are permitted through the mandate alone."""
     return {
         loss.use: list(Recording.objects.filter(pk__in=among(loss.recordings)).order_by("pk"))
         for loss in losses.of_mandate(mandate)
@@ -233,7 +235,7 @@ def resting_on(mandate: Mandate) -> dict[str, list[Recording]]:
 def proposing(
     subject: Recording | Work, lines: Mapping[Party, int], *, by: User
 ) -> Act[list[object], SplitSheet]:
-    """A new split sheet; the one that it supersedes is bound, and the shares as they were typed."""
+    """Return the act that proposes a sheet; the superseded one and the typed shares are bound."""
 
     def look() -> list[object]:
         rows = subject.splits.filter(superseded_at=None)
@@ -244,7 +246,7 @@ def proposing(
         by=by,
         name=name,
         look=look,
-        facts=lambda seen: seen,
+        facts=lambda shown: shown,
         verb=lambda: splits.propose(by=by, subject=subject, lines=lines),
     )
 
@@ -259,43 +261,43 @@ def disputing(
         by=by,
         name=f"split.dispute:{sheet.pk}:{party.pk}",
         look=look,
-        facts=lambda seen: seen,
+        facts=lambda shown: shown,
         verb=lambda: splits.dispute(sheet=sheet, party=party, by=by, reason=reason),
     )
 
 
 def attaching(recording: Recording, work: Work, *, by: User) -> Act[None, None]:
-    """One more composition in a recording: it is never taken out again."""
+    """Return the act that attaches a work to a recording; a work is never removed again."""
     return Act(
         by=by,
         name=f"recording.attach_work:{recording.pk}:{work.pk}",
         look=lambda: None,
-        facts=lambda seen: seen,
+        facts=lambda shown: shown,
         verb=lambda: catalogue.attach_work(by=by, recording=recording, work=work),
     )
 
 
 def crediting(subject: Recording | Work, *, by: User, **credit: Any) -> Act[None, Credit]:
-    """One more credit: what was allowed without its artist rests on their word from then on."""
+    """Return the act that adds a credit; what was allowed so far then needs its artist to agree."""
     return Act(
         by=by,
         name=f"credit.add:{subject._meta.model_name}:{subject.pk}",
         look=lambda: None,
-        facts=lambda seen: seen,
+        facts=lambda shown: shown,
         verb=lambda: catalogue.add_credit(by=by, subject=subject, **credit),
     )
 
 
-# --- What is done to what came out of the music ------------------------------------------------
+# --- Acts on what was derived from the music ---------------------------------------------------
 
 
 def remedying(case: WithdrawalCase, kind: str, *, by: User, note: str = "") -> Act[list[str], int]:
-    """Retiring or recalling all of a kind that is open: those that were shown, and no other."""
+    """Return the act that retires or recalls the open items of a kind: those shown, no others."""
     pk = case.pk
 
     def look() -> list[str]:
-        waiting = CaseItem.objects.filter(case=pk, kind=kind).exclude(outcome__in=cases.SETTLED)
-        return sorted(waiting.values_list("key", flat=True))
+        open_items = CaseItem.objects.filter(case=pk, kind=kind).exclude(outcome__in=cases.SETTLED)
+        return sorted(open_items.values_list("key", flat=True))
 
     return Act(
         by=by,
@@ -309,7 +311,8 @@ def remedying(case: WithdrawalCase, kind: str, *, by: User, note: str = "") -> A
 def settling(
     item: CaseItem, *, by: User, outcome: str, note: str, replaced_by: str
 ) -> Act[descendants.Node | None, CaseItem]:
-    """One item by hand. What replaces it is told by its name, for a number is soon mistyped."""
+    """Return the act that settles one item by hand. Its page names what replaces it: ids get
+    mistyped."""
     pk = item.pk
 
     def verb() -> CaseItem:
@@ -326,7 +329,7 @@ def settling(
 
 
 def closing(case: WithdrawalCase, *, by: User, note: str = UNSAID) -> Act[list[object], object]:
-    """The final statement: what it is said of is what was shown."""
+    """Return the act that closes a case with its final statement, on the items that were shown."""
     pk = case.pk
 
     def look() -> list[object]:
@@ -338,7 +341,7 @@ def closing(case: WithdrawalCase, *, by: User, note: str = UNSAID) -> Act[list[o
         by=by,
         name=f"case.close:{pk}",
         look=look,
-        facts=lambda seen: seen,
+        facts=lambda shown: shown,
         verb=lambda: cases.close(WithdrawalCase.objects.get(pk=pk), by, note),
     )
 

@@ -1,4 +1,4 @@
-"""The rights room over HTTP: recordings and decisions, paged, for those who read the repertoire."""
+"""The rights app over HTTP: recordings and decisions, paged, for readers of the repertoire."""
 
 from datetime import datetime
 from typing import Literal
@@ -36,7 +36,7 @@ router = Router(tags=["rights"])
 
 
 class RelationOut(Schema):
-    """One thing that is said of where a recording comes from."""
+    """One relation of a recording to a source that it comes from."""
 
     source_id: int
     kind: str
@@ -141,19 +141,20 @@ class DecisionLineOut(Schema):
 @router.get("/rights/recordings", response=list[RecordingOut])
 @paginate(Paged)
 def recordings(request: HttpRequest, q: Words = "") -> QuerySet[Recording]:
-    standing = RecordingRelation.objects.filter(ended_at=None)
-    open_one = SoundQuestion.objects.filter(recording=OuterRef("pk"), answered_at=None)
-    found = choices.search(Recording.objects.visible_to(_caller(request)), q)
-    return found.annotate(sound_in_question=Exists(open_one)).prefetch_related(
-        Prefetch("sources", standing)
+    relations = RecordingRelation.objects.filter(ended_at=None)
+    open_questions = SoundQuestion.objects.filter(recording=OuterRef("pk"), answered_at=None)
+    rows = choices.search(Recording.objects.visible_to(_caller(request)), q)
+    return rows.annotate(sound_in_question=Exists(open_questions)).prefetch_related(
+        Prefetch("sources", relations)
     )
 
 
 @router.get("/rights/recordings/{pk}/why", response=WhyOut)
 def why(request: HttpRequest, pk: PathNumber, asked: Query[WhyIn]) -> WhyOut:
-    """May this recording be used so, and who says no? Nothing is kept of the question.
+    """Say whether this recording may be used so and, if not, what is missing and whose permission.
 
-    `at` and `known_at` ask about the past: allowed on that day, as it was known on that one.
+    `at` and `known_at` ask about the past: whether it was allowed at one moment, as far as was
+    known at another. The question is not stored.
     """
     user = _caller(request)
     row = get_object_or_404(Recording.objects.visible_to(user), pk=pk)
@@ -196,30 +197,30 @@ def decision_lines(request: HttpRequest, pk: PathNumber) -> QuerySet[DecisionLin
 
 @router.post("/rights/decisions/{pk}/replay", response=ReplayOut)
 def decision_replay(request: HttpRequest, pk: PathNumber) -> ReplayOut:
-    """Make a kept decision anew from what was known then, and compare. Nothing is changed."""
+    """Replay a stored decision with what was known then, and compare. Nothing is changed."""
     _reader(request)
     row = get_object_or_404(Decision, pk=pk)
-    found = kept.replay(row)
+    replay = kept.replay(row)
     return ReplayOut(
-        same=found.same,
-        output_digest=found.digest,
+        same=replay.same,
+        output_digest=replay.digest,
         kept_output_digest=row.output_digest,
-        input_digest=found.input_digest,
+        input_digest=replay.input_digest,
         kept_input_digest=row.input_digest,
-        refusal=found.refusal,
+        refusal=replay.refusal,
         differences=[
             DifferenceOut(
                 recording_id=difference.recording_id,
                 kept=difference.kept.allowed if difference.kept else None,
                 now=difference.now.allowed if difference.now else None,
             )
-            for difference in found.differences
+            for difference in replay.differences
         ],
     )
 
 
 def _caller(request: HttpRequest) -> User:
-    """The person behind the call; a run's own token reaches its run and nothing here."""
+    """Return the person behind the call; a run's own token reaches its run and nothing here."""
     token = getattr(request, "auth", None)
     if isinstance(token, ApiToken) and token.scope != "api":
         raise HttpError(404, "This token is for its run alone.")

@@ -1,8 +1,8 @@
 """Moments and days, by one rule: a day of a term is a day of UTC, whatever offset a moment has.
 
-Terms say "from 1 March", not where; people who read them sit in many places. So the day is that
-of UTC on every road: a moment that comes with an offset is brought to UTC where it comes in, and
-one without an offset is UTC.
+Terms say "from 1 March", not where, and their readers are in many places. So the day is the day of
+UTC everywhere: a moment with an offset is converted to UTC on input, and one without an offset is
+taken as UTC.
 """
 
 from datetime import UTC, date, datetime
@@ -12,7 +12,7 @@ _LAST = datetime.max.replace(tzinfo=UTC)
 
 
 def utc(moment: datetime) -> datetime:
-    """The same moment in UTC. What would lie outside of the calendar is its first or last."""
+    """Return the moment in UTC; outside of the calendar it is the first or last moment there is."""
     if moment.tzinfo is None:
         return moment.replace(tzinfo=UTC)
     try:
@@ -22,5 +22,5 @@ def utc(moment: datetime) -> datetime:
 
 
 def day_of(moment: datetime) -> date:
-    """The day of a term in which the moment lies."""
+    """Return the day of a term in which the moment lies."""
     return utc(moment).date()

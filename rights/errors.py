@@ -1,8 +1,8 @@
-"""The refusal that every verb of this room raises."""
+"""The refusal that every verb of the rights app raises."""
 
 
 class Refused(ValueError):
-    """Something that cannot be so or be done.
+    """A value that is not valid, or an act that cannot be done.
 
     `code` is for machines, the text is a sentence a person can act on, `field` names the
     form field it belongs beside (None: the whole form).
@@ -15,7 +15,7 @@ class Refused(ValueError):
 
 
 def required(text: str, *, field: str, longest: int) -> str:
-    """The text without outer spaces, or Refused where it is missing or too long."""
+    """Return the text without outer spaces; raise Refused where it is missing or too long."""
     text = text.strip()
     if not text:
         raise Refused("required", f"The {field} is missing.", field=field)

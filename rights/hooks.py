@@ -1,4 +1,4 @@
-"""What this room tells the shell, which may not import it: each module registers itself."""
+"""The modules that register themselves with the portal app, which may not import this one."""
 
 from rights import journal_replay
 

@@ -1,9 +1,10 @@
-"""Identifiers of the music business: read leniently, kept compact, refused when wrong.
+"""Identifiers of the music business: read leniently, stored compact, refused when wrong.
 
 Formats and check rules: ISO 3901 (ISRC), ISO 15707 (ISWC), ISO 27729 (ISNI), GS1 (UPC, EAN),
 IFPI (GRid), DDEX (DPID), RFC 9562 (MBID) and the CISAC rules of the two IPI numbers.
-python-stdnum checks what it knows; ISWC and IPI it does not. An ISRC has no check digit, and the
-ISWC's misses about one in ten single-digit errors: a code that passes can be somebody else's.
+python-stdnum checks those that it knows, which ISWC and IPI are not. An ISRC has no check digit,
+and the ISWC's misses about one in ten single-digit errors: a code that passes can be somebody
+else's.
 """
 
 import re
@@ -30,7 +31,7 @@ def _bare(text: str) -> str:
 
 
 def isrc(text: str) -> str:
-    """The twelve characters of an ISRC; an empty text stays empty."""
+    """Return the twelve characters of an ISRC; an empty text stays empty."""
     if not text.strip():
         return ""
     try:
@@ -44,7 +45,7 @@ def isrc(text: str) -> str:
 
 
 def isni(text: str) -> str:
-    """The sixteen characters of an ISNI; an empty text stays empty."""
+    """Return the sixteen characters of an ISNI; an empty text stays empty."""
     if not text.strip():
         return ""
     try:
@@ -58,7 +59,7 @@ def isni(text: str) -> str:
 
 
 def iswc(text: str) -> str:
-    """T and ten digits, the last of which checks the others; an empty text stays empty."""
+    """Return T and ten digits, the last of which checks the others; an empty text stays empty."""
     if not text.strip():
         return ""
     compact = _bare(text)
@@ -78,7 +79,7 @@ def iswc_check_digit(nine: str) -> str:
 
 
 def ipi_name(text: str) -> str:
-    """Eleven digits with leading zeros, the last two of which check the others; empty stays."""
+    """Return eleven digits with leading zeros; the last two check the others. Empty stays empty."""
     if not text.strip():
         return ""
     compact = _bare(text).zfill(11)
@@ -93,12 +94,12 @@ def ipi_name(text: str) -> str:
 
 def ipi_check_digits(nine: str) -> str:
     """Weights 10 down to 2, modulo 101; remainders 0 and 1 both give 00."""
-    rest = sum((10 - place) * int(digit) for place, digit in enumerate(nine)) % 101
-    return f"{(101 - rest) % 100 if rest else 0:02d}"
+    remainder = sum((10 - place) * int(digit) for place, digit in enumerate(nine)) % 101
+    return f"{(101 - remainder) % 100 if remainder else 0:02d}"
 
 
 def ipi_base(text: str) -> str:
-    """I, nine digits and one that checks them, as I-000000001-9; empty stays empty."""
+    """Return I, nine digits and one that checks them, as I-000000001-9; empty stays empty."""
     if not text.strip():
         return ""
     compact = _bare(text)
@@ -112,18 +113,18 @@ def ipi_base(text: str) -> str:
 
 
 def ipi_base_digit(nine: str) -> str:
-    """As the ISWC's, but the sum starts at two."""
+    """Return the check digit as the ISWC's, but with a sum that starts at two."""
     total = 2 + sum(place * int(digit) for place, digit in enumerate(nine, start=1))
     return str(-total % 10)
 
 
 def upc(text: str) -> str:
-    """A UPC or EAN of 8, 12, 13 or 14 digits; empty stays empty."""
+    """Return a UPC or EAN of 8, 12, 13 or 14 digits; empty stays empty."""
     if not text.strip():
         return ""
     compact = _bare(text)
     try:
-        # stdnum has 8, 12, 13 and 14 digits under one name.
+        # stdnum checks 8, 12, 13 and 14 digits under one name.
         return str(stdnum_ean.validate(compact))
     except ValidationError as error:
         raise BadIdentifier(
@@ -134,7 +135,7 @@ def upc(text: str) -> str:
 
 
 def grid(text: str) -> str:
-    """The eighteen characters of a GRid; empty stays empty."""
+    """Return the eighteen characters of a GRid; empty stays empty."""
     if not text.strip():
         return ""
     try:
@@ -148,7 +149,7 @@ def grid(text: str) -> str:
 
 
 def dpid(text: str) -> str:
-    """PADPIDA and eleven characters; empty stays empty. `dpid_warning` looks at the last one."""
+    """Return PADPIDA and eleven characters; empty stays empty. See `dpid_warning` for the last."""
     if not text.strip():
         return ""
     compact = _bare(text)
@@ -162,14 +163,14 @@ def dpid(text: str) -> str:
 
 
 def dpid_warning(compact: str) -> str:
-    """That the check character does not fit: many ids in use were made up, so none is refused."""
+    """Warn of a wrong check character: many ids in use were made up, so none is refused for it."""
     if not compact or mod_37_36.is_valid(compact):
         return ""
     return "Its check character does not fit; ask the party whether it is typed correctly."
 
 
 def mbid(text: str) -> str:
-    """A MusicBrainz id, a UUID with hyphens in lower case; empty stays empty."""
+    """Return a MusicBrainz id, a UUID with hyphens in lower case; empty stays empty."""
     if not text.strip():
         return ""
     try:

@@ -1,4 +1,4 @@
-"""Short, idempotent Celery tasks of this room."""
+"""Short, idempotent Celery tasks of the rights app."""
 
 from celery import shared_task
 
@@ -8,11 +8,11 @@ from rights.exchange.importing import running
 
 @shared_task(name="rights.imports")
 def imports() -> None:
-    """Go on with an import, where one wants work. Two at once take one job once."""
+    """Continue an import that has work to do. Two at once never take the same job."""
     running.go_on()
 
 
 @shared_task(name="rights.compare_sounds")
 def compare_sounds() -> None:
-    """Hold against the others what came before prints were made. Two at once ask once."""
+    """Compare files that came before prints were made. Two at once open a question once."""
     sound_backfill.go_on()

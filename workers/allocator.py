@@ -1,8 +1,8 @@
-"""How the C library of our own programs keeps memory: read before Python begins, so by environment.
+"""Memory settings of the C library in our own programs, read from the environment at start.
 
-A training step takes and frees what the step before it took and freed. By default the pages go back
-to the kernel and are asked for again, zeroed: a quarter to half of a step's time, more of it the
-larger the batch. Here nothing goes back before the program ends; its highest use is the same.
+Each training step allocates and frees the same memory as the step before. By default the pages go
+back to the kernel and are requested again, zeroed: a quarter to half of a step's time, more with a
+larger batch. With these settings nothing goes back before the program ends; peak use is the same.
 """
 
 KEEPING_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}

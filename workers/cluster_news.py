@@ -1,4 +1,4 @@
-"""What the cluster says of all jobs in one round, written down together at its end."""
+"""What the cluster reports on all jobs in one reconcile pass, stored together at its end."""
 
 import logging
 
@@ -8,13 +8,13 @@ from workers.cluster import Cluster, Event, Unavailable
 
 log = logging.getLogger(__name__)
 
-# By job: how many events this process has written down, with their counts. Losing it costs a
-# query, no more.
+# By job: how many events this process has stored, and the sum of their counts. Losing it costs
+# only a query.
 _noted: dict[str, tuple[int, int]] = {}
 
 
 class News:
-    """Usually there is none, and then nothing is asked of the database."""
+    """The news of one pass. Usually there is none, and then the database is not queried."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
@@ -22,30 +22,30 @@ class News:
         self._events: list[tuple[Attempt, list[Event]]] = []
 
     def waits(self, attempt: Attempt, reason: str) -> None:
-        """Why its job has not started."""
+        """Note why the attempt's job has not started."""
         self._waits.append((attempt, reason))
 
     def events(self, attempt: Attempt) -> None:
-        """What was said of its job since the last round. Words that cannot be read hold nothing
-        up."""
+        """Note the job's events if there are new ones since the last pass. Events that cannot be
+        read do not stop the pass."""
         try:
-            found = self._cluster.events(attempt.job_name)
+            events = self._cluster.events(attempt.job_name)
         except Unavailable as error:
             log.info("%s", error)
             return
-        if found and _noted.get(attempt.job_name) != _mark(found):
-            self._events.append((attempt, found))
+        if events and _noted.get(attempt.job_name) != _mark(events):
+            self._events.append((attempt, events))
 
     def write(self) -> None:
         runs.waits(self._waits)
         runs.note_events(self._events)
-        for attempt, found in self._events:
+        for attempt, events in self._events:
             if attempt.state in Attempt.OPEN_STATES:
-                _noted[attempt.job_name] = _mark(found)
+                _noted[attempt.job_name] = _mark(events)
 
 
 def forget(attempt: Attempt) -> None:
-    """Of a job that has ended nothing more is said."""
+    """Drop the note on a job that has ended: it has no more events."""
     _noted.pop(attempt.job_name, None)
 
 

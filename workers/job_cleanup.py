@@ -1,5 +1,5 @@
-"""What ended jobs leave on this machine goes: their consoles and notes after ENDED_JOBS_DAYS, music
-and weights that they were lent as soon as nobody uses them.
+"""Deletes what ended jobs leave on this machine: their consoles and notes after ENDED_JOBS_DAYS,
+music and weights that they fetched as soon as nobody uses them.
 """
 
 import logging
@@ -14,30 +14,30 @@ from workers.cluster import Cluster
 
 log = logging.getLogger(__name__)
 
-# It is a matter of days: once an hour will do.
+# Jobs are stored for days, so a look once an hour is enough.
 SELDOM = 3600
 
 
 def look_after(cluster: Cluster, now: datetime) -> None:
-    """Once an hour; a process that has just looked leaves it to the next hour."""
+    """Clean up once an hour: further calls within the hour do nothing."""
     if cache.add("workers.job_cleanup", now.isoformat(), SELDOM):
-        # Most is gone with its job. This is for what was killed with all that looks after it.
+        # Most is deleted when its job ends. This is for jobs killed together with their supervisor.
         spool.clear_lent(settings.LOCAL_JOBS_DIR / "spool")
         if settings.ENDED_JOBS_DAYS:
             purge(cluster, now)
 
 
 def purge(cluster: Cluster, now: datetime) -> list[str]:
-    """The names of the jobs whose rest went.
+    """Delete what old ended jobs left; return the names of those jobs.
 
-    A job stays while a row counts on it, or while anything waits in the spool that its run has
-    to say: the console is the only witness of what never arrived.
+    A job stays while its run has an open attempt or undelivered data in the spool: the console is
+    the only evidence of what never arrived.
     """
     before = now - timedelta(days=settings.ENDED_JOBS_DAYS)
-    gone = cluster.purge(before.timestamp(), _open() | _waiting())
-    if gone:
-        log.info("Let go of the folders of %s ended jobs.", len(gone))
-    return gone
+    deleted = cluster.purge(before.timestamp(), _open() | _waiting())
+    if deleted:
+        log.info("Let go of the folders of %s ended jobs.", len(deleted))
+    return deleted
 
 
 def _open() -> set[str]:

@@ -1,9 +1,9 @@
-"""Brings rows and cluster together: what the rows want is started or stopped, what the cluster
-tells is written down.
+"""Brings rows and cluster together: starts or stops what the rows want, stores what the cluster
+reports.
 
 Everything it needs is in the rows and in the cluster's answer, and each step is a compare-
 and-set or idempotent by name. So it may be killed between any two lines, run twice at once, or
-run late: the next round goes on from what is there.
+run late: the next reconcile pass continues from the current state.
 """
 
 import logging
@@ -34,21 +34,22 @@ log = logging.getLogger(__name__)
 State = Run.State
 STOPPED_CODES = (130, 143)
 TOKEN_DAYS = 30
-# A program outside may lose its network for a while; an hour without a word is the end.
+# A script may lose its network for a while; after an hour without a heartbeat its run is closed.
 SILENT_AFTER = timedelta(hours=1)
 COMPACTED_AT_ONCE = 10
-# How long one round goes on starting runs.
+# How long one pass goes on starting runs.
 STARTING_SECONDS = 5.0
-# Held by the thread that starts runs; a worker's other threads need not stand in line for it.
+# Held by the thread that starts runs; a worker's other threads skip this step and do not wait.
 _starting = threading.Lock()
-# The client's figure of the memory that the program and its children take.
+# The client's system metric for the memory of the program and its children.
 MEMORY = "system/memory_bytes"
 
 Manifest = Callable[[Run, Attempt, str], Job]
 
 
 def local_job(run: Run, attempt: Attempt, token: str) -> Job:
-    """One spool for all jobs of this machine: what a killed one left, the next delivers."""
+    """Return a job for this machine. All jobs share one spool, so the next one delivers what a
+    killed one left."""
     return manifests.local(
         run=run,
         attempt=attempt,
@@ -60,14 +61,14 @@ def local_job(run: Run, attempt: Attempt, token: str) -> Job:
 
 
 def pod_job(run: Run, attempt: Attempt, token: str) -> Job:
-    """For a pod: what it fetches and keeps lies on volumes that go with it."""
+    """Return a job for a pod: what it fetches and stores is on volumes that are deleted with it."""
     return manifests.in_image(
         run=run, attempt=attempt, token=token, portal_url=settings.RUN_PORTAL_URL
     )
 
 
 def reconcile(cluster: Cluster, *, manifest: Manifest = local_job) -> None:
-    """One round. What goes wrong with one run is logged and does not stop the others."""
+    """Run one reconcile pass. An error in one run is logged and does not stop the others."""
     with _apart("expiring grants"):
         lifecycle.expire_due()
     with _apart("withdrawn permissions"):
@@ -79,20 +80,20 @@ def reconcile(cluster: Cluster, *, manifest: Manifest = local_job) -> None:
     with _apart("withdrawal cases"):
         cases.look_after()
     try:
-        # The cluster is asked before the rows: a job it names has a row by then.
-        seen = cluster.observe()
+        # The cluster is queried before the rows: every job that it lists then has a row.
+        statuses = cluster.observe()
     except Unavailable as error:
         log.warning("%s", error)
         _tell_waiting(str(error))
     else:
-        told = cluster_news.News(cluster)
+        news = cluster_news.News(cluster)
         for attempt in list(_open_attempts()):
             with _apart(attempt.job_name):
-                _advance(attempt, seen.get(attempt.job_name), cluster, manifest, told)
+                _advance(attempt, statuses.get(attempt.job_name), cluster, manifest, news)
         with _apart("what the cluster says"):
-            told.write()
+            news.write()
         with _apart("jobs without an attempt"):
-            _cancel_orphans(seen, cluster)
+            _cancel_orphans(statuses, cluster)
         with _apart("the queue"):
             _start_waiting(cluster, manifest)
     for run in list(_stopping_without_attempt()):
@@ -109,12 +110,12 @@ def reconcile(cluster: Cluster, *, manifest: Manifest = local_job) -> None:
 
 
 @contextmanager
-def _apart(what: str) -> Iterator[None]:
-    """The outer edge: whatever fails in here is told and stays in here."""
+def _apart(task: str) -> Iterator[None]:
+    """Log whatever fails in the block and go on: the outer edge of each part of a pass."""
     try:
         yield
     except Exception:
-        log.exception("Reconciling %s failed; the next round tries again.", what)
+        log.exception("Reconciling %s failed; the next round tries again.", task)
 
 
 def _open_attempts() -> QuerySet[Attempt]:
@@ -133,9 +134,9 @@ def _advance(
     status: JobStatus | None,
     cluster: Cluster,
     manifest: Manifest,
-    told: cluster_news.News,
+    news: cluster_news.News,
 ) -> None:
-    """One attempt: bring it up, ask it to stop, or write down how it ended."""
+    """Start one attempt, ask it to stop, or store how it ended."""
     stopping = attempt.run.state == State.STOPPING
     if status is None or status.phase == "pending":
         if attempt.state == Attempt.State.CLAIMED:
@@ -148,27 +149,27 @@ def _advance(
                 runs.lose(attempt, reason="The cluster does not know its job any more.")
         else:
             if status.reason != attempt.run.state_reason and not stopping:
-                told.waits(attempt, status.reason)
+                news.waits(attempt, status.reason)
             if stopping:
                 cluster.cancel(attempt.job_name, settings.STOP_GRACE_SECONDS)
-            told.events(attempt)
+            news.events(attempt)
         return
     if status.ended:
-        told.events(attempt)
+        news.events(attempt)
         _conclude(attempt, status, cluster)
         return
     if attempt.state != Attempt.State.RUNNING or attempt.node != status.node[:100]:
         runs.created(attempt, node=status.node)
         runs.started(attempt)
-    told.events(attempt)
+    news.events(attempt)
     if stopping:
         cluster.cancel(attempt.job_name, settings.STOP_GRACE_SECONDS)
 
 
 def _create(attempt: Attempt, cluster: Cluster, manifest: Manifest) -> None:
-    """Also after a crash between claim and create: same attempt, same name, a new token.
+    """Create the attempt's job; after a crash since its claim with the same name and a new token.
 
-    An earlier token of the attempt stays good until its end: the job may have been made with it.
+    An earlier token of the attempt stays valid until its end: the job may have been made with it.
     """
     run = attempt.run
     token, secret = tokens.issue(
@@ -186,8 +187,8 @@ def _create(attempt: Attempt, cluster: Cluster, manifest: Manifest) -> None:
     except Refused as refusal:
         runs.fail(attempt, reason=str(refusal), exit_code=None)
         return
-    # False if another round was faster (good) or if the attempt ended meanwhile: then the next
-    # round finds a job without an attempt and cancels it.
+    # False if another pass was faster (good) or if the attempt ended meanwhile: then the next
+    # pass finds a job without an attempt and cancels it.
     runs.created(attempt, look=cluster.look(attempt.job_name))
 
 
@@ -198,15 +199,17 @@ def _conclude(attempt: Attempt, status: JobStatus, cluster: Cluster) -> None:
     elif status.phase == "lost":
         runs.lose(attempt, reason=status.reason or "It was lost.", exit_code=code)
     elif stopping and code == PREEMPTED_CODE:
-        # The cluster's signal came before the portal's word: the program cannot tell them apart.
+        # The cluster's signal came before the portal's request; the program cannot tell them apart.
         reason = "It saved a checkpoint and stopped when asked."
         runs.stopped(attempt, reason=reason, exit_code=code)
     elif status.phase == "preempted" or code == PREEMPTED_CODE:
         reason = status.reason or "It had to make room and saved a checkpoint."
         runs.preempted(attempt, reason=reason, exit_code=code)
     elif stopping or (code in STOPPED_CODES and not status.reason):
-        by = "It stopped when asked." if stopping else "Somebody else than the portal stopped it."
-        runs.stopped(attempt, reason=status.reason or by, exit_code=code)
+        default = (
+            "It stopped when asked." if stopping else "Somebody else than the portal stopped it."
+        )
+        runs.stopped(attempt, reason=status.reason or default, exit_code=code)
     else:
         runs.fail(attempt, reason=_why_it_failed(attempt, status, cluster), exit_code=code)
     cluster.forget(attempt.job_name)
@@ -223,7 +226,7 @@ def _why_it_failed(attempt: Attempt, status: JobStatus, cluster: Cluster) -> str
 
 
 def _last_words(cluster: Cluster, name: str, code: int | None) -> str:
-    """The last line that the program printed: of a traceback that is the error itself."""
+    """Return the last line that the program printed: of a traceback that is the error itself."""
     if code == 137:
         return "The program was killed (signal 9), most often for want of memory."
     lines = [line.strip() for line in cluster.logs(name) if line.strip()]
@@ -231,27 +234,28 @@ def _last_words(cluster: Cluster, name: str, code: int | None) -> str:
 
 
 def _silent(attempt: Attempt) -> bool:
-    """Whether nothing was heard of the attempt for LOST_AFTER_SECONDS."""
-    heard = max(filter(None, (attempt.claimed_at, attempt.started_at, attempt.run.heartbeat_at)))
-    return timezone.now() - heard > timedelta(seconds=settings.LOST_AFTER_SECONDS)
+    """Whether the attempt gave no sign of life for LOST_AFTER_SECONDS."""
+    latest = max(filter(None, (attempt.claimed_at, attempt.started_at, attempt.run.heartbeat_at)))
+    return timezone.now() - latest > timedelta(seconds=settings.LOST_AFTER_SECONDS)
 
 
-def _cancel_orphans(seen: dict[str, JobStatus], cluster: Cluster) -> None:
-    """A job that no open attempt stands for: its row ended while it was being made."""
-    wanted = set(_open_attempts().values_list("job_name", flat=True))
-    for name in seen.keys() - wanted:
-        if seen[name].ended:
+def _cancel_orphans(statuses: dict[str, JobStatus], cluster: Cluster) -> None:
+    """Cancel jobs without an open attempt: it ended while its job was being created."""
+    open_names = set(_open_attempts().values_list("job_name", flat=True))
+    for name in statuses.keys() - open_names:
+        if statuses[name].ended:
             cluster.forget(name)
         else:
             cluster.cancel(name, settings.STOP_GRACE_SECONDS)
 
 
 def _start_waiting(cluster: Cluster, manifest: Manifest) -> None:
-    """In the order of experiments/runs/quotas.py while slots are free; consent is asked once more.
+    """Start runs in the order of experiments/runs/quotas.py while slots are free, after another
+    check of consent.
 
-    Where hundreds wait, the next round starts the rest: ends are written down in between. To ask
-    for a hundred thousand recordings takes a while: the rounds meanwhile do the other work, above
-    all to stop what has lost a permission.
+    Where hundreds wait, the next pass starts the rest: ends are stored in between. The check of a
+    hundred thousand recordings takes a while: other passes meanwhile do the other work, above all
+    to stop what has lost a permission.
     """
     if endings.behind():
         log.warning(
@@ -286,7 +290,7 @@ def _start(cluster: Cluster, manifest: Manifest) -> None:
             except runs.NoSlot:
                 return
             except Unavailable as error:
-                # The others would find the same silence, one time limit after the other.
+                # The other runs would find the same silence, one timeout after the other.
                 log.warning("%s", error)
                 return
 
@@ -301,12 +305,12 @@ def _tell_waiting(reason: str) -> None:
 
 
 def _close_silent() -> None:
-    """Runs from outside end by their own word; where none comes, this says so."""
+    """Close client runs that have gone silent; otherwise such a run reports its own end."""
     before = timezone.now() - SILENT_AFTER
-    outside = Run.objects.filter(
+    silent = Run.objects.filter(
         origin=Run.Origin.CLIENT, state__in=(State.RUNNING, State.STOPPING), heartbeat_at__lt=before
     )
-    for run in outside:
+    for run in silent:
         reason = f"Nothing was heard of the program since {run.heartbeat_at:%Y-%m-%d %H:%M} UTC."
         runs.close_client_run(run, outcome="silent", reason=reason)
 
@@ -317,5 +321,5 @@ def _compact() -> None:
     for run in Run.objects.filter(pk__in=list(ids)):
         with _apart(f"the metrics of {run}"):
             metrics.compact(run)
-            # What the program reported last came after its last clips.
+            # The program's last usage report came after its last clips.
             credit_statements.settle(run)

@@ -1,4 +1,4 @@
-"""After a restore: what the cluster has begun since the back-up, and no row tells of."""
+"""After a restore: takes in attempts that the cluster has begun since the back-up."""
 
 import re
 from collections import defaultdict
@@ -19,22 +19,22 @@ NAME = re.compile(r"run-([0-9a-f]{12})-(\d{1,6})")
 
 
 def take_in(cluster: Cluster, *, by: User) -> list[Attempt]:
-    """Write down the attempts that the cluster knows and the rows do not, as lost ones.
+    """Store the attempts that the cluster knows and the rows do not, as lost; return them.
 
-    Their names are used up: the cluster would take a next attempt of the same number for one that
-    it has started already, and nothing would run. They cost the run no try. What still runs of
-    them has no open attempt, so reconcile ends it. Safe to run again: then there are none.
+    Their names are used up: the cluster would take a new attempt of the same number for one that
+    it has started already, and nothing would run. They do not count against the run's maximum.
+    A job that still runs has no open attempt, so reconcile ends it. Run again, it finds none.
     """
-    found: list[Attempt] = []
-    # The cluster is asked first: nobody's write waits for its answer.
+    lost: list[Attempt] = []
+    # The cluster is queried before the transaction: no write waits for its answer.
     names = cluster.names()
     with transaction.atomic():
         for run, numbers in _unknown(names):
-            found += [_lost(run, number) for number in numbers]
+            lost += [_lost(run, number) for number in numbers]
             Run.objects.filter(pk=run.pk).update(max_attempts=F("max_attempts") + len(numbers))
             audit.record(by=by, verb="run.attempts_found", subject=run, attempts=numbers)
-        audit.record(by=by, verb="portal.restored", subject=by, attempts=len(found))
-    return found
+        audit.record(by=by, verb="portal.restored", subject=by, attempts=len(lost))
+    return lost
 
 
 def _lost(run: Run, number: int) -> Attempt:
@@ -51,13 +51,13 @@ def _lost(run: Run, number: int) -> Attempt:
 
 
 def _unknown(names: Iterable[str]) -> Iterator[tuple[Run, list[int]]]:
-    """Runs that have a row, with the numbers of attempts that are newer than it."""
-    begun: dict[str, list[int]] = defaultdict(list)
+    """Yield runs that have a row, with the numbers of attempts newer than their last stored one."""
+    started: dict[str, list[int]] = defaultdict(list)
     for name in names:
-        if told := NAME.fullmatch(name):
-            begun[told[1]].append(int(told[2]))
+        if match := NAME.fullmatch(name):
+            started[match[1]].append(int(match[2]))
     for run in Run.objects.filter(origin=Run.Origin.PORTAL).order_by("pk").iterator():
-        if numbers := begun.get(run.id.hex[:12]):
+        if numbers := started.get(run.id.hex[:12]):
             last = run.attempts.aggregate(last=Max("number"))["last"] or 0
             if newer := sorted(number for number in numbers if number > last):
                 yield run, newer

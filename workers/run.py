@@ -11,8 +11,8 @@ import traceback
 from typing import Protocol
 
 # Read by the OpenMP runtime when torch loads it: how long a thread spins for its sibling before it
-# sleeps. Small steps meet hundreds of times a step. On two cores, in steps per second, idle and
-# beside one busy program: endless spinning 8.4 and 2.2, none 5.0 and 4.7, this 7.9 and 3.5.
+# sleeps. In small steps threads meet hundreds of times a step. On two cores, in steps per second,
+# idle and beside a busy program: endless spinning 8.4 and 2.2, none 5.0 and 4.7, this 7.9 and 3.5.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 import backline
@@ -36,7 +36,7 @@ class Program(Protocol):
 
 
 def perform(run: backline.Run) -> int:
-    """Do what the run's spec says; the exit code. The one place where every error is caught."""
+    """Run the spec's program; return the exit code. The one place where every error is caught."""
     try:
         config = recipes.validate(run.spec.recipe, run.spec.config)
         program: Program = importlib.import_module(PROGRAMS[run.spec.recipe])
@@ -45,7 +45,7 @@ def perform(run: backline.Run) -> int:
         print(interrupted, file=sys.stderr)
         exit_reasons.leave_reason(str(interrupted), code=interrupted.exit_code)
         return interrupted.exit_code
-    except Exception as error:  # noqa: BLE001 - the outer edge of the process: told, never hidden.
+    except Exception as error:  # noqa: BLE001 - the outer edge of the process: reported, not hidden.
         exit_reasons.leave_reason(reason(error), code=FAILED)
         traceback.print_exc()
         print(reason(error), file=sys.stderr)
@@ -54,11 +54,11 @@ def perform(run: backline.Run) -> int:
 
 
 def reason(error: Exception) -> str:
-    """One line on why it failed; of a multi-line message the first."""
+    """Return one line on why the run failed: the first line of the error's message."""
     first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-    sentences = (ValueError, LookupError, ArithmeticError, interruption.PeerEnded)
-    known = isinstance(error, sentences) and " " in first
-    return first[:500] if known else f"{type(error).__name__}: {first}"[:500].rstrip(": ")
+    sentence_types = (ValueError, LookupError, ArithmeticError, interruption.PeerEnded)
+    is_sentence = isinstance(error, sentence_types) and " " in first
+    return first[:500] if is_sentence else f"{type(error).__name__}: {first}"[:500].rstrip(": ")
 
 
 def main() -> int:

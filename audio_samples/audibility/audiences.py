@@ -1,14 +1,14 @@
 """Who may hear a sample now: every reason for silence, composed in this one place.
 
-A sample is heard by an audience, for a use:
+An audience may hear a sample, for a use, where:
 
 1. nothing silences its sound for everybody (`Sample.objects.audible()`): a permission behind it
-   that has ended, a flag, a sample that was taken back, the same sound silenced elsewhere;
+   that has ended, a flag, the lab withholding the sample, the same sound silenced elsewhere;
 2. every permission for the audience's use stands: none has ended, and none is suspended;
 3. outside the lab, it is known what the model learned from.
 
-Whether it may be put before an audience at all is asked once, of the cleared scope:
-`missing_permissions`.
+`missing_permissions` asks once, of the cleared scope, whether a sample may be put before an
+audience at all.
 """
 
 from collections.abc import Iterable, Sequence
@@ -29,7 +29,7 @@ from rights.models import Channel, Use
 
 @dataclass(frozen=True)
 class Audience:
-    """Who hears it, for which use; `channel` is the way on which the sound leaves the lab."""
+    """Who hears a sample, for which use; `channel` is how the sound leaves the lab."""
 
     use: Use
     is_outside: bool
@@ -50,18 +50,18 @@ def raters(*, outside: bool) -> Audience:
 
 
 def audible_to(audience: Audience, samples: QuerySet[Sample]) -> set[int]:
-    """Those of these samples that the audience may hear now."""
+    """Return the ids of those samples that the audience may hear now."""
     pks = samples.order_by().values("pk")
     audible = Sample.objects.audible().still_for(audience.use).filter(pk__in=pks)
     rows = list(audible.select_related("run__project"))
-    runs = same_sound.runs_of(rows)
-    every = {run.pk: run for some in runs.values() for run in some}
-    unknown = {pk for pk, run in every.items() if audience.is_outside and clearance.is_unknown(run)}
+    runs_by_sample = same_sound.runs_of(rows)
+    by_pk = {run.pk: run for runs in runs_by_sample.values() for run in runs}
+    unknown = {pk for pk, run in by_pk.items() if audience.is_outside and clearance.is_unknown(run)}
     return {
         sample.pk
         for sample in rows
-        if unknown.isdisjoint(run.pk for run in runs[sample.pk])
-        and not _is_suspended(runs[sample.pk], audience, sample.run.project)
+        if unknown.isdisjoint(run.pk for run in runs_by_sample[sample.pk])
+        and not _is_suspended(runs_by_sample[sample.pk], audience, sample.run.project)
     }
 
 
@@ -73,18 +73,18 @@ def _is_suspended(runs: Iterable[Run], audience: Audience, project: Project) -> 
 def missing_permissions(
     audience: Audience, samples: Iterable[Sample], project: Project
 ) -> dict[int, list[Narrowing]]:
-    """By sample the permissions that are missing for the audience to hear what the project made;
-    only samples that lack some. Seconds, where a model learned from a hundred thousand recordings.
+    """Return, by sample id, the permissions that the audience lacks to hear what the project made;
+    only samples that lack some. Takes seconds where a model learned from 100,000 recordings.
     """
     context = audience.context(project)
-    found, known = {}, dict[tuple[UUID, ...], list[Narrowing]]()
-    for sample, runs in same_sound.runs_of(samples).items():
-        behind = tuple(run.pk for run in runs)
-        if behind not in known:
-            known[behind] = _missing(runs, audience, context)
-        if known[behind]:
-            found[sample] = known[behind]
-    return found
+    missing, missing_by_runs = {}, dict[tuple[UUID, ...], list[Narrowing]]()
+    for sample_pk, runs in same_sound.runs_of(samples).items():
+        run_pks = tuple(run.pk for run in runs)
+        if run_pks not in missing_by_runs:
+            missing_by_runs[run_pks] = _missing(runs, audience, context)
+        if missing_by_runs[run_pks]:
+            missing[sample_pk] = missing_by_runs[run_pks]
+    return missing
 
 
 def _missing(runs: Sequence[Run], audience: Audience, context: Context) -> list[Narrowing]:
@@ -93,6 +93,6 @@ def _missing(runs: Sequence[Run], audience: Audience, context: Context) -> list[
     )
     is_the_labs_own = all(run.origin == Run.Origin.CLIENT for run in runs)
     if cleared.unknown and not audience.is_outside and is_the_labs_own:
-        # Nobody knows what it learned from: the lab may rate it, others not.
+        # Nobody knows what the model learned from: only the lab may rate the sample.
         return []
     return clearance.allows(cleared, audience.use, context, inside=not audience.is_outside)

@@ -1,6 +1,6 @@
 """The copy check: does a generated clip repeat a stretch of the music behind it?
 
 `audio.prints` makes a recording's print, `audio.index` gathers those of a frozen dataset,
-`audio.matching` holds a clip against it. These three know no rows; `dataset_index` and `screenings`
-do (docs/screening.md).
+`audio.matching` compares a clip with it. These three know no database rows; `dataset_index` and
+`screenings` do (docs/screening.md).
 """

@@ -1,8 +1,8 @@
-"""From recordings to prints, and from a dataset's prints to its index. Each is made once.
+"""Make the prints of recordings, and from a dataset's prints its index. Each is made once.
 
-Prints are cheap to keep and dear to make: half a second of processor for a minute of music. So a
-large dataset is gathered over many rounds, print by print; two at once make some prints twice and
-keep one of each.
+Prints are cheap to store and expensive to make: half a second of CPU time for a minute of music.
+So a large dataset is indexed over many passes, print by print; two at once make some prints twice
+and store one of each.
 """
 
 import logging
@@ -26,25 +26,25 @@ from rights.catalogue import sound_prints
 from rights.models import SoundPrint
 
 MEDIA_TYPE = "application/octet-stream"
-# Local copies of indexes, where storage is elsewhere: so many of the last ones used.
+# Local copies of indexes, where storage is remote: this many of the last used are kept.
 COPIES = 4
-# Prints that are read from the database at one time, of some 6 kB each.
+# Prints that are read from the database at a time, of about 6 kB each.
 SOME = 500
 
 log = logging.getLogger(__name__)
 
 
 def missing(dataset: Dataset) -> QuerySet[DatasetItem]:
-    """The included recordings whose file has no print yet, nor a reason why it has none."""
-    made = SoundPrint.objects.filter(audio=OuterRef("audio"), version=prints.VERSION)
-    return dataset.items.filter(~Exists(made), included=True).order_by("pk")
+    """Return the included recordings whose file has neither a print nor a reason for its lack."""
+    existing = SoundPrint.objects.filter(audio=OuterRef("audio"), version=prints.VERSION)
+    return dataset.items.filter(~Exists(existing), included=True).order_by("pk")
 
 
 def gather(dataset: Dataset, *, until: float = float("inf")) -> DatasetIndex | None:
-    """The dataset's index, made where there is none; None where `until` (time.monotonic) came
-    first: what was made until then is kept. Raises portal.storage.Unreachable."""
-    if known := _current_index(dataset):
-        return known
+    """Return the dataset's index, made if there is none; None if `until` (time.monotonic) comes
+    first: prints made so far are stored. Raises portal.storage.Unreachable."""
+    if existing := _current_index(dataset):
+        return existing
     for sha256 in missing(dataset).values_list("audio", flat=True):
         if time.monotonic() >= until:
             return None
@@ -63,50 +63,52 @@ def _make_index(dataset: Dataset) -> DatasetIndex:
         size = file.tell()
         file.seek(0)
         blob = storage.put(file, media_type=MEDIA_TYPE, max_bytes=size)
-    made, created = DatasetIndex.objects.get_or_create(
+    row, created = DatasetIndex.objects.get_or_create(
         dataset=dataset,
         version=prints.VERSION,
         defaults={"blob": blob, "recordings": count, "unread": unread},
     )
     if created:
         log.info("Dataset %s: index of %s recordings, %s bytes.", dataset.pk, count, size)
-    return made
+    return row
 
 
 def _prints(dataset: Dataset, unread: list[int]) -> Iterator[tuple[int, prints.Print]]:
-    """The prints in the order of recordings, some at a time; `unread` gets those without."""
+    """Yield the prints in order of recording, in batches; `unread` gets those without one."""
     items = dataset.items.filter(included=True).order_by("recording")
     last = 0
-    while some := list(items.filter(recording__gt=last).values_list("recording", "audio")[:SOME]):
-        known = SoundPrint.objects.filter(
-            audio__in=[sha256 for _, sha256 in some], version=prints.VERSION
+    while batch := list(items.filter(recording__gt=last).values_list("recording", "audio")[:SOME]):
+        rows = SoundPrint.objects.filter(
+            audio__in=[sha256 for _, sha256 in batch], version=prints.VERSION
         )
-        packed = dict(known.values_list("audio", "packed"))
-        for recording, sha256 in some:
+        packed = dict(rows.values_list("audio", "packed"))
+        for recording, sha256 in batch:
             data = packed.get(str(sha256))
             if data is None:
                 unread.append(recording)
             else:
                 yield recording, prints.Print.unpacked(bytes(data))
-        last = some[-1][0]
+        last = batch[-1][0]
 
 
 def forget_problems() -> int:
-    """Let files that could not be read be tried again; how many there were.
+    """Let files that could not be read be tried again; return how many there were.
 
-    Their indexes go too, as these are without them, and those whose own file is gone; results of
+    Indexes that lack them are deleted too, and those whose own file is missing; the results of
     samples stay.
     """
-    gone = [row.pk for row in DatasetIndex.objects.all() if not storage.exists(str(row.blob_id))]
+    without_file = [
+        row.pk for row in DatasetIndex.objects.all() if not storage.exists(str(row.blob_id))
+    ]
     with transaction.atomic():
         count, _ = SoundPrint.objects.exclude(problem="").delete()
         DatasetIndex.objects.exclude(unread=[]).delete()
-        DatasetIndex.objects.filter(pk__in=gone).delete()
+        DatasetIndex.objects.filter(pk__in=without_file).delete()
     return count
 
 
 def opened(row: DatasetIndex) -> Index:
-    """The index, by memory map: of the stored file, or of a copy of it on this machine."""
+    """Open the index by memory map, from the stored file or from a copy on this machine."""
     with storage.open_blob(row.blob_id) as file:
         if _is_local(file):
             return index.read(file)
@@ -124,7 +126,7 @@ def _is_local(file: IO[bytes]) -> bool:
 
 
 def _copy(sha256: str) -> Path:
-    """The local copy of a stored index: brought here once, the ones not used longest go."""
+    """Return a stored index's local copy, fetched once; the least recently used are deleted."""
     folder = Path(settings.STATE_DIR) / "indexes"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / sha256
@@ -136,8 +138,8 @@ def _copy(sha256: str) -> Path:
             shutil.copyfileobj(source, draft, storage.CHUNK)
         Path(draft.name).replace(path)
     path.touch()
-    kept = sorted(folder.glob("[0-9a-f]*"), key=lambda one: one.stat().st_mtime, reverse=True)
-    for old in kept[COPIES:]:
-        # Whoever has it mapped keeps it until they let go.
+    copies = sorted(folder.glob("[0-9a-f]*"), key=lambda copy: copy.stat().st_mtime, reverse=True)
+    for old in copies[COPIES:]:
+        # A process that has it mapped can read it until it closes the map.
         old.unlink(missing_ok=True)
     return path

@@ -1,6 +1,6 @@
-"""Content credentials (C2PA): what a generated file says of itself once it has left the portal.
+"""Content credentials (C2PA): what a generated file says about itself outside the portal.
 
-manifest.py has what is said, chain.py the certificates, files.py signs and reads, by a process of
-its own (tool.py, the only one that imports c2pa). issuing.py gives a sample out with a credential
-and keeps the row; checking.py tells of any file whether it was downloaded from here.
+manifest.py builds the manifest, chain.py has the certificates, files.py signs and reads in a
+process of its own (tool.py, the only module that imports c2pa). issuing.py signs a sample for
+download and stores the row; checking.py finds out whether a file was downloaded from here.
 """

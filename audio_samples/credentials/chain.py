@@ -2,10 +2,10 @@
 
 A folder holds three PEM files: `chain.pem` (the signer's certificate first, its issuers after it),
 `key.pem` (its private key, PKCS#8, P-256) and `anchors.pem` (the roots that are trusted: ours, and
-those of before). Where no folder is named, a chain of our own is made at the first need beside the
-database: its files are trusted here, and nobody else's software knows it.
+earlier ones). Where no folder is configured, a chain of our own is made beside the database when it
+is first needed: files signed with it are trusted here, and no other software knows it.
 
-What a certificate must be: C2PA 2.2, section 14.5. The tool refuses any other at signing.
+C2PA 2.2, section 14.5, says what a certificate must be; the tool refuses to sign with any other.
 """
 
 import os
@@ -23,20 +23,20 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from django.conf import settings
 from django.utils import timezone
 
-# Without a time stamp a credential is trusted as long as its certificate is good.
+# Without a time stamp a credential is trusted as long as its certificate is valid.
 YEARS = 10
-# Clocks of those who check may be late.
+# The clock of whoever checks may be slow.
 EARLIER = timedelta(hours=1)
 SOON = timedelta(days=30)
 
 
 class NoChain(RuntimeError):
-    """There is nothing to sign with; the sentence is for an operator."""
+    """There are no usable certificates; the sentence is for an operator."""
 
 
 @dataclass(frozen=True)
 class Chain:
-    """PEM texts, and where the key lies: who signs reads it, and nobody else."""
+    """PEM texts, and the path of the key, which only the signing process reads."""
 
     chain: str
     key: Path
@@ -48,23 +48,23 @@ class Chain:
 
 
 def load() -> Chain:
-    """The chain to sign with; raises NoChain."""
+    """Return the chain to sign with; raises NoChain."""
     folder = _folder()
     try:
-        found = Chain(
+        chain = Chain(
             _text(folder / "chain.pem"), folder / "key.pem", _text(folder / "anchors.pem")
         )
-        found.key.stat()
-        until = found.signer.not_valid_after_utc
+        chain.key.stat()
+        until = chain.signer.not_valid_after_utc
     except (OSError, ValueError) as error:
         raise NoChain(f"There is no certificate to sign files with: {error}") from error
     if until <= timezone.now():
         raise NoChain(f"The certificate that signs files has expired on {until:%Y-%m-%d}.")
-    return found
+    return chain
 
 
 def anchors() -> str:
-    """What is trusted, as PEM; raises NoChain."""
+    """Return the trusted roots as PEM; raises NoChain."""
     try:
         return _text(_folder() / "anchors.pem")
     except (OSError, ValueError) as error:
@@ -72,7 +72,7 @@ def anchors() -> str:
 
 
 def check_chain() -> tuple[bool, str]:
-    """Whether files can be signed, and a sentence for operators."""
+    """Return whether files can be signed, and a sentence for operators."""
     try:
         signer = load().signer
     except NoChain as error:
@@ -84,9 +84,9 @@ def check_chain() -> tuple[bool, str]:
 
 
 def make(folder: Path, organisation: str, trusted: bytes = b"") -> None:
-    """A root and a signer of our own in a new folder: whole, or not there (OSError).
+    """Make a root and a signer of our own in a new folder, all or nothing (OSError).
 
-    `trusted` are anchors of before, as PEM: what was signed under them stays good.
+    `trusted` are earlier anchors, as PEM: what was signed under them stays valid.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = folder.with_name(f"{folder.name}.{os.getpid()}.new")
@@ -106,7 +106,7 @@ def _folder() -> Path:
         return settings.CREDENTIALS_DIR
     folder: Path = settings.STATE_DIR / "credentials"
     if not folder.exists():
-        # Whoever was first has made it; what else is wrong is told by who reads.
+        # Another process may have made it first; whoever reads it reports any other fault.
         with suppress(OSError):
             make(folder, "Backline, made by itself")
     return folder
@@ -145,7 +145,7 @@ def _made(organisation: str) -> dict[str, bytes]:
     return {
         "chain.pem": signer.public_bytes(Encoding.PEM) + pem,
         "key.pem": key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
-        # The root's key is let go: nothing else is ever signed by it.
+        # The root's key is discarded: it never signs anything else.
         "anchors.pem": pem,
     }
 
@@ -165,11 +165,11 @@ def _draft(
     )
 
 
-def _name(organisation: str, what: str) -> x509.Name:
+def _name(organisation: str, purpose: str) -> x509.Name:
     return x509.Name(
         [
             x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation),
-            x509.NameAttribute(NameOID.COMMON_NAME, f"{organisation}: {what}"[:64]),
+            x509.NameAttribute(NameOID.COMMON_NAME, f"{organisation}: {purpose}"[:64]),
         ]
     )
 

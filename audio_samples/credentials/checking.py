@@ -1,4 +1,4 @@
-"""Whether a file was downloaded from here, by what it says of itself or by what is heard in it."""
+"""Find out whether a file was downloaded from here, by its credential or by its sound."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from audio_samples.models import Credential
 
 
 class KnownBy(Enum):
-    """How a file is known."""
+    """How a file was recognised."""
 
     SIGNED = "signed"
     SOUND = "sound"
@@ -23,9 +23,9 @@ class KnownBy(Enum):
 
 @dataclass(frozen=True)
 class Finding:
-    """`credentials` are one where the file says so itself, and all that fit where only its sound
-    is known: the same music may have left in several files. `torn`: it carries a credential that
-    does not hold; `stranger`: one by somebody whom this portal does not trust."""
+    """`credentials` is the one that the file carries, or all that match where only its sound is
+    known: the same music may be in several downloads. `torn`: the file carries a credential that
+    is invalid; `stranger`: one that is valid, but is not known or not trusted here."""
 
     how: KnownBy
     credentials: list[Credential] = field(default_factory=list)
@@ -37,45 +37,44 @@ LISTED = 10
 
 
 def check(file: IO[bytes]) -> Finding:
-    """Look at a file that somebody brought; raises audio.decoding.BadAudio or
-    chain.NoChain.
+    """Check a file that somebody uploads; raises audio.decoding.BadAudio or chain.NoChain.
 
-    A credential counts where its signature holds, by a certificate that leads to our anchors, and
-    where the row of that number was signed by the same certificate about the same statement.
+    A credential counts if its signature is valid, by a certificate that leads to our anchors, and
+    if the row of that number was signed by the same certificate about the same statement.
     """
     audio, rate, media_type = analysis.decode(file)
     reading = _read(file, media_type)
-    if reading.state == "Trusted" and (known := _signed(reading)):
-        return Finding(KnownBy.SIGNED, [known])
+    if reading.state == "Trusted" and (credential := _signed(reading)):
+        return Finding(KnownBy.SIGNED, [credential])
     torn, stranger = reading.state == "Invalid", reading.state in {"Valid", "Trusted"}
     rows = Credential.objects.filter(sound=sound_digest.digest(audio, rate=rate)).order_by(
         "-at", "pk"
     )
-    heard = list(rows.select_related("sample__run__project", "statement")[:LISTED])
-    return Finding(KnownBy.SOUND if heard else KnownBy.NOTHING, heard, torn, stranger)
+    matches = list(rows.select_related("sample__run__project", "statement")[:LISTED])
+    return Finding(KnownBy.SOUND if matches else KnownBy.NOTHING, matches, torn, stranger)
 
 
 def _read(file: IO[bytes], media_type: str) -> files.Reading:
     try:
         return files.read_open(file, media_type=media_type, anchors=chain.anchors())
     except files.Unreadable:
-        # Audio that plays, with something in it that is no credential.
+        # The audio plays, but what it carries is no credential.
         return files.Reading("none")
 
 
 def _signed(reading: files.Reading) -> Credential | None:
-    said = reading.assertions.get(LABEL, {})
-    row = _row(said)
+    assertion = reading.assertions.get(LABEL, {})
+    row = _row(assertion)
     same = row is not None and (row.statement_id or "", row.serial) == (
-        said.get("statement"),
+        assertion.get("statement"),
         reading.serial,
     )
     return row if same else None
 
 
-def _row(said: Mapping[str, Any]) -> Credential | None:
+def _row(assertion: Mapping[str, Any]) -> Credential | None:
     try:
-        number = UUID(str(said.get("credential")))
+        number = UUID(str(assertion.get("credential")))
     except ValueError:
         return None
     rows = Credential.objects.select_related("sample__run__project", "statement")

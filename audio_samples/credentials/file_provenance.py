@@ -1,7 +1,7 @@
-"""What a file holds that is brought as a recording: its C2PA manifests, and a sound of ours.
+"""What is in a file submitted as a recording: its C2PA manifests, and sound that was made here.
 
-rights/catalogue/file_provenance.py asks, because it may not know this room. A file is read by the
-process of its own that credentials are read by (credentials/tool.py), which fetches nothing.
+It registers with rights/catalogue/file_provenance.py, which may not import this app. Files are read
+by the separate process that reads credentials (credentials/tool.py), which fetches nothing.
 """
 
 from contextlib import suppress
@@ -17,16 +17,16 @@ from portal import storage
 from portal.database import long_work
 from rights.catalogue.file_provenance import Embedded, Manifest, register
 
-# Every manifest store has this name inside; a file without it has none, and costs no process.
+# Every manifest store contains this name; for a file without it no process is started.
 MARK = b"c2pa"
-# What can hold one.
+# Media types that can hold a manifest.
 HOLDING = frozenset({"audio/wav", "audio/flac", "audio/mpeg"})
 CHUNK = 1024 * 1024
 # A resampled clip may be a little longer.
 LONGEST_SAMPLE = replace(analysis.LIMITS, max_seconds=analysis.LIMITS.max_seconds + 1)
-# A sample of before its sound was kept is decoded where it could be the same; so many at most.
+# This many samples, at most, whose sound is not stored yet are decoded where they could match.
 CANDIDATES = 20
-# Seconds.
+# Tolerance in seconds for an equal duration.
 NEARLY = 0.002
 
 
@@ -49,23 +49,23 @@ def _manifests(file: IO[bytes], media_type: str) -> tuple[list[Manifest], bool]:
         reading = files.read_open(file, media_type=media_type, anchors=anchors)
     except files.Unreadable:
         return [], True
-    found = [Manifest(manifest["active"], [tuple(pair) for pair in manifest["assertions"]])
+    manifests = [Manifest(manifest["active"], [tuple(pair) for pair in manifest["assertions"]])
              for manifest in reading.manifests]  # fmt: skip
-    return found, False
+    return manifests, False
 
 
 def _holds(file: IO[bytes]) -> bool:
     file.seek(0)
-    before = b""
+    tail = b""
     while chunk := file.read(CHUNK):
-        if MARK in before + chunk:
+        if MARK in tail + chunk:
             return True
-        before = chunk[-len(MARK) :]
+        tail = chunk[-len(MARK) :]
     return False
 
 
 def _made_here(file: IO[bytes]) -> bool:
-    """By its bytes, or by what is heard in it, as a sample was delivered or downloaded."""
+    """Return whether its bytes or its sound are those of a delivered or downloaded sample."""
     if not Sample.objects.exists():
         return False
     if Sample.objects.filter(audio=analysis.digest(file)).exists():
@@ -81,7 +81,7 @@ def _made_here(file: IO[bytes]) -> bool:
 
 
 class Sound:
-    """What is heard in a file: the same for all that decode to the same samples."""
+    """The sound of a file: equal for all files that decode to the same samples."""
 
     def __init__(self, decoder: decoding.Decoder) -> None:
         self.rate, self.channels = decoder.rate, decoder.channels
@@ -95,11 +95,11 @@ class Sound:
 
 
 def sound_of(file: IO[bytes]) -> Sound | None:
-    """None for what is longer than any sample, or is no sound."""
+    """Return the sound of a file; None if it is longer than any sample, or is not audio."""
     long_work.outside("A file is decoded")
     try:
         with decoding.opened(file, LONGEST_SAMPLE) as decoder:
-            # A long recording is not decoded to be found too long.
+            # A long recording is not decoded just to learn that it is too long.
             if decoder.promised_seconds > LONGEST_SAMPLE.max_seconds:
                 return None
             return Sound(decoder)
@@ -108,8 +108,8 @@ def sound_of(file: IO[bytes]) -> Sound | None:
 
 
 def _older(sound: Sound) -> set[str]:
-    """The sounds of samples from before they were kept, where they could be this one."""
-    found = set()
+    """Store and return the sounds of older samples without one, where they could be this sound."""
+    digests = set()
     rows = Sample.objects.filter(
         sound="", sample_rate=sound.rate, channels=sound.channels,
         duration__range=(sound.duration - NEARLY, sound.duration + NEARLY),
@@ -118,8 +118,8 @@ def _older(sound: Sound) -> set[str]:
         with suppress(FileNotFoundError), storage.open_blob(row.audio_id) as blob:
             if other := sound_of(blob):
                 Sample.objects.filter(pk=row.pk).update(sound=other.digest)
-                found.add(other.digest)
-    return found
+                digests.add(other.digest)
+    return digests
 
 
 register(read_embedded)

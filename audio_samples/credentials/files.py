@@ -1,4 +1,4 @@
-"""Files with a content credential: signed and read by a process of its own (tool.py)."""
+"""Sign and read files with a content credential, in a process of its own (tool.py)."""
 
 import json
 import shutil
@@ -34,28 +34,28 @@ class Unreadable(ValueError):
 
 @dataclass(frozen=True)
 class Reading:
-    """What a file's newest credential says, and whether it may be believed.
+    """What a file's newest credential says, and whether it may be trusted.
 
     `Valid` is not enough: an untrusted signer's file is `Valid` too. `serial` is the decimal
     serial number of the certificate; `codes` are those of the C2PA specification, section 15,
-    for what does not hold.
+    for what failed.
     """
 
     state: State
     assertions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     serial: str = ""
     codes: tuple[str, ...] = ()
-    # Of all manifests, what tells how it was made and what machines may do with it (tool.py).
+    # What all manifests say of how it was made and what machines may do with it (tool.py).
     manifests: tuple[Mapping[str, Any], ...] = ()
 
 
 def sign(
     source: Path, target: Path, *, media_type: str, manifest: Mapping[str, Any], chain: Chain
 ) -> bytes:
-    """Write `source` with the manifest to `target`; the manifest as it was signed.
+    """Write `source` with the manifest to `target`; return the manifest as it was signed.
 
-    The audio is untouched. A credential that `source` has already stays in its history. Raises
-    Unsigned, also where the result would not be trusted by who trusts our anchors.
+    The audio is untouched. A credential that `source` already has stays in its history. Raises
+    Unsigned, also if those who trust our anchors would not trust the result.
     """
     answer = _ask(
         verb="sign",
@@ -76,7 +76,7 @@ def sign(
 
 
 def read(source: Path, *, media_type: str, anchors: str) -> Reading:
-    """What the file says of itself; raises Unreadable."""
+    """Return what the file's credential says; raises Unreadable."""
     answer = _ask(verb="read", source=str(source), media_type=media_type, anchors=anchors)
     if "error" in answer:
         raise Unreadable(answer["error"])
@@ -90,7 +90,7 @@ def read(source: Path, *, media_type: str, anchors: str) -> Reading:
 
 
 def read_open(file: IO[bytes], *, media_type: str, anchors: str) -> Reading:
-    """The same of a file that is open, and left at its start."""
+    """Do the same for an open file, which is left at its start."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "file"
         file.seek(0)
@@ -100,13 +100,13 @@ def read_open(file: IO[bytes], *, media_type: str, anchors: str) -> Reading:
         return read(copy, media_type=media_type, anchors=anchors)
 
 
-def _ask(**asked: Any) -> dict[str, Any]:
+def _ask(**request: Any) -> dict[str, Any]:
     long_work.outside("A file is signed or read")
     try:
-        # -P: a file beside the tool takes no name of the standard library.
-        done = subprocess.run(
+        # -P: a file beside the tool cannot shadow the standard library.
+        completed = subprocess.run(
             [sys.executable, "-P", str(TOOL)],
-            input=json.dumps(asked),
+            input=json.dumps(request),
             capture_output=True,
             text=True,
             timeout=SECONDS,
@@ -115,8 +115,8 @@ def _ask(**asked: Any) -> dict[str, Any]:
         )
     except subprocess.TimeoutExpired:
         return {"error": "it took too long"}
-    if done.returncode:
-        last = done.stderr.strip().rpartition("\n")[2][:300]
-        return {"error": last or f"the reader ended with {done.returncode}"}
-    answer: dict[str, Any] = json.loads(done.stdout)
+    if completed.returncode:
+        last_line = completed.stderr.strip().rpartition("\n")[2][:300]
+        return {"error": last_line or f"the reader ended with {completed.returncode}"}
+    answer: dict[str, Any] = json.loads(completed.stdout)
     return answer

@@ -1,4 +1,4 @@
-"""Samples downloaded: each time with a credential of its own, and a row that says to whom."""
+"""Sign samples for download: each file has its own credential, and a row says who took it."""
 
 import shutil
 import tempfile
@@ -18,7 +18,7 @@ from audio_samples.models import Credential, CreditStatement, Sample
 from portal import audit, storage
 from portal.models import User
 
-# What a credential can stand in, by the first bytes; all else leaves as FLAC.
+# Formats that can hold a credential, by first bytes; except for MP3, all others become FLAC.
 SIGNED = {b"RIFF": "audio/wav", b"fLaC": "audio/flac"}
 MP3 = "audio/mpeg"
 
@@ -29,7 +29,7 @@ class Withheld(RuntimeError):
 
 @dataclass(frozen=True)
 class Given:
-    """The signed file, open at its start and gone when it is closed."""
+    """The signed file, open at its start; it is deleted when it is closed."""
 
     credential: Credential
     file: IO[bytes]
@@ -38,26 +38,26 @@ class Given:
 
 
 def give_out(sample: Sample, *, by: User) -> Given:
-    """The sample as a file that says whose music it learned from, and the row about it.
+    """Sign the sample as a file that says whose music it learned from, and store its credential.
 
-    Raises Withheld and what `signed` raises; no row is kept then.
+    Raises Withheld and what `signed` raises; no credential is stored then.
     """
-    given = signed(sample, by=by)
+    signed_file = signed(sample, by=by)
     try:
         with transaction.atomic():
-            store_credential(given.credential)
+            store_credential(signed_file.credential)
     except BaseException:
-        given.file.close()
+        signed_file.file.close()
         raise
-    return given
+    return signed_file
 
 
 def signed(sample: Sample, *, by: User) -> Given:
-    """The file alone: nobody has it before `keep` has kept its credential.
+    """Sign the file only: nobody gets it before `store_credential` has stored its credential.
 
     The audio is the same to the last bit; Ogg and RF64, which hold no credential, become FLAC
-    (of what Ogg decodes to). Raises chain.NoChain, files.Unsigned or, where the bytes are gone
-    from storage, FileNotFoundError.
+    (of what Ogg decodes to, in 24 bits at most). Raises chain.NoChain, files.Unsigned or, if the
+    file is missing from storage, FileNotFoundError.
     """
     signer = chain.load()
     statement = _settled(sample)
@@ -67,7 +67,7 @@ def signed(sample: Sample, *, by: User) -> Given:
         target = Path(folder) / "signed"
         with source.open("rb") as file:
             audio, rate, _ = analysis.decode(file)
-        kept = files.sign(
+        signed_manifest = files.sign(
             source,
             target,
             media_type=media_type,
@@ -79,7 +79,7 @@ def signed(sample: Sample, *, by: User) -> Given:
             sample=sample,
             statement=statement,
             sound=sound_digest.digest(audio, rate=rate),
-            manifest=kept,
+            manifest=signed_manifest,
             serial=str(signer.signer.serial_number),
             by=by,
         )
@@ -87,7 +87,7 @@ def signed(sample: Sample, *, by: User) -> Given:
 
 
 def _settled(sample: Sample) -> CreditStatement | None:
-    """What the ledger says now, which the file is to say too."""
+    """Bring the sample's credit up to the ledger; return the statement, which the file repeats."""
     statement = credit_statements.statement_at(sample.run, sample.step, sample.references)
     if statement is not None and statement.digest != sample.credit_id:
         Sample.objects.filter(pk=sample.pk).update(credit=statement)
@@ -95,31 +95,31 @@ def _settled(sample: Sample) -> CreditStatement | None:
 
 
 def _copied(sample: Sample, folder: Path) -> tuple[Path, str]:
-    """The sample's file in a form that can be signed, and its media type."""
+    """Copy the sample's file in a form that can be signed; return it and its media type."""
     copy = folder / "original"
     with storage.open_blob(sample.audio_id) as blob, copy.open("wb") as file:
         shutil.copyfileobj(blob, file)
     if sample.audio.media_type == MP3:
         return copy, MP3
     with copy.open("rb") as file:
-        first = file.read(4)
-    if first in SIGNED:
-        return copy, SIGNED[first]
+        first_bytes = file.read(4)
+    if first_bytes in SIGNED:
+        return copy, SIGNED[first_bytes]
     flac = folder / "as.flac"
     with soundfile.SoundFile(copy) as sound:
         subtype = sound.subtype if sound.subtype in {"PCM_16", "PCM_S8"} else "PCM_24"
         with soundfile.SoundFile(
             flac, "w", sound.samplerate, sound.channels, subtype, format="FLAC"
-        ) as made:
+        ) as target:
             for block in sound.blocks(65_536, dtype="float64"):
-                made.write(block)
+                target.write(block)
     return flac, "audio/flac"
 
 
 def store_credential(credential: Credential) -> None:
-    """Inside a transaction. Raises Withheld where the sample may not be heard any more."""
-    # The line takes its turn among the audited writes: a withdrawal is before it, and seen here,
-    # or after it, and then it finds this file among what was downloaded.
+    """Store the credential, inside a transaction; raises Withheld if the sample is withheld."""
+    # The line takes its turn among the audited writes: a withdrawal comes before it and is seen
+    # here, or after it and finds this file among the downloads.
     audit.record(
         by=credential.by,
         verb="sample.given_out",

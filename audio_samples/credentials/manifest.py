@@ -1,7 +1,7 @@
-"""What a credential says: how the clip came to be, who is credited, and that it trains nothing.
+"""What a credential says: how the clip was made, who is credited, and that nothing may train on it.
 
-No names of projects, runs or people of the lab, no prompt, and of the artists only those who are
-named on public pages (`Party.public_name`): what stands in a file can never be taken back.
+It has no names of projects, runs or people of the lab, no prompt, and names only those artists who
+are named on public pages (`Party.public_name`): what is in a file can never be taken back.
 """
 
 from typing import Any
@@ -21,29 +21,29 @@ from rights.usage import crediting
 
 LABEL = "app.backline.credits"
 VERSION = 1
-# So many artists are named in the file, the greatest share first; the others are counted.
+# The file names this many artists, the greatest share first; the others are counted.
 NAMED = 12
 AT_ONCE = 100
 GENERATED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
-# The permissions behind a clip were given to this lab, for what they say: nobody else's model
-# learns from it.
+# The permissions behind a clip were given to this lab, for the uses that they name: nobody else's
+# model may learn from it.
 NOT_ALLOWED = {"entries": {key: {"use": "notAllowed"} for key in uses.CAWG_KEYS}}
 
 
 def manifest(
     sample: Sample, credential: UUID, statement: CreditStatement | None, media_type: str
 ) -> dict[str, Any]:
-    """The definition that is signed: C2PA 2.2 with `cawg.training-mining` 1.1 and our credits."""
-    told = public_words.public_sources([sample.run])[sample.run.pk]
-    made = {"step": str(sample.step)}
+    """Return the definition to sign: C2PA 2.2 with `cawg.training-mining` 1.1 and our credits."""
+    source = public_words.public_sources([sample.run])[sample.run.pk]
+    parameters = {"step": str(sample.step)}
     if sample.seed is not None:
-        made["seed"] = str(sample.seed)
+        parameters["seed"] = str(sample.seed)
     created = {
         "action": "c2pa.created",
         "when": sample.created_at.isoformat(timespec="seconds"),
         "digitalSourceType": GENERATED,
-        "softwareAgent": {"name": told.name, "version": told.reference},
-        "parameters": made,
+        "softwareAgent": {"name": source.name, "version": source.reference},
+        "parameters": parameters,
     }
     return {
         "claim_generator_info": [{"name": "Backline"}],
@@ -55,7 +55,7 @@ def manifest(
             {"label": LABEL, "data": _credits(sample, credential, statement)},
         ],
         "ingredients": [
-            # Without the audio: whose it is, the statement says to those who may read it.
+            # Without the audio: the statement says whose it is to those who may read it.
             {"title": f"Reference audio {number}", "relationship": "inputTo"}
             for number, _ in enumerate(sample.references, start=1)
         ],
@@ -63,8 +63,8 @@ def manifest(
 
 
 def _credits(sample: Sample, credential: UUID, statement: CreditStatement | None) -> dict[str, Any]:
-    """By `statement` the credits in the portal are found, and are seen to be the same; the newest
-    signed root of the audit log (RFC 6962) says that its lines were there before."""
+    """Return our assertion. `statement` finds the credits in the portal and shows them unchanged;
+    the newest signed root of the audit log (RFC 6962) shows that its lines were there before."""
     root = LogRoot.objects.order_by("-size").first()
     return {
         "version": VERSION,
@@ -81,21 +81,22 @@ def _credits(sample: Sample, credential: UUID, statement: CreditStatement | None
 
 
 def _named(sample: Sample, statement: CreditStatement | None) -> list[str]:
-    """Not those who have left, unless they want to be named all the same."""
+    """Return the artists to name; those who have left only if they still want to be named."""
     if statement is None:
         return []
-    left = withdrawals.parties_who_left(sample.run)
-    read = statement.read()
-    # Reference audio is heard itself: its artists come first.
-    order = list(dict.fromkeys(crediting.artists(read.references) + crediting.artists(read.lines)))
+    left_parties = withdrawals.parties_who_left(sample.run)
+    body = statement.read()
+    # Reference audio is used directly: its artists come first.
+    order = list(dict.fromkeys(crediting.artists(body.references) + crediting.artists(body.lines)))
     names: list[str] = []
-    # Of thousands only as many are read as are named.
-    for some in parts(order, AT_ONCE):
-        known = Party.objects.in_bulk(some)
+    # There may be thousands: reading stops once enough are named.
+    for batch in parts(order, AT_ONCE):
+        parties = Party.objects.in_bulk(batch)
         names += [
             name
-            for pk in some
-            if (name := known[pk].public_name) and (pk not in left or known[pk].public_after)
+            for pk in batch
+            if (name := parties[pk].public_name)
+            and (pk not in left_parties or parties[pk].public_after)
         ]
         if len(names) >= NAMED:
             break

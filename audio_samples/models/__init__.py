@@ -1,4 +1,4 @@
-"""What came out of runs: samples, what they were checked for, and what became of them."""
+"""The samples of runs: their credits, checks, flags, downloads and releases."""
 
 from audio_samples.models.copy_check import DatasetIndex, Screening
 from audio_samples.models.samples import (

@@ -1,5 +1,5 @@
-"""What is kept of the copy check: indexes, and each sample's results. Prints are the recordings'
-own (rights/models/sounds.py)."""
+"""What the copy check stores: indexes, and each sample's results. Prints belong to recordings
+(rights/models/sounds.py)."""
 
 from django.db import models
 from django.utils import timezone
@@ -16,7 +16,7 @@ class DatasetIndex(models.Model):
     version = models.SmallIntegerField()
     blob = models.ForeignKey(Blob, models.PROTECT, related_name="+")
     recordings = models.IntegerField(help_text="That are in it.")
-    # Those whose file could not be read: against these nothing is compared.
+    # Recordings whose file could not be read: nothing is compared with them.
     unread = models.JSONField(default=list, blank=True)
     made_at = models.DateTimeField(default=timezone.now)
 
@@ -27,8 +27,8 @@ class DatasetIndex(models.Model):
 
 
 class Screening(models.Model):
-    """One look at a sample. Rows are added, not changed, but for a rights admin's answer; the
-    newest counts, and one of an older version of the method counts no more."""
+    """One check of a sample. Rows are append-only, except for a rights admin's answer; the newest
+    counts, unless it is of an older version of the method."""
 
     class Outcome(models.TextChoices):
         PASSED = "passed", "Passed"
@@ -46,7 +46,7 @@ class Screening(models.Model):
     )
     method = models.CharField(max_length=30, default="landmarks")
     version = models.SmallIntegerField()
-    # SHA-256 of the index; of several, over their digests in order, a line each.
+    # SHA-256 of the index; of several, over their sorted digests, one per line.
     index_digest = models.CharField(max_length=64, blank=True)
     indexes = models.JSONField(default=list, blank=True, help_text="SHA-256 of each.")
     outcome = models.CharField(max_length=20, choices=Outcome.choices)
@@ -86,13 +86,13 @@ class Screening(models.Model):
 
     @property
     def in_clip(self) -> str:
-        """ "0:10 to 0:18"."""
+        """Where the stretch is in the clip: "0:10 to 0:18"."""
         begin = self.clip_at or 0.0
         return f"{_clock(begin)} to {_clock(begin + (self.length or 0.0))}"
 
     @property
     def in_recording(self) -> str:
-        """ "0:42": where it begins there."""
+        """Where the stretch begins in the recording: "0:42"."""
         return _clock(self.recording_at or 0.0)
 
     @property
@@ -101,5 +101,5 @@ class Screening(models.Model):
 
 
 def _clock(seconds: float) -> str:
-    """Minutes and whole seconds, as players show them."""
+    """Return minutes and whole seconds, as players show them."""
     return f"{int(seconds) // 60}:{int(seconds) % 60:02}"

@@ -1,1 +1,1 @@
-"""The pages of samples, by what they are about."""
+"""The pages of samples, by subject."""

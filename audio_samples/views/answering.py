@@ -1,4 +1,4 @@
-"""The answer of a rights admin to what waits for one: a flag, a near copy."""
+"""A rights admin's answer to what waits for it: a flag, a near copy."""
 
 from collections.abc import Callable
 
@@ -21,9 +21,9 @@ def done(
     verb: Callable[..., object],
     words: str,
 ) -> bool:
-    """Whether it was answered, on what was shown and with a note; else the form says why not.
+    """Answer what was shown, with a note; return whether it worked, else the form says why not.
 
-    `facts` are what the answer hangs on, under the `name` by which the page was sealed.
+    `facts` are what the answer depends on, under the `name` by which the page was sealed.
     """
     if form.is_valid():
         user, seal = signed_in(request), confirmation.posted(request)

@@ -1,4 +1,4 @@
-"""A sample for who judges it in a withdrawal case: they may be in none of its projects."""
+"""The audio of a sample for whoever judges it in a withdrawal case, in its project or not."""
 
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
@@ -16,10 +16,10 @@ from rights.models import CaseItem, WithdrawalCase
 @require_safe
 @open_to(Role.RIGHTS_ADMIN)
 def audio(request: HttpRequest, pk: int) -> HttpResponseBase:
-    """The sample of a case's item, until the item is settled."""
+    """Serve the sample of a case's item, until the item is settled."""
     cases = WithdrawalCase.objects.visible_to(signed_in(request)).filter(closed_at=None)
-    waiting = CaseItem.objects.filter(case__in=cases, settled_at=None)
-    item = get_object_or_404(waiting, pk=pk, kind__in=("sample", "clip"))
+    open_items = CaseItem.objects.filter(case__in=cases, settled_at=None)
+    item = get_object_or_404(open_items, pk=pk, kind__in=("sample", "clip"))
     if not item.key.isdecimal():
         raise Http404
     number = int(item.key)

@@ -1,4 +1,4 @@
-"""Where rights admins listen to near copies beside the recordings they are near to, and answer."""
+"""Pages where rights admins compare near copies with the recordings they resemble, and answer."""
 
 from collections.abc import Callable
 
@@ -40,7 +40,7 @@ class AnswerForm(VerbForm):
 @require_safe
 @reviewers
 def near_copies(request: HttpRequest) -> HttpResponse:
-    """Near copies that wait, oldest first; answered ones on request."""
+    """List near copies that wait, oldest first; answered ones on request."""
     state = parameters.read_parameters(request).choice("state", dict(STATES), WAITING)
     rows = _rows().filter(answer="" if state == WAITING else state)
     order = ("at", "pk") if state == WAITING else ("-reviewed_at", "-pk")
@@ -56,67 +56,75 @@ def near_copies(request: HttpRequest) -> HttpResponse:
 @require_safe
 @reviewers
 def near_copy(request: HttpRequest, pk: int) -> HttpResponse:
-    """One near copy: both to hear from where they agree, and the two answers."""
+    """Show one near copy: both sounds from where they agree, and the two answers."""
     return _page(request, get_object_or_404(_rows(), pk=pk), AnswerForm())
 
 
 @require_safe
 @reviewers
 def audio(request: HttpRequest, pk: int) -> HttpResponseBase:
-    """The sample, for who has to answer: they may be in none of its projects."""
-    found = get_object_or_404(_rows(), pk=pk)
-    if _why_not(request, found) and (reason := silences.current_reason(found.sample_id)):
+    """Serve the sample to whoever has to answer, in its project or not."""
+    screening = get_object_or_404(_rows(), pk=pk)
+    if _why_not(request, screening) and (reason := silences.current_reason(screening.sample_id)):
         return answer_gone(reason)
-    return reviewing.review_audio(request, found.sample, review=f"copy:{pk}", tag=f"copy-{pk}")
+    return reviewing.review_audio(request, screening.sample, review=f"copy:{pk}", tag=f"copy-{pk}")
 
 
 @require_POST
 @reviewers
 def confirm(request: HttpRequest, pk: int) -> HttpResponse:
-    """It is a copy: the sample is withheld."""
+    """Confirm that it is a copy: the sample is withheld."""
     return _answer(request, pk, screenings.confirm, "Answered; the sample is withheld.")
 
 
 @require_POST
 @reviewers
 def dismiss(request: HttpRequest, pk: int) -> HttpResponse:
-    """It is no copy."""
+    """Answer that it is not a copy."""
     return _answer(request, pk, screenings.dismiss, "Answered; the copy check holds nothing back.")
 
 
 def _answer(
     request: HttpRequest, pk: int, verb: Callable[..., Screening], words: str
 ) -> HttpResponse:
-    found, form = get_object_or_404(_rows(), pk=pk), AnswerForm(request.POST)
+    screening, form = get_object_or_404(_rows(), pk=pk), AnswerForm(request.POST)
     if answering.done(
-        request, form, found, name=_name(found), facts=lambda: _facts(found), verb=verb, words=words
+        request,
+        form,
+        screening,
+        name=_name(screening),
+        facts=lambda: _facts(screening),
+        verb=verb,
+        words=words,
     ):
         return redirect("audio_samples:copies")
-    found.refresh_from_db()
-    return _page(request, found, form)
+    screening.refresh_from_db()
+    return _page(request, screening, form)
 
 
-def _name(found: Screening) -> str:
-    return f"copy.answer:{found.pk}"
+def _name(screening: Screening) -> str:
+    return f"copy.answer:{screening.pk}"
 
 
-def _facts(found: Screening) -> list[object]:
-    """What the answers hang on: that it waits, and what keeps the sample silent without them."""
-    now = Screening.objects.get(pk=found.pk)
-    return [str(now.answer), silences.other_silences(found.sample)]
+def _facts(screening: Screening) -> list[object]:
+    """Return what the answers depend on: that it waits, and what else keeps the sample silent."""
+    current = Screening.objects.get(pk=screening.pk)
+    return [str(current.answer), silences.other_silences(screening.sample)]
 
 
-def _page(request: HttpRequest, found: Screening, form: AnswerForm) -> HttpResponse:
-    assert found.recording is not None  # noqa: S101 - by the row's constraint.
-    why_not = _why_not(request, found)
-    seal = confirmation.seal(by=signed_in(request), name=_name(found), facts=_facts(found))
+def _page(request: HttpRequest, screening: Screening, form: AnswerForm) -> HttpResponse:
+    assert screening.recording is not None  # noqa: S101 - by the row's constraint.
+    why_not = _why_not(request, screening)
+    seal = confirmation.seal(by=signed_in(request), name=_name(screening), facts=_facts(screening))
     context = {
-        "look": found,
-        "sample": found.sample,
-        "artists": screenings.artists(found.recording),
+        "look": screening,
+        "sample": screening.sample,
+        "artists": screenings.artists(screening.recording),
         "why_not": why_not,
-        "silence": silences.current_reason(found.sample_id) if why_not or found.answer else "",
-        "stays": silences.other_silences(found.sample),
+        "silence": silences.current_reason(screening.sample_id)
+        if why_not or screening.answer
+        else "",
+        "stays": silences.other_silences(screening.sample),
         "shown": {"seal": seal} if not why_not else None,
         "form": form,
         "tab": "copies",
@@ -124,12 +132,12 @@ def _page(request: HttpRequest, found: Screening, form: AnswerForm) -> HttpRespo
     return render(request, "audio_samples/copy.html", context, status=confirming.status(form))
 
 
-def _why_not(request: HttpRequest, found: Screening) -> str:
-    """Why this rights admin does not answer it; empty where they do, and hear it whatever else
-    keeps it silent."""
-    if found.answer:
+def _why_not(request: HttpRequest, screening: Screening) -> str:
+    """Return why this rights admin may not answer it; empty if they may, and may hear it whatever
+    else keeps it silent."""
+    if screening.answer:
         return "It is answered."
-    if found.sample.run.submitted_by_id == signed_in(request).pk:
+    if screening.sample.run.submitted_by_id == signed_in(request).pk:
         return "You queued the run that made it: another rights admin has to answer."
     return ""
 

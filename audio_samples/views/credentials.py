@@ -1,4 +1,4 @@
-"""Samples taken out of the portal, and files that somebody brings to ask where they come from."""
+"""Download samples as signed files, and check where an uploaded file comes from."""
 
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ from rights.forms.base import VerbForm
 from rights.rightsholder import overview
 from rights.rightsholder.registries import PublicSource
 
-# Not for who only listens: the answers of blind tests are not to be had from a file.
+# Not for people who only listen: a file must not reveal the answers of a blind test.
 askers = open_to(Role.RESEARCHER, Role.RIGHTS_ADMIN, Role.RIGHTSHOLDER, Role.OPERATOR)
 CHUNK = 65_536
 C2PA = "application/c2pa"
@@ -51,12 +51,12 @@ class CheckForm(VerbForm):
 
 @require_POST
 def download(request: HttpRequest, pk: int) -> HttpResponseBase:
-    """The sample as a signed file. A POST: it is written down who took it."""
+    """Send the sample as a signed file. A POST, as it records who took it."""
     sample = visible_sample(request, pk)
     if reason := silences.reason_withheld(sample):
         return answer_gone(reason)
     try:
-        given = issuing.give_out(sample, by=signed_in(request))
+        signed_file = issuing.give_out(sample, by=signed_in(request))
     except issuing.Withheld:
         return answer_gone(silences.reason_withheld(visible_sample(request, pk)))
     except (chain.NoChain, files.Unsigned) as error:
@@ -66,10 +66,10 @@ def download(request: HttpRequest, pk: int) -> HttpResponseBase:
         messages.error(request, "It was not downloaded: the file is missing from storage.")
         return redirect(sample)
     name = f"{sample.run.project.slug}-{sample.run.number}-{sample.name}-{sample.step}"
-    name = f"{name}.{ending(given.media_type)}"
-    answer = streamed(request, _pieces(given.file), given.media_type, name)
-    answer.headers["Content-Length"] = str(given.size)
-    return answer
+    name = f"{name}.{ending(signed_file.media_type)}"
+    response = streamed(request, _pieces(signed_file.file), signed_file.media_type, name)
+    response.headers["Content-Length"] = str(signed_file.size)
+    return response
 
 
 def _pieces(file: IO[bytes]) -> Generator[bytes, None, None]:
@@ -84,24 +84,24 @@ class Origin:
 
     credential: Credential
     told: PublicSource
-    # Why nobody hears it any more; empty while it may be heard.
+    # Why nobody may hear it any more; empty while it may be heard.
     silence: str
     page: str
     # Some of the artists, as on public pages.
     names: list[str]
-    # Whether the person is of its project, and may know who took it.
+    # Whether the person is in its project, and may know who took it.
     team: bool
 
     @property
     def outdated(self) -> bool:
-        """The ledger has grown since: the statement in the file was a state on the way."""
+        """Whether the ledger has grown since the statement in the file was made."""
         return self.credential.statement_id != self.credential.sample.credit_id
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @askers
 def check(request: HttpRequest) -> HttpResponse:
-    """Whether a file was made here, and whose music is behind it."""
+    """Check whether a file was made here, and whose music is behind it."""
     form = CheckForm(request.POST or None, request.FILES or None)
     context: dict[str, object] = {"form": form, "tab": "check"}
     if request.method == "POST" and form.is_valid():
@@ -119,32 +119,32 @@ def check(request: HttpRequest) -> HttpResponse:
 @require_safe
 @askers
 def credential(request: HttpRequest, number: UUID) -> HttpResponse:
-    """What one file says of itself, and how it stands now. The number is in that file only."""
-    found = get_object_or_404(_rows(), pk=number)
+    """Show what one file's credential says, and its status now. The number is in that file only."""
+    row = get_object_or_404(_rows(), pk=number)
     return render(
         request,
         "audio_samples/credential.html",
-        {"origin": _origin(found, signed_in(request)), "tab": "check"},
+        {"origin": _origin(row, signed_in(request)), "tab": "check"},
     )
 
 
 @require_safe
 def credential_file(request: HttpRequest, number: UUID) -> HttpResponse:
-    """The manifest as it stood in the file, for who wants to put it beside the audio again."""
-    seen = Sample.objects.visible_to(signed_in(request))
-    found = get_object_or_404(Credential.objects.filter(sample__in=seen), pk=number)
-    answer = HttpResponse(bytes(found.manifest), content_type=C2PA)
-    answer.headers["Content-Disposition"] = disposition(f"{number}.c2pa", attachment=True)
-    answer.headers["Cache-Control"] = "private, no-store"
-    return answer
+    """Send the manifest as in the file, for whoever wants to put it beside the audio again."""
+    visible = Sample.objects.visible_to(signed_in(request))
+    row = get_object_or_404(Credential.objects.filter(sample__in=visible), pk=number)
+    response = HttpResponse(bytes(row.manifest), content_type=C2PA)
+    response.headers["Content-Disposition"] = disposition(f"{number}.c2pa", attachment=True)
+    response.headers["Cache-Control"] = "private, no-store"
+    return response
 
 
 def _rows() -> QuerySet[Credential]:
     return Credential.objects.select_related("sample__run__project", "statement", "by")
 
 
-def _origin(found: Credential, user: User) -> Origin:
-    rows = Sample.objects.filter(pk=found.sample_id)
+def _origin(row: Credential, user: User) -> Origin:
+    rows = Sample.objects.filter(pk=row.sample_id)
     sample = rows.with_holds().get()
     team = rows.visible_to(user).exists()
     page = ""
@@ -153,12 +153,12 @@ def _origin(found: Credential, user: User) -> Origin:
     elif rightsholder_samples.samples_of(overview.parties_of(user)).filter(pk=sample.pk).exists():
         page = rightsholder_samples.page(sample)
     return Origin(
-        credential=found,
-        told=public_words.public_sources([found.sample.run])[found.sample.run_id],
+        credential=row,
+        told=public_words.public_sources([row.sample.run])[row.sample.run_id],
         silence=silences.reason_for_rightsholders(sample),
         page=page,
-        names=found.statement.public_names(withdrawals.parties_who_left(sample.run))
-        if found.statement
+        names=row.statement.public_names(withdrawals.parties_who_left(sample.run))
+        if row.statement
         else [],
         team=team,
     )

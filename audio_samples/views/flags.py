@@ -1,4 +1,4 @@
-"""Where rights admins look at flagged samples and answer."""
+"""Pages where rights admins review flagged samples and answer."""
 
 from django import forms
 from django.db.models import QuerySet
@@ -37,7 +37,7 @@ class AnswerForm(VerbForm):
 @require_safe
 @reviewers
 def waiting(request: HttpRequest) -> HttpResponse:
-    """What of the samples waits for a rights admin, for the page of all that waits."""
+    """Count the flags, near copies and clips that wait for a rights admin, for the review queue."""
     context = {
         "flags": SampleFlag.objects.filter(state=SampleFlag.State.OPEN).count(),
         "copies": screenings.near_copies().filter(answer="").count(),
@@ -49,7 +49,7 @@ def waiting(request: HttpRequest) -> HttpResponse:
 @require_safe
 @reviewers
 def flag_list(request: HttpRequest) -> HttpResponse:
-    """Flags that wait, oldest first; answered ones on request."""
+    """List flags that wait, oldest first; answered ones on request."""
     state = parameters.read_parameters(request).text("state", SampleFlag.State.OPEN)
     rows = _flags()
     if state in SampleFlag.State.values:
@@ -67,18 +67,18 @@ def flag_list(request: HttpRequest) -> HttpResponse:
 @require_safe
 @reviewers
 def flag_detail(request: HttpRequest, pk: int) -> HttpResponse:
-    """One flag: the sample to hear, who objects and why, and the two answers."""
+    """Show one flag: the sample to hear, who objects and why, and the two answers."""
     return _page(request, get_object_or_404(_flags(), pk=pk), AnswerForm())
 
 
 @require_safe
 @reviewers
 def audio(request: HttpRequest, pk: int) -> HttpResponseBase:
-    """The flagged sample, for who has to answer and only until then, whatever else silences it."""
-    found = get_object_or_404(_flags().select_related("sample__audio"), pk=pk)
-    if not _judges(request, found) and (reason := silences.current_reason(found.sample_id)):
+    """Serve the flagged sample to whoever has to answer, until then, whatever else silences it."""
+    flag = get_object_or_404(_flags().select_related("sample__audio"), pk=pk)
+    if not _judges(request, flag) and (reason := silences.current_reason(flag.sample_id)):
         return answer_gone(reason)
-    return reviewing.review_audio(request, found.sample, review=f"flag:{pk}", tag=f"flag-{pk}")
+    return reviewing.review_audio(request, flag.sample, review=f"flag:{pk}", tag=f"flag-{pk}")
 
 
 @require_POST
@@ -91,54 +91,54 @@ def uphold(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 @reviewers
 def dismiss(request: HttpRequest, pk: int) -> HttpResponse:
-    """The sample may be heard again, and the party reads why."""
+    """Dismiss the flag: the sample may be heard again, and the party reads why."""
     return _answer(request, pk, upheld=False)
 
 
 def _answer(request: HttpRequest, pk: int, *, upheld: bool) -> HttpResponse:
-    found, form = get_object_or_404(_flags(), pk=pk), AnswerForm(request.POST)
+    flag, form = get_object_or_404(_flags(), pk=pk), AnswerForm(request.POST)
     if answering.done(
-        request, form, found, name=_name(found), facts=lambda: _facts(found),
+        request, form, flag, name=_name(flag), facts=lambda: _facts(flag),
         verb=flags.uphold if upheld else flags.dismiss,
         words="Answered; the party reads it on their page.",
     ):  # fmt: skip
         return redirect("audio_samples:flags")
-    found.refresh_from_db()
-    return _page(request, found, form)
+    flag.refresh_from_db()
+    return _page(request, flag, form)
 
 
-def _name(found: SampleFlag) -> str:
-    return f"flag.answer:{found.pk}"
+def _name(flag: SampleFlag) -> str:
+    return f"flag.answer:{flag.pk}"
 
 
-def _facts(found: SampleFlag) -> list[object]:
-    """What the two answers hang on: that it waits, and what else keeps the sample silent."""
-    now = SampleFlag.objects.get(pk=found.pk)
-    return [str(now.state), silences.other_silences(found.sample, but=found)]
+def _facts(flag: SampleFlag) -> list[object]:
+    """Return what the two answers depend on: that it waits, and what else keeps it silent."""
+    current = SampleFlag.objects.get(pk=flag.pk)
+    return [str(current.state), silences.other_silences(flag.sample, but=flag)]
 
 
-def _page(request: HttpRequest, found: SampleFlag, form: AnswerForm) -> HttpResponse:
-    sample = clips.with_credits(Sample.objects.filter(pk=found.sample_id)).get()
-    judges, facts = _judges(request, found), _facts(found)
-    seal = confirmation.seal(by=signed_in(request), name=_name(found), facts=facts)
+def _page(request: HttpRequest, flag: SampleFlag, form: AnswerForm) -> HttpResponse:
+    sample = clips.with_credits(Sample.objects.filter(pk=flag.sample_id)).get()
+    judges, facts = _judges(request, flag), _facts(flag)
+    seal = confirmation.seal(by=signed_in(request), name=_name(flag), facts=facts)
     context = {
-        "flag": found,
+        "flag": flag,
         "sample": sample,
         "judges": judges,
-        "silence": "" if judges else silences.current_reason(found.sample_id),
-        "stays": silences.other_silences(sample, but=found),
+        "silence": "" if judges else silences.current_reason(flag.sample_id),
+        "stays": silences.other_silences(sample, but=flag),
         "shown": {"seal": seal} if judges else None,
         "form": form,
         "tab": "flags",
-        "others": _flags().filter(sample=sample).exclude(pk=found.pk),
+        "others": _flags().filter(sample=sample).exclude(pk=flag.pk),
     }
     return render(request, "audio_samples/flag.html", context, status=confirming.status(form))
 
 
-def _judges(request: HttpRequest, found: SampleFlag) -> bool:
-    """Whether this rights admin answers it: it waits, and is not their own party's."""
-    own = found.party.people.filter(pk=signed_in(request).pk).exists()
-    return found.state == SampleFlag.State.OPEN and not own
+def _judges(request: HttpRequest, flag: SampleFlag) -> bool:
+    """Return whether this rights admin may answer it: it waits, and is not their own party's."""
+    is_own = flag.party.people.filter(pk=signed_in(request).pk).exists()
+    return flag.state == SampleFlag.State.OPEN and not is_own
 
 
 def _flags() -> QuerySet[SampleFlag]:

@@ -1,4 +1,4 @@
-"""The clips of a published model, for everybody: no log-in, no script, nothing kept of who asks."""
+"""The clips of a published model, for everybody: no log-in, no script, no record of visitors."""
 
 from uuid import UUID
 
@@ -20,28 +20,28 @@ POLICY = public.POLICY.replace("img-src", "media-src 'self'; img-src")
 @login_not_required
 @require_safe
 def clips(request: HttpRequest, slug: str) -> HttpResponseBase:
-    """What may be heard of a model now, each clip with its credits."""
-    shown = public.page_of(slug)
-    rows = releases.public_clips(shown.page)
-    veil, left = shown.learned.veil, shown.standing.left
-    found = [(row, veil.over(row.title), _names(row, left)) for row in rows]
-    context = {"shown": shown, "clips": found}
+    """List the clips of a model that may be heard now, each with its credits."""
+    page_data = public.page_of(slug)
+    rows = releases.public_clips(page_data.page)
+    veil, left_parties = page_data.learned.veil, page_data.standing.left
+    credited = [(row, veil.over(row.title), _names(row, left_parties)) for row in rows]
+    context = {"shown": page_data, "clips": credited}
     text = render_to_string("models/clips.html", context)
     return public.answer(request, text, policy=POLICY)
 
 
-def _names(release: ClipRelease, left: frozenset[int]) -> list[str]:
+def _names(release: ClipRelease, left_parties: frozenset[int]) -> list[str]:
     statement = release.credential.statement if release.credential else None
-    return statement.public_names(left) if statement else []
+    return statement.public_names(left_parties) if statement else []
 
 
 @login_not_required
 @require_safe
 def audio(request: HttpRequest, slug: str, number: UUID) -> HttpResponseBase:
-    """A clip as the file that was signed. Asked each time whether it may still be heard."""
+    """Serve a clip as the signed file, checking each time whether it may still be heard."""
     page = public.page_of(slug).page
-    found = releases.public_clip(page, number)
-    if found is None or found.file is None:
+    release = releases.public_clip(page, number)
+    if release is None or release.file is None:
         return answer_gone("This clip is not to be heard here, or no longer.")
-    name = f"{page.slug}-{number}.{ending(found.file.media_type)}"
-    return ranged(request, found.file, name, tag=str(number))
+    name = f"{page.slug}-{number}.{ending(release.file.media_type)}"
+    return ranged(request, release.file, name, tag=str(number))

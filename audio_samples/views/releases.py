@@ -1,4 +1,4 @@
-"""Where owners ask for a clip to be released, and rights admins listen and answer."""
+"""Pages where owners ask for the release of a clip, and rights admins listen and answer."""
 
 from contextlib import AbstractContextManager
 
@@ -53,7 +53,7 @@ class RecallForm(VerbForm):
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def ask(request: HttpRequest, pk: int) -> HttpResponse:
-    """GET says what a release does and what keeps the sample from it; POST asks for it."""
+    """GET explains a release and what prevents it; POST asks for it."""
     sample, user = visible_sample(request, pk), signed_in(request)
     if not releases.may_ask(user, sample.run.project):
         raise Http404
@@ -78,7 +78,7 @@ def ask(request: HttpRequest, pk: int) -> HttpResponse:
 @require_safe
 @answering
 def release_list(request: HttpRequest) -> HttpResponse:
-    """What waits for an answer, oldest first, and what was answered."""
+    """List the requests that wait, oldest first, and those that were answered."""
     waiting = ClipRelease.objects.waiting()
     context = {
         "waiting": _rows().filter(pk__in=waiting).order_by("asked_at", "pk"),
@@ -91,33 +91,33 @@ def release_list(request: HttpRequest) -> HttpResponse:
 @require_safe
 @answering
 def release_detail(request: HttpRequest, pk: int) -> HttpResponse:
-    """One clip to hear, what was checked of it, and the answers."""
+    """Show one clip to hear, what was checked of it, and the answers."""
     return _page(request, get_object_or_404(_rows(), pk=pk), RefuseForm())
 
 
 @require_safe
 @answering
 def audio(request: HttpRequest, pk: int) -> HttpResponseBase:
-    """The clip, for who has to answer, whatever keeps it silent meanwhile."""
-    found = get_object_or_404(_rows().select_related("sample__audio"), pk=pk)
-    if not _judges(request, found) and (reason := silences.current_reason(found.sample_id)):
+    """Serve the clip to whoever has to answer, whatever keeps it silent meanwhile."""
+    release = get_object_or_404(_rows().select_related("sample__audio"), pk=pk)
+    if not _judges(request, release) and (reason := silences.current_reason(release.sample_id)):
         return answer_gone(reason)
-    return reviewing.review_audio(request, found.sample, review=f"clip:{pk}", tag=f"clip-{pk}")
+    return reviewing.review_audio(request, release.sample, review=f"clip:{pk}", tag=f"clip-{pk}")
 
 
 @require_POST
 @answering
 def approve(request: HttpRequest, pk: int) -> HttpResponse:
-    """Sign it, and everybody may hear it from now on."""
-    found, user = get_object_or_404(_rows(), pk=pk), signed_in(request)
+    """Sign the clip and release it to everybody."""
+    release, user = get_object_or_404(_rows(), pk=pk), signed_in(request)
     error = ""
     try:
-        # Before it is signed, which takes long: what it hangs on never changes but by an answer,
-        # and for that the verb looks itself.
+        # Checked before it is signed, which takes long: what it depends on changes only by an
+        # answer, and `releases.approve` checks for that itself.
         confirmation.check(
-            confirmation.posted(request), by=user, name=_name(found), facts=_facts(found)
+            confirmation.posted(request), by=user, name=_name(release), facts=_facts(release)
         )
-        releases.approve(by=user, release=found)
+        releases.approve(by=user, release=release)
     except (Refused, PreviewChanged) as refusal:
         error = str(refusal)
     except (chain.NoChain, files.Unsigned) as trouble:
@@ -125,87 +125,87 @@ def approve(request: HttpRequest, pk: int) -> HttpResponse:
     except FileNotFoundError:
         error = "The file is missing from storage."
     else:
-        messages.success(request, f"“{found}” is in public.")
+        messages.success(request, f"“{release}” is in public.")
         return redirect("audio_samples:releases")
-    return _page(request, found, RefuseForm(), error)
+    return _page(request, release, RefuseForm(), error)
 
 
 @require_POST
 @answering
 def refuse(request: HttpRequest, pk: int) -> HttpResponse:
-    """Leave it in the lab, and say why."""
-    found, form = get_object_or_404(_rows(), pk=pk), RefuseForm(request.POST)
+    """Keep the clip in the lab, and say why."""
+    release, form = get_object_or_404(_rows(), pk=pk), RefuseForm(request.POST)
     if form.is_valid():
-        with form.refusals(), _as_shown(request, found):
+        with form.refusals(), _as_shown(request, release):
             reason = form.cleaned_data["reason"]
-            releases.refuse(by=signed_in(request), release=found, reason=reason)
+            releases.refuse(by=signed_in(request), release=release, reason=reason)
             messages.success(request, "Refused. Who asked reads your reason.")
             return redirect("audio_samples:releases")
-    return _page(request, found, form)
+    return _page(request, release, form)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def recall(request: HttpRequest, pk: int) -> HttpResponse:
-    """GET says what it does; POST takes the clip back."""
+    """GET explains a recall; POST takes the clip back."""
     user = signed_in(request)
-    found = get_object_or_404(_rows(), pk=pk)
-    if not (user.has_role(Role.RIGHTS_ADMIN) or releases.may_ask(user, found.sample.run.project)):
+    release = get_object_or_404(_rows(), pk=pk)
+    if not (user.has_role(Role.RIGHTS_ADMIN) or releases.may_ask(user, release.sample.run.project)):
         raise Http404
     form = RecallForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        with form.refusals(), _as_shown(request, found):
+        with form.refusals(), _as_shown(request, release):
             reason = form.cleaned_data["reason"]
-            releases.recall(by=user, release=found, reason=reason)
+            releases.recall(by=user, release=release, reason=reason)
             messages.success(request, "Taken back: nobody hears it in public any more.")
             admin = user.has_role(Role.RIGHTS_ADMIN)
-            return redirect("audio_samples:releases") if admin else redirect(found.sample)
-    found.refresh_from_db()
-    context = {"release": found, "form": form, "shown": {"seal": _seal(request, found)}}
+            return redirect("audio_samples:releases") if admin else redirect(release.sample)
+    release.refresh_from_db()
+    context = {"release": release, "form": form, "shown": {"seal": _seal(request, release)}}
     return render(
         request, "audio_samples/release_recall.html", context, status=confirming.status(form)
     )
 
 
-def _name(found: ClipRelease) -> str:
-    return f"clip.answer:{found.pk}"
+def _name(release: ClipRelease) -> str:
+    return f"clip.answer:{release.pk}"
 
 
-def _facts(found: ClipRelease) -> list[object]:
-    """What the answers and a recall hang on: what it is, where it goes, and how it stands."""
-    now = ClipRelease.objects.get(pk=found.pk)
-    return [now.state, now.title, now.page_id, str(found.sample.audio_id)]
+def _facts(release: ClipRelease) -> list[object]:
+    """Return what the answers and a recall depend on: what it is, where it goes, and its state."""
+    current = ClipRelease.objects.get(pk=release.pk)
+    return [current.state, current.title, current.page_id, str(release.sample.audio_id)]
 
 
-def _seal(request: HttpRequest, found: ClipRelease) -> str:
-    return confirmation.seal(by=signed_in(request), name=_name(found), facts=_facts(found))
+def _seal(request: HttpRequest, release: ClipRelease) -> str:
+    return confirmation.seal(by=signed_in(request), name=_name(release), facts=_facts(release))
 
 
-def _as_shown(request: HttpRequest, found: ClipRelease) -> AbstractContextManager[None]:
+def _as_shown(request: HttpRequest, release: ClipRelease) -> AbstractContextManager[None]:
     return confirmation.as_shown(
         confirmation.posted(request),
         by=signed_in(request),
-        name=_name(found),
-        facts=lambda: _facts(found),
+        name=_name(release),
+        facts=lambda: _facts(release),
     )
 
 
-def _judges(request: HttpRequest, found: ClipRelease) -> bool:
-    return found.waits and releases.may_answer(signed_in(request), found)
+def _judges(request: HttpRequest, release: ClipRelease) -> bool:
+    return release.waits and releases.may_answer(signed_in(request), release)
 
 
 def _page(
-    request: HttpRequest, found: ClipRelease, form: VerbForm, error: str = ""
+    request: HttpRequest, release: ClipRelease, form: VerbForm, error: str = ""
 ) -> HttpResponse:
-    found.refresh_from_db()
-    judges = _judges(request, found)
+    release.refresh_from_db()
+    judges = _judges(request, release)
     context = {
-        "release": found,
-        "sample": found.sample,
+        "release": release,
+        "sample": release.sample,
         "judges": judges,
-        "silence": "" if judges else silences.current_reason(found.sample_id),
-        "shown": {"seal": _seal(request, found)},
-        "why_not": releases.why_not(found.sample) if found.waits else [],
-        "may_answer": releases.may_answer(signed_in(request), found),
+        "silence": "" if judges else silences.current_reason(release.sample_id),
+        "shown": {"seal": _seal(request, release)},
+        "why_not": releases.why_not(release.sample) if release.waits else [],
+        "may_answer": releases.may_answer(signed_in(request), release),
         "form": form,
         "error": error,
         "tab": "clips",

@@ -1,4 +1,4 @@
-"""The artist's pages of what came of their music: models, samples to hear, and their flags.
+"""The artist's pages on the training impact of their music: models, samples to hear, and flags.
 
 No page of a project is linked from here, and none of its names are shown.
 """
@@ -48,12 +48,12 @@ class FlagForm(VerbForm):
 @require_safe
 @holders
 def training_impact(request: HttpRequest) -> HttpResponse:
-    """Everything that learned from my recordings, or from one of them, in public words."""
+    """List the models that learned from my recordings, or from one of them, in public words."""
     parties = overview.parties_of(signed_in(request))
     recording = None
-    asked = parameters.read_parameters(request)
-    if asked.text("recording"):
-        recording = get_object_or_404(overview.repertoire(parties), pk=asked.number("recording"))
+    query = parameters.read_parameters(request)
+    if query.text("recording"):
+        recording = get_object_or_404(overview.repertoire(parties), pk=query.number("recording"))
     page = page_of(request, rightsholder_samples.runs_of(parties, recording))
     context = {
         "tab": "came",
@@ -69,7 +69,7 @@ def training_impact(request: HttpRequest) -> HttpResponse:
 @require_safe
 @holders
 def model(request: HttpRequest, run_id: UUID) -> HttpResponse:
-    """One model: how much of my music it heard, how it stands, and its samples."""
+    """Show one model: how much of my music it used, its state, and its samples."""
     parties = overview.parties_of(signed_in(request))
     run = get_object_or_404(rightsholder_samples.runs_of(parties), pk=run_id)
     samples = clips.with_credits(Sample.objects.filter(run=run, final=True)).order_by("name", "pk")
@@ -86,17 +86,17 @@ def model(request: HttpRequest, run_id: UUID) -> HttpResponse:
 @require_safe
 @holders
 def sample(request: HttpRequest, pk: int) -> HttpResponse:
-    """One sample to hear, with my part in it and what I said of it."""
-    parties, found = _sample(request, pk)
+    """Show one sample to hear, with my share in it and my flags."""
+    parties, sample = _sample(request, pk)
     own = set(overview.repertoire(parties).values_list("pk", flat=True))
     context = {
-        "sample": found,
-        "row": rightsholder_samples.row(found),
-        "one": rightsholder_samples.trained_models([found.run], parties)[0],
-        "share": rightsholder_samples.share(found, own),
-        "flags": rightsholder_samples.flags_of(parties).filter(sample=found),
-        "silence": silences.reason_for_rightsholders(found),
-        "released": rightsholder_samples.released(found),
+        "sample": sample,
+        "row": rightsholder_samples.row(sample),
+        "one": rightsholder_samples.trained_models([sample.run], parties)[0],
+        "share": rightsholder_samples.share(sample, own),
+        "flags": rightsholder_samples.flags_of(parties).filter(sample=sample),
+        "silence": silences.reason_for_rightsholders(sample),
+        "released": rightsholder_samples.released(sample),
     }
     return render(request, "audio_samples/mine_sample.html", context)
 
@@ -104,19 +104,19 @@ def sample(request: HttpRequest, pk: int) -> HttpResponse:
 @require_safe
 @holders
 def audio(request: HttpRequest, pk: int) -> HttpResponseBase:
-    """The sample's sound, under a name that tells nothing of the lab."""
-    _, found = _sample(request, pk)
-    if reason := silences.reason_for_rightsholders(found):
+    """Serve the sample's audio under a file name that reveals nothing of the lab."""
+    _, sample = _sample(request, pk)
+    if reason := silences.reason_for_rightsholders(sample):
         return answer_gone(reason)
-    end = ending(found.audio.media_type)
-    return ranged(request, found.audio, f"sample-{found.pk}.{end}", tag=f"sample-{found.pk}")
+    end = ending(sample.audio.media_type)
+    return ranged(request, sample.audio, f"sample-{sample.pk}.{end}", tag=f"sample-{sample.pk}")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @holders
 def flag(request: HttpRequest, pk: int) -> HttpResponse:
-    """GET says what a flag does; POST sets it, and the sample falls silent."""
-    parties, found = _sample(request, pk)
+    """GET explains what a flag does; POST sets it, which silences the sample."""
+    parties, sample = _sample(request, pk)
     concerned = [
         party
         for party in parties
@@ -127,8 +127,8 @@ def flag(request: HttpRequest, pk: int) -> HttpResponse:
     name = f"sample.flag:{pk}"
 
     def facts() -> list[object]:
-        standing = found.flags.filter(party__in=concerned).order_by("pk")
-        return [str(found.audio_id), list(standing.values_list("pk", flat=True))]
+        standing = sample.flags.filter(party__in=concerned).order_by("pk")
+        return [str(sample.audio_id), list(standing.values_list("pk", flat=True))]
 
     chooser = form.fields["party"]
     assert isinstance(chooser, forms.ModelChoiceField)  # noqa: S101 - for the types
@@ -136,13 +136,13 @@ def flag(request: HttpRequest, pk: int) -> HttpResponse:
     if form.is_valid():
         seal = confirmation.posted(request)
         with form.refusals(), confirmation.as_shown(seal, by=user, name=name, facts=facts):
-            flags.flag(by=user, sample=found, **form.cleaned_data)
+            flags.flag(by=user, sample=sample, **form.cleaned_data)
             messages.success(request, "Flagged. Nobody hears it until the lab has looked.")
             return redirect("audio_samples:mine_sample", pk=pk)
     context = {
         "form": form,
-        "sample": found,
-        "row": rightsholder_samples.row(found),
+        "sample": sample,
+        "row": rightsholder_samples.row(sample),
         "parties": concerned,
     }
     context["shown"] = {"seal": confirmation.seal(by=user, name=name, facts=facts())}

@@ -1,4 +1,4 @@
-"""Pages and fragments of samples. Everything is fetched through what the person may see."""
+"""Pages and fragments of samples. Each query is limited to what the person may see."""
 
 import itertools
 from urllib.parse import urlencode
@@ -23,97 +23,97 @@ from portal.views import signed_in
 from rights.usage import crediting
 
 PER_PAGE = 24
-# So many of the times that a sample was downloaded are listed; all are counted.
+# This many downloads of a sample are listed; all are counted.
 LISTED = 10
 
 
 def visible_sample(request: HttpRequest, pk: int) -> Sample:
-    """The sample with its credits and holds, or 404."""
+    """Return the sample with its credits and holds, or 404."""
     return get_object_or_404(
         clips.with_credits(Sample.objects.visible_to(signed_in(request))), pk=pk
     )
 
 
 def answer_gone(reason: str) -> HttpResponse:
-    """410 with the sentence; kept nowhere on the way."""
-    refusal = HttpResponse(reason, status=410, content_type="text/plain; charset=utf-8")
-    refusal.headers["Cache-Control"] = "private, no-store"
-    return refusal
+    """Return 410 with the reason, which no cache may store."""
+    response = HttpResponse(reason, status=410, content_type="text/plain; charset=utf-8")
+    response.headers["Cache-Control"] = "private, no-store"
+    return response
 
 
 @require_safe
 def sample(request: HttpRequest, pk: int) -> HttpResponse:
-    found = visible_sample(request, pk)
-    clip = clips.clip(found, label=found.name)
-    row = clips.ClipRow(key=f"sample:{pk}", title=found.prompt or found.name, clips=[clip])
+    sample = visible_sample(request, pk)
+    clip = clips.clip(sample, label=sample.name)
+    row = clips.ClipRow(key=f"sample:{pk}", title=sample.prompt or sample.name, clips=[clip])
     return render(
         request,
         "audio_samples/sample.html",
         {
-            "sample": found,
-            "run": found.run,
-            "project": found.run.project,
+            "sample": sample,
+            "run": sample.run,
+            "project": sample.run.project,
             "clip": clip,
             "row": row,
-            "measures": clips.measures(found),
-            "releases": found.releases.select_related("page", "answered_by"),
-            "may_release": releases.may_ask(signed_in(request), found.run.project),
-            "released": found.releases.live().exists(),
-            "downloads": found.credentials.select_related("by")[:LISTED],
-            "download_count": found.credentials.count(),
-            "copy_check": screenings.describe_screening(found, signed_in(request)),
-            "notes": crediting.notes(found.credit.read()) if found.credit else None,
+            "measures": clips.measures(sample),
+            "releases": sample.releases.select_related("page", "answered_by"),
+            "may_release": releases.may_ask(signed_in(request), sample.run.project),
+            "released": sample.releases.live().exists(),
+            "downloads": sample.credentials.select_related("by")[:LISTED],
+            "download_count": sample.credentials.count(),
+            "copy_check": screenings.describe_screening(sample, signed_in(request)),
+            "notes": crediting.notes(sample.credit.read()) if sample.credit else None,
         },
     )
 
 
 @require_safe
 def credits_file(request: HttpRequest, pk: int) -> HttpResponse:
-    """The credit statement as it is kept, without names; the file's SHA-256 is its digest."""
-    found, statement = _credited(request, pk)
-    answer = HttpResponse(statement.canonical(), content_type="application/json")
-    answer["Content-Disposition"] = disposition(_credits_name(found, "json"), attachment=True)
-    answer["Cache-Control"] = "private, no-store"
-    return answer
+    """Send the credit statement as stored, without names; the file's SHA-256 is its digest."""
+    sample, statement = _credited(request, pk)
+    response = HttpResponse(statement.canonical(), content_type="application/json")
+    response["Content-Disposition"] = disposition(_credits_name(sample, "json"), attachment=True)
+    response["Cache-Control"] = "private, no-store"
+    return response
 
 
 @require_safe
 def credits_table(request: HttpRequest, pk: int) -> HttpResponseBase:
-    """Every recording of the credit statement with its names, as comma-separated values."""
-    found, statement = _credited(request, pk)
+    """Send every recording of the credit statement with its names, as comma-separated values."""
+    sample, statement = _credited(request, pk)
     rows = itertools.chain([crediting.TABLE], crediting.table(statement.read()))
     pieces = gathered(csv_files.line(row) for row in rows)
-    return streamed(request, pieces, "text/csv; charset=utf-8", _credits_name(found, "csv"))
+    return streamed(request, pieces, "text/csv; charset=utf-8", _credits_name(sample, "csv"))
 
 
 def _credited(request: HttpRequest, pk: int) -> tuple[Sample, CreditStatement]:
-    found = visible_sample(request, pk)
-    if found.credit is None:
+    sample = visible_sample(request, pk)
+    if sample.credit is None:
         raise Http404
-    return found, found.credit
+    return sample, sample.credit
 
 
-def _credits_name(found: Sample, ending: str) -> str:
-    return f"credits-{found.run.project.slug}-{found.run.number}-{found.pk}.{ending}"
+def _credits_name(sample: Sample, extension: str) -> str:
+    return f"credits-{sample.run.project.slug}-{sample.run.number}-{sample.pk}.{extension}"
 
 
 @require_safe
 def audio(request: HttpRequest, pk: int) -> HttpResponseBase:
-    found = visible_sample(request, pk)
-    if reason := silences.reason_withheld(found):
+    sample = visible_sample(request, pk)
+    if reason := silences.reason_withheld(sample):
         return answer_gone(reason)
-    end = ending(found.audio.media_type)
-    name = f"{found.run.project.slug}-{found.run.number}-{found.name}-{found.step}.{end}"
-    return ranged(request, found.audio, name)
+    end = ending(sample.audio.media_type)
+    name = f"{sample.run.project.slug}-{sample.run.number}-{sample.name}-{sample.step}.{end}"
+    return ranged(request, sample.audio, name)
 
 
 @require_safe
 def spectrogram(request: HttpRequest, pk: int) -> HttpResponse:
-    found = visible_sample(request, pk)
-    if reason := silences.reason_withheld(found):
+    sample = visible_sample(request, pk)
+    if reason := silences.reason_withheld(sample):
         return answer_gone(reason)
     try:
-        with storage.open_blob(found.audio_id) as file:
+        with storage.open_blob(sample.audio_id) as file:
             picture = analysis.spectrogram(file)
     except FileNotFoundError as error:
         raise Http404 from error
@@ -124,16 +124,16 @@ def spectrogram(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_safe
 def project(request: HttpRequest, slug: str) -> HttpResponse:
-    found = get_object_or_404(Project.objects.visible_to(signed_in(request)), slug=slug)
+    project = get_object_or_404(Project.objects.visible_to(signed_in(request)), slug=slug)
     query = parameters.read_parameters(request)
-    asked = {key: query.text(key) for key in ("run", "prompt", "final")}
-    samples = Sample.objects.filter(run__project=found)
+    filters = {key: query.text(key) for key in ("run", "prompt", "final")}
+    samples = Sample.objects.filter(run__project=project)
     if (number := query.number("run")) is not None:
         samples = samples.filter(run__number=number)
-    if asked["prompt"]:
-        samples = samples.filter(prompt__icontains=asked["prompt"])
-    if asked["final"]:
-        samples = samples.filter(final=asked["final"] == "yes")
+    if filters["prompt"]:
+        samples = samples.filter(prompt__icontains=filters["prompt"])
+    if filters["final"]:
+        samples = samples.filter(final=filters["final"] == "yes")
     newest = clips.with_credits(samples).order_by("-created_at", "-pk")
     page = Paginator(newest, PER_PAGE).get_page(query.page())
     rows = [
@@ -144,18 +144,18 @@ def project(request: HttpRequest, slug: str) -> HttpResponse:
         request,
         "audio_samples/project.html",
         {
-            "project": found,
+            "project": project,
             "page": page,
             "rows": rows,
-            "asked": asked,
-            "query": urlencode({key: value for key, value in asked.items() if value}),
+            "asked": filters,
+            "query": urlencode({key: value for key, value in filters.items() if value}),
         },
     )
 
 
 @require_safe
 def run_samples(request: HttpRequest, slug: str, number: int) -> HttpResponse:
-    """The run page's samples; fetched every few seconds while the run is open."""
+    """Show the run page's samples; fetched every few seconds while the run is open."""
     runs = Run.objects.visible_to(signed_in(request)).select_related("project", "dataset")
     run = get_object_or_404(runs, project__slug=slug, number=number)
     return render(
@@ -167,7 +167,7 @@ def run_samples(request: HttpRequest, slug: str, number: int) -> HttpResponse:
 
 @require_safe
 def home_fragment(request: HttpRequest) -> HttpResponse:
-    """The newest clips of the person's projects, for their home page."""
+    """Show the newest clips of the person's projects, for their home page."""
     samples = Sample.objects.visible_to(signed_in(request)).audible().filter(final=True)
     newest = clips.with_credits(samples).order_by("-created_at", "-pk")[:6]
     rows = [
@@ -179,15 +179,15 @@ def home_fragment(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def grid(request: HttpRequest) -> HttpResponse:
-    """Runs side by side, `?runs=id,id`; those that this person may not see are left out."""
-    asked = [
+    """Show runs side by side, `?runs=id,id`; those that this person may not see are left out."""
+    run_ids = [
         text
         for text in parameters.read_parameters(request).listed("runs", most=12)
         if _is_uuid(text)
     ]
     visible = Run.objects.visible_to(signed_in(request)).select_related("project")
-    by_id = {str(run.pk): run for run in visible.filter(pk__in=asked)}
-    runs = [by_id[str(UUID(text))] for text in asked if str(UUID(text)) in by_id]
+    by_id = {str(run.pk): run for run in visible.filter(pk__in=run_ids)}
+    runs = [by_id[str(UUID(text))] for text in run_ids if str(UUID(text)) in by_id]
     mode = "aligned" if parameters.read_parameters(request).text("mode") == "aligned" else "restart"
     rows = clips.grid(runs)
     for row in rows:

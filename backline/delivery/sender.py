@@ -1,12 +1,12 @@
 """The sender: `python -m backline.delivery.sender <spool folder>`, one process per session.
 
-It delivers what the program lays into the spool, keeps the portal told that the program lives,
-and brings back requests to stop. It outlives the program: what a killed one left is delivered.
+It delivers what the program writes to the spool, reports to the portal that the program lives, and
+brings back requests to stop. It outlives the program: what a killed program left is delivered.
 
-A portal that is down is waited for, and nothing is dropped. One delivery over which the portal
-breaks is another matter: after some tries those behind it go on, and once it has failed again and
-again while others were taken it is set aside. It stays on the disk, is tried now and then, and the
-run's page says so; nothing waits for it.
+While the portal is down, the sender waits and drops nothing. If the portal fails on one delivery,
+later ones go on after some tries, and once it has failed repeatedly while others were accepted, it
+is set aside. It stays on the disk, is tried now and then, and the run's page says so; nothing waits
+for it.
 """
 
 import argparse
@@ -26,12 +26,12 @@ from backline.usage_count import Counting
 
 POLL_SECONDS = 0.1
 BEAT_SECONDS = 3.0
-# Of a portal that answers; and of so many failures on end, which may be the portal itself.
+# Longest pause while the portal answers but fails; with this many failures it may be down.
 BROKEN_PAUSE = 2.0
 MOST_BROKEN = 3
-# What could not be delivered is told anew after this long; that it is taken shows who is broken.
+# Undelivered counts are reported again after this long; if that works, the portal is not down.
 TELL_SECONDS = 3.0
-# How long a program's end is outlived while the portal stays away; `backline sync` goes on.
+# How long to try after a program's end while the portal is away; `backline sync` goes on.
 GIVE_UP_SECONDS = 24 * 3600.0
 
 
@@ -39,17 +39,17 @@ NEVER = Failure()
 
 
 class Sender:
-    """Two lanes, so that curves do not wait for weights; each keeps its order."""
+    """Sends in two lanes, so that metrics do not wait for weights; each keeps its order."""
 
     def __init__(self, spool: Spool) -> None:
         self.spool = spool
         self.over = threading.Event()
         self.gone_since: float | None = None
-        # How much the portal has taken, and how much it had when a delivery failed last.
+        # How much the portal has accepted, and how much it had when a delivery failed last.
         self._taken = 0
         self._taken_at: dict[str, int] = {}
         self._counting = threading.Lock()
-        # An earlier sender may have told of what has been taken since.
+        # An earlier sender may have reported what has been accepted since.
         self._told: tuple[float, tuple[int, str]] = (0.0, (int(spool.has_told()), ""))
 
     def run(self) -> None:
@@ -64,7 +64,7 @@ class Sender:
             while not self._is_done():
                 time.sleep(2 * POLL_SECONDS)
         finally:
-            # Also when the folder was taken away under it: no lane may go on by itself.
+            # Also when the folder was deleted meanwhile: no lane may go on by itself.
             self.over.set()
             for lane in lanes:
                 lane.join()
@@ -73,7 +73,7 @@ class Sender:
         return Transport(self.spool.session.url, self.spool.session.token, timeout=timeout)
 
     def _is_done(self) -> bool:
-        """Nothing lies here and nothing more will come; or nobody has answered for a day."""
+        """Return whether nothing is left or still to come, or GIVE_UP_SECONDS are over."""
         if not self.spool.is_finished():
             if self.spool.program_lives():
                 return False
@@ -81,9 +81,9 @@ class Sender:
             if report := Counting(self.spool.folder).whole():
                 # `backline exec` was killed before it could count what its program had fetched.
                 Spool.open(self.spool.folder).put("usage", report.model_dump_json().encode())
-            # It was killed: nobody else will tell the portal.
+            # It was killed: nothing else will report its end.
             ending = wire.Ending(outcome="failed", reason="The program ended without a word.")
-            # Opened anew, so that it gets a number behind everything the program laid down.
+            # Opened again, so that it gets a number after everything that the program wrote.
             Spool.open(self.spool.folder).put("ending", ending.model_dump_json().encode())
             self.spool.finish()
         if self.gone_since is None:
@@ -99,7 +99,7 @@ class Sender:
                 pause = self._round(transport, files, pause)
 
     def _round(self, transport: Transport, files: bool, pause: float) -> float:
-        """Send what may go now; how long to wait before the next round (0: as usual)."""
+        """Send what is ready; return the seconds to wait before the next pass (0: as usual)."""
         broken = 0
         for delivery in self._ready(files):
             try:
@@ -119,8 +119,8 @@ class Sender:
         return 0.0
 
     def _ready(self, files: bool) -> list[Delivery]:
-        """What this lane may send now, in order. A file waits for what the stream had before it,
-        and the end of the run for all that came before; what was set aside is waited for by none.
+        """Return what this lane may send now, in order. A file waits for what the stream had before
+        it, and the ending for all earlier deliveries; nothing waits for what was set aside.
         """
         now, failures = time.time(), self.spool.failures()
         pending = [
@@ -129,7 +129,7 @@ class Sender:
         waited_for = [delivery for delivery, failure in pending if not failure.aside]
         stream = (delivery.number for delivery in waited_for if delivery.kind not in FILE_KINDS)
         first = min(stream, default=sys.maxsize) if files else sys.maxsize
-        found: list[Delivery] = []
+        ready: list[Delivery] = []
         for delivery, failure in pending:
             if (delivery.kind in FILE_KINDS) is not files:
                 continue
@@ -138,11 +138,11 @@ class Sender:
             ):
                 break
             if failure.due(now):
-                found.append(delivery)
+                ready.append(delivery)
             elif failure.holds_up:
                 break
-        # What one of these files was sent after may have changed when the next one's turn comes.
-        return found[:MOST_BROKEN] if files else found
+        # Few files at once: what the next one must wait for may change during an upload.
+        return ready[:MOST_BROKEN] if files else ready
 
     def _deliver(self, transport: Transport, delivery: Delivery) -> None:
         try:
@@ -158,7 +158,7 @@ class Sender:
         except OSError as error:
             raise Broken(f"This disk does not give it: {error}.") from error
         except ValueError as error:
-            # Only a damaged disk or a stranger's hand makes a delivery that cannot be read.
+            # Only a damaged disk or a change from outside makes a delivery that cannot be read.
             self.spool.refuse(delivery, f"The delivery cannot be read: {error}")
         else:
             self.spool.accepted(delivery)
@@ -197,7 +197,7 @@ class Sender:
                 transport.post(f"{base}/arithmetic", wire.Arithmetic.model_validate_json(content))
             case "ending":
                 ending = wire.Ending.model_validate_json(delivery.path.read_bytes())
-                # What was set aside may still be taken, and the portal waits for it.
+                # What was set aside may still be accepted, and the portal waits for it.
                 owed = len(self.spool.pending()) - 1
                 ending = ending.model_copy(update={"owed": max(0, owed)})
                 transport.post(f"{base}/ending", ending, session=session.session)
@@ -220,8 +220,8 @@ class Sender:
             transport.upload(path, file, name=note.file, meta=meta, session=session)
 
     def _beat(self) -> None:
-        """Tell the portal that the program lives, at least every five seconds while it does, and
-        what it could not be given."""
+        """Report to the portal that the program lives, at least every five seconds while it does,
+        and what could not be delivered."""
         seconds = float(os.environ.get("BACKLINE_BEAT_SECONDS", BEAT_SECONDS))
         with self._transport(timeout=4.0) as transport:
             while True:
@@ -234,53 +234,53 @@ class Sender:
 
     def _tell_it_lives(self, transport: Transport) -> None:
         try:
-            said = transport.post(self._path("heartbeat"), self._sign())
-            answer = wire.HeartbeatAnswer.model_validate(said)
+            payload = transport.post(self._path("heartbeat"), self._sign())
+            answer = wire.HeartbeatAnswer.model_validate(payload)
             if answer.stop:
                 self.spool.ask_to_stop(answer.reason)
             self._was_taken()
         except Refused as error:
             self.spool.ask_to_stop(f"The portal refuses this run: {error}")
         except Unreachable:
-            # The lanes say it; a portal that is away never stops a program.
+            # The lanes log it; an unreachable portal never stops a program.
             pass
 
     def _tell_undelivered(self, transport: Transport) -> None:
-        """For the run's page; again from time to time while there is something."""
-        count, reason = now = self.spool.undelivered()
-        at, told = self._told
-        if now == told and (not count or time.monotonic() - at < TELL_SECONDS):
+        """Report what is undelivered, for the run's page; repeated while there is something."""
+        count, reason = current = self.spool.undelivered()
+        reported_at, reported = self._told
+        if current == reported and (not count or time.monotonic() - reported_at < TELL_SECONDS):
             return
-        said = wire.Undelivered(session=self.spool.session.session, count=count, reason=reason)
+        report = wire.Undelivered(session=self.spool.session.session, count=count, reason=reason)
         try:
-            transport.post(self._path("undelivered"), said)
+            transport.post(self._path("undelivered"), report)
         except Unreachable:
-            # It hears it later.
+            # It is reported later.
             return
         except Refused:
-            # A portal of an earlier version knows no such thing.
+            # A portal of an earlier version does not know this request.
             pass
         else:
             self.spool.note_told(bool(count))
             self._was_taken()
-        self._told = time.monotonic(), now
+        self._told = time.monotonic(), current
 
-    def _path(self, what: str) -> str:
-        return f"/api/v1/runs/{self.spool.session.run}/{what}"
+    def _path(self, endpoint: str) -> str:
+        return f"/api/v1/runs/{self.spool.session.run}/{endpoint}"
 
     def _sign(self) -> wire.Heartbeat:
-        said = self.spool.progress()
+        progress = self.spool.progress()
         return wire.Heartbeat(
             session=self.spool.session.session,
-            stage=said.stage if said else "",
-            progress=said.fraction if said else None,
+            stage=progress.stage if progress else "",
+            progress=progress.fraction if progress else None,
             waiting=len(self.spool.pending()),
         )
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[bool]:
-    """Whether this process is the folder's one sender; held until it ends, however it ends."""
+    """Lock the folder until this process ends, however it ends; yield False if it is locked."""
     with (folder / "lock").open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -291,9 +291,9 @@ def locked(folder: Path) -> Iterator[bool]:
 
 
 def drain(folder: Path) -> bool:
-    """Deliver what lies in `folder` until its program has ended; True if this was its sender."""
-    with locked(folder) as mine:
-        if not mine:
+    """Deliver what is in `folder` until its program ends; return False if it has a sender."""
+    with locked(folder) as is_sender:
+        if not is_sender:
             return False
         spool = Spool.open(folder)
         Sender(spool).run()

@@ -1,14 +1,14 @@
 """The spool: a folder per session in which everything lies until the portal has accepted it.
 
     session.json   where to deliver: address, run, session, process (and its token, mode 0600)
-    outbox/        000000000012.batch ... one delivery each; a file goes when it is accepted
+    outbox/        000000000012.batch ... one delivery each; deleted when it is accepted
     files/         the audio and checkpoints that deliveries of those kinds carry
     refused/       deliveries that the portal refused for good, each with a .why beside it
-    failing/       of deliveries that break something in the portal: how often, and why
+    failing/       for deliveries on which the portal fails: how often, and why
     progress.json  what the program is doing, for the heartbeat
-    stop.json      what the portal asked for, for the program
-    told           the portal knows that something could not be delivered
-    finished       the program said that nothing more will come
+    stop.json      the portal's request to stop, for the program
+    told           exists if the portal knows that something could not be delivered
+    finished       exists once nothing more will come
     lent           folders of music and weights that the program was lent (backline/lent.py)
     lock           held by the one sender of this folder
 
@@ -16,10 +16,10 @@ Beside the sessions, fetched/RUN-SESSION has what the processes of an attempt fe
 supervisor of a local job knows it by that name (workers/cluster/supervise.py).
 
 A delivery appears under its name by `os.replace`, so a reader sees all of it or nothing, and a
-process that is killed leaves whole deliveries. Before `put` returns its bytes and its name are on
-the disk (fsync of the file, then of the folder), after those of the file that it carries: a machine
-that loses power keeps what was laid down. What is taken away is not waited for: come back, it is
-delivered again, and counts once.
+killed process leaves complete deliveries. When `put` returns, its bytes and its name are on the
+disk (fsync of the file, then of the folder), after those of the file that it carries: a machine
+that loses power keeps what was written. Deletions are not synced: a delivery that reappears is sent
+again, and counts once.
 """
 
 import errno
@@ -40,17 +40,17 @@ from backline import lent, wire
 
 PARTS = ("outbox", "files", "refused", "failing")
 KINDS = ("batch", "log", "usage", "arithmetic", "sample", "checkpoint", "ending")
-# Deliveries that may be large go beside the stream, so that curves do not wait for weights.
 # Beside the sessions: a folder for each attempt.
 FETCHED = "fetched"
+# Deliveries that may be large go beside the stream, so that metrics do not wait for weights.
 FILE_KINDS = ("sample", "checkpoint", "ending")
-# A delivery that breaks something in the portal holds up those behind it for so many tries, and
-# the end of the run until it has failed so often while others were taken.
+# A delivery on which the portal fails holds up later ones for this many tries, and the end of the
+# run until it has failed this often while others were accepted.
 PASSED_AFTER = 3
 ASIDE_AFTER = 4
 ASIDE_SECONDS = 60.0
 LONGEST_SECONDS = 5.0
-# What a file system says that keeps folders in its own way.
+# Errors of file systems that do not support the sync of a folder.
 NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES}
 
 
@@ -62,36 +62,36 @@ class Session(BaseModel):
     token: str
     run: str
     session: str
-    # A process is a number and a start time: numbers are used again.
+    # A process is identified by pid and start time: pids are used again.
     pid: int
     pid_started: float
-    # Whether the end of the program is told by a delivery (outside) or by its exit code (inside).
+    # Whether a delivery (outside) or its exit code (inside) reports the end of the program.
     outside: bool = False
 
 
 class Failure(BaseModel):
-    """How a delivery has failed so far. It lies on the disk: the next sender knows it too."""
+    """How a delivery has failed so far. Stored on the disk, so the next sender knows it too."""
 
     tries: int = 0
-    # Those of them between which the portal took something else: it is not the portal that is down.
+    # Tries between which the portal accepted something else: it is not the portal that is down.
     alone: int = 0
-    # Unix seconds of the last one.
+    # Unix seconds of the last try.
     at: float = 0.0
     why: str = ""
 
     @property
     def holds_up(self) -> bool:
-        """Whether those behind it in its lane still wait for it."""
+        """Whether later deliveries in its lane still wait for it."""
         return self.tries < PASSED_AFTER
 
     @property
     def aside(self) -> bool:
-        """Whether nothing waits for it any more; it is still tried, seldom."""
+        """Whether nothing waits for it any more; it is still tried, rarely."""
         return self.alone >= ASIDE_AFTER
 
     def due(self, now: float) -> bool:
         pause = ASIDE_SECONDS if self.aside else min(0.2 * 2.0**self.tries, LONGEST_SECONDS)
-        # A clock that was put back says nothing.
+        # After the clock was set back, `at` means nothing.
         return now >= self.at + pause or now < self.at
 
 
@@ -120,7 +120,7 @@ class Spool:
 
     @classmethod
     def create(cls, root: Path, session: Session) -> Self:
-        """A new folder for `session`; a session that has one already gets a name of its own."""
+        """Create a folder for `session`; if there is one already, the session gets another name."""
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
         name = session.session
         while True:
@@ -147,7 +147,7 @@ class Spool:
     # --- the program's side
 
     def put(self, kind: str, content: bytes) -> int:
-        """Lay a delivery down, to stay whatever happens to program and machine; its number."""
+        """Write a delivery that survives a crash of program or machine; return its number."""
         with self._numbers:
             number = self._next
             _replace(self.folder / "outbox" / f"{number:012d}.{kind}", content, lasting=True)
@@ -155,7 +155,7 @@ class Spool:
         return number
 
     def put_file(self, kind: str, file: Path, meta: BaseModel) -> int:
-        """Lay down a delivery that carries `file`, which must lie in files/ already."""
+        """Write a delivery that carries `file`, which must be in files/ already."""
         _sync(file)
         _sync_folder(file.parent)
         note = FileNote(file=file.name, meta=meta.model_dump(mode="json"))
@@ -168,15 +168,15 @@ class Spool:
         _replace(self.folder / "progress.json", progress.model_dump_json().encode())
 
     def stop_asked(self) -> str | None:
-        """The portal's reason, once it has asked the program to stop."""
+        """Return the portal's reason, once it has asked the program to stop."""
         try:
-            said = json.loads((self.folder / "stop.json").read_text(encoding="utf-8"))
+            request = json.loads((self.folder / "stop.json").read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
-        return str(said["reason"])
+        return str(request["reason"])
 
     def note_lent(self, folder: Path) -> None:
-        """Before anything is fetched into it: whoever outlives the program takes it away."""
+        """Note a folder before anything is fetched into it: later processes can then delete it."""
         with (self.folder / "lent").open("a", encoding="utf-8") as file:
             file.write(json.dumps(str(folder.absolute())) + "\n")
             file.flush()
@@ -188,18 +188,18 @@ class Spool:
     # --- the sender's side
 
     def pending(self) -> list[Delivery]:
-        """What still lies in the outbox, in order."""
-        found = []
+        """Return what is still in the outbox, in order."""
+        deliveries = []
         try:
             paths = list((self.folder / "outbox").iterdir())
         except FileNotFoundError:
-            # The sender has taken the folder away: all is delivered.
+            # The sender has deleted the folder: everything is delivered.
             return []
         for path in paths:
             number, _, kind = path.name.partition(".")
             if kind in KINDS and number.isdecimal():
-                found.append(Delivery(int(number), kind, path))
-        return sorted(found)
+                deliveries.append(Delivery(int(number), kind, path))
+        return sorted(deliveries)
 
     def progress(self) -> wire.Progress | None:
         try:
@@ -212,7 +212,7 @@ class Spool:
         _replace(self.folder / "stop.json", json.dumps({"reason": reason}).encode())
 
     def accepted(self, delivery: Delivery) -> None:
-        """The portal has it: forget it, and then the file that it carried."""
+        """Delete a delivery that the portal has accepted, and then the file that it carried."""
         note = self.note(delivery) if delivery.kind in {"sample", "checkpoint"} else None
         delivery.path.unlink()
         self._failing(delivery).unlink(missing_ok=True)
@@ -223,42 +223,42 @@ class Spool:
         return FileNote.model_validate_json(delivery.path.read_text(encoding="utf-8"))
 
     def refuse(self, delivery: Delivery, sentence: str) -> None:
-        """The portal will never take it: set it aside, with the reason beside it."""
-        aside = self.folder / "refused" / delivery.path.name
-        _replace(aside.with_name(aside.name + ".why"), (sentence + "\n").encode())
-        delivery.path.replace(aside)
+        """Move what the portal will never accept to refused/, with the reason beside it."""
+        target = self.folder / "refused" / delivery.path.name
+        _replace(target.with_name(target.name + ".why"), (sentence + "\n").encode())
+        delivery.path.replace(target)
         self._failing(delivery).unlink(missing_ok=True)
 
     def failed(self, delivery: Delivery, why: str, *, alone: bool) -> Failure:
-        """Note that the portal broke over it; `alone`: and took something else since last time."""
+        """Note that the portal failed on it; `alone`: and accepted another one since last time."""
         before = self.failures().get(delivery.path.name, Failure())
         after = Failure(
             tries=before.tries + 1, alone=before.alone + alone, at=time.time(), why=why[:500]
         )
-        # A folder that was made by an earlier version has no such part.
+        # A folder that was made by an earlier version does not have it.
         self._failing(delivery).parent.mkdir(exist_ok=True)
         _replace(self._failing(delivery), after.model_dump_json().encode())
         return after
 
     def failures(self) -> dict[str, Failure]:
-        """By the name of each delivery that has failed so far."""
-        found = {}
+        """Return the failures by the name of each delivery that has failed so far."""
+        failures = {}
         for path in (self.folder / "failing").glob("[0-9]*.*"):
-            # One that was taken meanwhile is gone; one that no disk had room for never failed.
+            # One accepted meanwhile is deleted; one that the disk had no room for does not count.
             with suppress(FileNotFoundError, ValueError):
-                found[path.name] = Failure.model_validate_json(path.read_bytes())
-        return found
+                failures[path.name] = Failure.model_validate_json(path.read_bytes())
+        return failures
 
     def _failing(self, delivery: Delivery) -> Path:
         return self.folder / "failing" / delivery.path.name
 
     def waiting(self) -> list[Delivery]:
-        """What lies in the outbox and is still waited for."""
+        """Return what is in the outbox and not set aside."""
         aside = {name for name, failure in self.failures().items() if failure.aside}
         return [item for item in self.pending() if item.path.name not in aside]
 
     def undelivered(self) -> tuple[int, str]:
-        """How many were refused or have failed again and again, and the last one's reason."""
+        """Return how many were refused or have failed repeatedly, and the last one's reason."""
         refused = self.refusals()
         failures = self.failures()
         failing = {
@@ -266,29 +266,29 @@ class Spool:
             for name in (item.path.name for item in self.pending())
             if name in failures and not failures[name].holds_up
         }
-        said = [f"{name.partition('.')[2]}: {why}" for name, why in (refused | failing).items()]
-        return len(said), said[-1][:500] if said else ""
+        reasons = [f"{name.partition('.')[2]}: {why}" for name, why in (refused | failing).items()]
+        return len(reasons), reasons[-1][:500] if reasons else ""
 
     def refusals(self) -> dict[str, str]:
-        """Sentence by name of each delivery that was refused."""
-        found = sorted((self.folder / "refused").glob("*.why"))
-        return {path.stem: path.read_text(encoding="utf-8").strip() for path in found}
+        """Return the reason by the name of each delivery that was refused."""
+        paths = sorted((self.folder / "refused").glob("*.why"))
+        return {path.stem: path.read_text(encoding="utf-8").strip() for path in paths}
 
     def clear_lent(self) -> None:
-        """Take away what a program that has ended was lent, where nobody else uses it."""
+        """Delete what was lent to a program that has ended, unless another process uses it."""
         with suppress(FileNotFoundError):
             lines = (self.folder / "lent").read_text(encoding="utf-8").splitlines()
-            # A line that a crash cut off names nothing: its folder was not made yet.
+            # A line cut off by a crash is left out: its folder was not made yet.
             folders = [Path(json.loads(line)) for line in lines if line.endswith('"')]
             if sum(map(lent.clear, folders)) == len(folders):
                 (self.folder / "lent").unlink(missing_ok=True)
 
     def has_told(self) -> bool:
-        """Whether the portal was told last that something could not be delivered."""
+        """Return whether the last report to the portal was that something is undelivered."""
         return (self.folder / "told").exists()
 
-    def note_told(self, something: bool) -> None:
-        if something:
+    def note_told(self, has_undelivered: bool) -> None:
+        if has_undelivered:
             (self.folder / "told").touch()
         else:
             (self.folder / "told").unlink(missing_ok=True)
@@ -297,7 +297,7 @@ class Spool:
         return (self.folder / "finished").exists()
 
     def program_lives(self) -> bool:
-        """Whether the process that writes here is still there (a zombie is not)."""
+        """Return whether the process that writes here still runs (a zombie does not)."""
         with suppress(psutil.NoSuchProcess):
             process = psutil.Process(self.session.pid)
             same = abs(process.create_time() - self.session.pid_started) < 1
@@ -305,11 +305,11 @@ class Spool:
         return False
 
     def remove(self) -> None:
-        """Take away a folder that has nothing to deliver; what was refused stays to be read."""
+        """Delete a folder that has nothing to deliver; one with refusals stays, to be read."""
         if self.pending():
             return
         if self.refusals():
-            # The token has done its work.
+            # The token is not needed any more.
             closed = self.session.model_copy(update={"token": ""})
             _replace(self.folder / "session.json", closed.model_dump_json().encode())
             return
@@ -321,7 +321,7 @@ class Spool:
         self.folder.rmdir()
 
     def wait_until_empty(self, seconds: float) -> bool:
-        """Until nothing is waited for any more; False if that takes longer."""
+        """Wait until only what was set aside is left; return False if that takes longer."""
         end = time.monotonic() + seconds
         while self.waiting() and time.monotonic() < end:
             time.sleep(0.02)
@@ -329,13 +329,13 @@ class Spool:
 
 
 def unfinished(root: Path) -> list[Path]:
-    """Sessions under `root` that have something to deliver."""
-    found = sorted(path.parent for path in root.glob("*/session.json"))
-    return [folder for folder in found if any((folder / "outbox").glob("*.*"))]
+    """Return the sessions under `root` that have something to deliver."""
+    folders = sorted(path.parent for path in root.glob("*/session.json"))
+    return [folder for folder in folders if any((folder / "outbox").glob("*.*"))]
 
 
 def clear_lent(root: Path) -> None:
-    """What programs of this machine were lent that were killed together with their senders."""
+    """Delete what was lent to programs of this machine that were killed with their senders."""
     for note in root.glob("*/lent"):
         with suppress(OSError, ValueError):
             session = Spool.open(note.parent)
@@ -368,7 +368,7 @@ def _sync(path: Path) -> None:
 
 
 def _sync_folder(path: Path) -> None:
-    """The names in it. Network file systems that know no such thing keep them by themselves."""
+    """Sync the names in a folder. Network file systems without this store them by themselves."""
     try:
         _sync(path)
     except OSError as error:

@@ -17,16 +17,16 @@ from backline import wire
 
 T = TypeVar("T")
 
-# 408 and 429 ask for another try; every other 4xx stays wrong however often it is sent.
+# 408, 425 and 429 ask for another try; every other 4xx stays wrong however often it is sent.
 AGAIN = {408, 425, 429}
-# Said of one request: it broke something, or did not arrive as it was sent.
+# About one request: it broke something, or did not arrive as it was sent.
 BROKEN = {408, 500}
 PARTIAL, UNCHANGED, BEYOND = 206, 304, 416
 LONGEST_PAUSE = 15.0
 
 
 class Refused(RuntimeError):
-    """The portal will never take this; the sentence says why."""
+    """The portal will never accept this; the message says why."""
 
     def __init__(self, status: int, sentence: str) -> None:
         super().__init__(sentence)
@@ -34,11 +34,11 @@ class Refused(RuntimeError):
 
 
 class Unreachable(ConnectionError):
-    """The portal does not answer, or says that it cannot just now. Try again."""
+    """The portal does not answer, or says that it cannot right now. Try again."""
 
 
 class Broken(Unreachable):
-    """The portal answers, but something breaks there over this request. Others may do better."""
+    """The portal answers, but fails on this request. Other requests may succeed."""
 
 
 class Transport:
@@ -70,16 +70,16 @@ class Transport:
             kind, content = "application/octet-stream", body
         else:
             kind, content = "application/json", body.model_dump_json().encode()
-        answer = self._send(
+        response = self._send(
             "POST", path, params=query, content=content, headers={"Content-Type": kind}
         )
-        return self._json(answer)
+        return self._json(response)
 
     def upload(
         self, path: str, file: IO[bytes], *, name: str, meta: BaseModel, **query: Any
     ) -> Any:
-        """A file with its description, as multipart; the file is read in pieces."""
-        answer = self._send(
+        """Upload a file with its description, as multipart; the file is read in pieces."""
+        response = self._send(
             "POST",
             path,
             params=query,
@@ -87,13 +87,13 @@ class Transport:
             files={"file": (name, file, "application/octet-stream")},
             timeout=httpx.Timeout(300.0, connect=5.0),
         )
-        return self._json(answer)
+        return self._json(response)
 
     def download(self, path: str, target: Path, *, sha256: str) -> Path:
-        """Bytes into `target`, which appears only when they are complete and right.
+        """Download to `target`, which appears only when it is complete and correct.
 
-        What a broken download has brought stays beside it and is gone on from. Of several
-        processes that want the same file one fetches it; the others wait for it.
+        The part that an interrupted download has fetched stays beside it and is resumed. If
+        several processes want the same file, one fetches it; the others wait for it.
         """
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_name(target.name + ".part")
@@ -103,107 +103,107 @@ class Transport:
                 part.unlink(missing_ok=True)
                 return target
             self._resume(path, file, part)
-            with part.open("rb") as whole:
-                right = hashlib.file_digest(whole, "sha256").hexdigest() == sha256
-            if not right:
+            with part.open("rb") as content:
+                is_correct = hashlib.file_digest(content, "sha256").hexdigest() == sha256
+            if not is_correct:
                 file.truncate(0)
                 raise Unreachable(f"What came from {path} is not what was asked for.")
             part.replace(target)
         return target
 
     def ask_leave(self, path: str, *, sha256: str) -> None:
-        """Whether what `path` gives may be read, by one who has its bytes already: they do not
-        come again. Raises Refused where it may not."""
+        """Ask whether what `path` gives may be read, when its bytes are here already: they are not
+        sent again. Raises Refused if it may not."""
         headers = {"If-None-Match": f'"{sha256}"', "Range": "bytes=0-0"}
         try:
-            with self._http.stream("GET", path, headers=headers) as answer:
-                if answer.is_error:
-                    answer.read()
-                if answer.status_code != UNCHANGED:
-                    _check(answer)
+            with self._http.stream("GET", path, headers=headers) as response:
+                if response.is_error:
+                    response.read()
+                if response.status_code != UNCHANGED:
+                    _check(response)
         except httpx.HTTPError as error:
             raise Unreachable(f"{self.url} does not answer: {error}") from error
 
     def _resume(self, path: str, file: IO[bytes], part: Path) -> None:
-        """The rest of what `file` holds, or all of it from a server that knows no ranges."""
-        known = part.stat().st_size
+        """Fetch the rest of `file`, or all of it if the server does not support ranges."""
+        offset = part.stat().st_size
         headers = {"Accept-Encoding": "identity"}
-        if known:
-            headers["Range"] = f"bytes={known}-"
+        if offset:
+            headers["Range"] = f"bytes={offset}-"
         try:
-            with self._http.stream("GET", path, headers=headers) as answer:
-                if answer.status_code == BEYOND:
-                    # All of it is there already, or it is something else; the digest tells.
+            with self._http.stream("GET", path, headers=headers) as response:
+                if response.status_code == BEYOND:
+                    # All of it is there already, or it is something else; the digest shows which.
                     return
-                if answer.is_error:
-                    answer.read()
-                _check(answer)
-                if answer.status_code != PARTIAL:
+                if response.is_error:
+                    response.read()
+                _check(response)
+                if response.status_code != PARTIAL:
                     file.truncate(0)
-                elif not answer.headers.get("Content-Range", "").startswith(f"bytes {known}-"):
+                elif not response.headers.get("Content-Range", "").startswith(f"bytes {offset}-"):
                     raise Unreachable(f"{self.url} answers with another part than was asked for.")
-                for piece in answer.iter_bytes():
+                for piece in response.iter_bytes():
                     file.write(piece)
         except httpx.HTTPError as error:
             raise Unreachable(f"{self.url} does not answer: {error}") from error
         finally:
             file.flush()
 
-    def _send(self, method: str, path: str, **how: Any) -> httpx.Response:
+    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
-            answer = self._http.request(method, path, **how)
+            response = self._http.request(method, path, **options)
         except httpx.HTTPError as error:
             raise Unreachable(f"{self.url} does not answer: {error}") from error
-        _check(answer)
-        return answer
+        _check(response)
+        return response
 
-    def _json(self, answer: httpx.Response) -> Any:
+    def _json(self, response: httpx.Response) -> Any:
         try:
-            return answer.json()
+            return response.json()
         except json.JSONDecodeError as error:
             raise Unreachable(f"{self.url} does not answer as a portal does.") from error
 
 
 @cache
 def _trusted() -> ssl.SSLContext:
-    """Which certificates to believe, read once for the process: 20 ms, and each recording of a
-    dataset is fetched by a transport of its own."""
+    """Return which certificates to trust, read once per process: that takes 20 ms, and `Run.fetch`
+    makes a transport for each recording."""
     return httpx.create_ssl_context()
 
 
-def _check(answer: httpx.Response) -> None:
-    status = answer.status_code
+def _check(response: httpx.Response) -> None:
+    status = response.status_code
     if 400 <= status < 500 and status not in AGAIN:
-        raise Refused(status, _sentence(answer))
-    # A redirect is no portal's answer: a proxy or a log-in page stands in between.
+        raise Refused(status, _sentence(response))
+    # A redirect does not come from the portal, but from a proxy or a log-in page in between.
     if status >= 300:
         kind = Broken if status in BROKEN else Unreachable
-        raise kind(f"The portal answered {status}: {_sentence(answer)}")
+        raise kind(f"The portal answered {status}: {_sentence(response)}")
 
 
-def _sentence(answer: httpx.Response) -> str:
+def _sentence(response: httpx.Response) -> str:
     try:
-        said = answer.json()
+        payload = response.json()
     except ValueError:
-        return f"{answer.status_code} {answer.reason_phrase}"
-    detail = said.get("detail", said) if isinstance(said, dict) else said
+        return f"{response.status_code} {response.reason_phrase}"
+    detail = payload.get("detail", payload) if isinstance(payload, dict) else payload
     if isinstance(detail, str):
         return detail
     if isinstance(detail, list) and detail and all(isinstance(error, dict) for error in detail):
-        # The fields that were refused: `body.step: Input should be less than ...`
+        # The fields that were refused: `step: Input should be less than ...`
         return "; ".join(map(_field_and_reason, detail))[:500]
     return json.dumps(detail)[:500]
 
 
 def _field_and_reason(error: dict[str, Any]) -> str:
-    # The first is where it was sent, and the second what the portal calls it.
-    place = ".".join(str(part) for part in error.get("loc", [])[2:])
-    said = str(error.get("msg", "it is wrong")).removeprefix("Value error, ")
-    return f"{place}: {said}" if place else said
+    # The first part is where it was sent, the second is the portal's name for it.
+    field = ".".join(str(part) for part in error.get("loc", [])[2:])
+    reason = str(error.get("msg", "it is wrong")).removeprefix("Value error, ")
+    return f"{field}: {reason}" if field else reason
 
 
 def persist(act: Callable[[], T], *, seconds: float) -> T:
-    """`act`, again and again with growing pauses while the portal is unreachable.
+    """Call `act`, again and again with growing pauses while the portal is unreachable.
 
     Raises the last Unreachable after `seconds`; Refused at once.
     """

@@ -18,10 +18,11 @@ from backline.system_metrics import Figures
 # With this and the time that writing takes, a killed program loses less than the last second.
 FLUSH_SECONDS = 0.5
 FIGURE_SECONDS = 5.0
-# Points per batch, and rows in memory that wake the thread before its time.
+# Points per batch.
 BATCH_POINTS = 200_000
-# Of the names in a batch, with room for what stands around them.
+# Characters of the names in a batch, with room for the JSON around them.
 HEADER_LETTERS = wire.MAX_HEADER_BYTES - 1_000
+# Rows in memory that wake the thread early.
 WAKE_ROWS = 20_000
 
 Names = tuple[str, ...]
@@ -41,7 +42,7 @@ class Pace:
             self._newest = rows[-1][:2]
 
     def take(self) -> tuple[int, float] | None:
-        """The newest step, and the mean seconds per step since the last call."""
+        """Return the newest step, and the mean seconds per step since the last call."""
         if self._mark is None or self._newest is None or self._newest[0] <= self._mark[0]:
             return None
         (first, began), (last, ended) = self._mark, self._newest
@@ -50,7 +51,7 @@ class Pace:
 
 
 class Writer:
-    """Takes rows from `rows`, console text and figures, and lays them into the spool."""
+    """Writes rows from `rows`, console text and system metrics to the spool."""
 
     def __init__(
         self,
@@ -90,7 +91,7 @@ class Writer:
             self._lay([row])
 
     def flush(self) -> None:
-        """Lay everything that was logged so far into the spool."""
+        """Write everything that was logged so far to the spool."""
         with self._writing:
             # One slice and one deletion: each is atomic, and rows that come between them stay.
             count = len(self.rows)
@@ -111,7 +112,7 @@ class Writer:
                 self.flush()
                 self._listen()
             except OSError as error:
-                # A full disk must not end training; what cannot be written is said and lost.
+                # A full disk must not end training; what cannot be written is lost, with a warning.
                 self._warn_once(f"The spool cannot be written: {error}")
 
     def _lay(self, rows: list[Row]) -> None:
@@ -125,24 +126,24 @@ class Writer:
         self._next_figures = now + FIGURE_SECONDS
         rows = [self._step_time()]
         if self._figures:
-            found = self._figures.read()
-            # Figures have no training step: theirs are seconds since the start.
-            values = array("d", found.values())
-            rows.append((int(now - self._started), time.time(), tuple(found), values))
+            metrics = self._figures.read()
+            # System metrics have no training step: theirs is the seconds since the start.
+            values = array("d", metrics.values())
+            rows.append((int(now - self._started), time.time(), tuple(metrics), values))
         self._lay([row for row in rows if row])
 
     def _step_time(self) -> Row | None:
-        """Of several ranks each tells its seconds per step, so that the slow one can be seen."""
-        found = self._pace.take() if self._place.count > 1 else None
-        if found is None:
+        """Return this rank's seconds per step if there are several: a slow one can then be seen."""
+        pace = self._pace.take() if self._place.count > 1 else None
+        if pace is None:
             return None
-        step, seconds = found
-        # Rank 0 has its number in the name too, here where ranks are compared.
+        step, seconds = pace
+        # Here rank 0 has its number in the name too, because ranks are compared.
         name = "system/rank/0/step_seconds" if not self._place.rank else "system/step_seconds"
         return step, time.time(), (name,), array("d", [seconds])
 
     def _listen(self) -> None:
-        """Requests to stop and refusals, as the sender has left them in the folder."""
+        """Read requests to stop, refusals and failures that the sender has left in the folder."""
         if self.stop_reason is None:
             self.stop_reason = self._spool.stop_asked()
         for name, sentence in self._spool.refusals().items():
@@ -159,36 +160,36 @@ class Writer:
             self._warn(sentence)
 
     def _batches(self, rows: list[Row]) -> list[list[wire.Table]]:
-        """Tables of rows with the same names, in batches of at most about BATCH_POINTS."""
+        """Return tables of rows with the same names, in batches of at most about BATCH_POINTS."""
         groups: dict[Names, list[Row]] = defaultdict(list)
         for row in rows:
             groups[row[2]].append(row)
         batches: list[list[wire.Table]] = [[]]
-        room, letters = BATCH_POINTS, HEADER_LETTERS
-        for given, members in groups.items():
-            names = tuple(map(self._place.metric, given))
-            # Without a name it is the mark of a step.
+        room, header_room = BATCH_POINTS, HEADER_LETTERS
+        for logged_names, members in groups.items():
+            names = tuple(map(self._place.metric, logged_names))
+            # A row without names only marks the time of a step.
             if not names or not self._is_good(names):
                 continue
-            most = max(1, BATCH_POINTS // len(names))
+            max_rows = max(1, BATCH_POINTS // len(names))
             header = len(json.dumps(names)) + 30
-            for start in range(0, len(members), most):
-                part = members[start : start + most]
-                if (len(part) * len(names) > room or header > letters) and batches[-1]:
+            for start in range(0, len(members), max_rows):
+                part = members[start : start + max_rows]
+                if (len(part) * len(names) > room or header > header_room) and batches[-1]:
                     batches.append([])
-                    room, letters = BATCH_POINTS, HEADER_LETTERS
+                    room, header_room = BATCH_POINTS, HEADER_LETTERS
                 batches[-1].append(_table(names, part))
                 room -= len(part) * len(names)
-                letters -= header
+                header_room -= header
         return [batch for batch in batches if batch]
 
     def _is_good(self, names: Names) -> bool:
         good = self._good.get(names)
         if good is None:
             bad = [name for name in names if not wire.good_name(name)]
-            few = len(names) <= wire.MAX_NAMES and len(json.dumps(names)) < HEADER_LETTERS
-            good = self._good[names] = not bad and few
-            if not few:
+            fits = len(names) <= wire.MAX_NAMES and len(json.dumps(names)) < HEADER_LETTERS
+            good = self._good[names] = not bad and fits
+            if not fits:
                 self._warn_once(f"{len(names):,} metrics in one call are too many; not logged.")
             for name in bad:
                 self._warn_once(f"{name[:50]!r} cannot be the name of a metric; not logged.")

@@ -1,1 +1,1 @@
-"""Around a program of the cluster: start it, pass signals on, meet the other nodes, say why."""
+"""A program on the cluster: its start, its signals, the other nodes, and why it ended."""

@@ -1,12 +1,12 @@
 """`backline exec [--dataset FOLDER] -- COMMAND ...`: any program as the program of a run.
 
-1. Joins the run of this job, so that the portal hears of it before the program says anything.
-2. Fetches the run's recordings into FOLDER, with a manifest; only while it may.
+1. Joins the run of this job, so that the portal knows of it before the program prints anything.
+2. Fetches the run's recordings into FOLDER, with a manifest; only while that is permitted.
 3. Starts the program with its own environment, in this process group. What it prints is passed
-   on and kept; what it takes of the machine is measured; a `backline.init()` in it joins the run.
+   on and stored; what it uses of the machine is measured; a `backline.init()` in it joins the run.
 4. Passes SIGTERM on, and the portal's request to stop: a program that takes longer than
-   BACKLINE_GRACE_SECONDS to heed that is killed. A signal comes with its sender's own grace.
-5. Counts use that the program did not report, takes the music away, and ends as it ended.
+   BACKLINE_GRACE_SECONDS to obey that is killed. A signal has its sender's own grace period.
+5. Counts use that the program did not report, deletes the music, and exits as the program did.
 """
 
 import os
@@ -33,11 +33,11 @@ from backline.usage_count import Counting
 
 TICK = 0.1
 GRACE_SECONDS = 20.0
-# After sysexits.h, and as a shell tells of a command that it cannot start.
+# As in sysexits.h, and as a shell reports a command that it cannot start.
 WRONG_PLACE, UNAVAILABLE, NOT_PERMITTED = 2, 69, 77
 NOT_STARTABLE, NOT_FOUND = 126, 127
 STOPPED = 143
-# So long a program has that heard a signal itself.
+# How long a program may take to end by a signal that it received itself.
 PASSED_ON_AFTER = 0.3
 TOO_EARLY = "Asked to stop before the program was started."
 
@@ -47,7 +47,7 @@ class Stopped(Exception):
 
 
 class Bell:
-    """SIGTERM and SIGINT: before the program runs they end the waiting, then they are its own."""
+    """SIGTERM and SIGINT: before the program runs they end the waiting, then they go to it."""
 
     def __init__(self) -> None:
         self._waiting = False
@@ -59,7 +59,7 @@ class Bell:
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """What takes long in here may be cut short: Stopped is raised."""
+        """Let a signal interrupt what takes long in here: it raises Stopped."""
         self._waiting = True
         try:
             if self._told or self._heard:
@@ -75,14 +75,14 @@ class Bell:
             program.terminate()
 
     def tell(self, number: int = signal.SIGTERM) -> None:
-        """To the program, once: a cluster's signal often follows the portal's request."""
+        """Signal the program, once: a cluster's signal often follows the portal's request."""
         if not self._told and self._program is not None:
             self._program.send_signal(number)
         self._told = True
 
     def pass_on(self) -> None:
-        """Tell the program what was heard, unless it ended meanwhile: a signal to the whole group
-        has reached it too, and the same again would cut off what it does at its end."""
+        """Pass on a received signal, unless the program ended meanwhile: a signal to the whole
+        group has reached it too, and a second one would cut off what it does at its end."""
         if self._heard and time.monotonic() - self._heard[1] > PASSED_ON_AFTER:
             self.tell(self._heard[0])
 
@@ -94,7 +94,7 @@ class Bell:
 
 
 def execute(command: list[str], *, folder: Path | None) -> int:
-    """The exit code: the program's own, 128 + n after signal n, or one of those above."""
+    """Return the exit code: the program's own, 128 + n after signal n, or one of those above."""
     bell = Bell()
     url, token = os.environ.get("BACKLINE_URL", ""), os.environ.get("BACKLINE_TOKEN", "")
     if not (url and token and os.environ.get("BACKLINE_RUN")):
@@ -120,7 +120,7 @@ def execute(command: list[str], *, folder: Path | None) -> int:
     finally:
         run.finish()
     if code and (spool.pending() or spool.refusals()):
-        # Whoever looks for the reason reads the last line, which is to be the program's.
+        # People look for the reason in the last line, so it has to be the program's.
         sys.stderr.write(f"{relay.last_line}\n")
     return code
 
@@ -150,7 +150,7 @@ class Program:
             self.counting.decide("program")
 
     def perform(self, command: list[str], bell: Bell) -> int:
-        """From the recordings to the end of the program; its exit code."""
+        """Fetch the recordings and run the program to its end; return its exit code."""
         try:
             with ExitStack() as after:
                 if self.folder is not None:
@@ -191,12 +191,12 @@ class Program:
         )
 
     def _environment(self) -> dict[str, str]:
-        """What the program sees: this environment, the run's own words, and how to join the run."""
+        """Return the program's environment: this one, the run's variables, and how to join."""
         spec = self.run.spec
-        given = spec.config.get("env") if spec.recipe == "program" else None
-        own = {str(name): str(value) for name, value in (given or {}).items()}
+        configured = spec.config.get("env") if spec.recipe == "program" else None
+        own = {str(name): str(value) for name, value in (configured or {}).items()}
         inherited = dict(os.environ)
-        # "python" is the one that this runs with, where nothing else was said.
+        # "python" is the one that this runs with, unless the run's variables say otherwise.
         paths = [str(Path(sys.executable).parent), inherited.get("PATH", os.defpath)]
         inherited["PATH"] = os.pathsep.join(paths)
         if "PYTHONPATH" in own and inherited.get("PYTHONPATH"):
@@ -225,7 +225,7 @@ class Program:
         return code
 
     def _watch(self, program: "subprocess.Popen[bytes]", bell: Bell) -> int:
-        """Wait for its end; pass the portal's request on, and end it where that is not heeded."""
+        """Wait for its end; pass on the portal's request, and kill a program that does not obey."""
         asked_at: float | None = None
         grace = float(os.environ.get("BACKLINE_GRACE_SECONDS", GRACE_SECONDS))
         while program.poll() is None:
@@ -248,25 +248,25 @@ def _code_of(refusal: Stopped | Refused | Unreachable) -> int:
 
 
 def _end(program: "subprocess.Popen[bytes]") -> None:
-    """The program and all that it started, but for senders, which deliver what it has left."""
-    below = []
+    """Kill the program and all that it started, except senders, which deliver what it has left."""
+    descendants = []
     with suppress(psutil.Error):
-        below = psutil.Process(program.pid).children(recursive=True)
+        descendants = psutil.Process(program.pid).children(recursive=True)
     program.kill()
     program.wait()
-    for process in below:
+    for process in descendants:
         with suppress(psutil.Error):
             if "backline.delivery.sender" not in process.cmdline():
                 process.kill()
 
 
 def _wait_for_sessions(run: Run, spool: Spool) -> None:
-    """What the program's own sessions still have to deliver: a container may end with this one."""
+    """Wait for the program's own sessions to deliver: the container may end with this process."""
     end = time.monotonic() + float(os.environ.get("BACKLINE_DRAIN_SECONDS", DRAIN_SECONDS))
     attempt = os.environ.get("BACKLINE_SESSION", "")
     for folder in spool_root().glob(f"{run.id}-{attempt}-*"):
         with suppress(OSError, ValueError):
-            session = Spool.open(folder)
-            # One whose process lives is another rank's: it waits for itself.
-            if folder != spool.folder and not session.program_lives():
-                session.wait_until_empty(end - time.monotonic())
+            program_spool = Spool.open(folder)
+            # A session whose process lives is another rank's, which waits for it itself.
+            if folder != spool.folder and not program_spool.program_lives():
+                program_spool.wait_until_empty(end - time.monotonic())

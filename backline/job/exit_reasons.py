@@ -1,7 +1,7 @@
-"""Why one of several processes ended, told to the launcher that started it (torchrun.py).
+"""Why one of several processes ended, reported to the launcher that started it (torchrun.py).
 
-The launcher names a file by TORCHELASTIC_ERROR_FILE; torch's own keys are `message` and
-`timestamp`. Without a launcher nothing is told, and nothing here does anything.
+The launcher names a file in TORCHELASTIC_ERROR_FILE; torch's own keys are `message` and
+`timestamp`. Without a launcher nothing is reported, and nothing here does anything.
 """
 
 import ctypes
@@ -15,14 +15,14 @@ from pydantic import BaseModel, ValidationError
 
 from backline.ranks import ProcessPlace
 
-# The launcher's process id, for those that it starts.
+# The variable with the launcher's process id, for the processes that it starts.
 LAUNCHER = "BACKLINE_LAUNCHER"
 LONGEST = 500
 PR_SET_PDEATHSIG = 1
 
 
 class Reason(BaseModel):
-    """One process's last word: `timestamp` in seconds since 1970, `code` its exit code."""
+    """Why one process ended: `timestamp` in seconds since 1970, `code` its exit code."""
 
     message: str
     timestamp: float
@@ -31,7 +31,7 @@ class Reason(BaseModel):
 
 
 def leave_reason(message: str, *, code: int) -> None:
-    """Leave the sentence for the launcher, before this process ends with `code`."""
+    """Leave the reason for the launcher, before this process ends with `code`."""
     file = os.environ.get("TORCHELASTIC_ERROR_FILE", "")
     if not file:
         return
@@ -45,20 +45,20 @@ def leave_reason(message: str, *, code: int) -> None:
 
 
 def read(folder: Path) -> list[Reason]:
-    """What the processes left somewhere below `folder`, the earliest first."""
-    found = []
+    """Return the reasons that processes left somewhere below `folder`, the earliest first."""
+    reasons = []
     for file in folder.rglob("error.json"):
         try:
-            found.append(Reason.model_validate_json(file.read_bytes()))
+            reasons.append(Reason.model_validate_json(file.read_bytes()))
         except ValidationError:
             # Another program's, written in torch's own longer form: the launcher knows its code.
             continue
-    return sorted(found, key=lambda reason: reason.timestamp)
+    return sorted(reasons, key=lambda reason: reason.timestamp)
 
 
 def end_with_launcher() -> None:
-    """From now on this process is killed when its launcher is: torchrun gives each process a
-    session of its own, which a signal to the launcher's group does not reach. Linux only."""
+    """Have this process killed when its launcher is: torchrun gives each process a session
+    of its own, which a signal to the launcher's group does not reach. Linux only."""
     launcher = os.environ.get(LAUNCHER, "")
     if not launcher or sys.platform != "linux":
         return

@@ -1,12 +1,12 @@
-"""`backline torchrun ARGS ...`: torchrun, with the exit codes and last words of its processes.
+"""`backline torchrun ARGS ...`: torchrun, with the exit codes and error messages of its processes.
 
-torchrun itself turns every end of a process but a good one into 1, and answers SIGTERM by killing
+torchrun itself turns every failure of a process into exit code 1, and answers SIGTERM by killing
 after half a minute. Here 75 and 143 mean something (docs/flow.md). So
 
-1. torchrun works in a thread, where it takes no signals; each is passed on to the processes,
-   once, and their own end is waited for;
-2. it starts nothing again: a next attempt is the portal's, from the checkpoint;
-3. the exit code is that of the process that ended badly first, and why it did is the last line.
+1. torchrun works in a thread, where it takes no signals; each signal is passed on to the processes,
+   once, and the launcher waits until they end by themselves;
+2. it restarts nothing: the portal starts the next attempt, from the checkpoint;
+3. the exit code is that of the process that failed first, and the last line says why it did.
 """
 
 import logging
@@ -27,21 +27,21 @@ from backline.job.execution import NOT_FOUND, STOPPED, TOO_EARLY
 
 TICK = 0.1
 FAILED = 1
-# A process that was killed leaves no word, and is found by this much later than what its end
-# brought down: torchrun counts whole seconds and looks ten times in each.
+# A killed process leaves no reason, and is noticed up to this much later than the failures that it
+# caused: torchrun counts whole seconds and looks ten times in each.
 UNHEARD_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
 class End:
-    """How it all ended: an exit code, and the line that says why unless it is 0."""
+    """How the processes ended: an exit code, and the line that says why unless it is 0."""
 
     code: int = 0
     line: str = ""
 
 
 class Signals:
-    """SIGTERM and SIGINT of the launcher: for each of its processes, also those still to come."""
+    """Passes SIGTERM and SIGINT on to each process of the launcher, also to later ones."""
 
     def __init__(self) -> None:
         self._number = 0
@@ -53,7 +53,7 @@ class Signals:
         self._number = number
 
     def pass_on(self) -> bool:
-        """Tell those who have not been told. False: asked to end before there was any."""
+        """Signal the processes not signalled yet. False: asked to end before there was any."""
         if not self._number:
             return True
         for process in psutil.Process().children():
@@ -65,21 +65,21 @@ class Signals:
 
 
 class Torchrun(threading.Thread):
-    """torchrun at work. What its processes tell of their end lies below `folder`."""
+    """The thread of torchrun. Its processes report their end below `folder`."""
 
-    def __init__(self, words: list[str], folder: Path) -> None:
+    def __init__(self, arguments: list[str], folder: Path) -> None:
         super().__init__(name="torchrun", daemon=True)
-        self._words = words
+        self._words = arguments
         self._folder = folder
         self._error: BaseException | None = None
 
     def run(self) -> None:
         try:
-            # Its own account of a failure, forty lines on codes and processes, would stand where
-            # a person looks for the reason; `end` says all that it knows.
+            # Its own report of a failure, forty lines on codes and processes, would be where a
+            # person looks for the reason; `end` says all that it knows.
             logging.disable(logging.ERROR)
             meeting.prepare()
-            # Here and nowhere else in the client: whoever starts no processes needs no torch.
+            # Here and nowhere else in the client: only the start of processes needs torch.
             from torch.distributed import run as torchrun  # noqa: PLC0415
 
             ours = ["--max-restarts=0", f"--log-dir={self._folder}"]
@@ -89,21 +89,21 @@ class Torchrun(threading.Thread):
             self._error = error
 
     def end(self) -> End:
-        """After the thread has ended: of several processes that ended badly, the first."""
+        """Return how the first failed process ended, once the thread has ended."""
         if self._error is None:
             return End()
-        told = exit_reasons.read(self._folder)
+        reasons = exit_reasons.read(self._folder)
         failures = getattr(self._error, "failures", {})
         silent = sorted(
             (failure.timestamp - UNHEARD_SECONDS, rank, failure.exitcode)
             for rank, failure in failures.items()
-            # One that heeds torchrun's SIGTERM ended because another one had.
+            # A process that ends by torchrun's SIGTERM does so because another one has ended.
             if failure.error_file == "<N/A>" and failure.exitcode != -signal.SIGTERM
         )
-        if silent and (not told or silent[0][0] < told[0].timestamp):
+        if silent and (not reasons or silent[0][0] < reasons[0].timestamp):
             return _silent(rank=silent[0][1], code=silent[0][2])
-        if told:
-            return End(told[0].code, f"[rank {told[0].rank}] {told[0].message}")
+        if reasons:
+            return End(reasons[0].code, f"[rank {reasons[0].rank}] {reasons[0].message}")
         if failures:
             rank, failure = min(failures.items())
             return _silent(rank=rank, code=failure.exitcode)
@@ -118,7 +118,7 @@ def _silent(*, rank: int, code: int) -> End:
 
 
 def _of_torchrun_itself(error: BaseException) -> End:
-    """Why it could not start or keep the processes, or not understand its words."""
+    """Return why torchrun could not start or keep the processes, or parse its arguments."""
     if isinstance(error, meeting.NotKnown):
         return End(FAILED, str(error))
     if isinstance(error, SystemExit):
@@ -132,14 +132,14 @@ def _of_torchrun_itself(error: BaseException) -> End:
     return End(FAILED, f"{type(error).__name__}: {first}")
 
 
-def launch(words: list[str]) -> int:
-    """Start what torchrun's `words` say; the exit code."""
+def launch(arguments: list[str]) -> int:
+    """Run torchrun with `arguments`; return the exit code."""
     signals = Signals()
     os.environ[exit_reasons.LAUNCHER] = str(os.getpid())
     with tempfile.TemporaryDirectory(prefix="backline-ranks-") as folder:
-        work = Torchrun(words, Path(folder))
+        work = Torchrun(arguments, Path(folder))
         work.start()
-        # The main thread waits for nothing else, so that no signal has to.
+        # The main thread waits for nothing else, so that signals are passed on at once.
         while work.is_alive():
             work.join(TICK)
             if not signals.pass_on() and work.is_alive():
@@ -151,6 +151,6 @@ def launch(words: list[str]) -> int:
         sys.stderr.write(f"{end.line}\n")
         sys.stderr.flush()
     if work.is_alive():
-        # It waits for other machines, and the interpreter would wait for it.
+        # torchrun waits for other machines, and the interpreter would wait for it.
         os._exit(end.code)
     return end.code

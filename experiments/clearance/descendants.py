@@ -1,8 +1,7 @@
-"""What this room has of the line from recordings to models: datasets, runs, checkpoints, and the
-models that are published.
+"""The descendants of recordings in this room: datasets, runs, checkpoints, published models.
 
-rights/withdrawal/descendants.py asks, because it may not know this room. A run that began with
-another's weights has learned whatever that one had.
+rights/withdrawal/descendants.py asks, because it may not know this room. A run that started from
+another run's weights has learned whatever that run had.
 """
 
 from collections import defaultdict
@@ -47,16 +46,16 @@ def datasets_of(origin: Origin) -> list[int]:
 
 
 def runs_of(origin: Origin) -> list[UUID]:
-    """Runs that used any of these datasets so, and those that started from their weights."""
+    """Return runs that used any of these datasets so, and runs that started from their weights."""
     if "runs" not in origin.kept:
         used = Run.objects.filter(use__in=origin.uses, dataset__in=datasets_of(origin))
         origin.kept["runs"] = _with_later(used)
-    found: list[UUID] = origin.kept["runs"]
-    return found
+    runs: list[UUID] = origin.kept["runs"]
+    return runs
 
 
 def runs_with(recordings: QuerySet[Recording]) -> list[UUID]:
-    """Runs that used any of this music in any way, and those that started from their weights."""
+    """Return runs that used any of this music at all, and runs that started from their weights."""
     items = DatasetItem.objects.filter(
         recording__in=recordings.order_by().values("pk"), included=True
     )
@@ -68,18 +67,20 @@ def _with_later(runs: QuerySet[Run]) -> list[UUID]:
 
 
 class Datasets:
-    """What music is frozen in, and what is withheld of it."""
+    """The datasets that music is frozen in, and the marks that withhold them."""
 
     def relied_on(self, recordings: Collection[int], use: str) -> list[Reliance]:
         items = _items_with(recordings)
-        within: dict[int, set[int]] = defaultdict(set)
+        by_dataset: dict[int, set[int]] = defaultdict(set)
         for dataset, recording in items.order_by().values_list("dataset", "recording"):
-            within[dataset].add(recording)
-        rows = Dataset.objects.filter(pk__in=among(within)).select_related("project", "decision")
+            by_dataset[dataset].add(recording)
+        rows = Dataset.objects.filter(pk__in=among(by_dataset)).select_related(
+            "project", "decision"
+        )
         return [
             reliance
             for row in rows.order_by("pk")
-            for reliance in _reliances(row, use, frozenset(within[row.pk]))
+            for reliance in _reliances(row, use, frozenset(by_dataset[row.pk]))
         ]
 
     def mark(
@@ -98,10 +99,10 @@ class Datasets:
 
     def marked(self, case: WithdrawalCase) -> tuple[list[str], list[str]]:
         rows = DatasetHold.objects.filter(case=case).order_by("dataset")
-        found = [(str(row.dataset_id), row.hold_id is None) for row in rows]
+        sources = [(str(row.dataset_id), row.hold_id is None) for row in rows]
         return (
-            [source for source, stays in found if not stays],
-            [source for source, stays in found if stays],
+            [source for source, stays in sources if not stays],
+            [source for source, stays in sources if stays],
         )
 
     def marks(self, recordings: Collection[int]) -> list[CaseMark]:
@@ -114,13 +115,13 @@ class Datasets:
                 if row.case and row.hold]  # fmt: skip
 
     def unmark(self, mark: CaseMark) -> None:
-        """A dataset that nothing else withholds is whole again."""
+        """Remove the mark; a dataset that nothing else withholds may be used again."""
         for source in {reliance.source for reliance in mark.reliances}:
             dataset = Dataset.objects.get(pk=int(source))
             dataset.held.filter(case=mark.case).delete()
             if not dataset.held.withholding().filter(use=dataset.use).exists():
-                tainted = Dataset.objects.filter(pk=dataset.pk, status=Dataset.Status.TAINTED)
-                tainted.update(status=Dataset.Status.FROZEN)
+                affected = Dataset.objects.filter(pk=dataset.pk, status=Dataset.Status.TAINTED)
+                affected.update(status=Dataset.Status.FROZEN)
 
 
 def _items_with(recordings: Collection[int]) -> QuerySet[DatasetItem]:
@@ -129,14 +130,14 @@ def _items_with(recordings: Collection[int]) -> QuerySet[DatasetItem]:
 
 def _asked_of(row: DatasetHold) -> list[Reliance]:
     assert row.case is not None  # noqa: S101 - it was asked for
-    about = row.case.recordings.filter(
+    recordings = row.case.recordings.filter(
         pk__in=row.dataset.items.filter(included=True).values("recording")
     )
-    return _reliances(row.dataset, row.use, frozenset(about.values_list("pk", flat=True)))
+    return _reliances(row.dataset, row.use, frozenset(recordings.values_list("pk", flat=True)))
 
 
 def _reliances(dataset: Dataset, use: str, recordings: frozenset[int]) -> list[Reliance]:
-    """In the context of its freezing, and where its project is by now."""
+    """Return the set's reliances, in the context of its freezing and in that of its project now."""
     source = str(dataset.pk)
     frozen, now = Context(**dataset.decision.context), permission.context_of(dataset.project)
     if use == dataset.use:
@@ -146,7 +147,7 @@ def _reliances(dataset: Dataset, use: str, recordings: frozenset[int]) -> list[R
             for context in contexts
         ]
     if use == Use.DISTRIBUTE:
-        # The one way in which clips leave: everybody hears them on a public page.
+        # Clips leave the lab in one way only: everybody hears them on a public page.
         now = replace(now, channel=Channel.EXPORT)
     first = dataset.runs.filter(use=use).aggregate(first=Min("queued_at"))["first"]
     return [Reliance(source, now, first or timezone.now(), recordings, made_for=first is not None)]
@@ -172,7 +173,7 @@ class FrozenSets:
     def now(self, keys: Sequence[str]) -> dict[str, Node]:
         return {node.key: node for node in self._nodes(rows_named(Dataset.objects, keys))}
 
-    def retire(self, keys: Sequence[str], reason: str) -> None:  # noqa: ARG002 - it says no more.
+    def retire(self, keys: Sequence[str], reason: str) -> None:  # noqa: ARG002 - it is not stored.
         rows_named(Dataset.objects, keys).update(status=Dataset.Status.RETIRED)
 
     def open_to(self, keys: Sequence[str], user: User) -> set[str]:
@@ -186,10 +187,10 @@ class FrozenSets:
         return f"{rows['newest']}:{rows['whole']}"
 
     def _nodes(self, rows: QuerySet[Dataset]) -> list[Node]:
-        # Refused from the moment of the hold on, before the clock has written that it is tainted.
+        # Withheld from the moment of the hold on, before a reconcile pass has marked the dataset.
         marks = DatasetHold.objects.withholding()
-        held = marks.filter(dataset=OuterRef("pk"), use=OuterRef("use"))
-        rows = rows.annotate(is_held=Exists(held)).select_related("project").order_by("pk")
+        withholding = marks.filter(dataset=OuterRef("pk"), use=OuterRef("use"))
+        rows = rows.annotate(is_held=Exists(withholding)).select_related("project").order_by("pk")
         return [self._node(row, held=row.is_held) for row in rows]
 
     def _node(self, dataset: Dataset, *, held: bool) -> Node:
@@ -210,7 +211,7 @@ class FrozenSets:
 
 
 class Runs:
-    """A run that has ended needs nothing more: what it left is on the next levels."""
+    """A run that has ended needs nothing more: what it made is on the next levels."""
 
     name = "run"
     title = "Runs"
@@ -227,7 +228,7 @@ class Runs:
         return {str(row.pk): self._node(row) for row in rows}
 
     def retire(self, keys: Sequence[str], reason: str) -> None:
-        """The reconciler stops them by their holds; nothing is left to do by hand."""
+        """Do nothing: the reconcile pass stops these runs by their holds."""
 
     def open_to(self, keys: Sequence[str], user: User) -> set[str]:
         rows = rows_named(Run.objects, keys).filter(project__in=_projects(user))
@@ -260,8 +261,8 @@ class Checkpoints:
     remedied = Outcome.RETIRED
 
     def find(self, origin: Origin) -> Iterable[Node]:
-        made = Checkpoint.every.filter(run__in=runs_of(origin)).order_by()
-        return self._nodes(Checkpoint.objects.filter(digest__in=made.values("digest")))
+        checkpoints = Checkpoint.every.filter(run__in=runs_of(origin)).order_by()
+        return self._nodes(Checkpoint.objects.filter(digest__in=checkpoints.values("digest")))
 
     def now(self, keys: Sequence[str]) -> dict[str, Node]:
         rows = rows_named(Checkpoint.objects, keys)
@@ -280,7 +281,7 @@ class Checkpoints:
         return f"{rows['newest']}:{rows['number']}"
 
     def _nodes(self, rows: QuerySet[Checkpoint]) -> list[Node]:
-        """Plain columns: what a checkpoint says of itself may be long, and is not read for it."""
+        """Read plain columns only: what a checkpoint says about itself may be long."""
         columns = rows.order_by("pk").values_list(
             "pk", "step", "created_at", "retired_at", "run__number", "run__project__name",
             "run__project__slug",
@@ -299,8 +300,8 @@ class Checkpoints:
 
 
 class Published:
-    """Models that everybody can read of. A page says by itself that a permission has ended, from
-    the moment of the hold on (publishing/standing.py)."""
+    """Models that have a public page. A page shows by itself that a permission has ended, from the
+    moment of the hold on (publishing/withdrawals.py)."""
 
     name = "page"
     title = "Published models"
@@ -317,11 +318,11 @@ class Published:
         rows = rows_named(ModelPage.objects.public(), keys)
         return {node.key: node for node in self._nodes(rows)}
 
-    def retire(self, keys: Sequence[str], reason: str) -> None:  # noqa: ARG002 - it says no more.
+    def retire(self, keys: Sequence[str], reason: str) -> None:  # noqa: ARG002 - it is not stored.
         rows = rows_named(ModelPage.objects, keys).filter(withdrawn_at=None)
         rows.update(withdrawn_at=timezone.now())
 
-    def open_to(self, keys: Sequence[str], user: User) -> set[str]:  # noqa: ARG002 - all may.
+    def open_to(self, keys: Sequence[str], user: User) -> set[str]:  # noqa: ARG002 - everybody may.
         return set(keys)
 
     def mark(self) -> str:

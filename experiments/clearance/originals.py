@@ -1,6 +1,6 @@
-"""Whole originals by way of a project: whose dataset holds a recording, and what its runs fetch.
+"""Whole originals through a project: whose dataset has a recording, and what its runs fetch.
 
-rights/catalogue/originals.py asks, because it may not know this room.
+rights/catalogue/originals.py asks through a registered rule, because it may not know this room.
 """
 
 from django.db import transaction
@@ -17,9 +17,9 @@ VERB = "dataset.fetched"
 
 
 def held_by_a_project_of(recording: Recording, user: User, use: Use | None) -> bool:
-    """Whether the person is a member of a project with a frozen dataset that holds this very file,
-    for which no permission for the recording has ended since."""
-    # Also where the model that learned from it may stay: what has ended gives out no more files.
+    """Whether the person is a member of a project with a frozen dataset that has this very file,
+    and for which no permission for the recording has ended since."""
+    # Also where the model that learned from it may stay: an ended permission allows no download.
     ended = DatasetHold.objects.filter(
         Q(case__recordings=recording) | Q(hold__recording=recording),
         dataset=OuterRef("dataset"),
@@ -37,8 +37,8 @@ def held_by_a_project_of(recording: Recording, user: User, use: Use | None) -> b
 
 
 def write_down(run: Run, *, by: User) -> None:
-    """That the run fetches the files of its dataset: one line for each run and dataset. Which files
-    those are is in the dataset, which never changes, and its digest is in the run."""
+    """Record that the run fetches its dataset's files: one line for each run and dataset. Which
+    files those are is in the dataset, which never changes, and its digest is in the run."""
     dataset = run.dataset
     if dataset is None or _written(run, dataset):
         return

@@ -1,4 +1,4 @@
-"""Where runs and datasets ask consent: with the project's scope, and in words on refusal."""
+"""Checks of consent for runs and datasets, in the project's scope, with refusals in words."""
 
 from dataclasses import dataclass
 
@@ -32,7 +32,7 @@ from rights.models import (
 
 @dataclass(frozen=True)
 class Refusal:
-    """One recording that may not be used: why, and whose word it is."""
+    """One recording that may not be used: why, and whose decision that is."""
 
     recording_id: int
     recording: str
@@ -69,7 +69,7 @@ class NotPermitted(PermissionError):
 
 
 def check_member(by: User, project: Project) -> None:
-    """NotPermitted unless `by` is a member above viewer, or an operator."""
+    """Raise NotPermitted unless `by` is a member above viewer, or an operator."""
     levels = (Membership.Level.MEMBER, Membership.Level.OWNER)
     if by.has_role(Role.OPERATOR):
         return
@@ -90,11 +90,11 @@ def context_of(project: Project) -> consent.Context:
 def check_consent(
     *, project: Project, dataset: Dataset | None, use: str, by: User | None
 ) -> Decision | None:
-    """The saved decision for a dataset's recordings; NotAllowed if any is refused or on hold,
-    NotUsable if the dataset is retired: it stays out of use whatever is allowed again.
+    """Return the saved decision for a dataset's recordings. Raise NotAllowed if any is refused or
+    on hold, NotUsable if the dataset is retired: it stays out of use whatever is allowed again.
 
-    None where nothing needs consent. The decision is kept also when it is a refusal, so this
-    is not to be called inside a transaction that the refusal rolls back.
+    None where nothing needs consent. The decision is also stored when it is a refusal, so do not
+    call this inside a transaction that the refusal rolls back.
     """
     if dataset is None:
         return None
@@ -112,10 +112,10 @@ def check_consent(
 
 
 def check_start(run: Run) -> None:
-    """Once more before a waiting run starts: its recordings, and the weights it starts from.
+    """Check a waiting run again before it starts: its recordings, and its initial weights.
 
-    A run that was at work already, lost its place and comes back goes on where the agreed policy
-    lets the model version stay that learned from what was withdrawn. Raises NotAllowed, NotUsable.
+    A run that was at work and lost its place may go on where the agreed policy lets the model
+    version stay that learned from what was withdrawn. Raises NotAllowed, NotUsable.
     """
     if run.start_from is not None and (
         reason := why_not_start_from(
@@ -136,8 +136,8 @@ def check_start(run: Run) -> None:
 
 
 def _goes_on(run: Run) -> bool:
-    """Whether every word that is lacking now ended by somebody whose agreement lets the version
-    stay that was at work; what another holder suspended, or was never asked, stops it."""
+    """Whether every permission that is missing now was ended by a party whose agreement lets this
+    version stay; one that another holder suspended, or was never asked for, stops the run."""
     if run.dataset is None or not run.attempts.exists() or holds_on(run.dataset, run.use):
         return False
     items = run.dataset.items.filter(included=True)
@@ -150,9 +150,9 @@ def _goes_on(run: Run) -> bool:
 
 
 def why_not_dataset(dataset: Dataset) -> str:
-    """Why no run may use this dataset ever again, as a sentence; empty where it may be used.
+    """Return why no run may use this dataset ever again, as a sentence; empty where it may be used.
 
-    Asked of the row as it is now: who holds the object may hold it for long.
+    Reads the row as it is now: the caller's object may be an old one.
     """
     if not Dataset.objects.retired().filter(pk=dataset.pk).exists():
         return ""
@@ -163,14 +163,14 @@ def why_not_dataset(dataset: Dataset) -> str:
 
 
 def runs_of_retired() -> list[tuple[Run, str]]:
-    """Every open run whose dataset was retired, with the sentence that tells why it stops."""
+    """Return every open run whose dataset was retired, with the sentence that says why it stops."""
     open_runs = Run.objects.filter(state__in=Run.OPEN_STATES, dataset__in=Dataset.objects.retired())
     return [(run, why_not_dataset(run.dataset)) for run in open_runs.select_related("dataset")
             if run.dataset is not None]  # fmt: skip
 
 
 def refusals_of(decision: Decision) -> list[Refusal]:
-    """Each reason of each refused recording."""
+    """Return a refusal for each reason of each refused recording."""
     lines = decision.lines.filter(allowed=False).select_related("recording")
     return [
         Refusal(
@@ -197,7 +197,7 @@ def refusal_of(hold: Hold) -> Refusal:
 
 
 def holds_on(dataset: Dataset, use: str) -> list[Hold]:
-    """The permissions in this dataset that ended after it was frozen, for this use."""
+    """Return the holds on this dataset for this use: permissions that ended after it was frozen."""
     marks = dataset.held.withholding().filter(use=use)
     if not marks.exists():
         return []
@@ -212,28 +212,30 @@ def holds_on(dataset: Dataset, use: str) -> list[Hold]:
 
 
 def runs_on_hold() -> list[tuple[Run, Hold]]:
-    """Every open run that learns from something whose permission ended after it was frozen, or
-    started from the weights of one that did; with the first such hold."""
-    going = Run.objects.filter(revocations.is_revoked("pk"), state__in=Run.OPEN_STATES)
-    found = dict(going.annotate(mark=revocations.first_hold("pk")).values_list("pk", "mark"))
-    if not found:
+    """Return every open run that learns from something whose permission ended after it was frozen,
+    or started from the weights of such a run; with the first such hold."""
+    open_runs = Run.objects.filter(revocations.is_revoked("pk"), state__in=Run.OPEN_STATES)
+    first_holds = dict(
+        open_runs.annotate(mark=revocations.first_hold("pk")).values_list("pk", "mark")
+    )
+    if not first_holds:
         return []
-    runs = Run.objects.in_bulk(list(found))
-    holds = Hold.objects.select_related("recording", "party").in_bulk(set(found.values()))
-    return [(runs[pk], holds[mark]) for pk, mark in found.items()]
+    runs = Run.objects.in_bulk(list(first_holds))
+    holds = Hold.objects.select_related("recording", "party").in_bulk(set(first_holds.values()))
+    return [(runs[pk], holds[mark]) for pk, mark in first_holds.items()]
 
 
 def why_not(checkpoint: Checkpoint) -> str:
-    """Why nobody may load these weights, as a sentence; empty where they may be used. Asked of
-    their bytes: what is withheld under one name is withheld under every other."""
+    """Return why nobody may load these weights, as a sentence; empty where they may be used. Their
+    bytes count: what is withheld under one name is withheld under every other."""
     row = Checkpoint.every.filter(pk=checkpoint.pk).annotate(
         hold=revocations.weights_revocation("digest")
     )
     hold = row.values_list("hold", flat=True).get()
     retired = _retired(checkpoint).order_by("retired_at", "pk").first()
     if retired is not None:
-        why = (retired.retired_reason or "a permission behind it ended").rstrip(".")
-        return f"This checkpoint was retired: {why}."
+        reason = (retired.retired_reason or "a permission behind it ended").rstrip(".")
+        return f"This checkpoint was retired: {reason}."
     if hold is not None:
         return f"A permission behind this checkpoint ended: {hold.rstrip('.')}."
     return ""
@@ -257,31 +259,31 @@ def why_not_start_from(
     use: str | None = None,
     goes_on: bool = False,
 ) -> str:
-    """Why a run of this project may not start from these weights, as a sentence; empty where it
-    may. Asked anew each time: what they were cleared for may have become less.
+    """Return why a run of this project may not start from these weights, as a sentence; empty where
+    it may. Worked out each time: what they are licensed for may have become less.
 
-    `use` is what the run declares, where its recipe leaves that open. What only generates, and
-    what `goes_on`, is no next version of the model.
+    `use` is what the run declares, where its recipe leaves that open. A run that only generates,
+    or that `goes_on`, makes no next version of the model.
     """
     if reason := why_not(checkpoint):
         return reason
-    known = recipes.RECIPES.get(recipe)
-    wanted = use if use is not None else known.use if known else declared_uses.NONE
+    definition = recipes.RECIPES.get(recipe)
+    wanted = use if use is not None else definition.use if definition else declared_uses.NONE
     if reason := _why_not_for(checkpoint, wanted):
         return reason
-    same_version = goes_on or (known is not None and known.generates)
+    same_version = goes_on or (definition is not None and definition.generates)
     cleared = clearance.of_weights(checkpoint, (), same_version=same_version)
     inside = all(run.project_id == project.pk for run in clearance.delivered_by(checkpoint))
-    found = clearance.allows(cleared, "", context_of(project), inside=inside)
-    if not found:
+    narrowings = clearance.allows(cleared, "", context_of(project), inside=inside)
+    if not narrowings:
         return ""
-    more = f" And {len(found) - 3} more." if len(found) > 3 else ""
-    why = " ".join(str(narrowing) for narrowing in found[:3])
+    more = f" And {len(narrowings) - 3} more." if len(narrowings) > 3 else ""
+    why = " ".join(str(narrowing) for narrowing in narrowings[:3])
     return f"Not cleared for {project.name}: {why}{more}"
 
 
 def _why_not_for(checkpoint: Checkpoint, use: str) -> str:
-    """Why weights that were made for one use do not go on in another."""
+    """Return why weights made for one use do not go on in another; empty where they do."""
     for run in clearance.delivered_by(checkpoint):
         if declared_uses.may_start_from(run.use, use):
             continue
@@ -299,13 +301,13 @@ def _why_not_for(checkpoint: Checkpoint, use: str) -> str:
 
 
 def taint_held() -> int:
-    """Mark each frozen dataset in which a permission for its use has ended since; how many."""
-    touched = Dataset.objects.filter(
+    """Mark each frozen dataset in which a permission for its use ended since; return how many."""
+    affected = Dataset.objects.filter(
         status=Dataset.Status.FROZEN,
         pk__in=DatasetHold.objects.withholding().filter(use=F("dataset__use")).values("dataset"),
     )
     count = 0
-    for dataset in touched:
+    for dataset in affected:
         with transaction.atomic():
             frozen = Dataset.objects.filter(pk=dataset.pk, status=Dataset.Status.FROZEN)
             if frozen.update(status=Dataset.Status.TAINTED):

@@ -1,4 +1,4 @@
-"""What a project is for: the scope in which it asks consent."""
+"""What a project is for: the scope in which it asks for consent."""
 
 from django.db import transaction
 
@@ -11,7 +11,7 @@ LAST_VERSION = 10_000
 
 
 class BadScope(ValueError):
-    """A scope that cannot be; `field` names what is wrong."""
+    """An invalid scope; `field` names what is wrong."""
 
     code = "bad_scope"
 
@@ -21,15 +21,15 @@ class BadScope(ValueError):
 
 
 def may_change(by: User, project: Project) -> bool:
-    """Whether this person sets the project's scope: an owner."""
+    """Whether this person may set the project's scope, as its owner."""
     owner = Membership.Level.OWNER
     return project.memberships.filter(user=by, level=owner).exists()
 
 
 def rescope(*, by: User, project: Project, model_version: int, product: str) -> Project:
-    """Set the model version that is worked on, and the product it is for.
+    """Set the model version that the project works on, and the product it is for.
 
-    Permissions may be for certain versions and products alone. What was frozen or made before
+    Permissions may be for certain versions and products only. What was frozen or made before
     keeps its decision; every run that starts from now on asks in the new scope.
     Raises NotPermitted unless `by` owns the project, BadScope for values out of bounds.
     """

@@ -1,4 +1,4 @@
-"""Whether the permission of somebody behind a run is suspended: that leaves no hold to look at."""
+"""Whether a permission behind a run is suspended: a suspension leaves no hold to look at."""
 
 import hashlib
 
@@ -15,17 +15,17 @@ SECONDS = 600
 
 
 def is_suspended(run: Run, use: Use, context: Context) -> bool:
-    """Asked of the run's cleared scope, and again only when a suspension has come or gone, or
-    another day has begun. Of a run of which nothing is known, no."""
-    marks = GrantSuspension.objects.filter(grant__use=use, until=None)
-    mark = marks.aggregate(newest=Max("pk"), number=Count("pk"))
-    if not mark["number"]:
+    """Whether a permission for this use behind the run is suspended; False for an unknown origin.
+    Computed from the run's scope, and again only after a change of suspensions or of the day."""
+    suspensions = GrantSuspension.objects.filter(grant__use=use, until=None)
+    version = suspensions.aggregate(newest=Max("pk"), number=Count("pk"))
+    if not version["number"]:
         return False
-    asked = f"{run.pk}:{use}:{context}:{mark}:{timezone.now().date()}"
-    key = f"resting:{hashlib.sha256(asked.encode()).hexdigest()}"
-    known: bool | None = cache.get(key)
-    if known is None:
+    question = f"{run.pk}:{use}:{context}:{version}:{timezone.now().date()}"
+    key = f"resting:{hashlib.sha256(question.encode()).hexdigest()}"
+    answer: bool | None = cache.get(key)
+    if answer is None:
         cleared = clearance.current_scope(run, (use,))
-        known = not cleared.unknown and bool(clearance.allows(cleared, use, context))
-        cache.set(key, known, SECONDS)
-    return known
+        answer = not cleared.unknown and bool(clearance.allows(cleared, use, context))
+        cache.set(key, answer, SECONDS)
+    return answer

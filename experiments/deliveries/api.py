@@ -1,7 +1,7 @@
 """What a running program sends and fetches: the portal's side of backline/delivery/sender.py.
 
-Every delivery may come twice. A 4xx is final and its `detail` is a sentence for the console of
-the program; anything else is tried again.
+Every delivery may arrive twice. A 4xx other than 408, 425 and 429 is final, and its `detail` is a
+sentence for the console of the program; anything else is tried again.
 """
 
 from typing import Annotated
@@ -68,7 +68,7 @@ def add_log(request: HttpRequest, run_id: UUID, piece: wire.LogPiece) -> wire.Re
 
 @router.post("/runs/{uuid:run_id}/heartbeat", response=wire.HeartbeatAnswer)
 def beat(request: HttpRequest, run_id: UUID, sign: wire.Heartbeat) -> wire.HeartbeatAnswer:
-    """A sign of life; the answer says whether the program is asked to stop."""
+    """Record a sign of life; the answer says whether the program is asked to stop."""
     run = access.writable(request, run_id)
     run = runs.beat(run, sign.session, sign.stage, sign.progress)
     if run.is_open:
@@ -91,11 +91,11 @@ def beat(request: HttpRequest, run_id: UUID, sign: wire.Heartbeat) -> wire.Heart
 
 @router.post("/runs/{uuid:run_id}/undelivered", response=wire.Received)
 def tell_undelivered(request: HttpRequest, run_id: UUID, said: wire.Undelivered) -> wire.Received:
-    """What a session could not deliver, for the run's page; a count of 0 takes it back."""
+    """Report what a session could not deliver, for the run's page; a count of 0 clears it."""
     run = access.writable(request, run_id)
     undelivered.store_report(run, said)
     if not said.count and not run.is_open:
-        # What its ending still owed has come.
+        # Everything that its ending still owed has arrived.
         late.close(run, said.session)
     return wire.Received()
 
@@ -116,7 +116,7 @@ def add_usage(
 
 @router.post("/runs/{uuid:run_id}/arithmetic", response=wire.Received)
 def add_arithmetic(request: HttpRequest, run_id: UUID, chosen: wire.Arithmetic) -> wire.Received:
-    """What the program computes in; of several answers the first one stays."""
+    """Store the precision and threads that the program computes with; the first report stays."""
     run = access.writable(request, run_id)
     if not run.is_open and access.run_token(request) is None:
         raise HttpError(409, f"Run {run.number} has ended; it takes nothing new.")
@@ -135,12 +135,12 @@ def add_checkpoint(
     run = access.writable(request, run_id)
     _admit(request, run, session)
     try:
-        said = wire.CheckpointMeta.model_validate_json(meta)
-        _, new = checkpoints.receive(run=run, file=file, said=said)
+        description = wire.CheckpointMeta.model_validate_json(meta)
+        _, new = checkpoints.receive(run=run, file=file, said=description)
     except ValidationError as error:
         raise HttpError(422, f"The checkpoint's description is wrong: {error}") from error
     except checkpoints.Damaged as error:
-        # Not final: not all of it came as it was sent, and the next try sends it again.
+        # Not final: it did not arrive as it was sent, and the next try sends it again.
         raise HttpError(408, str(error)) from error
     except checkpoints.Conflict as error:
         raise HttpError(409, str(error)) from error
@@ -153,8 +153,8 @@ def add_checkpoint(
 def checkpoint(request: HttpRequest, run_id: UUID, step: PathNumber) -> HttpResponseBase:
     """The bytes of a checkpoint, whole or a range of them; 410 once nobody may load it."""
     run = access.readable(request, run_id)
-    found = run.checkpoints.filter(step=step).first()
-    if found is None:
+    row = run.checkpoints.filter(step=step).first()
+    if row is None:
         raise HttpError(404, f"This run has no checkpoint of step {step}.")
     if access.run_token(request) is None and not declared_uses.makes_models(run.use):
         made_for = run.get_use_display().lower()
@@ -163,9 +163,9 @@ def checkpoint(request: HttpRequest, run_id: UUID, step: PathNumber) -> HttpResp
             f"Run {run.number} was declared for {made_for}: what it saves is there for its own "
             "next attempt alone.",
         )
-    if reason := permission.why_not(found):
+    if reason := permission.why_not(row):
         raise HttpError(410, reason)
-    return ranged(request, found.file, f"step-{step}")
+    return ranged(request, row.file, f"step-{step}")
 
 
 @router.get("/runs/{uuid:run_id}/start-from")
@@ -175,12 +175,12 @@ def start_from(request: HttpRequest, run_id: UUID) -> HttpResponseBase:
     run = access.readable(request, run_id)
     if access.run_token(request) is None or run.state not in run_spec.READING_STATES:
         raise HttpError(403, "Only a program that is running reads the weights it starts from.")
-    first = run.start_from
-    if first is None:
+    weights = run.start_from
+    if weights is None:
         raise HttpError(404, "This run starts from no weights of another.")
-    if reason := permission.why_not(first):
+    if reason := permission.why_not(weights):
         raise HttpError(410, reason)
-    return ranged(request, first.file, f"step-{first.step}")
+    return ranged(request, weights.file, f"step-{weights.step}")
 
 
 @router.get("/runs/{uuid:run_id}/audio/{int:recording_id}")
@@ -208,8 +208,8 @@ def dataset_audio(request: HttpRequest, run_id: UUID, recording_id: PathNumber) 
 def end(
     request: HttpRequest, run_id: UUID, ending: wire.Ending, session: Words = ""
 ) -> wire.Received:
-    """All of a session has come, and how its program ended. That ends a run from outside; a
-    portal's own run ends by its exit code instead."""
+    """Report the end of a session, and how its program ended. That ends a run started outside; a
+    run of the portal ends by its exit code instead."""
     run = access.writable(request, run_id)
     if run.origin == Run.Origin.CLIENT:
         runs.close_client_run(run, outcome=ending.outcome, reason=ending.reason)
@@ -226,7 +226,7 @@ def _demand_name(session: str) -> None:
 
 
 def _admit(request: HttpRequest, run: Run, session: str, *, numbered: bool = False) -> None:
-    """A run that has ended takes the rest of its own deliveries, and nothing new."""
+    """Let a delivery in; a run that has ended accepts only the rest of its own deliveries."""
     try:
         late.admit(run, token=access.run_token(request), session=session, numbered=numbered)
     except late.BadSession as error:

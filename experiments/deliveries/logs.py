@@ -1,4 +1,4 @@
-"""A run's console: pieces by byte offset, so that a piece sent twice is kept once."""
+"""A run's console: pieces by byte offset, so that a piece sent twice is stored once."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ from backline import wire
 from experiments.models import LogChunk, Run
 from experiments.runs.attempts import attempt_and_rank
 
-# What stands between the attempt and the rank in the name of a session.
+# Separates the attempt from the rank in the name of a session.
 RANK = "-rank-"
 
-# Read before the tail, because a line may have begun in an earlier piece of its stream.
+# Lines read before the tail, because a line may have begun in an earlier piece of its stream.
 SPARE_LINES = 50
 
 
@@ -24,11 +24,11 @@ class LogLine:
 
 
 def append(run: Run, piece: wire.LogPiece) -> bool:
-    """Keep a piece; False if it was there before, or holds nothing that is new.
+    """Store a piece; False if it was there before, or has nothing new in it.
 
-    A piece that overlaps what is kept (the client was cut off while sending) gives its rest.
+    If it overlaps what is stored (the client was cut off while sending) only the new part is added.
     """
-    # PostgreSQL cannot keep the character NUL in a text.
+    # PostgreSQL cannot store the character NUL in a text.
     raw = piece.text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode()
     offset = piece.offset
     with transaction.atomic():
@@ -39,8 +39,8 @@ def append(run: Run, piece: wire.LogPiece) -> bool:
             .first()
         )
         if before is not None:
-            known = before.offset + len(before.text.encode()) - offset
-            raw, offset = raw[max(0, known) :], offset + max(0, known)
+            overlap = before.offset + len(before.text.encode()) - offset
+            raw, offset = raw[max(0, overlap) :], offset + max(0, overlap)
         if not raw:
             return False
         _, new = LogChunk.objects.get_or_create(
@@ -55,13 +55,13 @@ def append(run: Run, piece: wire.LogPiece) -> bool:
 
 
 def tail(run: Run, lines: int = 200, *, rank: int | None = None) -> list[LogLine]:
-    """The last `lines` lines, oldest first, both streams in the order in which they arrived.
+    """Return the last `lines` lines, oldest first, both streams in order of arrival.
 
-    With `rank` those of one of several processes only. A carriage return rewrites its line, as
+    `rank` selects one of several processes. A carriage return rewrites its line, as
     on a terminal; an unfinished last line is included.
     """
     chunks: list[LogChunk] = []
-    seen = 0
+    line_count = 0
     rows = run.logs.order_by("-pk")
     if rank:
         rows = rows.filter(session__endswith=f"{RANK}{rank}")
@@ -69,19 +69,19 @@ def tail(run: Run, lines: int = 200, *, rank: int | None = None) -> list[LogLine
         rows = rows.exclude(session__contains=RANK)
     for chunk in rows.iterator(chunk_size=50):
         chunks.append(chunk)
-        seen += chunk.text.count("\n")
-        if seen > lines + SPARE_LINES:
+        line_count += chunk.text.count("\n")
+        if line_count > lines + SPARE_LINES:
             break
     return _lines(reversed(chunks))[-lines:] if lines > 0 else []
 
 
 def ranks(run: Run) -> list[int]:
-    """The processes that have written, where there are several: [0, 1, 2, 3]; else none."""
-    others = run.logs.filter(session__contains=RANK).order_by()
-    found = {
-        attempt_and_rank(name)[1] for name in others.values_list("session", flat=True).distinct()
+    """Return the ranks that have written, where there are several: [0, 1, 2, 3]; else none."""
+    rank_logs = run.logs.filter(session__contains=RANK).order_by()
+    other_ranks = {
+        attempt_and_rank(name)[1] for name in rank_logs.values_list("session", flat=True).distinct()
     }
-    return sorted(found | {0}) if found else []
+    return sorted(other_ranks | {0}) if other_ranks else []
 
 
 def text(run: Run, stream: str, session: str, offset: int = 0) -> str:
@@ -99,15 +99,16 @@ def _lines(chunks: Iterable[LogChunk]) -> list[LogLine]:
     open_line: dict[tuple[str, str], str] = {}
     for chunk in chunks:
         key = (chunk.session, chunk.stream)
-        *whole, rest = (open_line.get(key, "") + chunk.text).split("\n")
+        *complete, unfinished = (open_line.get(key, "") + chunk.text).split("\n")
         lines += [
-            LogLine(chunk.stream, _rewritten(line), attempt_and_rank(key[0])[1]) for line in whole
+            LogLine(chunk.stream, _rewritten(line), attempt_and_rank(key[0])[1])
+            for line in complete
         ]
-        open_line[key] = rest
+        open_line[key] = unfinished
     lines += [
-        LogLine(stream, _rewritten(rest), attempt_and_rank(session)[1])
-        for (session, stream), rest in open_line.items()
-        if rest
+        LogLine(stream, _rewritten(unfinished), attempt_and_rank(session)[1])
+        for (session, stream), unfinished in open_line.items()
+        if unfinished
     ]
     return lines
 

@@ -1,4 +1,4 @@
-"""What programs of a run could not deliver: it lies on their disks, and the run's page says so."""
+"""What a run's programs could not deliver: it stays on their disks, and the run's page says so."""
 
 from django.utils import timezone
 
@@ -6,17 +6,17 @@ from backline import wire
 from experiments.models import Run, Undelivered
 
 
-def store_report(run: Run, said: wire.Undelivered) -> None:
-    """Keep what a session tells; told twice it is kept once."""
-    if not said.count:
-        Undelivered.objects.filter(run=run, session=said.session).delete()
+def store_report(run: Run, report: wire.Undelivered) -> None:
+    """Store the report of a session; a repeated report is stored once."""
+    if not report.count:
+        Undelivered.objects.filter(run=run, session=report.session).delete()
         return
-    told = {"count": said.count, "reason": said.reason, "at": timezone.now()}
-    Undelivered.objects.update_or_create(run=run, session=said.session, defaults=told)
+    fields = {"count": report.count, "reason": report.reason, "at": timezone.now()}
+    Undelivered.objects.update_or_create(run=run, session=report.session, defaults=fields)
 
 
 def words(run: Run) -> str:
-    """How much was not taken, why, and what to do; empty where everything was."""
+    """Return how much was not accepted, why, and what to do; empty where everything was."""
     rows = list(Undelivered.objects.filter(run=run).order_by("at", "pk"))
     count = sum(row.count for row in rows)
     if not count:

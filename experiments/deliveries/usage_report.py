@@ -1,4 +1,4 @@
-"""From a run's report of what it learned from to the ledger."""
+"""Write a run's report of what it learned from to the ledger."""
 
 from backline import wire
 from experiments.models import Run
@@ -10,20 +10,20 @@ class NotInDataset(ValueError):
     """A program reports use of a recording that its run was never given."""
 
 
-def report(run: Run, said: wire.UsageReport) -> None:
-    """Append to the ledger; the same step counts once. Raises NotInDataset, and keeps nothing."""
+def report(run: Run, usage: wire.UsageReport) -> None:
+    """Append to the ledger; the same step counts once. Raises NotInDataset, storing nothing."""
     allowed = set(run_spec.items(run).values_list("recording_id", flat=True))
-    strange = sorted({line.recording for line in said.lines} - allowed)
-    if strange:
-        raise NotInDataset(f"Recording {strange[0]} is not in the dataset of run {run.number}.")
+    unknown = sorted({line.recording for line in usage.lines} - allowed)
+    if unknown:
+        raise NotInDataset(f"Recording {unknown[0]} is not in the dataset of run {run.number}.")
     ledger.report(
         ledger.Event(
             recording_id=line.recording,
             use=run.use,
             source=f"run:{run.pk}",
-            step=said.step,
+            step=usage.step,
             examples=line.examples,
             seconds=line.seconds,
         )
-        for line in said.lines
+        for line in usage.lines
     )

@@ -1,6 +1,6 @@
 """Compaction: unfolded batches become chunks per series, with their levels of detail.
 
-Called inside a transaction that holds the run's row. Points that continue a series only touch
+Called inside a transaction that locks the run's row. Points that continue a series only touch
 the last chunk of each level; points that fall before its end rewrite that series.
 """
 
@@ -23,7 +23,7 @@ class Plan:
 
 
 def unfolded(batches: list[bytes], only: set[str] | None = None) -> dict[str, Points]:
-    """The points of some payloads by metric, in the order in which they arrived."""
+    """Return the points of some payloads by metric, in the order in which they arrived."""
     parts: dict[str, list[Points]] = defaultdict(list)
     for payload in batches:
         for name, steps, times, values in wire.decode(payload).series():
@@ -33,7 +33,7 @@ def unfolded(batches: list[bytes], only: set[str] | None = None) -> dict[str, Po
 
 
 def fold(run: Run) -> int:
-    """Fold all batches of `run` that are not folded yet; how many they were."""
+    """Fold all batches of `run` that are not folded yet; return how many they were."""
     waiting = list(
         Batch.objects.filter(run=run, folded=False).order_by("pk").values_list("pk", "payload")
     )
@@ -60,18 +60,18 @@ def fold(run: Run) -> int:
 
 
 def _stored(rows: list[Series]) -> dict[int, int]:
-    """Points folded so far, by series."""
+    """Return the number of points folded so far, by series."""
     counts = Chunk.objects.filter(series__in=rows, level=0).values("series")
     return dict(counts.annotate(points=Sum("count")).values_list("series", "points"))
 
 
 def _last_chunks(rows: list[Series]) -> dict[int, dict[int, Chunk]]:
-    """The newest chunk of each level of each series."""
+    """Return the newest chunk of each level of each series."""
     newest: dict[int, dict[int, Chunk]] = {row.pk: {} for row in rows}
-    found = Chunk.objects.filter(series__in=rows).order_by("series", "level", "-index")
-    places = found.values_list("series", "level", "index", "pk")
+    chunks = Chunk.objects.filter(series__in=rows).order_by("series", "level", "-index")
+    positions = chunks.values_list("series", "level", "index", "pk")
     tops: dict[tuple[int, int], int] = {}
-    for series, level, _, pk in places:
+    for series, level, _, pk in positions:
         tops.setdefault((series, level), pk)
     for chunk in Chunk.objects.filter(pk__in=tops.values()):
         newest[chunk.series_id][chunk.level] = chunk
@@ -82,14 +82,14 @@ def _extend(plan: Plan, series: Series, stored: int, ends: dict[int, Chunk], fre
     """Plan the rows that `fresh` adds to a series of `stored` points."""
     fresh = fresh.in_order()
     if stored and fresh.steps[0] < ends[0].last_step:
-        # Something falls between points that are folded already: merge, and write all anew.
+        # Some points fall between points that are folded already: merge, and rewrite the series.
         chunks = Chunk.objects.filter(series=series, level=0).order_by("index")
         old = [Points.decode(bytes(chunk.data), chunk.count) for chunk in chunks]
         fresh, stored, ends = Points.joined([*old, fresh]).in_order(), 0, {}
         plan.rewritten.append(series.pk)
 
-    # `start` is the place of the first new element on this level; what is kept of its chunk
-    # comes before it.
+    # `start` is the position of the first new element on this level; the stored part of its
+    # chunk comes before it.
     start, total = stored, stored + len(fresh)
     first = start // CHUNK
     if start % CHUNK:
@@ -108,14 +108,14 @@ def _extend(plan: Plan, series: Series, stored: int, ends: dict[int, Chunk], fre
         level += 1
         above = start // FACTOR
         if level not in ends and above:
-            # This level is new, and so begins at the beginning: read the whole level below.
+            # This level is new, so it starts at its first element: read the whole level below.
             below, offset, above = _whole_level(series, level - 1, below, offset), 0, 0
         changed = below.part(above * FACTOR - offset).folded(FACTOR)
         total, start, first = -(-total // FACTOR), above, above // CHUNK
         if start % CHUNK:
             end = ends[level]
-            kept = Buckets.decode(bytes(end.data), end.count).part(0, start - first * CHUNK)
-            changed = Buckets.joined([kept, changed])
+            prefix = Buckets.decode(bytes(end.data), end.count).part(0, start - first * CHUNK)
+            changed = Buckets.joined([prefix, changed])
         offset, below = first * CHUNK, changed
         plan.chunks += [
             Chunk(
@@ -128,7 +128,7 @@ def _extend(plan: Plan, series: Series, stored: int, ends: dict[int, Chunk], fre
 
 
 def _whole_level(series: Series, level: int, end: Buckets, offset: int) -> Buckets:
-    """All elements of a level: what is stored before `offset`, then `end`."""
+    """Return all elements of a level: what is stored before `offset`, then `end`."""
     chunks = Chunk.objects.filter(series=series, level=level, index__lt=offset // CHUNK)
     parts = [
         Points.decode(bytes(chunk.data), chunk.count).buckets()

@@ -100,16 +100,16 @@ class Span:
         return self.first is not None or self.last is not None
 
     def query(self) -> Q:
-        """Chunks that touch the span."""
-        found = Q()
+        """Return the condition for chunks that touch the span."""
+        condition = Q()
         if self.first is not None:
-            found &= Q(last_step__gte=self.first)
+            condition &= Q(last_step__gte=self.first)
         if self.last is not None:
-            found &= Q(first_step__lte=self.last)
-        return found
+            condition &= Q(first_step__lte=self.last)
+        return condition
 
     def share(self, first: int, last: int) -> float:
-        """The part of a chunk that lies in the span, if its steps are spread evenly."""
+        """Return the part of a chunk that lies in the span, if its steps are spread evenly."""
         start = first if self.first is None else max(first, self.first)
         end = last if self.last is None else min(last, self.last)
         return (end - start + 1) / (last - first + 1)
@@ -123,12 +123,12 @@ def read_many(
     from_step: int | None,
     to_step: int | None,
 ) -> dict[UUID, Curve]:
-    """Curves by run; runs without the metric are left out."""
+    """Return curves by run; runs without the metric are left out."""
     series = list(Series.objects.filter(run__in=run_ids, name=name))
     span = Span(from_step, to_step)
     curves = _read(series, name, points, span)
-    # A run may be folded between the reading of its chunks and that of its batches. What is
-    # then missing would be a curve silently short: read those again.
+    # A run may be folded between the reading of its chunks and that of its batches. Its curve
+    # would then be silently too short: read it again.
     short = [row for row in series if not span and _total(curves[row.run_id]) < row.count]
     return curves | _read(short, name, points, span) if short else curves
 
@@ -151,7 +151,7 @@ def _total(curve: Curve) -> int:
 
 
 def exact(run: Run, name: str) -> Points:
-    """Every point of a series as logged, in order of step."""
+    """Return every point of a series as logged, in order of step."""
     chunks = Chunk.objects.filter(series__run=run, series__name=name, level=0).order_by("index")
     parts = [Points.decode(bytes(data), n) for data, n in chunks.values_list("data", "count")]
     tail = _tails([run.pk], name).get(run.pk)
@@ -159,7 +159,7 @@ def exact(run: Run, name: str) -> Points:
 
 
 def newest_points(run: Run, name: str) -> Points:
-    """The last points as logged, in order of step: a chunk full where there are so many."""
+    """Return the last points as logged, in order of step: at least a full chunk if there is one."""
     chunks = Chunk.objects.filter(series__run=run, series__name=name, level=0).order_by("-index")
     parts = [Points.decode(bytes(data), n) for data, n in chunks.values_list("data", "count")[:2]]
     tail = _tails([run.pk], name).get(run.pk)
@@ -167,7 +167,7 @@ def newest_points(run: Run, name: str) -> Points:
 
 
 def _levels(series: list[Series], span: Span, points: int) -> dict[int, int]:
-    """The level to draw each series from: the coarsest with at least `points` elements, else 0."""
+    """Choose each series' level to draw: the coarsest with at least `points` elements, else 0."""
     chunks = Chunk.objects.filter(span.query(), series__in=series).values("series", "level")
     elements: dict[tuple[int, int], float] = defaultdict(float)
     if span:
@@ -181,17 +181,17 @@ def _levels(series: list[Series], span: Span, points: int) -> dict[int, int]:
         for pk, level, count in counts.values_list("series", "level", "elements"):
             elements[pk, level] = count
     chosen: dict[int, int] = {}
-    for (pk, level), found in elements.items():
-        chosen[pk] = max(level if found >= points else 0, chosen.get(pk, 0))
+    for (pk, level), number in elements.items():
+        chosen[pk] = max(level if number >= points else 0, chosen.get(pk, 0))
     return chosen
 
 
 def _stored(levels: dict[int, int], span: Span) -> dict[int, tuple[int, Buckets]]:
-    """The folded part of each series, from its chosen level."""
+    """Return the folded part of each series, from its chosen level."""
     by_level: dict[int, list[int]] = defaultdict(list)
     for pk, level in levels.items():
         by_level[level].append(pk)
-    found: dict[int, tuple[int, Buckets]] = {}
+    stored: dict[int, tuple[int, Buckets]] = {}
     for level, members in by_level.items():
         parts: dict[int, list[Buckets]] = defaultdict(list)
         chunks = Chunk.objects.filter(span.query(), series__in=members, level=level)
@@ -202,31 +202,31 @@ def _stored(levels: dict[int, int], span: Span) -> dict[int, tuple[int, Buckets]
                 if level == 0
                 else Buckets.decode(bytes(data), count)
             )
-        found |= {pk: (level, Buckets.joined(pieces)) for pk, pieces in parts.items()}
-    return found
+        stored |= {pk: (level, Buckets.joined(pieces)) for pk, pieces in parts.items()}
+    return stored
 
 
 def _tails(run_ids: Sequence[UUID], name: str) -> dict[UUID, Points]:
-    """What lies in batches that are not folded yet, by run, in order of step."""
+    """Return the points in batches that are not folded yet, by run, in order of step."""
     waiting: dict[UUID, list[bytes]] = defaultdict(list)
     rows = Batch.objects.filter(run__in=run_ids, folded=False).order_by("pk")
     for run_id, payload in rows.values_list("run_id", "payload"):
         waiting[run_id].append(bytes(payload))
     tails = {}
     for run_id, payloads in waiting.items():
-        found = compaction.unfolded(payloads, only={name}).get(name)
-        if found is not None:
-            tails[run_id] = found.in_order()
+        tail = compaction.unfolded(payloads, only={name}).get(name)
+        if tail is not None:
+            tails[run_id] = tail.in_order()
     return tails
 
 
 def _merged(stored: Buckets, tail: Buckets) -> Buckets:
-    """Both in order of step; a tail that goes back behind the stored part is sorted in."""
+    """Join both in order of step; a tail that starts before the stored part ends is sorted in."""
     if len(stored) == 0 or tail.first[0] >= stored.last[-1]:
         return Buckets.joined([stored, tail])
     return Buckets.joined([stored, tail]).in_order()
 
 
 def _nulls(values: Float64) -> list[float | None]:
-    # JSON has no word for NaN, nor for the infinity that a mean of the greatest numbers is.
+    # JSON has no value for NaN, nor for the infinity that a mean of the largest floats is.
     return [value if math.isfinite(value) else None for value in values.tolist()]

@@ -1,6 +1,6 @@
 """Levels of detail of one curve, in plain numpy.
 
-Level 0 are the points as logged, in order of step. A bucket of level 1 summarises FACTOR points,
+Level 0 is the points as logged, in order of step. A bucket of level 1 summarises FACTOR points,
 one of level 2 FACTOR buckets of level 1, and so on. Drawing takes the coarsest level that still
 has enough buckets, so a curve of a million points costs as little as one of a thousand.
 """
@@ -60,7 +60,7 @@ class Points:
         return Points(self.steps[keep], self.times[keep], self.values[keep])
 
     def in_order(self) -> "Points":
-        """By step; points of the same step keep the order in which they arrived."""
+        """Sort by step; points of the same step keep the order in which they arrived."""
         if len(self) < 2 or bool((self.steps[1:] >= self.steps[:-1]).all()):
             return self
         order = np.argsort(self.steps, kind="stable")
@@ -75,7 +75,7 @@ class Points:
         return cls(steps.astype(np.int64, copy=False), times.astype(float), values.astype(float))
 
     def buckets(self) -> "Buckets":
-        """Each point as a bucket of its own."""
+        """Return each point as a bucket of its own."""
         finite = np.isfinite(self.values)
         value = np.where(finite, self.values, np.nan)
         return Buckets(
@@ -124,7 +124,7 @@ class Buckets:
         return Buckets(*(getattr(self, field.name)[start:end] for field in fields(self)))
 
     def between(self, first: int | None, last: int | None) -> "Buckets":
-        """The buckets that touch these steps."""
+        """Return the buckets that touch these steps."""
         keep = np.ones(len(self), bool)
         if first is not None:
             keep &= self.last >= first
@@ -137,7 +137,7 @@ class Buckets:
         return Buckets(*(getattr(self, field.name)[order] for field in fields(self)))
 
     def folded(self, factor: int = FACTOR) -> "Buckets":
-        """Groups of `factor` neighbours as one; the last group may be smaller."""
+        """Merge each `factor` neighbours into one; the last group may be smaller."""
         if factor <= 1 or len(self) == 0:
             return self
         starts = np.arange(0, len(self), factor)
@@ -157,9 +157,9 @@ class Buckets:
             nonfinite=np.add.reduceat(self.nonfinite, starts),
         )
 
-    def thinned(self, most: int) -> "Buckets":
-        """At most `most` buckets."""
-        return self.folded(-(-len(self) // max(1, most)))
+    def thinned(self, limit: int) -> "Buckets":
+        """Merge neighbours, so that at most `limit` buckets are left."""
+        return self.folded(-(-len(self) // max(1, limit)))
 
     def encode(self) -> bytes:
         return pack([getattr(self, field.name) for field in fields(self)])

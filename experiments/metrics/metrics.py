@@ -1,6 +1,6 @@
-"""The metric store: numbered batches come in, compressed columns with levels of detail stay.
+"""The metric store: it takes numbered batches and stores compressed columns, in levels of detail.
 
-A batch lands as one row, in one transaction with the summaries that tables sort by. Compaction
+A batch is stored as one row, in one transaction with the summaries that tables sort by. Compaction
 folds the batches of a run into chunks per series (experiments/metrics/downsampling.py); until then
 reading merges the batches that are not folded yet.
 """
@@ -32,7 +32,7 @@ __all__ = [
     "read_many",
 ]
 
-# A run is folded when this much lies unfolded: reading stays quick, and a batch is folded once.
+# A run is folded when this much is unfolded: reading stays quick, and a batch is folded once.
 FOLD_BATCHES = 32
 FOLD_POINTS = 100_000
 
@@ -48,7 +48,7 @@ class Ingested:
 
 
 def ingest(run: Run, session: str, number: int, batch: bytes) -> Ingested:
-    """Keep one encoded batch (backline.wire.encode) and count it, exactly once.
+    """Store one encoded batch (backline.wire.encode) and count it, exactly once.
 
     Raises wire.Malformed if it cannot be read and Conflict if this session's `number` was
     already used for something else. Points may come in any order, also after the run has ended.
@@ -80,7 +80,7 @@ def ingest(run: Run, session: str, number: int, batch: bytes) -> Ingested:
 
 
 def compact(run: Run) -> int:
-    """Fold what is not folded yet; the number of batches folded. Safe to run twice or never."""
+    """Fold what is not folded yet; return the number of batches. Safe to run twice or never."""
     with transaction.atomic():
         Run.objects.select_for_update(no_key=True).only("pk").get(pk=run.pk)
         return compaction.fold(run)
@@ -97,9 +97,9 @@ def read(
     from_step: int | None = None,
     to_step: int | None = None,
 ) -> Curve:
-    """One curve with at most `points` points; empty if nothing of that name was logged."""
-    found = read_many([run.pk], name, points, from_step=from_step, to_step=to_step)
-    return found.get(run.pk, Curve.empty(name))
+    """Return one curve with at most `points` points; empty if nothing of that name was logged."""
+    by_run = read_many([run.pk], name, points, from_step=from_step, to_step=to_step)
+    return by_run.get(run.pk, Curve.empty(name))
 
 
 def read_many(
@@ -110,24 +110,24 @@ def read_many(
     from_step: int | None = None,
     to_step: int | None = None,
 ) -> dict[UUID, Curve]:
-    """The same metric of many runs, in a number of queries that does not grow with the runs."""
+    """Return one metric of many runs, in a number of queries that does not grow with the runs."""
     return curves.read_many(run_ids, name, points, from_step=from_step, to_step=to_step)
 
 
 def points(run: Run, name: str) -> tuple[Int64, Float64, Float64]:
-    """Every point of a series as logged, by step: steps, Unix times, values (NaN, infinities)."""
-    found = curves.exact(run, name)
-    return found.steps, found.times, found.values
+    """Return a series' points as logged, by step: steps, Unix times, values (NaN, infinities)."""
+    series = curves.exact(run, name)
+    return series.steps, series.times, series.values
 
 
 def newest_values(run: Run, name: str) -> tuple[Float64, Float64]:
-    """The last points of a series as logged: Unix times and values, at most some thousands."""
-    found = curves.newest_points(run, name)
-    return found.times, found.values
+    """Return the last points of a series as logged, at most some thousands: Unix times, values."""
+    newest = curves.newest_points(run, name)
+    return newest.times, newest.values
 
 
 def _summarise(run: Run, content: wire.Batch) -> None:
-    """Bring the run's Series up to this batch."""
+    """Update the run's Series with this batch."""
     wanted = {name for table in content.tables for name in table.names}
     rows = {row.name: row for row in Series.objects.filter(run=run, name__in=wanted)}
     for name, steps, _, values in content.series():
@@ -151,15 +151,15 @@ def _write(rows: Iterable[Series]) -> None:
 def _count(row: Series, steps: Int64, values: Float64) -> None:
     """Add points to a summary. `last` is the value at the highest step, None if not finite."""
     finite = np.isfinite(values)
-    whole = bool(finite.all())
-    row.nonfinite += 0 if whole else int((~finite).sum())
-    # The latest of several points at the highest step.
+    all_finite = bool(finite.all())
+    row.nonfinite += 0 if all_finite else int((~finite).sum())
+    # Of several points at the highest step, the latest.
     newest = len(steps) - 1 - int(np.argmax(steps[::-1]))
     if row.count == 0 or steps[newest] >= row.last_step:
         row.last = float(values[newest]) if finite[newest] else None
         row.last_step = int(steps[newest])
     row.count += len(steps)
-    if not whole:
+    if not all_finite:
         steps, values = steps[finite], values[finite]
     if len(values) == 0:
         return

@@ -1,8 +1,8 @@
 """Whose weights are behind a run, and which runs started from its weights: the only walk over
 `start_from`.
 
-Weights are their bytes: a run that started from a file has behind it every run that delivered that
-very file, under whatever name. Both directions are one recursive query, whatever their length.
+Weights are identified by their bytes: behind a run that started from a file is every run that
+delivered that very file, under any name. Each direction is one recursive query of any length.
 """
 
 from collections import defaultdict
@@ -37,63 +37,64 @@ WITH RECURSIVE line(run_id) AS (
 SELECT run_id FROM line
 """
 Key = TypeVar("Key", bound=Hashable)
-# SQLite takes no more values at once.
+# Values per query, which SQLite limits.
 AT_ONCE = 500
 
 
 def behind(runs: Collection[UUID]) -> dict[UUID, set[UUID]]:
-    """Each run with itself and all runs whose weights are behind it."""
-    found: dict[UUID, set[UUID]] = defaultdict(set)
-    for some in parts(list(runs), AT_ONCE):
-        for head, run in _rows(_BEHIND, some):
-            found[head].add(run)
-    return found
+    """Map each run to itself and all runs whose weights are behind it."""
+    runs_behind: dict[UUID, set[UUID]] = defaultdict(set)
+    for batch in parts(list(runs), AT_ONCE):
+        for head, run in _rows(_BEHIND, batch):
+            runs_behind[head].add(run)
+    return runs_behind
 
 
 def after(runs: Collection[UUID]) -> set[UUID]:
-    """These runs and all that started from their weights, or with what was made of those."""
-    found: set[UUID] = set()
-    for some in parts(list(runs), AT_ONCE):
-        found.update(run for (run,) in _rows(_AFTER, some))
-    return found
+    """Return these runs and all that started from their weights, directly or through others."""
+    descendants: set[UUID] = set()
+    for batch in parts(list(runs), AT_ONCE):
+        descendants.update(run for (run,) in _rows(_AFTER, batch))
+    return descendants
 
 
 class Link(NamedTuple):
-    """One run of a line of weights, and the last step of it that counts (None: all of it)."""
+    """One run of a line of weights, and its last step that counts (None: all of it)."""
 
     run: Run
     up_to: int | None
 
     @property
     def source(self) -> str:
-        """As the ledger names it."""
+        """The run's name in the ledger."""
         return f"run:{self.run.pk}"
 
 
 def line(run: Run, up_to: int | None) -> list[Link]:
-    """The run, and back to the first whose weights it started from. Of several that delivered the
-    same bytes the first counts: a copy under another name owes what the original owes."""
+    """Return the run and, back to the first, those whose weights it started from. If several
+    delivered the same bytes the first counts: a copy under another name owes what the original
+    owes."""
     return lines({0: (run, up_to)})[0]
 
 
 def lines(heads: Mapping[Key, tuple[Run, int | None]]) -> dict[Key, list[Link]]:
-    """`line` for several at once; as many queries as the longest of them has runs."""
-    found = {key: [Link(run, up_to)] for key, (run, up_to) in heads.items()}
-    going_on = [some for some in found.values() if some[-1].run.start_from_id is not None]
-    while going_on:
-        origins = _origins({some[-1].run.start_from_id or 0 for some in going_on})
-        following = []
-        for some in going_on:
-            first = origins[some[-1].run.start_from_id or 0]
-            if first.run_id not in {link.run.pk for link in some}:
-                some.append(Link(first.run, first.step))
-                following.append(some)
-        going_on = [some for some in following if some[-1].run.start_from_id is not None]
-    return found
+    """Return `line` for several runs, in as many queries as the longest line has runs."""
+    by_key = {key: [Link(run, up_to)] for key, (run, up_to) in heads.items()}
+    unfinished = [links for links in by_key.values() if links[-1].run.start_from_id is not None]
+    while unfinished:
+        origins = _origins({links[-1].run.start_from_id or 0 for links in unfinished})
+        extended = []
+        for links in unfinished:
+            origin = origins[links[-1].run.start_from_id or 0]
+            if origin.run_id not in {link.run.pk for link in links}:
+                links.append(Link(origin.run, origin.step))
+                extended.append(links)
+        unfinished = [links for links in extended if links[-1].run.start_from_id is not None]
+    return by_key
 
 
 def _origins(checkpoints: Collection[int]) -> dict[int, Checkpoint]:
-    """By checkpoint the first that had its bytes."""
+    """Map each checkpoint to the first one with its bytes."""
     same = Checkpoint.every.filter(pk__in=checkpoints)
     rows = Checkpoint.every.filter(digest__in=same.values("digest")).select_related(
         "run__dataset", "run__decision", "run__project"
@@ -101,7 +102,7 @@ def _origins(checkpoints: Collection[int]) -> dict[int, Checkpoint]:
     by_digest: dict[str, list[Checkpoint]] = defaultdict(list)
     for row in rows.order_by("created_at", "pk"):
         by_digest[row.digest].append(row)
-    return {row.pk: some[0] for some in by_digest.values() for row in some}
+    return {row.pk: copies[0] for copies in by_digest.values() for row in copies}
 
 
 def _rows(query: str, runs: Collection[UUID]) -> Iterator[tuple[UUID, ...]]:

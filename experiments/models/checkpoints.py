@@ -13,36 +13,36 @@ from portal.models import Blob
 
 class CheckpointQuerySet(models.QuerySet["Checkpoint"]):
     def usable(self) -> Self:
-        """Those that may be loaded: neither retired nor of a permission that has ended, and the
-        very bytes neither, whichever run delivered them too."""
+        """Return those that may be loaded: no run's delivery of the same bytes is retired or rests
+        on a permission that has ended."""
         same = Checkpoint.every.filter(digest=models.OuterRef("digest"))
         retired = same.filter(retired_at__isnull=False)
         return self.filter(~revocations.weights_are_revoked("digest"), ~models.Exists(retired))
 
     def startable(self) -> Self:
-        """Those that a run of another kind may start from: what a run may deliver follows from
-        its use, of every run that delivered these bytes."""
+        """Return those that other runs may start from: the use of every run that delivered these
+        bytes makes models."""
         same = Checkpoint.every.filter(digest=models.OuterRef("digest"))
         return self.usable().exclude(models.Exists(same.exclude(run__use__in=declared_uses.MODELS)))
 
 
 class Listed(models.Manager["Checkpoint"]):
-    """Without those that were replaced or cleaned up."""
+    """The checkpoints that were not replaced or cleaned up."""
 
     def get_queryset(self) -> CheckpointQuerySet:
         return CheckpointQuerySet(self.model, using=self._db).filter(removed_at=None)
 
 
 class Checkpoint(models.Model):
-    """Weights plus the JSON that says what they are. Retired for good: nobody loads it again.
+    """Weights plus the JSON that describes them. Retired for good: nobody loads them again.
 
-    The bytes of a row never change. A row that is replaced or cleaned up is listed no longer and
-    stays, so that its bytes are known when they come again under another name.
+    The bytes of a row never change. A row that is replaced or cleaned up is no longer listed but
+    stays, so that its bytes are known if they are delivered again under another name.
     """
 
     run = models.ForeignKey(Run, models.CASCADE, related_name="checkpoints")
     step = models.BigIntegerField()
-    # None once they were cleaned up; `former` is then what they were.
+    # None once the bytes were cleaned up; `former` is then their digest.
     blob = models.ForeignKey(Blob, models.PROTECT, null=True, related_name="+")
     former = models.CharField(max_length=64, blank=True, default="")
     digest = models.GeneratedField(
@@ -70,7 +70,7 @@ class Checkpoint(models.Model):
 
     @property
     def file(self) -> Blob:
-        """Its bytes, which every checkpoint has that is listed or started from."""
+        """Its bytes, which every checkpoint has that is listed or that a run started from."""
         if self.blob is None:
             raise LookupError(f"The bytes of checkpoint {self.pk} were cleaned up.")
         return self.blob

@@ -1,4 +1,4 @@
-"""The row that keeps what a model was cleared for."""
+"""The row that stores what a model was licensed for."""
 
 from django.db import models
 from django.utils import timezone
@@ -7,7 +7,7 @@ from rights.models.kept import Kept, KeptQuerySet
 
 
 class ClearedScope(Kept):
-    """What the weights and clips of a run were cleared for when it started; never changed.
+    """What the weights and clips of a run were licensed for when it started; never changed.
 
     `body` is clearance.Scope as JSON, `digest` the SHA-256 of its canonical form.
     """

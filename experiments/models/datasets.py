@@ -23,7 +23,7 @@ class DatasetQuerySet(models.QuerySet["Dataset"]):
         return self.filter(status=Dataset.Status.RETIRED)
 
     def usable(self) -> Self:
-        """Those that a new run may be given: consent is asked of each when it is."""
+        """Return those that a new run may use; consent is checked whenever a run uses one."""
         return self.exclude(status=Dataset.Status.RETIRED)
 
 
@@ -64,21 +64,21 @@ class Dataset(models.Model):
 
 
 class DatasetItem(models.Model):
-    """One recording that was asked for: included, or left out with the reasons."""
+    """One recording that was requested: included, or left out with the reasons."""
 
-    # Written with its dataset or not at all, a hundred thousand at once: a freeze need not wait
-    # until the database has checked each row, and the unique constraint is the index.
+    # Written with its dataset or not at all, a hundred thousand at once: without a foreign key a
+    # freeze need not wait for a check of each row, and the unique constraint is the index.
     dataset = models.ForeignKey(
         Dataset, models.CASCADE, related_name="items", db_constraint=False, db_index=False
     )
     recording = models.ForeignKey(Recording, models.PROTECT, related_name="+")
     included = models.BooleanField()
-    # Null only for one that was left out: it may have no file yet.
+    # Null only for a recording that was left out: it may have no file yet.
     audio = models.ForeignKey(Blob, models.PROTECT, null=True, related_name="+", db_index=False)
     reasons = models.JSONField(default=list)
 
     class Meta:
-        # Not the field's own: of a text that makes two.
+        # Instead of the field's own: for a text key Django makes two.
         indexes = [models.Index(fields=["audio"], name="dataset_item_by_audio")]
         constraints = [
             models.UniqueConstraint(fields=["dataset", "recording"], name="dataset_recording_once"),
@@ -94,24 +94,23 @@ class DatasetHoldQuerySet(models.QuerySet["DatasetHold"]):
         return self.exclude(hold=None)
 
     def of_runs(self, runs: Collection[UUID]) -> Self:
-        """What cases are about in the datasets of these runs, for what the runs did with them."""
+        """Return the marks on the datasets of these runs, in the use that each run declared."""
         return self.filter(dataset__runs__in=runs, use=F("dataset__runs__use"))
 
 
 class DatasetHold(models.Model):
-    """That a case is about a frozen dataset in one use: what was made of it so is withheld from the
-    moment of the hold on; without a hold it goes on as agreed.
+    """The mark that a case affects a frozen dataset in one use: what was made from it in that use
+    is withheld from the moment of the hold on; without a hold it goes on as agreed.
 
-    Written in the transaction that ends the permission (experiments/clearance/descendants.py). So
-    whether a run or a sample is touched is one look here, and not one at each recording it learned
-    from.
+    Written in the transaction that ends the permission (experiments/clearance/descendants.py), so
+    that whether a run or a sample is affected takes one lookup here, not one per recording.
     """
 
     dataset = models.ForeignKey(Dataset, models.CASCADE, related_name="held")
     use = models.CharField(max_length=30, choices=use_choices)
-    # Null for the marks of before cases had to be named.
+    # Null for marks from before the case was required.
     case = models.ForeignKey(WithdrawalCase, models.CASCADE, null=True, related_name="+")
-    # The first of the case in this dataset.
+    # The case's first hold in this dataset.
     hold = models.ForeignKey(Hold, models.PROTECT, null=True, related_name="+")
 
     objects = DatasetHoldQuerySet.as_manager()

@@ -1,16 +1,17 @@
 """What follows from the use that a run declares: whether it makes a model, and for what.
 
-A permission to evaluate, or to be heard as reference audio, is none to learn. So what a run of
-such a use saves is its own, to go on from after an interruption, and nothing else begins with it.
+A permission to evaluate a recording, or to use it as reference audio, does not permit learning. So
+what a run of such a use saves is its own, to resume from after an interruption; no other run starts
+from it.
 """
 
 from backline.uses import use_named
 from rights.models import Use
 
-# Without recordings there is nobody's use.
+# The use of a run without recordings.
 NONE = ""
 MODELS = frozenset({NONE, *(use.value for use in Use if use.facts.makes_model)})
-# Uses by which a recording is heard and nothing is learned from it.
+# Uses in which a recording is reference audio and nothing is learned from it.
 REFERENCES = frozenset(use.value for use in Use if use.facts.is_reference)
 
 
@@ -20,8 +21,10 @@ def makes_models(use: str) -> bool:
 
 def may_start_from(made_for: str, use: str) -> bool:
     """Whether a run of `use` may start from the weights of a run of the use `made_for`."""
-    made = use_named(made_for)
-    if made is None:
-        # By any; clearance.py then asks everybody behind it for the use itself.
+    source_use = use_named(made_for)
+    if source_use is None:
+        # Free for any use; clearance.py then checks that use with everybody behind the weights.
         return made_for == NONE
-    return made.facts.makes_model and (not made.facts.starts or use in made.facts.starts)
+    return source_use.facts.makes_model and (
+        not source_use.facts.starts or use in source_use.facts.starts
+    )

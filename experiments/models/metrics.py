@@ -1,4 +1,4 @@
-"""The metric store: batches as they came, series with their summaries, chunks of points."""
+"""The metric store: batches as received, series with their summaries, chunks of points."""
 
 from django.db import models
 from django.utils import timezone
@@ -7,7 +7,7 @@ from experiments.models.runs import Run
 
 
 class Batch(models.Model):
-    """One numbered delivery of the client, as it came, until compaction folds its points away.
+    """One numbered delivery of the client, as received, until compaction folds it into chunks.
 
     The row stays (with an empty payload) so that the same number is never counted twice.
     """
@@ -17,7 +17,7 @@ class Batch(models.Model):
     session = models.CharField(max_length=40)
     number = models.BigIntegerField()
     payload = models.BinaryField(default=bytes)
-    # SHA-256 of the payload as it came: the same number with other content is refused.
+    # SHA-256 of the payload as received: the same number with other content is refused.
     digest = models.CharField(max_length=64, default="")
     points = models.IntegerField(default=0)
     folded = models.BooleanField(default=False)

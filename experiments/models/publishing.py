@@ -1,5 +1,5 @@
-"""The public page of a model and its texts. Keys are strings: experiments.models
-imports this."""
+"""The public page of a model and its texts. Foreign keys name models by string, because
+experiments.models imports this module."""
 
 from typing import Self
 
@@ -12,22 +12,22 @@ from portal.models import Role, User
 
 class ModelPageQuerySet(models.QuerySet["ModelPage"]):
     def visible_to(self, user: User) -> Self:
-        """For the pages behind the log-in; a published page is everybody's."""
+        """Return those shown to the user behind the log-in; a published page is for everybody."""
         if user.has_role(Role.OPERATOR, Role.RIGHTS_ADMIN):
             return self
         return self.filter(project__memberships__user=user)
 
     def public(self) -> Self:
-        """Withdrawn ones too: the page stays, and says so."""
+        """Return those published, also if withdrawn since: the page stays, and says so."""
         return self.exclude(published_at=None)
 
 
 class ModelPage(models.Model):
-    """A model that a project shows the world. Never deleted once it was published."""
+    """A model that a project makes public. Never deleted once it was published."""
 
     project = models.ForeignKey("experiments.Project", models.PROTECT, related_name="model_pages")
     run = models.ForeignKey("experiments.Run", models.PROTECT, related_name="model_pages")
-    # None: the run as a whole, where its program keeps its weights elsewhere.
+    # None: the run as a whole, where its program stores its weights elsewhere.
     checkpoint = models.ForeignKey(
         "experiments.Checkpoint",
         models.PROTECT,
@@ -39,7 +39,7 @@ class ModelPage(models.Model):
     title = models.CharField(max_length=120)
     version = models.CharField(max_length=40)
     created_at = models.DateTimeField(default=timezone.now)
-    # Who asked for it, and the rights admin who has read it: two people.
+    # Who asked for it, and the rights admin who approved it: two people.
     published_by = models.ForeignKey(User, models.PROTECT, related_name="+")
     approved_by = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+")
     published_at = models.DateTimeField(null=True, blank=True)
@@ -70,7 +70,7 @@ class ModelPage(models.Model):
 
 
 class ModelPageText(models.Model):
-    """One version of a page's free texts. What everybody reads is the newest approved one."""
+    """One version of a page's free texts. The public reads the newest approved one."""
 
     page = models.ForeignKey(ModelPage, models.CASCADE, related_name="texts")
     number = models.PositiveIntegerField()

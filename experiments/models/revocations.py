@@ -1,9 +1,9 @@
-"""Whether a permission ended for something that a run learned from, in one expression for queries.
+"""Query expressions for whether a permission ended for something that a run learned from.
 
-A run has learned what its own dataset held, and whatever those runs had learned with whose weights
-it began (`start_from`), and so on back. Weights are their bytes: the same file delivered by several
-runs has behind it whatever any of them learned. The line of weights is walked inside the database;
-each run on it costs one look at DatasetHold, whatever the size of its dataset.
+A run has learned from its own dataset, and from whatever the runs learned whose weights it started
+from (`start_from`), and so on back. Weights are identified by their bytes: behind a file that
+several runs delivered is whatever any of them learned. The database walks the line of weights;
+each run on it costs one lookup in DatasetHold, whatever the size of its dataset.
 """
 
 from typing import Any
@@ -12,13 +12,13 @@ from django.db.models import BooleanField, CharField, F, Func, IntegerField
 
 from rights.models import Use
 
-# From the runs of `line` to those that delivered the bytes which they started from
-# (ancestry.py walks by it too).
+# From the runs of `line` to those that delivered the bytes they started from
+# (ancestry.py uses it too).
 STEP_BACK = """
   JOIN experiments_run begins ON begins.id = line.run_id
   JOIN experiments_checkpoint begun ON begun.id = begins.start_from_id
   JOIN experiments_checkpoint same ON same.digest = begun.digest"""
-# A line of weights is as long as somebody fine-tuned what was fine-tuned: a few rows.
+# A line of weights has one run per fine-tuning of a fine-tuned model: a few rows.
 _LINE = """
 WITH RECURSIVE line(run_id) AS (
   {first}
@@ -33,7 +33,7 @@ JOIN rights_hold mark ON mark.id = held.hold_id
 {order}
 """.replace("STEP_BACK", STEP_BACK)
 _RUN = "SELECT %(expressions)s"
-# By a name of its own: the expression is of the checkpoint that is asked about.
+# An alias of its own: the expression is a column of the outer query's checkpoint.
 _WEIGHTS = """
 SELECT delivered.run_id FROM experiments_checkpoint delivered
 WHERE delivered.digest = %(expressions)s
@@ -49,14 +49,14 @@ class RunRevoked(Func):
 
 
 class RunRevokedFor(Func):
-    """The same for one use that follows from what was learned, whatever it was learned for."""
+    """The same for one given use, whatever use the runs themselves declared."""
 
     template = RunRevoked.template.replace("held.use = learned.use", "held.use = '%(use)s'")
     output_field: Any = BooleanField()
 
 
 class WeightsRevoked(Func):
-    """True for a digest of weights of which any run that delivered it is `Held`."""
+    """True for a digest of weights if any run that delivered it is revoked."""
 
     template = f"EXISTS ({_LINE.format(first=_WEIGHTS, what='1', order='')})"
     output_field: Any = BooleanField()
@@ -78,7 +78,7 @@ class _Mark(Func):
 
 
 def is_revoked(run: str) -> RunRevoked:
-    """`run` is the field that has the run's key: "pk" of runs, "run" of what they made."""
+    """Whether a run is revoked; `run` is the field with its key: "pk", or "run" of what it made."""
     return RunRevoked(F(run))
 
 
@@ -89,20 +89,20 @@ def is_revoked_for(run: str, use: Use) -> RunRevokedFor:
 
 def weights_are_revoked(digest: str) -> WeightsRevoked:
     """Whether a permission behind these very bytes has ended, whichever run delivered them.
-    `digest` is the field that has theirs."""
+    `digest` is the field with their digest."""
     return WeightsRevoked(F(digest))
 
 
 def weights_revocation(digest: str) -> _WeightsReason:
-    """Why the first of those permissions ended, None where none did."""
+    """Why the first permission behind these bytes ended, None where none did."""
     return _WeightsReason(F(digest))
 
 
 def reason(run: str) -> _Reason:
-    """Why the first of those permissions ended, None where none did."""
+    """Why the first permission behind the run ended, None where none did."""
     return _Reason(F(run))
 
 
 def first_hold(run: str) -> _Mark:
-    """The number of the first hold, None where there is none."""
+    """The id of the first hold on what the run learned from, None where there is none."""
     return _Mark(F(run))

@@ -14,7 +14,7 @@ from portal.models import ApiToken, User
 from rights.models import Decision
 from rights.models.vocabulary import use_choices
 
-# Five signs of life of a program that have not come.
+# The time of five heartbeats of a program.
 SILENCE = timedelta(seconds=15)
 
 
@@ -50,14 +50,14 @@ class Run(models.Model):
     recipe = models.CharField(max_length=50, blank=True)
     config = models.JSONField(default=dict)
     resources = models.JSONField(default=dict)
-    # What its program computes in (backline.wire.Arithmetic), once it was chosen.
+    # The precision and threads of its program (backline.wire.Arithmetic), once it has chosen.
     arithmetic = models.JSONField(null=True, blank=True)
     use = models.CharField(max_length=30, choices=use_choices, blank=True)
     dataset = models.ForeignKey(Dataset, models.PROTECT, null=True, blank=True, related_name="runs")
     dataset_digest = models.CharField(max_length=64, blank=True)
     decision = models.ForeignKey(Decision, models.PROTECT, null=True, blank=True, related_name="+")
     code_version = models.CharField(max_length=60, blank=True)
-    # The weights it starts from, of another run: fine-tuning, or generation alone.
+    # The weights of another run that it starts from: for fine-tuning, or generation alone.
     start_from = models.ForeignKey(
         "Checkpoint", models.PROTECT, null=True, blank=True, related_name="continued_by"
     )
@@ -71,12 +71,12 @@ class Run(models.Model):
     state = models.CharField(max_length=12, choices=State.choices, default=State.QUEUED)
     # A sentence: why it waits, failed or was stopped.
     state_reason = models.CharField(max_length=500, blank=True)
-    # What its people should know while it runs: that it is idle and will be stopped.
+    # Shown to its people while it runs: that it is idle and will be stopped.
     warning = models.CharField(max_length=500, blank=True)
     warned_at = models.DateTimeField(null=True, blank=True)
     # The state it was asked to end in: "cancelled", "withheld", or "failed" for what took too long.
     stop_as = models.CharField(max_length=12, blank=True)
-    # How often it may be lost; making room for others does not count.
+    # After this many attempts a lost run has failed; preempted attempts do not count.
     max_attempts = models.IntegerField(default=5)
     stage = models.CharField(
         max_length=100, blank=True, help_text="What the program says it is doing."
@@ -112,12 +112,12 @@ class Run(models.Model):
 
     @property
     def silent_since(self) -> datetime | None:
-        """When its program was last heard of, if that is longer ago than a program that lives and
-        reaches the portal is ever silent; else None."""
+        """When its program last sent a sign of life, if that is longer ago than a program that runs
+        and reaches the portal is ever silent; else None."""
         if self.state not in (self.State.RUNNING, self.State.STOPPING):
             return None
-        heard = max(filter(None, (self.heartbeat_at, self.started_at)), default=None)
-        return heard if heard and timezone.now() - heard > SILENCE else None
+        last_seen = max(filter(None, (self.heartbeat_at, self.started_at)), default=None)
+        return last_seen if last_seen and timezone.now() - last_seen > SILENCE else None
 
 
 class Attempt(models.Model):
@@ -158,7 +158,7 @@ class Attempt(models.Model):
 
 
 class ClusterEvent(models.Model):
-    """What the cluster said of an attempt. One that it repeats is one row with a count."""
+    """An event that the cluster reported for an attempt; a repeated one is one row with a count."""
 
     attempt = models.ForeignKey(Attempt, models.CASCADE, related_name="events")
     uid = models.CharField(max_length=100)

@@ -1,4 +1,4 @@
-"""The rows of one stream of deliveries: that it is known, and what it could not deliver."""
+"""The rows of a delivery session: that it is known, and what it could not deliver."""
 
 from django.db import models
 from django.utils import timezone
@@ -7,11 +7,11 @@ NAME_MAX = 40
 
 
 class Session(models.Model):
-    """What a program delivers in one life, under the name that it gave it.
+    """The deliveries of a program from its start to its end, under a name that it chose.
 
-    Noted when the portal first hears of it, which is while the run goes on: every program asks for
-    its run before it does anything else. So a name that nobody has heard of by the end of the run
-    is none of its own. `ended_at` is when its last delivery had come: nothing follows that.
+    Stored when the portal first receives the name, which is while the run is open: every program
+    fetches its spec before it does anything else. So a name that is unknown at the end of the run
+    is not one of its own. `ended_at` is when its last delivery had arrived: nothing follows that.
     """
 
     run = models.ForeignKey("experiments.Run", models.CASCADE, related_name="sessions")
@@ -25,7 +25,7 @@ class Session(models.Model):
 
 
 class Undelivered(models.Model):
-    """What one session has told last; the row goes when everything has been taken after all."""
+    """What one session last reported; the row is deleted once everything has been accepted."""
 
     run = models.ForeignKey("experiments.Run", models.CASCADE, related_name="undelivered")
     session = models.CharField(max_length=40)

@@ -1,5 +1,5 @@
-"""Public pages of models: asked for by a project's owner, approved by a rights admin.
+"""Public pages of models: requested by a project's owner, approved by a rights admin.
 
-pages.py has the verbs, use_status.py says whether the model still rests on permissions,
-training_credits.py whom it learned from, summary.py the training-content summary.
+pages.py has the verbs, withdrawals.py says whether the model's permissions still stand,
+training_credits.py whom it learned from, summary.py is the training-content summary.
 """

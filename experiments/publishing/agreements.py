@@ -1,6 +1,6 @@
-"""Under how many agreements a model learned, of whom, and what they say of a withdrawal.
+"""How many agreements are behind a model, with which holders, and their withdrawal policies.
 
-Counts only: what an agreement says besides, and with whom, is between its parties.
+Only counts are given: the rest of an agreement, and with whom it is, is between its parties.
 """
 
 from collections import defaultdict
@@ -28,7 +28,7 @@ class AgreementsSummary:
     agreements: int
     rightsholders: int
     kinds: list[KindLine]
-    # The policies in words, each once, in the order of their sternness.
+    # The withdrawal policies in words, each once, the strictest first.
     policies: list[str]
 
 
@@ -41,7 +41,7 @@ class _Signed:
 
 
 def agreements_behind(line: Sequence[Link], used: Exposures) -> AgreementsSummary:
-    """From the decisions that let the runs start: the grants of what was then used."""
+    """Count the grants of the used recordings, from the decisions that let the runs start."""
     decisions = [link.run.decision_id for link in line if link.run.decision_id]
     grants: dict[int, set[int]] = defaultdict(set)
     lines = DecisionLine.objects.filter(decision__in=decisions).values_list("recording", "grants")
@@ -50,15 +50,15 @@ def agreements_behind(line: Sequence[Link], used: Exposures) -> AgreementsSummar
             grants[recording].update(ids)
     signed = _signed(set().union(*grants.values()))
     lengths = _lengths(decisions)
-    known = [signed[pk] for ids in grants.values() for pk in ids if pk in signed]
-    policies = {grant.policy for grant in known}
+    used_grants = [signed[pk] for ids in grants.values() for pk in ids if pk in signed]
+    policies = {grant.policy for grant in used_grants}
     return AgreementsSummary(
-        agreements=len({grant.agreement for grant in known}),
-        rightsholders=len({grant.grantor for grant in known}),
+        agreements=len({grant.agreement for grant in used_grants}),
+        rightsholders=len({grant.grantor for grant in used_grants}),
         kinds=[
             _kind(kind, grants, signed, lengths)
             for kind in Party.Kind
-            if any(grant.kind == kind for grant in known)
+            if any(grant.kind == kind for grant in used_grants)
         ],
         policies=[str(policy.label) for policy in WithdrawalPolicy if policy.value in policies],
     )
@@ -66,17 +66,17 @@ def agreements_behind(line: Sequence[Link], used: Exposures) -> AgreementsSummar
 
 def _signed(ids: Iterable[int]) -> dict[int, _Signed]:
     wanted = sorted(ids)
-    found: dict[int, _Signed] = {}
+    signed: dict[int, _Signed] = {}
     for start in range(0, len(wanted), AT_ONCE):
         rows = Grant.objects.filter(pk__in=wanted[start : start + AT_ONCE]).values_list(
             "pk", "agreement", "grantor", "grantor__kind", "withdrawal_policy"
         )
-        found |= {row[0]: _Signed(row[1], row[2], row[3], row[4]) for row in rows}
-    return found
+        signed |= {row[0]: _Signed(row[1], row[2], row[3], row[4]) for row in rows}
+    return signed
 
 
 def _lengths(decisions: list[int]) -> dict[int, float]:
-    """Recording to its length in seconds."""
+    """Return the length of each recording in seconds."""
     lines = DecisionLine.objects.filter(decision__in=decisions)
     rows = Recording.objects.filter(pk__in=lines.values("recording"))
     return dict(rows.values_list("pk", "duration"))
@@ -88,16 +88,16 @@ def _kind(
     signed: Mapping[int, _Signed],
     lengths: Mapping[int, float],
 ) -> KindLine:
-    theirs = {
+    by_recording = {
         recording: [signed[pk] for pk in ids if pk in signed and signed[pk].kind == kind]
         for recording, ids in grants.items()
     }
-    theirs = {recording: found for recording, found in theirs.items() if found}
-    every = [grant for found in theirs.values() for grant in found]
+    by_recording = {recording: matches for recording, matches in by_recording.items() if matches}
+    all_grants = [grant for matches in by_recording.values() for grant in matches]
     return KindLine(
         kind=str(kind.label),
-        rightsholders=len({grant.grantor for grant in every}),
-        agreements=len({grant.agreement for grant in every}),
-        recordings=len(theirs),
-        hours=sum(lengths[pk] for pk in theirs) / 3600,
+        rightsholders=len({grant.grantor for grant in all_grants}),
+        agreements=len({grant.agreement for grant in all_grants}),
+        recordings=len(by_recording),
+        hours=sum(lengths[pk] for pk in by_recording) / 3600,
     )

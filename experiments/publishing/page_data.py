@@ -34,23 +34,23 @@ class PageData:
 
     @property
     def said(self) -> dict[str, str]:
-        """The free texts by key, without names that are not to be shown."""
+        """The free texts by key, without the names that are not to be shown."""
         return {
-            key: self.learned.veil.over(words)
-            for key, words in texts.texts_by_key(self.text.parts).items()
+            key: self.learned.veil.over(text)
+            for key, text in texts.texts_by_key(self.text.parts).items()
         }
 
 
 def load_page_data(page: ModelPage, text: ModelPageText) -> PageData:
-    """As things stand now."""
+    """Load what the page shows now."""
     line = withdrawals.line_of_page(page)
-    now = withdrawals.statuses_of([page])[page.pk]
-    music, signed = cached(page.pk, line, now, lambda: _read(line, now))
-    return PageData(page, text, line, now, music, signed)
+    status = withdrawals.statuses_of([page])[page.pk]
+    learned, signed = cached(page.pk, line, status, lambda: _read(line, status))
+    return PageData(page, text, line, status, learned, signed)
 
 
-def _read(line: list[Link], now: PageStatus) -> tuple[TrainingCredits, AgreementsSummary]:
-    music = training_credits.load_credits(line, now)
-    signed = agreements.agreements_behind(line, music.used)
-    # Every recording by itself: the page does not list them.
-    return replace(music, used={}), signed
+def _read(line: list[Link], status: PageStatus) -> tuple[TrainingCredits, AgreementsSummary]:
+    learned = training_credits.load_credits(line, status)
+    signed = agreements.agreements_behind(line, learned.used)
+    # `used` has every single recording: the page does not list them.
+    return replace(learned, used={}), signed

@@ -1,4 +1,4 @@
-"""Publishing a model: an owner asks, a rights admin answers, either may withdraw it."""
+"""Publishing a model: an owner asks for it, a rights admin decides, either may withdraw it."""
 
 from collections.abc import Mapping
 
@@ -24,7 +24,7 @@ def may_ask(user: User, project: Project) -> bool:
 
 
 def may_answer(user: User, text: ModelPageText) -> bool:
-    """A rights admin who has neither written it nor asked for the page: four eyes."""
+    """Whether the user is a rights admin who neither wrote it nor asked for the page: four eyes."""
     return user.has_role(Role.RIGHTS_ADMIN) and user.pk not in (
         text.written_by_id,
         text.page.published_by_id,
@@ -46,10 +46,10 @@ def ask(
     parts: Mapping[str, str],
     slug: str = "",
 ) -> ModelPage:
-    """Ask for a model's page. It is nobody's to read until a rights admin has approved it.
+    """Ask for a model's page. Nobody can read it until a rights admin has approved it.
 
-    Raises NotPermitted for who does not own the project, and Refused for a model that rests on
-    no permission, of which no use is reported, or texts that cannot stand.
+    Raises NotPermitted unless `by` owns the project or is an operator, and Refused for a model
+    that rests on no permission, for one of which no use is reported, and for invalid texts.
     """
     _owner(by, project)
     _check_model(project, run, checkpoint)
@@ -71,7 +71,7 @@ def ask(
     )
     if withdrawals.statuses_of([page])[page.pk].withdrawn:
         raise Refused("ended", "A permission behind this model has ended.", field="model")
-    # Everything that walks over what the model learned from comes before the transaction.
+    # All checks that walk over what the model learned from come before the transaction.
     checked = _texts(page, {**parts, "title": title, "version": version})
     with transaction.atomic():
         page.save()
@@ -89,9 +89,9 @@ def ask(
 
 
 def reword(*, by: User, page: ModelPage, parts: Mapping[str, str]) -> ModelPageText:
-    """Write the page's texts anew: a version that waits for its answer like the first did.
+    """Write a new version of the page's texts, which waits for its answer as the first did.
 
-    What waited until now is replaced by it. Raises NotPermitted and Refused.
+    It replaces a version that still waits. Raises NotPermitted and Refused.
     """
     _owner(by, page.project)
     return _put_text(by, page, _texts(page, parts))
@@ -111,13 +111,13 @@ def _put_text(by: User, page: ModelPage, checked: dict[str, str]) -> ModelPageTe
 
 
 def approve(*, by: User, text: ModelPageText) -> ModelPage:
-    """Everybody may read it from now on. Raises Refused for who wrote it, for one that is
-    answered, and for a model whose permissions have ended meanwhile."""
+    """Approve a text for everybody to read. Raises Refused for its author, for a text that is
+    answered already, and for a model whose permissions have ended meanwhile."""
     page = ModelPage.objects.select_related("run", "checkpoint", "project").get(pk=text.page_id)
     text.page = page
     _answerable(by, text)
-    # A party may have chosen meanwhile not to be named. Before the transaction: it asks everybody
-    # whom the model learned from.
+    # A party may have chosen meanwhile not to be named. This comes before the transaction: it looks
+    # up everybody whom the model learned from.
     _texts(page, text.parts)
     return _publish(by, page, text)
 
@@ -128,8 +128,8 @@ def _publish(by: User, page: ModelPage, text: ModelPageText) -> ModelPage:
         raise Refused("ended", "A permission behind this model has ended since it was asked for.")
     now = timezone.now()
     _answer(text, approved_at=now, answered_by=by)
-    first = ModelPage.objects.filter(pk=page.pk, published_at=None)
-    if first.update(published_at=now, approved_by=by):
+    unpublished = ModelPage.objects.filter(pk=page.pk, published_at=None)
+    if unpublished.update(published_at=now, approved_by=by):
         audit.record(by=by, verb="model.published", subject=page, text=text.number)
     else:
         audit.record(by=by, verb="model.text_approved", subject=page, text=text.number)
@@ -139,7 +139,7 @@ def _publish(by: User, page: ModelPage, text: ModelPageText) -> ModelPage:
 
 @transaction.atomic
 def refuse(*, by: User, text: ModelPageText, reason: str) -> ModelPageText:
-    """The texts stay unread, and the owner is told why. Raises Refused."""
+    """Refuse the texts: they are not published, and the owner sees why. Raises Refused."""
     reason = required(reason, field="reason", longest=300)
     _answerable(by, text)
     _answer(text, refused_at=timezone.now(), answered_by=by, refusal=reason)
@@ -155,7 +155,7 @@ def refuse(*, by: User, text: ModelPageText, reason: str) -> ModelPageText:
 
 @transaction.atomic
 def withdraw(*, by: User, page: ModelPage) -> ModelPage:
-    """The model is withdrawn for good: its page stays and says so. One person is enough."""
+    """Withdraw the model for good: its page stays and says so. One person is enough."""
     if not may_withdraw(by, page):
         raise NotPermitted("An owner of the project or a rights admin withdraws a model.")
     rows = ModelPage.objects.public().filter(pk=page.pk, withdrawn_at=None)
@@ -167,7 +167,7 @@ def withdraw(*, by: User, page: ModelPage) -> ModelPage:
 
 
 def text_of(page: ModelPage) -> ModelPageText | None:
-    """The texts that everybody reads: the newest approved ones."""
+    """Return the texts that everybody reads: the newest approved ones."""
     return page.texts.exclude(approved_at=None).select_related("answered_by").first()
 
 
@@ -193,8 +193,8 @@ def _check_model(project: Project, run: Run, checkpoint: Checkpoint | None) -> N
         raise no("retired", "That checkpoint is retired for good.")
     if clearance.is_unknown(run):
         raise no("unknown", clearance.UNKNOWN)
-    same = {"run": run, "checkpoint": checkpoint}
-    if ModelPage.objects.filter(**same).exclude(withdrawn_at=None).exists():
+    model = {"run": run, "checkpoint": checkpoint}
+    if ModelPage.objects.filter(**model).exclude(withdrawn_at=None).exists():
         raise no("withdrawn", "That model was published before and withdrawn for good.")
     line = ancestry.line(run, checkpoint.step if checkpoint else None)
     if not training_credits.exposures(line):
@@ -209,15 +209,15 @@ def _line(text: str, name: str, longest: int) -> str:
 
 
 def veil_of(page: ModelPage) -> training_credits.Veil:
-    """The names that no words about the page's model may have in them."""
+    """Return the names that no text about the page's model may contain."""
     return training_credits.hidden_in(
         withdrawals.line_of_page(page), withdrawals.statuses_of([page])[page.pk]
     )
 
 
 def _texts(page: ModelPage, parts: Mapping[str, str]) -> dict[str, str]:
-    """The texts as they are kept. Refused where one is missing, too long, or names somebody who
-    is not to be named."""
+    """Return the texts as they are stored. Raise Refused where one is missing, too long, or names
+    somebody who is not to be named."""
     veil = veil_of(page)
     for name in ("title", "version"):
         if veil.hides(parts.get(name, "")):

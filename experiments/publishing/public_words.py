@@ -1,7 +1,7 @@
-"""Runs in public words: what somebody outside the lab may read of them.
+"""Runs in public words: what people outside the lab may read about them.
 
-A model that has a public page is called as it is there; every other one is an internal model
-with a reference, which is the beginning of its run's random key. Projects, runs and people of
+A model that has a public page is named as on that page; every other is an internal model with a
+reference, which is the beginning of its run's random key. Projects, runs and people of
 the lab are never named.
 """
 
@@ -25,7 +25,7 @@ STATES = {
 
 
 def public_sources(runs: Sequence[Run]) -> dict[UUID, registries.PublicSource]:
-    """Each run in public words; one query."""
+    """Return each run in public words, in one query."""
     pages = ModelPage.objects.public().filter(run__in=[run.pk for run in runs])
     names = {page.run_id: f"{page.title}, version {page.version}" for page in pages.order_by("pk")}
     return {
@@ -46,8 +46,8 @@ def _named(names: Sequence[str]) -> Mapping[str, registries.PublicSource]:
             keys[UUID(name.partition(":")[2])] = name
         except ValueError:
             continue
-    found = public_sources(list(Run.objects.filter(pk__in=keys)))
-    return {keys[pk]: sources for pk, sources in found.items()}
+    sources = public_sources(list(Run.objects.filter(pk__in=keys)))
+    return {keys[pk]: source for pk, source in sources.items()}
 
 
 registries.register_names("run", _named)

@@ -3,7 +3,7 @@
 Template for the public summary of training content of general-purpose AI models, Art. 53(1)(d)
 of Regulation (EU) 2024/1689, published on 24 July 2025; what could not be compared with its own
 text is in docs/decisions.md. Every number comes from frozen datasets, decisions and the ledger;
-free texts come from the approved version of the page's own.
+the free texts are those of the page's approved version.
 """
 
 from collections.abc import Sequence
@@ -70,45 +70,45 @@ class Summary(TypedDict):
     sections: list[Section]
 
 
-def build_summary(shown: PageData, at: datetime) -> Summary:
-    """The whole summary as plain JSON values; pages and prints show this and nothing else."""
-    text = shown.text
+def build_summary(data: PageData, at: datetime) -> Summary:
+    """Build the whole summary as plain JSON values; pages and prints show this and nothing else."""
+    text = data.text
     return Summary(
         template=(
             "Public summary of training content, Article 53(1)(d) of Regulation (EU) 2024/1689, "
             "template of 24 July 2025"
         ),
-        model=shown.title,
-        version=shown.version,
-        state=shown.standing.words,
-        state_in_words=shown.standing.sentence,
+        model=data.title,
+        version=data.version,
+        state=data.standing.words,
+        state_in_words=data.standing.sentence,
         text_version=text.number,
         text_written_at=text.created_at.date().isoformat(),
         generated_at=at.isoformat(timespec="seconds"),
-        figures=_figures(shown.learned, shown.papers),
+        figures=_figures(data.learned, data.papers),
         sections=[
-            *_general(shown),
-            *_sources(shown),
-            *_processing(shown),
+            *_general(data),
+            *_sources(data),
+            *_processing(data),
         ],
     )
 
 
 def size_range(hours: float) -> str:
-    """The template's range that so many hours of audio fall in."""
-    return next(words for limit, words in RANGES if hours <= limit)
+    """Return the template's range that this many hours of audio fall in."""
+    return next(label for limit, label in RANGES if hours <= limit)
 
 
-def _figures(learned: TrainingCredits, papers: AgreementsSummary) -> Figures:
+def _figures(training: TrainingCredits, agreements: AgreementsSummary) -> Figures:
     return Figures(
-        recordings=learned.recordings,
-        recordings_frozen_but_not_used=learned.unheard,
-        recordings_left_out=learned.left_out,
-        hours=round(learned.duration / 3600, 6),
-        hours_heard=round(learned.seconds / 3600, 6),
-        examples=learned.examples,
-        agreements=papers.agreements,
-        rightsholders=papers.rightsholders,
+        recordings=training.recordings,
+        recordings_frozen_but_not_used=training.unheard,
+        recordings_left_out=training.left_out,
+        hours=round(training.duration / 3600, 6),
+        hours_heard=round(training.seconds / 3600, 6),
+        examples=training.examples,
+        agreements=agreements.agreements,
+        rightsholders=agreements.rightsholders,
         rightsholders_by_kind=[
             {
                 "kind": kind.kind,
@@ -117,89 +117,89 @@ def _figures(learned: TrainingCredits, papers: AgreementsSummary) -> Figures:
                 "recordings": kind.recordings,
                 "hours": round(kind.hours, 6),
             }
-            for kind in papers.kinds
+            for kind in agreements.kinds
         ],
     )
 
 
-def _general(shown: PageData) -> list[Section]:
-    said, learned = shown.said, shown.learned
-    hours = learned.duration / 3600
-    last = _last_delivery(shown.line)
+def _general(data: PageData) -> list[Section]:
+    texts, training = data.said, data.learned
+    hours = training.duration / 3600
+    last = _last_delivery(data.line)
     size = (
-        f"{size_range(hours)}: {_hours(hours)} in {_count(learned.recordings, 'recording')}. "
-        f"Heard in training, with repetitions: {_hours(learned.seconds / 3600)} in "
-        f"{_count(learned.examples, 'excerpt')}."
+        f"{size_range(hours)}: {_hours(hours)} in {_count(training.recordings, 'recording')}. "
+        f"Heard in training, with repetitions: {_hours(training.seconds / 3600)} in "
+        f"{_count(training.examples, 'excerpt')}."
     )
     return [
         _section(
             "1.1",
-            provider=(said["provider"], WORDS),
-            representative=(said["representative"], WORDS),
+            provider=(texts["provider"], WORDS),
+            representative=(texts["representative"], WORDS),
         ),
         _section(
             "1.2",
-            names=(f"{shown.title}, version {shown.version}", WORDS),
-            dependencies=(_dependencies(shown), ROWS),
-            placed_on_market=(said["placed_on_market"], WORDS),
+            names=(f"{data.title}, version {data.version}", WORDS),
+            dependencies=(_dependencies(data), ROWS),
+            placed_on_market=(texts["placed_on_market"], WORDS),
         ),
         _section(
             "1.3",
             modality=("Audio", PORTAL),
             size=(size, ROWS),
-            content_types=(said["content_types"], WORDS),
+            content_types=(texts["content_types"], WORDS),
             latest=(f"{last:%m/%Y}" if last else "Not recorded.", ROWS),
             continuous=("No. Its datasets are frozen: nothing is added to them later.", PORTAL),
-            languages=(said["languages"], WORDS),
-            characteristics=(said["characteristics"], WORDS),
+            languages=(texts["languages"], WORDS),
+            characteristics=(texts["characteristics"], WORDS),
         ),
     ]
 
 
-def _sources(shown: PageData) -> list[Section]:
-    said = shown.said
-    # What a program of somebody's own did besides, its owner says, not the portal.
-    own = any(link.run.recipe in OWN_PROGRAMS for link in shown.line)
-    no = ("No.", WORDS if own else PORTAL)
+def _sources(data: PageData) -> list[Section]:
+    texts = data.said
+    # For somebody's own program the owner answers this, as the portal cannot know it.
+    has_own_program = any(link.run.recipe in OWN_PROGRAMS for link in data.line)
+    negative = ("No.", WORDS if has_own_program else PORTAL)
     return [
-        _section("2.1", public=no),
+        _section("2.1", public=negative),
         _section(
             "2.2.1",
-            licensed=(_licensed(shown), ROWS),
+            licensed=(_licensed(data), ROWS),
             covered=("Audio", PORTAL),
-            kinds=(_kinds(shown.papers), ROWS),
+            kinds=(_kinds(data.papers), ROWS),
         ),
-        _section("2.2.2", third_parties=no),
-        _section("2.3", crawlers=no),
-        _section("2.4", interactions=no, services=no),
-        _section("2.5", synthetic=_declared(said["synthetic"])),
-        _section("2.6", other_sources=_declared(said["other_sources"])),
+        _section("2.2.2", third_parties=negative),
+        _section("2.3", crawlers=negative),
+        _section("2.4", interactions=negative, services=negative),
+        _section("2.5", synthetic=_declared(texts["synthetic"])),
+        _section("2.6", other_sources=_declared(texts["other_sources"])),
     ]
 
 
-def _licensed(shown: PageData) -> str:
-    papers, learned = shown.papers, shown.learned
-    if not papers.agreements:
+def _licensed(data: PageData) -> str:
+    agreements, training = data.papers, data.learned
+    if not agreements.agreements:
         return "No agreement is on record for what was used."
     return (
-        f"Yes: {_count(papers.agreements, 'agreement')} with "
-        f"{_count(papers.rightsholders, 'rightsholder')}, for "
-        f"{_count(learned.recordings, 'recording')} of {_hours(learned.duration / 3600)}."
+        f"Yes: {_count(agreements.agreements, 'agreement')} with "
+        f"{_count(agreements.rightsholders, 'rightsholder')}, for "
+        f"{_count(training.recordings, 'recording')} of {_hours(training.duration / 3600)}."
     )
 
 
-def _kinds(papers: AgreementsSummary) -> str:
+def _kinds(agreements: AgreementsSummary) -> str:
     lines = [
         f"{kind.kind}: {_count(kind.rightsholders, 'rightsholder')}, "
         f"{_count(kind.agreements, 'agreement')}, {_count(kind.recordings, 'recording')}, "
         f"{_hours(kind.hours)}."
-        for kind in papers.kinds
+        for kind in agreements.kinds
     ]
     return " ".join(lines) or "None."
 
 
-def _processing(shown: PageData) -> list[Section]:
-    said, left_out = shown.said, shown.learned.left_out
+def _processing(data: PageData) -> list[Section]:
+    texts, left_out = data.said, data.learned.left_out
     measures = (
         "Nothing is mined under the text and data mining exception: a recording is used only "
         "where everybody who holds a right in it has allowed this use, and is refused where that "
@@ -211,11 +211,13 @@ def _processing(shown: PageData) -> list[Section]:
         )
     else:
         measures += "No recording that was asked for had to be left out."
-    further = {"reservations": (said["reservations"], WORDS)} if said["reservations"] else {}
+    further = {"reservations": (texts["reservations"], WORDS)} if texts["reservations"] else {}
     return [
-        _section("3.1", signatory=(said["signatory"], WORDS), measures=(measures, ROWS), **further),
-        _section("3.2", illegal_content=(said["illegal_content"], WORDS)),
-        _section("3.3", other_processing=(said["other_processing"] or "None.", WORDS)),
+        _section(
+            "3.1", signatory=(texts["signatory"], WORDS), measures=(measures, ROWS), **further
+        ),
+        _section("3.2", illegal_content=(texts["illegal_content"], WORDS)),
+        _section("3.3", other_processing=(texts["other_processing"] or "None.", WORDS)),
     ]
 
 
@@ -230,34 +232,36 @@ def _section(number: str, **answers: tuple[str, str]) -> Section:
     )
 
 
-def _declared(words: str) -> tuple[str, str]:
-    return (f"Yes: {words}", WORDS) if words else ("No.", WORDS)
+def _declared(text: str) -> tuple[str, str]:
+    return (f"Yes: {text}", WORDS) if text else ("No.", WORDS)
 
 
-def _dependencies(shown: PageData) -> str:
-    """Models whose weights it started from, by the names of their own public pages."""
-    page, veil = shown.page, shown.learned.veil
-    before = [link.run.pk for link in shown.line[1:]]
-    if not before:
+def _dependencies(data: PageData) -> str:
+    """Name the models whose weights it started from, as on their own public pages."""
+    page, veil = data.page, data.learned.veil
+    earlier_runs = [link.run.pk for link in data.line[1:]]
+    if not earlier_runs:
         return "None on record: it started from no other model's weights."
-    rows = ModelPage.objects.public().filter(run__in=before).exclude(pk=page.pk)
+    rows = ModelPage.objects.public().filter(run__in=earlier_runs).exclude(pk=page.pk)
     names = [veil.over(str(row)) for row in rows]
-    unknown = len(before) - len({row.run_id for row in rows})
-    if unknown:
-        names.append(f"{_count(unknown, 'earlier model')} of the provider without a public page")
+    unpublished = len(earlier_runs) - len({row.run_id for row in rows})
+    if unpublished:
+        names.append(
+            f"{_count(unpublished, 'earlier model')} of the provider without a public page"
+        )
     models = "; ".join(names)
     return f"It started from the weights of: {models}. What they learned from is counted here."
 
 
 def _last_delivery(line: Sequence[Link]) -> datetime | None:
-    heard = UsageEvent.objects.filter(source__in=[link.source for link in line])
-    rows = Recording.objects.filter(pk__in=heard.values("recording"))
-    found: datetime | None = rows.aggregate(last=Max("audio_at"))["last"]
-    return found
+    events = UsageEvent.objects.filter(source__in=[link.source for link in line])
+    rows = Recording.objects.filter(pk__in=events.values("recording"))
+    latest: datetime | None = rows.aggregate(last=Max("audio_at"))["last"]
+    return latest
 
 
 def _hours(hours: float) -> str:
-    """Hours to read: small sets say minutes or seconds, so that no number is nothing."""
+    """Format hours; small sets give minutes or seconds, so that no number is shown as zero."""
     if hours >= 10:
         return f"{hours:,.0f} hours"
     if hours >= 1:

@@ -1,4 +1,4 @@
-"""The free texts of a model's page: what rows cannot say. All else on it is generated."""
+"""The free texts of a model's page, for what no rows say. The rest of it is generated."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class TextPart:
     help: str
     section: str = ""
     required: bool = False
-    # What stands there while nothing is written.
+    # Shown while nothing is written.
     default: str = ""
     rows: int = 3
 
@@ -112,5 +112,5 @@ PARTS: tuple[TextPart, ...] = (
 
 
 def texts_by_key(parts: Mapping[str, str]) -> dict[str, str]:
-    """Every text by key, with what stands in for an empty one."""
+    """Return every text by key, with its default where it is empty."""
     return {part.key: parts.get(part.key) or part.default for part in PARTS}

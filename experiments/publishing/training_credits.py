@@ -1,7 +1,7 @@
-"""Whom a model learned from, in the words that each party chose, and by how much.
+"""Whom a model learned from, in the words that each party chose, and in which shares.
 
 Shares are exact: seconds of audio in training, from the ledger. Recordings are grouped by those
-of their main artists who are named; who is not named is a number. A title is listed only where
+of their main artists who are named; unnamed artists are only counted. A title is listed only where
 the artists allow it and nobody who is credited on the recording, or holds a share of it, is
 unnamed: a title leads to the names.
 """
@@ -33,14 +33,14 @@ from rights.usage import ledger
 BASIS = "seconds of audio heard in training, from the ledger of use"
 AT_ONCE = 5_000
 UNNAMED = "[a name that is not shown]"
-# Shorter names would be found in half of all words.
+# Shorter names would match too many common words.
 SHORTEST = 3
 Exposures = dict[int, tuple[int, float]]
 
 
 @dataclass(frozen=True)
 class CreditLine:
-    """One credit line. Without names it is those who are counted only."""
+    """One credit line. A line without names is for artists who are only counted."""
 
     names: tuple[str, ...]
     recordings: int
@@ -56,7 +56,7 @@ class CreditLine:
 
 @dataclass(frozen=True)
 class Veil:
-    """Takes the names of unnamed parties out of texts that others wrote."""
+    """Hides the names of unnamed parties in texts that others wrote."""
 
     names: tuple[str, ...] = ()
 
@@ -68,7 +68,7 @@ class Veil:
 
     @property
     def _pattern(self) -> re.Pattern[str]:
-        # Longest first: of “Ann” and “Ann Lee” the whole name goes.
+        # Longest first: of “Ann” and “Ann Lee” the whole name is hidden.
         names = sorted(self.names, key=len, reverse=True)
         return re.compile(r"(?<!\w)(?:" + "|".join(map(re.escape, names)) + r")(?!\w)")
 
@@ -76,7 +76,7 @@ class Veil:
 @dataclass(frozen=True)
 class TrainingCredits:
     lines: list[CreditLine]
-    # Recordings of artists who chose not to be named, who have left, and without an artist.
+    # Recordings of artists who chose not to be named, of artists who left, and without an artist.
     unnamed: CreditLine
     left: CreditLine
     uncredited: CreditLine
@@ -87,12 +87,12 @@ class TrainingCredits:
     recordings: int
     examples: int
     seconds: float
-    # Seconds of the recordings themselves, each once.
+    # Length of the recordings in seconds, each counted once.
     duration: float
     uses: list[str]
     other_uses: list[str]
     purposes: list[str]
-    # Of the frozen datasets: in them and never heard, and asked for but not permitted.
+    # Recordings of the frozen datasets: included but never used; requested but not permitted.
     unheard: int
     left_out: int
     veil: Veil = field(default_factory=Veil)
@@ -101,66 +101,66 @@ class TrainingCredits:
 
 
 def exposures(line: Sequence[Link]) -> Exposures:
-    """Recording id to (examples, seconds), over all the runs that the model learned in."""
+    """Return recording id to (examples, seconds), over all runs that the model learned in."""
     long_work.outside("What a model learned from is added up")
-    found: Exposures = {}
+    totals: Exposures = {}
     for link in line:
         for pk, (examples, seconds) in ledger.exposures(link.source, link.up_to).items():
-            before = found.get(pk, (0, 0.0))
-            found[pk] = (before[0] + examples, before[1] + seconds)
-    return {pk: credited for pk, credited in found.items() if credited[0] or credited[1]}
+            previous = totals.get(pk, (0, 0.0))
+            totals[pk] = (previous[0] + examples, previous[1] + seconds)
+    return {pk: total for pk, total in totals.items() if total[0] or total[1]}
 
 
-def load_credits(line: Sequence[Link], standing: PageStatus) -> TrainingCredits:
-    """Everything the page says of the music. As many queries for ten recordings as for two."""
+def load_credits(line: Sequence[Link], status: PageStatus) -> TrainingCredits:
+    """Load all that the page says about the music. Its queries do not grow with the recordings."""
     used = exposures(line)
-    heard = UsageEvent.objects.filter(source__in=[link.source for link in line])
-    rows = Recording.objects.filter(pk__in=heard.values("recording"))
+    events = UsageEvent.objects.filter(source__in=[link.source for link in line])
+    rows = Recording.objects.filter(pk__in=events.values("recording"))
     recordings = {pk: (title, length) for pk, title, length in _rows(rows) if pk in used}
-    artists, everybody = _people(heard)
-    parties = _parties(set().union(*everybody.values()) if everybody else set())
-    shown = {pk: _name(party, standing) for pk, party in parties.items()}
-    veil = Veil(tuple(_hidden_names(parties, shown)))
-    shown = {
+    artists, people = _people(events)
+    parties = _parties(set().union(*people.values()) if people else set())
+    public_names = {pk: _name(party, status) for pk, party in parties.items()}
+    veil = Veil(tuple(_hidden_names(parties, public_names)))
+    public_names = {
         pk: veil.over(name) if parties[pk].public_credit == "wording" else name
-        for pk, name in shown.items()
+        for pk, name in public_names.items()
     }
     groups: dict[tuple[str, frozenset[int]], list[int]] = defaultdict(list)
     for pk in recordings:
-        groups[_group(artists.get(pk, frozenset()), shown, standing)].append(pk)
+        groups[_group(artists.get(pk, frozenset()), public_names, status)].append(pk)
 
     def listed(pk: int) -> bool:
         return (
             all(parties[artist].public_titles for artist in artists.get(pk, ()))
-            and all(shown[party] for party in everybody.get(pk, ()))
+            and all(public_names[party] for party in people.get(pk, ()))
             and not veil.hides(recordings[pk][0])
         )
 
     total = sum(seconds for _, seconds in used.values())
 
-    def line_of(kind: str, who: frozenset[int] = frozenset()) -> CreditLine:
-        keys = groups.get((kind, who), [])
+    def line_of(kind: str, artist_ids: frozenset[int] = frozenset()) -> CreditLine:
+        keys = groups.get((kind, artist_ids), [])
         seconds = sum(used[pk][1] for pk in keys)
         return CreditLine(
-            names=tuple(sorted((shown[party] for party in who), key=str.casefold)),
+            names=tuple(sorted((public_names[party] for party in artist_ids), key=str.casefold)),
             recordings=len(keys),
             examples=sum(used[pk][0] for pk in keys),
             seconds=seconds,
             share=seconds / total if total else 0.0,
-            titles=tuple(sorted(recordings[pk][0] for pk in keys if who and listed(pk))),
+            titles=tuple(sorted(recordings[pk][0] for pk in keys if artist_ids and listed(pk))),
         )
 
-    main = {artist for pk in recordings for artist in artists.get(pk, ())}
-    hidden = {artist for artist in main if not shown[artist]}
+    main_artists = {artist for pk in recordings for artist in artists.get(pk, ())}
+    hidden = {artist for artist in main_artists if not public_names[artist]}
     lines = [line_of(*key) for key in groups if key[1]]
     return TrainingCredits(
         lines=sorted(lines, key=lambda line: (-line.seconds, line.names)),
         unnamed=line_of("unnamed"),
         left=line_of("left"),
         uncredited=line_of("uncredited"),
-        named_artists=len(main - hidden),
-        unnamed_artists=len(hidden - standing.left),
-        left_artists=len(hidden & standing.left),
+        named_artists=len(main_artists - hidden),
+        unnamed_artists=len(hidden - status.left),
+        left_artists=len(hidden & status.left),
         recordings=len(used),
         examples=sum(examples for examples, _ in used.values()),
         seconds=total,
@@ -172,18 +172,18 @@ def load_credits(line: Sequence[Link], standing: PageStatus) -> TrainingCredits:
 
 
 def people_of(line: Sequence[Link]) -> list[Party]:
-    """Every party that is credited on what the runs used, or holds a share of it."""
-    heard = UsageEvent.objects.filter(source__in=[link.source for link in line])
-    _, everybody = _people(heard)
-    return list(_parties(set().union(*everybody.values()) if everybody else set()).values())
+    """Return every party that is credited on what the runs used, or holds a share of it."""
+    events = UsageEvent.objects.filter(source__in=[link.source for link in line])
+    _, people = _people(events)
+    return list(_parties(set().union(*people.values()) if people else set()).values())
 
 
-def hidden_in(line: Sequence[Link], standing: PageStatus) -> Veil:
-    """The names that no text about the model may have in it."""
+def hidden_in(line: Sequence[Link], status: PageStatus) -> Veil:
+    """Return the names that no text about the model may contain."""
     long_work.outside("Everybody whom a model learned from is asked for")
     parties = {party.pk: party for party in people_of(line)}
-    shown = {pk: _name(party, standing) for pk, party in parties.items()}
-    return Veil(tuple(_hidden_names(parties, shown)))
+    public_names = {pk: _name(party, status) for pk, party in parties.items()}
+    return Veil(tuple(_hidden_names(parties, public_names)))
 
 
 def _rows(rows: QuerySet[Recording]) -> Iterable[tuple[int, str, float]]:
@@ -191,15 +191,15 @@ def _rows(rows: QuerySet[Recording]) -> Iterable[tuple[int, str, float]]:
 
 
 def _people(
-    heard: QuerySet[UsageEvent],
+    events: QuerySet[UsageEvent],
 ) -> tuple[dict[int, frozenset[int]], dict[int, set[int]]]:
-    """Recording to its main artists, and to all whose name its title leads to."""
-    ids = heard.values("recording")
+    """Return, by recording, its main artists, and all whose names its title leads to."""
+    ids = events.values("recording")
     artists: dict[int, set[int]] = defaultdict(set)
-    everybody: dict[int, set[int]] = defaultdict(set)
+    people: dict[int, set[int]] = defaultdict(set)
     credits_of = Credit.objects.filter(recording__in=ids)
     for pk, party, role in credits_of.values_list("recording", "party", "role"):
-        everybody[pk].add(party)
+        people[pk].add(party)
         if role == RoleCode.MAIN_ARTIST:
             artists[pk].add(party)
     holders = SplitLine.objects.current()
@@ -211,30 +211,30 @@ def _people(
         ),
     ):
         for pk, party in rows:
-            everybody[pk].add(party)
-    return {pk: frozenset(who) for pk, who in artists.items()}, everybody
+            people[pk].add(party)
+    return {pk: frozenset(parties) for pk, parties in artists.items()}, people
 
 
 def _parties(ids: set[int]) -> dict[int, Party]:
     wanted = sorted(ids)
-    found: dict[int, Party] = {}
+    parties: dict[int, Party] = {}
     for start in range(0, len(wanted), AT_ONCE):
-        found |= Party.objects.in_bulk(wanted[start : start + AT_ONCE])
-    return found
+        parties |= Party.objects.in_bulk(wanted[start : start + AT_ONCE])
+    return parties
 
 
-def _name(party: Party, standing: PageStatus) -> str:
-    """The words for a party now. One that has left is named only on a model that stays by
-    agreement, and only if it has said that it wants to be."""
-    if party.pk in standing.left and (standing.withdrawn or not party.public_after):
+def _name(party: Party, status: PageStatus) -> str:
+    """Return the public name of a party now. A party that has left is named only on a model that
+    stays by agreement, and only if it chose to be."""
+    if party.pk in status.left and (status.withdrawn or not party.public_after):
         return ""
     return party.public_name
 
 
-def _hidden_names(parties: dict[int, Party], shown: dict[int, str]) -> Iterable[str]:
-    open_names = {name for name in shown.values() if name}
+def _hidden_names(parties: dict[int, Party], public_names: dict[int, str]) -> Iterable[str]:
+    open_names = {name for name in public_names.values() if name}
     for pk, party in parties.items():
-        if shown[pk]:
+        if public_names[pk]:
             continue
         for name in (party.name, party.credited_as, party.public_wording):
             if len(name) >= SHORTEST and name not in open_names:
@@ -242,14 +242,14 @@ def _hidden_names(parties: dict[int, Party], shown: dict[int, str]) -> Iterable[
 
 
 def _group(
-    who: frozenset[int], shown: dict[int, str], standing: PageStatus
+    artists: frozenset[int], public_names: dict[int, str], status: PageStatus
 ) -> tuple[str, frozenset[int]]:
-    named = frozenset(party for party in who if shown[party])
+    named = frozenset(party for party in artists if public_names[party])
     if named:
         return "named", named
-    if not who:
+    if not artists:
         return "uncredited", named
-    return ("left" if who & standing.left else "unnamed"), named
+    return ("left" if artists & status.left else "unnamed"), named
 
 
 class _Scope(TypedDict):
@@ -268,12 +268,12 @@ def _scope(line: Sequence[Link], used: set[int]) -> _Scope:
     }
     datasets = {link.run.dataset_id for link in line} - {None}
     items = DatasetItem.objects.filter(dataset__in=datasets)
-    inside = set(items.filter(included=True).values_list("recording", flat=True))
-    outside = set(items.filter(included=False).values_list("recording", flat=True))
+    included = set(items.filter(included=True).values_list("recording", flat=True))
+    excluded = set(items.filter(included=False).values_list("recording", flat=True))
     return {
         "uses": [str(use.label) for use in Use if use.value in uses],
         "other_uses": [str(use.label) for use in Use if use.value not in uses],
         "purposes": [str(purpose.label) for purpose in Purpose if purpose.value in purposes],
-        "unheard": len(inside - used),
-        "left_out": len(outside - inside),
+        "unheard": len(included - used),
+        "left_out": len(excluded - included),
     }

@@ -1,8 +1,8 @@
-"""Whether a published model still rests on permissions. Looked up each time: nothing has to run.
+"""Whether a published model's permissions still stand. Looked up each time: no job has to run.
 
-A permission that ends leaves a mark on the datasets that rested on it (DatasetHold). It withholds
-where the agreed policy stops the model, and does not where it lets this version stay. Either way
-the party has left, and is named no longer unless it wants to be.
+A permission that ends leaves a mark on the datasets that relied on it (DatasetHold). The mark
+withholds the model where the agreed policy stops it, and does not where the policy lets this
+version stay. Either way the party has left, and is no longer named unless it wants to be.
 """
 
 from collections import defaultdict
@@ -46,47 +46,49 @@ def lines_of_pages(pages: Iterable[ModelPage]) -> dict[int, list[Link]]:
 
 
 def statuses_of(pages: Iterable[ModelPage]) -> dict[int, PageStatus]:
-    """Page number to its standing now. The number of queries does not grow with the pages."""
+    """Return each page's status now, by its key. The number of queries does not grow with them."""
     rows = list(pages)
     behind, retired = _behind(rows)
-    runs = {pk for some in behind.values() for pk in some}
-    known = _Known(_marks(runs), _covered(rows), retired)
-    return {page.pk: _status_of(page, behind[page.pk], known) for page in rows}
+    runs = {pk for run_ids in behind.values() for pk in run_ids}
+    lookups = _Known(_marks(runs), _covered(rows), retired)
+    return {page.pk: _status_of(page, behind[page.pk], lookups) for page in rows}
 
 
 def _behind(pages: Sequence[ModelPage]) -> tuple[dict[int, set[UUID]], dict[str, datetime]]:
-    """Page number to the runs behind its model: its own, those that delivered the same bytes, and
-    all from whose weights these started; and which of these bytes are retired since when."""
+    """Return the runs behind each page's model: its own, those that delivered the same bytes, and
+    all from whose weights these started; and by digest since when these bytes are retired."""
     delivered: dict[str, set[UUID]] = defaultdict(set)
     retired: dict[str, datetime] = {}
     digests = {page.checkpoint.digest for page in pages if page.checkpoint}
     rows = Checkpoint.every.filter(digest__in=digests)
-    began = {page.run_id for page in pages if page.run.start_from_id is not None}
-    for digest, run, before, at in rows.values_list(
+    continued = {page.run_id for page in pages if page.run.start_from_id is not None}
+    for digest, run, start_from, at in rows.values_list(
         "digest", "run", "run__start_from", "retired_at"
     ):
         delivered[digest].add(run)
-        began |= {run} if before is not None else set()
+        continued |= {run} if start_from is not None else set()
         if at is not None:
             retired[digest] = min(at, retired.get(digest, at))
     heads = {
         page.pk: {page.run_id, *(delivered[page.checkpoint.digest] if page.checkpoint else ())}
         for page in pages
     }
-    behind = ancestry.behind(began)
-    found = {pk: runs.union(*(behind[run] for run in runs & began)) for pk, runs in heads.items()}
-    return found, retired
+    behind = ancestry.behind(continued)
+    runs_behind = {
+        pk: runs.union(*(behind[run] for run in runs & continued)) for pk, runs in heads.items()
+    }
+    return runs_behind, retired
 
 
 def parties_who_left(run: Run) -> frozenset[int]:
-    """Parties whose permission has ended for something that the run, or the runs whose weights it
-    began with, learned from."""
+    """Return the parties whose permission has ended for something that the run, or a run whose
+    weights it started from, learned from."""
     marks = _marks(ancestry.behind([run.pk])[run.pk])
-    return frozenset(mark.party for some in marks.values() for mark in some)
+    return frozenset(mark.party for run_marks in marks.values() for mark in run_marks)
 
 
 class _Mark(NamedTuple):
-    """That a party's permission for something that a run learned from has ended, or is in question;
+    """A party's permission for something that a run learned from has ended, or is in question;
     `since` when it withholds the run, None where it was agreed that this version stays."""
 
     party: int
@@ -104,14 +106,14 @@ def _marks(runs: set[UUID]) -> _Marks:
         .values_list("dataset__runs", Coalesce("case__party", "hold__party"), "case", "hold__at")
         .order_by()
     )
-    found: _Marks = defaultdict(list)
+    marks: _Marks = defaultdict(list)
     for run, *mark in rows:
-        found[run].append(_Mark(*mark))
-    return found
+        marks[run].append(_Mark(*mark))
+    return marks
 
 
 def _covered(pages: Sequence[ModelPage]) -> set[tuple[int, str, str]]:
-    """(case, kind, key) of what a person has settled: the agreement lets this one stay."""
+    """Return (case, kind, key) of what a person settled as covered: the agreement lets it stay."""
     rows = CaseItem.objects.filter(
         kind__in=("checkpoint", "run"),
         key__in=[_key(page)[1] for page in pages],
@@ -127,20 +129,20 @@ def _key(page: ModelPage) -> tuple[str, str]:
 
 
 class _Known(NamedTuple):
-    """What is looked up once for all pages."""
+    """Rows that are looked up once for all pages."""
 
     marks: _Marks
     covered: set[tuple[int, str, str]]
     retired: dict[str, datetime]
 
 
-def _status_of(page: ModelPage, runs: set[UUID], known: _Known) -> PageStatus:
-    marks = [mark for run in runs for mark in known.marks.get(run, ())]
-    left = frozenset(mark.party for mark in marks)
+def _status_of(page: ModelPage, runs: set[UUID], lookups: _Known) -> PageStatus:
+    marks = [mark for run in runs for mark in lookups.marks.get(run, ())]
+    departed = frozenset(mark.party for mark in marks)
     stopping = [
         mark.since
         for mark in marks
-        if mark.since is not None and (mark.case, *_key(page)) not in known.covered
+        if mark.since is not None and (mark.case, *_key(page)) not in lookups.covered
     ]
     if stopping:
         return PageStatus(
@@ -148,25 +150,27 @@ def _status_of(page: ModelPage, runs: set[UUID], known: _Known) -> PageStatus:
             "A permission that this model rests on has ended. Nothing may be made with it, and "
             "it is to be trained anew without that music, or retired for good.",
             min(stopping),
-            left,
+            departed,
         )
-    if page.checkpoint and page.checkpoint.digest in known.retired:
+    if page.checkpoint and page.checkpoint.digest in lookups.retired:
         return PageStatus(
             WITHDRAWN,
             "This model is retired for good. Nothing may be made with it.",
-            known.retired[page.checkpoint.digest],
-            left,
+            lookups.retired[page.checkpoint.digest],
+            departed,
         )
     if page.withdrawn_at:
-        return PageStatus(WITHDRAWN, "The lab has withdrawn this model.", page.withdrawn_at, left)
-    if left:
-        is_one = len(left) == 1
+        return PageStatus(
+            WITHDRAWN, "The lab has withdrawn this model.", page.withdrawn_at, departed
+        )
+    if departed:
+        is_one = len(departed) == 1
         return PageStatus(
             PUBLISHED,
-            f"{len(left)} of those who hold rights in what it learned from "
+            f"{len(departed)} of those who hold rights in what it learned from "
             f"{'has' if is_one else 'have'} ended a permission since. It was agreed that this "
             "version stays then, and that the next does not learn from their music.",
             None,
-            left,
+            departed,
         )
-    return PageStatus(PUBLISHED, "No permission that it rests on has ended.", None, left)
+    return PageStatus(PUBLISHED, "No permission that it rests on has ended.", None, departed)

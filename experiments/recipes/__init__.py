@@ -1,7 +1,7 @@
 """What a run can do: named recipes, each with a frozen, validated config.
 
 Pure pydantic: the web side makes forms from it, the compute side reads the same model, and
-neither brings the other's world along.
+neither needs the other's dependencies.
 """
 
 import json
@@ -52,7 +52,7 @@ class ConfigInvalid(ValueError):
 class Recipe:
     """A program with a config; `use` is what it does with recordings (a value of rights' Use).
 
-    Empty where it takes none. A config with a field `use` chooses for itself.
+    Empty where it uses none. A config with a field `use` sets the use itself.
     """
 
     name: str
@@ -67,20 +67,20 @@ class Recipe:
     process_per_gpu: bool = False
     # Whether it starts from the weights of another run.
     weights: Literal["none", "may", "must"] = "none"
-    # Whose checkpoints it can read; None: those of any recipe.
+    # The recipe whose checkpoints it can read; None: any recipe.
     reads: str | None = None
-    # Whether its program is a researcher's: the portal must be kept apart from it, and it may read
-    # what the portal does not know of.
+    # Whether its program is a researcher's: the portal must be isolated from it, and it may read
+    # data that the portal does not know of.
     own: bool = False
 
     @property
     def generates(self) -> bool:
-        """Whether it makes clips with a model that stays as it is."""
+        """Whether it makes clips with a model that it does not train."""
         return self.weights == "must"
 
     @property
     def uses(self) -> tuple[str, ...]:
-        """All that it may do with recordings."""
+        """All uses that it may make of recordings."""
         if self.chooses_use:
             return get_args(self.config.model_fields["use"].annotation)
         return (self.use,)
@@ -94,7 +94,7 @@ class Recipe:
         return str(config["use"]) if self.chooses_use else self.use
 
     def processes_on_a_node(self, *, gpus: int, nodes: int) -> int:
-        """How many processes are started on each node that has so many GPUs."""
+        """How many processes are started on each node with that many GPUs."""
         return max(1, gpus) if self.process_per_gpu or nodes > 1 else 1
 
 
@@ -180,20 +180,20 @@ def validate(name: str, data: Mapping[str, object]) -> BaseModel:
             {WHOLE: f"The config is {size / 1024:,.0f} kB long; at most {MAX_BYTES // 1024} kB go."}
         )
     try:
-        found = model.model_validate(dict(data))
-        bounds.check_json(found.model_dump(mode="json"), "The config", most=MAX_BYTES)
+        config = model.model_validate(dict(data))
+        bounds.check_json(config.model_dump(mode="json"), "The config", most=MAX_BYTES)
     except bounds.Unkeepable as refusal:
         raise ConfigInvalid({WHOLE: str(refusal)}) from None
     except ValidationError as refusal:
         errors: dict[str, str] = {}
         for error in refusal.errors(include_url=False):
             field = str(error["loc"][0])[:80] if error["loc"] else WHOLE
-            # One sentence per field: the first is the one to mend first.
+            # One sentence per field: the first error is the one to fix first.
             errors.setdefault(
                 bounds.readable(field), bounds.readable(_sentence(model=model, error=error))
             )
         raise ConfigInvalid(errors) from None
-    return found
+    return config
 
 
 def check_shares(config: Mapping[str, object], *, processes: int) -> None:
@@ -221,10 +221,10 @@ def _size(data: Mapping[str, object]) -> int:
 def _sentence(  # noqa: PLR0911 - one return per kind of refusal reads best.
     *, model: type[BaseModel], error: ErrorDetails
 ) -> str:
-    """One refusal of pydantic in words, with the title that stands above the field."""
+    """Return one pydantic error in words, with the title that the form shows for the field."""
     location = error["loc"]
-    known = model.model_fields.get(str(location[0])) if location else None
-    title = (known.title if known else None) or "The config"
+    field_info = model.model_fields.get(str(location[0])) if location else None
+    title = (field_info.title if field_info else None) or "The config"
     if len(location) > 1 and isinstance(location[1], int):
         title = f"{title}, number {location[1] + 1},"
     limits = error.get("ctx", {})

@@ -1,4 +1,4 @@
-"""The config of the flow-matching recipe. Every field says what it does, in which bounds."""
+"""The config of the flow-matching recipe. Every field has a description and bounds."""
 
 from typing import Annotated, Literal
 
@@ -7,19 +7,19 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationIn
 from backline import uses
 
 MAX_PROMPT = 500
-# What the shape of the network follows from: weights fit where these are the same.
+# The settings that determine the network's shape: weights fit where these are the same.
 SHAPE = ("clip_frames", "patch", "blocks", "width", "heads", "kernel")
 
 
 def lines(value: object) -> object:
-    """A form's text area holds one prompt per line; a list stays what it is."""
+    """Split a form's text area, one prompt per line; a list stays as it is."""
     if isinstance(value, str):
         return [line.strip() for line in value.splitlines() if line.strip()]
     return value
 
 
 def check_prompts(prompts: list[str]) -> list[str]:
-    """The prompts, or ValueError on the first that cannot be kept."""
+    """Return the prompts; raises ValueError on the first that cannot be stored."""
     for number, prompt in enumerate(prompts, start=1):
         if not prompt.strip():
             raise ValueError(f"may not hold an empty line (number {number}).")

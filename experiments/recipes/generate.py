@@ -1,4 +1,4 @@
-"""The config of generation alone: clips of a model that was trained before."""
+"""The config of generation alone: clips made with a model that was trained before."""
 
 from typing import Annotated, Literal
 

@@ -1,6 +1,6 @@
-"""The config of a researcher's own program: what to start, in which image, with which words.
+"""The config of a researcher's own program: its command, image and environment.
 
-It is kept with the run and read by everybody in the project, so nothing secret goes in here.
+It is stored with the run and read by everybody in the project, so it must hold no secrets.
 """
 
 import re
@@ -29,7 +29,7 @@ SECRET_WORDS = frozenset(
     {"TOKEN", "SECRET", "SECRETS", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIALS", "APIKEY"}
 )
 SECRET_KEYS = frozenset({"API", "ACCESS", "PRIVATE", "SSH", "SIGNING", "ENCRYPTION", "AUTH"})
-# Tokens that tell by their first letters what they are, private keys, addresses with a password.
+# Tokens with a known prefix, private keys, addresses with a password.
 SECRET_VALUE = re.compile(
     r"\b(?:bl|hf|ghp|gho|github_pat|glpat)[_-][A-Za-z0-9_-]{16,}|\bAKIA[A-Z0-9]{12,}"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY|://[^/\s:@]+:[^/\s@]+@"
@@ -39,7 +39,7 @@ ELSEWHERE = (
     "the program read it there."
 )
 
-# One of the uses that consent knows; a checker of types cannot read the table.
+# One of the uses that consent knows; a type checker cannot read the table.
 if TYPE_CHECKING:
     UseName = str
 else:
@@ -47,7 +47,7 @@ else:
 
 
 def words(value: object) -> object:
-    """A line as a shell would split it; a list stays what it is."""
+    """Split a line as a shell would; a list stays as it is."""
     if not isinstance(value, str):
         return value
     try:
@@ -58,19 +58,19 @@ def words(value: object) -> object:
 
 
 def pairs(value: object) -> object:
-    """A form's text area holds one NAME=value per line; YAML may hold numbers and switches."""
+    """Read a form's NAME=value lines, or a mapping from YAML with numbers and booleans."""
     if isinstance(value, str):
-        found: dict[str, str] = {}
+        variables: dict[str, str] = {}
         for line in filter(None, map(str.strip, value.splitlines())):
             name, equals, text = line.partition("=")
             if not equals:
                 raise ValueError(f"has one NAME=value per line; “{line[:50]}” is none.")
-            if name.strip() in found:
+            if name.strip() in variables:
                 raise ValueError(f"names {name.strip()[:50]} twice.")
-            found[name.strip()] = text.strip()
-        return found
+            variables[name.strip()] = text.strip()
+        return variables
     if isinstance(value, Mapping):
-        return {str(name): _text(one) for name, one in value.items()}
+        return {str(name): _text(item) for name, item in value.items()}
     return value
 
 
@@ -81,7 +81,7 @@ def _text(value: object) -> object:
 
 
 class ProgramConfig(BaseModel):
-    """An image, a command and an environment. The client, the token and the limits are a run's."""
+    """An image, a command and an environment. The client, token and limits come with the run."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -191,14 +191,14 @@ class ProgramConfig(BaseModel):
 def started_by(
     config: Mapping[str, Any], *, has_dataset: bool, scratch: str = ""
 ) -> tuple[str, ...]:
-    """The words behind `python` that start the program of a resolved config.
+    """Return the arguments of `python` that start the program of a resolved config.
 
-    A folder of the dataset that is not absolute lies in `scratch`, else where the job starts.
+    A relative dataset folder lies in `scratch`, or where the job starts if that is empty.
     """
-    known = ProgramConfig.model_validate(dict(config))
-    folder = known.dataset_folder if has_dataset else ""
+    program = ProgramConfig.model_validate(dict(config))
+    folder = program.dataset_folder if has_dataset else ""
     mount = ("--dataset", str(PurePosixPath(scratch) / folder)) if folder else ()
-    return ("-m", "backline", "exec", *mount, "--", *known.command)
+    return ("-m", "backline", "exec", *mount, "--", *program.command)
 
 
 def _names_a_secret(name: str) -> bool:

@@ -1,10 +1,10 @@
-"""The config of the tone check: the shortest run that passes every station."""
+"""The config of the tone check: the shortest run that passes through every stage."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
 
 class ToneCheckConfig(BaseModel):
-    """Fits a sine of the asked frequency by gradient descent and plays it."""
+    """Fits a sine of the given frequency by gradient descent and plays it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 

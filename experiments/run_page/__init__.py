@@ -1,1 +1,1 @@
-"""What a run's page shows while it goes: a live snapshot, its ranks side by side."""
+"""What a run's page shows while it is open: a live snapshot, its ranks side by side."""

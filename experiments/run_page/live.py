@@ -1,4 +1,4 @@
-"""A run as it goes: what changes on its page, as one snapshot or as server-sent events."""
+"""What changes on the page of an open run, as one snapshot or as server-sent events."""
 
 import asyncio
 import json
@@ -17,17 +17,17 @@ from experiments.models import ClusterEvent, Run
 from experiments.runs import outputs, quotas, runs
 
 TICK = 1.0
-# A connection ends after this long and the browser opens the next: rights are checked anew.
+# A connection ends after this many seconds and the browser reconnects: rights are checked anew.
 LONGEST = 240.0
 HEARTBEAT = 15.0
 LOG_LINES = 200
-# Without any finished run to learn from: what the demo's recipe takes.
+# Assumed length of a run before any has finished: that of the demo's recipe.
 USUAL_SECONDS = 180.0
 
 
 @dataclass(frozen=True)
 class Moment:
-    """What a run's page shows of now. Equal moments look the same."""
+    """What a run's page shows at one moment. Equal moments look the same."""
 
     state: str
     words: str
@@ -39,16 +39,16 @@ class Moment:
     metrics: int
     log: int
     samples: int
-    # How often the cluster has said something.
+    # How many events the cluster has reported, repeats included.
     events: int
     warning: str
 
 
 def moment(run: Run) -> Moment:
-    """The present moment of a run, from the database; a handful of small queries."""
+    """Read the present moment of a run from the database, by a handful of small queries."""
     series = run.series.aggregate(points=Sum("count"), metrics=Count("pk"))
     newest = run.logs.aggregate(newest=Max("pk"))["newest"] or 0
-    said = ClusterEvent.objects.filter(attempt__run=run).aggregate(said=Sum("count"))
+    events = ClusterEvent.objects.filter(attempt__run=run).aggregate(said=Sum("count"))
     return Moment(
         state=run.state,
         words=str(run.get_state_display()),
@@ -60,7 +60,7 @@ def moment(run: Run) -> Moment:
         metrics=series["metrics"],
         log=newest,
         samples=outputs.count(run),
-        events=said["said"] or 0,
+        events=events["said"] or 0,
         warning=" ".join(
             filter(None, (run.warning if run.is_open else "", undelivered.words(run)))
         ),
@@ -68,7 +68,7 @@ def moment(run: Run) -> Moment:
 
 
 def detail(run: Run) -> str:
-    """The sentence beside the state: how long it waits, what it does, why it ended."""
+    """Return the sentence beside the state: how long it waits, what it does, why it ended."""
     if run.state == Run.State.QUEUED:
         return f"{quotas.held_words(run) or place_words(run)} {run.state_reason}".strip()
     if run.state == Run.State.STARTING:
@@ -79,7 +79,7 @@ def detail(run: Run) -> str:
 
 
 def silence_words(run: Run) -> str:
-    """That nothing is heard of its program, and what comes of it; empty while it is heard."""
+    """Return that its program is silent, and what follows from that; empty while it reports."""
     if (since := run.silent_since) is None:
         return ""
     words = f"Nothing was heard of its program since {since:%H:%M:%S} UTC."
@@ -92,7 +92,7 @@ def silence_words(run: Run) -> str:
 
 
 def place_words(run: Run) -> str:
-    """How many start before it, and when its turn may come."""
+    """Return how many runs start before it, and when its turn may come."""
     before = runs.queue_position(run) - 1
     wait = expected_wait(before)
     if before > 0:
@@ -101,38 +101,38 @@ def place_words(run: Run) -> str:
 
 
 def expected_wait(before: int) -> float:
-    """Seconds until it starts: what the first of those at work has left, and the mean length of
-    the last runs for each one before it."""
+    """Estimate the seconds until a run starts: the shortest time left of the busy runs, plus the
+    mean length of recent runs for each run before it."""
     now = timezone.now()
     busy = Run.objects.filter(state__in=runs.BUSY, origin=Run.Origin.PORTAL)
-    left = [seconds for run in busy if (seconds := time_left(run, now)) is not None]
+    remaining = [seconds for run in busy if (seconds := time_left(run, now)) is not None]
     ended = Run.objects.filter(state=Run.State.FINISHED, started_at__isnull=False)
     newest = ended.order_by("-queued_at").values("pk")[:10]
-    took = Run.objects.filter(pk__in=newest).aggregate(t=Avg(F("ended_at") - F("started_at")))["t"]
-    usual = took.total_seconds() if took else USUAL_SECONDS
-    return min(left, default=0.0) + usual * max(before, 0)
+    mean = Run.objects.filter(pk__in=newest).aggregate(t=Avg(F("ended_at") - F("started_at")))["t"]
+    usual = mean.total_seconds() if mean else USUAL_SECONDS
+    return min(remaining, default=0.0) + usual * max(before, 0)
 
 
 def progress_words(run: Run) -> str:
-    """How far, and how much longer: "42 %, about 1 min left"."""
+    """Return how far it is, and how much longer it takes: "42 %, about 1 min left"."""
     if run.state not in {Run.State.RUNNING, Run.State.STOPPING}:
         return ""
     share = f"{run.progress * 100:.0f} %"
-    left = time_left(run, timezone.now())
-    return f"{share}, about {in_words(left)} left" if left is not None else share
+    remaining = time_left(run, timezone.now())
+    return f"{share}, about {in_words(remaining)} left" if remaining is not None else share
 
 
 def time_left(run: Run, now: datetime) -> float | None:
-    """Seconds to the end at the pace so far; None before there is a pace."""
+    """Estimate the seconds to the end at the pace so far; None before there is a pace."""
     if run.started_at is None or not 0.02 <= run.progress < 1:
         return None
-    gone = ((run.progress_at or now) - run.started_at).total_seconds()
-    left = gone * (1 - run.progress) / run.progress
-    return max(0.0, left - (now - (run.progress_at or now)).total_seconds())
+    elapsed = ((run.progress_at or now) - run.started_at).total_seconds()
+    remaining = elapsed * (1 - run.progress) / run.progress
+    return max(0.0, remaining - (now - (run.progress_at or now)).total_seconds())
 
 
 def in_words(seconds: float) -> str:
-    """A guess is not told to the second."""
+    """Return a duration in rounded words, as an estimate is not exact to the second."""
     if seconds < 50:
         return f"{max(5, round(seconds / 5) * 5)} s"
     if seconds < 90 * 60:
@@ -141,7 +141,7 @@ def in_words(seconds: float) -> str:
 
 
 def log_text(run: Run, rank: int | None = None) -> str:
-    """The tail of the console; where several processes write, each line says which one did."""
+    """Return the tail of the console; where several processes write, each line has its rank."""
     lines = logs.tail(run, LOG_LINES, rank=rank)
     if rank is None and logs.ranks(run):
         width = len(str(max((line.rank for line in lines), default=0)))
@@ -150,7 +150,7 @@ def log_text(run: Run, rank: int | None = None) -> str:
 
 
 def snapshot(run_id: UUID, *, log_from: int = -1) -> dict[str, object] | None:
-    """The moment as JSON, with the log's tail if it grew since `log_from`; None if it is gone."""
+    """The moment as JSON, with the log's tail if it grew since `log_from`; None without a run."""
     run = Run.objects.select_related("project").filter(pk=run_id).first()
     if run is None:
         return None
@@ -166,16 +166,16 @@ async def stream(
 ) -> AsyncIterator[bytes]:
     """Server-sent events of one run: an event `change` with the fields that changed.
 
-    A comment keeps a silent line open; `end` comes when the run has ended, and after `longest`
-    seconds the stream simply ends, so that the browser connects and is checked again.
+    A comment keeps a silent connection open; `end` comes when the run has ended, and after
+    `longest` seconds the stream simply ends, so that the browser connects and is checked again.
     """
     yield b"retry: 2000\n\n"
     read = sync_to_async(_look)
     known: dict[str, object] = {}
     silent = lived = 0.0
     while lived < longest:
-        seen = known.get("log", -1)
-        now = await read(run_id, seen if isinstance(seen, int) else -1)
+        log_from = known.get("log", -1)
+        now = await read(run_id, log_from if isinstance(log_from, int) else -1)
         if now is None:
             break
         changed = {key: value for key, value in now.items() if known.get(key, ...) != value}
@@ -194,8 +194,8 @@ async def stream(
 
 
 def _look(run_id: UUID, log_from: int) -> dict[str, object] | None:
-    """A snapshot, after which the connection is free: a page is watched for minutes, and as many
-    connections as watchers is more than a database has."""
+    """Return a snapshot and free the database connection: a page is watched for minutes, and a
+    connection per viewer is more than a database has."""
     try:
         return snapshot(run_id, log_from=log_from)
     finally:
@@ -203,5 +203,5 @@ def _look(run_id: UUID, log_from: int) -> dict[str, object] | None:
 
 
 def event(name: str, body: dict[str, object]) -> bytes:
-    """One server-sent event; JSON has no line breaks outside its texts, where they are escaped."""
+    """Encode one server-sent event; JSON has line breaks in its strings only, escaped."""
     return f"event: {name}\ndata: {json.dumps(body)}\n\n".encode()

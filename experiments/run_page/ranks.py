@@ -1,4 +1,4 @@
-"""The processes of one run side by side: who is behind, who is slow, who works while all wait."""
+"""The processes of a run side by side: which is behind, slow, or busy while the others wait."""
 
 import re
 from collections.abc import Iterable
@@ -8,13 +8,13 @@ from statistics import median
 from experiments.models import Series
 
 STEP = re.compile(r"system/rank/(\d+)/step_seconds")
-# Slower than the middle one by this much is told; less is chance.
+# A rank slower than the median by this factor is reported; less is chance.
 SLOW = 1.2
 
 
 @dataclass(frozen=True)
 class Rank:
-    """One process: its last step, seconds per step, use of GPU (else processor) in per cent."""
+    """One process: its last step, seconds per step, use of the GPU (else the CPU) in per cent."""
 
     number: int
     step: int
@@ -24,14 +24,14 @@ class Rank:
 
 
 def ranks_in(series: Iterable[Series]) -> list[Rank]:
-    """The ranks in a run's series, by number; none for a run of one process.
+    """Return the ranks in a run's series, by number; none for a run of one process.
 
-    Ranks in lock-step all take as long as the slowest: then the one that works most while the
-    others wait is the one to look at.
+    Ranks in lock-step all take as long as the slowest: then the busiest rank, while the others
+    wait, is the one to look at.
     """
     named = {metric.name: metric for metric in series}
     steps = {
-        int(found[1]): metric for name, metric in named.items() if (found := STEP.fullmatch(name))
+        int(match[1]): metric for name, metric in named.items() if (match := STEP.fullmatch(name))
     }
     if len(steps) < 2:
         return []
@@ -51,10 +51,10 @@ def ranks_in(series: Iterable[Series]) -> list[Rank]:
 
 
 def _busy(series: dict[str, Series], number: int) -> float | None:
-    place = f"system/rank/{number}/" if number else "system/"
-    used = [series[name].last for name in (f"{place}gpu0_percent", f"{place}cpu_percent")
+    prefix = f"system/rank/{number}/" if number else "system/"
+    values = [series[name].last for name in (f"{prefix}gpu0_percent", f"{prefix}cpu_percent")
             if name in series]  # fmt: skip
-    return next((value for value in used if value is not None), None)
+    return next((value for value in values if value is not None), None)
 
 
 def _words(series: Series, ahead: int, middle: float) -> str:

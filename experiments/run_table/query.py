@@ -1,8 +1,8 @@
 """The query line of the run table: `state:failed metric.loss<0.1 config.seed=3 -owner:ada`.
 
 Terms are separated by spaces and all must hold. A term is a word (part of the name), or a
-subject, an operator and a value; values after `:` may be several, with commas between, of
-which one must hold. A minus before a term turns it round. Quotes keep spaces together:
+subject, an operator and a value; after `:` there may be several values between commas, of
+which one must hold. A minus before a term negates it. Quotes keep spaces together:
 `name:"first try"`, `metric."val loss"<1`.
 
     state:failed,cancelled   also open (not ended yet) and ended
@@ -57,12 +57,12 @@ class Term:
 
     @property
     def values(self) -> list[str]:
-        """The alternatives between commas; a quoted value is one."""
+        """The alternatives between commas; a quoted value is a single one."""
         return [self.value] if self.quoted else [v for v in self.value.split(",") if v]
 
 
 def parse(text: str) -> list[Term]:
-    """The terms of a query line, or `BadQuery`."""
+    """Return the terms of a query line; raise BadQuery if it cannot be read."""
     text = text.replace("\0", " ").strip()
     if len(text) > MAX_LENGTH:
         raise BadQuery(f"The query is {len(text):,} characters long; at most {MAX_LENGTH} go.")
@@ -95,7 +95,7 @@ def _term(match: re.Match[str]) -> Term:
 
 
 def apply(rows: QuerySet[Run], text: str) -> QuerySet[Run]:
-    """The runs for which every term of the query holds, or `BadQuery`."""
+    """Return the runs for which every term of the query holds; raise BadQuery."""
     for number, term in enumerate(parse(text)):
         aliases, condition = _condition(term, f"term_{number}")
         if aliases:
@@ -105,15 +105,15 @@ def apply(rows: QuerySet[Run], text: str) -> QuerySet[Run]:
 
 
 def _condition(term: Term, alias: str) -> tuple[dict[str, object], Q]:
-    """What to compute beside the row under the name `alias`, and the condition on it."""
-    first, _, rest = term.subject.partition(".")
-    if first == "metric" and rest:
-        return {}, _metric(term, rest)
-    if first == "config" and rest:
-        return _config(term, rest.split("."), alias)
+    """Return what to compute for each row under the name `alias`, and the condition on it."""
+    kind, _, name = term.subject.partition(".")
+    if kind == "metric" and name:
+        return {}, _metric(term, name)
+    if kind == "config" and name:
+        return _config(term, name.split("."), alias)
     if term.subject not in KNOWN:
-        near = difflib.get_close_matches(term.subject, KNOWN, n=1)
-        hint = f" Did you mean “{near[0]}”?" if near else ""
+        matches = difflib.get_close_matches(term.subject, KNOWN, n=1)
+        hint = f" Did you mean “{matches[0]}”?" if matches else ""
         raise BadQuery(
             f"Runs have no “{term.subject[:40]}”.{hint} "
             f"Known are {', '.join(KNOWN)}, config.name and metric.name."
@@ -124,24 +124,24 @@ def _condition(term: Term, alias: str) -> tuple[dict[str, object], Q]:
 
 
 def _any(term: Term, make: Callable[[str], Q]) -> Q:
-    """One of the values; `!=` turns it round."""
+    """Match one of the values; `!=` negates that."""
     if term.operator not in {":", "=", "!="}:
         raise BadQuery(f"“{term.subject}” is compared with : or =, not with {term.operator}.")
-    found = Q(pk__in=[])
+    condition = Q(pk__in=[])
     for value in term.values:
-        found |= make(value)
-    return ~found if term.operator == "!=" else found
+        condition |= make(value)
+    return ~condition if term.operator == "!=" else condition
 
 
 def _state(term: Term) -> Q:
-    words = {state.value: {state.value} for state in Run.State}
-    words |= {"open": {s.value for s in Run.OPEN_STATES}, "waiting": {Run.State.QUEUED.value}}
-    words["ended"] = {state.value for state in Run.State} - words["open"]
+    states = {state.value: {state.value} for state in Run.State}
+    states |= {"open": {s.value for s in Run.OPEN_STATES}, "waiting": {Run.State.QUEUED.value}}
+    states["ended"] = {state.value for state in Run.State} - states["open"]
 
     def one(value: str) -> Q:
-        if value.lower() not in words:
-            raise BadQuery(f"“{value[:40]}” is not a state. States are {', '.join(words)}.")
-        return Q(state__in=sorted(words[value.lower()]))
+        if value.lower() not in states:
+            raise BadQuery(f"“{value[:40]}” is not a state. States are {', '.join(states)}.")
+        return Q(state__in=sorted(states[value.lower()]))
 
     return _any(term, one)
 
@@ -157,7 +157,7 @@ def _number(term: Term) -> Q:
 
 def _tag(term: Term, alias: str) -> Q:
     def one(value: str) -> Q:
-        # A database keeps the text escaped or as it is; a tag is found in both.
+        # A database stores the text escaped or as it is; a tag is found in both.
         plain, escaped = json.dumps(value, ensure_ascii=False), json.dumps(value)
         return Q(**{f"{alias}__icontains": plain}) | Q(**{f"{alias}__icontains": escaped})
 
@@ -200,10 +200,10 @@ def _config(term: Term, keys: list[str], alias: str) -> tuple[dict[str, object],
     if len(keys) > MAX_DEPTH or not all(keys):
         raise BadQuery(f"“{term.subject[:60]}” names no setting.")
     if term.operator == ":":
-        found = Q(pk__in=[])
+        condition = Q(pk__in=[])
         for value in term.values:
-            found |= Q(**{f"{alias}__icontains": value})
-        return {alias: Cast(config_text(keys), CharField())}, found
+            condition |= Q(**{f"{alias}__icontains": value})
+        return {alias: Cast(config_text(keys), CharField())}, condition
     aliases: dict[str, object] = {alias: config_value(keys)}
     number = number_of(term.value)
     if term.operator in {"=", "!="}:
@@ -217,7 +217,7 @@ def _config(term: Term, keys: list[str], alias: str) -> tuple[dict[str, object],
 
 
 def config_value(keys: list[str]) -> KeyTransform:
-    """The JSON value of a setting, by the names on the way to it."""
+    """Return the JSON value of a setting, by the path of keys to it."""
     value: KeyTransform | str = "config"
     for key in keys:
         value = KeyTransform(key, value)
@@ -226,12 +226,12 @@ def config_value(keys: list[str]) -> KeyTransform:
 
 
 def config_text(keys: list[str]) -> KeyTextTransform:
-    """The same value as text."""
+    """Return the same value as text."""
     return KeyTextTransform(keys[-1], config_value(keys[:-1]) if keys[1:] else "config")
 
 
 def number_of(text: str) -> float | int | None:
-    """A finite number, or nothing."""
+    """Parse a finite number; None if the text is anything else."""
     try:
         value = float(text)
     except ValueError:

@@ -24,7 +24,7 @@ from experiments.runs import costs
 from portal.models import User
 
 PAGE = 50
-# The columns that are offered are those of the newest runs: looking at all would cost a scan.
+# The columns on offer are those of the newest runs: looking at all runs would cost a scan.
 SAMPLE = 100
 MAX_COLUMNS = 20
 DEFAULT = ("state", "owner", "recipe", "queued", "duration")
@@ -72,7 +72,7 @@ class Moment(Func):
 
 @dataclass(frozen=True)
 class Column:
-    """`key` stands in the address, `title` in the head; `sort` is the address that sorts by it."""
+    """A column: `key` is in the URL, `title` in the head; `sort` is the URL that sorts by it."""
 
     key: str
     title: str
@@ -97,7 +97,7 @@ class RunRow:
 
 @dataclass
 class Table:
-    """One page of runs with all that the page shows; `error` is a sentence about the query."""
+    """One page of runs with everything it shows; `error` is a sentence about the query."""
 
     text: str
     sort: str
@@ -112,7 +112,7 @@ class Table:
 def read(
     *, user: User, project: Project, text: str, sort: str, columns: Sequence[str], page: int
 ) -> Table:
-    """The page of the table that an address asks for, in a constant number of queries."""
+    """Return the page of the table that a URL asks for, in a constant number of queries."""
     offered = _offered(project)
     keys = [key for key in dict.fromkeys(columns) if _is_column(key)][:MAX_COLUMNS]
     if not keys:
@@ -122,18 +122,18 @@ def read(
     runs: QuerySet[Run] = Run.objects.visible_to(user).filter(project=project)
     try:
         runs = query.apply(runs, text)
-    except query.BadQuery as refusal:
-        table.error = str(refusal)
+    except query.BadQuery as error:
+        table.error = str(error)
         runs = runs.none()
-    # The database sorts numbers alone: dragging whole rows through the sort costs four times
-    # as much, and the length of the list is the count, without asking twice.
+    # The database sorts the numbers only: sorting whole rows costs four times as much, and the
+    # length of the list is the count, without a second query.
     numbers = list(_ordered(runs, sort).values_list("number", flat=True))
     table.page = Paginator(numbers, PAGE).get_page(page)
     table.columns = [_column(key, table, keys, columns) for key in ["name", *keys]]
     table.rows = _rows(_whole_runs(project, list(table.page.object_list)), keys)
     table.live = any(row.run.is_open for row in table.rows)
-    known = [key for key in BUILT_IN if key != "cost" or costs.prices()]
-    everything = dict.fromkeys([*known, *offered, *keys])
+    built_in = [key for key in BUILT_IN if key != "cost" or costs.prices()]
+    everything = dict.fromkeys([*built_in, *offered, *keys])
     table.offered = [(key, title_of(key), key in keys) for key in everything]
     return table
 
@@ -151,29 +151,29 @@ def _offered(project: Project) -> list[str]:
 
 
 def _main(metrics: list[str]) -> list[str]:
-    """The two figures one looks at first: a loss and a control figure where there are any."""
+    """Return the two metrics to look at first: a loss and a control metric if there are any."""
     names = [key.removeprefix("metric.") for key in metrics if "system/" not in key]
     chosen = [compare.first_choice(names), *compare.controls(names)[:1]]
     return [f"metric.{name}" for name in dict.fromkeys(chosen) if name]
 
 
 def _is_column(key: str) -> bool:
-    first, _, rest = key.partition(".")
-    return key in BUILT_IN or (first in {"metric", "config"} and bool(rest) and len(key) < 220)
+    kind, _, name = key.partition(".")
+    return key in BUILT_IN or (kind in {"metric", "config"} and bool(name) and len(key) < 220)
 
 
-def _column(key: str, table: Table, keys: list[str], asked: Sequence[str]) -> Column:
+def _column(key: str, table: Table, keys: list[str], requested: Sequence[str]) -> Column:
     current = table.sort.removeprefix("-") == key
     number = key.startswith("metric.") or key in {"duration", "progress", "cost"}
-    # Numbers and times are asked for from the greatest down, words from the first up.
-    down = number or key in {"queued", "started", "ended"}
+    # Numbers and times are sorted from the largest down, words from the first up.
+    descending = number or key in {"queued", "started", "ended"}
     if current:
-        down = not table.sort.startswith("-")
-    pairs = [("q", table.text), ("sort", f"-{key}" if down else key)]
-    address = [(k, v) for k, v in pairs if v] + [("col", k) for k in (keys if asked else ())]
+        descending = not table.sort.startswith("-")
+    pairs = [("q", table.text), ("sort", f"-{key}" if descending else key)]
+    parameters = [(k, v) for k, v in pairs if v] + [("col", k) for k in (keys if requested else ())]
     title = "Run" if key == "name" else title_of(key)
     direction = ("descending" if table.sort.startswith("-") else "ascending") if current else ""
-    return Column(key, title, number, "?" + urlencode(address), direction)
+    return Column(key, title, number, "?" + urlencode(parameters), direction)
 
 
 def _ordered(runs: QuerySet[Run], sort: str) -> QuerySet[Run]:
@@ -183,8 +183,8 @@ def _ordered(runs: QuerySet[Run], sort: str) -> QuerySet[Run]:
         return runs.order_by("-queued_at", "-number")
     runs = runs.annotate(order=expression)
     order = F("order")
-    chosen = order.desc(nulls_last=True) if sort.startswith("-") else order.asc(nulls_last=True)
-    return runs.order_by(chosen, "-number")
+    ordering = order.desc(nulls_last=True) if sort.startswith("-") else order.asc(nulls_last=True)
+    return runs.order_by(ordering, "-number")
 
 
 def _order(key: str) -> Expression | F | Subquery | None:
@@ -193,14 +193,14 @@ def _order(key: str) -> Expression | F | Subquery | None:
     if key == "duration":
         return Moment(Coalesce(F("ended_at"), Now())) - Moment(F("started_at"))
     if key == "cost":
-        # What has ended has its sum; what still runs is not ordered by what it has cost so far.
+        # An ended attempt has its cost; one that still runs does not count with its cost so far.
         paid = Attempt.objects.filter(run=OuterRef("pk")).order_by().values("run")
         return Subquery(paid.annotate(paid=Sum("cost")).values("paid"), output_field=FloatField())
-    first, _, rest = key.partition(".")
-    if first == "config" and rest and all(keys := rest.split(".")) and len(keys) < query.MAX_DEPTH:
+    kind, _, path = key.partition(".")
+    if kind == "config" and path and all(keys := path.split(".")) and len(keys) < query.MAX_DEPTH:
         return query.config_value(keys)
-    if first == "metric" and rest:
-        name, column = metric_of(rest)
+    if kind == "metric" and path:
+        name, column = metric_of(path)
         series = Series.objects.filter(run=OuterRef("pk"), name=name)
         return Subquery(series.values(column)[:1], output_field=FloatField())
     return None
@@ -215,7 +215,7 @@ def metric_of(name: str) -> tuple[str, str]:
 
 
 def _whole_runs(project: Project, numbers: list[int]) -> list[Run]:
-    """The runs of these numbers, in the same order."""
+    """Return the runs of these numbers, in the same order."""
     rows = Run.objects.filter(project=project, number__in=numbers)
     runs = {run.number: run for run in rows.select_related("submitted_by", "dataset", "project")}
     return [runs[number] for number in numbers if number in runs]
@@ -232,25 +232,25 @@ def _rows(runs: list[Run], keys: list[str]) -> list[RunRow]:
 
 
 def _with_costs(rows: list[RunRow]) -> list[RunRow]:
-    """Fill in what each run has cost so far, in two queries for all of them."""
-    paid, listed = costs.of_runs(row.run.pk for row in rows), costs.prices()
+    """Fill in what each run has cost so far, in two queries for all rows."""
+    amounts, price_list = costs.of_runs(row.run.pk for row in rows), costs.prices()
     for row in rows:
-        if row.run.pk in paid:
-            value = listed.sum(paid[row.run.pk])
+        if row.run.pk in amounts:
+            value = price_list.sum(amounts[row.run.pk])
             row.cells = [replace(c, value=value) if c.key == "cost" else c for c in row.cells]
     return rows
 
 
 def _cell(run: Run, key: str, summaries: dict[tuple[Any, str], Series]) -> Cell:
-    first, _, rest = key.partition(".")
+    kind, _, path = key.partition(".")
     value: Any
-    if first == "metric":
-        name, column = metric_of(rest)
+    if kind == "metric":
+        name, column = metric_of(path)
         value = getattr(summaries.get((run.pk, name)), column, None)
-    elif first == "config":
+    elif kind == "config":
         value = run.config if isinstance(run.config, dict) else {}
-        for part in rest.split("."):
+        for part in path.split("."):
             value = value.get(part) if isinstance(value, dict) else None
     else:
         value = None
-    return Cell(key, title_of(key), value, number=first == "metric")
+    return Cell(key, title_of(key), value, number=kind == "metric")

@@ -1,4 +1,4 @@
-"""The tries of a run on the cluster: claimed, created, running, and every way they end."""
+"""The attempts of a run on the cluster: how each is claimed, created, started and ended."""
 
 import contextlib
 import re
@@ -15,11 +15,11 @@ from experiments.runs.states import BUSY, State, move
 from portal import audit
 from portal.models import ApiToken, ApiTokenQuerySet
 
-# A portal that was down when the program ended still gets the rest: the client's sender
-# outlives the program. The token goes no further than this after the attempt's end.
+# The client's sender outlives the program, so a portal that was down when the program ended
+# still gets all data. The token expires at the latest this long after the attempt's end.
 LATE_DELIVERY = timedelta(days=1)
 
-# Lost for the same reason this often in a row, a run is not tried again by itself.
+# A run that is lost this often in a row for the same reason is not retried automatically.
 SAME_LOSSES = 3
 
 
@@ -28,42 +28,42 @@ class NoSlot(RuntimeError):
 
 
 def attempt_and_rank(session: str) -> tuple[int, int]:
-    """Attempt and rank of a session's name: "attempt-2-rank-3" is (2, 3); (0, 0) if it is none.
+    """Return attempt and rank from a session's name: (2, 3) for "attempt-2-rank-3", else (0, 0).
 
-    A program inside `backline exec` has six more letters, "attempt-2-1f0c9a", at each start.
+    A program inside `backline exec` adds six hex digits at each start: "attempt-2-1f0c9a".
     """
-    found = re.fullmatch(r"attempt-(\d{1,6})(?:-rank-(\d{1,6}))?(?:-[0-9a-f]{6})?", session)
-    return (int(found[1]), int(found[2] or 0)) if found else (0, 0)
+    match = re.fullmatch(r"attempt-(\d{1,6})(?:-rank-(\d{1,6}))?(?:-[0-9a-f]{6})?", session)
+    return (int(match[1]), int(match[2] or 0)) if match else (0, 0)
 
 
 class _NoRoom(Exception):
-    """The run's project has its GPUs at work; the claim is taken back."""
+    """The run's project already uses all its GPUs; the claim is rolled back."""
 
 
 def job_name(run: Run, number: int) -> str:
-    """Derived from run and attempt, so that creating it twice is creating it once."""
+    """Return a name derived from run and attempt, so that a job created twice exists once."""
     return f"run-{run.id.hex[:12]}-{number}"
 
 
 def claim(run: Run, *, slots: int | None = None) -> Attempt | None:
-    """QUEUED -> STARTING with a new attempt.
+    """Move the run QUEUED -> STARTING with a new attempt.
 
-    None if somebody else moved the run first, or if its project has its GPUs at work already.
+    Returns None if somebody else moved the run first, or if its project already uses all its GPUs.
     Raises NoSlot, and changes nothing, if `slots` runs are on the cluster already.
     """
     with contextlib.suppress(_NoRoom), transaction.atomic():
-        fresh: dict[str, object] = {
+        fields: dict[str, object] = {
             "state_reason": "",
             "stage": "",
             "warning": "",
             "warned_at": None,
         }
-        if not move(run, (State.QUEUED,), State.STARTING, **fresh):
+        if not move(run, (State.QUEUED,), State.STARTING, **fields):
             return None
         number = (run.attempts.aggregate(last=Max("number"))["last"] or 0) + 1
         attempt = Attempt.objects.create(run=run, number=number, job_name=job_name(run, number))
-        # The audit line comes before the count: its lock puts claims in a row, so that two
-        # claims cannot both see the last free slot, or the last GPU of a project's quota.
+        # The audit line comes before the count: its lock serialises claims, so that two
+        # of them cannot both see the last free slot, or the last GPU of a project's quota.
         audit.record(by=None, verb="run.claimed", subject=run, attempt=number)
         busy = Run.objects.filter(origin=Run.Origin.PORTAL, state__in=BUSY).count()
         if slots is not None and busy > slots:
@@ -76,21 +76,21 @@ def claim(run: Run, *, slots: int | None = None) -> Attempt | None:
 
 
 def created(attempt: Attempt, *, node: str = "", look: str = "") -> bool:
-    """The cluster has the job. False if the attempt ended meanwhile: the job must go.
+    """Record that the cluster has the job; False if it was recorded before, or the attempt ended.
 
-    The node may be known later only: say it again then.
+    The job of an attempt that ended must go. Call again when the node becomes known later.
     """
-    told = {key: value for key, value in (("node", node[:100]), ("look", look[:300])) if value}
-    if _step(attempt, (Attempt.State.CLAIMED,), Attempt.State.CREATED, **told):
+    fields = {key: value for key, value in (("node", node[:100]), ("look", look[:300])) if value}
+    if _step(attempt, (Attempt.State.CLAIMED,), Attempt.State.CREATED, **fields):
         return True
-    if any(getattr(attempt, key) != value for key, value in told.items()):
-        Attempt.objects.filter(pk=attempt.pk, state__in=Attempt.OPEN_STATES).update(**told)
+    if any(getattr(attempt, key) != value for key, value in fields.items()):
+        Attempt.objects.filter(pk=attempt.pk, state__in=Attempt.OPEN_STATES).update(**fields)
         attempt.refresh_from_db()
     return False
 
 
 def started(attempt: Attempt) -> bool:
-    """The program runs: STARTING -> RUNNING. Why it waited is said no longer."""
+    """Record that the program runs: STARTING -> RUNNING. The reason why it waited is cleared."""
     now = timezone.now()
     with transaction.atomic():
         open_states = (Attempt.State.CLAIMED, Attempt.State.CREATED)
@@ -101,7 +101,7 @@ def started(attempt: Attempt) -> bool:
 
 
 def finish(attempt: Attempt) -> bool:
-    """The program ended with 0. A withheld run stays withheld however well it ended."""
+    """Record that the program ended with 0. A withheld run stays withheld all the same."""
     with transaction.atomic():
         if not _close(attempt, Attempt.State.SUCCEEDED, "", 0):
             return False
@@ -116,7 +116,7 @@ def finish(attempt: Attempt) -> bool:
 
 
 def fail(attempt: Attempt, *, reason: str, exit_code: int | None) -> bool:
-    """The program ended badly; a run that was asked to stop ends as it was asked to."""
+    """Record that the program failed; a run that was asked to stop ends as it was asked to."""
     with transaction.atomic():
         if not _close(attempt, Attempt.State.FAILED, reason, exit_code):
             return False
@@ -129,7 +129,7 @@ def fail(attempt: Attempt, *, reason: str, exit_code: int | None) -> bool:
 
 
 def stopped(attempt: Attempt, *, reason: str, exit_code: int | None) -> bool:
-    """The program ended on request. Without a request it was somebody else's signal: a loss."""
+    """Record that the program ended on request. Without one, a foreign signal ended it: a loss."""
     with transaction.atomic():
         run = _locked_run(attempt)
         if run.state != State.STOPPING:
@@ -141,20 +141,20 @@ def stopped(attempt: Attempt, *, reason: str, exit_code: int | None) -> bool:
 
 
 def lose(attempt: Attempt, *, reason: str, exit_code: int | None = None) -> bool:
-    """The attempt is gone without a verdict: the next one goes on from the last checkpoint.
+    """End an attempt that has no outcome: the next continues from the last checkpoint.
 
-    After `max_attempts`, or SAME_LOSSES for the same reason in a row, the run has failed.
+    After `max_attempts`, or SAME_LOSSES in a row for the same reason, the run fails.
     """
     with transaction.atomic():
         if not _close(attempt, Attempt.State.LOST, reason, exit_code):
             return False
         run = _locked_run(attempt)
-        tried = run.attempts.exclude(state=Attempt.State.PREEMPTED).count()
+        tries = run.attempts.exclude(state=Attempt.State.PREEMPTED).count()
         if run.state == State.STOPPING:
             _end(run, (State.STOPPING,), State(run.stop_as))
         elif _same_losses(run):
             _give_up(run, f"Lost {SAME_LOSSES} times in a row for the same reason: {reason}")
-        elif tried < run.max_attempts:
+        elif tries < run.max_attempts:
             _queue_again(run, attempt, f"Attempt {attempt.number}: {reason}")
         else:
             _give_up(run, f"Attempt {attempt.number}, the last: {reason}")
@@ -162,9 +162,9 @@ def lose(attempt: Attempt, *, reason: str, exit_code: int | None = None) -> bool
 
 
 def preempted(attempt: Attempt, *, reason: str, exit_code: int | None = None) -> bool:
-    """It had to make room: that is no fault of the run and does not count as a try.
+    """End an attempt that made room: that is no fault of the run and does not count as a try.
 
-    A run that never gets to save anything before it has to go stops after SAME_LOSSES times.
+    A run that makes room SAME_LOSSES times in a row before it saves anything new fails.
     """
     with transaction.atomic():
         if not _close(attempt, Attempt.State.PREEMPTED, reason, exit_code):
@@ -181,7 +181,7 @@ def preempted(attempt: Attempt, *, reason: str, exit_code: int | None = None) ->
 
 
 def settle(run: Run) -> bool:
-    """End a run that was asked to stop and has no attempt left that could do it."""
+    """End a run that was asked to stop and has no open attempt left that could do it."""
     with transaction.atomic():
         if run.attempts.filter(state__in=Attempt.OPEN_STATES).exists():
             return False
@@ -192,13 +192,14 @@ def settle(run: Run) -> bool:
     return True
 
 
-def alike(one: str, other: str) -> bool:
-    """Whether two reasons are the same but for numbers: of a node, a pod, a time."""
-    return re.sub(r"\d+", "#", one) == re.sub(r"\d+", "#", other)
+def alike(first: str, second: str) -> bool:
+    """Whether two reasons differ in numbers only: of a node, a pod, a time."""
+    return re.sub(r"\d+", "#", first) == re.sub(r"\d+", "#", second)
 
 
 def _same_losses(run: Run) -> bool:
-    """Making room in between is no loss and does not end the row; a new try by hand does."""
+    """Whether the last attempts were all lost for the same reason. Those that made room in between
+    do not count; a retry by hand starts the series anew."""
     rows = _since_queued(run).exclude(state=Attempt.State.PREEMPTED)
     last = list(rows.order_by("-number")[:SAME_LOSSES])
     return len(last) == SAME_LOSSES and all(
@@ -210,11 +211,11 @@ def _same_losses(run: Run) -> bool:
 def _in_vain(run: Run) -> bool:
     """Whether the last attempts all ran, made room, and left no new checkpoint."""
     last = list(_since_queued(run).order_by("-number")[:SAME_LOSSES])
-    began = last[-1].started_at
+    first_start = last[-1].started_at
     return (
         len(last) == SAME_LOSSES
         and all(attempt.state == Attempt.State.PREEMPTED and attempt.started_at for attempt in last)
-        and not run.checkpoints.filter(created_at__gte=began).exists()
+        and not run.checkpoints.filter(created_at__gte=first_start).exists()
     )
 
 
@@ -235,51 +236,53 @@ def _give_up(run: Run, sentence: str) -> None:
 # --- Reads ----------------------------------------------------------------------------------
 
 
-def in_words(run: Run, tried: Sequence[Attempt]) -> str:
-    """How often it was tried: "3 attempts: 2 made room for others, 1 was lost."."""
-    if not tried:
+def in_words(run: Run, attempts: Sequence[Attempt]) -> str:
+    """Describe the attempts: "3 attempts: 2 made room for others, 1 was lost."."""
+    if not attempts:
         outside = run.origin == Run.Origin.CLIENT
         return "Started outside: the portal knows no attempts." if outside else "Not started yet."
     parts = []
-    for state, single, more in (
+    for state, singular, plural in (
         (Attempt.State.PREEMPTED, "made room for others", "made room for others"),
         (Attempt.State.LOST, "was lost", "were lost"),
         (Attempt.State.FAILED, "failed", "failed"),
     ):
-        count = sum(attempt.state == state for attempt in tried)
+        count = sum(attempt.state == state for attempt in attempts)
         if count:
-            parts.append(f"{count} {single if count == 1 else more}")
-    first = f"{len(tried)} attempt{'' if len(tried) == 1 else 's'}"
-    counted = f"{first}: {', '.join(parts)}." if parts else f"{first}."
-    lost = sum(attempt.state == Attempt.State.PREEMPTED for attempt in tried)
-    return f"{counted} Making room counts as no try." if lost else counted
+            parts.append(f"{count} {singular if count == 1 else plural}")
+    total = f"{len(attempts)} attempt{'' if len(attempts) == 1 else 's'}"
+    sentence = f"{total}: {', '.join(parts)}." if parts else f"{total}."
+    preemptions = sum(attempt.state == Attempt.State.PREEMPTED for attempt in attempts)
+    return f"{sentence} Making room counts as no try." if preemptions else sentence
 
 
 def _locked_run(attempt: Attempt) -> Run:
-    """The attempt's run as it is now, held until the transaction ends: a stop cannot slip in."""
+    """Return the attempt's run, locked until the transaction ends: a stop cannot slip in."""
     attempt.run = Run.objects.select_for_update(no_key=True).get(pk=attempt.run_id)
     return attempt.run
 
 
 def _step(
-    attempt: Attempt, old: tuple[Attempt.State, ...], new: Attempt.State, **f: object
+    attempt: Attempt, old: tuple[Attempt.State, ...], new: Attempt.State, **fields: object
 ) -> bool:
     rows = Attempt.objects.filter(pk=attempt.pk, state__in=old)
-    changed = rows.update(state=new, **f)
+    changed = rows.update(state=new, **fields)
     attempt.refresh_from_db()
     return changed == 1
 
 
 def _close(attempt: Attempt, state: Attempt.State, reason: str, exit_code: int | None) -> bool:
-    """End the attempt once. What it still has on its disk it may deliver for a while."""
+    """End the attempt once. It may still deliver what is on its disk for LATE_DELIVERY."""
     now = timezone.now()
     fields = {"reason": reason[:500], "exit_code": exit_code, "ended_at": now}
     if not _step(attempt, Attempt.OPEN_STATES, state, **fields):
         return False
     attempt.cost = costs.of_attempt(attempt, now, costs.prices())
     attempt.save(update_fields=["cost"])
-    late = now + LATE_DELIVERY
-    _tokens(attempt.run).filter(Q(expires_at=None) | Q(expires_at__gt=late)).update(expires_at=late)
+    deadline = now + LATE_DELIVERY
+    _tokens(attempt.run).filter(Q(expires_at=None) | Q(expires_at__gt=deadline)).update(
+        expires_at=deadline
+    )
     return True
 
 

@@ -1,6 +1,6 @@
-"""What the cluster says of runs: why one waits, and the timeline of its events.
+"""What the cluster reports about runs: why a run waits, and the timeline of its events.
 
-A round has the words of every job at once, and writes them in a handful of statements.
+A reconcile pass has the reports of every job at once, and writes them in a handful of statements.
 """
 
 from collections import defaultdict
@@ -22,7 +22,7 @@ Row = TypeVar("Row")
 
 
 class JobEvent(Protocol):
-    """One thing that a cluster says of a job: workers.cluster.Event is one."""
+    """An event that a cluster reports about a job, such as workers.cluster.Event."""
 
     @property
     def uid(self) -> str: ...
@@ -38,28 +38,30 @@ class JobEvent(Protocol):
     def count(self) -> int: ...
 
 
-def waits(told: Iterable[tuple[Attempt, str]]) -> None:
-    """Why jobs have not started: their runs carry the sentence."""
+def waits(reasons: Iterable[tuple[Attempt, str]]) -> None:
+    """Store why jobs have not started, as a sentence in their runs."""
     by_reason: dict[str, list[UUID]] = defaultdict(list)
-    for attempt, reason in told:
+    for attempt, reason in reasons:
         by_reason[reason[:500]].append(attempt.run_id)
     for reason, ids in by_reason.items():
-        for some in _parts(ids):
-            waiting = Run.objects.filter(pk__in=some, state=State.STARTING)
+        for batch in _parts(ids):
+            waiting = Run.objects.filter(pk__in=batch, state=State.STARTING)
             waiting.exclude(state_reason=reason).update(state_reason=reason)
 
 
-def note_events(told: Iterable[tuple[Attempt, Iterable[JobEvent]]]) -> None:
-    """Keep what the cluster said. Told again it counts once; a grown count is taken over."""
-    named = {(attempt.pk, event.uid[:100]): event for attempt, events in told for event in events}
-    for some in _parts(list(named)):
-        _note({key: named[key] for key in some})
+def note_events(by_attempt: Iterable[tuple[Attempt, Iterable[JobEvent]]]) -> None:
+    """Store events of the cluster. One that is reported again is one row with a new count."""
+    by_key = {
+        (attempt.pk, event.uid[:100]): event for attempt, events in by_attempt for event in events
+    }
+    for batch in _parts(list(by_key)):
+        _note({key: by_key[key] for key in batch})
 
 
-def _note(told: dict[tuple[int, str], JobEvent]) -> None:
-    attempts, uids = {attempt for attempt, _ in told}, {uid for _, uid in told}
+def _note(events: dict[tuple[int, str], JobEvent]) -> None:
+    attempts, uids = {attempt for attempt, _ in events}, {uid for _, uid in events}
     rows = ClusterEvent.objects.filter(attempt__in=attempts, uid__in=uids)
-    known = {
+    stored_counts = {
         (attempt_pk, uid): count
         for attempt_pk, uid, count in rows.values_list("attempt", "uid", "count")
     }
@@ -74,8 +76,8 @@ def _note(told: dict[tuple[int, str], JobEvent]) -> None:
                 message=event.message[:1000],
                 count=event.count,
             )
-            for (attempt, uid), event in told.items()
-            if known.get((attempt, uid)) != event.count
+            for (attempt, uid), event in events.items()
+            if stored_counts.get((attempt, uid)) != event.count
         ],
         update_conflicts=True,
         unique_fields=["attempt", "uid"],
@@ -92,7 +94,7 @@ def _parts(rows: list[Row]) -> Iterable[list[Row]]:
 
 @dataclass(frozen=True)
 class EventLine:
-    """What the cluster said, as often in a row as it said it; `at` is the last time."""
+    """An event, and how often in a row the cluster reported it; `at` is the last time."""
 
     at: datetime
     attempt: int
@@ -103,16 +105,16 @@ class EventLine:
 
 
 def timeline(run: Run) -> list[EventLine]:
-    """The last things that the cluster said about a run, newest last."""
+    """Return the last events that the cluster reported about a run, newest last."""
     rows = ClusterEvent.objects.filter(attempt__run=run).select_related("attempt")
     return together(reversed(rows.order_by("-at", "-pk")[:TIMELINE]))
 
 
 def together(events: Iterable[ClusterEvent]) -> list[EventLine]:
-    """The same words of the same attempt one after the other are one line with a count."""
+    """Merge equal events of an attempt that follow each other into one line with a count."""
     lines: list[EventLine] = []
     for event in events:
-        said = EventLine(
+        line = EventLine(
             at=event.at,
             attempt=event.attempt.number,
             warning=event.kind == "Warning",
@@ -121,8 +123,8 @@ def together(events: Iterable[ClusterEvent]) -> list[EventLine]:
             count=event.count,
         )
         last = lines[-1] if lines else None
-        if last and replace(last, at=said.at, count=said.count) == said:
-            lines[-1] = replace(said, count=last.count + said.count)
+        if last and replace(last, at=line.at, count=line.count) == line:
+            lines[-1] = replace(line, count=last.count + line.count)
         else:
-            lines.append(said)
+            lines.append(line)
     return lines

@@ -1,7 +1,7 @@
-"""What runs cost: a price list by GPU type and by core, before a run is queued and after.
+"""What runs cost, before a run is queued and after, by a price list per GPU type and per core.
 
-An attempt is paid for from its program's start to its end, each of its nodes with all that was
-asked for, used or not. Sums are Decimals, in the unit that CURRENCY names.
+An attempt costs from its program's start to its end, on each of its nodes for all requested
+resources, used or not. Sums are Decimals, in the unit that CURRENCY names.
 """
 
 from collections.abc import Iterable, Mapping
@@ -24,83 +24,87 @@ NOTHING = Decimal(0)
 
 @dataclass(frozen=True)
 class Prices:
-    """Per hour: of a GPU by its type, with "any" for those not in the list, and of a core."""
+    """Prices per hour: of a GPU by its type, with "any" for unlisted types, and of a core."""
 
     gpus: Mapping[str, Decimal]
     core: Decimal
     currency: str
 
     def __bool__(self) -> bool:
-        """Whether anything costs anything: without prices no page speaks of money."""
+        """Whether anything has a price: without prices no page shows costs."""
         return bool(self.core or any(self.gpus.values()))
 
     def gpu(self, kind: str) -> Decimal:
-        """Of one GPU; of any, where the list has no price for that, the dearest it may be."""
-        known = self.gpus.get(kind) if kind else None
-        if known is None:
-            known = self.gpus.get(ANY)
-        return max(self.gpus.values(), default=NOTHING) if known is None else known
+        """Return the price of one GPU: of its type, else of "any", else the highest in the list."""
+        price = self.gpus.get(kind) if kind else None
+        if price is None:
+            price = self.gpus.get(ANY)
+        return max(self.gpus.values(), default=NOTHING) if price is None else price
 
-    def per_hour(self, asked: Resources) -> Decimal:
-        per_node = asked.gpus * self.gpu(asked.gpu_type) + asked.cpus * self.core
-        return asked.nodes * per_node
+    def per_hour(self, resources: Resources) -> Decimal:
+        per_node = resources.gpus * self.gpu(resources.gpu_type) + resources.cpus * self.core
+        return resources.nodes * per_node
 
-    def at_most(self, asked: Resources) -> Decimal:
-        return self.per_hour(asked) * Decimal(str(asked.max_hours))
+    def at_most(self, resources: Resources) -> Decimal:
+        return self.per_hour(resources) * Decimal(str(resources.max_hours))
 
     def sum(self, amount: Decimal) -> str:
-        """As money: "2.50 EUR". A little is not nothing: "under 0.01 EUR"."""
+        """Format an amount: "2.50 EUR". A small one is not shown as zero: "under 0.01 EUR"."""
         if 0 < amount < CENT:
             return f"under {CENT} {self.currency}"
         return f"{amount.quantize(CENT):,} {self.currency}"
 
 
 def prices() -> Prices:
-    """The price list of this portal's settings."""
+    """Return the price list of this portal's settings."""
     return Prices(settings.GPU_PRICES, settings.CPU_PRICE, settings.CURRENCY)
 
 
-def estimate(asked: Resources, listed: Prices) -> str:
-    """Before queueing: "At most 2.50 EUR: 1 hour of 1 H100 GPU, 4 cores and 32 GiB."."""
-    what = f"{hours(asked.max_hours)} of {asked}."
-    return f"At most {listed.sum(listed.at_most(asked))}: {what}" if listed else f"At most {what}"
+def estimate(resources: Resources, price_list: Prices) -> str:
+    """Estimate a run: "At most 2.50 EUR: 1 hour of 1 H100 GPU, 4 cores and 32 GiB."."""
+    request = f"{hours(resources.max_hours)} of {resources}."
+    return (
+        f"At most {price_list.sum(price_list.at_most(resources))}: {request}"
+        if price_list
+        else f"At most {request}"
+    )
 
 
-def of_attempt(attempt: Attempt, now: datetime, listed: Prices) -> Decimal:
-    """What it cost; of one that goes on, what it has cost so far."""
+def of_attempt(attempt: Attempt, now: datetime, price_list: Prices) -> Decimal:
+    """Return what the attempt cost, or has cost so far while it is open."""
     if attempt.cost is not None:
         return attempt.cost
     seconds = taken(attempt, now).total_seconds()
-    return listed.per_hour(Resources.of(attempt.run)) * Decimal(str(seconds)) / HOUR
+    return price_list.per_hour(Resources.of(attempt.run)) * Decimal(str(seconds)) / HOUR
 
 
 def of_runs(ids: Iterable[UUID]) -> dict[UUID, Decimal]:
-    """What each of these runs has cost so far, in two queries; one never started is left out."""
+    """Return what each run has cost so far, in two queries; runs never started are left out."""
     attempts = Attempt.objects.filter(run__in=list(ids))
-    found = {pk: paid or NOTHING for pk, paid in _paid_by_run(attempts.exclude(cost=None))}
-    going = attempts.filter(cost=None, started_at__isnull=False)
-    _add_going(found, going)
-    return found
+    costs = {pk: paid or NOTHING for pk, paid in _paid_by_run(attempts.exclude(cost=None))}
+    open_attempts = attempts.filter(cost=None, started_at__isnull=False)
+    _add_going(costs, open_attempts)
+    return costs
 
 
 def of_project(project: Project) -> Decimal:
-    """All that the project's runs have cost so far."""
+    """Return what all runs of the project have cost so far."""
     attempts = Attempt.objects.filter(run__project=project)
     paid = attempts.aggregate(paid=Sum("cost"))["paid"] or NOTHING
-    found: dict[UUID, Decimal] = {}
-    _add_going(found, attempts.filter(cost=None, started_at__isnull=False))
-    return paid + sum(found.values(), NOTHING)
+    open_costs: dict[UUID, Decimal] = {}
+    _add_going(open_costs, attempts.filter(cost=None, started_at__isnull=False))
+    return paid + sum(open_costs.values(), NOTHING)
 
 
 def taken(attempt: Attempt, now: datetime) -> timedelta:
-    """How long its program has had its machines."""
+    """Return how long the attempt's program has occupied its machines."""
     if attempt.started_at is None:
         return timedelta(0)
     return max((attempt.ended_at or now) - attempt.started_at, timedelta(0))
 
 
 def hours_taken(run: Run, now: datetime) -> float:
-    """Over all attempts since the run was queued: trying again by hand gives it its hours anew."""
+    """Sum up all attempts since the run was queued: a retry by hand starts its hours anew."""
     spans = (
         taken(attempt, now) for attempt in run.attempts.all() if attempt.claimed_at >= run.queued_at
     )
@@ -116,8 +120,8 @@ def _paid_by_run(attempts: QuerySet[Attempt]) -> Iterable[tuple[UUID, Decimal | 
     return [(row[0], row[1]) for row in rows]
 
 
-def _add_going(found: dict[UUID, Decimal], attempts: QuerySet[Attempt]) -> None:
-    now, listed = timezone.now(), prices()
+def _add_going(costs: dict[UUID, Decimal], attempts: QuerySet[Attempt]) -> None:
+    now, price_list = timezone.now(), prices()
     for attempt in attempts.select_related("run"):
-        so_far = of_attempt(attempt, now, listed)
-        found[attempt.run_id] = found.get(attempt.run_id, NOTHING) + so_far
+        so_far = of_attempt(attempt, now, price_list)
+        costs[attempt.run_id] = costs.get(attempt.run_id, NOTHING) + so_far

@@ -17,14 +17,14 @@ from rights.models import Recording, Use
 
 
 class EmptyDataset(ValueError):
-    """Nothing would be in it; the text says why, by the example of one recording."""
+    """The dataset would be empty; the message says why, for one recording as an example."""
 
     code = "empty_dataset"
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One recording that was asked for, and the answer."""
+    """A requested recording, and whether it is included."""
 
     recording: Recording
     included: bool
@@ -33,7 +33,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Preview:
-    """What a freeze would hold now. Nothing is kept of it."""
+    """What a freeze would include now. Nothing is stored."""
 
     included: list[Candidate]
     left_out: list[Candidate]
@@ -44,13 +44,13 @@ class Preview:
 
 
 def preview(*, project: Project, recordings: Iterable[Recording], use: str) -> Preview:
-    """Which of the recordings would be in, which left out and why."""
-    asked = list({recording.pk: recording for recording in recordings}.values())
-    verdict = consent.evaluate(asked, Use(use), context_of(project))
+    """Return which recordings would be included, and which left out and why."""
+    unique = list({recording.pk: recording for recording in recordings}.values())
+    verdict = consent.evaluate(unique, Use(use), context_of(project))
     return _sorted(
         [
             Candidate(recording, verdict[recording.pk].allowed, verdict[recording.pk].reasons)
-            for recording in asked
+            for recording in unique
         ]
     )
 
@@ -58,9 +58,9 @@ def preview(*, project: Project, recordings: Iterable[Recording], use: str) -> P
 def freeze(
     *, by: User, project: Project, name: str, recordings: Iterable[Recording], use: str
 ) -> Dataset:
-    """A new version under this name: the allowed recordings in, the others listed with reasons.
+    """Freeze a new version: allowed recordings are in, the others are listed with reasons.
 
-    Raises EmptyDataset if none is allowed. Frozen at the moment of its decision, and in one
+    Raises EmptyDataset if none is allowed. It is frozen at the moment of its decision, and in one
     transaction with it: a permission that ends meanwhile is seen here or leaves a later hold.
     """
     check_member(by, project)
@@ -121,9 +121,9 @@ def _sorted(candidates: list[Candidate]) -> Preview:
 def _empty(verdict: consent.Verdict) -> str:
     if not verdict:
         return "No recording was chosen. Choose at least one."
-    first, line = next(iter(verdict.items()))
-    why = line.reasons[0]["sentence"] if line.reasons else "It is not allowed."
+    recording_id, line = next(iter(verdict.items()))
+    reason = line.reasons[0]["sentence"] if line.reasons else "It is not allowed."
     return (
         f"None of the {len(verdict):,} recordings is allowed for this use, so there is nothing to "
-        f"freeze. {Recording.objects.get(pk=first).title}: {why}"
+        f"freeze. {Recording.objects.get(pk=recording_id).title}: {reason}"
     )

@@ -15,8 +15,8 @@ NO_MODEL = "Fine-tuning starts from a model: choose a checkpoint, or train.gener
 
 
 def choices(user: User, recipe: recipes.Recipe) -> CheckpointQuerySet:
-    """The checkpoints that this person may see and that the recipe reads, newest first; also
-    those that nobody may load any more, so that their reason can be told."""
+    """Return the checkpoints that this person may see and that the recipe reads, newest first; also
+    those that nobody may load any more, so that a page can say why."""
     rows = Checkpoint.objects.filter(run__in=Run.objects.visible_to(user))
     if recipe.reads is not None:
         rows = rows.filter(run__recipe=recipe.reads)
@@ -31,7 +31,7 @@ def check(
     config: Mapping[str, Any],
     checkpoint: Checkpoint | None,
 ) -> None:
-    """ConfigInvalid, with a sentence beside the field, unless a run may begin so."""
+    """Raise ConfigInvalid, with a sentence beside the field, unless a run may start from it."""
     if checkpoint is None:
         if recipe.weights == "must":
             raise recipes.ConfigInvalid({FIELD: recipes.NEEDS_WEIGHTS})
@@ -52,29 +52,29 @@ def check(
 
 
 def fitting_use(checkpoint: Checkpoint, recipe: recipes.Recipe) -> str:
-    """The first use of the recipe by which a run may start from these weights, else its own: what
-    is asked of before a person has chosen one."""
+    """Return the recipe's first use with which a run may start from these weights, else its own.
+    It is checked before a person has chosen a use."""
     fitting = (use for use in recipe.uses if declared_uses.may_start_from(checkpoint.run.use, use))
     return next(fitting, recipe.use)
 
 
 def shape(checkpoint: Checkpoint) -> dict[str, int]:
-    """The settings of its network, as far as they are known."""
+    """Return the settings of the checkpoint's network, as far as they are known."""
     config = checkpoint.meta.get("config", {})
-    known = config if isinstance(config, dict) else {}
-    return {name: known[name] for name in SHAPE if isinstance(known.get(name), int)}
+    settings = config if isinstance(config, dict) else {}
+    return {name: settings[name] for name in SHAPE if isinstance(settings.get(name), int)}
 
 
 def _check_shape(recipe: recipes.Recipe, config: Mapping[str, Any], checkpoint: Checkpoint) -> None:
-    """Weights fit one shape of network only."""
+    """Raise ConfigInvalid for another shape: weights fit one shape of network only."""
     if recipe.config is not FlowMatchingConfig:
         return
     titles = {name: field.title for name, field in FlowMatchingConfig.model_fields.items()}
-    wrong = {
-        name: f"{titles[name]} must be {known:,}, as in the checkpoint; it is {config[name]:,}."
-        for name, known in shape(checkpoint).items()
-        if config[name] != known
+    errors = {
+        name: f"{titles[name]} must be {value:,}, as in the checkpoint; it is {config[name]:,}."
+        for name, value in shape(checkpoint).items()
+        if config[name] != value
     }
-    if wrong:
-        whole = "The checkpoint's network has another shape: take the settings that it has."
-        raise recipes.ConfigInvalid({FIELD: whole, **wrong})
+    if errors:
+        summary = "The checkpoint's network has another shape: take the settings that it has."
+        raise recipes.ConfigInvalid({FIELD: summary, **errors})

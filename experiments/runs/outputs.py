@@ -1,4 +1,4 @@
-"""What rooms above keep of a run's work: they register it, as this room may not import them."""
+"""What rooms above store of a run's outputs: they register it, as this room may not import them."""
 
 from collections.abc import Collection
 from typing import Protocol
@@ -7,13 +7,13 @@ from experiments.models import Run
 
 
 class Outputs(Protocol):
-    """One kind of what runs make: samples."""
+    """One kind of output of runs, such as samples."""
 
     def count(self, run: Run) -> int:
-        """How many the run has made so far."""
+        """Return how many the run has made so far."""
 
     def steps_among(self, run: Run, steps: Collection[int]) -> set[int]:
-        """Those of the steps at which it made some."""
+        """Return those of the steps at which the run made some."""
 
 
 _kinds: list[Outputs] = []

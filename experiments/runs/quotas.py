@@ -1,9 +1,9 @@
-"""What a project may take of the cluster, and in which order projects take their turns.
+"""How much of the cluster a project may use, and in which order projects take their turns.
 
-Two quotas, both of a project and both without limit where empty: GPUs at once (a run beyond it
-waits) and GPU-hours (a run is not queued whose hours at most would, with what runs and waits
-already, go beyond it). Which node a run lands on, and who makes room for whom, is the cluster's
-business: there is no scheduler here beyond the order in which runs are handed over.
+A project has two quotas, both without limit where empty: GPUs at once (a run beyond it waits) and
+GPU-hours (a run is not queued if its hours at most, with those of running and waiting runs, exceed
+it). The cluster decides on which node a run lands, and which run makes room for which: there is no
+scheduler here beyond the order in which runs are submitted to it.
 """
 
 import heapq
@@ -60,23 +60,23 @@ class QueueOrder:
 
 
 def fair_order(waiting: Iterable[Waiting], busy: Mapping[int, int]) -> QueueOrder:
-    """The order in which waiting runs start, given the GPUs that each project has at work.
+    """Return the order in which waiting runs start, given the GPUs that each project has at work.
 
-    Next is always the project with the least GPUs per quota, and of equals the one whose first
-    run has waited longest; within a project first come, first served. Each run that is placed
+    The next project is always the one with the fewest GPUs per quota; of equals, the one whose
+    first run has waited longest. Within a project it is first come, first served. Each placed run
     counts as at work for the next choice. A project without a quota counts as one with the
-    largest quota of those in line. Once a run is held because its project has its GPUs at work,
-    so are that project's later GPU runs: small ones do not starve a large one.
+    largest quota in line. Once a run is held because its project uses all its GPUs, that
+    project's later GPU runs are held too: small ones do not starve a large one.
     """
     queues: dict[int, deque[Waiting]] = {}
-    for place in sorted(waiting, key=lambda one: (one.since, one.run)):
-        queues.setdefault(place.project, deque()).append(place)
+    for entry in sorted(waiting, key=lambda entry: (entry.since, entry.run)):
+        queues.setdefault(entry.project, deque()).append(entry)
     largest = (
-        max((place.quota or 0 for queue in queues.values() for place in queue), default=0) or 1
+        max((entry.quota or 0 for queue in queues.values() for entry in queue), default=0) or 1
     )
     at_work = dict(busy)
     blocked: set[int] = set()
-    line = QueueOrder()
+    order = QueueOrder()
 
     def turn(project: int) -> tuple[float, datetime, UUID, int]:
         first = queues[project][0]
@@ -87,92 +87,92 @@ def fair_order(waiting: Iterable[Waiting], busy: Mapping[int, int]) -> QueueOrde
     heapq.heapify(turns)
     while turns:
         project = heapq.heappop(turns)[-1]
-        place = queues[project].popleft()
-        gpus = at_work.get(project, 0) + place.gpus
-        if place.gpus and (project in blocked or (place.quota is not None and gpus > place.quota)):
+        entry = queues[project].popleft()
+        gpus = at_work.get(project, 0) + entry.gpus
+        if entry.gpus and (project in blocked or (entry.quota is not None and gpus > entry.quota)):
             blocked.add(project)
-            line.held.append(place)
+            order.held.append(entry)
         else:
             at_work[project] = gpus
-            line.ready.append(place)
+            order.ready.append(entry)
         if queues[project]:
             heapq.heappush(turns, turn(project))
-    line.held.sort(key=lambda one: (one.since, one.run))
-    return line
+    order.held.sort(key=lambda entry: (entry.since, entry.run))
+    return order
 
 
 def line() -> QueueOrder:
-    """The queue as it is now."""
+    """Return the queue as it is now."""
     rows = Run.objects.filter(state=State.QUEUED, origin=Run.Origin.PORTAL).values_list(
         "pk", "project", "resources", "project__gpu_quota", "queued_at"
     )
     waiting = [
-        Waiting(run=pk, project=project, gpus=_gpus(asked), quota=quota, since=since)
-        for pk, project, asked, quota, since in rows
+        Waiting(run=pk, project=project, gpus=_gpus(resources), quota=quota, since=since)
+        for pk, project, resources, quota, since in rows
     ]
-    # Where no GPU is asked for, nobody's GPUs matter.
-    return fair_order(waiting, busy_gpus() if any(place.gpus for place in waiting) else {})
+    # The GPUs at work matter only if some run requests a GPU.
+    return fair_order(waiting, busy_gpus() if any(entry.gpus for entry in waiting) else {})
 
 
 def busy_gpus() -> dict[int, int]:
-    """GPUs that each project has at work, by its key."""
+    """Return the GPUs that each project has at work, by its key."""
     rows = Run.objects.filter(state__in=BUSY, origin=Run.Origin.PORTAL)
-    found: dict[int, int] = {}
-    for project, asked in rows.values_list("project", "resources"):
-        found[project] = found.get(project, 0) + _gpus(asked)
-    return found
+    gpus: dict[int, int] = {}
+    for project, resources in rows.values_list("project", "resources"):
+        gpus[project] = gpus.get(project, 0) + _gpus(resources)
+    return gpus
 
 
 def next_in_line() -> Iterator[Run]:
-    """The runs that may start, in their order, read as they are needed."""
+    """Yield the runs that may start, in order, loaded in batches as they are needed."""
     ready = line().ready
     for start in range(0, len(ready), AT_ONCE):
-        some = ready[start : start + AT_ONCE]
-        known = Run.objects.select_related("project", "dataset").in_bulk(
-            [place.run for place in some]
+        batch = ready[start : start + AT_ONCE]
+        runs = Run.objects.select_related("project", "dataset").in_bulk(
+            [entry.run for entry in batch]
         )
-        yield from (known[place.run] for place in some if place.run in known)
+        yield from (runs[entry.run] for entry in batch if entry.run in runs)
 
 
 def position(run: Run) -> int:
-    """1 for the next to start; 0 if the run does not wait."""
+    """Return 1 for the next to start; 0 if the run does not wait."""
     if run.state != State.QUEUED:
         return 0
-    now = line()
-    places = [place.run for place in (*now.ready, *now.held)]
-    # Claimed since it was read: it is on its way, no place is left to name.
-    return places.index(run.pk) + 1 if run.pk in places else 0
+    order = line()
+    waiting = [entry.run for entry in (*order.ready, *order.held)]
+    # A run that was claimed since it was read has no place any more.
+    return waiting.index(run.pk) + 1 if run.pk in waiting else 0
 
 
 def held_words(run: Run) -> str:
-    """Why the run waits for its own project, as a sentence; empty if it does not."""
+    """Return why the run waits for its own project, as a sentence; empty if it does not."""
     quota = run.project.gpu_quota
     if run.state != State.QUEUED or quota is None or not _gpus(run.resources):
         return ""
-    if all(place.run != run.pk for place in line().held):
+    if all(entry.run != run.pk for entry in line().held):
         return ""
     busy = busy_gpus().get(run.project_id, 0)
     return f"{run.project.name} has {busy} of its {quota} GPUs at work and waits for its own runs."
 
 
 def has_room(run: Run) -> bool:
-    """Whether the project keeps to its GPUs at once with this run, which counts as at work."""
+    """Whether the project stays within its quota of GPUs with this run counted as at work."""
     quota = run.project.gpu_quota
-    asked = Resources.of(run).all_gpus
-    return not asked or quota is None or busy_gpus().get(run.project_id, 0) <= quota
+    gpus = Resources.of(run).all_gpus
+    return not gpus or quota is None or busy_gpus().get(run.project_id, 0) <= quota
 
 
 # --- The hours ------------------------------------------------------------------------------
 
 
-def check(project: Project, asked: Resources) -> None:
-    """OverQuota, with the numbers, if `project` may not queue this.
+def check(project: Project, resources: Resources) -> None:
+    """Raise OverQuota, with the numbers, if `project` may not queue a run of these resources.
 
-    Call it in the transaction that queues: it holds the project's row until then, so that two
+    Call it in the transaction that queues: it locks the project's row until then, so that two
     submits cannot both take the last hours.
     """
     project = Project.objects.select_for_update(no_key=True).get(pk=project.pk)
-    gpus, hours = asked.all_gpus, asked.gpu_hours
+    gpus, hours = resources.all_gpus, resources.gpu_hours
     if project.gpu_quota is not None and gpus > project.gpu_quota:
         raise OverQuota(
             f"{project.name} may have {_count(project.gpu_quota)} at work at once; this run asks "
@@ -185,11 +185,11 @@ def check(project: Project, asked: Resources) -> None:
         return
     taken = hours_taken(project)
     if taken + hours > project.gpu_hour_quota:
-        left = max(project.gpu_hour_quota - taken, 0)
+        free = max(project.gpu_hour_quota - taken, 0)
         raise OverQuota(
             f"{project.name} may have {project.gpu_hour_quota} GPU-hours running and waiting; "
-            f"{taken:.1f} are taken, so {left:.1f} are left, and this run asks for {hours:.1f} "
-            f"({_count(gpus)} for {asked.max_hours:g} hours at most). "
+            f"{taken:.1f} are taken, so {free:.1f} are left, and this run asks for {hours:.1f} "
+            f"({_count(gpus)} for {resources.max_hours:g} hours at most). "
             "Ask for fewer hours or GPUs, or wait until others have ended.",
             limit=project.gpu_hour_quota,
             taken=taken,
@@ -197,28 +197,28 @@ def check(project: Project, asked: Resources) -> None:
         )
 
 
-def left_words(project: Project, asked: Resources) -> str:
-    """Before queueing: how many GPU-hours the project has left, if that matters to this run."""
-    if project.gpu_hour_quota is None or not asked.gpus:
+def left_words(project: Project, resources: Resources) -> str:
+    """Return, before queueing, a sentence on the GPU-hours left; empty if the run needs none."""
+    if project.gpu_hour_quota is None or not resources.gpus:
         return ""
-    left = max(project.gpu_hour_quota - hours_taken(project), 0)
-    over = ": too many to be queued now" if asked.gpu_hours > left else ""
+    free = max(project.gpu_hour_quota - hours_taken(project), 0)
+    over = ": too many to be queued now" if resources.gpu_hours > free else ""
     return (
-        f"{project.name} has {left:.1f} of its {project.gpu_hour_quota} GPU-hours left; "
-        f"this run takes {asked.gpu_hours:.1f} at most{over}."
+        f"{project.name} has {free:.1f} of its {project.gpu_hour_quota} GPU-hours left; "
+        f"this run takes {resources.gpu_hours:.1f} at most{over}."
     )
 
 
 def hours_taken(project: Project) -> float:
-    """GPU-hours that the project's open runs may still take: of running ones what is left."""
+    """Return the GPU-hours that the project's open runs may still take, less those used already."""
     now = timezone.now()
     rows = project.runs.filter(state__in=Run.OPEN_STATES, origin=Run.Origin.PORTAL)
     total = 0.0
     for run in rows.prefetch_related("attempts"):
-        asked = Resources.of(run)
-        if asked.gpus:
-            left = max(asked.max_hours - costs.hours_taken(run, now), 0)
-            total += asked.all_gpus * left
+        resources = Resources.of(run)
+        if resources.gpus:
+            remaining = max(resources.max_hours - costs.hours_taken(run, now), 0)
+            total += resources.all_gpus * remaining
     return total
 
 
@@ -233,9 +233,9 @@ def may_change(by: User, project: Project) -> bool:
 def change(
     *, by: User, project: Project, gpu_quota: int | None, gpu_hour_quota: int | None
 ) -> Project:
-    """Set both quotas; NotPermitted unless `by` owns the project or is an operator.
+    """Set both quotas; raise NotPermitted unless `by` owns the project or is an operator.
 
-    What runs or waits already stays: a smaller quota is for what comes next.
+    Runs that run or wait already stay: a smaller quota is for later ones.
     """
     if not may_change(by, project):
         raise NotPermitted(f"Only an owner of {project.name} or an operator sets its quotas.")
@@ -250,11 +250,11 @@ def change(
     return project
 
 
-def _gpus(asked: object) -> int:
-    """GPUs over all nodes, of a run's stored resources."""
-    if not isinstance(asked, dict):
+def _gpus(resources: object) -> int:
+    """Return the GPUs over all nodes of a run's stored resources."""
+    if not isinstance(resources, dict):
         return 0
-    return int(asked.get("gpus", 0)) * int(asked.get("nodes", 1))
+    return int(resources.get("gpus", 0)) * int(resources.get("nodes", 1))
 
 
 def _count(gpus: int) -> str:

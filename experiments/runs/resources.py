@@ -1,4 +1,4 @@
-"""What a run asks of the cluster: its cores, memory, GPUs, machines, and for how long at most."""
+"""What a run requests from the cluster: cores, memory, GPUs, machines, and hours at most."""
 
 from collections.abc import Mapping
 from typing import Any, Self
@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 from experiments import recipes
 from experiments.models import Run
 
-# The word of the price list, and of the form, for "whichever is free".
+# The price list and the form use this for "whichever is free".
 ANY = "any"
 
 
@@ -45,9 +45,9 @@ class Resources(BaseModel):
 
     @classmethod
     def of(cls, run: Run) -> Self:
-        """Those of a run; what a run from before a field knew nothing of has its default."""
-        known = {key: run.resources[key] for key in cls.model_fields if key in run.resources}
-        return cls.model_validate(known)
+        """Return a run's resources; a field that was added after the run has its default."""
+        values = {key: run.resources[key] for key in cls.model_fields if key in run.resources}
+        return cls.model_validate(values)
 
     @property
     def all_gpus(self) -> int:
@@ -56,7 +56,7 @@ class Resources(BaseModel):
 
     @property
     def gpu_hours(self) -> float:
-        """The most GPU-hours that it may take."""
+        """GPU-hours that it may take at most."""
         return self.all_gpus * self.max_hours
 
     def __str__(self) -> str:
@@ -65,48 +65,50 @@ class Resources(BaseModel):
         if self.gpus:
             kind = f"{self.gpu_type} " if self.gpu_type else ""
             parts.insert(0, f"{self.gpus} {kind}GPU{_s(self.gpus)}")
-        words = f"{', '.join(parts[:-1])} and {parts[-1]}"
-        return f"{self.nodes} nodes with {words} each" if self.nodes > 1 else words
+        per_node = f"{', '.join(parts[:-1])} and {parts[-1]}"
+        return f"{self.nodes} nodes with {per_node} each" if self.nodes > 1 else per_node
 
 
 def gpu_types() -> list[str]:
-    """The types that the price list names, beside "any"."""
+    """Return the types that the price list names, except "any"."""
     return [name for name in settings.GPU_PRICES if name != ANY]
 
 
 def bounds(name: str) -> str:
-    """The bounds of a field in words: "(1 to 64)"."""
-    part = Resources.model_json_schema()["properties"][name]
-    if "maximum" not in part:
+    """Return the bounds of a field in words: "(1 to 64)"."""
+    schema = Resources.model_json_schema()["properties"][name]
+    if "maximum" not in schema:
         return ""
-    return f"({part['minimum']:g} to {part['maximum']:g})"
+    return f"({schema['minimum']:g} to {schema['maximum']:g})"
 
 
-def read(wanted: Mapping[str, Any]) -> Resources:
-    """The resources that were asked for, or recipes.ConfigInvalid with a sentence per field."""
-    asked = dict(wanted)
-    if asked.get("gpu_type") == ANY:
-        asked["gpu_type"] = ""
+def read(requested: Mapping[str, Any]) -> Resources:
+    """Return the requested resources; raise recipes.ConfigInvalid with a sentence per field."""
+    values = dict(requested)
+    if values.get("gpu_type") == ANY:
+        values["gpu_type"] = ""
     try:
-        found = Resources.model_validate(asked)
-    except ValidationError as refusal:
+        resources = Resources.model_validate(values)
+    except ValidationError as failure:
         raise _invalid(
-            {_field(error): _sentence(error) for error in refusal.errors(include_url=False)}
+            {_field(error): _sentence(error) for error in failure.errors(include_url=False)}
         ) from None
-    if errors := _impossible(found):
+    if errors := _impossible(resources):
         raise _invalid(errors)
-    return found
+    return resources
 
 
-def _impossible(asked: Resources) -> dict[str, str]:
-    """What fits the bounds and can still not be had here."""
+def _impossible(resources: Resources) -> dict[str, str]:
+    """Collect the errors of values within bounds that this portal does not offer."""
     errors = {}
-    if asked.gpu_type and asked.gpu_type not in gpu_types():
+    if resources.gpu_type and resources.gpu_type not in gpu_types():
         known = ", ".join([*gpu_types(), ANY])
-        errors["gpu_type"] = f"There is no GPU type “{asked.gpu_type}” here. Known are: {known}."
-    elif asked.gpu_type and not asked.gpus:
+        errors["gpu_type"] = (
+            f"There is no GPU type “{resources.gpu_type}” here. Known are: {known}."
+        )
+    elif resources.gpu_type and not resources.gpus:
         errors["gpus"] = "A GPU type was chosen: ask for at least 1 GPU, or for any type."
-    if asked.nodes > 1 and settings.CLUSTER == "local":
+    if resources.nodes > 1 and settings.CLUSTER == "local":
         errors["nodes"] = "This portal runs programs on its own machine: 1 node is all there is."
     return errors
 
@@ -120,20 +122,20 @@ def _field(error: ErrorDetails) -> str:
 
 
 def _sentence(error: ErrorDetails) -> str:
-    """One refusal of pydantic in words, with the title that stands above the field."""
+    """Describe an error of pydantic in words, with the title that stands above the field."""
     name = _field(error)
-    known = Resources.model_fields.get(name)
-    if known is None:
+    field = Resources.model_fields.get(name)
+    if field is None:
         return f"A run has no resource “{name}”. Known are: {', '.join(Resources.model_fields)}."
     limits = error.get("ctx", {})
     match error["type"]:
         case "greater_than_equal":
-            return f"{known.title} must be at least {limits['ge']:g}."
+            return f"{field.title} must be at least {limits['ge']:g}."
         case "less_than_equal":
-            return f"{known.title} must be at most {limits['le']:g}."
+            return f"{field.title} must be at most {limits['le']:g}."
     kinds = {"int": "a whole number", "float": "a number", "finite": "a number"}
     kind = kinds.get(error["type"].split("_")[0], "shorter text")
-    return f"{known.title} must be {kind}."
+    return f"{field.title} must be {kind}."
 
 
 def _s(count: int) -> str:

@@ -1,4 +1,4 @@
-"""What the portal tells a program about its run."""
+"""The spec of a run: what its program gets from the portal."""
 
 from collections import defaultdict
 from typing import Literal
@@ -10,7 +10,7 @@ from experiments.models import DatasetItem, Run
 from experiments.runs import arithmetic
 from rights.models import Credit
 
-# While a program may read the audio of its dataset.
+# A program may read the audio of its dataset in these states.
 READING_STATES = (Run.State.STARTING, Run.State.RUNNING)
 FORMATS: dict[str, Literal["wav", "flac", "mp3", "ogg"]] = {
     "wav": "wav",
@@ -21,7 +21,7 @@ FORMATS: dict[str, Literal["wav", "flac", "mp3", "ogg"]] = {
 
 
 def items(run: Run) -> QuerySet[DatasetItem]:
-    """The included items of the run's dataset, in a fixed order."""
+    """Return the included items of the run's dataset, in a fixed order."""
     return (
         DatasetItem.objects.filter(dataset=run.dataset_id, included=True)
         .select_related("recording", "audio")
@@ -30,18 +30,18 @@ def items(run: Run) -> QuerySet[DatasetItem]:
 
 
 def _artists(run: Run) -> dict[int, list[str]]:
-    """Main and featured artists of each recording, as credited."""
-    found: dict[int, list[str]] = defaultdict(list)
+    """Return main and featured artists of each recording, as credited."""
+    artists: dict[int, list[str]] = defaultdict(list)
     roles = (Credit.RoleCode.MAIN_ARTIST, Credit.RoleCode.FEATURED_ARTIST)
-    named = Credit.objects.filter(recording__in=items(run).values("recording"), role__in=roles)
-    for recording, name in named.order_by("pk").values_list("recording", "party__name"):
-        if recording is not None and name not in found[recording]:
-            found[recording].append(name)
-    return found
+    rows = Credit.objects.filter(recording__in=items(run).values("recording"), role__in=roles)
+    for recording, name in rows.order_by("pk").values_list("recording", "party__name"):
+        if recording is not None and name not in artists[recording]:
+            artists[recording].append(name)
+    return artists
 
 
 def spec_of(run: Run) -> wire.RunSpec:
-    """The spec of `run`. A later attempt is told the newest checkpoint to go on from."""
+    """Return the spec of `run`. A later attempt gets the newest checkpoint to resume from."""
     seed = run.config.get("seed")
     artists = _artists(run)
     return wire.RunSpec(
@@ -86,9 +86,11 @@ def _resume(run: Run) -> wire.CheckpointSource | None:
 
 
 def _start(run: Run) -> wire.CheckpointSource | None:
-    """Only the address is the run's own: whether it may be read is asked at each reading."""
-    first = run.start_from
-    if first is None:
+    """Return the initial weights by a URL of the run's own; each read checks that it is allowed."""
+    checkpoint = run.start_from
+    if checkpoint is None:
         return None
     url = f"/api/v1/runs/{run.pk}/start-from"
-    return wire.CheckpointSource(step=first.step, sha256=first.digest, url=url, meta=first.meta)
+    return wire.CheckpointSource(
+        step=checkpoint.step, sha256=checkpoint.digest, url=url, meta=checkpoint.meta
+    )

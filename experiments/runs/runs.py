@@ -1,6 +1,6 @@
-"""What people and programs ask of a run: submit, stop, try again, and say that it lives.
+"""What people and programs do with a run: submit, stop, retry, and report that it is alive.
 
-How a run's attempts go is in attempts.py, which moves exist in states.py.
+The course of a run's attempts is in attempts.py, the moves that exist in states.py.
 """
 
 import subprocess
@@ -49,7 +49,7 @@ from portal import audit, celery
 from portal.machine import separation
 from portal.models import User
 
-# One door: the other rooms call runs.<verb>, wherever in this room it is written.
+# One entry point: the other rooms call runs.<verb>, whichever module of this room defines it.
 __all__ = [
     "BUSY",
     "NoSlot",
@@ -110,35 +110,35 @@ def submit(
     copied_from: Run | None = None,
     start_from: Checkpoint | None = None,
 ) -> Run:
-    """Queue a run of `recipe`, which starts from the weights of `start_from` if there are some.
+    """Queue a run of `recipe`, with the initial weights of `start_from` if they are given.
 
     Raises recipes.UnknownRecipe or ConfigInvalid (a sentence per field), NotAllowed (the
-    consent decision is kept), OverQuota, NotPermitted. On a refusal no run exists.
+    consent decision is stored), OverQuota, NotPermitted. On a refusal no run exists.
     """
     check_member(by, project)
-    known = recipes.get(recipe)
-    if known.own and (reason := separation.why_not()):
+    definition = recipes.get(recipe)
+    if definition.own and (reason := separation.why_not()):
         raise recipes.ConfigInvalid({recipes.WHOLE: reason})
     resolved = recipes.validate(recipe, config).model_dump(mode="json")
     initial_weights.check(
-        by=by, project=project, recipe=known, config=resolved, checkpoint=start_from
+        by=by, project=project, recipe=definition, config=resolved, checkpoint=start_from
     )
-    wanted = machines.read(resources or {})
-    _check_resources(known, resolved, wanted)
-    _check_dataset(known, project, dataset)
-    use = known.use_of(resolved)
+    requested = machines.read(resources or {})
+    _check_resources(definition, resolved, requested)
+    _check_dataset(definition, project, dataset)
+    use = definition.use_of(resolved)
     decision = check_consent(project=project, dataset=dataset, use=use, by=by)
-    # Asks git, the first time: before the transaction.
+    # The first call runs git, so it comes before the transaction.
     version = code_version()
     with transaction.atomic():
-        quotas.check(project, wanted)
+        quotas.check(project, requested)
         run = Run.objects.create(
             project=project,
             number=_next_number(project),
-            name=(name.strip() or known.title)[:150],
+            name=(name.strip() or definition.title)[:150],
             recipe=recipe,
             config=resolved,
-            resources=wanted.model_dump(),
+            resources=requested.model_dump(),
             use=use,
             dataset=dataset,
             dataset_digest=dataset.digest if dataset else "",
@@ -163,11 +163,11 @@ def submit(
     return run
 
 
-def _check_resources(recipe: recipes.Recipe, config: dict[str, Any], wanted: Resources) -> None:
-    if wanted.nodes > 1 and not recipe.many_nodes:
+def _check_resources(recipe: recipes.Recipe, config: dict[str, Any], requested: Resources) -> None:
+    if requested.nodes > 1 and not recipe.many_nodes:
         raise recipes.ConfigInvalid({"resources.nodes": recipes.ONE_NODE})
-    each = recipe.processes_on_a_node(gpus=wanted.gpus, nodes=wanted.nodes)
-    recipes.check_shares(config, processes=each * wanted.nodes)
+    each = recipe.processes_on_a_node(gpus=requested.gpus, nodes=requested.nodes)
+    recipes.check_shares(config, processes=each * requested.nodes)
     if settings.CLUSTER == "local" and config.get("image"):
         raise recipes.ConfigInvalid({"image": recipes.NO_IMAGES})
 
@@ -189,7 +189,7 @@ def _check_dataset(recipe: recipes.Recipe, project: Project, dataset: Dataset | 
 
 
 def duplicate(run: Run) -> dict[str, Any]:
-    """What a form for a copy of this run starts from; hand it to submit with the changes."""
+    """Return the first values of a form for a copy of this run; pass them to submit, as changed."""
     return {
         "recipe": run.recipe,
         "config": dict(run.config),
@@ -202,14 +202,14 @@ def duplicate(run: Run) -> dict[str, Any]:
 
 
 def rerun(*, run: Run, by: User) -> Run:
-    """The same recipe, config, seed, dataset and resources once more, as a new run."""
+    """Submit the same recipe, config, seed, dataset and resources again, as a new run."""
     if run.origin != Run.Origin.PORTAL:
         raise NotPossible("This run was started outside; the portal does not know its program.")
     return submit(by=by, project=run.project, **duplicate(run))
 
 
 def cancel(*, run: Run, by: User) -> Run:
-    """A waiting run ends now, a running one is asked to stop. An ended one is NotPossible."""
+    """End a waiting run now, ask a running one to stop; raise NotPossible for an ended one."""
     check_member(by, run.project)
     with transaction.atomic():
         reason = f"Cancelled by {by.display_name}."
@@ -227,10 +227,10 @@ def cancel(*, run: Run, by: User) -> Run:
 
 
 def withhold(run: Run, reason: str, *, by: User | None = None) -> bool:
-    """A permission ended: a waiting run ends now, a running one is told to stop.
+    """End a waiting run now and ask a running one to stop, because a permission ended.
 
-    True if this call did it; a run that has ended is left as it is (its samples are withheld
-    by the hold itself).
+    Returns True if this call did it; a run that has ended is left as it is (the hold itself
+    withholds its samples).
     """
     fields = {"stop_as": State.WITHHELD.value, "state_reason": reason[:500]}
     with transaction.atomic():
@@ -259,9 +259,9 @@ def withhold(run: Run, reason: str, *, by: User | None = None) -> bool:
 
 
 def end_early(run: Run, *, verb: str, reason: str) -> bool:
-    """The portal itself stops what goes on for too long or for nothing; the run ends as failed.
+    """Stop, for the portal itself, a run that takes too long or does nothing; it ends as failed.
 
-    True if this call asked it to stop. A stop that somebody else has asked for stays theirs.
+    Returns True if this call asked it to stop. A stop that somebody else asked for stays theirs.
     """
     with transaction.atomic():
         fields = {"stop_as": State.FAILED.value, "state_reason": reason[:500]}
@@ -303,19 +303,19 @@ def retry(*, run: Run, by: User) -> Run:
 
 
 def beat(run: Run, session: str, stage: str = "", progress: float | None = None) -> Run:
-    """A sign of life of the program: STARTING -> RUNNING, stage, progress (0 to 1).
+    """Record a heartbeat of the program: STARTING -> RUNNING, stage, progress (0 to 1).
 
-    Words of an earlier attempt are not the run's: they change nothing. The returned run says
-    by STOPPING and `stop_as` whether the program is asked to stop.
+    Heartbeats of an earlier attempt change nothing. The returned run says by STOPPING and
+    `stop_as` whether the program is asked to stop.
     """
     now = timezone.now()
     attempt = run.attempts.order_by("-number").first()
-    speaks = run.origin == Run.Origin.CLIENT
+    is_main = run.origin == Run.Origin.CLIENT
     if run.origin == Run.Origin.PORTAL:
         number, _ = attempt_and_rank(session)
-        # Of several processes the first one speaks for the run; a program inside
-        # `backline exec` speaks through that.
-        speaks = session == f"attempt-{number}"
+        # Of several processes only the first reports for the run; a program inside
+        # `backline exec` reports through that.
+        is_main = session == f"attempt-{number}"
         if attempt is None or number != attempt.number:
             run.refresh_from_db()
             return run
@@ -324,9 +324,9 @@ def beat(run: Run, session: str, stage: str = "", progress: float | None = None)
         if run.origin == Run.Origin.CLIENT and run.stop_as == "silent":
             move(run, (State.FAILED,), State.RUNNING, state_reason="", stop_as="", ended_at=None)
         fields: dict[str, Any] = {"heartbeat_at": now}
-        if speaks:
+        if is_main:
             fields["stage"] = stage[:100]
-        if speaks and progress is not None:
+        if is_main and progress is not None:
             fields |= {"progress": min(max(progress, 0.0), 1.0), "progress_at": now}
         Run.objects.filter(pk=run.pk, state__in=Run.OPEN_STATES).update(**fields)
     run.refresh_from_db()
@@ -336,7 +336,7 @@ def beat(run: Run, session: str, stage: str = "", progress: float | None = None)
 def open_client_run(
     *, by: User, project: Project, name: str = "", config: dict[str, Any] | None = None
 ) -> Run:
-    """A run whose program was started outside and reports by the client; RUNNING at once."""
+    """Open a run whose program was started outside and reports by the client; RUNNING at once."""
     check_member(by, project)
     try:
         bounds.check_json(config or {}, "The config", most=recipes.MAX_BYTES)
@@ -360,10 +360,10 @@ def open_client_run(
 
 
 def close_client_run(run: Run, *, outcome: str = "finished", reason: str = "") -> bool:
-    """The outside program said how it ended: finished, failed or cancelled.
+    """End a run as its outside program reported: finished, failed or cancelled.
 
-    `silent` is the portal's own word for a program of which nothing was heard for long; when
-    it speaks again, `beat` opens the run again.
+    The portal itself passes `silent` for a program that has not reported for long; when it
+    reports again, `beat` opens the run again.
     """
     new = {"finished": State.FINISHED, "cancelled": State.CANCELLED}.get(outcome, State.FAILED)
     fields: dict[str, Any] = {"ended_at": timezone.now()}
@@ -390,27 +390,27 @@ def close_client_run(run: Run, *, outcome: str = "finished", reason: str = "") -
 
 
 def queue_position(run: Run) -> int:
-    """1 for the next to start; 0 if the run does not wait. The order is quotas.fair_order."""
+    """Return 1 for the next to start, 0 if the run does not wait; by quotas.fair_order."""
     return quotas.position(run)
 
 
 @cache
 def code_version() -> str:
-    """What an image says of itself, the git commit of this tree, or the package's version."""
+    """Return an image's own version, else the tree's git commit, else the package's version."""
     if settings.CODE_VERSION:
         return settings.CODE_VERSION
     root = settings.BASE_DIR
     if (root / ".git").exists():
         git = ["git", "-C", str(root), "rev-parse", "--short=12", "HEAD"]
-        done = subprocess.run(git, capture_output=True, text=True, check=False)
-        if done.returncode == 0:
-            return f"git {done.stdout.strip()}"
+        completed = subprocess.run(git, capture_output=True, text=True, check=False)
+        if completed.returncode == 0:
+            return f"git {completed.stdout.strip()}"
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     return f"version {project['project']['version']}"
 
 
 def _next_number(project: Project) -> int:
-    """Inside a transaction: the project's row is held, so two submits get two numbers."""
+    """Return the next number. Inside a transaction: its lock gives two submits two numbers."""
     Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     last = Run.objects.filter(project=project).aggregate(last=Max("number"))["last"]
     return (last or 0) + 1

@@ -1,6 +1,6 @@
-"""The state machine of a run: which moves exist, and the one way to make one.
+"""The state machine of a run: which moves exist, and the only way to make one.
 
-docs/flow.md draws it; a test holds the drawing and this table together.
+docs/flow.md draws it; a test checks that the drawing matches this table.
 """
 
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 from experiments.models import Run
 
 State = Run.State
-# On the cluster, or on its way there or off it: such a run takes a slot.
+# A run in these states is on the cluster, or on its way there or off it: it takes a slot.
 BUSY = (State.STARTING, State.RUNNING, State.STOPPING)
 
 MOVES: dict[State, frozenset[State]] = {
@@ -18,11 +18,11 @@ MOVES: dict[State, frozenset[State]] = {
     ),
     State.RUNNING: frozenset({State.STOPPING, State.FINISHED, State.FAILED, State.QUEUED}),
     State.STOPPING: frozenset({State.CANCELLED, State.WITHHELD, State.FINISHED, State.FAILED}),
-    # A person tries again. A client that was thought lost speaks again.
+    # A person retries the run, or a client that was believed lost reports again.
     State.FAILED: frozenset({State.QUEUED, State.RUNNING}),
     State.CANCELLED: frozenset({State.QUEUED}),
     State.FINISHED: frozenset(),
-    # A permission that ended is not undone by trying again: submit a new run.
+    # A retry does not restore a permission that ended: submit a new run.
     State.WITHHELD: frozenset(),
 }
 

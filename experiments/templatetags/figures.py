@@ -12,7 +12,7 @@ from experiments.models import Run
 register = template.Library()
 
 NOTHING = "\N{EN DASH}"
-# As many as there are run colours in the tokens; after them the dash changes.
+# The number of run colours in the design tokens; after them the dash changes.
 COLOURS = 8
 DASHES = ("solid", "dash", "dot", "dashdot")
 
@@ -56,5 +56,5 @@ def colour(number: int) -> int:
 
 @register.filter
 def dash(number: int) -> str:
-    """The dash of a run's line: changes each time the colours have gone round."""
+    """The dash of a run's line: it changes after every COLOURS runs."""
     return DASHES[(number - 1) // COLOURS % len(DASHES)]

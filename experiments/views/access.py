@@ -1,4 +1,4 @@
-"""Who may look and who may act: the first lines of every page of a project."""
+"""Access to project pages: who may view them, and who may change things."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -19,7 +19,7 @@ MAY_ONLY_LOOK = (
 
 
 def may_act(*, user: User, project: Project) -> bool:
-    """Members and owners act, viewers look; an operator acts everywhere."""
+    """Return whether the user may act: members and owners may, viewers not; operators always."""
     if user.has_role(Role.OPERATOR):
         return True
     levels = (Membership.Level.MEMBER, Membership.Level.OWNER)
@@ -38,7 +38,7 @@ def looking(view: View) -> View:
 
 
 def acting(view: View) -> View:
-    """As `looking`, and 403 with a sentence for a person who may only look."""
+    """Like `looking`, but answer 403 with a sentence to a person who may only look."""
 
     @wraps(view)
     def guarded(request: HttpRequest, project: Project, **kwargs: Any) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""Runs beside each other."""
+"""Compare the runs of a project."""
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
@@ -17,8 +17,8 @@ def compare(request: HttpRequest, project: Project) -> HttpResponse:
     text = parameters.read_parameters(request).text("runs")
     runs = list(comparing.chosen(user=signed_in(request), project=project, text=text))
     names = comparing.metric_names(runs)
-    asked = parameters.read_parameters(request).text("metric")
-    metric = asked if asked in names else comparing.first_choice(names)
+    requested = parameters.read_parameters(request).text("metric")
+    metric = requested if requested in names else comparing.first_choice(names)
     context = {
         "project": project,
         "runs": runs,
@@ -35,7 +35,7 @@ def compare(request: HttpRequest, project: Project) -> HttpResponse:
 @require_safe
 @looking
 def curves(request: HttpRequest, project: Project) -> HttpResponse:
-    """`?runs=3,5&name=loss` as JSON for the chart."""
+    """Return the curves of `?runs=3,5&name=loss` as JSON for the chart."""
     text = parameters.read_parameters(request).text("runs")
     runs = list(comparing.chosen(user=signed_in(request), project=project, text=text))
     name = parameters.read_parameters(request).text("name")

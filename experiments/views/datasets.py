@@ -1,4 +1,4 @@
-"""Datasets: the list, one with what it holds and what was left out, and a new one."""
+"""Datasets: the list, one dataset with what it includes and leaves out, and a new one."""
 
 from django.core.paginator import Paginator
 from django.db.models import Count, Q, TextField
@@ -18,10 +18,10 @@ from portal.models import User
 from portal.views import signed_in
 from rights.models import Recording, RecordingQuerySet, Use
 
-# So many are shown to choose from; all that a search finds can be frozen unseen.
+# The form shows at most this many; a freeze can take everything that a search returns.
 MAX_RECORDINGS = 1000
 PAGE_SIZE = 100
-# Of what was left out, beside what is in.
+# Left-out recordings shown beside the included ones.
 LEFT_OUT_SHOWN = 50
 
 
@@ -44,23 +44,23 @@ def datasets(request: HttpRequest, project: Project) -> HttpResponse:
 def dataset(request: HttpRequest, project: Project, pk: int) -> HttpResponse:
     user = signed_in(request)
     rows = Dataset.objects.visible_to(user).filter(project=project, pk=pk)
-    found = rows.select_related("frozen_by").first()
-    if found is None:
+    row = rows.select_related("frozen_by").first()
+    if row is None:
         raise Http404
-    items = found.items.select_related("recording").order_by("recording__title", "pk")
+    items = row.items.select_related("recording").order_by("recording__title", "pk")
     included, left_out = items.filter(included=True), items.filter(included=False)
     only_left = "left" in parameters.read_parameters(request)
     pages = Paginator(left_out if only_left else included, PAGE_SIZE)
     context = {
         "project": project,
-        "dataset": found,
+        "dataset": row,
         "only_left": only_left,
         "page": pages.get_page(parameters.read_parameters(request).page()),
         "left_out": left_out[:LEFT_OUT_SHOWN],
         "included_count": included.count(),
         "left_out_count": left_out.count(),
-        "holds": runs.holds_on(found, found.use),
-        "runs": found.runs.order_by("-queued_at")[:20],
+        "holds": runs.holds_on(row, row.use),
+        "runs": row.runs.order_by("-queued_at")[:20],
         "may_act": may_act(user=user, project=project),
     }
     return render(request, "experiments/dataset.html", context)
@@ -69,7 +69,7 @@ def dataset(request: HttpRequest, project: Project, pk: int) -> HttpResponse:
 @require_safe
 @acting
 def dataset_new(request: HttpRequest, project: Project) -> HttpResponse:
-    """Search, choose a use, and see what it would hold and what it would leave out."""
+    """Search, choose a use, and preview what the dataset would include and leave out."""
     form = DatasetForm(initial={"use": _use(parameters.read_parameters(request).text("use"))})
     return _preview(request, project, form, parameters.read_parameters(request).text("q"))
 
@@ -79,19 +79,19 @@ def dataset_new(request: HttpRequest, project: Project) -> HttpResponse:
 def dataset_freeze(request: HttpRequest, project: Project) -> HttpResponse:
     user = signed_in(request)
     form = DatasetForm(request.POST)
-    sent = parameters.sent(request)
-    picked, query = sent.numbers("recording", most=MAX_RECORDINGS), sent.text("q")
+    posted = parameters.sent(request)
+    picked, query = posted.numbers("recording", most=MAX_RECORDINGS), posted.text("q")
     if form.is_valid():
         chosen = Recording.objects.visible_to(user).filter(pk__in=picked)
         if form.cleaned_data["everything"]:
             chosen = _search(user, query)
         name, use = form.cleaned_data["name"], Use(form.cleaned_data["use"])
         try:
-            made = sets.freeze(by=user, project=project, name=name, recordings=chosen, use=use)
+            frozen = sets.freeze(by=user, project=project, name=name, recordings=chosen, use=use)
         except sets.EmptyDataset as refusal:
             form.add_error(None, str(refusal))
         else:
-            return redirect(made)
+            return redirect(frozen)
     return _preview(request, project, form, query, picked=set(picked), status=422)
 
 
@@ -105,20 +105,20 @@ def _preview(
     status: int = 200,
 ) -> HttpResponse:
     use = _use(str(form["use"].value() or ""))
-    found = _search(signed_in(request), query)
-    preview = sets.preview(project=project, recordings=found[:MAX_RECORDINGS], use=use)
+    recordings = _search(signed_in(request), query)
+    preview = sets.preview(project=project, recordings=recordings[:MAX_RECORDINGS], use=use)
     shown = {line.recording.pk for line in [*preview.included, *preview.left_out]}
-    page = {
+    context = {
         "project": project,
         "form": form,
         "query": query,
         "use": use,
         "preview": preview,
         "shown": len(shown),
-        "found": found.count() if len(shown) == MAX_RECORDINGS else len(shown),
+        "found": recordings.count() if len(shown) == MAX_RECORDINGS else len(shown),
         "picked": shown if picked is None else picked,
     }
-    return render(request, "experiments/dataset_new.html", page, status=status)
+    return render(request, "experiments/dataset_new.html", context, status=status)
 
 
 def _use(text: str) -> Use:
@@ -126,13 +126,13 @@ def _use(text: str) -> Use:
 
 
 def _search(user: User, query: str) -> RecordingQuerySet:
-    """Recordings one may see in whose title, artists or tags every word of the query stands."""
+    """Return visible recordings with every word of the query in title, artists or tags."""
     rows = Recording.objects.filter(pk__in=Recording.objects.visible_to(user).values("pk")).alias(
         tag_text=Cast("tags", TextField())
     )
     for word in query.split()[:10]:
-        artist = Recording.objects.filter(credits__party__name__icontains=word).values("pk")
+        by_artist = Recording.objects.filter(credits__party__name__icontains=word).values("pk")
         rows = rows.filter(
-            Q(title__icontains=word) | Q(tag_text__icontains=word) | Q(pk__in=artist)
+            Q(title__icontains=word) | Q(tag_text__icontains=word) | Q(pk__in=by_artist)
         )
     return rows.order_by("title")

@@ -1,4 +1,4 @@
-"""The moving parts of a run's page: events, polling, curves, log."""
+"""The live parts of a run's page: events, polling, curves, log."""
 
 from uuid import UUID
 
@@ -29,7 +29,7 @@ MAX_POINTS = 4000
 
 @require_safe
 async def run_live(request: HttpRequest, slug: str, number: int) -> HttpResponseBase:
-    """Server-sent events, until the run ends or the connection has lived its minutes."""
+    """Stream server-sent events until the run ends or the connection reaches its time limit."""
     user = await request.auser()
     run_id = await _visible_id(user, slug, number) if isinstance(user, User) else None
     if run_id is None:
@@ -39,7 +39,7 @@ async def run_live(request: HttpRequest, slug: str, number: int) -> HttpResponse
         response = HttpResponse(content_type="text/event-stream")
     else:
         response = StreamingHttpResponse(live.stream(run_id), content_type="text/event-stream")
-    # A proxy that collects an answer before passing it on would make it a still picture.
+    # A proxy that buffers the response would hold the events back.
     response.headers["X-Accel-Buffering"] = "no"
     response.headers["Cache-Control"] = "no-store"
     return response
@@ -54,20 +54,20 @@ def _visible_id(user: User, slug: str, number: int) -> UUID | None:
 @require_safe
 @looking
 def run_state(request: HttpRequest, project: Project, number: int) -> HttpResponse:
-    """The same moment as the events tell, for browsers that have to ask."""
+    """Return the same state as the events, for browsers that have to poll."""
     run = visible_run(signed_in(request), project, number)
-    seen = parameters.read_parameters(request).number("log")
-    return JsonResponse(live.snapshot(run.pk, log_from=-1 if seen is None else seen))
+    log_from = parameters.read_parameters(request).number("log")
+    return JsonResponse(live.snapshot(run.pk, log_from=-1 if log_from is None else log_from))
 
 
 @require_safe
 @looking
 def run_curve(request: HttpRequest, project: Project, number: int) -> HttpResponse:
-    """Curves by name: `?name=loss&name=lr&points=1000`."""
+    """Return curves by name: `?name=loss&name=lr&points=1000`."""
     run = visible_run(signed_in(request), project, number)
-    asked = parameters.read_parameters(request)
-    names = asked.texts("name", most=MAX_CURVES)
-    points = asked.number("points") if "points" in asked else 1000
+    query = parameters.read_parameters(request)
+    names = query.texts("name", most=MAX_CURVES)
+    points = query.number("points") if "points" in query else 1000
     if points is None or not 2 <= points <= MAX_POINTS:
         return HttpResponseBadRequest(f"points goes from 2 to {MAX_POINTS}.")
     curves = [metrics.read(run, name, points).as_json() for name in names]
@@ -77,7 +77,7 @@ def run_curve(request: HttpRequest, project: Project, number: int) -> HttpRespon
 @require_safe
 @looking
 def run_log(request: HttpRequest, project: Project, number: int) -> HttpResponse:
-    """The tail of the console as plain text; `?rank=3` is that of one of several processes."""
+    """Return the tail of the console as plain text; `?rank=3` selects one of several processes."""
     run = visible_run(signed_in(request), project, number)
     rank = parameters.read_parameters(request).number("rank")
     return HttpResponse(live.log_text(run, rank), content_type="text/plain; charset=utf-8")

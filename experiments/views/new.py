@@ -19,18 +19,18 @@ from portal.machine import separation
 from portal.models import User
 from portal.views import signed_in
 
-# Of what a dataset left out, beside the form.
+# Recordings left out of the dataset that are shown beside the form.
 LEFT_OUT_SHOWN = 50
 
 CHECKPOINTS_SHOWN = 100
-# A pasted config that is too long is shown again, with what is wrong with it.
+# Longer than a valid config, so that one that is too long is shown again with its error.
 MAX_TYPED = 64 * recipes.MAX_BYTES
 
 
 @require_safe
 @acting
 def run_new(request: HttpRequest, project: Project) -> HttpResponse:
-    """Without a recipe the choice of one; with it the form."""
+    """Show the choice of recipes, or the form of the chosen recipe."""
     name = parameters.read_parameters(request).text("recipe")
     if not name:
         return render(
@@ -43,24 +43,24 @@ def run_new(request: HttpRequest, project: Project) -> HttpResponse:
             },
         )
     recipe = _recipe(name)
-    asked = parameters.read_parameters(request)
+    query = parameters.read_parameters(request)
     sets = forms.datasets_for(recipe, project)
-    dataset = sets.filter(pk=asked.number("dataset") or 0).first()
+    dataset = sets.filter(pk=query.number("dataset") or 0).first()
     if recipe.needs_dataset:
         dataset = dataset or sets.order_by("-frozen_at").first()
-    first = _chosen(signed_in(request), recipe, asked.number("start_from"))
-    initial = {"dataset": dataset, "start_from": first}
+    checkpoint = _chosen(signed_in(request), recipe, query.number("start_from"))
+    initial = {"dataset": dataset, "start_from": checkpoint}
     form = forms.RunForm(project=project, recipe=recipe, by=signed_in(request), initial=initial)
-    # Weights fit one shape of network: a form with some has their settings.
-    shape = initial_weights.shape(first) if first and recipe.needs_dataset else {}
+    # Weights fit one network shape, so the form starts with the settings of these weights.
+    shape = initial_weights.shape(checkpoint) if checkpoint and recipe.needs_dataset else {}
     groups = forms.fields(recipe, values=shape)
-    return _page(request, project, recipe, form, groups, dataset=dataset, first=first)
+    return _page(request, project, recipe, form, groups, dataset=dataset, first=checkpoint)
 
 
 @require_safe
 @acting
 def run_duplicate(request: HttpRequest, project: Project, number: int) -> HttpResponse:
-    """The form of a new run, filled in as this one was."""
+    """Show the form for a new run, filled in like this run."""
     source = visible_run(signed_in(request), project, number)
     recipe = _recipe(source.recipe)
     initial = {
@@ -78,33 +78,33 @@ def run_duplicate(request: HttpRequest, project: Project, number: int) -> HttpRe
 @require_safe
 @acting
 def run_estimate(request: HttpRequest, project: Project) -> HttpResponse:
-    """What the machine that was typed costs at most; asked for while the form is filled in."""
+    """Show the maximum cost of the typed resources, while the form is being filled in."""
     typed = dict(parameters.read_parameters(request).words())
-    wanted = {name: typed[name] for name in Resources.model_fields if typed.get(name)}
-    return render(request, "experiments/run_estimate.html", estimate(project, wanted))
+    values = {name: typed[name] for name in Resources.model_fields if typed.get(name)}
+    return render(request, "experiments/run_estimate.html", estimate(project, values))
 
 
-def estimate(project: Project, wanted: Mapping[str, Any]) -> dict[str, object]:
-    """What run_estimate.html says of these resources: the money, the hours, or what is wrong."""
+def estimate(project: Project, values: Mapping[str, Any]) -> dict[str, object]:
+    """Return what run_estimate.html shows of these resources: cost, quota left, or errors."""
     try:
-        asked = resources.read(wanted)
+        requested = resources.read(values)
     except recipes.ConfigInvalid as refusal:
         return {"errors": list(refusal.errors.values())}
-    words = costs.estimate(asked, costs.prices())
-    return {"estimate": words, "left": quotas.left_words(project, asked)}
+    sentence = costs.estimate(requested, costs.prices())
+    return {"estimate": sentence, "left": quotas.left_words(project, requested)}
 
 
 @require_POST
 @acting
 def run_submit(request: HttpRequest, project: Project) -> HttpResponse:
-    """Queue it; on any refusal the same page again, with everything that was typed."""
+    """Queue the run; on any refusal show the page again, with everything that was typed."""
     user = signed_in(request)
     typed = dict(parameters.sent(request).words(longest=MAX_TYPED))
     recipe = _recipe(str(typed.get("recipe", "")))
-    copied = parameters.sent(request).number("copied_from")
-    source = visible_run(user, project, copied) if copied is not None else None
+    copied_from = parameters.sent(request).number("copied_from")
+    source = visible_run(user, project, copied_from) if copied_from is not None else None
     form = forms.RunForm(typed, project=project, recipe=recipe, by=user)
-    said: dict[str, Any] = {"source": source, "yaml": typed.get("yaml", "")}
+    extra: dict[str, Any] = {"source": source, "yaml": typed.get("yaml", "")}
     errors: dict[str, str] = {}
     try:
         pasted = str(typed.get("yaml", "")).strip()
@@ -123,58 +123,69 @@ def run_submit(request: HttpRequest, project: Project) -> HttpResponse:
                 start_from=data["start_from"],
             )
             return redirect(run)
-        # What is wrong with the config is said beside what is wrong with the rest.
+        # The form is wrong already: report the errors of the config together with its own.
         recipes.validate(recipe.name, config)
     except forms.BadYaml as refusal:
-        said["yaml_error"] = str(refusal)
+        extra["yaml_error"] = str(refusal)
     except recipes.ConfigInvalid as refusal:
         errors = form.take(refusal.errors)
     except runs.NotAllowed as refusal:
-        said["refusals"] = refusal.refusals
+        extra["refusals"] = refusal.refusals
     except runs.OverQuota as refusal:
-        said["over_quota"] = refusal
+        extra["over_quota"] = refusal
     form.is_valid()
     dataset = form.cleaned_data.get("dataset")
     groups = forms.fields(recipe, typed=typed, errors=errors)
-    first = form.cleaned_data.get("start_from")
+    checkpoint = form.cleaned_data.get("start_from")
     return _page(
-        request, project, recipe, form, groups, dataset=dataset, first=first, errors=errors, **said
+        request,
+        project,
+        recipe,
+        form,
+        groups,
+        dataset=dataset,
+        first=checkpoint,
+        errors=errors,
+        **extra,
     )
 
 
 def _typed_resources(form: forms.RunForm) -> dict[str, object]:
-    """The resources as they stand in the form, whatever is wrong with them."""
+    """Return the resources as typed in the form, valid or not."""
     values = {name: form[name].value() for name in Resources.model_fields}
     return {name: value for name, value in values.items() if value not in (None, "")}
 
 
-def _chosen(user: User, recipe: recipes.Recipe, asked: int | None) -> Checkpoint | None:
-    """The checkpoint of that number, if this person may begin such a run with it."""
-    if asked is None or recipe.weights == "none":
+def _chosen(user: User, recipe: recipes.Recipe, number: int | None) -> Checkpoint | None:
+    """Return the checkpoint with that number if the user may start such a run from it."""
+    if number is None or recipe.weights == "none":
         return None
-    return initial_weights.choices(user, recipe).filter(pk=asked).first()
+    return initial_weights.choices(user, recipe).filter(pk=number).first()
 
 
 def _beginning(
-    project: Project, recipe: recipes.Recipe, form: forms.RunForm, first: Checkpoint | None
+    project: Project, recipe: recipes.Recipe, form: forms.RunForm, checkpoint: Checkpoint | None
 ) -> dict[str, object]:
-    """The checkpoints to choose from, and what the chosen one is cleared for."""
+    """Return the checkpoints to choose from, and what the chosen one is licensed for."""
     if recipe.weights == "none":
         return {}
     rows = initial_weights.choices(form.by, recipe).startable()
     shown = list(rows[:CHECKPOINTS_SHOWN])
-    if first is not None and first not in shown:
-        shown.append(first)
-    found: dict[str, object] = {"weights": shown, "first": first}
-    if first is not None:
-        cleared = clearance.of_weights(first)
-        found["lines"] = clearance.lines(cleared, permission.context_of(project))
-        found["free"] = cleared.free
-        found["shape"] = initial_weights.shape(first) if recipe.needs_dataset else {}
-        found["why_not"] = permission.why_not_start_from(
-            first, project, recipe=recipe.name, use=initial_weights.fitting_use(first, recipe)
+    if checkpoint is not None and checkpoint not in shown:
+        shown.append(checkpoint)
+    context: dict[str, object] = {"weights": shown, "first": checkpoint}
+    if checkpoint is not None:
+        scope = clearance.of_weights(checkpoint)
+        context["lines"] = clearance.lines(scope, permission.context_of(project))
+        context["free"] = scope.free
+        context["shape"] = initial_weights.shape(checkpoint) if recipe.needs_dataset else {}
+        context["why_not"] = permission.why_not_start_from(
+            checkpoint,
+            project,
+            recipe=recipe.name,
+            use=initial_weights.fitting_use(checkpoint, recipe),
         )
-    return found
+    return context
 
 
 def _recipe(name: str) -> recipes.Recipe:
@@ -195,10 +206,10 @@ def _page(
     first: Checkpoint | None = None,
     source: Run | None = None,
     errors: dict[str, str] | None = None,
-    **said: Any,
+    **extra: Any,
 ) -> HttpResponse:
     errors = errors or {}
-    beside = {field.key for group in groups.values() for field in group}
+    field_keys = {field.key for group in groups.values() for field in group}
     items = dataset.items if dataset else DatasetItem.objects.none()
     left_out = items.filter(included=False).select_related("recording")
     context = {
@@ -217,17 +228,19 @@ def _page(
         "dataset_error": errors.get("dataset", ""),
         "start_error": errors.get("start_from", ""),
         "whole": [
-            text for key, text in errors.items() if key not in beside | {"dataset", "start_from"}
+            text
+            for key, text in errors.items()
+            if key not in field_keys | {"dataset", "start_from"}
         ],
         **_beginning(project, recipe, form, first),
         "wrong": bool(
             errors
             or form.errors
-            or said.get("yaml_error")
-            or said.keys() & {"refusals", "over_quota"}
+            or extra.get("yaml_error")
+            or extra.keys() & {"refusals", "over_quota"}
         ),
         **estimate(project, _typed_resources(form)),
-        **said,
+        **extra,
     }
     status = 422 if context["wrong"] else 200
     return render(request, "experiments/run_new.html", context, status=status)

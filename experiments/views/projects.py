@@ -1,4 +1,4 @@
-"""The projects one sees, and one's own runs for the home page."""
+"""The projects that the user may see, and the user's own runs for the home page."""
 
 from django.db.models import Count, Max, Q
 from django.http import HttpRequest, HttpResponse
@@ -13,20 +13,20 @@ SHOWN = 10
 
 @require_safe
 def projects(request: HttpRequest) -> HttpResponse:
-    going = Count("runs", filter=Q(runs__state__in=Run.OPEN_STATES))
+    open_runs = Count("runs", filter=Q(runs__state__in=Run.OPEN_STATES))
     rows = Project.objects.filter(
         pk__in=Project.objects.visible_to(signed_in(request)).values("pk")
-    ).annotate(total=Count("runs"), going=going, newest=Max("runs__queued_at"))
+    ).annotate(total=Count("runs"), going=open_runs, newest=Max("runs__queued_at"))
     return render(request, "experiments/projects.html", {"projects": rows.order_by("name")})
 
 
 @require_safe
 def home_fragment(request: HttpRequest) -> HttpResponse:
-    """What runs and waits, and what ended last."""
+    """Show the user's open runs, and those that ended last."""
     user = signed_in(request)
     runs = Run.objects.visible_to(user).filter(submitted_by=user).select_related("project")
-    mine = {
+    context = {
         "going": runs.filter(state__in=Run.OPEN_STATES).order_by("queued_at")[:SHOWN],
         "ended": runs.exclude(state__in=Run.OPEN_STATES).order_by("-ended_at")[:SHOWN],
     }
-    return render(request, "experiments/mine.html", mine)
+    return render(request, "experiments/mine.html", context)

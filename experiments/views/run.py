@@ -1,4 +1,4 @@
-"""One run: its page, and what one may do to it."""
+"""One run: its page, and the actions on it."""
 
 from django.conf import settings
 from django.contrib import messages
@@ -28,7 +28,7 @@ HISTORY = 100
 
 
 def visible_run(user: User, project: Project, number: int) -> Run:
-    """The run of that number if this person may see it, else 404."""
+    """Return the run with that number if the user may see it, else 404."""
     rows = Run.objects.visible_to(user).filter(project=project, number=number)
     run = rows.select_related(
         "project",
@@ -44,24 +44,24 @@ def visible_run(user: User, project: Project, number: int) -> Run:
 
 
 def header(user: User, run: Run) -> dict[str, object]:
-    """What the run's header shows, on its page and on a refusal."""
+    """Return what the run's header shows, on its page and on a refusal."""
     allowed = may_act(user=user, project=run.project)
-    portal = run.origin == Run.Origin.PORTAL
-    retried = run.state in {Run.State.FAILED, Run.State.CANCELLED}
+    from_portal = run.origin == Run.Origin.PORTAL
+    retryable = run.state in {Run.State.FAILED, Run.State.CANCELLED}
     return {
         "project": run.project,
         "run": run,
         "now": live.moment(run),
         "may_act": allowed,
         "may_cancel": allowed and run.is_open and run.state != Run.State.STOPPING,
-        "may_retry": allowed and portal and retried,
+        "may_retry": allowed and from_portal and retryable,
         "may_start_from": allowed and run.recipe == recipes.get("generate").reads,
-        "may_copy": allowed and portal and run.recipe in recipes.RECIPES,
+        "may_copy": allowed and from_portal and run.recipe in recipes.RECIPES,
     }
 
 
 def _notes(run: Run) -> crediting.Notes | None:
-    """Whose music it learned from, with names: the greatest shares."""
+    """Return whose music the run learned from, by name: the largest shares."""
     statement = attribution.statement(run, top=crediting.LISTED)
     return crediting.notes(statement) if statement else None
 
@@ -98,17 +98,19 @@ def run(request: HttpRequest, project: Project, number: int) -> HttpResponse:
 @require_safe
 @looking
 def run_scope(request: HttpRequest, project: Project, number: int) -> HttpResponse:
-    """What the run's checkpoints are cleared for now; apart, because everybody behind them is
-    asked anew."""
+    """Show what the run's checkpoints are licensed for now.
+
+    Apart from the run's page, because everybody behind them is looked up anew.
+    """
     user = signed_in(request)
     run = visible_run(user, project, number)
-    cleared = clearance.current_scope(run)
+    scope = clearance.current_scope(run)
     context = {
         "project": project,
         "run": run,
-        "lines": clearance.lines(cleared, permission.context_of(project)),
-        "free": cleared.free,
-        "unknown": cleared.unknown,
+        "lines": clearance.lines(scope, permission.context_of(project)),
+        "free": scope.free,
+        "unknown": scope.unknown,
         "kept": ClearedScope.objects.get(run=run),
         "may_name": may_act(user=user, project=project) or user.has_role(Role.RIGHTS_ADMIN),
     }
@@ -116,21 +118,21 @@ def run_scope(request: HttpRequest, project: Project, number: int) -> HttpRespon
 
 
 def attempts(run: Run) -> dict[str, object]:
-    """What run_attempts.html shows: how the tries went, what they cost, what the cluster said."""
-    now, listed, asked = timezone.now(), costs.prices(), Resources.of(run)
+    """Return what run_attempts.html shows: the attempts, their cost, the cluster's events."""
+    now, prices, requested = timezone.now(), costs.prices(), Resources.of(run)
     rows = list(run.attempts.select_related("run").order_by("number"))
-    sums = [costs.of_attempt(row, now, listed) for row in rows]
-    portal = run.origin == Run.Origin.PORTAL
+    amounts = [costs.of_attempt(row, now, prices) for row in rows]
+    from_portal = run.origin == Run.Origin.PORTAL
     return {
         "attempts": [
-            (row, costs.taken(row, now).total_seconds(), listed.sum(paid))
-            for row, paid in zip(rows, sums, strict=True)
+            (row, costs.taken(row, now).total_seconds(), prices.sum(amount))
+            for row, amount in zip(rows, amounts, strict=True)
         ],
         "tried": trying.in_words(run, rows),
-        "asked": asked,
-        "hours": costs.hours(asked.max_hours),
-        "cost": listed.sum(sum(sums, costs.NOTHING)) if listed and portal else "",
-        "at_most": f"at most {listed.sum(listed.at_most(asked))}",
+        "asked": requested,
+        "hours": costs.hours(requested.max_hours),
+        "cost": prices.sum(sum(amounts, costs.NOTHING)) if prices and from_portal else "",
+        "at_most": f"at most {prices.sum(prices.at_most(requested))}",
         "timeline": cluster_events.timeline(run),
         "look": next((row.look for row in reversed(rows) if row.look), ""),
     }
@@ -142,12 +144,12 @@ def run_cancel(request: HttpRequest, project: Project, number: int) -> HttpRespo
     user = signed_in(request)
     run = visible_run(user, project, number)
     try:
-        done = runs.cancel(run=run, by=user)
+        updated = runs.cancel(run=run, by=user)
     except runs.NotPossible as refusal:
         messages.error(request, str(refusal))
     else:
-        asked = done.state == Run.State.STOPPING
-        messages.info(request, "Asked to stop; it ends shortly." if asked else "Cancelled.")
+        stopping = updated.state == Run.State.STOPPING
+        messages.info(request, "Asked to stop; it ends shortly." if stopping else "Cancelled.")
     return redirect(run)
 
 
@@ -182,6 +184,6 @@ def run_rerun(request: HttpRequest, project: Project, number: int) -> HttpRespon
 
 
 def refused(request: HttpRequest, user: User, run: Run, refusal: runs.NotAllowed) -> HttpResponse:
-    """The refusal of consent, naming each recording, on a page of the run."""
+    """Show the refusal of consent, naming each recording, on a page of the run."""
     context = {**header(user, run), "refusals": refusal.refusals}
     return render(request, "experiments/not_allowed.html", context, status=409)

@@ -1,4 +1,4 @@
-"""A project's settings: what it is for, its quotas, and what it takes of cluster and money."""
+"""A project's settings: what it is for, its quotas, its use of the cluster and its cost."""
 
 from django.contrib import messages
 from django.forms import model_to_dict
@@ -21,7 +21,7 @@ HISTORY = 20
 @require_safe
 @looking
 def project_settings(request: HttpRequest, project: Project) -> HttpResponse:
-    """What the project is for, what it takes and has cost, and its quotas."""
+    """Show what the project is for, its use of the cluster, its cost and its quotas."""
     return _page(request, project)
 
 
@@ -68,8 +68,8 @@ def _page(
     scope_form: ProjectScopeForm | None = None,
     status: int = 200,
 ) -> HttpResponse:
-    listed = costs.prices()
-    lines = audit.history(project).filter(verb="project.quota")
+    prices = costs.prices()
+    quota_changes = audit.history(project).filter(verb="project.quota")
     scope = model_to_dict(project, ProjectScopeForm.base_fields)
     context = {
         "project": project,
@@ -78,10 +78,10 @@ def _page(
         "may_rescope": projects.may_change(signed_in(request), project),
         "rescoped": audit.history(project).filter(verb="project.scope")[:HISTORY],
         "may_change": quotas.may_change(signed_in(request), project),
-        "cost": listed.sum(costs.of_project(project)) if listed else "",
+        "cost": prices.sum(costs.of_project(project)) if prices else "",
         "gpus": quotas.busy_gpus().get(project.pk, 0),
         "gpu_hours": quotas.hours_taken(project),
         "open": project.runs.filter(state__in=Run.OPEN_STATES).count(),
-        "history": lines[:HISTORY],
+        "history": quota_changes[:HISTORY],
     }
     return render(request, "experiments/project_settings.html", context, status=status)

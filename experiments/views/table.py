@@ -14,22 +14,22 @@ from portal.views import signed_in
 @require_safe
 @looking
 def runs(request: HttpRequest, project: Project) -> HttpResponse:
-    """Everything the page shows stands in its address: query, order, columns, page, selection."""
+    """Show the run table, all set by its address: query, order, columns, page, selection."""
     user = signed_in(request)
-    asked = parameters.read_parameters(request)
-    found = table.read(
+    query = parameters.read_parameters(request)
+    run_table = table.read(
         user=user,
         project=project,
-        text=asked.text("q", longest=parameters.LONGEST_VALUE),
-        sort=asked.text("sort"),
-        columns=[key for value in asked.texts("col") for key in value.split(",")],
-        page=asked.page(),
+        text=query.text("q", longest=parameters.LONGEST_VALUE),
+        sort=query.text("sort"),
+        columns=[key for value in query.texts("col") for key in value.split(",")],
+        page=query.page(),
     )
     context = {
         "project": project,
-        "table": found,
-        "selected": set(asked.listed("select")),
+        "table": run_table,
+        "selected": set(query.listed("select")),
         "may_act": may_act(user=user, project=project),
-        "filtered": bool(found.text),
+        "filtered": bool(run_table.text),
     }
     return render(request, "experiments/runs.html", context)

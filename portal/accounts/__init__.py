@@ -1,1 +1,1 @@
-"""Who logs in: passwords, second factors, sessions, known devices, counted tries."""
+"""Logging in: passwords, second factors, sessions, known devices, limits on tries."""

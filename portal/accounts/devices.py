@@ -1,8 +1,8 @@
-"""Devices that somebody has logged in on before, by a signed cookie.
+"""Devices on which a user has logged in before, recognised by a signed cookie.
 
-Who guesses passwords has none. So tries on such a device are counted apart
-(portal/accounts/throttle.py), and nobody who tries from elsewhere, or from the same address, can
-keep its owner out.
+An attacker who guesses passwords has no such cookie. So tries on such a device are counted
+separately (portal/accounts/throttle.py), and nobody who tries from elsewhere, or from the same
+address, can lock its owner out.
 """
 
 import secrets
@@ -18,23 +18,23 @@ from portal.models import User
 COOKIE = "device"
 SALT = "portal.accounts.devices"
 AGE = 180 * 86_400
-# People who share a device; the ones longest away are forgotten.
+# The most users remembered on one device; the ones longest away are forgotten.
 MOST_PEOPLE = 8
 
 
 def known_device(request: HttpRequest, user: User) -> str:
-    """The device's own number, where this person has logged in on it since they last changed
-    their password; empty where not."""
+    """Return the device's own number if this user has logged in on it since they last changed
+    their password; empty if not."""
     number, people = _read(request)
     return number if people.get(str(user.pk)) == _password_mark(user) else ""
 
 
 def remember(request: HttpRequest, response: HttpResponse, user: User) -> None:
-    """After a whole log-in, with its second factor."""
+    """Remember the user on this device; called after a complete log-in with its second factor."""
     number, people = _read(request)
     people.pop(str(user.pk), None)
-    kept = dict(list(people.items())[-(MOST_PEOPLE - 1) :]) | {str(user.pk): _password_mark(user)}
-    value = signing.dumps([number or secrets.token_hex(12), kept], salt=SALT, compress=True)
+    newest = dict(list(people.items())[-(MOST_PEOPLE - 1) :]) | {str(user.pk): _password_mark(user)}
+    value = signing.dumps([number or secrets.token_hex(12), newest], salt=SALT, compress=True)
     response.set_cookie(
         COOKIE,
         value,
@@ -48,13 +48,13 @@ def remember(request: HttpRequest, response: HttpResponse, user: User) -> None:
 
 def _read(request: HttpRequest) -> tuple[str, dict[str, str]]:
     try:
-        found: Any = signing.loads(request.COOKIES.get(COOKIE, ""), salt=SALT, max_age=AGE)
-        number, people = found
+        payload: Any = signing.loads(request.COOKIES.get(COOKIE, ""), salt=SALT, max_age=AGE)
+        number, people = payload
     except (signing.BadSignature, ValueError, TypeError):
         return "", {}
     return str(number), dict(people)
 
 
 def _password_mark(user: User) -> str:
-    """Another one after each change of the password: a cookie that was stolen before it is void."""
+    """Return a mark that changes with the password: a cookie stolen before the change is void."""
     return salted_hmac(SALT, f"{user.pk}:{user.password}", algorithm="sha256").hexdigest()[:20]

@@ -1,4 +1,4 @@
-"""allauth's forms with our count of tries, and what happens after a whole log-in."""
+"""allauth's forms with our limits on tries, and what happens after a complete log-in."""
 
 import logging
 from typing import Any
@@ -33,16 +33,16 @@ OTHER_WAYS = (
 
 
 class Accounts(DefaultAccountAdapter):  # type: ignore[misc]
-    """What allauth is told about this lab."""
+    """allauth's adapter with the rules of this lab."""
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:  # noqa: ARG002
         """Accounts are made by an operator or by single sign-on; nobody signs up from outside."""
         return False
 
     def get_login_stages(self) -> list[str]:
-        theirs = f"{AuthenticateStage.__module__}.{AuthenticateStage.__qualname__}"
-        ours = f"{SecondFactor.__module__}.{SecondFactor.__qualname__}"
-        return [ours if stage == theirs else stage for stage in super().get_login_stages()]
+        default = f"{AuthenticateStage.__module__}.{AuthenticateStage.__qualname__}"
+        own = f"{SecondFactor.__module__}.{SecondFactor.__qualname__}"
+        return [own if stage == default else stage for stage in super().get_login_stages()]
 
     def post_login(self, request: HttpRequest, user: User, **how: Any) -> HttpResponse:
         response: HttpResponse = super().post_login(request, user, **how)
@@ -51,7 +51,7 @@ class Accounts(DefaultAccountAdapter):  # type: ignore[misc]
 
 
 class SecondFactor(AuthenticateStage):  # type: ignore[misc]
-    """Not asked for again where it came with the password."""
+    """The second factor, which is not asked for again if it came with the password."""
 
     def handle(self) -> tuple[HttpResponse | None, bool]:
         if self.login.user and _user_number(self.request) == self.login.user.pk:
@@ -65,7 +65,7 @@ def _user_number(request: HttpRequest) -> int | None:
 
 
 class LogIn(Bounded, LoginForm):  # type: ignore[misc]
-    """Name or e-mail, password; and the second factor's code where too many tries were wrong."""
+    """Name or e-mail, password; and the second factor's code after too many wrong tries."""
 
     code = forms.CharField(
         label="Code of your second factor",
@@ -76,8 +76,8 @@ class LogIn(Bounded, LoginForm):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        name: Any = self.fields["login"]
-        name.max_length = LONGEST_LOGIN
+        field: Any = self.fields["login"]
+        field.max_length = LONGEST_LOGIN
         self.fields["login"].widget.attrs["maxlength"] = LONGEST_LOGIN
         # Whether the page asks for the code.
         self.waits = False
@@ -89,19 +89,19 @@ class LogIn(Bounded, LoginForm):  # type: ignore[misc]
         if len(login) > LONGEST_LOGIN:
             raise ValidationError("A user name or e-mail address is shorter than that.")
         try:
-            begun = throttle.log_in(self.request, login)
+            attempt = throttle.log_in(self.request, login)
         except throttle.Wait as wait:
             self.waits = True
             log.warning("Too many wrong log-ins from %s.", throttle.address(self.request))
             if not self._has_second_factor(login):
                 raise ValidationError(f"{wait}{OTHER_WAYS}", code="wait") from wait
-            begun = throttle.Try([])
+            attempt = throttle.Try([])
         data: dict[str, Any] | None = super().clean()
-        begun.forgive()
+        attempt.forgive()
         return data
 
     def _has_second_factor(self, login: str) -> bool:
-        """Whether a code came along that is right for the account; it opens no door by itself."""
+        """Return whether the form has a valid code of the account; it does not log in by itself."""
         if not (code := self.cleaned_data.get("code")):
             return False
         for user in throttle.accounts(login):
@@ -122,11 +122,11 @@ class _CountedCode:
 
     def clean_code(self) -> str:
         try:
-            begun = throttle.code(context.request, self.user, first=self.first)
+            attempt = throttle.code(context.request, self.user, first=self.first)
         except throttle.Wait as wait:
             raise ValidationError(str(wait), code="wait") from wait
         code: str = super().clean_code()  # type: ignore[misc]
-        begun.forgive()
+        attempt.forgive()
         return code
 
 
@@ -155,17 +155,17 @@ def _counted(user: User) -> throttle.Try:
 
 class PasswordAgain(Bounded, ReauthenticateForm):  # type: ignore[misc]
     def clean_password(self) -> str:
-        begun = _counted(self.user)
+        attempt = _counted(self.user)
         password: str = super().clean_password()
-        begun.forgive()
+        attempt.forgive()
         return password
 
 
 class NewPassword(Bounded, ChangePasswordForm):  # type: ignore[misc]
     def clean_oldpassword(self) -> str:
-        begun = _counted(self.user)
+        attempt = _counted(self.user)
         password: str = super().clean_oldpassword()
-        begun.forgive()
+        attempt.forgive()
         return password
 
 

@@ -1,4 +1,4 @@
-"""What somebody meets whose session has ended while a page was open: nothing they typed is lost."""
+"""The answer when a session has ended while a page was open: nothing that was typed is lost."""
 
 from collections.abc import Callable
 
@@ -11,10 +11,10 @@ MOST_FIELDS = 500
 
 
 class KeepWhatWasTyped(LoginRequiredMiddleware):
-    """Pages lead to the log-in. A script of a page gets 401, for the log-in page is no answer to
-    it; a form that was sent gets a page that holds its fields and sends them again."""
+    """Redirects pages to the log-in. A page's script gets 401, as it cannot use the log-in page; a
+    posted form gets a page that holds its fields and posts them again."""
 
-    # The stubs know the redirect alone.
+    # The stubs know only the redirect.
     def handle_no_permission(  # type: ignore[override]
         self, request: HttpRequest, view_func: Callable[..., HttpResponseBase]
     ) -> HttpResponseBase:
@@ -31,7 +31,7 @@ class KeepWhatWasTyped(LoginRequiredMiddleware):
 
 
 def _typed(request: HttpRequest) -> list[tuple[str, str]]:
-    """What was sent, but for passwords and files."""
+    """Return the posted fields without passwords and files."""
     return [
         (name, value)
         for name, values in request.POST.lists()

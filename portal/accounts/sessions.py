@@ -1,4 +1,4 @@
-"""Sessions whose saving never stands in the way of reading a page."""
+"""Sessions whose saving never keeps a page from being read."""
 
 import logging
 
@@ -10,15 +10,15 @@ from portal.database import hints
 from portal.http import outages
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
-# How long a page waits for the database to keep what its reading left in the session.
+# Milliseconds that a page waits for the database to save what reading changed in the session.
 PATIENCE = 2_000
 
 log = logging.getLogger(__name__)
 
 
 class Sessions(SessionMiddleware):
-    """A page that was read may leave something in the session (long messages that it has shown).
-    Where the database takes no writes now, that is let go of, and the page is read all the same."""
+    """Reading a page may change the session (long messages that it has shown). If the database
+    takes no writes at the moment, that change is dropped and the page is shown all the same."""
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         if request.method not in SAFE or not request.session.modified:

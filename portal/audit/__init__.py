@@ -1,8 +1,8 @@
-"""What was done, by whom, to what: lines in a hash chain, under signed Merkle roots.
+"""Who did what to which object: lines in a hash chain, under signed Merkle roots.
 
-`record` appends a line, `sign_root` signs what there is, `broken_lines` and `Walk` read it all
-and tell what does not fit, `prove` gives a line's proof away, and `erase` takes out what a
-person may ask to have taken out.
+`record` appends a line, `sign_root` signs the lines so far, `broken_lines` and `Walk` read the
+whole log and report what does not fit, `prove` makes the proof of a line, and `erase` deletes the
+private values that a person may ask to have erased.
 """
 
 from portal.audit.chain import (

@@ -1,8 +1,8 @@
 """The audit log over HTTP: keys and roots for everybody who is signed in, proofs for those who
 may see the log.
 
-Whoever keeps a root can have it shown, later and without trust in the portal, that the log only
-grew since.
+Whoever stores a root elsewhere can later have a proof, without trusting the portal, that the log
+only grew since.
 """
 
 from typing import cast
@@ -36,14 +36,14 @@ def audit_keys(request: HttpRequest) -> list[KeyBody]:
     _person(request)
     current = roots.public_key()
     return [
-        KeyBody(id=name, public_key=key, in_use=key == current)
-        for name, key in roots.trusted_keys().items()
+        KeyBody(id=key_id, public_key=key, in_use=key == current)
+        for key_id, key in roots.trusted_keys().items()
     ]
 
 
 @router.get("/audit/roots", response=RootPage)
 def audit_roots(request: HttpRequest, limit: Limit = 20, offset: Offset = 0) -> RootPage:
-    """Signed roots, newest first. Keep one elsewhere: it holds the portal to its log."""
+    """Signed roots, newest first. Keep one elsewhere: a log changed since does not match it."""
     _person(request)
     newest = LogRoot.objects.order_by("-size")
     page = [proofs.SignedRoot.of(root) for root in newest[offset : offset + limit]]
@@ -52,7 +52,7 @@ def audit_roots(request: HttpRequest, limit: Limit = 20, offset: Offset = 0) -> 
 
 @router.get("/audit/{int:seq}/proof", response=proofs.Proof)
 def audit_proof(request: HttpRequest, seq: PathNumber) -> proofs.Proof:
-    """That this line is under the newest signed root. Private values stay in the portal."""
+    """A proof that this line is under the newest signed root. It contains no private values."""
     visible = AuditEvent.objects.visible_to(_person(request))
     event = get_object_or_404(visible, seq=seq)
     try:
@@ -65,23 +65,23 @@ def audit_proof(request: HttpRequest, seq: PathNumber) -> proofs.Proof:
 def audit_growth(
     request: HttpRequest, old: RowNumber, new: RowNumber | None = None
 ) -> proofs.Growth:
-    """That the log of one signed root begins with that of an earlier one; named by their sizes."""
-    # It reads every line's hash, so it is for the few who look after the log.
+    """A proof that the log only grew between two signed roots, which are named by their sizes."""
+    # This reads every line's hash, so only those who look after the log may ask for it.
     if not _person(request).has_role(Role.RIGHTS_ADMIN, Role.OPERATOR):
         raise HttpError(404, "Not Found")
-    first = get_object_or_404(LogRoot, size=old)
+    old_root = get_object_or_404(LogRoot, size=old)
     newest = LogRoot.objects.order_by("-size").first() if new is None else None
-    last = newest or get_object_or_404(LogRoot, size=new)
-    if first.size > last.size:
+    new_root = newest or get_object_or_404(LogRoot, size=new)
+    if old_root.size > new_root.size:
         raise HttpError(422, "The old root has more lines than the new one.")
     try:
-        return proofs.prove_growth(first, last)
+        return proofs.prove_growth(old_root, new_root)
     except roots.Broken as error:
         raise HttpError(409, str(error)) from error
 
 
 def _person(request: HttpRequest) -> User:
-    """The person who calls; 403 for the token of a run, which speaks for that run only."""
+    """Return the caller; 403 for the token of a run, which is good for that run only."""
     auth = cast("ApiToken | User", request.auth)  # type: ignore[attr-defined]
     if isinstance(auth, User):
         return auth

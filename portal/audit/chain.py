@@ -1,8 +1,8 @@
-"""The audit chain: each line carries the hash of the one before it, so a changed line shows.
+"""The audit chain: each line contains the hash of the line before it, so a changed line shows.
 
-A line's hash is SHA-256 over its canonical JSON with the previous line's hash in it. What a
-person typed, and names, stay outside: the line holds a salted digest of them, and they lie in a
-row of their own, which may be erased without a break of the chain.
+A line's hash is SHA-256 over its canonical JSON with the previous line's hash in it. Names and
+text that people typed stay outside: the line holds a salted digest of them, and the values are in
+a row of their own, which may be erased without breaking the chain.
 """
 
 import hashlib
@@ -19,27 +19,27 @@ from portal.database.rehearsal import is_rehearsal
 from portal.models import AuditEvent, AuditEventQuerySet, AuditPrivate, User
 
 GENESIS = "0" * 64
-# Version 1 hashed the user name and knew no private values; its lines still verify.
+# Version 1 hashed the user name and had no private values; its lines still verify.
 FORM = 2
 ERASED = "audit.erased"
-# Rows in one statement.
+# Rows per statement.
 AT_ONCE = 500
 
 
 def canonical(value: object) -> bytes:
-    """JSON in one way only: sorted keys, no spaces, UTF-8. ValueError for NaN and infinity."""
+    """Encode as canonical JSON: sorted keys, no spaces, UTF-8. ValueError for NaN and infinity."""
     return json.dumps(
         value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     ).encode()
 
 
 def pseudonym(user_id: int | None) -> str:
-    """Who acted, as the hash has it: no name, and the same for ever."""
+    """Return the actor as it is hashed: not a name, and the same forever."""
     return f"user:{user_id}" if user_id is not None else "system"
 
 
 def hashed_part(event: AuditEvent) -> dict[str, Any]:
-    """What the line's hash is taken of. It also stands in a proof, so it names no person."""
+    """Return what the line's hash is taken over. A proof contains it too, so it names no person."""
     part = {
         "seq": event.seq,
         "at": event.at.isoformat(),
@@ -57,7 +57,7 @@ def line_hash(event: AuditEvent) -> str:
 
 
 def private_digest(salt: str, values: Mapping[str, Any]) -> str:
-    """SHA-256 over the salt's 16 bytes and the values: without the salt nothing can be guessed."""
+    """Return SHA-256 over the salt's 16 bytes and the values: unguessable without the salt."""
     return hashlib.sha256(bytes.fromhex(salt) + canonical(values)).hexdigest()
 
 
@@ -70,12 +70,12 @@ def record(
     moment: datetime | None = None,
     **body: Any,
 ) -> AuditEvent:
-    """Append one line. Call it inside the transaction that makes the change it tells of.
+    """Append one line. Call it inside the transaction that makes the change it records.
 
     `by=None` is the system itself (the clock, the cluster). `body` is for codes, numbers and
-    keys, and stays for ever; names, titles, e-mails and reasons that people typed go into
-    `private`, where empty ones are left out. Both are plain JSON values; ValueError for NaN.
-    `moment` is one of commit_order.moment() that this transaction has taken already.
+    keys, and is stored forever; names, titles, e-mails and reasons that people typed go into
+    `private`, where empty values are left out. Both are plain JSON values; ValueError for NaN.
+    `moment` is a commit_order.moment() that this transaction has taken already.
     """
     lines = record_each(
         by=by, verb=verb, subjects=[subject], private=private, moment=moment, **body
@@ -92,21 +92,21 @@ def record_each(
     moment: datetime | None = None,
     **body: Any,
 ) -> list[AuditEvent]:
-    """The same line of each of many objects, in one turn and a handful of statements."""
+    """Append the same line for each of many objects, in one turn and a handful of statements."""
     body = _plain(body)
     values = _plain({key: value for key, value in (private or {}).items() if value})
     events: list[AuditEvent] = []
-    kept: list[AuditPrivate] = []
-    # No savepoint: without its line the change must not be either.
+    private_rows: list[AuditPrivate] = []
+    # No savepoint: where the line fails, the change must be rolled back too.
     with transaction.atomic(savepoint=False):
-        # The turn orders writers. A lock on the last line would not: who waited for it on
-        # PostgreSQL gets the line that was the last before the waiting.
+        # The turn orders writers. A lock on the last line would not: on PostgreSQL a writer that
+        # waited for it gets the line that was the last before the wait.
         at = moment or commit_order.moment()
         newest = AuditEvent.objects.order_by("-seq").values_list("seq", "hash")[:1]
-        last, last_hash = next(iter(newest), (0, GENESIS))
+        last_seq, last_hash = next(iter(newest), (0, GENESIS))
         for subject in subjects:
             event = AuditEvent(
-                seq=last + 1,
+                seq=last_seq + 1,
                 form=FORM,
                 at=at,
                 actor=by,
@@ -118,65 +118,65 @@ def record_each(
                 prev_hash=last_hash,
             )
             if values:
-                # A salt for each: one line's values may be erased without the others'.
+                # A salt per line: its values may be erased without those of the others.
                 private_row = AuditPrivate(event=event, salt=secrets.token_hex(16), values=values)
                 event.body["private"] = private_digest(private_row.salt, values)
-                kept.append(private_row)
+                private_rows.append(private_row)
             event.hash = line_hash(event)
             events.append(event)
-            last, last_hash = event.seq, event.hash
+            last_seq, last_hash = event.seq, event.hash
         AuditEvent.objects.bulk_create(events, batch_size=AT_ONCE)
-        AuditPrivate.objects.bulk_create(kept, batch_size=AT_ONCE)
+        AuditPrivate.objects.bulk_create(private_rows, batch_size=AT_ONCE)
         if not is_rehearsal():
-            for keep in _also:
-                keep(events)
+            for hook in _also:
+                hook(events)
     return events
 
 
-def also(keep: Callable[[Sequence[AuditEvent]], None]) -> None:
-    """`keep` is called with new lines before they are committed, in their turn; what it raises
-    undoes them with the change that they tell of. Not of a rehearsal, of which nothing stays."""
-    _also.append(keep)
+def also(hook: Callable[[Sequence[AuditEvent]], None]) -> None:
+    """Call `hook` with new lines before they are committed, in their turn; what it raises rolls
+    them back with the change that they record. Not in a rehearsal, which stores nothing."""
+    _also.append(hook)
 
 
 _also: list[Callable[[Sequence[AuditEvent]], None]] = []
 
 
 @transaction.atomic
-def erase(what: models.Model, *, by: User | None, reason: str) -> AuditEvent | None:
+def erase(target: models.Model, *, by: User | None, reason: str) -> AuditEvent | None:
     """Delete the private values of one line, or of every line about an object.
 
-    Of a person also the user name beside the lines of what they did. The lines stay, and so do
-    their hashes; the erasure is a line of its own, which is returned, or None where there was
+    For a person, delete also the user name beside the lines of what they did. The lines and their
+    hashes stay; the erasure is a line of its own, which is returned, or None where there was
     nothing to erase. Lines of form 1 have the user name in their hash and keep it.
     """
     rows = AuditPrivate.objects.all()
-    if isinstance(what, AuditEvent):
-        rows = rows.filter(event=what)
+    if isinstance(target, AuditEvent):
+        rows = rows.filter(event=target)
     else:
-        about = {"subject_type": what._meta.label_lower, "subject_id": str(what.pk)}
-        # Why something was erased goes only when that line itself is named.
+        about = {"subject_type": target._meta.label_lower, "subject_id": str(target.pk)}
+        # The reason of an erasure is erased only when that line itself is named.
         rows = rows.filter(event__in=AuditEvent.objects.filter(**about).exclude(verb=ERASED))
     lines = sorted(rows.values_list("event_id", flat=True))
     if lines:
-        # Up to the last that was listed: one that was written meanwhile is not told of here.
+        # Only up to the last listed line: those written meanwhile are not in this record.
         rows.filter(event_id__lte=lines[-1]).delete()
-    labels = _forget_label(what) if isinstance(what, User) else 0
+    labels = _forget_label(target) if isinstance(target, User) else 0
     if not lines and not labels:
         return None
     return record(
-        by=by, verb=ERASED, subject=what, lines=lines, labels=labels, private={"reason": reason}
+        by=by, verb=ERASED, subject=target, lines=lines, labels=labels, private={"reason": reason}
     )
 
 
 def newest_hash() -> str:
-    """The hash of the newest line: while it is the same, nothing has changed that is told here."""
+    """Return the hash of the newest line: while it stays the same, nothing recorded has changed."""
     line = AuditEvent.objects.order_by("-seq").values_list("hash", flat=True).first()
     return line or GENESIS
 
 
 def history(subject: models.Model) -> AuditEventQuerySet:
-    """The lines about one object, newest first, each with its private values (`details`)."""
+    """Return the lines about one object, newest first, with their private values (`details`)."""
     return (
         AuditEvent.objects.filter(
             subject_type=subject._meta.label_lower, subject_id=str(subject.pk)
@@ -187,17 +187,17 @@ def history(subject: models.Model) -> AuditEventQuerySet:
 
 
 def _forget_label(user: User) -> int:
-    theirs = AuditEvent.objects.filter(actor=user, form__gt=1)
-    return theirs.exclude(actor_label=pseudonym(user.pk)).update(actor_label=pseudonym(user.pk))
+    events = AuditEvent.objects.filter(actor=user, form__gt=1)
+    return events.exclude(actor_label=pseudonym(user.pk)).update(actor_label=pseudonym(user.pk))
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """As every database will give them back: tuples are lists, keys are text."""
+    """Return the values as every database will give them back: tuples as lists, keys as text."""
     plain: dict[str, Any] = json.loads(json.dumps(values, allow_nan=False), parse_float=_number)
     return plain
 
 
 def _number(text: str) -> float | int:
-    """jsonb of PostgreSQL keeps decimals: it has no -0.0, and 1e16 comes back a whole number."""
+    """Parse as PostgreSQL's jsonb, which stores decimals: no -0.0, and 1e16 becomes an integer."""
     number = float(text)
     return int(number) if abs(number) >= 1e16 else number + 0.0

@@ -2,16 +2,16 @@
 
 A tree of `size` leaves has one root. An inclusion proof shows that a leaf is under a root, a
 consistency proof that a later root only added leaves to an earlier one; both are O(log size).
-Which hashes a proof needs is told as spans of leaves, so whoever has the leaves may read them
-in a stream. Verification is the algorithms of RFC 9162, sections 2.1.3.2 and 2.1.4.2, which
-share nothing with the construction.
+The hashes that a proof needs are given as spans of leaves, so a caller may read the leaves as a
+stream. Verification uses the algorithms of RFC 9162, sections 2.1.3.2 and 2.1.4.2, which share
+nothing with the construction.
 """
 
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-# Leaves from the first up to, and without, the second.
+# Leaves from the first number up to, and without, the second.
 Span = tuple[int, int]
 EMPTY = hashlib.sha256(b"").digest()
 
@@ -28,7 +28,7 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 class Frontier:
     """The roots of the complete subtrees that the first `size` leaves fall into, largest first.
 
-    It is all that is needed to add leaves and to tell the root: log2(size) hashes at most.
+    It is all that is needed to add leaves and compute the root: one hash per 1 bit of `size`.
     """
 
     size: int = 0
@@ -52,7 +52,7 @@ class Frontier:
 
 
 def root(leaves: Iterable[bytes]) -> bytes:
-    """The root of these leaves' data, read once."""
+    """Return the root of the leaves with these data, which are read once."""
     frontier = Frontier()
     for data in leaves:
         frontier.append(data)
@@ -60,9 +60,9 @@ def root(leaves: Iterable[bytes]) -> bytes:
 
 
 def inclusion_spans(index: int, size: int) -> list[Span]:
-    """The subtrees whose roots are the proof of leaf `index`, counted from 0; the nearest first.
+    """Return the subtrees whose roots prove leaf `index`, counted from 0; the nearest first.
 
-    IndexError where the tree has no such leaf.
+    IndexError if the tree has no such leaf.
     """
     if not 0 <= index < size:
         raise IndexError(f"A tree of {size} leaves has no leaf {index}.")
@@ -79,7 +79,7 @@ def inclusion_spans(index: int, size: int) -> list[Span]:
 
 
 def consistency_spans(old: int, size: int) -> list[Span]:
-    """The subtrees whose roots show that the tree of `size` leaves begins with that of `old`.
+    """Return the subtrees whose roots show that a tree of `size` leaves begins with one of `old`.
 
     IndexError unless 0 < old <= size: an empty tree has nothing to be consistent with.
     """
@@ -101,55 +101,55 @@ def consistency_spans(old: int, size: int) -> list[Span]:
 
 
 def included(data: bytes, *, index: int, size: int, path: Sequence[bytes], under: bytes) -> bool:
-    """Whether `path` proves that leaf `index` of the tree with root `under` holds `data`."""
+    """Return whether `path` proves that leaf `index` of the tree with root `under` holds `data`."""
     if not 0 <= index < size:
         return False
-    here, last, top = index, size - 1, leaf_hash(data)
+    position, last, top = index, size - 1, leaf_hash(data)
     for step in path:
         if last == 0:
             return False
-        if here & 1 or here == last:
+        if position & 1 or position == last:
             top = node_hash(step, top)
-            here, last = _up_to_a_right_child(here, last)
+            position, last = _up_to_a_right_child(position, last)
         else:
             top = node_hash(top, step)
-        here, last = here >> 1, last >> 1
+        position, last = position >> 1, last >> 1
     return last == 0 and top == under
 
 
 def consistent(*, old: int, old_root: bytes, size: int, root: bytes, path: Sequence[bytes]) -> bool:
-    """Whether `path` proves that the tree of `size` leaves begins with that of `old` leaves."""
+    """Return whether `path` proves that the tree of `size` leaves begins with that of `old`."""
     if not 0 < old <= size:
         return False
     if old == size:
         return not path and old_root == root
-    # Of a complete old tree the proof leaves out the root, which the verifier has.
+    # If the old tree is complete, the proof leaves out its root, which the verifier has.
     steps = [old_root, *path] if old & (old - 1) == 0 else list(path)
     if not steps:
         return False
-    here, last = old - 1, size - 1
-    while here & 1:
-        here, last = here >> 1, last >> 1
-    was = now = steps[0]
+    position, last = old - 1, size - 1
+    while position & 1:
+        position, last = position >> 1, last >> 1
+    old_hash = new_hash = steps[0]
     for step in steps[1:]:
         if last == 0:
             return False
-        if here & 1 or here == last:
-            was, now = node_hash(step, was), node_hash(step, now)
-            here, last = _up_to_a_right_child(here, last)
+        if position & 1 or position == last:
+            old_hash, new_hash = node_hash(step, old_hash), node_hash(step, new_hash)
+            position, last = _up_to_a_right_child(position, last)
         else:
-            now = node_hash(now, step)
-        here, last = here >> 1, last >> 1
-    return last == 0 and was == old_root and now == root
+            new_hash = node_hash(new_hash, step)
+        position, last = position >> 1, last >> 1
+    return last == 0 and old_hash == old_root and new_hash == root
 
 
 def _left(size: int) -> int:
-    """The largest power of two below `size`: how many leaves the left subtree has."""
+    """Return the largest power of two below `size`: how many leaves the left subtree has."""
     return 1 << (size - 1).bit_length() - 1
 
 
-def _up_to_a_right_child(here: int, last: int) -> tuple[int, int]:
-    """Past the levels at which this node has no sibling."""
-    while here and not here & 1:
-        here, last = here >> 1, last >> 1
-    return here, last
+def _up_to_a_right_child(position: int, last: int) -> tuple[int, int]:
+    """Go up past the levels at which this node has no sibling."""
+    while position and not position & 1:
+        position, last = position >> 1, last >> 1
+    return position, last

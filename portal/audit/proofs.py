@@ -1,7 +1,7 @@
 """Proofs to take away: that a line is in the log, and that the log only grew.
 
-Each is one JSON document which whoever holds it checks without the portal, with nothing but a
-public key (`manage.py audit check`, or any SHA-256 and Ed25519).
+Each is one JSON document that its holder can check without the portal, with nothing but a public
+key (`manage.py audit check`, or any SHA-256 and Ed25519).
 """
 
 import hashlib
@@ -20,17 +20,17 @@ Signature = Annotated[str, Field(pattern="^[0-9a-f]{128}$")]
 
 
 class NotSigned(RuntimeError):
-    """There is no signed root over it yet; the sentence says how to get one."""
+    """No signed root covers the line yet; the message says how to get one."""
 
 
 class Document(BaseModel):
-    """Nothing that is not checked may stand in a proof."""
+    """A part of a proof, without extra fields: a proof contains only what is checked."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class SignedRoot(Document):
-    """All of a root but its frontier. `statement()` is what is signed."""
+    """A signed root without its frontier. `statement()` is what is signed."""
 
     kind: Literal["backline.audit.root/1"] = "backline.audit.root/1"
     portal: str
@@ -43,10 +43,10 @@ class SignedRoot(Document):
 
     @classmethod
     def of(cls, root: LogRoot) -> "SignedRoot":
-        """Broken where the row does not even look like a root."""
-        known = {**roots.statement(root), "key_id": root.key_id, "signature": root.signature}
+        """Return the row as a document; Broken if it does not even look like a root."""
+        fields = {**roots.statement(root), "key_id": root.key_id, "signature": root.signature}
         try:
-            return cls.model_validate(known)
+            return cls.model_validate(fields)
         except ValidationError as error:
             raise roots.Broken(f"The root of {root.size} lines was changed.") from error
 
@@ -55,7 +55,7 @@ class SignedRoot(Document):
 
 
 class Opening(Document):
-    """The private values of a line and the salt that its digest was taken with."""
+    """The private values of a line, and the salt that their digest was taken with."""
 
     salt: Salt
     values: dict[str, Any]
@@ -83,32 +83,32 @@ class Growth(Document):
 
 
 def prove(event: AuditEvent, *, opened: bool = False) -> Proof:
-    """That the line is under the newest signed root; `opened` adds its private values.
+    """Prove that the line is under the newest signed root; `opened` adds its private values.
 
     It reads the hashes of all lines once. Raises NotSigned while no root covers the line, and
-    Broken where the proof would not hold.
+    Broken if the proof would not hold.
     """
     newest = LogRoot.objects.filter(size__gte=event.seq).order_by("-size").first()
     if newest is None:
         raise NotSigned(
             f"Line {event.seq} is not under a signed root yet; `manage.py audit root` signs one."
         )
-    kept = event.private if opened else None
+    private = event.private if opened else None
     proof = Proof(
         line=chain.hashed_part(event),
         path=_hashes(merkle.inclusion_spans(event.seq - 1, newest.size)),
         root=SignedRoot.of(newest),
         public_key=_key_of(newest),
-        private=Opening(salt=kept.salt, values=kept.values) if kept else None,
+        private=Opening(salt=private.salt, values=private.values) if private else None,
     )
     _refuse(faults(proof))
     return proof
 
 
 def prove_growth(old: LogRoot, new: LogRoot) -> Growth:
-    """That between two roots lines were only added; Broken where they were not.
+    """Prove that between two roots lines were only added; Broken if they were not.
 
-    IndexError where `old` has more lines than `new`.
+    IndexError if `old` has more lines than `new`.
     """
     growth = Growth(
         old=SignedRoot.of(old),
@@ -120,26 +120,30 @@ def prove_growth(old: LogRoot, new: LogRoot) -> Growth:
     return growth
 
 
-# --- Checking: it asks no database -------------------------------------------------------------
+# --- Checking, without a database --------------------------------------------------------------
 
 
 def faults(document: Proof | Growth, *, trusted: Sequence[str] = ()) -> list[str]:
-    """A sentence for each thing that is wrong with it; empty where it holds.
+    """Return a sentence for each thing that is wrong with the document; none if it holds.
 
-    `trusted` are public keys in hexadecimal digits. Without any the document's own count, which
-    shows that it is whole, and not whose it is.
+    `trusted` are public keys in hexadecimal digits. Without any, the document's own keys are used,
+    which shows that it is intact, but not whose it is.
     """
-    own = document.public_keys if isinstance(document, Growth) else [document.public_key]
-    keys = {roots.key_id(key): key for key in trusted or own}
+    own_keys = document.public_keys if isinstance(document, Growth) else [document.public_key]
+    keys = {roots.key_id(key): key for key in trusted or own_keys}
     if isinstance(document, Growth):
-        found = [*_signature_faults(document.old, keys), *_signature_faults(document.new, keys)]
-        return found if _grew(document) else [*found, "Not every line of the earlier root is left."]
-    found = _signature_faults(document.root, keys)
+        sentences = [*_signature_faults(document.old, keys), *_signature_faults(document.new, keys)]
+        return (
+            sentences
+            if _grew(document)
+            else [*sentences, "Not every line of the earlier root is left."]
+        )
+    sentences = _signature_faults(document.root, keys)
     if not _is_under(document):
-        found.append("The path does not lead from this line to the root.")
+        sentences.append("The path does not lead from this line to the root.")
     if document.private is not None and not _opens(document, document.private):
-        found.append("The private values are not those the line was written with.")
-    return found
+        sentences.append("The private values are not those the line was written with.")
+    return sentences
 
 
 def _is_under(proof: Proof) -> bool:
@@ -155,8 +159,8 @@ def _is_under(proof: Proof) -> bool:
 
 def _opens(proof: Proof, private: Opening) -> bool:
     body = proof.line.get("body")
-    known = body.get("private") if isinstance(body, dict) else None
-    return known == chain.private_digest(private.salt, private.values)
+    digest = body.get("private") if isinstance(body, dict) else None
+    return digest == chain.private_digest(private.salt, private.values)
 
 
 def _grew(growth: Growth) -> bool:
@@ -186,14 +190,14 @@ def _bytes(path: Sequence[str]) -> list[bytes]:
 
 
 def _hashes(spans: Sequence[merkle.Span]) -> list[str]:
-    """The root of each span of lines; every line is read once."""
+    """Return the root of each span of lines; every line is read once."""
     return [merkle.root(_leaves(start, end)).hex() for start, end in spans]
 
 
 def _leaves(start: int, end: int) -> Iterator[bytes]:
     lines = AuditEvent.objects.filter(seq__gt=start, seq__lte=end).order_by("seq")
-    for hashed in lines.values_list("hash", flat=True).iterator(5000):
-        yield bytes.fromhex(hashed)
+    for line_hash in lines.values_list("hash", flat=True).iterator(5000):
+        yield bytes.fromhex(line_hash)
 
 
 def _key_of(root: LogRoot) -> str:
@@ -203,7 +207,7 @@ def _key_of(root: LogRoot) -> str:
     return key
 
 
-def _refuse(found: list[str]) -> None:
-    """A proof that does not hold is not handed out: the log was changed since it was signed."""
-    if found:
-        raise roots.Broken(f"{' '.join(found)} `manage.py audit verify` says where.")
+def _refuse(sentences: list[str]) -> None:
+    """Raise Broken for a proof that does not hold: the log was changed since it was signed."""
+    if sentences:
+        raise roots.Broken(f"{' '.join(sentences)} `manage.py audit verify` says where.")

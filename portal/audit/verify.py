@@ -1,4 +1,4 @@
-"""The whole log, read once from its first line to its last: what of it does not fit?"""
+"""Read the whole log once, from its first line to its last, and report what does not fit."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ CHAIN, PRIVATE, ROOTS, SIGNATURES = "chain", "private", "roots", "signatures"
 
 
 class Break(NamedTuple):
-    """Where something does not fit (a line's number, or a root's size), and a sentence."""
+    """A place where something does not fit (a line's number or a root's size), and a sentence."""
 
     at: int
     sentence: str
@@ -25,8 +25,8 @@ class Break(NamedTuple):
 class Walk:
     """One reading of the log. The counts are right once `breaks()` has been read to its end.
 
-    `kept` are signed roots from elsewhere, which the log is held against as well. Memory is
-    O(log lines); only the numbers of lines whose private values are gone are remembered.
+    `kept` are signed roots stored elsewhere, which the log is compared with too. Memory is
+    O(log lines); only the numbers of lines whose private values are missing are remembered.
     """
 
     kept: Sequence[SignedRoot] = ()
@@ -46,7 +46,7 @@ class Walk:
         self._frontier = Frontier()
         self._before = GENESIS
         self._gone: set[int] = set()
-        # The roots are asked for before the lines: each of them has its lines by then.
+        # The roots are queried before the lines, so each of them has its lines by then.
         self._roots = LogRoot.objects.order_by("size").iterator()
         self._root = next(self._roots, None)
         self._elsewhere = sorted(self.kept, key=lambda root: root.size)
@@ -61,8 +61,8 @@ class Walk:
             yield from self._roots_of(event.seq)
         while self._root is not None:
             yield from self._stored(self._root)
-        for kept in self._elsewhere:
-            yield from self._known(kept)
+        for signed_root in self._elsewhere:
+            yield from self._known(signed_root)
         for seq in sorted(self._gone):
             yield self._break(
                 PRIVATE,
@@ -94,16 +94,16 @@ class Walk:
 
     def _values(self, event: AuditEvent) -> Iterator[Break]:
         body = event.body if isinstance(event.body, dict) else {}
-        digested = body.get("private") if event.form > 1 else None
+        expected = body.get("private") if event.form > 1 else None
         if event.private is not None:
             self.private += 1
-            if not _matches(event, digested):
+            if not _matches(event, expected):
                 yield self._break(
                     PRIVATE,
                     event.seq,
                     f"The private values of line {event.seq} are not those it was written with.",
                 )
-        elif digested is not None:
+        elif expected is not None:
             self.private += 1
             self.erased += 1
             self._gone.add(event.seq)
@@ -117,11 +117,11 @@ class Walk:
             yield from self._known(self._elsewhere.pop(0))
 
     def _stored(self, root: LogRoot) -> Iterator[Break]:
-        """One root of the table; the next one takes its place."""
-        size, stated = root.size, statement(root)
-        wrong = list(self._tree(size, root.root))
-        yield from wrong
-        if not wrong and root.frontier != [digest.hex() for digest in self._frontier.hashes]:
+        """Check one root of the table, and go on to the next one."""
+        size, payload = root.size, statement(root)
+        tree_breaks = list(self._tree(size, root.root))
+        yield from tree_breaks
+        if not tree_breaks and root.frontier != [digest.hex() for digest in self._frontier.hashes]:
             yield self._break(ROOTS, size, f"The frontier of the root of {size} lines is not its.")
         if root.previous != self._before:
             yield self._break(
@@ -130,9 +130,9 @@ class Walk:
                 f"The root of {size} lines does not continue the root before it: one was changed "
                 "or removed.",
             )
-        yield from self._signature(size, root.key_id, stated, root.signature)
+        yield from self._signature(size, root.key_id, payload, root.signature)
         self.roots += 1
-        self._before = digest(stated)
+        self._before = digest(payload)
         self._root = next(self._roots, None)
 
     def _known(self, root: SignedRoot) -> Iterator[Break]:
@@ -150,7 +150,7 @@ class Walk:
             yield self._break(ROOTS, size, f"The root of {size} lines is not that of the lines.")
 
     def _signature(
-        self, size: int, key_id: str, stated: dict[str, object], signature: str
+        self, size: int, key_id: str, payload: dict[str, object], signature: str
     ) -> Iterator[Break]:
         key = self._trusted.get(key_id)
         self.keys.add(key_id)
@@ -161,27 +161,27 @@ class Walk:
                 f"The root of {size} lines is signed with key {key_id}, which is neither "
                 "AUDIT_KEY nor among AUDIT_OLD_KEYS.",
             )
-        elif not signature_is_good(stated, signature, key):
+        elif not signature_is_good(payload, signature, key):
             yield self._break(
                 SIGNATURES, size, f"The signature of the root of {size} lines is not good."
             )
 
 
 def broken_lines() -> Iterator[Break]:
-    """Everything that does not fit, in the order of the log."""
+    """Return every break of the log, in the order in which `Walk` finds them."""
     return Walk().breaks()
 
 
-def _matches(event: AuditEvent, digested: object) -> bool:
-    kept = event.kept
+def _matches(event: AuditEvent, expected: object) -> bool:
+    row = event.kept
     try:
-        return isinstance(kept.values, dict) and digested == private_digest(kept.salt, kept.values)
+        return isinstance(row.values, dict) and expected == private_digest(row.salt, row.values)
     except ValueError:
         return False
 
 
 def _leaf(text: str) -> bytes:
-    """A hash that is none was changed, which its line says; the walk goes on all the same."""
+    """Decode a line's hash; an invalid one is reported with its line, and the walk goes on."""
     try:
         return bytes.fromhex(text)
     except ValueError:

@@ -1,6 +1,6 @@
-"""Writes that nothing rests on: made where the database takes them at once, let go of where not.
+"""Writes that nothing depends on: made if the database takes them at once, dropped if not.
 
-When a token was last used is worth knowing, and not worth failing a request for, or letting it
+When a token was last used is worth knowing, but not worth failing a request for, or letting it
 wait for somebody else's transaction.
 """
 
@@ -9,20 +9,20 @@ from contextlib import contextmanager
 
 from django.db import DatabaseError, InterfaceError, connection, transaction
 
-# How long such a write waits for its place, in milliseconds.
+# How long such a write waits for its lock, in milliseconds.
 SHORT = 50
 
 
 def write(act: Callable[[], object], *, milliseconds: int = SHORT) -> None:
-    """Do it if that is easily done: whatever the database has against it, the caller goes on.
+    """Run `act` if that is easily done: whatever error the database raises, the caller goes on.
 
     It is a transaction of its own, or a savepoint of the caller's, so that nothing else is undone.
     """
-    # What is set inside somebody's transaction stays until its end, and would be theirs.
-    alone = connection.vendor == "postgresql" and not connection.in_atomic_block
+    # A setting made inside the caller's transaction would last until its end, and be theirs too.
+    own_transaction = connection.vendor == "postgresql" and not connection.in_atomic_block
     try:
         with patience(milliseconds), transaction.atomic():
-            if alone:
+            if own_transaction:
                 with connection.cursor() as cursor:
                     cursor.execute(f"SET LOCAL lock_timeout = {int(milliseconds)}")
             act()
@@ -32,7 +32,7 @@ def write(act: Callable[[], object], *, milliseconds: int = SHORT) -> None:
 
 @contextmanager
 def patience(milliseconds: int) -> Iterator[None]:
-    """SQLite's one lock is waited for this long, instead of as long as for a write that counts."""
+    """Wait this long for SQLite's one lock, instead of as long as for a write that counts."""
     if connection.vendor != "sqlite" or connection.in_atomic_block:
         yield
         return

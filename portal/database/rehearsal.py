@@ -1,4 +1,4 @@
-"""What would be, found by doing it and taking it back: nothing of a rehearsal is kept anywhere."""
+"""Rehearsals: make a change and roll it back, to see what it would do. Nothing of it is stored."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ _rehearsing: ContextVar[bool] = ContextVar("rehearsing", default=False)
 
 @contextmanager
 def rehearsed() -> Iterator[None]:
-    """All that the database is told within is undone at the end."""
+    """Roll back, at the end, everything that is written to the database within."""
     token = _rehearsing.set(True)
     try:
         with transaction.atomic():
@@ -22,5 +22,5 @@ def rehearsed() -> Iterator[None]:
 
 
 def is_rehearsal() -> bool:
-    """Asked by what keeps something beside the database, which a rollback does not undo."""
+    """Return whether a rehearsal runs; for writes beside the database, which no rollback undoes."""
     return _rehearsing.get()

@@ -1,12 +1,13 @@
-"""The words that end or narrow what is permitted, kept a second time beside the database.
+"""What ends or narrows a permission, stored a second time beside the database.
 
 A restore brings back an older database, and with it permissions that somebody has ended since.
 Each line of the audit log that ends or narrows something is therefore written to a journal of its
 own before it is committed: signed, chained and on the disk. What is not in the journal has not
-been done; `manage.py restored` reads it and does again what the database lacks.
+been done; `manage.py restored` reads it and repeats what the database lacks.
 
-`declare` says which verbs these are and how each is done again (the rooms' endings.py); journal.py
-writes and reads the lines, places.py keeps them, restoring.py does again what a database lacks.
+`declare` says which verbs these are and how each is repeated (each app's journal_replay.py);
+journal.py writes and reads the lines, places.py stores them, restoring.py repeats what a database
+lacks.
 """
 
 from portal.endings import accounts

@@ -1,4 +1,4 @@
-"""Which verbs of the audit log end or narrow something, and how each is done again."""
+"""Which verbs of the audit log end or narrow something, and how each is repeated."""
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from portal.models import User
 
 
 class JournalEntry(NamedTuple):
-    """One line of the audit log as the journal has it: numbers and codes, no names, no reasons."""
+    """One line of the audit log as the journal has it: numbers and codes, no names or reasons."""
 
     seq: int
     hash: str
@@ -23,7 +23,7 @@ class JournalEntry(NamedTuple):
 
 
 class Outcome(Enum):
-    """What became of a word that the database lacked."""
+    """What became of an entry that the database lacked."""
 
     DONE = "done"
     ALREADY = "already"
@@ -35,21 +35,21 @@ class Answer(NamedTuple):
     sentence: str
 
 
-def _subject(said: JournalEntry) -> Hashable:
-    return said.subject_type, said.subject_id
+def _subject(entry: JournalEntry) -> Hashable:
+    return entry.subject_type, entry.subject_id
 
 
 @dataclass(frozen=True)
 class Ending:
-    """`again` does it once more, as `by`, and says what came of it; an exception is told to who
-    restores. `takes_back` names the verbs that this one undoes, where `about` is the same: then
-    neither is done again. Verbs that permit something are journaled for that alone."""
+    """How a verb is repeated: `again` does it as `by` and returns the outcome; an exception is
+    reported to whoever restores. `takes_back` names the verbs that this one undoes if `about` is
+    the same: neither is repeated then. Verbs that permit something are journaled for that alone."""
 
     verb: str
     again: Callable[[JournalEntry, User], Answer]
     about: Callable[[JournalEntry], Hashable] = field(default=_subject)
     takes_back: tuple[str, ...] = ()
-    # By its body, which of the verb's lines are journaled.
+    # Whether a line of the verb is journaled, by its body.
     when: Callable[[Mapping[str, Any]], bool] = field(default=lambda _: True)
 
 
@@ -65,6 +65,6 @@ def declared() -> dict[str, Ending]:
 
 
 def is_kept(verb: str, body: Mapping[str, Any]) -> bool:
-    """Whether a line of the log is one for the journal."""
+    """Return whether a line of the log belongs in the journal."""
     ending = _declared.get(verb)
     return ending is not None and ending.when(body)

@@ -1,10 +1,10 @@
-"""The lines of the journal: written in the turn of what they tell of, read and checked again.
+"""The lines of the journal: written in the turn of the change that they record, read and checked.
 
-A line is JSON with its number, the digest of the line before it and a signature by AUDIT_KEY. Of
-three kinds: `began` opens a journal, `said` is a line of the audit log, `kept` says after the
-commit that it was committed. A `said` line also names the one before it that the database knew
+A line is JSON with its number, the digest of the line before it and a signature by AUDIT_KEY. There
+are three kinds: `began` opens a journal, `said` is a line of the audit log, `kept` says after the
+commit that it was committed. A `said` line also names the line before it that the database knew
 (`after`): what a later line skips was rolled back. So a crash at any moment leaves at most the last
-lines in doubt, and a line that was written for nothing is known for one.
+lines in doubt, and a line whose change was rolled back is recognised.
 """
 
 import hashlib
@@ -30,23 +30,23 @@ log = logging.getLogger(__name__)
 
 KIND = "backline.endings/1"
 START = "0" * 64
-# A journal that begins, for the first time or after a loss, takes in what the log has of so long:
-# older back-ups than that are not restored.
+# A new journal, the first or one after a loss, takes in the log's lines of this long: back-ups that
+# are older are not restored.
 TAKEN_IN = timedelta(days=90)
-# What a journal does not repeat of a line: the digest of its private values.
+# The part of a line that the journal leaves out: the digest of its private values.
 PRIVATE = "private"
 
 
 class Unwritable(RuntimeError):
-    """The journal cannot be written, so nothing can be ended: the sentence is for who tried."""
+    """The journal cannot be written, so nothing can be ended; the message is for whoever tried."""
 
 
 class Damaged(RuntimeError):
-    """The journal is not what was written; the sentence says where."""
+    """The journal is not what was written; the message says where."""
 
 
 class JournalLine(BaseModel):
-    """`journal` is the name of the journal, so that no line stands for one of another."""
+    """A line, with the name of its journal, so that no line passes for one of another journal."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -75,7 +75,7 @@ def _sealed(line: JournalLine) -> bytes:
 
 
 def _opened(data: bytes, keys: dict[str, str]) -> JournalLine:
-    """The line, if it is one and its signature holds; raises Damaged."""
+    """Return the line if it is valid and its signature holds; raises Damaged."""
     try:
         line = JournalLine.model_validate_json(data)
     except ValidationError as error:
@@ -92,8 +92,8 @@ def _opened(data: bytes, keys: dict[str, str]) -> JournalLine:
 
 
 def write(events: Sequence[AuditEvent]) -> None:
-    """Keep those of the lines that end something. In their transaction and its turn, before the
-    commit; raises Unwritable, and then nothing of it may be committed."""
+    """Write the lines that end something. Call it in their transaction and its turn, before the
+    commit; raises Unwritable, and then nothing of the transaction may be committed."""
     events = [event for event in events if is_kept(event.verb, event.body)]
     if not events:
         return
@@ -112,12 +112,12 @@ def write(events: Sequence[AuditEvent]) -> None:
         ) from error
     position.journal, position.number = name, numbers[-1]
     position.save()
-    # Only a mark: where it is lost the line is in doubt, and a no in doubt counts.
+    # Only a mark: if it is lost the line is in doubt, and an ending in doubt counts.
     transaction.on_commit(partial(_mark, name, numbers), robust=True)
 
 
 def _name_of(place: places.JournalPlace, position: EndingsPosition) -> str | None:
-    """The journal to add to; None where there is none that could be gone on with."""
+    """Return the journal to add to; None if there is none that can be continued."""
     names = place.names()
     if not names:
         return None
@@ -133,7 +133,7 @@ def _name_of(place: places.JournalPlace, position: EndingsPosition) -> str | Non
 
 
 def lost(name: str, last: JournalLine, position: EndingsPosition) -> str:
-    """What the database knows of and the newest journal has not, as a sentence."""
+    """Return what the database knows of and the journal lacks, as a sentence; empty if nothing."""
     if position.journal > name:
         return f"The journal of endings {position.journal} is gone."
     if position.journal == name and last.n < position.number:
@@ -142,7 +142,7 @@ def lost(name: str, last: JournalLine, position: EndingsPosition) -> str:
 
 
 def last_line(place: places.JournalPlace, name: str) -> JournalLine:
-    """Its last line; raises Damaged."""
+    """Return the last line of a journal; raises Damaged."""
     tail = place.tail(name)
     if not tail:
         raise Damaged(f"The journal {name} is empty.")
@@ -158,22 +158,26 @@ def last_line(place: places.JournalPlace, name: str) -> JournalLine:
 def _begin(
     place: places.JournalPlace, position: EndingsPosition, *, but: Sequence[AuditEvent]
 ) -> str:
-    """A new journal, with what the log has of the last months."""
+    """Begin a new journal, with the log's lines of the last months; return its name."""
     now = timezone.now()
     name = f"{now:%Y%m%dT%H%M%S%f}Z"
-    before = AuditEvent.objects.filter(at__gte=now - TAKEN_IN, verb__in=list(declared()))
-    before = before.filter(seq__lt=min(event.seq for event in but)) if but else before
+    earlier = AuditEvent.objects.filter(at__gte=now - TAKEN_IN, verb__in=list(declared()))
+    earlier = earlier.filter(seq__lt=min(event.seq for event in but)) if but else earlier
 
     def make(_: bytes | None) -> list[bytes]:
-        told = {"portal": settings.PORTAL_URL, "follows": position.journal, "at": now.isoformat()}
-        first = JournalLine(n=1, kind="began", journal=name, prev=START, told=told)
-        made = [_sealed(first)]
-        for event in before.order_by("seq").iterator(2_000):
+        payload = {
+            "portal": settings.PORTAL_URL,
+            "follows": position.journal,
+            "at": now.isoformat(),
+        }
+        first = JournalLine(n=1, kind="began", journal=name, prev=START, told=payload)
+        lines = [_sealed(first)]
+        for event in earlier.order_by("seq").iterator(2_000):
             if not is_kept(event.verb, event.body):
                 continue
-            told = _told(event, after=0) | {"taken_in": True}
-            made.append(_next(made[-1], len(made), name, "said", told))
-        return made
+            payload = _told(event, after=0) | {"taken_in": True}
+            lines.append(_next(lines[-1], len(lines), name, "said", payload))
+        return lines
 
     place.add(name, make, sync=True)
     return name
@@ -188,20 +192,20 @@ def _add(
         numbers.clear()
         if last is None:
             raise FileNotFoundError("it was taken away in this moment")
-        number, made = JournalLine.model_validate_json(last).n, [last]
+        number, lines = JournalLine.model_validate_json(last).n, [last]
         after = position.number if position.journal == name else 0
         for event in events:
-            made.append(_next(made[-1], number, name, "said", _told(event, after=after)))
+            lines.append(_next(lines[-1], number, name, "said", _told(event, after=after)))
             number = after = number + 1
             numbers.append(number)
-        return made[1:]
+        return lines[1:]
 
     place.add(name, make, sync=True)
     return numbers
 
 
 def _mark(name: str, numbers: list[int]) -> None:
-    """After the commit: these lines are in the database."""
+    """Record, after the commit, that these lines are in the database."""
 
     def make(last: bytes | None) -> list[bytes]:
         if last is None:
@@ -212,9 +216,9 @@ def _mark(name: str, numbers: list[int]) -> None:
     places.current().add(name, make, sync=False)
 
 
-def _next(last: bytes, number: int, name: str, kind: Any, told: dict[str, Any]) -> bytes:
+def _next(last: bytes, number: int, name: str, kind: Any, payload: dict[str, Any]) -> bytes:
     prev = hashlib.sha256(last).hexdigest()
-    return _sealed(JournalLine(n=number + 1, kind=kind, journal=name, prev=prev, told=told))
+    return _sealed(JournalLine(n=number + 1, kind=kind, journal=name, prev=prev, told=payload))
 
 
 def _told(event: AuditEvent, *, after: int) -> dict[str, Any]:
@@ -235,8 +239,8 @@ def _told(event: AuditEvent, *, after: int) -> dict[str, Any]:
 
 @dataclass
 class Journal:
-    """All that was kept, in its order, without what was rolled back. `doubted` are the lines of
-    which nothing says that they were committed; `faults` are sentences."""
+    """All entries in their order, without those rolled back. `doubted` are the hashes of entries
+    of which nothing says that they were committed; `faults` are sentences."""
 
     said: list[JournalEntry] = field(default_factory=list)
     doubted: set[str] = field(default_factory=set)
@@ -246,41 +250,42 @@ class Journal:
 
 
 def read() -> Journal:
-    """Every journal that is there, the oldest first. Raises OSError."""
-    place, found = places.current(), Journal()
-    known: set[str] = set()
+    """Read every journal, the oldest first. Raises OSError."""
+    place, journal = places.current(), Journal()
+    hashes: set[str] = set()
     for name in place.names():
-        found.names.append(name)
-        lines = list(_checked(name, place.lines(name), found))
+        journal.names.append(name)
+        lines = list(_checked(name, place.lines(name), journal))
         dropped, doubted = _fates(lines)
         for line in lines:
             if line.kind != "said" or line.n in dropped:
                 continue
-            said = _said(line)
-            # A journal that was begun anew has lines of the one before it.
-            if said.hash in known:
+            entry = _said(line)
+            # A journal begun after a loss repeats lines of the one before it.
+            if entry.hash in hashes:
                 continue
-            known.add(said.hash)
-            found.said.append(said)
+            hashes.add(entry.hash)
+            journal.said.append(entry)
             if line.n in doubted:
-                found.doubted.add(said.hash)
-    return found
+                journal.doubted.add(entry.hash)
+    return journal
 
 
-def _checked(name: str, lines: Iterable[bytes], found: Journal) -> Iterator[JournalLine]:
-    """Those that hold. After one that does not, the others are told by their own signatures."""
+def _checked(name: str, lines: Iterable[bytes], journal: Journal) -> Iterator[JournalLine]:
+    """Yield the lines that hold; faults go into `journal`. After a line that does not hold, the
+    others are checked by their own signatures."""
     keys, prev, number = roots.trusted_keys(), START, 0
     for data in lines:
         number += 1
-        found.lines += 1
+        journal.lines += 1
         try:
             line = _opened(data, keys)
         except Damaged as error:
-            found.faults.append(f"Line {number} of the journal {name} {error}.")
+            journal.faults.append(f"Line {number} of the journal {name} {error}.")
             prev = hashlib.sha256(data).hexdigest()
             continue
         if line.n != number or line.prev != prev or line.journal != name:
-            found.faults.append(
+            journal.faults.append(
                 f"Line {number} of the journal {name} does not follow the one before."
             )
             number = line.n
@@ -289,45 +294,45 @@ def _checked(name: str, lines: Iterable[bytes], found: Journal) -> Iterator[Jour
 
 
 def _fates(lines: Sequence[JournalLine]) -> tuple[set[int], set[int]]:
-    """The numbers of what was rolled back, and of what is in doubt."""
-    said = [line for line in lines if line.kind == "said"]
-    kept = {line.n for line in said if line.told.get("taken_in")}
+    """Return the numbers of the lines that were rolled back, and of those in doubt."""
+    entry_lines = [line for line in lines if line.kind == "said"]
+    committed = {line.n for line in entry_lines if line.told.get("taken_in")}
     for line in lines:
         if line.kind == "kept":
             first, last = line.told["lines"]
-            kept.update(range(first, last + 1))
-    upto: int | None = None
+            committed.update(range(first, last + 1))
+    predecessor: int | None = None
     dropped: set[int] = set()
     doubted: set[int] = set()
-    for line in reversed(said):
-        if line.n in kept or line.n == upto:
-            kept.add(line.n)
-            upto = line.told["after"]
-        elif upto is None:
+    for line in reversed(entry_lines):
+        if line.n in committed or line.n == predecessor:
+            committed.add(line.n)
+            predecessor = line.told["after"]
+        elif predecessor is None:
             doubted.add(line.n)
         else:
-            # A later line knew of none between its own and the one before.
+            # A later committed line names an earlier line as the one before it.
             dropped.add(line.n)
     return dropped, doubted
 
 
 def _said(line: JournalLine) -> JournalEntry:
-    told = line.told
+    payload = line.told
     return JournalEntry(
-        seq=told["seq"],
-        hash=told["hash"],
-        at=datetime.fromisoformat(told["at"]),
-        verb=told["verb"],
-        subject_type=told["subject"][0],
-        subject_id=told["subject"][1],
-        actor=told["actor"],
-        body=told["body"],
+        seq=payload["seq"],
+        hash=payload["hash"],
+        at=datetime.fromisoformat(payload["at"]),
+        verb=payload["verb"],
+        subject_type=payload["subject"][0],
+        subject_id=payload["subject"][1],
+        actor=payload["actor"],
+        body=payload["body"],
     )
 
 
 def kept_beyond(place: places.JournalPlace, position: EndingsPosition | None) -> bool:
-    """Whether the newest journal says of a line that the database does not know that it was
-    committed: then the database is an older one. By its last lines alone."""
+    """Return whether the newest journal marks a line as committed that the database does not know:
+    then the database is an older one. Reads only the journal's last lines."""
     names = place.names()
     if not names:
         return False

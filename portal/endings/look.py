@@ -1,4 +1,4 @@
-"""How the journal stands, for operators: by its last lines and the database's word for it."""
+"""The state of the journal, for operators: by its last lines and the database's position."""
 
 import os
 
@@ -10,7 +10,7 @@ from portal.models import EndingsPosition
 
 
 def look() -> tuple[bool, str]:
-    """Whether all is well, and a sentence. The whole of it is `restored`'s to read."""
+    """Return whether all is well, and a sentence. `manage.py restored` reads the whole journal."""
     place = places.current()
     try:
         names, position = place.names(), EndingsPosition.objects.first()

@@ -1,7 +1,7 @@
-"""Where the journal lies: a folder of this machine, or the bucket that holds the blobs.
+"""Where the journal is stored: a folder of this machine, or the bucket that holds the blobs.
 
-A journal is lines of bytes that are only ever added to. Each has a name that sorts by when it was
-begun; the last one is written to. Whoever adds a line has the journal to itself meanwhile.
+A journal is lines of bytes, append-only. Each journal has a name that sorts by when it was begun;
+the last one is written to. Nobody else's line comes between reading the last line and adding one.
 """
 
 import fcntl
@@ -16,10 +16,10 @@ from django.conf import settings
 from portal import storage
 
 TAIL = 64 * 1024
-# More than the last line has, mostly.
+# Usually more bytes than the last line has.
 LINE = 4 * 1024
 ENDING = ".jsonl"
-# Of two that add to a bucket at once one is second, and looks again.
+# If two add to a bucket at once, the second tries again: at most this many tries.
 TRIES = 8
 PREFIX = "endings/"
 TAIL_OBJECTS = 50
@@ -27,24 +27,24 @@ TAIL_OBJECTS = 50
 
 class JournalPlace(Protocol):
     def names(self) -> list[str]:
-        """The journals, the oldest first."""
+        """Return the names of the journals, the oldest first."""
 
     def lines(self, name: str) -> Iterator[bytes]:
-        """All lines of one, without their ends. One that broke off is there as it is."""
+        """Yield all lines of a journal, without line ends. A truncated line is yielded as it is."""
 
     def tail(self, name: str) -> list[bytes]:
-        """Its last whole lines, enough to see how it stands."""
+        """Return its last complete lines, enough to see its state."""
 
     def add(self, name: str, make: Callable[[bytes | None], list[bytes]], *, sync: bool) -> None:
-        """Add what `make` makes of the last whole line (None: there is none). `sync`: it is on the
-        disk when this returns. Raises OSError."""
+        """Add the lines that `make` returns for the last complete line (None: there is none).
+        `sync`: they are on the disk when this returns. Raises OSError."""
 
     def where(self) -> str:
-        """In words, for operators."""
+        """Return the place in words, for operators."""
 
 
 def current() -> JournalPlace:
-    """By ENDINGS_DIR; without it where the blobs are: in their bucket, or beside the database."""
+    """Return ENDINGS_DIR; without it the bucket of the blobs, or a folder beside the database."""
     if settings.ENDINGS_DIR is not None:
         return Folder(settings.ENDINGS_DIR)
     objects = storage.objects()
@@ -52,7 +52,7 @@ def current() -> JournalPlace:
 
 
 class Folder:
-    """One file for each journal, for its owner alone."""
+    """One file for each journal, which only its owner may open."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -60,8 +60,8 @@ class Folder:
     def names(self) -> list[str]:
         if not self.folder.is_dir():
             return []
-        found = (path.name.removesuffix(ENDING) for path in self.folder.glob(f"*{ENDING}"))
-        return sorted(found)
+        names = (path.name.removesuffix(ENDING) for path in self.folder.glob(f"*{ENDING}"))
+        return sorted(names)
 
     def lines(self, name: str) -> Iterator[bytes]:
         with self._path(name).open("rb") as file:
@@ -79,30 +79,30 @@ class Folder:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            last = _last_lines(descriptor, LINE)
+            last_lines = _last_lines(descriptor, LINE)
             _drop_torn(descriptor)
-            added = make(last[-1] if last else None)
-            before = os.fstat(descriptor).st_size
+            new_lines = make(last_lines[-1] if last_lines else None)
+            size = os.fstat(descriptor).st_size
             try:
-                _write(descriptor, b"".join(line + b"\n" for line in added))
+                _write(descriptor, b"".join(line + b"\n" for line in new_lines))
                 if sync:
                     os.fsync(descriptor)
             except OSError:
-                # Half a line would be the end of everything that comes after it.
+                # Half a line would spoil everything that comes after it.
                 with suppress(OSError):
-                    os.ftruncate(descriptor, before)
+                    os.ftruncate(descriptor, size)
                     if new:
                         path.unlink()
                 raise
         finally:
             os.close(descriptor)
         if new:
-            # Its name is on the disk, too.
-            above = os.open(self.folder, os.O_RDONLY)
+            # The file's name must be on the disk, too.
+            directory = os.open(self.folder, os.O_RDONLY)
             try:
-                os.fsync(above)
+                os.fsync(directory)
             finally:
-                os.close(above)
+                os.close(directory)
 
     def where(self) -> str:
         return str(self.folder)
@@ -121,16 +121,16 @@ def _last_lines(descriptor: int, count: int = TAIL) -> list[bytes]:
     size = os.fstat(descriptor).st_size
     while True:
         piece = os.pread(descriptor, count, max(0, size - count))
-        whole = piece[: piece.rfind(b"\n") + 1]
-        # The first of them may begin before the piece does.
-        lines = whole.split(b"\n")[(0 if count >= size else 1) : -1]
+        complete = piece[: piece.rfind(b"\n") + 1]
+        # The first line may begin before the piece does.
+        lines = complete.split(b"\n")[(0 if count >= size else 1) : -1]
         if lines or count >= size:
             return lines
         count *= 4
 
 
 def _drop_torn(descriptor: int) -> None:
-    """A line that broke off when its writer died: nothing was committed with it."""
+    """Cut off a last line left incomplete when its writer died: nothing was committed with it."""
     size = os.fstat(descriptor).st_size
     if size and os.pread(descriptor, 1, size - 1) != b"\n":
         os.ftruncate(descriptor, _end_of_last(descriptor, size))
@@ -140,17 +140,17 @@ def _end_of_last(descriptor: int, size: int) -> int:
     count = TAIL
     while True:
         start = max(0, size - count)
-        found = os.pread(descriptor, size - start, start).rfind(b"\n")
-        if found >= 0 or not start:
-            return start + found + 1
+        newline = os.pread(descriptor, size - start, start).rfind(b"\n")
+        if newline >= 0 or not start:
+            return start + newline + 1
         count *= 4
 
 
 class Objects:
-    """One object for each addition, numbered from 1: `endings/<journal>/<number>`. None is ever
-    written twice, so who is second is refused and looks again."""
+    """One object for each addition, numbered from 1: `endings/<journal>/<number>`. No object is
+    ever written twice, so the second writer is refused and looks again."""
 
-    # The greatest number that this process knows of each journal: what comes after it is asked for.
+    # The highest number that this process knows of each journal: only later ones are listed.
     _known: ClassVar[dict[str, int]] = {}
 
     def __init__(self, objects: storage.Objects) -> None:
@@ -184,12 +184,12 @@ class Objects:
         return f"{settings.STORAGE_URL}/{PREFIX.rstrip('/')}"
 
     def _last(self, name: str) -> int:
-        known = f"{settings.STORAGE_URL} {name}"
-        number = self._known.get(known, 0)
+        cache_key = f"{settings.STORAGE_URL} {name}"
+        number = self._known.get(cache_key, 0)
         after = _key(name, number) if number else ""
         for key in self.objects.keys(f"{PREFIX}{name}/", after=after):
             number = int(key.rpartition("/")[2])
-        self._known[known] = number
+        self._known[cache_key] = number
         return number
 
 

@@ -1,8 +1,8 @@
 """After a restore: what people have ended since the back-up is ended again.
 
-By the same verbs, so that holds, cases and lines of the log are there as after the first time.
-Nothing is ever permitted by it: what was taken back since is left as the back-up has it, and what
-cannot be done again is told for a person to decide.
+It uses the same verbs, so that holds, cases and lines of the log are there as after the first time.
+It never permits anything: what was taken back since is left as the back-up has it, and what cannot
+be repeated is reported for a person to decide.
 """
 
 from collections.abc import Hashable, Sequence
@@ -29,8 +29,8 @@ class Replayed(NamedTuple):
 
 @dataclass
 class ReplayReport:
-    """`done` in the order in which it was said; `faults` of the journal itself; `doubted` are the
-    words of which it is not known whether they were ever committed."""
+    """`done` is in the order of the journal; `faults` are those of the journal itself; `doubted`
+    counts the entries of which it is not known whether they were ever committed."""
 
     done: list[Replayed] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
@@ -41,40 +41,40 @@ class ReplayReport:
 
 
 def behind() -> bool:
-    """Whether the database is older than its journal, and `restored` has not been run yet.
+    """Return whether the database is older than its journal, and `restored` has not been run yet.
 
     Cheap: it reads the journal's last lines. Raises OSError."""
     return journal.kept_beyond(places.current(), EndingsPosition.objects.first())
 
 
 def apply_missing(*, by: User) -> ReplayReport:
-    """Do again what the journal has and the database lacks, all in one transaction. Run again it
+    """Repeat what the journal has and the database lacks, all in one transaction. A second run
     finds nothing. Raises OSError or journal.Unwritable."""
-    kept, found = journal.read(), ReplayReport()
+    contents, report = journal.read(), ReplayReport()
     position = EndingsPosition.objects.first()
-    found.faults = [*kept.faults, *_lost(position)]
+    report.faults = [*contents.faults, *_lost(position)]
     with transaction.atomic():
         commit_order.moment()
-        missing, back = _missing(kept.said), _taken_back(kept.said)
-        for place in missing:
-            said = kept.said[place]
-            found.done.append(Replayed(said, _again(said, by, gone=place in back)))
-            found.doubted += said.hash in kept.doubted
-        if missing or found.faults or behind():
+        missing, taken_back = _missing(contents.said), _taken_back(contents.said)
+        for index in missing:
+            entry = contents.said[index]
+            report.done.append(Replayed(entry, _again(entry, by, gone=index in taken_back)))
+            report.doubted += entry.hash in contents.doubted
+        if missing or report.faults or behind():
             audit.record(
                 by=by,
                 verb=RESTORED,
                 subject=by,
                 lines=len(missing),
-                done=found.count(Outcome.DONE),
-                by_hand=found.count(Outcome.BY_HAND),
-                faults=len(found.faults),
+                done=report.count(Outcome.DONE),
+                by_hand=report.count(Outcome.BY_HAND),
+                faults=len(report.faults),
             )
-    return found
+    return report
 
 
 def _lost(position: EndingsPosition | None) -> list[str]:
-    """What this database knows to have been in the journal, and is there no more."""
+    """Return what this database knows to have been in the journal and is missing now."""
     if position is None:
         return []
     place = places.current()
@@ -83,71 +83,71 @@ def _lost(position: EndingsPosition | None) -> list[str]:
     try:
         last = journal.last_line(place, position.journal)
     except journal.Damaged:
-        return []  # Told by who has read it all.
+        return []  # The faults of journal.read name it.
     shorter = journal.lost(position.journal, last, position)
     return [shorter] if shorter else []
 
 
-def _missing(said: Sequence[JournalEntry]) -> list[int]:
-    """The places of what is not in the log, and was not looked at after an earlier restore."""
+def _missing(entries: Sequence[JournalEntry]) -> list[int]:
+    """Return the indexes of entries that the log lacks and no earlier restore has handled."""
     known: set[str] = set()
-    for some in parts([ending.hash for ending in said], AT_ONCE):
-        known.update(AuditEvent.objects.filter(hash__in=some).values_list("hash", flat=True))
-    looked = max(
+    for hashes in parts([entry.hash for entry in entries], AT_ONCE):
+        known.update(AuditEvent.objects.filter(hash__in=hashes).values_list("hash", flat=True))
+    last_restore = max(
         (
-            place
-            for place, ending in enumerate(said)
-            if ending.verb == RESTORED and ending.hash in known
+            index
+            for index, entry in enumerate(entries)
+            if entry.verb == RESTORED and entry.hash in known
         ),
         default=-1,
     )
     return [
-        place
-        for place, ending in enumerate(said)
-        if place > looked and ending.hash not in known and ending.verb != RESTORED
+        index
+        for index, entry in enumerate(entries)
+        if index > last_restore and entry.hash not in known and entry.verb != RESTORED
     ]
 
 
-def _again(said: JournalEntry, by: User, *, gone: bool) -> Answer:
-    ending = declared().get(said.verb)
+def _again(entry: JournalEntry, by: User, *, gone: bool) -> Answer:
+    ending = declared().get(entry.verb)
     if ending is None:
-        return Answer(Outcome.BY_HAND, f"{said.verb} is a word that this version does not know.")
+        return Answer(Outcome.BY_HAND, f"{entry.verb} is a word that this version does not know.")
     if gone:
         return Answer(Outcome.ALREADY, "It was taken back since.")
     try:
-        # One that cannot be done again must not keep the others from it.
+        # An entry that cannot be repeated must not stop the others.
         with transaction.atomic():
-            return ending.again(said, _speaker(said, by))
+            return ending.again(entry, _speaker(entry, by))
     except journal.Unwritable:
         raise
     except Exception as error:  # noqa: BLE001 - a person reads it
         return Answer(Outcome.BY_HAND, str(error) or type(error).__name__)
 
 
-def _taken_back(said: Sequence[JournalEntry]) -> set[int]:
-    """The places of the words that a later one takes back."""
-    known, back = declared(), set[int]()
+def _taken_back(entries: Sequence[JournalEntry]) -> set[int]:
+    """Return the indexes of entries that a later entry takes back."""
+    known, taken_back = declared(), set[int]()
     since: set[tuple[str, Hashable]] = set()
-    for place in reversed(range(len(said))):
-        line = said[place]
-        ending = known.get(line.verb)
+    for index in reversed(range(len(entries))):
+        entry = entries[index]
+        ending = known.get(entry.verb)
         if ending is None:
             continue
-        about = ending.about(line)
-        if (line.verb, about) in since:
-            back.add(place)
-        # A word that was said again counts by its last time.
-        since.discard((line.verb, about))
+        about = ending.about(entry)
+        if (entry.verb, about) in since:
+            taken_back.add(index)
+        # An ending that was repeated counts by its last entry.
+        since.discard((entry.verb, about))
         since.update((verb, about) for verb in ending.takes_back)
-    return back
+    return taken_back
 
 
-def _speaker(said: JournalEntry, by: User) -> User:
-    """Who said it, while they are still somebody here."""
-    if said.actor is None:
+def _speaker(entry: JournalEntry, by: User) -> User:
+    """Return who ended it, if their account is still active; otherwise `by`."""
+    if entry.actor is None:
         return by
-    rows = User.objects.filter(pk=said.actor, is_active=True, date_joined__lte=said.at)
+    rows = User.objects.filter(pk=entry.actor, is_active=True, date_joined__lte=entry.at)
     return rows.first() or by
 
 
-declare(Ending(RESTORED, lambda said, _: Answer(Outcome.ALREADY, str(said.seq))))
+declare(Ending(RESTORED, lambda entry, _: Answer(Outcome.ALREADY, str(entry.seq))))

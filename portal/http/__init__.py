@@ -1,1 +1,1 @@
-"""What every request and answer is held to: errors, outages, ranges, the frame of a page."""
+"""Rules for every request and response: errors, outages, ranges, the frame of a page."""

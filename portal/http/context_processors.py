@@ -1,4 +1,4 @@
-"""What every page's frame needs: the theme, and the places open to this person's roles."""
+"""What every page's frame needs: the theme, and the links open to this person's roles."""
 
 from dataclasses import dataclass
 
@@ -9,8 +9,8 @@ from portal.models import Role, User
 
 THEMES = (("auto", "System"), ("light", "Light"), ("dark", "Dark"))
 
-# Words, address, and the roles that have business there. Rooms are named by address alone:
-# the shell imports none of them, and one that is not installed has no link.
+# Label, URL name, and the roles that use the page. Apps are named by URL name only: this module
+# imports none of them, and an app that is not installed has no link.
 PLACES: tuple[tuple[str, str, tuple[Role, ...]], ...] = (
     ("Projects", "experiments:projects", (Role.RESEARCHER, Role.OPERATOR)),
     ("Samples", "audio_samples:home", (Role.RESEARCHER,)),
@@ -28,16 +28,16 @@ class NavPlace:
 
 
 def navigation(user: User, path: str) -> list[NavPlace]:
-    """The links of the top bar. The longest address that begins the path is the current one."""
-    found = []
-    for words, name, roles in PLACES:
+    """Return the links of the top bar. The longest URL that begins the path is the current one."""
+    links = []
+    for label, name, roles in PLACES:
         if user.has_role(*roles):
             try:
-                found.append((words, reverse(name)))
+                links.append((label, reverse(name)))
             except NoReverseMatch:
                 continue
-    here = max((url for _, url in found if path.startswith(url)), key=len, default="")
-    return [NavPlace(words, url, url == here) for words, url in found]
+    current = max((url for _, url in links if path.startswith(url)), key=len, default="")
+    return [NavPlace(label, url, url == current) for label, url in links]
 
 
 def shell(request: HttpRequest) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""What people and programs meet where an answer fails: a sentence that says what to do next."""
+"""What people and programs get if a request fails: a sentence that says what to do next."""
 
 import sys
 
@@ -16,7 +16,7 @@ UNREADABLE = (
     "you typed or pasted the address, look for signs in it that do not belong there."
 )
 TOO_BIG = "This is more than the portal takes at once, and nothing was changed. Send less of it."
-# What no view has said anything about: a status, and the words of its page.
+# For responses to which no view added a text: the status, with the heading and text of its page.
 WORDS = {
     405: (
         "This cannot be done at this address",
@@ -56,10 +56,10 @@ WORDS = {
 
 @requires_csrf_token
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """400, and 413 for what is too long: by a page, or for a program by `detail`."""
-    # Django's own words are for developers; what we raise is a sentence.
-    said = str(exception) if isinstance(exception, BadRequest) else ""
-    sentence, status = said or UNREADABLE, 400
+    """Return 400, or 413 for what is too long: as a page, or for a program as `detail`."""
+    # Django's own messages are for developers; what we raise is a sentence.
+    message = str(exception) if isinstance(exception, BadRequest) else ""
+    sentence, status = message or UNREADABLE, 400
     if isinstance(exception, RequestDataTooBig | TooManyFieldsSent):
         sentence, status = TOO_BIG, 413
     if request.path.startswith(API):
@@ -68,17 +68,17 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def with_a_page(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-    """The same refusal with a page that says what to do, where it came to a person without one."""
-    words = WORDS.get(response.status_code)
+    """Return the same refusal with a page that says what to do, if a person got it without one."""
+    page_text = WORDS.get(response.status_code)
     if (
-        words is None
+        page_text is None
         or not isinstance(response, HttpResponse)
         or response.content
         or request.path.startswith(API)
         or "HX-Request" in request.headers
     ):
         return response
-    heading, sentence = words
+    heading, sentence = page_text
     page = render(
         request,
         "failed.html",
@@ -93,7 +93,7 @@ def with_a_page(request: HttpRequest, response: HttpResponseBase) -> HttpRespons
 
 
 def broken(request: HttpRequest) -> HttpResponse:
-    """Django's handler500: what the machine cannot do now is told apart from our own mistakes."""
+    """Django's handler500: tell outages of the machine apart from our own mistakes."""
     if outage := outages.outage_of(sys.exc_info()[1]):
         return outages.answer(request, outage)
     return server_error(request)

@@ -1,5 +1,5 @@
-"""What every request is held to, headers that every answer carries, and what a person reads where
-an act could not be kept."""
+"""Checks of every request, headers of every response, and what a person reads if an ending could
+not be written to the journal."""
 
 import codecs
 import logging
@@ -19,7 +19,7 @@ from portal.inputs import parameters
 
 log = logging.getLogger(__name__)
 
-# Plotly sets styles on elements, hence 'unsafe-inline' for styles; scripts are files of ours only.
+# Plotly sets styles on elements, hence 'unsafe-inline' for styles; scripts are only our own files.
 POLICY = (
     "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; "
     "style-src 'self' 'unsafe-inline'; frame-ancestors 'none'; base-uri 'self'; form-action 'self'"
@@ -28,7 +28,7 @@ POLICY = (
 
 @sync_and_async_middleware
 def content_security_policy(get_response: Callable[[HttpRequest], HttpResponse]) -> object:
-    """Only our own scripts run: a text that slips through escaping still cannot act."""
+    """Allow only our own scripts to run: a text that slips through escaping still cannot."""
     if iscoroutinefunction(get_response):
 
         async def middleware(request: HttpRequest) -> HttpResponse:
@@ -49,9 +49,10 @@ def content_security_policy(get_response: Callable[[HttpRequest], HttpResponse])
 
 @sync_and_async_middleware
 def unwritable(get_response: Callable[[HttpRequest], HttpResponse]) -> object:
-    """An ending that the journal could not take was not done: 503, with the sentence that says so.
+    """Answer 503, with the exception's sentence, if the journal could not take an ending: it was
+    not done.
 
-    Forms tell it beside what was typed (rights/forms/base.py); this is for all other acts.
+    Forms show it beside what was typed (rights/forms/base.py); this is for all other acts.
     """
 
     def process_exception(request: HttpRequest, exception: Exception) -> HttpResponse | None:
@@ -82,9 +83,9 @@ def unwritable(get_response: Callable[[HttpRequest], HttpResponse]) -> object:
 class WhatCanBeRead(MiddlewareMixin):
     """The net under the readers of parameters, bodies and forms (portal/inputs/parameters.py).
 
-    No view sees a NUL, a number that no row has, or letters that are not UTF-8, not even the
-    views of others: of those the forms are looked at too. What cannot be read is refused with a
-    sentence (400), what no address has is not there (404).
+    No view sees a NUL, a number that no row has, or letters that are not UTF-8, not even the views
+    of other packages, whose forms are checked too. What cannot be read is refused with a sentence
+    (400), what no address can have is not found (404).
     """
 
     def process_request(self, request: HttpRequest) -> None:
@@ -93,7 +94,7 @@ class WhatCanBeRead(MiddlewareMixin):
         _check_charset(request)
         parameters.check(request.GET)
         for name, value in list(request.COOKIES.items()):
-            # A browser would send it again and again: it is as if it were not there.
+            # A browser would send it again and again, so it is ignored.
             if bounds.UNREADABLE.search(value):
                 del request.COOKIES[name]
 
@@ -117,12 +118,12 @@ class WhatCanBeRead(MiddlewareMixin):
         return errors.with_a_page(request, response)
 
 
-# Views of these rooms read what is sent through readers of their own.
+# Views of these apps read what is sent through readers of their own.
 OURS = ("portal.", "rights.", "experiments.", "audio_samples.", "listening.", "ninja.")
 
 
 def _check_charset(request: HttpRequest) -> None:
-    """Forms and addresses are UTF-8; others would be read as something that nobody wrote."""
+    """Refuse charsets other than UTF-8: they would be read as something that nobody wrote."""
     if request.encoding and codecs.lookup(request.encoding).name not in {"utf-8", "ascii"}:
         request.encoding = "utf-8"
         raise parameters.Unreadable("Texts are read as UTF-8 alone. Send them so.")

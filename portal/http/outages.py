@@ -1,9 +1,9 @@
-"""What a request is answered while the machine cannot: a database that is locked, full or away,
-a disk that is full or can only be read, a store that does not answer.
+"""Responses while the machine fails: a database that is locked, full or away, a disk that is full
+or read-only, a store that does not answer.
 
-None of them is a mistake of ours or of whoever asks. The answer says what is the matter, that
-nothing was changed, and when to try again: 507 where there is no room, 503 for the rest. Clients
-keep what they have and send it again.
+None of them is a mistake of ours or of the caller. The response says what is the matter, that
+nothing was changed, and when to try again: 507 if there is no room, 503 for the rest. Clients keep
+what they have and send it again.
 """
 
 import errno
@@ -21,7 +21,7 @@ from portal.storage import Full, Unreachable
 
 @dataclass(frozen=True)
 class Outage:
-    """`again` is in how many seconds it is worth another try."""
+    """A failure of the machine and its response; `again`: try again after so many seconds."""
 
     status: int
     title: str
@@ -86,14 +86,14 @@ BY_SQLITE = {
     sqlite3.SQLITE_FULL: FULL,
     sqlite3.SQLITE_CANTOPEN: NO_DATABASE,
 }
-# Some of those under "disk I/O error" say more: what they wanted to write had no room.
+# Some codes under "disk I/O error" are more precise: there was no room for a write.
 WRITES = {
     sqlite3.SQLITE_IOERR_WRITE,
     sqlite3.SQLITE_IOERR_FSYNC,
     sqlite3.SQLITE_IOERR_TRUNCATE,
     sqlite3.SQLITE_IOERR_SHMSIZE,
 }
-# PostgreSQL's codes, the longest that fits counts.
+# PostgreSQL's codes; the longest prefix that matches counts.
 BY_SQLSTATE = {
     "53100": FULL,
     "53": NO_DATABASE,
@@ -108,26 +108,26 @@ BY_SQLSTATE = {
 
 
 def outage_of(error: BaseException | None) -> Outage | None:
-    """What is the matter, if that is why this was raised; None for mistakes, which stay 500."""
+    """Return the outage that caused the error; None for mistakes, which stay 500."""
     for cause in _causes(error):
         if isinstance(cause, sqlite3.Error):
-            found = _of_sqlite(cause)
+            outage = _of_sqlite(cause)
         elif isinstance(cause, psycopg.Error):
-            found = _of_postgres(cause)
+            outage = _of_postgres(cause)
         elif isinstance(cause, OSError):
-            found = _of_system(cause)
+            outage = _of_system(cause)
         else:
-            found = None
-        if found:
-            return found
+            outage = None
+        if outage:
+            return outage
     return None
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """The error and what it was raised from, the outermost first."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
+    """Yield the error and what it was raised from, the outermost first."""
+    visited: set[int] = set()
+    while error is not None and id(error) not in visited:
+        visited.add(id(error))
         yield error
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
@@ -135,10 +135,10 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 def _of_system(error: OSError) -> Outage | None:
     if isinstance(error, Full):
         return FULL
-    known = BY_ERRNO.get(error.errno or 0)
-    if known is None and isinstance(error, Unreachable):
+    outage = BY_ERRNO.get(error.errno or 0)
+    if outage is None and isinstance(error, Unreachable):
         return NO_STORE
-    return known
+    return outage
 
 
 def _of_sqlite(error: sqlite3.Error) -> Outage | None:
@@ -153,27 +153,27 @@ def _of_sqlite(error: sqlite3.Error) -> Outage | None:
 def _of_postgres(error: psycopg.Error) -> Outage | None:
     state = error.sqlstate or ""
     for length in (5, 3, 2):
-        if found := BY_SQLSTATE.get(state[:length]):
-            return found
-    # Without a code it is the connection that failed, or none came free in time.
-    lost = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
-    return NO_DATABASE if lost and not state else None
+        if outage := BY_SQLSTATE.get(state[:length]):
+            return outage
+    # Without a code the connection failed, or none became free in time.
+    is_connection_error = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+    return NO_DATABASE if is_connection_error and not state else None
 
 
 def answer(request: HttpRequest, outage: Outage) -> HttpResponse:
-    """In the caller's language. It asks the database for nothing."""
+    """Return the response, as a page or for a program as JSON. It does not query the database."""
     by_program = (
         request.path.startswith("/api/") or request.headers.get("Accept") == "application/json"
     )
-    body, kind = words(outage, by_program=by_program)
-    response = HttpResponse(body, status=outage.status, content_type=kind)
+    body, content_type = words(outage, by_program=by_program)
+    response = HttpResponse(body, status=outage.status, content_type=content_type)
     response.headers["Retry-After"] = str(outage.again)
     response.headers["Cache-Control"] = "no-store"
     return response
 
 
 def words(outage: Outage, *, by_program: bool) -> tuple[bytes, str]:
-    """A sentence as JSON, or a page; and which of the two."""
+    """Return a sentence as JSON, or a page; and its content type."""
     if by_program:
         return json.dumps({"detail": outage.detail}).encode(), "application/json"
     page = render_to_string("outage.html", {"outage": outage})

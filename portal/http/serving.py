@@ -22,22 +22,22 @@ RANGE = re.compile(r"([0-9]*)-([0-9]*)")
 
 
 class Unsatisfiable(ValueError):
-    """The range asked for begins behind the end of the file."""
+    """The requested range begins after the end of the file."""
 
 
 def safe_name(name: str) -> str:
-    """A file name without path, control or quoting characters; never empty."""
-    kept = re.sub(r'[\x00-\x1f\x7f"\\/:*?<>|;%]+', "-", name).strip(" .-")
-    return kept[:120] or "file"
+    """Return a file name without path, control or quoting characters; never empty."""
+    cleaned = re.sub(r'[\x00-\x1f\x7f"\\/:*?<>|;%]+', "-", name).strip(" .-")
+    return cleaned[:120] or "file"
 
 
 def ending(media_type: str) -> str:
-    """Of a file name, without the dot: "wav", "flac", "ogg", "mp3"."""
+    """Return a file name's extension, without the dot: "wav", "flac", "ogg", "mp3"."""
     return media_type.rpartition("/")[2].replace("mpeg", "mp3")
 
 
 def disposition(name: str, *, attachment: bool) -> str:
-    """A Content-Disposition value with an ASCII name and the full one beside it (RFC 6266)."""
+    """Return a Content-Disposition value with an ASCII name and the full one (RFC 6266)."""
     name = safe_name(name)
     plain = name.encode("ascii", "replace").decode().replace("?", "_")
     kind = "attachment" if attachment else "inline"
@@ -45,51 +45,51 @@ def disposition(name: str, *, attachment: bool) -> str:
 
 
 def span(header: str, size: int) -> tuple[int, int] | None:
-    """First and last byte of a Range header; None where the header is to be ignored.
+    """Return the first and last byte of a Range header; None if the header is to be ignored.
 
-    Of the several parts that a header may ask for only one is answered, if it is one alone.
+    A header may ask for several parts; it is answered only if it asks for one.
     """
-    unit, _, asked = header.partition("=")
-    parts = [part.strip(" \t") for part in asked.split(",") if part.strip(" \t")]
+    unit, _, ranges = header.partition("=")
+    parts = [part.strip(" \t") for part in ranges.split(",") if part.strip(" \t")]
     match = RANGE.fullmatch(parts[0]) if len(parts) == 1 else None
     if unit.strip().lower() != "bytes" or match is None or match.groups() == ("", ""):
         return None
     first, last = match.groups()
     if not first:
-        wanted = min(_position(last), size)
-        if wanted == 0:
+        length = min(_position(last), size)
+        if length == 0:
             raise Unsatisfiable
-        return size - wanted, size - 1
+        return size - length, size - 1
     start, end = _position(first), _position(last) if last else size - 1
     if last and end < start:
         return None
     if start >= size:
         raise Unsatisfiable
-    # Whoever asks for more than there is gets what there is.
+    # A range that ends after the file gets what there is.
     return start, min(end, size - 1)
 
 
 def _position(digits: str) -> int:
-    """The number; longer ones are behind the end of every file, and int() refuses some of them."""
+    """Return the number; longer ones are past the end of every file, and int() refuses some."""
     digits = digits.lstrip("0")
     return int(digits or "0") if len(digits) < 19 else sys.maxsize
 
 
 def matches(header: str, etag: str) -> bool:
-    """Whether an If-None-Match list names this entity (weak comparison)."""
+    """Return whether an If-None-Match list names this entity (weak comparison)."""
     tags = [tag.strip().removeprefix("W/") for tag in header.split(",")]
     return "*" in tags or etag in tags
 
 
 async def _in_threads(pieces: Generator[bytes, None, None]) -> AsyncIterator[bytes]:
-    """The same pieces, each waited for in a thread: Django reads a synchronous stream into
-    memory whole when it serves by ASGI."""
+    """Yield the same pieces, each waited for in a thread: Django reads a synchronous stream into
+    memory as a whole when it serves by ASGI."""
     take = sync_to_async(lambda: next(pieces, b""), thread_sensitive=False)
     try:
         while piece := await take():
             yield piece
     finally:
-        # Whoever left in the middle of a read leaves its thread at work; it ends with its piece.
+        # If the client left during a read, the thread is still at work; it ends with its piece.
         with suppress(ValueError):
             pieces.close()
 
@@ -97,9 +97,9 @@ async def _in_threads(pieces: Generator[bytes, None, None]) -> AsyncIterator[byt
 def streamed(
     request: HttpRequest, pieces: Generator[bytes, None, None], media_type: str, filename: str
 ) -> StreamingHttpResponse:
-    """A document that is made while it is sent, to be saved; kept nowhere on the way.
+    """Return a document that is made while it is sent, to be downloaded; it is stored nowhere.
 
-    Its pieces may ask the database: each is made in the request's own thread.
+    Its pieces may query the database: each is made in the request's own thread.
     """
     asynchronous = isinstance(request, ASGIRequest)
     response = StreamingHttpResponse(_one_by_one(pieces) if asynchronous else pieces)
@@ -111,17 +111,17 @@ def streamed(
 
 
 def gathered(pieces: Iterator[str], size: int = 65_536) -> Generator[bytes, None, None]:
-    """The same text in pieces that are worth sending."""
-    held: list[str] = []
+    """Yield the same text in pieces that are large enough to send."""
+    buffer: list[str] = []
     length = 0
     for piece in pieces:
-        held.append(piece)
+        buffer.append(piece)
         length += len(piece)
         if length >= size:
-            yield "".join(held).encode()
-            held, length = [], 0
-    if held:
-        yield "".join(held).encode()
+            yield "".join(buffer).encode()
+            buffer, length = [], 0
+    if buffer:
+        yield "".join(buffer).encode()
 
 
 async def _one_by_one(pieces: Generator[bytes, None, None]) -> AsyncIterator[bytes]:
@@ -148,11 +148,11 @@ def ranged(
     attachment: bool = False,
     tag: str = "",
 ) -> HttpResponseBase:
-    """The blob's bytes, whole (200), in part (206), unchanged (304), or a refusal (404, 416).
+    """Return the blob's bytes, whole (200), in part (206), unchanged (304), or refuse (404, 416).
 
     `max_age` is in seconds; 0 says no-store, the right thing for audio that may be withheld
-    at any moment. Shared caches never keep either. `tag` stands for the digest in the entity
-    tag where the digest would tell a listener what it is.
+    at any moment. Shared caches never store either. `tag` replaces the digest in the entity tag
+    where the digest would tell a listener what the audio is.
     """
     etag = f'"{tag or blob.sha256}"'
     response: HttpResponseBase
@@ -170,7 +170,7 @@ def ranged(
         "Content-Security-Policy": "default-src 'none'; sandbox",
     }
     if response.status_code in {200, 206}:
-        # Whatever is not audio is only ever saved, so nothing uploaded can act as a page of ours.
+        # What is not audio is only ever downloaded, so nothing uploaded can act as a page of ours.
         headers["Content-Type"] = blob.media_type if audio else "application/octet-stream"
         headers["Content-Disposition"] = disposition(filename, attachment=attachment or not audio)
     for name, value in headers.items():
@@ -180,25 +180,25 @@ def ranged(
 
 def _body(request: HttpRequest, blob: Blob, etag: str) -> HttpResponseBase:
     try:
-        asked = _asked_span(request, etag, blob.size)
+        requested = _asked_span(request, etag, blob.size)
     except Unsatisfiable:
         refusal = HttpResponse("The file ends before this range begins.", status=416)
         refusal.headers["Content-Range"] = f"bytes */{blob.size}"
         return refusal
-    start, end = asked or (0, blob.size - 1)
+    start, end = requested or (0, blob.size - 1)
     response: HttpResponseBase
     if request.method == "HEAD":
         response = HttpResponse()
     else:
         if not storage.exists(blob.sha256):
             return HttpResponse("The file is missing from storage.", status=404)
-        # The file is opened when the first piece is wanted: an answer that nobody reads holds
-        # none open.
+        # The file is opened when the first piece is wanted: a response that nobody reads keeps
+        # no file open.
         pieces = storage.span(blob.sha256, start, end - start + 1)
         asynchronous = isinstance(request, ASGIRequest)
         response = StreamingHttpResponse(_in_threads(pieces) if asynchronous else pieces)
     response.headers["Content-Length"] = str(end - start + 1)
-    if asked is not None:
+    if requested is not None:
         response.status_code = 206
         response.headers["Content-Range"] = f"bytes {start}-{end}/{blob.size}"
     return response

@@ -1,1 +1,1 @@
-"""The readers of what comes in: query parameters, forms, API schemas, each with its bounds."""
+"""The readers of input: query parameters, forms, API schemas, each with its bounds."""

@@ -1,7 +1,7 @@
-"""What every form is held to, and the shell's own forms.
+"""The bounds of every form, and the portal's own forms.
 
-A form takes nothing that its row could not keep (backline/bounds.py), whatever its fields forget
-to say: texts have an end, numbers fit a column, and days lie in the calendar.
+A form takes nothing that its row could not store (backline/bounds.py), even if its fields set no
+bounds: texts have a maximum length, numbers fit a column, and dates lie in the calendar.
 """
 
 from datetime import date, datetime, timedelta
@@ -16,7 +16,7 @@ from backline import bounds
 from portal.inputs import parameters
 from portal.models import User
 
-# Numbers that people type land in columns of 32 bits.
+# Numbers that people type are stored in columns of 32 bits.
 MAX_NUMBER = 2**31 - 1
 
 
@@ -42,7 +42,7 @@ class ModelForm(Bounded, forms.ModelForm):  # type: ignore[type-arg]  # no gener
 
 
 class RowsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]  # no generic when run
-    """Several rows by their numbers. Django hands the database numbers of any length."""
+    """Several rows by their ids. Django would pass ids of any length to the database."""
 
     def clean(self, value: Any) -> Any:
         for pk in value or ():
@@ -56,7 +56,7 @@ class RowsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]  # no
 def _missing(field: forms.Field) -> list[Any]:
     match field:
         case forms.ChoiceField() | forms.ModelChoiceField():
-            # What is no choice is refused by that.
+            # The field itself refuses what is not a choice.
             return []
         case forms.CharField():
             return [_keepable] if field.max_length else [_keepable, _prose]
@@ -71,7 +71,7 @@ _prose = MaxLengthValidator(bounds.MAX_PROSE)
 
 
 def _keepable(value: object) -> None:
-    # What a field has made of the text has been looked at by the field.
+    # A field that converts its text has checked it already.
     if isinstance(value, str):
         _refused(bounds.check_text, value)
 

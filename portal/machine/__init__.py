@@ -1,1 +1,1 @@
-"""This machine: room on its disks, private folders, signs of life, programs kept apart."""
+"""This machine: room on its disks, private folders, liveness, separation of programs."""

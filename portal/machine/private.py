@@ -1,8 +1,8 @@
-"""What lies in STATE_DIR is for the portal's own user: folders 0700, files 0600, at every moment.
+"""STATE_DIR is open to the portal's own user only: folders 0700, files 0600, at every moment.
 
-Keys, sessions, password hashes and the tokens of runs lie there, and a program of this machine
-that is somebody else's must not read them. New files are made so by the umask of each of our
-processes; what an older start left is mended when the next one begins.
+It holds keys, sessions, password hashes and the tokens of runs, which another user's program on
+this machine must not read. The umask of each of our processes closes new files; files that an
+older start left open are closed at the next start.
 """
 
 import os
@@ -15,16 +15,16 @@ OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 class Shared(ValueError):
-    """This folder belongs to everybody; the sentence says what to do."""
+    """This folder belongs to everybody; the message says what to do."""
 
 
 def set_umask() -> None:
-    """First thing in each process of the portal: what it makes from now on is its user's alone."""
+    """Close new files to other users. Each process of the portal calls this first."""
     os.umask(UMASK)
 
 
 def close_folder(folder: Path) -> None:
-    """Make the folder, or close it to others: nothing below it can be reached from then on.
+    """Make the folder, or close it to others: they can reach nothing below it from then on.
 
     Raises Shared for a folder like /tmp, which others need.
     """
@@ -35,12 +35,12 @@ def close_folder(folder: Path) -> None:
 
 
 def mend(folder: Path) -> int:
-    """Close all that lies below the folder as well; how many things were open."""
+    """Close everything below the folder as well; return how many files and folders were open."""
     return sum(_close(path) for path in _below(folder))
 
 
 def open_to_others(folder: Path) -> list[Path]:
-    """What others could read or write if they came so far; links say nothing of themselves."""
+    """Return what others could read or write if they reached it; the mode of links says nothing."""
     return [path for path in (folder, *_below(folder)) if path.lstat().st_mode & OTHERS]
 
 
@@ -51,13 +51,13 @@ def _close(path: Path) -> bool:
             return False
         path.chmod(mode & ~OTHERS)
     except OSError:
-        # It went meanwhile, or is a volume of somebody else's: who mounted it says who may read.
+        # It is gone, or is somebody else's volume: whoever mounted it decides who may read it.
         return False
     return True
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    """Everything but links, and what is mounted or lent from elsewhere: that has other owners."""
+    """Yield everything below the folder but links: what they lead to may have other owners."""
     pending = [folder]
     while pending:
         try:

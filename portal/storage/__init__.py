@@ -1,8 +1,8 @@
-"""Content-addressed storage: the only door to the bytes of audio, checkpoints and documents.
+"""Content-addressed storage: the only access to the bytes of audio, checkpoints and documents.
 
-A blob's name is the SHA-256 of its bytes, so the same file is kept once and can never change.
+A blob's name is the SHA-256 of its bytes, so the same file is stored once and can never change.
 Who may read a blob is decided by the row that points to it, never by knowing the digest.
-Bytes lie as files of this machine, or as objects of an S3-compatible store (STORAGE_URL).
+Bytes are files of this machine, or objects of an S3-compatible store (STORAGE_URL).
 """
 
 import hashlib
@@ -28,7 +28,7 @@ class TooLarge(ValueError):
 
 
 class Unreachable(OSError):
-    """The store does not answer, or will not have it: trying again later may help."""
+    """The store does not answer, or refuses: trying again later may help."""
 
 
 class Full(Unreachable):
@@ -36,47 +36,47 @@ class Full(Unreachable):
 
 
 class Store(Protocol):
-    # Where a draft lies until it is kept; None for the system's own place for such files.
+    # The folder of a draft until it is stored; None for the system's temporary folder.
     drafts: Path | None
 
     def keep(self, draft: Path, sha256: str) -> None:
-        """The draft's bytes under their digest: a reader sees all of them or none."""
+        """Store the draft's bytes under their digest: a reader sees all of them or none."""
 
     def open(self, sha256: str) -> IO[bytes]:
-        """The bytes, seekable; FileNotFoundError if they are gone."""
+        """Open the bytes, seekable; FileNotFoundError if they are gone."""
 
     def span(self, sha256: str, start: int, count: int) -> Generator[bytes, None, None]:
-        """`count` bytes from byte `start` on, in pieces; FileNotFoundError if they are gone."""
+        """Yield `count` bytes from byte `start` on, in pieces; FileNotFoundError if gone."""
 
     def exists(self, sha256: str) -> bool: ...
 
     def remove(self, sha256: str) -> None:
-        """The bytes are gone afterwards; no error if they were before."""
+        """Remove the bytes; no error if they are gone already."""
 
     def look(self) -> tuple[bool, str]:
-        """Whether all is well, and a sentence for operators."""
+        """Return whether all is well, and a sentence for operators."""
 
 
 class Objects(Protocol):
-    """Things of a few kilobytes under names of their own, in the bucket of the blobs."""
+    """Objects of a few kilobytes under names of their own, in the bucket of the blobs."""
 
     def keys(self, prefix: str, *, after: str = "") -> Iterator[str]:
-        """Names that begin so, in their order; those behind `after` alone."""
+        """Yield the names that begin with `prefix`, in order; only those after `after`."""
 
     def read(self, key: str) -> bytes:
-        """FileNotFoundError if it is gone."""
+        """Return the data; FileNotFoundError if it is gone."""
 
     def add(self, key: str, data: bytes) -> bool:
-        """Keep it; false, and nothing is changed, where the name is taken."""
+        """Store the data; false, with nothing changed, if the name is taken."""
 
 
 def objects() -> Objects | None:
-    """The bucket; None where blobs are files of this machine."""
+    """Return the bucket; None if blobs are files of this machine."""
     return cast("Objects", current()) if settings.STORAGE_URL else None
 
 
 def current() -> Store:
-    """The store of this portal, as its settings say."""
+    """Return the store of this portal, as its settings say."""
     if settings.STORAGE_URL:
         return _bucket(
             settings.STORAGE_URL,
@@ -90,16 +90,16 @@ def current() -> Store:
 
 @cache
 def _bucket(url: str, endpoint: str, region: str, access_key: str, secret_key: str) -> Store:
-    """One client for the process. Loaded by name: its library takes longer to import than the
-    rest of this app, and the embedded default has no use for it."""
-    made: Store = import_string("portal.storage.s3.Bucket")(
+    """Return one client for the process. It is loaded by name: its library takes longer to import
+    than the rest of this app, and the embedded default does not use it."""
+    bucket: Store = import_string("portal.storage.s3.Bucket")(
         url, endpoint=endpoint, region=region, access_key=access_key, secret_key=secret_key
     )
-    return made
+    return bucket
 
 
 def put(source: IO[bytes], *, media_type: str, max_bytes: int | None = None) -> Blob:
-    """Keep the bytes of `source` and return their blob; raises TooLarge and leaves nothing behind.
+    """Store the bytes of `source`, return their blob; raises TooLarge and leaves nothing behind.
 
     They arrive in a draft, whose digest is known at its end, and get their name as a whole.
     """
@@ -133,29 +133,29 @@ def put(source: IO[bytes], *, media_type: str, max_bytes: int | None = None) -> 
 
 
 def open_blob(sha256: str) -> IO[bytes]:
-    """The blob's bytes, seekable; FileNotFoundError if they are gone."""
+    """Open the blob's bytes, seekable; FileNotFoundError if they are gone."""
     long_work.outside("A file is opened")
     return current().open(sha256)
 
 
 def span(sha256: str, start: int, count: int) -> Generator[bytes, None, None]:
-    """`count` bytes of the blob from byte `start` on, in pieces; FileNotFoundError if gone."""
+    """Yield `count` bytes of the blob from byte `start`, in pieces; FileNotFoundError if gone."""
     long_work.outside("A file is read")
     return current().span(sha256, start, count)
 
 
 def exists(sha256: str) -> bool:
-    """Whether the bytes are there."""
+    """Return whether the bytes are there."""
     long_work.outside("A file is looked for")
     return current().exists(sha256)
 
 
 def remove(sha256: str) -> None:
-    """Let go of the bytes. That no row needs them any more is the caller's to know."""
+    """Remove the bytes. The caller has to know that no row needs them any more."""
     long_work.outside("A file is removed")
     current().remove(sha256)
 
 
 def check_store() -> tuple[bool, str]:
-    """Whether all is well with the store, and a sentence for operators."""
+    """Return whether all is well with the store, and a sentence for operators."""
     return current().look()

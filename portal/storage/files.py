@@ -12,7 +12,7 @@ LOW_BYTES = 2_000_000_000
 class Files:
     def __init__(self, root: Path) -> None:
         self.root = root
-        # On the same file system, so that a draft gets its name by a rename.
+        # On the same file system as the blobs, so that a draft gets its name by a rename.
         self.drafts: Path | None = root / "incoming"
 
     def keep(self, draft: Path, sha256: str) -> None:

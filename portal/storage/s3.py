@@ -1,7 +1,7 @@
 """Blobs as objects of an S3-compatible store, under the same names as files have.
 
-The only module that knows boto3. What goes wrong over there is told as FileNotFoundError (the
-object is gone) or as portal.storage.Unreachable (anything else).
+The only module that knows boto3. Errors of the store are raised as FileNotFoundError (the object
+is gone) or as portal.storage.Unreachable (anything else).
 """
 
 import io
@@ -21,14 +21,14 @@ from portal.storage import Full, Unreachable
 
 PIECE = 256 * 1024
 GONE = {"404", "NoSuchKey", "NotFound"}
-# What was to be new is there, or somebody else writes it at this moment.
+# The object that was to be new exists, or somebody else is writing it at this moment.
 THERE = {"412", "PreconditionFailed", "ConditionalRequestConflict"}
-# What stores of different makers call a disk or a quota that is full.
+# What stores of different makers call a full disk or quota.
 FULL = {
     "507", "InsufficientStorage", "InsufficientStorageSpace", "QuotaExceeded", "XMinioStorageFull",
     "XMinioAdminBucketQuotaExceeded",
 }  # fmt: skip
-# Beginnings of one stream, after the first, before a reader hears of the broken connection.
+# How often a broken connection is made again before the reader gets the error.
 AGAIN = 3
 
 CONFIG = {
@@ -37,14 +37,14 @@ CONFIG = {
     "read_timeout": 60,
     "retries": {"mode": "standard", "total_max_attempts": 4},
     "max_pool_connections": 32,
-    # Newer checksums than every S3-compatible store knows are sent only where one asks for them.
+    # Not every S3-compatible store knows the newer checksums: they are sent only where required.
     "request_checksum_calculation": "when_required",
     "response_checksum_validation": "when_required",
 }
 
 
 class Taken(OSError):
-    """Something lies under that name already."""
+    """An object has that name already."""
 
 
 class Bucket:
@@ -67,9 +67,9 @@ class Bucket:
     ) -> None:
         parts = urlparse(url)
         self.bucket, self.prefix = parts.netloc, parts.path.strip("/")
-        # Names of buckets in the host part need a wildcard certificate, which few own stores have.
+        # Bucket names in the host need a wildcard certificate, which few self-hosted stores have.
         style = {"addressing_style": "path" if endpoint else "auto"}
-        # Made under a session of its own: boto3's default one is not for threads.
+        # Made with a session of its own: boto3's default session is not safe for threads.
         self.client: Any = boto3.session.Session().client(
             "s3",
             endpoint_url=endpoint or None,
@@ -80,7 +80,7 @@ class Bucket:
         )
 
     def keep(self, draft: Path, sha256: str) -> None:
-        """Large drafts go in parts; the object appears when the last one has arrived."""
+        """Upload the draft, in parts if large; the object appears with the last part."""
         if not self.exists(sha256):
             with translated_errors():
                 self.client.upload_file(str(draft), self.bucket, self.key(sha256))
@@ -119,27 +119,27 @@ class Bucket:
         milliseconds = (time.perf_counter() - began) * 1000
         return True, f"Bucket {self.bucket} answers in {milliseconds:.1f} ms."
 
-    # Small things under names of their own (portal.storage.Objects).
+    # Small objects under names of their own (portal.storage.Objects).
 
     def keys(self, prefix: str, *, after: str = "") -> Iterator[str]:
-        asked = {"Bucket": self.bucket, "Prefix": self.named(prefix)}
+        query = {"Bucket": self.bucket, "Prefix": self.named(prefix)}
         if after:
-            asked["StartAfter"] = self.named(after)
+            query["StartAfter"] = self.named(after)
         while True:
             with translated_errors():
-                page = self.client.list_objects_v2(**asked)
+                page = self.client.list_objects_v2(**query)
             for entry in page.get("Contents", ()):
                 yield entry["Key"][len(self.named("")) :]
             if not page.get("IsTruncated"):
                 return
-            asked["ContinuationToken"] = page["NextContinuationToken"]
+            query["ContinuationToken"] = page["NextContinuationToken"]
 
     def read(self, key: str) -> bytes:
         with translated_errors():
-            found: bytes = self.client.get_object(Bucket=self.bucket, Key=self.named(key))[
+            data: bytes = self.client.get_object(Bucket=self.bucket, Key=self.named(key))[
                 "Body"
             ].read()
-        return found
+        return data
 
     def add(self, key: str, data: bytes) -> bool:
         try:
@@ -152,10 +152,10 @@ class Bucket:
         return True
 
     def stream(self, sha256: str, start: int, end: int) -> Any:
-        """The store's answer with the bytes from `start` up to and without `end`."""
+        """Return the body of a response with the bytes from `start` up to and without `end`."""
         with translated_errors():
-            asked = f"bytes={start}-{end - 1}"
-            return self.client.get_object(**self._object(sha256), Range=asked)["Body"]
+            byte_range = f"bytes={start}-{end - 1}"
+            return self.client.get_object(**self._object(sha256), Range=byte_range)["Body"]
 
     def key(self, sha256: str) -> str:
         return self.named(f"{sha256[:2]}/{sha256[2:4]}/{sha256}")
@@ -171,7 +171,7 @@ class Reader(io.RawIOBase):
     """Bytes `start` to `end` of an object as a file: one request for each run of reads.
 
     A connection that breaks is made again from where it broke: a checkpoint of gigabytes does
-    not begin anew.
+    not start over.
     """
 
     def __init__(self, bucket: Bucket, sha256: str, start: int, end: int) -> None:
@@ -196,10 +196,10 @@ class Reader(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: Any) -> int:
-        wanted = min(len(buffer), self._end - self._position)
-        if wanted <= 0:
+        count = min(len(buffer), self._end - self._position)
+        if count <= 0:
             return 0
-        piece = self._read(wanted)
+        piece = self._read(count)
         buffer[: len(piece)] = piece
         self._position += len(piece)
         return len(piece)
@@ -208,16 +208,16 @@ class Reader(io.RawIOBase):
         self._drop()
         super().close()
 
-    def _read(self, wanted: int) -> bytes:
-        for left in range(AGAIN, -1, -1):
+    def _read(self, count: int) -> bytes:
+        for tries_left in range(AGAIN, -1, -1):
             try:
                 if self._body is None:
                     self._body = self._bucket.stream(self._sha256, self._position, self._end)
                 with translated_errors():
-                    piece: bytes = self._body.read(wanted)
+                    piece: bytes = self._body.read(count)
             except Unreachable:
                 self._drop()
-                if not left:
+                if not tries_left:
                     raise
             else:
                 if piece:
@@ -233,17 +233,17 @@ class Reader(io.RawIOBase):
 
 @contextmanager
 def translated_errors() -> Iterator[None]:
-    """The store's errors in this house's words."""
+    """Turn the store's errors into FileNotFoundError, Taken, Full or Unreachable."""
     try:
         yield
     except ClientError as error:
-        said = error.response.get("Error", {})
-        if str(said.get("Code")) in GONE:
+        details = error.response.get("Error", {})
+        if str(details.get("Code")) in GONE:
             raise FileNotFoundError("The file is missing from storage.") from error
-        if str(said.get("Code")) in THERE:
+        if str(details.get("Code")) in THERE:
             raise Taken from error
         kind = Full if _full(error) else Unreachable
-        raise kind(f"The object store refuses: {said.get('Message') or error}") from error
+        raise kind(f"The object store refuses: {details.get('Message') or error}") from error
     except (BotoCoreError, Boto3Error, OSError) as error:
         raise Unreachable(f"The object store does not answer: {error}") from error
 

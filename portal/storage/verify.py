@@ -1,4 +1,4 @@
-"""What rows name and the store does not have: asked after a restore, or of a disk that failed."""
+"""Find the files that rows name and the store lacks, after a restore or the failure of a disk."""
 
 import hashlib
 from collections.abc import Iterator
@@ -8,12 +8,12 @@ from django.db.models import ManyToOneRel
 from portal import storage
 from portal.models import Blob
 
-# So many rows that name a missing blob are told; of the others the first ones tell enough.
+# At most this many of the rows that name a missing blob are listed: the first ones tell enough.
 NAMED = 5
 
 
 def faults(*, read: bool = False) -> Iterator[str]:
-    """A sentence for each blob whose bytes are gone or, with `read`, are not what they were."""
+    """Yield a sentence for each blob whose bytes are gone or, with `read`, were changed."""
     for blob in Blob.objects.order_by("sha256").iterator():
         if not storage.exists(blob.sha256):
             yield f"{_what(blob)} is missing; {_named_by(blob)}"

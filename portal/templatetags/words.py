@@ -32,7 +32,7 @@ STATES = {
     "stopped": "Stopped",
 }
 
-# The project's own pages: name, words, address. A room that is not there yet has no link.
+# The project's own pages: name, label, URL name. A page that does not exist yet has no link.
 PROJECT_PAGES = (
     ("runs", "Runs", "experiments:runs"),
     ("compare", "Compare", "experiments:compare"),
@@ -52,16 +52,16 @@ def duration(seconds: float | None) -> str:
     seconds = max(seconds, 0)
     if seconds < 10:
         return f"{seconds:.1f}".removesuffix(".0") + " s"
-    whole = round(seconds)
+    total = round(seconds)
     for size, unit, smaller, small_unit in (
         (86_400, "d", 3600, "h"),
         (3600, "h", 60, "min"),
         (60, "min", 1, "s"),
     ):
-        if whole >= size:
-            rest = whole % size // smaller
-            return f"{whole // size} {unit}" + (f" {rest} {small_unit}" if rest else "")
-    return f"{whole} s"
+        if total >= size:
+            remainder = total % size // smaller
+            return f"{total // size} {unit}" + (f" {remainder} {small_unit}" if remainder else "")
+    return f"{total} s"
 
 
 @register.filter
@@ -84,7 +84,7 @@ def ago(moment: datetime | None) -> str:
 
 @register.filter
 def when(moment: datetime | None) -> SafeString | str:
-    """A <time> element: words to read, the exact moment to hover over."""
+    """A <time> element: words to read, and the exact moment on hover."""
     if moment is None:
         return "never"
     return format_html(
@@ -97,7 +97,7 @@ def when(moment: datetime | None) -> SafeString | str:
 
 @register.filter
 def state_words(thing: Any) -> str:
-    """The words of a state: of a row that has one, or of its code."""
+    """The label of a state, given a row that has one or its code."""
     display = getattr(thing, "get_state_display", None)
     if display is not None:
         return str(display())
@@ -119,8 +119,8 @@ def size_words(count: float | None) -> str:
 
 @register.filter
 def percent(fraction: float | None) -> str:
-    """A fraction as a percentage: 0.1234 -> "12 %", under ten with one place. What is something is
-    never nothing: 0.0001 -> "< 0.1 %"."""
+    """A fraction as a percentage: 0.1234 -> "12 %", under ten with one decimal. What is not
+    zero is never shown as zero: 0.0001 -> "< 0.1 %"."""
     if fraction is None:
         return NOTHING
     value = fraction * 100
@@ -138,7 +138,7 @@ def shares(ppm: int | None) -> str:
 
 
 class ProjectNav(template.Node):
-    """The links of one project; its body names the page that one is on."""
+    """The links of one project; the tag's body names the current page."""
 
     def __init__(self, nodelist: NodeList) -> None:
         self.nodelist = nodelist
@@ -147,13 +147,13 @@ class ProjectNav(template.Node):
         section = self.nodelist.render(context).strip()
         slug = context["project"].slug
         links = SafeString("")
-        for name, words, url_name in PROJECT_PAGES:
+        for name, label, url_name in PROJECT_PAGES:
             try:
                 url = reverse(url_name, args=[slug])
             except NoReverseMatch:
                 continue
             current = SafeString(' aria-current="page"') if name == section else ""
-            links += format_html('<a href="{}"{}>{}</a>', url, current, words)
+            links += format_html('<a href="{}"{}>{}</a>', url, current, label)
         return links
 
 

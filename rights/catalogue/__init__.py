@@ -1,1 +1,1 @@
-"""Works, recordings and releases: taken in, credited, and held against what sounds alike."""
+"""Works, recordings and releases: added, credited, and compared with what sounds alike."""

@@ -1,7 +1,7 @@
-"""What comes in as audio: decoded to the end and checked before a byte of it is kept.
+"""Audio files that come in: decoded to the end and checked before a byte of them is stored.
 
 The file is read in blocks, so ten minutes at 192 kHz never lie in memory as a whole. The
-format is what the bytes are, not what the name says. Files are kept as delivered.
+format is what the bytes are, not what the name says. Files are stored as delivered.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from audio.loudness import Meter
 from portal.database import long_work
 
 LIMITS = decoding.Limits("file", max_seconds=2 * 60 * 60, min_rate=4_000, max_rate=384_000)
-# Below this peak (-80 dBFS) there is nothing to hear.
+# Below this peak (-80 dBFS) a file is silent.
 SILENCE_PEAK = 1e-4
 EXTENSIONS = {
     "wav": "WAV",
@@ -35,7 +35,7 @@ EXTENSIONS = {
 
 @dataclass(frozen=True)
 class Audio:
-    """What a checked file measures: seconds, Hz, LUFS."""
+    """The measures of a checked file: seconds, Hz, LUFS."""
 
     sha256: str
     size: int
@@ -45,7 +45,7 @@ class Audio:
     sample_rate: int
     channels: int
     lufs: float | None
-    # What is heard: the digest of the samples (audio/sound_digest.py), and the landmarks.
+    # The digest of the samples (audio/sound_digest.py), and the landmarks.
     sound: str
     print: prints.Print
     warnings: list[str] = field(default_factory=list)
@@ -57,10 +57,10 @@ def examine(file: IO[bytes], *, filename: str) -> Audio:
     if file.seek(0, os.SEEK_END) == 0:
         raise BadAudio("empty", "The file is empty: it has no bytes in it.")
     with decoding.opened(file, LIMITS) as decoder:
-        heard = _Heard(decoder.rate, decoder.channels)
-        # The print takes the blocks one by one, and all else is measured on their way to it.
-        landmarks = prints.of_blocks(heard.passed_on(decoder.blocks()), rate=decoder.rate)
-    if heard.peak < SILENCE_PEAK:
+        measured = _Heard(decoder.rate, decoder.channels)
+        # The print takes the blocks one by one; all else is measured as they pass.
+        landmarks = prints.of_blocks(measured.passed_on(decoder.blocks()), rate=decoder.rate)
+    if measured.peak < SILENCE_PEAK:
         raise BadAudio("silent", "The file is silent from start to end, so there is nothing in it.")
     sha256, size = _digest(file)
     audio = Audio(
@@ -68,11 +68,11 @@ def examine(file: IO[bytes], *, filename: str) -> Audio:
         size=size,
         format=decoder.format,
         media_type=decoder.media_type,
-        duration=heard.frames / decoder.rate,
+        duration=measured.frames / decoder.rate,
         sample_rate=decoder.rate,
         channels=decoder.channels,
-        lufs=heard.meter.integrated(),
-        sound=heard.digest.hexdigest(),
+        lufs=measured.meter.integrated(),
+        sound=measured.digest.hexdigest(),
         print=landmarks,
     )
     audio.warnings.extend(_warnings(audio, filename))
@@ -89,7 +89,7 @@ def _digest(file: IO[bytes]) -> tuple[str, int]:
 
 
 class _Heard:
-    """What is measured of the blocks of a file while they are read."""
+    """What is measured of a file's blocks while they are read."""
 
     def __init__(self, rate: int, channels: int) -> None:
         self.meter = Meter(rate=rate, channels=channels)
@@ -111,9 +111,9 @@ def _warnings(audio: Audio, filename: str) -> list[str]:
     warnings = []
     extension = PurePath(filename).suffix.lower().lstrip(".")
     if EXTENSIONS.get(extension) != audio.format:
-        says = f"ends in .{extension}" if extension else "has no ending"
+        ending = f"ends in .{extension}" if extension else "has no ending"
         warnings.append(
-            f"The name {says}, but the file is {audio.format}; taken as {audio.format}."
+            f"The name {ending}, but the file is {audio.format}; taken as {audio.format}."
         )
     if audio.channels == 1:
         warnings.append("Mono: training in stereo will hear the same on both sides.")

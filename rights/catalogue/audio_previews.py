@@ -1,8 +1,8 @@
-"""The marked thirty seconds of a recording: for who may judge by ear what it is, and not have it.
+"""Previews: thirty marked seconds of a recording, to hear what it is without having it.
 
-At most half of a piece, so that a short one is no whole file either; in mono, as MP3, faded in and
-out, with a quiet tone every five seconds that nobody takes for the music. It is derived when it is
-first asked for and kept; one at a time in a process, so that a list of players is no load.
+At most half of a piece, so that a short one is not given away whole either; in mono, as MP3, faded
+in and out, with a quiet tone every five seconds that nobody takes for the music. A preview is made
+at the first request and stored; one at a time in a process, so that a list of players is no load.
 """
 
 import io
@@ -16,7 +16,7 @@ from portal import storage
 from portal.models import Blob
 from rights.models import Preview, Recording
 
-# Another number wherever something below changes: a new one is derived then.
+# Raise it wherever something below changes: new previews are made then.
 VERSION = 1
 SECONDS = 30.0
 SHARE = 0.5
@@ -24,7 +24,7 @@ FADE = 1.0
 EVERY = 5.0
 TONE, TONE_HERTZ, TONE_LEVEL = 0.12, 1_200.0, 0.06
 MEDIA_TYPE = "audio/mpeg"
-# MPEG knows these rates. A higher one is halved or so; an odd one is played at the nearest.
+# The rates of MPEG. A higher one is divided by a whole number; others are played at the nearest.
 RATES = (48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000)
 
 Wave = npt.NDArray[np.float32]
@@ -33,22 +33,22 @@ _one_at_a_time = threading.Lock()
 
 
 class NoPreview(ValueError):
-    """None can be made; the text says why."""
+    """No preview can be made; the text says why."""
 
 
 def preview_of(recording: Recording) -> Preview:
-    """The preview, made now if there is none yet. Raises NoPreview."""
-    if known := _stored_preview(recording):
-        return known
+    """Return the preview, made now if there is none yet. Raises NoPreview."""
+    if stored := _stored_preview(recording):
+        return stored
     with _one_at_a_time:
-        if known := _stored_preview(recording):
-            return known
+        if stored := _stored_preview(recording):
+            return stored
         blob, seconds = _make(recording)
-    # Two processes make the same bytes twice and keep them once.
-    made, _ = Preview.objects.get_or_create(
+    # Two processes make the same bytes twice and store them once.
+    preview, _ = Preview.objects.get_or_create(
         recording=recording, version=VERSION, defaults={"audio": blob, "duration": seconds}
     )
-    return made
+    return preview
 
 
 def _stored_preview(recording: Recording) -> Preview | None:
@@ -70,18 +70,18 @@ def _make(recording: Recording) -> tuple[Blob, float]:
     step = next(n for n in range(1, 100) if rate // n <= RATES[0])
     wave = wave[: len(wave) // step * step].reshape(-1, step).mean(axis=1)
     rate //= step
-    made = io.BytesIO()
-    soundfile.write(made, marked(wave, rate=_nearest(rate)), _nearest(rate), format="MP3")
-    made.seek(0)
-    return storage.put(made, media_type=MEDIA_TYPE), len(wave) / rate
+    encoded = io.BytesIO()
+    soundfile.write(encoded, marked(wave, rate=_nearest(rate)), _nearest(rate), format="MP3")
+    encoded.seek(0)
+    return storage.put(encoded, media_type=MEDIA_TYPE), len(wave) / rate
 
 
 def _nearest(rate: int) -> int:
-    return min(RATES, key=lambda known: abs(known - rate))
+    return min(RATES, key=lambda mpeg_rate: abs(mpeg_rate - rate))
 
 
 def marked(wave: Wave, *, rate: int) -> Wave:
-    """Mono samples with the fades and the tones in them; the same length."""
+    """Return the mono samples with the fades and the tones in them, at the same length."""
     time = np.arange(len(wave)) / rate
     length = len(wave) / rate
     fade = min(FADE, length / 4) or 1.0

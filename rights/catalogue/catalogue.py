@@ -31,7 +31,7 @@ from rights.withdrawal import cases, losses
 
 @transaction.atomic
 def add_work(*, by: User | None, title: str, iswc: str = "", mbid: str = "") -> Work:
-    """Raises Refused or identifiers.BadIdentifier."""
+    """Add a work. Raises Refused or identifiers.BadIdentifier."""
     title = required(title, field="title", longest=300)
     iswc = identifiers.iswc(iswc)
     if iswc and (other := Work.objects.filter(iswc=iswc).first()):
@@ -43,7 +43,7 @@ def add_work(*, by: User | None, title: str, iswc: str = "", mbid: str = "") -> 
 
 @dataclass(frozen=True)
 class Stored:
-    """A file that was decoded, measured and stored, with what it says of itself; nothing names it
+    """A file that was decoded, measured and stored, with what it declares; no row refers to it
     yet."""
 
     audio: audio_intake.Audio
@@ -54,10 +54,10 @@ class Stored:
 
 
 def store_audio(*, file: IO[bytes], filename: str, title: str, isrc: str = "") -> Stored:
-    """The long part of `add_recording`, for a verb that wants a transaction around the rest of it.
+    """Do the long part of `add_recording`, for a verb that needs a transaction around the rest.
 
     Everything is checked before the first byte is stored. Raises audio_intake.BadAudio,
-    storage.TooLarge, identifiers.BadIdentifier or Refused (a duplicate names its other).
+    storage.TooLarge, identifiers.BadIdentifier or Refused (for a duplicate it names the other one).
     """
     _new_recording(title, isrc)
     return _keep(file, filename)
@@ -73,11 +73,11 @@ def add_recording(
     works: Iterable[Work] = (),
     tags: Mapping[str, Any] | None = None,
 ) -> Recording:
-    """Check the file, keep it as delivered, and add it to the repertoire.
+    """Check the file, store it as delivered, and add it to the repertoire.
 
-    Everything is checked before the first byte is stored. What sounds like a recording that is
-    here is taken in with a question (sounds.py). Raises audio_intake.BadAudio,
-    storage.TooLarge, identifiers.BadIdentifier or Refused (a duplicate names its other).
+    Everything is checked before the first byte is stored. What sounds like another recording is
+    added with a question (sound_questions.py). Raises audio_intake.BadAudio, storage.TooLarge,
+    identifiers.BadIdentifier or Refused (for a duplicate it names the other one).
     """
     stored = store_audio(file=file, filename=filename, title=title, isrc=isrc)
     return enter_recording(by=by, stored=stored, title=title, isrc=isrc, works=works, tags=tags)
@@ -93,7 +93,7 @@ def enter_recording(
     works: Iterable[Work] = (),
     tags: Mapping[str, Any] | None = None,
 ) -> Recording:
-    """The short part of `add_recording`: the row of a file that is stored."""
+    """Do the short part of `add_recording`: add the row of a file that is stored."""
     title, isrc = _new_recording(title, isrc)
     at = commit_order.moment()
     _refuse_duplicate(stored.audio)
@@ -133,7 +133,7 @@ def announce_recording(
     works: Iterable[Work] = (),
     tags: Mapping[str, Any] | None = None,
 ) -> Recording:
-    """A recording by its metadata alone: its holders can be named and asked; it can be used for
+    """Add a recording by its metadata alone: its holders can be named and asked; it can be used for
     nothing until `attach_audio`. Raises Refused or identifiers.BadIdentifier."""
     title, isrc = _new_recording(title, isrc)
     at = commit_order.moment()
@@ -152,14 +152,14 @@ def announce_recording(
 
 
 def attach_audio(*, by: User, recording: Recording, file: IO[bytes], filename: str) -> Recording:
-    """The file of a recording that had none. A file is never exchanged: what was allowed was
-    this one."""
+    """Attach the file of a recording that had none. A file is never exchanged: permission was
+    given for this one."""
     stored = _keep(file, filename)
     with transaction.atomic():
         at = commit_order.moment()
         _refuse_duplicate(stored.audio)
-        silent = Recording.objects.filter(pk=recording.pk, audio=None)
-        if not silent.update(audio=stored.blob, audio_at=at, **_measured(stored.audio)):
+        without_audio = Recording.objects.filter(pk=recording.pk, audio=None)
+        if not without_audio.update(audio=stored.blob, audio_at=at, **_measured(stored.audio)):
             raise Refused("has_audio", f"“{recording}” has its file already.", field="file")
         recording.refresh_from_db()
         audit.record(by=by, verb="recording.audio", subject=recording, audio=stored.blob.sha256)
@@ -179,19 +179,19 @@ def _new_recording(title: str, isrc: str) -> tuple[str, str]:
 
 
 def _keep(file: IO[bytes], filename: str) -> Stored:
-    """What the file measures, the file in storage, and what it says no to; refused if a recording
-    has it, or a machine made it."""
+    """Measure and store the file, and read what it reserves; refuse it if a recording has it, or a
+    machine made it."""
     audio = audio_intake.examine(file, filename=filename)
     _refuse_duplicate(audio)
-    said = file_provenance.read(file, media_type=audio.media_type)
-    audio.warnings.extend(file_provenance.warning(said))
+    reservations = file_provenance.read(file, media_type=audio.media_type)
+    audio.warnings.extend(file_provenance.warning(reservations))
     blob = storage.put(file, media_type=audio.media_type)
-    return Stored(audio, blob, said, sound_prints.listen(audio), filename)
+    return Stored(audio, blob, reservations, sound_prints.listen(audio), filename)
 
 
 def _refuse_duplicate(audio: audio_intake.Audio) -> None:
-    """Asked before the file is stored, and again in the turn: of two who sent it at once the
-    second is told."""
+    """Refuse a file that a recording has. Called before the file is stored, and again under the
+    commit-order lock: when two people send it at once, the second is refused."""
     if other := Recording.objects.filter(audio_id=audio.sha256).first():
         raise Refused(
             "duplicate", f"This very file is in the catalogue as “{other.title}”.", field="file"
@@ -217,7 +217,7 @@ def _link(recording: Recording, works: Iterable[Work], *, at: datetime) -> None:
 
 @transaction.atomic
 def attach_work(*, by: User, recording: Recording, work: Work) -> None:
-    """One more composition in the recording; permission rests until its holders gave theirs."""
+    """Attach a work to the recording; nothing is permitted until the work's holders permit it."""
     if recording.works.filter(pk=work.pk).exists():
         raise Refused("duplicate", f"“{work}” is in this recording already.", field="work")
     at, watch = commit_order.moment(), losses.Watch([recording])
@@ -243,8 +243,8 @@ def add_credit(
     user_defined: str = "",
     display_text: str = "",
 ) -> Credit:
-    """A contributor's role on a recording or a work. `user_defined` names a role that the list
-    does not have."""
+    """Credit a contributor with a role on a recording or a work. `user_defined` names a role that
+    the list does not have."""
     if role not in RoleCode.values:
         raise Refused("role", f"“{role}” is not a role.", field="role")
     user_defined = user_defined.strip()[:60] if role == RoleCode.USER_DEFINED else ""
@@ -268,15 +268,15 @@ def add_credit(
     )
     audit.record(by=by, verb="credit.added", subject=subject, party=party.pk, role=role)
     if watch:
-        said = f"{party} is credited: {credit.role_in_words}."
-        cases.open_for_findings(by=by, party=party, watch=watch, reason=said[:300])
+        reason = f"{party} is credited: {credit.role_in_words}."
+        cases.open_for_findings(by=by, party=party, watch=watch, reason=reason[:300])
     return credit
 
 
 def add_stem(
     *, by: User, recording: Recording, part: str, file: IO[bytes], filename: str, name: str = ""
 ) -> Stem:
-    """One part of a recording as its own file; permitted by the use `stems` of the recording."""
+    """Add one part of a recording as its own file; the use `stems` of the recording permits it."""
     if part not in Stem.Part.values:
         raise Refused("part", f"“{part}” is not a part.", field="part")
     audio = audio_intake.examine(file, filename=filename)
@@ -288,9 +288,9 @@ def add_stem(
             f"The stem is {audio.duration:.1f} s long, its recording {recording.duration:.1f} s.",
             field="file",
         )
-    said = file_provenance.read(file, media_type=audio.media_type)
+    reservations = file_provenance.read(file, media_type=audio.media_type)
     blob = storage.put(file, media_type=audio.media_type)
-    heard = sound_prints.listen(audio)
+    sound_match = sound_prints.listen(audio)
     with transaction.atomic():
         stem = Stem.objects.create(
             recording=recording,
@@ -304,9 +304,11 @@ def add_stem(
             added_by=by,
         )
         audit.record(by=by, verb="stem.added", subject=recording, part=part, audio=blob.sha256)
-        file_provenance.note_signals(by=by, recording=recording, said=said, filename=filename)
-        # Somebody else's voice may come in as a part as well.
-        sound_prints.ask(recording=recording, blob=blob, heard=heard)
+        file_provenance.note_signals(
+            by=by, recording=recording, said=reservations, filename=filename
+        )
+        # A part may be somebody else's voice as well.
+        sound_prints.ask(recording=recording, blob=blob, heard=sound_match)
     return stem
 
 
@@ -321,7 +323,7 @@ def add_release(
     released_on: date | None = None,
     tracks: Sequence[Recording] = (),
 ) -> Release:
-    """A product with its recordings in order. Raises Refused or identifiers.BadIdentifier."""
+    """Add a product with its recordings in order. Raises Refused or identifiers.BadIdentifier."""
     title = required(title, field="title", longest=300)
     upc, grid = identifiers.upc(upc), identifiers.grid(grid)
     for field, value in (("upc", upc), ("grid", grid)):

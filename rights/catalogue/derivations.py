@@ -1,8 +1,8 @@
-"""Saying that a recording comes from another, and ending what was said by mistake.
+"""Relations of recordings that come from others: added, confirmed, and ended if a mistake.
 
-It counts at once: from then on a use needs the word of everybody who has one on the source too, and
-what was made without it is put on hold. Taking it back widens what may be used, so somebody other
-than who said it does that.
+A relation counts at once: from then on a use also needs the permission of everybody who is asked
+for the source, and what was made without it is put on hold. Ending it widens what may be used, so
+somebody other than the person who entered it does that.
 """
 
 from django.db import transaction
@@ -24,7 +24,8 @@ Kind = RecordingRelation.Kind
 def add_relation(
     *, by: User | None, recording: Recording, source: Recording, kind: str, note: str = ""
 ) -> RecordingRelation:
-    """The recording contains the source, was made from it, or is the same sound. Raises Refused."""
+    """Record that a recording contains the source, was made from it or is the same sound. Raises
+    Refused."""
     if kind not in Kind.values:
         raise Refused("kind", f"“{kind}” is no way to come from a recording.", field="kind")
     if recording.pk == source.pk:
@@ -32,12 +33,12 @@ def add_relation(
     at = commit_order.moment()
     pair = Q(recording=recording, source=source)
     if kind == Kind.SAME_SOUND:
-        # It goes both ways, whoever is named first.
+        # It goes both ways, whichever is named first.
         pair |= Q(recording=source, source=recording)
     if RecordingRelation.objects.filter(pair, kind=kind, ended_at=None).exists():
         raise Refused("duplicate", f"That is known of “{recording}” already.", field="source")
     watch = losses.Watch([recording, source] if kind == Kind.SAME_SOUND else [recording])
-    made = RecordingRelation.objects.create(
+    relation = RecordingRelation.objects.create(
         recording=recording,
         source=source,
         kind=kind,
@@ -51,21 +52,21 @@ def add_relation(
         subject=recording,
         source=source.pk,
         kind=kind,
-        private={"note": made.note},
+        private={"note": relation.note},
     )
     if party := splits.first_holder(source) or splits.first_holder(recording):
-        said = f"“{made.recording}” {made.in_words} “{made.source}”."
-        cases.open_for_findings(by=by, party=party, watch=watch, reason=said[:300])
-    return made
+        reason = f"“{relation.recording}” {relation.in_words} “{relation.source}”."
+        cases.open_for_findings(by=by, party=party, watch=watch, reason=reason[:300])
+    return relation
 
 
 @transaction.atomic
 def confirm_relation(*, by: User, relation: RecordingRelation) -> RecordingRelation:
-    """Somebody other than who said it has looked. Raises Refused."""
+    """Confirm a relation. Raises Refused for whoever entered it, and once confirmed or ended."""
     if relation.said_by_id == by.pk:
         raise Refused("four_eyes", "Somebody else than who said it has to confirm it.")
-    open_one = RecordingRelation.objects.filter(pk=relation.pk, confirmed_at=None, ended_at=None)
-    if not open_one.update(confirmed_by=by, confirmed_at=commit_order.moment()):
+    unconfirmed = RecordingRelation.objects.filter(pk=relation.pk, confirmed_at=None, ended_at=None)
+    if not unconfirmed.update(confirmed_by=by, confirmed_at=commit_order.moment()):
         raise Refused("state", "This was confirmed or ended already.")
     relation.refresh_from_db()
     audit.record(
@@ -80,8 +81,8 @@ def confirm_relation(*, by: User, relation: RecordingRelation) -> RecordingRelat
 
 @transaction.atomic
 def end_relation(*, by: User, relation: RecordingRelation, reason: str) -> RecordingRelation:
-    """It was said by mistake: the source's holders are asked no more. Raises Refused for who said
-    it, and where it has ended."""
+    """End a relation that was a mistake: the source's holders are asked no more. Raises Refused for
+    whoever entered it, and where it has ended."""
     reason = required(reason, field="reason", longest=300)
     if relation.said_by_id == by.pk:
         raise Refused(
@@ -89,8 +90,8 @@ def end_relation(*, by: User, relation: RecordingRelation, reason: str) -> Recor
             "Who said it does not take it back alone: it asks more people than without it. "
             "Another rights admin can.",
         )
-    open_one = RecordingRelation.objects.filter(pk=relation.pk, ended_at=None)
-    if not open_one.update(ended_by=by, ended_at=commit_order.moment(), end_reason=reason):
+    open_relation = RecordingRelation.objects.filter(pk=relation.pk, ended_at=None)
+    if not open_relation.update(ended_by=by, ended_at=commit_order.moment(), end_reason=reason):
         raise Refused("state", "This was ended already.")
     relation.refresh_from_db()
     audit.record(
@@ -101,13 +102,13 @@ def end_relation(*, by: User, relation: RecordingRelation, reason: str) -> Recor
         kind=relation.kind,
         private={"reason": reason},
     )
-    # What waited for the word of somebody who has none in it is given back.
+    # What was withheld only for somebody who is not asked any more is permitted again.
     cases.settled(relations.with_derived([relation.recording, relation.source]), by=by)
     return relation
 
 
 def relations_of(recording: Recording) -> QuerySet[RecordingRelation]:
-    """What is said of it now, in either place."""
+    """Return the relations of the recording now, on either side."""
     rows = RecordingRelation.objects.filter(
         Q(recording=recording) | Q(source=recording), ended_at=None
     )

@@ -1,8 +1,8 @@
-"""What a file that comes in says of itself, before it is taken for somebody's recording.
+"""What an incoming file declares about itself, before it is taken for somebody's recording.
 
-Its no to machines is noted as a signal (signals.py) and stands. What a machine made is refused: as
-a recording it would be trained on as a person's. What the file holds is read by the room above,
-which knows the credentials that this portal gives out and registers itself here.
+A refusal of uses is recorded as a signal (signals.py) and stands. What a machine made is refused:
+as a recording it would be trained on like a person's. The app above reads the file's manifests: it
+knows the credentials that this portal issues, and registers itself here.
 """
 
 import re
@@ -19,14 +19,14 @@ from rights.tdm.reservations import EVERY_USE, RESERVED, Reservation
 # IPTC digital source types of what was made by a trained model, in whole and in part.
 TRAINED = "trainedalgorithmicmedia"
 COMPOSITE = frozenset({"compositewithtrainedalgorithmicmedia", "compositesynthetic"})
-# PLUS data mining, as it stands in XMP: the ends of the names that prohibit.
+# PLUS data mining, as in XMP: the endings of the names that prohibit.
 PROHIBITED = re.compile(rb"DMI-PROHIBITED[A-Z-]*")
 CHUNK = 1024 * 1024
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """Label and data of what one C2PA manifest asserts; the active one is the newest."""
+    """The assertions of one C2PA manifest, label and data each; the active one is the newest."""
 
     active: bool
     assertions: Sequence[tuple[str, Any]]
@@ -34,8 +34,8 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Embedded:
-    """What the room above finds: manifests, whether they could be read, and whether the very sound
-    was made in this portal."""
+    """What the app above finds in a file: manifests, whether they are unreadable, and whether the
+    very sound was made in this portal."""
 
     manifests: Sequence[Manifest] = ()
     unreadable: bool = False
@@ -47,48 +47,48 @@ _looks: list[Look] = []
 
 
 def register(look: Look) -> None:
-    """`look` gets a file at its start and its media type."""
+    """Register a reader; `look` gets a file at its start and its media type."""
     _looks.append(look)
 
 
 def read(file: IO[bytes], *, media_type: str) -> list[Reservation]:
-    """What the file says no to; it is left at its start. Raises Refused for what a machine made."""
-    found: list[Reservation] = []
+    """Return what a file reserves, left at its start. Raises Refused for what a machine made."""
+    declared: list[Reservation] = []
     for look in _looks:
         file.seek(0)
         embedded = look(file, media_type)
         _refuse_machines(embedded)
-        found += _reservations_in(embedded)
-    if mined := _prohibited(file):
-        info = mined.decode("ascii")
-        found.append(
+        declared += _reservations_in(embedded)
+    if prohibition := _prohibited(file):
+        info = prohibition.decode("ascii")
+        declared.append(
             Reservation(Signal.Scheme.CAWG, "plus.DataMining", "notAllowed", info, RESERVED)
         )
     file.seek(0)
-    return reservations.merged(found)
+    return reservations.merged(declared)
 
 
 def note_signals(
     *, by: User, recording: Recording, said: Sequence[Reservation], filename: str
 ) -> list[Signal]:
-    """In the transaction in which the file becomes the recording's."""
+    """Record the signals, in the transaction in which the file becomes the recording's."""
     source = f"Inside the file {filename}"
     return (
         signals.record_signals(by=by, subject=recording, said=said, source=source) if said else []
     )
 
 
-def warning(said: Sequence[Reservation]) -> list[str]:
-    """For who sent the file, and on the recording's page."""
-    noes = [reservation for reservation in said if reservation.denied]
-    if not noes:
+def warning(declared: Sequence[Reservation]) -> list[str]:
+    """Return the warning for the sender and the recording's page, if the file denies a use."""
+    denials = [reservation for reservation in declared if reservation.denied]
+    if not denials:
         return []
-    keys = ", ".join(f"{noe.key}: {noe.value}" for noe in noes)
-    words = (
+    keys = ", ".join(f"{denial.key}: {denial.value}" for denial in denials)
+    sentence = (
         f"The file itself says no ({keys}). It is noted: each holder has to permit the uses that "
         "it denies for this very recording."
     )
-    return [words]
+    return [sentence]
 
 
 def _refuse_machines(embedded: Embedded) -> None:
@@ -117,15 +117,15 @@ def _reservations_in(embedded: Embedded) -> Iterator[Reservation]:
         for label, data in manifest.assertions:
             if reservations.is_training_mining(label):
                 yield from _entries(label, data)
-        if found := _sources(manifest) & {TRAINED, *COMPOSITE}:
-            info = ", ".join(sorted(found))
+        if source_types := _sources(manifest) & {TRAINED, *COMPOSITE}:
+            info = ", ".join(sorted(source_types))
             yield Reservation(
                 Signal.Scheme.MADE_BY, "digitalSourceType", "composite", info, EVERY_USE
             )
 
 
 def _entries(label: str, data: Any) -> list[Reservation]:
-    """A no that cannot be read in full is one to everything: nobody is asked here what it means."""
+    """Return the reservations; what cannot be read in full denies all: nobody here can be asked."""
     try:
         return reservations.entries_of(data)
     except Refused as error:
@@ -134,7 +134,7 @@ def _entries(label: str, data: Any) -> list[Reservation]:
 
 
 def _sources(manifest: Manifest) -> set[str]:
-    """The source types that it names, wherever; the last part of their addresses."""
+    """Return the source types that it names anywhere, by the last part of their addresses."""
     texts = (text for _, data in manifest.assertions for text in _texts(data))
     known = {TRAINED, *COMPOSITE}
     return known & {re.split(r"[/#:]", text.strip())[-1].casefold() for text in texts}
@@ -150,9 +150,9 @@ def _texts(data: Any, depth: int = 0) -> Iterator[str]:
 
 def _prohibited(file: IO[bytes]) -> bytes:
     file.seek(0)
-    before = b""
+    tail = b""
     while chunk := file.read(CHUNK):
-        if found := PROHIBITED.search(before + chunk):
-            return found[0]
-        before = chunk[-64:]
+        if match := PROHIBITED.search(tail + chunk):
+            return match[0]
+        tail = chunk[-64:]
     return b""

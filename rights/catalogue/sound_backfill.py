@@ -1,4 +1,4 @@
-"""Files that came before their prints were asked for: held against the others in rounds.
+"""Files that came before prints were made: compared with the others, in passes.
 
 Rows are the queue: a file without a print, or whose print was never compared, waits. The oldest
 goes first, so that of two that are alike the later one is in question.
@@ -17,7 +17,7 @@ from portal.models import Blob
 from rights.catalogue import sound_prints
 from rights.models import Recording, SoundPrint, Stem
 
-# A round gives its worker back after so many seconds.
+# Seconds after which a pass gives its worker back.
 TURN = 20.0
 TASK = "rights.compare_sounds"
 
@@ -25,40 +25,42 @@ log = logging.getLogger(__name__)
 
 
 def go_on() -> int:
-    """One round; how many files were compared in it. What is left is nudged on."""
-    until = time.monotonic() + TURN
-    done = 0
-    while (waiting := _next()) is not None:
-        if time.monotonic() >= until:
+    """Run one pass and return how many files it compared; wake the next one if some are left."""
+    deadline = time.monotonic() + TURN
+    compared = 0
+    while (pending := _next()) is not None:
+        if time.monotonic() >= deadline:
             wake(TASK)
             break
         try:
-            compare(*waiting)
+            compare(*pending)
         except storage.Unreachable:
-            # The clock asks again.
+            # Celery beat runs the task again.
             log.warning("Storage does not answer; sounds are compared later.")
             break
-        done += 1
-    return done
+        compared += 1
+    return compared
 
 
 def compare(recording: Recording, blob: Blob) -> None:
-    """Make the file's print where there is none, and ask about what it sounds like."""
-    made = sound_prints.make_print(blob.sha256)
-    if made.packed is None:
-        SoundPrint.objects.filter(pk=made.pk).update(compared=True)
+    """Make the file's print if there is none, and open questions on what it sounds like."""
+    sound_print = sound_prints.make_print(blob.sha256)
+    if sound_print.packed is None:
+        SoundPrint.objects.filter(pk=sound_print.pk).update(compared=True)
         return
-    heard = sound_prints.heard_of(made)
+    sound_match = sound_prints.heard_of(sound_print)
     with transaction.atomic():
-        sound_prints.ask(recording=recording, blob=blob, heard=heard)
+        sound_prints.ask(recording=recording, blob=blob, heard=sound_match)
 
 
 def _next() -> tuple[Recording, Blob] | None:
-    """A recording with its file, or with one of its parts once those are through."""
-    done = SoundPrint.objects.filter(audio=OuterRef("audio"), version=prints.VERSION, compared=True)
-    waiting = Recording.objects.filter(~Exists(done), audio__isnull=False)
-    recording = waiting.select_related("audio").order_by("audio_at", "pk").first()
+    """Return a recording with its file or, once those are all compared, with one of its stems."""
+    compared = SoundPrint.objects.filter(
+        audio=OuterRef("audio"), version=prints.VERSION, compared=True
+    )
+    pending = Recording.objects.filter(~Exists(compared), audio__isnull=False)
+    recording = pending.select_related("audio").order_by("audio_at", "pk").first()
     if recording is not None and recording.audio is not None:
         return recording, recording.audio
-    stem = Stem.objects.filter(~Exists(done)).select_related("recording", "audio").first()
+    stem = Stem.objects.filter(~Exists(compared)).select_related("recording", "audio").first()
     return (stem.recording, stem.audio) if stem is not None else None

@@ -1,9 +1,9 @@
-"""What a file sounds like, and whether somebody's recording sounds so already.
+"""What a file sounds like, and which recordings sound alike already.
 
-Each file that comes in is asked by the digest of its samples and by its landmarks. What is alike
-opens a question to the rights admins (models.SoundQuestion), and until one has answered, the
-recording that came later is used for nothing. Landmarks are rows: one more recording is some more
-of them, and no index is made anew.
+Each file that comes in is compared by the digest of its samples and by its landmarks. A match
+opens a question to the rights admins (models.SoundQuestion), and until one of them has answered,
+the recording that came later is used for nothing. Landmarks are rows: one more recording is some
+more of them, and no index is rebuilt.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,17 +24,17 @@ from rights.catalogue import sound_questions
 from rights.catalogue.audio_intake import LIMITS, Audio
 from rights.models import Landmark, Recording, SoundPrint, Stem
 
-# One hash in so many is kept as a row: three to six in a second of music. By their first bits: the
-# last ones of a hash depend on the last ones of its pair alone.
+# One hash in this many is stored as a row: three to six in a second of music. Chosen by the first
+# bits: the last bits of a hash depend on the last bits of its pair alone.
 SAMPLED = 16
-# So many kept hashes have to lie at one distance in time before two prints are held together.
+# This many stored hashes must lie at one distance in time before two prints are compared.
 LEAST_LANDMARKS = 4
-# A hash that is heard more often than this says nothing.
+# A hash that occurs more often than this says nothing.
 COMMON = 2_000
 CANDIDATES = 12
 # Frames (32 ms) by which hashes of one stretch may differ in their distance.
 SLACK = 2
-# What is alike for a shorter time may be two pieces on the same chords (docs/screening.md).
+# A shorter match may be two pieces on the same chords (docs/screening.md).
 LEAST_SECONDS = 7.0
 
 
@@ -48,7 +48,7 @@ class Alike:
 
 @dataclass(frozen=True)
 class SoundMatch:
-    """What a file sounds like, and what is alike among the prints up to number `upto`."""
+    """What a file sounds like, and the files alike among the prints up to id `upto`."""
 
     sound: str
     print: Print
@@ -57,51 +57,53 @@ class SoundMatch:
 
 
 def listen(audio: Audio) -> SoundMatch:
-    """Ask all prints that there are. It takes a moment: before a transaction, not in one."""
+    """Compare a file with all prints. It takes a moment: before a transaction, not in one."""
     upto = SoundPrint.objects.aggregate(last=Max("pk"))["last"] or 0
     return SoundMatch(
         audio.sound, audio.print, _alike(audio.sha256, audio.sound, audio.print), upto
     )
 
 
-def heard_of(made: SoundPrint) -> SoundMatch:
-    """The same of a print that is kept."""
-    assert made.packed is not None  # noqa: S101 - the caller has one that could be made.
-    print_ = Print.unpacked(bytes(made.packed))
+def heard_of(stored: SoundPrint) -> SoundMatch:
+    """Compare a stored print with all others."""
+    assert stored.packed is not None  # noqa: S101 - the caller has one that could be made.
+    print_ = Print.unpacked(bytes(stored.packed))
     upto = SoundPrint.objects.aggregate(last=Max("pk"))["last"] or 0
-    return SoundMatch(made.sound, print_, _alike(str(made.audio_id), made.sound, print_), upto)
+    return SoundMatch(
+        stored.sound, print_, _alike(str(stored.audio_id), stored.sound, print_), upto
+    )
 
 
 def store_print(*, blob: Blob, heard: SoundMatch) -> SoundPrint:
-    """The print of a stored file; made once. Inside a transaction."""
-    made, created = SoundPrint.objects.get_or_create(
+    """Return the print of a stored file; it is stored once. Call it inside a transaction."""
+    sound_print, created = SoundPrint.objects.get_or_create(
         audio=blob,
         version=prints.VERSION,
         defaults={"sound": heard.sound, "packed": heard.print.packed()},
     )
     if created:
-        _keep_landmarks(made, heard.print)
-    return made
+        _keep_landmarks(sound_print, heard.print)
+    return sound_print
 
 
 def ask(*, recording: Recording, blob: Blob, heard: SoundMatch, at: datetime | None = None) -> None:
-    """Open a question for each recording that this file sounds like. Inside the transaction in
-    which the file comes, at the moment when it comes (left out: now). What came since it was
-    listened to is asked here."""
+    """Open a question for each recording that this file sounds like. Call it inside the transaction
+    that adds the file, `at` the moment of that (left out: now). Prints that came since `listen` are
+    compared here."""
     at = at or commit_order.moment()
-    made = store_print(blob=blob, heard=heard)
+    sound_print = store_print(blob=blob, heard=heard)
     alike = list(heard.alike)
-    newer = SoundPrint.objects.filter(pk__gt=heard.upto).exclude(pk=made.pk)
+    newer = SoundPrint.objects.filter(pk__gt=heard.upto).exclude(pk=sound_print.pk)
     if newer.exists():
         alike = _alike(blob.sha256, heard.sound, heard.print)
     for match in alike:
         for other in _owners(match.audio):
             sound_questions.ask(recording=recording, other=other, match=match.match, at=at)
-    SoundPrint.objects.filter(pk=made.pk).update(compared=True)
+    SoundPrint.objects.filter(pk=sound_print.pk).update(compared=True)
 
 
 def _owners(sha256: str) -> Iterable[Recording]:
-    """The recordings with this file, as their own or as one of their parts."""
+    """Return the recordings with this file, as their own or as one of their stems."""
     stems = Stem.objects.filter(audio=sha256)
     return Recording.objects.filter(Q(audio=sha256) | Q(pk__in=stems.values("recording")))
 
@@ -110,27 +112,27 @@ def _owners(sha256: str) -> Iterable[Recording]:
 
 
 def make_print(sha256: str) -> SoundPrint:
-    """The print of a stored file, or the sentence that says why there is none.
+    """Make the print of a stored file, or store the sentence that says why there is none.
 
-    A store that does not answer is no such reason: portal.storage.Unreachable goes on.
+    Storage that does not answer is no such reason: portal.storage.Unreachable is raised.
     """
-    found: dict[str, object]
+    fields: dict[str, object]
     made_print: Print | None = None
     try:
         with storage.open_blob(sha256) as file:
             made_print, sound = _print_of(file)
-        found = {"packed": made_print.packed(), "sound": sound}
+        fields = {"packed": made_print.packed(), "sound": sound}
     except FileNotFoundError:
-        found = {"problem": "The file is missing from storage."}
+        fields = {"problem": "The file is missing from storage."}
     except ValueError as error:
-        found = {"problem": f"The file could not be read as audio: {error}"[:300]}
+        fields = {"problem": f"The file could not be read as audio: {error}"[:300]}
     with transaction.atomic():
-        made, created = SoundPrint.objects.get_or_create(
-            audio_id=sha256, version=prints.VERSION, defaults=found
+        sound_print, created = SoundPrint.objects.get_or_create(
+            audio_id=sha256, version=prints.VERSION, defaults=fields
         )
         if created and made_print is not None:
-            _keep_landmarks(made, made_print)
-    return made
+            _keep_landmarks(sound_print, made_print)
+    return sound_print
 
 
 def _print_of(file: IO[bytes]) -> tuple[Print, str]:
@@ -145,29 +147,32 @@ def _print_of(file: IO[bytes]) -> tuple[Print, str]:
         return prints.of_blocks(blocks(), rate=decoder.rate), digest.hexdigest()
 
 
-def _keep_landmarks(made: SoundPrint, print_: Print) -> None:
-    found, frame = _sampled(print_)
+def _keep_landmarks(sound_print: SoundPrint, print_: Print) -> None:
+    hashes, frames = _sampled(print_)
     bulk.insert(
         Landmark,
         ("print_id", "hash", "frame"),
-        ((made.pk, int(landmark), int(at)) for landmark, at in zip(found, frame, strict=True)),
+        (
+            (sound_print.pk, int(landmark), int(at))
+            for landmark, at in zip(hashes, frames, strict=True)
+        ),
     )
 
 
 def _sampled(print_: Print) -> tuple[np.ndarray, np.ndarray]:
-    found, frame = prints.hashes(print_)
-    some = found < 2**32 // SAMPLED
-    return found[some].astype(np.int64), frame[some]
+    hashes, frames = prints.hashes(print_)
+    sampled = hashes < 2**32 // SAMPLED
+    return hashes[sampled].astype(np.int64), frames[sampled]
 
 
 # --- Matching ---------------------------------------------------------------------------------
 
 
 def _alike(sha256: str, sound: str, print_: Print) -> list[Alike]:
-    """The files that have the same samples, and those that a long stretch is alike in."""
+    """Return the files that have the same samples, and those that share a long stretch."""
     others = SoundPrint.objects.filter(version=prints.VERSION).exclude(audio=sha256)
     same = list(others.filter(sound=sound).order_by("pk").values_list("audio_id", flat=True))
-    found = [Alike(str(audio), None) for audio in same]
+    alike = [Alike(str(audio), None) for audio in same]
     clip = matching.Clip([print_])
     for pk in _candidates(sha256, print_):
         other = others.filter(pk=pk).values_list("audio_id", "packed").first()
@@ -175,30 +180,30 @@ def _alike(sha256: str, sound: str, print_: Print) -> list[Alike]:
             continue
         match = matching.best(clip, index.of_one(Print.unpacked(bytes(other[1]))))
         if match is not None and match.near_copy and match.length >= LEAST_SECONDS:
-            found.append(Alike(str(other[0]), match))
-    return found
+            alike.append(Alike(str(other[0]), match))
+    return alike
 
 
 def _candidates(sha256: str, print_: Print) -> list[int]:
-    """The prints that share most landmarks at one distance in time, most first."""
-    wanted, frame = _sampled(print_)
-    at: dict[int, list[int]] = {}
-    for landmark, place in zip(wanted.tolist(), frame.tolist(), strict=True):
-        at.setdefault(landmark, []).append(place)
-    rows: dict[int, list[tuple[int, int]]] = {}
-    for some in bulk.parts(sorted(at), 500):
-        known = Landmark.objects.filter(hash__in=some, print__version=prints.VERSION)
-        for landmark, print_pk, place in known.exclude(print__audio=sha256).values_list(
+    """Return the prints that share most landmarks at one distance in time, most first."""
+    hashes, frames = _sampled(print_)
+    own_places: dict[int, list[int]] = {}
+    for landmark, place in zip(hashes.tolist(), frames.tolist(), strict=True):
+        own_places.setdefault(landmark, []).append(place)
+    occurrences: dict[int, list[tuple[int, int]]] = {}
+    for part in bulk.parts(sorted(own_places), 500):
+        rows = Landmark.objects.filter(hash__in=part, print__version=prints.VERSION)
+        for landmark, print_pk, place in rows.exclude(print__audio=sha256).values_list(
             "hash", "print_id", "frame"
         ):
-            rows.setdefault(landmark, []).append((print_pk, place))
+            occurrences.setdefault(landmark, []).append((print_pk, place))
     counts: dict[tuple[int, int], int] = {}
-    for landmark, heard in rows.items():
-        if len(heard) > COMMON:
+    for landmark, places in occurrences.items():
+        if len(places) > COMMON:
             continue
-        for print_pk, place in heard:
-            for own in at[landmark]:
-                # In two rasters, so that no border parts what belongs together.
+        for print_pk, place in places:
+            for own in own_places[landmark]:
+                # Two overlapping rasters, so that no border separates what belongs together.
                 first = (place - own) // (2 * SLACK)
                 second = (place - own + SLACK) // (2 * SLACK)
                 for key in ((print_pk, 2 * first), (print_pk, 2 * second + 1)):

@@ -1,4 +1,4 @@
-"""Questions about what sounds alike: opened when a file comes, answered by a rights admin."""
+"""Questions about recordings that sound alike: opened when a file comes, answered by an admin."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -17,7 +17,7 @@ from rights.models import Recording, RecordingRelation, SoundQuestion
 
 Answer = SoundQuestion.Answer
 Kind = RecordingRelation.Kind
-# What an answer says of the two, and whether it says it of the earlier one.
+# The relation that an answer states, and whether the earlier recording comes from the later.
 SAID: Mapping[str, tuple[Kind, bool]] = MappingProxyType({
     Answer.CONTAINS: (Kind.CONTAINS, False),
     Answer.DERIVED: (Kind.DERIVED, False),
@@ -30,17 +30,17 @@ SAID: Mapping[str, tuple[Kind, bool]] = MappingProxyType({
 def ask(
     *, recording: Recording, other: Recording, match: matching.Match | None, at: datetime
 ) -> SoundQuestion | None:
-    """Whether the recording is what it sounds like; None where that is known or was answered.
+    """Ask how the recording relates to one it sounds like; None if that is known or was asked.
 
-    The one whose file came first keeps its place: the question is about the later one. `match` is
-    None where the samples are the very same. Inside a transaction.
+    The question is about the recording whose file came later. `match` is None where the samples
+    are the very same. Call it inside a transaction.
     """
     if recording.pk == other.pk or _asked_before(recording, other):
         return None
     turned = _arrival(other) > _arrival(recording)
     if turned:
         recording, other = other, recording
-    made = SoundQuestion.objects.create(
+    question = SoundQuestion.objects.create(
         recording=recording,
         other=other,
         same_samples=match is None,
@@ -52,10 +52,10 @@ def ask(
         verb="recording.sound_questioned",
         subject=recording,
         other=other.pk,
-        same_samples=made.same_samples,
-        score=made.score,
+        same_samples=question.same_samples,
+        score=question.score,
     )
-    return made
+    return question
 
 
 def _arrival(recording: Recording) -> tuple[object, int]:
@@ -63,31 +63,33 @@ def _arrival(recording: Recording) -> tuple[object, int]:
 
 
 def _where(match: matching.Match, *, turned: bool) -> dict[str, float]:
-    here, there = match.clip_at, match.recording_at
+    at, other_at = match.clip_at, match.recording_at
     if turned:
-        here, there = there, here
-    return {"score": match.score, "at": here, "other_at": there, "length": match.length}
+        at, other_at = other_at, at
+    return {"score": match.score, "at": at, "other_at": other_at, "length": match.length}
 
 
 def _asked_before(recording: Recording, other: Recording) -> bool:
-    """Whether it was asked before, or somebody has said it already."""
-    either = Q(recording=recording, other=other) | Q(recording=other, other=recording)
-    pair = Q(recording=recording, source=other) | Q(recording=other, source=recording)
+    """Return whether this was asked before, or somebody has entered a relation already."""
+    questions = Q(recording=recording, other=other) | Q(recording=other, other=recording)
+    relations = Q(recording=recording, source=other) | Q(recording=other, source=recording)
     return (
-        SoundQuestion.objects.filter(either).exists()
-        or RecordingRelation.objects.filter(pair, ended_at=None).exists()
+        SoundQuestion.objects.filter(questions).exists()
+        or RecordingRelation.objects.filter(relations, ended_at=None).exists()
     )
 
 
 @transaction.atomic
 def answer(question: SoundQuestion, *, by: User, answer: str, note: str = "") -> SoundQuestion:
-    """What they are to each other; from then on the recording is asked for like any other.
-    Raises Refused where it was answered, and for what is no answer."""
+    """Answer how the two relate; from then on the recording is used like any other. Raises Refused
+    where it was answered already, and for what is no answer."""
     if answer not in Answer.values:
         raise Refused("answer", "Say what the two recordings are to each other.", field="answer")
     at = commit_order.moment()
-    open_one = SoundQuestion.objects.filter(pk=question.pk, answered_at=None)
-    if not open_one.update(answer=answer, note=note.strip()[:300], answered_by=by, answered_at=at):
+    unanswered = SoundQuestion.objects.filter(pk=question.pk, answered_at=None)
+    if not unanswered.update(
+        answer=answer, note=note.strip()[:300], answered_by=by, answered_at=at
+    ):
         raise Refused("state", "Somebody has answered this already.")
     question.refresh_from_db()
     audit.record(
@@ -100,19 +102,21 @@ def answer(question: SoundQuestion, *, by: User, answer: str, note: str = "") ->
     )
     if answer in SAID:
         kind, turned = SAID[answer]
-        made, source = question.recording, question.other
+        recording, source = question.recording, question.other
         if turned:
-            made, source = source, made
-        if not _related(made, source, kind):
-            derivations.add_relation(by=by, recording=made, source=source, kind=kind, note=note)
+            recording, source = source, recording
+        if not _related(recording, source, kind):
+            derivations.add_relation(
+                by=by, recording=recording, source=source, kind=kind, note=note
+            )
     return question
 
 
-def _related(made: Recording, source: Recording, kind: Kind) -> bool:
-    """Whether somebody has said meanwhile what the answer says."""
-    pair = Q(recording=made, source=source)
+def _related(recording: Recording, source: Recording, kind: Kind) -> bool:
+    """Return whether somebody has entered the answer's relation meanwhile."""
+    pair = Q(recording=recording, source=source)
     if kind == Kind.SAME_SOUND:
-        pair |= Q(recording=source, source=made)
+        pair |= Q(recording=source, source=recording)
     return RecordingRelation.objects.filter(pair, kind=kind, ended_at=None).exists()
 
 

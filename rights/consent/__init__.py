@@ -1,1 +1,1 @@
-"""Whether recordings may be used: what is known, how it is judged, and the answer that is kept."""
+"""Whether recordings may be used: the facts, how they are judged, and the stored decision."""

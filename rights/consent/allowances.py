@@ -1,12 +1,12 @@
-"""What permissions leave to something made from many recordings: the intersection of them all.
+"""What the holders of many recordings allow together: the intersection of their permissions.
 
 A permission allows a set of contexts: purposes, territories, versions of a model family, products
-and channels, each of them free of the others. Such a set is a box; what one holder allows for one
+and channels, each independent of the others. Such a set is a box; what one holder allows for one
 right is a union of boxes, one for each grant that covers; what all of them allow is the
 intersection of those unions, which is a union of boxes again. So the answer for any context is
-exactly the answer of consent.evaluate for all recordings at once, from a value that can be kept.
+exactly the answer of consent.evaluate for all recordings at once, from a value that can be stored.
 
-Of unions with very many boxes the narrowest are left out: never wider than what is allowed.
+Unions with very many boxes lose their narrowest ones: never wider than what is allowed.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,15 +20,15 @@ from rights.consent.evaluator import TESTS, Context, Judge, Missing, Need
 from rights.consent.snapshot import Facts, Music, Sign, Terms, speaking
 from rights.models import Purpose, RightType, Use
 
-# Boxes of a union, and the reasons that are kept beside one.
+# At most this many boxes in a union, and parts stored beside it.
 MOST = 64
 PARTS = 50
-# Of a large dataset so many recordings are asked first.
+# This many recordings of a large dataset are judged first.
 FEW = 1_000
 
 
 class ContextBox(NamedTuple):
-    """Contexts that one set of terms allows; None allows every one, an empty family too."""
+    """The contexts that one set of terms allows; None or an empty family allows every value."""
 
     purposes: frozenset[str] | None
     territories: frozenset[str]
@@ -42,7 +42,7 @@ class ContextBox(NamedTuple):
         return not self.against(context)
 
     def against(self, context: Context) -> str:
-        """The code of the first thing that does not fit, in the order of evaluator.TESTS."""
+        """Return the code of the first term that does not fit, in the order of evaluator.TESTS."""
         family, version = context.model_family, context.model_version
         fits = {
             "purpose": self.purposes is None or context.purpose in self.purposes,
@@ -65,9 +65,9 @@ NONE: Boxes = ()
 
 
 class HolderAllowance(NamedTuple):
-    """What one holder leaves: the boxes, an example, and of how many recordings at least it is so.
+    """What one holder allows: the boxes, an example recording, and at least how many recordings.
 
-    `code` says why where nothing is left, as the codes of judging.
+    `code` says why where nothing is allowed; the codes are those of the evaluator.
     """
 
     boxes: Boxes
@@ -82,7 +82,7 @@ class HolderAllowance(NamedTuple):
 
 @dataclass(frozen=True)
 class Allowance:
-    """The contexts that are allowed, and whose terms made them so few, narrowest first."""
+    """The allowed contexts, and the holders whose terms limit them, narrowest first."""
 
     boxes: Boxes = ALL
     parts: tuple[HolderAllowance, ...] = ()
@@ -91,18 +91,18 @@ class Allowance:
         return any(box.covers(context) for box in self.boxes)
 
     def against(self, context: Context) -> list[HolderAllowance]:
-        """Whose terms leave this context out."""
+        """Return the holders' parts that do not allow this context."""
         return [part for part in self.parts if not any(box.covers(context) for box in part.boxes)]
 
     def meet(self, other: "Allowance") -> "Allowance":
-        """What both allow."""
+        """Return what both allow."""
         return Allowance(
             intersect(self.boxes, other.boxes), _narrowest((*self.parts, *other.parts))
         )
 
     def within(self, other: "Allowance") -> bool:
-        """Whether each box lies in one of the other's: then nothing here is wider."""
-        return all(any(lies_in(box, wide) for wide in other.boxes) for box in self.boxes)
+        """Return whether each box lies in one of the other's: then nothing here is wider."""
+        return all(any(lies_in(box, other_box) for other_box in other.boxes) for box in self.boxes)
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -124,24 +124,26 @@ class Allowance:
 def allowance_of(
     ids: Iterable[int], use: Use, at: datetime, *, made_at: datetime | None = None
 ) -> Allowance:
-    """What the holders of these recordings allow now, all together; `at` is the present. With
-    `made_at` for what was made then (evaluator.Judge).
+    """Return what the holders of these recordings allow now, all together; `at` is the present.
+    Give `made_at` for something made at that moment (evaluator.Judge).
 
-    Where the first few of very many leave nothing already, the others are not asked.
+    If the first few of very many recordings allow nothing already, the others are not judged.
     """
-    wanted = sorted(set(ids))
-    if len(wanted) > 2 * FEW:
-        first = known.gather(wanted[:FEW], use, at, now=True)
-        few = of_facts(first, at, wanted[:FEW], made_at=made_at)
-        if not few.boxes:
-            return few
-    return of_facts(known.gather(wanted, use, at, now=True), at, wanted, made_at=made_at)
+    recording_ids = sorted(set(ids))
+    if len(recording_ids) > 2 * FEW:
+        first_facts = known.gather(recording_ids[:FEW], use, at, now=True)
+        first_allowance = of_facts(first_facts, at, recording_ids[:FEW], made_at=made_at)
+        if not first_allowance.boxes:
+            return first_allowance
+    return of_facts(
+        known.gather(recording_ids, use, at, now=True), at, recording_ids, made_at=made_at
+    )
 
 
 def of_facts(
     facts: Facts, at: datetime, wanted: Sequence[int] = (), *, made_at: datetime | None = None
 ) -> Allowance:
-    """The same from facts in hand; of `wanted`, what they do not know allows nothing."""
+    """Return the allowance from given facts; a `wanted` id that they lack allows nothing."""
     return Survey(facts, at, made_at=made_at).result(wanted)
 
 
@@ -153,11 +155,11 @@ def intersect(boxes: Boxes, other: Boxes) -> Boxes:
         return other
     if other == ALL:
         return boxes
-    return widest(both for a in boxes for b in other if (both := meet(a, b)) is not None)
+    return widest(overlap for a in boxes for b in other if (overlap := meet(a, b)) is not None)
 
 
 def meet(context_box: ContextBox, other: ContextBox) -> ContextBox | None:
-    """The contexts that lie in both; None where there is none."""
+    """Return the contexts that lie in both boxes; None where there are none."""
     if context_box.family and other.family and context_box.family != other.family:
         return None
     places = _places(context_box.territories, other.territories)
@@ -166,7 +168,9 @@ def meet(context_box: ContextBox, other: ContextBox) -> ContextBox | None:
     channels = _both(context_box.channels, other.channels)
     first = max(context_box.first, other.first)
     last = min((end for end in (context_box.last, other.last) if end is not None), default=None)
-    empty = any(part is not None and not part for part in (places, purposes, products, channels))
+    empty = any(
+        values is not None and not values for values in (places, purposes, products, channels)
+    )
     if empty or (last is not None and first > last):
         return None
     return ContextBox(
@@ -179,30 +183,32 @@ def lies_in(context_box: ContextBox, other: ContextBox) -> bool:
 
 
 def widest(boxes: Iterable[ContextBox]) -> Boxes:
-    """A union without the boxes that lie in others, in one order; at most MOST of them."""
-    kept: list[ContextBox] = []
-    some = {plain for box in boxes if (plain := meet(box, EVERYTHING)) is not None}
-    for box in sorted(some, key=lambda box: (-_width(box), repr(box.as_json()))):
-        if not any(lies_in(box, wider) for wider in kept):
-            kept.append(box)
-    return tuple(kept[:MOST])
+    """Return the union without boxes that lie in others, in a fixed order; at most MOST of them."""
+    widest_boxes: list[ContextBox] = []
+    normal_boxes = {normal for box in boxes if (normal := meet(box, EVERYTHING)) is not None}
+    for box in sorted(normal_boxes, key=lambda box: (-_width(box), repr(box.as_json()))):
+        if not any(lies_in(box, wider) for wider in widest_boxes):
+            widest_boxes.append(box)
+    return tuple(widest_boxes[:MOST])
 
 
-def _both(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset[str] | None:
-    if one is None or other is None:
-        return other if one is None else one
-    return one & other
+def _both(
+    values: frozenset[str] | None, other_values: frozenset[str] | None
+) -> frozenset[str] | None:
+    if values is None or other_values is None:
+        return other_values if values is None else values
+    return values & other_values
 
 
-def _places(one: frozenset[str], other: frozenset[str]) -> frozenset[str]:
-    whole = EVERYTHING.territories
-    if whole <= one:
-        return whole if whole <= other else other
-    return one if whole <= other else one & other
+def _places(places: frozenset[str], other_places: frozenset[str]) -> frozenset[str]:
+    world = EVERYTHING.territories
+    if world <= places:
+        return world if world <= other_places else other_places
+    return places if world <= other_places else places & other_places
 
 
 def _width(box: ContextBox) -> float:
-    """A number to order boxes by, about how many contexts lie in one."""
+    """Return a number to order boxes by: roughly how many contexts lie in the box."""
     purposes = len(Purpose) if box.purposes is None else len(box.purposes)
     places = 250 if territories.WORLD in box.territories else len(box.territories)
     versions = 100 if box.last is None else box.last - box.first + 1
@@ -212,17 +218,17 @@ def _width(box: ContextBox) -> float:
 
 
 def _narrowest(parts: Iterable[HolderAllowance]) -> tuple[HolderAllowance, ...]:
-    """The narrowest, and of each union that occurs at least one."""
+    """Return the narrowest parts, and at least one for each union that occurs."""
     ordered = sorted(
         set(parts), key=lambda part: (_total(part.boxes), -part.number, repr(part[1:]))
     )
-    seen: set[Boxes] = set()
-    first: list[HolderAllowance] = []
-    rest: list[HolderAllowance] = []
+    unions: set[Boxes] = set()
+    first_of_union: list[HolderAllowance] = []
+    others: list[HolderAllowance] = []
     for part in ordered:
-        (rest if part.boxes in seen else first).append(part)
-        seen.add(part.boxes)
-    chosen = {*first, *rest[: max(0, PARTS - len(first))]}
+        (others if part.boxes in unions else first_of_union).append(part)
+        unions.add(part.boxes)
+    chosen = {*first_of_union, *others[: max(0, PARTS - len(first_of_union))]}
     return tuple(part for part in ordered if part in chosen)
 
 
@@ -244,7 +250,7 @@ def _set(value: Any) -> Any:
 
 # --- From facts ------------------------------------------------------------------------------
 
-# The tests of a grant that ask nothing of the context.
+# `_ALWAYS`: the tests of a grant that do not depend on the context.
 _TIMELESS = {"purpose", "territory", "model_family", "model_version", "product", "channel"}
 _ALWAYS = [(place, code, test) for place, (code, test) in enumerate(TESTS) if code not in _TIMELESS]
 
@@ -266,28 +272,28 @@ class Survey(Judge):
         made_at: datetime | None = None,
         continuing: bool = False,
     ) -> None:
-        nowhere = Context(Purpose.RESEARCH, territories.WORLD, "")
-        super().__init__(facts, nowhere, at, made_at=made_at, continuing=continuing)
+        placeholder = Context(Purpose.RESEARCH, territories.WORLD, "")
+        super().__init__(facts, placeholder, at, made_at=made_at, continuing=continuing)
         self._boxes: dict[int, tuple[ContextBox | None, int, str]] = {}
         self._whole: dict[tuple[int, str], tuple[Boxes, str]] = {}
         self._special = {(key[0], key[1]) for key in facts.grants if key[3]}
 
     def result(self, wanted: Sequence[int]) -> Allowance:
-        found: dict[tuple[Boxes, str, int | None, str], _Found] = {}
+        summaries: dict[tuple[Boxes, str, int | None, str], _Found] = {}
         for music in self.facts.recordings:
             for boxes, code, party, right, work in self._answers(music):
-                summary = found.setdefault((boxes, code, party, right), _Found(work=work))
+                summary = summaries.setdefault((boxes, code, party, right), _Found(work=work))
                 summary.recordings.add(music.pk)
         missing = set(wanted).difference(music.pk for music in self.facts.recordings)
         if missing:
-            found[NONE, "unknown", None, ""] = _Found(missing)
+            summaries[NONE, "unknown", None, ""] = _Found(missing)
         boxes = ALL
-        for some in sorted({key[0] for key in found}, key=_total):
-            boxes = intersect(boxes, some)
+        for holder_boxes in sorted({key[0] for key in summaries}, key=_total):
+            boxes = intersect(boxes, holder_boxes)
         use = str(self.facts.use.value)
         parts = (
             HolderAllowance(
-                left,
+                holder_boxes,
                 use,
                 code,
                 party,
@@ -296,12 +302,12 @@ class Survey(Judge):
                 min(summary.recordings),
                 len(summary.recordings),
             )
-            for (left, code, party, right), summary in found.items()
+            for (holder_boxes, code, party, right), summary in summaries.items()
         )
         return Allowance(boxes, _narrowest(parts))
 
     def _answers(self, music: Music) -> Iterator[tuple[Boxes, str, int | None, str, int | None]]:
-        """What each party whose word is needed leaves of this recording."""
+        """Yield what each party whose permission is needed allows for this recording."""
         lacking: list[Missing] = []
         if music.audio is None:
             lacking.append(Missing("no_audio", "", RightType.MASTER))
@@ -312,7 +318,7 @@ class Survey(Judge):
             yield NONE, missing.code, missing.party, missing.right.value, missing.work
 
     def is_special(self, need: Need, music: Music) -> bool:
-        """Whether the answer on this need may be another one than for the rest of the catalogue."""
+        """Return whether this need's answer may differ from that for the rest of the catalogue."""
         return music.pk in self._touched or any(
             (speaker, need.right) in self._special for speaker in self._speakers(need.party)
         )
@@ -327,10 +333,10 @@ class Survey(Judge):
 
     def _speakers(self, party: int) -> Iterator[int]:
         yield party
-        yield from (sign.agent for sign in self.facts.signs.get(party, ()))
+        yield from (mandate.agent for mandate in self.facts.signs.get(party, ()))
 
     def _union(self, need: Need, music: Music) -> tuple[Boxes, str]:
-        """What the grants that speak for this leave, and why not where that is nothing."""
+        """Return what the grants for this need allow, and why not where that is nothing."""
         boxes, nearest = [], (99, "no_grant")
         for _, box, rank, code in self._each(need, music):
             if box is None:
@@ -340,37 +346,37 @@ class Survey(Judge):
         return widest(boxes), "" if boxes else nearest[1]
 
     def boxes(self, need: Need, music: Music) -> list[tuple[int, ContextBox]]:
-        """What each grant that speaks for this need leaves by itself, with the grant's number."""
-        each = self._each(need, music)
-        return [(grant, box) for grant, box, _, _ in each if box is not None]
+        """Return what each grant for this need allows by itself, with the grant's id."""
+        rows = self._each(need, music)
+        return [(grant, box) for grant, box, _, _ in rows if box is not None]
 
     def of_needs(self, music: Music) -> Iterator[Boxes]:
-        """What is left for each need of the recording; nothing for each thing that it lacks."""
+        """Yield the boxes of each need of the recording; none for each thing that it lacks."""
         return (boxes for boxes, *_ in self._answers(music))
 
     def _each(self, need: Need, music: Music) -> Iterator[tuple[int, ContextBox | None, int, str]]:
-        for grant, sign in self._speaking(need, music):
+        for grant, mandate in self._speaking(need, music):
             box, rank, code = self._box(grant)
             if box is not None and (since := self.opted_out(grant, need, music)):
                 box, rank, code = None, 0, self.left_out(since, music).code
-            if box is not None and sign is not None:
+            if box is not None and mandate is not None:
                 rank, code = 0, "territory"
-                box = meet(box, EVERYTHING._replace(territories=frozenset(sign.territories)))
+                box = meet(box, EVERYTHING._replace(territories=frozenset(mandate.territories)))
             yield grant.pk, box, rank, code
 
     def _speaking(self, need: Need, music: Music) -> Iterator[tuple[Terms, Sign | None]]:
         for grant in speaking(self.facts, need.party, need.right, music.pk, need.work):
             yield grant, None
-        for sign in self.facts.signs.get(need.party, ()):
-            if need.right not in sign.rights:
+        for mandate in self.facts.signs.get(need.party, ()):
+            if need.right not in mandate.rights:
                 continue
-            stands = self.stands(sign)
-            for grant in speaking(self.facts, sign.agent, need.right, music.pk, need.work):
-                if stands or self.signed_until_its_end(sign, grant):
-                    yield grant, sign
+            in_force = self.stands(mandate)
+            for grant in speaking(self.facts, mandate.agent, need.right, music.pk, need.work):
+                if in_force or self.signed_until_its_end(mandate, grant):
+                    yield grant, mandate
 
     def _box(self, grant: Terms) -> tuple[ContextBox | None, int, str]:
-        """The contexts of one grant; where it does not stand, how near it is to, and why not."""
+        """Return the contexts of one grant; if not in force, how near it is to that, and why."""
         if grant.pk not in self._boxes:
             failed = next(((p, code) for p, code, test in _ALWAYS if test(self, grant)), None)
             box = None if failed else _box_of(grant, self.facts.use)
@@ -380,7 +386,7 @@ class Survey(Judge):
 
 
 def _box_of(grant: Terms, use: Use) -> ContextBox | None:
-    """Terms as a box, None where they allow nothing at all."""
+    """Return the terms as a box, or None where they allow nothing at all."""
     box = ContextBox(
         purposes=frozenset(grant.purposes),
         territories=frozenset(grant.territories),

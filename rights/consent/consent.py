@@ -1,20 +1,20 @@
-"""May these recordings be used so? The one place that answers, for good and on paper.
+"""Whether recordings may be used in a given way: the one place that answers, and stores the answer.
 
-A use needs, all at once:
+A use needs all of these at once:
 
 1. the master of the recording: a confirmed split that makes 100 %, and for every holder a grant;
 2. the composition of each work in it: the same;
-3. for uses of a person (voice, name, style): a grant of that person's own, from each whose voice or
-   person it is (persons.py); of a group from each of its members.
+3. for uses of a person (voice, name, style): a grant by each person whose voice or person it is
+   (persons.py); for a group, by each of its members.
 
 A grant covers if use, right, subject, purpose, territory, model family and version, product,
-channel and day all fit, and no condition is open; a grant of somebody who signs for the holder
-covers as well. A recording that contains another, was made from it or is the same sound needs all
-of this for the other one too (relations.py); one of whose sound a question is open is refused.
-Anything missing, unconfirmed, disputed or unknown denies, with a reason that names the holder.
+channel and day all fit, and no condition is open; a grant by an agent of the holder covers as well.
+A recording that contains another, was made from it or is the same sound needs all of this for the
+other one too (relations.py); one with an open question about its sound is refused. Anything
+missing, unconfirmed, disputed or unknown denies, with a reason that names the holder.
 
-Two times make an answer replayable: `at` is the moment of the use, `known_at` what was known
-then. Splits, credits and works tell how it always was, as far as was known; grants, mandates and
+Two times make an answer replayable: `at` is the moment of the use, and `known_at` limits what was
+known. Splits, credits and works say how it always was, as far as was known; grants, mandates and
 opt-outs hold from their own moments on.
 """
 
@@ -55,16 +55,16 @@ __all__ = [
     "replay",
 ]  # fmt: skip
 
-# 2027-01 asked main artists alone for uses of a person, and a group as if it were one.
+# 2027-01 asked only main artists for uses of a person, and a group as if it were a person.
 POLICY_VERSION = "2027-02"
 
 
 class PolicyChanged(RuntimeError):
-    """A decision of another policy: today's rules do not say what it would have been."""
+    """The decision was made by another policy: today's rules do not say what it would have been."""
 
 
 class Verdict(dict[int, RecordingAnswer]):
-    """Recording id to line, in the order of ids; `audio` has the digests of the files there are."""
+    """Recording id to line, by id, unknown ones last; `audio` has the digests of existing files."""
 
     def __init__(
         self,
@@ -83,11 +83,11 @@ class Verdict(dict[int, RecordingAnswer]):
 
     @property
     def allowed(self) -> bool:
-        """Nothing asked for is nothing allowed."""
+        """Whether every line is allowed; a verdict without lines is not."""
         return bool(self) and all(line.allowed for line in self.values())
 
     def canonical(self) -> bytes:
-        """The answer without names: what a replay gives again, byte for byte."""
+        """Return the answer without names: a replay gives the same bytes."""
         rows = [
             [pk, line.allowed, line.grant_ids,
              [[r["code"], r["right"], r["party_id"], r["work_id"], r["grant_id"], r["through_id"]]
@@ -105,18 +105,18 @@ Recordings = Iterable[Recording] | Iterable[int]
 
 
 def check(recordings: Recordings, use: Use, context: Context, by: User | None = None) -> Decision:
-    """Evaluate and keep the answer for good, with its audit line."""
+    """Evaluate and store the answer permanently, with its audit line."""
     return decide(recordings, use, context, by)[0]
 
 
 def decide(
     recordings: Recordings, use: Use, context: Context, by: User | None = None
 ) -> tuple[Decision, Verdict]:
-    """As `check`, with the answer in hand.
+    """Do what `check` does, and return the verdict as well.
 
-    Inside a transaction everybody who would change what it rests on waits until its end: a
-    permission that ends at the same time is either seen here, or put on hold with a later time
-    than this decision.
+    Inside a transaction, whoever would change what it rests on waits until its end: a permission
+    that ends at the same time is either seen here, or put on hold with a later time than this
+    decision.
     """
     ids = ids_of(recordings)
     with bulk.many(len(ids)), transaction.atomic():
@@ -137,7 +137,7 @@ def decide(
             DecisionLine,
             ("decision_id", "recording_id", "allowed", "reasons", "grants"),
             (
-                # Whole numbers in a list are JSON as they are written.
+                # A list of integers is valid JSON as `str` writes it.
                 (decision.pk, pk, line.allowed, line.reasons, str(line.grant_ids))
                 for pk, line in verdict.items()
             ),
@@ -167,10 +167,10 @@ def evaluate(
     *,
     made_at: datetime | None = None,
 ) -> Verdict:
-    """The same answer without keeping it; for a past moment with what was known at another. With
-    `made_at` for a model that was made then, which may stay where that was agreed.
+    """Return the same answer without storing it; for a past moment with what was known at another.
+    Give `made_at` for a model made then, which may stay where that was agreed.
 
-    Moments of any offset: the day that terms are held against is that of UTC (days.py)."""
+    Moments may have any offset: terms are compared with the day in UTC (days.py)."""
     now = timezone.now()
     at, known_at = days.utc(at or now), days.utc(known_at or now)
     return _evaluate(
@@ -180,8 +180,8 @@ def evaluate(
 
 
 def replay(decision: Decision) -> Verdict:
-    """The decision anew from what was known then. Its digest is the kept one, or somebody
-    changed what may not be changed. Raises Changed for a decision of another policy."""
+    """Evaluate the decision again from what was known then. If its digest is not the stored one,
+    somebody changed what may not be changed. Raises PolicyChanged for another policy's decision."""
     if decision.policy_version != POLICY_VERSION:
         raise PolicyChanged(f"It was made by the policy of {decision.policy_version}.")
     ids = decision.lines.values_list("recording", flat=True)
@@ -204,15 +204,15 @@ def _evaluate(
     with bulk.many(len(ids)):
         facts = known.gather(ids, use, known_at, at=at, now=now)
         judge = evaluator.Judge(facts, context, at, made_at=made_at)
-        found = {music.pk: (music, *judge.judge(music)) for music in facts.recordings}
-        names = _names([need for _, missing, _ in found.values() for need in missing])
+        judged = {music.pk: (music, *judge.judge(music)) for music in facts.recordings}
+        names = _names([need for _, missing, _ in judged.values() for need in missing])
         lines = {
             pk: RecordingAnswer(
                 allowed=not missing,
                 reasons=evaluator.in_sentences(missing, music, use, names) if missing else [],
                 grant_ids=covering,
             )
-            for pk, (music, missing, covering) in found.items()
+            for pk, (music, missing, covering) in judged.items()
         }
         for pk in ids:
             if pk not in lines:
@@ -220,21 +220,21 @@ def _evaluate(
                     allowed=False, reasons=[evaluator.unknown()], grant_ids=[]
                 )
     digest = hashlib.sha256()
-    asked = [POLICY_VERSION, use.value, asdict(context), at.isoformat()]
-    for piece in (json.dumps(asked, sort_keys=True).encode(), *facts.canonical()):
+    question = [POLICY_VERSION, use.value, asdict(context), at.isoformat()]
+    for piece in (json.dumps(question, sort_keys=True).encode(), *facts.canonical()):
         digest.update(piece + b"\n")
     audio = {music.pk: music.audio for music in facts.recordings if music.audio}
     return Verdict(lines, audio=audio, at=at, known_at=known_at, input_digest=digest.hexdigest())
 
 
-def _names(found: Sequence[evaluator.Missing]) -> evaluator.Names:
-    parties = among(sorted({need.party for need in found if need.party is not None}))
-    works = among(sorted({need.work for need in found if need.work is not None}))
+def _names(all_missing: Sequence[evaluator.Missing]) -> evaluator.Names:
+    parties = among(sorted({missing.party for missing in all_missing if missing.party is not None}))
+    works = among(sorted({missing.work for missing in all_missing if missing.work is not None}))
     names = evaluator.Names()
-    if found:
+    if all_missing:
         names.parties = dict(Party.objects.filter(pk__in=parties).values_list("pk", "name"))
         names.works = dict(Work.objects.filter(pk__in=works).values_list("pk", "title"))
-        sources = {need.through for need in found if need.through is not None}
+        sources = {missing.through for missing in all_missing if missing.through is not None}
         if sources:
             rows = Recording.objects.filter(pk__in=among(sorted(sources)))
             names.recordings = dict(rows.values_list("pk", "title"))
@@ -242,7 +242,7 @@ def _names(found: Sequence[evaluator.Missing]) -> evaluator.Names:
 
 
 def ids_of(recordings: Recordings) -> list[int]:
-    """Numbers of the recordings, each once; of a query without reading whole rows."""
+    """Return the ids of the recordings, each once; for a queryset without reading whole rows."""
     if isinstance(recordings, QuerySet):
         return list(dict.fromkeys(recordings.values_list("pk", flat=True)))
     return list(

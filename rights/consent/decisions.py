@@ -1,4 +1,4 @@
-"""Decisions that were kept, read again: made anew from what was known, and compared."""
+"""Stored decisions, replayed: evaluated again from what was known then, and compared."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -8,13 +8,13 @@ from rights import territories
 from rights.consent import consent
 from rights.models import Channel, Decision, DecisionLine, Purpose, Recording
 
-# So many lines that came out differently are told one by one.
+# At most this many differing lines are listed one by one.
 TOLD = 50
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A recording whose line is not what was kept. `kept` or `now` is None where it is missing."""
+    """A recording whose line differs from the stored one; `kept` or `now` is None if missing."""
 
     recording_id: int
     recording: str
@@ -24,7 +24,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Replay:
-    """What a replay gave. `refusal` says why there was none; then there are no digests."""
+    """The result of a replay. `refusal` says why it was not possible; then there are no digests."""
 
     decision: Decision
     digest: str = ""
@@ -34,7 +34,7 @@ class Replay:
 
     @property
     def same(self) -> bool:
-        """Byte for byte: what went in and what came out."""
+        """Whether input and output are the same, byte for byte."""
         return (
             not self.refusal
             and self.digest == self.decision.output_digest
@@ -43,14 +43,14 @@ class Replay:
 
 
 def replay(decision: Decision) -> Replay:
-    """Make the decision anew, and say line by line what differs from what was kept."""
+    """Evaluate the decision again, and list line by line what differs from what was stored."""
     try:
         verdict = consent.replay(decision)
-    except consent.PolicyChanged as changed:
-        return Replay(decision, refusal=str(changed))
-    found = Replay(decision, digest=verdict.digest, input_digest=verdict.input_digest)
-    if found.same:
-        return found
+    except consent.PolicyChanged as error:
+        return Replay(decision, refusal=str(error))
+    result = Replay(decision, digest=verdict.digest, input_digest=verdict.input_digest)
+    if result.same:
+        return result
     return Replay(
         decision,
         digest=verdict.digest,
@@ -61,24 +61,24 @@ def replay(decision: Decision) -> Replay:
 
 def _differences(decision: Decision, verdict: consent.Verdict) -> list[Difference]:
     rows = DecisionLine.objects.filter(decision=decision).order_by("recording")
-    kept = {
+    stored = {
         row.recording_id: consent.RecordingAnswer(row.allowed, row.reasons, row.grants)
         for row in rows.iterator()
     }
-    wrong = [
+    differing = [
         pk
-        for pk in sorted(kept.keys() | verdict.keys())
-        if pk not in kept or pk not in verdict or _essence(kept[pk]) != _essence(verdict[pk])
+        for pk in sorted(stored.keys() | verdict.keys())
+        if pk not in stored or pk not in verdict or _essence(stored[pk]) != _essence(verdict[pk])
     ][:TOLD]
-    titles = dict(Recording.objects.filter(pk__in=wrong).values_list("pk", "title"))
+    titles = dict(Recording.objects.filter(pk__in=differing).values_list("pk", "title"))
     return [
-        Difference(pk, titles.get(pk, f"recording {pk}"), kept.get(pk), verdict.get(pk))
-        for pk in wrong
+        Difference(pk, titles.get(pk, f"recording {pk}"), stored.get(pk), verdict.get(pk))
+        for pk in differing
     ]
 
 
 def _essence(line: consent.RecordingAnswer) -> object:
-    """Without names and sentences, as a verdict's canonical bytes have it."""
+    """Return the line without names and sentences, as a verdict's canonical bytes have it."""
     reasons = [
         (r["code"], r["right"], r["party_id"], r["work_id"], r["grant_id"], r.get("through_id"))
         for r in line.reasons
@@ -87,37 +87,37 @@ def _essence(line: consent.RecordingAnswer) -> object:
 
 
 def context_in_words(decision: Decision) -> dict[str, str]:
-    """What was asked, term by term."""
-    asked = consent.Context(**decision.context)
-    said = {
-        "Purpose": str(Purpose(asked.purpose).label),
-        "Territory": territories.names().get(asked.territory, asked.territory),
-        "Model family": asked.model_family,
-        "Model version": str(asked.model_version),
-        "Product": asked.product or "none named",
+    """Return the context of the decision in words, term by term."""
+    context = consent.Context(**decision.context)
+    labels = {
+        "Purpose": str(Purpose(context.purpose).label),
+        "Territory": territories.names().get(context.territory, context.territory),
+        "Model family": context.model_family,
+        "Model version": str(context.model_version),
+        "Product": context.product or "none named",
     }
-    if asked.channel:
-        said["Channel"] = str(Channel(asked.channel).label)
-    return said
+    if context.channel:
+        labels["Channel"] = str(Channel(context.channel).label)
+    return labels
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Of how many recordings a decision was asked, and how many it denied."""
+    """How many recordings a decision was asked about, and how many it denied."""
 
     asked: int
     denied: int
 
 
 def counts(decisions: Iterable[Decision]) -> dict[int, Counts]:
-    """By decision, as its audit line has them: counting the lines of a page of large decisions
-    would take seconds."""
-    told = AuditEvent.objects.filter(
+    """Return the counts by decision, from its audit line: counting the lines of a page of large
+    decisions would take seconds."""
+    events = AuditEvent.objects.filter(
         verb="consent.decided",
         subject_type=Decision._meta.label_lower,
         subject_id__in=[str(decision.pk) for decision in decisions],
     )
     return {
         int(pk): Counts(body.get("recordings", 0), body.get("denied", 0))
-        for pk, body in told.values_list("subject_id", "body")
+        for pk, body in events.values_list("subject_id", "body")
     }

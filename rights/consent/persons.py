@@ -1,9 +1,9 @@
-"""Whose voice and person is in a recording: who is asked for the uses of a person.
+"""Whose voice or person is in a recording: who is asked for the uses of a person.
 
-One table says it (`asks` in backline/uses.py, rights/models/personal.py), for the judge and for
-everybody who looks ahead of it or back: holds, offers, opt-outs, pages, imports. Each person speaks
-alone; no mandate and no group speaks for them. What is no person is asked through its members, each
-of them; where nobody has said who they are, nobody can allow anything.
+One table defines it (`asks` in backline/uses.py, rights/models/personal.py), for the judge and for
+everything that looks ahead of it or back: holds, offers, opt-outs, pages, imports. Each person
+decides alone; no mandate and no group decides for them. A party that is not a person is asked
+through each of its members; until somebody has named them, nobody can allow anything.
 """
 
 from collections.abc import Collection
@@ -20,29 +20,33 @@ __all__ = [
 
 
 def credits_of(parties: Collection[int] | OuterRef, use: str | None = None) -> QuerySet[Credit]:
-    """The credits in recordings by which these persons are asked: their own, and those of groups
-    that they belong to. One who is no person is not asked, whatever it is credited as."""
-    asked = asked_for_any() if use is None else asked_for(use)
-    rows = Credit.objects.filter(asked).exclude(recording=None)
+    """Return the credits in recordings for which these persons are asked: their own, and those of
+    groups that they belong to. A party that is not a person is not asked, whatever its credit."""
+    asked_credits = asked_for_any() if use is None else asked_for(use)
+    rows = Credit.objects.filter(asked_credits).exclude(recording=None)
     person = Party.Kind.PERSON
     if isinstance(parties, OuterRef):
-        mine = Q(party=parties, party__kind=person)
-        links = GroupMember.objects.filter(group=OuterRef("party"), member=OuterRef(parties))
+        own = Q(party=parties, party__kind=person)
+        memberships = GroupMember.objects.filter(group=OuterRef("party"), member=OuterRef(parties))
     else:
-        mine = Q(party__in=parties, party__kind=person)
-        links = GroupMember.objects.filter(group=OuterRef("party"), member__in=parties)
-    return rows.filter(mine | (Exists(links) & ~Q(party__kind=person)))
+        own = Q(party__in=parties, party__kind=person)
+        memberships = GroupMember.objects.filter(group=OuterRef("party"), member__in=parties)
+    return rows.filter(own | (Exists(memberships) & ~Q(party__kind=person)))
 
 
 def asked_in(recordings: Collection[int], use: str | None = None) -> set[tuple[int, int]]:
-    """Recording and person: each who is asked, groups by those of their members who are known."""
-    asked = asked_for_any() if use is None else asked_for(use)
-    rows = Credit.objects.filter(asked, recording__in=recordings)
+    """Return (recording, person) of all who are asked; a group stands for its known members."""
+    asked_credits = asked_for_any() if use is None else asked_for(use)
+    rows = Credit.objects.filter(asked_credits, recording__in=recordings)
     person = Party.Kind.PERSON
-    alone = rows.filter(party__kind=person).values_list("recording", "party")
+    individuals = rows.filter(party__kind=person).values_list("recording", "party")
     groups = rows.exclude(party__kind=person).exclude(party__members=None)
     members = groups.values_list("recording", "party__members__member")
-    return {(pk, party) for pk, party in (*alone, *members) if pk is not None and party is not None}
+    return {
+        (pk, party)
+        for pk, party in (*individuals, *members)
+        if pk is not None and party is not None
+    }
 
 
 def is_asked(party: Party, recording: int, use: str) -> bool:
@@ -50,8 +54,8 @@ def is_asked(party: Party, recording: int, use: str) -> bool:
 
 
 def speaks_through_members(party: Party) -> bool:
-    """Whether uses of a person ask its members: of a group, and of whatever else that is no person
-    and is credited as if it were one."""
+    """Return whether uses of a person ask the party's members: true for a group, and for any other
+    party that is not a person but is credited as if it were one."""
     if party.kind in (Party.Kind.PERSON, Party.Kind.GROUP):
         return party.kind == Party.Kind.GROUP
     return Credit.objects.filter(asked_for_any(), party=party).exclude(recording=None).exists()

@@ -1,10 +1,9 @@
-"""Which recordings come from which: one recursive question each way, on both databases.
+"""Which recordings come from which: one recursive query in each direction, on both databases.
 
-A recording that contains another, was made from it or is the same sound needs the word of whoever
-has one on that other, and so on to the last source: `sources_of` is what the judge asks
-(snapshot.py). What ends a permission for a source ends it for all that was made of it:
-`derived_from` is what holds, cases and previews ask. Same sound goes both ways; circles end where
-they began.
+A recording that contains another, was made from it or is the same sound needs the permissions that
+the other one needs, and so on to the last source: the snapshot asks `sources_of` (snapshot.py).
+What ends a permission for a source ends it for everything made from it: holds, cases and previews
+ask `derived_from`. Same sound goes both ways; cycles end where they began.
 """
 
 from collections import defaultdict
@@ -16,10 +15,10 @@ from django.db import connection
 from portal.database.bulk import one_of
 from rights.models import Recording
 
-# As it stands now, or as was known at a moment.
+# The relations as they are now, or as known at a moment.
 _NOW = "ended_at IS NULL"
 _THEN = "created_at <= %s AND (ended_at IS NULL OR ended_at > %s)"
-# From what was made to its source.
+# From a derived recording to its source.
 _EDGES = """
     (SELECT recording_id AS made, source_id AS source FROM rights_recordingrelation WHERE {stands}
      UNION ALL
@@ -37,21 +36,21 @@ _REACH = """
 def sources_of(
     recordings: Collection[int], *, known_at: datetime | None = None
 ) -> dict[int, list[int]]:
-    """Of each of these that has some: all recordings that it comes from, over any number of
-    steps. As it stands now, or as was known at a moment."""
+    """Return, for each of these that has any, all recordings that it comes from, over any number of
+    steps; as they are now, or as known at a moment."""
     return _reached(recordings, near="made", far="source", known_at=known_at)
 
 
 def derived_from(recordings: Iterable[Recording] | Iterable[int]) -> set[int]:
-    """All recordings that come from any of these now, over any number of steps; some of these may
-    be among them."""
+    """Return all recordings that come from any of these now, over any number of steps; some of
+    these may be among them."""
     ids = {recording if isinstance(recording, int) else recording.pk for recording in recordings}
-    found = _reached(ids, near="source", far="made", known_at=None)
-    return {pk for some in found.values() for pk in some}
+    by_source = _reached(ids, near="source", far="made", known_at=None)
+    return {pk for derived in by_source.values() for pk in derived}
 
 
 def with_derived(recordings: Iterable[Recording] | Iterable[int]) -> set[int]:
-    """These and all that come from them: what an end of permission for these reaches."""
+    """Return these and all that come from them: what the end of a permission for these affects."""
     ids = {recording if isinstance(recording, int) else recording.pk for recording in recordings}
     return ids | derived_from(ids)
 
@@ -63,14 +62,14 @@ def _reached(
         return {}
     edges = _EDGES.replace("{stands}", _NOW if known_at is None else _THEN)
     sql = _REACH.format(near=near, far=far, edges=edges, ids="{ids}")
-    among_these, values = one_of(sorted(recordings))
-    sql = sql.replace("{ids}", among_these)
+    id_condition, values = one_of(sorted(recordings))
+    sql = sql.replace("{ids}", id_condition)
     moments = []
     if known_at is not None:
         moments = [connection.ops.adapt_datetimefield_value(known_at)] * 4
-    found: dict[int, list[int]] = defaultdict(list)
+    reached: dict[int, list[int]] = defaultdict(list)
     with connection.cursor() as cursor:
         cursor.execute(sql, [*moments, *values, *moments])
         for root, pk in cursor.fetchall():
-            found[root].append(pk)
-    return dict(found)
+            reached[root].append(pk)
+    return dict(reached)

@@ -1,1 +1,1 @@
-"""Catalogues that come in and go out: CSV, JSON and DDEX ERN."""
+"""Import and export of catalogues: CSV, JSON and DDEX ERN."""

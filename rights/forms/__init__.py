@@ -1,4 +1,4 @@
-"""What this room's pages ask for. Rules live in the verbs; refusals land beside fields."""
+"""Forms of the rights pages. The rules are in the verbs; refusals are shown beside fields."""
 
 from rights.forms.base import ReasonForm, VerbForm
 from rights.forms.decisions import OptOutForm, WhyForm

@@ -1,4 +1,4 @@
-"""What the forms of this room share: refusals beside fields, and fields that people can fill."""
+"""What the rights forms share: refusals beside fields, and fields that are easy to fill in."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,19 +24,19 @@ from rights.identifiers import BadIdentifier
 Groups = tuple[tuple[str, tuple[str, ...]], ...]
 
 
-# Who reads why a holder ended something, said where they write it.
+# Tells holders, where they give a reason for ending something, who reads it.
 HOLDERS_REASON = "It is kept with your permission. The lab reads it; other artists do not."
 
 
 class VerbForm(Form):
-    """A form around one verb: what the verb refuses becomes an error beside its field.
+    """A form for one verb: what the verb refuses becomes an error beside its field.
 
     `GROUPS` are headings with the names of the fields under them; without any the page shows
     the fields one after the other.
     """
 
     GROUPS: Groups = ()
-    # Names that verbs know by names of fields, where they differ.
+    # From the names that verbs give in refusals to the fields' names, where they differ.
     BESIDE: Mapping[str, str] = MappingProxyType({})
 
     @contextmanager
@@ -54,10 +54,10 @@ class VerbForm(Form):
             self.add_error(None, str(error))
 
     def groups(self) -> list[tuple[str, list[forms.BoundField]]]:
-        shown = [
+        groups = [
             (title, [name for name in names if name in self.fields]) for title, names in self.GROUPS
         ]
-        return [(title, [self[name] for name in names]) for title, names in shown if names]
+        return [(title, [self[name] for name in names]) for title, names in groups if names]
 
 
 class ReasonForm(VerbForm):
@@ -67,7 +67,7 @@ class ReasonForm(VerbForm):
 
 
 class DateInput(forms.DateInput):
-    """The browser's own calendar, which reads dates as the standard writes them."""
+    """The browser's own date picker, which takes ISO dates."""
 
     input_type = "date"
 
@@ -76,7 +76,7 @@ class DateInput(forms.DateInput):
 
 
 class MomentInput(forms.DateTimeInput):
-    """The browser's own calendar with a clock, in UTC; what is no moment stays as it was typed."""
+    """The browser's own date and time picker, in UTC; an invalid moment stays as it was typed."""
 
     input_type = "datetime-local"
 
@@ -95,7 +95,7 @@ class MomentInput(forms.DateTimeInput):
 
 
 class MomentField(forms.DateTimeField):
-    """A day, or a day with its time, in UTC. A day alone means its end."""
+    """A day, or a day with a time, in UTC. A day alone means its end."""
 
     widget = MomentInput
 
@@ -118,7 +118,7 @@ class MomentField(forms.DateTimeField):
 
 
 class ListInput(forms.TextInput):
-    """One line of text for several values; those that come one by one are joined."""
+    """One line of text for several values; values that are sent separately are joined."""
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> str | None:  # noqa: ARG002
         values = data.getlist(name) if hasattr(data, "getlist") else [data.get(name)]
@@ -126,7 +126,7 @@ class ListInput(forms.TextInput):
 
 
 class NamesField(forms.CharField):
-    """Names with commas between them, as a list."""
+    """Names separated by commas, as a list."""
 
     widget = ListInput
 
@@ -139,7 +139,7 @@ class NamesField(forms.CharField):
 
 
 class PlacesField(NamesField):
-    """The world, or countries by name or code; as codes."""
+    """The world, or countries by name or code, as a list of codes."""
 
     def prepare_value(self, value: Any) -> Any:
         if isinstance(value, list | tuple):
@@ -148,11 +148,11 @@ class PlacesField(NamesField):
         return value
 
     def clean(self, value: Any) -> list[str]:
-        codes = {name.lower(): code for code, name in territories.names().items()}
-        found = []
+        by_name = {name.lower(): code for code, name in territories.names().items()}
+        codes = []
         for typed in super().clean(value):
             code = (
-                typed.upper() if territories.is_known(typed.upper()) else codes.get(typed.lower())
+                typed.upper() if territories.is_known(typed.upper()) else by_name.get(typed.lower())
             )
             if code is None and typed.lower() == territories.WORLD:
                 code = territories.WORLD
@@ -161,8 +161,8 @@ class PlacesField(NamesField):
                     f"“{typed}” is no country of the list. Write a name such as Germany, a code "
                     "such as DE, or The world."
                 )
-            found.append(code)
-        return found
+            codes.append(code)
+        return codes
 
 
 def checkboxes(choices: Sequence[tuple[str, str]], **kwargs: Any) -> forms.MultipleChoiceField:

@@ -1,4 +1,4 @@
-"""What a case asks of people: who sees to it, what settled an item, the final words."""
+"""Forms of withdrawal cases: who has a task, what settled an item, the final statement."""
 
 from typing import Any
 
@@ -90,5 +90,5 @@ class LeaveForm(VerbForm):
     def __init__(self, *args: Any, own: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if own:
-            # As where a holder switches one use off: to them the lab is somebody else.
+            # The same text as where a holder switches one use off: to them the lab is an outsider.
             self.fields["reason"].help_text = HOLDERS_REASON

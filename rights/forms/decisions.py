@@ -1,4 +1,4 @@
-"""Questions to consent, and a holder's own no."""
+"""Forms of the question why a use is allowed or denied, and of an opt-out."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from rights.models.vocabulary import use_choices
 
 
 class WhyForm(Form):
-    """What to ask consent about; every field has a default, so a bare address answers too."""
+    """What to ask consent about; every field has a default, so a bare URL works too."""
 
     use = forms.ChoiceField(choices=use_choices, initial=Use.TRAIN_GENERATIVE)
     purpose = forms.ChoiceField(choices=Purpose.choices, initial=Purpose.RESEARCH)
@@ -30,8 +30,8 @@ class WhyForm(Form):
     SCOPE = ("use", "purpose", "territory", "model_family", "model_version", "product", "channel")
 
     def __init__(self, data: Any = None) -> None:
-        given = data or {}
-        filled = {name: given.get(name, field.initial) for name, field in self.base_fields.items()}
+        values = data or {}
+        filled = {name: values.get(name, field.initial) for name, field in self.base_fields.items()}
         super().__init__(filled)
         places = self.fields["territory"]
         assert isinstance(places, forms.ChoiceField)  # noqa: S101 - for the types
@@ -45,9 +45,9 @@ class WhyForm(Form):
 
 
 class OptOutForm(VerbForm):
-    """Whose no, and to what: neither is chosen for anybody, not even where there is one only.
+    """The holder and the use of an opt-out; neither is preselected, not even if there is only one.
 
-    `look` is asking what it would end, which wants no reason yet.
+    `look` asks what the opt-out would end, which needs no reason yet.
     """
 
     use = forms.ChoiceField(label="Which use ends", choices=())
@@ -71,7 +71,7 @@ class OptOutForm(VerbForm):
         self.fields["reason"].required = not look
 
     def chosen(self) -> tuple[Use, Party] | None:
-        """The use and the holder, as soon as both are chosen; the reason may be missing."""
+        """Return the use and the holder once both are chosen; the reason may be missing."""
         self.is_valid()
-        found = self.cleaned_data
-        return (Use(found["use"]), found["party"]) if {"use", "party"} <= set(found) else None
+        data = self.cleaned_data
+        return (Use(data["use"]), data["party"]) if {"use", "party"} <= set(data) else None

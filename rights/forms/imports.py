@@ -1,4 +1,4 @@
-"""What the import pages ask for."""
+"""Forms of the import pages."""
 
 from base64 import b64decode, b64encode
 from typing import Any
@@ -105,7 +105,7 @@ class CheckForm(VerbForm):
 
     @property
     def flags(self) -> list[forms.BoundField]:
-        """None for a list of yes and no: it adds no recording and changes none."""
+        """The import's options; none for a participation list: it adds and changes no recording."""
         if self.job.format == ImportJob.Format.PARTICIPATION:
             return []
         return [self[name] for name in jobs.FLAGS]
@@ -122,8 +122,8 @@ class CheckForm(VerbForm):
 
 
 class SignalForm(VerbForm):
-    """What it ends is shown before it is noted; the file's content is kept in the page meanwhile,
-    for a browser sends no file twice."""
+    """What a signal ends is shown before it is noted; meanwhile the page carries the file's
+    content, because a browser sends no file twice."""
 
     file = forms.FileField(
         required=False,
@@ -164,25 +164,25 @@ class SignalForm(VerbForm):
         return data
 
     def act(self, *, by: User) -> Act[None, tuple[Recording | Party, list[Signal]]]:
-        """Noting it, to be shown first. Raises Refused or BadIdentifier."""
+        """Return the act of noting, to be shown first. Raises Refused or BadIdentifier."""
         data = self.cleaned_data
         subject = self._subject(data["isrc"], data["party"])
         content = _decoded(data["content"])
         if data["scheme"] == Signal.Scheme.TDMREP:
-            said = reservations.read_tdmrep(content, path=data["path"])
+            entries = reservations.read_tdmrep(content, path=data["path"])
         else:
-            said = reservations.read_assertion(content)
-        return signals.noting(by=by, subject=subject, said=said, source=data["source"])
+            entries = reservations.read_assertion(content)
+        return signals.noting(by=by, subject=subject, said=entries, source=data["source"])
 
     def _subject(self, isrc: str, party: Party | None) -> Recording | Party:
         if bool(isrc.strip()) == bool(party):
             raise Refused("subject", "Name a recording or a party.", field="isrc")
         if party:
             return party
-        found = Recording.objects.filter(isrc=identifiers.isrc(isrc)).first()
-        if found is None:
+        recording = Recording.objects.filter(isrc=identifiers.isrc(isrc)).first()
+        if recording is None:
             raise Refused("unknown", "No recording here has this ISRC.", field="isrc")
-        return found
+        return recording
 
 
 def _decoded(text: str) -> bytes:

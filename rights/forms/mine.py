@@ -1,4 +1,4 @@
-"""A holder's own yes and no."""
+"""Forms of the holder's own pages: allow a use, end one, choose a statement's period."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from rights.models import Channel, Purpose, Use
 
 
 class OnForm(VerbForm):
-    """The scope of an offer. Where outputs may go is asked only for their distribution."""
+    """The scope of an offer. Channels are asked for only if the use is distribution of outputs."""
 
     purposes = forms.MultipleChoiceField(
         label="For",
@@ -54,7 +54,7 @@ class OffForm(VerbForm):
 
 
 class PeriodForm(Form):
-    """Days of a statement, both counted in."""
+    """The first and last day of a statement, both included."""
 
     first = forms.DateField(label="From", widget=DateInput, required=False)
     last = forms.DateField(label="To", widget=DateInput, required=False)

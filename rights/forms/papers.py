@@ -1,4 +1,4 @@
-"""Agreements, and the grants under them with their whole scope."""
+"""Forms of agreements, and of the grants under them with their whole scope."""
 
 from typing import Any
 
@@ -61,7 +61,7 @@ class AgreementForm(VerbForm):
 
 
 class ScopeForm(VerbForm):
-    """In which scope something is permitted: the terms that a new version can change."""
+    """The scope of a permission: the terms that a new version can change."""
 
     purposes = checkboxes(Purpose.choices, initial=[Purpose.RESEARCH])
     territories = PlacesField(
@@ -151,11 +151,11 @@ class GrantForm(ScopeForm):
 
 
 class ChangeForm(ScopeForm):
-    """The next version of a grant: its scope to start from, and what is changed in it."""
+    """The next version of a grant: it starts from the grant's scope, which can be changed."""
 
     def __init__(self, data: Any = None, *, grant: Grant) -> None:
         terms = {name: getattr(grant, name) for name in self.base_fields}
-        # A version starts when it is approved, not when the one before it did.
+        # A version starts when it is approved, not when the previous version did.
         super().__init__(data, initial=terms | {"starts_on": None})
         self.grant = grant
         if grant.use != Use.DISTRIBUTE:

@@ -1,4 +1,4 @@
-"""Parties, their numbers, and who signs for whom."""
+"""Forms of parties, their identifiers and members, and of mandates."""
 
 from types import MappingProxyType
 from typing import Any
@@ -14,14 +14,14 @@ from rights.parties import members, parties
 
 
 class PeopleField(RowsField):
-    """Whoever is ticked decides for the party: a bare log-in could be anybody's."""
+    """People who decide for the party, with names: a bare log-in could be anybody's."""
 
     def label_from_instance(self, obj: User) -> str:
         return f"{obj.display_name} ({obj.username})"
 
 
 class DetailsForm(VerbForm):
-    """Who the party is; its numbers are added and removed one by one."""
+    """The party's details; its identifiers are added and removed one by one."""
 
     name = forms.CharField(max_length=200)
     kind = forms.ChoiceField(choices=Party.Kind.choices)
@@ -39,8 +39,8 @@ class DetailsForm(VerbForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # Roles are a JSON list, which SQLite cannot search: the few people are read and sifted.
-        holders = [u.pk for u in User.objects.all() if u.has_role(Role.RIGHTSHOLDER)]
+        # Roles are a JSON list, which SQLite cannot search: the few people are filtered in Python.
+        holders = [user.pk for user in User.objects.all() if user.has_role(Role.RIGHTSHOLDER)]
         people = self.fields["people"]
         assert isinstance(people, PeopleField)  # noqa: S101 - for the types
         people.queryset = User.objects.filter(pk__in=holders)
@@ -108,5 +108,5 @@ class MandateForm(VerbForm):
     BESIDE = MappingProxyType({"territories": "places"})
 
     def save(self, *, by: User) -> Mandate:
-        with_defaults = {name: value for name, value in self.cleaned_data.items() if value}
-        return parties.mandate(by=by, **with_defaults)
+        filled = {name: value for name, value in self.cleaned_data.items() if value}
+        return parties.mandate(by=by, **filled)

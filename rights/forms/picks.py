@@ -1,7 +1,7 @@
-"""Choosing a row out of a million: typed by name, code or number, with suggestions as one types.
+"""Fields that name one row out of a million by name, code or number, with suggestions.
 
 A list to choose from would be as long as the catalogue. What is typed is looked up when the form
-is sent; what fits several rows is refused with their numbers.
+is sent; a text that fits several rows is refused with their numbers.
 """
 
 import re
@@ -21,13 +21,13 @@ from rights.models import Agreement, Party, Recording, Work
 
 SUGGESTED = 10
 LONGEST = 400
-# Larger than any row's number, and still a number to every database.
+# Larger than any primary key, and still an integer to every database.
 LAST = 2**62
 
 
 @dataclass(frozen=True)
 class Kind:
-    """How rows of one model are found. `codes` are identifiers, kept without separators."""
+    """How rows of one model are found. `codes` are identifiers, stored without separators."""
 
     model: type[Model]
     word: str
@@ -37,39 +37,39 @@ class Kind:
     def rows(self) -> "QuerySet[Model]":
         return self.model._default_manager.all()
 
-    def named(self, text: str, how: str) -> "QuerySet[Model]":
-        """Rows whose name or code is `text` (`iexact`) or has it (`icontains`)."""
-        found = Q()
+    def named(self, text: str, lookup: str) -> "QuerySet[Model]":
+        """Return the rows whose name or code is `text` (`iexact`) or contains it (`icontains`)."""
+        condition = Q()
         for name in self.names:
-            found |= Q(**{f"{name}__{how}": text})
+            condition |= Q(**{f"{name}__{lookup}": text})
         compact = re.sub(r"[\s.\-]", "", text).upper()
         for code in self.codes if compact else ():
-            found |= Q(**{f"{code}__{how}": compact})
-        return self.rows().filter(found).distinct()
+            condition |= Q(**{f"{code}__{lookup}": compact})
+        return self.rows().filter(condition).distinct()
 
     def suggest(self, text: str) -> list[str]:
         text = text.strip()[:LONGEST]
         return [label(row) for row in self.named(text, "icontains")[:SUGGESTED]] if text else []
 
     def find(self, text: str) -> Model:
-        """The one row that is meant. Raises ValidationError where none or several could be."""
+        """Return the row that is meant. Raises ValidationError if none or several could be."""
         text = text.strip()
         if len(text) > LONGEST:
             raise ValidationError(f"“{text[:40]}…” is longer than any name here.")
-        number = re.search(r"#([0-9]+)$", text)
-        if number:
-            return self._numbered(int(number.group(1)), text)
-        found = list(self.named(text, "iexact")[: SUGGESTED + 1])
-        if not found and text.isdecimal():
+        match = re.search(r"#([0-9]+)$", text)
+        if match:
+            return self._numbered(int(match.group(1)), text)
+        rows = list(self.named(text, "iexact")[: SUGGESTED + 1])
+        if not rows and text.isdecimal():
             return self._numbered(int(text), text)
-        if len(found) == 1:
-            return found[0]
-        if found:
+        if len(rows) == 1:
+            return rows[0]
+        if rows:
             raise ValidationError(
-                f"More than one {self.word} is called “{text}”; add the number: {_listed(found)}."
+                f"More than one {self.word} is called “{text}”; add the number: {_listed(rows)}."
             )
-        near = list(self.named(text, "icontains")[:3])
-        hint = f" Did you mean {_listed(near)}?" if near else ""
+        similar = list(self.named(text, "icontains")[:3])
+        hint = f" Did you mean {_listed(similar)}?" if similar else ""
         raise ValidationError(f"There is no {self.word} “{text}”.{hint}")
 
     def _numbered(self, pk: int, text: str) -> Model:
@@ -88,7 +88,7 @@ KINDS = {
 
 
 def label(row: Model) -> str:
-    """Its name and number, as `find` reads it again."""
+    """Return the row's name and number, as `find` reads them."""
     return f"{row} #{row.pk}"
 
 
@@ -97,7 +97,7 @@ def _listed(rows: Iterable[Model]) -> str:
 
 
 class PickInput(forms.TextInput):
-    """A line of text with a list of suggestions, which the page fetches while one types."""
+    """A line of text with a list of suggestions, which the page fetches during typing."""
 
     def __init__(self, kind: str) -> None:
         super().__init__(attrs={"autocomplete": "off"})
@@ -106,20 +106,20 @@ class PickInput(forms.TextInput):
     def render(
         self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: Any = None
     ) -> SafeString:
-        given = dict(attrs or {})
-        listed = f"{given.get('id', name)}_found"
-        given |= {
-            "list": listed,
+        merged = dict(attrs or {})
+        list_id = f"{merged.get('id', name)}_found"
+        merged |= {
+            "list": list_id,
             "hx-get": reverse("rights:find", args=[self.kind]),
             "hx-trigger": "input changed delay:200ms",
-            "hx-target": f"#{listed}",
+            "hx-target": f"#{list_id}",
         }
-        field = super().render(name, value, given, renderer)
-        return format_html('{}<datalist id="{}"></datalist>', field, listed)
+        field = super().render(name, value, merged, renderer)
+        return format_html('{}<datalist id="{}"></datalist>', field, list_id)
 
 
 class PickField(forms.CharField):
-    """One row of a kind; None where it may be empty and is."""
+    """One row of a kind; None if the field is optional and empty."""
 
     def __init__(self, kind: str, **kwargs: Any) -> None:
         super().__init__(widget=PickInput(kind), **kwargs)
@@ -139,7 +139,7 @@ class PickField(forms.CharField):
 
 
 class PicksInput(forms.Textarea):
-    """One line each; values that come one by one are lines too."""
+    """One line per value; values that are sent separately become lines too."""
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> str:  # noqa: ARG002
         values = data.getlist(name) if hasattr(data, "getlist") else [data.get(name) or ""]
@@ -147,7 +147,7 @@ class PicksInput(forms.Textarea):
 
 
 class PicksField(forms.CharField):
-    """Several rows of a kind, one a line, in their order."""
+    """Several rows of a kind, one per line, in their order."""
 
     MOST = 200
 
@@ -159,15 +159,15 @@ class PicksField(forms.CharField):
         lines = [line for line in super().clean(value).splitlines() if line.strip()]
         if len(lines) > self.MOST:
             raise ValidationError(f"At most {self.MOST} lines go at once.")
-        found: dict[int, Model] = {}
-        wrong: list[ValidationError] = []
+        rows_by_pk: dict[int, Model] = {}
+        errors: list[ValidationError] = []
         for line in lines:
             try:
                 row = self.kind.find(line)
             except ValidationError as error:
-                wrong.append(error)
+                errors.append(error)
             else:
-                found[row.pk] = row
-        if wrong:
-            raise ValidationError(wrong)
-        return list(found.values())
+                rows_by_pk[row.pk] = row
+        if errors:
+            raise ValidationError(errors)
+        return list(rows_by_pk.values())

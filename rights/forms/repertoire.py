@@ -1,4 +1,4 @@
-"""Works, recordings and their parts, releases, credits and splits."""
+"""Forms of works, recordings and their parts, releases, credits and splits."""
 
 from decimal import Decimal
 from typing import Any
@@ -73,8 +73,8 @@ class UploadForm(VerbForm):
     key = forms.CharField(max_length=20, required=False, help_text="Such as A minor.")
 
     def save(self, *, by: User) -> Recording:
-        """All of it or none: a refused file leaves no work and no credit behind. The file is
-        decoded and stored before the transaction: nobody else's write waits for that."""
+        """Enter all of it or nothing: a refused file leaves no work and no credit behind. The file
+        is decoded and stored before the transaction, so that nobody else's write waits for it."""
         data = self.cleaned_data
         if (file := data["file"]) is None:
             return self._enter(by, None)
@@ -90,11 +90,11 @@ class UploadForm(VerbForm):
         if data["new_work"]:
             works.append(catalogue.add_work(by=by, title=data["new_work"]))
         tags = {name: data[name] for name in ("genre", "tempo", "key") if data[name]}
-        given = {"title": data["title"], "isrc": data["isrc"], "works": works, "tags": tags}
+        details = {"title": data["title"], "isrc": data["isrc"], "works": works, "tags": tags}
         if stored is None:
-            recording = catalogue.announce_recording(by=by, **given)
+            recording = catalogue.announce_recording(by=by, **details)
         else:
-            recording = catalogue.enter_recording(by=by, stored=stored, **given)
+            recording = catalogue.enter_recording(by=by, stored=stored, **details)
         if data["artist"]:
             catalogue.add_credit(
                 by=by, subject=recording, party=data["artist"], role=RoleCode.MAIN_ARTIST
@@ -168,7 +168,7 @@ class AttachForm(VerbForm):
 
 
 class SplitForm(VerbForm):
-    """Rows of a holder and a share in per cent; empty rows are left out."""
+    """Rows of a holder and a share in per cent; empty rows are ignored."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -207,7 +207,7 @@ class SplitForm(VerbForm):
 
 
 class RelationForm(VerbForm):
-    """Where a recording comes from."""
+    """What a recording is derived from."""
 
     kind = forms.ChoiceField(label="This recording", choices=RecordingRelation.Kind.choices)
     source = PickField("recording", label="The other recording")

@@ -1,5 +1,5 @@
-"""Agreements, and the grants that are drafted under them. They permit nothing yet: who puts them
-in force, and who ends them, is in lifecycle.py.
+"""Agreements, and the grants that are drafted under them. Drafts permit nothing yet: lifecycle.py
+puts grants in force and ends them.
 """
 
 from collections.abc import Collection, Sequence
@@ -45,7 +45,7 @@ def sign(
     withdrawal_policy: str = WithdrawalPolicy.RECALL,
     remedy_days: int = 90,
 ) -> Agreement:
-    """Enter a signed paper; grants are then drafted under it.
+    """Enter a signed agreement; grants are then drafted under it.
 
     What a withdrawal does, and in how many days, is fixed here for every grant under it.
     """
@@ -218,13 +218,13 @@ def change(grant: Grant, *, by: User, **scope: Any) -> Grant:
 
     The old version stays in force until the new one is, and is superseded by it then.
     """
-    # Of two who draft at once the second sees the first one's version, or that it has ended.
+    # When two people draft at once, the second sees the first draft, or that the grant has ended.
     commit_order.moment()
     grant.refresh_from_db()
     if grant.ended_at is not None:
         raise Refused("state", "Ended grants never revive: draft a new one.")
-    if waiting := grant.next_versions.filter(ended_at=None).first():
-        raise Refused("duplicate", f"Version {waiting.version} is drafted already.")
+    if draft := grant.next_versions.filter(ended_at=None).first():
+        raise Refused("duplicate", f"Version {draft.version} is drafted already.")
     terms: dict[str, Any] = {
         name: getattr(grant, name)
         for name in (
@@ -245,13 +245,13 @@ def change(grant: Grant, *, by: User, **scope: Any) -> Grant:
 
 
 def would_change(grant: Grant, *, by: User, **scope: Any) -> Grant:
-    """The version that `change` would draft, refused where that refuses. Nothing is kept."""
+    """Return the version that `change` would draft, refused where that refuses; not stored."""
     with rehearsed():
         return change(grant, by=by, **scope)
 
 
 def _next_number(replaced: Grant | None) -> int:
-    """Versions that were declined keep their numbers."""
+    """Return the number of the next version; declined versions keep theirs."""
     if replaced is None:
         return 1
     return 1 + max([replaced.version, *replaced.next_versions.values_list("version", flat=True)])

@@ -1,4 +1,4 @@
-"""Reads for the pages: what is allowed per use, who chose what, what an ending would touch."""
+"""Queries for the pages: what is allowed per use, who chose what, what a dispute blocks."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ from rights.models import (
 from rights.models.parties import SEES_ALL
 from rights.withdrawal import holds
 
-# What tables show where nobody chose a scope: the narrowest that the lab works in.
+# The scope of tables where nobody chose one: the narrowest that the lab works in.
 USUAL = consent.Context(
     purpose=Purpose.RESEARCH, territory=territories.WORLD, model_family="backline"
 )
@@ -34,7 +34,7 @@ USUAL = consent.Context(
 
 @dataclass(frozen=True)
 class UseLine:
-    """One row of a recording's table of uses. `own` are the parties that a user may choose for."""
+    """One row of a recording's table of uses; see `per_use` for `chosen`."""
 
     use: Use
     line: consent.RecordingAnswer
@@ -52,26 +52,26 @@ def current_split(path: str) -> "models.Prefetch[str, models.QuerySet[SplitSheet
 
 
 def search(recordings: RecordingQuerySet, query: str) -> RecordingQuerySet:
-    """By title, ISRC (with or without hyphens), credited name or genre."""
+    """Filter by title, ISRC (with or without hyphens), credited name, work or genre."""
     if not query:
         return recordings
-    found = (
+    condition = (
         Q(title__icontains=query)
         | Q(isrc__icontains=query.replace("-", ""))
         | Q(credits__party__name__icontains=query)
         | Q(works__title__icontains=query)
         | Q(tags__genre__icontains=query)
     )
-    return recordings.filter(found).distinct()
+    return recordings.filter(condition).distinct()
 
 
 def training_words(recordings: list[Recording]) -> dict[int, consent.RecordingAnswer]:
-    """Recording id to the answer for generative training in the usual scope."""
+    """Return recording id to the answer for generative training in the usual scope."""
     return consent.evaluate(recordings, Use.TRAIN_GENERATIVE, USUAL)
 
 
 def per_use(recording: Recording, parties: list[Party] | None = None) -> list[UseLine]:
-    """Every use with its answer; `chosen` where one of the parties has a permission in force."""
+    """Return every use with its answer; `chosen` where one of the parties has a grant in force."""
     chosen = set()
     for party in parties or []:
         for grant in open_grants(party, recording):
@@ -88,7 +88,7 @@ def per_use(recording: Recording, parties: list[Party] | None = None) -> list[Us
 
 
 def grants_touching(recording: Recording, user: User) -> list[Grant]:
-    """Grants of the recording's holders and artists that could speak for it, for those who may."""
+    """Return the grants of its holders and artists that could cover the recording, if visible."""
     rows = Grant.objects.visible_to(user).filter(grantor__in=holds.holders(recording))
     works = recording.works.all()
     rows = rows.filter(
@@ -98,14 +98,14 @@ def grants_touching(recording: Recording, user: User) -> list[Grant]:
 
 
 def may_choose_for(user: User, recording: Recording, *, everybody: bool) -> models.QuerySet[Party]:
-    """The holders whose choices this user makes: all for rights admins, else their own."""
-    found = holds.holders(recording)
-    return found if everybody else found.filter(people=user)
+    """Return the holders for whom this user chooses: all for rights admins, else their own."""
+    holders = holds.holders(recording)
+    return holders if everybody else holders.filter(people=user)
 
 
 def open_grants(party: Party, recording: Recording) -> list[Grant]:
-    """The open grants that cover the party's share in the recording, its own and those of who
-    signs for it, over all uses."""
+    """Return the open grants that cover the party's share in the recording, its own and those of
+    its agents, over all uses."""
     agents = Mandate.objects.standing().filter(holder=party)
     uses = Grant.objects.filter(
         Q(grantor=party) | Q(grantor__in=agents.values("agent")), status__in=Grant.OPEN_STATUSES
@@ -118,33 +118,33 @@ def open_grants(party: Party, recording: Recording) -> list[Grant]:
 
 
 def rights_admins() -> list[User]:
-    """Roles are a JSON list, which SQLite cannot search: the few people are read and sifted."""
+    """Return the rights admins. SQLite cannot search a JSON list of roles; the people are few."""
     people = User.objects.filter(is_active=True).order_by("pk")
     return [person for person in people if person.has_role(Role.RIGHTS_ADMIN)]
 
 
 def approvers(grants: Iterable[Grant]) -> dict[int, list[User]]:
-    """By grant, who may put it in force: rights admins and who speaks for its grantor, but not
-    who drafted it."""
+    """Return, by grant, who may put it in force: rights admins and its grantor's people, but not
+    the one who drafted it."""
     admins = rights_admins()
     grants = list(grants)
-    speakers: dict[int, list[User]] = {}
+    people_by_party: dict[int, list[User]] = {}
     for party in Party.objects.filter(pk__in={grant.grantor_id for grant in grants}):
-        speakers[party.pk] = list(party.people.filter(is_active=True))
-    found = {}
+        people_by_party[party.pk] = list(party.people.filter(is_active=True))
+    by_grant = {}
     for grant in grants:
-        speak = speakers.get(grant.grantor_id, [])
-        if grant.drafted_by_id in {person.pk for person in speak}:
+        own_people = people_by_party.get(grant.grantor_id, [])
+        if grant.drafted_by_id in {person.pk for person in own_people}:
             # The party's own offer: the lab answers it.
-            speak = []
-        people = {person.pk: person for person in (*admins, *speak)}
-        found[grant.pk] = [person for pk, person in people.items() if pk != grant.drafted_by_id]
-    return found
+            own_people = []
+        people = {person.pk: person for person in (*admins, *own_people)}
+        by_grant[grant.pk] = [person for pk, person in people.items() if pk != grant.drafted_by_id]
+    return by_grant
 
 
 @dataclass(frozen=True)
 class Blocked:
-    """What a split that is not settled keeps from use: these uses, granted by somebody on it."""
+    """What a split that is not settled blocks: the uses that somebody on it has granted."""
 
     uses: list[str]
     recordings: list[Recording]
@@ -167,15 +167,15 @@ def blocked_by(sheet: SplitSheet) -> Blocked:
 
 
 def splits_seen_by(user: User, subject: Recording | Work) -> dict[str, object]:
-    """The sheets for a page: a rightsholder sees older ones, and answers, of their own parties."""
+    """Return the sheets for a page; a rightsholder sees older ones, and answers, of their own."""
     own = set(user.parties.values_list("pk", flat=True))
     reads_all = bool(SEES_ALL & set(user.roles))
-    found = subject.splits.order_by("-version").prefetch_related(
+    rows = subject.splits.order_by("-version").prefetch_related(
         "lines__party", "lines__answers__made_by"
     )
     sheets = [
         sheet
-        for sheet in found
+        for sheet in rows
         if reads_all
         or sheet.status != SplitSheet.Status.SUPERSEDED
         or own & {line.party_id for line in sheet.lines.all()}
@@ -190,7 +190,7 @@ def splits_seen_by(user: User, subject: Recording | Work) -> dict[str, object]:
 
 
 def decided(use: str = "", answer: str = "", recording: str = "") -> models.QuerySet[Decision]:
-    """Decisions kept, newest first; `answer` is allowed or denied, `recording` a number."""
+    """Return stored decisions, newest first; `answer` is allowed or denied, `recording` an id."""
     rows = Decision.objects.order_by("-pk")
     if use_named(use):
         rows = rows.filter(use=use)

@@ -1,6 +1,6 @@
-"""Taking part, and ending it: grants put in force, suspended, withdrawn; recordings opted out.
+"""The lifecycle of grants: put in force, suspended, withdrawn, expired; and opt-outs of recordings.
 
-Every verb that ends a permission leaves a hold on what it touches (rights/withdrawal/holds.py) and
+Every verb that ends a permission places holds on what it affects (rights/withdrawal/holds.py) and
 opens the case of what follows (rights/withdrawal/cases.py), in the same transaction. An ended grant
 never revives.
 """
@@ -38,7 +38,7 @@ Status = Grant.Status
 def activate(grant: Grant, by: User) -> Grant:
     """Put an offered grant in force; the version it replaces ends.
 
-    Raises Refused for who drafted it, and for one that is not on offer.
+    Raises Refused for whoever drafted it, and for a grant that is not on offer.
     """
     if not may_approve(grant, by):
         raise Refused(
@@ -48,11 +48,11 @@ def activate(grant: Grant, by: User) -> Grant:
         )
     if grant.ends_on and grant.ends_on < timezone.now().date():
         raise Refused("ended", f"This grant ended on {grant.ends_on}. Draft a new one.")
-    moved = Grant.objects.filter(pk=grant.pk, status=Status.OFFERED).update(
+    updated = Grant.objects.filter(pk=grant.pk, status=Status.OFFERED).update(
         status=Status.ACTIVE, approved_by=by, activated_at=commit_order.moment()
     )
     grant.refresh_from_db()
-    if not moved:
+    if not updated:
         raise Refused(
             "state",
             f"This grant is {grant.get_status_display().lower()}; only an offered one can be put "
@@ -64,7 +64,7 @@ def activate(grant: Grant, by: User) -> Grant:
 
 
 def _take_its_place(grant: Grant, by: User | None, on: date | None = None) -> None:
-    """End the version that the grant replaces, from the day on that the new terms begin. Until
+    """End the version that the grant replaces, from the day on which the new terms begin. Until
     then the old ones permit what they did (evaluator.Judge.replaced)."""
     old = grant.replaces
     if (
@@ -83,7 +83,8 @@ def _take_its_place(grant: Grant, by: User | None, on: date | None = None) -> No
 
 
 def may_approve(grant: Grant, by: User) -> bool:
-    """Four eyes: not who drafted it, and for what a holder's own people offered, the lab."""
+    """Return whether this person may approve the grant (four eyes): not who drafted it, and only
+    the lab if a holder's own people offered it."""
     if by.pk == grant.drafted_by_id or not speaks_for(grant, by):
         return False
     if by.has_role(Role.RIGHTS_ADMIN):
@@ -92,13 +93,13 @@ def may_approve(grant: Grant, by: User) -> bool:
 
 
 def speaks_for(grant: Grant, by: User) -> bool:
-    """Whether this person's word counts on the grant: a rights admin's, or its grantor's."""
+    """Return whether this person may act on the grant: rights admins and its grantor's people."""
     return by.has_role(Role.RIGHTS_ADMIN) or grant.grantor.people.filter(pk=by.pk).exists()
 
 
 @transaction.atomic
 def suspend(grant: Grant, by: User | None, reason: str) -> Grant:
-    """From now on it permits nothing, until `resume`. What runs goes on: nothing has ended."""
+    """Suspend a grant: it permits nothing until `resume`. What runs goes on: nothing has ended."""
     reason = required(reason, field="reason", longest=300)
     at = commit_order.moment()
     _move(grant, Status.ACTIVE, Status.SUSPENDED, "Only an active grant can be suspended.")
@@ -109,7 +110,7 @@ def suspend(grant: Grant, by: User | None, reason: str) -> Grant:
 
 @transaction.atomic
 def resume(grant: Grant, by: User | None, reason: str = "") -> Grant:
-    """It permits again what it permitted."""
+    """Resume a suspended grant: it permits again what it permitted."""
     at = commit_order.moment()
     _move(grant, Status.SUSPENDED, Status.ACTIVE, "This grant is not suspended.")
     grant.suspensions.filter(until=None).update(until=at)
@@ -125,14 +126,14 @@ def _move(grant: Grant, old: Status, new: Status, refusal: str) -> None:
 
 @transaction.atomic
 def withdraw(grant: Grant, by: User | None, reason: str) -> Grant:
-    """End a grant for good, from now on; what rests on it is put on hold, and a case opened."""
+    """End a grant for good, from now on; put what relies on it on hold, and open a case."""
     reason = required(reason, field="reason", longest=300)
     commit_order.moment()
     grant.refresh_from_db()
     if in_force(grant):
-        # It may have begun since the last round: the older version ended with that.
+        # It may have begun since the last `expire_due`: the older version ends first.
         _take_its_place(grant, None)
-    # A change of mind reaches what was to follow too, drafted or to begin on a later day.
+    # A withdrawal ends what was to follow too, drafted or to begin on a later day.
     for later in grant.next_versions.exclude(ended_at__isnull=False):
         offered = later.status == Status.OFFERED
         if offered or later.starts_on > timezone.now().date():
@@ -144,9 +145,9 @@ def withdraw(grant: Grant, by: User | None, reason: str) -> Grant:
 
 @transaction.atomic
 def decline(grant: Grant, by: User, reason: str) -> Grant:
-    """Say no to an offer, or take it back: it never comes into force.
+    """Decline an offer, or take it back: it never comes into force.
 
-    Raises Refused for somebody whose word it is not, and for a grant that is not on offer.
+    Raises Refused for somebody who may not act on it, and for a grant that is not on offer.
     """
     reason = required(reason, field="reason", longest=300)
     if not speaks_for(grant, by):
@@ -160,29 +161,29 @@ def decline(grant: Grant, by: User, reason: str) -> Grant:
 
 @transaction.atomic
 def opt_out(recording: Recording, use: str, party: Party, by: User | None, reason: str) -> int:
-    """The party's no to this use of this recording, which ends its cover now and stands against
-    whatever is granted for it later (models.OptOut); returns how many grants it touched.
+    """Opt the party's recording out of this use: it ends what covers it now, and stands against
+    whatever is granted for it later (models.OptOut). Return how many grants it affects.
 
-    A grant for this recording alone is withdrawn; one for a catalogue or a work, or of who signs
-    for the party, leaves the recording out: a holder's own no is stronger than an agent's yes.
-    Raises Refused where the party has nothing to say, or has said so already.
+    A grant for this recording alone is withdrawn; one for a catalogue or a work, or of an agent of
+    the party, leaves the recording out: a holder's opt-out is stronger than an agent's grant.
+    Raises Refused where the party has no right in it, or has opted out already.
     """
     reason = required(reason, field="reason", longest=300)
     at = commit_order.moment()
-    touched = covering(recording, use, party)
-    if not touched:
+    affected = covering(recording, use, party)
+    if not affected:
         _check_may_say_no(recording, use, party)
     wider = []
-    for grant in touched:
+    for grant in affected:
         if grant.recording_id == recording.pk and grant.grantor_id == party.pk:
             _end(grant, by=by, status=Status.WITHDRAWN, reason=reason, verb="grant.withdrawn")
         else:
             wider.append(grant)
-    # Before it is said: afterwards there is nothing to lose any more.
-    lost = [
+    # Before the opt-out is stored: afterwards there is nothing to lose any more.
+    losses_by_grant = [
         (grant, losses.of_opt_out(party, recording, [grant])) for grant in wider if in_force(grant)
     ]
-    said = OptOut.objects.create(
+    refusal = OptOut.objects.create(
         party=party, recording=recording, use=use, reason=reason, made_by=by, at=at
     )
     for grant in wider:
@@ -193,8 +194,8 @@ def opt_out(recording: Recording, use: str, party: Party, by: User | None, reaso
             recording=recording.pk,
             private={"reason": reason},
         )
-    for grant, loss in lost:
-        _open_case(grant, said, loss)
+    for grant, loss in losses_by_grant:
+        _open_case(grant, refusal, loss)
     audit.record(
         by=by,
         verb="recording.opted_out",
@@ -203,14 +204,14 @@ def opt_out(recording: Recording, use: str, party: Party, by: User | None, reaso
         party=party.pk,
         private={"reason": reason},
     )
-    return len(touched)
+    return len(affected)
 
 
 def _check_may_say_no(recording: Recording, use: str, party: Party) -> None:
     if not holds.rights_of(party, recording, use):
         raise Refused("no_right", f"{party} holds nothing in “{recording}” that this use needs.")
-    said = OptOut.objects.filter(party=party, recording=recording, use=use)
-    if opt_outs.still_against(said).exists():
+    refusals = OptOut.objects.filter(party=party, recording=recording, use=use)
+    if opt_outs.still_against(refusals).exists():
         raise Refused(
             "opted_out",
             f"{party} has opted “{recording}” out of this use already, so nothing is to end.",
@@ -218,8 +219,8 @@ def _check_may_say_no(recording: Recording, use: str, party: Party) -> None:
 
 
 def covering(recording: Recording, use: str, party: Party) -> list[Grant]:
-    """The open grants (offered too) by which the party's share in this recording is allowed for
-    this use: its own, and those of who signs for it."""
+    """Return the open grants (offered too) by which the party's share in this recording is allowed
+    for this use: its own, and those of its agents."""
     mandates = Mandate.objects.standing().filter(holder=party)
     rights_of: dict[int, set[str]] = defaultdict(set)
     for mandate in mandates:
@@ -227,14 +228,14 @@ def covering(recording: Recording, use: str, party: Party) -> list[Grant]:
     grants = Grant.objects.filter(
         grantor__in=[party.pk, *rights_of], use=use, status__in=Grant.OPEN_STATUSES
     )
-    # Not those of other recordings alone: a party may have thousands of them.
+    # Without grants for other recordings: a party may have thousands of them.
     grants = grants.filter(Q(recording=None) | Q(recording=recording)).select_related(
         "grantor", "recording", "work"
     )
 
     def speaks(grant: Grant) -> bool:
         if grant.grantor_id == party.pk:
-            # Also where it signs for somebody else, and where its split is not told yet.
+            # Also where it signs for somebody else, and where its split is not entered yet.
             named = grant.recording_id == recording.pk
             return named or holds.covered_by(grant).filter(pk=recording.pk).exists()
         signs = grant.right_type in rights_of[grant.grantor_id]
@@ -244,17 +245,17 @@ def covering(recording: Recording, use: str, party: Party) -> list[Grant]:
 
 
 def in_force(grant: Grant) -> bool:
-    """Also while it is suspended: what was made under it goes on."""
+    """Return whether it is in force, also while suspended: what was made under it goes on."""
     return grant.status in holds.STANDING
 
 
-def _open_case(grant: Grant, said: OptOut, loss: losses.Loss) -> None:
-    reason = said.reason
-    if grant.grantor_id != said.party_id:
-        # The case is the agent's, who is not told what the holder said to the lab.
-        reason = f"{said.party} opted “{said.recording}” out."
+def _open_case(grant: Grant, refusal: OptOut, loss: losses.Loss) -> None:
+    reason = refusal.reason
+    if grant.grantor_id != refusal.party_id:
+        # The case is the agent's, who does not see the reason that the holder gave the lab.
+        reason = f"{refusal.party} opted “{refusal.recording}” out."
     cases.open_for(
-        by=said.made_by,
+        by=refusal.made_by,
         party=grant.grantor,
         grant=grant,
         loss=loss,
@@ -302,13 +303,13 @@ def _end(grant: Grant, *, by: User | None, status: Status, reason: str, verb: st
     """Compare-and-set to an ended state, with its case, its holds and its audit line."""
     at = commit_order.moment()
     was_in_force = Grant.objects.filter(pk=grant.pk, status__in=holds.STANDING).exists()
-    # Asked before it ends: afterwards it speaks for nothing.
+    # Computed before the grant ends: afterwards it covers nothing.
     loss = losses.of_grants([grant]) if was_in_force else losses.Loss(Use(grant.use))
-    moved = Grant.objects.filter(pk=grant.pk, status__in=Grant.OPEN_STATUSES).update(
+    updated = Grant.objects.filter(pk=grant.pk, status__in=Grant.OPEN_STATUSES).update(
         status=status, ended_at=at, end_reason=reason
     )
     grant.refresh_from_db()
-    if not moved:
+    if not updated:
         raise Refused(
             "state",
             f"This grant is {grant.get_status_display().lower()} already, since "

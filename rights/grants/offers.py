@@ -1,4 +1,4 @@
-"""A holder's own yes and no: offering a use to the lab, and ending it everywhere."""
+"""A holder's own choices: offering a use to the lab, and ending it everywhere."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -38,11 +38,11 @@ def offer(
     channels: Sequence[str] = (),
     ends_on: date | None = None,
 ) -> list[Grant]:
-    """The party offers a use: one grant for each right it holds in the recording, or in all of
+    """Offer a use for the party: one grant for each right it holds in the recording, or in all of
     its recordings. A rights admin puts them in force.
 
-    Raises Refused for who does not speak for the party, where there is no running agreement,
-    where the party holds nothing, and where it is offered already.
+    Raises Refused for somebody who does not speak for the party, where there is no running
+    agreement, where the party holds nothing, and where it is offered already.
     """
     if not party.people.filter(pk=by.pk).exists():
         raise Refused("not_yours", f"You do not speak for {party}.")
@@ -77,15 +77,16 @@ def offer(
 
 @transaction.atomic
 def end_everywhere(*, by: User, party: Party, use: str, reason: str) -> int:
-    """End all that the party allows or offers for a use, for its whole catalogue; how many grants.
+    """End all that the party allows or offers for a use, for its whole catalogue.
 
-    Raises Refused for who does not speak for the party, and where there is nothing to end.
+    Returns how many grants ended. Raises Refused for somebody who does not speak for the party,
+    and where there is nothing to end.
     """
     reason = required(reason, field="reason", longest=300)
     if not party.people.filter(pk=by.pk).exists():
         raise Refused("not_yours", f"You do not speak for {party}.")
     commit_order.moment()
-    # Of a grant and its next version the older ends first, and takes the newer with it.
+    # The older version of a grant ends first, and takes the newer one with it.
     rows = list(open_grants(party, use).order_by("pk"))
     for grant in rows:
         grant.refresh_from_db()
@@ -109,14 +110,14 @@ def end_everywhere(*, by: User, party: Party, use: str, reason: str) -> int:
 
 
 def running_agreement(party: Party) -> Agreement | None:
-    """The newest under which a grant may be drafted today."""
+    """Return the newest agreement under which a grant may be drafted today."""
     today = timezone.now().date()
     rows = Agreement.objects.filter(counterparty=party, signed_on__lte=today)
     return rows.exclude(ends_on__lt=today).order_by("-signed_on", "-pk").first()
 
 
 def rights_of(party: Party, use: str, recording: Recording | None = None) -> list[RightType]:
-    """The rights of the party that a use needs, in one recording or in any of its own."""
+    """Return the rights of the party that a use needs, in one recording or in any of its own."""
     if recording is not None:
         return holds.rights_of(party, recording, use)
     lines = SplitLine.objects.filter(party=party, sheet__superseded_at=None)

@@ -29,21 +29,21 @@ POLICY = {
 
 
 def scope(grant: Grant) -> str:
-    """Where, for what and until when a grant permits, as one sentence."""
+    """Return where, for what and until when a grant permits its use, as one sentence."""
     purposes = _listed([Purpose(purpose).label.lower() for purpose in grant.purposes]) or "nothing"
-    said = [f"For {purposes}, in {territory_names(grant.territories)}"]
+    parts = [f"For {purposes}, in {territory_names(grant.territories)}"]
     if grant.model_family:
-        said.append(f"models of the family “{grant.model_family}” only{_versions(grant)}")
+        parts.append(f"models of the family “{grant.model_family}” only{_versions(grant)}")
     elif versions := _versions(grant):
-        said.append("models" + versions)
+        parts.append("models" + versions)
     if grant.products:
-        said.append(f"in {_listed(grant.products)} only")
+        parts.append(f"in {_listed(grant.products)} only")
     if grant.channels:
-        said.append(
+        parts.append(
             "going " + _listed([Channel(channel).label.lower() for channel in grant.channels])
         )
-    said.append(_days(grant.starts_on, grant.ends_on))
-    sentence = ", ".join(said) + "."
+    parts.append(_days(grant.starts_on, grant.ends_on))
+    sentence = ", ".join(parts) + "."
     if grant.condition:
         sentence += f" Not before this is settled: {grant.condition.rstrip('.')}."
     return sentence
@@ -56,7 +56,7 @@ def territory_names(codes: list[str]) -> str:
 
 
 def state(grant: Grant, *, ours: bool) -> str:
-    """How it stands; of one that waits, whose answer is missing."""
+    """Return the state of a grant; for an offer, whose answer is missing."""
     if grant.status == Grant.Status.OFFERED:
         return "Waiting for the lab" if ours else "Waiting for your answer"
     if grant.status == Grant.Status.SUSPENDED:
@@ -65,18 +65,18 @@ def state(grant: Grant, *, ours: bool) -> str:
 
 
 def also_for(row: Mandate) -> str:
-    """Whose share an agent's grant speaks for besides, and where, as far as the mandate goes."""
+    """Return whose share an agent's grant covers besides, and where, as far as the mandate goes."""
     return f"the share of {row.holder}, in {territory_names(row.territories)}"
 
 
 def policy(grant: Grant) -> str:
-    """What the end of the grant brings about, as was agreed."""
+    """Return what the end of the grant brings about, as was agreed."""
     return POLICY[WithdrawalPolicy(grant.withdrawal_policy)].format(days=grant.remedy_days)
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What a grant is narrowed to, in words; the address is the artist's own page of it."""
+    """What a grant is narrowed to, in words; `recording_id` is for the artist's own page of it."""
 
     words: str
     recording_id: int | None = None
@@ -108,7 +108,7 @@ def _listed(words: list[str]) -> str:
     return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else "".join(words)
 
 
-# One, several, and what becomes of them when the permission behind them ends.
+# Singular, plural, and what happens to them when the permission behind them ends.
 AFTERWARDS = {
     "dataset": ("set of recordings", "sets of recordings", "marked at once, and never used again"),
     "run": ("run", "runs", "what is under way stops within 30 seconds, what waits does not start"),
@@ -129,7 +129,7 @@ AFTERWARDS = {
 
 
 def afterwards(kind: str, number: int, *, stays: bool) -> str:
-    """What is counted, and what becomes of it; where it stays as agreed only the first."""
-    one, many, what = AFTERWARDS[kind]
-    counted = one if number == 1 else many
-    return counted if stays else f"{counted}: {what}"
+    """Return what is counted, and what happens to it; where it stays as agreed only the former."""
+    singular, plural, consequence = AFTERWARDS[kind]
+    counted = singular if number == 1 else plural
+    return counted if stays else f"{counted}: {consequence}"

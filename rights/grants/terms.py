@@ -17,9 +17,9 @@ class ChangedTerm:
 
 
 def in_words(grant: Grant) -> dict[str, str]:
-    """Each term by its name, in the order in which they are read."""
+    """Return each term by its name, in the order in which they are read."""
     names = territories.names()
-    said = {
+    terms = {
         "Purposes": _listed([str(Purpose(purpose).label) for purpose in grant.purposes], "none"),
         "Territories": _listed(
             [names.get(territory, territory) for territory in grant.territories], "none"
@@ -29,33 +29,33 @@ def in_words(grant: Grant) -> dict[str, str]:
         "Products": _listed(grant.products, "every product"),
     }
     if grant.use == Use.DISTRIBUTE:
-        said["Channels"] = _listed(
+        terms["Channels"] = _listed(
             [str(Channel(channel).label) for channel in grant.channels], "none"
         )
-    said["Condition"] = grant.condition or "none"
-    said["Starts"] = day(grant.starts_on)
-    said["Ends"] = day(grant.ends_on) if grant.ends_on else "open"
-    return said
+    terms["Condition"] = grant.condition or "none"
+    terms["Starts"] = day(grant.starts_on)
+    terms["Ends"] = day(grant.ends_on) if grant.ends_on else "open"
+    return terms
 
 
-# What a term says that narrows nothing.
+# The words of terms that narrow nothing.
 WIDE = ("every family of the lab", "every version", "every product", "none", "open")
 
 
 def in_short(grant: Grant) -> str:
-    """The terms that narrow it, as one line."""
-    said = in_words(grant)
-    purposes, places = said.pop("Purposes"), said.pop("Territories")
-    starts, ends = said.pop("Starts"), said.pop("Ends")
-    narrow = {name.lower(): words.rstrip(".") for name, words in said.items() if words not in WIDE}
-    term = f"from {starts}" + (f" to {ends}" if ends != "open" else "")
+    """Return the terms as one line, without those that narrow nothing."""
+    terms = in_words(grant)
+    purposes, places = terms.pop("Purposes"), terms.pop("Territories")
+    starts, ends = terms.pop("Starts"), terms.pop("Ends")
+    narrow = {name.lower(): words.rstrip(".") for name, words in terms.items() if words not in WIDE}
+    period = f"from {starts}" + (f" to {ends}" if ends != "open" else "")
     return "; ".join(
-        [purposes.lower(), places, *(f"{name}: {words}" for name, words in narrow.items()), term]
+        [purposes.lower(), places, *(f"{name}: {words}" for name, words in narrow.items()), period]
     )
 
 
 def difference(old: Grant, new: Grant) -> list[ChangedTerm]:
-    """The terms in which the two versions differ."""
+    """Return the terms in which the two versions differ."""
     before, after = in_words(old), in_words(new)
     return [
         ChangedTerm(name, before.get(name, "none"), words)
@@ -74,16 +74,16 @@ def versions(grant: Grant) -> str:
 
 
 def chain(grant: Grant) -> list[Grant]:
-    """All versions of the grant, the first one first; those that were declined among them."""
+    """Return all versions of the grant, the first one first, declined ones included."""
     first = grant
     while first.replaces is not None:
         first = first.replaces
-    found, level = [first], [first]
+    grants, level = [first], [first]
     while level:
         rows = Grant.objects.filter(replaces__in=level).select_related("drafted_by", "approved_by")
         level = list(rows.order_by("version"))
-        found += level
-    return found
+        grants += level
+    return grants
 
 
 def day(day: date) -> str:

@@ -1,4 +1,4 @@
-"""Whose music, who holds which part of it, and what they allow. See docs/architecture.md."""
+"""Whose music it is, who holds which part of it, and what they allow. See docs/architecture.md."""
 
 from rights.models.cases import CaseItem, CaseStep, CaseTask, WithdrawalCase
 from rights.models.evidence import Decision, DecisionLine, Hold, UsageEvent

@@ -1,4 +1,4 @@
-"""The end of a permission, from the word to the last descendant: a case, its steps and tasks."""
+"""Withdrawal cases, from the end of a permission to its last descendant; their steps and tasks."""
 
 from datetime import datetime, timedelta
 from typing import Self
@@ -28,7 +28,7 @@ class CaseQuerySet(models.QuerySet["WithdrawalCase"]):
 
 
 class WithdrawalCase(models.Model):
-    """What follows from one change of mind, by the ladder E0 to E6 of the agreed policy."""
+    """What follows from one withdrawal, by the steps E0 to E6 of the agreed policy."""
 
     class Status(models.TextChoices):
         RECEIVED = "received", "Received"
@@ -55,9 +55,9 @@ class WithdrawalCase(models.Model):
     opened_at = models.DateTimeField(default=timezone.now)
     closed_at = models.DateTimeField(null=True, blank=True)
     verified_by = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+")
-    # The music that lost its permission by it, also where the policy places no hold.
+    # The recordings that lost their permission, also where the policy places no hold.
     recordings = models.ManyToManyField(Recording, related_name="cases")
-    # What descendants.marks() said when it was last looked at: the same again means nothing is new.
+    # The value of descendants.marks() at the last look: the same value means nothing is new.
     seen = models.CharField(max_length=200, blank=True)
 
     objects = CaseQuerySet.as_manager()
@@ -81,14 +81,14 @@ class WithdrawalCase(models.Model):
 
     @property
     def state_mark(self) -> str:
-        """The look of its state, as pages mark states."""
+        """The mark by which pages style its state."""
         return {"closed": "finished", "verified": "active", "rejected": "cancelled"}.get(
             self.status, "withheld"
         )
 
 
 class CaseStep(models.Model):
-    """One rung of the ladder. None is skipped in silence: one that does not apply says why."""
+    """One step of a case, E0 to E6. None is skipped silently: one that does not apply says why."""
 
     class Rung(models.TextChoices):
         E0 = "E0", "No new use"
@@ -112,7 +112,7 @@ class CaseStep(models.Model):
 
 
 class CaseItem(models.Model):
-    """A descendant of what was withdrawn, and what became of it. `kind` and `key` are lineage's."""
+    """A descendant of withdrawn music, and its outcome. `kind` and `key`: see descendants.py."""
 
     class Outcome(models.TextChoices):
         OPEN = "open", "Open"
@@ -128,7 +128,7 @@ class CaseItem(models.Model):
     key = models.CharField(max_length=60)
     label = models.CharField(max_length=300)
     outcome = models.CharField(max_length=20, choices=Outcome.choices, default=Outcome.OPEN)
-    # Of a replaced one: the key of what replaced it.
+    # If it was replaced: the key of its replacement.
     replaced_by = models.CharField(max_length=60, blank=True)
     note = models.CharField(max_length=500, blank=True)
     settled_by = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+")
@@ -142,7 +142,7 @@ class CaseItem(models.Model):
 
 
 class CaseTask(models.Model):
-    """Something a person has to do, by a day."""
+    """Something a person has to do by a certain day."""
 
     case = models.ForeignKey(WithdrawalCase, models.CASCADE, related_name="tasks")
     title = models.CharField(max_length=200)

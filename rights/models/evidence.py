@@ -1,4 +1,4 @@
-"""What was asked, what was used, and the marks of what ended."""
+"""Decisions, usage, and the holds where a permission ended."""
 
 from django.db import models
 from django.utils import timezone
@@ -12,11 +12,11 @@ from rights.models.vocabulary import use_choices
 
 
 class Decision(Kept):
-    """What consent.check answered, for good: one set of recordings, one use, one moment."""
+    """A stored answer of consent.check: for one set of recordings, one use and one moment."""
 
     use = models.CharField(max_length=30, choices=use_choices)
     context = models.JSONField()
-    # The moment that was asked about, and what was known by then: see consent.replay.
+    # The moment that was asked about, and the one up to which facts count: see consent.replay.
     as_of = models.DateTimeField()
     known_at = models.DateTimeField(default=timezone.now)
     allowed = models.BooleanField()
@@ -55,7 +55,7 @@ class UsageEvent(Kept):
 
     recording = models.ForeignKey(Recording, models.PROTECT, related_name="usage")
     use = models.CharField(max_length=30, choices=use_choices)
-    # `run:<id>`; the ledger lies below runs, so it names them instead of pointing to them.
+    # `run:<id>`; the ledger is a layer below runs, so it names them instead of pointing to them.
     source = models.CharField(max_length=80)
     # Cumulative position in the source (training step), so that a repeated report counts once.
     step = models.BigIntegerField()
@@ -77,13 +77,13 @@ class UsageEvent(Kept):
 
 
 class Hold(models.Model):
-    """The mark of a permission that ended: this recording, for this use, from this moment.
+    """The mark that a permission ended: for this recording and this use, from this moment.
 
-    Written in the transaction that ends the permission (withdrawal, expiry, dispute). Rooms
+    Written in the transaction that ends the permission (withdrawal, expiry, dispute). The apps
     above look here: whatever was frozen, trained or made before `at` with the recording for
-    that use is stopped or withheld. A new agreement permits new use and lifts no hold. One that was
-    placed while it was in question whose word is needed is lifted when that is settled and every
-    word had been given all the time (cases.settled).
+    that use is stopped or withheld. A new agreement permits new use and lifts no hold. A hold that
+    was placed while it was in question whose permission is needed is lifted when that is settled
+    and every permission is in force and was when the hold was placed (cases.settled).
     """
 
     recording = models.ForeignKey(Recording, models.PROTECT, related_name="holds")

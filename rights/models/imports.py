@@ -15,7 +15,7 @@ class ImportJobQuerySet(models.QuerySet["ImportJob"]):
 
 
 class ImportJob(models.Model):
-    """One file on its way into the catalogue, a part at a time; each part is one transaction."""
+    """One file that is imported into the catalogue in parts; each part is one transaction."""
 
     class Format(models.TextChoices):
         CSV = "csv", "CSV"
@@ -36,12 +36,12 @@ class ImportJob(models.Model):
     name = models.CharField(max_length=200)
     file = models.ForeignKey(Blob, models.PROTECT, related_name="+")
     format = models.CharField(max_length=20, choices=Format.choices)
-    # Of a CSV: our field to its column.
+    # For a CSV: our field to its column.
     columns = models.JSONField(default=dict, blank=True)
     options = models.JSONField(default=dict, blank=True)
     state = models.CharField(max_length=20, choices=State.choices, default=State.UPLOADED)
     rows = models.PositiveIntegerField(default=0)
-    # Rows that are in the catalogue, or were found to be in it: a resumed import goes on here.
+    # Rows that were imported, or were in the catalogue already: a resumed import goes on here.
     done = models.PositiveIntegerField(default=0)
     added = models.PositiveIntegerField(default=0)
     changed = models.PositiveIntegerField(default=0)
@@ -66,7 +66,7 @@ class ImportJob(models.Model):
 
 
 class ImportProblem(models.Model):
-    """What is wrong with one row, in a sentence. A warning lets the row in all the same."""
+    """What is wrong with one row, in a sentence. A warning does not keep the row out."""
 
     job = models.ForeignKey(ImportJob, models.CASCADE, related_name="problems")
     row = models.PositiveIntegerField(help_text="As in the file; the first data row is 1.")
@@ -79,9 +79,10 @@ class ImportProblem(models.Model):
 
 
 class ImportedKey(models.Model):
-    """What a source calls something that carries no number of its own.
+    """A source's own key for something that has no public identifier.
 
-    So a second import of the same source finds it again. `key` is a digest (importing/rows.py).
+    A second import of the same source finds it again by that. `key` is a digest
+    (importing/rows.py).
     """
 
     class Kind(models.TextChoices):
@@ -92,7 +93,7 @@ class ImportedKey(models.Model):
     source = models.CharField(max_length=200)
     kind = models.CharField(max_length=20, choices=Kind.choices)
     key = models.CharField(max_length=64)
-    # Not a foreign key: it leads to one of three tables, none of which loses rows.
+    # Not a foreign key: it refers to one of three tables, none of which loses rows.
     object_pk = models.BigIntegerField()
 
     class Meta:

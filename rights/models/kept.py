@@ -8,7 +8,7 @@ M = TypeVar("M", bound=models.Model)
 
 
 class Immutable(RuntimeError):
-    """A record that is kept for good was about to be changed or deleted."""
+    """A row that is written once was about to be changed or deleted."""
 
 
 class KeptQuerySet(models.QuerySet[M]):

@@ -86,8 +86,8 @@ class Grant(models.Model):
     grantor = models.ForeignKey(Party, models.PROTECT, related_name="grants")
     right_type = models.CharField(max_length=20, choices=RightType.choices)
     use = models.CharField(max_length=30, choices=use_choices)
-    # Its index is `grant_by_recording`: in one of its own all catalogues would be one entry, which
-    # SQLite takes for a small one.
+    # Its index is `grant_by_recording`: in an index of its own all grants for a catalogue would be
+    # one entry, which SQLite takes for a small one.
     recording = models.ForeignKey(
         Recording, models.PROTECT, null=True, blank=True, related_name="grants", db_index=False
     )
@@ -121,7 +121,7 @@ class Grant(models.Model):
     )
     drafted_by = models.ForeignKey(User, models.PROTECT, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
-    # Somebody other than who drafted it.
+    # Somebody other than the person who drafted it.
     approved_by = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+")
     activated_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
@@ -136,7 +136,7 @@ class Grant(models.Model):
                 condition=models.Q(recording__isnull=True) | models.Q(work__isnull=True),
                 name="grant_on_one_subject",
             ),
-            # One that was declined makes room for another try.
+            # A declined version makes room for another one.
             models.UniqueConstraint(
                 fields=["replaces"],
                 condition=models.Q(ended_at=None),
@@ -145,8 +145,8 @@ class Grant(models.Model):
         ]
         indexes = [
             models.Index(fields=["use", "status", "grantor"], name="grant_by_use"),
-            # Two, because the many of one recording and the few of a whole catalogue are asked
-            # for apart: in one index the catalogues would all stand under "no recording".
+            # Two indexes, because the many grants for one recording and the few for a whole
+            # catalogue are queried apart: in one index the latter would all be "no recording".
             models.Index(
                 fields=["recording", "use"],
                 condition=models.Q(recording__isnull=False),
@@ -167,7 +167,7 @@ class Grant(models.Model):
 
     @property
     def subject(self) -> "Recording | Work | None":
-        """What it is narrowed to; None is the grantor's whole catalogue."""
+        """What the grant is narrowed to; None is the grantor's whole catalogue."""
         return self.recording or self.work
 
     @property
@@ -180,9 +180,9 @@ class Grant(models.Model):
 
 
 class OptOut(models.Model):
-    """A party's no to one use of one recording. It keeps the recording out of every grant of the
-    party's, and out of anybody's for the party's share, whenever made; only a later grant of the
-    party's own for that very recording permits it again (rights/consent/opt_outs.py)."""
+    """A party's refusal of one use of one recording. It keeps the recording out of every grant by
+    the party, and out of anybody's grant for the party's share, whenever made; only a later grant
+    by the party itself for that very recording permits it again (rights/consent/opt_outs.py)."""
 
     party = models.ForeignKey(Party, models.PROTECT, related_name="opt_outs")
     recording = models.ForeignKey(Recording, models.PROTECT, related_name="opt_outs")
@@ -197,7 +197,7 @@ class OptOut(models.Model):
 
 
 class GrantSuspension(models.Model):
-    """A time in which a grant that is not ended permits nothing."""
+    """A period in which a grant permits nothing, although it has not ended."""
 
     grant = models.ForeignKey(Grant, models.PROTECT, related_name="suspensions")
     reason = models.CharField(max_length=300)

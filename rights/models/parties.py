@@ -1,4 +1,4 @@
-"""Who holds rights, who they are elsewhere, and who may sign for whom."""
+"""Who holds rights, how they are identified elsewhere, and who may sign for whom."""
 
 from datetime import date
 from typing import Self
@@ -44,7 +44,7 @@ class Party(models.Model):
         max_length=200, blank=True, help_text="Wording on credits, if not the name."
     )
     contact = models.EmailField(blank=True)
-    # How public pages of models speak of it. What it has not allowed is not shown.
+    # How public model pages name it. What it has not allowed is not shown.
     public_credit = models.CharField(
         max_length=10, choices=PublicCredit.choices, default=PublicCredit.NAME
     )
@@ -56,7 +56,7 @@ class Party(models.Model):
         default=False, help_text="Named also after it withdrew, on models that stay by agreement."
     )
     people = models.ManyToManyField(settings.AUTH_USER_MODEL, blank=True, related_name="parties")
-    # Of what is no person: since when the lab says that its members, as entered, are all there are.
+    # If it is not a person: since when the lab says that the members entered are all there are.
     members_complete_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
 
@@ -78,7 +78,7 @@ class Party(models.Model):
 
     @property
     def public_name(self) -> str:
-        """The words of its choice for public pages; empty where it is counted only."""
+        """The name that it chose for public pages; empty where it is counted only."""
         if self.public_credit == self.PublicCredit.UNNAMED:
             return ""
         if self.public_credit == self.PublicCredit.WORDING:
@@ -87,7 +87,7 @@ class Party(models.Model):
 
 
 class KindChange(Kept):
-    """What a party was taken for until then: a decision is replayed with what was known."""
+    """The kind a party had here until then: a decision is replayed with what was known."""
 
     party = models.ForeignKey(Party, models.CASCADE, related_name="kind_changes")
     was = models.CharField(max_length=20, choices=Party.Kind.choices)
@@ -100,8 +100,8 @@ class KindChange(Kept):
 
 
 class GroupMember(models.Model):
-    """A person who belongs, or belonged, to a group. It is never taken out again: no recording says
-    on which day it was made, so each who ever belonged has a word (rights/consent/persons.py)."""
+    """A person who belongs, or belonged, to a group. The row is never removed: no recording says on
+    which day it was made, so everybody who ever belonged is asked (rights/consent/persons.py)."""
 
     group = models.ForeignKey(Party, models.PROTECT, related_name="members")
     member = models.ForeignKey(Party, models.PROTECT, related_name="member_of")
@@ -134,7 +134,7 @@ class Scheme(models.TextChoices):
 
 
 class PartyIdentifier(models.Model):
-    """A party's number in one scheme, compact as identifiers.py makes it."""
+    """A party's identifier in one scheme, in the compact form of identifiers.py."""
 
     party = models.ForeignKey(Party, models.CASCADE, related_name="identifiers")
     scheme = models.CharField(max_length=20, choices=Scheme.choices)
@@ -160,12 +160,12 @@ class MandateQuerySet(models.QuerySet["Mandate"]):
         return self.filter(models.Q(holder__people=user) | models.Q(agent__people=user)).distinct()
 
     def standing(self) -> Self:
-        """Approved and not revoked; also before its first day, and after its last one until the
-        clock has ended it."""
+        """Return mandates that are approved and not revoked; also before the first day, and after
+        the last one until `expire_due` has ended them."""
         return self.exclude(approved_at=None).filter(revoked_at=None)
 
     def in_force(self, day: date) -> Self:
-        """Those by which an agent signs on that day."""
+        """Return the mandates by which an agent signs on that day."""
         last = models.Q(ends_on=None) | models.Q(ends_on__gte=day)
         return self.standing().filter(last, starts_on__lte=day)
 
@@ -173,7 +173,7 @@ class MandateQuerySet(models.QuerySet["Mandate"]):
 class Mandate(models.Model):
     """The holder lets the agent sign for them: which rights, where, for how long.
 
-    A grant of the agent then covers the holder's share too. A mandate is not passed on.
+    A grant of the agent then covers the holder's share too. The agent cannot pass it on.
     Terms never change; it ends by `revoked_at` or after its last day.
     """
 
@@ -184,7 +184,7 @@ class Mandate(models.Model):
     starts_on = models.DateField()
     ends_on = models.DateField(null=True, blank=True)
     entered_by = models.ForeignKey(User, models.PROTECT, related_name="+")
-    # In force from here: somebody other than who entered it has seen the paper.
+    # In force from here: somebody other than the person who entered it has seen the document.
     approved_by = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+")
     approved_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
@@ -216,7 +216,7 @@ class Mandate(models.Model):
 
     @property
     def state(self) -> str:
-        """As a grant's: offered, active, withdrawn or expired."""
+        """Its state, as of a grant: offered, active, withdrawn or expired."""
         if self.revoked_at is not None:
             return "withdrawn"
         if self.approved_at is None:

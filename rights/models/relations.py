@@ -1,4 +1,4 @@
-"""Recordings that come from recordings: who says so, when, and until when."""
+"""Recordings that come from recordings: who entered that, when, and until when it counts."""
 
 from django.db import models
 from django.utils import timezone
@@ -8,9 +8,9 @@ from rights.models.repertoire import Recording
 
 
 class RecordingRelation(models.Model):
-    """One recording has another in it, or was made from it: whoever has a word on the source has
-    one on what was made of it (rights/consent/relations.py). It counts from when it was said. Its
-    two recordings and its kind never change; a mistake is ended, by somebody else."""
+    """One recording contains another, or was made from it: whoever is asked for the source is asked
+    for what was made of it (rights/consent/relations.py). It counts from when it was entered. Its
+    two recordings and its kind never change; somebody else ends a mistake."""
 
     class Kind(models.TextChoices):
         CONTAINS = "contains", "Contains a part of it (sample, vocal)"

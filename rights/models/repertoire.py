@@ -1,4 +1,4 @@
-"""What there is: works, recordings, their parts, releases, and who contributed what."""
+"""The repertoire: works, recordings, their parts, releases, and who contributed what."""
 
 from typing import Self
 
@@ -50,7 +50,7 @@ class RecordingQuerySet(models.QuerySet["Recording"]):
     def visible_to(self, user: User) -> Self:
         if SEES_ALL & set(user.roles):
             return self
-        # Who was once on a sheet and is on none any more has nothing to see.
+        # A share on a superseded sheet no longer shows anything.
         credited = Credit.objects.filter(asked_for_any()).filter(
             models.Q(party__people=user) | models.Q(party__members__member__people=user)
         )
@@ -108,8 +108,8 @@ class Recording(models.Model):
 
 
 class RecordingWork(models.Model):
-    """A work that is heard in a recording. It is never taken out again: who thought it was in
-    and was wrong enters the recording anew, so that old decisions keep their ground."""
+    """A work that a recording contains. The row is never removed: to correct a mistake the
+    recording is entered anew, so that old decisions keep their basis."""
 
     recording = models.ForeignKey(Recording, models.CASCADE)
     work = models.ForeignKey(Work, models.CASCADE)
@@ -125,7 +125,7 @@ class Preview(models.Model):
     """The marked part of a recording for those who may not have the whole
     (rights/catalogue/audio_previews.py).
 
-    Derived once for a file and a way of making it; the recording's own file never changes.
+    Made once for a file and a version of the method; the recording's own file never changes.
     """
 
     recording = models.ForeignKey(Recording, models.CASCADE, related_name="previews")
@@ -176,7 +176,7 @@ class Stem(models.Model):
 
 
 class Release(models.Model):
-    """A product with its tracks: where a UPC and a GRid belong."""
+    """A product with its tracks; it has the UPC and the GRid."""
 
     title = models.CharField(max_length=300)
     upc = models.CharField("UPC/EAN", max_length=14, blank=True)

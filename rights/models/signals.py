@@ -1,4 +1,4 @@
-"""What holders tell machines elsewhere: reservations on sites, assertions in files."""
+"""What holders declare to machines elsewhere: reservations on sites, assertions in files."""
 
 from typing import Self
 
@@ -23,8 +23,8 @@ class SignalQuerySet(models.QuerySet["Signal"]):
 
 
 class Signal(models.Model):
-    """One thing that was read: it may deny, it never permits. What denies a recording stands, also
-    where another source or a later reading says otherwise (rights/consent/snapshot.py reads it)."""
+    """One declaration that was read: it may deny, it never permits. What denies a recording stands,
+    also where another source or a later reading says otherwise (rights/consent/snapshot.py)."""
 
     class Scheme(models.TextChoices):
         TDMREP = "tdmrep", "TDMRep"

@@ -1,4 +1,4 @@
-"""What is heard in the files of recordings, and questions about what sounds alike."""
+"""Prints of the sound of files, and questions about recordings that sound alike."""
 
 from django.db import models
 from django.utils import timezone
@@ -11,7 +11,7 @@ class SoundPrint(models.Model):
     """The landmarks of one file and the digest of its samples, made once: the copy check, the
     datasets and the questions about a recording share them.
 
-    What could not be read says so here, and is not tried again until somebody asks for it.
+    A file that could not be read has a problem here, and is not tried again until somebody asks.
     """
 
     audio = models.ForeignKey(Blob, models.PROTECT, related_name="+", db_index=False)
@@ -19,7 +19,7 @@ class SoundPrint(models.Model):
     sound = models.CharField(max_length=64, blank=True, help_text="audio/sound_digest.py")
     packed = models.BinaryField(null=True)
     problem = models.CharField(max_length=300, blank=True)
-    # Whether it was held against all that were there before it.
+    # Whether it was compared with all prints that were there before it.
     compared = models.BooleanField(default=False)
     made_at = models.DateTimeField(default=timezone.now)
 
@@ -35,8 +35,8 @@ class SoundPrint(models.Model):
 
 
 class Landmark(models.Model):
-    """One of the few hashes of a print by which it is found among all others: rows, so that one
-    more recording is some more rows and never a new index."""
+    """One of the few hashes of a print by which it is found among all others. They are rows, so
+    that one more recording is some more rows and never a new index."""
 
     print = models.ForeignKey(SoundPrint, models.CASCADE, related_name="landmarks")
     hash = models.BigIntegerField()
@@ -47,13 +47,13 @@ class Landmark(models.Model):
 
 
 class SoundQuestion(models.Model):
-    """A recording sounds like one that was here before. It is used for nothing until a rights
-    admin has said what they are to each other; the answer may be a relation of the two."""
+    """A recording sounds like an earlier one. It is used for nothing until a rights admin has
+    answered how they relate; the answer may create a relation between them."""
 
     class Answer(models.TextChoices):
         CONTAINS = "contains", "It contains a part of the earlier one"
         DERIVED = "derived", "It was made from the earlier one"
-        # What came first here need not have been there first.
+        # The recording that was entered first need not be the original.
         CONTAINED = "contained", "The earlier one contains a part of it"
         ORIGIN = "origin", "The earlier one was made from it"
         SAME_SOUND = "same_sound", "It is the same sound"
@@ -61,7 +61,7 @@ class SoundQuestion(models.Model):
 
     recording = models.ForeignKey(Recording, models.PROTECT, related_name="sound_questions")
     other = models.ForeignKey(Recording, models.PROTECT, related_name="+")
-    # The very same samples; else how much alike the best stretch is, 0 to 1, and where it lies.
+    # Whether the samples are the same; else how alike the best stretch is, 0 to 1, and where it is.
     same_samples = models.BooleanField(default=False)
     score = models.FloatField(null=True, blank=True)
     at = models.FloatField(null=True, blank=True, help_text="Seconds, in the recording.")

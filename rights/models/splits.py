@@ -1,4 +1,4 @@
-"""Who holds which share: sheets in versions, and what each party said of theirs."""
+"""Who holds which share: split sheets in versions, and each party's answers on its share."""
 
 from typing import Self
 
@@ -14,13 +14,13 @@ from rights.models.vocabulary import PPM, RightType
 
 class SplitSheetQuerySet(models.QuerySet["SplitSheet"]):
     def current(self) -> Self:
-        """The sheet that counts for its right: the newest, whoever has confirmed it."""
+        """Return the sheet that counts for its right: the newest, whoever has confirmed it."""
         return self.exclude(status=SplitSheet.Status.SUPERSEDED)
 
 
 class SplitLineQuerySet(models.QuerySet["SplitLine"]):
     def current(self) -> Self:
-        """Lines of current sheets."""
+        """Return the lines of current sheets."""
         return self.exclude(sheet__status=SplitSheet.Status.SUPERSEDED)
 
 
@@ -66,7 +66,7 @@ class SplitSheet(models.Model):
 
 
 class SplitLine(models.Model):
-    """A party's share. The two times say how it stands now; SplitAnswer has the whole story."""
+    """A party's share. The two times give its state now; SplitAnswer has its history."""
 
     sheet = models.ForeignKey(SplitSheet, models.CASCADE, related_name="lines")
     party = models.ForeignKey(Party, models.PROTECT, related_name="split_lines")
@@ -86,7 +86,7 @@ class SplitLine(models.Model):
 
 
 class SplitAnswer(Kept):
-    """What a party said of its share, and when. The last one counts."""
+    """A party's answer on its share, and when it was given. The last answer counts."""
 
     line = models.ForeignKey(SplitLine, models.CASCADE, related_name="answers")
     confirmed = models.BooleanField(help_text="No: the party disputes the sheet.")

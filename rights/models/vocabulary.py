@@ -1,4 +1,4 @@
-"""The words of the room: rights, uses (their table: backline/uses.py), purposes, roles."""
+"""The vocabulary of this app: rights, uses (their table: backline/uses.py), purposes, roles."""
 
 from django.db import models
 
@@ -19,7 +19,8 @@ class RightType(models.TextChoices):
 
 
 def use_choices() -> list[tuple[str, str]]:
-    """For columns and menus. Columns name this function, so that a new use is no migration."""
+    """Return the uses for columns and menus. Columns name this function, so that a new use needs no
+    migration."""
     return list(labels().items())
 
 

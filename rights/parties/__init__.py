@@ -1,1 +1,1 @@
-"""Who the rightsholders are, who signs for whom, who holds which share, how they are named."""
+"""Who the rightsholders are, who signs for whom, who holds which share, how they are credited."""

@@ -1,7 +1,7 @@
-"""Who belongs to a group: entered one by one, and said to be all by the lab.
+"""Members of a group: entered one by one, and declared complete by the lab.
 
 A group has no voice of its own: for uses of a person each member is asked (persons.py). Members are
-only added. Until the lab has said that they are all there are, nobody can allow such a use.
+only added. Until the lab has declared that these are all, nobody can allow such a use.
 """
 
 from datetime import date
@@ -26,8 +26,8 @@ def add(
     joined_on: date | None = None,
     left_on: date | None = None,
 ) -> GroupMember:
-    """The person belongs, or belonged, to the group; what its other members have permitted of
-    their persons waits for this one's word too. Raises Refused."""
+    """Add a present or former member to the group; what its other members have permitted of their
+    persons then waits for this member's permission too. Raises Refused."""
     at = commit_order.moment()
     group.refresh_from_db()
     member.refresh_from_db()
@@ -44,7 +44,7 @@ def add(
     if joined_on and left_on and left_on < joined_on:
         raise Refused("left_on", "The day of leaving lies before that of joining.", field="left_on")
     watch = watched(group)
-    made = GroupMember.objects.create(
+    membership = GroupMember.objects.create(
         group=group,
         member=member,
         joined_on=joined_on,
@@ -55,12 +55,12 @@ def add(
     audit.record(by=by, verb="party.member_added", subject=group, member=member.pk)
     reason = f"{member} belongs to {group}."
     cases.open_for_findings(by=by, party=member, watch=watch, reason=reason[:300])
-    return made
+    return membership
 
 
 @transaction.atomic
 def say_complete(*, by: User, group: Party) -> Party:
-    """These are all who belong or belonged to it. Who is found later is added all the same."""
+    """Declare that these are all present and former members. One found later can still be added."""
     at = commit_order.moment()
     group.refresh_from_db()
     if group.kind == Party.Kind.PERSON or not group.members.exists():
@@ -81,7 +81,7 @@ def say_complete(*, by: User, group: Party) -> Party:
 
 
 def watched(party: Party) -> losses.Watch:
-    """Around a change in who speaks where the party is credited."""
+    """Return a watch around a change in who speaks where the party is credited."""
     return losses.Watch(credited_in(party))
 
 

@@ -38,8 +38,8 @@ def add_party(
     identifiers: Mapping[str, str] | None = None,
     people: Iterable[User] = (),
 ) -> Party:
-    """Raises Refused or identifiers.BadIdentifier. `people` are the users who speak for it,
-    `identifiers` numbers by scheme; empty ones are left out."""
+    """Add a party. `people` are the users who speak for it, `identifiers` numbers by scheme; empty
+    ones are left out. Raises Refused or identifiers.BadIdentifier."""
     name = _checked(name, kind, contact)
     party = Party.objects.create(
         name=name,
@@ -65,40 +65,40 @@ def amend(
     contact: str = "",
     people: Iterable[User] | None = None,
 ) -> Party:
-    """Write down anew who the party is, and who speaks for it (None: as before).
+    """Change who the party is, and who speaks for it (None: as before).
 
-    Decisions that are kept name parties by number, so another name changes none of them.
+    Stored decisions name parties by id, so another name changes none of them.
     """
     at = commit_order.moment()
     party.refresh_from_db()
-    now = {
+    values = {
         "name": _checked(name, kind, contact, other_than=party),
         "kind": kind,
         "credited_as": credited_as.strip()[:200],
         "contact": contact,
     }
-    changed = [field for field, value in now.items() if getattr(party, field) != value]
-    was = {field: getattr(party, field) for field in changed}
+    changed = [field for field, value in values.items() if getattr(party, field) != value]
+    previous = {field: getattr(party, field) for field in changed}
     if "kind" in changed:
         _keep_kind(party=party, kind=kind, at=at)
-    # Its own word has counted for uses of a person, and those of its members are needed now.
+    # Its own permission counted for uses of a person; now those of its members are needed.
     was_person = "kind" in changed and party.kind == Party.Kind.PERSON
     watch = members.watched(party) if was_person else None
     for field in changed:
-        setattr(party, field, now[field])
+        setattr(party, field, values[field])
     party.save(update_fields=changed)
-    spoke = set(party.people.values_list("pk", flat=True))
-    speak = spoke if people is None else {person.pk for person in people}
-    party.people.set(speak)
-    if changed or speak != spoke:
+    people_before = set(party.people.values_list("pk", flat=True))
+    people_after = people_before if people is None else {person.pk for person in people}
+    party.people.set(people_after)
+    if changed or people_after != people_before:
         audit.record(
             by=by,
             verb="party.amended",
             subject=party,
             fields=changed,
-            people_added=sorted(speak - spoke),
-            people_removed=sorted(spoke - speak),
-            private={"was": was, "now": {field: now[field] for field in changed}},
+            people_added=sorted(people_after - people_before),
+            people_removed=sorted(people_before - people_after),
+            private={"was": previous, "now": {field: values[field] for field in changed}},
         )
     if watch:
         reason = f"{party} is no person: each member is asked."
@@ -107,8 +107,8 @@ def amend(
 
 
 def _keep_kind(*, party: Party, kind: str, at: datetime) -> None:
-    """What it was taken for stays known, as decisions rest on it; who turns out to be no person
-    leaves what was permitted of its person waiting for its members."""
+    """Store the party's former kind, because decisions rest on it; if it turns out not to be a
+    person, what was permitted of its person waits for its members."""
     person = Party.Kind.PERSON
     if kind == person and party.members.exists():
         raise Refused("kind", f"{party} has members, so it is no person.", field="kind")
@@ -119,7 +119,7 @@ def _keep_kind(*, party: Party, kind: str, at: datetime) -> None:
 
 
 def _checked(name: str, kind: str, contact: str, *, other_than: Party | None = None) -> str:
-    """The name without outer spaces; Refused for what no party can be called."""
+    """Return the name without outer spaces. Raises Refused for a bad name, kind or contact."""
     name = required(name, field="name", longest=200)
     if kind not in Party.Kind.values:
         raise Refused("kind", f"“{kind}” is not a kind of party.", field="kind")
@@ -130,17 +130,17 @@ def _checked(name: str, kind: str, contact: str, *, other_than: Party | None = N
             raise Refused(
                 "contact", f"“{contact}” is not an e-mail address.", field="contact"
             ) from error
-    same = Party.objects.filter(name__iexact=name)
+    namesakes = Party.objects.filter(name__iexact=name)
     if other_than is not None:
-        same = same.exclude(pk=other_than.pk)
-    if same.exists():
+        namesakes = namesakes.exclude(pk=other_than.pk)
+    if namesakes.exists():
         raise Refused("duplicate", f"There is a party called {name} already.", field="name")
     return name
 
 
 @transaction.atomic
 def unidentify(*, by: User, identifier: PartyIdentifier) -> None:
-    """Take a number off its party: it was somebody else's, or mistyped."""
+    """Remove a number from its party: it was somebody else's, or mistyped."""
     audit.record(
         by=by,
         verb="party.unidentified",
@@ -153,26 +153,26 @@ def unidentify(*, by: User, identifier: PartyIdentifier) -> None:
 
 @transaction.atomic
 def identify(*, by: User | None, party: Party, scheme: str, value: str) -> PartyIdentifier | None:
-    """Note a number of the party; None for an empty one. Raises Refused or BadIdentifier."""
+    """Store a number of the party; None for an empty one. Raises Refused or BadIdentifier."""
     if scheme not in READ:
         raise Refused("scheme", f"“{scheme}” is not a kind of number.", field="scheme")
     compact = READ[Scheme(scheme)](value)
     if not compact:
         return None
-    known = PartyIdentifier.objects.filter(scheme=scheme, value=compact).first()
-    if known is not None:
-        if known.party_id == party.pk:
-            return known
+    existing = PartyIdentifier.objects.filter(scheme=scheme, value=compact).first()
+    if existing is not None:
+        if existing.party_id == party.pk:
+            return existing
         label = Scheme(scheme).label
-        raise Refused("duplicate", f"That {label} is the one of {known.party}.", field=scheme)
+        raise Refused("duplicate", f"That {label} is the one of {existing.party}.", field=scheme)
     warning = numbers.dpid_warning(compact) if scheme == Scheme.DPID else ""
-    made = PartyIdentifier.objects.create(
+    identifier = PartyIdentifier.objects.create(
         party=party, scheme=scheme, value=compact, warning=warning
     )
     audit.record(
         by=by, verb="party.identified", subject=party, scheme=scheme, private={"value": compact}
     )
-    return made
+    return identifier
 
 
 # --- Mandates -------------------------------------------------------------------------------
@@ -189,12 +189,12 @@ def mandate(
     starts_on: date | None = None,
     ends_on: date | None = None,
 ) -> Mandate:
-    """Enter that the agent signs for the holder; it counts when somebody else has approved it."""
+    """Enter that the agent signs for the holder; it counts once somebody else has approved it."""
     starts_on = starts_on or timezone.now().date()
     if holder.pk == agent.pk:
         raise Refused("same", "Nobody needs a mandate of their own.", field="agent")
     if not right_types or not set(right_types) <= {RightType.MASTER, RightType.COMPOSITION}:
-        # Name, voice and likeness are for the person alone to allow.
+        # Only the person can allow name, voice and likeness.
         raise Refused(
             "right_types", "Choose the master, the composition or both.", field="right_types"
         )
@@ -206,7 +206,7 @@ def mandate(
         )
     if ends_on and ends_on < starts_on:
         raise Refused("ends_on", "The end lies before the start.", field="ends_on")
-    made = Mandate.objects.create(
+    row = Mandate.objects.create(
         holder=holder,
         agent=agent,
         right_types=sorted(right_types),
@@ -218,24 +218,25 @@ def mandate(
     audit.record(
         by=by,
         verb="mandate.entered",
-        subject=made,
+        subject=row,
         holder=holder.pk,
         agent=agent.pk,
-        right_types=made.right_types,
-        territories=made.territories,
+        right_types=row.right_types,
+        territories=row.territories,
         starts_on=starts_on.isoformat(),
         ends_on=ends_on.isoformat() if ends_on else None,
     )
-    return made
+    return row
 
 
 @transaction.atomic
 def approve_mandate(row: Mandate, by: User) -> Mandate:
-    """Put it in force. Raises Refused for who entered it, and for one that is approved or over."""
+    """Put the mandate in force. Raises Refused for whoever entered it, and if it is approved or
+    over."""
     if row.entered_by_id == by.pk:
         raise Refused("four_eyes", "Somebody else than who entered it has to approve it.")
-    waiting = Mandate.objects.filter(pk=row.pk, approved_at=None, revoked_at=None)
-    if not waiting.update(approved_by=by, approved_at=commit_order.moment()):
+    pending = Mandate.objects.filter(pk=row.pk, approved_at=None, revoked_at=None)
+    if not pending.update(approved_by=by, approved_at=commit_order.moment()):
         raise Refused("state", "This mandate was approved or revoked already.")
     row.refresh_from_db()
     audit.record(by=by, verb="mandate.approved", subject=row)
@@ -244,18 +245,18 @@ def approve_mandate(row: Mandate, by: User) -> Mandate:
 
 @transaction.atomic
 def end_mandate(row: Mandate, by: User | None, reason: str) -> Mandate:
-    """End it for good, from now on; what rested on it alone is put on hold, and a case opened.
+    """End the mandate for good, from now on; put what rested on it alone on hold, and open a case.
 
     Raises Refused for one that has ended.
     """
     reason = required(reason, field="reason", longest=300)
     at = commit_order.moment()
-    lost = list(losses.of_mandate(row))
+    mandate_losses = list(losses.of_mandate(row))
     rows = Mandate.objects.filter(pk=row.pk, revoked_at=None)
     if not rows.update(revoked_at=at, revoke_reason=reason):
         raise Refused("state", "This mandate was revoked already.")
     row.refresh_from_db()
     audit.record(by=by, verb="mandate.revoked", subject=row, private={"reason": reason})
-    for loss in lost:
+    for loss in mandate_losses:
         cases.open_for(by=by, party=row.holder, loss=loss, policy=losses.UNAGREED, reason=reason)
     return row

@@ -1,7 +1,7 @@
-"""How a party is spoken of in public: by name, in other words, or only counted.
+"""How a party is credited in public: by name, in other words, or only counted.
 
-The choice is the party's own, or a rights admin's who was told of it. Public pages read it each
-time they are asked for, so it shows at once.
+The choice is made by the party, or by a rights admin to whom it was reported. Public pages read it
+on each request, so it takes effect at once.
 """
 
 from django.db import transaction
@@ -24,9 +24,9 @@ def choose(
     titles: bool = False,
     after: bool = False,
 ) -> Party:
-    """Set the choice. `titles` lets titles be listed, `after` keeps the words on a model that
-    stays after a withdrawal. Raises Refused for somebody who does not speak for the party, and
-    for words that cannot be shown."""
+    """Set the choice. `titles` lets titles be listed, `after` keeps the credit on a model that
+    stays after a withdrawal. Raises Refused for somebody who does not speak for the party, and for
+    wording that cannot be shown."""
     if not may_choose(by, party):
         raise Refused("not_yours", f"You do not speak for {party}.")
     if credit not in Party.PublicCredit.values:
@@ -37,7 +37,7 @@ def choose(
     if len(wording) > LONGEST:
         raise Refused("too_long", f"Use {LONGEST} characters at most.", field="wording")
     if not wording.isprintable():
-        # Line breaks, and marks that turn the direction of what follows.
+        # Line breaks, and marks that change the direction of the text after them.
         raise Refused("wording", "Use one line, without invisible characters.", field="wording")
     party.public_credit, party.public_wording = credit, wording
     named = credit != Party.PublicCredit.UNNAMED

@@ -1,7 +1,7 @@
 """Who holds which share: proposed in versions, confirmed or disputed by each party.
 
 A sheet belongs to one subject (the composition of a work, the master of a recording). A new one
-supersedes the old one at once, and permission rests until all have confirmed it.
+supersedes the old one at once, and permission is suspended until all have confirmed it.
 """
 
 from collections.abc import Mapping
@@ -29,10 +29,10 @@ from rights.withdrawal import cases, losses
 def propose(
     *, by: User | None, subject: Recording | Work, lines: Mapping[Party, int]
 ) -> SplitSheet:
-    """A new sheet for the subject, in parts per million; each party is still to confirm it.
+    """Propose a new sheet for the subject, in parts per million; each party has yet to confirm it.
 
     It supersedes the one in force, and what was permitted under that one is put on hold until all
-    have confirmed; where nobody's word is missing then, it is heard again.
+    have confirmed; if no permission is missing then, it is released.
     """
     if not lines:
         raise Refused("empty", "A split needs at least one holder.", field="lines")
@@ -44,7 +44,7 @@ def propose(
             f"The shares add up to {total / 10_000:g} %; they must make exactly 100 %.",
             field="lines",
         )
-    # Two proposals at once follow one another.
+    # Proposals made at the same time follow one another.
     at = commit_order.moment()
     watch = losses.Watch(_music(subject))
     open_sheets = subject.splits.current()
@@ -77,7 +77,7 @@ def propose(
 
 
 def _music(subject: Recording | Work) -> list[int]:
-    """The recordings that need what the subject's sheet says."""
+    """Return the recordings that depend on the subject's sheet."""
     if isinstance(subject, Recording):
         return [subject.pk]
     return list(subject.recordings.order_by("pk").values_list("pk", flat=True))
@@ -85,7 +85,7 @@ def _music(subject: Recording | Work) -> list[int]:
 
 @transaction.atomic
 def confirm(*, sheet: SplitSheet, party: Party, by: User | None, reason: str = "") -> SplitSheet:
-    """The party says its share is right; the last one to say so confirms the sheet.
+    """Confirm the party's share; the last party to confirm confirms the sheet.
 
     A party that had disputed it takes the dispute back this way. `reason` says how it is known,
     where the party did not say so itself.
@@ -111,7 +111,7 @@ def confirm(*, sheet: SplitSheet, party: Party, by: User | None, reason: str = "
 
 @transaction.atomic
 def dispute(*, sheet: SplitSheet, party: Party, by: User | None, reason: str) -> SplitSheet:
-    """The party says the shares are wrong: nothing is permitted until that is settled."""
+    """Dispute the shares for the party: nothing is permitted until that is settled."""
     reason = required(reason, field="reason", longest=300)
     sheet, line = _line(sheet, party)
     watch = losses.Watch(_music(_subject(sheet)))
@@ -138,15 +138,15 @@ def _answer(line: SplitLine, *, by: User | None, confirmed: bool, reason: str) -
 
 
 def _line(sheet: SplitSheet, party: Party) -> tuple[SplitSheet, SplitLine]:
-    """The open sheet and the party's line on it, in this transaction's turn."""
+    """Return the open sheet and the party's line on it, in this transaction's turn."""
     commit_order.moment()
-    known = SplitSheet.objects.get(pk=sheet.pk)
-    if known.status == SplitSheet.Status.SUPERSEDED:
+    current = SplitSheet.objects.get(pk=sheet.pk)
+    if current.status == SplitSheet.Status.SUPERSEDED:
         raise Refused("superseded", "There is a newer split sheet; look at that one.")
-    line = known.lines.filter(party=party).first()
+    line = current.lines.filter(party=party).first()
     if line is None:
         raise Refused("party", f"{party} is not on this split sheet.", field="party")
-    return known, line
+    return current, line
 
 
 def _subject(sheet: SplitSheet) -> Recording | Work:
@@ -156,7 +156,7 @@ def _subject(sheet: SplitSheet) -> Recording | Work:
 
 
 def first_holder(recording: Recording) -> Party | None:
-    """Whose case it is when something is found out about the music: the master's first holder."""
+    """Return the party for a case about a finding on the music: the master's first holder."""
     sheets = recording.splits.current()
     lines = SplitLine.objects.filter(sheet__in=sheets).order_by("pk").select_related("party")
     return next((line.party for line in lines[:1]), None)

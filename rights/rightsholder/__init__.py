@@ -1,1 +1,1 @@
-"""What a rightsholder reads of their own: the repertoire, each use's status, all that is kept."""
+"""What rightsholders read of their own: repertoire, status of each use, all that is stored."""

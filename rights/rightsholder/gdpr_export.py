@@ -1,9 +1,9 @@
-"""Everything that the portal keeps about a rightsholder, for them to take away (GDPR, Article 15).
+"""Everything that the portal stores about a rightsholder, for them to download (GDPR, Article 15).
 
-One JSON document, written row by row, so that ten thousand recordings need no memory. Nobody
-else is in it but those who share a sheet or a mandate with them: people of the lab are "the lab",
-other holders "another holder". Audit lines come with their hashes, so that each can be asked for
-as a proof; what is inside them is told in the other parts.
+One JSON document, written row by row, so that ten thousand recordings need no memory. It names
+nobody else but those who share a sheet or a mandate with them: people of the lab are "the lab",
+other holders "another holder". Audit lines come with their hashes, so that a proof can be asked
+for each; their contents are in the other sections.
 """
 
 import json
@@ -42,7 +42,7 @@ AT_ONCE = 500
 
 @dataclass
 class _About:
-    """Whose document it is, and what is theirs."""
+    """Whose document it is, with their parties and recordings."""
 
     user: User
     parties: Sequence[Party]
@@ -70,7 +70,7 @@ class _About:
 
 
 def document(user: User) -> Iterator[str]:
-    """The JSON text, piece by piece."""
+    """Yield the JSON text, piece by piece."""
     about = _About.of(user)
     head = {"version": 1, "made_at": timezone.now(), "for": user.username}
     yield _json(head)[:-1]
@@ -139,16 +139,16 @@ def _mandates(about: _About) -> Iterator[Row]:
 
 
 def _recordings(about: _About) -> Iterator[Row]:
-    for some in about.parts():
+    for chunk in about.parts():
         credited: dict[int | None, list[str]] = defaultdict(list)
-        own = Credit.objects.filter(recording__in=some, party__in=about.ids)
+        own = Credit.objects.filter(recording__in=chunk, party__in=about.ids)
         for pk, role in own.values_list("recording", "role"):
             credited[pk].append(role)
         works: dict[int, list[dict[str, str]]] = defaultdict(list)
-        links = RecordingWork.objects.filter(recording__in=some).order_by("work")
+        links = RecordingWork.objects.filter(recording__in=chunk).order_by("work")
         for pk, title, iswc in links.values_list("recording", "work__title", "work__iswc"):
             works[pk].append({"title": title, "iswc": iswc})
-        for row in Recording.objects.filter(pk__in=some).order_by("pk"):
+        for row in Recording.objects.filter(pk__in=chunk).order_by("pk"):
             yield {
                 "id": row.pk,
                 "title": row.title,
@@ -170,11 +170,13 @@ def _splits(about: _About) -> Iterator[Row]:
 
 
 def _sheets(about: _About, lines: QuerySet[SplitLine]) -> Iterator[Row]:
-    """Some lines with what was said of them, and who stands beside them."""
+    """Yield these lines with the answers to them, and who else is on their sheets."""
     answers: dict[int, list[Row]] = defaultdict(list)
-    said = SplitAnswer.objects.filter(line__in=lines.order_by().values("pk")).order_by("pk")
-    for pk, yes, at, reason, by in said.values_list("line", "confirmed", "at", "reason", "made_by"):
-        answers[pk].append({"yes": yes, "at": at, "reason": reason, "by": about.who(by)})
+    rows = SplitAnswer.objects.filter(line__in=lines.order_by().values("pk")).order_by("pk")
+    for pk, confirmed, at, reason, by in rows.values_list(
+        "line", "confirmed", "at", "reason", "made_by"
+    ):
+        answers[pk].append({"yes": confirmed, "at": at, "reason": reason, "by": about.who(by)})
     beside: dict[int, list[Row]] = defaultdict(list)
     others = SplitLine.objects.filter(sheet__in=lines.order_by().values("sheet"))
     others = others.exclude(party__in=about.ids).order_by("pk")
@@ -192,7 +194,7 @@ def _sheets(about: _About, lines: QuerySet[SplitLine]) -> Iterator[Row]:
             "made_at": sheet.created_at,
             "superseded_at": sheet.superseded_at,
             "answers": answers[line.pk],
-            # A sheet that is no longer in force tells of your share only.
+            # A sheet that is no longer in force shows only the party's own share.
             "beside": beside[sheet.pk] if sheet.superseded_at is None else [],
         }
 
@@ -255,8 +257,8 @@ def _opt_outs(about: _About) -> Iterator[Row]:
 
 
 def _decisions(about: _About) -> Iterator[Row]:
-    for some in about.parts():
-        rows = DecisionLine.objects.filter(recording__in=some).select_related("decision")
+    for chunk in about.parts():
+        rows = DecisionLine.objects.filter(recording__in=chunk).select_related("decision")
         for line in rows.order_by("pk").iterator(chunk_size=AT_ONCE):
             decision = line.decision
             context: dict[str, Any] = decision.context
@@ -264,7 +266,7 @@ def _decisions(about: _About) -> Iterator[Row]:
                 "decision": decision.pk,
                 "recording": line.recording_id,
                 "use": decision.use,
-                # The product is the lab's own business.
+                # The product is internal to the lab.
                 "context": {key: context[key] for key in sorted(context) if key != "product"},
                 "at": decision.as_of,
                 "allowed": line.allowed,
@@ -300,8 +302,8 @@ def _cases(about: _About) -> Iterator[Row]:
 
 
 def _holds(about: _About) -> Iterator[Row]:
-    for some in about.parts():
-        for row in Hold.objects.filter(recording__in=some).order_by("pk"):
+    for chunk in about.parts():
+        for row in Hold.objects.filter(recording__in=chunk).order_by("pk"):
             own = row.party_id in about.ids
             yield {
                 "recording": row.recording_id,
@@ -314,15 +316,15 @@ def _holds(about: _About) -> Iterator[Row]:
 
 
 def _usage(about: _About) -> Iterator[Row]:
-    for some in about.parts():
-        rows = UsageEvent.objects.filter(recording__in=some).order_by("pk")
-        named = registries.names(rows.order_by().values_list("source", flat=True).distinct())
+    for chunk in about.parts():
+        rows = UsageEvent.objects.filter(recording__in=chunk).order_by("pk")
+        sources = registries.names(rows.order_by().values_list("source", flat=True).distinct())
         for row in rows.iterator(chunk_size=AT_ONCE):
             yield {
                 "recording": row.recording_id,
                 "use": row.use,
-                "model": named[row.source].name,
-                "reference": named[row.source].reference,
+                "model": sources[row.source].name,
+                "reference": sources[row.source].reference,
                 "step": row.step,
                 "examples": row.examples,
                 "seconds": row.seconds,
@@ -335,8 +337,8 @@ def _audit(about: _About) -> Iterator[Row]:
     yield from _lines(about, Agreement.objects.filter(counterparty__in=about.ids))
     yield from _lines(about, Grant.objects.filter(grantor__in=about.ids))
     yield from _lines(about, WithdrawalCase.objects.filter(party__in=about.ids))
-    for some in about.parts():
-        yield from _lines(about, Recording.objects.filter(pk__in=some))
+    for chunk in about.parts():
+        yield from _lines(about, Recording.objects.filter(pk__in=chunk))
 
 
 def _lines(about: _About, rows: QuerySet[Any]) -> Iterator[Row]:

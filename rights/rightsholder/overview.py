@@ -1,8 +1,8 @@
-"""What is whose: the repertoire of a rightsholder, who stands beside them on a split sheet, and
-what they may be told about the rest.
+"""What belongs to a rightsholder: their repertoire, who else is on their split sheets, and what
+they may know about everybody else.
 
-Everything that a rightsholder is shown goes through here: it begins with their parties, and asks
-no other role that the same person may have.
+Everything that a rightsholder is shown goes through here: it starts from their parties, and looks
+at no other role that the same person may have.
 """
 
 from collections import defaultdict
@@ -33,8 +33,8 @@ def parties_of(user: User) -> list[Party]:
 
 
 def repertoire(parties: Iterable[Party] | Iterable[int]) -> RecordingQuerySet:
-    """The recordings in which these parties have a share today, or whose person is in them; a
-    group's too."""
+    """Return the recordings in which these parties have a share today, or are credited as a person,
+    as a group or as a member of one."""
     ids = [party if isinstance(party, int) else party.pk for party in parties]
     lines = SplitLine.objects.filter(party__in=ids, sheet__superseded_at=None)
     works = RecordingWork.objects.filter(
@@ -42,18 +42,18 @@ def repertoire(parties: Iterable[Party] | Iterable[int]) -> RecordingQuerySet:
     )
     masters = lines.exclude(sheet__recording=None)
     credited = Credit.objects.filter(persons.asked_for_any(), party__in=ids)
-    asked = persons.credits_of(ids)
+    own_credits = persons.credits_of(ids)
     # Not joins with `distinct`: a holder may have ten thousand recordings.
     return Recording.objects.filter(
         Q(pk__in=masters.values("sheet__recording"))
         | Q(pk__in=works.values("recording"))
         | Q(pk__in=credited.exclude(recording=None).values("recording"))
-        | Q(pk__in=asked.values("recording"))
+        | Q(pk__in=own_credits.values("recording"))
     )
 
 
 def signed_for_by(parties: Iterable[Party]) -> list[Party]:
-    """The holders for whom one of the parties signs today, by mandate."""
+    """Return the holders for whom one of the parties signs today, by mandate."""
     rows = Mandate.objects.in_force(timezone.now().date()).filter(
         agent__in=[party.pk for party in parties]
     )
@@ -61,15 +61,15 @@ def signed_for_by(parties: Iterable[Party]) -> list[Party]:
 
 
 def lines_of(parties: Iterable[Party]) -> models.QuerySet[SplitLine]:
-    """The parties' shares on sheets that are in force or wait to be."""
+    """Return the parties' shares on sheets that are in force or wait to be."""
     return SplitLine.objects.filter(
         party__in=[party.pk for party in parties], sheet__superseded_at=None
     ).select_related("party", "sheet__recording", "sheet__work")
 
 
 def beside(parties: Iterable[Party], recording: Recording) -> dict[int, str]:
-    """Party id to name of those on a sheet of this recording with one of the parties: themselves,
-    and those whom the sheet has told them of."""
+    """Return party id to name of everybody on a sheet of this recording with one of the parties:
+    themselves, and those whom they know from the sheet."""
     ids = [party.pk for party in parties]
     own = SplitLine.objects.filter(party__in=ids, sheet__superseded_at=None)
     own = own.filter(Q(sheet__recording=recording) | Q(sheet__work__recordings=recording))
@@ -82,7 +82,7 @@ def beside(parties: Iterable[Party], recording: Recording) -> dict[int, str]:
 
 @dataclass(frozen=True)
 class VisibleReason:
-    """One reason against a use, as this person may read it; `mine` where it is theirs to change."""
+    """One reason against a use, as this person may read it; `mine` where they can change it."""
 
     sentence: str
     mine: bool
@@ -91,38 +91,38 @@ class VisibleReason:
 def visible_reasons(
     reasons: Iterable[consent.Reason], own: Collection[int], known: Collection[int]
 ) -> list[VisibleReason]:
-    """The reasons without the names of parties that the person does not know."""
-    found: dict[VisibleReason, None] = {}
+    """Return the reasons without the names of parties that the person does not know."""
+    visible: dict[VisibleReason, None] = {}
     for reason in reasons:
         party = reason["party_id"]
         if party is None or party in known:
-            found[VisibleReason(reason["sentence"], party in own)] = None
+            visible[VisibleReason(reason["sentence"], party in own)] = None
         else:
-            found[
+            visible[
                 VisibleReason(f"{OTHER} of {_what(reason['right'])} has not allowed it.", False)
             ] = None
-    return list(found)
+    return list(visible)
 
 
 def answer_shown_to(
     line: consent.RecordingAnswer, user: User, recording: Recording
 ) -> consent.RecordingAnswer:
-    """An answer for a rightsholder: of the others only those that a sheet has told them of, and
-    only grants of their own."""
+    """Return an answer as a rightsholder may read it: it names only those others whom they know
+    from a sheet, and only grants of their own."""
     parties = parties_of(user)
     known = beside(parties, recording)
     reasons = []
     for reason in line.reasons:
-        clean = reason.copy()
-        if clean["party_id"] is not None and clean["party_id"] not in known:
-            what = _what(clean["right"])
-            clean |= {"party": "", "party_id": None, "grant_id": None, "work_id": None}
-            clean["through_id"] = None
-            clean["sentence"] = f"{OTHER} of {what} has not allowed it."
-        elif clean["party_id"] not in {party.pk for party in parties}:
-            clean["grant_id"] = None
-        if clean not in reasons:
-            reasons.append(clean)
+        shown = reason.copy()
+        if shown["party_id"] is not None and shown["party_id"] not in known:
+            right = _what(shown["right"])
+            shown |= {"party": "", "party_id": None, "grant_id": None, "work_id": None}
+            shown["through_id"] = None
+            shown["sentence"] = f"{OTHER} of {right} has not allowed it."
+        elif shown["party_id"] not in {party.pk for party in parties}:
+            shown["grant_id"] = None
+        if shown not in reasons:
+            reasons.append(shown)
     own = [pk for party in parties for pk in party.grants.values_list("pk", flat=True)]
     return consent.RecordingAnswer(
         allowed=line.allowed,
@@ -138,26 +138,26 @@ def _what(right: str) -> str:
 
 
 def shares(parties: Iterable[Party], recordings: Iterable[int]) -> dict[int, dict[str, int]]:
-    """Recording id to the parties' parts per million, by right. Of several works the share is the
-    mean, as each counts alike."""
+    """Return recording id to the parties' parts per million, by right. For several works the share
+    is the mean, as each counts alike."""
     ids = set(recordings)
     own = [party.pk for party in parties]
-    found: dict[int, dict[str, int]] = defaultdict(dict)
+    by_recording: dict[int, dict[str, int]] = defaultdict(dict)
     lines = SplitLine.objects.filter(party__in=own, sheet__superseded_at=None)
     masters = lines.filter(sheet__recording__in=ids).values_list("sheet__recording")
     for pk, ppm in masters.annotate(models.Sum("ppm")).order_by():
-        found[pk]["master"] = ppm
+        by_recording[pk]["master"] = ppm
     works = dict(
         lines.exclude(sheet__work=None)
         .values_list("sheet__work")
         .annotate(models.Sum("ppm"))
         .order_by()
     )
-    held: dict[int, list[int]] = defaultdict(list)
+    work_shares: dict[int, list[int]] = defaultdict(list)
     links = RecordingWork.objects.filter(recording__in=ids)
     for pk, work in links.values_list("recording", "work"):
-        held[pk].append(works.get(work, 0))
-    for pk, parts in held.items():
-        if any(parts):
-            found[pk]["composition"] = round(sum(parts) / len(parts))
-    return found
+        work_shares[pk].append(works.get(work, 0))
+    for pk, ppms in work_shares.items():
+        if any(ppms):
+            by_recording[pk]["composition"] = round(sum(ppms) / len(ppms))
+    return by_recording

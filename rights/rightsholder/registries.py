@@ -1,5 +1,5 @@
-"""What lies above this room, as a rightsholder may read it: names of the ledger's sources, and
-further parts of the access export. The rooms above register here what they have.
+"""What the apps above register for rightsholders to read: names of the ledger's sources, and
+further sections of the GDPR export.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -11,7 +11,7 @@ from rights.models import Party
 
 @dataclass(frozen=True)
 class PublicSource:
-    """One source in public words: `reference` finds it again, `state` says how it stands."""
+    """One source in public words: `reference` identifies it, `state` is its status."""
 
     name: str
     reference: str
@@ -29,24 +29,24 @@ _sections: dict[str, Section] = {}
 
 
 def register_names(prefix: str, namer: Namer) -> None:
-    """`namer` is asked for sources that begin with the prefix and a colon."""
+    """Register `namer` for sources that begin with the prefix and a colon."""
     _namers[prefix] = namer
 
 
 def register_section(name: str, section: Section) -> None:
-    """A part of the access export: rows about these parties, and about nobody else."""
+    """Register a section of the GDPR export: rows about these parties, and about nobody else."""
     _sections[name] = section
 
 
 def names(sources: Iterable[str]) -> dict[str, PublicSource]:
-    """Each source in public words; one that nobody knows is an internal model."""
-    asked = sorted(set(sources))
-    found = {source: PublicSource(INTERNAL, reference(source)) for source in asked}
+    """Return each source in public words; an unknown source is an internal model."""
+    unique = sorted(set(sources))
+    public = {source: PublicSource(INTERNAL, reference(source)) for source in unique}
     for prefix, namer in _namers.items():
-        some = [source for source in asked if source.startswith(f"{prefix}:")]
-        if some:
-            found.update(namer(some))
-    return found
+        matching = [source for source in unique if source.startswith(f"{prefix}:")]
+        if matching:
+            public.update(namer(matching))
+    return public
 
 
 def sections() -> dict[str, Section]:
@@ -54,5 +54,5 @@ def sections() -> dict[str, Section]:
 
 
 def reference(source: str) -> str:
-    """Short, and no secret: the first eight characters of the source's own key."""
+    """Return a short reference, no secret: the first eight characters of the source's own key."""
     return source.partition(":")[2][:8].upper() or source[:8].upper()

@@ -1,8 +1,8 @@
-"""How a holder's own word stands, use by use, over a page of recordings at once.
+"""The status of a holder's own choices, use by use, for a page of recordings at once.
 
-Two questions: what these parties have said of each right they hold, and, only where they have
-said yes, what the answer is once all other holders are heard. The number of queries grows with
-the uses that are on, not with the recordings.
+Two questions: what these parties have chosen for each right they hold and, only where they allow
+the use, what the answer is with all other holders. The number of queries grows with the uses that
+are on, not with the recordings.
 """
 
 from collections import defaultdict
@@ -33,8 +33,8 @@ from rights.models import (
 
 
 class Word(StrEnum):
-    """What the parties themselves have said. The order is the one of `_least`: the weakest part
-    of what is needed decides."""
+    """What the parties themselves have chosen, the weakest first (`_LEAST`): the weakest of the
+    rights that are needed decides."""
 
     OFF = "off"
     ASKED = "asked"
@@ -45,19 +45,19 @@ class Word(StrEnum):
 
 @dataclass(frozen=True)
 class Need:
-    """One right that a party speaks for in one recording."""
+    """One right of a party in one recording, for which its permission is needed."""
 
     party: int
     right: RightType
     work: int | None = None
-    # Of a person: the use that asks them.
+    # For the right of a person: the use that asks them.
     use: str | None = None
 
 
 @dataclass(frozen=True)
 class UseStatus:
-    """One use of one recording. `others` counts the other parties whose word is missing; `open`
-    says that a split, a work or the file is missing or not settled."""
+    """The status of one use of one recording. `others` counts the other parties whose permission is
+    missing; `open` says that a split, a work or the file is missing or not settled."""
 
     use: Use
     word: Word
@@ -84,8 +84,10 @@ class UseStatus:
     def words(self) -> str:
         """The state as a sentence."""
         if self.word == Word.ON and self.others:
-            who = "another holder has" if self.others == 1 else f"{self.others} other holders have"
-            return f"You allow it. It stays off because {who} not allowed it."
+            others_have = (
+                "another holder has" if self.others == 1 else f"{self.others} other holders have"
+            )
+            return f"You allow it. It stays off because {others_have} not allowed it."
         if self.word == Word.ON and self.open:
             return "You allow it. It stays off until the papers of the recording are settled."
         if self.word == Word.ON and self.reasons:
@@ -96,7 +98,7 @@ class UseStatus:
 
     @property
     def mark(self) -> str:
-        """The look of the state, as components.css knows it."""
+        """The mark of the state, as components.css styles it."""
         if self.allowed:
             return "allowed"
         return {Word.OFF: "closed", Word.OFFERED: "offered"}.get(self.word, "warn")
@@ -122,16 +124,17 @@ _LEAST = list(Word)
 def statuses_of(
     recordings: Iterable[Recording], parties: Collection[Party]
 ) -> dict[int, list[UseStatus]]:
-    """Recording id to a standing for each use."""
+    """Return recording id to a status for each use."""
     ids = [recording.pk for recording in recordings]
     needs = _needs(ids, [party.pk for party in parties])
     people = {party.pk: set(_people(party)) for party in parties}
-    said = _Said(ids, needs, people)
-    told = {(pk, use): said.of(pk, use, needs[pk]) for pk in ids for use in Use}
-    heard = _heard(told)
+    choices = _Said(ids, needs, people)
+    own_answers = {(pk, use): choices.of(pk, use, needs[pk]) for pk in ids for use in Use}
+    full_answers = _heard(own_answers)
     own = set(people)
     return {
-        pk: [_status(use, told[pk, use], heard.get((pk, use)), own) for use in Use] for pk in ids
+        pk: [_status(use, own_answers[pk, use], full_answers.get((pk, use)), own) for use in Use]
+        for pk in ids
     }
 
 
@@ -140,37 +143,37 @@ def _people(party: Party) -> list[int]:
 
 
 def _needs(ids: Sequence[int], parties: Sequence[int]) -> dict[int, list[Need]]:
-    found: dict[int, list[Need]] = {pk: [] for pk in ids}
+    needs: dict[int, list[Need]] = {pk: [] for pk in ids}
     lines = SplitLine.objects.filter(party__in=parties, sheet__superseded_at=None)
     masters = lines.filter(sheet__recording__in=ids)
     for pk, party in masters.values_list("sheet__recording", "party"):
-        found[pk].append(Need(party, RightType.MASTER))
+        needs[pk].append(Need(party, RightType.MASTER))
     works: dict[int, list[int]] = defaultdict(list)
-    held = lines.filter(sheet__work__recordings__in=ids).distinct()
-    for work, party in held.values_list("sheet__work", "party"):
+    work_lines = lines.filter(sheet__work__recordings__in=ids).distinct()
+    for work, party in work_lines.values_list("sheet__work", "party"):
         works[work].append(party)
     links = RecordingWork.objects.filter(recording__in=ids, work__in=works)
     for pk, work in links.values_list("recording", "work"):
-        found[pk] += [Need(party, RightType.COMPOSITION, work) for party in works[work]]
+        needs[pk] += [Need(party, RightType.COMPOSITION, work) for party in works[work]]
     own = set(parties)
     for use in sorted(PERSONA_USES):
         for pk, party in sorted(persons.asked_in(ids, use)):
             if party in own:
-                found[pk].append(Need(party, RightType.PERSONA, use=use))
-    return found
+                needs[pk].append(Need(party, RightType.PERSONA, use=use))
+    return needs
 
 
 def signed_for(parties: Sequence[int]) -> dict[int, dict[int, list[str]]]:
-    """Of each party who signs for it today, and for which rights."""
+    """Return for each party who signs for it today, and for which rights."""
     rows = Mandate.objects.in_force(timezone.now().date()).filter(holder__in=parties)
-    found: dict[int, dict[int, list[str]]] = defaultdict(dict)
+    agents: dict[int, dict[int, list[str]]] = defaultdict(dict)
     for row in rows:
-        found[row.holder_id].setdefault(row.agent_id, []).extend(row.right_types)
-    return found
+        agents[row.holder_id].setdefault(row.agent_id, []).extend(row.right_types)
+    return agents
 
 
 class _Said:
-    """The parties' grants, and those of who signs for them, by what they speak of."""
+    """The grants of the parties and of their agents, by grantor, right and use."""
 
     def __init__(
         self, ids: Sequence[int], needs: dict[int, list[Need]], people: dict[int, set[int]]
@@ -178,8 +181,8 @@ class _Said:
         self.people = people
         self.today = timezone.now().date()
         self.agents = signed_for(list(people))
-        speakers = {*people, *(agent for found in self.agents.values() for agent in found)}
-        works = {need.work for found in needs.values() for need in found if need.work}
+        speakers = {*people, *(agent for agents in self.agents.values() for agent in agents)}
+        works = {need.work for own_needs in needs.values() for need in own_needs if need.work}
         about = Q(recording__in=ids) | Q(work__in=works) | Q(recording=None, work=None)
         rows = Grant.objects.filter(
             about,
@@ -189,9 +192,12 @@ class _Said:
         self.grants: dict[tuple[int, str, str], list[Grant]] = defaultdict(list)
         for grant in rows.order_by("pk"):
             self.grants[grant.grantor_id, grant.right_type, grant.use].append(grant)
-        noes = OptOut.objects.filter(recording__in=ids, party__in=speakers).order_by("at")
-        self.opted_out = {(no.party_id, no.recording_id, no.use): no.at for no in noes}
-        # What a recording itself was read to say is everybody's no.
+        refusals = OptOut.objects.filter(recording__in=ids, party__in=speakers).order_by("at")
+        self.opted_out = {
+            (refusal.party_id, refusal.recording_id, refusal.use): refusal.at
+            for refusal in refusals
+        }
+        # A denial that was read from the recording itself counts as everybody's opt-out.
         self.denied = {
             (signal.recording_id, use): signal.seen_at
             for signal in Signal.objects.filter(recording__in=ids, denies=True).order_by("seen_at")
@@ -199,10 +205,10 @@ class _Said:
         }
 
     def speaking(self, need: Need, use: Use, recording: int) -> list[Grant]:
-        """The grants that speak for this right in this recording, the strongest word first."""
+        """Return the grants that cover this right in this recording, the strongest status first."""
         agents = self.agents.get(need.party, {})
         speakers = [need.party, *(pk for pk, rights in agents.items() if need.right in rights)]
-        found = [
+        grants = [
             grant
             for speaker in speakers
             for grant in self.grants.get((speaker, need.right.value, use.value), ())
@@ -211,19 +217,19 @@ class _Said:
             and not self.left_out(grant, recording, need.party)
             and (grant.ends_on is None or grant.ends_on >= self.today)
         ]
-        return sorted(found, key=lambda grant: -_LEAST.index(self.word(grant)))
+        return sorted(grants, key=lambda grant: -_LEAST.index(self.word(grant)))
 
     def left_out(self, grant: Grant, recording: int, holder: int) -> bool:
-        """Whether its grantor's no, or the holder's, keeps the recording out of the grant."""
+        """Return whether an opt-out of its grantor or the holder keeps the recording out of it."""
 
         def last_no(party: int) -> datetime | None:
-            said = (
+            moments = (
                 self.opted_out.get((party, recording, grant.use)),
                 self.denied.get((recording, grant.use)),
             )
-            return max((at for at in said if at is not None), default=None)
+            return max((at for at in moments if at is not None), default=None)
 
-        said = opt_outs.against(
+        opted_out_at = opt_outs.against(
             last_no,
             holder=holder,
             grantor=grant.grantor_id,
@@ -231,7 +237,7 @@ class _Said:
             # An offer counts from its draft on, as in opt_outs._taken_back.
             given=grant.activated_at or grant.created_at,
         )
-        return said is not None
+        return opted_out_at is not None
 
     def word(self, grant: Grant) -> Word:
         if grant.status == Grant.Status.ACTIVE:
@@ -239,7 +245,7 @@ class _Said:
         if grant.status == Grant.Status.SUSPENDED:
             return Word.PAUSED
         own = self.people.get(grant.grantor_id)
-        # Somebody else's offer waits for the lab as well: there is nothing to answer.
+        # An agent's offer waits for the lab as well: there is nothing to answer.
         by_lab = own is not None and grant.drafted_by_id not in own
         return Word.ASKED if by_lab else Word.OFFERED
 
@@ -248,14 +254,14 @@ class _Said:
         for need in needs:
             if need.right == RightType.PERSONA and need.use != use:
                 continue
-            found = self.speaking(need, use, recording)
-            words.append(self.word(found[0]) if found else Word.OFF)
-            grants += [grant for grant in found if grant not in grants]
+            covering = self.speaking(need, use, recording)
+            words.append(self.word(covering[0]) if covering else Word.OFF)
+            grants += [grant for grant in covering if grant not in grants]
         return words, grants
 
 
 def context_of(grant: Grant) -> consent.Context:
-    """The narrowest scope in which the grant permits anything: what others are asked for."""
+    """Return the narrowest scope in which the grant permits anything; others are asked for it."""
     world = territories.WORLD in grant.territories or not grant.territories
     return consent.Context(
         purpose=Purpose(grant.purposes[0]) if grant.purposes else Purpose.RESEARCH,
@@ -268,21 +274,21 @@ def context_of(grant: Grant) -> consent.Context:
 
 
 def _heard(
-    told: Mapping[tuple[int, Use], tuple[list[Word], list[Grant]]],
+    own_answers: Mapping[tuple[int, Use], tuple[list[Word], list[Grant]]],
 ) -> dict[tuple[int, Use], consent.RecordingAnswer]:
-    """The whole answer for every use that the parties allow, in the scope of the first grant that
-    speaks for them."""
-    asked: dict[tuple[Use, consent.Context], list[int]] = defaultdict(list)
-    for (pk, use), (words, grants) in told.items():
+    """Return the full answer for every use that the parties allow, in the scope of their first
+    grant in force."""
+    recordings_by_scope: dict[tuple[Use, consent.Context], list[int]] = defaultdict(list)
+    for (pk, use), (words, grants) in own_answers.items():
         if _weakest(words) == Word.ON:
             active = [grant for grant in grants if grant.status == Grant.Status.ACTIVE]
             first = min(active, key=lambda grant: grant.pk)
-            asked[use, context_of(first)].append(pk)
-    found = {}
-    for (use, context), some in asked.items():
-        for pk, line in consent.evaluate(some, use, context).items():
-            found[pk, use] = line
-    return found
+            recordings_by_scope[use, context_of(first)].append(pk)
+    answers = {}
+    for (use, context), ids in recordings_by_scope.items():
+        for pk, line in consent.evaluate(ids, use, context).items():
+            answers[pk, use] = line
+    return answers
 
 
 def _weakest(words: Iterable[Word]) -> Word:
@@ -291,11 +297,11 @@ def _weakest(words: Iterable[Word]) -> Word:
 
 def _status(
     use: Use,
-    said: tuple[list[Word], list[Grant]],
+    own_answer: tuple[list[Word], list[Grant]],
     line: consent.RecordingAnswer | None,
     own: Collection[int],
 ) -> UseStatus:
-    words, grants = said
+    words, grants = own_answer
     word = _weakest(words)
     reasons = tuple(line.reasons) if line and word == Word.ON else ()
     missing = {reason["party_id"] for reason in reasons if reason["party_id"] is not None}

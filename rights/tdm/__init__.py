@@ -1,1 +1,1 @@
-"""What sites and files say to machines about text and data mining, and what we say of ours."""
+"""Reservations of text and data mining: those of sites and files, and those that we publish."""

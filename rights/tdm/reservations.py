@@ -1,8 +1,8 @@
-"""What sites and files say to machines, read: TDMRep rules and training-mining assertions.
+"""Read machine-readable reservations: TDMRep rules and training-mining assertions.
 
-Whatever says no is heard as a no, however it is spelled: keys of C2PA 1.x as those of CAWG, a key
-that nobody knows as everything that it could mean. What cannot be read is refused with a sentence;
-nothing that denies is ever read as if it said nothing.
+Every denial counts, however it is spelled: keys of C2PA 1.x count as those of CAWG, an unknown key
+as everything that it could mean. What cannot be read is refused with a sentence; a denial is never
+read as if it said nothing.
 Sources: W3C TDMRep final report of 2024-05-10; CAWG training and data mining 1.1 of 2025-05-06;
 C2PA 1.4, section 18.21 (`c2pa.training-mining`); PLUS data mining vocabulary of 2023.
 """
@@ -22,7 +22,7 @@ from rights.models import Signal, Use
 LABEL = "cawg.training-mining"
 # The assertion's keys and the uses that they stand for; other uses have keys of our own.
 KEYS = uses.by_key()
-# A reservation is of text and data mining, of which the law counts training as a part.
+# A reservation covers text and data mining; by law, training is a part of it.
 RESERVED = KEYS[uses.MINING]
 EVERY_USE = tuple(Use)
 MOST_BYTES = 256 * 1024
@@ -33,7 +33,7 @@ Answer = Literal["allowed", "notAllowed", "constrained"]
 
 @dataclass(frozen=True)
 class Reservation:
-    """One thing that was read, and the uses that it denies (none: it is only noted)."""
+    """One statement that was read, and the uses that it denies (none: it is only noted)."""
 
     scheme: Signal.Scheme
     key: str
@@ -46,7 +46,7 @@ class Reservation:
 
 
 class Rule(NamedTuple):
-    """One entry of tdmrep.json, or what a page says of itself (then `location` is empty)."""
+    """One entry of tdmrep.json, or a page's own reservation (then `location` is empty)."""
 
     location: str
     reserved: bool
@@ -54,19 +54,21 @@ class Rule(NamedTuple):
 
 
 def read_tdmrep(content: bytes, *, path: str = "") -> list[Reservation]:
-    """What a site reserves: by its tdmrep.json for a path (the first rule that fits) or for the
-    whole site (reserved where any rule reserves), or by the headers or the meta elements of a page.
+    """Read what a site reserves: from its tdmrep.json, for a path (the first matching rule) or the
+    whole site (reserved if any rule reserves), or from the headers or meta elements of a page.
 
-    `path` may be a whole address. Raises Refused, also where no rule fits: then nothing was read.
+    `path` may be a full URL. Raises Refused, also where no rule matches: then nothing was read.
     """
     text = _text(content)
     rules = list(_rules(text))
     if not rules:
         raise Refused("nothing", "The file has no rule in it, so there is nothing to note.",
                       field="file")  # fmt: skip
-    named = any(rule.location for rule in rules)
-    fitting = [rule for rule in rules if not path.strip() or not named or fits(rule.location, path)]
-    if not fitting:
+    located = any(rule.location for rule in rules)
+    matching = [
+        rule for rule in rules if not path.strip() or not located or fits(rule.location, path)
+    ]
+    if not matching:
         patterns = ", ".join(f"“{rule.location[:80]}”" for rule in rules[:10])
         more = f" and {len(rules) - 10} more" if len(rules) > 10 else ""
         raise Refused(
@@ -75,9 +77,9 @@ def read_tdmrep(content: bytes, *, path: str = "") -> list[Reservation]:
             f"{patterns}{more}.",
             field="path",
         )
-    if path.strip() and named:
-        fitting = fitting[:1]
-    rule = next((rule for rule in fitting if rule.reserved), fitting[0])
+    if path.strip() and located:
+        matching = matching[:1]
+    rule = next((rule for rule in matching if rule.reserved), matching[0])
     denied = RESERVED if rule.reserved else ()
     value = str(int(rule.reserved))
     return [Reservation(Signal.Scheme.TDMREP, "tdm-reservation", value, rule.policy, denied)]
@@ -95,7 +97,7 @@ def _rules(text: str) -> Iterator[Rule]:
 
 
 def _listed(value: Any) -> Iterator[Rule]:
-    """The entries of a tdmrep.json; one alone may stand without the list."""
+    """Yield the rules of a tdmrep.json; a single one may stand without the list."""
     rules = [value] if isinstance(value, dict) and value else value
     if not isinstance(rules, list):
         raise _no_tdmrep("it is a list of rules.")
@@ -111,12 +113,12 @@ def _listed(value: Any) -> Iterator[Rule]:
 
 
 def _said_once(pairs: Iterable[tuple[str, str]]) -> Iterator[Rule]:
-    """The rule that headers or meta elements tell, of the page that they stand in."""
-    found: dict[str, list[str]] = {}
+    """Yield the one rule that a page's headers or meta elements state for the page."""
+    by_name: dict[str, list[str]] = {}
     for name, value in pairs:
-        found.setdefault(_name(name), []).append(value)
-    policy = _plain(next(iter(found.get("tdm-policy", ())), ""))
-    values = found.get("tdm-reservation", ())
+        by_name.setdefault(_name(name), []).append(value)
+    policy = _plain(next(iter(by_name.get("tdm-policy", ())), ""))
+    values = by_name.get("tdm-reservation", ())
     if not values and not policy:
         raise _no_tdmrep(
             "it is neither a list of rules in JSON, nor a page or its headers with a "
@@ -124,17 +126,17 @@ def _said_once(pairs: Iterable[tuple[str, str]]) -> Iterator[Rule]:
         )
     if not values:
         raise _no_tdmrep("there is a tdm-policy and no tdm-reservation.")
-    # Told twice and otherwise: the no counts.
+    # Where several values differ, the denial counts.
     yield Rule("", any(_reserved(value, "there") for value in values), policy)
 
 
 def _reserved(value: Any, where: str) -> bool:
-    said = str(value).strip().strip("\"'").strip().casefold()
+    text = str(value).strip().strip("\"'").strip().casefold()
     if isinstance(value, float) and value == int(value):
-        said = str(int(value))
-    if said in {"1", "true"}:
+        text = str(int(value))
+    if text in {"1", "true"}:
         return True
-    if said in {"0", "false"}:
+    if text in {"0", "false"}:
         return False
     raise _no_tdmrep(f"the tdm-reservation {where} is {value!r:.40}, neither 0 nor 1.")
 
@@ -149,10 +151,10 @@ class _Metas(HTMLParser):
         self.found: list[tuple[str, str]] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = {name.casefold(): value or "" for name, value in attrs}
-        name = given.get("name") or given.get("property") or given.get("http-equiv") or ""
+        values = {name.casefold(): value or "" for name, value in attrs}
+        name = values.get("name") or values.get("property") or values.get("http-equiv") or ""
         if tag == "meta" and name:
-            self.found.append((name, given.get("content", "")))
+            self.found.append((name, values.get("content", "")))
 
 
 def _metas(text: str) -> list[tuple[str, str]]:
@@ -162,20 +164,20 @@ def _metas(text: str) -> list[tuple[str, str]]:
 
 
 def fits(location: str, path: str) -> bool:
-    """Whether a rule's location is of this path, as in robots.txt: a star is anything, a dollar
-    sign at the end is the end. Either may be a whole address, and then its site has to be the same;
-    either may lack its first stroke."""
-    (site, pattern), (asked, place) = _place(location), _place(path)
-    if site and asked and site != asked:
+    """Return whether a rule's location matches this path, as in robots.txt: a star is anything, a
+    final dollar sign the end. Either may be a full URL; where both are, their sites have to be the
+    same. Either may lack its first slash."""
+    (site, pattern), (path_site, target) = _place(location), _place(path)
+    if site and path_site and site != path_site:
         return False
-    ends = pattern.endswith("$")
-    parts = (pattern[:-1] if ends else pattern).split("*")
-    found = ".*".join(re.escape(part) for part in parts)
-    return re.match(found + (r"\Z" if ends else ""), place, re.DOTALL) is not None
+    anchored = pattern.endswith("$")
+    parts = (pattern[:-1] if anchored else pattern).split("*")
+    regex = ".*".join(re.escape(part) for part in parts)
+    return re.match(regex + (r"\Z" if anchored else ""), target, re.DOTALL) is not None
 
 
 def _place(text: str) -> tuple[str, str]:
-    """The site (empty: not said) and the path with its question, unescaped."""
+    """Return the site (empty if not given) and the path with its query, unescaped."""
     text = text.strip()
     site = ""
     if re.match(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//", text):
@@ -197,46 +199,46 @@ def _place(text: str) -> tuple[str, str]:
 
 
 def read_assertion(content: bytes) -> list[Reservation]:
-    """A training-mining assertion: bare, with its label, in a list of assertions, or in a manifest
-    store as c2patool prints it. Raises Refused.
+    """Read a training-mining assertion: bare, with its label, in a list of assertions, or in a
+    manifest store as c2patool prints it. Raises Refused.
 
-    Of several manifests each is heard: what was made of a file that says no is not freer than that
-    file. Constrained is a denial: whoever gave more information is asked by a person.
+    Each of several manifests counts: what was derived from a file with a denial is not freer than
+    that file. Constrained is a denial: a person has to ask whoever gave more information.
     """
     value = _parsed(_text(content))
-    found = [data for label, data in _assertions(value) if is_training_mining(label)]
-    if not found and isinstance(value, dict) and "entries" in _members(value):
-        found = [value]
-    if not found:
+    assertions = [data for label, data in _assertions(value) if is_training_mining(label)]
+    if not assertions and isinstance(value, dict) and "entries" in _members(value):
+        assertions = [value]
+    if not assertions:
         raise _no_assertion("there is no training-mining assertion in it.")
-    return merged(said for data in found for said in entries_of(data))
+    return merged(reservation for data in assertions for reservation in entries_of(data))
 
 
 def is_training_mining(label: str) -> bool:
-    """By any maker, any version, and of several in one manifest (`__1`)."""
+    """Return whether a label is of such an assertion: any maker, version or instance (`__1`)."""
     return "trainingmining" in re.sub(r"[^a-z]", "", label.casefold())
 
 
 def _assertions(value: Any, depth: int = 0) -> Iterator[tuple[str, Any]]:
-    """Every label in it with its data, wherever it stands."""
+    """Yield every label in the value with its data, at any depth."""
     if depth > 12:
         raise _no_assertion("it lies deeper than any assertion does.")
     if isinstance(value, list):
-        for rule in value:
-            yield from _assertions(rule, depth + 1)
+        for item in value:
+            yield from _assertions(item, depth + 1)
     elif isinstance(value, dict):
         label = value.get("label")
         if isinstance(label, str) and "data" in value:
             yield label, value["data"]
-        for name, value_of in value.items():
+        for name, member in value.items():
             if is_training_mining(name):
-                yield name, value_of
+                yield name, member
             elif not (isinstance(label, str) and name == "data"):
-                yield from _assertions(value_of, depth + 1)
+                yield from _assertions(member, depth + 1)
 
 
 def entries_of(data: Any) -> list[Reservation]:
-    """What the data of one assertion says, key by key. Raises Refused."""
+    """Return the reservations in the data of one assertion, key by key. Raises Refused."""
     while isinstance(data, dict) and "entries" not in _members(data) and "data" in _members(data):
         data = _members(data)["data"]
     if not isinstance(data, dict) or "entries" not in _members(data):
@@ -250,7 +252,7 @@ def entries_of(data: Any) -> list[Reservation]:
 
 
 def _keyed(entries: Any) -> Iterator[tuple[str, Any]]:
-    """Key and entry, of a map or of a list whose entries name their keys themselves."""
+    """Yield key and entry, from a map or from a list whose entries name their own keys."""
     if isinstance(entries, dict):
         yield from entries.items()
         return
@@ -273,15 +275,15 @@ def _entry(key: str, entry: Any) -> Reservation:
     members = _members(entry) if isinstance(entry, dict) else {"use": entry}
     if "use" not in members:
         raise _no_assertion(f"{key} has no use.")
-    given = members["use"] if isinstance(members["use"], list) else [members["use"]]
-    answers = [_answer(key, entry) for entry in given]
+    values = members["use"] if isinstance(members["use"], list) else [members["use"]]
+    answers = [_answer(key, value) for value in values]
     if not answers:
         raise _no_assertion(f"{key} has no use.")
-    # Of several the strictest counts.
+    # The strictest of several answers counts.
     answer = next(
-        strictest for strictest in ("notAllowed", "constrained", "allowed") if strictest in answers
+        candidate for candidate in ("notAllowed", "constrained", "allowed") if candidate in answers
     )
-    # The specification's prose says `constraints_info`; its schema is what counts. Both are noted.
+    # The specification's prose says `constraints_info`, but its schema counts. Both are read.
     info = members.get("constraint-info", members.get("constraints-info", ""))
     return Reservation(
         Signal.Scheme.CAWG,
@@ -303,16 +305,16 @@ ANSWERS: Mapping[str, Answer] = {
 
 
 def _answer(key: str, value: Any) -> Answer:
-    said = re.sub(r"[\s_.-]+", "", str(value)).casefold()
-    if isinstance(value, bool | str) and said in ANSWERS:
-        return ANSWERS[said]
+    spelling = re.sub(r"[\s_.-]+", "", str(value)).casefold()
+    if isinstance(value, bool | str) and spelling in ANSWERS:
+        return ANSWERS[spelling]
     raise _no_assertion(
         f"{key} says {value!r:.60}, which is neither allowed, notAllowed nor constrained."
     )
 
 
 def uses_of(key: str) -> tuple[Use, ...]:
-    """What a key stands for, whoever defined it; one that is not known, everything."""
+    """Return the uses a key stands for, whoever defined it; every use for an unknown key."""
     name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key.strip())
     name = re.sub(r"[\s-]+", "_", name).casefold()
     if name in KEYS:
@@ -320,13 +322,15 @@ def uses_of(key: str) -> tuple[Use, ...]:
     return KEYS.get(f"cawg.{name.rpartition('.')[2]}", EVERY_USE)
 
 
-def merged(said: Iterable[Reservation]) -> list[Reservation]:
-    """One of each key; where it is said several times the strictest."""
-    found: dict[tuple[str, str], Reservation] = {}
+def merged(reservations: Iterable[Reservation]) -> list[Reservation]:
+    """Return one reservation for each key: the strictest where there are several."""
+    strictest: dict[tuple[str, str], Reservation] = {}
     order = {"notAllowed": 0, "constrained": 1}
-    for reservation in sorted(said, key=lambda one: (one.key, order.get(one.value, 2))):
-        found.setdefault((reservation.scheme, reservation.key), reservation)
-    return list(found.values())
+    for reservation in sorted(
+        reservations, key=lambda reservation: (reservation.key, order.get(reservation.value, 2))
+    ):
+        strictest.setdefault((reservation.scheme, reservation.key), reservation)
+    return list(strictest.values())
 
 
 def _no_assertion(why: str) -> Refused:
@@ -356,18 +360,18 @@ def _parsed(text: str) -> Any:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A key that stands there twice would be read as what stands there last."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    """Refuse a duplicate key: it would be read with its last value only."""
+    members = dict(pairs)
+    if len(members) < len(pairs):
         names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise Refused("file", f"“{twice[:60]}” stands twice in the same place of the file.",
+        duplicate = next(name for name in names if names.count(name) > 1)
+        raise Refused("file", f"“{duplicate[:60]}” stands twice in the same place of the file.",
                       field="file")  # fmt: skip
-    return found
+    return members
 
 
 def _plain(value: Any) -> str:
-    """What is kept of somebody's words: one line, of characters that every database takes."""
+    """Return what is stored of a text: one line, of characters that every database takes."""
     text = value if isinstance(value, str) else json.dumps(value)
     return "".join(letter if letter.isprintable() else " " for letter in text).strip()[
         :LONGEST_INFO
@@ -375,8 +379,8 @@ def _plain(value: Any) -> str:
 
 
 def _members(value: Mapping[str, Any]) -> dict[str, Any]:
-    """By names in one spelling: small letters, strokes, no spaces around."""
-    return {_name(name): one for name, one in value.items()}
+    """Return the members by names in one spelling: lower case, hyphens, stripped."""
+    return {_name(name): member for name, member in value.items()}
 
 
 def _name(name: str) -> str:

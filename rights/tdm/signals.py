@@ -1,10 +1,10 @@
-"""What holders tell machines: noted as it was read (reservations.py), and written.
+"""Machine-readable signals of holders: noted as they were read (reservations.py), and written.
 
-Noted on the recording or the party. It may deny, and it never permits: a denial ends what it
-contradicts, an `allowed` is only shown. What a recording denies stands against every grant but one
-that its holder gives later for that very recording, as a holder's own no does (opt_outs.py).
-Written: an assertion or a rule that follows from our grants; a grant to the lab is no word to
-others, so nothing ever says `allowed`.
+A signal is noted on the recording or the party. It may deny, and it never permits: a denial ends
+what it contradicts, an `allowed` is only shown. A recording's denial stands against every grant but
+one that its holder gives later for that very recording, as a holder's opt-out does (opt_outs.py).
+We write an assertion or a rule that follows from our grants; a grant to the lab is no permission
+for others, so nothing ever says `allowed`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -32,22 +32,22 @@ from rights.withdrawal import holds
 def record_signals(
     *, by: User, subject: Recording | Party, said: Iterable[Reservation], source: str
 ) -> list[Signal]:
-    """Note what was read, and end what it contradicts; returns the signals that are new.
+    """Note what was read, and end what it contradicts; return the signals that are new.
 
-    The same word of the same source is noted once. What a recording denies stands against grants
+    The same statement of the same source is noted once. A recording's denial stands against grants
     from now on, and those that cover it now end for it; a party's grants of those uses are
-    suspended, and what it grants later is its newer word.
+    suspended, and what it grants later is its newer choice.
     """
     source = source.strip()[:300]
     if not source:
         raise Refused("source", "Say where it was read.", field="source")
     at = commit_order.moment()
-    made = []
+    new_signals = []
     for reservation in said:
-        last = subject.signals.filter(key=reservation.key, source=source).first()
-        if last and (last.value, last.info) == (reservation.value, reservation.info):
+        latest = subject.signals.filter(key=reservation.key, source=source).first()
+        if latest and (latest.value, latest.info) == (reservation.value, reservation.info):
             continue
-        # Before the row is there: a recording that is denied has nothing to lose any more.
+        # Before the row exists: a recording that is denied has no permission left to lose.
         ended = _heed(subject, reservation, by=by, source=source)
         signal = Signal.objects.create(
             recording=subject if isinstance(subject, Recording) else None,
@@ -62,7 +62,7 @@ def record_signals(
             made_by=by,
             seen_at=at,
         )
-        made.append(signal)
+        new_signals.append(signal)
         audit.record(
             by=by,
             verb="signal.noted",
@@ -75,32 +75,34 @@ def record_signals(
             grants=ended,
             private={"source": source, "info": reservation.info},
         )
-    return made
+    return new_signals
 
 
 def noting(
     *, by: User, subject: Recording | Party, said: list[Reservation], source: str
 ) -> Act[None, tuple[Recording | Party, list[Signal]]]:
-    """`note` as an act whose page shows first what it ends (portal/confirmation.py)."""
+    """`record_signals` as an act whose page first shows what it ends (portal/confirmation.py)."""
     return Act(
         by=by,
         name=f"signal.note:{subject._meta.model_name}:{subject.pk}",
         look=lambda: None,
-        facts=lambda seen: seen,
+        facts=lambda state: state,
         verb=lambda: (subject, record_signals(by=by, subject=subject, said=said, source=source)),
     )
 
 
-def _heed(subject: Recording | Party, said: Reservation, *, by: User, source: str) -> list[int]:
-    """End or suspend what the word contradicts; returns the grants."""
-    reason = f"{said.key} says {said.value} at {source}."[:300]
+def _heed(
+    subject: Recording | Party, reservation: Reservation, *, by: User, source: str
+) -> list[int]:
+    """End or suspend the grants that the reservation contradicts; return their numbers."""
+    reason = f"{reservation.key} says {reservation.value} at {source}."[:300]
     if isinstance(subject, Party):
         grants = Grant.objects.filter(
-            grantor=subject, use__in=said.denied, status=Grant.Status.ACTIVE
+            grantor=subject, use__in=reservation.denied, status=Grant.Status.ACTIVE
         )
         return [lifecycle.suspend(grant, by, reason).pk for grant in grants.order_by("pk")]
     ended: list[int] = []
-    for use in said.denied:
+    for use in reservation.denied:
         for party in _speaking_for(subject, use):
             ended += [grant.pk for grant in lifecycle.covering(subject, use, party)]
             lifecycle.opt_out(subject, use, party, by, reason)
@@ -108,34 +110,34 @@ def _heed(subject: Recording | Party, said: Reservation, *, by: User, source: st
 
 
 def _speaking_for(recording: Recording, use: Use) -> list[Party]:
-    """The parties whose open grants speak for this recording: holders, artists, their agents."""
+    """Return the holders, artists and their agents whose open grants cover this recording."""
     holders = holds.holders(recording)
     agents = Mandate.objects.filter(holder__in=holders).values("agent")
-    near = Party.objects.filter(Q(pk__in=holders) | Q(pk__in=agents))
-    return [party for party in near.order_by("pk") if lifecycle.covering(recording, use, party)]
+    parties = Party.objects.filter(Q(pk__in=holders) | Q(pk__in=agents))
+    return [party for party in parties.order_by("pk") if lifecycle.covering(recording, use, party)]
 
 
 DECLARED = "ddex.ContainsAI"
 
 
 def declare(*, by: User, recording: Recording, told: str, source: str) -> list[Signal]:
-    """Note that a message declares a part of it to be a machine's: every use is denied, until each
-    holder permits it for this very recording."""
-    said = Reservation(Signal.Scheme.MADE_BY, DECLARED, "partly", told, EVERY_USE)
-    return record_signals(by=by, subject=recording, said=[said], source=source)
+    """Note that a message declares a part of the recording machine-made: every use is denied, until
+    each holder permits it for this very recording."""
+    reservation = Reservation(Signal.Scheme.MADE_BY, DECLARED, "partly", told, EVERY_USE)
+    return record_signals(by=by, subject=recording, said=[reservation], source=source)
 
 
-def is_declared(recording: int, told: str) -> bool:
-    """Whether the same is noted of it already, from whatever message."""
-    return Signal.objects.filter(recording=recording, key=DECLARED, info=told).exists()
+def is_declared(recording: int, declaration: str) -> bool:
+    """Return whether the same is noted on the recording already, from any message."""
+    return Signal.objects.filter(recording=recording, key=DECLARED, info=declaration).exists()
 
 
-def in_words(subject: Recording | Party, made: Sequence[Signal]) -> tuple[bool, str]:
-    """Whether anything is denied, and which uses of what, in a sentence or two."""
-    if not made:
+def in_words(subject: Recording | Party, new_signals: Sequence[Signal]) -> tuple[bool, str]:
+    """Return whether anything is denied, and a sentence or two on which uses of what."""
+    if not new_signals:
         return False, f"Nothing new: all of it was noted of “{subject}” before, from this source."
-    denied = [use for use in Use if any(use.value in signal.denied for signal in made)]
-    keys = ", ".join(f"{signal.key}: {signal.value}" for signal in made)
+    denied = [use for use in Use if any(use.value in signal.denied for signal in new_signals)]
+    keys = ", ".join(f"{signal.key}: {signal.value}" for signal in new_signals)
     if not denied:
         return False, (
             f"Noted of “{subject}”: {keys}. None of it says no, so nothing has changed. No signal "
@@ -143,32 +145,34 @@ def in_words(subject: Recording | Party, made: Sequence[Signal]) -> tuple[bool, 
         )
     uses = "; ".join(str(use.label) for use in denied)
     if isinstance(subject, Recording):
-        then = (
+        text = (
             f"It denies these uses of “{subject}”: {uses}. They have ended, whoever permitted "
             "them; only a later permission of each holder's own for this very recording permits "
             "them again."
         )
-        return True, f"Noted: {keys}. {then}"
-    rests = Grant.objects.filter(
+        return True, f"Noted: {keys}. {text}"
+    count = Grant.objects.filter(
         grantor=subject, use__in=[use.value for use in denied], status=Grant.Status.SUSPENDED
     ).count()
-    then = f"{rests} of its permissions for them rest{'s' if rests == 1 else ''} until resumed."
-    if not rests:
-        then = "It had none of them in force, so nothing rests; an offer of theirs is to be asked."
-    return True, f"Noted: {keys}. It denies these uses of what is {subject}'s: {uses}. {then}"
+    text = f"{count} of its permissions for them rest{'s' if count == 1 else ''} until resumed."
+    if not count:
+        text = "It had none of them in force, so nothing rests; an offer of theirs is to be asked."
+    return True, f"Noted: {keys}. It denies these uses of what is {subject}'s: {uses}. {text}"
 
 
 # --- Writing --------------------------------------------------------------------------------
 
 
 def assertion(recording: Recording) -> dict[str, Any]:
-    """The recording's `cawg.training-mining` assertion as our grants stand, for anybody to read.
+    """Return the recording's `cawg.training-mining` assertion by our grants, for anybody to read.
 
-    `notAllowed`; where the lab has a grant for each use that the key stands for, `constrained`
-    with a sentence. Never `allowed`: others have to ask.
+    A key is `notAllowed`; where the lab has a grant for each use that the key stands for, it is
+    `constrained` with a sentence. Never `allowed`: others have to ask.
     """
-    asked = consent.Context(Purpose.RESEARCH, territories.WORLD, "")
-    granted = {use: consent.evaluate([recording], use, asked)[recording.pk].allowed for use in Use}
+    context = consent.Context(Purpose.RESEARCH, territories.WORLD, "")
+    granted = {
+        use: consent.evaluate([recording], use, context)[recording.pk].allowed for use in Use
+    }
     return {
         "label": LABEL,
         "data": {
@@ -186,5 +190,5 @@ def assertion(recording: Recording) -> dict[str, Any]:
 
 
 def site_rules() -> list[dict[str, Any]]:
-    """The tdmrep.json of our own pages: all of it is reserved."""
+    """Return the tdmrep.json of our own pages, which reserves all of them."""
     return [{"location": "/*", "tdm-reservation": 1}]

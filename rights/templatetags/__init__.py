@@ -1,1 +1,1 @@
-"""Template tags of the rights room."""
+"""Template tags of the rights app."""

@@ -1,4 +1,4 @@
-"""Words of the import pages."""
+"""Labels of the import pages."""
 
 from django import template
 
@@ -11,5 +11,5 @@ WORDS = {field.name: field.words for field in FIELDS}
 
 @register.filter
 def column_words(name: str) -> str:
-    """A field by the name that the page of columns gives it."""
+    """Return the label that the page of columns gives the field."""
     return WORDS.get(name, name.replace("_", " ").capitalize()) or "\N{EN DASH}"

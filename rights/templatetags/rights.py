@@ -1,4 +1,4 @@
-"""Small reads that the lists of this room need in their rows."""
+"""Filters for the rows of this app's lists."""
 
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
@@ -15,31 +15,31 @@ register = template.Library()
 
 @register.filter
 def at(found: Mapping[int, T], pk: int) -> T | None:
-    """What stands under this number."""
+    """Return the value for this id."""
     return found.get(pk)
 
 
 @register.filter
 def artists(recording: Recording) -> str:
-    """Main artists by their credited names; uses prefetched credits."""
+    """Return the main artists by their credited names; uses prefetched credits."""
     main = Credit.RoleCode.MAIN_ARTIST
     return ", ".join(c.party.credit_name for c in recording.credits.all() if c.role == main)
 
 
 @register.filter
 def scope(grant: Grant) -> str:
-    """The terms that say something, in one cell."""
+    """Return the grant's terms in short, for one cell."""
     return terms.in_short(grant)
 
 
 @register.filter
 def places(codes: Sequence[str]) -> str:
-    """Territories by their names."""
+    """Return the territories by name."""
     names = territories.names()
     return ", ".join(names.get(code, code) for code in codes)
 
 
 @register.filter
 def deed(verb: str) -> str:
-    """What an audit line tells: "recording.work_attached" is "recording work attached"."""
+    """Return an audit verb in words: "recording.work_attached" is "recording work attached"."""
     return verb.replace(".", " ").replace("_", " ")

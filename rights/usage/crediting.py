@@ -1,6 +1,6 @@
-"""The credit statement: whose music is behind something, in what shares, and by whose leave.
+"""The credit statement: whose music is behind something, in what shares, and with whose permission.
 
-It is ids and amounts, kept by the SHA-256 of its canonical JSON: the same facts give the same
+It has ids and amounts, stored by the SHA-256 of its canonical JSON: the same facts give the same
 digest. Names are not in it, they are looked up when somebody reads it: a party may be renamed or
 erased, and a statement about a hundred thousand recordings stays small. `notes` are the names for
 a page, `table` those for a file.
@@ -19,14 +19,14 @@ from rights.models import Credit, Decision, DecisionLine, Grant, Recording, Righ
 
 # Recording id to (examples, seconds).
 Exposures = Mapping[int, tuple[int, float]]
-# So many of the greatest shares are read on a page; the others are counted there.
+# A page lists this many of the largest shares, and counts the others.
 LISTED = 50
 AT_ONCE = 1000
 VERSION = 2
 
 
 class CreditLine(NamedTuple):
-    """One recording: seconds of its audio in so many examples; `share` of all seconds, 0 to 1;
+    """One recording: seconds of its audio and number of examples; `share` of all seconds, 0 to 1;
     ids of the grants that the decisions rested on."""
 
     recording: int
@@ -38,9 +38,9 @@ class CreditLine(NamedTuple):
 
 @dataclass(frozen=True)
 class Statement:
-    """`basis` says in words what the shares are parts of. Lines come with the greatest share
-    first. `references` were reference audio, as the program declared it: heard themselves, and
-    not only learned from. `more` recordings are not listed, where it was cut short for a page."""
+    """`basis` says in words what the shares are parts of. Lines are sorted by share, largest first.
+    `references` were reference audio, as the program declared it: used themselves, and not only for
+    training. `more` recordings are not listed, where it was cut short for a page."""
 
     use: str
     decisions: list[int]
@@ -52,7 +52,7 @@ class Statement:
     more: int = 0
 
     def canonical(self) -> bytes:
-        """As it is kept: sorted keys, no spaces, UTF-8."""
+        """Return the stored form: sorted keys, no spaces, UTF-8."""
         if self.more:
             raise ValueError("A statement that was cut short for a page is not kept.")
         # Not `asdict`, which would copy each of the lines.
@@ -67,7 +67,7 @@ class Statement:
 
 
 def read(canonical: bytes) -> Statement:
-    """The inverse of `canonical`."""
+    """Parse a statement; the inverse of `canonical`."""
     body = json.loads(canonical)
     if body.pop("version") != VERSION:
         raise ValueError("This is no credit statement of a version that is known here.")
@@ -91,16 +91,16 @@ def statement(
     reference_decision: Decision | None = None,
     top: int | None = None,
 ) -> Statement:
-    """What was used, in shares of the seconds that were heard in training.
+    """Return what was used, in shares of the seconds used in training.
 
-    `older` are the decisions behind the weights that training started from, `origin` says in the
-    basis which runs these were. `references` were reference audio by `reference_decision`; their
-    basis is that they were declared. Before the first use is reported the share is even, and
-    `basis` says so. A constant number of queries. `top` lists only so many lines.
+    `older` are the decisions behind the initial weights, `origin` says in the basis which runs
+    these were. `references` were reference audio by `reference_decision`; their basis is that they
+    were declared. Before the first use is reported the share is even, and `basis` says so. Takes a
+    constant number of queries. `top` limits the number of lines.
     """
     total = sum(seconds for _, seconds in exposures.values())
     decisions = [candidate.pk for candidate in (decision, *older) if candidate]
-    made = Statement(
+    credit_statement = Statement(
         use=str(Use(use).value),
         decisions=decisions,
         basis=("seconds of audio used in training" + origin) if total
@@ -111,9 +111,11 @@ def statement(
         more=max(0, len(exposures) - top) if top is not None else 0,
     )  # fmt: skip
     if references:
-        asked = [reference_decision.pk] if reference_decision else []
-        made = replace(made, references=_lines(references, asked))
-    return made
+        reference_decisions = [reference_decision.pk] if reference_decision else []
+        credit_statement = replace(
+            credit_statement, references=_lines(references, reference_decisions)
+        )
+    return credit_statement
 
 
 def _lines(exposures: Exposures, decisions: list[int], top: int | None = None) -> list[CreditLine]:
@@ -135,21 +137,22 @@ def _lines(exposures: Exposures, decisions: list[int], top: int | None = None) -
 
 def _grants(decisions: list[int], recordings: Collection[int]) -> dict[int, list[int]]:
     """Recording id to the grants that the decisions rested on, the first decision's first."""
-    found: dict[int, list[int]] = {}
+    by_recording: dict[int, list[int]] = {}
     for decision in decisions:
         lines = DecisionLine.objects.filter(decision=decision, recording__in=among(recordings))
         for recording, grants in lines.order_by().values_list("recording", "grants"):
-            known = found.setdefault(recording, [])
-            known += [grant for grant in grants if grant not in known]
-    return found
+            listed = by_recording.setdefault(recording, [])
+            listed += [grant for grant in grants if grant not in listed]
+    return by_recording
 
 
 def artists(lines: Sequence[CreditLine]) -> list[int]:
-    """The main and featured artists of these recordings, by party id, greatest share first."""
+    """Return the party ids of the main and featured artists of these recordings, largest share
+    first."""
     share = {line.recording: line.share for line in lines}
     sums: dict[int, float] = defaultdict(float)
-    credits_of = Credit.objects.filter(recording__in=among(share), role__in=ARTISTS).order_by()
-    for party, recording in credits_of.values_list("party", "recording").distinct():
+    artist_credits = Credit.objects.filter(recording__in=among(share), role__in=ARTISTS).order_by()
+    for party, recording in artist_credits.values_list("party", "recording").distinct():
         sums[party] += share[recording]
     return sorted(sums, key=lambda party: (-sums[party], party))
 
@@ -189,7 +192,7 @@ class Note(TypedDict):
 
 @dataclass(frozen=True)
 class Notes:
-    """A statement as a page lists it: the greatest shares with names, the others counted."""
+    """A statement as a page lists it: the largest shares with names, the others counted."""
 
     statement: Statement
     recordings: list[Note]
@@ -198,7 +201,7 @@ class Notes:
 
 
 def notes(statement: Statement, top: int = LISTED) -> Notes:
-    """A constant number of queries."""
+    """Return the largest shares with names, in a constant number of queries."""
     return Notes(
         statement,
         recordings=_notes(statement.lines[:top]),
@@ -214,10 +217,10 @@ TABLE = (
 
 
 def table(statement: Statement) -> Iterator[list[str]]:
-    """Every line of the statement with its names, as rows of `TABLE`, some at a time."""
+    """Yield every line of the statement with its names, as rows of `TABLE`, read in batches."""
     for basis, lines in (("reference audio", statement.references), ("learned", statement.lines)):
-        for some in parts(lines, AT_ONCE):
-            for note in _notes(some):
+        for batch in parts(lines, AT_ONCE):
+            for note in _notes(batch):
                 yield [basis, *_row(note)]
 
 
@@ -241,24 +244,24 @@ def _row(note: Note) -> list[str]:
 
 
 def _notes(lines: Sequence[CreditLine]) -> list[Note]:
-    """In the order of share, then title."""
+    """Return the notes in the order of share, then title."""
     ids = [line.recording for line in lines]
     recordings = Recording.objects.filter(pk__in=among(ids)).prefetch_related(
         "works__credits__party", "credits__party"
     )
-    known = {recording.pk: recording for recording in recordings}
+    by_id = {recording.pk: recording for recording in recordings}
     grants = _grant_notes({grant for line in lines for grant in line.grants})
-    found = [
-        _note(known[line.recording], line, [grants[pk] for pk in line.grants if pk in grants])
+    unsorted_notes = [
+        _note(by_id[line.recording], line, [grants[pk] for pk in line.grants if pk in grants])
         for line in lines
     ]
-    return sorted(found, key=lambda note: (-note["share"], note["title"], note["id"]))
+    return sorted(unsorted_notes, key=lambda note: (-note["share"], note["title"], note["id"]))
 
 
 def _note(recording: Recording, line: CreditLine, grants: list[GrantNote]) -> Note:
-    credits_of = list(recording.credits.all())
+    recording_credits = list(recording.credits.all())
     works = sorted(recording.works.all(), key=lambda work: work.pk)
-    contributors = [_contributor(credit, "recording") for credit in credits_of]
+    contributors = [_contributor(credit, "recording") for credit in recording_credits]
     contributors += [
         _contributor(credit, "composition") for work in works for credit in work.credits.all()
     ]
@@ -266,10 +269,18 @@ def _note(recording: Recording, line: CreditLine, grants: list[GrantNote]) -> No
         id=recording.pk,
         title=recording.title,
         isrc=recording.isrc,
-        artists=sorted(credit.party.credit_name for credit in credits_of if credit.role in ARTISTS),
+        artists=sorted(
+            credit.party.credit_name for credit in recording_credits if credit.role in ARTISTS
+        ),
         works=[{"title": work.title, "iswc": work.iswc} for work in works],
         contributors=sorted(
-            contributors, key=lambda one: (one["name"], one["role"], one["instrument"], one["on"])
+            contributors,
+            key=lambda contributor: (
+                contributor["name"],
+                contributor["role"],
+                contributor["instrument"],
+                contributor["on"],
+            ),
         ),
         grants=grants,
         examples=line.examples,
@@ -288,7 +299,7 @@ def _contributor(credit: Credit, on: str) -> Contributor:
 
 
 def _grant_notes(grants: Collection[int]) -> dict[int, GrantNote]:
-    # No objects: a grant's wide columns were most of the time that a long table took.
+    # Values, not objects: a grant's wide columns took most of the time of a long table.
     rows = Grant.objects.filter(pk__in=among(grants)).values_list(
         "pk", "right_type", "use", "agreement__title", "grantor__name", "grantor__credited_as"
     )

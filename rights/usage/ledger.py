@@ -23,7 +23,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Source:
-    """One source's whole use of some recordings."""
+    """One source's total use of some recordings."""
 
     name: str
     use: str
@@ -39,8 +39,8 @@ class BadUsage(ValueError):
 def report(events: Iterable[Event]) -> int:
     """Append the events; one that is in the ledger already counts once. Returns how many were sent.
 
-    Whoever reports for a run makes sure that its recordings are those of the run's dataset:
-    the ledger lies below runs and cannot see them.
+    Whoever reports for a run makes sure that its recordings are those of the run's dataset: the
+    ledger is a layer below runs and cannot see them.
     """
     rows = [
         UsageEvent(
@@ -54,7 +54,7 @@ def report(events: Iterable[Event]) -> int:
         for event in events
     ]
     for row in rows:
-        # `not >=` refuses NaN as well.
+        # `not 0 <=` refuses NaN as well.
         if row.examples < 0 or not 0 <= row.seconds < float("inf"):
             raise BadUsage(f"Use of recording {row.recording_id} cannot be negative or endless.")
     with transaction.atomic():
@@ -63,7 +63,8 @@ def report(events: Iterable[Event]) -> int:
 
 
 def exposures(source: str, up_to_step: int | None = None) -> dict[int, tuple[int, float]]:
-    """Recording id to (examples, seconds) that the source used, up to and with the step."""
+    """Return recording id to (examples, seconds) that the source used, up to and including the
+    step."""
     events = UsageEvent.objects.filter(source=source)
     if up_to_step is not None:
         events = events.filter(step__lte=up_to_step)
@@ -72,17 +73,17 @@ def exposures(source: str, up_to_step: int | None = None) -> dict[int, tuple[int
 
 
 def ledger_version(sources: Collection[str], up_to_step: int | None = None) -> str:
-    """The number of these events and the newest: it changes with every one that is appended.
-    The number as well, because an event may be committed after one that is newer."""
+    """Return the number of these events and the id of the newest: it changes with every appended
+    event. The number is needed because an event may be committed after one that is newer."""
     events = UsageEvent.objects.filter(source__in=sources)
     if up_to_step is not None:
         events = events.filter(step__lte=up_to_step)
-    found = events.aggregate(number=Count("pk"), newest=Max("pk"))
-    return f"{found['number']}.{found['newest'] or 0}"
+    totals = events.aggregate(number=Count("pk"), newest=Max("pk"))
+    return f"{totals['number']}.{totals['newest'] or 0}"
 
 
 def sources(recordings: Iterable[Recording]) -> list[Source]:
-    """What used any of these recordings, latest first."""
+    """Return what used any of these recordings, latest first."""
     ids = [recording.pk for recording in recordings]
     rows = (
         UsageEvent.objects.filter(recording__in=ids)

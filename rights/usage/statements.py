@@ -2,7 +2,7 @@
 
 Every line is a sum over ledger rows, in seconds to the microsecond; totals are sums of the lines
 as they are printed, so that whoever adds them up comes to the same figure. A line's share is its
-part of everything that its source learned from in the same period.
+part of everything that its source used in the same period.
 """
 
 from collections import defaultdict
@@ -20,7 +20,7 @@ from rights.models import Party, Recording, UsageEvent, Use
 from rights.rightsholder import overview, registries
 
 MICRO = Decimal("0.000001")
-# As many places as a credit statement has.
+# As many decimal places as a credit statement has.
 SHARE = Decimal("0.000000000001")
 AT_ONCE = 500
 
@@ -59,13 +59,13 @@ class Total:
 
 
 def _percent(share: Decimal) -> str:
-    """For the eye; the table and the data carry all places."""
+    """Format for reading; the table and the data have all decimal places."""
     return f"{share * 100:.4f} %"
 
 
 @dataclass
 class Statement:
-    """`first` and `last` are days, both counted in; None is without an end."""
+    """`first` and `last` are days, both included; None is without a limit."""
 
     party: Party
     first: date | None
@@ -82,11 +82,11 @@ class Statement:
         return len({line.recording_id for line in self.lines})
 
     def by_model(self) -> list[tuple[Use, registries.PublicSource, list[StatementLine], Total]]:
-        """The lines of each use and source together, with their sum."""
+        """Return the lines grouped by use and source, with their sum."""
         groups: dict[tuple[Use, str], list[StatementLine]] = defaultdict(list)
         for line in self.lines:
             groups[line.use, line.source].append(line)
-        return [(use, some[0].model, some, _total(some)) for (use, _), some in groups.items()]
+        return [(use, lines[0].model, lines, _total(lines)) for (use, _), lines in groups.items()]
 
     @property
     def period(self) -> str:
@@ -98,46 +98,46 @@ class Statement:
 
 
 def statement_for(party: Party, first: date | None = None, last: date | None = None) -> Statement:
-    """The party's statement. Recordings are those it has a share in today."""
+    """Return the party's statement. Recordings are those it has a share in today."""
     statement = Statement(party, first, last, timezone.now())
     events = within(UsageEvent.objects.all(), first, last)
-    own = overview.repertoire([party])
-    used = list(
-        events.filter(recording__in=own.values("pk"))
+    repertoire = overview.repertoire([party])
+    rows = list(
+        events.filter(recording__in=repertoire.values("pk"))
         .values_list("use", "source", "recording")
         .annotate(Sum("examples"), Sum("seconds"))
         .order_by("use", "source", "recording")
     )
-    names = registries.names(row[1] for row in used)
-    whole = _whole_sum(events, sorted(names))
-    recordings = {row[2] for row in used}
-    told = {
+    names = registries.names(row[1] for row in rows)
+    source_totals = _whole_sum(events, sorted(names))
+    recordings = {row[2] for row in rows}
+    titles = {
         pk: (title, isrc)
-        for some in parts(sorted(recordings), AT_ONCE)
-        for pk, title, isrc in Recording.objects.filter(pk__in=some).values_list(
+        for batch in parts(sorted(recordings), AT_ONCE)
+        for pk, title, isrc in Recording.objects.filter(pk__in=batch).values_list(
             "pk", "title", "isrc"
         )
     }
     shares: dict[int, dict[str, int]] = {}
-    for some in parts(sorted(recordings), AT_ONCE):
-        shares |= overview.shares([party], some)
-    for use, source, pk, examples, seconds in used:
-        exact = Decimal(repr(seconds)).quantize(MICRO)
-        everything = whole[source]
-        held = shares.get(pk, {})
+    for batch in parts(sorted(recordings), AT_ONCE):
+        shares |= overview.shares([party], batch)
+    for use, source, pk, examples, seconds in rows:
+        line_seconds = Decimal(repr(seconds)).quantize(MICRO)
+        source_total = source_totals[source]
+        ppm_by_right = shares.get(pk, {})
         statement.lines.append(
             StatementLine(
                 use=Use(use),
                 source=source,
                 model=names[source],
                 recording_id=pk,
-                title=told[pk][0],
-                isrc=told[pk][1],
+                title=titles[pk][0],
+                isrc=titles[pk][1],
                 examples=examples,
-                seconds=exact,
-                share=(exact / everything).quantize(SHARE) if everything else Decimal(0),
-                master_ppm=held.get("master", 0),
-                composition_ppm=held.get("composition", 0),
+                seconds=line_seconds,
+                share=(line_seconds / source_total).quantize(SHARE) if source_total else Decimal(0),
+                master_ppm=ppm_by_right.get("master", 0),
+                composition_ppm=ppm_by_right.get("composition", 0),
             )
         )
     return statement
@@ -146,7 +146,7 @@ def statement_for(party: Party, first: date | None = None, last: date | None = N
 def within(
     events: QuerySet[UsageEvent], first: date | None, last: date | None
 ) -> QuerySet[UsageEvent]:
-    """The ledger's rows of these days (UTC), both counted in."""
+    """Return the ledger's rows of these days (UTC), both included."""
     if first:
         events = events.filter(at__gte=datetime.combine(first, time(), UTC))
     if last:
@@ -154,15 +154,15 @@ def within(
     return events
 
 
-def _whole_sum(events: QuerySet[UsageEvent], named: Sequence[str]) -> dict[str, Decimal]:
-    """Source to all seconds it used in the period, summed as the lines are: per recording and
-    rounded, so that the shares of all holders make one."""
-    found: dict[str, Decimal] = defaultdict(Decimal)
-    for some in parts(named, AT_ONCE):
-        rows = events.filter(source__in=some).values_list("use", "source", "recording")
+def _whole_sum(events: QuerySet[UsageEvent], sources: Sequence[str]) -> dict[str, Decimal]:
+    """Return source to all seconds it used in the period, summed as the lines are: per recording
+    and rounded, so that the shares of all holders add up to one."""
+    totals: dict[str, Decimal] = defaultdict(Decimal)
+    for batch in parts(sources, AT_ONCE):
+        rows = events.filter(source__in=batch).values_list("use", "source", "recording")
         for _, source, _, seconds in rows.annotate(Sum("seconds")).order_by().iterator():
-            found[source] += Decimal(repr(seconds)).quantize(MICRO)
-    return found
+            totals[source] += Decimal(repr(seconds)).quantize(MICRO)
+    return totals
 
 
 def _total(lines: Sequence[StatementLine]) -> Total:
@@ -180,7 +180,7 @@ COLUMNS = (
 
 
 def as_rows(statement: Statement) -> Iterator[dict[str, object]]:
-    """The lines as plain values; decimals are text, so that nothing rounds them again."""
+    """Yield the lines as plain values; decimals are text, so that nothing rounds them again."""
     for line in statement.lines:
         yield {
             "use": line.use.value,
@@ -198,7 +198,7 @@ def as_rows(statement: Statement) -> Iterator[dict[str, object]]:
 
 
 def as_csv(statement: Statement) -> Iterator[str]:
-    """RFC 4180, line by line, with the names of the columns first and the sum last."""
+    """Yield RFC 4180 text line by line, with the names of the columns first and the sum last."""
     yield csv_files.line(COLUMNS)
     for row in as_rows(statement):
         yield csv_files.line([row[name] for name in COLUMNS])

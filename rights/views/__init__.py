@@ -1,1 +1,1 @@
-"""The pages of this room, by what they are about."""
+"""The pages of rights, grouped by subject."""

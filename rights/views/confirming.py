@@ -1,5 +1,5 @@
-"""Pages of acts that cannot be undone: done where what is posted is what was shown, and shown anew
-where it is not, with all that was typed still there."""
+"""Pages of acts that cannot be undone: an act is done if it still does what the page showed; if
+not, the page is shown again, with everything that was typed still there."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class ActDone(Generic[T]):
-    """That an act was done, with what its verb returned."""
+    """An act that was done, with what its verb returned."""
 
     result: T
 
@@ -27,8 +27,8 @@ class ActDone(Generic[T]):
 def done(
     request: HttpRequest, form: VerbForm, act: Callable[[dict[str, Any]], Act[S, T]]
 ) -> ActDone[T] | None:
-    """Do the act that is made of what the form holds. None where it was not done: the form has
-    the reason then."""
+    """Do the act that `act` makes of the form's data. Return None if it was not done; the form
+    then has the reason."""
     if form.is_valid():
         with form.refusals():
             return ActDone(
@@ -44,42 +44,42 @@ def done_or_shown(
     *,
     always: bool = False,
 ) -> tuple[ActDone[T] | None, dict[str, object]]:
-    """For a form of which only what is typed tells what it does: what it ends is shown first,
-    with a button of its own; what ends nothing is done at once, unless it is `always` shown."""
+    """Handle a form whose effect depends on what is typed: an act that ends something is shown
+    first, with a button of its own; one that ends nothing is done at once, unless `always`."""
     if not form.is_valid():
         return None, {}
     with form.refusals():
-        found = confirmation.rehearse(act(form.cleaned_data))
-        ends = acts.describe_endings(found.lines)
-        look = always or ends.anything
-        seal = confirmation.posted(request) or ("" if look else found.seal)
+        preview = confirmation.rehearse(act(form.cleaned_data))
+        ends = acts.describe_endings(preview.lines)
+        must_show = always or ends.anything
+        seal = confirmation.posted(request) or ("" if must_show else preview.seal)
         if seal:
             with form.refusals():
                 return ActDone(confirmation.perform(act(form.cleaned_data), seal)), {}
-        return None, {"shown": found, "ends": ends}
+        return None, {"shown": preview, "ends": ends}
     return None, {}
 
 
 class ActPage(NamedTuple, Generic[S]):
-    """What a page tells of an act, None where it cannot be done; and the context of the page."""
+    """What a page shows of an act (None if it cannot be done), and the context of the page."""
 
     seen: S | None
     context: dict[str, object]
 
 
 def act_page(act: Act[S, T]) -> ActPage[S]:
-    """What the act's page tells of it, and the page's context: the seal and what would end, or the
-    sentence why it cannot be done. What cannot be done is not offered."""
+    """Return what the act's page shows, and its context: the seal and what would end, or why the
+    act cannot be done. An act that cannot be done is not offered."""
     try:
-        found = confirmation.rehearse(act)
+        preview = confirmation.rehearse(act)
     except Refused as error:
         return ActPage(None, {"cannot": str(error)})
-    return ActPage(found.seen, {"shown": found, "ends": acts.describe_endings(found.lines)})
+    return ActPage(preview.seen, {"shown": preview, "ends": acts.describe_endings(preview.lines)})
 
 
 def status(form: VerbForm) -> int:
-    """409 where the page had changed, 422 where something is missing, else 200."""
+    """Return 409 if what the page showed has changed, 422 if something is missing, else 200."""
     if not form.is_bound or not form.errors:
         return 200
-    found = form.errors.as_data().get("__all__", [])
-    return 409 if any(error.code == "changed" for error in found) else 422
+    errors = form.errors.as_data().get("__all__", [])
+    return 409 if any(error.code == "changed" for error in errors) else 422

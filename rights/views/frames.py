@@ -1,4 +1,4 @@
-"""The page that most acts of this room need: a form, what it does in words, and a way back."""
+"""The page that most rights acts need: a form, what it does in words, and a link back."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -20,8 +20,8 @@ def form_page(
     words: str = "",
     context: Mapping[str, object] = MappingProxyType({}),
 ) -> HttpResponse:
-    """`back` is an address; `words` say what the act does; `context` is of one that is confirmed
-    (confirming.act_page)."""
+    """Render the form. `back` is a URL; `words` say what the act does; `context` is for an act
+    that is confirmed (confirming.act_page)."""
     frame = {"form": form, "heading": heading, "button": button, "back": back, "words": words}
     return render(
         request, "rights/form.html", frame | dict(context), status=confirming.status(form)

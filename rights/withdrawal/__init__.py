@@ -1,1 +1,1 @@
-"""What follows when a permission ends: what it takes away, the holds, the case until its end."""
+"""What follows when a permission ends: what is lost, the holds, and the case until it is closed."""

@@ -1,6 +1,6 @@
-"""What a withdrawal case holds: its items, its tasks, and the steps of the ladder that follow.
+"""What a withdrawal case contains: its items, its tasks and its steps, E0 to E6.
 
-The ladder is the agreed policy's, fixed when the grant was signed. No step is skipped in silence:
+The steps follow the agreed policy, fixed when the grant was signed. No step is skipped silently:
 one that does not apply says why.
 """
 
@@ -22,7 +22,7 @@ from rights.withdrawal import descendants
 Status = WithdrawalCase.Status
 Rung = CaseStep.Rung
 Outcome = CaseItem.Outcome
-# An item with one of these holds a case open no longer.
+# An item with one of these no longer keeps a case open.
 SETTLED = (
     Outcome.STOPPED,
     Outcome.RETIRED,
@@ -32,14 +32,14 @@ SETTLED = (
 )
 COVERED = "The agreed policy lets the model version that learned from it stay."
 AT_ONCE = 1_000
-# Which rungs are done by the portal itself, at once.
+# The steps that the portal does itself, at once.
 AT_ONCE_RUNGS = {
     Rung.E0: "No decision since then rests on it.",
     Rung.E1: "Frozen datasets with it are marked and refused.",
     Rung.E2: "Runs with it were stopped; new ones are refused.",
     Rung.E3: "Samples and checkpoints that came out of it are withheld.",
 }
-# What E5 is about; E4 is about everything else that came out of it.
+# The kinds that E5 is about; E4 is about everything else derived from the music.
 HEARD = ("sample", "test", "clip")
 NOTHING = "Nothing of the kind came out of it."
 
@@ -61,8 +61,8 @@ def ladder(case: WithdrawalCase) -> list[CaseStep]:
 
 
 def list_items(case: WithdrawalCase) -> int:
-    """Take what came out of the music into the case; how many are new and open. What is in it
-    already stays as it is."""
+    """Add what was derived from the music to the case; return how many are new and open. Items that
+    it has already stay as they are."""
     withheld, staying = descendants.basis().marked(case)
     known = set(case.items.values_list("kind", "key"))
     now, rows = timezone.now(), []
@@ -88,67 +88,67 @@ def list_items(case: WithdrawalCase) -> int:
 
 
 def add_tasks(case: WithdrawalCase) -> None:
-    """One for each kind that a person has to see to."""
+    """Add a task for each kind of open item that a person has to handle."""
     open_items = case.items.exclude(outcome__in=SETTLED)
-    found = set(open_items.order_by().values_list("kind", flat=True).distinct())
-    known = set(case.tasks.values_list("title", flat=True))
+    open_kinds = set(open_items.order_by().values_list("kind", flat=True).distinct())
+    titles = set(case.tasks.values_list("title", flat=True))
     CaseTask.objects.bulk_create(
         CaseTask(case=case, title=kind.remedy, due_at=case.due_at)
         for kind in descendants.kinds()
-        if kind.name in found and kind.remedy and kind.remedy not in known
+        if kind.name in open_kinds and kind.remedy and kind.remedy not in titles
     )
 
 
 @transaction.atomic
 def refresh(case: WithdrawalCase) -> None:
-    """Look again: what came to an end meanwhile, and what else has come out of the music.
+    """Update the case: what has ended meanwhile, and what else was derived from the music.
 
-    A closed case to which something open has come is open again.
+    A closed case that gets a new open item is opened again.
     """
     lock(case)
-    new = list_items(case)
-    if case.status == Status.CLOSED and not new:
+    new_items = list_items(case)
+    if case.status == Status.CLOSED and not new_items:
         return
     at = timezone.now()
     for kind in descendants.kinds():
-        waiting = {
+        open_items = {
             item.key: item
             for item in case.items.filter(kind=kind.name).exclude(outcome__in=SETTLED)
         }
-        now = kind.now(list(waiting)) if waiting else {}
+        nodes = kind.now(list(open_items)) if open_items else {}
         changed = []
-        for key, item in waiting.items():
-            outcome = now[key].outcome if key in now else Outcome.RETIRED
+        for key, item in open_items.items():
+            outcome = nodes[key].outcome if key in nodes else Outcome.RETIRED
             if outcome != item.outcome:
                 item.outcome = outcome
                 item.settled_at = at if outcome in SETTLED else None
                 changed.append(item)
         CaseItem.objects.bulk_update(changed, ["outcome", "settled_at"], batch_size=AT_ONCE)
     if case.status == Status.CLOSED:
-        _reopen(case, new)
+        _reopen(case, new_items)
     add_tasks(case)
     advance(case)
 
 
-def _reopen(case: WithdrawalCase, new: int) -> None:
+def _reopen(case: WithdrawalCase, new_items: int) -> None:
     case.status, case.closed_at, case.verified_by = Status.REMEDIATING, None, None
     case.save(update_fields=["status", "closed_at", "verified_by"])
     case.steps.filter(rung=Rung.E6).update(done_at=None, done_by=None)
-    audit.record(by=None, verb="case.reopened", subject=case, items=new)
+    audit.record(by=None, verb="case.reopened", subject=case, items=new_items)
 
 
 def advance(case: WithdrawalCase) -> None:
-    """The rungs and the state that follow from the items."""
-    found = set(case.items.order_by().values_list("kind", "outcome").distinct())
-    open_kinds = {kind for kind, outcome in found if outcome not in SETTLED}
+    """Set the steps and the status that follow from the items."""
+    outcomes = set(case.items.order_by().values_list("kind", "outcome").distinct())
+    open_kinds = {kind for kind, outcome in outcomes if outcome not in SETTLED}
     now = timezone.now()
-    for rung, heard in ((Rung.E4, False), (Rung.E5, True)):
+    for rung, is_heard in ((Rung.E4, False), (Rung.E5, True)):
         steps = case.steps.filter(rung=rung)
-        if any((kind in HEARD) is heard for kind in open_kinds):
+        if any((kind in HEARD) is is_heard for kind in open_kinds):
             steps.update(done_at=None, done_by=None)
             steps.filter(note=NOTHING).update(note="")
             continue
-        if not any((kind in HEARD) is heard for kind, _ in found):
+        if not any((kind in HEARD) is is_heard for kind, _ in outcomes):
             steps.filter(note="").update(note=NOTHING)
         steps.filter(done_at=None).update(done_at=now)
     if case.status in (Status.ENFORCED, Status.REMEDIATING, Status.VERIFIED):
@@ -157,8 +157,8 @@ def advance(case: WithdrawalCase) -> None:
 
 
 def lock(case: WithdrawalCase) -> WithdrawalCase:
-    """The case as it is now, held until the transaction ends."""
-    # In this order and not as a key: who opens a case adds to it within its turn (commit_order.py).
+    """Read the case as it is now, and lock it until the transaction ends."""
+    # In this order, without a key lock: opening a case adds to it in its turn (commit_order.py).
     commit_order.moment()
     case.refresh_from_db(from_queryset=WithdrawalCase.objects.select_for_update(no_key=True))
     return case

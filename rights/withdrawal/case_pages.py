@@ -1,7 +1,7 @@
-"""What people are shown of withdrawal cases: lists, and each case as levels with names.
+"""What people see of withdrawal cases: lists, and each case as levels with names.
 
-Who runs the rights sees all of a case. Others see names only of what they may look at where it is,
-and numbers of the rest: the title of a run may be nobody else's business.
+Rights admins and operators see all of a case. Others see names only of what they may look at on
+its own page, and numbers of the rest: the title of a run may be none of their business.
 """
 
 from collections.abc import Iterable
@@ -37,8 +37,8 @@ def runs_the_rights(user: User) -> bool:
 
 
 def visible_cases(user: User, state: str = "open", use: str = "", query: str = "") -> CaseQuerySet:
-    """The cases a person may see, soonest due first, each with `due`, `items_listed`, `items_open`,
-    `tasks_open`."""
+    """Return the cases a person may see, soonest due first, each with `due`, `items_listed`,
+    `items_open`, `tasks_open`."""
     due = CaseStep.objects.filter(case=OuterRef("pk"), rung=CaseStep.Rung.E6).values("due_at")
     items = CaseItem.objects.filter(case=OuterRef("pk")).order_by().values("case")
     tasks = CaseTask.objects.filter(case=OuterRef("pk"), done_at=None).order_by().values("case")
@@ -71,7 +71,7 @@ def open_count(user: User) -> int:
 
 @dataclass(frozen=True)
 class Named:
-    """One descendant as somebody may see it: a link only where they may look."""
+    """One descendant as one person may see it: with a link only where they may look."""
 
     label: str
     url: str
@@ -79,14 +79,14 @@ class Named:
 
     @property
     def heard_at(self) -> str:
-        """Where who judges it hears it; empty for what makes no sound, or is judged already."""
+        """Where a reviewer hears it; empty for what makes no sound, or is judged already."""
         return descendants.heard_at(self.item) if self.item else ""
 
 
 @dataclass(frozen=True)
 class VisibleLevel:
-    """One level of what came out of some music, for one person. `hidden` are those without a name
-    for them; `more` those that the page has no room for."""
+    """One level of what was derived from some music, for one person. `hidden` are those whose names
+    that person may not see; `more` those that the page has no room for."""
 
     kind: descendants.Kind
     number: int
@@ -98,12 +98,13 @@ class VisibleLevel:
 
 
 def of_level(level: descendants.Level, user: User, room: int = NAMED) -> VisibleLevel:
-    """A level of a preview."""
+    """Return a level of a preview, as this person may see it."""
     nodes = {node.key: node for node in level.nodes}
     open_keys = level.kind.open_to(list(nodes), user)
-    known = list(nodes) if runs_the_rights(user) else [key for key in nodes if key in open_keys]
+    visible = list(nodes) if runs_the_rights(user) else [key for key in nodes if key in open_keys]
     named = [
-        Named(nodes[key].label, nodes[key].url if key in open_keys else "") for key in known[:room]
+        Named(nodes[key].label, nodes[key].url if key in open_keys else "")
+        for key in visible[:room]
     ]
     return VisibleLevel(
         kind=level.kind,
@@ -111,13 +112,13 @@ def of_level(level: descendants.Level, user: User, room: int = NAMED) -> Visible
         still_open=sum(node.outcome == Outcome.OPEN for node in level.nodes),
         outcomes=[],
         named=named,
-        hidden=len(nodes) - len(known),
-        more=len(known) - len(named),
+        hidden=len(nodes) - len(visible),
+        more=len(visible) - len(named),
     )
 
 
 def levels(case: WithdrawalCase, user: User, room: int = NAMED) -> list[VisibleLevel]:
-    """The levels of a case, each with its first names and how it stands."""
+    """Return the levels of a case, each with its first names and its outcomes."""
     counts = case.items.order_by("kind", "outcome").values_list("kind", "outcome")
     numbers: dict[str, dict[str, int]] = {}
     for kind, outcome, number in counts.annotate(n=Count("pk")):
@@ -133,21 +134,21 @@ def _level(
     case: WithdrawalCase, kind: descendants.Kind, numbers: dict[str, int], user: User, room: int
 ) -> VisibleLevel:
     total, rows = sum(numbers.values()), visible_items(case, kind, user)
-    known = total if runs_the_rights(user) else rows.count()
-    first = named(kind, rows[:room], user)
+    visible = total if runs_the_rights(user) else rows.count()
+    first_named = named(kind, rows[:room], user)
     return VisibleLevel(
         kind=kind,
         number=total,
         still_open=sum(n for outcome, n in numbers.items() if outcome not in cases.SETTLED),
         outcomes=[(n, str(Outcome(outcome).label).lower()) for outcome, n in numbers.items()],
-        named=first,
-        hidden=total - known,
-        more=known - len(first),
+        named=first_named,
+        hidden=total - visible,
+        more=visible - len(first_named),
     )
 
 
 def visible_items(case: WithdrawalCase, kind: descendants.Kind, user: User) -> QuerySet[CaseItem]:
-    """The items of a kind that have names for this person, open ones first."""
+    """Return the items of a kind whose names this person may see, open ones first."""
     rows = case.items.filter(kind=kind.name)
     if not runs_the_rights(user):
         keys = list(rows.values_list("key", flat=True))
@@ -156,7 +157,7 @@ def visible_items(case: WithdrawalCase, kind: descendants.Kind, user: User) -> Q
 
 
 def named(kind: descendants.Kind, items: Iterable[CaseItem], user: User) -> list[Named]:
-    """With links where the person may look. What is gone has its name and no link."""
+    """Return the items, with links where the person may look. A deleted one has no link."""
     rows = list(items)
     keys = [row.key for row in rows]
     nodes, open_keys = kind.now(keys), kind.open_to(keys, user)
@@ -169,14 +170,14 @@ def named(kind: descendants.Kind, items: Iterable[CaseItem], user: User) -> list
 
 
 def grants_of(case: WithdrawalCase) -> list[Grant]:
-    """The permissions that ended by it."""
+    """Return the grants whose end the case is about."""
     rows = Grant.objects.filter(Q(holds__case=case) | Q(pk=case.grant_id)).distinct()
     return list(rows.select_related("recording", "work", "grantor"))
 
 
 def owners() -> list[User]:
-    """Who can be given a task: who runs the rights, and who trains. Roles are a JSON list, which
-    SQLite cannot search: the few people are read and sifted."""
-    wanted = (Role.RIGHTS_ADMIN, Role.RESEARCHER, Role.OPERATOR)
+    """Return who can be given a task: rights admins, researchers and operators. Roles are a JSON
+    list, which SQLite cannot search, so the few people are read and filtered."""
+    roles = (Role.RIGHTS_ADMIN, Role.RESEARCHER, Role.OPERATOR)
     people = User.objects.filter(is_active=True).order_by("first_name", "last_name", "pk")
-    return [person for person in people if person.has_role(*wanted)]
+    return [person for person in people if person.has_role(*roles)]

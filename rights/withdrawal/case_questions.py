@@ -1,4 +1,4 @@
-"""What was withheld while it was in question whose word it is, given back when that is settled."""
+"""Release what was withheld while it was uncertain whose permission it needs."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -19,53 +19,54 @@ SETTLED_AGAIN = "It is settled whose word it is, and every permission for it had
 
 @transaction.atomic
 def settled(recordings: Collection[int], *, by: User | None) -> list[WithdrawalCase]:
-    """Give back what was withheld while it was in question whose word it is, as far as every word
-    is given now and was when it was withheld; the cases that withhold nothing any more.
+    """Release what was withheld while it was uncertain whose permission it needs, where every
+    permission is given now and was when it was withheld; return the cases that withhold nothing
+    more.
 
-    A permission that was given later is none for what had been made before. One that ended
+    A permission that was given later does not cover what had been made before. One that ended
     meanwhile has a case of its own.
     """
     at = commit_order.moment()
-    left: dict[int, WithdrawalCase] = {}
+    cases: dict[int, WithdrawalCase] = {}
     for mark in descendants.basis().marks(recordings):
         if mark.case.cause == WithdrawalCase.Cause.IN_QUESTION and _stands_again(mark, at):
             descendants.basis().unmark(mark)
-            left[mark.case.pk] = mark.case
-    return [case for case in left.values() if _given_back(case, by=by, at=at)]
+            cases[mark.case.pk] = mark.case
+    return [case for case in cases.values() if _given_back(case, by=by, at=at)]
 
 
 def _stands_again(mark: descendants.CaseMark, at: datetime) -> bool:
-    asked = {pk for reliance in mark.reliances for pk in reliance.recordings}
-    facts = snapshot.gather(asked, Use(mark.case.use), at, now=True)
+    recordings = {pk for reliance in mark.reliances for pk in reliance.recordings}
+    facts = snapshot.gather(recordings, Use(mark.case.use), at, now=True)
     return not any(
-        lacks
+        missing
         for reliance in mark.reliances
         for moment in (mark.hold.at, at)
-        for lacks in losses.lacking(facts, reliance, moment).values()
+        for missing in losses.lacking(facts, reliance, moment).values()
     )
 
 
 def _given_back(case: WithdrawalCase, *, by: User | None, at: datetime) -> bool:
-    """Note what is heard again; true where nothing of the case is withheld any more."""
+    """Note what may be used again; return true where nothing of the case is withheld any more."""
     withheld, _ = descendants.basis().marked(case)
     if not withheld:
         case.holds.update(lifted_at=at)
-    still = {
+    still_withheld = {
         (node.kind, node.key)
         for level in descendants.descendants(withheld, [case.use])
         for node in level.nodes
     }
-    back = [
+    released = [
         item
         for item in case.items.filter(outcome__in=(Outcome.OPEN, Outcome.WITHHELD))
-        if (item.kind, item.key) not in still
+        if (item.kind, item.key) not in still_withheld
     ]
-    for item in back:
+    for item in released:
         item.outcome, item.note, item.settled_at = Outcome.COVERED, SETTLED_AGAIN, at
-    CaseItem.objects.bulk_update(back, ["outcome", "note", "settled_at"], batch_size=AT_ONCE)
+    CaseItem.objects.bulk_update(released, ["outcome", "note", "settled_at"], batch_size=AT_ONCE)
     case.tasks.filter(done_at=None).exclude(
-        title__in=[descendants.kind(name).remedy for name in {kind for kind, _ in still}]
+        title__in=[descendants.kind(name).remedy for name in {kind for kind, _ in still_withheld}]
     ).update(done_at=at, done_by=by)
     advance(case)
-    audit.record(by=by, verb="hold.lifted", subject=case, use=case.use, items=len(back))
+    audit.record(by=by, verb="hold.lifted", subject=case, use=case.use, items=len(released))
     return not withheld

@@ -25,8 +25,8 @@ Outcome = CaseItem.Outcome
 
 @transaction.atomic
 def remedy(case: WithdrawalCase, kind_name: str, by: User, note: str = "") -> int:
-    """Retire or recall all open items of a kind for good; how many. Raises Refused for a kind
-    that ends by itself, and where none is open."""
+    """Retire or recall all open items of a kind for good; return how many. Raises Refused for a
+    kind that ends by itself, and where none is open."""
     check_open(lock(case))
     kind = next(
         (
@@ -42,8 +42,8 @@ def remedy(case: WithdrawalCase, kind_name: str, by: User, note: str = "") -> in
     keys = list(items.values_list("key", flat=True))
     if not keys:
         raise Refused("none", f"None of the {kind.title.lower()} is open.")
-    said = f"{case.party} withdrew" if case.cause == Cause.ENDED else str(case.party)
-    kind.retire(keys, f"{said}: {case.reason}"[:300])
+    cause = f"{case.party} withdrew" if case.cause == Cause.ENDED else str(case.party)
+    kind.retire(keys, f"{cause}: {case.reason}"[:300])
     items.update(outcome=kind.remedied, settled_by=by, settled_at=timezone.now(), note=note[:500])
     case.tasks.filter(title=kind.remedy, done_at=None).update(done_at=timezone.now(), done_by=by)
     audit.record(by=by, verb="case.remedied", subject=case, kind=kind_name, items=len(keys))
@@ -53,7 +53,7 @@ def remedy(case: WithdrawalCase, kind_name: str, by: User, note: str = "") -> in
 
 @transaction.atomic
 def mitigate(case: WithdrawalCase, *, by: User, note: str) -> None:
-    """Note that something was done besides, such as unlearning. It settles nothing."""
+    """Note that something else was done, such as unlearning. It settles nothing."""
     note = required(note, field="note", longest=400)
     check_open(lock(case))
     step = case.steps.get(rung=Rung.E4)
@@ -64,7 +64,7 @@ def mitigate(case: WithdrawalCase, *, by: User, note: str) -> None:
 
 @transaction.atomic
 def settle(item: CaseItem, *, outcome: str, by: User, note: str, replaced_by: str = "") -> CaseItem:
-    """One descendant by hand: replaced by one without the music, or covered by the agreement."""
+    """Settle one descendant by hand: replaced by one without the music, or covered as agreed."""
     check_open(lock(item.case))
     item.refresh_from_db()
     if item.outcome in SETTLED:
@@ -88,26 +88,26 @@ def settle(item: CaseItem, *, outcome: str, by: User, note: str, replaced_by: st
 
 
 def _replace(item: CaseItem, replaced_by: str) -> None:
-    """Retire it for another one of its kind, which has not learned from the same music."""
+    """Retire the item for another one of its kind, which was not trained on the same music."""
     kind, case = descendants.kind(item.kind), item.case
-    other = kind.now([replaced_by]).get(replaced_by)
-    if other is None or not kind.remedy:
+    replacement = kind.now([replaced_by]).get(replaced_by)
+    if replacement is None or not kind.remedy:
         raise Refused("replaced_by", "Name what replaces it.", field="replaced_by")
     withheld, staying = descendants.basis().marked(case)
     levels = descendants.descendants([*withheld, *staying], [case.use])
-    touched = {(node.kind, node.key) for level in levels for node in level.nodes}
-    if (item.kind, replaced_by) in touched:
+    affected = {(node.kind, node.key) for level in levels for node in level.nodes}
+    if (item.kind, replaced_by) in affected:
         raise Refused(
             "replaced_by",
-            f"{other.label} learned from the same music: it replaces nothing.",
+            f"{replacement.label} learned from the same music: it replaces nothing.",
             field="replaced_by",
         )
-    kind.retire([item.key], f"Replaced by {other.label}.")
+    kind.retire([item.key], f"Replaced by {replacement.label}.")
 
 
 @transaction.atomic
 def assign(task: CaseTask, *, by: User, owner: User | None, due_at: datetime) -> CaseTask:
-    """Who sees to it, and by when; not later than was agreed."""
+    """Set who does the task, and by when; not later than was agreed."""
     check_open(lock(task.case))
     if due_at > task.case.due_at:
         raise Refused(
@@ -123,13 +123,17 @@ def assign(task: CaseTask, *, by: User, owner: User | None, due_at: datetime) ->
 
 @transaction.atomic
 def close(case: WithdrawalCase, by: User, note: str) -> WithdrawalCase:
-    """The final statement. Raises Refused while anything is open, and for who opened it."""
+    """Close the case with a final statement. Raises Refused while anything is open, and for whoever
+    opened it or settled something in it by hand."""
     note = required(note, field="note", longest=500)
     check_open(lock(case))
     refresh(case)
-    left = case.items.exclude(outcome__in=SETTLED).count()
-    if left:
-        raise Refused("open", f"{left} of what came out of it {'is' if left == 1 else 'are'} open.")
+    open_count = case.items.exclude(outcome__in=SETTLED).count()
+    if open_count:
+        raise Refused(
+            "open",
+            f"{open_count} of what came out of it {'is' if open_count == 1 else 'are'} open.",
+        )
     if reason := why_not_close(case, by):
         raise Refused("four_eyes", reason)
     now = timezone.now()
@@ -143,10 +147,10 @@ def close(case: WithdrawalCase, by: User, note: str) -> WithdrawalCase:
 
 
 def why_not_close(case: WithdrawalCase, by: User) -> str:
-    """Why somebody else has to close it, as a sentence; empty for who may."""
+    """Return why somebody else has to close the case, as a sentence; empty for who may close it."""
     if case.opened_by_id == by.pk:
         return "Somebody else than who opened the case has to close it."
-    # Who says that something may stay does not also say that all is done.
+    # Whoever decides that something may stay must not also decide that all is done.
     if by_hand(case).filter(settled_by=by).exists():
         return (
             "You said of something in this case that it is covered or replaced: somebody else has "
@@ -156,6 +160,6 @@ def why_not_close(case: WithdrawalCase, by: User) -> str:
 
 
 def by_hand(case: WithdrawalCase) -> QuerySet[CaseItem]:
-    """What a person said is covered or replaced, and was not worked out by the portal."""
-    said = case.items.filter(outcome__in=(Outcome.COVERED, Outcome.RETRAINED))
-    return said.exclude(settled_by=None)
+    """Return what a person, and not the portal, has settled as covered or replaced."""
+    items = case.items.filter(outcome__in=(Outcome.COVERED, Outcome.RETRAINED))
+    return items.exclude(settled_by=None)

@@ -1,6 +1,6 @@
-"""Withdrawal cases: from one change of mind to the last thing that came out of the music.
+"""Withdrawal cases: from the end of a permission to the last thing derived from the music.
 
-A case is opened here, in the transaction that ends the permission. What it holds is in
+A case is opened here, in the transaction that ends the permission. What it contains is in
 case_items.py, what people do in it in case_work.py, and how a question is settled without an ending
 in case_questions.py.
 """
@@ -38,7 +38,7 @@ from rights.withdrawal.case_work import (
 )
 from rights.withdrawal.losses import Loss, Policy, Touched, Watch
 
-# One door: the other rooms call cases.<verb>, wherever in this room it is written.
+# One entry point: other packages call cases.<verb>, whichever module here defines it.
 __all__ = [
     "SETTLED", "assign", "by_hand", "close", "look_after", "mitigate", "open_for",
     "open_for_findings", "refresh", "remedy", "settle", "settled", "why_not_close",
@@ -46,11 +46,11 @@ __all__ = [
 
 Status = WithdrawalCase.Status
 Cause = WithdrawalCase.Cause
-# Several grants that end by one word are one case.
+# Several grants that end by one decision, within this time, are one case.
 ONE_WORD = timedelta(seconds=30)
-# A case that was closed is looked at for so long: what comes late opens it again.
+# A closed case is watched for this long; anything derived later reopens it.
 LATE = timedelta(days=7)
-# How long one look at all cases takes at most; the next one goes on.
+# One pass over all cases takes at most this long; the next pass goes on.
 LOOK_SECONDS = 5.0
 
 
@@ -64,29 +64,29 @@ def open_for(
     grant: Grant | None = None,
     cause: str = Cause.ENDED,
 ) -> list[WithdrawalCase]:
-    """Open the cases of a permission that ends now, and enforce what is to be enforced at once:
-    one for each policy under which something was made with the music. None where nothing is lost.
+    """Open the cases of a permission that ends now, one for each policy under which something was
+    made with the music, and enforce what is to be enforced at once. None where nothing is lost.
 
-    `policy` is the one of what ends. Inside the transaction that ends the permission.
+    `policy` is that of the permission that ends. Call it inside the transaction that ends it.
     """
     if not loss:
         return []
     groups: dict[Policy, list[Touched]] = defaultdict(list)
     for affected in loss.touched:
         groups[policy if affected.stays else affected.policy].append(affected)
-    # What nothing was made of is told with what ends, by its own policy.
+    # Music that nothing was made of goes into the case with the policy of what ends.
     main = policy if policy in groups or not groups else next(iter(groups))
     unused = set(loss.recordings).difference(*(affected.recordings for affected in loss.touched))
     opened = []
-    for agreed, touched in {main: groups[main], **groups}.items():
-        lost = set().union(*(affected.recordings for affected in touched))
+    for agreed, affected_sets in {main: groups[main], **groups}.items():
+        lost = set().union(*(affected.recordings for affected in affected_sets))
         if agreed == main:
             lost |= unused
         case = _case_of(
             by=by, party=party, grant=grant, use=loss.use, policy=agreed, reason=reason[:300],
             cause=cause,
         )  # fmt: skip
-        _enforce(case, by=by, lost=lost, touched=touched, reason=reason, grant=grant)
+        _enforce(case, by=by, lost=lost, touched=affected_sets, reason=reason, grant=grant)
         list_items(case)
         add_tasks(case)
         advance(case)
@@ -97,9 +97,9 @@ def open_for(
 def open_for_findings(
     *, by: User | None, party: Party, watch: Watch, reason: str
 ) -> list[WithdrawalCase]:
-    """The cases of what was found out: whose word it is, is not certain any more, or another word
-    is needed. What is settled again without a permission having ended is heard again (`settled`).
-    """
+    """Open the cases of a finding: it is uncertain whose permission is needed, or another
+    permission is needed. What is settled later without a permission having ended is released
+    (`settled`)."""
     return [
         case
         for loss in watch.losses()
@@ -131,12 +131,14 @@ def _enforce(
     )
     if case.policy == WithdrawalPolicy.NEXT_VERSION:
         lost = set()
-    gone = [affected for affected in touched if not affected.stays]
-    wanted = lost.union(*(affected.recordings for affected in gone))
-    placed = holds.place_holds(by=by, case=case, recordings=wanted, reason=reason, grant=grant)
+    withheld = [affected for affected in touched if not affected.stays]
+    to_hold = lost.union(*(affected.recordings for affected in withheld))
+    placed_holds = holds.place_holds(
+        by=by, case=case, recordings=to_hold, reason=reason, grant=grant
+    )
     descendants.basis().mark(
         case,
-        {affected.source: placed[min(affected.recordings)] for affected in gone},
+        {affected.source: placed_holds[min(affected.recordings)] for affected in withheld},
         [affected.source for affected in touched if affected.stays],
     )
 
@@ -151,14 +153,14 @@ def _case_of(
     reason: str,
     cause: str,
 ) -> WithdrawalCase:
-    """The case that another grant of the same word has just opened, or a new one."""
+    """Return the case that another grant of the same decision has just opened, or a new one."""
     at = commit_order.moment()
-    same_word = WithdrawalCase.objects.going_on().filter(
+    same_decision = WithdrawalCase.objects.going_on().filter(
         party=party, use=use, reason=reason, policy=policy.name, cause=cause,
         opened_at__gte=at - ONE_WORD,
     )  # fmt: skip
-    # What was settled and is in question again is another case.
-    if case := same_word.exclude(holds__lifted_at__isnull=False).first():
+    # What was settled and is in question again gets another case.
+    if case := same_decision.exclude(holds__lifted_at__isnull=False).first():
         return case
     case = WithdrawalCase.objects.create(
         party=party,
@@ -185,20 +187,20 @@ def _case_of(
 
 
 def look_after(now: datetime | None = None) -> int:
-    """Refresh the cases where anything may have changed since they were looked at; how many.
+    """Refresh the cases where anything may have changed since the last pass; return how many.
 
-    Safe to call at any time; where nothing has changed it costs a question for each kind.
+    Safe to call at any time; where nothing has changed it costs one query for each kind.
     """
     since = (now or timezone.now()) - LATE
     rows = WithdrawalCase.objects.filter(Q(closed_at=None) | Q(closed_at__gte=since))
     rows = rows.exclude(status=Status.REJECTED)
     if not rows.exists():
         return 0
-    marks, began, looked = descendants.marks(), time.monotonic(), 0
+    marks, began, refreshed = descendants.marks(), time.monotonic(), 0
     for case in rows.exclude(seen=marks).order_by("pk").iterator():
         if time.monotonic() - began > LOOK_SECONDS:
             break
         refresh(case)
         WithdrawalCase.objects.filter(pk=case.pk).update(seen=marks)
-        looked += 1
-    return looked
+        refreshed += 1
+    return refreshed

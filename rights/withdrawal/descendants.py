@@ -1,6 +1,5 @@
-"""What came out of recordings: datasets, runs, checkpoints, samples, tests. In plain words and
-keys, because all of it lives in rooms above this one, which register here what they have.
-"""
+"""What was derived from recordings: datasets, runs, checkpoints, samples, tests. In plain words and
+keys, because all of it lives in packages above this one, which register their kinds here."""
 
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -21,11 +20,11 @@ M = TypeVar("M", bound=Model)
 
 
 class Reliance(NamedTuple):
-    """Music that was frozen to be used: where, when, and in which context it was allowed.
+    """Music that was frozen for a use: where, when, and in which context it was allowed.
 
-    `source` is its key as a dataset. With `made_for` the asked use is what it was frozen for, or
-    what a run did with it, at `made_at`; else one that only follows and goes on until now, such as
-    playing its clips to listeners.
+    `source` is its key as a dataset. With `made_for` the use asked about is what it was frozen for,
+    or what a run did with it, at `made_at`; otherwise it is one that only follows and goes on until
+    now, such as playing its clips to listeners.
     """
 
     source: str
@@ -36,8 +35,8 @@ class Reliance(NamedTuple):
 
 
 class CaseMark(NamedTuple):
-    """That a case withholds what was made of a frozen set, from the moment of its hold on; the
-    music in it that the case is about, in each context that the set is asked about in."""
+    """The fact that a case withholds what was made of a frozen set, from the moment of its hold on;
+    with the music in it that the case is about, in each context that the set is asked about in."""
 
     case: WithdrawalCase
     hold: Hold
@@ -45,31 +44,31 @@ class CaseMark(NamedTuple):
 
 
 class Basis(Protocol):
-    """The room that freezes music and knows what was made of it."""
+    """The package that freezes music and knows what was made of it."""
 
     def relied_on(self, recordings: Collection[int], use: str) -> list[Reliance]:
-        """Every frozen set with any of these recordings, with those of them that it holds; one
-        that is asked about in several contexts comes several times."""
+        """Return every frozen set with any of these recordings, with those of them that it
+        contains; a set that is asked about in several contexts is returned once for each."""
 
     def mark(
         self, case: WithdrawalCase, held: Mapping[str, Hold], staying: Collection[str]
     ) -> None:
-        """From now on what came of the `held` sets is withheld for the case's use; `staying` is
-        what the case is about too, and goes on as agreed."""
+        """Withhold what was derived from the `held` sets from now on, for the case's use; the
+        `staying` sets belong to the case too, and go on as agreed."""
 
     def marked(self, case: WithdrawalCase) -> tuple[list[str], list[str]]:
-        """What the case withholds, and what it is about and stays."""
+        """Return the sets that the case withholds, and those that belong to it and stay."""
 
     def marks(self, recordings: Collection[int]) -> list[CaseMark]:
-        """All that is withheld of sets with any of these recordings."""
+        """Return the marks of all withheld sets with any of these recordings."""
 
     def unmark(self, mark: CaseMark) -> None:
-        """The case withholds this set no more."""
+        """Stop withholding this set for the case."""
 
 
 @dataclass
 class Origin:
-    """The frozen sets that are asked about, by their keys, and by which uses of them. `kept` is for
+    """The frozen sets that are asked about, by their keys, and by which uses of them. `kept` caches
     what the kinds find and would look up again."""
 
     sources: Sequence[str]
@@ -78,7 +77,7 @@ class Origin:
 
 
 class Node(NamedTuple):
-    """One descendant. `outcome` is what has become of it by now, OPEN where nothing has."""
+    """One descendant. `outcome` is what has become of it so far, OPEN where nothing has."""
 
     kind: str
     key: str
@@ -89,46 +88,46 @@ class Node(NamedTuple):
 
 
 class Kind(Protocol):
-    """One kind of descendant, as its room registers it. `order` is its place in the line."""
+    """One kind of descendant, as its package registers it. `order` is its place in the sequence."""
 
     name: str
     title: str
     order: int
-    # What a person can have done to it for good: the task, the verb on the button, what happens
-    # then, and the outcome. Without a task it ends by itself.
+    # What a person can have done to it for good: the task, the verb on the button, what that does,
+    # and the outcome. Without a task it ends by itself.
     remedy: str
     verb: str
     meaning: str
     remedied: Outcome
 
     def find(self, origin: Origin) -> Iterable[Node]:
-        """All that came of any of these sets by one of these uses."""
+        """Return all that was derived from any of these sets by one of these uses."""
 
     def now(self, keys: Sequence[str]) -> dict[str, Node]:
-        """How these stand now, by key; one that is gone is left out."""
+        """Return how these stand now, by key; a deleted one is left out."""
 
     def retire(self, keys: Sequence[str], reason: str) -> None:
-        """See to it that these are never used or heard again."""
+        """Make sure that these are never used or heard again."""
 
     def open_to(self, keys: Sequence[str], user: User) -> set[str]:
-        """Those that this person may look at where they are."""
+        """Return the keys of those that this person may look at on their own pages."""
 
     def mark(self) -> str:
-        """Another one whenever something of this kind may have come or changed; cheap to ask."""
+        """Return another value whenever something of this kind may be new or changed; cheap."""
 
 
 def rows_named(rows: Manager[M] | QuerySet[M], keys: Iterable[str]) -> QuerySet[M]:
-    """Those of `rows` that these keys name. People type keys: what no row could have names none,
-    where the database would break off over it."""
+    """Return those of `rows` that these keys name. People type keys: one that no row could have
+    names none, where the database would raise an error."""
     pk = rows.model._meta.pk
     assert pk is not None  # noqa: S101 - for the types
-    names = []
+    values = []
     for key in keys:
         with suppress(ValidationError):
-            name = pk.clean(key, None)
-            if str(name) == key:
-                names.append(name)
-    return rows.filter(pk__in=names)
+            value = pk.clean(key, None)
+            if str(value) == key:
+                values.append(value)
+    return rows.filter(pk__in=values)
 
 
 _kinds: dict[str, Kind] = {}
@@ -141,18 +140,18 @@ def register(kind: Kind) -> None:
 
 
 def let_hear(kind: str, address: Callable[[CaseItem], str]) -> None:
-    """`address` is where who judges an item of this kind hears it, whatever keeps it silent."""
+    """Register where a reviewer hears an item of this kind, even while it is withheld."""
     _heard_at[kind] = address
 
 
 def heard_at(item: CaseItem) -> str:
-    """Where to hear it; empty for what makes no sound, and for what is judged already."""
+    """Return where to hear the item; empty for what makes no sound, or is judged already."""
     address = _heard_at.get(item.kind)
     return address(item) if address and item.settled_at is None else ""
 
 
 def rest_on(basis: Basis) -> None:
-    """Names the one room where music is frozen."""
+    """Register the one package where music is frozen."""
     _basis[:] = [basis]
 
 
@@ -161,12 +160,12 @@ def basis() -> Basis:
 
 
 def marks() -> str:
-    """Another one whenever anything that a case tells may have changed."""
+    """Return another value whenever anything that a case shows may have changed."""
     return hashlib.sha256(" ".join(kind.mark() for kind in kinds()).encode()).hexdigest()
 
 
 def kinds() -> list[Kind]:
-    """In the order in which one comes out of the other."""
+    """Return the kinds in the order in which one is derived from another."""
     return sorted(_kinds.values(), key=lambda kind: kind.order)
 
 
@@ -181,7 +180,7 @@ class Level:
 
 
 def descendants(sources: Iterable[str], uses: Iterable[str]) -> list[Level]:
-    """Everything that came of these frozen sets, a level for each kind that has some."""
+    """Return everything derived from these frozen sets, a level for each kind that has some."""
     origin = Origin(sorted(set(sources)), sorted(set(uses)))
     levels = [Level(kind, list(kind.find(origin))) for kind in kinds()] if origin.sources else []
     return [level for level in levels if level.nodes]

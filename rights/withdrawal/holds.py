@@ -1,6 +1,6 @@
-"""Holds: the mark left on each recording when a permission for it ends; and whom a recording needs.
+"""Holds: marks on recordings for which a permission ended; and whose permission a recording needs.
 
-Placed by its case (cases.py), inside the transaction that ends the permission. Which recordings and
+A case places them (cases.py), inside the transaction that ends the permission. Which recordings and
 which of what was made with them is worked out in losses.py.
 """
 
@@ -33,13 +33,13 @@ from rights.models import (
     WithdrawalCase,
 )
 
-# In force, or to be so again: what was made under them goes on.
+# In force, or due to be again: what was made under them goes on.
 STANDING = (Grant.Status.ACTIVE, Grant.Status.SUSPENDED)
 
 
 @dataclass
 class LatestEnding:
-    """One change of mind: a party, a use, a reason, and the recordings it touched."""
+    """One ending: a party, a use, a reason, and the affected recordings."""
 
     party: Party
     use: str
@@ -49,43 +49,43 @@ class LatestEnding:
 
 
 def latest_endings(*, at_most: int = 10) -> list[LatestEnding]:
-    """What ended last, newest first: the marks of one change of mind are told as one."""
-    newest = Hold.objects.filter(lifted_at=None).select_related("recording", "party")
-    newest = newest.order_by("-at")[:500]
-    found: dict[tuple[int, str, str], LatestEnding] = {}
-    for hold in newest:
+    """Return what ended last, newest first: the holds of one ending are grouped."""
+    recent_holds = Hold.objects.filter(lifted_at=None).select_related("recording", "party")
+    recent_holds = recent_holds.order_by("-at")[:500]
+    endings: dict[tuple[int, str, str], LatestEnding] = {}
+    for hold in recent_holds:
         use = hold.get_use_display()
         key = (hold.party_id, use, hold.reason)
-        ended = found.setdefault(key, LatestEnding(hold.party, use, hold.reason, hold.at))
-        ended.recordings[hold.recording_id] = hold.recording
-    return list(found.values())[:at_most]
+        ending = endings.setdefault(key, LatestEnding(hold.party, use, hold.reason, hold.at))
+        ending.recordings[hold.recording_id] = hold.recording
+    return list(endings.values())[:at_most]
 
 
 def covered_by(grant: Grant) -> RecordingQuerySet:
-    """The recordings that the grant speaks for, less those its holder opted out; also those whose
-    holders its grantor signs for."""
+    """Return the recordings that the grant covers, including those whose holders its grantor signs
+    for, less the opted-out ones."""
     return _covered(grant, _signed_for(grant))
 
 
 def covers_share(grant: Grant, recording: Recording, holder: Party) -> bool:
-    """Whether the grant speaks for this holder's share in the recording; for that of an agent's
-    grant the caller knows of the mandate."""
+    """Return whether the grant covers this holder's share in the recording; for an agent's grant
+    the caller must know of the mandate."""
     return _covered(grant, [holder.pk]).filter(pk=recording.pk).exists()
 
 
 def _signed_for(grant: Grant) -> list[int]:
-    """The grantor, and the holders whose agent it is for this right. A mandate whose last day
-    has passed counts until it is ended: else what ends before it would leave no mark."""
+    """Return the grantor, and the holders whose agent it is for this right. A mandate whose last
+    day has passed counts until it is ended: otherwise what ends before that would leave no hold."""
     mandates = Mandate.objects.standing().filter(agent=grant.grantor_id)
     # Rights are a JSON list, which SQLite cannot search; an agent's mandates are few.
-    signed = [row.holder_id for row in mandates if grant.right_type in row.right_types]
-    return [grant.grantor_id, *signed]
+    holder_ids = [row.holder_id for row in mandates if grant.right_type in row.right_types]
+    return [grant.grantor_id, *holder_ids]
 
 
 def _covered(grant: Grant, holders: Collection[int]) -> RecordingQuerySet:
-    """What the grant covers of these holders' shares."""
-    found = _shares(grant, holders, [grant.recording_id], [grant.work_id])
-    return found.exclude(pk__in=opt_outs.of_grantor(grant).values("recording"))
+    """Return the recordings in which the grant covers shares of these holders."""
+    recordings = _shares(grant, holders, [grant.recording_id], [grant.work_id])
+    return recordings.exclude(pk__in=opt_outs.of_grantor(grant).values("recording"))
 
 
 def _shares(
@@ -94,8 +94,8 @@ def _shares(
     recordings: Collection[int | None],
     works: Collection[int | None],
 ) -> RecordingQuerySet:
-    """Where these holders share in the grant's right, of the named recordings or works only
-    ([None] is all), less what holders other than the grantor opted out."""
+    """Return the recordings where these holders share in the grant's right, of the named recordings
+    or works only ([None] is all), less what holders other than the grantor opted out."""
     lines: QuerySet[SplitLine, Any] = SplitLine.objects.current().filter(party__in=holders)
     if grant.right_type == RightType.MASTER:
         lines = lines.filter(sheet__work=None).annotate(about=F("sheet__recording"))
@@ -104,83 +104,88 @@ def _shares(
             lines = lines.filter(sheet__work__in=named)
         lines = lines.filter(sheet__recording=None).annotate(about=F("sheet__work__recordings"))
     else:
-        asked = persons.credits_of([grant.grantor_id], grant.use)
-        return _among(asked.values("recording"), recordings)
-    # No grant of somebody else's takes these back. The grantor's own keep out whole recordings.
-    noes = OptOut.objects.filter(party__in=set(holders) - {grant.grantor_id}, use=grant.use)
-    if noes.exists():
-        said = noes.filter(party=OuterRef("party"), recording=OuterRef("about"))
-        lines = lines.exclude(Exists(said))
+        persona_credits = persons.credits_of([grant.grantor_id], grant.use)
+        return _among(persona_credits.values("recording"), recordings)
+    # Somebody else's grant does not take these back. The grantor's own exclude whole recordings.
+    holder_opt_outs = OptOut.objects.filter(
+        party__in=set(holders) - {grant.grantor_id}, use=grant.use
+    )
+    if holder_opt_outs.exists():
+        line_opt_outs = holder_opt_outs.filter(party=OuterRef("party"), recording=OuterRef("about"))
+        lines = lines.exclude(Exists(line_opt_outs))
     return _among(lines.values("about"), recordings)
 
 
-def _among(found: QuerySet[Any, Any], recordings: Collection[int | None]) -> RecordingQuerySet:
+def _among(
+    recording_ids: QuerySet[Any, Any], recordings: Collection[int | None]
+) -> RecordingQuerySet:
     # Not a join with `distinct`: a holder of ten thousand recordings is asked about often.
-    rows = Recording.objects.filter(pk__in=found)
+    rows = Recording.objects.filter(pk__in=recording_ids)
     named = [pk for pk in recordings if pk is not None]
     return rows.filter(pk__in=named) if named else rows
 
 
 def covered_by_any(grants: Iterable[Grant]) -> set[int]:
-    """What any of these speaks for: thousands for a recording each are one look."""
-    alike: dict[tuple[int, str, str], list[Grant]] = defaultdict(list)
+    """Return what any of these grants covers: one query for thousands of single-recording
+    grants."""
+    groups: dict[tuple[int, str, str], list[Grant]] = defaultdict(list)
     for grant in grants:
-        alike[grant.grantor_id, grant.use, grant.right_type].append(grant)
-    found: set[int] = set()
-    for some in alike.values():
-        found.update(_covered_by_alike(some).order_by().values_list("pk", flat=True))
-    return found
+        groups[grant.grantor_id, grant.use, grant.right_type].append(grant)
+    covered: set[int] = set()
+    for group in groups.values():
+        covered.update(_covered_by_alike(group).order_by().values_list("pk", flat=True))
+    return covered
 
 
 def _covered_by_alike(grants: Collection[Grant]) -> RecordingQuerySet:
-    """The same of grants of one grantor, use and right, as a statement of a thousand parts is none
-    that a database takes."""
+    """Return the same for grants of one grantor, use and right, because no database takes a
+    statement of a thousand parts."""
     first = next(iter(grants))
     holders = _signed_for(first)
-    noes = OptOut.objects.filter(party=first.grantor_id, use=first.use)
-    out = set(noes.values_list("recording", flat=True))
-    found, recordings, works = Q(pk__in=[]), set(), set()
+    grantor_opt_outs = OptOut.objects.filter(party=first.grantor_id, use=first.use)
+    opted_out = set(grantor_opt_outs.values_list("recording", flat=True))
+    condition, recordings, works = Q(pk__in=[]), set(), set()
     for grant in grants:
-        if grant.recording_id and grant.recording_id not in out:
+        if grant.recording_id and grant.recording_id not in opted_out:
             recordings.add(grant.recording_id)
-        elif grant.work_id and not out:
+        elif grant.work_id and not opted_out:
             works.add(grant.work_id)
         else:
-            found |= Q(pk__in=_covered(grant, holders).values("pk"))
-    for some, many in ((recordings, [None]), ([None], works)):
-        if some and many:
-            found |= Q(pk__in=_shares(first, holders, some, many).values("pk"))
-    return Recording.objects.filter(found)
+            condition |= Q(pk__in=_covered(grant, holders).values("pk"))
+    for recording_ids, work_ids in ((recordings, [None]), ([None], works)):
+        if recording_ids and work_ids:
+            condition |= Q(pk__in=_shares(first, holders, recording_ids, work_ids).values("pk"))
+    return Recording.objects.filter(condition)
 
 
 def covered_through(mandate: Mandate) -> dict[Use, set[int]]:
-    """By use the recordings for which the agent's grants speak for this holder's share. Also the
-    suspended ones, and those whose last day has passed: what runs still rests on them."""
-    agents = Grant.objects.filter(
+    """Return by use the recordings for which the agent's grants cover this holder's share. Includes
+    suspended grants and those whose last day has passed: what runs still rests on them."""
+    grants = Grant.objects.filter(
         status__in=STANDING, grantor=mandate.agent_id, right_type__in=mandate.right_types
     )
-    found: dict[Use, set[int]] = defaultdict(set)
-    for grant in agents:
-        found[Use(grant.use)].update(
+    covered: dict[Use, set[int]] = defaultdict(set)
+    for grant in grants:
+        covered[Use(grant.use)].update(
             _covered(grant, [mandate.holder_id]).order_by().values_list("pk", flat=True)
         )
-    return found
+    return covered
 
 
 def holders(recording: Recording) -> QuerySet[Party]:
-    """All whose word a use of the recording can need: sharers, and whose person is in it."""
+    """Return all whose permission a use of the recording can need: sharers and persons in it."""
     works = RecordingWork.objects.filter(recording=recording)
     sheets = SplitSheet.objects.current().filter(
         Q(recording=recording) | Q(work__in=works.values("work"))
     )
     sharers = SplitLine.objects.filter(sheet__in=sheets)
     people = {party for _, party in persons.asked_in([recording.pk])}
-    # Joins with all parties and `distinct` would walk over all of them.
+    # Joins with `distinct` would scan all parties.
     return Party.objects.filter(Q(pk__in=sharers.values("party")) | Q(pk__in=people))
 
 
 def rights_of(party: Party, recording: Recording, use: str) -> list[RightType]:
-    """The rights in the recording that a use needs this party's word for."""
+    """Return the rights in the recording for which a use needs this party's permission."""
     sheets = SplitSheet.objects.current().filter(lines__party=party)
     rights = []
     if sheets.filter(work__recordings=recording).exists():
@@ -201,20 +206,20 @@ def place_holds(
     grant: Grant | None = None,
 ) -> dict[int, Hold]:
     """Write a hold of the case for each recording, with its audit line, and wake the reconciler;
-    the holds by recording."""
-    found = sorted(set(recordings))
-    if not found:
+    return the holds by recording."""
+    recording_ids = sorted(set(recordings))
+    if not recording_ids:
         return {}
-    # A freeze in progress is waited for (commit_order.py): the time lies after the freeze's own,
-    # and the frozen set is seen to be touched.
+    # This waits for a freeze in progress (commit_order.py): the time lies after the freeze's own,
+    # and the frozen set is seen to be affected.
     at = commit_order.moment()
-    made = Hold.objects.bulk_create(
+    placed = Hold.objects.bulk_create(
         (
             Hold(
                 recording_id=pk, use=case.use, party=case.party, grant=grant, case=case,
                 reason=reason[:300], at=at,
             )
-            for pk in found
+            for pk in recording_ids
         ),
         batch_size=1_000,
     )  # fmt: skip
@@ -222,10 +227,10 @@ def place_holds(
         by=by,
         verb="hold.placed",
         subject=grant or case.party,
-        recordings=found,
+        recordings=recording_ids,
         uses=[case.use],
         party=case.party_id,
         private={"reason": reason[:300]},
     )
     wake()
-    return {hold.recording_id: hold for hold in made}
+    return {hold.recording_id: hold for hold in placed}

@@ -1,4 +1,4 @@
-"""What would follow if permissions ended, before anybody withdraws. Nothing is kept of it."""
+"""What would follow if permissions ended, before anybody withdraws. Nothing of it is stored."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -18,15 +18,15 @@ from rights.withdrawal import descendants, holds, losses
 from rights.withdrawal.losses import Loss
 
 NAMED = 20
-# What nothing here asks of thousands of grants.
+# Columns of thousands of grants that nothing here needs.
 UNREAD = ("created_at", "activated_at", "ended_at", "end_reason", "version")
-# Kinds that a run at work makes more of.
+# Kinds of which a run in progress makes more.
 GROWING = frozenset({"checkpoint", "sample"})
 
 
 @dataclass(frozen=True)
 class PastUse:
-    """One source's use of some music until now. `node` is what the lab calls the source."""
+    """One source's use of some music until now. `node` is the source as a descendant."""
 
     source: str
     node: descendants.Node | None
@@ -36,7 +36,7 @@ class PastUse:
 
 @dataclass(frozen=True)
 class Effect:
-    """What an ending would touch, before it is done. `lost` are the first few recordings."""
+    """What an ending would affect, before it is done. `lost` are the first few recordings."""
 
     count: int
     lost: list[Recording]
@@ -48,9 +48,9 @@ class Effect:
     ids: tuple[int, ...] = ()
 
     def facts(self) -> list[object]:
-        """Of what is shown, that which has to be the same when it is done: the grants with what
-        was agreed of them, the recordings, and what was frozen, run or made public. Samples and
-        checkpoints come by themselves while a run is at work, and end with it."""
+        """Return what has to be the same when the ending is done: the grants with their agreed
+        policies, the recordings, and what was frozen, run or made public. Samples and checkpoints
+        come by themselves while a run is in progress, and end with it."""
         return [
             sorted((grant.pk, grant.status, grant.withdrawal_policy) for grant in self.grants),
             sorted(self.ids),
@@ -64,7 +64,7 @@ class Effect:
 
     @property
     def policies(self) -> list[str]:
-        """The agreed ways of ending, in words."""
+        """The agreed withdrawal policies, in words."""
         return [str(WithdrawalPolicy(code).label) for code in dict.fromkeys(
             grant.withdrawal_policy for grant in self.grants
         )]  # fmt: skip
@@ -86,32 +86,32 @@ class Effect:
 
 
 def of_ending(grants: Collection[Grant]) -> Effect:
-    """What ending these grants at once would touch. One that is not in force ends without any."""
+    """Return what ending these grants at once would affect. One not in force affects nothing."""
     return _effect(grants, _lost([grant for grant in grants if grant.status in holds.STANDING]))
 
 
-def of_opting_out(recording: Recording, said: Mapping[Party, Collection[Grant]]) -> Effect:
-    """What these parties' noes to one recording would touch, each with the grants by which its
-    share is allowed."""
-    grants = list({grant.pk: grant for some in said.values() for grant in some}.values())
-    found = []
-    for party, some in said.items():
-        if asked := [grant for grant in some if grant.status in holds.STANDING]:
-            found.append(losses.of_opt_out(party, recording, asked))
-    return _effect(grants, found)
+def of_opting_out(recording: Recording, by_party: Mapping[Party, Collection[Grant]]) -> Effect:
+    """Return what these parties' opt-outs from one recording would affect, each with the grants by
+    which its share is allowed."""
+    grants = list({grant.pk: grant for group in by_party.values() for grant in group}.values())
+    all_losses = []
+    for party, group in by_party.items():
+        if standing := [grant for grant in group if grant.status in holds.STANDING]:
+            all_losses.append(losses.of_opt_out(party, recording, standing))
+    return _effect(grants, all_losses)
 
 
 def impact(grants: Iterable[Grant]) -> tuple[list[Recording], list[descendants.Level]]:
-    """The recordings that lose a permission when these grants end at once, and all that came out
-    of them by that use."""
-    found = list(_lost(list(grants)))
-    lost = {pk for loss in found for pk in loss.recordings}
+    """Return the recordings that lose a permission when these grants end at once, and all that was
+    derived from them by that use."""
+    all_losses = list(_lost(list(grants)))
+    lost = {pk for loss in all_losses for pk in loss.recordings}
     rows = Recording.objects.filter(pk__in=among(lost)).only("title")
-    return list(rows), _levels(found)
+    return list(rows), _levels(all_losses)
 
 
 def of_party(party: Party) -> list[Grant]:
-    """Every grant that would end if the party left."""
+    """Return every grant that would end if the party left."""
     return list(party.grants.filter(status__in=holds.STANDING).defer(*UNREAD).order_by())
 
 
@@ -119,17 +119,17 @@ def _lost(ending: list[Grant]) -> Iterator[Loss]:
     groups: dict[tuple[int, str], list[Grant]] = defaultdict(list)
     for grant in ending:
         groups[grant.grantor_id, grant.use].append(grant)
-    for some in groups.values():
-        if loss := losses.of_grants(some, ending=ending):
+    for group in groups.values():
+        if loss := losses.of_grants(group, ending=ending):
             yield loss
 
 
-def _effect(grants: Collection[Grant], found: Iterable[Loss]) -> Effect:
-    found = list(found)
-    levels, used = _levels(found), dict[str, PastUse]()
-    for loss in found:
+def _effect(grants: Collection[Grant], all_losses: Iterable[Loss]) -> Effect:
+    all_losses = list(all_losses)
+    levels, used = _levels(all_losses), dict[str, PastUse]()
+    for loss in all_losses:
         used.update(_used(loss, levels))
-    lost = sorted({pk for loss in found for pk in loss.recordings})
+    lost = sorted({pk for loss in all_losses for pk in loss.recordings})
     return Effect(
         count=len(lost),
         lost=list(Recording.objects.filter(pk__in=lost[:NAMED])),
@@ -137,22 +137,22 @@ def _effect(grants: Collection[Grant], found: Iterable[Loss]) -> Effect:
         used=list(used.values()),
         grants=list(grants),
         ids=tuple(lost),
-        made_stays=all(loss.stays for loss in found if loss.touched) if levels else None,
+        made_stays=all(loss.stays for loss in all_losses if loss.touched) if levels else None,
     )
 
 
-def _levels(found: Iterable[Loss]) -> list[descendants.Level]:
+def _levels(all_losses: Iterable[Loss]) -> list[descendants.Level]:
     levels: dict[str, descendants.Level] = {}
-    for loss in found:
+    for loss in all_losses:
         for level in descendants.descendants(loss.sources, [loss.use]):
-            known = levels.setdefault(level.kind.name, descendants.Level(level.kind, []))
-            keys = {node.key for node in known.nodes}
-            known.nodes.extend(node for node in level.nodes if node.key not in keys)
+            merged = levels.setdefault(level.kind.name, descendants.Level(level.kind, []))
+            keys = {node.key for node in merged.nodes}
+            merged.nodes.extend(node for node in level.nodes if node.key not in keys)
     return list(levels.values())
 
 
 def _used(loss: Loss, levels: Iterable[descendants.Level]) -> dict[str, PastUse]:
-    """By source what it used of the music. The ledger knows runs by number only, as `run:<id>`."""
+    """Return what each source used of the music. The ledger knows only run ids, as `run:<id>`."""
     sums = (
         UsageEvent.objects.filter(recording__in=among(loss.recordings), use=loss.use)
         .values_list("source")

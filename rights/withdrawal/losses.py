@@ -1,13 +1,13 @@
-"""What an ending takes away, worked out word by word.
+"""What an ending takes away, worked out need by need.
 
-A recording needs several words: of each holder of its master, of each holder of each work in it, of
-each person for a use of the person. An ending takes some of them away; another grant, another
-mandate or a wider one may still give them. So each need is looked at by itself, before and after:
+A recording needs several permissions: of each holder of its master, of each holder of each work in
+it, of each person for a use of the person. An ending takes some of them away; another grant,
+another mandate or a wider one may still give them. So each need is compared before and after:
 
 - *lost* is what allows less in some context than it did. Pages list it, and a hold marks it.
-- *touched* is what was made (frozen sets, descendants.Basis) and no longer rests on every word that
-it needs, in the context that it was made for. What still does goes on being heard.
-- *staying* is what lost a word, and stays because the permission it was made under says so.
+- *touched* is what was made (frozen sets, descendants.Basis) and no longer has every permission
+that it needs, in the context that it was made for. What still has them all stays in use.
+- *staying* is what lost a permission, and stays because the policy it was made under says so.
 
 The same functions answer before an act, for its preview, and in it. Nothing is written here.
 """
@@ -40,8 +40,8 @@ from rights.models import (
 from rights.withdrawal import descendants, holds
 from rights.withdrawal.descendants import Reliance
 
-# The stricter first: what was made under several permissions keeps the most lenient of them, and
-# several words that are lacking the strictest.
+# The stricter first: what was made under several permissions keeps the most lenient policy, and
+# several missing permissions take the strictest.
 STRICT = (WithdrawalPolicy.RECALL, WithdrawalPolicy.RETRAIN, WithdrawalPolicy.NEXT_VERSION)
 
 
@@ -56,13 +56,13 @@ class Policy(NamedTuple):
         return self.name == WithdrawalPolicy.NEXT_VERSION
 
 
-# Where nobody ever agreed on one: of the music of somebody who was never asked.
+# Where no policy was ever agreed: for music of somebody who was never asked.
 UNAGREED = Policy(WithdrawalPolicy.RECALL, 90)
 
 
 class Touched(NamedTuple):
-    """A frozen set, and those of its recordings that lost a word. With `stays` it goes on as
-    agreed, and `policy` is the one of the permissions that it was made under."""
+    """A frozen set, and those of its recordings that lost a permission. With `stays` it goes on as
+    agreed, and `policy` is that of the permissions that it was made under."""
 
     source: str
     recordings: frozenset[int]
@@ -72,7 +72,7 @@ class Touched(NamedTuple):
 
 @dataclass(frozen=True)
 class Loss:
-    """What one ending takes, for one use."""
+    """What one ending takes away, for one use."""
 
     use: Use
     recordings: list[int] = field(default_factory=list)
@@ -93,7 +93,7 @@ class Loss:
 
 @dataclass(frozen=True)
 class Ending:
-    """What ends by one word, for one use. `noes` are opt-outs: who, and which recording."""
+    """What ends together, for one use. `noes` are opt-outs: party and recording."""
 
     use: Use
     grants: frozenset[int] = frozenset()
@@ -101,7 +101,7 @@ class Ending:
     noes: frozenset[tuple[int, int]] = frozenset()
 
     def applied(self, facts: Facts, at: datetime) -> Facts:
-        """The facts as they are once it has ended."""
+        """Return the facts as they are once it has ended."""
         after = Facts(
             use=facts.use, known_at=at, at=at, recordings=facts.recordings, sources=facts.sources,
             others=facts.others, questioned=facts.questioned, works=facts.works,
@@ -115,26 +115,27 @@ class Ending:
                 else grant
                 for grant in grants
             ]
-        for holder, signs in facts.signs.items():
+        for holder, mandates in facts.signs.items():
             after.signs[holder] = [
-                sign._replace(revoked_at=at) if sign.pk in self.mandates else sign for sign in signs
+                mandate._replace(revoked_at=at) if mandate.pk in self.mandates else mandate
+                for mandate in mandates
             ]
-        after.opted_out.update({key: list(said) for key, said in facts.opted_out.items()})
-        for no in self.noes:
-            after.opted_out[no].append(at)
+        after.opted_out.update({key: list(moments) for key, moments in facts.opted_out.items()})
+        for opt_out in self.noes:
+            after.opted_out[opt_out].append(at)
         return after
 
 
-# --- Of words that end -----------------------------------------------------------------------
+# --- Permissions that end --------------------------------------------------------------------
 
 
 def of_grants(grants: Collection[Grant], *, ending: Collection[Grant] = ()) -> Loss:
-    """What is lost when these grants of one use end together with all of `ending`: none of them
-    covers for another."""
+    """Return what is lost when these grants of one use end together with all of `ending`: none of
+    them covers for another."""
     use = Use(next(iter(grants)).use)
-    gone = {grant.pk for grant in (*grants, *ending) if grant.use == use}
+    ended = {grant.pk for grant in (*grants, *ending) if grant.use == use}
     return of_ending(
-        Ending(use, grants=frozenset(gone)),
+        Ending(use, grants=frozenset(ended)),
         holds.covered_by_any(grants),
         because=[grant.pk for grant in grants],
         policy=policy_of(grants),
@@ -142,7 +143,7 @@ def of_grants(grants: Collection[Grant], *, ending: Collection[Grant] = ()) -> L
 
 
 def of_opt_out(party: Party, recording: Recording, grants: Collection[Grant]) -> Loss:
-    """What the party's no to this recording takes out of these grants of one use."""
+    """Return what the party's opt-out from this recording takes out of these grants of one use."""
     use = Use(next(iter(grants)).use)
     return of_ending(
         Ending(use, noes=frozenset({(party.pk, recording.pk)})),
@@ -153,7 +154,7 @@ def of_opt_out(party: Party, recording: Recording, grants: Collection[Grant]) ->
 
 
 def of_mandate(mandate: Mandate) -> Iterator[Loss]:
-    """For each use what is permitted through the mandate alone."""
+    """Yield for each use the loss of what is permitted through the mandate alone."""
     if mandate.approved_at is None or mandate.revoked_at is not None:
         return
     for use, recordings in holds.covered_through(mandate).items():
@@ -163,7 +164,7 @@ def of_mandate(mandate: Mandate) -> Iterator[Loss]:
 
 
 def policy_of(grants: Collection[Grant]) -> Policy:
-    """The strictest that was agreed on for any of them."""
+    """Return the strictest policy that was agreed for any of these grants."""
     return _strictest(
         Policy(WithdrawalPolicy(grant.withdrawal_policy), grant.remedy_days) for grant in grants
     )
@@ -176,25 +177,26 @@ def of_ending(
     because: Collection[int] = (),
     policy: Policy = UNAGREED,
 ) -> Loss:
-    """What these recordings lose by it; of what ends together, only by the grants in `because`
-    where some are named. `policy` is the one of what ends, for what was made under no other."""
+    """Return what these recordings lose by the ending; where `because` names grants, only what is
+    lost by those of all that end together. `policy` is that of what ends, for what was made under
+    no other."""
     at = timezone.now()
-    # What was made of a recording needs the words that it needs.
-    reached = relations.with_derived(recordings)
-    before = known.gather(reached, ending.use, at, now=True)
+    # A derived recording needs the permissions that its source needs.
+    recording_ids = relations.with_derived(recordings)
+    before = known.gather(recording_ids, ending.use, at, now=True)
     change = _Change(before, ending.applied(before, at), at, because, policy)
     if not change.lost:
         return Loss(ending.use)
-    touched = [
+    affected_sets = [
         affected
         for reliance in descendants.basis().relied_on(change.lost, ending.use)
         if (affected := change.touches(reliance))
     ]
-    return Loss(ending.use, sorted(change.lost), _merged(touched))
+    return Loss(ending.use, sorted(change.lost), _merged(affected_sets))
 
 
 class _Change:
-    """What is known before and after an ending, and `lost`: by recording the needs for which less
+    """What is known before and after an ending, and `lost`: by recording, the needs for which less
     is allowed afterwards, in whatever context."""
 
     def __init__(
@@ -202,33 +204,33 @@ class _Change:
     ) -> None:
         self.before, self.after, self.at = before, after, at
         self.because, self.policy = because, policy
-        # Sets that were frozen together are asked for in the same words.
+        # Sets that were frozen together are judged in the same context.
         self._judges: dict[tuple[bool, Context, datetime | None], Judge] = {}
         self.lost = self._lost()
 
     def _lost(self) -> dict[int, list[Need]]:
-        was = Survey(self.before, self.at, continuing=True)
-        will = Survey(self.after, self.at, continuing=True)
-        whole: dict[tuple[int, str], bool] = {}
-        found: dict[int, list[Need]] = {}
+        before = Survey(self.before, self.at, continuing=True)
+        after = Survey(self.after, self.at, continuing=True)
+        for_catalogue: dict[tuple[int, str], bool] = {}
+        lost: dict[int, list[Need]] = {}
         for music in self.before.recordings:
-            for need in was.needs(music, []):
-                key, heard = (need.party, need.right.value), was.heard(need, music)
-                if will.is_special(need, heard):
-                    gone = self._loses(was, will, need, heard)
+            for need in before.needs(music, []):
+                key, subject = (need.party, need.right.value), before.heard(need, music)
+                if after.is_special(need, subject):
+                    is_lost = self._loses(before, after, need, subject)
                 else:
-                    if key not in whole:
-                        whole[key] = self._loses(was, will, need, heard)
-                    gone = whole[key]
-                if gone:
-                    found.setdefault(music.pk, []).append(need)
-        return found
+                    if key not in for_catalogue:
+                        for_catalogue[key] = self._loses(before, after, need, subject)
+                    is_lost = for_catalogue[key]
+                if is_lost:
+                    lost.setdefault(music.pk, []).append(need)
+        return lost
 
-    def _loses(self, was: Survey, will: Survey, need: Need, music: Music) -> bool:
-        left = {box for _, box in will.boxes(need, music)}
+    def _loses(self, before: Survey, after: Survey, need: Need, music: Music) -> bool:
+        remaining = {box for _, box in after.boxes(need, music)}
         return any(
-            box not in left and not any(lies_in(box, other) for other in left)
-            for grant, box in was.boxes(need, music)
+            box not in remaining and not any(lies_in(box, other) for other in remaining)
+            for grant, box in before.boxes(need, music)
             if not self.because or grant in self.because
         )
 
@@ -240,78 +242,79 @@ class _Change:
         return self._judges[key]
 
     def touches(self, reliance: Reliance) -> Touched | None:
-        """What of a frozen set lost a word in its own context."""
+        """Return the set with the recordings that lost a permission in its context; None if
+        none."""
         context, made_at = reliance.context, reliance.made_at
-        was = self._judge(context, made_at, after=False)
-        will = self._judge(context, made_at, after=True)
+        before = self._judge(context, made_at, after=False)
+        after = self._judge(context, made_at, after=True)
         # Without what was agreed for the version that was made.
-        bare = self._judge(context, None, after=True)
-        then = Judge(self.before, context, made_at)
-        gone: set[int] = set()
-        kept: set[int] = set()
-        words: set[Policy] = set()
+        without_agreement = self._judge(context, None, after=True)
+        when_made = Judge(self.before, context, made_at)
+        lost: set[int] = set()
+        staying: set[int] = set()
+        policies: set[Policy] = set()
         for music in self.before.recordings:
             for need in self.lost.get(music.pk, ()) if music.pk in reliance.recordings else ():
-                if not was.is_spoken_for(need, music):
+                if not before.is_spoken_for(need, music):
                     continue
-                if not will.is_spoken_for(need, music):
-                    gone.add(music.pk)
-                    relied_on = then.speaking_for(need, music)
-                    words.add(
+                if not after.is_spoken_for(need, music):
+                    lost.add(music.pk)
+                    relied_on = when_made.speaking_for(need, music)
+                    policies.add(
                         _relied_on(relied_on, self.policy) if reliance.made_for else self.policy
                     )
-                elif not bare.is_spoken_for(need, music):
-                    kept.add(music.pk)
-        if gone:
-            return Touched(reliance.source, frozenset(gone), False, _strictest(words))
-        if kept:
+                elif not without_agreement.is_spoken_for(need, music):
+                    staying.add(music.pk)
+        if lost:
+            return Touched(reliance.source, frozenset(lost), False, _strictest(policies))
+        if staying:
             stays = Policy(WithdrawalPolicy.NEXT_VERSION, self.policy.remedy_days)
-            return Touched(reliance.source, frozenset(kept), True, stays)
+            return Touched(reliance.source, frozenset(staying), True, stays)
         return None
 
 
-def _relied_on(speaking: Iterable[Terms], default: Policy) -> Policy:
-    """The policy of the permissions under which something was made. One that lets the version stay
-    is none here: it was asked, and does not speak for this any more."""
-    found = {Policy(WithdrawalPolicy(grant.policy), grant.remedy_days) for grant in speaking}
-    lenient = [policy for policy in found if not policy.stays]
-    if not lenient:
-        return Policy(UNAGREED.name, min(policy.remedy_days for policy in (*found, default)))
-    return max(lenient, key=lambda one: (STRICT.index(one.name), -one.remedy_days))
+def _relied_on(grants: Iterable[Terms], default: Policy) -> Policy:
+    """Return the policy of the permissions under which something was made. One that lets the
+    version stay does not count: it was checked already, and no longer covers this."""
+    policies = {Policy(WithdrawalPolicy(grant.policy), grant.remedy_days) for grant in grants}
+    not_staying = [policy for policy in policies if not policy.stays]
+    if not not_staying:
+        return Policy(UNAGREED.name, min(policy.remedy_days for policy in (*policies, default)))
+    return max(not_staying, key=lambda policy: (STRICT.index(policy.name), -policy.remedy_days))
 
 
 def _strictest(policies: Iterable[Policy]) -> Policy:
-    found = set(policies)
-    name = min((policy.name for policy in found), key=STRICT.index)
-    return Policy(name, min(policy.remedy_days for policy in found))
+    distinct = set(policies)
+    name = min((policy.name for policy in distinct), key=STRICT.index)
+    return Policy(name, min(policy.remedy_days for policy in distinct))
 
 
-def _merged(found: Iterable[Touched]) -> list[Touched]:
-    """One for each set: of several contexts, what one of them lost is lost."""
+def _merged(affected_sets: Iterable[Touched]) -> list[Touched]:
+    """Merge to one entry for each set: what is lost in one of several contexts is lost."""
     by_source: dict[str, list[Touched]] = defaultdict(list)
-    for affected in found:
+    for affected in affected_sets:
         by_source[affected.source].append(affected)
     merged = []
-    for source, some in by_source.items():
-        gone = [affected for affected in some if not affected.stays]
-        recordings = frozenset().union(*(affected.recordings for affected in gone or some))
-        policy = _strictest(affected.policy for affected in gone or some)
-        merged.append(Touched(source, recordings, not gone, policy))
+    for source, entries in by_source.items():
+        lost = [affected for affected in entries if not affected.stays]
+        recordings = frozenset().union(*(affected.recordings for affected in lost or entries))
+        policy = _strictest(affected.policy for affected in lost or entries)
+        merged.append(Touched(source, recordings, not lost, policy))
     return merged
 
 
-# --- Of what is found out ---------------------------------------------------------------------
+# --- Findings ---------------------------------------------------------------------------------
 
 
-# What a split sheet can lack is one thing, whoever has not answered yet.
+# All problems of a split sheet count as one, whoever has not answered yet.
 _SPLIT = {"no_split", "split_unconfirmed", "split_disputed", "split_incomplete"}
 _Lack = tuple[str, RightType, int | None, int | None, int | None]
 
 
 class Watch:
-    """Around a change in what is known of some music: a new sheet, a dispute, another work, another
-    artist or member, a recording that it comes from. Made before the change; `losses` tells
-    afterwards what stands on nothing any more."""
+    """A comparison of what is known of some music before and after a change: a new sheet, a
+    dispute, another work, artist or member, a recording that it comes from. Make it before the
+    change; `losses` returns afterwards what has no permission any more."""
 
     def __init__(self, recordings: Iterable[Recording] | Iterable[int]) -> None:
         self._ids = sorted(relations.with_derived(recordings))
@@ -324,45 +327,47 @@ class Watch:
         }
 
     def losses(self) -> Iterator[Loss]:
-        """For each use under which something is not permitted any more that was."""
+        """Yield a loss for each use under which something that was permitted is not any more."""
         at = timezone.now()
         for use, before in self._before.items():
             after = known.gather(self._ids, use, at, now=True)
             lost = _possible(before, self._at) - _possible(after, at)
-            touched = [
+            affected_sets = [
                 affected
                 for reliance in self._reliances[use]
                 if (affected := self._touched(reliance, before, after, at))
             ]
-            recordings = set(lost).union(*(affected.recordings for affected in touched))
+            recordings = set(lost).union(*(affected.recordings for affected in affected_sets))
             if recordings:
-                yield Loss(use, sorted(recordings), _merged(touched))
+                yield Loss(use, sorted(recordings), _merged(affected_sets))
 
     def _touched(
         self, reliance: Reliance, before: Facts, after: Facts, at: datetime
     ) -> Touched | None:
-        was, will = (
+        missing_before, missing_after = (
             lacking(facts, reliance, moment) for facts, moment in ((before, self._at), (after, at))
         )
-        gone = {pk for pk, lacks in will.items() if lacks - was.get(pk, set())}
-        if not gone:
+        lost = {
+            pk for pk, missing in missing_after.items() if missing - missing_before.get(pk, set())
+        }
+        if not lost:
             return None
-        then = Judge(before, reliance.context, reliance.made_at)
-        days = [
+        when_made = Judge(before, reliance.context, reliance.made_at)
+        remedy_days = [
             grant.remedy_days
             for music in before.recordings
-            if music.pk in gone
-            for need in then.needs(music, [])
-            for grant in then.speaking_for(need, music)
+            if music.pk in lost
+            for need in when_made.needs(music, [])
+            for grant in when_made.speaking_for(need, music)
         ]
-        # Whoever was not asked has agreed to no policy.
-        policy = Policy(UNAGREED.name, min(days, default=UNAGREED.remedy_days))
-        return Touched(reliance.source, frozenset(gone), False, policy)
+        # A party that was not asked has agreed to no policy.
+        policy = Policy(UNAGREED.name, min(remedy_days, default=UNAGREED.remedy_days))
+        return Touched(reliance.source, frozenset(lost), False, policy)
 
 
 def lacking(facts: Facts, reliance: Reliance, at: datetime) -> dict[int, set[_Lack]]:
-    """What the recordings of a frozen set lack at a moment of what it was made with, by recording:
-    split sheets say how it has always been, permissions hold from their own moments on."""
+    """Return by recording what the recordings of a frozen set lack at a moment, in the set's own
+    context: split sheets say how it has always been, permissions hold from their own moments on."""
     judge = Judge(facts, reliance.context, at, made_at=reliance.made_at, continuing=True)
     return {
         music.pk: {_key(need) for need in judge.judge(music)[0]}
@@ -379,7 +384,7 @@ def _key(missing: Missing) -> _Lack:
 
 
 def _possible(facts: Facts, at: datetime) -> set[int]:
-    """The recordings for which every word is given, in some context."""
+    """Return the recordings for which every permission is given, in some context."""
     survey = Survey(facts, at, continuing=True)
     return {
         music.pk for music in facts.recordings if all(boxes for boxes in survey.of_needs(music))
@@ -387,18 +392,21 @@ def _possible(facts: Facts, at: datetime) -> set[int]:
 
 
 def _granted(ids: Collection[int]) -> list[Use]:
-    """The uses that anybody with a part in this music, or in what it comes from, ever permitted, or
-    an agent of theirs."""
-    music = {*ids, *(pk for some in relations.sources_of(ids).values() for pk in some)}
-    works = Q(sheet__work__recordings__in=music)
-    lines = SplitLine.objects.filter(Q(sheet__recording__in=music) | works)
-    people = Credit.objects.filter(recording__in=music).order_by()
+    """Return the uses ever permitted by anybody with a part in this music, or in what it comes
+    from, or by an agent of theirs."""
+    recording_ids = {
+        *ids,
+        *(pk for sources in relations.sources_of(ids).values() for pk in sources),
+    }
+    works = Q(sheet__work__recordings__in=recording_ids)
+    lines = SplitLine.objects.filter(Q(sheet__recording__in=recording_ids) | works)
+    credit_rows = Credit.objects.filter(recording__in=recording_ids).order_by()
     holders = {
         *lines.order_by().values_list("party", flat=True),
-        *people.values_list("party", flat=True),
-        *people.exclude(party__members=None).values_list("party__members__member", flat=True),
+        *credit_rows.values_list("party", flat=True),
+        *credit_rows.exclude(party__members=None).values_list("party__members__member", flat=True),
     }
     agents = Mandate.objects.filter(holder__in=holders).values_list("agent", flat=True)
     grants = Grant.objects.filter(grantor__in=holders | set(agents)).exclude(activated_at=None)
-    found = set(grants.order_by().values_list("use", flat=True).distinct())
-    return [use for use in Use if use in found]
+    uses = set(grants.order_by().values_list("use", flat=True).distinct())
+    return [use for use in Use if use in uses]

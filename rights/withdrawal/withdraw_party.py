@@ -1,7 +1,7 @@
-"""A whole party goes: everything that it permits ends by one word.
+"""A whole party withdraws: everything that it permits ends at once.
 
-Not one withdrawal after the other: grants that cover for one another end together, and each use
-and policy is one case, however many grants there were.
+Not one withdrawal after another: grants that cover for each other end together, and each use and
+policy is one case, however many grants there were.
 """
 
 from collections import defaultdict
@@ -27,36 +27,37 @@ AT_ONCE = 1_000
 
 
 def ending(party: Party) -> list[Grant]:
-    """What would end: in force, suspended or on offer."""
-    open_now = (Status.ACTIVE, Status.SUSPENDED, Status.OFFERED)
-    return list(party.grants.filter(status__in=open_now).select_related("grantor").order_by("pk"))
+    """Return the grants that would end: in force, suspended or on offer."""
+    statuses = (Status.ACTIVE, Status.SUSPENDED, Status.OFFERED)
+    return list(party.grants.filter(status__in=statuses).select_related("grantor").order_by("pk"))
 
 
 def agents(party: Party) -> list[Mandate]:
-    """Who goes on signing for it: their grants are theirs, and end with the mandate."""
+    """Return the mandates of those who go on signing for the party: their grants are their own, and
+    end with the mandate."""
     rows = party.mandates_given.standing()
-    day = timezone.now().date()
-    return [row for row in rows.select_related("agent") if not row.ends_on or row.ends_on >= day]
+    today = timezone.now().date()
+    return [row for row in rows.select_related("agent") if not row.ends_on or row.ends_on >= today]
 
 
 @transaction.atomic
 def leave(party: Party, *, by: User, reason: str) -> list[WithdrawalCase]:
-    """End every grant of the party; the cases of what follows. Raises Refused where it has none."""
+    """End every grant of the party; return the cases opened. Raises Refused where it has none."""
     reason = required(reason, field="reason", longest=300)
     at = commit_order.moment()
     grants = ending(party)
     if not grants:
         raise Refused("nothing_granted", f"{party} permits nothing, so there is nothing to end.")
     in_force = [grant for grant in grants if grant.status != Status.OFFERED]
-    # Asked before anything ends: afterwards the grants cover nothing.
+    # Worked out before anything ends: afterwards the grants cover nothing.
     lost = _lost(in_force)
     ids = [grant.pk for grant in grants]
     for start in range(0, len(ids), AT_ONCE):
-        some = ids[start : start + AT_ONCE]
-        Grant.objects.filter(pk__in=some).update(
+        batch = ids[start : start + AT_ONCE]
+        Grant.objects.filter(pk__in=batch).update(
             status=Status.WITHDRAWN, ended_at=at, end_reason=reason
         )
-        GrantSuspension.objects.filter(grant__in=some, until=None).update(until=at)
+        GrantSuspension.objects.filter(grant__in=batch, until=None).update(until=at)
     for use in sorted({grant.use for grant in grants}):
         ended = [grant for grant in grants if grant.use == use]
         audit.record_each(
@@ -81,14 +82,15 @@ def leave(party: Party, *, by: User, reason: str) -> list[WithdrawalCase]:
 
 
 def _lost(grants: list[Grant]) -> list[tuple[Grant, losses.Loss]]:
-    """For each use and policy the grant with the shortest time, and what is lost with them all."""
+    """Return, for each use and policy, the grant with the shortest remedy time, and what is lost
+    with them all."""
     groups: dict[tuple[str, str], list[Grant]] = defaultdict(list)
     for grant in grants:
         groups[grant.use, grant.withdrawal_policy].append(grant)
     return [
         (
-            min(some, key=lambda grant: (grant.remedy_days, grant.pk)),
-            losses.of_grants(some, ending=grants),
+            min(group, key=lambda grant: (grant.remedy_days, grant.pk)),
+            losses.of_grants(group, ending=grants),
         )
-        for some in groups.values()
+        for group in groups.values()
     ]

@@ -1,7 +1,7 @@
 """Where jobs run, behind one small Protocol: local processes, a recording for tests, Kubernetes.
 
-A job's name says which attempt it is, so creating it again is no harm: the second call finds
-the first one's job. Who may start when is not decided here but by workers/tasks.py.
+A job's name identifies its attempt, so creating it again does no harm: the second call finds the
+first one's job. Which run may start, and when, is decided in workers/reconciling.py.
 """
 
 from collections.abc import Container, Mapping
@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Literal, Protocol
 
 Phase = Literal["pending", "running", "succeeded", "failed", "lost", "preempted"]
-# What a program ends with after it was told to make room and has saved a checkpoint.
+# Exit code of a program that was asked to make room and has saved a checkpoint.
 PREEMPTED_CODE = 75
 
 
@@ -19,12 +19,12 @@ class Unavailable(RuntimeError):
 
 
 class Refused(ValueError):
-    """The cluster will not have this job, now or later. The sentence is for whoever submitted."""
+    """The cluster will never accept this job. The sentence is for the person who submitted it."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One program to start: a command, its whole environment, what it needs."""
+    """One program to start: its command, its whole environment and its resources."""
 
     name: str
     command: tuple[str, ...]
@@ -44,7 +44,7 @@ class Job:
     priority: str = ""
     queue: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
-    # Whether what it starts is a researcher's own program, which is kept apart from the portal.
+    # Whether it starts a researcher's own program, which is separated from the portal.
     own: bool = False
 
 
@@ -68,7 +68,7 @@ class JobStatus:
 
 @dataclass(frozen=True)
 class Event:
-    """One line of what the cluster says about a job; `count` times by now."""
+    """One event that the cluster reports on a job; it has occurred `count` times so far."""
 
     uid: str
     at: datetime
@@ -89,27 +89,27 @@ class Cluster(Protocol):
         """
 
     def observe(self) -> dict[str, JobStatus]:
-        """Every job that was not forgotten, in a number of calls that does not grow with them."""
+        """Return every job that was not forgotten; the number of calls does not grow with them."""
 
     def names(self) -> set[str]:
-        """Every job that it still knows of, forgotten ones too: none of these is started again."""
+        """Return all jobs that the cluster knows, forgotten ones too: none of them starts again."""
 
     def cancel(self, name: str, grace: float) -> None:
         """Ask the job to stop; after `grace` seconds it is killed. An unknown name is no error."""
 
     def logs(self, name: str, lines: int = 50) -> list[str]:
-        """The last lines that the program printed; none for an unknown name."""
+        """Return the last lines that the program printed; none for an unknown name."""
 
     def forget(self, name: str) -> None:
-        """The job's end has been written down: leave it out of `observe` from now on."""
+        """Leave the job out of `observe` from now on: its end has been stored."""
 
     def purge(self, before: float, keep: Container[str]) -> list[str]:
-        """Let go of what is left of jobs that were forgotten before this time (seconds since 1970),
-        but for those of the runs in `keep` (the twelve digits in their jobs' names). The names of
-        what went; none where the cluster sees to it by itself."""
+        """Delete what is left of jobs that were forgotten before this time (seconds since 1970),
+        except those of the runs in `keep` (the twelve digits in their jobs' names). Returns the
+        names of the deleted jobs; none where the cluster cleans up by itself."""
 
     def events(self, name: str) -> list[Event]:
-        """What the cluster said about the job, newest last; none where it says nothing."""
+        """Return the cluster's events on the job, newest last; none where it reports none."""
 
     def look(self, name: str) -> str:
-        """The command with which a person looks further; empty where there is none."""
+        """Return the command with which a person can inspect the job; empty if there is none."""

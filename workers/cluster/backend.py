@@ -13,19 +13,19 @@ from workers.cluster import Cluster, Unavailable
 from workers.cluster.fake import RecordingCluster
 from workers.cluster.local import LocalCluster
 
-# One for the process: what was asked of it is read from here by tests.
+# One for the process: tests read here what was asked of it.
 recording = cache(RecordingCluster)
 
 
 @cache
 def kubernetes() -> Cluster:
-    """One for the process: it keeps what the cluster has, and a watch that keeps it true.
+    """Return the process's only client: it stores the cluster's objects and watches for changes.
 
-    Loaded by name: the embedded default has no use for its library.
+    Loaded by name: the embedded default does not need its library.
     """
-    door = import_module("workers.cluster.kubernetes")
-    made: Cluster = door.KubernetesCluster(
-        door.connect(settings.KUBE_CONFIG, settings.KUBE_CONTEXT),
+    module = import_module("workers.cluster.kubernetes")
+    cluster: Cluster = module.KubernetesCluster(
+        module.connect(settings.KUBE_CONFIG, settings.KUBE_CONTEXT),
         namespace=settings.KUBE_NAMESPACE,
         image=settings.RUN_IMAGE,
         priority=settings.KUBE_PRIORITY_CLASS,
@@ -33,22 +33,23 @@ def kubernetes() -> Cluster:
         context=settings.KUBE_CONTEXT,
         wake=_nudge,
     )
-    return made
+    return cluster
 
 
 def _nudge() -> None:
-    """From the cluster's own thread, whose connection to the database nobody else would close."""
+    """Wake the reconcile task, from the cluster's own thread: nobody else would close its database
+    connection."""
     celery.wake()
     connection.close()
 
 
 class Unreachable:
-    """A cluster to which no way is known. Whoever waits for it is told; all else goes on."""
+    """A cluster that cannot be reached. Runs that wait for it show why; all else goes on."""
 
     slots: int | None = None
 
-    def __init__(self, why: Unavailable) -> None:
-        self._why = str(why)
+    def __init__(self, error: Unavailable) -> None:
+        self._why = str(error)
 
     def _refuse(self, *_: object) -> Never:
         raise Unavailable(self._why)
@@ -60,8 +61,8 @@ def current() -> Cluster:
     if settings.CLUSTER == "kubernetes":
         try:
             return kubernetes()
-        except Unavailable as why:
-            return Unreachable(why)
+        except Unavailable as error:
+            return Unreachable(error)
     if settings.CLUSTER == "recording":
         return recording()
     return LocalCluster(

@@ -1,4 +1,4 @@
-"""A cluster that runs nothing and keeps what it was asked; a test says how each job goes."""
+"""A cluster that runs nothing and records what it was asked; a test decides how each job goes."""
 
 from collections.abc import Container
 from dataclasses import replace
@@ -6,7 +6,7 @@ from dataclasses import replace
 from portal.database import long_work
 from workers.cluster import Event, Job, JobStatus, Phase
 
-# What real clusters take their time for, tests are told of here.
+# Real clusters take time to answer, so tests report such calls inside a transaction.
 ASKED = "The cluster is asked"
 
 
@@ -64,17 +64,17 @@ class RecordingCluster:
     def end(
         self, name: str, phase: Phase, *, exit_code: int | None = None, reason: str = ""
     ) -> None:
-        """What a test lets happen to the job."""
-        known = self._known[name]
-        self._known[name] = replace(known, phase=phase, exit_code=exit_code, reason=reason)
+        """End the job as a test wants it."""
+        status = self._known[name]
+        self._known[name] = replace(status, phase=phase, exit_code=exit_code, reason=reason)
 
     def waits(self, name: str, reason: str) -> None:
-        """The job has no place yet, and this is why."""
+        """Make the job wait for a place, for this reason."""
         self._known[name] = JobStatus(name, "pending", reason=reason)
 
     def starts(self, name: str) -> None:
         self._known[name] = JobStatus(name, "running", node="recording")
 
     def vanish(self, name: str) -> None:
-        """The job is gone without a trace, as after the loss of a machine."""
+        """Remove the job without a trace, as after the loss of a machine."""
         self._known.pop(name)

@@ -20,7 +20,7 @@ from workers.cluster import Refused, Unavailable
 Raw = dict[str, Any]
 CONNECT_SECONDS, READ_SECONDS = 3.0, 15.0
 MERGE = "application/merge-patch+json"
-# An admission webhook chooses its own status, so its sentence is what tells it.
+# An admission webhook chooses its own status, so only its message identifies it.
 DENIED = re.compile(r"admission webhook .* denied the request:? ?(.*)", re.DOTALL)
 
 
@@ -33,14 +33,14 @@ class Answer(RuntimeError):
 
 
 class Door:
-    """The one way to the server. `api` is a kubernetes.client.ApiClient."""
+    """The only connection to the server. `api` is a kubernetes.client.ApiClient."""
 
     def __init__(self, api: Any) -> None:
         self._api = api
         self._skew = timedelta()
 
     def now(self) -> datetime:
-        """The time by the server's clock, which wrote the times that it is compared with."""
+        """Return the time by the server's clock, which wrote the times that it is compared with."""
         return datetime.now(UTC) + self._skew
 
     def get(self, path: str, query: Mapping[str, str] | None = None) -> Raw:
@@ -106,7 +106,7 @@ class Door:
                 body=None if body is None else json.dumps(body).encode(),
                 headers=headers,
                 preload_content=not stream,
-                # The next round asks again; a client that repeats itself would hide the outage.
+                # The next pass asks again; a client that repeats itself would hide the outage.
                 retries=False,
                 timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=read),
             )
@@ -120,37 +120,37 @@ class Door:
         return response
 
     def _credentials(self) -> dict[str, str]:
-        """Asked each time: a token that is mounted into the pod is renewed under way."""
-        known = self._api.configuration.auth_settings().values()
+        """Read anew each time: a token that is mounted into the pod is renewed while it runs."""
+        settings = self._api.configuration.auth_settings().values()
         return {
             parameter["key"]: parameter["value"]
-            for parameter in known
+            for parameter in settings
             if parameter["in"] == "header"
         }
 
     def _compare_clocks(self, date: str | None) -> None:
         if date:
             skew = parsedate_to_datetime(date) - datetime.now(UTC)
-            # The header has whole seconds: less than two say nothing.
+            # The header has whole seconds: a skew of less than two says nothing.
             self._skew = skew if abs(skew) > timedelta(seconds=2) else timedelta()
 
 
 def refusal(answer: Answer) -> Refused | Unavailable:
-    """What an error on creating something means: a sentence for the person, or try again."""
+    """Return what an error on creating an object means: a refusal for the person, or try again."""
     message = str(answer)
-    denied = DENIED.search(message)
-    if denied:
-        return Refused(f"The cluster's rules refuse it: {denied[1] or message}")
+    denial = DENIED.search(message)
+    if denial:
+        return Refused(f"The cluster's rules refuse it: {denial[1] or message}")
     if answer.status == 403 and "cannot " in message and "exceeded quota" not in message:
         return Unavailable(f"The portal lacks a permission in the cluster: {message}")
     if answer.status in (400, 403, 422):
-        said = message.partition(" is forbidden: ")[2] or message
-        return Refused(f"The cluster refuses it: {said}")
+        detail = message.partition(" is forbidden: ")[2] or message
+        return Refused(f"The cluster refuses it: {detail}")
     return trouble(answer)
 
 
 def trouble(answer: Answer) -> Unavailable:
-    """What an error means when nothing about the job itself can be wrong."""
+    """Return what an error means when nothing about the job itself can be wrong."""
     if answer.status == 401:
         return Unavailable("The cluster does not accept the portal's credentials.")
     return Unavailable(f"The cluster answers with error {answer.status}: {answer}")
@@ -158,10 +158,10 @@ def trouble(answer: Answer) -> Unavailable:
 
 def _objects(response: Any) -> Iterator[Raw]:
     try:
-        rest = b""
-        for piece in response.stream(65536, decode_content=True):
-            *whole, rest = (rest + piece).split(b"\n")
-            for line in whole:
+        partial = b""
+        for chunk in response.stream(65536, decode_content=True):
+            *lines, partial = (partial + chunk).split(b"\n")
+            for line in lines:
                 if line:
                     yield json.loads(line)
     except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
@@ -178,6 +178,6 @@ def _message(content: bytes) -> str:
 
 
 def _short(error: Exception) -> str:
-    """The innermost word on what went wrong, without addresses of objects."""
+    """Return the innermost error message, without addresses of objects."""
     text = str(error).rpartition(": ")[2].strip(" )('\"")
     return text[:120] or type(error).__name__

@@ -1,4 +1,4 @@
-"""What the cluster says about Jobs, their pods and their Workloads: Events, by the run's Job."""
+"""The cluster's Events on Jobs, their pods and their Workloads, by the run's Job."""
 
 import re
 from collections import defaultdict
@@ -11,17 +11,17 @@ NAMES = re.compile(r"run-[0-9a-f]+-\d+")
 
 
 def by_job(raw: Sequence[Raw]) -> dict[str, list[Event]]:
-    """Events of a Job, of its pods and of its Workload: the names of all begin with the Job's."""
-    found: dict[str, list[Event]] = defaultdict(list)
+    """Group Events of a Job, its pods and its Workload: all their names begin with the Job's."""
+    events: dict[str, list[Event]] = defaultdict(list)
     for item in raw:
-        about = NAMES.search((item.get("involvedObject") or {}).get("name", ""))
-        if about:
-            found[about[0]].append(event(item))
-    return {name: sorted(told, key=lambda e: e.at) for name, told in found.items()}
+        match = NAMES.search((item.get("involvedObject") or {}).get("name", ""))
+        if match:
+            events[match[0]].append(event(item))
+    return {name: sorted(listed, key=lambda e: e.at) for name, listed in events.items()}
 
 
 def event(raw: Raw) -> Event:
-    """core/v1 Event, in its older and in its newer spelling."""
+    """Convert a core/v1 Event, with its older or its newer field names."""
     series = raw.get("series") or {}
     at = (
         series.get("lastObservedTime")

@@ -1,8 +1,8 @@
-"""What is remembered of a Job's pods: where they ran, and how those ended that are there no more.
+"""What is remembered of a Job's pods: where they ran, and how the deleted ones ended.
 
-A pod that is drained away, preempted or told to go leaves the server with its exit code and its
-reason, and since 1.31 its Job has failed only after that. So each end is noted on the Job while it
-can be seen, where whoever comes after a restart finds it too.
+A pod that is drained, preempted or deleted leaves the server with its exit code and its reason, and
+since 1.31 its Job has failed only after that. So each end is stored on the Job while it can be
+seen, where a process after a restart finds it too.
 """
 
 import json
@@ -25,58 +25,62 @@ PHASES: dict[str, Phase] = {"succeeded": "succeeded", "failed": "failed", "lost"
 
 @dataclass(frozen=True)
 class KeptPods:
-    """What is known of the pods of one Job beside those that are there."""
+    """What is remembered of the pods of one Job, besides those on the server."""
 
     nodes: frozenset[str] = frozenset()
     ends: dict[str, Witness] = field(default_factory=dict)
 
 
 def by_job(pods: Iterable[Raw]) -> defaultdict[str, list[Raw]]:
-    """Pods by the name of their Job."""
-    found: defaultdict[str, list[Raw]] = defaultdict(list)
+    """Group pods by the name of their Job."""
+    by_name: defaultdict[str, list[Raw]] = defaultdict(list)
     for pod in pods:
-        found[pod["metadata"]["labels"].get(JOB_NAME, "")].append(pod)
-    return found
+        by_name[pod["metadata"]["labels"].get(JOB_NAME, "")].append(pod)
+    return by_name
 
 
 def spoke(pod: Raw) -> bool:
-    """Whether this pod, which is there no more, had something to say that nobody else knows. Who
-    succeeds leaves the list in the same way; that end is the Job's."""
+    """Whether this deleted pod had information that nothing else has. A pod that succeeded leaves
+    the list in the same way; the Job has that end."""
     phase = pod["status"].get("phase")
     return phase != "Succeeded" and (phase == "Failed" or goes(pod))
 
 
-def read(job: Raw | None, gone: Iterable[Raw] = ()) -> KeptPods:
-    """What the Job's notes say, and the pods that this process has seen go."""
-    notes = (job or {}).get("metadata", {}).get("annotations") or {}
-    ends = _ends(notes.get(ENDS, ""))
-    nodes = set(filter(None, notes.get(NODES, "").split(",")))
-    for pod in gone:
+def read(job: Raw | None, vanished: Iterable[Raw] = ()) -> KeptPods:
+    """Return what the Job's annotations say, with the pods that this process has seen go."""
+    annotations = (job or {}).get("metadata", {}).get("annotations") or {}
+    ends = _ends(annotations.get(ENDS, ""))
+    nodes = set(filter(None, annotations.get(NODES, "").split(",")))
+    for pod in vanished:
         ends[pod["metadata"]["name"]] = _witness(pod)
         nodes.add(pod["spec"].get("nodeName") or "")
     return KeptPods(frozenset(nodes - {""}), ends)
 
 
-def notes(job: Raw, pods: Sequence[Raw], gone: Sequence[Raw]) -> dict[str, str]:
-    """The annotations that this Job has not and should have; none where it has them all.
+def notes(job: Raw, pods: Sequence[Raw], vanished: Sequence[Raw]) -> dict[str, str]:
+    """Return the annotations that this Job lacks; none where it has them all.
 
-    Of a pod that stays, the end need not be noted: it can be read from the pod.
+    The end of a pod that stays need not be stored: it can be read from the pod.
     """
-    had = read(job)
-    seen = read(job, gone)
-    ends = dict(seen.ends)
+    stored = read(job)
+    updated = read(job, vanished)
+    ends = dict(updated.ends)
     for pod in pods:
-        if goes(pod) and (found := witness(pod)) is not None:
-            ends[pod["metadata"]["name"]] = found
-    wanted = {}
-    if ends.keys() - had.ends.keys():
-        wanted[ENDS] = json.dumps({pod: _written(one) for pod, one in sorted(ends.items())})
-    nodes = had.nodes | {node for pod in (*pods, *gone) if (node := pod["spec"].get("nodeName"))}
+        if goes(pod) and (pod_end := witness(pod)) is not None:
+            ends[pod["metadata"]["name"]] = pod_end
+    missing = {}
+    if ends.keys() - stored.ends.keys():
+        missing[ENDS] = json.dumps(
+            {pod: _written(pod_end) for pod, pod_end in sorted(ends.items())}
+        )
+    nodes = stored.nodes | {
+        node for pod in (*pods, *vanished) if (node := pod["spec"].get("nodeName"))
+    }
     count = int(job["spec"].get("parallelism") or 1)
-    # Once, when all have their place: one by one they leave the list as they end well.
-    if count > 1 and nodes > had.nodes and len(pods) + len(gone) >= count:
-        wanted[NODES] = ",".join(sorted(nodes))
-    return wanted
+    # Once, when all have their place: one by one they leave the list as they succeed.
+    if count > 1 and nodes > stored.nodes and len(pods) + len(vanished) >= count:
+        missing[NODES] = ",".join(sorted(nodes))
+    return missing
 
 
 def _witness(pod: Raw) -> Witness:
@@ -95,11 +99,11 @@ def _written(witness: Witness) -> dict[str, object]:
 
 
 def _ends(text: str) -> dict[str, Witness]:
-    """Whatever a stranger's hand has left there, no note is better than no round."""
-    found: dict[str, Witness] = {}
+    """Parse stored ends. Where somebody else has changed them, no note is better than no pass."""
+    ends: dict[str, Witness] = {}
     with suppress(ValueError, KeyError, TypeError, AttributeError):
-        for pod, told in json.loads(text or "{}").items():
-            code = None if told["code"] is None else int(told["code"])
-            end = End(PHASES[told["phase"]], code, str(told["reason"]))
-            found[pod] = Witness(at=str(told["at"]), dragged=bool(told["dragged"]), end=end)
-    return found
+        for pod, entry in json.loads(text or "{}").items():
+            code = None if entry["code"] is None else int(entry["code"])
+            end = End(PHASES[entry["phase"]], code, str(entry["reason"]))
+            ends[pod] = Witness(at=str(entry["at"]), dragged=bool(entry["dragged"]), end=end)
+    return ends

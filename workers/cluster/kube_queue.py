@@ -1,6 +1,6 @@
 """Kueue, where it is installed: a suspended Job, its Workload and its place in the queue.
 
-Pure words of the API's JSON (kueue.x-k8s.io Workload, visibility.kueue.x-k8s.io), and the few
+Pure functions of the API's JSON (kueue.x-k8s.io Workload, visibility.kueue.x-k8s.io), and the few
 calls that fetch it. Without Kueue, priority classes and the portal's own order are the queue.
 """
 
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from workers.cluster.kube_api import Answer, Door, Raw
 from workers.cluster.kube_status import condition
 
-# What is read here has the same fields in both; the newest that the server has is asked for, as it
-# warns of the older one, and drops it in time.
+# The fields read here are the same in both; the newest that the server has is requested, as it
+# warns about the older one, and drops it in time.
 VERSIONS = ("v1beta2", "v1beta1")
 GROUP = "kueue.x-k8s.io"
 PLACES = "visibility.kueue.x-k8s.io"
@@ -28,21 +28,21 @@ class QueuePosition:
 
 
 def group_version(door: Door, group: str) -> str:
-    """The version of an API group to ask for: of those that we know the newest that the server has,
+    """Return the version of an API group to request: the newest that we know and the server has,
     else the one that it prefers; empty if it does not have the group."""
     try:
-        found = door.get(f"/apis/{group}")
+        response = door.get(f"/apis/{group}")
     except Answer as answer:
         if answer.status == 404:
             return ""
         raise
-    served = {version["version"] for version in found.get("versions") or []}
-    preferred: str = found["preferredVersion"]["version"]
+    served = {version["version"] for version in response.get("versions") or []}
+    preferred: str = response["preferredVersion"]["version"]
     return next((version for version in VERSIONS if version in served), preferred)
 
 
 def queue_positions(door: Door, namespace: str, jobs: Iterable[Raw]) -> dict[str, QueuePosition]:
-    """Of each suspended Job by its name: one call for the Workloads, one for each queue."""
+    """Return each suspended Job's position by name: a call for Workloads, one for each queue."""
     version = group_version(door, GROUP)
     if not version:
         return {}
@@ -65,28 +65,28 @@ def queue_position(workload: Raw, position: int | None = None) -> QueuePosition:
     admitted = condition(workload, "Admitted")
     if admitted:
         return QueuePosition("The queue has admitted it.")
-    waits = condition(workload, "QuotaReserved", "False") or {}
-    where = workload["spec"].get("queueName", "")
-    number = f", at place {position + 1}" if position is not None else ""
-    message = waits.get("message", "")
-    return QueuePosition(f"It waits in the queue {where}{number}. {message}".strip())
+    pending = condition(workload, "QuotaReserved", "False") or {}
+    queue = workload["spec"].get("queueName", "")
+    place = f", at place {position + 1}" if position is not None else ""
+    message = pending.get("message", "")
+    return QueuePosition(f"It waits in the queue {queue}{place}. {message}".strip())
 
 
 def _positions(door: Door, namespace: str, queues: Iterable[str]) -> dict[str, int]:
-    """Kueue's on-demand visibility need not be switched on: then nobody knows a number."""
-    found: dict[str, int] = {}
+    """Return places by Job; none where Kueue's on-demand visibility is not switched on."""
+    positions: dict[str, int] = {}
     with suppress(Answer):
         version = group_version(door, PLACES)
         for queue in queues if version else ():
             path = f"/apis/{PLACES}/{version}/namespaces/{namespace}/localqueues/{queue}"
             for item in door.get(f"{path}/pendingworkloads").get("items") or []:
-                found[_owner(item)] = int(item["positionInLocalQueue"])
-    return found
+                positions[_owner(item)] = int(item["positionInLocalQueue"])
+    return positions
 
 
-def _owner(thing: Raw) -> str:
-    """The name of the Job that a Workload was made for."""
-    for owner in thing["metadata"].get("ownerReferences") or []:
+def _owner(workload: Raw) -> str:
+    """Return the name of the Job that a Workload was made for."""
+    for owner in workload["metadata"].get("ownerReferences") or []:
         if owner["kind"] == "Job":
             name: str = owner["name"]
             return name

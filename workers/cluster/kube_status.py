@@ -1,4 +1,4 @@
-"""What a Job and its pods say, as one status and one sentence. Pure functions of their JSON.
+"""Turns a Job and its pods into one status and one sentence. Pure functions of their JSON.
 
 Field names are those of batch/v1 and core/v1; the reasons of pods are the kubelet's and the
 scheduler's, the conditions of disruption those of "Pod failure policy" in Kubernetes' docs.
@@ -16,7 +16,7 @@ Raw = dict[str, Any]
 CANCELLED = "backline/cancelled"  # Annotation: we asked it to stop.
 STARTED = "backline/pod"  # Annotation: the uid of the one pod that may run it.
 STOPPED = 143
-# A pod that should have been gone for so long is on a node that nobody hears.
+# A pod that should have been gone for this long is on a node that does not answer.
 OVERDUE = timedelta(seconds=20)
 # How long the first nodes of a run are held while others have no room. Less than torchrun's ten
 # minutes, after which its own programs would give up and the attempt would count as failed.
@@ -59,8 +59,8 @@ class End:
 
 @dataclass(frozen=True)
 class Witness:
-    """The end of one pod: when its program ended, as text that sorts, and whether the pod had been
-    told to go without a disruption, as the others are when the first has ended."""
+    """The end of one pod: when its program ended, as text that sorts, and whether the pod was being
+    deleted without a disruption, as the others are when the first has ended."""
 
     at: str
     dragged: bool
@@ -82,54 +82,56 @@ def status(  # noqa: PLR0911 - read from top to bottom: the first that fits is t
     nodes: Collection[str] = (),
     ends: Mapping[str, Witness] | None = None,
 ) -> JobStatus:
-    """The one status of a job.
+    """Return the one status of a job.
 
-    `pods` are those that have not succeeded; `warning` is what the cluster last said of the
+    `pods` are those that have not succeeded; `warning` is the cluster's last warning about the
     Job itself, `queue` where it stands in a queue, `evicted` why the queue took its place away;
-    `nodes` and `ends` are what is remembered of pods that are there no more (kube_kept.py).
+    `nodes` and `ends` are what is remembered of deleted pods (kube_kept.py).
     """
-    told = JobStatus(name, "pending", node=_nodes(pods, nodes))
+    pending = JobStatus(name, "pending", node=_nodes(pods, nodes))
     ends = ends or {}
     alive = [pod for pod in pods if _alive(pod, now)]
     if job is None:
-        return _without_job(told, pods, alive, ends)
+        return _without_job(pending, pods, alive, ends)
     if condition(job, "Complete"):
-        return replace(told, phase="succeeded", exit_code=0)
+        return replace(pending, phase="succeeded", exit_code=0)
     if not alive and _over(job, pods):
-        return _ended(told, job, pods, ends)
-    if (gone := _taken(job, pods, now)) is not None:
-        return replace(told, phase=gone.phase, exit_code=gone.code, reason=gone.reason)
+        return _ended(pending, job, pods, ends)
+    if (taken := _taken(job, pods, now)) is not None:
+        return replace(pending, phase=taken.phase, exit_code=taken.code, reason=taken.reason)
     if evicted and not alive:
-        return replace(told, phase="preempted", reason=evicted)
+        return replace(pending, phase="preempted", reason=evicted)
     if not alive and ending(job):
-        # Nothing runs any more; how it ended is said when its last pod has gone.
-        return told
+        # Nothing runs any more; how it ended is known when its last pod is gone.
+        return pending
     if not pods:
-        return replace(told, reason=_sentence(queue or warning))
+        return replace(pending, reason=_sentence(queue or warning))
     started = [pod for pod in pods if not _waits(pod)]
     if len(started) >= _wanted(job):
-        return replace(told, phase="running")
+        return replace(pending, phase="running")
     reason = next((why for pod in pods if _waits(pod) and (why := waiting(pod))), "")
     if not started:
-        return replace(told, reason=reason)
+        return replace(pending, reason=reason)
     if _homeless(pods) and now > _first_start(started, now) + TOGETHER:
         # Two runs that each hold half of what they need would wait for each other for ever.
         reason = f"Only {len(pods) - _homeless(pods)} of its {_wanted(job)} nodes had room "
-        return replace(told, phase="preempted", reason=f"{reason}within 5 minutes; it let them go.")
+        return replace(
+            pending, phase="preempted", reason=f"{reason}within 5 minutes; it let them go."
+        )
     counted = f"{len(started)} of {_wanted(job)} nodes have started."
-    return replace(told, reason=f"{counted} {reason}".strip())
+    return replace(pending, reason=f"{counted} {reason}".strip())
 
 
 def waiting(pod: Raw) -> str:
-    """Why this pod has not started, in a sentence; empty if that is only a moment's matter."""
+    """Return why this pod has not started, in a sentence; empty if it will start in a moment."""
     unplaced = condition(pod, "PodScheduled", "False")
     if unplaced:
         if unplaced.get("reason") == "SchedulingGated":
             return "The cluster's queue holds it back."
         return _sentence("No node has room for it: " + unplaced.get("message", ""))
     for container in _containers(pod):
-        wait = container.get("state", {}).get("waiting") or {}
-        reason, message = wait.get("reason", ""), wait.get("message", "")
+        waiting_state = container.get("state", {}).get("waiting") or {}
+        reason, message = waiting_state.get("reason", ""), waiting_state.get("message", "")
         if reason in PULLS:
             return _sentence(f"The image {container.get('image', '')} cannot be pulled: {message}")
         if reason in MAKES:
@@ -139,13 +141,13 @@ def waiting(pod: Raw) -> str:
 
 
 def end(pod: Raw) -> End | None:  # noqa: PLR0911 - as above.
-    """How a pod ended, or None as long as it lives."""
+    """Return how a pod ended, or None while it runs."""
     if pod["status"].get("phase") not in ("Failed", "Succeeded"):
         return None
     code, container = _exit(pod)
-    known = _disruption(pod)
-    if known is not None:
-        return End(known.phase, code, known.reason)
+    disruption = _disruption(pod)
+    if disruption is not None:
+        return End(disruption.phase, code, disruption.reason)
     if pod["status"].get("reason") == "DeadlineExceeded":
         return End("failed", code, deadline(pod["spec"].get("activeDeadlineSeconds")))
     if container.get("reason") == "OOMKilled":
@@ -159,27 +161,27 @@ def end(pod: Raw) -> End | None:  # noqa: PLR0911 - as above.
 
 
 def goes(pod: Raw) -> bool:
-    """Whether the pod was told to go, or is about to be: what it says is not there for long."""
+    """Whether the pod is being deleted, or is about to be: what it says is not there for long."""
     return bool(pod["metadata"].get("deletionTimestamp") or condition(pod, "DisruptionTarget"))
 
 
 def witness(pod: Raw, *, gone: bool = False) -> Witness | None:
-    """How the pod ended, or None as long as it lives; one that is `gone` has ended."""
-    found, known = end(pod), _disruption(pod)
-    if found is None:
+    """Return how the pod ended, or None while it runs; a pod that is `gone` has ended."""
+    pod_end, disruption = end(pod), _disruption(pod)
+    if pod_end is None:
         if not gone:
             return None
         code, _ = _exit(pod)
-        found = replace(known or DELETED, code=code)
-    dragged = known is None and bool(pod["metadata"].get("deletionTimestamp"))
-    if dragged and found.phase == "failed" and not found.reason:
-        # It ended because somebody told the pod to go, whatever it made of that.
-        found = replace(DELETED, code=found.code)
-    return Witness(ended_at(pod), dragged, found)
+        pod_end = replace(disruption or DELETED, code=code)
+    dragged = disruption is None and bool(pod["metadata"].get("deletionTimestamp"))
+    if dragged and pod_end.phase == "failed" and not pod_end.reason:
+        # It failed because somebody deleted the pod, whatever its exit code.
+        pod_end = replace(DELETED, code=pod_end.code)
+    return Witness(ended_at(pod), dragged, pod_end)
 
 
 def ending(job: Raw) -> bool:
-    """Whether the Job's end is decided and its pods are still going: servers from 1.31 on have it
+    """Whether the Job's end is decided while pods are still ending: servers from 1.31 on set it
     failed or complete only when none is left."""
     return bool(condition(job, "FailureTarget") or condition(job, "SuccessCriteriaMet"))
 
@@ -191,12 +193,12 @@ def deadline(seconds: int | None) -> str:
     return f"It reached its longest duration, {hours}."
 
 
-def condition(thing: Raw, kind: str, value: str = "True") -> Raw | None:
-    """The condition of this type if it has this value."""
-    for condition in thing.get("status", {}).get("conditions") or []:
-        if condition["type"] == kind and condition["status"] == value:
-            found: Raw = condition
-            return found
+def condition(item: Raw, kind: str, value: str = "True") -> Raw | None:
+    """Return the condition of this type if it has this value."""
+    for entry in item.get("status", {}).get("conditions") or []:
+        if entry["type"] == kind and entry["status"] == value:
+            match: Raw = entry
+            return match
     return None
 
 
@@ -215,40 +217,40 @@ def _over(job: Raw, pods: Sequence[Raw]) -> bool:
 
 
 def _ended(
-    told: JobStatus, job: Raw, pods: Sequence[Raw], ends: Mapping[str, Witness]
+    pending: JobStatus, job: Raw, pods: Sequence[Raw], ends: Mapping[str, Witness]
 ) -> JobStatus:
-    """The first of its pods that ended says why the Job did; without pods the Job itself."""
+    """Return the Job's end: the first of its pods to end says why; without pods the Job itself."""
     first = _first_end(pods, ends)
     if CANCELLED in _annotations(job):
         code = first.code if first and first.code is not None else STOPPED
         reason = "It was killed after its grace had passed." if code == 137 else ""
-        return replace(told, phase="failed", exit_code=code, reason=reason)
+        return replace(pending, phase="failed", exit_code=code, reason=reason)
     if first is not None:
-        return replace(told, phase=first.phase, exit_code=first.code, reason=first.reason)
+        return replace(pending, phase=first.phase, exit_code=first.code, reason=first.reason)
     failed = condition(job, "Failed") or {}
     if failed.get("reason") == "DeadlineExceeded":
         seconds = job["spec"].get("activeDeadlineSeconds")
-        return replace(told, phase="failed", reason=deadline(seconds))
+        return replace(pending, phase="failed", reason=deadline(seconds))
     if failed.get("reason") == "PodFailurePolicy" and "DisruptionTarget" in failed["message"]:
-        return replace(told, phase="preempted", reason="It had to make room.")
-    return replace(told, phase=DELETED.phase, reason=DELETED.reason)
+        return replace(pending, phase="preempted", reason="It had to make room.")
+    return replace(pending, phase=DELETED.phase, reason=DELETED.reason)
 
 
 def _without_job(
-    told: JobStatus, pods: Sequence[Raw], alive: Sequence[Raw], ends: Mapping[str, Witness]
+    pending: JobStatus, pods: Sequence[Raw], alive: Sequence[Raw], ends: Mapping[str, Witness]
 ) -> JobStatus:
-    """Somebody deleted the Job. Pods that still end do so first: two must not run at once."""
+    """Somebody deleted the Job. It waits for pods that still run: two must not run at once."""
     if alive:
         phase: Phase = "pending" if all(_waits(pod) for pod in alive) else "running"
-        return replace(told, phase=phase, reason="Its Job was deleted; its pods are ending.")
+        return replace(pending, phase=phase, reason="Its Job was deleted; its pods are ending.")
     first = _first_end(pods, ends)
     if first is not None and first.phase != "failed" and first.reason != DELETED.reason:
-        return replace(told, phase=first.phase, exit_code=first.code, reason=first.reason)
-    return replace(told, phase="lost", reason="Its Job was deleted in the cluster.")
+        return replace(pending, phase=first.phase, exit_code=first.code, reason=first.reason)
+    return replace(pending, phase="lost", reason="Its Job was deleted in the cluster.")
 
 
 def _taken(job: Raw, pods: Sequence[Raw], now: datetime) -> End | None:
-    """The end of a Job that does not know it yet: its pod is on a dead node, or was replaced.
+    """Return the end that a Job does not show yet: its pod is on a dead node, or was replaced.
 
     Servers before 1.26 replace a deleted pod; the replacement must not count as the attempt.
     """
@@ -262,17 +264,17 @@ def _taken(job: Raw, pods: Sequence[Raw], now: datetime) -> End | None:
 
 
 def _first_end(pods: Sequence[Raw], ends: Mapping[str, Witness]) -> End | None:
-    """Of several ends the first: the others were ended because of it."""
-    seen = {pod["metadata"]["name"]: found for pod in pods if (found := witness(pod))}
-    known = {**ends, **seen}
-    if not known:
+    """Return the first of several ends: the other pods were ended because of it."""
+    listed = {pod["metadata"]["name"]: pod_end for pod in pods if (pod_end := witness(pod))}
+    all_ends = {**ends, **listed}
+    if not all_ends:
         return None
-    first = min(known, key=lambda name: (known[name].at, known[name].dragged, name))
-    return known[first].end
+    first = min(all_ends, key=lambda name: (all_ends[name].at, all_ends[name].dragged, name))
+    return all_ends[first].end
 
 
 def ended_at(pod: Raw) -> str:
-    """When its program ended, as text that sorts; of one that goes on, after all others."""
+    """Return when the pod's program ended, as text that sorts; one that goes on sorts last."""
     for container in _containers(pod):
         at = (container.get("state", {}).get("terminated") or {}).get("finishedAt")
         if at:
@@ -281,7 +283,7 @@ def ended_at(pod: Raw) -> str:
 
 
 def _exit(pod: Raw) -> tuple[int | None, Raw]:
-    """The exit code of its program, and all that is said about its end."""
+    """Return the exit code of the pod's program, and the terminated state of its container."""
     for container in _containers(pod):
         ended = container.get("state", {}).get("terminated")
         if ended:
@@ -290,19 +292,21 @@ def _exit(pod: Raw) -> tuple[int | None, Raw]:
 
 
 def _disruption(pod: Raw) -> End | None:
-    """What was done to the pod, if it did not end by its own doing."""
+    """Return the end that was forced on the pod, if it did not end by itself."""
     target = condition(pod, "DisruptionTarget")
     reason, message = pod["status"].get("reason", ""), pod["status"].get("message", "")
     if target:
-        phase, words = DISRUPTIONS.get(target.get("reason", ""), ("preempted", "It was disrupted."))
-        return End(phase, None, _join(words, target.get("message") or message))
+        phase, sentence = DISRUPTIONS.get(
+            target.get("reason", ""), ("preempted", "It was disrupted.")
+        )
+        return End(phase, None, _join(sentence, target.get("message") or message))
     if reason in POD_REASONS or reason.startswith("OutOf"):
-        phase, words = POD_REASONS.get(reason, POD_REASONS["UnexpectedAdmissionError"])
-        return End(phase, None, _join(words, message))
+        phase, sentence = POD_REASONS.get(reason, POD_REASONS["UnexpectedAdmissionError"])
+        return End(phase, None, _join(sentence, message))
     return None
 
 
-# --- Of pods --------------------------------------------------------------------------------
+# --- Pods -----------------------------------------------------------------------------------
 
 
 def _alive(pod: Raw, now: datetime) -> bool:
@@ -310,18 +314,18 @@ def _alive(pod: Raw, now: datetime) -> bool:
 
 
 def _deserted(pod: Raw, now: datetime) -> bool:
-    """Whether it was told to go and nobody is there who would end it."""
-    gone = pod["metadata"].get("deletionTimestamp")
-    if not gone or pod["status"].get("phase") in ("Succeeded", "Failed"):
+    """Whether the pod is being deleted and no node is there to end it."""
+    deleted_at = pod["metadata"].get("deletionTimestamp")
+    if not deleted_at or pod["status"].get("phase") in ("Succeeded", "Failed"):
         return False
-    return now > moment(gone) + OVERDUE or _unheard(pod)
+    return now > moment(deleted_at) + OVERDUE or _unheard(pod)
 
 
 def _unheard(pod: Raw) -> bool:
-    """Whether its node was silent before it was told to go.
+    """Whether the pod's node was silent before the pod was deleted.
 
-    The control plane calls a pod of a silent node unready, while its containers still say that
-    they run; without a readiness probe nothing else does.
+    The control plane marks a pod of a silent node unready, while its containers are still listed
+    as running; without a readiness probe nothing else does.
     """
     unready = condition(pod, "Ready", "False")
     if unready is None or not any(
@@ -329,8 +333,8 @@ def _unheard(pod: Raw) -> bool:
     ):
         return False
     grace = timedelta(seconds=pod["metadata"].get("deletionGracePeriodSeconds") or 0)
-    told = moment(pod["metadata"]["deletionTimestamp"]) - grace
-    return moment(unready["lastTransitionTime"]) < told
+    deleted_at = moment(pod["metadata"]["deletionTimestamp"]) - grace
+    return moment(unready["lastTransitionTime"]) < deleted_at
 
 
 def _waits(pod: Raw) -> bool:
@@ -339,46 +343,46 @@ def _waits(pod: Raw) -> bool:
 
 
 def _homeless(pods: Sequence[Raw]) -> int:
-    """How many of these pods no node has room for."""
+    """Return how many of these pods no node has room for."""
     return sum(_waits(pod) and bool(condition(pod, "PodScheduled", "False")) for pod in pods)
 
 
 def _first_start(pods: Sequence[Raw], now: datetime) -> datetime:
-    """When the first of these pods was taken by its node."""
-    told = [at for pod in pods if (at := pod["status"].get("startTime"))]
-    return min(map(moment, told), default=now)
+    """Return when the first of these pods was accepted by its node; `now` if none was."""
+    starts = [at for pod in pods if (at := pod["status"].get("startTime"))]
+    return min(map(moment, starts), default=now)
 
 
 def _nodes(pods: Sequence[Raw], before: Collection[str]) -> str:
-    """All that it has run on, also those whose pods have ended before the others."""
+    """Return the nodes that the job ran on, also those whose pods ended before the others."""
     names = sorted({*before, *(node for pod in pods if (node := pod["spec"].get("nodeName")))})
     more = f" and {len(names) - 2} more" if len(names) > 2 else ""
     return ", ".join(names[:2]) + more
 
 
 def _wanted(job: Raw) -> int:
-    """How many pods are to run now; those that have succeeded are not among the listed ones."""
+    """Return how many pods should run now; those that have succeeded are not listed."""
     done = job.get("status", {}).get("succeeded") or 0
     return max(1, int(job["spec"].get("parallelism") or 1) - int(done))
 
 
 def _containers(pod: Raw) -> list[Raw]:
-    found: list[Raw] = pod["status"].get("containerStatuses") or []
-    return found
+    containers: list[Raw] = pod["status"].get("containerStatuses") or []
+    return containers
 
 
 def _limit(pod: Raw) -> str:
     limits = pod["spec"]["containers"][0].get("resources", {}).get("limits", {})
     text = str(limits.get("memory", "not known"))
-    for ending in ("Gi", "Mi"):
-        if text.endswith(ending):
-            return f"{text.removesuffix(ending)} {ending}B"
+    for unit in ("Gi", "Mi"):
+        if text.endswith(unit):
+            return f"{text.removesuffix(unit)} {unit}B"
     return text
 
 
-def _annotations(thing: Raw) -> dict[str, str]:
-    found: dict[str, str] = thing["metadata"].get("annotations") or {}
-    return found
+def _annotations(item: Raw) -> dict[str, str]:
+    annotations: dict[str, str] = item["metadata"].get("annotations") or {}
+    return annotations
 
 
 def _join(sentence: str, message: str) -> str:
@@ -386,7 +390,7 @@ def _join(sentence: str, message: str) -> str:
 
 
 def _sentence(text: str) -> str:
-    """The cluster's own words, with a full stop and not too many of them."""
+    """Return the cluster's own message, shortened and with a full stop."""
     text = " ".join(text.split()).rstrip(" :")
     if len(text) > 400:
         text = text[:399] + "…"

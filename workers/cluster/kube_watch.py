@@ -1,8 +1,8 @@
-"""What the server has of one kind of object: listed once, then kept true by a watch.
+"""The server's objects of one kind: listed once, then kept current by a watch.
 
-A watch goes on from the version at which the list was made, so nothing is missed in between. The
-server forgets old versions (410 Gone); then, and when nothing was heard for FRESH_SECONDS, the
-list is asked for again. Whoever reads gets what is true, or Unavailable.
+A watch continues from the version at which the list was made, so nothing is missed in between. The
+server forgets old versions (410 Gone); then, and when nothing was received for FRESH_SECONDS, the
+list is requested again. A reader gets current objects, or Unavailable.
 """
 
 import logging
@@ -16,20 +16,20 @@ from workers.cluster.kube_api import Answer, Door, Raw
 
 log = logging.getLogger(__name__)
 
-# Without a sign of the server for so long, what we have may be old.
+# Without a response of the server for this long, our copy may be old.
 FRESH_SECONDS = 10.0
 # The server ends a quiet watch after this and we open the next: a sign of life, at no cost.
 WATCH_SECONDS = 6
 LONGEST_PAUSE = 5.0
-# After a change others follow at once: who is woken finds them together.
+# After a change others follow at once: this wait lets one call cover them all.
 GATHER_SECONDS = 0.05
 AT_MOST_EVERY = 0.25
-# Not the module's own numbers: a thread that draws from those disturbs whoever has seeded them.
+# Not the shared generator: a thread that draws from it disturbs whoever has seeded it.
 _chance = random.SystemRandom()
 
 
 class Gone(RuntimeError):
-    """The server does not know that version any more."""
+    """The server does not have that version any more."""
 
 
 class Mirror:
@@ -46,22 +46,22 @@ class Mirror:
         self._path = path
         self._query = dict(query or {})
         self._changed = changed
-        # Whether it is worth remembering that this one is there no longer.
+        # Whether it is worth remembering that an object is gone.
         self._missed = missed
         self._lock = threading.RLock()
         self._objects: dict[str, Raw] = {}
         self._vanished: dict[str, Raw] = {}
         self._version = ""
-        # Counts lists. A watch that began before the last one carries old news.
+        # Counts lists. A watch that began before the last list carries old events.
         self._lists = 0
         self._heard = -FRESH_SECONDS
         self._thread: threading.Thread | None = None
         self._closed = threading.Event()
-        # Grows with every change: who derives something from the objects need not do it twice.
+        # Grows with every change: what is derived from the objects need not be derived twice.
         self.revision = 0
 
     def objects(self) -> list[Raw]:
-        """All of them, as they were at most FRESH_SECONDS ago."""
+        """Return all objects, as they were at most FRESH_SECONDS ago."""
         if time.monotonic() - self._heard >= FRESH_SECONDS:
             self._list()
         with self._lock:
@@ -72,14 +72,14 @@ class Mirror:
             return self._objects.get(name)
 
     def vanished(self) -> dict[str, Raw]:
-        """Those that are missed: they were there and are not, though nobody here dropped them."""
+        """Return the objects that are missed: they are gone, though nobody here dropped them."""
         with self._lock:
             return dict(self._vanished)
 
-    def put(self, thing: Raw) -> None:
-        """The server's answer to a change of ours: no need to wait until the watch tells it."""
+    def put(self, item: Raw) -> None:
+        """Store the server's response to a change of ours, without waiting for the watch."""
         with self._lock:
-            self._apply("MODIFIED", thing)
+            self._apply("MODIFIED", item)
 
     def drop(self, name: str) -> None:
         with self._lock:
@@ -88,7 +88,7 @@ class Mirror:
             self.revision += 1
 
     def follow(self) -> None:
-        """Keep it true from now on, in a thread of its own."""
+        """Keep the objects current from now on, in a thread of its own."""
         with self._lock:
             if self._thread is None:
                 name = f"watch {self._path.rpartition('/')[2]}"
@@ -99,18 +99,18 @@ class Mirror:
         self._closed.set()
 
     def _list(self) -> None:
-        found = self._door.get(self._path, self._query)
+        response = self._door.get(self._path, self._query)
         with self._lock:
-            if _number(found["metadata"]["resourceVersion"]) < _number(self._version):
-                # Somebody else asked later and was answered sooner.
+            if _number(response["metadata"]["resourceVersion"]) < _number(self._version):
+                # Another thread asked later and was answered sooner.
                 return
-            objects = {thing["metadata"]["name"]: thing for thing in found["items"]}
+            objects = {item["metadata"]["name"]: item for item in response["items"]}
             for name in self._objects.keys() - objects.keys():
                 self._vanish(self._objects[name])
             for name in objects:
                 self._vanished.pop(name, None)
             self._objects = objects
-            self._version = found["metadata"]["resourceVersion"]
+            self._version = response["metadata"]["resourceVersion"]
             self._lists += 1
             self.revision += 1
             self._heard = time.monotonic()
@@ -138,56 +138,56 @@ class Mirror:
 
     def _watch(self) -> None:
         with self._lock:
-            mine, version = self._lists, self._version
+            lists, version = self._lists, self._version
         query = self._query | {
             "watch": "true",
             "resourceVersion": version,
             "timeoutSeconds": str(WATCH_SECONDS),
             "allowWatchBookmarks": "true",
         }
-        with self._door.lines(self._path, query, read=WATCH_SECONDS + 3) as news:
+        with self._door.lines(self._path, query, read=WATCH_SECONDS + 3) as events:
             self._heard = time.monotonic()
-            for event in news:
-                if self._closed.is_set() or not self._take(event, mine):
+            for event in events:
+                if self._closed.is_set() or not self._take(event, lists):
                     return
         self._heard = time.monotonic()
 
-    def _take(self, event: Raw, mine: int) -> bool:
-        """One line of the watch; False when a list has overtaken it."""
-        kind, thing = event["type"], event["object"]
+    def _take(self, event: Raw, lists: int) -> bool:
+        """Apply one line of the watch; False when a newer list has replaced it."""
+        kind, item = event["type"], event["object"]
         if kind == "ERROR":
-            if thing.get("code") == 410:
+            if item.get("code") == 410:
                 raise Gone
-            raise Answer(int(thing.get("code", 500)), thing.get("message", ""))
+            raise Answer(int(item.get("code", 500)), item.get("message", ""))
         with self._lock:
-            if mine != self._lists:
+            if lists != self._lists:
                 return False
             self._heard = time.monotonic()
-            self._version = thing["metadata"]["resourceVersion"]
+            self._version = item["metadata"]["resourceVersion"]
             if kind == "BOOKMARK":
                 return True
-            self._apply(kind, thing)
+            self._apply(kind, item)
         self._changed()
         return True
 
-    def _apply(self, kind: str, thing: Raw) -> None:
-        name = thing["metadata"]["name"]
-        known = self._objects.get(name)
-        if known is not None and _version(known) > _version(thing):
+    def _apply(self, kind: str, item: Raw) -> None:
+        name = item["metadata"]["name"]
+        current = self._objects.get(name)
+        if current is not None and _version(current) > _version(item):
             return
         if kind == "DELETED":
-            # A deletion of ours was dropped before; then nothing is known here.
+            # An object that we deleted was dropped before, and is not known here.
             if self._objects.pop(name, None) is not None:
-                self._vanish(thing)
+                self._vanish(item)
         else:
-            thing["metadata"].pop("managedFields", None)
-            self._objects[name] = thing
+            item["metadata"].pop("managedFields", None)
+            self._objects[name] = item
             self._vanished.pop(name, None)
         self.revision += 1
 
-    def _vanish(self, thing: Raw) -> None:
-        if self._missed(thing):
-            self._vanished[thing["metadata"]["name"]] = thing
+    def _vanish(self, item: Raw) -> None:
+        if self._missed(item):
+            self._vanished[item["metadata"]["name"]] = item
 
 
 class Bell:
@@ -220,13 +220,13 @@ class Bell:
 
 
 def _pause(failures: int) -> float:
-    """Longer each time, and of no fixed length: many clients must not come back at once."""
+    """Return a longer pause each time, with jitter: many clients must not come back at once."""
     return min(LONGEST_PAUSE, 0.02 * 2.0 ** min(failures, 10)) * _chance.uniform(0.5, 1.5)
 
 
-def _version(thing: Raw) -> int:
+def _version(item: Raw) -> int:
     """Versions of one kind of object grow; the API promises it since 1.35, etcd always did."""
-    return _number(thing["metadata"].get("resourceVersion", ""))
+    return _number(item["metadata"].get("resourceVersion", ""))
 
 
 def _number(version: str) -> int:

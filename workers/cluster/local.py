@@ -1,12 +1,12 @@
 """Jobs as processes of this machine, each in a folder of its own under LOCAL_JOBS_DIR.
 
 The folder is the job: spec.json (0600, it holds the run's token), lock, pid.json, log,
-cancel.json, exit.json. Everything is read from there, so whoever comes after a restart knows
-as much as whoever started it. supervise.py is the only writer after the start.
+cancel.json, exit.json. Everything is read from there, so a process after a restart knows as much
+as the one that started the job. supervise.py is the only writer after the start.
 
-A researcher's own program is kept apart from the portal as portal/machine/separation.py says.
+A researcher's own program is separated from the portal as portal/machine/separation.py says.
 What it may write is then in its job's folder, its spool too: nobody else delivers from there,
-because who reads what a stranger wrote must not have the portal's rights.
+because whoever reads what a stranger wrote must not have the portal's rights.
 """
 
 import contextlib
@@ -34,10 +34,10 @@ from workers.cluster import PREEMPTED_CODE, Event, Job, JobStatus, Phase, Refuse
 from workers.cluster.supervise import kill, start_time, take_away, write
 
 SUPERVISE = Path(__file__).with_name("supervise.py")
-# A folder in which no supervisor came up for this long never will have one.
+# Seconds: a folder in which no supervisor has started by then never gets one.
 STARTS_WITHIN = 30.0
 TAIL_BYTES = 64 * 1024
-# Without the setting, as for jobs that are the portal's own.
+# Where `programs` is not given: own programs are refused, and the portal's jobs do not ask.
 REFUSED = Separation("off", separation.OFF)
 
 
@@ -50,8 +50,8 @@ class LocalCluster:
         programs: Callable[[], Separation] = lambda: REFUSED,
         apart: Path | None = None,
     ) -> None:
-        """`programs` says how own programs are kept apart from the portal; `apart` is where the
-        folders of those lie that are separated by their user alone, who comes into no other."""
+        """`programs` returns how own programs are separated from the portal; `apart` holds the
+        folders of those separated by their user alone, who can enter no other folder."""
         self.root = root
         self.slots: int | None = slots
         self._programs = programs
@@ -70,17 +70,17 @@ class LocalCluster:
             return
         if not folder.exists():
             return
-        started = subprocess.run(
+        result = subprocess.run(
             [sys.executable, "-I", str(SUPERVISE), str(folder)],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,
             timeout=STARTS_WITHIN,
-            # Whoever may look at its environment finds no secret of the portal's.
+            # Anybody who can read its environment finds no secret of the portal.
             env=separation.bare(),
         )
-        if started.returncode:
-            raise Unavailable(f"The supervisor did not start: {started.stderr.decode()[-300:]}")
+        if result.returncode:
+            raise Unavailable(f"The supervisor did not start: {result.stderr.decode()[-300:]}")
 
     def observe(self) -> dict[str, JobStatus]:
         if not self.root.exists():
@@ -109,8 +109,8 @@ class LocalCluster:
     def forget(self, name: str) -> None:
         target = self._ended(name)
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # What the program was lent, if its supervisor was killed with it. First: what is renamed
-        # is looked at no more.
+        # What the program fetched, if its supervisor was killed with it. First: a renamed folder
+        # is not looked at again.
         spec = _read(self._folder(name) / "spec.json") or {"env": {}}
         take_away(self._folder(name), spec["env"])
         with contextlib.suppress(FileNotFoundError):
@@ -119,16 +119,16 @@ class LocalCluster:
         self._let_go(name)
 
     def purge(self, before: float, keep: Container[str]) -> list[str]:
-        gone = []
+        deleted = []
         for folder in sorted(self._ended("").glob("run-*")):
             with contextlib.suppress(FileNotFoundError):
                 if self._let_go(folder.name):
                     continue
-                # Its last change is that `forget` took out what nobody needs any more.
+                # Its last change was when `forget` deleted what nobody needs any more.
                 if folder.stat().st_mtime < before and folder.name.split("-")[1] not in keep:
                     shutil.rmtree(folder)
-                    gone.append(folder.name)
-        return gone
+                    deleted.append(folder.name)
+        return deleted
 
     def events(self, name: str) -> list[Event]:  # noqa: ARG002 - the Protocol's signature.
         return []
@@ -144,7 +144,7 @@ class LocalCluster:
         return self.root / "ended" / name
 
     def _lay_out(self, job: Job, level: Separation | None = None) -> None:
-        """The whole folder under another name first; the rename is what makes the job."""
+        """Write the whole folder under another name first; the rename creates the job."""
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix="new-", dir=self.root))
         spec: dict[str, Any] = {
@@ -159,11 +159,11 @@ class LocalCluster:
         try:
             draft.rename(self._folder(job.name))
         except OSError:
-            # Somebody else was faster: theirs is the job.
+            # Another process was faster: its folder is the job.
             shutil.rmtree(draft)
 
     def _kept_apart(self, job: Job, level: Separation, draft: Path) -> dict[str, Any]:
-        """How the program is started that must not reach the portal, and the folders it has."""
+        """Make the program's folders; return how to start it so that it cannot reach the portal."""
         room = self._room(job.name, level, self._folder(job.name))
         if level.level == "user":
             separation.public(self._apart)
@@ -180,12 +180,12 @@ class LocalCluster:
         }
 
     def _room(self, name: str, level: Separation, folder: Path) -> Room:
-        """What is the program's own: in the job's folder, or where its user can come."""
+        """Return the program's own folders: in the job's folder, or where its user can enter."""
         return Room(self._apart / name if level.level == "user" else folder)
 
     def _let_go(self, name: str) -> bool:
-        """Take away what an ended program had, as recordings that it was lent may lie there; True
-        while something of it still waits to be delivered."""
+        """Delete what an ended program had, as recordings that it fetched may lie there; True while
+        some of it still waits to be delivered."""
         for folder in (self._ended(name), self._apart / name):
             for part in ("work", "tmp"):
                 _remove(folder / part)
@@ -196,13 +196,13 @@ class LocalCluster:
         return False
 
     def _deliver(self, name: str) -> bool:
-        """Send what a program left that was ended before all of it had arrived: from where it was
-        kept itself, because it is the program's word what is to be read and sent whither."""
+        """Send what a program left undelivered when it ended; True while there is any. This runs
+        under the program's own separation: the program chose what is read and where it goes."""
         target = self._ended(name)
-        if (known := _read(target / "level.json")) is None:
+        if (record := _read(target / "level.json")) is None:
             return False
-        user = separation.User(**known["user"]) if known["user"] else None
-        level = Separation(known["level"], user=user)
+        user = separation.User(**record["user"]) if record["user"] else None
+        level = Separation(record["level"], user=user)
         room = self._room(name, level, target)
         if not spool.unfinished(room.folder / "spool"):
             return False
@@ -210,7 +210,7 @@ class LocalCluster:
         command = (sys.executable, "-m", "backline", "sync", str(room.folder / "spool"))
         with (target / "sync.log").open("ab") as log:
             subprocess.run(
-                # On its own from then on, as the program's supervisor was.
+                # Detached from then on, as the program's supervisor was.
                 ["setsid", "--fork", *separation.wrapped(level, command, room, stays=True)],
                 env={
                     **separation.bare(),
@@ -227,8 +227,8 @@ class LocalCluster:
 
 
 def _remove(folder: Path) -> None:
-    """Also what a program has closed to us who were its user; root needs no leave, and follows no
-    link that somebody who still runs may put there meanwhile."""
+    """Delete a folder, even if a program of our own user has closed parts of it. Root needs no
+    permission, and must not follow a link that a running program may put there meanwhile."""
     if os.geteuid() != 0 and folder.is_dir() and not folder.is_symlink():
         with contextlib.suppress(OSError):
             folder.chmod(0o700)
@@ -247,15 +247,15 @@ def _status(folder: Path) -> JobStatus:
         return _ended(name, end, node)
     if alive:
         return JobStatus(name, "running", node=node)
-    noted = _read(folder / "pid.json")
-    if noted is None:
+    pid_note = _read(folder / "pid.json")
+    if pid_note is None:
         with contextlib.suppress(FileNotFoundError):
             if time.time() - (folder / "spec.json").stat().st_mtime < STARTS_WITHIN:
                 return JobStatus(name, "pending", node=node)
         return JobStatus(name, "lost", reason="Its supervisor never came up.", node=node)
     # Nobody watches the program any more: end it, so that the next attempt is the only one.
-    if noted["pid"] and start_time(noted["pid"]) == noted["start"]:
-        kill(noted["pid"], signal.SIGKILL)
+    if pid_note["pid"] and start_time(pid_note["pid"]) == pid_note["start"]:
+        kill(pid_note["pid"], signal.SIGKILL)
     return JobStatus(name, "lost", reason="Its supervisor is gone.", node=node)
 
 
@@ -272,7 +272,7 @@ def _ended(name: str, end: dict[str, Any], node: str) -> JobStatus:
 
 
 def _refuse_what_only_a_cluster_has(job: Job) -> None:
-    """Before anything is made. GPUs are not counted: the programs of a machine share them."""
+    """Refuse before anything is made. GPUs are not counted: a machine's programs share them."""
     if job.nodes > 1:
         raise Refused(
             f"It asks for {job.nodes} nodes, and runs run on this one machine (CLUSTER=local)."
@@ -290,7 +290,7 @@ def _refuse_what_only_a_cluster_has(job: Job) -> None:
 
 
 def _supervised(folder: Path) -> bool:
-    """Whether somebody holds the folder's lock; the kernel lets go of it with the process."""
+    """Whether a process holds the folder's lock; the kernel releases it when the process ends."""
     try:
         with (folder / "lock").open("r") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)

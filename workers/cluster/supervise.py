@@ -2,14 +2,14 @@
 
 It leaves its parent (so neither a portal nor a Celery restart touches it), holds FOLDER/lock
 as long as it lives, starts the program of FOLDER/spec.json in a process group of its own,
-appends what it prints to FOLDER/log, notes pid and start time in FOLDER/pid.json, takes away at
-its end what it fetched and left in FOLDER/work, and writes its end to FOLDER/exit.json.
+appends what it prints to FOLDER/log, notes pid and start time in FOLDER/pid.json, deletes at its
+end what it fetched and left in FOLDER/work, and writes its end to FOLDER/exit.json.
 FOLDER/cancel.json asks to stop: SIGTERM to the group and, after its grace, SIGKILL; the end of
-the spec's `seconds` does the same. The command returns when the program was started or will never
+the spec's `seconds` does the same. The command returns when the program was started or never will
 be.
 
 With the spec's `sandbox` the command is bwrap's: the group is that of the first process inside,
-which bwrap names. With that one everything in the sandbox ends; bwrap waits for the exit code.
+which bwrap names. When it ends, everything in the sandbox ends; bwrap waits for the exit code.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ OVERDUE_GRACE = 60.0  # Seconds for a checkpoint when the longest duration is ov
 
 
 def write(path: Path, content: dict[str, Any]) -> None:
-    """All of it or nothing, readable by its owner only."""
+    """Write all of `content` or nothing, readable by its owner only."""
     temporary = path.with_suffix(f".{os.getpid()}.new")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
@@ -41,18 +41,18 @@ def write(path: Path, content: dict[str, Any]) -> None:
 
 
 def start_time(pid: int) -> str:
-    """When the process began, as the kernel counts it; empty if there is none of that pid.
+    """Return when the process began, as the kernel counts it; empty if no process has that pid.
 
     The same pid with another start time is another process.
     """
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
-        done = subprocess.run(
+        result = subprocess.run(
             ["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
         )
-        return done.stdout.strip()
-    # The name in brackets may hold spaces: count from behind it. Field 22 of proc(5).
+        return result.stdout.strip()
+    # The name in brackets may hold spaces: count from after it. Field 22 of proc(5).
     fields = stat.rpartition(")")[2].split()
     return "" if fields[0] in "ZX" else fields[19]
 
@@ -63,12 +63,12 @@ def kill(group: int, number: int) -> None:
 
 
 def take_away(folder: Path, env: Mapping[str, str]) -> None:
-    """The music that a job was lent goes with it, however it ended: what lies in its own folder,
-    and what the client has fetched for the attempt (backline/delivery/spool.py)."""
+    """Delete the music that a job fetched, however it ended: what lies in its own folder, and what
+    the client has fetched for the attempt (backline/delivery/spool.py)."""
     shutil.rmtree(folder / "work", ignore_errors=True)
-    known = [env.get(f"BACKLINE_{name}", "") for name in ("SPOOL", "RUN", "SESSION")]
-    if all(known):
-        spool, run, session = known
+    values = [env.get(f"BACKLINE_{name}", "") for name in ("SPOOL", "RUN", "SESSION")]
+    if all(values):
+        spool, run, session = values
         shutil.rmtree(Path(spool) / "fetched" / f"{run}-{session}", ignore_errors=True)
 
 
@@ -77,10 +77,10 @@ def watch(
 ) -> dict[str, Any]:
     """Wait for the end and carry out a request to stop; returns what exit.json says."""
     deadline: float | None = None
-    last = None if seconds is None else time.monotonic() + seconds
+    limit = None if seconds is None else time.monotonic() + seconds
     killed = overdue = False
     while program.poll() is None:
-        if deadline is None and last is not None and time.monotonic() >= last:
+        if deadline is None and limit is not None and time.monotonic() >= limit:
             overdue = True
             deadline = time.monotonic() + OVERDUE_GRACE
             kill(group, signal.SIGTERM)
@@ -106,13 +106,13 @@ def watch(
 def start(
     spec: dict[str, Any], folder: str | Path, log: int
 ) -> tuple[subprocess.Popen[bytes], int]:
-    """The program, and the group that a signal to it goes to."""
+    """Start the program; return it and the process group that a signal to it goes to."""
     command: list[str] = list(spec["command"])
-    told: tuple[int, ...] = ()
+    inherited: tuple[int, ...] = ()
     if spec.get("sandbox"):
-        hear, tell = os.pipe()
-        command[1:1] = ["--info-fd", str(tell)]
-        told = (tell,)
+        read_end, write_end = os.pipe()
+        command[1:1] = ["--info-fd", str(write_end)]
+        inherited = (write_end,)
     program = subprocess.Popen(
         command,
         env=spec["env"],
@@ -121,26 +121,26 @@ def start(
         stdout=log,
         stderr=subprocess.STDOUT,
         start_new_session=True,
-        pass_fds=told,
+        pass_fds=inherited,
     )
-    if not told:
+    if not inherited:
         return program, program.pid
-    os.close(tell)
-    with os.fdopen(hear, "rb") as file:
-        said = file.read()
-    if not said:
+    os.close(write_end)
+    with os.fdopen(read_end, "rb") as file:
+        info = file.read()
+    if not info:
         # bwrap could not make the sandbox: it ends by itself, with its reason in the log.
         return program, program.pid
-    first = int(json.loads(said)["child-pid"])
+    child = int(json.loads(info)["child-pid"])
     with contextlib.suppress(ProcessLookupError):
-        # A signal that came before there is such a group would reach nobody.
-        while os.getpgid(first) != first:
+        # A signal sent before this group exists would reach nobody.
+        while os.getpgid(child) != child:
             time.sleep(0.01)
-    return program, first
+    return program, child
 
 
 def run(folder: Path, ready: int) -> None:
-    """Once for each folder: a second supervisor finds the lock taken, or the note of the first."""
+    """Run a folder's job once: a second supervisor finds the lock taken, or a pid.json there."""
     lock = (folder / "lock").open("w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -163,8 +163,8 @@ def run(folder: Path, ready: int) -> None:
         os.write(descriptor, f"The program could not be started: {error}\n".encode())
         write(folder / "exit.json", {"code": 127, "asked": False, "killed": False})
         return
-    mine = {"pid": group, "start": start_time(group), "supervisor": os.getpid()}
-    write(folder / "pid.json", mine)
+    note = {"pid": group, "start": start_time(group), "supervisor": os.getpid()}
+    write(folder / "pid.json", note)
     os.write(ready, b"1")
     os.close(ready)
     end = watch(folder, program, group, spec.get("seconds"))
@@ -173,7 +173,7 @@ def run(folder: Path, ready: int) -> None:
 
 
 def main(folder: Path) -> None:
-    """Leave the parent: the child in between ends at once, so nobody has to reap the watcher."""
+    """Detach from the parent: this process ends soon, so nobody has to reap the forked watcher."""
     os.umask(0o077)
     receive, ready = os.pipe()
     if os.fork():

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 RATE = 44_100
-# So fine that the nearest entry will do: what is lost lies 75 dB below the tone.
+# So fine that the nearest entry is enough: the error lies 75 dB below the tone.
 TABLE = 16_384
 
 Wave = NDArray[np.float64]
@@ -55,7 +55,7 @@ def oscillator(
 
 
 def positions(*, frequency: float, seconds: float, start: float = 0.0) -> NDArray[np.int32]:
-    """Where in a table a steady tone reads: its phase in steps, wrapped by the power of two."""
+    """Where a steady tone reads a table: its phase in entries, wrapped by the power of two."""
     phase = np.arange(round(seconds * RATE)) * (frequency * TABLE / RATE) + start * TABLE
     return phase.astype(np.int32) & (TABLE - 1)
 
@@ -82,14 +82,14 @@ def pad(note: float, *, seconds: float) -> Wave:
     opening = shape * (0.35 - 0.35 * np.cos(2 * np.pi * times(seconds) / seconds))
     waves = []
     for detune in (0.997, 1.003):
-        where = positions(frequency=frequency * detune, seconds=seconds, start=10 * detune % 1)
-        waves.append(table("soft", 24)[where] * shape + table("saw", 12)[where] * opening)
+        indices = positions(frequency=frequency * detune, seconds=seconds, start=10 * detune % 1)
+        waves.append(table("soft", 24)[indices] * shape + table("saw", 12)[indices] * opening)
     near, far = waves
     return np.stack([near + 0.5 * far, far + 0.5 * near]) / 1.8
 
 
 def bell(note: float, *, seconds: float = 3.0) -> Wave:
-    """A soft glass bell: a sine bent by one a twelfth above it."""
+    """A soft glass bell: a sine, phase-modulated by another a twelfth above it."""
     time = times(seconds)
     frequency = hertz(note)
     bend = 1.2 * 0.5 ** (time / 0.35) * np.sin(2 * np.pi * 3 * frequency * time)
@@ -99,7 +99,7 @@ def bell(note: float, *, seconds: float = 3.0) -> Wave:
 
 @lru_cache(maxsize=128)
 def piano(note: int, seconds: float = 1.5) -> Wave:
-    """Stretched partials that fade the faster the higher they are, and the knock of the hammer."""
+    """A piano note: stretched partials, higher ones fading faster, and the hammer's knock."""
     time = times(seconds)
     frequency = hertz(note)
     wave = np.zeros(len(time))
@@ -135,7 +135,7 @@ def kick() -> Wave:
 
 
 def hat(*, half_life: float) -> Wave:
-    """Metal: six square waves that share no harmonics, thinned from below by two differences."""
+    """A hi-hat: six square waves that share no harmonics, high-passed by two differences."""
     seconds = min(0.3, half_life * 7)
     wave = np.zeros(round(seconds * RATE))
     for frequency in (2_053, 3_044, 3_693, 5_225, 5_401, 8_000):

@@ -25,8 +25,8 @@ class Scale:
 
     @classmethod
     def of(cls, mels: list[Tensor]) -> "Scale":
-        every = torch.cat([mel.reshape(-1) for mel in mels]).double()
-        return cls(mean=float(every.mean()), deviation=max(float(every.std()), 1e-6))
+        values = torch.cat([mel.reshape(-1) for mel in mels]).double()
+        return cls(mean=float(values.mean()), deviation=max(float(values.std()), 1e-6))
 
     def apply(self, mel: Tensor) -> Tensor:
         return (mel - self.mean) / self.deviation
@@ -58,5 +58,5 @@ def resound(mel: Tensor, *, rounds: int, seed: int) -> Tensor:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         audio: Tensor = phases(magnitude)
-    loudest = audio.abs().amax(dim=-1, keepdim=True).clamp_min(0.95)
-    return audio * (0.95 / loudest)
+    peaks = audio.abs().amax(dim=-1, keepdim=True).clamp_min(0.95)
+    return audio * (0.95 / peaks)

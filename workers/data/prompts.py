@@ -1,4 +1,4 @@
-"""From what a person wrote to what the model was trained with."""
+"""Turns what a person wrote into a genre that the model was trained with."""
 
 import re
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Prompt:
-    """A prompt with the genre that was found in it, or None: then the model is free."""
+    """A prompt and the genre found in it; with None the model chooses freely."""
 
     text: str
     genre: str | None
@@ -15,15 +15,15 @@ class Prompt:
 
 
 def understand(texts: list[str], *, genres: list[str]) -> list[Prompt]:
-    """The first genre named in each text decides."""
+    """Parse each text; the first genre that it names decides."""
     prompts = []
     for place, text in enumerate(texts, start=1):
-        found = [
+        matches = [
             (match.start(), genre)
             for genre in genres
             if (match := re.search(rf"(?<!\w){re.escape(genre)}(?!\w)", text.casefold()))
         ]
-        genre = min(found)[1] if found else None
-        words = re.sub(r"[^a-z0-9]+", "-", text.casefold()).strip("-")[:40]
-        prompts.append(Prompt(text=text, genre=genre, slug=f"{place}-{words}".rstrip("-")))
+        genre = min(matches)[1] if matches else None
+        name = re.sub(r"[^a-z0-9]+", "-", text.casefold()).strip("-")[:40]
+        prompts.append(Prompt(text=text, genre=genre, slug=f"{place}-{name}".rstrip("-")))
     return prompts

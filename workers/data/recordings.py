@@ -15,7 +15,7 @@ from workers.models.torchaudio_door import functional
 
 
 class Unreadable(ValueError):
-    """A recording cannot be learned from; the message names it."""
+    """A recording cannot be used; the message names it."""
 
 
 @dataclass(frozen=True)
@@ -46,15 +46,15 @@ def load(item: DatasetItem, *, fetch: Callable[[DatasetItem], Path]) -> Recordin
 
 
 def digest(items: list[DatasetItem]) -> str:
-    """What the data is: SHA-256 over the sorted numbers and audio digests."""
+    """Return what identifies the data: SHA-256 over the sorted numbers and audio digests."""
     lines = sorted(f"{item.recording} {item.sha256}" for item in items)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def crop(recording: Recording, *, frames: int, place: float) -> Tensor:
-    """`frames` frames that begin at `place` in [0, 1) of what is possible.
+    """Return `frames` frames; `place` in [0, 1) selects the start among those possible.
 
-    A recording that is too short is played again from its start.
+    A recording that is too short is repeated from its start.
     """
     length = recording.mel.shape[0]
     if length < frames:
@@ -64,5 +64,5 @@ def crop(recording: Recording, *, frames: int, place: float) -> Tensor:
 
 
 def heard_seconds(recording: Recording, *, frames: int) -> float:
-    """Seconds of a crop that are the recording's own, for the ledger of use."""
+    """Return the seconds of a crop without repetition, for the usage ledger."""
     return min(frames * mel.HOP / mel.RATE, recording.seconds)

@@ -18,11 +18,11 @@ SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10)}
 
 
 class UnknownGenre(LookupError):
-    """No music of that genre can be made; the message lists those that can."""
+    """No music of that genre can be made; the message lists the known genres."""
 
 
 class UnknownKey(ValueError):
-    """A key is a root and a mode, such as "A minor"."""
+    """There is no such key. A key is a root and a mode, such as "A minor"."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Track:
 
 @dataclass
 class Score:
-    """A piece being written: its clock, its scale, its dice and the tape it is written on."""
+    """A piece being written: its tempo, scale and random generator, and the audio so far."""
 
     tape: Wave
     beat: float
@@ -56,10 +56,10 @@ class Score:
     def play(self, wave: Wave, *, at: float, gain: float, pan: float = 0.0) -> None:
         """Add a sound at a time in seconds; `pan` from -1 (left) to 1, equal power."""
         start = round(at * RATE)
-        room = self.tape.shape[1] - start
-        if room <= 0:
+        remaining = self.tape.shape[1] - start
+        if remaining <= 0:
             return
-        wave = wave[..., :room]
+        wave = wave[..., :remaining]
         angle = (pan + 1) * np.pi / 4
         for side, weight in enumerate((np.cos(angle), np.sin(angle))):
             part = wave[side] if wave.ndim == 2 else wave
@@ -103,7 +103,7 @@ def ambient(score: Score) -> None:
 
 
 def techno(score: Score) -> None:
-    """A kick on every beat, metal between, a rolling bass and a chord that answers itself."""
+    """A kick on every beat, hi-hats between, a rolling bass and an echoing chord."""
     sixteenth = score.beat / 4
     pattern = score.dice.permutation(16)[:3]
     roll = (0, 0, 0, 7, 0, 0, 3, 0) if score.dice.random() < 0.5 else (0, 0, 7, 0, 0, 4, 0, 0)
@@ -261,10 +261,10 @@ GENRES = {
 def synthesise(
     genre: str, seed: int, seconds: float, tempo: float | None = None, key: str | None = None
 ) -> Track:
-    """Write and play a piece. What is not asked for is drawn from the seed."""
+    """Write and play a piece. What is not given is drawn from the seed."""
     if genre not in GENRES:
-        known = ", ".join(GENRES)
-        raise UnknownGenre(f"There is no genre “{genre[:80]}” to play. Known are: {known}.")
+        names = ", ".join(GENRES)
+        raise UnknownGenre(f"There is no genre “{genre[:80]}” to play. Known are: {names}.")
     kind = GENRES[genre]
     dice = np.random.Generator(np.random.PCG64([seed, *genre.encode()]))
     drawn_tempo = int(dice.integers(kind.slowest, kind.fastest + 1))
@@ -273,11 +273,12 @@ def synthesise(
     root, _, mode = key.partition(" ")
     if root not in ROOTS or mode not in SCALES:
         raise UnknownKey(f"“{key[:40]}” is no key. A key reads like “A minor” or “Eb major”.")
-    steps = (ROOTS.index(root) + 5) % 12 - 5  # the nearest of that name to C: no piece sits high
+    # The root of that name nearest to C, so that no piece lies high.
+    semitones = (ROOTS.index(root) + 5) % 12 - 5
     score = Score(
         tape=np.zeros((2, round(seconds * RATE))),
         beat=60.0 / tempo,
-        root=steps,
+        root=semitones,
         scale=SCALES[mode],
         dice=dice,
     )

@@ -1,4 +1,4 @@
-"""Builds the demo world step by step, telling of each step as it goes."""
+"""Builds the demo world step by step and reports each step."""
 
 import datetime as dt
 import io
@@ -49,7 +49,7 @@ LOGINS = (
     Login("researcher", "Ada Okafor", (Role.RESEARCHER,)),
     Login("listener", "Lou Marchetti", (Role.LISTENER,)),
     Login("rights", "Rosa Lindqvist", (Role.RIGHTS_ADMIN,)),
-    # Who drafts does not approve: a lab needs two.
+    # Whoever drafts a grant does not approve it: a lab needs two people.
     Login("counsel", "Ivo Brandt", (Role.RIGHTS_ADMIN,)),
     Login("artist", "Mira Solberg", (Role.RIGHTSHOLDER,)),
     Login("operator", "Olga Petrov", (Role.OPERATOR,)),
@@ -57,7 +57,7 @@ LOGINS = (
 
 
 def needed() -> bool:
-    """True on a database without people: the demo never touches a lab's own."""
+    """Whether the database has no people: the demo never touches a lab's own data."""
     return not User.objects.exists()
 
 
@@ -137,7 +137,7 @@ def make_parties(*, by: User, artist: User, tell: Tell) -> dict[str, Party]:
 
 
 def synthesise_all(*, tell: Tell) -> dict[str, tuple[synth.Track, bytes]]:
-    """Every recording's music, and its file as FLAC."""
+    """Synthesise every recording's music and encode it as FLAC."""
     files: dict[str, tuple[synth.Track, bytes]] = {}
     total = sum(len(album.titles) for album in ALBUMS)
     for album in ALBUMS:
@@ -154,7 +154,7 @@ def synthesise_all(*, tell: Tell) -> dict[str, tuple[synth.Track, bytes]]:
 def store_all(
     files: dict[str, tuple[synth.Track, bytes]],
 ) -> dict[str, tuple[synth.Track, catalogue.Stored]]:
-    """Every file decoded, measured and in storage, under no name yet."""
+    """Decode, measure and store every file; no recording refers to it yet."""
     return {
         title: (
             track,
@@ -245,7 +245,7 @@ def iswc(number: int) -> str:
 
 
 def sign_for_each_other(*, by: User, approver: User, holders: dict[str, Party], tell: Tell) -> None:
-    """Mandates: whose compositions a publisher signs for."""
+    """Approve the mandates of publishers that sign for others' compositions."""
     for holder, agent in SIGNED_FOR.items():
         mandate = parties.mandate(
             by=by,
@@ -265,7 +265,7 @@ def sign_all(
     recordings: dict[str, Recording],
     tell: Tell,
 ) -> None:
-    """Each holder's agreement, and the choices that differ."""
+    """Sign each holder's agreement, then enter the opt-outs and withdrawals."""
     everything = (Use.EVAL, Use.TRAIN_ANALYSIS, Use.TRAIN_GENERATIVE)
     for name, party in holders.items():
         uses = (Use.EVAL,) if name == LOW_TIDE else everything
@@ -274,7 +274,7 @@ def sign_all(
             approver=approver,
             party=party,
             uses=uses,
-            # Who lets another sign for their compositions grants the master alone.
+            # A holder whose compositions another signs for grants the master only.
             rights=(RightType.MASTER,) if name in SIGNED_FOR else OWN_RIGHTS,
             last_version=VERSIONS.get(name),
         )

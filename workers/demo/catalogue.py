@@ -17,7 +17,7 @@ class Holder:
 
 @dataclass(frozen=True)
 class Album:
-    """Recordings of one artist in one genre, with who holds what (parts per million)."""
+    """Recordings of one artist in one genre, with the holders' shares (parts per million)."""
 
     artist: str
     genre: str
@@ -144,13 +144,13 @@ ALBUMS = (
     ),
 )
 
-# Both claim the master of this one, and the split is in dispute.
+# Kessler & Vane and Juniper Blaise both claim its master; the split is in dispute.
 DISPUTED = "Last Platform"
 # Written with Juniper Blaise, who never confirmed the split.
 UNANSWERED = "Winter Guests"
-# Whose compositions a publisher signs for: holder to agent.
+# Holders whose compositions a publisher signs for: holder to agent.
 SIGNED_FOR = {PIXEL: LANTERN}
-# Who allows generative training up to a model version alone.
+# Holders that allow generative training only up to a model version.
 VERSIONS = {KESSLER: 2}
 # The label opted these two live recordings out of generative training.
 OPTED_OUT = ("Fjord Light (Live)", "Skerries (Live)")

@@ -1,7 +1,7 @@
-"""Does a clip sound like what was asked for? A small classifier of our own answers.
+"""A small classifier of our own: does a clip sound like what was asked for?
 
 A falling loss does not show whether a model follows its prompt: models with a good loss have
-ignored it. So this figure stands beside the loss.
+ignored it. So this metric is shown beside the loss.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Classifier:
     weights: Tensor
 
     def name(self, logmels: Tensor) -> list[str]:
-        """The genre of each clip, from log-mels (batch, frames, bands)."""
+        """Return the genre of each clip, from log-mels (batch, frames, bands)."""
         scores = _with_one((features(logmels) - self.centre) / self.spread) @ self.weights
         return [self.genres[int(index)] for index in scores.argmax(dim=1)]
 
@@ -36,7 +36,7 @@ def features(logmels: Tensor) -> Tensor:
 
 
 def fit(recordings: list[Recording], *, frames: int, crops: int = 6) -> Classifier:
-    """Ridge regression onto one-hot genres from evenly spaced crops of tagged recordings."""
+    """Fit a ridge regression onto one-hot genres from evenly spaced crops of tagged recordings."""
     tagged = [recording for recording in recordings if recording.genre]
     genres = sorted({recording.genre for recording in tagged})
     clips = [
@@ -45,33 +45,33 @@ def fit(recordings: list[Recording], *, frames: int, crops: int = 6) -> Classifi
         for number in range(crops)
     ]
     labels = [genres.index(recording.genre) for recording in tagged for _ in range(crops)]
-    known = features(torch.stack(clips))
-    centre, spread = known.mean(dim=0), known.std(dim=0).clamp_min(1e-3)
-    inputs = _with_one((known - centre) / spread)
-    wanted = torch.nn.functional.one_hot(torch.tensor(labels), len(genres)).double()
+    raw = features(torch.stack(clips))
+    centre, spread = raw.mean(dim=0), raw.std(dim=0).clamp_min(1e-3)
+    inputs = _with_one((raw - centre) / spread)
+    targets = torch.nn.functional.one_hot(torch.tensor(labels), len(genres)).double()
     ridge = 3.0 * torch.eye(inputs.shape[1], dtype=torch.float64)
-    weights = torch.linalg.solve(inputs.T @ inputs + ridge, inputs.T @ wanted)
+    weights = torch.linalg.solve(inputs.T @ inputs + ridge, inputs.T @ targets)
     return Classifier(genres=genres, centre=centre, spread=spread, weights=weights)
 
 
 def trust(recordings: list[Recording], *, frames: int) -> float:
-    """How far to trust the classifier: fitted on half of the recordings, asked about the others.
+    """Return the held-out accuracy: fitted on half of the recordings, tested on the others.
 
     NaN where a genre has no recording in one of the halves.
     """
     tagged = sorted((r for r in recordings if r.genre), key=lambda r: (r.genre, r.number))
-    known, unheard = tagged[::2], tagged[1::2]
-    if {r.genre for r in known} != {r.genre for r in unheard}:
+    training, held_out = tagged[::2], tagged[1::2]
+    if {r.genre for r in training} != {r.genre for r in held_out}:
         return float("nan")
-    classifier = fit(known, frames=frames)
-    named = classifier.name(torch.stack([crop(r, frames=frames, place=0.5) for r in unheard]))
-    return sum(n == r.genre for n, r in zip(named, unheard, strict=True)) / len(unheard)
+    classifier = fit(training, frames=frames)
+    predicted = classifier.name(torch.stack([crop(r, frames=frames, place=0.5) for r in held_out]))
+    return sum(n == r.genre for n, r in zip(predicted, held_out, strict=True)) / len(held_out)
 
 
 def accuracy(classifier: Classifier, *, audio: Tensor, asked: list[str]) -> float:
-    """Share of decoded clips, (batch, samples) at 16 kHz, that are named as asked."""
-    named = classifier.name(mel.analyse(audio))
-    return sum(n == a for n, a in zip(named, asked, strict=True)) / len(asked)
+    """Return the share of decoded clips, (batch, samples) at 16 kHz, that are named as asked."""
+    predicted = classifier.name(mel.analyse(audio))
+    return sum(n == a for n, a in zip(predicted, asked, strict=True)) / len(asked)
 
 
 def _with_one(inputs: Tensor) -> Tensor:

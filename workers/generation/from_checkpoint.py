@@ -1,4 +1,4 @@
-"""Clips of a model that was trained before, without training: `main` reads top to bottom."""
+"""Generates clips with a trained model, without training: `main` reads top to bottom."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -24,7 +24,7 @@ class NoModel(ValueError):
 
 
 class Reference(NamedTuple):
-    """A recording to begin with: its number, its seconds that are heard, its scaled log-mel."""
+    """A recording to start from: its number, the seconds that are used, its scaled log-mel."""
 
     number: int
     seconds: float
@@ -33,7 +33,7 @@ class Reference(NamedTuple):
 
 @dataclass(frozen=True)
 class Model:
-    """Averaged weights of a checkpoint with all that they need to make sound."""
+    """Averaged weights of a checkpoint with all that is needed to generate audio."""
 
     net: DiT
     meta: Meta
@@ -43,7 +43,7 @@ class Model:
 
     @classmethod
     def load(cls, run: backline.Run, config: GenerateConfig, device: torch.device) -> "Model":
-        """The weights that the run starts from, and in what it computes with them.
+        """Load the weights that the run starts from and choose the arithmetic.
 
         Raises NoModel, checkpoints.Mismatch.
         """
@@ -64,9 +64,9 @@ class Model:
 
 
 def main(run: backline.Run, config: GenerateConfig) -> None:
-    """Every prompt with every seed, from noise or from each reference recording.
+    """Generate every prompt with every seed, from noise or from each reference recording.
 
-    Use of references is reported before their clips, so that no clip is known without it.
+    The use of references is reported before their clips, so that no clip is stored without it.
     Raises `Interrupted` when asked to end; a later attempt makes the same clips again.
     """
     device = machine.prepare(seed=config.seed, asked_threads=config.threads)
@@ -74,8 +74,8 @@ def main(run: backline.Run, config: GenerateConfig) -> None:
     wanted = prompts.understand(config.prompts, genres=model.meta.genres)
     references = [load(run, item, model=model) for item in run.spec.items]
     print_plan(model, wanted=wanted, references=references)
-    each: list[Reference | None] = [*references] or [None]
-    rounds = [(number, prompt) for number in range(config.clips) for prompt in each]
+    starts: list[Reference | None] = [*references] or [None]
+    rounds = [(number, prompt) for number in range(config.clips) for prompt in starts]
     for done, (number, reference) in enumerate(rounds):
         interruption.check(run)
         run.progress(0.05 + 0.9 * done / len(rounds), stage=f"Round {done + 1} of {len(rounds)}")
@@ -89,19 +89,19 @@ def main(run: backline.Run, config: GenerateConfig) -> None:
 
 
 def load(run: backline.Run, item: DatasetItem, *, model: Model) -> Reference:
-    """The first seconds of a recording, as long as the model's clips are."""
+    """Load the first seconds of a recording, as long as the model's clips are."""
     interruption.check(run)
-    known = recordings.load(item, fetch=run.fetch)
+    recording = recordings.load(item, fetch=run.fetch)
     frames = model.trained.clip_frames
-    scaled = known.__class__(
-        known.number, known.genre, model.meta.scale.apply(known.mel), known.seconds
+    scaled = recording.__class__(
+        recording.number, recording.genre, model.meta.scale.apply(recording.mel), recording.seconds
     )
-    seconds = recordings.heard_seconds(known, frames=frames)
-    return Reference(known.number, seconds, recordings.crop(scaled, frames=frames, place=0.0))
+    seconds = recordings.heard_seconds(recording, frames=frames)
+    return Reference(recording.number, seconds, recordings.crop(scaled, frames=frames, place=0.0))
 
 
 def print_plan(model: Model, *, wanted: list[Prompt], references: list[Reference]) -> None:
-    """Say on the console with what clips are made, and how each prompt was understood."""
+    """Print what the clips are generated from, and how each prompt was understood."""
     genres = ", ".join(model.meta.genres) or "none named"
     print(f"Weights of step {model.meta.step:,}; genres that they know: {genres}.")
     if references:
@@ -114,9 +114,9 @@ def print_plan(model: Model, *, wanted: list[Prompt], references: list[Reference
 def generate(
     model: Model, config: GenerateConfig, *, wanted: list[Prompt], seed: int, of: Reference | None
 ) -> Tensor:
-    """One clip per prompt, all from the same noise: (clips, samples) at 16 kHz.
+    """Generate one clip per prompt, all from the same noise: (clips, samples) at 16 kHz.
 
-    With a reference the way begins at `strength` between its music (0) and the noise (1).
+    With a reference the path starts at `strength` between its music (0) and the noise (1).
     """
     start = draws.noise(seed=seed, shape=(model.trained.clip_frames, mel.BANDS))
     begin = 1.0
@@ -133,14 +133,14 @@ def generate(
         dtype=model.dtype,
         begin=begin,
     )
-    scaled = model.meta.scale.undo(logmels.cpu())
-    return mel.resound(scaled, rounds=config.griffin_lim_rounds, seed=seed)
+    unscaled = model.meta.scale.undo(logmels.cpu())
+    return mel.resound(unscaled, rounds=config.griffin_lim_rounds, seed=seed)
 
 
 def log(
     run: backline.Run, prompt: Prompt, clip: Tensor, *, step: int, seed: int, of: Reference | None
 ) -> None:
-    """The step is that of the weights; the name says which reference and which seed."""
+    """Log one clip. The step is that of the weights; the name has the reference and the seed."""
     place = f"{prompt.slug}/reference-{of.number}" if of else prompt.slug
     run.log_audio(
         f"generated/{place}/{seed}",

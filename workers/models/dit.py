@@ -15,7 +15,7 @@ def timestep_features(t: Tensor, *, size: int = 128) -> Tensor:
 
 
 def rotation(*, frames: int, size: int) -> tuple[Tensor, Tensor]:
-    """Cosines and sines (frames, size / 2) that turn queries and keys by their place in time, so
+    """Cosines and sines (frames, size / 2) that rotate queries and keys by their place in time, so
     that attention sees how far apart two frames are (RoFormer, 2104.09864)."""
     rates = 1_000.0 ** -(torch.arange(size // 2) / max(1, size // 2))
     angles = torch.arange(frames)[:, None] * rates
@@ -23,11 +23,11 @@ def rotation(*, frames: int, size: int) -> tuple[Tensor, Tensor]:
 
 
 def turn(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-    """Turn each pair of features, one from either half: (..., frames, size)."""
+    """Rotate each pair of features, one from either half: (..., frames, size)."""
     half = cosine.shape[1]
-    first, second, rest = x[..., :half], x[..., half : 2 * half], x[..., 2 * half :]
+    first, second, unpaired = x[..., :half], x[..., half : 2 * half], x[..., 2 * half :]
     return torch.cat(
-        [first * cosine - second * sine, first * sine + second * cosine, rest], dim=-1
+        [first * cosine - second * sine, first * sine + second * cosine, unpaired], dim=-1
     ).to(x.dtype)
 
 

@@ -1,7 +1,7 @@
-"""The one door to torchaudio.
+"""The only module that imports torchaudio.
 
-Its wheels are linked to CUDA: on a machine without, loading the native extension fails and takes
-the whole import along. The transforms need none of it, so an empty stub is put in its place
+Its wheels are linked to CUDA: on a machine without it, loading the native extension fails, and the
+whole import with it. The transforms do not need the extension, so an empty stub is put in its place
 before the import; with CUDA torchaudio is imported as it is.
 """
 

@@ -1,7 +1,7 @@
 """A checkpoint: one safetensors file, weights and a JSON in its header. No pickles.
 
-What "exact" needs is all in it: weights, their average, the optimiser's moments, the number of
-the last step, the scale of the data, and the digests of what config and data it belongs to.
+It holds all that an exact resume needs: weights, their average, the optimiser's moments, the
+number of the last step, the scale of the data, the config, and the digest of the data.
 Random numbers need no state: they depend on (seed, counter) alone.
 """
 
@@ -23,7 +23,7 @@ FORMAT = 1
 
 
 class Mismatch(ValueError):
-    """A checkpoint of another config or other data: going on from it would be another run."""
+    """A checkpoint of another config or other data: resuming from it would be another run."""
 
 
 class Meta(BaseModel):
@@ -40,7 +40,7 @@ class Meta(BaseModel):
     mean: float
     deviation: float
     torch: str
-    # None in a checkpoint from before it was kept.
+    # None in a checkpoint from before it was stored.
     arithmetic: Arithmetic | None = None
 
     @property
@@ -60,7 +60,7 @@ def save(path: Path, *, tensors: Mapping[str, Tensor], meta: Meta) -> None:
 
 
 def load(path: Path) -> tuple[dict[str, Tensor], Meta]:
-    """Tensors and JSON of a checkpoint; `Mismatch` if it is none of ours."""
+    """Return the tensors and JSON of a checkpoint; raise `Mismatch` if it is not one of ours."""
     try:
         with safe_open(path, framework="pt") as file:
             meta = Meta.model_validate(json.loads((file.metadata() or {})["backline"]))
@@ -70,7 +70,7 @@ def load(path: Path) -> tuple[dict[str, Tensor], Meta]:
 
 
 def demand(meta: Meta, *, config: Mapping[str, object], data: str) -> None:
-    """Refuse to go on from a checkpoint that belongs to another config or dataset."""
+    """Refuse to resume from a checkpoint that belongs to another config or dataset."""
     changed = sorted(
         name
         for name in {*config, *meta.config}
@@ -84,13 +84,13 @@ def demand(meta: Meta, *, config: Mapping[str, object], data: str) -> None:
 
 def demand_shape(meta: Meta, *, config: Mapping[str, object]) -> None:
     """Refuse weights of a network of another shape."""
-    other = [name for name in SHAPE if config.get(name) != meta.config.get(name)]
-    if other:
-        raise Mismatch(f"The weights are of a network with another {', '.join(other)}.")
+    different = [name for name in SHAPE if config.get(name) != meta.config.get(name)]
+    if different:
+        raise Mismatch(f"The weights are of a network with another {', '.join(different)}.")
 
 
 def optimiser_tensors(prefix: str, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimiser's state by number of parameter and name: "adamw.3.exp_avg"."""
+    """Return the optimiser's state by parameter number and name: "adamw.3.exp_avg"."""
     return {
         f"{prefix}.{number}.{name}": value
         for number, state in optimiser.state_dict()["state"].items()
@@ -103,9 +103,9 @@ def restore_optimiser(
 ) -> None:
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
-        part, _, rest = key.partition(".")
+        part, _, suffix = key.partition(".")
         if part == prefix:
-            number, _, name = rest.partition(".")
+            number, _, name = suffix.partition(".")
             state.setdefault(int(number), {})[name] = value
     groups = optimiser.state_dict()["param_groups"]
     optimiser.load_state_dict({"state": state, "param_groups": groups})

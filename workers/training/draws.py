@@ -12,7 +12,7 @@ EXAMPLE, ORDER, NOISE = 0, 1, 2
 
 
 def dice(*, seed: int, stream: int, counter: int = 0) -> np.random.Generator:
-    """Philox is counter-based (Salmon et al. 2011): any place of it is reached in one step."""
+    """Return a Philox generator: counter-based (Salmon et al. 2011), it can start anywhere."""
     return np.random.Generator(
         np.random.Philox(key=[seed, stream], counter=[0, 0, counter & (2**63 - 1), 0])
     )
@@ -37,9 +37,9 @@ class Example:
 
 
 def recording(*, seed: int, counter: int, count: int) -> int:
-    """Which of `count` recordings example number `counter` is cut from."""
-    epoch, at = divmod(counter, count)
-    return order(seed=seed, epoch=epoch, count=count)[at]
+    """Return which of `count` recordings example number `counter` is cut from."""
+    epoch, position = divmod(counter, count)
+    return order(seed=seed, epoch=epoch, count=count)[position]
 
 
 def example(*, seed: int, counter: int, count: int, drop: float, shape: tuple[int, int]) -> Example:
@@ -49,7 +49,7 @@ def example(*, seed: int, counter: int, count: int, drop: float, shape: tuple[in
     return Example(
         recording=recording(seed=seed, counter=counter, count=count),
         place=float(place),
-        # Logit-normal: the middle of the way from music to noise is where most is to be learned
+        # Logit-normal: most is to be learned in the middle of the path from music to noise
         # (Esser et al. 2024, 2403.03206).
         time=float(1 / (1 + np.exp(-rng.standard_normal()))),
         dropped=bool(chance < drop),
@@ -58,6 +58,6 @@ def example(*, seed: int, counter: int, count: int, drop: float, shape: tuple[in
 
 
 def noise(*, seed: int, shape: tuple[int, int]) -> Tensor:
-    """Where sampling starts: the same for a seed, whatever the prompt or the run."""
+    """Return the noise that sampling starts from: the same for a seed, whatever prompt or run."""
     rng = dice(seed=seed, stream=NOISE)
     return torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))

@@ -1,4 +1,4 @@
-"""Flow matching on log-mels, from recordings to heard clips: `main` reads top to bottom."""
+"""Flow matching on log-mels, from recordings to logged clips: `main` reads top to bottom."""
 
 import math
 import tempfile
@@ -21,7 +21,7 @@ from workers.training.sampling import Listener
 from workers.training.trainer import Trainer
 from workers.training.usage import Usage
 
-# Steps between reports of use. Fixed, so that a resumed run reports at the same steps again.
+# Steps between usage reports. Fixed, so that a resumed run reports at the same steps again.
 REPORT_EVERY = 50
 SPEED_EVERY = 10
 
@@ -37,19 +37,19 @@ class Diverged(ArithmeticError):
 def main(run: backline.Run, config: FlowMatchingConfig) -> None:
     """Train, sample, measure. Raises `Interrupted` after a checkpoint when asked to end.
 
-    Of several processes all train; the first one does everything else.
+    Of several processes, all train and the first does everything else.
     """
     device = machine.prepare(seed=config.seed, asked_threads=config.threads)
     with group.joined(device) as team:
         team.demand_shares(config.batch_size)
-        known = weights(run)
-        chosen = compute(run, config, device=device, team=team, known=known)
-        scale = known[1].scale if known else None
+        checkpoint = weights(run)
+        chosen = compute(run, config, device=device, team=team, known=checkpoint)
+        scale = checkpoint[1].scale if checkpoint else None
         data = list(load(run))
         trainer = Trainer(
             config, data=data, device=device, arithmetic=chosen, group=team, scale=scale
         )
-        done = resume(run, trainer=trainer, known=known)
+        done = resume(run, trainer=trainer, known=checkpoint)
         if team.leads:
             lead(run, trainer=trainer, data=data, done=done)
         else:
@@ -64,15 +64,15 @@ def compute(
     team: group.Group,
     known: tuple[dict[str, Tensor], Meta] | None,
 ) -> Arithmetic:
-    """Choose in what, before anything is computed; the choice of its own checkpoint stays."""
+    """Choose the arithmetic before anything is computed; when resuming, the checkpoint's stays."""
     clips = -(-config.batch_size // team.count)
     work = arithmetic.Work.of(config, clips=clips, learns=True)
-    kept = known[1].arithmetic if known and run.spec.resume else None
-    return arithmetic.settle(run, config, work=work, device=device, team=team, kept=kept)
+    stored = known[1].arithmetic if known and run.spec.resume else None
+    return arithmetic.settle(run, config, work=work, device=device, team=team, kept=stored)
 
 
 def follow(run: backline.Run, *, trainer: Trainer, done: int) -> None:
-    """A process that trains and no more."""
+    """Run a process that only trains."""
     with tempfile.TemporaryDirectory(prefix="backline-") as folder:
         train(run, trainer=trainer, listener=None, first=done + 1, folder=Path(folder))
     group.leave()
@@ -80,7 +80,7 @@ def follow(run: backline.Run, *, trainer: Trainer, done: int) -> None:
 
 
 def lead(run: backline.Run, *, trainer: Trainer, data: list[Recording], done: int) -> None:
-    """The only process, or the one that speaks for the run; `done` steps are."""
+    """Run the process that reports for the run, the only or first one; `done` steps are done."""
     config = trainer.config
     wanted = prompts.understand(config.prompts, genres=trainer.genres)
     print_plan(data=data, trainer=trainer, wanted=wanted)
@@ -108,7 +108,7 @@ def lead(run: backline.Run, *, trainer: Trainer, data: list[Recording], done: in
 
 
 def load(run: backline.Run) -> Iterator[Recording]:
-    """The dataset's recordings, with progress and a look at stop requests between them."""
+    """Yield the dataset's recordings; report progress and check for stop requests between them."""
     items = run.spec.items
     if not items:
         raise EmptyDataset("The dataset holds no recordings to learn from.")
@@ -119,7 +119,7 @@ def load(run: backline.Run) -> Iterator[Recording]:
 
 
 def print_plan(*, data: list[Recording], trainer: Trainer, wanted: list[prompts.Prompt]) -> None:
-    """Say on the console what learns from what, and how each prompt was understood."""
+    """Print the data, the model and the device, and how each prompt was understood."""
     minutes = sum(recording.seconds for recording in data) / 60
     genres = ", ".join(trainer.genres) or "none named"
     parameters = sum(parameter.numel() for parameter in trainer.model.parameters())
@@ -134,7 +134,7 @@ def print_plan(*, data: list[Recording], trainer: Trainer, wanted: list[prompts.
 
 
 def judge(run: backline.Run, *, data: list[Recording], frames: int) -> control.Classifier | None:
-    """The control classifier and how far to trust it; None for fewer than two genres."""
+    """Fit the control classifier and log its trust; return None for fewer than two genres."""
     if len({recording.genre for recording in data if recording.genre}) < 2:
         return None
     trust = control.trust(data, frames=frames)
@@ -144,7 +144,7 @@ def judge(run: backline.Run, *, data: list[Recording], frames: int) -> control.C
 
 
 def weights(run: backline.Run) -> tuple[dict[str, Tensor], Meta] | None:
-    """What it goes on from: its own last checkpoint, else that of another run, else nothing."""
+    """Load what to start from: the run's own last checkpoint, else another run's, else None."""
     source = run.spec.resume or run.spec.start_from
     return checkpoints.load(run.fetch(source)) if source else None
 
@@ -152,7 +152,7 @@ def weights(run: backline.Run) -> tuple[dict[str, Tensor], Meta] | None:
 def resume(
     run: backline.Run, *, trainer: Trainer, known: tuple[dict[str, Tensor], Meta] | None
 ) -> int:
-    """Take those weights over; the number of the step of this run that they are of, or 0."""
+    """Load those weights into the trainer; return the step of this run they are from, or 0."""
     if known is None:
         return 0
     tensors, meta = known
@@ -171,13 +171,13 @@ def resume(
 def train(
     run: backline.Run, *, trainer: Trainer, listener: Listener | None, first: int, folder: Path
 ) -> None:
-    """Every step from `first` to the last; `listener` hears samples in between, if there is one."""
+    """Train every step from `first` to the last; a `listener` logs samples in between."""
     config, team = trainer.config, trainer.group
     usage = Usage(recordings=trainer.examples, frames=config.clip_frames)
     data = recordings.digest(run.spec.items)
 
     def save(step: int) -> None:
-        """Use is reported first: no checkpoint knows more than the ledger."""
+        """Save a checkpoint. Usage is reported first: no checkpoint is ahead of the ledger."""
         run.log_usage(step=step, usage=usage.take())
         tensors, meta = trainer.checkpoint(step=step, data=data)
         path = folder / "checkpoint.safetensors"
@@ -185,7 +185,7 @@ def train(
         run.save_checkpoint(path, step=step, meta=meta.model_dump(mode="json"))
 
     def between(step: int) -> None:
-        """What the process that speaks for the run does when a step is done."""
+        """Do what the process that reports for the run does after a step."""
         if step == config.steps or _due(step, config.checkpoint_every):
             save(step)
         elif step % REPORT_EVERY == 0:
@@ -206,14 +206,14 @@ def train(
         if (step - first + 1) % SPEED_EVERY == 0:
             points["steps_per_second"], busy = SPEED_EVERY / max(busy, 1e-9), 0.0
         run.progress(0.02 + 0.92 * step / config.steps, stage=f"Training, step {step:,}")
-        # Of the others, that the step is done is all there is to say.
+        # The other processes report only that the step is done.
         run.log(points if team.leads else {}, step=step)
         if math.isnan(points["loss"]):
             raise Diverged(f"The loss is not a number at step {step:,}. Try a lower learning rate.")
         if interrupted:
             if team.leads:
                 save(step)
-            # When it is saved all end: torchrun ends those that are left once one of them has.
+            # All end after the save: torchrun ends the remaining processes once one has ended.
             team.wait()
             raise interrupted
         if team.leads:

@@ -1,8 +1,8 @@
 """The processes that train one model together, as torchrun started them.
 
 Every process holds the whole model and computes its share of every batch; gradients are averaged
-before each update, so that the model stays the same in all of them. With one process nothing of
-this happens.
+before each update, so that the model stays the same in all of them. With one process none of this
+happens.
 """
 
 import os
@@ -24,10 +24,10 @@ from experiments import recipes
 from workers.training import interruption
 from workers.training.interruption import Interrupted, PeerEnded
 
-# The first process may sample or save for as long, while the others wait in the next step.
+# The first process may sample or save this long while the others wait in the next step.
 TIMEOUT = timedelta(minutes=30)
 LOOK_SECONDS = 0.5
-# The process that failed is to end before those that miss it: the first end is told as the reason.
+# The process that failed should end before its peers: the first end is reported as the reason.
 AFTER_SECONDS = 2.0
 
 
@@ -36,7 +36,7 @@ class BatchTooSmall(ValueError):
 
 
 class Board(Protocol):
-    """What the processes write to each other beside their figures: torchrun's store."""
+    """Where the processes exchange messages besides their tensors: torchrun's store."""
 
     def set(self, key: str, value: str) -> None: ...
     def check(self, keys: list[str]) -> bool: ...
@@ -44,17 +44,17 @@ class Board(Protocol):
 
 @dataclass(frozen=True)
 class Group:
-    """This process among those that train: its number, and how many they are."""
+    """This process's place among those that train: its rank and their count."""
 
     rank: int = 0
     count: int = 1
-    # Where figures are added up: NCCL knows the memory of GPUs only.
+    # The device where numbers are summed: NCCL only knows GPU memory.
     table: str = "cpu"
     store: Board | None = None
 
     @property
     def leads(self) -> bool:
-        """Whether this process speaks for the run: figures, clips, checkpoints, use."""
+        """Whether this process reports for the run: metrics, clips, checkpoints, usage."""
         return self.rank == 0
 
     def share(self, *, step: int, batch_size: int) -> list[int]:
@@ -79,62 +79,62 @@ class Group:
         )
 
     def agree(self, loss: float, wish: Interrupted | None) -> tuple[float, Interrupted | None]:
-        """The loss of the whole batch, from every share's part of it, and whether any wants to end.
+        """Return the loss of the whole batch, summed over the shares, and whether any wants to end.
 
-        All get the same answer: all leave at the same step.
+        All get the same result: all leave at the same step.
         """
         if self.count == 1:
             return loss, wish
         code = wish.exit_code if wish else 0
         stops, leaves = code == interruption.STOPPED, code == interruption.PREEMPTED
-        said = torch.tensor([loss, stops, leaves], dtype=torch.float64, device=self.table)
-        distributed.all_reduce(said)
-        total, stop, leave = said.tolist()
+        values = torch.tensor([loss, stops, leaves], dtype=torch.float64, device=self.table)
+        distributed.all_reduce(values)
+        total, stop, leave = values.tolist()
         return total, interruption.wish(stop=stop > 0, leave=leave > 0)
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """What is done with the others in here ends as PeerEnded when one of them is gone."""
+        """Raise PeerEnded when an operation in the block fails because another process is gone."""
         try:
             yield
         except RuntimeError as error:
-            # NCCL has an error class of its own, gloo only words.
+            # NCCL has an error class of its own, gloo only a message.
             if not (isinstance(error, distributed.DistError) or "peer" in str(error)):
                 raise
             time.sleep(AFTER_SECONDS)
             raise PeerEnded from error
 
     def everywhere(self, fact: bool) -> bool:
-        """Whether it is so for all of them."""
+        """Whether `fact` is true in all processes."""
         if self.count == 1:
             return fact
-        said = torch.tensor([int(fact)], device=self.table)
-        distributed.all_reduce(said, distributed.ReduceOp.MIN)
-        return bool(said.item())
+        flag = torch.tensor([int(fact)], device=self.table)
+        distributed.all_reduce(flag, distributed.ReduceOp.MIN)
+        return bool(flag.item())
 
     def of_first(self, numbers: tuple[int, ...]) -> tuple[int, ...]:
-        """The first process's numbers, for all of them."""
+        """Return the first process's numbers in all processes."""
         if self.count == 1:
             return numbers
-        said = torch.tensor(numbers, device=self.table)
-        distributed.broadcast(said, src=0)
-        return tuple(said.tolist())
+        values = torch.tensor(numbers, device=self.table)
+        distributed.broadcast(values, src=0)
+        return tuple(values.tolist())
 
     def wait(self) -> None:
-        """Until all are here."""
+        """Wait until all processes are here."""
         if self.count > 1:
-            here = torch.zeros(1, device=self.table)
-            distributed.all_reduce(here)
-            # NCCL's answer is waited for only by whoever reads it.
-            here.item()
+            barrier = torch.zeros(1, device=self.table)
+            distributed.all_reduce(barrier)
+            # NCCL does not wait for the result until it is read.
+            barrier.item()
 
     def tell_done(self) -> None:
         if self.store is not None:
             self.store.set("done", "1")
 
     def wait_until_done(self, run: backline.Run) -> None:
-        """On several nodes, until the first process is done: the machine where they met is the one
-        of any of them, and torchrun gives up when it is gone."""
+        """On several nodes, wait until the first process is done: any node may host the rendezvous,
+        and torchrun fails when that node is gone."""
         if self.store is None or int(os.environ.get("GROUP_WORLD_SIZE", "1")) == 1:
             return
         while not self.store.check(["done"]):
@@ -147,16 +147,16 @@ ALONE = Group()
 
 @contextmanager
 def joined(device: torch.device) -> Iterator[Group]:
-    """The group that torchrun's environment names; this process alone where there is none.
+    """Yield the group that torchrun's environment names; this process alone where there is none.
 
-    Processes that have a GPU each speak over NCCL, others over gloo.
+    Processes that have a GPU each communicate over NCCL, others over gloo.
     """
     place = ProcessPlace.read()
     if place.count == 1:
         yield ALONE
         return
-    beside = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    own_gpu = device.type == "cuda" and torch.cuda.device_count() >= beside
+    local_count = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    own_gpu = device.type == "cuda" and torch.cuda.device_count() >= local_count
     store, _, _ = next(rendezvous("env://", place.rank, place.count, timeout=TIMEOUT))
     distributed.init_process_group(
         "nccl" if own_gpu else "gloo",
@@ -167,11 +167,11 @@ def joined(device: torch.device) -> Iterator[Group]:
         device_id=device if own_gpu else None,
     )
     yield Group(place.rank, place.count, str(device) if own_gpu else "cpu", store)
-    # Only after a good end. One that failed says why first, and its end is what the others hear.
+    # Only after success. A failed process reports why first; the others notice that it ended.
     leave()
 
 
 def leave() -> None:
-    """No more speaking; what follows is each process's own."""
+    """Leave the group; from here on each process works alone."""
     if distributed.is_initialized():
         distributed.destroy_process_group()

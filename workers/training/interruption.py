@@ -17,14 +17,14 @@ class Interrupted(Exception):
 
 
 class PeerEnded(Exception):
-    """This process could go on, but not without the one that is gone."""
+    """Another process of the run is gone, and this one cannot go on without it."""
 
     def __init__(self) -> None:
         super().__init__("Another process of this run has ended; its own log says why.")
 
 
 class Bell:
-    """Rung by a signal; looked at between steps, so that a step is never cut in two."""
+    """Rung by a signal; checked between steps, so that a step is never cut in two."""
 
     def __init__(self) -> None:
         self.rung = False
@@ -42,12 +42,12 @@ BELL = Bell()
 
 
 def interruption_asked(run: backline.Run) -> Interrupted | None:
-    """What to raise once a checkpoint is safe, or None: go on."""
+    """Return what to raise once a checkpoint is safe, or None to go on."""
     return wish(stop=run.stop_requested is not None, leave=BELL.rung)
 
 
 def wish(*, stop: bool, leave: bool) -> Interrupted | None:
-    """The portal's request to stop is stronger than the cluster's signal."""
+    """Return the interruption, if any: the portal's request overrides the cluster's signal."""
     if stop:
         return Interrupted("Stopped on request.", exit_code=STOPPED)
     if leave:
@@ -56,6 +56,6 @@ def wish(*, stop: bool, leave: bool) -> Interrupted | None:
 
 
 def check(run: backline.Run) -> None:
-    """Raise `Interrupted` where there is nothing to save yet."""
+    """Raise `Interrupted` if asked to end, where there is nothing to save yet."""
     if interrupted := interruption_asked(run):
         raise interrupted

@@ -11,30 +11,30 @@ CGROUPS = Path("/sys/fs/cgroup")
 
 
 def cores() -> int:
-    """The cores that this process may use at once: its affinity, and no more than its quota."""
+    """Return how many cores this process may use at once: its affinity, at most its quota."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return max(1, min(allowed or 1, round(quota() or 4_096)))
 
 
 def quota(groups: Path = CGROUPS, process: Path = Path("/proc/self/cgroup")) -> float | None:
-    """How many cores' time the kernel gives this process's group (cgroup v2), or None: no limit."""
+    """Return how many cores' time the kernel gives this process's cgroup (v2); None: no limit."""
     try:
         # "0::/where/it/is"; inside a container that is its root.
-        own = process.read_text().strip().rpartition("::")[2].lstrip("/")
-        most, period = (groups / own / "cpu.max").read_text().split()
+        group = process.read_text().strip().rpartition("::")[2].lstrip("/")
+        limit, period = (groups / group / "cpu.max").read_text().split()
     except (OSError, ValueError):
         return None
-    return None if most == "max" else int(most) / int(period)
+    return None if limit == "max" else int(limit) / int(period)
 
 
-def threads(asked: int = 0) -> int:
-    """How many threads: what the config asks for, else what the job was given, else the cores.
+def threads(requested: int = 0) -> int:
+    """Return the number of threads: what the config asks for, else the job's, else the cores.
 
-    Of what the job was given only as many as there are cores: two threads that take turns on one
-    wait for each other at every product.
+    The job's is capped at the number of cores: two threads that take turns on one core wait for
+    each other at every product.
     """
-    if asked:
-        return asked
+    if requested:
+        return requested
     for variable in ("BACKLINE_THREADS", "OMP_NUM_THREADS"):
         value = os.environ.get(variable, "")
         if value.isdigit() and int(value) > 0:
@@ -43,9 +43,9 @@ def threads(asked: int = 0) -> int:
 
 
 def prepare(*, seed: int, asked_threads: int = 0) -> torch.device:
-    """Fix everything that the last bit of a result depends on, and say which device computes.
+    """Fix everything that the last bit of a result depends on; return the device that computes.
 
-    `arithmetic.settle` may choose fewer threads after.
+    `arithmetic.settle` may choose fewer threads later.
     """
     # Read by cuBLAS when it starts; without it, its sums differ from run to run.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -57,14 +57,14 @@ def prepare(*, seed: int, asked_threads: int = 0) -> torch.device:
     torch.manual_seed(seed)
     if torch.cuda.is_available():
         return _gpu(ProcessPlace.read())
-    # The setting rules processors too: there, for a hundred tokens, plain products are a tenth of a
-    # step faster than the blocked kernel with its slow way back.
+    # The setting applies to CPUs too: there, for a hundred tokens, plain products are a tenth of a
+    # step faster than the blocked kernel with its slow backward pass.
     torch.backends.cuda.enable_flash_sdp(False)
     return torch.device("cpu")
 
 
 def _gpu(place: ProcessPlace) -> torch.device:
-    """Of several processes each has a GPU of its own; where there are too few, they share."""
+    """Return this process's GPU: each process has its own; where there are too few, they share."""
     if place.count == 1:
         return torch.device("cuda")
     device = torch.device("cuda", place.local % torch.cuda.device_count())

@@ -9,15 +9,15 @@ import math
 import torch
 from torch import Tensor
 
-# Of the quintic iteration: the steepest slope at zero that keeps singular values near one.
+# For the quintic iteration: the steepest slope at zero that keeps singular values near one.
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 ITERATIONS = 5
-# So that a gradient of zeros is divided by something.
+# Avoids a division by zero for a gradient of zeros.
 EPSILON = 1e-7
 
 
 def orthogonalise(matrix: Tensor, *, dtype: torch.dtype) -> Tensor:
-    """A matrix (rows, columns) with its singular values brought near one, computed in `dtype`.
+    """Bring the singular values of a matrix (rows, columns) near one, computed in `dtype`.
 
     Newton-Schulz on the wide side, where its products are smallest (Bernstein and Newhouse 2024,
     2409.20325). Singular values end between about 0.7 and 1.2, which is near enough to learn from.
@@ -26,7 +26,7 @@ def orthogonalise(matrix: Tensor, *, dtype: torch.dtype) -> Tensor:
     tall = matrix.size(0) > matrix.size(1)
     x = matrix.to(dtype)
     x = x.T if tall else x
-    # Below its Frobenius norm no singular value is greater than one.
+    # Divided by the Frobenius norm, no singular value is greater than one.
     x = x / x.norm().clamp(min=EPSILON)
     for _ in range(ITERATIONS):
         gram = x @ x.T

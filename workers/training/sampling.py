@@ -1,4 +1,4 @@
-"""Samples of a model in training: heard by people, and named by the control classifier."""
+"""Samples of a model in training, for people to hear and for the control classifier."""
 
 import math
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class Listener:
     classifier: control.Classifier | None
 
     def during(self, *, step: int) -> None:
-        """A clip of every prompt, all with the run's seed."""
+        """Log a clip of every prompt, all with the run's seed."""
         self.run.progress(
             0.02 + 0.92 * step / self.config.steps, stage=f"Sampling at step {step:,}"
         )
@@ -44,7 +44,7 @@ class Listener:
         self.measure(audio=list(audio), asked=[prompt.genre for prompt in self.prompts], step=step)
 
     def after(self, *, step: int) -> None:
-        """Every prompt with every seed, then the control clips. Bit for bit the same each time."""
+        """Log every prompt with every seed, then measure control. Bit-identical each time."""
         for number in range(self.config.final_seeds):
             interruption.check(self.run)
             self.run.progress(
@@ -105,14 +105,16 @@ class Listener:
 
     def measure(self, *, audio: list[Tensor], asked: list[str | None], step: int) -> None:
         """Log the share of clips with a known genre that are named as asked."""
-        known = [(clip, genre) for clip, genre in zip(audio, asked, strict=True) if genre]
-        if self.classifier is None or not known:
+        labelled = [(clip, genre) for clip, genre in zip(audio, asked, strict=True) if genre]
+        if self.classifier is None or not labelled:
             return
         share = control.accuracy(
             self.classifier,
-            audio=torch.stack([clip for clip, _ in known]),
-            asked=[genre for _, genre in known],
+            audio=torch.stack([clip for clip, _ in labelled]),
+            asked=[genre for _, genre in labelled],
         )
         self.run.log({"control/genre_accuracy": share}, step=step)
-        right = round(share * len(known))
-        print(f"Step {step:,}: {right} of {len(known)} clips are heard as the genre asked for.")
+        correct = round(share * len(labelled))
+        print(
+            f"Step {step:,}: {correct} of {len(labelled)} clips are heard as the genre asked for."
+        )

@@ -6,7 +6,7 @@ import math
 def learning_rate(*, step: int, steps: int, peak: float, warmup: int) -> float:
     """Linear warm-up, then half a cosine to zero (Loshchilov and Hutter 2017, 1608.03983).
 
-    `step` counts from 1. By step and never by time: the same config gives the same weights.
+    `step` counts from 1. By step and not by time: the same config gives the same weights.
     """
     warmup = min(warmup, steps // 2)
     if step <= warmup:

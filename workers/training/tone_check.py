@@ -1,4 +1,4 @@
-"""The shortest run that passes every station: a loss curve and one clip, from no recordings."""
+"""The shortest run that goes through every stage: a loss curve and one clip, from no recordings."""
 
 import time
 

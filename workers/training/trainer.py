@@ -1,4 +1,4 @@
-"""The model that learns, its average, its optimiser: one step, and all that a resume needs."""
+"""The trained model, its average, its optimisers: one step, and all that a resume needs."""
 
 from dataclasses import dataclass
 
@@ -25,9 +25,9 @@ PACE = {"muon": 10.0, "adamw": 1.0}
 
 @dataclass(frozen=True)
 class Batch:
-    """Scaled log-mels and noise (batch, frames, bands), times, labels: of this process's share.
+    """This process's share: scaled log-mels and noise (batch, frames, bands), times, labels.
 
-    `drawn` are the recordings' places of the whole batch.
+    `drawn` are the recordings' indices for the whole batch.
     """
 
     clean: Tensor
@@ -51,7 +51,7 @@ class Trainer:
         scale: Scale | None = None,
     ) -> None:
         """Products are computed in the precision of `arithmetic`; weights, averages and sums are
-        fp32. `scale` is that of the weights it will start from; a model knows no other."""
+        fp32. `scale` is that of the weights it starts from; a model knows no other."""
         group.demand_shares(config.batch_size)
         self.config = config
         self.group = group
@@ -74,9 +74,9 @@ class Trainer:
             self._order_gradients()
 
     def step(self, number: int) -> tuple[dict[str, float], list[int]]:
-        """Learn from batch `number` (from 1): what to log, and which recordings it was.
+        """Train on batch `number` (from 1); return what to log and which recordings were drawn.
 
-        The loss is this process's part of the batch's mean: over the group they add up to it.
+        The loss is this process's part of the batch's mean: the group's parts add up to it.
         """
         config = self.config
         rate = schedule.learning_rate(
@@ -101,9 +101,10 @@ class Trainer:
         return points, batch.drawn
 
     def _order_gradients(self) -> None:
-        """One backward pass for nothing. In its first one DistributedDataParallel learns in which
-        order gradients come, and sums them in another order from then on: without this, a resumed
-        run of three processes or more would differ from an uninterrupted one in the last bits.
+        """Run a backward pass without an update. In its first one DistributedDataParallel learns in
+        which order gradients come, and sums them in another order from then on: without this, a
+        resumed run of three processes or more would differ from an uninterrupted one in the last
+        bits.
         """
         clean = torch.zeros(1, self.config.clip_frames, mel.BANDS, device=self.device)
         labels = torch.zeros(1, dtype=torch.long, device=self.device)
@@ -115,7 +116,7 @@ class Trainer:
         self.model.zero_grad()
 
     def checkpoint(self, *, step: int, data: str) -> tuple[dict[str, Tensor], Meta]:
-        """After the last step only the averaged weights are kept: they are the result."""
+        """Return what to save; after the last step only the averaged weights, the result."""
         tensors = checkpoints.module_tensors("average", self.average)
         if step < self.config.steps:
             tensors |= checkpoints.module_tensors("model", self.model)
@@ -141,8 +142,8 @@ class Trainer:
                 checkpoints.restore_optimiser(name, optimiser, tensors)
 
     def begin(self, tensors: dict[str, Tensor], meta: Meta) -> None:
-        """Take another run's averaged weights. Its genres keep what it knows of them; a genre that
-        it did not know begins as one that was never heard."""
+        """Start from another run's averaged weights. Genres that they know keep their labels; a new
+        genre starts untrained."""
         checkpoints.demand_shape(meta, config=self.config.model_dump(mode="json"))
         name = "average.label.weight"
         labels = self.model.label.weight.detach().cpu().clone()
@@ -151,9 +152,9 @@ class Trainer:
                 labels[place] = tensors[name][meta.genres.index(genre)]
         # The last row stands for no genre.
         labels[-1] = tensors[name][-1]
-        begun = {**tensors, name: labels}
+        adapted = {**tensors, name: labels}
         for model in (self.model, self.average):
-            checkpoints.restore_module("average", model, begun)
+            checkpoints.restore_module("average", model, adapted)
 
 
 def network(config: FlowMatchingConfig, *, classes: int) -> DiT:
@@ -170,7 +171,7 @@ def network(config: FlowMatchingConfig, *, classes: int) -> DiT:
 
 
 def optimisers(model: DiT, *, dtype: torch.dtype) -> dict[str, torch.optim.Optimizer]:
-    """Muon for the matrices of the blocks, AdamW for the rest: the loss of AdamW alone in three
+    """Return Muon for the blocks' matrices, AdamW for the rest: the loss of AdamW alone in three
     quarters of its time. Modulations start at zero, where Muon's even steps would be a jump.
     """
     matrices = [
@@ -178,8 +179,8 @@ def optimisers(model: DiT, *, dtype: torch.dtype) -> dict[str, torch.optim.Optim
         for name, parameter in model.blocks.named_parameters()
         if parameter.ndim == 2 and "modulation" not in name
     ]
-    known = {id(parameter) for parameter in matrices}
-    others = [parameter for parameter in model.parameters() if id(parameter) not in known]
+    matrix_ids = {id(parameter) for parameter in matrices}
+    others = [parameter for parameter in model.parameters() if id(parameter) not in matrix_ids]
     return {
         "muon": Muon(matrices, dtype=dtype),
         "adamw": torch.optim.AdamW(others, lr=0.0, betas=(0.9, 0.95)),
@@ -194,7 +195,7 @@ def draw(
     genres: list[str],
     group: Group = ALONE,
 ) -> Batch:
-    """The examples of a step, each from (seed, its own number) alone."""
+    """Draw the examples of a step, each from (seed, its own number) alone."""
     shape = (config.clip_frames, mel.BANDS)
     size = config.batch_size
     drawn = [
@@ -228,17 +229,17 @@ def draw(
 def flow_loss(
     model: nn.Module, *, batch: Batch, device: torch.device, dtype: torch.dtype
 ) -> Tensor:
-    """Mean squared error of the velocity of the straight way from music to noise (2210.02747)."""
+    """Mean squared error of the velocity on the straight path from music to noise (2210.02747)."""
     clean, noise, times = (tensor.to(device) for tensor in (batch.clean, batch.noise, batch.times))
-    way = times[:, None, None]
-    mixed = (1 - way) * clean + way * noise
+    share = times[:, None, None]
+    mixed = (1 - share) * clean + share * noise
     with torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32):
         velocity = model(mixed, times, batch.labels.to(device))
     return functional.mse_loss(velocity.float(), noise - clean)
 
 
 def demand_gradients(model: DiT) -> None:
-    """A parameter without a gradient is a part of the model that never learns: refuse to train."""
+    """Refuse to train a model with a parameter that gets no gradient and so never learns."""
     idle = [name for name, value in model.named_parameters() if value.grad is None]
     if idle:
         raise RuntimeError(f"These parameters get no gradient: {', '.join(idle)}.")
@@ -247,5 +248,5 @@ def demand_gradients(model: DiT) -> None:
 @torch.no_grad()
 def follow(average: DiT, model: DiT, *, stay: float) -> None:
     """Move the averaged weights towards the model's."""
-    for kept, new in zip(average.parameters(), model.parameters(), strict=True):
-        kept.lerp_(new, 1 - stay)
+    for averaged, new in zip(average.parameters(), model.parameters(), strict=True):
+        averaged.lerp_(new, 1 - stay)

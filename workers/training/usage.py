@@ -1,4 +1,4 @@
-"""How much of each recording was learned from, counted from the crops that were drawn."""
+"""How much of each recording was used in training, counted from the crops that were drawn."""
 
 from workers.data.recordings import Recording, heard_seconds
 
@@ -12,14 +12,14 @@ class Usage:
         self.examples: dict[int, int] = {}
 
     def count(self, drawn: list[int]) -> None:
-        """One example for each place in the list of recordings."""
+        """Count one example for each drawn index into the list of recordings."""
         for place in drawn:
             self.examples[place] = self.examples.get(place, 0) + 1
 
     def take(self) -> dict[int, tuple[int, float]]:
-        """What to report: recording -> (examples, seconds); counting begins anew."""
-        taken, self.examples = self.examples, {}
+        """Return what to report, recording -> (examples, seconds), and reset the counts."""
+        counts, self.examples = self.examples, {}
         return {
             self.numbers[place]: (examples, examples * self.seconds[place])
-            for place, examples in sorted(taken.items())
+            for place, examples in sorted(counts.items())
         }

@@ -35,10 +35,10 @@ class Command(BaseCommand):
         self.stdout.write(sentence)
 
     def _make(self, options: dict[str, Any]) -> None:
-        folder, before = options["folder"], options["trust"]
+        folder, trust = options["folder"], options["trust"]
         try:
-            old = before.read_bytes() if before else b""
-            chain.make(folder, options["organisation"], trusted=old)
+            trusted = trust.read_bytes() if trust else b""
+            chain.make(folder, options["organisation"], trusted=trusted)
         except OSError as error:
             raise CommandError(f"Nothing was made: {error}") from error
         self.stdout.write(

@@ -19,5 +19,5 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, again: bool, **_options: Any) -> None:
         count = screenings.again() if again else screenings.go_on(float("inf"))
-        left = screenings.waiting().count()
-        self.stdout.write(f"Screened {count:,} samples; {left:,} wait.")
+        waiting = screenings.waiting().count()
+        self.stdout.write(f"Screened {count:,} samples; {waiting:,} wait.")

@@ -1,7 +1,7 @@
-"""The pages that everybody may read: which models are published, and what one learned from.
+"""The pages that everybody may read: which models are published, and what each learned from.
 
-Rendered without the request: no session, no cookie, no script, the same bytes for all. Each is
-made from rows as they are when it is asked for, and may be kept for a few seconds.
+They are rendered without the request: no session, no cookie, no script, the same bytes for all.
+Each is made from the rows as they are when it is requested, and may be cached for a few seconds.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from experiments.publishing import summary as summaries
 from experiments.publishing.page_cache import cached
 from portal.inputs import parameters
 
-# A change of mind shows at once: nobody keeps a page for longer than this.
+# A change of mind must show at once: no cache may keep a page for longer than this.
 SECONDS = 10
 POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; "
@@ -33,18 +33,19 @@ LINES = 100
 @login_not_required
 @require_safe
 def models(request: HttpRequest) -> HttpResponseBase:
-    """All models that are or were published, with their state."""
+    """List all models that are or were published, with their state."""
     rows = list(page_data.PAGES.public())
-    now = withdrawals.statuses_of(rows)
-    everything = [link for line in withdrawals.lines_of_pages(rows).values() for link in line]
-    left = frozenset[int]().union(*(status.left for status in now.values()))
-    nobody = withdrawals.PageStatus(withdrawals.WITHDRAWN, "", None, left)
+    statuses = withdrawals.statuses_of(rows)
+    links = [link for line in withdrawals.lines_of_pages(rows).values() for link in line]
+    left_parties = frozenset[int]().union(*(status.left for status in statuses.values()))
+    list_status = withdrawals.PageStatus(withdrawals.WITHDRAWN, "", None, left_parties)
     veil = cached(
-        "list", everything, nobody, lambda: training_credits.hidden_in(everything, nobody)
+        "list", links, list_status, lambda: training_credits.hidden_in(links, list_status)
     )
     context = {
         "models": [
-            {"page": page, "standing": now[page.pk], "title": veil.over(str(page))} for page in rows
+            {"page": page, "standing": statuses[page.pk], "title": veil.over(str(page))}
+            for page in rows
         ]
     }
     return answer(request, render_to_string("models/list.html", context))
@@ -53,46 +54,46 @@ def models(request: HttpRequest) -> HttpResponseBase:
 @login_not_required
 @require_safe
 def model(request: HttpRequest, slug: str) -> HttpResponseBase:
-    """One model: its state, who it learned from, what for, and what a change of mind does."""
-    found = page_of(slug)
-    page = Paginator(found.learned.lines, LINES).get_page(
+    """Show one model: its state, whom it learned from, for what, and what a withdrawal does."""
+    model_data = page_of(slug)
+    page = Paginator(model_data.learned.lines, LINES).get_page(
         parameters.read_parameters(request).page()
     )
-    context = {"shown": found, "page": page, "basis": training_credits.BASIS}
+    context = {"shown": model_data, "page": page, "basis": training_credits.BASIS}
     return answer(request, render_to_string("models/model.html", context))
 
 
 @login_not_required
 @require_safe
 def summary(request: HttpRequest, slug: str) -> HttpResponseBase:
-    """The training-content summary in the shape of the AI Office's template."""
+    """Show the training-content summary in the shape of the AI Office's template."""
     return _summary(request, slug, "models/summary.html")
 
 
 @login_not_required
 @require_safe
 def summary_print(request: HttpRequest, slug: str) -> HttpResponseBase:
-    """The same for paper: black on white, without links around it."""
+    """Show the same summary for print: black on white, without links around it."""
     return _summary(request, slug, "models/summary_print.html")
 
 
 @login_not_required
 @require_safe
 def summary_json(request: HttpRequest, slug: str) -> HttpResponseBase:
-    """The same as JSON, with its figures as numbers."""
+    """Return the same summary as JSON, with its figures as numbers."""
     body = summaries.build_summary(page_of(slug), timezone.now())
     text = json.dumps(body, ensure_ascii=False, indent=1)
     return answer(request, text, "application/json")
 
 
 def _summary(request: HttpRequest, slug: str, template: str) -> HttpResponseBase:
-    found = page_of(slug)
-    context = {"shown": found, "summary": summaries.build_summary(found, timezone.now())}
+    model_data = page_of(slug)
+    context = {"shown": model_data, "summary": summaries.build_summary(model_data, timezone.now())}
     return answer(request, render_to_string(template, context))
 
 
 def page_of(slug: str) -> page_data.PageData:
-    """404 for a page that nobody has approved, as for one that is not there."""
+    """Load a model's page; 404 if nobody has approved it, as for a page that does not exist."""
     page = page_data.PAGES.public().filter(slug=slug).first()
     text = pages.text_of(page) if page else None
     if page is None or text is None:
@@ -106,9 +107,9 @@ def answer(
     content_type: str = "text/html; charset=utf-8",
     policy: str = POLICY,
 ) -> HttpResponseBase:
-    """The same bytes for all, under a Content-Security-Policy."""
-    # The log-in middleware has looked whether anybody is signed in; the answer does not depend on
-    # it, and a cache on the way may give it to all.
+    """Respond with the same bytes for everybody, under a Content-Security-Policy."""
+    # The log-in middleware has checked whether anybody is signed in; the response does not depend
+    # on it, and a cache on the way may serve it to everybody.
     request.session.accessed = False
     body = text.encode()
     etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'

@@ -30,7 +30,7 @@ CHOICES = 200
 
 
 class TextsForm(Form):
-    """A field for each free text; what the verb refuses lands beside its field."""
+    """One field per free text; a refusal by pages.py is shown beside its field."""
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
@@ -83,29 +83,32 @@ class AskForm(TextsForm):
 def _models_of(project: Project) -> list[tuple[str, str]]:
     rows = project.runs.exclude(dataset=None).filter(use__in=declared_uses.MODELS)
     runs = list(rows.prefetch_related("checkpoints")[:CHOICES])
-    found = []
+    choices = []
     for run in runs:
         label = f"run {run.number}, {run.name}"
-        kept = [checkpoint for checkpoint in run.checkpoints.all() if checkpoint.retired_at is None]
-        found += [
+        active = [
+            checkpoint for checkpoint in run.checkpoints.all() if checkpoint.retired_at is None
+        ]
+        choices += [
             (f"checkpoint:{checkpoint.pk}", f"{label}: step {checkpoint.step:,}")
-            for checkpoint in kept
+            for checkpoint in active
         ]
         if not run.is_open:
-            found.append((f"run:{run.pk}", f"{label}: the run as a whole"))
-    return found
+            choices.append((f"run:{run.pk}", f"{label}: the run as a whole"))
+    return choices
 
 
 @require_safe
 @looking
 def models(request: HttpRequest, project: Project) -> HttpResponse:
-    """The project's model pages: what is published, what waits, what was refused."""
+    """Show the project's model pages: published, waiting for review, or refused."""
     rows = list(page_data.PAGES.filter(project=project).prefetch_related("texts"))
-    now = withdrawals.statuses_of(rows)
+    statuses = withdrawals.statuses_of(rows)
     context = {
         "project": project,
         "models": [
-            {"page": page, "standing": now[page.pk], "text": page.texts.all()[0]} for page in rows
+            {"page": page, "standing": statuses[page.pk], "text": page.texts.all()[0]}
+            for page in rows
         ],
         "may_ask": pages.may_ask(signed_in(request), project),
     }
@@ -119,8 +122,8 @@ def model_new(request: HttpRequest, project: Project) -> HttpResponse:
     user = signed_in(request)
     if not pages.may_ask(user, project):
         return _not_permitted(request, project)
-    asked = {"model": parameters.read_parameters(request).text("model")}
-    form = AskForm(request.POST or None, initial=asked, project=project)
+    initial = {"model": parameters.read_parameters(request).text("model")}
+    form = AskForm(request.POST or None, initial=initial, project=project)
     if form.is_valid():
         with form.refusals():
             run, checkpoint = form.chosen(project)
@@ -144,7 +147,7 @@ def model_new(request: HttpRequest, project: Project) -> HttpResponse:
 @require_safe
 @looking
 def model(request: HttpRequest, project: Project, pk: int) -> HttpResponse:
-    """One model page behind the log-in: its state, and every version of its texts."""
+    """Show one model page behind the log-in: its state, and every version of its texts."""
     page = get_object_or_404(page_data.PAGES, project=project, pk=pk)
     user = signed_in(request)
     context = {
@@ -162,7 +165,7 @@ def model(request: HttpRequest, project: Project, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @looking
 def model_texts(request: HttpRequest, project: Project, pk: int) -> HttpResponse:
-    """Write the free texts anew; everybody reads the old ones until the new are approved."""
+    """Rewrite the free texts; the public reads the old ones until the new ones are approved."""
     page = get_object_or_404(page_data.PAGES, project=project, pk=pk)
     user = signed_in(request)
     if not pages.may_ask(user, project):
@@ -181,32 +184,32 @@ def model_texts(request: HttpRequest, project: Project, pk: int) -> HttpResponse
 
 @require_safe
 def waiting(request: HttpRequest) -> HttpResponse:
-    """What waits for a rights admin's answer, and what is public already."""
+    """Show what waits for review by a rights admin, and what is public already."""
     if not signed_in(request).has_role(Role.RIGHTS_ADMIN, Role.OPERATOR):
         raise Http404
     rows = ModelPageText.objects.filter(approved_at=None, refused_at=None)
     public = list(page_data.PAGES.public())
-    now = withdrawals.statuses_of(public)
+    statuses = withdrawals.statuses_of(public)
     context = {
         "texts": rows.select_related("page__project", "written_by").order_by("created_at"),
-        "models": [{"page": page, "standing": now[page.pk]} for page in public],
+        "models": [{"page": page, "standing": statuses[page.pk]} for page in public],
     }
     return render(request, "publishing/waiting.html", context)
 
 
 @require_safe
 def text(request: HttpRequest, pk: int) -> HttpResponse:
-    """The page as it would be read with this version of its texts."""
+    """Show the page as it would read with this version of its texts."""
     return _text(request, _text_for(request, pk))
 
 
 @require_POST
 def approve(request: HttpRequest, pk: int) -> HttpResponse:
-    """Publish: everybody may read it from now on."""
+    """Publish the text: everybody may read it from now on."""
     row, user = _text_for(request, pk), signed_in(request)
     try:
-        # Before, not around: everybody behind the model is asked, which no transaction waits for;
-        # the verb looks once more whether the text still waits.
+        # Before pages.approve, not around it: it looks up everybody behind the model, too long for
+        # a transaction, and checks again that the text still waits.
         confirmation.check(
             confirmation.posted(request), by=user, name=f"text.answer:{pk}", facts=_state_of(row)
         )
@@ -219,7 +222,7 @@ def approve(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def refuse(request: HttpRequest, pk: int) -> HttpResponse:
-    """Leave it unread, and tell the owner why."""
+    """Refuse the text, and tell its owner why."""
     row, user = _text_for(request, pk), signed_in(request)
     try:
         with _as_shown(request, f"text.answer:{pk}", lambda: _state_of(row)):
@@ -232,7 +235,7 @@ def refuse(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
-    """GET says what it does; POST withdraws the model. There is no way back."""
+    """Withdraw the model on POST, for good; a GET shows what that does."""
     user = signed_in(request)
     page = get_object_or_404(ModelPage.objects.visible_to(user).distinct(), pk=pk)
     if not pages.may_withdraw(user, page):
@@ -264,38 +267,38 @@ def _as_shown(
 
 
 def _stands(page: ModelPage) -> list[object]:
-    """How the page stands: to be published, public or withdrawn."""
-    now = ModelPage.objects.get(pk=page.pk)
-    return [now.slug, now.published_at is not None, now.withdrawn_at is not None]
+    """Return the state of the page: not yet published, public or withdrawn."""
+    current = ModelPage.objects.get(pk=page.pk)
+    return [current.slug, current.published_at is not None, current.withdrawn_at is not None]
 
 
 def _state_of(row: ModelPageText) -> list[object]:
-    """The text never changes; whether it waits, and what becomes of its page, may."""
-    now = ModelPageText.objects.get(pk=row.pk)
-    return [now.waits, *_stands(now.page)]
+    """Return what may change: whether the text waits, and its page's state; its words never do."""
+    current = ModelPageText.objects.get(pk=row.pk)
+    return [current.waits, *_stands(current.page)]
 
 
 def _text_for(request: HttpRequest, pk: int) -> ModelPageText:
-    mine = ModelPage.objects.visible_to(signed_in(request))
+    visible = ModelPage.objects.visible_to(signed_in(request))
     rows = ModelPageText.objects.select_related("written_by", "answered_by")
-    return get_object_or_404(rows.filter(page__in=mine.values("pk")), pk=pk)
+    return get_object_or_404(rows.filter(page__in=visible.values("pk")), pk=pk)
 
 
 def _text(
     request: HttpRequest, row: ModelPageText, error: str = "", status: int = 200
 ) -> HttpResponse:
-    found = page_data.load_page_data(get_object_or_404(page_data.PAGES, pk=row.page_id), row)
+    model_data = page_data.load_page_data(get_object_or_404(page_data.PAGES, pk=row.page_id), row)
     user = signed_in(request)
     seal = confirmation.seal(by=user, name=f"text.answer:{row.pk}", facts=_state_of(row))
     context = {
-        # `shown` is the model's page as it would be read, here.
+        # Here `shown` is the model's page as it would read.
         "sealed": {"seal": seal},
-        "shown": found,
-        "page": Paginator(found.learned.lines, CHOICES).get_page(
+        "shown": model_data,
+        "page": Paginator(model_data.learned.lines, CHOICES).get_page(
             parameters.read_parameters(request).page()
         ),
         "basis": training_credits.BASIS,
-        "summary": summaries.build_summary(found, timezone.now()),
+        "summary": summaries.build_summary(model_data, timezone.now()),
         "text": row,
         "error": error,
         "reason": _reason(request),

@@ -1,4 +1,4 @@
-"""Addresses of those who answer for a model's page: what waits, and one version of its texts."""
+"""Addresses for reviewers of model pages: what waits, and one version of a page's texts."""
 
 from django.urls import path
 

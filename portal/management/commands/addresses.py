@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from django.core.management.base import BaseCommand
 from django.urls import URLPattern, URLResolver, get_resolver
 
-# Addresses of Django's admin and of allauth are theirs to document.
+# Django's admin and allauth document their own addresses.
 THEIRS = ("operator/", "account/")
 
 HEAD = """# Addresses
@@ -41,14 +41,14 @@ def every_address() -> Iterator[Address]:
 
 def _walk(patterns: list[Any], path: str, namespace: str) -> Iterator[Address]:
     for pattern in patterns:
-        here = path + str(pattern.pattern)
-        if here.startswith(THEIRS):
+        route = path + str(pattern.pattern)
+        if route.startswith(THEIRS):
             continue
         if isinstance(pattern, URLResolver):
             inner = f"{namespace}{pattern.namespace}:" if pattern.namespace else namespace
-            yield from _walk(pattern.url_patterns, here, inner)
+            yield from _walk(pattern.url_patterns, route, inner)
         elif isinstance(pattern, URLPattern) and pattern.name:
-            yield Address(namespace + pattern.name, "/" + _plain(here), _words(pattern.callback))
+            yield Address(namespace + pattern.name, "/" + _plain(route), _words(pattern.callback))
 
 
 def _plain(path: str) -> str:
@@ -56,6 +56,6 @@ def _plain(path: str) -> str:
 
 
 def _words(view: Any) -> str:
-    """The first line of the view's docstring, if it has one of its own."""
+    """Return the first line of the view's docstring, if it has one of its own."""
     text = inspect.getdoc(view) if inspect.isfunction(inspect.unwrap(view)) else None
     return (text or "").split("\n")[0].replace("|", "\\|")

@@ -15,7 +15,7 @@ from portal import audit, endings
 from portal.audit import verify
 from portal.models import AuditEvent, User
 
-# More would hide the first ones, which say what happened.
+# More would hide the first breaks, which show what happened.
 SHOWN = 100
 T = TypeVar("T")
 DOCUMENT: TypeAdapter[audit.Proof | audit.Growth] = TypeAdapter(audit.Proof | audit.Growth)
@@ -25,10 +25,12 @@ class Command(BaseCommand):
     help = "Verifies and signs the audit log, gives proofs of its lines and checks them."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        # Django's own parser would want its arguments again for each of these.
+        # Django's own parser class would require its arguments again for each subcommand.
         actions = parser.add_subparsers(dest="action", required=True, parser_class=ArgumentParser)
-        whole = actions.add_parser("verify", help="Read the whole log; exit code 1 on any break.")
-        whole.add_argument(
+        verifying = actions.add_parser(
+            "verify", help="Read the whole log; exit code 1 on any break."
+        )
+        verifying.add_argument(
             "--root", action="append", default=[], type=Path, metavar="FILE",
             help="Hold the log against a signed root that was kept elsewhere, too.",
         )  # fmt: skip
@@ -62,8 +64,8 @@ class Command(BaseCommand):
         }[options["action"]](options)
 
     def verify(self, options: dict[str, Any]) -> None:
-        kept = [_document(path, TypeAdapter(audit.SignedRoot)) for path in options["root"]]
-        walk = audit.Walk(kept=kept)
+        signed_roots = [_document(path, TypeAdapter(audit.SignedRoot)) for path in options["root"]]
+        walk = audit.Walk(kept=signed_roots)
         count = 0
         for count, broken in enumerate(walk.breaks(), 1):
             if count <= SHOWN:
@@ -102,12 +104,12 @@ class Command(BaseCommand):
     def check_proof(self, options: dict[str, Any]) -> None:
         document = _document(options["file"], DOCUMENT)
         try:
-            found = audit.faults(document, trusted=options["key"])
+            sentences = audit.faults(document, trusted=options["key"])
         except ValueError as error:
             raise CommandError(f"It cannot be checked: {error}") from error
-        for sentence in found:
+        for sentence in sentences:
             self.stderr.write(sentence)
-        if found:
+        if sentences:
             raise CommandError("The proof does not hold.")
         self.stdout.write(_what_it_shows(document))
         if not options["key"]:
@@ -135,7 +137,7 @@ def _journal() -> endings.Journal:
 
 
 def _sound(walk: audit.Walk) -> list[str]:
-    """A sentence for each part of the log that holds."""
+    """Return a sentence for each part of the log that holds."""
     if not walk.lines:
         return ["The audit log is empty."]
     erased = f"; of {walk.erased} they were erased" if walk.erased else ""
@@ -151,7 +153,7 @@ def _sound(walk: audit.Walk) -> list[str]:
         sentences[verify.ROOTS] = "No root is signed yet."
     if not walk.keys:
         del sentences[verify.SIGNATURES]
-    sound = [words for part, words in sentences.items() if not walk.broken[part]]
+    sound = [sentence for part, sentence in sentences.items() if not walk.broken[part]]
     if walk.renamed:
         sound.append(
             f"{walk.renamed} lines show another user name than the account has now, from "
@@ -183,14 +185,14 @@ def _document(path: Path, kind: TypeAdapter[T]) -> T:
         raise CommandError(f"{path} is not such a document: {error}") from error
 
 
-def _named(what: str) -> models.Model:
-    """The line of that number, or the object that the log names so."""
-    label, colon, key = what.rpartition(":")
+def _named(name: str) -> models.Model:
+    """Return the line with that number, or the object that the log calls by this name."""
+    label, colon, key = name.rpartition(":")
     try:
         model: type[models.Model] = apps.get_model(label) if colon else AuditEvent
-        found: models.Model | None = model._default_manager.filter(pk=key).first()
+        row: models.Model | None = model._default_manager.filter(pk=key).first()
     except (LookupError, ValueError, ValidationError) as error:
-        raise CommandError(f"{what} names nothing: {error}") from error
-    if found is None:
-        raise CommandError(f"There is no {what}.")
-    return found
+        raise CommandError(f"{name} names nothing: {error}") from error
+    if row is None:
+        raise CommandError(f"There is no {name}.")
+    return row

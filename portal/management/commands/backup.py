@@ -35,18 +35,18 @@ class Command(BaseCommand):
 
 
 def copy(target: Path) -> None:
-    """One file with everything that is committed by now; whoever writes meanwhile waits for nobody.
+    """Write one file with everything that is committed by now; concurrent writers do not wait.
 
-    In the same step all pages: in several, each write in between would begin the copy anew.
+    All pages are copied in one step: in several, each write in between would restart the copy.
     """
     os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     connection.ensure_connection()
-    with closing(sqlite3.connect(target)) as made:
-        connection.connection.backup(made)
-        # What is copied says that a log lies beside it. The copy is whole without one.
-        made.execute("PRAGMA journal_mode=DELETE")
-        (said,) = made.execute("PRAGMA quick_check").fetchone()
-    if said != "ok":
-        raise sqlite3.DatabaseError(f"the database is damaged: {said}")
+    with closing(sqlite3.connect(target)) as duplicate:
+        connection.connection.backup(duplicate)
+        # The copied pages say that a log lies beside the file. The copy is complete without one.
+        duplicate.execute("PRAGMA journal_mode=DELETE")
+        (verdict,) = duplicate.execute("PRAGMA quick_check").fetchone()
+    if verdict != "ok":
+        raise sqlite3.DatabaseError(f"the database is damaged: {verdict}")
     with target.open("rb") as file:
         os.fsync(file.fileno())

@@ -1,4 +1,4 @@
-"""`manage.py operator NAME`: the first person of an empty portal, who makes the others."""
+"""`manage.py operator NAME`: add the first person of an empty portal, who adds the others."""
 
 import secrets
 from argparse import ArgumentParser
@@ -24,6 +24,6 @@ class Command(BaseCommand):
             if User.objects.filter(username__iexact=username).exists():
                 raise CommandError(f"There is a person named {username} already.")
             roles = [Role.OPERATOR.value]
-            made = User.objects.create_user(username, password=password, roles=roles)
-            audit.record(by=None, verb="person.added", subject=made, roles=roles)
+            operator = User.objects.create_user(username, password=password, roles=roles)
+            audit.record(by=None, verb="person.added", subject=operator, roles=roles)
         self.stdout.write(f"{username} is an operator. Password: {password}")

@@ -1,4 +1,4 @@
-"""`manage.py storage verify`: whether every file that a row names is there."""
+"""`manage.py storage verify`: check that every file that a row names is there."""
 
 from argparse import ArgumentParser
 from typing import Any

@@ -1,4 +1,4 @@
-"""`manage.py up`: the whole portal on this machine, until Ctrl-C."""
+"""`manage.py up`: run the whole portal on this machine, until Ctrl-C."""
 
 import fcntl
 import signal
@@ -24,13 +24,13 @@ from portal.models import User
 from portal.processes import embedded
 from portal.processes.supervisor import NotReady, Supervisor
 
-# One that ends is noticed at once; this is for a machine that is slow, or busy.
+# A process that ends is noticed at once; this is for a machine that is slow, or busy.
 READY_SECONDS = 300.0
 
 
 class Command(BaseCommand):
     help = "Migrates, then runs broker, worker, clock and web server until Ctrl-C."
-    # The checks read every page's code, which the web server reads anyway; the tests run them.
+    # The checks load every page's code, which the web server loads anyway; the tests run them.
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -45,17 +45,17 @@ class Command(BaseCommand):
             signal.signal(number, lambda *_: supervisor.stopping.set())
         try:
             with only_one(settings.STATE_DIR):
-                opened = private.mend(settings.STATE_DIR)
-                if opened:
-                    self.say(f"Closed {opened} files and folders that others could have read.")
+                closed = private.mend(settings.STATE_DIR)
+                if closed:
+                    self.say(f"Closed {closed} files and folders that others could have read.")
                 ended = supervisor.end_leftovers()
                 if ended:
                     self.say(f"Ended {ended} processes that an earlier start had left behind.")
                 embedded.check_port(host, port)
                 try:
-                    built = self.bring_up(supervisor, host, port, demo=not options["no_demo"])
+                    demo_built = self.bring_up(supervisor, host, port, demo=not options["no_demo"])
                     if not supervisor.stopping.is_set():
-                        self.welcome(host, port, time.monotonic() - began, logins=not built)
+                        self.welcome(host, port, time.monotonic() - began, logins=not demo_built)
                         supervisor.watch()
                 finally:
                     if supervisor.children:
@@ -73,16 +73,16 @@ class Command(BaseCommand):
         self.say("Stopped.")
 
     def bring_up(self, supervisor: Supervisor, host: str, port: int, *, demo: bool) -> bool:
-        """Start everything; true if the demo world was built, which has told the log-ins."""
+        """Start everything; return true if the demo world was built, which printed the log-ins."""
         socket = embedded.redis_socket()
         redis = embedded.redis(socket) if socket else None
         if redis:
             supervisor.start(redis)
-        # Asked while Redis comes up.
-        waiting = migrations_wait()
+        # Checked while Redis starts.
+        must_migrate = migrations_wait()
         if redis:
             supervisor.wait_ready(redis, seconds=READY_SECONDS)
-        if waiting:
+        if must_migrate:
             self.say("Migrating the database…")
             call_command("migrate", verbosity=0, interactive=False)
         if endings.behind():
@@ -105,7 +105,7 @@ class Command(BaseCommand):
         return False
 
     def build_demo(self, supervisor: Supervisor) -> None:
-        """Fill an empty database, all of it or nothing; the log-ins are kept for later starts."""
+        """Fill an empty database, all of it or nothing; the log-ins are stored for later starts."""
         code, lines = supervisor.run("demo", [sys.executable, "manage.py", "demo"])
         if supervisor.stopping.is_set():
             return
@@ -115,9 +115,9 @@ class Command(BaseCommand):
         logins_file().write_text("\n".join(logins) + "\n", encoding="utf-8")
 
     def welcome(self, host: str, port: int, seconds: float, *, logins: bool) -> None:
-        shown = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - compared, not bound
+        shown_host = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - compared, not bound
         self.say(
-            f"\nBackline answers at http://{shown}:{port}/ ({seconds:.1f} s). Ctrl-C stops it."
+            f"\nBackline answers at http://{shown_host}:{port}/ ({seconds:.1f} s). Ctrl-C stops it."
         )
         if logins and logins_file().exists():
             self.say("Log-ins of the demo world (name, password, roles):")
@@ -129,12 +129,12 @@ class Command(BaseCommand):
             self.stdout.write(line)
             self.stdout.flush()
         except BrokenPipeError:
-            # Whoever read our lines is gone; the portal goes on.
+            # Whoever read our output is gone; the portal goes on.
             pass
 
 
 def migrations_wait() -> bool:
-    """Whether `migrate` has anything to do; asking is quicker than having it find nothing."""
+    """Return whether `migrate` has anything to do; asking is quicker than a run for nothing."""
     executor = MigrationExecutor(connections[DEFAULT_DB_ALIAS])
     return bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))
 
@@ -146,7 +146,7 @@ def logins_file() -> Path:
 
 @contextmanager
 def only_one(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock; the system lets go of it however this process ends."""
+    """Hold the folder's lock; the system releases it however this process ends."""
     with (folder / "up.lock").open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,3 +1,3 @@
-"""The catalogue as files: streamed a few hundred recordings at a time, in the words that
-rights/importing reads. What was exported and is imported again changes nothing.
+"""The catalogue as files: streamed a few hundred recordings at a time, in the formats that
+rights/exchange/importing reads. Importing an export again changes nothing.
 """

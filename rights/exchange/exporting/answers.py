@@ -1,4 +1,4 @@
-"""What one party has said to each use of its recordings, set-wise."""
+"""One party's answer to each use of its recordings, for many recordings at once."""
 
 from collections.abc import Iterator, Sequence
 
@@ -11,7 +11,7 @@ AT_ONCE = 1_000
 def lines(
     recordings: RecordingQuerySet, party: Party, uses: Sequence[Use]
 ) -> Iterator[list[tuple[str, str, bool]]]:
-    """Parts of (ISRC, use, whether the party's open grants cover all that it holds)."""
+    """Yield parts of (ISRC, use, whether the party's open grants cover all rights it holds)."""
     last = 0
     while True:
         part = list(
@@ -23,10 +23,10 @@ def lines(
         if not part:
             return
         last = part[-1][0]
-        held = Holdings(party, [pk for pk, _ in part], {use.value for use in uses})
+        holdings = Holdings(party, [pk for pk, _ in part], {use.value for use in uses})
         yield [
-            (isrc, use.value, not held.missing(pk, use))
+            (isrc, use.value, not holdings.missing(pk, use))
             for pk, isrc in part
             for use in uses
-            if held.needed(pk, use)
+            if holdings.needed(pk, use)
         ]

@@ -1,9 +1,9 @@
 """A DDEX ERN 4.3.2 message of recordings, in pieces of text, as importing/ern.py reads it.
 
-The recordings are read twice, since parties stand before them and releases behind. A message has
-one release at most, so those of several stand with their recordings as related releases. Genre,
-tempo and key have no place in it; of a recording with several works it says which, and neither
-writers nor shares, since it could not say of which.
+The recordings are read twice, since parties come before them and releases after them. A message
+has one release at most; several are written with their recordings, as related releases. It has no
+place for a recording's genre, tempo and key. For a recording with several works it lists the
+works without writers and shares, since it could not say which work these belong to.
 """
 
 import re
@@ -23,22 +23,22 @@ from rights.models import RecordingQuerySet, RoleCode, Scheme
 
 NAMESPACE = "http://ddex.net/xml/ern/432"
 AVS = "9"
-# A role that the value sets of ERN 3 had, and those of ERN 4.3.2 have by another name.
+# Roles of the ERN 3 value sets that those of ERN 4.3.2 have under another name.
 ROLES: dict[str, str] = {RoleCode.PRODUCER: STUDIO_PRODUCER}
-# The order in which the standard's party id has them.
+# In the order that the standard's PartyId demands.
 NUMBERS = (
     (Scheme.ISNI, "ISNI"), (Scheme.DPID, "DPID"), (Scheme.IPI_NAME, "IpiNameNumber"),
 )  # fmt: skip
-# The schema demands a DPID of sender and recipient. We know neither; this fits its pattern and is
-# too short to be anybody's.
+# The schema demands a DPID of sender and recipient. This stands in for an unknown one: it fits the
+# pattern and is too short to be anybody's.
 NO_DPID = "PADPIDAUNKNOWN"
 UNKNOWN = "Unknown"
-# XML has no way to write these.
+# Characters that XML cannot represent.
 UNWRITABLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def as_ern(recordings: RecordingQuerySet) -> Iterator[str]:
-    """The whole message. `message id` is the moment, so two exports are two messages."""
+    """Yield the whole message. Its MessageId is the time, so two exports are two messages."""
     message = _Message()
     for part in reading.rows(recordings):
         message.note(part)
@@ -54,17 +54,17 @@ def as_ern(recordings: RecordingQuerySet) -> Iterator[str]:
 
 
 def _text(name: str, value: str, **attributes: str) -> str:
-    told = "".join(f" {key}={quoteattr(text)}" for key, text in attributes.items())
-    return f"<{name}{told}>{escape(UNWRITABLE.sub('', value))}</{name}>"
+    rendered = "".join(f" {key}={quoteattr(text)}" for key, text in attributes.items())
+    return f"<{name}{rendered}>{escape(UNWRITABLE.sub('', value))}</{name}>"
 
 
 @dataclass
 class _Release:
-    """A release with what its tracks say of it."""
+    """A release with its tracks, and their artists and genres."""
 
     row: ReleaseRow
     tracks: list[tuple[int, str]] = field(default_factory=list)
-    # The main artists of each track, as often as they differ.
+    # The different line-ups of main artists on its tracks.
     artists: dict[tuple[str, ...], None] = field(default_factory=dict)
     genres: dict[str, None] = field(default_factory=dict)
 
@@ -79,7 +79,7 @@ class _Message:
         self._refs: dict[str, str] = {}
         self._known: dict[str, PartyRow] = {}
         self._releases: dict[tuple[str, str, str], _Release] = {}
-        # The release that the message is of, where it is of one.
+        # The key of the message's own release, if it has one.
         self._own: tuple[str, str, str] | None = None
 
     def note(self, part: list[reading.Exported]) -> None:
@@ -89,17 +89,18 @@ class _Message:
                     self._refs[party.name] = f"P{len(self._refs) + 1}"
                     self._known[party.name] = party
             for release in row.releases:
-                found = self._releases.setdefault(_key(release), _Release(release))
-                found.tracks.append((release.position or len(found.tracks) + 1, f"A{row.number}"))
-                found.artists[tuple(party.name for party in row.artists)] = None
+                entry = self._releases.setdefault(_key(release), _Release(release))
+                entry.tracks.append((release.position or len(entry.tracks) + 1, f"A{row.number}"))
+                entry.artists[tuple(party.name for party in row.artists)] = None
                 if genre := row.tags.get("genre"):
-                    found.genres[str(genre)] = None
+                    entry.genres[str(genre)] = None
 
     def choose(self) -> None:
-        """The schema wants a release's label and genre, which a related release may lack."""
+        """Make a single release the message's own, if it has the label and genre that the schema
+        demands; a related release may lack them."""
         if len(self._releases) == 1:
-            [(key, found)] = self._releases.items()
-            self._own = key if found.row.label and found.genres else None
+            [(key, entry)] = self._releases.items()
+            self._own = key if entry.row.label and entry.genres else None
 
     def head(self) -> str:
         now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
@@ -114,7 +115,7 @@ class _Message:
         )
 
     def parties(self) -> str:
-        found = []
+        elements = []
         for name, reference in self._refs.items():
             party = self._known[name]
             ids = "".join(
@@ -124,15 +125,15 @@ class _Message:
             )
             if base := party.numbers.get(Scheme.IPI_BASE):
                 ids += _text("ProprietaryId", base, Namespace=IPI_BASE)
-            told = f"<PartyId>{ids}</PartyId>" if ids else ""
-            found.append(
-                f"    <Party>{_text('PartyReference', reference)}{_name(name)}{told}</Party>\n"
+            party_id = f"<PartyId>{ids}</PartyId>" if ids else ""
+            elements.append(
+                f"    <Party>{_text('PartyReference', reference)}{_name(name)}{party_id}</Party>\n"
             )
-        if not found:
-            # A list of nobody is not valid.
+        if not elements:
+            # An empty list is not valid.
             sender = f"{_text('PartyReference', 'P0')}{_name(settings.PORTAL_URL)}"
-            found.append(f"    <Party>{sender}</Party>\n")
-        return f"  <PartyList>\n{''.join(found)}  </PartyList>\n"
+            elements.append(f"    <Party>{sender}</Party>\n")
+        return f"  <PartyList>\n{''.join(elements)}  </PartyList>\n"
 
     def recording(self, row: reading.Exported) -> str:
         ids = _text("ISRC", row.isrc) if row.isrc else ""
@@ -144,25 +145,25 @@ class _Message:
             + "</WorkId>"
             for work in row.works
         )
-        credits_told = list(row.credits)
+        credit_rows = list(row.credits)
         shares: list[ShareRow] = []
         if len(row.works) == 1:
-            credits_told += row.works[0].credits
+            credit_rows += row.works[0].credits
             shares = row.works[0].split
         return (
             f"    <SoundRecording>{_text('ResourceReference', f'A{row.number}')}"
             "<Type>MusicalWorkSoundRecording</Type>"
             f"<SoundRecordingEdition><ResourceId>{ids}</ResourceId>{_line(row)}"
             f"</SoundRecordingEdition>{works}"
-            f"{_title(row.title)}{self._display(credits_told)}{self._contributors(credits_told)}"
+            f"{_title(row.title)}{self._display(credit_rows)}{self._contributors(credit_rows)}"
             f"{self._controllers('ResourceRightsController', row.split)}"
             f"{self._controllers('WorkRightsController', shares)}"
             f"{_text('Duration', _duration(row.duration))}{self._related(row)}</SoundRecording>\n"
         )
 
-    def _display(self, told: list[CreditRow]) -> str:
-        """How the artists are shown. There must be some: nobody we know is a value of our own."""
-        artists = [credit for credit in told if credit.role in ARTISTS]
+    def _display(self, credit_rows: list[CreditRow]) -> str:
+        """Write the display artists. The schema demands some: unknown ones are a value of ours."""
+        artists = [credit for credit in credit_rows if credit.role in ARTISTS]
         main = [artist for artist in artists if artist.role == RoleCode.MAIN_ARTIST] or artists
         names = ", ".join(credit.party.name for credit in main)
         if not artists:
@@ -174,15 +175,19 @@ class _Message:
             for place, credit in enumerate(artists, start=1)
         )
 
-    def _contributors(self, told: list[CreditRow]) -> str:
-        others = [credit for credit in told if credit.role not in ARTISTS]
+    def _contributors(self, credit_rows: list[CreditRow]) -> str:
+        others = [credit for credit in credit_rows if credit.role not in ARTISTS]
         return "".join(
             f'<Contributor SequenceNumber="{place}">'
-            f"{_text('ContributorPartyReference', self._refs[one.party.name])}"
-            f"<Role>{_value('Value', ROLES.get(one.role, one.role), one.user_defined)}</Role>"
-            + (_value("InstrumentType", "UserDefined", one.instrument) if one.instrument else "")
+            f"{_text('ContributorPartyReference', self._refs[other.party.name])}"
+            f"<Role>{_value('Value', ROLES.get(other.role, other.role), other.user_defined)}</Role>"
+            + (
+                _value("InstrumentType", "UserDefined", other.instrument)
+                if other.instrument
+                else ""
+            )
             + "</Contributor>"
-            for place, one in enumerate(others, start=1)
+            for place, other in enumerate(others, start=1)
         )
 
     def _controllers(self, name: str, shares: list[ShareRow]) -> str:
@@ -195,7 +200,7 @@ class _Message:
         )
 
     def _related(self, row: Row) -> str:
-        """The releases it is on. The schema has no place for a track's number but the relation."""
+        """Write its releases. The schema has no place for a track's number but the relation."""
         return "".join(
             "<RelatedRelease>"
             + _value("ReleaseRelationshipType", "UserDefined", f"{TRACK_OF}{release.position}")
@@ -214,31 +219,31 @@ class _Message:
         own = self._release(self._releases[self._own]) if self._own else ""
         return f"  <ReleaseList>\n{own}  </ReleaseList>\n"
 
-    def _release(self, found: _Release) -> str:
-        release = found.row
+    def _release(self, entry: _Release) -> str:
+        release = entry.row
         items = "".join(
             f"<ResourceGroupContentItem><SequenceNumber>{position}</SequenceNumber>"
             f"{_text('ReleaseResourceReference', reference)}</ResourceGroupContentItem>"
-            for position, reference in sorted(found.tracks)
+            for position, reference in sorted(entry.tracks)
         )
-        genre = _text("GenreText", ", ".join(found.genres))
+        genre = _text("GenreText", ", ".join(entry.genres))
         return (
             "    <Release><ReleaseReference>R0</ReleaseReference>"
             f"<ReleaseType>Album</ReleaseType>{_release_id(release)}{_title(release.title)}"
-            f"{self._artists_of(found)}{self._label(release)}<DisplayGenre>{genre}</DisplayGenre>"
+            f"{self._artists_of(entry)}{self._label(release)}<DisplayGenre>{genre}</DisplayGenre>"
             f"{_day(release)}<ResourceGroup><SequenceNumber>1</SequenceNumber>{items}"
             "</ResourceGroup></Release>\n"
         )
 
-    def _artists_of(self, found: _Release) -> str:
-        if len(found.artists) > 1:
+    def _artists_of(self, entry: _Release) -> str:
+        if len(entry.artists) > 1:
             return _special("VariousArtists", "Various Artists")
-        [names] = found.artists
+        [names] = entry.artists
         return self._display([CreditRow(self._known[name], RoleCode.MAIN_ARTIST) for name in names])
 
 
-def _messaging(name: str, who: str, dpid: str = "") -> str:
-    return f"<{name}>{_text('PartyId', dpid or NO_DPID)}{_name(who)}</{name}>"
+def _messaging(name: str, full_name: str, dpid: str = "") -> str:
+    return f"<{name}>{_text('PartyId', dpid or NO_DPID)}{_name(full_name)}</{name}>"
 
 
 def _name(name: str) -> str:
@@ -253,11 +258,11 @@ def _title(title: str) -> str:
     )
 
 
-def _special(kind: str, words: str, **attributes: str) -> str:
+def _special(kind: str, display_name: str, **attributes: str) -> str:
     if attributes:
         attributes["Namespace"] = settings.PORTAL_URL
     artist = _text("SpecialDisplayArtist", kind, **attributes)
-    return f"{_text('DisplayArtistName', words)}<DisplayArtist>{artist}</DisplayArtist>"
+    return f"{_text('DisplayArtistName', display_name)}<DisplayArtist>{artist}</DisplayArtist>"
 
 
 def _release_id(release: ReleaseRow) -> str:
@@ -271,7 +276,7 @@ def _day(release: ReleaseRow) -> str:
 
 
 def _duration(seconds: float) -> str:
-    """ISO 8601. None, where there is no file: the schema wants one and has no word for unknown."""
+    """Return ISO 8601; zero without a file, as the schema demands one and has none for unknown."""
     minutes, thousandths = divmod(round(seconds * 1000), 60_000)
     hours, minutes = divmod(minutes, 60)
     return f"PT{hours}H{minutes}M{thousandths / 1000:g}S"
@@ -284,7 +289,7 @@ def _value(name: str, value: str, user_defined: str) -> str:
 
 
 def _line(row: Row) -> str:
-    """Who published the recording, and when: of the first release that says both."""
+    """Return the P-line (who published it, and when) from the first release with both."""
     for release in row.releases:
         if release.label and release.released_on:
             year = release.released_on[:4]

@@ -1,4 +1,4 @@
-"""Recordings as the rows that an import reads, a few hundred at a time."""
+"""Read recordings as the rows that an import reads, a few hundred at a time."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator
@@ -22,13 +22,13 @@ AT_ONCE = 500
 
 @dataclass(slots=True)
 class Exported(Row):
-    """A row, and what no file tells us but its audio: seconds, 0 without a file."""
+    """A row with its duration, which only the audio gives: seconds, 0 without a file."""
 
     duration: float = 0.0
 
 
 def rows(recordings: RecordingQuerySet) -> Iterator[list[Exported]]:
-    """Parts of rows by number. Each part is read by itself, so that none waits for a reader."""
+    """Yield numbered rows in parts. Each part has its own queries: none waits for a reader."""
     last = number = 0
     while True:
         part = list(recordings.filter(pk__gt=last).order_by("pk")[:AT_ONCE])
@@ -47,12 +47,12 @@ class _Part:
         self.links: dict[int, list[int]] = defaultdict(list)
         for recording, work in links.values_list("recording_id", "work_id"):
             self.links[recording].append(work)
-        wanted = {work for found in self.links.values() for work in found}
-        self.works = Work.objects.in_bulk(wanted)
+        work_pks = {work for works in self.links.values() for work in works}
+        self.works = Work.objects.in_bulk(work_pks)
         self.recording_credits = self._credits("recording", pks)
-        self.work_credits = self._credits("work", wanted)
+        self.work_credits = self._credits("work", work_pks)
         self.recording_shares = self._shares("recording", pks)
-        self.work_shares = self._shares("work", wanted)
+        self.work_shares = self._shares("work", work_pks)
         tracks = ReleaseTrack.objects.filter(recording__in=pks).select_related("release")
         self.tracks: dict[int, list[ReleaseTrack]] = defaultdict(list)
         for track in tracks.order_by("release_id", "position"):
@@ -60,41 +60,41 @@ class _Part:
         self.parties = self._parties()
 
     def _credits(self, subject: str, pks: Collection[int]) -> dict[int, list[Credit]]:
-        found: dict[int, list[Credit]] = defaultdict(list)
+        by_subject: dict[int, list[Credit]] = defaultdict(list)
         for credit in Credit.objects.filter(**{f"{subject}__in": pks}).order_by("pk"):
-            found[getattr(credit, f"{subject}_id")].append(credit)
-        return found
+            by_subject[getattr(credit, f"{subject}_id")].append(credit)
+        return by_subject
 
     def _shares(self, subject: str, pks: Collection[int]) -> dict[int, list[tuple[int, int]]]:
         lines = SplitLine.objects.current().filter(**{f"sheet__{subject}__in": pks})
-        found: dict[int, list[tuple[int, int]]] = defaultdict(list)
+        by_subject: dict[int, list[tuple[int, int]]] = defaultdict(list)
         for pk, party, ppm in lines.order_by("pk").values_list(
             f"sheet__{subject}_id", "party_id", "ppm"
         ):
-            found[pk].append((party, ppm))
-        return found
+            by_subject[pk].append((party, ppm))
+        return by_subject
 
     def _parties(self) -> dict[int, PartyRow]:
-        wanted = {
+        party_pks = {
             credit.party_id
-            for found in (self.recording_credits, self.work_credits)
-            for told in found.values()
-            for credit in told
+            for by_subject in (self.recording_credits, self.work_credits)
+            for credit_list in by_subject.values()
+            for credit in credit_list
         }
         for shares in (*self.recording_shares.values(), *self.work_shares.values()):
-            wanted |= {party for party, _ in shares}
+            party_pks |= {party for party, _ in shares}
         for tracks in self.tracks.values():
-            wanted |= {track.release.label_id for track in tracks if track.release.label_id}
-        made = {
+            party_pks |= {track.release.label_id for track in tracks if track.release.label_id}
+        party_rows = {
             pk: PartyRow(name, kind)
-            for pk, name, kind in Party.objects.filter(pk__in=wanted).values_list(
+            for pk, name, kind in Party.objects.filter(pk__in=party_pks).values_list(
                 "pk", "name", "kind"
             )
         }
-        numbers = PartyIdentifier.objects.filter(party__in=wanted).order_by("-pk")
+        numbers = PartyIdentifier.objects.filter(party__in=party_pks).order_by("-pk")
         for party, scheme, value in numbers.values_list("party_id", "scheme", "value"):
-            made[party].numbers[scheme] = value
-        return made
+            party_rows[party].numbers[scheme] = value
+        return party_rows
 
     def rows(self) -> list[Exported]:
         return [
@@ -132,7 +132,7 @@ class _Part:
             split=self._split(self.work_shares[work.pk]),
         )
 
-    def _credit_rows(self, credits_of_one: list[Credit]) -> list[CreditRow]:
+    def _credit_rows(self, credit_list: list[Credit]) -> list[CreditRow]:
         return [
             CreditRow(
                 self.parties[credit.party_id],
@@ -141,7 +141,7 @@ class _Part:
                 credit.instrument,
                 credit.display_text,
             )
-            for credit in credits_of_one
+            for credit in credit_list
         ]
 
     def _split(self, shares: list[tuple[int, int]]) -> list[ShareRow]:

@@ -1,4 +1,4 @@
-"""Rows as CSV and as our JSON, and what a party takes part in as a list; in pieces of text."""
+"""Write rows as CSV and as our JSON, and a party's participation as a list, in pieces of text."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -32,8 +32,8 @@ COLUMNS = {
 
 
 def as_csv(recordings: RecordingQuerySet) -> Iterator[str]:
-    """A line for each recording and release. Of several works the first; other roles and
-    wordings that a cell cannot say are in the JSON."""
+    """Yield a line for each recording and release, with the first work only. Other works, and
+    roles and wordings that a cell cannot express, are in the JSON."""
     yield _lines([[field.words for field in FIELDS]])
     for part in reading.rows(recordings):
         yield _lines(line for row in part for line in _csv_lines(row))
@@ -46,7 +46,7 @@ def _lines(lines: Iterable[list[str]]) -> str:
 def _csv_lines(row: Row) -> Iterator[list[str]]:
     cells = _cells(row)
     for release in row.releases or [ReleaseRow()]:
-        told = {
+        release_cells = {
             "release_title": release.title,
             "upc": release.upc,
             "grid": release.grid,
@@ -54,8 +54,8 @@ def _csv_lines(row: Row) -> Iterator[list[str]]:
             "release_date": release.released_on,
             "track_number": str(release.position or ""),
         }
-        known = cells | told
-        yield [known.get(field.name, "") for field in FIELDS]
+        values = cells | release_cells
+        yield [values.get(field.name, "") for field in FIELDS]
 
 
 def _cells(row: Row) -> dict[str, str]:
@@ -91,27 +91,29 @@ def _cells(row: Row) -> dict[str, str]:
 
 
 def _contributor(credit: CreditRow) -> str:
-    """Name (Role: instrument); nothing where that would not be read as it was meant."""
-    said = credit.user_defined or str(RoleCode(credit.role).label)
-    odd = set("():") & set(said) or set("()") & set(credit.instrument)
-    known = "".join(letter for letter in folded(said) if letter.isascii() and letter.isalnum())
-    if odd or (credit.user_defined and known in ROLES):
+    """Return "Name (Role: instrument)", or nothing where an import would misread it."""
+    role_name = credit.user_defined or str(RoleCode(credit.role).label)
+    ambiguous = set("():") & set(role_name) or set("()") & set(credit.instrument)
+    bare_role = "".join(
+        letter for letter in folded(role_name) if letter.isascii() and letter.isalnum()
+    )
+    if ambiguous or (credit.user_defined and bare_role in ROLES):
         return ""
-    role = f"{said}: {credit.instrument}" if credit.instrument else said
+    role = f"{role_name}: {credit.instrument}" if credit.instrument else role_name
     return escaped(f"{credit.party.name} ({role})")
 
 
 def _shares(shares: list[ShareRow]) -> str:
-    found = []
+    entries = []
     for share in shares:
-        # A name that ends in a mark of its own is told apart from the share by another.
-        between = " = " if share.party.name.endswith((":", "=")) else " "
-        found.append(escaped(share.party.name) + between + percent(share.ppm))
-    return "; ".join(found)
+        # A name that itself ends in a separator needs another one before the share.
+        separator = " = " if share.party.name.endswith((":", "=")) else " "
+        entries.append(escaped(share.party.name) + separator + percent(share.ppm))
+    return "; ".join(entries)
 
 
 def percent(ppm: int) -> str:
-    """Parts per million in per cent, exactly and without zeros at the end."""
+    """Return parts per million in per cent, exactly and without trailing zeros."""
     return format((Decimal(ppm) / 10_000).normalize(), "f")
 
 
@@ -123,10 +125,12 @@ def as_json(recordings: RecordingQuerySet) -> Iterator[str]:
         f'{{"format": {json.dumps(FORMAT)}, "portal": {json.dumps(settings.PORTAL_URL)}, '
         '"recordings": ['
     )
-    between = "\n"
+    separator = "\n"
     for part in reading.rows(recordings):
-        yield between + ",\n".join(json.dumps(_whole_row(row), ensure_ascii=False) for row in part)
-        between = ",\n"
+        yield separator + ",\n".join(
+            json.dumps(_whole_row(row), ensure_ascii=False) for row in part
+        )
+        separator = ",\n"
     yield "\n]}\n"
 
 
@@ -198,8 +202,8 @@ def _share(share: ShareRow) -> dict[str, Any]:
 
 
 def as_participation(recordings: RecordingQuerySet, party: Party) -> Iterator[str]:
-    """ISRC, use, yes or no of one party's word alone: yes where grants of theirs in force or on
-    offer cover every right of theirs. Recordings without ISRC are left out."""
+    """Yield ISRC, use and yes or no, by one party's own grants: yes where its open ones (offered
+    and suspended too) cover every right it holds. Recordings without ISRC are left out."""
     yield _lines([["ISRC", "use", "answer"]])
     for part in answers.lines(recordings, party, list(Use)):
         yield _lines([isrc, use, "yes" if yes else "no"] for isrc, use, yes in part)

@@ -19,7 +19,7 @@ Subject = RecordingShadow | WorkShadow
 
 @dataclass(frozen=True)
 class Options:
-    """What an import may do beyond adding. All of it is off unless somebody says so."""
+    """What an import may do beyond adding. All of it is off by default."""
 
     source: str = ""
     update_titles: bool = False
@@ -31,14 +31,14 @@ class Options:
 
 @dataclass
 class Changes:
-    """What the rows of a part have to be written as. Shadows become rows in writing.py."""
+    """What has to be written for the rows of a part. writing.py turns shadows into rows."""
 
     parties: list[PartyShadow] = field(default_factory=list)
     numbers: list[tuple[PartyShadow, str, str]] = field(default_factory=list)
     works: list[WorkShadow] = field(default_factory=list)
     recordings: list[RecordingShadow] = field(default_factory=list)
     releases: list[ReleaseShadow] = field(default_factory=list)
-    # Of a new recording; of one that is here (permission rests until its holders gave theirs).
+    # Of new recordings; of existing ones (not permitted until the work's holders permit it).
     links: list[tuple[RecordingShadow, WorkShadow]] = field(default_factory=list)
     attached: list[tuple[RecordingShadow, WorkShadow]] = field(default_factory=list)
     credits: list[tuple[Subject, CreditKey, str]] = field(default_factory=list)
@@ -49,7 +49,7 @@ class Changes:
     updated: dict[Any, set[str]] = field(default_factory=dict)
     tracks: list[tuple[ReleaseShadow, RecordingShadow, int]] = field(default_factory=list)
     keys: list[tuple[str, str, Any]] = field(default_factory=list)
-    # What the file declares that a machine made of it.
+    # Which parts of it a machine made, as the file declares.
     machine: list[tuple[RecordingShadow, str]] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
 

@@ -1,6 +1,6 @@
-"""One row by itself: are its numbers right, its texts short enough, do its shares make a whole?
+"""Check one row by itself: its numbers, the length of its texts, the sum of its shares.
 
-Every problem is told, not only the first. Numbers are compact afterwards, names clean.
+Every problem is reported, not only the first. Numbers are compact afterwards, names clean.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ TEMPOS = (20, 400)
 
 
 def check(row: Row) -> Row:
-    """The same row, with its problems; what is well is in the form in which it is kept."""
+    """Return the same row with its problems; what is valid is in the form that is stored."""
     row.title = _text(row, "title", row.title, LONGEST_TITLE)
     if not row.title:
         row.wrong("title", "The title is missing.")
@@ -72,12 +72,12 @@ def _check_tags(row: Row) -> None:
     for name, longest in (("genre", 60), ("key", 20)):
         if text := _text(row, name, str(row.tags.get(name, "")), longest):
             tags[name] = text
-    if said := clean(str(row.tags.get("tempo", ""))):
-        tempo = _decimal(said)
+    if bpm_text := clean(str(row.tags.get("tempo", ""))):
+        tempo = _decimal(bpm_text)
         if tempo is None or not TEMPOS[0] <= tempo <= TEMPOS[1]:
             row.wrong(
                 "tempo",
-                f"“{said[:40]}” is not a tempo of {TEMPOS[0]} to {TEMPOS[1]} beats a minute.",
+                f"“{bpm_text[:40]}” is not a tempo of {TEMPOS[0]} to {TEMPOS[1]} beats a minute.",
             )
         else:
             tags["tempo"] = int(tempo) if tempo == int(tempo) else float(tempo)
@@ -131,42 +131,42 @@ def _check_party(row: Row, field: str, party: PartyRow) -> None:
     party.numbers = numbers
 
 
-def _credits(row: Row, field: str, told: list[CreditRow]) -> list[CreditRow]:
-    """Checked, and each once: a file may name a composer in two columns."""
-    found: dict[tuple[str, str, str, str], CreditRow] = {}
-    for problem in told:
-        _check_party(row, field, problem.party)
-        if problem.role not in ROLE_CODES:
-            row.wrong(field, f"“{problem.role[:40]}” is not a role.")
-        problem.user_defined = _text(row, field, problem.user_defined, 60)
-        if problem.role == RoleCode.USER_DEFINED and not problem.user_defined:
-            row.wrong(field, f"Say what the role of {problem.party.name} is.")
-        if problem.role != RoleCode.USER_DEFINED:
-            problem.user_defined = ""
-        problem.instrument = _text(row, field, problem.instrument, 100)
-        problem.display_text = _text(row, field, problem.display_text, 200)
-        key = (folded(problem.party.name), problem.role, problem.user_defined, problem.instrument)
-        found.setdefault(key, problem)
-    return list(found.values())
+def _credits(row: Row, field: str, credit_rows: list[CreditRow]) -> list[CreditRow]:
+    """Check the credits, and return each once: a file may name a composer in two columns."""
+    unique: dict[tuple[str, str, str, str], CreditRow] = {}
+    for credit in credit_rows:
+        _check_party(row, field, credit.party)
+        if credit.role not in ROLE_CODES:
+            row.wrong(field, f"“{credit.role[:40]}” is not a role.")
+        credit.user_defined = _text(row, field, credit.user_defined, 60)
+        if credit.role == RoleCode.USER_DEFINED and not credit.user_defined:
+            row.wrong(field, f"Say what the role of {credit.party.name} is.")
+        if credit.role != RoleCode.USER_DEFINED:
+            credit.user_defined = ""
+        credit.instrument = _text(row, field, credit.instrument, 100)
+        credit.display_text = _text(row, field, credit.display_text, 200)
+        key = (folded(credit.party.name), credit.role, credit.user_defined, credit.instrument)
+        unique.setdefault(key, credit)
+    return list(unique.values())
 
 
 def _split(row: Row, field: str, shares: list[ShareRow]) -> list[ShareRow]:
-    """A party that stands twice holds the sum. Nothing less than the whole is a split."""
-    found: dict[str, ShareRow] = {}
+    """Check the shares. A party that is listed twice gets the sum; the total must be 100 %."""
+    by_party: dict[str, ShareRow] = {}
     for share in shares:
         _check_party(row, field, share.party)
         key = folded(share.party.name)
-        if key in found:
-            found[key].ppm += share.ppm
+        if key in by_party:
+            by_party[key].ppm += share.ppm
             row.wrong(
                 field, f"{share.party.name} stands twice; the shares are added.", warning=True
             )
         else:
-            found[key] = ShareRow(share.party, share.ppm)
-    total = sum(share.ppm for share in found.values())
-    if found and total != PPM:
+            by_party[key] = ShareRow(share.party, share.ppm)
+    total = sum(share.ppm for share in by_party.values())
+    if by_party and total != PPM:
         row.wrong(field, f"The shares add up to {_percent(total)} %; they must make exactly 100 %.")
-    return list(found.values())
+    return list(by_party.values())
 
 
 def _percent(ppm: int) -> str:

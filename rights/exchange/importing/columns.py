@@ -1,4 +1,4 @@
-"""The columns of a CSV file: what we know of, how others call it, and a row made of cells."""
+"""The columns of a CSV file: our fields, other names for them, and rows made of cells."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,7 +23,7 @@ from rights.models import Party, RoleCode
 
 @dataclass(frozen=True)
 class Field:
-    """One of our fields: its name, its words, what it holds, and other names of its column."""
+    """One of our fields: its name, its label, a hint on its content, other names of its column."""
 
     name: str
     words: str
@@ -83,7 +83,7 @@ FIELDS = (
 )  # fmt: skip
 Cell = Callable[[str], str]
 NAMES = tuple(field.name for field in FIELDS)
-# "Name (Role)": what the role says, and a role's code by its words.
+# For "Name (Role)": a role's code by its bare code or label.
 ROLES = {_bare(code): code for code in RoleCode.values} | {
     _bare(str(label)): code for code, label in RoleCode.choices
 }
@@ -92,18 +92,18 @@ SHARE = re.compile(r"(?P<name>.+?) ?[:=]? (?P<share>[0-9]+(?:[.,][0-9]+)?) ?%?")
 
 
 def guess(header: Sequence[str]) -> dict[str, str]:
-    """Our field to the file's column, for the columns that carry a name we know."""
-    found: dict[str, str] = {}
+    """Map our fields to the file's columns, for the columns that have a name we know."""
+    columns: dict[str, str] = {}
     for field in FIELDS:
         for column in header:
-            if column not in found.values() and field.knows(column):
-                found[field.name] = column
+            if column not in columns.values() and field.knows(column):
+                columns[field.name] = column
                 break
-    return found
+    return columns
 
 
 class CsvReader:
-    """Rows of a table by a map of our fields to its columns."""
+    """Reads rows of a table by a map of our fields to its columns."""
 
     def __init__(self, table: Table, columns: Mapping[str, str], *, portal: str = "") -> None:
         self._table = table
@@ -118,11 +118,11 @@ class CsvReader:
         for number, cells in self._table.rows():
             if number <= after:
                 continue
-            known = {
+            values = {
                 name: cells[place] if place < len(cells) else ""
                 for name, place in self._places.items()
             }
-            row = row_of(number, known, portal=self._portal)
+            row = row_of(number, values, portal=self._portal)
             if len(cells) > len(self._table.header):
                 row.wrong("", "The row has more cells than the file has columns: is a text with "
                           "a separator in it not in quotation marks?")  # fmt: skip
@@ -135,7 +135,7 @@ def row_of(number: int, cells: Mapping[str, str], *, portal: str = "") -> Row:
 
     row = Row(number, title=cell("title"), isrc=cell("isrc"), mbid=cell("mbid"), ref=cell("ref"))
     if own := cell("own"):
-        # An address of another portal is what that portal calls it.
+        # An address of another portal counts as that source's own number (`ref`).
         ours = own.removeprefix(f"{portal}/rights/recordings/").rstrip("/") if portal else own
         row.own = whole_number(ours)
         row.ref = row.ref or ("" if row.own else own)
@@ -184,7 +184,7 @@ def _release(row: Row, cell: Cell) -> None:
     position = cell("track_number")
     if not (cell("upc") or cell("grid") or cell("release_title")):
         if label:
-            # A label without a product: kept as a credit, so that it is not lost.
+            # A label without a release is stored as a credit, so that it is not lost.
             row.credits.append(CreditRow(label, RoleCode.USER_DEFINED, "Label"))
         if position:
             row.wrong("track_number", "There is a track number and no release.", warning=True)
@@ -204,7 +204,7 @@ def _release(row: Row, cell: Cell) -> None:
 
 
 def split_names(text: str) -> list[str]:
-    """Names with semicolons between; a semicolon of a name itself has a backslash before it."""
+    """Return the names between semicolons; a backslash escapes a semicolon within a name."""
     return [name for name in (clean(_unescaped(part)) for part in _split(text)) if name]
 
 
@@ -217,7 +217,7 @@ def _unescaped(text: str) -> str:
 
 
 def _split(text: str) -> list[str]:
-    """The parts between semicolons, still with their backslashes."""
+    """Return the parts between semicolons, still with their backslashes."""
     parts, part, letters = [], "", iter(text)
     for letter in letters:
         if letter == "\\":
@@ -231,28 +231,28 @@ def _split(text: str) -> list[str]:
 
 
 def _contributor(row: Row, text: str) -> CreditRow | None:
-    found = CONTRIBUTOR.fullmatch(clean(_unescaped(text)))
-    if found is None:
+    match = CONTRIBUTOR.fullmatch(clean(_unescaped(text)))
+    if match is None:
         row.wrong(
             "contributors", f"“{text.strip()}” does not say a role, such as “Jo Doe (Producer)”."
         )
         return None
-    said = clean(found["role"])
-    role = ROLES.get(_bare(said), RoleCode.USER_DEFINED.value)
+    role_name = clean(match["role"])
+    role = ROLES.get(_bare(role_name), RoleCode.USER_DEFINED.value)
     if role == RoleCode.USER_DEFINED:
         row.wrong(
             "contributors",
-            f"“{said}” is not a role of the list; it is kept as it is written.",
+            f"“{role_name}” is not a role of the list; it is kept as it is written.",
             warning=True,
         )
-    instrument = clean(found["instrument"] or "")
-    party = PartyRow(clean(found["name"]))
-    return CreditRow(party, role, said if role == RoleCode.USER_DEFINED else "", instrument)
+    instrument = clean(match["instrument"] or "")
+    party = PartyRow(clean(match["name"]))
+    return CreditRow(party, role, role_name if role == RoleCode.USER_DEFINED else "", instrument)
 
 
 def _shares(row: Row, field: str, text: str) -> list[ShareRow]:
-    """Shares in per cent as whole parts per million; what cannot be one is a problem."""
-    found = []
+    """Read shares in per cent as whole parts per million; what cannot be read is a problem."""
+    shares = []
     for part in _split(text):
         plain = clean(_unescaped(part))
         match = SHARE.fullmatch(plain)
@@ -271,5 +271,5 @@ def _shares(row: Row, field: str, text: str) -> list[ShareRow]:
                 "after the point.",
             )
             continue
-        found.append(ShareRow(PartyRow(clean(match["name"])), int(ppm)))
-    return found
+        shares.append(ShareRow(PartyRow(clean(match["name"])), int(ppm)))
+    return shares

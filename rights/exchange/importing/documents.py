@@ -29,7 +29,7 @@ Text = Annotated[str, Field(max_length=2_000)]
 
 
 class DocumentPart(BaseModel):
-    """A field that we do not know is a mistake that somebody wants to hear of."""
+    """Part of a document. An unknown field is an error, since the sender wants to know of it."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -105,7 +105,7 @@ class JsonReader:
                 yield row_of(number, value, owned=owned)
 
     def _values(self) -> Iterator[tuple[dict[str, Any], Any]]:
-        """The head, and one recording after the other, without ever holding the list."""
+        """Yield the head with each recording, never with the whole list in memory."""
         text = _Text(self._file)
         head: dict[str, Any] = {}
         text.expect("{")
@@ -128,7 +128,7 @@ class JsonReader:
 
 
 class _Text:
-    """JSON values out of a file, one at a time."""
+    """Reads JSON values from a file, one at a time."""
 
     def __init__(self, file: IO[bytes]) -> None:
         file.seek(0)
@@ -154,17 +154,17 @@ class _Text:
         return not self._over
 
     def _skip(self) -> str:
-        """The next character that is no space, or nothing at the end."""
+        """Return the next character that is no space, or nothing at the end."""
         while True:
             self._text = self._text.lstrip(" \t\r\n")
             if self._text or not self._more():
                 return self._text[:1]
 
     def taken(self, mark: str) -> bool:
-        found = self._skip()
-        if not found:
+        character = self._skip()
+        if not character:
             raise BadFile("The file ends in the middle.")
-        if found != mark:
+        if character != mark:
             return False
         self._text = self._text[1:]
         return True
@@ -187,7 +187,7 @@ class _Text:
                 continue
             except RecursionError as error:
                 raise BadFile("Values lie too deep in one another.") from error
-            # A number at the end of what was read may go on.
+            # A number at the end of the text read so far may continue.
             if end == len(self._text) and self._more():
                 continue
             self._text = self._text[end:]
@@ -211,9 +211,9 @@ def row_of(number: int, value: Any, *, owned: bool) -> Row:
         own=part.id if owned else None,
         ref=part.ref,
         tags={
-            name: str(said)
-            for name, said in (("genre", part.genre), ("tempo", part.tempo), ("key", part.key))
-            if said != ""
+            name: str(tag)
+            for name, tag in (("genre", part.genre), ("tempo", part.tempo), ("key", part.key))
+            if tag != ""
         },
         credits=[_credit(credit) for credit in part.credits],
         split=[_share(share) for share in part.split],

@@ -1,7 +1,7 @@
 """DDEX ERN 4 messages: sound recordings, who made them, and the releases they are on.
 
-The file is read twice in pieces, never as a whole: first parties, releases and what the message
-is, then one recording after the other. Nothing a file says makes us fetch anything: document
+The file is read twice in pieces, never as a whole: first parties, releases and the kind of
+message, then one recording after the other. Nothing in a file makes us fetch anything: document
 types, entities and external references are refused before they are looked at, and so are
 elements too deep, too many or too long. Structure: ERN 4.3 and 4.3.2, where a role may be
 `<Role>Composer</Role>` or `<Role><Value>Composer</Value></Role>`.
@@ -36,13 +36,13 @@ from rights.models import RoleCode, Scheme
 NAMESPACE = re.compile(r"\{https?://(?:service\.)?ddex\.net/xml/ern/4[0-9]{0,2}\}NewReleaseMessage")
 DEEPEST = 40
 MOST_ATTRIBUTES = 30
-# Of one element's text or attribute, and of the bytes between two elements.
+# For one element's text or attribute, and for the bytes between two elements.
 LONGEST_TEXT = 100_000
 LONGEST_GAP = 1024 * 1024
-# Of one party, recording or release: elements in it, and bytes.
+# For one party, recording or release: elements in it, and bytes.
 MOST_ELEMENTS = 200_000
 LONGEST_WHOLE = 32 * 1024 * 1024
-# The elements that are worked on whole, and let go of afterwards.
+# The elements that are processed whole, and freed afterwards.
 WHOLE = frozenset({"Party", "SoundRecording", "Release", "TrackRelease"})
 NUMBERS = {
     "ISNI": Scheme.ISNI, "DPID": Scheme.DPID, "IpiNameNumber": Scheme.IPI_NAME,
@@ -51,7 +51,7 @@ NUMBERS = {
 # Among a party's proprietary ids: the schema of ERN 4.3.2 has no element for it.
 IPI_BASE = "IpiBaseNumber"
 STUDIO_PRODUCER = "StudioProducer"
-# Roles of the standard that are ours by another name.
+# Roles of the standard that we have under another name.
 ROLES = {
     "Artist": RoleCode.ASSOCIATED_PERFORMER, "PrimaryArtist": RoleCode.MAIN_ARTIST,
     STUDIO_PRODUCER: RoleCode.PRODUCER,
@@ -68,18 +68,18 @@ class Track:
 
 @dataclass
 class Index:
-    """What stands around the recordings: parties and tracks by their references."""
+    """The message's parties by their references, and its tracks by those of the recordings."""
 
     parties: dict[str, PartyRow] = field(default_factory=dict)
     tracks: dict[str, list[Track]] = field(default_factory=dict)
 
 
 class _Fed:
-    """The file, which complains when it is read on and on without a single element ending."""
+    """The file; raises BadFile where too much is read without an element starting or ending."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
-        # Bytes in all, since the last element, and where the whole element in work began.
+        # Bytes in all, bytes since the last element, and where the current whole element began.
         self.total = self.since = self.whole = 0
         self.elements = 0
 
@@ -87,7 +87,7 @@ class _Fed:
         self.whole, self.elements = self.total, 0
 
     def heed(self) -> None:
-        """An element came: the one in work may not grow without end."""
+        """Count an element; the current whole element may not grow without end."""
         self.since = 0
         self.elements += 1
         if self.elements > MOST_ELEMENTS or self.total - self.whole > LONGEST_WHOLE:
@@ -103,7 +103,7 @@ class _Fed:
 
 
 class ErnReader:
-    """Rows of a message; `portal` is our own address, by which our own numbers are known."""
+    """Reads rows of a message; `portal` is our own address, which marks our own numbers."""
 
     def __init__(self, file: IO[bytes], *, portal: str = "") -> None:
         self._file = file
@@ -129,13 +129,13 @@ class ErnReader:
             elif name == "Release":
                 _tracks(element, index)
             elif name == "SoundRecording":
-                # Before the first row is read: a label is one from its first mention.
+                # Before the first row is read, so that a label is one from its first mention on.
                 for release, _ in _related(element):
                     _label(release, index)
         return index
 
     def _elements(self) -> Iterator[tuple[str, Element]]:
-        """The elements that are worked on whole, each emptied once it was used."""
+        """Yield the elements that are processed whole, and empty each after its use."""
         self._file.seek(0)
         fed = _Fed(self._file)
         depth, inside, path = 0, 0, list[Element]()
@@ -199,26 +199,26 @@ def _kids(element: Element, name: str) -> Iterator[Element]:
 
 
 def _kid(element: Element, *names: str) -> Element | None:
-    """The first element by the way of these names, one below the other."""
-    found: Element | None = element
+    """Return the first element on the path of these names, each a child of the one before."""
+    node: Element | None = element
     for name in names:
-        found = next(_kids(found, name), None) if found is not None else None
-    return found
+        node = next(_kids(node, name), None) if node is not None else None
+    return node
 
 
 def _text(element: Element | None, *names: str) -> str:
-    found = _kid(element, *names) if element is not None else None
-    return clean(found.text or "") if found is not None else ""
+    node = _kid(element, *names) if element is not None else None
+    return clean(node.text or "") if node is not None else ""
 
 
 def _party(element: Element) -> PartyRow:
-    """Its full name, and the numbers of it that we know. A DPID may be the text of PartyId."""
+    """Read a full name, and the numbers we know. A DPID may be the text of PartyId itself."""
     name = _text(element, "PartyName", "FullName") or _text(element, "PartyName", "KeyName")
     party = PartyRow(name)
-    for numbers in _kids(element, "PartyId"):
-        if text := clean(numbers.text or ""):
+    for party_id in _kids(element, "PartyId"):
+        if text := clean(party_id.text or ""):
             party.numbers[Scheme.DPID] = text
-        for child in numbers:
+        for child in party_id:
             if scheme := NUMBERS.get(_local(child)):
                 party.numbers[scheme] = _text(child)
             elif child.attrib.get("Namespace") == IPI_BASE:
@@ -227,13 +227,15 @@ def _party(element: Element) -> PartyRow:
 
 
 def _related(element: Element) -> Iterator[tuple[Element, int]]:
-    """Releases that the recording is a track of, as an export of ours says it, with its number."""
+    """Yield the releases that an export of ours puts a recording on, with its track number."""
     for release in _kids(element, "RelatedRelease"):
         relation = _kid(release, "ReleaseRelationshipType")
-        said = _listed_value(relation)[1] if relation is not None else ""
-        place = whole_number(said.removeprefix(TRACK_OF)) if said.startswith(TRACK_OF) else None
-        if place is not None:
-            yield release, place
+        value = _listed_value(relation)[1] if relation is not None else ""
+        position = (
+            whole_number(value.removeprefix(TRACK_OF)) if value.startswith(TRACK_OF) else None
+        )
+        if position is not None:
+            yield release, position
 
 
 def _label(element: Element, index: Index) -> PartyRow | None:
@@ -244,18 +246,18 @@ def _label(element: Element, index: Index) -> PartyRow | None:
 
 
 def _release(element: Element, index: Index, position: int | None = None) -> ReleaseRow:
-    numbers = _kid(element, "ReleaseId")
-    released = (
+    release_id = _kid(element, "ReleaseId")
+    release_date = (
         _text(element, "ReleaseDate")
         or _text(element, "OriginalReleaseDate")
         or _text(element, "GlobalReleaseDate")
     )
     return ReleaseRow(
         title=_title(element),
-        upc=_text(numbers, "ICPN") or _text(numbers, "EAN") or _text(numbers, "UPC"),
-        grid=_text(numbers, "GRid"),
+        upc=_text(release_id, "ICPN") or _text(release_id, "EAN") or _text(release_id, "UPC"),
+        grid=_text(release_id, "GRid"),
         label=_label(element, index),
-        released_on=released[:10],
+        released_on=release_date[:10],
         position=position,
     )
 
@@ -263,13 +265,13 @@ def _release(element: Element, index: Index, position: int | None = None) -> Rel
 def _tracks(element: Element, index: Index) -> None:
     release = _release(element, index)
     groups = [kid for kid in element.iter() if _local(kid) == "ResourceGroup"]
-    filled = [items for group in groups if (items := _items(group))]
-    for place, item in enumerate((item for items in filled for item in items), start=1):
+    discs = [items for group in groups if (items := _items(group))]
+    for place, item in enumerate((item for items in discs for item in items), start=1):
         tracks = index.tracks.setdefault(_text(item, "ReleaseResourceReference"), [])
         if not any(track.release is release for track in tracks):
-            # Discs are groups of groups, each with a count of its own: tracks go on counting.
-            said = whole_number(_text(item, "SequenceNumber")) if len(filled) == 1 else None
-            tracks.append(Track(release, said or place))
+            # Discs are groups of groups, each numbered from 1: across several we count on.
+            sequence = whole_number(_text(item, "SequenceNumber")) if len(discs) == 1 else None
+            tracks.append(Track(release, sequence or place))
 
 
 def _items(group: Element) -> list[Element]:
@@ -332,7 +334,7 @@ class _Recording:
             self.row.own, self.row.ref = self._proprietary(ids)
 
     def _proprietary(self, ids: Element) -> tuple[int | None, str]:
-        """Our own number, where the message is an export of ours; and the sender's."""
+        """Return our own number, where the message is an export of ours, and the sender's."""
         own, ref = None, ""
         for kid in _kids(ids, "ProprietaryId"):
             if self._portal and kid.attrib.get("Namespace") == self._portal:
@@ -369,30 +371,30 @@ class _Recording:
                 _listed_value(played)[1] or _listed_value(played)[0] if played is not None else ""
             )
             for element in _kids(kid, "Role"):
-                said, user = _listed_value(element)
-                # "Artist" besides being a display artist says nothing new.
-                if party and not (said == "Artist" and id(party) in artists):
-                    self._credit(party, said, user, instrument)
+                role, user_defined = _listed_value(element)
+                # The role "Artist" adds nothing for a display artist.
+                if party and not (role == "Artist" and id(party) in artists):
+                    self._credit(party, role, user_defined, instrument)
 
     def _machine(self) -> None:
-        """What generative AI has made of it (ERN 4.3.2): all of it is nobody's recording."""
-        whole = _text(self._element, "ContainsAI")
-        declared = [f"ContainsAI: {whole}"] if whole else []
+        """Note what generative AI made (ERN 4.3.2); if all of it, it is nobody's recording."""
+        contains_ai = _text(self._element, "ContainsAI")
+        declarations = [f"ContainsAI: {contains_ai}"] if contains_ai else []
         for kid in _kids(self._element, "Contributor"):
             special = _text(kid, "SpecialContributor")
             by_machine = "generativeai" in special.casefold()
-            part = _text(kid, "AiContribution") or ("All" if by_machine else "")
-            if part:
-                declared.append(f"AiContribution of {_said_of(kid)}: {part}")
-        told = [profile for profile in declared if not profile.casefold().endswith(": none")]
-        if whole.casefold() == "all":
+            contribution = _text(kid, "AiContribution") or ("All" if by_machine else "")
+            if contribution:
+                declarations.append(f"AiContribution of {_said_of(kid)}: {contribution}")
+        machine_made = [text for text in declarations if not text.casefold().endswith(": none")]
+        if contains_ai.casefold() == "all":
             self.row.wrong(
                 "ai",
                 "The message says that a machine made all of it (ContainsAI: All). What a machine "
                 "made is not taken as somebody's recording.",
             )
-        elif told:
-            self.row.machine = "; ".join(told)[:300]
+        elif machine_made:
+            self.row.machine = "; ".join(machine_made)[:300]
             self.row.wrong(
                 "ai",
                 f"The message says that a machine made part of it ({self.row.machine}). That is "
@@ -401,16 +403,16 @@ class _Recording:
                 warning=True,
             )
 
-    def _credit(self, party: PartyRow, said: str, user: str, instrument: str) -> None:
-        role = ROLES.get(said, said)
-        if role not in ROLE_CODES or (role == RoleCode.USER_DEFINED and not user):
-            role, user = RoleCode.USER_DEFINED.value, user or said
+    def _credit(self, party: PartyRow, role_name: str, user_defined: str, instrument: str) -> None:
+        role = ROLES.get(role_name, role_name)
+        if role not in ROLE_CODES or (role == RoleCode.USER_DEFINED and not user_defined):
+            role, user_defined = RoleCode.USER_DEFINED.value, user_defined or role_name
             self.row.wrong(
                 "contributors",
-                f"“{said}” is not a role of our list; it is kept as it is written.",
+                f"“{role_name}” is not a role of our list; it is kept as it is written.",
                 warning=True,
             )
-        credit = CreditRow(party, str(role), user, instrument)
+        credit = CreditRow(party, str(role), user_defined, instrument)
         if role not in WORK_ROLES:
             self.row.credits.append(credit)
         elif len(self._works) <= 1:
@@ -419,7 +421,7 @@ class _Recording:
             self.row.wrong(
                 "contributors",
                 f"The recording has several works, and the message does not say in which "
-                f"{party.name} is {said}; it is left out.",
+                f"{party.name} is {role_name}; it is left out.",
                 warning=True,
             )
 
@@ -441,27 +443,27 @@ class _Recording:
             self._one_work().split = shares
 
     def _shares(self, name: str) -> list[ShareRow]:
-        """Shares in per cent. Controllers without one are no split: none of them is kept."""
+        """Read shares in per cent. Controllers without a share are no split: they are skipped."""
         field_name = "master_split" if name.startswith("Resource") else "composition_split"
-        found: list[ShareRow] = []
+        shares: list[ShareRow] = []
         for kid in _kids(self._element, name):
-            said = _text(kid, "RightSharePercentage")
+            percentage = _text(kid, "RightSharePercentage")
             party = self._party(field_name, _text(kid, "RightsControllerPartyReference"))
-            if not said or party is None:
+            if not percentage or party is None:
                 continue
             try:
-                ppm = Decimal(said) * 10_000
+                ppm = Decimal(percentage) * 10_000
             except InvalidOperation:
                 ppm = Decimal("NaN")
             if not ppm.is_finite() or not 0 < ppm <= 1_000_000 or ppm != int(ppm):
-                self.row.wrong(field_name, f"“{said[:40]}” is not a share in per cent.")
+                self.row.wrong(field_name, f"“{percentage[:40]}” is not a share in per cent.")
                 continue
-            found.append(ShareRow(party, int(ppm)))
-        return found
+            shares.append(ShareRow(party, int(ppm)))
+        return shares
 
 
 def _said_of(contributor: Element) -> str:
-    """The first role of a contributor, in a word or two."""
+    """Return the first role of a contributor, in a word or two."""
     role = _kid(contributor, "Role")
     return ((_listed_value(role)[0] or _listed_value(role)[1]) if role is not None else "")[
         :60
@@ -469,7 +471,7 @@ def _said_of(contributor: Element) -> str:
 
 
 def _listed_value(element: Element) -> tuple[str, str]:
-    """A value of a list, and what stands in its place where the list has none."""
+    """Return a value of a DDEX list, and the user-defined value where the list has none."""
     value = _kid(element, "Value")
     value = element if value is None else value
     user = value.attrib.get("UserDefinedValue", "") or element.attrib.get("UserDefinedValue", "")

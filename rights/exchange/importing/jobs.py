@@ -1,6 +1,7 @@
-"""An import from its file to its end: uploaded, checked, started, stopped, resumed.
+"""The life of an import job: uploaded, checked, started, stopped, resumed.
 
-Rows are the queue: a task looks for jobs that want work (running.py), and messages only wake it.
+The jobs' rows are the queue: a task looks for jobs with work to do (running.py), and messages only
+wake it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -41,10 +42,10 @@ def upload(
     party: Party | None = None,
     agreement: Agreement | None = None,
 ) -> ImportJob:
-    """Keep the file, and guess how its columns are read. Nothing is entered yet.
+    """Store the file, and guess how its columns are read. Nothing is entered yet.
 
-    Raises Refused or storage.TooLarge. `source` names whose file this is: what carries no
-    number of its own is found again by what its source calls it.
+    Raises Refused or storage.TooLarge. `source` names whose file this is: what has no number of
+    its own is found again by what its source calls it.
     """
     name = required(name.rpartition("/")[2], field="file", longest=200)
     kind = format or guess_format(file)
@@ -56,24 +57,24 @@ def upload(
             raise Refused("party", "Say whose list this is.", field="party")
         participation.refusal(party, agreement)
         options |= {"party": party.pk, "agreement": agreement.pk if agreement else None}
-    found: dict[str, str] = {}
+    column_map: dict[str, str] = {}
     try:
         if kind == Format.CSV:
-            found = columns.guess(Table(file).header)
+            column_map = columns.guess(Table(file).header)
     except BadFile as error:
         raise Refused("file", str(error), field="file") from error
     file.seek(0)
     blob = storage.put(file, media_type=MEDIA[Format(kind)])
     with transaction.atomic():
         job = ImportJob.objects.create(
-            name=name, file=blob, format=kind, columns=found, options=options, made_by=by
+            name=name, file=blob, format=kind, columns=column_map, options=options, made_by=by
         )
         audit.record(by=by, verb="import.uploaded", subject=job, file=blob.sha256, format=str(kind))
     return job
 
 
 def guess_format(file: IO[bytes]) -> str:
-    """By its first characters: XML, JSON, else a table."""
+    """Guess the format by the first characters: XML, JSON, else a table."""
     file.seek(0)
     start = file.read(512).lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n\0")
     file.seek(0)
@@ -84,13 +85,13 @@ def guess_format(file: IO[bytes]) -> str:
 
 @contextmanager
 def table_of(job: ImportJob) -> Iterator[Table]:
-    """The table of a CSV job; raises BadFile."""
+    """Open the table of a CSV job; raises BadFile."""
     with storage.open_blob(job.file_id) as file:
         yield Table(file)
 
 
 def rows_of(job: ImportJob, after: int = 0) -> Iterator[Row]:
-    """The rows of a catalogue's file, without the first `after`; raises BadFile."""
+    """Yield the rows of a catalogue file, without the first `after`; raises BadFile."""
     with storage.open_blob(job.file_id) as file:
         yield from _reader(job, file).rows(after)
 
@@ -115,8 +116,8 @@ def options_of(job: ImportJob) -> Options:
 def check(
     job: ImportJob, *, by: User, columns: Mapping[str, str] | None = None, **flags: bool
 ) -> ImportJob:
-    """Have the whole file looked at, with this map of columns and these options. It enters
-    nothing. Raises Refused for a job that has begun to enter."""
+    """Have the whole file checked, with this map of columns and these options. Nothing is entered.
+    Raises Refused for a job that has begun to enter rows."""
     if job.format == Format.CSV and columns is not None and "title" not in columns:
         raise Refused("title", "Say which column holds the title.", field="title")
     options = job.options | {name: bool(flags.get(name)) for name in FLAGS}
@@ -136,7 +137,7 @@ def check(
 
 @transaction.atomic
 def start(job: ImportJob, *, by: User) -> ImportJob:
-    """Enter what was checked. Rows with problems are left out."""
+    """Have the checked rows entered. Rows with problems are left out."""
     _move(
         job, (State.CHECKED,), State.WAITING, "Have it checked first.",
         done=0, added=0, changed=0, unchanged=0, refused=0,
@@ -149,7 +150,7 @@ def start(job: ImportJob, *, by: User) -> ImportJob:
 
 @transaction.atomic
 def cancel(job: ImportJob, *, by: User) -> ImportJob:
-    """Stop after the part at work. What is entered stays, and is whole."""
+    """Stop after the current part. What is entered stays, and is complete."""
     if ImportJob.objects.filter(pk=job.pk, state=State.CHECKING).exists():
         _move(job, (State.CHECKING,), State.UPLOADED, "It is checked already.")
     else:
@@ -163,7 +164,7 @@ def cancel(job: ImportJob, *, by: User) -> ImportJob:
 
 @transaction.atomic
 def resume(job: ImportJob, *, by: User) -> ImportJob:
-    """Go on after the last row that was dealt with."""
+    """Continue after the last row that was processed."""
     _move(
         job, (State.CANCELLED, State.FAILED), State.WAITING, "Only a stopped import goes on.",
         error="", ended_at=None,
@@ -176,8 +177,8 @@ def resume(job: ImportJob, *, by: User) -> ImportJob:
 def _move(
     job: ImportJob, old: tuple[State, ...], new: State, refusal: str, **values: object
 ) -> None:
-    """Compare-and-set. Whoever worked on it finds out with the part at work."""
-    # The turn before any row (portal/database/commit_order.py).
+    """Compare-and-set the state. A worker on the job finds out within its current part."""
+    # Take the turn before locking any row (portal/database/commit_order.py).
     commit_order.moment()
     moved = ImportJob.objects.filter(pk=job.pk, state__in=old).update(
         state=new, beat_at=None, **values

@@ -1,7 +1,7 @@
-"""What the catalogue holds of the things that a part of a file speaks of.
+"""What the catalogue has of the recordings, works, releases and parties in a part of a file.
 
-Read in a handful of statements for a part, whatever its size. Shadows stand for rows, also for
-those that are to be made (`pk` is None): plans change shadows, writing makes rows of them.
+They are read in a handful of statements, whatever the size of the part. Shadows stand for rows,
+also for rows to be created (`pk` is None): plans change shadows, writing turns them into rows.
 """
 
 from collections import defaultdict
@@ -38,7 +38,7 @@ class PartyShadow:
     numbers: set[tuple[str, str]] = field(default_factory=set)
 
 
-# Party, role, the role's own name, instrument.
+# Party, role, user-defined role, instrument.
 CreditKey = tuple[PartyShadow, str, str, str]
 
 
@@ -79,13 +79,13 @@ class ReleaseShadow:
     grid: str = ""
     label: PartyShadow | None = None
     released_on: str = ""
-    # Of the tracks that a part speaks of.
+    # Only the tracks that a part mentions, by position.
     tracks: dict[int, RecordingShadow] = field(default_factory=dict)
     last: int = 0
 
 
 class Parties:
-    """All parties by folded name: few beside recordings, and named again and again."""
+    """All parties by folded name: they are few compared with recordings, and named often."""
 
     def __init__(self) -> None:
         self._by_name: dict[str, PartyShadow] = {}
@@ -95,10 +95,10 @@ class Parties:
         self._last = 0
 
     def refresh(self) -> None:
-        """Those who came since; by others too."""
+        """Load the parties added since the last call, by others too."""
         newer = Party.objects.filter(pk__gt=self._last).order_by("pk")
-        wanted = ("pk", "name", "kind", "credited_as")
-        for pk, name, kind, credited_as in newer.values_list(*wanted).iterator(2_000):
+        columns = ("pk", "name", "kind", "credited_as")
+        for pk, name, kind, credited_as in newer.values_list(*columns).iterator(2_000):
             self._last = pk
             if pk not in self._by_pk:
                 self.add(PartyShadow(pk, name, kind, credited_as))
@@ -115,23 +115,23 @@ class Parties:
         self._by_number[scheme, value] = party
 
     def made(self, party: PartyShadow) -> None:
-        """It has its row now."""
+        """Register a party that has its row now."""
         assert party.pk is not None  # noqa: S101 - for the types
         self._by_pk[party.pk] = party
         self._numbered.add(party.pk)
 
     def load_numbers(self, rows: Iterable[Row]) -> None:
-        """The numbers that these rows name, and all numbers of the parties that they name."""
-        named = [party for row in rows for party in row.parties() if party.numbers]
-        values = {value for party in named for value in party.numbers.values()}
-        known = [self.named(party.name) for party in named]
-        theirs = {party.pk for party in known if party and party.pk} - self._numbered
+        """Load the numbers that these rows name, and all numbers of the parties that they name."""
+        with_numbers = [party for row in rows for party in row.parties() if party.numbers]
+        values = {value for party in with_numbers for value in party.numbers.values()}
+        shadows = [self.named(party.name) for party in with_numbers]
+        new_pks = {party.pk for party in shadows if party and party.pk} - self._numbered
         if not values:
             return
-        found = PartyIdentifier.objects.filter(Q(value__in=values) | Q(party__in=theirs))
-        for pk, scheme, value in found.values_list("party_id", "scheme", "value"):
+        identifiers = PartyIdentifier.objects.filter(Q(value__in=values) | Q(party__in=new_pks))
+        for pk, scheme, value in identifiers.values_list("party_id", "scheme", "value"):
             self.number(self.by_pk(pk), scheme, value)
-        self._numbered |= theirs
+        self._numbered |= new_pks
 
     def named(self, name: str) -> PartyShadow | None:
         return self._by_name.get(folded(name))
@@ -141,14 +141,14 @@ class Parties:
 
     def by_pk(self, pk: int) -> PartyShadow:
         if pk not in self._by_pk:
-            # Numbered before others that are here already, and committed after them.
+            # Its pk is lower than those loaded already, but it was committed after them.
             party = Party.objects.get(pk=pk)
             self.add(PartyShadow(pk, party.name, party.kind, party.credited_as))
         return self._by_pk[pk]
 
 
 class Known:
-    """Recordings, works and releases that some rows speak of, by whatever names them."""
+    """Recordings, works and releases that some rows mention, by whatever identifies them."""
 
     def __init__(self, source: str, parties: Parties | None = None) -> None:
         self.source = source
@@ -156,25 +156,25 @@ class Known:
         self.recordings: dict[str, RecordingShadow] = {}
         self.works: dict[str, WorkShadow] = {}
         self.releases: dict[str, ReleaseShadow] = {}
-        # Keys of this source, and what they lead to.
+        # Keys of this source, and the shadows that they lead to.
         self.keys: dict[tuple[str, str], Any] = {}
         self._recording_pks: dict[int, RecordingShadow] = {}
         self._work_pks: dict[int, WorkShadow] = {}
         self._release_pks: dict[int, ReleaseShadow] = {}
-        # Recording to its releases without a number.
+        # From a recording to its releases without a number.
         self._on: dict[int, set[int]] = defaultdict(set)
 
-    # --- Looking ------------------------------------------------------------------------------
+    # --- Finding ------------------------------------------------------------------------------
 
     def recording_of(self, row: Row) -> RecordingShadow | None:
-        """By ISRC, else by our own number, else by what the source calls it."""
-        if row.isrc and (found := self.recordings.get(row.isrc)):
-            return found
-        if row.own and (found := self._recording_pks.get(row.own)):
-            return found
+        """Find it by ISRC, else by our own number, else by what the source calls it."""
+        if row.isrc and (shadow := self.recordings.get(row.isrc)):
+            return shadow
+        if row.own and (shadow := self._recording_pks.get(row.own)):
+            return shadow
         for key in recording_keys(row):
-            if found := self.keys.get((Kind.RECORDING, key)):
-                return found  # type: ignore[no-any-return]
+            if shadow := self.keys.get((Kind.RECORDING, key)):
+                return shadow  # type: ignore[no-any-return]
         return None
 
     def work_numbered(self, pk: int | None) -> WorkShadow | None:
@@ -183,7 +183,7 @@ class Known:
     # --- Reading ------------------------------------------------------------------------------
 
     def load(self, rows: Sequence[Row]) -> None:
-        """Everything that the plans of these rows look at."""
+        """Load everything that the plans of these rows look at."""
         self.parties.refresh()
         self.parties.load_numbers(rows)
         keys = self._load_keys(rows)
@@ -203,17 +203,17 @@ class Known:
         self._load_tracks(rows, fresh)
 
     def _load_keys(self, rows: Sequence[Row]) -> dict[str, set[int]]:
-        wanted = {key for row in rows for key in all_keys(row)}
-        wanted -= {key for _, key in self.keys}
+        new_keys = {key for row in rows for key in all_keys(row)}
+        new_keys -= {key for _, key in self.keys}
         self._found = list(
-            ImportedKey.objects.filter(source=self.source, key__in=wanted).values_list(
+            ImportedKey.objects.filter(source=self.source, key__in=new_keys).values_list(
                 "kind", "key", "object_pk"
             )
         )
-        found: dict[str, set[int]] = defaultdict(set)
+        by_kind: dict[str, set[int]] = defaultdict(set)
         for kind, _, pk in self._found:
-            found[kind].add(pk)
-        return found
+            by_kind[kind].add(pk)
+        return by_kind
 
     def _bind_keys(self) -> None:
         places: dict[str, dict[int, Any]] = {
@@ -228,9 +228,9 @@ class Known:
     def _load_recordings(self, isrcs: Collection[str], pks: Collection[int]) -> None:
         if not isrcs and not pks:
             return
-        found = Recording.objects.filter(Q(isrc__in=isrcs) | Q(pk__in=pks)).order_by()
+        rows = Recording.objects.filter(Q(isrc__in=isrcs) | Q(pk__in=pks)).order_by()
         fresh: dict[int, RecordingShadow] = {}
-        for pk, title, isrc, mbid, tags in found.values_list("pk", "title", "isrc", "mbid", "tags"):
+        for pk, title, isrc, mbid, tags in rows.values_list("pk", "title", "isrc", "mbid", "tags"):
             if pk not in self._recording_pks:
                 fresh[pk] = RecordingShadow(pk, title, isrc, mbid, dict(tags or {}))
         if not fresh:
@@ -253,9 +253,9 @@ class Known:
     def _load_works(self, iswcs: Collection[str], pks: Collection[int]) -> None:
         if not iswcs and not pks:
             return
-        found = Work.objects.filter(Q(iswc__in=iswcs) | Q(pk__in=pks)).order_by()
+        rows = Work.objects.filter(Q(iswc__in=iswcs) | Q(pk__in=pks)).order_by()
         fresh: dict[int, WorkShadow] = {}
-        for pk, title, iswc, mbid in found.values_list("pk", "title", "iswc", "mbid"):
+        for pk, title, iswc, mbid in rows.values_list("pk", "title", "iswc", "mbid"):
             if pk not in self._work_pks:
                 fresh[pk] = self._work_pks[pk] = WorkShadow(pk, title, iswc, mbid)
                 if iswc:
@@ -268,11 +268,11 @@ class Known:
         self, fresh: dict[int, RecordingShadow] | dict[int, WorkShadow], subject: str
     ) -> None:
         rows = Credit.objects.filter(**{f"{subject}__in": list(fresh)}).order_by("pk")
-        for pk, party, role, user, instrument, words in rows.values_list(
+        for pk, party, role, user_defined, instrument, display_text in rows.values_list(
             f"{subject}_id", "party_id", "role", "user_defined", "instrument", "display_text"
         ):
-            key = (self.parties.by_pk(party), role, user, instrument)
-            fresh[pk].credits.setdefault(key, words)
+            key = (self.parties.by_pk(party), role, user_defined, instrument)
+            fresh[pk].credits.setdefault(key, display_text)
 
     def _load_sheets(
         self, fresh: dict[int, RecordingShadow] | dict[int, WorkShadow], subject: str
@@ -287,21 +287,21 @@ class Known:
             shadow.sheet.shares[self.parties.by_pk(party)] = ppm
 
     def _load_releases(self, rows: Sequence[Row], pks: Collection[int]) -> dict[int, ReleaseShadow]:
-        named = [release for row in rows for release in row.releases]
-        upcs = {release.upc for release in named if release.upc}
-        grids = {release.grid for release in named if release.grid}
+        release_rows = [release for row in rows for release in row.releases]
+        upcs = {release.upc for release in release_rows if release.upc}
+        grids = {release.grid for release in release_rows if release.grid}
         fresh: dict[int, ReleaseShadow] = {}
         if upcs or grids or pks:
-            found = Release.objects.filter(
+            releases = Release.objects.filter(
                 Q(upc__in=upcs - {""}) | Q(grid__in=grids - {""}) | Q(pk__in=pks)
             ).order_by()
-            for release in found:
+            for release in releases:
                 if release.pk in self._release_pks:
                     continue
                 label = self.parties.by_pk(release.label_id) if release.label_id else None
-                day = release.released_on.isoformat() if release.released_on else ""
+                released_on = release.released_on.isoformat() if release.released_on else ""
                 shadow = ReleaseShadow(
-                    release.pk, release.title, release.upc, release.grid, label, day
+                    release.pk, release.title, release.upc, release.grid, label, released_on
                 )
                 fresh[release.pk] = self._release_pks[release.pk] = shadow
                 for number in filter(None, (release.upc, release.grid)):
@@ -309,7 +309,7 @@ class Known:
         return fresh
 
     def _unnumbered(self, rows: Sequence[Row]) -> set[int]:
-        """Releases without a number that recordings of these rows are on."""
+        """Return releases without a number that these recordings are on and that are not loaded."""
         pks = {
             shadow.pk
             for row in rows
@@ -320,55 +320,55 @@ class Known:
         if not pks:
             return set()
         tracks = ReleaseTrack.objects.filter(recording__in=pks, release__upc="", release__grid="")
-        found = list(tracks.values_list("recording_id", "release_id"))
-        for recording, release in found:
+        pairs = list(tracks.values_list("recording_id", "release_id"))
+        for recording, release in pairs:
             self._on[recording].add(release)
-        return {release for _, release in found} - self._release_pks.keys()
+        return {release for _, release in pairs} - self._release_pks.keys()
 
     def release_of(
-        self, row: Row, place: int, recording: RecordingShadow | None = None
+        self, row: Row, index: int, recording: RecordingShadow | None = None
     ) -> ReleaseShadow | None:
-        """By its numbers; without any, one of that title that the recording is on, or what the
-        source calls it."""
-        release = row.releases[place]
+        """Find it by its numbers; without any, by its title among the recording's releases, or by
+        what the source calls it."""
+        release = row.releases[index]
         for number in filter(None, (release.upc, release.grid)):
-            if found := self.releases.get(number):
-                return found
+            if shadow := self.releases.get(number):
+                return shadow
         if recording and recording.pk and not (release.upc or release.grid):
             for pk in self._on.get(recording.pk, ()):
                 if folded(self._release_pks[pk].title) == folded(release.title):
                     return self._release_pks[pk]
-        keys = (self.keys.get((Kind.RELEASE, key)) for key in release_keys(row, place))
+        keys = (self.keys.get((Kind.RELEASE, key)) for key in release_keys(row, index))
         return next(filter(None, keys), None)
 
     def _load_tracks(self, rows: Sequence[Row], fresh: dict[int, ReleaseShadow]) -> None:
-        """Of these releases the tracks that matter here, and where each ends."""
+        """Load the tracks that these rows may touch, and the last position of each new release."""
         releases: dict[int, ReleaseShadow] = {}
         recordings, positions = set(), set()
         for row in rows:
             if (shadow := self.recording_of(row)) and shadow.pk:
                 recordings.add(shadow.pk)
-            for place, numbers in enumerate(row.releases):
-                if (found := self.release_of(row, place, shadow)) and found.pk:
-                    releases[found.pk] = found
-                    positions.add(numbers.position)
+            for index, release_row in enumerate(row.releases):
+                if (known_release := self.release_of(row, index, shadow)) and known_release.pk:
+                    releases[known_release.pk] = known_release
+                    positions.add(release_row.position)
         if not releases:
             return
         tracks = ReleaseTrack.objects.filter(release__in=releases).filter(
             Q(recording__in=recordings) | Q(position__in=positions - {None})
         )
-        found_rows = list(tracks.values_list("release_id", "recording_id", "position"))
-        self._load_recordings((), {pk for _, pk, _ in found_rows} - self._recording_pks.keys())
-        for release, recording, position in found_rows:
+        track_rows = list(tracks.values_list("release_id", "recording_id", "position"))
+        self._load_recordings((), {pk for _, pk, _ in track_rows} - self._recording_pks.keys())
+        for release, recording, position in track_rows:
             releases[release].tracks.setdefault(position, self._recording_pks[recording])
-        ends = ReleaseTrack.objects.filter(release__in=fresh).values_list("release_id")
-        for pk, last in ends.annotate(Max("position")).order_by():
+        last_positions = ReleaseTrack.objects.filter(release__in=fresh).values_list("release_id")
+        for pk, last in last_positions.annotate(Max("position")).order_by():
             fresh[pk].last = last
 
 
 def recording_keys(row: Row) -> list[str]:
-    """What the source calls a recording: its own number, else title and artists, where no ISRC
-    says more."""
+    """Return what the source calls a recording: its own number; without that and an ISRC, title
+    and artists."""
     keys = [key_of("ref", row.ref)] if row.ref else []
     if not row.isrc and not row.ref:
         keys.append(
@@ -378,29 +378,29 @@ def recording_keys(row: Row) -> list[str]:
 
 
 def all_keys(row: Row) -> list[str]:
-    """Every key that a plan of this row may look up or leave behind."""
+    """Return every key that a plan of this row may look up or add."""
     return [
         *recording_keys(row),
-        *(key for place in range(len(row.works)) for key in work_keys(row, place)),
-        *(key for place in range(len(row.releases)) for key in release_keys(row, place)),
+        *(key for index in range(len(row.works)) for key in work_keys(row, index)),
+        *(key for index in range(len(row.releases)) for key in release_keys(row, index)),
     ]
 
 
-def work_keys(row: Row, place: int) -> list[str]:
-    """Of a work without ISWC: what the source calls it, else its title and who wrote it."""
-    work = row.works[place]
+def work_keys(row: Row, index: int) -> list[str]:
+    """Return what the source calls a work without ISWC: its number, else title and writers."""
+    work = row.works[index]
     if work.iswc:
         return []
     if work.ref:
         return [key_of("ref", work.ref)]
     writers = sorted({folded(credit.party.name) for credit in work.credits})
-    # Without writers a title is nobody's: it is the work of these artists' recording then.
+    # A title alone does not identify a work: without writers, the recording's artists do.
     people = writers or ["by", *sorted(folded(artist.name) for artist in row.artists)]
     return [key_of("work", folded(work.title or row.title), people)]
 
 
-def release_keys(row: Row, place: int) -> list[str]:
-    release = row.releases[place]
+def release_keys(row: Row, index: int) -> list[str]:
+    release = row.releases[index]
     if release.upc or release.grid:
         return []
     label = folded(release.label.name) if release.label else ""

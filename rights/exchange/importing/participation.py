@@ -40,7 +40,7 @@ NOTE = "Declared out in a list of recordings."
 
 @dataclass(slots=True)
 class ParticipationLine:
-    """`yes` is None where the answer cannot be read."""
+    """One answer for one recording and use; `yes` is None where it cannot be read."""
 
     number: int
     isrc: str
@@ -57,7 +57,7 @@ class ParticipationLine:
 
 
 class LineReader:
-    """Lines of a table or of plain text; what a line leaves out is what `use` and `yes` say."""
+    """Reads lines of a table or of plain text; `use` and `yes` stand in for what a line omits."""
 
     def __init__(self, file: IO[bytes], *, use: str = "", yes: bool | None = None) -> None:
         self._table = Table(file)
@@ -65,12 +65,12 @@ class LineReader:
 
     def rows(self, after: int = 0) -> Iterator[ParticipationLine]:
         first = _cells(self._table.header)
-        bare = _is_isrc(first[0]) if first else False
-        if bare and after < 1:
+        no_header = _is_isrc(first[0]) if first else False
+        if no_header and after < 1:
             yield self._line(1, first)
         for number, cells in self._table.rows():
-            if number + bare > after:
-                yield self._line(number + bare, _cells(cells))
+            if number + no_header > after:
+                yield self._line(number + no_header, _cells(cells))
 
     def _line(self, number: int, cells: Sequence[str]) -> ParticipationLine:
         isrc, use, answer = [*cells[:3], "", "", ""][:3]
@@ -84,9 +84,9 @@ class LineReader:
         line.use = USES.get(folded(use or self._use))
         if line.use is None:
             line.wrong("use", f"“{use or self._use}” is not a use, such as train.generative.")
-        said = folded(answer)
-        line.yes = True if said in YES else False if said in NO else None
-        if not said:
+        folded_answer = folded(answer)
+        line.yes = True if folded_answer in YES else False if folded_answer in NO else None
+        if not folded_answer:
             line.yes = self._yes
         if line.yes is None:
             line.wrong("answer", f"“{answer}” is neither yes nor no.")
@@ -94,9 +94,9 @@ class LineReader:
 
 
 def _cells(cells: Sequence[str]) -> list[str]:
-    full = [clean(cell) for cell in cells]
-    # Plain text: words with spaces between, in one cell.
-    return full[0].split(" ") if len(full) == 1 else full
+    cleaned = [clean(cell) for cell in cells]
+    # Plain text has its words in one cell, with spaces between them.
+    return cleaned[0].split(" ") if len(cleaned) == 1 else cleaned
 
 
 def _is_isrc(text: str) -> bool:
@@ -107,7 +107,7 @@ def _is_isrc(text: str) -> bool:
 
 
 class Holdings:
-    """What a party holds in some recordings, and which of it its open grants speak for."""
+    """The rights of a party in some recordings, and which of them its open grants cover."""
 
     def __init__(self, party: Party, pks: Sequence[int], uses: Collection[str]) -> None:
         self._party = party
@@ -115,26 +115,26 @@ class Holdings:
         self._personal = self._asked(pks, uses)
         # Recording, use and right.
         self.covered = self._granted(pks, uses)
-        noes = OptOut.objects.filter(party=party, recording__in=pks, use__in=uses)
-        self.opted_out = set(noes.values_list("recording", "use"))
+        opt_outs = OptOut.objects.filter(party=party, recording__in=pks, use__in=uses)
+        self.opted_out = set(opt_outs.values_list("recording", "use"))
 
     def _grants_held(self, pks: Sequence[int]) -> Mapping[int, set[str]]:
         sheets = SplitSheet.objects.current().filter(lines__party=self._party)
-        held: dict[int, set[str]] = defaultdict(set)
+        rights: dict[int, set[str]] = defaultdict(set)
         for pk in sheets.filter(recording__in=pks).values_list("recording", flat=True):
-            held[pk].add(RightType.MASTER)
-        of_works = sheets.filter(work__recordings__in=pks)
-        for pk in of_works.values_list("work__recordings", flat=True):
-            held[pk].add(RightType.COMPOSITION)
-        return held
+            rights[pk].add(RightType.MASTER)
+        work_sheets = sheets.filter(work__recordings__in=pks)
+        for pk in work_sheets.values_list("work__recordings", flat=True):
+            rights[pk].add(RightType.COMPOSITION)
+        return rights
 
     def _asked(self, pks: Sequence[int], uses: Collection[str]) -> set[tuple[int, str]]:
-        """Recordings and the uses of a person for which this party's own word is needed there."""
+        """Return recordings, with uses of a person that need this party's own permission there."""
         return {
             (recording, use)
             for use in persons.PERSONA_USES.intersection(uses)
-            for recording, who in persons.asked_in(pks, use)
-            if who == self._party.pk
+            for recording, party in persons.asked_in(pks, use)
+            if party == self._party.pk
         }
 
     def _granted(self, pks: Sequence[int], uses: Collection[str]) -> set[tuple[int, str, str]]:
@@ -144,20 +144,24 @@ class Holdings:
         ).filter(Q(recording=None) | Q(recording__in=pks))
         for grant in grants:
             if grant.recording_id:
-                # Also where its split is not told yet: a no ends it (lifecycle.covering).
+                # Also before its split is entered: an opt-out ends the grant (lifecycle.covering).
                 covered.add((grant.recording_id, grant.use, grant.right_type))
                 continue
-            rows = holds.covered_by(grant).filter(pk__in=pks).values_list("pk", flat=True)
-            covered.update((pk, grant.use, grant.right_type) for pk in rows)
+            covered_pks = holds.covered_by(grant).filter(pk__in=pks).values_list("pk", flat=True)
+            covered.update((pk, grant.use, grant.right_type) for pk in covered_pks)
         return covered
 
     def needed(self, pk: int, use: str) -> set[str]:
-        """The rights for which the use of the recording needs this party's word."""
-        held = set(self._rights.get(pk, ()))
-        return held | {RightType.PERSONA} if (pk, use) in self._personal else held
+        """Return the rights for which the use of the recording needs this party's permission."""
+        rights = set(self._rights.get(pk, ()))
+        return rights | {RightType.PERSONA} if (pk, use) in self._personal else rights
 
     def granted(self, pk: int, use: str) -> set[str]:
-        return {right for recording, of, right in self.covered if (recording, of) == (pk, use)}
+        return {
+            right
+            for recording, covered_use, right in self.covered
+            if (recording, covered_use) == (pk, use)
+        }
 
     def missing(self, pk: int, use: str) -> list[str]:
         return sorted(
@@ -166,27 +170,27 @@ class Holdings:
 
 
 class Answers:
-    """The lines of one part against what the party holds and has granted."""
+    """Compares lines, part by part, with what the party holds and has granted."""
 
     def __init__(self, job: ImportJob) -> None:
         self.job = job
         self.party = Party.objects.get(pk=job.options["party"])
         agreement = job.options.get("agreement")
         self.agreement = Agreement.objects.get(pk=agreement) if agreement else None
-        # What an earlier line of the file says of the same recording and use.
+        # The answer of an earlier line of the file for the same recording and use.
         self._said: dict[tuple[str, str], bool] = {}
-        # Of a dry run: what earlier lines would have changed.
+        # What earlier lines have changed, or would have in a dry run.
         self._done: dict[tuple[int, str], bool] = {}
 
     def load(self, lines: Sequence[ParticipationLine]) -> None:
-        found = Recording.objects.filter(isrc__in={line.isrc for line in lines if line.isrc})
-        self._recordings = {row.isrc: row for row in found}
+        recordings = Recording.objects.filter(isrc__in={line.isrc for line in lines if line.isrc})
+        self._recordings = {row.isrc: row for row in recordings}
         pks = [row.pk for row in self._recordings.values()]
         uses = {line.use.value for line in lines if line.use}
         self._holdings = Holdings(self.party, pks, uses)
 
     def answer(self, line: ParticipationLine, *, enter: bool) -> Verdict:
-        """What becomes of the line; `enter` also does it. Loaded lines only."""
+        """Return the verdict on a loaded line; `enter` also carries it out."""
         recording = None if line.refused else self._check(line)
         if recording is None or line.use is None or line.refused:
             return "refused"
@@ -224,8 +228,8 @@ class Answers:
         return "added" if missing else "unchanged"
 
     def _no(self, recording: Recording, use: Use, *, enter: bool) -> Verdict:
-        said = (recording.pk, use) in self._holdings.opted_out
-        if said and not self._holdings.granted(recording.pk, use):
+        opted_out = (recording.pk, use) in self._holdings.opted_out
+        if opted_out and not self._holdings.granted(recording.pk, use):
             return "unchanged"
         if enter:
             lifecycle.opt_out(recording, use, self.party, self.job.made_by, NOTE)
@@ -233,6 +237,6 @@ class Answers:
 
 
 def refusal(party: Party, agreement: Agreement | None) -> None:
-    """Raises Refused where the agreement is another party's."""
+    """Raise Refused where the agreement is another party's."""
     if agreement is not None and agreement.counterparty_id != party.pk:
         raise Refused("agreement", f"This agreement is not one of {party}.", field="agreement")

@@ -1,7 +1,7 @@
-"""What entering a row would do: compared with what is known, without writing anything.
+"""Plan what entering a row would do: compare it with what is known, without writing anything.
 
-A row whose plan meets a problem is refused as a whole; nothing of it stays behind. A plan that is
-taken changes the shadows, so that the next row sees it, and notes what has to be written.
+A row whose plan meets a problem is refused as a whole and leaves nothing behind. A plan that is
+carried out changes the shadows, so that the next row sees it, and notes what has to be written.
 """
 
 from collections.abc import Callable
@@ -25,14 +25,14 @@ from rights.exchange.importing.rows import CreditRow, PartyRow, ReleaseRow, Row,
 from rights.models import Party, RoleCode, Scheme, SplitSheet
 from rights.tdm import signals
 
-# A party has one of these, and may have several of the others.
+# A party has at most one number of these schemes, and may have several of the others.
 ONE_EACH = frozenset({Scheme.ISNI, Scheme.IPI_BASE, Scheme.MBID})
 
 
 def plan(row: Row, known: Known, options: Options, changes: Changes) -> Verdict:
-    """What becomes of a checked row. Its problems stand in the row afterwards."""
+    """Plan a checked row, and return the verdict. Its problems are in the row afterwards."""
     draft = _Draft(row, known, options, changes)
-    # Also of a row that is refused already: all its problems are told at once.
+    # Also for a row that is refused already: all its problems are reported at once.
     draft.draw()
     if row.refused:
         return "refused"
@@ -45,7 +45,7 @@ def plan(row: Row, known: Known, options: Options, changes: Changes) -> Verdict:
 
 
 class _Draft:
-    """One row's plan. Nothing outside of it changes until its steps are taken."""
+    """One row's plan. Nothing outside of it changes until its steps are run."""
 
     def __init__(self, row: Row, known: Known, options: Options, changes: Changes) -> None:
         self.row, self.known, self.options, self.changes = row, known, options, changes
@@ -62,16 +62,16 @@ class _Draft:
             recording = self._new_recording()
         else:
             self._compare(recording)
-        works = [self._work(recording, place) for place in range(len(row.works))]
+        works = [self._work(recording, index) for index in range(len(row.works))]
         for credit in row.credits:
             self._credit(recording, recording, credit, works)
-        for work, told in zip(works, row.works, strict=True):
-            for credit in told.credits:
+        for work, work_row in zip(works, row.works, strict=True):
+            for credit in work_row.credits:
                 self._credit(recording, work, credit, works)
-            self._split(work, told.split, "composition_split")
+            self._split(work, work_row.split, "composition_split")
         self._split(recording, row.split, "master_split")
-        for place in range(len(row.releases)):
-            self._release(recording, place)
+        for index in range(len(row.releases)):
+            self._release(recording, index)
         self._machine(recording)
 
     # --- Recordings and works -----------------------------------------------------------------
@@ -92,9 +92,9 @@ class _Draft:
         return shadow
 
     def _machine(self, recording: RecordingShadow) -> None:
-        told = self.row.machine
-        if told and not (recording.pk and signals.is_declared(recording.pk, told)):
-            self.steps.append(lambda: self.changes.machine.append((recording, told)))
+        declaration = self.row.machine
+        if declaration and not (recording.pk and signals.is_declared(recording.pk, declaration)):
+            self.steps.append(lambda: self.changes.machine.append((recording, declaration)))
 
     def _key(self, kind: str, key: str, shadow: Any) -> None:
         if (kind, key) not in self.known.keys:
@@ -120,57 +120,61 @@ class _Draft:
         if tags != shadow.tags:
             self.steps.append(lambda: self.changes.update(shadow, tags=tags))
 
-    def _value(self, shadow: Any, name: str, said: str, field_name: str, may: bool) -> None:
-        """An empty value is filled; one that differs is a problem, unless it may be changed."""
+    def _value(self, shadow: Any, name: str, value: str, field_name: str, may_change: bool) -> None:
+        """Fill an empty value; a different one is a problem, unless it may be changed."""
         old = getattr(shadow, name)
-        if not said or said == old:
+        if not value or value == old:
             return
-        if old and not may:
+        if old and not may_change:
             choice = "; choose “Update titles” to change it" if name == "title" else ""
-            self.row.wrong(field_name, f"It is “{old}” here and “{said}” in the file{choice}.")
+            self.row.wrong(field_name, f"It is “{old}” here and “{value}” in the file{choice}.")
             return
-        self.steps.append(lambda: self.changes.update(shadow, **{name: said}))
+        self.steps.append(lambda: self.changes.update(shadow, **{name: value}))
 
-    def _work(self, recording: RecordingShadow, place: int) -> WorkShadow:
-        told = self.row.works[place]
-        work = self._find_work(recording, place)
+    def _work(self, recording: RecordingShadow, index: int) -> WorkShadow:
+        work_row = self.row.works[index]
+        work = self._find_work(recording, index)
         if work is None:
-            work = self._new_work(place)
+            work = self._new_work(index)
         else:
-            self._value(work, "title", told.title, "work_title", self.options.update_titles)
-            self._value(work, "iswc", told.iswc, "iswc", False)
-            self._value(work, "mbid", told.mbid, "work_mbid", False)
-            if told.iswc and not work.iswc:
-                found = work
-                self.steps.append(lambda: self.known.works.update({told.iswc: found}))
+            self._value(work, "title", work_row.title, "work_title", self.options.update_titles)
+            self._value(work, "iswc", work_row.iswc, "iswc", False)
+            self._value(work, "mbid", work_row.mbid, "work_mbid", False)
+            if work_row.iswc and not work.iswc:
+                known_work = work
+                self.steps.append(lambda: self.known.works.update({work_row.iswc: known_work}))
         if work not in recording.works:
             self._link(recording, work)
         return work
 
-    def _find_work(self, recording: RecordingShadow, place: int) -> WorkShadow | None:
-        told = self.row.works[place]
-        if told.iswc and (found := self.known.works.get(told.iswc)):
-            return found
-        if own := self.known.work_numbered(told.own):
-            return own
-        if not told.title and not told.iswc and len(self.row.works) == len(recording.works) == 1:
+    def _find_work(self, recording: RecordingShadow, index: int) -> WorkShadow | None:
+        work_row = self.row.works[index]
+        if work_row.iswc and (by_iswc := self.known.works.get(work_row.iswc)):
+            return by_iswc
+        if by_pk := self.known.work_numbered(work_row.own):
+            return by_pk
+        if (
+            not work_row.title
+            and not work_row.iswc
+            and len(self.row.works) == len(recording.works) == 1
+        ):
             return recording.works[0]
-        title = folded(told.title or self.row.title)
+        title = folded(work_row.title or self.row.title)
         for work in recording.works:
-            if folded(work.title) == title and not (work.iswc and told.iswc):
+            if folded(work.title) == title and not (work.iswc and work_row.iswc):
                 return work
-        keys = (self.known.keys.get((Kind.WORK, key)) for key in work_keys(self.row, place))
+        keys = (self.known.keys.get((Kind.WORK, key)) for key in work_keys(self.row, index))
         return next(filter(None, keys), None)
 
-    def _new_work(self, place: int) -> WorkShadow:
-        told = self.row.works[place]
-        work = WorkShadow(None, told.title or self.row.title, told.iswc, told.mbid)
+    def _new_work(self, index: int) -> WorkShadow:
+        work_row = self.row.works[index]
+        work = WorkShadow(None, work_row.title or self.row.title, work_row.iswc, work_row.mbid)
 
         def step() -> None:
             if work.iswc:
                 self.known.works[work.iswc] = work
             self.changes.works.append(work)
-            for key in work_keys(self.row, place):
+            for key in work_keys(self.row, index):
                 self._key(Kind.WORK, key, work)
 
         self.steps.append(step)
@@ -188,42 +192,42 @@ class _Draft:
 
         def step() -> None:
             recording.works.append(work)
-            # Between being planned and written a new recording of this part is no late one.
-            known_row = late and recording.pk is not None
-            (self.changes.attached if known_row else self.changes.links).append((recording, work))
+            # A recording that an earlier row of this part adds does not exist yet.
+            exists = late and recording.pk is not None
+            (self.changes.attached if exists else self.changes.links).append((recording, work))
 
         self.steps.append(step)
 
     # --- Parties and credits ------------------------------------------------------------------
 
-    def _party(self, told: PartyRow, field_name: str) -> PartyShadow:
-        """Who is meant: by number, else by name; else somebody new."""
+    def _party(self, party_row: PartyRow, field_name: str) -> PartyShadow:
+        """Find the party that is meant, by name or number; else plan a new one."""
         row, parties = self.row, self.known.parties
-        by_name = self._parties.get(folded(told.name)) or parties.named(told.name)
-        found = by_name
-        for scheme, value in told.numbers.items():
-            number = self._numbers.get((scheme, value)) or parties.numbered(scheme, value)
-            if number and found and number is not found:
+        by_name = self._parties.get(folded(party_row.name)) or parties.named(party_row.name)
+        party = by_name
+        for scheme, value in party_row.numbers.items():
+            by_number = self._numbers.get((scheme, value)) or parties.numbered(scheme, value)
+            if by_number and party and by_number is not party:
                 label = Scheme(scheme).label
                 row.wrong(
                     field_name,
-                    f"The {label} {value} is the one of {number.name}, not of {found.name}.",
+                    f"The {label} {value} is the one of {by_number.name}, not of {party.name}.",
                 )
-            found = found or number
-        if found is None:
-            found = PartyShadow(None, told.name, told.kind or Party.Kind.PERSON)
-            self._add_party(found)
-        elif by_name is None and folded(told.name) != folded(found.credited_as):
-            # Rights of one would become rights of another by a slip in a number.
+            party = party or by_number
+        if party is None:
+            party = PartyShadow(None, party_row.name, party_row.kind or Party.Kind.PERSON)
+            self._add_party(party)
+        elif by_name is None and folded(party_row.name) != folded(party.credited_as):
+            # A typo in a number would otherwise give one party's rights to another.
             row.wrong(
                 field_name,
-                f"{told.name} has the number of {found.name} here. Write {found.name}, or note "
-                "there that it is credited by this name.",
+                f"{party_row.name} has the number of {party.name} here. Write {party.name}, or "
+                "note there that it is credited by this name.",
             )
-        for scheme, value in told.numbers.items():
-            self._number(found, scheme, value, field_name)
-        self._parties[folded(told.name)] = found
-        return found
+        for scheme, value in party_row.numbers.items():
+            self._number(party, scheme, value, field_name)
+        self._parties[folded(party_row.name)] = party
+        return party
 
     def _add_party(self, party: PartyShadow) -> None:
         def step() -> None:
@@ -257,27 +261,27 @@ class _Draft:
         self,
         recording: RecordingShadow,
         subject: Subject,
-        told: CreditRow,
+        credit: CreditRow,
         works: list[WorkShadow],
     ) -> None:
-        field_name = "main_artist" if told.role == RoleCode.MAIN_ARTIST else "contributors"
-        party = self._party(told.party, field_name)
-        for place in (subject, recording, *recording.works, *works):
-            for (who, role, user, instrument), words in place.credits.items():
-                if (who, role, user) == (party, told.role, told.user_defined) and (
-                    not told.instrument or instrument == told.instrument
+        field_name = "main_artist" if credit.role == RoleCode.MAIN_ARTIST else "contributors"
+        party = self._party(credit.party, field_name)
+        for shadow in (subject, recording, *recording.works, *works):
+            for (other, role, user_defined, instrument), display_text in shadow.credits.items():
+                if (other, role, user_defined) == (party, credit.role, credit.user_defined) and (
+                    not credit.instrument or instrument == credit.instrument
                 ):
-                    if told.display_text and words != told.display_text:
+                    if credit.display_text and display_text != credit.display_text:
                         self.row.wrong(
                             field_name,
                             f"The wording of {party.name}'s credit is another here; it stays.",
                             warning=True,
                         )
                     return
-        key = (party, told.role, told.user_defined, told.instrument)
-        # Whoever is found in a recording that is here may have to be asked (persons.py).
+        key = (party, credit.role, credit.user_defined, credit.instrument)
+        # A person newly credited in an existing recording may have to be asked (persons.py).
         late = not self.new and isinstance(subject, RecordingShadow)
-        if late and told.role == RoleCode.MAIN_ARTIST and not self.options.extend:
+        if late and credit.role == RoleCode.MAIN_ARTIST and not self.options.extend:
             self.row.wrong(
                 field_name,
                 f"{party.name} is no main artist of “{recording.title}” here; choose “Add works "
@@ -288,22 +292,22 @@ class _Draft:
         def step() -> None:
             if key in subject.credits:
                 return
-            subject.credits[key] = told.display_text
+            subject.credits[key] = credit.display_text
             if late and isinstance(subject, RecordingShadow) and subject.pk is not None:
-                self.changes.late_credits.append((subject, key, told.display_text))
+                self.changes.late_credits.append((subject, key, credit.display_text))
             else:
-                self.changes.credits.append((subject, key, told.display_text))
+                self.changes.credits.append((subject, key, credit.display_text))
 
         self.steps.append(step)
 
     # --- Splits -------------------------------------------------------------------------------
 
-    def _split(self, subject: Subject, told: list[ShareRow], field_name: str) -> None:
-        if not told or id(subject) in self._split_of:
+    def _split(self, subject: Subject, share_rows: list[ShareRow], field_name: str) -> None:
+        if not share_rows or id(subject) in self._split_of:
             return
         self._split_of.add(id(subject))
         shares: dict[PartyShadow, int] = {}
-        for share in told:
+        for share in share_rows:
             party = self._party(share.party, field_name)
             shares[party] = shares.get(party, 0) + share.ppm
         sheet = subject.sheet
@@ -351,49 +355,56 @@ class _Draft:
 
     # --- Releases -----------------------------------------------------------------------------
 
-    def _release(self, recording: RecordingShadow, place: int) -> None:
-        told = self.row.releases[place]
-        label = self._party(told.label, "label") if told.label else None
-        found = self.known.release_of(self.row, place, recording)
-        if found is None:
-            if not told.title:
+    def _release(self, recording: RecordingShadow, index: int) -> None:
+        release_row = self.row.releases[index]
+        label = self._party(release_row.label, "label") if release_row.label else None
+        release = self.known.release_of(self.row, index, recording)
+        if release is None:
+            if not release_row.title:
                 self.row.wrong("release_title", "This release is not here yet: it needs a title.")
                 return
-            found = self._new_release(place, label)
+            release = self._new_release(index, label)
         else:
-            self._compare_release(found, told, label)
-        self._track(found, recording, told.position)
+            self._compare_release(release, release_row, label)
+        self._track(release, recording, release_row.position)
 
-    def _new_release(self, place: int, label: PartyShadow | None) -> ReleaseShadow:
-        told = self.row.releases[place]
-        made = ReleaseShadow(None, told.title, told.upc, told.grid, label, told.released_on)
+    def _new_release(self, index: int, label: PartyShadow | None) -> ReleaseShadow:
+        release_row = self.row.releases[index]
+        release = ReleaseShadow(
+            None,
+            release_row.title,
+            release_row.upc,
+            release_row.grid,
+            label,
+            release_row.released_on,
+        )
 
         def step() -> None:
-            for number in filter(None, (made.upc, made.grid)):
-                self.known.releases[number] = made
-            self.changes.releases.append(made)
-            for key in release_keys(self.row, place):
-                self._key(Kind.RELEASE, key, made)
+            for number in filter(None, (release.upc, release.grid)):
+                self.known.releases[number] = release
+            self.changes.releases.append(release)
+            for key in release_keys(self.row, index):
+                self._key(Kind.RELEASE, key, release)
 
         self.steps.append(step)
-        return made
+        return release
 
     def _compare_release(
-        self, found: ReleaseShadow, told: ReleaseRow, label: PartyShadow | None
+        self, entry: ReleaseShadow, release_row: ReleaseRow, label: PartyShadow | None
     ) -> None:
-        self._value(found, "title", told.title, "release_title", self.options.update_titles)
-        self._value(found, "upc", told.upc, "upc", False)
-        self._value(found, "grid", told.grid, "grid", False)
-        self._value(found, "released_on", told.released_on, "release_date", False)
-        for name, number in (("upc", told.upc), ("grid", told.grid)):
-            if number and not getattr(found, name):
-                self.steps.append(lambda number=number: self.known.releases.update({number: found}))  # type: ignore[misc]
-        if label and found.label is None:
-            self.steps.append(lambda: self.changes.update(found, label=label))
-        elif label and label is not found.label and found.label:
+        self._value(entry, "title", release_row.title, "release_title", self.options.update_titles)
+        self._value(entry, "upc", release_row.upc, "upc", False)
+        self._value(entry, "grid", release_row.grid, "grid", False)
+        self._value(entry, "released_on", release_row.released_on, "release_date", False)
+        for name, number in (("upc", release_row.upc), ("grid", release_row.grid)):
+            if number and not getattr(entry, name):
+                self.steps.append(lambda number=number: self.known.releases.update({number: entry}))  # type: ignore[misc]
+        if label and entry.label is None:
+            self.steps.append(lambda: self.changes.update(entry, label=label))
+        elif label and label is not entry.label and entry.label:
             self.row.wrong(
                 "label",
-                f"The label of “{found.title}” is {found.label.name} here and {label.name} in the "
+                f"The label of “{entry.title}” is {entry.label.name} here and {label.name} in the "
                 "file.",
             )
 
@@ -401,12 +412,12 @@ class _Draft:
         self, release: ReleaseShadow, recording: RecordingShadow, position: int | None
     ) -> None:
         row = self.row
-        places = [place for place, track in release.tracks.items() if track is recording]
-        if places:
-            if position and position not in places:
+        numbers = [number for number, track in release.tracks.items() if track is recording]
+        if numbers:
+            if position and position not in numbers:
                 row.wrong(
                     "track_number",
-                    f"It is track {places[0]} of “{release.title}” here, {position} in the file.",
+                    f"It is track {numbers[0]} of “{release.title}” here, {position} in the file.",
                 )
             return
         other = release.tracks.get(position) if position else None
@@ -417,9 +428,9 @@ class _Draft:
             return
 
         def step() -> None:
-            place = position or release.last + 1
-            release.tracks[place] = recording
-            release.last = max(release.last, place)
-            self.changes.tracks.append((release, recording, place))
+            number = position or release.last + 1
+            release.tracks[number] = recording
+            release.last = max(release.last, number)
+            self.changes.tracks.append((release, recording, number))
 
         self.steps.append(step)

@@ -1,4 +1,4 @@
-"""One recording as a file tells it, whatever the file's format."""
+"""One recording as a file describes it, whatever the file's format."""
 
 import hashlib
 import json
@@ -18,9 +18,9 @@ WORK_ROLES = frozenset(
         RoleCode.ADAPTER, RoleCode.TRANSLATOR, RoleCode.MUSIC_PUBLISHER,
     }
 )  # fmt: skip
-# How many rows a file may have; more of them go in several files.
+# The most rows that a file may have; send more in several files.
 MOST_ROWS = 1_000_000
-# Names come again and again: so many of them are made clean once.
+# Names repeat a lot in one file; this many cleaned names are cached.
 REMEMBERED = 50_000
 LONGEST_NAME = 300
 CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -29,12 +29,12 @@ SCHEMES = frozenset(Scheme.values)
 
 
 class BadFile(ValueError):
-    """The file as a whole cannot be read; the sentence is for who sent it."""
+    """The file as a whole cannot be read; the sentence is for whoever sent it."""
 
 
 @dataclass(slots=True)
 class Problem:
-    """What is wrong with one field of a row. A warning lets the row in all the same."""
+    """What is wrong with one field of a row. A warning does not refuse the row."""
 
     row: int
     field: str
@@ -44,7 +44,7 @@ class Problem:
 
 @dataclass(slots=True)
 class PartyRow:
-    """`numbers` by scheme (rights.models.Scheme)."""
+    """A party; `numbers` are by scheme (rights.models.Scheme)."""
 
     name: str
     kind: str = ""
@@ -68,12 +68,12 @@ class ShareRow:
 
 @dataclass(slots=True)
 class WorkRow:
-    """An empty title is not known: that of the recording, if the work is new."""
+    """A work. An empty title is unknown; a new work then takes the recording's."""
 
     title: str = ""
     iswc: str = ""
     mbid: str = ""
-    # The portal's own number, where the file is an export of it; else what the source calls it.
+    # `own` is our own number, where the file is an export of ours; `ref` is the source's number.
     own: int | None = None
     ref: str = ""
     credits: list[CreditRow] = field(default_factory=list)
@@ -87,7 +87,7 @@ class ReleaseRow:
     grid: str = ""
     label: PartyRow | None = None
     released_on: str = ""
-    # None: after the last track that is known.
+    # None: after the last known track.
     position: int | None = None
 
 
@@ -106,7 +106,7 @@ class Row:
     works: list[WorkRow] = field(default_factory=list)
     split: list[ShareRow] = field(default_factory=list)
     releases: list[ReleaseRow] = field(default_factory=list)
-    # What of it a machine made, as the file declares it; empty where it declares nothing.
+    # Which parts a machine made, as the file declares; empty where it declares nothing.
     machine: str = ""
     problems: list[Problem] = field(default_factory=list)
 
@@ -122,7 +122,7 @@ class Row:
         return [credit.party for credit in self.credits if credit.role == RoleCode.MAIN_ARTIST]
 
     def parties(self) -> Iterator[PartyRow]:
-        """Everybody that the row names, as often as it does."""
+        """Yield every party that the row names, with repetitions."""
         subjects: list[Row | WorkRow] = [self, *self.works]
         for subject in subjects:
             yield from (credit.party for credit in subject.credits)
@@ -134,11 +134,11 @@ class Row:
 
 class Reader(Protocol):
     def rows(self, after: int = 0) -> Iterator[Row]:
-        """Row after row, without the first `after` of them; raises BadFile."""
+        """Yield the rows, without the first `after` of them; raises BadFile."""
 
 
 def clean(text: str) -> str:
-    """Composed characters, single spaces, nothing around."""
+    """Return the text with composed characters and single spaces, stripped."""
     return _cleaned(text) if len(text) <= LONGEST_NAME else _cleaned.__wrapped__(text)
 
 
@@ -148,7 +148,7 @@ def _cleaned(text: str) -> str:
 
 
 def folded(text: str) -> str:
-    """The form in which two writings of a name are the same."""
+    """Return the form in which two spellings of a name are equal."""
     return _folded(text) if len(text) <= LONGEST_NAME else clean(text).casefold()
 
 
@@ -158,16 +158,16 @@ def _folded(text: str) -> str:
 
 
 def has_controls(text: str) -> bool:
-    """A character that is no text: databases and other people's programs choke on it."""
+    """Whether it has a control character or lone surrogate: databases and programs choke on it."""
     return CONTROLS.search(text) is not None
 
 
 def key_of(*parts: object) -> str:
-    """A digest of fixed length for whatever names a thing within its source."""
+    """Return a digest of fixed length of the parts that name a thing within its source."""
     text = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def whole_number(text: str) -> int | None:
-    """A number without sign or point, such as a track's; None for anything else."""
+    """Return a number without sign or point, such as a track's; None for anything else."""
     return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else None

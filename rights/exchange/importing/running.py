@@ -1,8 +1,8 @@
-"""Jobs at work: one at a time, a part of rows in one transaction, whoever does it.
+"""Run import jobs: one at a time, a part of rows in one transaction, in any worker.
 
-A part first takes the job's row and sees that nobody else has done it, and last says how far the
-job has come. So a worker that dies leaves whole parts only, and two that believe to have the same
-job enter each part once.
+A part first locks the job's row and checks that nobody else has done the part, and last records
+how far the job has come. So a worker that dies leaves complete parts only, and two that both
+believe to have the job enter each part once.
 """
 
 import logging
@@ -31,11 +31,11 @@ from rights.identifiers import BadIdentifier
 from rights.models import ImportJob, ImportProblem
 
 State = ImportJob.State
-# Rows of one transaction: long enough to share its cost, short enough to wait for.
+# Rows per transaction: enough to share its cost, few enough to wait for.
 PART = 200
-# Who has been silent this long is dead, and somebody else goes on.
+# A worker that has been silent this long counts as dead, and another one continues.
 SILENCE = timedelta(seconds=60)
-# A task gives its worker back after this many seconds; the next one goes on.
+# A task frees its worker after this many seconds; the next one continues.
 TURN = 40.0
 CLASH = (IntegrityError, Refused, BadIdentifier)
 R = TypeVar("R", Row, ParticipationLine)
@@ -44,22 +44,22 @@ log = logging.getLogger(__name__)
 
 
 class Stopped(Exception):
-    """The job was stopped, or somebody else has taken it."""
+    """The job was stopped, or another worker has taken it."""
 
 
 class Work(Protocol[R]):
-    """What a kind of file does with its rows."""
+    """How the rows of one kind of file are read, checked and entered."""
 
     def rows(self, after: int) -> Iterator[R]: ...
 
     def look(self, part: Sequence[R]) -> Counter[str]:
-        """What entering the part would do. Writes nothing, and remembers for the next part."""
+        """Count what entering the part would do; remember it for the next part. Writes nothing."""
 
     def enter(self, part: Sequence[R]) -> Counter[str]:
-        """Do it, inside the caller's transaction."""
+        """Enter the part, inside the caller's transaction."""
 
     def forget(self) -> None:
-        """A part was rolled back: what was read or made meanwhile does not count."""
+        """Drop what was read or made for a part that was rolled back."""
 
 
 class CatalogueWork:
@@ -122,7 +122,7 @@ def work_of(job: ImportJob) -> Any:
 
 
 def go_on(wanted: ImportJob | None = None, *, seconds: float = TURN) -> bool:
-    """Take a job that wants work, or the one wanted, for some seconds; false if none does."""
+    """Work on a free job, or on the one wanted, for some seconds; return false without one."""
     job = claim(wanted=wanted)
     if job is None:
         time.sleep(1 if wanted else 0)
@@ -135,14 +135,14 @@ def go_on(wanted: ImportJob | None = None, *, seconds: float = TURN) -> bool:
     except Stopped:
         log.info("Import %s was stopped or taken over.", job.pk)
     except OperationalError:
-        # The database was away: the job's last beat grows old, and somebody goes on.
+        # The database was unreachable: the job's last beat grows old, and another worker continues.
         raise
     except BadFile as error:
         _fail(job, str(error))
     except FileNotFoundError:
         _fail(job, "The file is missing from storage.")
     except Exception as error:
-        # A full disk or a store that is away passes, as a database does: somebody goes on then.
+        # A full disk or unreachable store passes, like a database outage: a worker continues then.
         if outages.outage_of(error) is None:
             _fail(job, "A mistake of the portal's stopped it; an operator finds it in the log.")
         raise
@@ -151,29 +151,29 @@ def go_on(wanted: ImportJob | None = None, *, seconds: float = TURN) -> bool:
 
 
 def claim(now: datetime | None = None, *, wanted: ImportJob | None = None) -> ImportJob | None:
-    """The oldest job that nobody is at work on, or the one wanted. While one is, others wait."""
+    """Claim the oldest free job, or the one wanted. While a job is at work, the others wait."""
     now = now or timezone.now()
     at_work = ImportJob.objects.filter(state__in=(State.CHECKING, State.RUNNING))
     if at_work.filter(beat_at__gte=now - SILENCE).exists():
         return None
-    wanting = ImportJob.objects.filter(state__in=(State.CHECKING, State.WAITING, State.RUNNING))
+    queue = ImportJob.objects.filter(state__in=(State.CHECKING, State.WAITING, State.RUNNING))
     if wanted:
-        wanting = wanting.filter(pk=wanted.pk)
-    for job in wanting.order_by("created_at", "pk"):
+        queue = queue.filter(pk=wanted.pk)
+    for job in queue.order_by("created_at", "pk"):
         new = State.CHECKING if job.state == State.CHECKING else State.RUNNING
-        # Compare-and-set on the beat too: of two who saw it silent, one gets it.
-        same = ImportJob.objects.filter(pk=job.pk, state=job.state, beat_at=job.beat_at)
-        if same.update(state=new, beat_at=now):
+        # Compare-and-set on the beat too: of two workers that saw it silent, one gets it.
+        unchanged = ImportJob.objects.filter(pk=job.pk, state=job.state, beat_at=job.beat_at)
+        if unchanged.update(state=new, beat_at=now):
             job.refresh_from_db()
             return job
     return None
 
 
-# --- Looking ----------------------------------------------------------------------------------
+# --- Dry run ----------------------------------------------------------------------------------
 
 
 def look_at(job: ImportJob) -> None:
-    """The dry run: every problem of every row, and what would come of them. Enters nothing."""
+    """Do the dry run: note every problem of every row, and count verdicts. Enters nothing."""
     job.problems.all().delete()
     work, counts, rows = work_of(job), Counter[str](), 0
     with _parts(work.rows(0)) as parts:
@@ -189,9 +189,9 @@ def look_at(job: ImportJob) -> None:
 
 
 def _beat(job: ImportJob, believed: State, **values: object) -> None:
-    """Stopped where the job is in another state than this worker believes."""
-    same = ImportJob.objects.filter(pk=job.pk, state=believed)
-    if not same.update(**({"beat_at": timezone.now()} | values)):
+    """Set the beat and these values. Raises Stopped where the state is not as believed."""
+    unchanged = ImportJob.objects.filter(pk=job.pk, state=believed)
+    if not unchanged.update(**({"beat_at": timezone.now()} | values)):
         raise Stopped
 
 
@@ -203,12 +203,12 @@ def _tally(counts: Counter[str]) -> dict[str, int]:
 
 
 def enter(job: ImportJob, *, seconds: float = TURN, most_parts: int | None = None) -> bool:
-    """Enter part after part; true if some are left when the time is over."""
-    work, until = work_of(job), time.monotonic() + seconds
+    """Enter part after part; return true if some are left when the time is up."""
+    work, deadline = work_of(job), time.monotonic() + seconds
     with _parts(work.rows(job.done)) as parts:
         for number, part in enumerate(parts, start=1):
             enter_part(job, work, part)
-            if time.monotonic() > until or number == most_parts:
+            if time.monotonic() > deadline or number == most_parts:
                 return True
     with transaction.atomic():
         commit_order.moment()
@@ -223,14 +223,14 @@ def enter(job: ImportJob, *, seconds: float = TURN, most_parts: int | None = Non
 
 
 def enter_part(job: ImportJob, work: Work[R], part: Sequence[R]) -> None:
-    """All of these rows in one transaction; where the catalogue changed under it, one by one."""
-    before = [len(row.problems) for row in part]
+    """Enter these rows in one transaction; one by one where the catalogue changed meanwhile."""
+    problem_counts = [len(row.problems) for row in part]
     try:
         _enter(job, work, part)
     except CLASH:
         work.forget()
-        _as_they_were(part, before)
-        for row, count in zip(part, before, strict=True):
+        _as_they_were(part, problem_counts)
+        for row, count in zip(part, problem_counts, strict=True):
             try:
                 _enter(job, work, [row])
             except CLASH as error:
@@ -248,15 +248,15 @@ def enter_part(job: ImportJob, work: Work[R], part: Sequence[R]) -> None:
         raise
 
 
-def _as_they_were(part: Sequence[Any], before: Sequence[int]) -> None:
-    for row, count in zip(part, before, strict=True):
+def _as_they_were(part: Sequence[Any], problem_counts: Sequence[int]) -> None:
+    for row, count in zip(part, problem_counts, strict=True):
         del row.problems[count:]
 
 
 def _enter(job: ImportJob, work: Work[R], part: Sequence[R]) -> None:
-    """Raises Stopped where the job was stopped, or the part is somebody else's by now."""
+    """Enter a part. Raises Stopped if the job was stopped or another worker did the part."""
     with transaction.atomic():
-        # The turn before any row (portal/database/commit_order.py).
+        # Take the turn before locking any row (portal/database/commit_order.py).
         commit_order.moment()
         row = ImportJob.objects.select_for_update(no_key=True).get(pk=job.pk)
         if row.state != State.RUNNING or row.done != job.done:
@@ -273,9 +273,9 @@ def _enter(job: ImportJob, work: Work[R], part: Sequence[R]) -> None:
 
 
 def _problems(job: ImportJob, part: Sequence[Any]) -> list[ImportProblem]:
-    found: list[Problem] = []
+    problems: list[Problem] = []
     for row in part:
-        found.extend(row.problems)
+        problems.extend(row.problems)
     return [
         ImportProblem(
             job=job,
@@ -284,13 +284,13 @@ def _problems(job: ImportJob, part: Sequence[Any]) -> list[ImportProblem]:
             sentence=_writable(problem.sentence)[:400],
             warning=problem.warning,
         )
-        for problem in found
+        for problem in problems
     ]
 
 
 @contextmanager
 def _parts(rows: Iterator[R]) -> Iterator[Iterator[list[R]]]:
-    """Rows in parts; the file behind them is closed however that ends."""
+    """Yield the rows in parts; the file behind them is closed however that ends."""
     try:
         yield iter(lambda: list(islice(rows, PART)), [])
     finally:
@@ -299,7 +299,7 @@ def _parts(rows: Iterator[R]) -> Iterator[Iterator[list[R]]]:
 
 
 def _writable(text: str) -> str:
-    """Half characters and zeros of a file are told of, and no database keeps them."""
+    """Replace lone surrogates and zeros, which a problem may quote and no database stores."""
     return text.replace("\0", " ").encode("utf-8", "replace").decode()
 
 

@@ -1,4 +1,4 @@
-"""Text files as they come: which characters, which separator, which cells."""
+"""Text files of any origin: their encoding, their separator and their cells."""
 
 import codecs
 import csv
@@ -11,16 +11,16 @@ from rights.exchange.importing.rows import MOST_ROWS, BadFile
 
 PIECE = 1024 * 1024
 SEPARATORS = ",;\t|"
-# A cell longer than this is a quotation mark that was never closed.
+# A cell longer than this means that a quotation mark was never closed.
 LONGEST_CELL = 65_536
 MOST_COLUMNS = 200
 
 
 def encoding_of(file: IO[bytes]) -> str:
-    """How the file's characters are written: by its mark, else by what it can be read as.
+    """Return the file's encoding: by its byte order mark, else by what it can be decoded as.
 
-    The whole file is looked at: one letter of Latin-1 at its end is not UTF-8. A file of neither
-    is read as Windows-1252, which Latin-1 files of today are.
+    The whole file is read: one letter of Latin-1 at its end rules out UTF-8. A file that is in
+    neither UTF is read as Windows-1252, which Latin-1 files of today are.
     """
     file.seek(0)
     start = file.read(4096)
@@ -29,7 +29,7 @@ def encoding_of(file: IO[bytes]) -> str:
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
     if start and b"\0" in start:
-        # Latin letters in UTF-16 are every other byte zero; which half says the order.
+        # Latin letters in UTF-16 have a zero in every other byte; which half gives the byte order.
         odd, even = start[1::2].count(0), start[0::2].count(0)
         if max(odd, even) * 2 > len(start) // 2:
             return "utf-16-le" if odd > even else "utf-16-be"
@@ -46,9 +46,9 @@ def encoding_of(file: IO[bytes]) -> str:
 
 
 def separator_of(header: str) -> str:
-    """What stands most often between the cells of the first line; quoted text does not count."""
-    bare = "".join(header.split('"')[::2])
-    counts = {mark: bare.count(mark) for mark in SEPARATORS}
+    """Return the most frequent separator of the first line; quoted text does not count."""
+    unquoted = "".join(header.split('"')[::2])
+    counts = {mark: unquoted.count(mark) for mark in SEPARATORS}
     best = max(SEPARATORS, key=lambda mark: counts[mark])
     return best if counts[best] else ","
 
@@ -68,7 +68,7 @@ class Table:
             raise BadFile(f"The file has more than {MOST_COLUMNS} columns.")
 
     def rows(self) -> Iterator[tuple[int, list[str]]]:
-        """Number and cells of each row; empty lines are no rows. Raises BadFile."""
+        """Yield number and cells of each row; empty lines are no rows. Raises BadFile."""
         lines = self._lines()
         next(lines, None)
         number = 0
@@ -84,7 +84,7 @@ class Table:
 
     def _text(self) -> io.TextIOWrapper:
         self._file.seek(0)
-        # Windows-1252 leaves five bytes without a letter; they show as a replacement sign.
+        # Windows-1252 leaves five bytes undefined; they show as a replacement character.
         errors = "replace" if self.encoding == "cp1252" else "strict"
         return io.TextIOWrapper(self._file, encoding=self.encoding, errors=errors, newline="")
 
@@ -102,16 +102,16 @@ class Table:
         csv.field_size_limit(LONGEST_CELL)
         source = _Source(text)
         reader = csv.reader(source, delimiter=self.separator, strict=False)
-        begins = 1
+        start = 1
         try:
             for cells in reader:
                 if source.ended:
                     raise BadFile(
-                        f"The row that begins on line {begins} has no end: a quotation mark in it "
+                        f"The row that begins on line {start} has no end: a quotation mark in it "
                         "is never closed, and takes in all that follows."
                     )
                 yield cells
-                begins = reader.line_num + 1
+                start = reader.line_num + 1
         except csv.Error as error:
             raise BadFile(
                 f"Near line {reader.line_num} the file cannot be read as a table ({error}): is a "
@@ -127,8 +127,8 @@ class Table:
 
 
 class _Source:
-    """Lines that tell whether somebody asked for more than there are: a reader of rows does so in
-    the middle of a row only where a quotation mark is open."""
+    """Lines that record (`ended`) that a reader asked for more than there are. A CSV reader does so
+    in the middle of a row only where a quotation mark is open."""
 
     def __init__(self, lines: Iterable[str]) -> None:
         self._lines = iter(lines)

@@ -1,8 +1,8 @@
-"""A part's plans as rows: the verbs' own rules and effects, a few statements for all of them.
+"""Write a part's plans as rows: with the rules and effects of the verbs, in a few statements.
 
-What is new is made in bulk, under one audit line with the digest of its rows. What changes
-something that permissions rest on (a further work, artist or split of a known recording) goes
-through the verb, which holds what it must and writes its own line.
+New rows are created in bulk, under one audit line with the digest of the file's rows. What changes
+the basis of permissions (a further work, artist or split of an existing recording) goes through
+the verb, which places the holds that it must and writes its own line.
 """
 
 import hashlib
@@ -56,19 +56,19 @@ TABLES: dict[type, type[models.Model]] = {
 
 @transaction.atomic
 def write(job: ImportJob, known: Known, changes: Changes) -> None:
-    """Enter a part. Inside the transaction that also says how far the job has come."""
+    """Enter a part, inside the transaction that also records how far the job has come."""
     if changes.rows:
         _Writing(job, known, changes).write()
 
 
 def digest(rows: list[Row]) -> str:
-    """SHA-256 over the canonical JSON of the rows, as they were checked."""
-    found = hashlib.sha256()
+    """Return the SHA-256 of the canonical JSON of the rows, as they were checked."""
+    hasher = hashlib.sha256()
     for row in rows:
-        told = asdict(row)
-        del told["problems"]
-        found.update(audit.canonical(told))
-    return found.hexdigest()
+        values = asdict(row)
+        del values["problems"]
+        hasher.update(audit.canonical(values))
+    return hasher.hexdigest()
 
 
 class _Writing:
@@ -91,10 +91,10 @@ class _Writing:
 
     def _parties(self) -> None:
         shadows = self.changes.parties
-        made = Party.objects.bulk_create(
+        parties = Party.objects.bulk_create(
             Party(name=shadow.name, kind=shadow.kind, created_at=self.at) for shadow in shadows
         )
-        for shadow, party in zip(shadows, made, strict=True):
+        for shadow, party in zip(shadows, parties, strict=True):
             shadow.pk = party.pk
             self.known.parties.made(shadow)
         PartyIdentifier.objects.bulk_create(
@@ -109,28 +109,28 @@ class _Writing:
         )
 
     def _works(self) -> None:
-        made = Work.objects.bulk_create(
+        works = Work.objects.bulk_create(
             Work(title=work.title, iswc=work.iswc, mbid=work.mbid, created_at=self.at)
             for work in self.changes.works
         )
-        _number(self.changes.works, made)
+        _number(self.changes.works, works)
 
     def _recordings(self) -> None:
-        made = Recording.objects.bulk_create(
+        recordings = Recording.objects.bulk_create(
             Recording(
-                title=change.title, isrc=change.isrc, mbid=change.mbid, tags=change.tags,
+                title=shadow.title, isrc=shadow.isrc, mbid=shadow.mbid, tags=shadow.tags,
                 added_by=self.by, created_at=self.at,
             )
-            for change in self.changes.recordings
+            for shadow in self.changes.recordings
         )  # fmt: skip
-        _number(self.changes.recordings, made)
+        _number(self.changes.recordings, recordings)
         RecordingWork.objects.bulk_create(
             RecordingWork(recording_id=_pk(recording), work_id=_pk(work), created_at=self.at)
             for recording, work in self.changes.links
         )
 
     def _updates(self) -> None:
-        """What was filled in or changed by option, each with its own line: the bulk has none."""
+        """Update what was filled in or changed by option, each with a line: the bulk has none."""
         for shadow, names in self.changes.updated.items():
             values = {name: getattr(shadow, name) for name in sorted(names)}
             if "label" in values:
@@ -154,16 +154,16 @@ class _Writing:
                 work_id=subject.pk if isinstance(subject, WorkShadow) else None,
                 party_id=_pk(party),
                 role=role,
-                user_defined=user,
+                user_defined=user_defined,
                 instrument=instrument,
-                display_text=words,
+                display_text=text,
                 created_at=self.at,
             )
-            for subject, (party, role, user, instrument), words in self.changes.credits
+            for subject, (party, role, user_defined, instrument), text in self.changes.credits
         )
 
     def _sheets(self, sheets: list[tuple[Subject, SheetShadow]]) -> None:
-        made = SplitSheet.objects.bulk_create(
+        sheet_rows = SplitSheet.objects.bulk_create(
             SplitSheet(
                 recording_id=subject.pk if isinstance(subject, RecordingShadow) else None,
                 work_id=subject.pk if isinstance(subject, WorkShadow) else None,
@@ -175,7 +175,7 @@ class _Writing:
             )
             for subject, sheet in sheets
         )
-        _number([sheet for _, sheet in sheets], made)
+        _number([sheet for _, sheet in sheets], sheet_rows)
         confirmed = SplitSheet.Status.CONFIRMED
         lines = SplitLine.objects.bulk_create(
             SplitLine(
@@ -198,18 +198,18 @@ class _Writing:
         return f"Confirmed on paper, says import {self.job.pk}."
 
     def _releases(self) -> None:
-        made = Release.objects.bulk_create(
+        releases = Release.objects.bulk_create(
             Release(
-                title=change.title,
-                upc=change.upc,
-                grid=change.grid,
-                label_id=_pk(change.label) if change.label else None,
-                released_on=date.fromisoformat(change.released_on) if change.released_on else None,
+                title=shadow.title,
+                upc=shadow.upc,
+                grid=shadow.grid,
+                label_id=_pk(shadow.label) if shadow.label else None,
+                released_on=date.fromisoformat(shadow.released_on) if shadow.released_on else None,
                 created_at=self.at,
             )
-            for change in self.changes.releases
+            for shadow in self.changes.releases
         )
-        _number(self.changes.releases, made)
+        _number(self.changes.releases, releases)
         ReleaseTrack.objects.bulk_create(
             ReleaseTrack(release_id=_pk(release), recording_id=_pk(recording), position=position)
             for release, recording, position in self.changes.tracks
@@ -222,7 +222,7 @@ class _Writing:
         )
 
     def _record(self) -> None:
-        """One line for the part: which rows of the file, what came of them, and their digest."""
+        """Write one audit line for the part: its rows, what was created for them, their digest."""
         changes = self.changes
         audit.record(
             by=self.by,
@@ -242,25 +242,25 @@ class _Writing:
         )
 
     def _late(self) -> None:
-        """What touches permissions of recordings that were here before."""
+        """Make the changes that affect permissions of existing recordings."""
         for recording, work in self.changes.attached:
             catalogue.attach_work(by=self.by, recording=_row(recording), work=_row(work))
-        for recording, (party, role, user, instrument), words in self.changes.late_credits:
+        for recording, (party, role, user_defined, instrument), text in self.changes.late_credits:
             catalogue.add_credit(
                 by=self.by, subject=_row(recording), party=Party.objects.get(pk=_pk(party)),
-                role=role, user_defined=user, instrument=instrument, display_text=words,
+                role=role, user_defined=user_defined, instrument=instrument, display_text=text,
             )  # fmt: skip
         for subject, sheet in self.changes.proposed:
-            lines = {Party.objects.get(pk=_pk(who)): ppm for who, ppm in sheet.shares.items()}
-            made = splits.propose(by=self.by, subject=_row(subject), lines=lines)
-            sheet.pk = made.pk
+            lines = {Party.objects.get(pk=_pk(party)): ppm for party, ppm in sheet.shares.items()}
+            proposal = splits.propose(by=self.by, subject=_row(subject), lines=lines)
+            sheet.pk = proposal.pk
             if sheet.status == SplitSheet.Status.CONFIRMED:
-                self._confirm(made)
+                self._confirm(proposal)
         for sheet in self.changes.confirmed:
             self._confirm(SplitSheet.objects.get(pk=_pk(sheet)))
-        for recording, told in self.changes.machine:
+        for recording, declared in self.changes.machine:
             signals.declare(
-                by=self.by, recording=_row(recording), told=told, source=f"Import {self.job.pk}"
+                by=self.by, recording=_row(recording), told=declared, source=f"Import {self.job.pk}"
             )
 
     def _confirm(self, sheet: SplitSheet) -> None:
@@ -269,12 +269,12 @@ class _Writing:
 
 
 def _pk(shadow: Any) -> int:
-    assert shadow.pk is not None  # noqa: S101 - rows are made before what points to them
+    assert shadow.pk is not None  # noqa: S101 - rows are created before what points to them
     return int(shadow.pk)
 
 
-def _number(shadows: list[Any], made: list[Any]) -> None:
-    for shadow, row in zip(shadows, made, strict=True):
+def _number(shadows: list[Any], rows: list[Any]) -> None:
+    for shadow, row in zip(shadows, rows, strict=True):
         shadow.pk = row.pk
 
 

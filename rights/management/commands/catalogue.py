@@ -73,16 +73,16 @@ class Command(BaseCommand):
         if job.state == ImportJob.State.FAILED:
             raise CommandError(job.error)
 
-    def _map(self, said: list[str]) -> dict[str, str]:
-        found = dict(pair.split("=", 1) for pair in said if "=" in pair)
-        if len(found) != len(said) or not set(found) <= set(NAMES):
+    def _map(self, pairs: list[str]) -> dict[str, str]:
+        columns = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
+        if len(columns) != len(pairs) or not set(columns) <= set(NAMES):
             raise CommandError(
                 f"--map says FIELD=COLUMN, and a field is one of {', '.join(NAMES)}."
             )
-        return found
+        return columns
 
     def _work_off(self, job: ImportJob) -> None:
-        """Here and now; where a worker has it already, until that one is done."""
+        """Run the job in this process; where a worker has it already, wait until that is done."""
         at_work = (ImportJob.State.CHECKING, ImportJob.State.WAITING, ImportJob.State.RUNNING)
         while job.state in at_work:
             running.go_on(job)

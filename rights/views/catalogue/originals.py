@@ -1,4 +1,4 @@
-"""The sound of a recording: whole for whom it is, a marked preview or a sentence for others."""
+"""The audio of a recording: whole for those who may have it, else a marked preview or a reason."""
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -13,17 +13,17 @@ from rights.models import Recording, Stem, Use
 
 @require_safe
 def recording_audio(request: HttpRequest, pk: int) -> HttpResponseBase:
-    """The whole file, the marked thirty seconds, or why neither."""
+    """Return the whole file, a marked preview of thirty seconds, or why there is neither."""
     user = signed_in(request)
     rows = Recording.objects.visible_to(user).select_related("audio")
     row = get_object_or_404(rows, pk=pk)
     if row.audio is None:
         raise Http404
-    found = originals.access(row, user)
-    if found.whole:
+    access = originals.access(row, user)
+    if access.whole:
         return _whole_file(request, row, f"{row.title}.{row.format.lower()}", how="page")
-    if not found.preview:
-        return _no(found.why)
+    if not access.preview:
+        return _no(access.why)
     try:
         preview = audio_previews.preview_of(row)
     except audio_previews.NoPreview as error:
@@ -33,8 +33,8 @@ def recording_audio(request: HttpRequest, pk: int) -> HttpResponseBase:
 
 @require_safe
 def stem_audio(request: HttpRequest, pk: int, number: int) -> HttpResponseBase:
-    """A stem: for rights admins and holders, and for projects that may use stems of it. It has no
-    preview: a part by itself is what the use of stems is about."""
+    """Return a stem to rights admins, holders, and projects that may use stems of the recording.
+    It has no preview: a part by itself is what the use of stems is about."""
     user = signed_in(request)
     row = get_object_or_404(Recording.objects.visible_to(user), pk=pk)
     stem = get_object_or_404(Stem.objects.select_related("audio"), pk=number, recording=row)
@@ -48,14 +48,14 @@ def stem_audio(request: HttpRequest, pk: int, number: int) -> HttpResponseBase:
 
 
 def _whole_file(request: HttpRequest, row: Recording, name: str, *, how: str) -> HttpResponseBase:
-    assert row.audio is not None  # noqa: S101 - the caller has looked.
+    assert row.audio is not None  # noqa: S101 - the caller has checked.
     return _written(request, row, ranged(request, row.audio, name), how)
 
 
 def _written(
     request: HttpRequest, row: Recording, response: HttpResponseBase, how: str
 ) -> HttpResponseBase:
-    """The answer, with its line in the log where it has bytes of the file."""
+    """Return the response, after recording the fetch if it carries bytes of the file."""
     if request.method == "GET" and response.status_code in {200, 206}:
         originals.write_down(row, by=signed_in(request), how=how)
     return response

@@ -1,4 +1,4 @@
-"""Where recordings come from, and questions about what sounds alike."""
+"""Pages of what recordings are derived from, and of questions about recordings that sound alike."""
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -23,7 +23,7 @@ STATES = ((OPEN, "Waiting for an answer"), ("answered", "Answered"))
 @require_POST
 @open_to(Role.RIGHTS_ADMIN)
 def recording_relation(request: HttpRequest, pk: int) -> HttpResponse:
-    """Say that the recording comes from another."""
+    """Enter that the recording is derived from another."""
     row = get_object_or_404(Recording.objects.visible_to(signed_in(request)), pk=pk)
     form = RelationForm(request.POST)
     if form.is_valid():
@@ -36,7 +36,7 @@ def recording_relation(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 @open_to(Role.RIGHTS_ADMIN)
 def relation_confirm(request: HttpRequest, pk: int) -> HttpResponse:
-    """Somebody other than who said it has looked."""
+    """Confirm the relation, as somebody other than the person who entered it."""
     row = _relation(pk)
     try:
         derivations.confirm_relation(by=signed_in(request), relation=row)
@@ -48,7 +48,7 @@ def relation_confirm(request: HttpRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @open_to(Role.RIGHTS_ADMIN)
 def relation_end(request: HttpRequest, pk: int) -> HttpResponse:
-    """It was said by mistake: the other's holders are asked no more."""
+    """End a relation that was entered by mistake: the source's holders are no longer asked."""
     row = _relation(pk)
     form = ReasonForm(request.POST or None)
     if form.is_valid():
@@ -70,7 +70,7 @@ def relation_end(request: HttpRequest, pk: int) -> HttpResponse:
 @require_safe
 @open_to(Role.RIGHTS_ADMIN)
 def sound_questions_listed(request: HttpRequest) -> HttpResponse:
-    """What sounds alike and waits, oldest first; answered ones on request."""
+    """List open sound questions, oldest first, or the answered ones with `?state=answered`."""
     state = "answered" if parameters.read_parameters(request).text("state") == "answered" else OPEN
     rows = SoundQuestion.objects.select_related("recording", "other", "answered_by")
     if state == OPEN:
@@ -84,7 +84,7 @@ def sound_questions_listed(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @open_to(Role.RIGHTS_ADMIN)
 def sound_question(request: HttpRequest, pk: int) -> HttpResponse:
-    """Both to hear, from where they agree; POST is the answer."""
+    """Play both recordings from where they match; POST stores the answer."""
     row = get_object_or_404(SoundQuestion.objects.select_related("recording", "other"), pk=pk)
     form = SoundAnswerForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
@@ -103,6 +103,6 @@ def _relation(pk: int) -> RecordingRelation:
 
 
 def waiting() -> dict[str, object]:
-    """What the review queue shows of them."""
+    """Return what the review queue shows of open sound questions."""
     rows = sound_questions.open_questions()
     return {"sound_questions": rows[:10], "sound_questions_count": rows.count()}

@@ -1,4 +1,4 @@
-"""Releases: products with their tracks in order."""
+"""Pages of releases: products with their tracks in order."""
 
 from django.db import models
 from django.http import HttpRequest, HttpResponse

@@ -1,4 +1,4 @@
-"""Works and recordings with their files and stems: looking, searching, adding."""
+"""Pages of works and recordings with their files and stems: view, search, add."""
 
 from django.contrib import messages
 from django.db import models
@@ -74,11 +74,11 @@ def recordings(request: HttpRequest) -> HttpResponse:
     query = parameters.read_parameters(request).text("q")
     rows = choices.search(Recording.objects.visible_to(signed_in(request)), query)
     rows = rows.prefetch_related("credits__party", "works", choices.current_split("splits"))
-    shown = page_of(request, rows)
+    current_page = page_of(request, rows)
     context = {
-        "page": shown,
+        "page": current_page,
         "query": query,
-        "training": choices.training_words(list(shown.object_list)),
+        "training": choices.training_words(list(current_page.object_list)),
         "is_admin": is_admin(request),
     }
     return render(request, "rights/recordings.html", context)
@@ -92,7 +92,7 @@ def recording(request: HttpRequest, pk: int) -> HttpResponse:
 def page(
     request: HttpRequest, row: Recording, *, status: int = 200, **forms: VerbForm
 ) -> HttpResponse:
-    """The recording's page; `forms` are those that were filled in wrongly, by their names."""
+    """Render the recording's page; `forms` are those filled in wrongly, by their context names."""
     user = signed_in(request)
     context = {
         "recording": row,
@@ -139,7 +139,7 @@ def upload(request: HttpRequest) -> HttpResponse:
 @require_POST
 @open_to(Role.RIGHTS_ADMIN)
 def recording_file(request: HttpRequest, pk: int) -> HttpResponse:
-    """The file of a recording that was announced without one."""
+    """Add the file of a recording that was announced without one."""
     row = _recording(request, pk)
     form = FileForm(request.POST, request.FILES)
     if form.is_valid():
@@ -166,13 +166,13 @@ def recording_stem(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 @open_to(Role.RIGHTS_ADMIN)
 def recording_credit(request: HttpRequest, pk: int) -> HttpResponse:
-    """One more credit; a main artist's is shown first where permissions end by it."""
+    """Add a credit; a main artist's is previewed first if it ends permissions."""
     row, user = _recording(request, pk), signed_in(request)
     form = CreditForm(request.POST)
-    made, context = confirming.done_or_shown(
+    done, context = confirming.done_or_shown(
         request, form, lambda data: acts.crediting(row, by=user, **data)
     )
-    if made is not None:
+    if done is not None:
         return redirect(row)
     if context:
         return _addition(request, row, form, context, "Add the credit")
@@ -195,13 +195,13 @@ def work_credit(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 @open_to(Role.RIGHTS_ADMIN)
 def recording_work(request: HttpRequest, pk: int) -> HttpResponse:
-    """One more work in it, for good; shown first where permissions end by it."""
+    """Add a work to the recording, for good; it is previewed first if it ends permissions."""
     row, user = _recording(request, pk), signed_in(request)
     form = AttachForm(request.POST)
-    made, context = confirming.done_or_shown(
+    done, context = confirming.done_or_shown(
         request, form, lambda data: acts.attaching(row, data["work"], by=user)
     )
-    if made is not None:
+    if done is not None:
         return redirect(row)
     if context:
         return _addition(request, row, form, context, "Add the work")

@@ -1,4 +1,4 @@
-"""The catalogue as files, streamed; and what we tell machines about it."""
+"""The catalogue as streamed files, and what the portal declares to machines about it."""
 
 from collections.abc import Callable, Generator, Iterator
 
@@ -46,7 +46,7 @@ def exports(request: HttpRequest) -> HttpResponse:
 @require_safe
 @open_to(*EXPORTERS, Role.RIGHTSHOLDER)
 def export(request: HttpRequest, extension: str) -> HttpResponseBase:
-    """Recordings that `?q=` finds, as CSV, JSON or an ERN message."""
+    """Stream the recordings that `?q=` finds, as CSV, JSON or an ERN message."""
     if extension not in FORMATS:
         raise Http404
     media_type, write = FORMATS[extension]
@@ -57,7 +57,7 @@ def export(request: HttpRequest, extension: str) -> HttpResponseBase:
 @require_safe
 @open_to(*EXPORTERS, Role.RIGHTSHOLDER)
 def export_participation(request: HttpRequest) -> HttpResponseBase:
-    """What `?party=` has said to each use of its recordings, by ISRC."""
+    """Stream the yes or no of `?party=` to each use of its recordings, by ISRC."""
     user = signed_in(request)
     parties = Party.objects.all() if user.has_role(*EXPORTERS) else user.parties.all()
     party = get_object_or_404(parties, pk=parameters.read_parameters(request).number("party"))
@@ -67,7 +67,7 @@ def export_participation(request: HttpRequest) -> HttpResponseBase:
 
 @require_safe
 def training_mining(request: HttpRequest, pk: int) -> HttpResponse:
-    """The recording's CAWG assertion as our grants stand now."""
+    """Return the recording's CAWG assertion, from the lab's current grants."""
     row = get_object_or_404(Recording.objects.visible_to(signed_in(request)), pk=pk)
     return JsonResponse(signals.assertion(row))
 
@@ -75,23 +75,23 @@ def training_mining(request: HttpRequest, pk: int) -> HttpResponse:
 @login_not_required
 @require_safe
 def tdmrep(request: HttpRequest) -> HttpResponse:  # noqa: ARG001
-    """For machines that come by: all of this site is reserved."""
+    """Tell crawlers that all of this site is reserved."""
     return JsonResponse(signals.site_rules(), safe=False)
 
 
 def _rows(request: HttpRequest) -> RecordingQuerySet:
-    """What the filter finds; for a rightsholder without another role only their own."""
+    """Return what `?q=` finds; for a rightsholder without another role, only what is theirs."""
     user = signed_in(request)
     rows = Recording.objects.all()
     if not user.has_role(*EXPORTERS):
-        held = Recording.objects.filter(
+        own = Recording.objects.filter(
             Q(splits__lines__party__people=user) | Q(works__splits__lines__party__people=user)
         )
-        rows = rows.filter(pk__in=held.values("pk"))
-    found = choices.search(rows, parameters.read_parameters(request).text("q"))
-    return Recording.objects.filter(pk__in=found.order_by().values("pk"))
+        rows = rows.filter(pk__in=own.values("pk"))
+    matches = choices.search(rows, parameters.read_parameters(request).text("q"))
+    return Recording.objects.filter(pk__in=matches.order_by().values("pk"))
 
 
 def _bytes(pieces: Iterator[str]) -> Generator[bytes, None, None]:
-    # An empty piece would be the end.
+    # An empty piece would end the stream.
     yield from (piece.encode() for piece in pieces if piece)

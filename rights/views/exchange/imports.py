@@ -1,4 +1,4 @@
-"""Imports: send a file, say how it is read, see what would come of it, have it entered."""
+"""Pages of imports: send a file, say how to read it, see what it would change, enter it."""
 
 from collections.abc import Callable, Generator
 
@@ -65,11 +65,11 @@ def import_job(request: HttpRequest, pk: int) -> HttpResponse:
 @require_safe
 @open_to(Role.RIGHTS_ADMIN)
 def import_progress(request: HttpRequest, pk: int) -> HttpResponse:
-    """The part of the page that moves, asked for every two seconds while a worker is at it."""
+    """Render the part of the page that changes; polled every two seconds while a worker runs."""
     job = _job(request, pk)
     response = render(request, "rights/import.html#progress", _context(request, job))
     if job.state not in AT_WORK:
-        # What may be done now stands elsewhere on the page.
+        # The buttons for what may be done now are elsewhere on the page.
         response.headers["HX-Refresh"] = "true"
     return response
 
@@ -77,7 +77,7 @@ def import_progress(request: HttpRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @open_to(Role.RIGHTS_ADMIN)
 def import_check(request: HttpRequest, pk: int) -> HttpResponse:
-    """GET asks which column holds what; POST has the file looked at. It enters nothing."""
+    """GET asks which column holds what; POST has the file checked. It enters nothing."""
     job = _job(request, pk)
     header: list[str] = []
     samples: list[list[str]] = []
@@ -100,7 +100,7 @@ def import_check(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 @open_to(Role.RIGHTS_ADMIN)
 def import_start(request: HttpRequest, pk: int) -> HttpResponse:
-    """Enter what was checked: what the page showed of that check, and no other."""
+    """Enter the checked file, if its check is still the one that the page showed."""
     seal, user = confirmation.posted(request), signed_in(request)
 
     def start(job: ImportJob, *, by: User) -> ImportJob:
@@ -140,7 +140,7 @@ def _act(request: HttpRequest, pk: int, verb: Callable[..., ImportJob]) -> HttpR
 @require_safe
 @open_to(Role.RIGHTS_ADMIN)
 def import_problems(request: HttpRequest, pk: int) -> HttpResponseBase:
-    """Every problem as CSV, with what the reader of the file needs to find the row."""
+    """Stream all problems as CSV, each with what a reader of the file needs to find the row."""
     job = _job(request, pk)
     return streamed(
         request,
@@ -152,8 +152,8 @@ def import_problems(request: HttpRequest, pk: int) -> HttpResponseBase:
 
 def _problem_lines(rows: models.QuerySet[ImportProblem]) -> Generator[bytes, None, None]:
     yield csv_files.line(["row", "field", "problem", "kind"]).encode("utf-8-sig")
-    start, many = 0, 1_000
-    while part := list(rows[start : start + many]):
+    start, size = 0, 1_000
+    while batch := list(rows[start : start + size]):
         lines = [
             csv_files.line(
                 [
@@ -163,22 +163,22 @@ def _problem_lines(rows: models.QuerySet[ImportProblem]) -> Generator[bytes, Non
                     "warning" if problem.warning else "problem",
                 ]
             )
-            for problem in part
+            for problem in batch
         ]
         yield "".join(lines).encode()
-        start += many
+        start += size
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @open_to(Role.RIGHTS_ADMIN)
 def signal_new(request: HttpRequest) -> HttpResponse:
-    """Note what a site or a file says to machines. It may end permissions, which is shown first;
-    it gives none."""
+    """Note what a site or a file declares to machines. It gives no permission; if it ends some,
+    that is shown first."""
     form, user = SignalForm(request.POST or None, request.FILES or None), signed_in(request)
-    noted, context = confirming.done_or_shown(request, form, lambda _: form.act(by=user))
-    if noted is not None:
-        denies, words = noting.in_words(*noted.result)
-        (messages.success if denies else messages.warning)(request, words)
+    done, context = confirming.done_or_shown(request, form, lambda _: form.act(by=user))
+    if done is not None:
+        denies, message = noting.in_words(*done.result)
+        (messages.success if denies else messages.warning)(request, message)
         return redirect("rights:signals")
     return form_page(
         request,
@@ -211,7 +211,7 @@ def _start_of(job: ImportJob) -> str:
 
 
 def _checked(job: ImportJob) -> list[object]:
-    """What the page tells of the check: how the file was read, and what would come of it."""
+    """Return what the page shows of the check: how the file was read, and what it would change."""
     counts = [job.rows, job.added, job.changed, job.unchanged, job.refused]
     return [str(job.file_id), str(job.format), job.options, job.columns, counts]
 

@@ -1,4 +1,4 @@
-"""Addresses of imports, exports and signals, below /rights/."""
+"""URLs of imports, exports and signals, under /rights/."""
 
 from django.urls import path
 

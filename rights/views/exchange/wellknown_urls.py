@@ -1,4 +1,4 @@
-"""What this site tells machines that come by, below /.well-known/ (RFC 8615)."""
+"""URLs of what this site tells crawlers, under /.well-known/ (RFC 8615)."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""Agreements: the signed papers under which grants are made."""
+"""Pages of agreements: the signed contracts under which grants are made."""
 
 from django.db import models
 from django.http import HttpRequest, HttpResponse
@@ -51,7 +51,7 @@ def agreement(request: HttpRequest, pk: int) -> HttpResponse:
 def agreement_document(request: HttpRequest, pk: int) -> HttpResponseBase:
     rows = Agreement.objects.visible_to(signed_in(request)).exclude(document=None)
     row = get_object_or_404(rows.select_related("document"), pk=pk)
-    assert row.document is not None  # noqa: S101 - the query says so
+    assert row.document is not None  # noqa: S101 - the query excludes None
     return ranged(request, row.document, f"{row.title}.pdf", attachment=True)
 
 

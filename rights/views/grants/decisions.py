@@ -1,4 +1,4 @@
-"""What is allowed and why, at any moment; and the decisions that were kept, made anew."""
+"""Pages of what is allowed and why, at any moment; and of stored decisions and their replay."""
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -17,22 +17,22 @@ from rights.models.vocabulary import use_choices
 
 @require_safe
 def why(request: HttpRequest, pk: int) -> HttpResponse:
-    """For any use, scope and moment: allowed or denied, by whom, in sentences. Keeps nothing."""
+    """Explain whether and by whom a use is allowed, for any scope and moment. Stores nothing."""
     user = signed_in(request)
     row = get_object_or_404(Recording.objects.visible_to(user), pk=pk)
     form = WhyForm(parameters.read_parameters(request).everything())
     context: dict[str, object] = {"recording": row, "form": form, "is_admin": is_admin(request)}
     if form.is_valid():
-        asked = form.cleaned_data
-        use, at, known_at = Use(asked["use"]), asked["at"], asked["known_at"]
+        data = form.cleaned_data
+        use, at, known_at = Use(data["use"]), data["at"], data["known_at"]
         names = ("territory", "model_family", "model_version", "product", "channel")
-        scope = consent.Context(Purpose(asked["purpose"]), **{name: asked[name] for name in names})
+        scope = consent.Context(Purpose(data["purpose"]), **{name: data[name] for name in names})
         verdict = consent.evaluate([row], use, scope, at, known_at)
         line = verdict[row.pk]
         grants = Grant.objects.filter(pk__in=line.grant_ids).select_related("grantor", "agreement")
-        decided = Decision.objects.filter(lines__recording=row, use=use).order_by("-created_at")
+        history = Decision.objects.filter(lines__recording=row, use=use).order_by("-created_at")
         context |= {"line": line, "use": use, "grants": grants, "at": at, "known_at": known_at}
-        context |= {"kept": decided[:10], "counts": kept.counts(decided[:10])}
+        context |= {"kept": history[:10], "counts": kept.counts(history[:10])}
         context["reads_all"] = user.has_role(*READERS)
         context["seen_grants"] = set(
             Grant.objects.visible_to(user)
@@ -45,11 +45,11 @@ def why(request: HttpRequest, pk: int) -> HttpResponse:
 @require_safe
 @open_to(*READERS)
 def decisions(request: HttpRequest) -> HttpResponse:
-    """All that was decided, newest first; `?use=`, `?answer=denied` and `?recording=` narrow it."""
-    query = parameters.read_parameters(request)
-    asked = {name: query.text(name) for name in ("use", "answer", "recording")}
-    page = page_of(request, choices.decided(**asked))
-    context = {"page": page, "asked": asked, "uses": use_choices()}
+    """List decisions, newest first; `?use=`, `?answer=denied` and `?recording=` narrow the list."""
+    params = parameters.read_parameters(request)
+    filters = {name: params.text(name) for name in ("use", "answer", "recording")}
+    page = page_of(request, choices.decided(**filters))
+    context = {"page": page, "asked": filters, "uses": use_choices()}
     context["counts"] = kept.counts(page.object_list)
     return render(request, "rights/decisions.html", context)
 
@@ -63,7 +63,7 @@ def decision(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 @open_to(*READERS)
 def decision_replay(request: HttpRequest, pk: int) -> HttpResponse:
-    """Make it anew from what was known then, and say whether the same bytes came out."""
+    """Replay the decision from what was known then, and say whether the bytes are the same."""
     row = get_object_or_404(Decision, pk=pk)
     return _page(request, row, replay=kept.replay(row))
 

@@ -1,4 +1,4 @@
-"""Grants: drafted, approved by somebody else, suspended, changed in versions, ended for good."""
+"""Pages of grants: draft, approve by a second person, suspend, change in versions, end for good."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ from rights.views import confirming
 from rights.views.frames import form_page
 from rights.withdrawal.impact import Effect
 
-# Opt-outs on the page of a grant.
+# How many opt-outs the page of a grant lists at most.
 NOES = 50
 ENDS_ANOTHER = (
     "It ends the version before it, for good. Open it, read what that ends, and put it in force "
@@ -36,12 +36,12 @@ ENDS_ANOTHER = (
 @open_to(*LOOKERS)
 def grants(request: HttpRequest) -> HttpResponse:
     rows = Grant.objects.visible_to(signed_in(request))
-    asked = parameters.read_parameters(request)
-    if status := asked.choice("status", Grant.Status.values):
+    params = parameters.read_parameters(request)
+    if status := params.choice("status", Grant.Status.values):
         rows = rows.filter(status=status)
-    if use := asked.choice("use", list(Use)):
+    if use := params.choice("use", list(Use)):
         rows = rows.filter(use=use)
-    if party := asked.number("party"):
+    if party := params.number("party"):
         rows = rows.filter(grantor=party)
     rows = rows.select_related("grantor", "agreement", "recording", "work")
     context = {
@@ -59,14 +59,14 @@ def grants(request: HttpRequest) -> HttpResponse:
 @open_to(*LOOKERS)
 def grant(request: HttpRequest, pk: int) -> HttpResponse:
     row, user = _grant(request, pk), signed_in(request)
-    noes = opt_outs.keeping_out_of(row)
+    opt_out_rows = opt_outs.keeping_out_of(row)
     context = {
         "grant": row,
         "terms": terms.in_words(row),
         "versions": terms.chain(row),
         "suspensions": row.suspensions.select_related("made_by").order_by("-since"),
-        "opt_outs": noes[:NOES],
-        "more_opt_outs": max(0, noes.count() - NOES),
+        "opt_outs": opt_out_rows[:NOES],
+        "more_opt_outs": max(0, opt_out_rows.count() - NOES),
         "history": audit.history(row)[:20],
         "may_approve": is_admin(request) and lifecycle.may_approve(row, user),
         "ends_another": acts.replaces_open(row),
@@ -81,20 +81,21 @@ def grant(request: HttpRequest, pk: int) -> HttpResponse:
 @open_to(Role.RIGHTS_ADMIN)
 def grant_new(request: HttpRequest) -> HttpResponse:
     """`?agreement=` and `?recording=` fill in the form; `?like=` takes an earlier grant's terms."""
-    asked: dict[str, object] = {
+    initial: dict[str, object] = {
         **parameters.read_parameters(request).given("agreement", "recording")
     }
     if like := parameters.read_parameters(request).number("like"):
-        asked |= _like(_grant(request, like))
-    form = GrantForm(request.POST or None, initial=asked)
+        initial |= _like(_grant(request, like))
+    form = GrantForm(request.POST or None, initial=initial)
     if form.is_valid():
         with form.refusals():
-            made = form.save(by=signed_in(request))
+            drafts = form.save(by=signed_in(request))
             messages.success(
                 request,
-                f"{len(made)} offered. They permit nothing until somebody else puts them in force.",
+                f"{len(drafts)} offered. They permit nothing until somebody else puts them in "
+                "force.",
             )
-            return redirect(made[0].agreement)
+            return redirect(drafts[0].agreement)
     context = {"form": form, "heading": "New grants"}
     return render(request, "rights/grant_new.html", context)
 
@@ -114,28 +115,28 @@ def _like(row: Grant) -> dict[str, object]:
 @require_safe
 @open_to(*LOOKERS)
 def waiting(request: HttpRequest) -> HttpResponse:
-    """Offers, and who may answer each; `?agreement=` narrows them, `?tick=all` ticks a page."""
+    """List offers and who may answer each; `?agreement=` narrows them, `?tick=all` ticks a page."""
     user, admin = signed_in(request), is_admin(request)
     rows = Grant.objects.visible_to(user).filter(status=Grant.Status.OFFERED)
-    if under := parameters.read_parameters(request).number("agreement"):
-        rows = rows.filter(agreement=under)
+    if agreement_pk := parameters.read_parameters(request).number("agreement"):
+        rows = rows.filter(agreement=agreement_pk)
     rows = rows.select_related(
         "grantor", "agreement", "recording", "work", "drafted_by", "replaces"
     )
     page = page_of(request, rows.order_by("agreement__title", "agreement", "use", "pk"))
-    names = choices.approvers(page.object_list)
+    approvers = choices.approvers(page.object_list)
     context = {
         "page": page,
         "rows": [
             (
                 row,
                 admin and lifecycle.may_approve(row, user),
-                names[row.pk],
+                approvers[row.pk],
                 acts.replaces_open(row),
             )
             for row in page.object_list
         ],
-        "under": under,
+        "under": agreement_pk,
         "ticked": parameters.read_parameters(request).text("tick") == "all",
         "is_admin": admin,
     }
@@ -145,13 +146,13 @@ def waiting(request: HttpRequest) -> HttpResponse:
 @require_POST
 @open_to(Role.RIGHTS_ADMIN)
 def grants_approve(request: HttpRequest) -> HttpResponse:
-    """Put the ticked offers in force, each by itself: one that is refused stops none of them.
+    """Put each ticked offer in force on its own: a refused offer does not stop the others.
 
-    One that ends an earlier version is not among them: what that ends stands on its own page.
+    An offer that ends an earlier version is skipped: what that ends is shown on its own page.
     """
     user = signed_in(request)
-    numbers = parameters.sent(request).numbers("grant")
-    rows = Grant.objects.visible_to(user).filter(pk__in=numbers)
+    pks = parameters.sent(request).numbers("grant")
+    rows = Grant.objects.visible_to(user).filter(pk__in=pks)
     approved = 0
     for row in rows.select_related("grantor", "replaces"):
         if acts.replaces_open(row):
@@ -165,7 +166,7 @@ def grants_approve(request: HttpRequest) -> HttpResponse:
             approved += 1
     if approved:
         messages.success(request, f"{approved} in force.")
-    elif not numbers:
+    elif not pks:
         messages.error(request, "Tick the grants that you put in force.")
     return redirect("rights:waiting")
 
@@ -173,41 +174,41 @@ def grants_approve(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @open_to(Role.RIGHTS_ADMIN)
 def grant_activate(request: HttpRequest, pk: int) -> HttpResponse:
-    """GET says what putting it in force allows, and what it ends; POST does it."""
+    """GET shows what putting the grant in force allows and ends; POST does it."""
     row, user = _grant(request, pk), signed_in(request)
     form = VerbForm(request.POST if request.method == "POST" else None)
     act = acts.activating(row, by=user)
-    made, _ = confirming.done_or_shown(request, form, lambda _: act)
-    if made is not None:
+    done, _ = confirming.done_or_shown(request, form, lambda _: act)
+    if done is not None:
         return redirect(row)
-    told = confirming.act_page(act)
-    context = told.context
-    context |= {"form": form, "grant": row, "effect": told.seen}
+    page = confirming.act_page(act)
+    context = page.context
+    context |= {"form": form, "grant": row, "effect": page.seen}
     return render(request, "rights/grant_activate.html", context, status=confirming.status(form))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @open_to(Role.RIGHTS_ADMIN, Role.RIGHTSHOLDER)
 def grant_decline(request: HttpRequest, pk: int) -> HttpResponse:
-    words = "The offer ends and permits nothing. Another can be drafted at any time."
-    return _with_reason(request, pk, lifecycle.decline, "Decline", words)
+    explanation = "The offer ends and permits nothing. Another can be drafted at any time."
+    return _with_reason(request, pk, lifecycle.decline, "Decline", explanation)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @open_to(Role.RIGHTS_ADMIN)
 def grant_suspend(request: HttpRequest, pk: int) -> HttpResponse:
-    words = (
+    explanation = (
         "Until it is resumed it permits nothing: no new dataset, run or sample. What runs goes on, "
         "and nothing is withheld, because nothing has ended."
     )
-    return _with_reason(request, pk, lifecycle.suspend, "Suspend", words)
+    return _with_reason(request, pk, lifecycle.suspend, "Suspend", explanation)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @open_to(Role.RIGHTS_ADMIN)
 def grant_resume(request: HttpRequest, pk: int) -> HttpResponse:
-    words = "It permits again what it permitted before."
-    return _with_reason(request, pk, lifecycle.resume, "Resume", words)
+    explanation = "It permits again what it permitted before."
+    return _with_reason(request, pk, lifecycle.resume, "Resume", explanation)
 
 
 def _with_reason(
@@ -215,7 +216,7 @@ def _with_reason(
     pk: int,
     verb: GrantVerb,
     button: str,
-    words: str,
+    explanation: str,
 ) -> HttpResponse:
     row, user = _grant(request, pk), signed_in(request)
     form = ReasonForm(request.POST or None)
@@ -225,15 +226,15 @@ def _with_reason(
 
     if confirming.done(request, form, act):
         return redirect(row)
-    told = confirming.act_page(act({}))
-    context = told.context
+    page = confirming.act_page(act({}))
+    context = page.context
     return form_page(
         request,
         form,
         heading=f"{button}: {row.grantor}, {row.get_use_display().lower()}",
         button=f"{button} {row.get_use_display()} of {row.grantor}",
         back=row.get_absolute_url(),
-        words=words,
+        words=explanation,
         context=context,
     )
 
@@ -241,25 +242,25 @@ def _with_reason(
 @require_http_methods(["GET", "HEAD", "POST"])
 @open_to(Role.RIGHTS_ADMIN)
 def grant_change(request: HttpRequest, pk: int) -> HttpResponse:
-    """The form of the next version; POST drafts it."""
+    """Show the form of the next version; POST drafts it."""
     row = _grant(request, pk)
     form = ChangeForm(request.POST or None, grant=row)
     if form.is_valid():
         with form.refusals():
-            made = form.save(by=signed_in(request))
+            draft = form.save(by=signed_in(request))
             messages.success(
                 request,
-                f"Version {made.version} is drafted. Version {row.version} stays until somebody "
+                f"Version {draft.version} is drafted. Version {row.version} stays until somebody "
                 "else puts the new one in force.",
             )
-            return redirect(made)
+            return redirect(draft)
     return render(request, "rights/grant_change.html", {"form": form, "grant": row})
 
 
 @require_POST
 @open_to(Role.RIGHTS_ADMIN)
 def grant_change_look(request: HttpRequest, pk: int) -> HttpResponse:
-    """What the next version would change, in words, before it is drafted. Nothing is kept."""
+    """Show in words what the next version would change, before it is drafted. Nothing is stored."""
     row = _grant(request, pk)
     form = ChangeForm(request.POST, grant=row)
     context: dict[str, object] = {"form": form, "grant": row}
@@ -273,7 +274,7 @@ def grant_change_look(request: HttpRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @open_to(Role.RIGHTS_ADMIN, Role.RIGHTSHOLDER)
 def grant_withdraw(request: HttpRequest, pk: int) -> HttpResponse:
-    """GET previews what ending it touches; POST ends it. There is no way back, and it says so."""
+    """GET previews what ending the grant affects, and that it is final; POST ends the grant."""
     row, user = _grant(request, pk), signed_in(request)
     form = ReasonForm(request.POST or None)
 
@@ -282,9 +283,9 @@ def grant_withdraw(request: HttpRequest, pk: int) -> HttpResponse:
 
     if confirming.done(request, form, act):
         return redirect(row)
-    told = confirming.act_page(act({}))
-    context = told.context
-    context |= {"form": form, "grant": row, "effect": told.seen}
+    page = confirming.act_page(act({}))
+    context = page.context
+    context |= {"form": form, "grant": row, "effect": page.seen}
     return render(request, "rights/withdraw.html", context, status=confirming.status(form))
 
 

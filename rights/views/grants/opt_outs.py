@@ -1,4 +1,4 @@
-"""Opting a recording out of a use: what would end, and that it ends."""
+"""Pages that opt a recording out of a use: the preview of what would end, and the act."""
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -19,8 +19,8 @@ from rights.withdrawal import impact
 @require_http_methods(["GET", "HEAD", "POST"])
 @open_to(Role.RIGHTS_ADMIN, Role.RIGHTSHOLDER)
 def opt_out(request: HttpRequest, pk: int) -> HttpResponse:
-    """GET asks for which use and holder, and none is chosen for anybody; POST ends the permission
-    that was shown."""
+    """GET asks for the use and the holder, with neither preselected; POST ends the permission that
+    was shown."""
     row, form = _opting_out(request, pk)
     user = signed_in(request)
     if confirming.done(request, form, lambda data: _no_to(row, user, **data)) is not None:
@@ -31,7 +31,7 @@ def opt_out(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 @open_to(Role.RIGHTS_ADMIN, Role.RIGHTSHOLDER)
 def opt_out_look(request: HttpRequest, pk: int) -> HttpResponse:
-    """What an opt-out would end, before it is confirmed. Nothing is kept."""
+    """Show what an opt-out would end, before it is confirmed. Nothing is stored."""
     row, form = _opting_out(request, pk, look=True)
     return _opt_out_page(request, row, form)
 
@@ -54,11 +54,11 @@ def _no_to(
 
 
 def _opt_out_page(request: HttpRequest, row: Recording, form: OptOutForm) -> HttpResponse:
-    """The page, with the effect of what is chosen where something is."""
+    """Render the page, with the effect of the opt-out if use and holder are chosen."""
     context: dict[str, object] = {"recording": row, "form": form}
     if form.is_bound and (chosen := form.chosen()):
         use, party = chosen
         act = _no_to(row, signed_in(request), use=use, party=party, reason="")
-        told = confirming.act_page(act)
-        context |= told.context | {"effect": told.seen, "use": use, "party": party}
+        page = confirming.act_page(act)
+        context |= page.context | {"effect": page.seen, "use": use, "party": party}
     return render(request, "rights/opt_out.html", context, status=confirming.status(form))

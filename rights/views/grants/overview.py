@@ -1,4 +1,4 @@
-"""The first page of the room: what waits for an answer, and what has ended lately."""
+"""The start page of rights: what waits for an answer, and what has ended lately."""
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -32,7 +32,7 @@ def home_fragment(request: HttpRequest) -> HttpResponse:
 
 
 def _waiting(request: HttpRequest) -> dict[str, object]:
-    """What a rights admin has to see to; others see the same, without the buttons."""
+    """Return what waits for a rights admin; others see the same, without the buttons."""
     lines = SplitLine.objects.select_related("party", "sheet__recording", "sheet__work")
     mandates = Mandate.objects.visible_to(signed_in(request)).select_related("holder", "agent")
     offered = Grant.objects.visible_to(signed_in(request)).filter(status=Grant.Status.OFFERED)

@@ -1,4 +1,4 @@
-"""Mandates: who may sign for whom, seen by a second pair of eyes before it counts."""
+"""Pages of mandates: who may sign for whom, once a second person has approved it."""
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
@@ -27,8 +27,8 @@ def mandates(request: HttpRequest) -> HttpResponse:
     rows = Mandate.objects.visible_to(signed_in(request)).select_related("holder", "agent")
     query = parameters.read_parameters(request).text("q")
     if query:
-        named = rows.filter(holder__name__icontains=query)
-        rows = named | rows.filter(agent__name__icontains=query)
+        by_holder = rows.filter(holder__name__icontains=query)
+        rows = by_holder | rows.filter(agent__name__icontains=query)
     context = {"page": page_of(request, rows), "query": query, "is_admin": is_admin(request)}
     return render(request, "rights/mandates.html", context)
 
@@ -53,8 +53,8 @@ def mandate(request: HttpRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @open_to(Role.RIGHTS_ADMIN)
 def mandate_new(request: HttpRequest) -> HttpResponse:
-    asked = parameters.read_parameters(request).given("holder", "agent")
-    form = MandateForm(request.POST or None, initial=asked)
+    initial = parameters.read_parameters(request).given("holder", "agent")
+    form = MandateForm(request.POST or None, initial=initial)
     if form.is_valid():
         with form.refusals():
             return redirect(form.save(by=signed_in(request)))
@@ -83,7 +83,7 @@ def mandate_approve(request: HttpRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @open_to(Role.RIGHTS_ADMIN, Role.RIGHTSHOLDER)
 def mandate_revoke(request: HttpRequest, pk: int) -> HttpResponse:
-    """GET previews what loses its permission; POST ends the mandate for good."""
+    """GET previews what would lose its permission; POST ends the mandate for good."""
     row = _mandate(request, pk)
     if not _may_revoke(request, row):
         raise Http404
@@ -91,10 +91,10 @@ def mandate_revoke(request: HttpRequest, pk: int) -> HttpResponse:
     form = ReasonForm(request.POST or None)
     if confirming.done(request, form, lambda data: acts.revoking(row, by=user, **data)):
         return redirect(row)
-    told = confirming.act_page(acts.revoking(row, by=user))
-    context = told.context
-    resting = [(str(Use(use).label), rows) for use, rows in told.seen.items()] if told.seen else []
-    context |= {"form": form, "mandate": row, "resting": resting}
+    page = confirming.act_page(acts.revoking(row, by=user))
+    context = page.context
+    affected = [(str(Use(use).label), rows) for use, rows in page.seen.items()] if page.seen else []
+    context |= {"form": form, "mandate": row, "resting": affected}
     return render(request, "rights/mandate_revoke.html", context, status=confirming.status(form))
 
 
@@ -106,12 +106,14 @@ def _mandate(request: HttpRequest, pk: int) -> Mandate:
 
 
 def _may_revoke(request: HttpRequest, row: Mandate) -> bool:
-    """A rights admin, or who speaks for the holder: whoever signs for them has no say in it."""
+    """Return whether the user is a rights admin or speaks for the holder; the agent has no say."""
     user = signed_in(request)
-    holder = user.has_role(Role.RIGHTSHOLDER) and row.holder.people.filter(pk=user.pk).exists()
-    return is_admin(request) or holder
+    speaks_for_holder = (
+        user.has_role(Role.RIGHTSHOLDER) and row.holder.people.filter(pk=user.pk).exists()
+    )
+    return is_admin(request) or speaks_for_holder
 
 
 def _music_behind(row: Mandate) -> list[tuple[str, list[Recording]]]:
-    """By use in words, the recordings that are permitted through the mandate alone."""
-    return [(str(Use(use).label), found) for use, found in acts.resting_on(row).items()]
+    """Return, by label of the use, the recordings permitted through the mandate alone."""
+    return [(str(Use(use).label), recordings) for use, recordings in acts.resting_on(row).items()]

@@ -1,4 +1,4 @@
-"""Parties: who they are, their numbers elsewhere, who speaks and who signs for them."""
+"""Pages of parties: their details, identifiers and members, and who speaks or signs for them."""
 
 from django.contrib import messages
 from django.db import models
@@ -84,11 +84,13 @@ def party_identify(request: HttpRequest, pk: int) -> HttpResponse:
     row = _party(request, pk)
     form = IdentifierForm(request.POST)
     if form.is_valid():
-        # The verbs name the scheme; on this form the number stands in one field.
+        # A refusal names the scheme; this form has one field for every number.
         with form.refusals():
-            made = form.save(by=signed_in(request), party=row)
-            if made and made.warning:
-                messages.warning(request, f"{made.get_scheme_display()}: {made.warning}")
+            identifier = form.save(by=signed_in(request), party=row)
+            if identifier and identifier.warning:
+                messages.warning(
+                    request, f"{identifier.get_scheme_display()}: {identifier.warning}"
+                )
             return redirect(row)
     return _page(request, row, identifier_form=form, status=422)
 
@@ -96,7 +98,7 @@ def party_identify(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 @open_to(Role.RIGHTS_ADMIN)
 def party_member(request: HttpRequest, pk: int) -> HttpResponse:
-    """One more person who belongs or belonged to the group."""
+    """Add a person who belongs or belonged to the group."""
     row = _party(request, pk)
     form = MemberForm(request.POST)
     if form.is_valid():
@@ -109,7 +111,7 @@ def party_member(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 @open_to(Role.RIGHTS_ADMIN)
 def party_members_complete(request: HttpRequest, pk: int) -> HttpResponse:
-    """These are all: until this is said nobody can allow a use of its members' persons."""
+    """Declare the members complete: until then nobody can allow uses of their name or likeness."""
     row = _party(request, pk)
     try:
         members.say_complete(by=signed_in(request), group=row)
@@ -129,11 +131,13 @@ def party_unidentify(request: HttpRequest, pk: int, number: int) -> HttpResponse
 @require_safe
 @open_to(Role.RIGHTS_ADMIN)
 def find(request: HttpRequest, kind: str) -> HttpResponse:
-    """Suggestions for a field in which a row is typed: the one value sent is the text so far."""
+    """Suggest rows for a field that is being typed in: the one value sent is the text so far."""
     if kind not in KINDS:
         raise Http404
-    found = ((label,) for label in KINDS[kind].suggest(parameters.read_parameters(request).first()))
-    return HttpResponse(format_html_join("", '<option value="{}"></option>', found))
+    options = (
+        (label,) for label in KINDS[kind].suggest(parameters.read_parameters(request).first())
+    )
+    return HttpResponse(format_html_join("", '<option value="{}"></option>', options))
 
 
 def _page(
@@ -145,14 +149,14 @@ def _page(
     status: int = 200,
 ) -> HttpResponse:
     user = signed_in(request)
-    # By their numbers: three joins over a large catalogue would be one product of all of them.
+    # Subqueries by pk: three joins over a large catalogue would multiply their rows.
     sheets = choices.open_sheets_of(row)
     recordings = Recording.objects.visible_to(user).filter(
         models.Q(pk__in=Recording.objects.filter(splits__in=sheets).values("pk"))
         | models.Q(pk__in=Recording.objects.filter(works__splits__in=sheets).values("pk"))
         | models.Q(pk__in=row.credits.exclude(recording=None).values("recording"))
     )
-    seen = Mandate.objects.visible_to(user).select_related("holder", "agent")
+    mandates = Mandate.objects.visible_to(user).select_related("holder", "agent")
     grants = Grant.objects.visible_to(user).filter(grantor=row)
     context = {
         "party": row,
@@ -165,8 +169,8 @@ def _page(
         "page": page_of(request, recordings.prefetch_related("credits__party")),
         "grants": grants.select_related("grantor", "agreement", "recording", "work")[:25],
         "grants_count": grants.count(),
-        "given": seen.filter(holder=row),
-        "held": seen.filter(agent=row),
+        "given": mandates.filter(holder=row),
+        "held": mandates.filter(agent=row),
         "history": audit.history(row)[:20],
         "is_admin": is_admin(request),
     }

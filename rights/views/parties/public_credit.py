@@ -1,4 +1,4 @@
-"""How I am spoken of in public: a rightsholder's own choice, or a rights admin's for them."""
+"""How a party is credited in public: the rightsholder's choice, or a rights admin's for them."""
 
 from django import forms
 from django.contrib import messages
@@ -44,11 +44,11 @@ class WordingForm(VerbForm):
 @require_safe
 @open_to(Role.RIGHTSHOLDER)
 def mine_wording(request: HttpRequest) -> HttpResponse:
-    """The parties that one speaks for, and how each appears in public."""
-    mine = list(Party.objects.filter(people=signed_in(request)))
-    if len(mine) == 1:
-        return redirect("rights:party_wording", mine[0].pk)
-    return render(request, "rights/wordings.html", {"parties": mine})
+    """List the parties that the user speaks for, and how each appears in public."""
+    parties = list(Party.objects.filter(people=signed_in(request)))
+    if len(parties) == 1:
+        return redirect("rights:party_wording", parties[0].pk)
+    return render(request, "rights/wordings.html", {"parties": parties})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -58,13 +58,13 @@ def party_wording(request: HttpRequest, pk: int) -> HttpResponse:
     user, admin = signed_in(request), is_admin(request)
     rows = Party.objects.all() if admin else Party.objects.filter(people=user)
     party = get_object_or_404(rows, pk=pk)
-    now = {
+    initial = {
         "credit": party.public_credit,
         "wording": party.public_wording,
         "titles": party.public_titles,
         "after": party.public_after,
     }
-    form = WordingForm(request.POST or None, initial=now)
+    form = WordingForm(request.POST or None, initial=initial)
     if form.is_valid():
         with form.refusals():
             public_credit.choose(by=user, party=party, **form.cleaned_data)

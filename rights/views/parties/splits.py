@@ -1,4 +1,4 @@
-"""Split sheets: proposing shares, and each holder's yes or no to them."""
+"""Pages of split sheets: propose shares; each holder confirms or disputes them."""
 
 from typing import Any
 
@@ -44,8 +44,8 @@ def _split(request: HttpRequest, subject: Recording | Work) -> HttpResponse:
     def act(data: dict[str, Any]) -> Act[list[object], SplitSheet]:
         return acts.proposing(subject, data["lines"], by=user)
 
-    made, context = confirming.done_or_shown(request, form, act)
-    if made is not None:
+    done, context = confirming.done_or_shown(request, form, act)
+    if done is not None:
         return redirect(subject)
     context |= {"form": form, "subject": subject, "sheet": sheet}
     return render(request, "rights/split.html", context, status=confirming.status(form))
@@ -69,14 +69,14 @@ def split_dispute(request: HttpRequest, pk: int, party_pk: int) -> HttpResponse:
     user = signed_in(request)
     if confirming.done(request, form, lambda data: acts.disputing(sheet, party, by=user, **data)):
         return _back(request, sheet)
-    told = confirming.act_page(acts.disputing(sheet, party, by=user))
-    context = told.context
+    page = confirming.act_page(acts.disputing(sheet, party, by=user))
+    context = page.context
     context |= {"form": form, "sheet": sheet, "party": party, "subject": subject}
     return render(request, "rights/dispute.html", context, status=confirming.status(form))
 
 
 def _back(request: HttpRequest, sheet: SplitSheet) -> HttpResponse:
-    """To what the sheet is of; a rightsholder's own pages tell it in their words."""
+    """Redirect to the sheet's recording or work; rightsholders go to their own, plainer pages."""
     if not is_admin(request):
         if sheet.recording_id:
             return redirect("rights:mine_recording", pk=sheet.recording_id)
@@ -85,7 +85,7 @@ def _back(request: HttpRequest, sheet: SplitSheet) -> HttpResponse:
 
 
 def _line(request: HttpRequest, pk: int, party_pk: int) -> tuple[SplitSheet, Party]:
-    """The open sheet and a party on it that this user speaks for (a rights admin: for all)."""
+    """Return the open sheet and a party on it that the user speaks for (a rights admin: any)."""
     parties = Party.objects.all() if is_admin(request) else signed_in(request).parties.all()
     party = get_object_or_404(parties, pk=party_pk)
     sheets = SplitSheet.objects.current()

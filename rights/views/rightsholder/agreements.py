@@ -1,4 +1,4 @@
-"""The artist's papers: splits to answer, grants of both sides' making, agreements, mandates."""
+"""The artist's agreements, mandates, splits to answer, and grants that either side drafted."""
 
 from collections.abc import Collection
 from typing import Any
@@ -31,7 +31,7 @@ SHOWN = 20
 @require_safe
 @holders
 def papers(request: HttpRequest) -> HttpResponse:
-    """What waits for my answer first, then all that is signed."""
+    """List what waits for the user's answer first, then everything that is signed."""
     user = signed_in(request)
     grants = _grants(user)
     state = parameters.read_parameters(request).choice("state", ("open", "all"), "open")
@@ -59,10 +59,10 @@ def papers(request: HttpRequest) -> HttpResponse:
 @require_safe
 @holders
 def grant(request: HttpRequest, pk: int) -> HttpResponse:
-    """One permission of mine in plain words, with what both sides did to it."""
+    """Show one of the user's grants in plain words, with what both sides did to it."""
     user = signed_in(request)
     row = get_object_or_404(_grants(user), pk=pk)
-    left_out = opt_outs.keeping_out_of(row)
+    opt_out_rows = opt_outs.keeping_out_of(row)
     context = {
         "grant": row,
         "subject": plain_language.subject(row),
@@ -77,8 +77,8 @@ def grant(request: HttpRequest, pk: int) -> HttpResponse:
         ],
         "may_answer": row.status == Grant.Status.OFFERED and not _is_ours(row),
         "versions": _grants(user).filter(Q(pk=row.replaces_id) | Q(replaces=row)),
-        "left_out": left_out[:SHOWN],
-        "more_left_out": max(0, left_out.count() - SHOWN),
+        "left_out": opt_out_rows[:SHOWN],
+        "more_left_out": max(0, opt_out_rows.count() - SHOWN),
         "history": _history(user, row),
     }
     return render(request, "rights/mine_grant.html", context)
@@ -87,7 +87,7 @@ def grant(request: HttpRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @holders
 def approve(request: HttpRequest, pk: int) -> HttpResponse:
-    """My yes to what the lab has drafted puts it in force; GET says what of mine that ends."""
+    """POST puts a grant that the lab drafted in force; GET shows what that ends."""
     user = signed_in(request)
     row = get_object_or_404(_grants(user), pk=pk)
     if _is_ours(row):
@@ -95,19 +95,19 @@ def approve(request: HttpRequest, pk: int) -> HttpResponse:
         return redirect("rights:mine_grant", pk=row.pk)
     form = VerbForm(request.POST if request.method == "POST" else None)
     act = acts.activating(row, by=user)
-    made, _ = confirming.done_or_shown(request, form, lambda _: act)
-    if made is not None:
+    done, _ = confirming.done_or_shown(request, form, lambda _: act)
+    if done is not None:
         messages.success(request, "Allowed. It is in force from now on.")
         return redirect("rights:mine_grant", pk=row.pk)
-    told = confirming.act_page(act)
-    context = told.context
+    page = confirming.act_page(act)
+    context = page.context
     context |= {
         "form": form,
         "grant": row,
         "subject": plain_language.subject(row),
         "scope": plain_language.scope(row),
         "replaced": row.replaces if acts.replaces_open(row) else None,
-        "effect": Effect.shown(told.seen),
+        "effect": Effect.shown(page.seen),
     }
     return render(request, "rights/mine_approve.html", context, status=confirming.status(form))
 
@@ -115,7 +115,7 @@ def approve(request: HttpRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @holders
 def decline(request: HttpRequest, pk: int) -> HttpResponse:
-    """My no to what the lab has drafted, or an offer of mine taken back."""
+    """Decline what the lab has drafted, or take back the user's own offer."""
     user = signed_in(request)
     row = get_object_or_404(_grants(user), pk=pk)
     form = OffForm(request.POST or None)
@@ -126,8 +126,8 @@ def decline(request: HttpRequest, pk: int) -> HttpResponse:
     if confirming.done(request, form, act):
         messages.success(request, "Done. It never comes into force.")
         return redirect("rights:mine_grant", pk=row.pk)
-    told = confirming.act_page(act({}))
-    context = told.context
+    page = confirming.act_page(act({}))
+    context = page.context
     context |= {
         "form": form,
         "grant": row,
@@ -140,7 +140,7 @@ def decline(request: HttpRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @holders
 def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
-    """GET previews what ending this one permission touches; POST ends it, for good."""
+    """GET previews what ending this one permission affects; POST ends it, for good."""
     user = signed_in(request)
     row = get_object_or_404(_grants(user), pk=pk)
     form = OffForm(request.POST or None)
@@ -151,14 +151,14 @@ def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
     if confirming.done(request, form, act):
         messages.success(request, "Ended. What follows from it has begun.")
         return redirect("rights:mine_grant", pk=row.pk)
-    told = confirming.act_page(act({}))
-    context = told.context
+    page = confirming.act_page(act({}))
+    context = page.context
     context |= {
         "form": form,
         "grant": row,
         "subject": plain_language.subject(row),
         "use": Use(row.use),
-        "effect": Effect.shown(told.seen),
+        "effect": Effect.shown(page.seen),
     }
     return render(request, "rights/mine_off.html", context, status=confirming.status(form))
 
@@ -171,12 +171,12 @@ def _grants(user: User) -> QuerySet[Grant]:
 
 
 def _is_ours(row: Grant) -> bool:
-    """Whether the grantor's own people offered it, so that the lab has to answer."""
+    """Return whether the grantor's own people offered it, so that the lab has to answer."""
     return any(person.pk == row.drafted_by_id for person in row.grantor.people.all())
 
 
 def _history(user: User, row: Grant) -> list[dict[str, object]]:
-    """What was done to the grant; people of the lab are the lab."""
+    """Return what was done to the grant; people of the lab appear as “the lab”."""
     own = set(row.grantor.people.values_list("pk", flat=True))
     verbs = {
         "grant.offered": "Drafted",
@@ -207,5 +207,5 @@ def _who(actor: User | None, user: User, own: Collection[int]) -> str:
         return "you"
     if actor.pk in own:
         return "your side"
-    # A holder for whom it is signed may take a recording out.
+    # A holder for whom the grantor signs may take a recording out.
     return "the lab" if actor.has_role(*READERS) else "another holder"

@@ -1,4 +1,4 @@
-"""What an artist takes away: statements of use, and everything that is kept about them."""
+"""What an artist can download: statements of use, and everything that is stored about them."""
 
 from datetime import date
 
@@ -22,7 +22,7 @@ from rights.views.rightsholder.overview import holders
 @require_safe
 @holders
 def files(request: HttpRequest) -> HttpResponse:
-    """Choose a party and a period; each statement as a page, a table or data."""
+    """Choose a party and a period; the statement is there as a page, a table or data."""
     user = signed_in(request)
     parties = overview.parties_of(user)
     form = PeriodForm(parameters.read_parameters(request).data())
@@ -53,7 +53,7 @@ def _days(form: PeriodForm) -> tuple[date | None, date | None]:
 
 
 def _statement(request: HttpRequest, pk: int) -> Statement | None:
-    """The party's statement of the period in the address; None for days that are none."""
+    """Return the party's statement of the period in the URL; None if its days are invalid."""
     party = get_object_or_404(Party, pk=pk, people=signed_in(request))
     form = PeriodForm(parameters.read_parameters(request).data())
     if form.is_bound and not form.is_valid():
@@ -64,33 +64,35 @@ def _statement(request: HttpRequest, pk: int) -> Statement | None:
 @require_safe
 @holders
 def statement(request: HttpRequest, pk: int) -> HttpResponse:
-    """One statement as a page that prints well."""
-    found = _statement(request, pk)
-    if found is None:
+    """Show one statement as a page that prints well."""
+    statement = _statement(request, pk)
+    if statement is None:
         return _bad_days()
-    return render(request, "rights/mine_statement.html", {"statement": found})
+    return render(request, "rights/mine_statement.html", {"statement": statement})
 
 
 @require_safe
 @holders
 def statement_csv(request: HttpRequest, pk: int) -> HttpResponseBase:
-    """The same lines as comma-separated values."""
-    found = _statement(request, pk)
-    if found is None:
+    """Stream the same lines as comma-separated values."""
+    statement = _statement(request, pk)
+    if statement is None:
         return _bad_days()
-    lines = gathered(statements.as_csv(found))
-    return streamed(request, lines, "text/csv; charset=utf-8", _name(found, "csv"))
+    lines = gathered(statements.as_csv(statement))
+    return streamed(request, lines, "text/csv; charset=utf-8", _name(statement, "csv"))
 
 
 @require_safe
 @holders
 def statement_json(request: HttpRequest, pk: int) -> HttpResponse:
-    """The same lines as JSON; decimals are text."""
-    found = _statement(request, pk)
-    if found is None:
+    """Return the same lines as JSON; decimals are text."""
+    statement = _statement(request, pk)
+    if statement is None:
         return _bad_days()
-    response = JsonResponse(statements.as_json(found), json_dumps_params={"ensure_ascii": False})
-    response.headers["Content-Disposition"] = disposition(_name(found, "json"), attachment=True)
+    response = JsonResponse(
+        statements.as_json(statement), json_dumps_params={"ensure_ascii": False}
+    )
+    response.headers["Content-Disposition"] = disposition(_name(statement, "json"), attachment=True)
     response.headers["Cache-Control"] = "private, no-store"
     return response
 
@@ -98,15 +100,15 @@ def statement_json(request: HttpRequest, pk: int) -> HttpResponse:
 @require_safe
 @holders
 def everything(request: HttpRequest) -> HttpResponseBase:
-    """Everything that is kept about me, as one JSON document, written as it is read."""
+    """Stream all that is stored about the user as one JSON document, written as it is read."""
     user = signed_in(request)
     name = f"backline-{user.username}-{timezone.now():%Y-%m-%d}.json"
     pieces = gdpr_export.document(user)
     return streamed(request, gathered(pieces), "application/json", name)
 
 
-def _name(found: Statement, ending: str) -> str:
-    return f"statement-{found.party.name}-{found.made_at:%Y-%m-%d}.{ending}"
+def _name(statement: Statement, extension: str) -> str:
+    return f"statement-{statement.party.name}-{statement.made_at:%Y-%m-%d}.{extension}"
 
 
 def _bad_days() -> HttpResponse:

@@ -1,6 +1,6 @@
-"""The artist's own pages: what is mine, what I allow, and turning each use on or off.
+"""The artist's own pages: their recordings, what they allow, and turning each use on or off.
 
-Everything begins with the parties that the person speaks for. What is not theirs is not there.
+Every query starts from the parties that the person speaks for; nothing else is shown.
 """
 
 from dataclasses import dataclass
@@ -37,18 +37,18 @@ NOTHING = impact.Effect(0, [], [], [], [])
 @require_safe
 @holders
 def repertoire(request: HttpRequest) -> HttpResponse:
-    """My recordings, a page at a time, each with its uses in words."""
+    """List the user's recordings, a page at a time, each with its uses in words."""
     user = signed_in(request)
     parties = list(user.parties.prefetch_related("people"))
     query = parameters.read_parameters(request).text("q")
-    found = choices.search(overview.repertoire(parties), query).prefetch_related("works")
-    page = page_of(request, found)
-    shown = list(page.object_list)
-    standings = use_status.statuses_of(shown, parties)
+    recordings = choices.search(overview.repertoire(parties), query).prefetch_related("works")
+    page = page_of(request, recordings)
+    page_rows = list(page.object_list)
+    statuses = use_status.statuses_of(page_rows, parties)
     context = {
         "tab": "recordings",
         "page": page,
-        "rows": [(row, Summary.of(standings[row.pk])) for row in shown],
+        "rows": [(row, Summary.of(statuses[row.pk])) for row in page_rows],
         "query": query,
         "parties": parties,
         "signs_for": overview.signed_for_by(parties),
@@ -67,14 +67,14 @@ class Summary:
     off: int
 
     @classmethod
-    def of(cls, standings: list[UseStatus]) -> "Summary":
-        on = [standing.use for standing in standings if standing.allowed]
+    def of(cls, statuses: list[UseStatus]) -> "Summary":
+        on = [status.use for status in statuses if status.allowed]
         not_yet = [
-            standing
-            for standing in standings
-            if not standing.allowed and (standing.part or standing.word != Word.OFF)
+            status
+            for status in statuses
+            if not status.allowed and (status.part or status.word != Word.OFF)
         ]
-        return cls(on, not_yet, len(standings) - len(on) - len(not_yet))
+        return cls(on, not_yet, len(statuses) - len(on) - len(not_yet))
 
 
 def unanswered(user: User) -> QuerySet[SplitLine]:
@@ -86,7 +86,7 @@ def unanswered(user: User) -> QuerySet[SplitLine]:
 
 
 def offers_to(user: User) -> QuerySet[Grant]:
-    """What the lab has drafted and waits for this person's answer on."""
+    """Return the grants that the lab has drafted and that wait for this person's answer."""
     rows = Grant.objects.filter(grantor__people=user, status=Grant.Status.OFFERED)
     return rows.exclude(drafted_by__parties__in=user.parties.all()).select_related(
         "grantor", "recording", "work", "agreement"
@@ -96,13 +96,13 @@ def offers_to(user: User) -> QuerySet[Grant]:
 @require_safe
 @holders
 def fragment(request: HttpRequest) -> HttpResponse:
-    """The rightsholder's part of the home page."""
+    """Render the rightsholder's part of the home page."""
     user = signed_in(request)
     rows = overview.repertoire(overview.parties_of(user))
-    used = UsageEvent.objects.filter(recording__in=rows.values("pk"))
+    usage = UsageEvent.objects.filter(recording__in=rows.values("pk"))
     context = {
         "count": rows.count(),
-        "used": used.aggregate(seconds=Sum("seconds"), models=Count("source", distinct=True)),
+        "used": usage.aggregate(seconds=Sum("seconds"), models=Count("source", distinct=True)),
         "unanswered": unanswered(user).count(),
         "asked": offers_to(user).count(),
     }
@@ -126,26 +126,26 @@ class UseRow:
 @require_safe
 @holders
 def recording(request: HttpRequest, pk: int) -> HttpResponse:
-    """One of my recordings: each use in plain words, on or off, and why."""
+    """Show one of the user's recordings: each use in plain words, on or off, and why."""
     parties, row = _mine(request, pk)
-    known = overview.beside(parties, row)
+    known_parties = overview.beside(parties, row)
     own = {party.pk for party in parties}
-    artist = persons.credits_of(own).filter(recording=row).exists()
-    used = UsageEvent.objects.filter(recording=row)
+    is_artist = persons.credits_of(own).filter(recording=row).exists()
+    usage = UsageEvent.objects.filter(recording=row)
     context = {
         "recording": row,
         "parties": parties,
-        "artist": artist,
+        "artist": is_artist,
         "uses": [
             UseRow(
                 standing=status,
                 meaning=status.use.facts.meaning,
                 personal=bool(status.use.facts.asks),
-                because=overview.visible_reasons(status.reasons, own, known),
+                because=overview.visible_reasons(status.reasons, own, known_parties),
             )
             for status in use_status.statuses_of([row], parties)[row.pk]
         ],
-        "used": used.aggregate(
+        "used": usage.aggregate(
             seconds=Sum("seconds"), examples=Sum("examples"), models=Count("source", distinct=True)
         ),
         "sheets": _sheets(parties, row),
@@ -155,11 +155,13 @@ def recording(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _sheets(parties: list[Party], row: Recording) -> list[SplitSheet]:
-    """The sheets of this recording that one of the parties is on; no others."""
-    own = SplitLine.objects.filter(party__in=parties, sheet__superseded_at=None)
-    rows = SplitSheet.objects.filter(pk__in=own.values("sheet")).select_related("recording", "work")
-    about = rows.filter(recording=row) | rows.filter(work__recordings=row)
-    return list(about.distinct().prefetch_related("lines__party").order_by("right_type", "pk"))
+    """Return the sheets of this recording that list one of the parties; no others."""
+    own_lines = SplitLine.objects.filter(party__in=parties, sheet__superseded_at=None)
+    rows = SplitSheet.objects.filter(pk__in=own_lines.values("sheet")).select_related(
+        "recording", "work"
+    )
+    sheets = rows.filter(recording=row) | rows.filter(work__recordings=row)
+    return list(sheets.distinct().prefetch_related("lines__party").order_by("right_type", "pk"))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -168,23 +170,23 @@ def on(request: HttpRequest, pk: int, use: str) -> HttpResponse:
     """GET previews what an offer of this use would mean; POST offers it to the lab."""
     user = signed_in(request)
     parties, row = _mine(request, pk)
-    asked_for = use_of(use)
-    form = OnForm(request.POST or None, use=asked_for)
+    requested_use = use_of(use)
+    form = OnForm(request.POST or None, use=requested_use)
     if form.is_valid():
         with form.refusals(), transaction.atomic():
-            _offer_for(user, parties, asked_for, row, form)
+            _offer_for(user, parties, requested_use, row, form)
             messages.success(request, f"Offered “{row}” for {consent.in_words(use)}.")
             return redirect("rights:mine_recording", pk=row.pk)
-    line = consent.evaluate([row], asked_for, choices.USUAL)[row.pk]
+    line = consent.evaluate([row], requested_use, choices.USUAL)[row.pk]
     own = {party.pk for party in parties}
     others = [reason for reason in line.reasons if reason["party_id"] not in own]
     context = {
         "form": form,
         "recording": row,
         "parties": [party for party in parties if offers.rights_of(party, use, row)],
-        "use": asked_for,
-        "meaning": asked_for.facts.meaning,
-        "personal": bool(asked_for.facts.asks),
+        "use": requested_use,
+        "meaning": requested_use.facts.meaning,
+        "personal": bool(requested_use.facts.asks),
         "because": overview.visible_reasons(others, own, overview.beside(parties, row)),
     }
     return render(request, "rights/mine_on.html", context, status=422 if form.errors else 200)
@@ -193,45 +195,45 @@ def on(request: HttpRequest, pk: int, use: str) -> HttpResponse:
 def _offer_for(
     user: User, parties: list[Party], use: Use, row: Recording | None, form: OnForm
 ) -> None:
-    """Each party of mine that holds a right; the last refusal counts only if all refuse."""
-    made, refusal = 0, Refused("no_right", "You hold no right that this use needs.")
+    """Offer it for each party that holds a right; raise the last refusal if nothing was offered."""
+    offered, refusal = 0, Refused("no_right", "You hold no right that this use needs.")
     for party in parties:
         if not offers.rights_of(party, use, row):
             continue
         try:
-            made += len(
+            offered += len(
                 offers.offer(by=user, party=party, use=use, recording=row, **form.cleaned_data)
             )
         except Refused as error:
             refusal = error
-    if not made:
+    if not offered:
         raise refusal
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @holders
 def off(request: HttpRequest, pk: int, use: str) -> HttpResponse:
-    """GET previews what ending it touches; POST ends it for this recording, for good."""
+    """GET previews what ending the use affects; POST ends it for this recording, for good."""
     user = signed_in(request)
     parties, row = _mine(request, pk)
-    asked_for = use_of(use)
-    speaking = [party for party in parties if lifecycle.covering(row, use, party)]
+    requested_use = use_of(use)
+    allowing = [party for party in parties if lifecycle.covering(row, use, party)]
     form = OffForm(request.POST or None)
 
     def act(data: dict[str, Any]) -> Act[impact.Effect, None]:
-        return acts.opting_out(row, asked_for, speaking, by=user, **data)
+        return acts.opting_out(row, requested_use, allowing, by=user, **data)
 
     if confirming.done(request, form, act):
         messages.success(request, f"“{row}” is off for {consent.in_words(use)}.")
         return redirect("rights:mine_recording", pk=row.pk)
-    told = confirming.act_page(act({}))
-    context = told.context
-    grants = told.seen.grants if told.seen else []
+    page = confirming.act_page(act({}))
+    context = page.context
+    grants = page.seen.grants if page.seen else []
     context |= {
         "form": form,
         "recording": row,
-        "use": asked_for,
-        "effect": Effect.shown(told.seen),
+        "use": requested_use,
+        "effect": Effect.shown(page.seen),
         "wider": [grant for grant in grants if grant.recording_id is None],
     }
     return render(request, "rights/mine_off.html", context, status=confirming.status(form))
@@ -239,7 +241,7 @@ def off(request: HttpRequest, pk: int, use: str) -> HttpResponse:
 
 @dataclass(frozen=True)
 class Effect:
-    """What the end of some grants of mine brings about, in counts and plain words."""
+    """What ending some of the user's grants brings about, in counts and plain words."""
 
     recordings: int
     counts: list[tuple[int, str]]
@@ -250,26 +252,28 @@ class Effect:
     anything: bool
 
     @classmethod
-    def shown(cls, found: impact.Effect | None) -> "Effect":
-        """None is that it can't be done: then nothing is to end."""
-        return cls.of([], NOTHING) if found is None else cls.of(found.grants, found)
+    def shown(cls, effect: impact.Effect | None) -> "Effect":
+        """Return the effect to show; without one the act cannot be done, so nothing would end."""
+        return cls.of([], NOTHING) if effect is None else cls.of(effect.grants, effect)
 
     @classmethod
-    def of(cls, grants: list[Grant], found: impact.Effect) -> "Effect":
+    def of(cls, grants: list[Grant], effect: impact.Effect) -> "Effect":
         in_force = [grant for grant in grants if grant.status != Grant.Status.OFFERED]
         return cls(
-            recordings=found.count,
+            recordings=effect.count,
             counts=[
                 (
                     len(level.nodes),
-                    plain_language.afterwards(level.kind.name, len(level.nodes), stays=found.stays),
+                    plain_language.afterwards(
+                        level.kind.name, len(level.nodes), stays=effect.stays
+                    ),
                 )
-                for level in found.levels
+                for level in effect.levels
             ],
             policies=list(dict.fromkeys(plain_language.policy(grant) for grant in in_force)),
-            seconds=found.seconds,
+            seconds=effect.seconds,
             only_offered=bool(grants) and not in_force,
-            stays=found.stays,
+            stays=effect.stays,
             anything=bool(grants),
         )
 
@@ -282,9 +286,9 @@ def use_of(code: str) -> Use:
 
 
 def _mine(request: HttpRequest, pk: int) -> tuple[list[Party], Recording]:
-    """The recording, if one of the person's parties has a part in it; those that have."""
+    """Return the user's parties that have a part in the recording, and the recording, or 404."""
     parties = list(signed_in(request).parties.prefetch_related("people"))
     row = get_object_or_404(overview.repertoire(parties), pk=pk)
-    own = [party.pk for party in parties]
-    there = set(holds.holders(row).filter(pk__in=own).values_list("pk", flat=True))
-    return [party for party in parties if party.pk in there], row
+    own_pks = [party.pk for party in parties]
+    holder_pks = set(holds.holders(row).filter(pk__in=own_pks).values_list("pk", flat=True))
+    return [party for party in parties if party.pk in holder_pks], row

@@ -1,4 +1,4 @@
-"""The lab's pages are not for rightsholders: each of those that concern them has one of their own,
+"""The lab's pages are not for rightsholders: for each that concerns them they have their own page,
 which shows nothing of anybody else."""
 
 from collections.abc import Callable
@@ -18,9 +18,9 @@ View = Callable[..., HttpResponseBase]
 
 
 def lab_page(view: View, instead: str, of: type[Model] | None = None, *, keep: bool = True) -> View:
-    """The view for people of the lab; who is a rightsholder and nothing else is sent to the page
-    named `instead`, and acts there too. `of` is what the address names by its number: it has to
-    be visible to them. `keep` says that the other address has the same number in it."""
+    """Wrap a view for people of the lab: a user who is only a rightsholder is redirected to the
+    page named `instead`, and has to act there. `of` is the model of the row that `pk` in the URL
+    names, which has to be visible to them. `keep`: the other URL has the same `pk` in it."""
 
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:

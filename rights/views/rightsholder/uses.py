@@ -1,4 +1,4 @@
-"""A party's word for its whole catalogue: each use on or off at once, with a preview."""
+"""A party's choices for its whole catalogue: each use on or off at once, with a preview."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -28,8 +28,8 @@ Status = Grant.Status
 
 @dataclass
 class CatalogueUse:
-    """How one use stands for a whole catalogue: what speaks for all of it, and what for single
-    recordings or works."""
+    """The state of one use for a whole catalogue: the grants for all of it, and how many there are
+    for single recordings or works."""
 
     use: Use
     meaning: str
@@ -38,18 +38,18 @@ class CatalogueUse:
     single: int = 0
     waiting_single: int = 0
     left_out: int = 0
-    # Of these, but for what was allowed since for the recording alone.
+    # How many of these have since been allowed in part, by a grant for the recording alone.
     eased: int = 0
-    # What agents of the party allow by mandate, for all that they sign for.
+    # Grants of the party's agents by mandate, for everything that they sign for.
     signed: list[Grant] = field(default_factory=list)
-    # Whether the lab drafted what waits, so that the answer is the party's.
+    # Whether the lab drafted the waiting offer, so that the party has to answer.
     asked: bool = False
-    # Whether every right of the party that the use needs is spoken for.
+    # Whether grants cover every right of the party that the use needs.
     whole: bool = False
 
     @property
     def state(self) -> str:
-        """on, part, asked, offered, paused, single or off."""
+        """One of on, part, asked, offered, paused, single and off."""
         statuses = {grant.status for grant in (*self.wide, *self.signed)}
         if statuses == {Status.ACTIVE}:
             return "on" if self.whole else "part"
@@ -67,7 +67,7 @@ class CatalogueUse:
 
     @property
     def words(self) -> str:
-        said = {
+        text = {
             "on": "On for your whole catalogue",
             "part": "On for a part of your rights only, which is not enough",
             "paused": "Paused by the lab",
@@ -77,14 +77,14 @@ class CatalogueUse:
             "off": "Off",
         }[self.state]
         if self.left_out and self.state in {"on", "part"}:
-            said += f", without {_counted(self.left_out, 'recording')} you took out"
+            text += f", without {_counted(self.left_out, 'recording')} you took out"
             if self.eased:
-                said += f" ({self.eased} but for what you allowed of them since)"
+                text += f" ({self.eased} but for what you allowed of them since)"
         if self.single and self.state != "on":
-            said += f"; on for {_counted(self.single, 'recording or work', 'recordings or works')}"
+            text += f"; on for {_counted(self.single, 'recording or work', 'recordings or works')}"
         if self.waiting_single:
-            said += f"; {_counted(self.waiting_single, 'single offer')} waiting"
-        return said + "."
+            text += f"; {_counted(self.waiting_single, 'single offer')} waiting"
+        return text + "."
 
     @property
     def can_end(self) -> bool:
@@ -92,7 +92,7 @@ class CatalogueUse:
 
     @property
     def ending(self) -> str:
-        """What ending it is called: nothing is in force yet, or something is."""
+        """The label of the button that ends it, which depends on whether anything is in force."""
         if self.single or any(grant.status != Status.OFFERED for grant in self.wide):
             return "Switch off for all"
         return "Say no" if self.asked else "Take back"
@@ -102,19 +102,19 @@ class CatalogueUse:
         return not self.whole
 
 
-def _counted(number: int, one: str, many: str = "") -> str:
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
+def _counted(number: int, singular: str, plural: str = "") -> str:
+    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
 
 
 @require_safe
 @holders
 def uses(request: HttpRequest) -> HttpResponse:
-    """Each use in one sentence, and how it stands for everything of a party."""
+    """Show each use in one sentence, and its state for a party's whole catalogue."""
     user = signed_in(request)
     parties = overview.parties_of(user)
-    chosen = parameters.read_parameters(request).text("party")
+    chosen_pk = parameters.read_parameters(request).text("party")
     party = next(
-        (candidate for candidate in parties if str(candidate.pk) == chosen),
+        (candidate for candidate in parties if str(candidate.pk) == chosen_pk),
         parties[0] if parties else None,
     )
     context: dict[str, object] = {"tab": "uses", "parties": parties, "party": party}
@@ -132,20 +132,22 @@ def uses(request: HttpRequest) -> HttpResponse:
 
 
 def catalogue(party: Party) -> list[CatalogueUse]:
-    """All uses of a party; a constant number of queries."""
+    """Return all uses of a party, in a constant number of queries."""
     rows = {use: CatalogueUse(use, use.facts.meaning, bool(use.facts.asks), []) for use in Use}
     open_grants = Grant.objects.filter(grantor=party, status__in=Grant.OPEN_STATUSES)
     wide = open_grants.filter(recording=None, work=None)
-    own = set(party.people.values_list("pk", flat=True))
+    own_people = set(party.people.values_list("pk", flat=True))
     for grant in wide.select_related("grantor", "agreement").order_by("pk"):
         row = rows[Use(grant.use)]
         row.wide.append(grant)
-        row.asked = row.asked or (grant.status == Status.OFFERED and grant.drafted_by_id not in own)
+        row.asked = row.asked or (
+            grant.status == Status.OFFERED and grant.drafted_by_id not in own_people
+        )
     agents = use_status.signed_for([party.pk]).get(party.pk, {})
-    theirs = Grant.objects.filter(
+    agent_grants = Grant.objects.filter(
         grantor__in=agents, status=Status.ACTIVE, recording=None, work=None
     )
-    for grant in theirs.select_related("grantor").order_by("pk"):
+    for grant in agent_grants.select_related("grantor").order_by("pk"):
         if grant.right_type in agents[grant.grantor_id]:
             rows[Use(grant.use)].signed.append(grant)
     narrow = open_grants.exclude(recording=None, work=None).order_by()
@@ -157,49 +159,49 @@ def catalogue(party: Party) -> list[CatalogueUse]:
             row.waiting_single += number
         else:
             row.single += number
-    noes = OptOut.objects.filter(party=party)
-    for use, number in _by_use(noes):
+    opt_out_rows = OptOut.objects.filter(party=party)
+    for use, number in _by_use(opt_out_rows):
         rows[Use(use)].left_out = number
-    for use, number in _by_use(opt_outs.eased_by_later_grants(noes)):
+    for use, number in _by_use(opt_outs.eased_by_later_grants(opt_out_rows)):
         rows[Use(use)].eased = number
     plain_rights = set(offers.rights_of(party, Use.EVAL))
     personal_rights = set(offers.rights_of(party, Use.VOICE))
     for use, row in rows.items():
         needed = personal_rights if use.facts.asks else plain_rights
-        spoken = {grant.right_type for grant in (*row.wide, *row.signed)}
-        row.whole = bool(needed) and needed <= spoken
+        granted = {grant.right_type for grant in (*row.wide, *row.signed)}
+        row.whole = bool(needed) and needed <= granted
     return list(rows.values())
 
 
-def _by_use(noes: QuerySet[OptOut]) -> Iterable[tuple[str, int]]:
-    """In how many recordings each use meets one of them."""
-    return noes.order_by().values_list("use").annotate(Count("recording", distinct=True))
+def _by_use(rows: QuerySet[OptOut]) -> Iterable[tuple[str, int]]:
+    """Return for each use how many recordings have one of these opt-outs."""
+    return rows.order_by().values_list("use").annotate(Count("recording", distinct=True))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @holders
 def use_on(request: HttpRequest, pk: int, use: str) -> HttpResponse:
-    """GET previews an offer for everything that a party has; POST makes it."""
+    """GET previews an offer for a party's whole catalogue; POST makes it."""
     user = signed_in(request)
     party = get_object_or_404(user.parties.all(), pk=pk)
-    asked_for = use_of(use)
-    form = OnForm(request.POST or None, use=asked_for)
+    requested_use = use_of(use)
+    form = OnForm(request.POST or None, use=requested_use)
     if form.is_valid():
         with form.refusals():
             offers.offer(by=user, party=party, use=use, **form.cleaned_data)
             messages.success(request, f"Offered everything for {consent.in_words(use)}.")
             return _back(party)
-    noes = OptOut.objects.filter(party=party, use=use)
+    rows = OptOut.objects.filter(party=party, use=use)
     context = {
         "form": form,
         "party": party,
         "parties": [party],
-        "use": asked_for,
-        "meaning": asked_for.facts.meaning,
-        "personal": bool(asked_for.facts.asks),
+        "use": requested_use,
+        "meaning": requested_use.facts.meaning,
+        "personal": bool(requested_use.facts.asks),
         "count": overview.repertoire([party]).count(),
-        "left_out": noes.values("recording").distinct().count(),
-        "eased": opt_outs.eased_by_later_grants(noes).values("recording").distinct().count(),
+        "left_out": rows.values("recording").distinct().count(),
+        "eased": opt_outs.eased_by_later_grants(rows).values("recording").distinct().count(),
     }
     return render(request, "rights/mine_on.html", context, status=422 if form.errors else 200)
 
@@ -207,25 +209,25 @@ def use_on(request: HttpRequest, pk: int, use: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @holders
 def use_off(request: HttpRequest, pk: int, use: str) -> HttpResponse:
-    """GET previews what ending a use everywhere touches; POST ends it, for good."""
+    """GET previews what ending a use everywhere affects; POST ends it, for good."""
     user = signed_in(request)
     party = get_object_or_404(user.parties.all(), pk=pk)
-    asked_for = use_of(use)
+    requested_use = use_of(use)
     form = OffForm(request.POST or None)
 
     def act(data: dict[str, Any]) -> Act[impact.Effect, int]:
-        return acts.ending_use(party, asked_for, by=user, **data)
+        return acts.ending_use(party, requested_use, by=user, **data)
 
     if confirming.done(request, form, act):
         messages.success(request, f"Off for {consent.in_words(use)}: everything of {party}.")
         return _back(party)
-    told = confirming.act_page(act({}))
-    context = told.context
+    page = confirming.act_page(act({}))
+    context = page.context
     context |= {
         "form": form,
         "party": party,
-        "use": asked_for,
-        "effect": Effect.shown(told.seen),
+        "use": requested_use,
+        "effect": Effect.shown(page.seen),
     }
     return render(request, "rights/mine_off.html", context, status=confirming.status(form))
 

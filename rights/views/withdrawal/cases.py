@@ -1,4 +1,4 @@
-"""Withdrawal cases: what ended, what came out of it, who sees to it, and the final statement."""
+"""Pages of withdrawal cases: what ended, what was derived, who handles it, how it is closed."""
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
@@ -27,11 +27,11 @@ LOOKERS = (Role.RIGHTS_ADMIN, Role.OPERATOR, Role.RIGHTSHOLDER, Role.RESEARCHER)
 @require_safe
 @open_to(*LOOKERS)
 def case_list(request: HttpRequest) -> HttpResponse:
-    """`?state=` open, overdue, ready, closed or all; `?use=`; `?q=` a party's name."""
+    """List cases; `?state=` open, overdue, ready, closed or all; `?use=`; `?q=` a party's name."""
     user = signed_in(request)
-    asked = parameters.read_parameters(request)
-    state = asked.choice("state", dict(case_pages.STATES), "open")
-    use, query = asked.choice("use", list(Use)), asked.text("q")
+    params = parameters.read_parameters(request)
+    state = params.choice("state", dict(case_pages.STATES), "open")
+    use, query = params.choice("use", list(Use)), params.text("q")
     context = {
         "page": page_of(request, case_pages.visible_cases(user, state, use, query)),
         "state": state,
@@ -72,15 +72,15 @@ def case(request: HttpRequest, pk: int) -> HttpResponse:
 @require_safe
 @open_to(*LOOKERS)
 def case_items(request: HttpRequest, pk: int, kind: str) -> HttpResponse:
-    """All of one kind that came out of it, as far as one may see."""
-    row, found = _case(request, pk), _kind(kind)
+    """List the derived items of one kind, as far as the user may see them."""
+    row, item_kind = _case(request, pk), _kind(kind)
     user = signed_in(request)
-    page = page_of(request, case_pages.visible_items(row, found, user))
+    page = page_of(request, case_pages.visible_items(row, item_kind, user))
     context = {
         "case": row,
-        "kind": found,
+        "kind": item_kind,
         "page": page,
-        "rows": case_pages.named(found, page.object_list, user),
+        "rows": case_pages.named(item_kind, page.object_list, user),
         "hidden": row.items.filter(kind=kind).count() - page.paginator.count,
         "is_admin": is_admin(request),
         "settled": cases.SETTLED,
@@ -103,22 +103,22 @@ def case_refresh(request: HttpRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @open_to(Role.RIGHTS_ADMIN)
 def case_remedy(request: HttpRequest, pk: int, kind: str) -> HttpResponse:
-    """GET says what will happen to how many; POST does it."""
-    row, found, user = _case(request, pk), _kind(kind), signed_in(request)
-    waiting = row.items.filter(kind=kind).exclude(outcome__in=cases.SETTLED)
+    """GET shows what will be done to how many items; POST does it."""
+    row, item_kind, user = _case(request, pk), _kind(kind), signed_in(request)
+    unsettled = row.items.filter(kind=kind).exclude(outcome__in=cases.SETTLED)
     form = RemedyForm(request.POST if request.method == "POST" else None)
     done = confirming.done(request, form, lambda data: acts.remedying(row, kind, by=user, **data))
     if done is not None:
-        messages.success(request, f"{found.title}: {done.result} done.")
+        messages.success(request, f"{item_kind.title}: {done.result} done.")
         return redirect(row)
-    told = confirming.act_page(acts.remedying(row, kind, by=user))
-    context = told.context
+    page = confirming.act_page(acts.remedying(row, kind, by=user))
+    context = page.context
     context |= {
         "case": row,
         "form": form,
-        "kind": found,
-        "number": waiting.count(),
-        "rows": case_pages.named(found, waiting.order_by("pk")[:20], signed_in(request)),
+        "kind": item_kind,
+        "number": unsettled.count(),
+        "rows": case_pages.named(item_kind, unsettled.order_by("pk")[:20], signed_in(request)),
     }
     return render(request, "rights/case_remedy.html", context, status=confirming.status(form))
 
@@ -129,11 +129,11 @@ def case_settle(request: HttpRequest, pk: int) -> HttpResponse:
     rows = CaseItem.objects.filter(case__in=_visible(request)).select_related("case__party")
     item = get_object_or_404(rows, pk=pk)
     form, user = SettleForm(request.POST or None), signed_in(request)
-    made, context = confirming.done_or_shown(
+    done, context = confirming.done_or_shown(
         request, form, lambda data: acts.settling(item, by=user, **data), always=True
     )
-    if made is not None:
-        settled = made.result
+    if done is not None:
+        settled = done.result
         messages.success(request, f"{settled.label}: {settled.get_outcome_display().lower()}.")
         return redirect("rights:case_items", pk=item.case_id, kind=item.kind)
     context |= {"item": item, "form": form, "heard_at": descendants.heard_at(item)}
@@ -186,13 +186,13 @@ def case_close(request: HttpRequest, pk: int) -> HttpResponse:
     row, user = _case(request, pk), signed_in(request)
     form = CloseForm(request.POST or None)
     if request.method == "POST":
-        # What has come to an end since the page was opened is news, and shown before it is said.
+        # Anything that changed since the page was opened is shown before the case is closed.
         cases.refresh(row)
     if confirming.done(request, form, lambda data: acts.closing(row, by=user, **data)):
         messages.success(request, "Closed. What should still come out of it opens it again.")
         return redirect(row)
-    told = confirming.act_page(acts.closing(row, by=user))
-    context = told.context | {
+    page = confirming.act_page(acts.closing(row, by=user))
+    context = page.context | {
         "case": row,
         "form": form,
         "levels": case_pages.levels(row, user, room=0),
@@ -215,7 +215,7 @@ def _own(request: HttpRequest, row: WithdrawalCase) -> bool:
 
 
 def _kind(name: str) -> descendants.Kind:
-    found = next((kind for kind in descendants.kinds() if kind.name == name), None)
-    if found is None:
+    match = next((kind for kind in descendants.kinds() if kind.name == name), None)
+    if match is None:
         raise Http404
-    return found
+    return match

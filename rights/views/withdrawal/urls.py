@@ -1,4 +1,4 @@
-"""Addresses of withdrawal cases, below /rights/cases/."""
+"""URLs of withdrawal cases, under /rights/cases/."""
 
 from django.urls import path
 

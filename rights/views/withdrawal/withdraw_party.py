@@ -1,4 +1,4 @@
-"""Before somebody signs, and before a whole party goes: what would follow."""
+"""Previews of what would follow: if an offer is put in force, and if a whole party withdraws."""
 
 from urllib.parse import urlencode
 
@@ -22,31 +22,31 @@ from rights.withdrawal import withdraw_party
 @require_http_methods(["GET", "HEAD", "POST"])
 @open_to(Role.RIGHTS_ADMIN, Role.RIGHTSHOLDER)
 def party_leave(request: HttpRequest, pk: int) -> HttpResponse:
-    """GET previews what ending everything of a party touches; POST ends it, for good."""
+    """GET previews what ending everything of a party affects; POST ends it, for good."""
     user = signed_in(request)
     rows = Party.objects.all() if is_admin(request) else user.parties.all()
     party = get_object_or_404(rows, pk=pk)
     form = LeaveForm(request.POST or None, own=not is_admin(request))
-    left = confirming.done(
+    done = confirming.done(
         request,
         form,
         lambda data: acts.leaving_with_all(party, by=user, reason=data["reason"]),
     )
-    if left is not None:
+    if done is not None:
         messages.success(request, f"Everything that {party} permitted has ended.")
-        if len(left.result) == 1:
-            return redirect(left.result[0])
-        named = urlencode({"q": party.name})
-        return redirect(f"{reverse('rights:cases')}?{named}" if left.result else "rights:cases")
-    told = confirming.act_page(acts.leaving_with_all(party, by=user))
-    context = told.context
-    grants = told.seen.grants if told.seen else []
+        if len(done.result) == 1:
+            return redirect(done.result[0])
+        query = urlencode({"q": party.name})
+        return redirect(f"{reverse('rights:cases')}?{query}" if done.result else "rights:cases")
+    page = confirming.act_page(acts.leaving_with_all(party, by=user))
+    context = page.context
+    grants = page.seen.grants if page.seen else []
     context |= {
         "party": party,
         "form": form,
         "grants": grants,
         "uses": list(dict.fromkeys(grant.get_use_display() for grant in grants)),
-        "effect": told.seen,
+        "effect": page.seen,
         "agents": withdraw_party.agents(party),
         "back": reverse("rights:party", args=[pk]) if is_admin(request) else reverse("rights:mine"),
     }
@@ -56,9 +56,9 @@ def party_leave(request: HttpRequest, pk: int) -> HttpResponse:
 @require_safe
 @open_to(*LOOKERS)
 def grant_gain(request: HttpRequest, pk: int) -> HttpResponse:
-    """What an offered grant would newly allow: a part of its page, and a page by itself."""
+    """Show what an offered grant would newly allow, as a part of its page or a page by itself."""
     rows = Grant.objects.visible_to(signed_in(request)).filter(status=Grant.Status.OFFERED)
     row = get_object_or_404(rows.select_related("grantor", "recording", "work"), pk=pk)
-    part = "#gain" if request.headers.get("HX-Request") else ""
+    fragment = "#gain" if request.headers.get("HX-Request") else ""
     context = {"grant": row, "gain": preview.gain(row)}
-    return render(request, f"rights/grant_gain.html{part}", context)
+    return render(request, f"rights/grant_gain.html{fragment}", context)

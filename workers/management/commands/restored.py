@@ -27,49 +27,51 @@ class Command(BaseCommand):
         if by is None:
             raise CommandError(f"Nobody is called {options['by']}.")
         try:
-            # First: what is withheld must not go on.
-            again = endings.apply_missing(by=by)
+            # First: runs that lost their permission must not go on.
+            report = endings.apply_missing(by=by)
         except (OSError, endings.Unwritable) as error:
             raise CommandError(f"The journal of endings is not to be used: {error}") from error
-        self.tell_endings(again)
+        self.tell_endings(report)
         self.take_in(by)
-        if again.faults:
+        if report.faults:
             raise CommandError(
                 "The journal of endings is not whole: ask what was ended since the back-up, and "
                 "enter it, before the portal is started."
             )
         self.stdout.write("The portal may be started.")
 
-    def tell_endings(self, again: endings.ReplayReport) -> None:
-        for sentence in again.faults:
+    def tell_endings(self, report: endings.ReplayReport) -> None:
+        for sentence in report.faults:
             self.stderr.write(sentence)
-        for said, answer in again.done:
-            self.stdout.write(f"{said.at:%Y-%m-%d %H:%M} {said.verb}: {answer.sentence}")
-        if not again.done:
+        for entry, answer in report.done:
+            self.stdout.write(f"{entry.at:%Y-%m-%d %H:%M} {entry.verb}: {answer.sentence}")
+        if not report.done:
             self.stdout.write("The journal has no ending that the database lacks.")
             return
         self.stdout.write(
-            f"Of {len(again.done)} words since the back-up {again.count(Outcome.DONE)} were said "
-            f"again, {again.count(Outcome.ALREADY)} needed nothing, and "
-            f"{again.count(Outcome.BY_HAND)} are for you to decide."
+            f"Of {len(report.done)} words since the back-up {report.count(Outcome.DONE)} were said "
+            f"again, {report.count(Outcome.ALREADY)} needed nothing, and "
+            f"{report.count(Outcome.BY_HAND)} are for you to decide."
         )
-        if again.doubted:
+        if report.doubted:
             self.stdout.write(
-                f"Of {again.doubted} nothing says that they were committed: the portal ended in "
+                f"Of {report.doubted} nothing says that they were committed: the portal ended in "
                 "that moment. A no in doubt counts."
             )
 
     def take_in(self, by: User) -> None:
         cluster = backend.current()
         try:
-            found = restoring.take_in(cluster, by=by)
-            here = cluster.observe()
+            attempts = restoring.take_in(cluster, by=by)
+            statuses = cluster.observe()
         except Unavailable as error:
             raise CommandError(f"{error} Start the portal when it answers again.") from error
-        for attempt in found:
+        for attempt in attempts:
             self.stdout.write(f"{attempt.run}: attempt {attempt.number} began after the back-up.")
         rows = Attempt.objects.filter(state__in=Attempt.OPEN_STATES)
         for attempt in rows.select_related("run").order_by("pk"):
-            goes_on = attempt.job_name in here
-            then = "is still there and is looked at" if goes_on else "is gone: the next one starts"
-            self.stdout.write(f"{attempt.run}: attempt {attempt.number} {then}.")
+            is_listed = attempt.job_name in statuses
+            outcome = (
+                "is still there and is looked at" if is_listed else "is gone: the next one starts"
+            )
+            self.stdout.write(f"{attempt.run}: attempt {attempt.number} {outcome}.")
