@@ -32,7 +32,8 @@ from portal import audit
 from portal.database import long_work
 from rights.consent import allowances
 from rights.consent.allowances import Allowance
-from rights.consent.evaluator import Context, in_words
+from rights.consent.evaluator import Context
+from rights.consent.reasons import in_words
 from rights.models import Use
 
 # What may follow from a model, each asked of everybody behind it.

@@ -24,7 +24,8 @@ from django.utils import timezone
 from rights.consent import relations
 from rights.consent import snapshot as known
 from rights.consent.allowances import Survey, lies_in
-from rights.consent.evaluator import Context, Judge, Missing, Need
+from rights.consent.evaluator import Context, Judge, Need
+from rights.consent.reasons import Missing
 from rights.consent.snapshot import Facts, Music, Terms
 from rights.models import (
     Credit,
@@ -213,7 +214,7 @@ class _Change:
         found: dict[int, list[Need]] = {}
         for music in self.before.recordings:
             for need in was.needs(music, []):
-                key, heard = (need.party, need.right.value), was.heard(need, music)
+                key, heard = (need.party, need.right.value), was.subject_of(need, music)
                 if will.is_special(need, heard):
                     gone = self._loses(was, will, need, heard)
                 else:
@@ -252,15 +253,15 @@ class _Change:
         words: set[Policy] = set()
         for music in self.before.recordings:
             for need in self.lost.get(music.pk, ()) if music.pk in reliance.recordings else ():
-                if not was.is_spoken_for(need, music):
+                if not was.is_permitted(need, music):
                     continue
-                if not will.is_spoken_for(need, music):
+                if not will.is_permitted(need, music):
                     gone.add(music.pk)
-                    relied_on = then.speaking_for(need, music)
+                    relied_on = then.grants_covering(need, music)
                     words.add(
                         _relied_on(relied_on, self.policy) if reliance.made_for else self.policy
                     )
-                elif not bare.is_spoken_for(need, music):
+                elif not bare.is_permitted(need, music):
                     kept.add(music.pk)
         if gone:
             return Touched(reliance.source, frozenset(gone), False, _strictest(words))
@@ -353,7 +354,7 @@ class Watch:
             for music in before.recordings
             if music.pk in gone
             for need in then.needs(music, [])
-            for grant in then.speaking_for(need, music)
+            for grant in then.grants_covering(need, music)
         ]
         # Whoever was not asked has agreed to no policy.
         policy = Policy(UNAGREED.name, min(days, default=UNAGREED.remedy_days))
