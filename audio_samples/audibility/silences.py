@@ -1,15 +1,13 @@
-"""Why a sample is silent for everybody, in words: for the lab, for rightsholders, for a judge.
+"""Why a sample is silent for everybody, in words for the lab, for rightsholders and for reviewers.
 
-Samples come `with_holds`. Of several reasons a page tells the first, which is the one that stays
-the longest; who judges is told all of them.
+Samples are loaded `with_holds`. Where there are several reasons a page shows the first, which is
+the one that lasts longest; a reviewer sees all of them.
 """
 
 from collections.abc import Iterator
 from enum import Enum
 
 from audio_samples.models import Sample, SampleFlag
-
-STANDING = (SampleFlag.State.OPEN, SampleFlag.State.UPHELD)
 
 
 class Silence(Enum):
@@ -21,7 +19,7 @@ class Silence(Enum):
 
 
 def silences(sample: Sample) -> Iterator[Silence]:
-    """All that keeps the sample silent, in the order in which pages tell it."""
+    """Yield everything that keeps the sample silent, in the order in which pages show it."""
     if sample.withheld_at is not None:
         yield Silence.TAKEN_BACK
     if sample.hold_reason is not None:  # type: ignore[attr-defined]
@@ -36,22 +34,22 @@ def silences(sample: Sample) -> Iterator[Silence]:
 
 
 def reason_withheld(sample: Sample) -> str:
-    """Why it may not be heard, as a sentence for the lab; empty if it may."""
+    """Return why it may not be heard, as a sentence for the lab; empty if it may."""
     first = next(silences(sample), None)
     if first in (Silence.TAKEN_BACK, Silence.PERMISSION_ENDED):
-        # In the words of who took it back, else in those of who ended the permission.
+        # As the person who took it back put it, else as the one who ended the permission did.
         hold: str | None = sample.hold_reason  # type: ignore[attr-defined]
         return _sentence(sample.withheld_reason or hold or Silence.PERMISSION_ENDED.value)
     return _sentence(first.value) if first else ""
 
 
 def current_reason(sample: int) -> str:
-    """The same of the sample with this number, looked up now."""
+    """Return `reason_withheld` of the sample with this number, looked up now."""
     return reason_withheld(Sample.objects.with_holds().get(pk=sample))
 
 
 def reason_for_rightsholders(sample: Sample) -> str:
-    """The same without anybody's own words: what other holders said is theirs."""
+    """Return the reason without anybody's own words: those of other holders stay private."""
     first = next(silences(sample), None)
     return _sentence(first.value) if first else ""
 
@@ -61,26 +59,26 @@ def _sentence(reason: str) -> str:
 
 
 def other_silences(sample: Sample, *, but: SampleFlag | None = None) -> list[str]:
-    """What keeps the sample silent whatever is answered, as ends of sentences; `but` is the flag
-    that is judged. Empty where nothing else does."""
+    """Return what keeps the sample silent whatever the answer, as ends of sentences; `but` is the
+    flag under review."""
     row = Sample.objects.filter(pk=sample.pk).with_holds().get()
-    found = []
+    reasons = []
     for silence in silences(row):
         match silence:
             case Silence.TAKEN_BACK:
-                found.append(f"it is withheld for good: {row.withheld_reason}".rstrip(": "))
+                reasons.append(f"it is withheld for good: {row.withheld_reason}".rstrip(": "))
             case Silence.PERMISSION_ENDED:
                 hold: str = row.hold_reason  # type: ignore[attr-defined]
-                found.append(f"{silence.value}: {hold or 'no reason was given'}")
+                reasons.append(f"{silence.value}: {hold or 'no reason was given'}")
             case Silence.FLAG_OPEN | Silence.FLAG_UPHELD:
-                found += _other_flags(row, but)
+                reasons += _other_flags(row, but)
             case Silence.SAME_SOUND:
-                found.append(silence.value)
-    return [reason.rstrip(". ") for reason in found]
+                reasons.append(silence.value)
+    return [reason.rstrip(". ") for reason in reasons]
 
 
 def _other_flags(sample: Sample, but: SampleFlag | None) -> Iterator[str]:
-    flags = SampleFlag.objects.filter(sample=sample, state__in=STANDING).select_related("party")
+    flags = SampleFlag.objects.silencing().filter(sample=sample).select_related("party")
     for flag in flags.exclude(pk=but.pk if but else 0).order_by("pk"):
         upheld = ", and it was upheld" if flag.state == SampleFlag.State.UPHELD else ""
         yield f"{flag.party} objected too{upheld}"

@@ -1,7 +1,8 @@
 """The copy check of samples: is a clip a near copy of the music behind it?
 
-`screen` looks, `passed` is what a release asks, `confirm` and `dismiss` are a rights admin's
-answers to a near copy, `go_on` does what waits. How it hears is audio_samples/screening/.
+`screen` checks a sample, `passed` is what a release needs, `confirm` and `dismiss` are a rights
+admin's answers to a near copy, `go_on` screens the samples that wait. Sounds are compared by
+audio/matching.py.
 """
 
 import hashlib
@@ -12,7 +13,6 @@ from dataclasses import dataclass
 
 from django.db import DatabaseError, transaction
 from django.db.models import Exists, OuterRef, QuerySet
-from django.utils import timezone
 
 from audio import matching, prints
 from audio.decoding import BadAudio
@@ -20,22 +20,22 @@ from audio_samples import analysis, samples
 from audio_samples.copy_check import dataset_index
 from audio_samples.models import Sample, SampleQuerySet
 from audio_samples.models.copy_check import DatasetIndex, Screening
+from audio_samples.reviews import answers
 from backline.uses import ARTISTS
 from experiments.clearance import attribution
 from experiments.models import Dataset
 from portal import audit, storage
 from portal.celery import wake
 from portal.database import commit_order
-from portal.models import Role, User
-from rights.errors import Refused, required
+from portal.models import User
+from rights.errors import Refused
 from rights.models import Recording
 
 Outcome = Screening.Outcome
 Answer = Screening.Answer
-LONGEST = 1000
-# A task gives its worker back after this many seconds; the next one goes on.
+# A task ends after this many seconds and frees its worker; the next one continues.
 TURN = 20.0
-# Samples that one round looks up.
+# Samples that one pass looks up.
 AT_ONCE = 200
 TASK = "audio_samples.screen"
 
@@ -43,31 +43,31 @@ log = logging.getLogger(__name__)
 
 
 def screen(sample: Sample) -> Screening:
-    """Hold the sample against all music that it learned from or heard, and keep the result.
+    """Compare the sample with all music that its model learned from or used, and store the result.
 
-    The same look again adds no row. Makes the indexes that are missing, which takes long for a
-    large dataset: `go_on` makes them in rounds. Raises portal.storage.Unreachable.
+    The same result again adds no row. Missing indexes are made here, which takes long for a large
+    dataset: `go_on` makes them in several passes. Raises portal.storage.Unreachable.
     """
     indexes = [dataset_index.gather(dataset) for dataset in _music(sample)]
     return _keep(sample, _look(sample, [index for index in indexes if index is not None]))
 
 
 def passed(sample: Sample) -> bool:
-    """Whether the newest look by today's method found no copy, or a rights admin said so."""
-    found = latest_screening(sample)
-    if found is None:
+    """Whether the latest screening found no copy, or a rights admin answered that it is none."""
+    screening = latest_screening(sample)
+    if screening is None:
         return False
-    return found.outcome == Outcome.PASSED or found.answer == Answer.DISMISSED
+    return screening.outcome == Outcome.PASSED or screening.answer == Answer.DISMISSED
 
 
 def latest_screening(sample: Sample) -> Screening | None:
-    """The look that counts: the last one by today's version of the method."""
-    looks = Screening.objects.filter(sample=sample, version=prints.VERSION)
-    return looks.select_related("recording", "reviewed_by").order_by("-pk").first()
+    """Return the screening that counts: the last one by the current version of the method."""
+    screenings = Screening.objects.filter(sample=sample, version=prints.VERSION)
+    return screenings.select_related("recording", "reviewed_by").order_by("-pk").first()
 
 
 def near_copies() -> QuerySet[Screening]:
-    """The near copies among the looks that count."""
+    """Return the near copies among the screenings that count."""
     later = Screening.objects.filter(
         sample=OuterRef("sample"), version=prints.VERSION, pk__gt=OuterRef("pk")
     )
@@ -79,8 +79,8 @@ def near_copies() -> QuerySet[Screening]:
 
 @dataclass(frozen=True)
 class ScreeningDescription:
-    """A look as a page tells of it: the sample's newest, None while it waits; whose recording it
-    is near to, and whether the person may open that."""
+    """A screening as a page shows it: the sample's latest, None while it waits; the artists of the
+    recording it resembles, and whether the person may open that recording."""
 
     look: Screening | None
     artists: list[str]
@@ -88,15 +88,15 @@ class ScreeningDescription:
 
 
 def describe_screening(sample: Sample, user: User) -> ScreeningDescription:
-    found = latest_screening(sample)
-    if found is None or found.outcome != Outcome.NEAR_COPY or found.recording is None:
-        return ScreeningDescription(found, [], opens=False)
-    visible = Recording.objects.visible_to(user).filter(pk=found.recording.pk)
-    return ScreeningDescription(found, artists(found.recording), opens=visible.exists())
+    screening = latest_screening(sample)
+    if screening is None or screening.outcome != Outcome.NEAR_COPY or screening.recording is None:
+        return ScreeningDescription(screening, [], opens=False)
+    visible = Recording.objects.visible_to(user).filter(pk=screening.recording.pk)
+    return ScreeningDescription(screening, artists(screening.recording), opens=visible.exists())
 
 
 def artists(recording: Recording) -> list[str]:
-    """The main and featured artists by the names that they are credited with."""
+    """Return the main and featured artists by their credited names."""
     credited_on = recording.credits.filter(role__in=ARTISTS).select_related("party")
     return sorted({credit.party.credit_name for credit in credited_on})
 
@@ -106,7 +106,7 @@ def artists(recording: Recording) -> list[str]:
 
 @transaction.atomic
 def confirm(screening: Screening, *, by: User, note: str) -> Screening:
-    """It is a copy: the sample is withheld for good."""
+    """Answer that it is a copy: the sample is withheld for good."""
     answered = _answer(screening, Answer.CONFIRMED, by=by, note=note)
     samples.withhold(
         answered.sample,
@@ -118,28 +118,24 @@ def confirm(screening: Screening, *, by: User, note: str) -> Screening:
 
 @transaction.atomic
 def dismiss(screening: Screening, *, by: User, note: str) -> Screening:
-    """It is no copy: as far as the copy check goes it may be released."""
+    """Answer that it is no copy: the copy check does not prevent a release."""
     return _answer(screening, Answer.DISMISSED, by=by, note=note)
 
 
 def _answer(screening: Screening, answer: Answer, *, by: User, note: str) -> Screening:
-    note = required(note, field="note", longest=LONGEST)
-    if not by.has_role(Role.RIGHTS_ADMIN):
-        raise Refused("not_yours", "A rights admin answers near copies.")
-    if screening.sample.run.submitted_by_id == by.pk:
-        raise Refused("four_eyes", "Somebody else than who queued the run has to answer it.")
+    note = answers.required_note(note)
+    answers.require_reviewer(
+        by, questions="near copies", party="queued the run",
+        party_to_it=screening.sample.run.submitted_by_id == by.pk,
+    )  # fmt: skip
     commit_order.moment()
-    # The sample's row is the lock: a new look comes before the answer or after it.
+    # The sample's row is the lock: a new screening comes before the answer or after it.
     Sample.objects.select_for_update(no_key=True).get(pk=screening.sample_id)
     counts = latest_screening(screening.sample)
     if counts is None or counts.pk != screening.pk:
         raise Refused("state", "The sample was looked at again since: answer the newer look.")
-    moved = Screening.objects.filter(pk=screening.pk, outcome=Outcome.NEAR_COPY, answer="").update(
-        answer=answer, reviewed_by=by, reviewed_at=timezone.now(), note=note
-    )
-    screening.refresh_from_db()
-    if not moved:
-        raise Refused("state", f"It is answered already: {screening.get_answer_display().lower()}.")
+    unanswered = Screening.objects.filter(outcome=Outcome.NEAR_COPY, answer="")
+    answers.store(unanswered, screening, field="answer", answer=answer, by=by, note=note)
     audit.record(
         by=by,
         verb=f"sample.copy_{answer}",
@@ -151,7 +147,7 @@ def _answer(screening: Screening, answer: Answer, *, by: User, note: str) -> Scr
     return screening
 
 
-# --- Looking -----------------------------------------------------------------------------------
+# --- Screening ---------------------------------------------------------------------------------
 
 
 def _music(sample: Sample) -> list[Dataset]:
@@ -159,9 +155,9 @@ def _music(sample: Sample) -> list[Dataset]:
 
 
 def _look(sample: Sample, indexes: Sequence[DatasetIndex]) -> Screening:
-    """What is found, not kept yet."""
+    """Return the result as a row that is not stored yet."""
     digests = [str(index.blob_id) for index in indexes]
-    found = Screening(
+    screening = Screening(
         sample=sample,
         version=prints.VERSION,
         indexes=digests,
@@ -169,40 +165,46 @@ def _look(sample: Sample, indexes: Sequence[DatasetIndex]) -> Screening:
         threshold=matching.THRESHOLD,
     )
     if not indexes:
-        found.outcome, found.threshold = Outcome.NOTHING, None
-        return found
+        screening.outcome, screening.threshold = Outcome.NOTHING, None
+        return screening
     try:
         with storage.open_blob(sample.audio_id) as file:
             audio, rate, _ = analysis.decode(file)
     except FileNotFoundError:
-        return _failed(found, "The clip's file is missing from storage.")
+        return _failed(screening, "The clip's file is missing from storage.")
     except BadAudio as error:
-        return _failed(found, str(error))
+        return _failed(screening, str(error))
     clip = matching.listen(audio, rate=rate)
     if clip.silent:
-        found.outcome = Outcome.SILENT
-        return found
-    _hold_against(found, clip, indexes)
+        screening.outcome = Outcome.SILENT
+        return screening
+    _hold_against(screening, clip, indexes)
     unread = [recording for index in indexes for recording in index.unread]
-    if unread and found.outcome == Outcome.PASSED:
-        return _failed(found, _unread(unread))
-    return found
+    if unread and screening.outcome == Outcome.PASSED:
+        return _failed(screening, _unread(unread))
+    return screening
 
 
-def _hold_against(found: Screening, clip: matching.Clip, indexes: Sequence[DatasetIndex]) -> None:
+def _hold_against(
+    screening: Screening, clip: matching.Clip, indexes: Sequence[DatasetIndex]
+) -> None:
     try:
         matches = [matching.best(clip, dataset_index.opened(index)) for index in indexes]
     except FileNotFoundError:
-        _failed(found, "The index of the music behind it is missing from storage.")
+        _failed(screening, "The index of the music behind it is missing from storage.")
         return
-    best = max((match for match in matches if match), key=lambda one: one.score, default=None)
-    found.outcome, found.score = Outcome.PASSED, 0.0
+    best = max((match for match in matches if match), key=lambda match: match.score, default=None)
+    screening.outcome, screening.score = Outcome.PASSED, 0.0
     if best is None:
         return
-    found.outcome = Outcome.NEAR_COPY if best.near_copy else Outcome.PASSED
-    found.score, found.hashes = best.score, best.hashes
-    found.recording_id = best.recording
-    found.clip_at, found.recording_at, found.length = best.clip_at, best.recording_at, best.length
+    screening.outcome = Outcome.NEAR_COPY if best.near_copy else Outcome.PASSED
+    screening.score, screening.hashes = best.score, best.hashes
+    screening.recording_id = best.recording
+    screening.clip_at, screening.recording_at, screening.length = (
+        best.clip_at,
+        best.recording_at,
+        best.length,
+    )
 
 
 def _digest(digests: Sequence[str]) -> str:
@@ -211,9 +213,9 @@ def _digest(digests: Sequence[str]) -> str:
     return hashlib.sha256("".join(f"{digest}\n" for digest in sorted(digests)).encode()).hexdigest()
 
 
-def _failed(found: Screening, reason: str) -> Screening:
-    found.outcome, found.reason = Outcome.FAILED, reason[:500]
-    return found
+def _failed(screening: Screening, reason: str) -> Screening:
+    screening.outcome, screening.reason = Outcome.FAILED, reason[:500]
+    return screening
 
 
 def _unread(unread: Sequence[int]) -> str:
@@ -225,51 +227,52 @@ def _unread(unread: Sequence[int]) -> str:
     )
 
 
-def _keep(sample: Sample, found: Screening) -> Screening:
+def _keep(sample: Sample, screening: Screening) -> Screening:
     with transaction.atomic():
-        if found.outcome == Outcome.NEAR_COPY:
-            # Its line in the log wants the turn, which comes before the row
+        if screening.outcome == Outcome.NEAR_COPY:
+            # Its audit line takes the turn, which comes before the row lock
             # (portal/database/commit_order.py).
             commit_order.moment()
-        # The lock: of two workers with the same sample the second finds the row of the first.
+        # The lock: of two workers with the same sample, the second finds the first one's row.
         Sample.objects.select_for_update(no_key=True).get(pk=sample.pk)
         known = latest_screening(sample)
-        if known is not None and _same(known, found):
+        if known is not None and _same(known, screening):
             return known
-        found.save()
-        if found.outcome == Outcome.NEAR_COPY:
+        screening.save()
+        if screening.outcome == Outcome.NEAR_COPY:
             audit.record(
                 by=None,
                 verb="sample.near_copy",
                 subject=sample,
-                screening=found.pk,
-                recording=found.recording_id,
-                version=found.version,
-                index=found.index_digest,
-                score=round(found.score or 0.0, 3),
+                screening=screening.pk,
+                recording=screening.recording_id,
+                version=screening.version,
+                index=screening.index_digest,
+                score=round(screening.score or 0.0, 3),
             )
-    return found
+    return screening
 
 
-def _same(known: Screening, found: Screening) -> bool:
+def _same(known: Screening, screening: Screening) -> bool:
     facts = ("index_digest", "outcome", "reason", "recording_id")
-    return all(getattr(known, fact) == getattr(found, fact) for fact in facts)
+    return all(getattr(known, fact) == getattr(screening, fact) for fact in facts)
 
 
-# --- Rounds ------------------------------------------------------------------------------------
+# --- Passes ------------------------------------------------------------------------------------
 
 
 def waiting() -> SampleQuerySet:
-    """Samples that nobody has looked at by today's method, those made after training first."""
-    looks = Screening.objects.filter(sample=OuterRef("pk"), version=prints.VERSION)
-    return Sample.objects.filter(~Exists(looks)).order_by("-final", "pk")
+    """Return the samples without a screening by the current method, final ones first."""
+    screenings = Screening.objects.filter(sample=OuterRef("pk"), version=prints.VERSION)
+    return Sample.objects.filter(~Exists(screenings)).order_by("-final", "pk")
 
 
 def go_on(turn: float = TURN) -> int:
-    """Screen what waits for up to `turn` seconds; how many were. Nudges itself where more waits.
+    """Screen waiting samples for up to `turn` seconds; return how many. Wakes the task again if
+    more wait.
 
-    Indexes come first, in as many rounds as they need. A store that does not answer ends the
-    round. Two at once do some work twice and keep it once.
+    Indexes come first, in as many passes as they need. A store that does not answer ends the
+    pass. Two passes at once do some work twice and store it once.
     """
     until = time.monotonic() + turn
     done = 0
@@ -289,17 +292,17 @@ def go_on(turn: float = TURN) -> int:
 
 
 def _screen_in_time(sample: Sample, until: float) -> bool:
-    """False where the time was up before all indexes were made."""
+    """Screen one sample; False if the time was up before all indexes were made."""
     try:
         for dataset in _music(sample):
             if dataset_index.gather(dataset, until=until) is None:
                 return False
         screen(sample)
     except (OSError, MemoryError, DatabaseError):
-        # The machine, the store or the database: no fault of the sample, so later again.
+        # The machine, the store or the database failed, not the sample: it is tried again later.
         raise
     except Exception:
-        # Not tried for ever: the next round goes on with the next one, and the log has why.
+        # Stored as failed, so that the next pass goes on to the next sample; the log says why.
         sentence = "The check itself broke down; the portal's log says why."
         _keep(sample, _failed(Screening(sample=sample, version=prints.VERSION), sentence))
         raise
@@ -307,10 +310,10 @@ def _screen_in_time(sample: Sample, until: float) -> bool:
 
 
 def again() -> int:
-    """Look again at what could not be checked, after files were put back; how many there were."""
+    """Screen again what could not be checked, after files were restored; return how many."""
     dataset_index.forget_problems()
-    looks = Screening.objects.filter(sample=OuterRef("pk"), version=prints.VERSION).order_by("-pk")
-    failed = Sample.objects.annotate(last=looks.values("outcome")[:1]).filter(last=Outcome.FAILED)
+    last = Screening.objects.filter(sample=OuterRef("pk"), version=prints.VERSION).order_by("-pk")
+    failed = Sample.objects.annotate(last=last.values("outcome")[:1]).filter(last=Outcome.FAILED)
     count = 0
     for sample in failed.select_related("run__dataset").order_by("pk"):
         screen(sample)

@@ -11,7 +11,6 @@ from audio_samples.models.samples import (
     SampleQuerySet,
     same_sound,
     silent_twins,
-    standing_flags,
 )
 
 __all__ = [
@@ -26,5 +25,4 @@ __all__ = [
     "Screening",
     "same_sound",
     "silent_twins",
-    "standing_flags",
 ]

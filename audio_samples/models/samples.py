@@ -1,4 +1,4 @@
-"""What came out of a run: samples, their analysis, and the credits on each."""
+"""The samples of a run, their credits, downloads, releases and flags."""
 
 import uuid
 import zlib
@@ -21,16 +21,17 @@ from rights.usage.crediting import Statement
 
 
 class CreditStatement(models.Model):
-    """Who a sample owes what it learned to, kept by the digest of its canonical form.
+    """The credits of a sample: whose music its model learned from, by the digest of the canonical
+    form.
 
-    What is counted here is what a list of samples says in a line; the statement itself is read
-    where it is shown whole (rights/usage/crediting.py).
+    The counts here are for the line in a list of samples; the whole statement is read where it is
+    shown (rights/usage/crediting.py).
     """
 
     digest = models.CharField(max_length=64, primary_key=True)
-    # The canonical form, by zlib: some ten bytes for a recording.
+    # The canonical form, compressed by zlib: about ten bytes for each recording.
     packed = models.BinaryField()
-    # What the ledger held when it was last made (experiments/clearance/attribution.py).
+    # The state of the ledger when it was last made (experiments/clearance/attribution.py).
     mark = models.TextField(blank=True)
     learned = models.IntegerField(default=0, help_text="Recordings that the model learned from.")
     heard = models.IntegerField(default=0, help_text="Recordings that were its reference audio.")
@@ -42,13 +43,13 @@ class CreditStatement(models.Model):
         return crediting.read(self.canonical())
 
     def public_names(self, left: Collection[int]) -> list[str]:
-        """Some of the artists by the words of their choice, the greatest shares first; of parties
-        that have `left` only those who want to be named all the same."""
+        """Return some of the artists by the names they chose, greatest shares first. Parties that
+        have `left` are named only if they still want that."""
         parties = [artist.party for artist in self.named.select_related("party")]
-        told = (
+        names = (
             party.public_name for party in parties if party.pk not in left or party.public_after
         )
-        return list(dict.fromkeys(filter(None, told)))
+        return list(dict.fromkeys(filter(None, names)))
 
     def canonical(self) -> bytes:
         """Its SHA-256 is the digest."""
@@ -56,7 +57,7 @@ class CreditStatement(models.Model):
 
 
 class NamedArtist(models.Model):
-    """One of the artists that a credit line names, the greatest share first."""
+    """An artist that a credit line names, in the order of shares."""
 
     statement = models.ForeignKey(CreditStatement, models.CASCADE, related_name="named")
     party = models.ForeignKey(Party, models.PROTECT, related_name="+")
@@ -75,23 +76,23 @@ class SampleQuerySet(models.QuerySet["Sample"]):
         return self.filter(run__project__in=Project.objects.visible_to(user))
 
     def audible(self) -> Self:
-        """Those that may be heard now: a permission that ends in this second counts, and what
-        silences a clip silences the same sound under every other name."""
+        """Return the samples that may be heard now. A permission that has just ended counts, and
+        whatever silences a clip silences the same sound under every other name."""
         return self.filter(*(~reason for reason in reasons_for_silence()))
 
     def still_for(self, use: Use) -> Self:
-        """Those of which no permission for this use has ended, under whichever name."""
+        """Return those behind which no permission for this use has ended, under any name."""
         return self.filter(~Exists(same_sound().filter(revocations.is_revoked_for("run", use))))
 
     def withheld(self) -> Self:
         return self.filter(reduce(or_, reasons_for_silence()))
 
     def with_holds(self) -> Self:
-        """Adds `hold_reason`, None where no permission behind the sample has ended, `flag_state`,
-        None where no flag keeps it silent, and `is_copy`: whether the same sound is silenced
-        under another name."""
-        # An upheld flag is told before an open one: it is the one that stays.
-        first = standing_flags().order_by("-state", "pk")
+        """Add `hold_reason` (None where no permission behind the sample has ended), `flag_state`
+        (None where no flag silences it) and `is_copy`: whether the same sound is silenced under
+        another name."""
+        # An upheld flag comes before an open one: it is the one that stays.
+        first = _silencing_flags().order_by("-state", "pk")
         return self.annotate(
             hold_reason=revocations.reason("run"),
             flag_state=Subquery(first.values("state")[:1]),
@@ -100,18 +101,18 @@ class SampleQuerySet(models.QuerySet["Sample"]):
 
 
 class Sample(models.Model):
-    """One generated clip. The file is kept as it came; loudness matching is a stored gain."""
+    """A generated clip. The file is stored as it came; loudness matching is a stored gain."""
 
     run = models.ForeignKey(Run, models.CASCADE, related_name="samples")
-    # What the program calls it: "final/techno/0". The same name, step and run is the same sample.
+    # The name that the program gave: "final/techno/0". A sample is its run, name and step.
     name = models.CharField(max_length=200)
     step = models.BigIntegerField(default=0)
     final = models.BooleanField(default=False, help_text="Made after training, not during.")
     prompt = models.TextField(blank=True)
     seed = models.BigIntegerField(null=True, blank=True)
     audio = models.ForeignKey(Blob, models.PROTECT, related_name="+")
-    # SHA-256 of the decoded sound, whatever the file is (audio_samples/analysis.py); empty until it
-    # is known of a clip from before this was kept.
+    # SHA-256 of the decoded sound, whatever the file format (audio_samples/analysis.py); empty for
+    # an older clip until it is computed.
     sound = models.CharField(max_length=64, blank=True, default="", db_index=True)
     duration = models.FloatField(help_text="Seconds.")
     sample_rate = models.IntegerField(help_text="Hz.")
@@ -146,10 +147,10 @@ class Sample(models.Model):
 
 
 class Credential(models.Model):
-    """A sample that somebody took out of the portal: what was signed into the file, and for whom.
+    """A sample that somebody downloaded: what was signed into the file, and for whom.
 
-    A file that has lost its manifest is found again by what is heard in it (audio_samples/
-    credentials/checking.py), and its manifest is here.
+    A file that has lost its manifest is recognised by its sound (audio_samples/credentials/
+    checking.py), and its manifest is stored here.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -171,7 +172,7 @@ class Credential(models.Model):
 
 class ClipReleaseQuerySet(models.QuerySet["ClipRelease"]):
     def live(self) -> Self:
-        """Asked for or released, and neither refused nor taken back."""
+        """Return those proposed or released, and neither refused nor recalled."""
         return self.filter(refused_at=None, recalled_at=None)
 
     def waiting(self) -> Self:
@@ -179,12 +180,12 @@ class ClipReleaseQuerySet(models.QuerySet["ClipRelease"]):
 
 
 class ClipRelease(models.Model):
-    """A sample that everybody may hear on its model's public page, or that is to be one."""
+    """A sample that is released on its model's public page, or proposed for release."""
 
     sample = models.ForeignKey(Sample, models.PROTECT, related_name="releases")
     page = models.ForeignKey(ModelPage, models.PROTECT, related_name="clips")
     title = models.CharField(max_length=120)
-    # The file that is heard, as it was signed when it was approved.
+    # The file that is served, as it was signed at the approval.
     credential = models.OneToOneField(Credential, models.PROTECT, null=True, related_name="release")
     file = models.ForeignKey(Blob, models.PROTECT, null=True, related_name="+")
     asked_by = models.ForeignKey(User, models.PROTECT, related_name="+")
@@ -233,9 +234,15 @@ class ClipRelease(models.Model):
         return "released" if self.released_at else "waits for a rights admin"
 
 
+class SampleFlagQuerySet(models.QuerySet["SampleFlag"]):
+    def silencing(self) -> Self:
+        """Return the flags that keep their sample silent."""
+        return self.filter(state__in=(SampleFlag.State.OPEN, SampleFlag.State.UPHELD))
+
+
 class SampleFlag(models.Model):
     """A rightsholder's objection to a sample. It silences the sample until a rights admin has
-    looked, and for good where they agree."""
+    answered it, and for good where they agree."""
 
     class State(models.TextChoices):
         OPEN = "open", "Waiting to be looked at"
@@ -252,6 +259,8 @@ class SampleFlag(models.Model):
     note = models.CharField(max_length=1000, blank=True, help_text="The answer to the party.")
     created_at = models.DateTimeField(default=timezone.now)
 
+    objects = SampleFlagQuerySet.as_manager()
+
     class Meta:
         ordering = ["-created_at", "-id"]
         constraints = [
@@ -263,16 +272,14 @@ class SampleFlag(models.Model):
         ]
 
 
-def standing_flags() -> models.QuerySet[SampleFlag]:
-    """For a sample in an outer query: the flags that keep it silent."""
-    return SampleFlag.objects.filter(
-        sample=OuterRef("pk"), state__in=(SampleFlag.State.OPEN, SampleFlag.State.UPHELD)
-    )
+def _silencing_flags() -> SampleFlagQuerySet:
+    """Return the flags that silence a sample in an outer query."""
+    return SampleFlag.objects.silencing().filter(sample=OuterRef("pk"))
 
 
 def same_sound(of: str = "") -> SampleQuerySet:
-    """For a sample in an outer query, or what refers to one by `of`: itself, and every clip of
-    the same bytes or sound."""
+    """Return, for a sample in an outer query or a row that refers to one by `of`, the sample itself
+    and every clip of the same bytes or sound."""
     before = f"{of}__" if of else ""
     return Sample.objects.filter(
         Q(audio=OuterRef(f"{before}audio")) | (Q(sound=OuterRef(f"{before}sound")) & ~Q(sound=""))
@@ -280,18 +287,18 @@ def same_sound(of: str = "") -> SampleQuerySet:
 
 
 def reasons_for_silence() -> list[Q]:
-    """For a sample in an outer query: all that keeps it from being heard by anybody."""
+    """Return, for a sample in an outer query, every condition that silences it for everybody."""
     return [
         Q(withheld_at__isnull=False),
         Q(revocations.is_revoked("run")),
-        Q(Exists(standing_flags())),
+        Q(Exists(_silencing_flags())),
         Q(Exists(silent_twins())),
     ]
 
 
 def silent_twins() -> SampleQuerySet:
-    """For a sample in an outer query: the others of the same sound that may not be heard."""
+    """Return, for a sample in an outer query, other clips of the same sound that are silenced."""
     others = same_sound().exclude(pk=OuterRef("pk"))
-    # Of its own run the permissions are those of the sample itself, which are asked anyway.
+    # Clips of its own run have the sample's own permissions, which are checked anyway.
     ended = ~Q(run=OuterRef("run")) & Q(revocations.is_revoked("run"))
-    return others.filter(Q(withheld_at__isnull=False) | Exists(standing_flags()) | ended)
+    return others.filter(Q(withheld_at__isnull=False) | Exists(_silencing_flags()) | ended)

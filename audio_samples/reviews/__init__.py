@@ -1,1 +1,1 @@
-"""What people object to, and who judges it: flags of rightsholders, and hearing what is judged."""
+"""Objections to samples and who reviews them: flags of rightsholders, audio for reviewers."""

@@ -1,34 +1,33 @@
 """A rightsholder's objection to a sample, and a rights admin's answer.
 
-The flag itself silences the sample: `Sample.objects.audible()` looks at it, so the sample page,
-comparisons, listening tests and addresses handed out before fall silent with this transaction.
+The flag itself silences the sample: `Sample.objects.audible()` reads it, so the sample page,
+comparisons, listening tests and addresses given out before fall silent with this transaction.
 """
 
 from django.db import transaction
-from django.utils import timezone
 
 from audio_samples import rightsholder_samples
 from audio_samples.models import Sample, SampleFlag
+from audio_samples.reviews import answers
 from portal import audit
 from portal.database import commit_order
-from portal.models import Role, User
+from portal.models import User
 from rights.errors import Refused, required
 from rights.models import Party
 
 State = SampleFlag.State
-# A party with so many unanswered ones waits for the lab first.
-OPEN_AT_MOST = 20
-LONGEST = 1000
+# A party with this many unanswered flags cannot add another.
+MAX_OPEN = 20
 
 
 @transaction.atomic
 def flag(*, by: User, party: Party, sample: Sample, reason: str) -> SampleFlag:
-    """Object to a sample: from now on nobody hears it, until it has been looked at.
+    """Object to a sample: from now on nobody hears it, until it has been answered.
 
-    Raises Refused for who does not speak for the party, for a sample that holds nothing of it,
-    for a second flag on the same one, and for one too many.
+    Raises Refused where `by` does not speak for the party, where the sample has none of its music,
+    for a second flag on the same sample, and for more open flags than MAX_OPEN.
     """
-    reason = required(reason, field="reason", longest=LONGEST)
+    reason = required(reason, field="reason", longest=answers.LONGEST)
     commit_order.moment()
     # The party's row is the lock: flags are counted one after the other.
     party = Party.objects.select_for_update(no_key=True).get(pk=party.pk)
@@ -36,30 +35,30 @@ def flag(*, by: User, party: Party, sample: Sample, reason: str) -> SampleFlag:
         raise Refused("not_yours", f"You do not speak for {party}.")
     if not rightsholder_samples.samples_of([party]).filter(pk=sample.pk).exists():
         raise Refused("not_yours", "This sample has nothing of your music in it.")
-    known = SampleFlag.objects.filter(sample=sample, party=party).first()
-    if known is not None:
+    before = SampleFlag.objects.filter(sample=sample, party=party).first()
+    if before is not None:
         raise Refused(
             "duplicate",
             "You have flagged it already, and it is being looked at."
-            if known.state == State.OPEN
-            else f"You have flagged it already. The answer was: {known.note}",
+            if before.state == State.OPEN
+            else f"You have flagged it already. The answer was: {before.note}",
         )
-    if SampleFlag.objects.filter(party=party, state=State.OPEN).count() >= OPEN_AT_MOST:
+    if SampleFlag.objects.filter(party=party, state=State.OPEN).count() >= MAX_OPEN:
         raise Refused(
             "too_many",
-            f"{OPEN_AT_MOST} of your flags wait for an answer; that is the most at a time. "
+            f"{MAX_OPEN} of your flags wait for an answer; that is the most at a time. "
             "Write to the lab if it is urgent.",
         )
-    made = SampleFlag.objects.create(sample=sample, party=party, by=by, reason=reason)
+    created = SampleFlag.objects.create(sample=sample, party=party, by=by, reason=reason)
     audit.record(
         by=by,
         verb="sample.flagged",
         subject=sample,
-        flag=made.pk,
+        flag=created.pk,
         party=party.pk,
         private={"reason": reason},
     )
-    return made
+    return created
 
 
 def uphold(flag: SampleFlag, *, by: User, note: str) -> SampleFlag:
@@ -74,17 +73,13 @@ def dismiss(flag: SampleFlag, *, by: User, note: str) -> SampleFlag:
 
 @transaction.atomic
 def _review(flag: SampleFlag, state: State, *, by: User, note: str) -> SampleFlag:
-    note = required(note, field="note", longest=LONGEST)
-    if not by.has_role(Role.RIGHTS_ADMIN):
-        raise Refused("not_yours", "A rights admin answers flags.")
-    if flag.party.people.filter(pk=by.pk).exists():
-        raise Refused("four_eyes", "Somebody else than who speaks for the party has to answer it.")
-    moved = SampleFlag.objects.filter(pk=flag.pk, state=State.OPEN).update(
-        state=state, reviewed_by=by, reviewed_at=timezone.now(), note=note
-    )
-    flag.refresh_from_db()
-    if not moved:
-        raise Refused("state", f"It is answered already: {flag.get_state_display().lower()}.")
+    note = answers.required_note(note)
+    answers.require_reviewer(
+        by, questions="flags", party="speaks for the party",
+        party_to_it=flag.party.people.filter(pk=by.pk).exists(),
+    )  # fmt: skip
+    unanswered = SampleFlag.objects.filter(state=State.OPEN)
+    answers.store(unanswered, flag, field="state", answer=state, by=by, note=note)
     audit.record(
         by=by,
         verb=f"sample.flag_{state}",

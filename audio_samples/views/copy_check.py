@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 from audio_samples.audibility import silences
 from audio_samples.copy_check import screenings
 from audio_samples.models.copy_check import Screening
-from audio_samples.reviews import reviewing
+from audio_samples.reviews import answers, reviewing
 from audio_samples.views import answering
 from audio_samples.views.samples import answer_gone
 from portal import confirmation
@@ -31,7 +31,7 @@ STATES = ((WAITING, "Waiting for review"), *Screening.Answer.choices)
 class AnswerForm(VerbForm):
     note = forms.CharField(
         label="Why",
-        max_length=screenings.LONGEST,
+        max_length=answers.LONGEST,
         widget=forms.Textarea(attrs={"rows": 3}),
         help_text="The project reads it on the sample's page.",
     )

@@ -11,7 +11,7 @@ from audio_samples import clips
 from audio_samples.audibility import silences
 from audio_samples.copy_check import screenings
 from audio_samples.models import ClipRelease, Sample, SampleFlag
-from audio_samples.reviews import flags, reviewing
+from audio_samples.reviews import answers, flags, reviewing
 from audio_samples.views import answering
 from audio_samples.views.samples import answer_gone
 from portal import confirmation
@@ -28,7 +28,7 @@ reviewers = open_to(Role.RIGHTS_ADMIN)
 class AnswerForm(VerbForm):
     note = forms.CharField(
         label="Your answer to the party",
-        max_length=flags.LONGEST,
+        max_length=answers.LONGEST,
         widget=forms.Textarea(attrs={"rows": 3}),
         help_text="They read it as you write it.",
     )

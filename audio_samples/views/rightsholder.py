@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from audio_samples import clips, rightsholder_samples
 from audio_samples.audibility import silences
 from audio_samples.models import Sample
-from audio_samples.reviews import flags
+from audio_samples.reviews import answers, flags
 from audio_samples.views.samples import answer_gone
 from portal import confirmation
 from portal.http.serving import ending, ranged
@@ -39,7 +39,7 @@ class FlagForm(VerbForm):
     )
     reason = forms.CharField(
         label="What is wrong with it",
-        max_length=flags.LONGEST,
+        max_length=answers.LONGEST,
         widget=forms.Textarea(attrs={"rows": 4}),
         help_text="Such as: it repeats a melody of mine, or it sounds like my voice.",
     )

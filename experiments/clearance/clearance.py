@@ -1,25 +1,27 @@
 """What may follow from a model: its cleared scope.
 
-A run has learned from the recordings of its dataset, and from whatever those runs had whose weights
-it began with. What it made may be used in a context only where the holders of all of them allow
-that: for the use under which it was made (`model`), and for each use that may follow. The scope is
-read twice: as it was when the run started (kept for good, `ClearedScope`), and as it is now, which
-is the kept one narrowed by every permission that ended since. It never widens again.
+A run has learned from the recordings of its dataset, and from those behind the weights it started
+from. What it made may be used in a context only where the holders of all of them allow that: for
+the use under which it was made (`model`), and for each use that may follow. There are two scopes:
+the one of when the run started, which is stored for good (`ClearedScope`), and the current one,
+which is the stored one narrowed by every permission that has ended since. A scope never widens.
 
-Weights are their bytes: what several runs delivered is cleared for what all of them are.
+Weights are identified by their bytes: bytes that several runs delivered are cleared for what all of
+these runs are cleared for.
 
-A run that was started outside used what the portal never saw: nothing is known of its scope, and
-it is cleared for nothing that needs one. Nor is it known of a program of somebody's own that was
-given no music, nor weights that learned from any: inside its project it may be gone on with, and
-it is cleared for nothing else.
+The portal cannot see what a run outside of it used: the scope of such a run is unknown, and it is
+cleared for nothing that needs one. The same holds for somebody's own program that was given neither
+music nor weights that learned from any: other runs of its project may start from it, and it is
+cleared for nothing else.
 """
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
@@ -32,10 +34,11 @@ from portal import audit
 from portal.database import long_work
 from rights.consent import allowances
 from rights.consent.allowances import Allowance
-from rights.consent.evaluator import Context, in_words
+from rights.consent.evaluator import Context
+from rights.consent.reasons import in_words
 from rights.models import Use
 
-# What may follow from a model, each asked of everybody behind it.
+# The uses that may follow from a model; each needs the permission of every holder behind it.
 FOLLOWING = tuple(use for use in Use if use.facts.follows_model)
 UNKNOWN = (
     "It was started outside, or is a program that was given no dataset: the portal does not know "
@@ -86,23 +89,23 @@ class Scope:
         return cls(Allowance.from_json(body["model"]), uses, body["unknown"])
 
 
-# --- Kept, and now ---------------------------------------------------------------------------
+# --- Stored, and current ---------------------------------------------------------------------
 
 
 def stored_scope(run: Run) -> Scope:
-    """As it was when the run started; of a run from before scopes were kept, as it is now."""
+    """Return the scope of when the run started; for a run older than stored scopes, today's."""
     row = ClearedScope.objects.filter(run=run).first()
     return Scope.from_json(row.body) if row else clear(run)
 
 
 def clear(run: Run) -> Scope:
-    """Work it out and keep it for good; the first one that is kept stays."""
+    """Compute the scope and store it for good; the first one that is stored stays."""
     at = timezone.now()
-    found = _made(run, at)
+    scope = _compute(run, at)
     if run.start_from is not None:
         for before in delivered_by(run.start_from):
-            found = found.meet(stored_scope(before))
-    body = found.as_json()
+            scope = scope.meet(stored_scope(before))
+    body = scope.as_json()
     with transaction.atomic():
         row, new = ClearedScope.objects.get_or_create(
             run=run, defaults={"body": body, "digest": digest(body), "at": at}
@@ -113,38 +116,40 @@ def clear(run: Run) -> Scope:
 
 
 def current_scope(run: Run, uses: Sequence[str] = FOLLOWING, *, same_version: bool = True) -> Scope:
-    """The kept scope, narrowed by what has ended since; only the uses that are asked for.
+    """Return the stored scope, narrowed by what has ended since, for these uses alone.
 
-    With `same_version` a model stays that learned from something whose agreed policy on
-    withdrawal lets the version stay; what is trained on from it is the next version.
+    With `same_version` a model stays usable if it learned from music whose withdrawal policy lets
+    the version stay; a model that starts from its weights is the next version.
     """
-    before = stored_scope(run)
-    asked = Scope(before.model, {use: before.uses[use] for use in uses}, before.unknown)
-    return asked.meet(_made(run, timezone.now(), uses, same_version=same_version))
+    stored = stored_scope(run)
+    wanted = Scope(stored.model, {use: stored.uses[use] for use in uses}, stored.unknown)
+    return wanted.meet(_compute(run, timezone.now(), uses, same_version=same_version))
 
 
 def of_weights(
     checkpoint: Checkpoint, uses: Sequence[str] = FOLLOWING, *, same_version: bool = True
 ) -> Scope:
-    """What these bytes are cleared for now: what every run that delivered them is."""
+    """Return what these bytes are cleared for now: what every run that delivered them is."""
     first, *others = delivered_by(checkpoint)
-    found = current_scope(first, uses, same_version=same_version)
+    scope = current_scope(first, uses, same_version=same_version)
     for other in others:
-        found = found.meet(current_scope(other, uses, same_version=same_version))
-    return found
+        scope = scope.meet(current_scope(other, uses, same_version=same_version))
+    return scope
 
 
 def delivered_by(checkpoint: Checkpoint) -> list[Run]:
-    """The runs that delivered these very bytes, the checkpoint's own among them.
+    """Return the runs that delivered these very bytes, the checkpoint's own among them.
 
-    One of unknown origin that came with them later has copied them: it makes nothing unknown of
-    what was known before.
+    A run of unknown origin that delivered them later has copied them: what was known of them before
+    stays known.
     """
-    same = Checkpoint.every.filter(
-        digest__in=Checkpoint.every.filter(pk=checkpoint.pk).values("digest")
-    )
-    rows = list(same.select_related("run__start_from", "run__dataset").order_by("created_at", "pk"))
-    runs = {row.run_id: row.run for row in rows}
+    same = Checkpoint.every.filter(digest=checkpoint.digest)
+    rows = same.select_related("run__start_from", "run__dataset").order_by("created_at", "pk")
+    return _not_copied(checkpoint, rows)
+
+
+def _not_copied(checkpoint: Checkpoint, deliveries: Iterable[Checkpoint]) -> list[Run]:
+    runs = {delivery.run_id: delivery.run for delivery in deliveries}
     return [
         run
         for number, run in enumerate(runs.values())
@@ -153,8 +158,8 @@ def delivered_by(checkpoint: Checkpoint) -> list[Run]:
 
 
 def of_unknown_origin(run: Run) -> bool:
-    """Whether the portal cannot know what the run learned from: it was started outside, or is a
-    program of somebody's own that was given no music, nor weights that learned from any."""
+    """Whether the portal cannot know what the run learned from: it was started outside, or is
+    somebody's own program that was given neither music nor weights that learned from any."""
     if run.origin == Run.Origin.CLIENT:
         return True
     known = recipes.RECIPES.get(run.recipe)
@@ -162,12 +167,12 @@ def of_unknown_origin(run: Run) -> bool:
 
 
 def _has_music(run: Run) -> bool:
-    """Whether a dataset is behind the run: its own, or of any run whose bytes it started from."""
+    """Whether a dataset is behind the run: its own, or that of a run whose weights it needed."""
     if run.dataset_id is not None:
         return True
     if run.start_from is None:
         return False
-    # Not from the run itself: one that is not kept yet is asked for as well.
+    # Starts at the weights, not at the run: the run may not be stored yet.
     same = Checkpoint.every.filter(digest=run.start_from.digest)
     behind = ancestry.behind(set(same.values_list("run", flat=True)))
     runs = Run.objects.filter(pk__in=set().union(*behind.values()))
@@ -175,7 +180,7 @@ def _has_music(run: Run) -> bool:
 
 
 def is_unknown(run: Run) -> bool:
-    """The same of the run and all whose weights are behind it."""
+    """Whether the origin of the run, or of any run behind its weights, is unknown."""
     return any(of_unknown_origin(behind) for behind in _line(run))
 
 
@@ -186,20 +191,22 @@ def digest(body: dict[str, Any]) -> str:
     ).hexdigest()
 
 
-def _made(
+def _compute(
     run: Run, at: datetime, uses: Sequence[str] = FOLLOWING, *, same_version: bool = False
 ) -> Scope:
-    """From what the permissions are at `at`, for this run and all before it."""
+    """Compute the scope of the run and of all runs behind it from the permissions at `at`."""
     long_work.outside("What a run is cleared for is worked out")
-    found = Scope(uses={str(use): Allowance() for use in uses})
+    scope = Scope(uses={str(use): Allowance() for use in uses})
     for behind in _line(run):
-        found = found.meet(_own(behind, at, uses, same_version=same_version))
-    return found
+        scope = scope.meet(_own(behind, at, uses, same_version=same_version))
+    return scope
 
 
 def _line(run: Run) -> Iterator[Run]:
-    """The run and all whose weights are behind it, each once."""
-    seen: set[object] = set()
+    """Yield the run and all whose weights are behind it, each once, without later copies of unknown
+    origin (`delivered_by`)."""
+    deliveries = ancestry.deliveries_behind(run.start_from) if run.start_from is not None else {}
+    seen: set[UUID] = set()
     waiting = [run]
     while waiting:
         behind = waiting.pop()
@@ -208,11 +215,11 @@ def _line(run: Run) -> Iterator[Run]:
         seen.add(behind.pk)
         yield behind
         if behind.start_from is not None:
-            waiting += delivered_by(behind.start_from)
+            waiting += _not_copied(behind.start_from, deliveries[behind.start_from.digest])
 
 
 def _own(run: Run, at: datetime, uses: Sequence[str], *, same_version: bool) -> Scope:
-    """Of what the run itself used."""
+    """Return the scope of what the run itself used."""
     if run.origin == Run.Origin.CLIENT:
         nothing = Allowance(allowances.NONE)
         return Scope(nothing, {str(use): nothing for use in uses}, unknown=True)
@@ -235,10 +242,10 @@ def _included(dataset: Dataset) -> set[int]:
 
 
 def allows(scope: Scope, use: str, context: Context, *, inside: bool = False) -> list[Narrowing]:
-    """Why the model may not be used so, with names; nothing where it may.
+    """Return why the model may not be used so, with names; empty where it may.
 
-    Without a use: whether it may be used at all, to generate or to train on from. `inside` the
-    project that made it, what is unknown of it does not stand in the way; what is known does.
+    Without a use: whether it may be used at all, to generate or as initial weights. `inside` the
+    project that made it, an unknown origin does not prevent that; a known restriction does.
     """
     if scope.unknown and not (inside and scope.model.boxes):
         return [Narrowing(0, "", "", UNKNOWN)]

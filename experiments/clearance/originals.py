@@ -3,13 +3,11 @@
 rights/catalogue/originals.py asks through a registered rule, because it may not know this room.
 """
 
-from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 
 from experiments.models import Dataset, DatasetHold, DatasetItem, Run
 from portal import audit
-from portal.database import commit_order
-from portal.models import AuditEvent, User
+from portal.models import User
 from rights.catalogue.originals import register
 from rights.models import Recording, Use
 
@@ -36,23 +34,15 @@ def held_by_a_project_of(recording: Recording, user: User, use: Use | None) -> b
     return items.filter(~Exists(ended)).exists()
 
 
-def write_down(run: Run, *, by: User) -> None:
-    """Record that the run fetches its dataset's files: one line for each run and dataset. Which
-    files those are is in the dataset, which never changes, and its digest is in the run."""
+def record_fetch(run: Run, *, by: User) -> None:
+    """Record that the run fetches the files of its dataset, once for each run. Which files those
+    are is in the dataset, which never changes."""
     dataset = run.dataset
-    if dataset is None or _written(run, dataset):
-        return
-    with transaction.atomic():
-        commit_order.moment()
-        if not _written(run, dataset):
-            audit.record(by=by, verb=VERB, subject=dataset, run=str(run.pk), digest=dataset.digest)
-
-
-def _written(run: Run, dataset: Dataset) -> bool:
-    lines = AuditEvent.objects.filter(
-        subject_type=dataset._meta.label_lower, subject_id=str(dataset.pk), verb=VERB
-    )
-    return lines.filter(body__run=str(run.pk)).exists()
+    if dataset is not None:
+        audit.record_once(
+            by=by, verb=VERB, subject=dataset, key={"run": str(run.pk)},
+            body=lambda: {"digest": dataset.digest},
+        )  # fmt: skip
 
 
 register(held_by_a_project_of)

@@ -1,4 +1,4 @@
-"""A cleared scope in words: what it allows, and whose terms leave the rest out."""
+"""A cleared scope in words: what it allows, and whose terms narrow it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,7 +6,13 @@ from typing import NamedTuple
 
 from rights import territories
 from rights.consent.allowances import Boxes, ContextBox, HolderAllowance
-from rights.consent.evaluator import Context, in_words
+from rights.consent.evaluator import TESTS, Context
+from rights.consent.reasons import (
+    general_sentence,
+    in_words,
+    product_in_words,
+    right_in_words,
+)
 from rights.models import Party, Purpose, Recording, Work
 
 
@@ -52,82 +58,42 @@ class _Names(NamedTuple):
     works: dict[int, str]
 
 
-_WORDS = {
-    "no_grant": "has not allowed {use}",
-    "grant_not_active": "was asked for {use} and the grant is not in force",
-    "grant_withdrawn": "withdrew the permission for {use}",
-    "grant_replaced": "allows {use} by other terms since",
-    "grant_expired": "allowed {use} only for a time that has passed",
-    "grant_suspended": "suspended the permission for {use}",
-    "grant_not_started": "allows {use} only from a later day",
-    "opted_out": "opted it out of {use}",
-    "signal": "has not allowed {use} for it since it was read to say no",
-    "condition": "allows {use} only under a condition that nobody has settled",
-    "split_disputed": "disputes the split",
-    "split_unconfirmed": "has not confirmed the split",
-    "purpose": "has not allowed {use} for {purpose}",
-    "territory": "has not allowed {use} in {place}",
-    "model_family": "has allowed {use} for another model family than “{family}”",
-    "model_version": "has not allowed {use} for version {version} of “{family}”",
-    "product": "has not allowed {use} for {product}",
-    "channel": "has not allowed {use} on this channel",
-}
-_ALONE = {
-    "no_audio": "“{title}” has no file any more.",
-    "no_work": "“{title}” names no work, so nobody can allow its composition.",
-    "no_artist": "“{title}” credits no main artist, so nobody can allow {use}.",
-    "members_unknown": (
-        "An artist of “{title}” is no person, and nobody has said who all its members are, so "
-        "nobody can allow {use}."
-    ),
-    "sound_question": "A question about the sound of “{title}” is open.",
-    "no_split": "Nobody has stated who holds “{title}”: it has no split sheet.",
-    "split_incomplete": "The split of “{title}” does not make 100 %.",
-    "unknown": "A recording behind it is not in the catalogue any more.",
-}
+_NEAREST = [code for code, _ in TESTS]
 
 
 def _sentence(part: HolderAllowance, context: Context | None, known: _Names) -> str:
     code = part.code
     if not code and context is not None:
-        # The box that comes nearest: what fails last in the order of the tests.
-        code = max((box.against(context) for box in part.boxes), key=list(_WORDS).index)
-    values = _values(part, context, known)
-    if code in _ALONE:
-        return _ALONE[code].format(**values)
-    more = f" and {part.number - 1:,} more" if part.number > 1 else ""
-    who = known.parties.get(part.party or 0, "Somebody")
-    if code:
-        words = _WORDS[code].format(**values)
-    else:
-        words = f"allows {values['use']} {union_in_words(part.boxes)}"
-    return f"{who} ({values['what']}{more}) {words}."
-
-
-def _values(part: HolderAllowance, context: Context | None, known: _Names) -> dict[str, str]:
+        # The box that comes nearest: the one that fails last in the order of the tests.
+        code = max((box.against(context) for box in part.boxes), key=_NEAREST.index)
     title = known.recordings.get(part.recording, "a recording")
-    work = known.works.get(part.work or 0, title)
-    what = {"master": f"the master “{title}”", "composition": f"the composition “{work}”"}
-    values = {
-        "use": in_words(part.use),
-        "title": title,
-        "what": what.get(part.right, f"whose person is in “{title}”"),
-    }
+    right = right_in_words(part.right, title, known.works.get(part.work or 0, title))
+    party = known.parties.get(part.party or 0, "Somebody")
+    more = f" and {part.number - 1:,} more" if part.number > 1 else ""
+    holder, use = f"{party} ({right}{more})", in_words(part.use)
+    if not code:
+        return f"{holder} allows {use} {union_in_words(part.boxes)}."
+    return general_sentence(
+        code, holder=holder, party=party, right=right, title=title, use=use, **_asked(context)
+    )
+
+
+def _asked(context: Context | None) -> dict[str, str]:
+    """What was asked for, as the details of a code (reasons.py)."""
     if context is None:
-        return values | {
+        return {
             "purpose": "any purpose",
             "place": "any territory",
             "family": "ours",
             "version": "any",
-            "product": "any product",
+            "product": product_in_words(""),
         }
-    product = f"the product “{context.product}”" if context.product else "what is no named product"
-    return values | {
+    return {
         "purpose": Purpose(context.purpose).label.lower(),
         "place": territories.names().get(context.territory, "an unknown territory"),
         "family": context.model_family,
         "version": str(context.model_version),
-        "product": product,
+        "product": product_in_words(context.product),
     }
 
 

@@ -200,7 +200,7 @@ def dataset_audio(request: HttpRequest, run_id: UUID, recording_id: PathNumber) 
     ):
         raise HttpError(403, f"The permission for {item.recording.title} has ended.")
     if request.method == "GET":
-        originals.write_down(run, by=run.submitted_by)
+        originals.record_fetch(run, by=run.submitted_by)
     return ranged(request, item.audio, item.recording.title)
 
 

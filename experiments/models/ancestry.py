@@ -58,6 +58,25 @@ def after(runs: Collection[UUID]) -> set[UUID]:
     return descendants
 
 
+def deliveries_behind(weights: Checkpoint) -> dict[str, list[Checkpoint]]:
+    """For these weights, and for those that any run behind them started from: every delivery of the
+    same bytes, earliest first, by digest. As many queries for a long line as for a short one."""
+    same = Checkpoint.every.filter(digest=weights.digest)
+    runs = set().union(*behind(set(same.values_list("run", flat=True))).values())
+    digests = {weights.digest}
+    for some in parts(list(runs), AT_ONCE):
+        started = Run.objects.filter(pk__in=some).exclude(start_from=None)
+        digests.update(started.values_list("start_from__digest", flat=True))
+    by_digest: dict[str, list[Checkpoint]] = defaultdict(list)
+    for part in parts(sorted(digests), AT_ONCE):
+        rows = Checkpoint.every.filter(digest__in=part)
+        for row in rows.select_related("run__start_from", "run__dataset").order_by(
+            "created_at", "pk"
+        ):
+            by_digest[row.digest].append(row)
+    return by_digest
+
+
 class Link(NamedTuple):
     """One run of a line of weights, and its last step that counts (None: all of it)."""
 

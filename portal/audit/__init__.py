@@ -1,10 +1,11 @@
 """Who did what to which object: lines in a hash chain, under signed Merkle roots.
 
-`record` appends a line, `sign_root` signs the lines so far, `broken_lines` and `Walk` read the
-whole log and report what does not fit, `prove` makes the proof of a line, and `erase` deletes the
-private values that a person may ask to have erased.
+`record` appends a line, `record_once` a line about a read, `sign_root` signs the lines there are,
+`broken_lines` and `Walk` read them all and report what does not fit, `prove` gives the proof of a
+line, and `erase` takes out what a person may ask to have taken out.
 """
 
+from portal.audit.accesses import record_once
 from portal.audit.chain import (
     ERASED,
     FORM,
@@ -53,6 +54,7 @@ __all__ = [
     "public_key",
     "record",
     "record_each",
+    "record_once",
     "sign_due",
     "sign_root",
     "trusted_keys",

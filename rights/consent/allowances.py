@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 
 from rights import territories
 from rights.consent import snapshot as known
-from rights.consent.evaluator import TESTS, Context, Judge, Missing, Need
+from rights.consent.evaluator import NO_GRANT, TESTS, Context, Judge, Need
+from rights.consent.reasons import Missing
 from rights.consent.snapshot import Facts, Music, Sign, Terms, speaking
 from rights.models import Purpose, RightType, Use
 
@@ -310,16 +311,16 @@ class Survey(Judge):
         """Yield what each party whose permission is needed allows for this recording."""
         lacking: list[Missing] = []
         if music.audio is None:
-            lacking.append(Missing("no_audio", "", RightType.MASTER))
+            lacking.append(Missing("no_audio", RightType.MASTER))
         for need in self.needs(music, lacking):
-            boxes, code = self._of(need, self.heard(need, music))
+            boxes, code = self._of(need, self.subject_of(need, music))
             yield boxes, code, need.party, need.right.value, need.work
         for missing in lacking:
             yield NONE, missing.code, missing.party, missing.right.value, missing.work
 
     def is_special(self, need: Need, music: Music) -> bool:
         """Return whether this need's answer may differ from that for the rest of the catalogue."""
-        return music.pk in self._touched or any(
+        return music.pk in self._with_opt_outs or any(
             (speaker, need.right) in self._special for speaker in self._speakers(need.party)
         )
 
@@ -337,7 +338,7 @@ class Survey(Judge):
 
     def _union(self, need: Need, music: Music) -> tuple[Boxes, str]:
         """Return what the grants for this need allow, and why not where that is nothing."""
-        boxes, nearest = [], (99, "no_grant")
+        boxes, nearest = [], (NO_GRANT.rank, NO_GRANT.code)
         for _, box, rank, code in self._each(need, music):
             if box is None:
                 nearest = min(nearest, (rank, code))
@@ -358,7 +359,7 @@ class Survey(Judge):
         for grant, mandate in self._speaking(need, music):
             box, rank, code = self._box(grant)
             if box is not None and (since := self.opted_out(grant, need, music)):
-                box, rank, code = None, 0, self.left_out(since, music).code
+                box, rank, code = None, 0, self.opt_out_problem(since, music).code
             if box is not None and mandate is not None:
                 rank, code = 0, "territory"
                 box = meet(box, EVERYTHING._replace(territories=frozenset(mandate.territories)))
@@ -378,7 +379,9 @@ class Survey(Judge):
     def _box(self, grant: Terms) -> tuple[ContextBox | None, int, str]:
         """Return the contexts of one grant; if not in force, how near it is to that, and why."""
         if grant.pk not in self._boxes:
-            failed = next(((p, code) for p, code, test in _ALWAYS if test(self, grant)), None)
+            failed = next(
+                ((p, code) for p, code, test in _ALWAYS if test(self, grant) is not None), None
+            )
             box = None if failed else _box_of(grant, self.facts.use)
             place, code = failed or (len(TESTS), "purpose")
             self._boxes[grant.pk] = box, len(TESTS) - place, "" if box else code

@@ -33,10 +33,11 @@ from portal.database import bulk, commit_order
 from portal.database.bulk import among
 from portal.models import User
 from rights import days
-from rights.consent import evaluator
+from rights.consent import evaluator, reasons
 from rights.consent import snapshot as known
-from rights.consent.evaluator import Context, Reason, RecordingAnswer, in_words
+from rights.consent.evaluator import Context, RecordingAnswer
 from rights.consent.persons import PERSONA_USES
+from rights.consent.reasons import Missing, Names, Reason, in_words
 from rights.models import Decision, DecisionLine, Party, Recording, Use, Work
 
 __all__ = [
@@ -209,7 +210,7 @@ def _evaluate(
         lines = {
             pk: RecordingAnswer(
                 allowed=not missing,
-                reasons=evaluator.in_sentences(missing, music, use, names) if missing else [],
+                reasons=reasons.reasons_for(missing, music.title, use, names),
                 grant_ids=covering,
             )
             for pk, (music, missing, covering) in judged.items()
@@ -217,7 +218,7 @@ def _evaluate(
         for pk in ids:
             if pk not in lines:
                 lines[pk] = RecordingAnswer(
-                    allowed=False, reasons=[evaluator.unknown()], grant_ids=[]
+                    allowed=False, reasons=[reasons.unknown()], grant_ids=[]
                 )
     digest = hashlib.sha256()
     question = [POLICY_VERSION, use.value, asdict(context), at.isoformat()]
@@ -227,10 +228,10 @@ def _evaluate(
     return Verdict(lines, audio=audio, at=at, known_at=known_at, input_digest=digest.hexdigest())
 
 
-def _names(all_missing: Sequence[evaluator.Missing]) -> evaluator.Names:
+def _names(all_missing: Sequence[Missing]) -> Names:
     parties = among(sorted({missing.party for missing in all_missing if missing.party is not None}))
     works = among(sorted({missing.work for missing in all_missing if missing.work is not None}))
-    names = evaluator.Names()
+    names = Names()
     if all_missing:
         names.parties = dict(Party.objects.filter(pk__in=parties).values_list("pk", "name"))
         names.works = dict(Work.objects.filter(pk__in=works).values_list("pk", "title"))

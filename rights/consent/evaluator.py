@@ -1,18 +1,18 @@
 """From facts to answers: which permissions a use needs, and which of them there are.
 
-Pure: no query, no clock. The names in reasons come from a lookup that is asked only for what
-was denied.
+Pure: no query, no clock. What is missing is given as codes and details; reasons.py makes sentences
+of them.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
-from typing import NamedTuple, TypedDict
+from typing import NamedTuple
 
 from rights import days, territories
-from rights.consent import opt_outs
+from rights.consent import opt_outs, reasons
 from rights.consent.persons import PERSONA_USES
+from rights.consent.reasons import NO_DETAILS, Details, Missing, Reason
 from rights.consent.snapshot import Facts, Music, Share, Sign, Terms, speaking
 from rights.models import PPM, Purpose, RightType, Use, WithdrawalPolicy
 
@@ -30,23 +30,9 @@ class Context:
     channel: str = ""
 
 
-class Reason(TypedDict):
-    """Why not. Codes and numbers are the decision; the sentence tells it in today's names."""
-
-    code: str
-    sentence: str
-    party: str
-    right: str
-    party_id: int | None
-    work_id: int | None
-    grant_id: int | None
-    # The recording that it comes from, where the right is in that one.
-    through_id: int | None
-
-
 @dataclass(frozen=True, slots=True)
 class RecordingAnswer:
-    """One recording's answer. `grant_ids` are the grants that cover it, also where others lack."""
+    """One recording's answer. `grant_ids` are the grants that cover it, even where others lack."""
 
     allowed: bool
     reasons: list[Reason]
@@ -54,16 +40,16 @@ class RecordingAnswer:
 
 
 class Problem(NamedTuple):
-    """What keeps a grant from covering: lowest rank nearest to covering; 0 where it covers."""
+    """Why a grant does not cover. The lowest rank is the nearest to covering; 0 covers."""
 
     rank: int
     code: str
-    words: str
+    details: Details = NO_DETAILS
 
 
 class Need(NamedTuple):
-    """A word that is needed; `through` is the recording that it comes from, where it is another
-    one's right (relations.py)."""
+    """A permission that is needed, of a party for a right. `through` is the source recording that
+    the right is in, where the recording asked about is derived from it (relations.py)."""
 
     party: int
     right: RightType
@@ -73,49 +59,29 @@ class Need(NamedTuple):
 
 
 @dataclass
-class Names:
-    """Titles and names for sentences, filled in before they are written."""
+class _MissingFrom:
+    """Collects what is missing from a recording itself or from the source `through`."""
 
-    parties: dict[int, str] = field(default_factory=dict)
-    works: dict[int, str] = field(default_factory=dict)
-    recordings: dict[int, str] = field(default_factory=dict)
-
-
-class Missing(NamedTuple):
-    """A reason before it is a sentence."""
-
-    code: str
-    words: str
-    right: RightType
-    party: int | None = None
-    work: int | None = None
-    grant: int | None = None
-    ppm: int | None = None
-    through: int | None = None
-
-
-@dataclass
-class _Lacking:
-    """What is wrong with one recording, told with the one that comes from it."""
-
-    found: list[Missing]
+    missing: list[Missing]
     through: int | None
 
-    def append(self, missing: Missing) -> None:
-        self.found.append(missing._replace(through=self.through))
+    def add(
+        self, code: str, right: RightType, party: int | None = None, work: int | None = None
+    ) -> None:
+        self.missing.append(Missing(code, right, party, work, through=self.through))
 
 
-COVERS = Problem(0, "", "")
-NOTHING = Problem(99, "no_grant", "has not allowed {use}")
+COVERS = Problem(0, "")
+NO_GRANT = Problem(99, "no_grant")
 
 
 class Judge:
     """One use in one context at one moment, over any number of recordings.
 
-    With `made_at` it is asked for what was made then: a grant that was in force at that moment and
-    whose agreement lets the version stay goes on speaking after its end. With `continuing` it is
-    asked whether something has *ended*: a pause ends nothing, nor does a day that has passed until
-    the portal has written it down (lifecycle.expire_due).
+    With `made_at` the question is about something that was made then: a grant that was in force at
+    that moment, under an agreement that lets the version stay, still counts after its end. With
+    `continuing` the question is whether a permission has *ended*: a suspension ends nothing, and
+    neither does the last day of a grant until the portal has recorded it (lifecycle.expire_due).
     """
 
     def __init__(
@@ -136,69 +102,65 @@ class Judge:
         self._problems: dict[int, Problem] = {}
         self._signs: dict[int, bool] = {}
         self._sounds = {music.pk: music for music in facts.recordings} | facts.others
-        # Most recordings nobody has opted out.
-        self._touched = {recording for _, recording in facts.opted_out}
+        # Few recordings have an opt-out; the others skip that question.
+        self._with_opt_outs = {recording for _, recording in facts.opted_out}
 
     def judge(self, music: Music) -> tuple[list[Missing], list[int]]:
-        """What is missing, and the grants that cover what is there."""
-        found: list[Missing] = []
+        """Return what is missing, and the grants that cover what is permitted, by number."""
+        missing: list[Missing] = []
         covering: set[int] = set()
         if music.audio is None:
-            found.append(Missing("no_audio", "“{recording}” has no file yet.", RightType.MASTER))
-        for need in self.needs(music, found):
-            grant, problem = self._best(need, self.heard(need, music))
+            missing.append(Missing("no_audio", RightType.MASTER))
+        for need in self.needs(music, missing):
+            grant, problem = self._best(need, self.subject_of(need, music))
             if grant is not None and not problem.rank:
                 covering.add(grant.pk)
                 continue
-            found.append(
-                Missing(problem.code, problem.words, need.right, need.party, need.work,
-                       grant.pk if grant else None, need.ppm, need.through)
+            missing.append(
+                Missing(problem.code, need.right, need.party, need.work,
+                        grant.pk if grant else None, need.ppm, need.through, problem.details)
             )  # fmt: skip
-        return found, sorted(covering)
+        return missing, sorted(covering)
 
-    def heard(self, need: Need, music: Music) -> Music:
-        """The recording that the right is in: this one, or the one that it comes from."""
+    def subject_of(self, need: Need, music: Music) -> Music:
+        """Return the recording that the right is in: `music`, or the source it is derived from."""
         return music if need.through is None else self._sounds[need.through]
 
-    def needs(self, music: Music, found: list[Missing]) -> Iterator[Need]:
-        """Each party whose word is needed, for the recording and for all that it comes from; what
-        is wrong with the splits goes to `found`."""
-        yield from self._needs_of(music, None, found)
+    def needs(self, music: Music, missing: list[Missing]) -> Iterator[Need]:
+        """Yield each permission that the recording and its sources need; append what is wrong with
+        splits, works and credits to `missing`."""
+        yield from self._needs_of(music, None, missing)
         for pk in self.facts.sources.get(music.pk, ()):
             if (source := self._sounds.get(pk)) is not None:
-                yield from self._needs_of(source, pk, found)
+                yield from self._needs_of(source, pk, missing)
 
-    def _needs_of(self, music: Music, through: int | None, found: list[Missing]) -> Iterator[Need]:
-        facts, lacking = self.facts, _Lacking(found, through)
+    def _needs_of(
+        self, music: Music, through: int | None, missing: list[Missing]
+    ) -> Iterator[Need]:
+        facts, lacks = self.facts, _MissingFrom(missing, through)
         if music.pk in facts.questioned:
-            words = (
-                "A question about the sound of “{recording}” is open: a rights admin has to say "
-                "what it is to the recording that it sounds like."
-            )
-            lacking.append(Missing("sound_question", words, RightType.MASTER))
+            lacks.add("sound_question", RightType.MASTER)
         shares = facts.masters.get(music.pk, [])
-        _check_split(shares, RightType.MASTER, None, lacking)
+        _check_split(shares, RightType.MASTER, None, lacks)
         for share in shares:
             yield Need(share.party, RightType.MASTER, None, share.ppm, through)
         works = facts.works.get(music.pk, [])
         if not works:
-            words = "“{recording}” names no work, so nobody can allow its composition."
-            lacking.append(Missing("no_work", words, RightType.COMPOSITION))
+            lacks.add("no_work", RightType.COMPOSITION)
         for work in works:
             shares = facts.compositions.get(work, [])
-            _check_split(shares, RightType.COMPOSITION, work, lacking)
+            _check_split(shares, RightType.COMPOSITION, work, lacks)
             for share in shares:
                 yield Need(share.party, RightType.COMPOSITION, work, share.ppm, through)
         if facts.use in PERSONA_USES:
-            for party in self._people(music, lacking):
+            for party in self._people(music, lacks):
                 yield Need(party, RightType.PERSONA, None, None, through)
 
-    def _people(self, music: Music, found: "_Lacking") -> Iterator[int]:
-        """Each person whose own word a use of a person needs, once (persons.py)."""
+    def _people(self, music: Music, lacks: _MissingFrom) -> Iterator[int]:
+        """Yield once each person who has to permit a use of a person (persons.py)."""
         artists = self.facts.artists.get(music.pk, [])
         if not any(artist.main for artist in artists):
-            words = "“{recording}” credits no main artist, so nobody can allow {use}."
-            found.append(Missing("no_artist", words, RightType.PERSONA))
+            lacks.add("no_artist", RightType.PERSONA)
         people: dict[int, None] = {}
         for artist in artists:
             group = self.facts.groups.get(artist.party)
@@ -206,24 +168,20 @@ class Judge:
                 people[artist.party] = None
                 continue
             if not (group.complete and group.members):
-                words = (
-                    "{party} is no person, and nobody has said who all its members are, so nobody "
-                    "can allow {use} of “{recording}”."
-                )
-                found.append(Missing("members_unknown", words, RightType.PERSONA, artist.party))
+                lacks.add("members_unknown", RightType.PERSONA, artist.party)
             people |= dict.fromkeys(group.members)
         yield from people
 
     def _best(self, need: Need, music: Music) -> tuple[Terms | None, Problem]:
-        """The grant that covers, or the one that comes nearest."""
-        best: tuple[Terms | None, Problem] = (None, NOTHING)
+        """Return the grant that covers, or the one that comes nearest and why it does not."""
+        best: tuple[Terms | None, Problem] = (None, NO_GRANT)
         for grant in self._candidates(need, music):
             problem = self._problem_of(grant)
             if not problem.rank:
                 opted_out = self.opted_out(grant, need, music)
                 if opted_out is None:
                     return grant, COVERS
-                problem = self.left_out(opted_out, music)
+                problem = self.opt_out_problem(opted_out, music)
             if problem.rank < best[1].rank:
                 best = grant, problem
         return best
@@ -234,24 +192,22 @@ class Judge:
             known = self._problems[grant.pk] = self._problem(grant)
         return known
 
-    def is_spoken_for(self, need: Need, music: Music) -> bool:
-        """Whether some grant gives this word."""
-        return not self._best(need, self.heard(need, music))[1].rank
+    def is_permitted(self, need: Need, music: Music) -> bool:
+        """Whether some grant covers this need."""
+        return not self._best(need, self.subject_of(need, music))[1].rank
 
-    def speaking_for(self, need: Need, music: Music) -> Iterator[Terms]:
-        """Every grant that gives this word."""
-        heard = self.heard(need, music)
-        for grant in self._candidates(need, heard):
-            if not self._problem_of(grant).rank and self.opted_out(grant, need, heard) is None:
+    def grants_covering(self, need: Need, music: Music) -> Iterator[Terms]:
+        """Yield every grant that covers this need."""
+        subject = self.subject_of(need, music)
+        for grant in self._candidates(need, subject):
+            if not self._problem_of(grant).rank and self.opted_out(grant, need, subject) is None:
                 yield grant
 
-    def left_out(self, since: datetime, music: Music) -> Problem:
-        """Whose no it is that stands since then: the party's, or what was read of the recording."""
-        day = _day(since)
-        if since not in self.facts.opted_out.get((0, music.pk), ()):
-            return Problem(1, "opted_out", f"opted this recording out of {{use}} on {day}")
-        words = f"has not allowed {{use}} for this very recording since {day}, when it said no"
-        return Problem(1, "signal", words)
+    def opt_out_problem(self, since: datetime, music: Music) -> Problem:
+        """Return the problem of an opt-out made at `since`: the party's own, or a reservation that
+        was read from the recording's file or site."""
+        by_signal = since in self.facts.opted_out.get((0, music.pk), ())
+        return Problem(1, "signal" if by_signal else "opted_out", {"day": _day(since)})
 
     def _candidates(self, need: Need, music: Music) -> Iterator[Terms]:
         yield from speaking(self.facts, need.party, need.right, music.pk, need.work)
@@ -260,30 +216,32 @@ class Judge:
                 yield from self._signed(sign, need, music)
 
     def _signed(self, sign: Sign, need: Need, music: Music) -> Iterator[Terms]:
-        in_force, asked = self._in_force(sign), self.context.territory
+        in_force, territory = self._in_force(sign), self.context.territory
         if not in_force and self.made_at is None:
             return
         for grant in speaking(self.facts, sign.agent, need.right, music.pk, need.work):
             if in_force or (
                 self.signed_until_its_end(sign, grant)
-                and territories.covers(sign.territories, asked)
+                and territories.covers(sign.territories, territory)
             ):
                 yield grant
 
     def opted_out(self, grant: Terms, need: Need, music: Music) -> datetime | None:
-        """Since when a no to this recording stands against the grant (opt_outs.py)."""
-        if music.pk not in self._touched:
+        """Return since when an opt-out of this recording overrides the grant (opt_outs.py)."""
+        if music.pk not in self._with_opt_outs:
             return None
 
         until = self.made_at if self.made_at and self.stays(grant) else self.at
 
-        def last_no(party: int) -> datetime | None:
-            noes = self.facts.opted_out
-            said = (*noes.get((party, music.pk), ()), *noes.get((0, music.pk), ()))
-            return max((at for at in said if at <= until), default=None)
+        def last_opt_out(party: int) -> datetime | None:
+            by_holder = self.facts.opted_out
+            moments = (
+                *by_holder.get((party, music.pk), ()), *by_holder.get((0, music.pk), ())
+            )  # fmt: skip
+            return max((at for at in moments if at <= until), default=None)
 
         return opt_outs.against(
-            last_no,
+            last_opt_out,
             holder=need.party,
             grantor=grant.grantor,
             named=grant.recording == music.pk,
@@ -293,14 +251,13 @@ class Judge:
     def _in_force(self, sign: Sign) -> bool:
         known = self._signs.get(sign.pk)
         if known is None:
-            asked = self.context.territory
             known = self._signs[sign.pk] = self.stands(sign) and territories.covers(
-                sign.territories, asked
+                sign.territories, self.context.territory
             )
         return known
 
     def stands(self, sign: Sign) -> bool:
-        """Whether the mandate is in force, wherever."""
+        """Whether the mandate is in force, in whatever territory."""
         return (
             sign.approved_at <= self.at
             and (sign.revoked_at is None or sign.revoked_at > self.at)
@@ -309,7 +266,7 @@ class Judge:
         )
 
     def stays(self, grant: Terms) -> bool:
-        """Whether what was made at `made_at` was made under the grant, and stays after its end."""
+        """Whether what was made at `made_at` was made under the grant and may outlast it."""
         made = self.made_at
         return (
             made is not None
@@ -322,8 +279,8 @@ class Judge:
         )
 
     def signed_until_its_end(self, sign: Sign, grant: Terms) -> bool:
-        """Whether the mandate stood from when the thing was made until the agent's grant ended: the
-        end of a mandate is the holder's word, to which the agent's agreement does not apply."""
+        """Whether the mandate was in force from `made_at` until the agent's grant ended. The holder
+        ends a mandate, and the agent's agreement does not apply to that end."""
         made, ended = self.made_at, grant.ended_at
         return (
             made is not None
@@ -335,93 +292,87 @@ class Judge:
         )
 
     def _problem(self, grant: Terms) -> Problem:
-        """Whatever the recording. Tests run from the farthest from covering to the nearest."""
+        """Test the grant without regard to the recording, from the test that is farthest from
+        covering to the nearest."""
         for place, (code, test) in enumerate(TESTS):
-            if words := test(self, grant):
-                return Problem(len(TESTS) - place + 1, code, words)
+            if (details := test(self, grant)) is not None:
+                return Problem(len(TESTS) - place + 1, code, details)
         return COVERS
 
-    # Each test says in words why the grant does not cover, or nothing where it passes.
+    # Each test returns None where the grant passes, else the details of its code (reasons.py).
 
-    def not_active(self, grant: Terms) -> str:
-        if grant.activated_at is None or grant.activated_at > self.at:
-            return "was asked for {use} and the grant is not in force"
-        return ""
+    def not_active(self, grant: Terms) -> Details | None:
+        active = grant.activated_at is not None and grant.activated_at <= self.at
+        return None if active else NO_DETAILS
 
     def _ended(self, grant: Terms) -> bool:
         return grant.ended_at is not None and grant.ended_at <= self.at and not self.stays(grant)
 
-    def withdrawn(self, grant: Terms) -> str:
+    def withdrawn(self, grant: Terms) -> Details | None:
         if self._ended(grant) and not grant.expired:
-            return f"withdrew the permission for {{use}} on {_day(grant.ended_at)}"
-        return ""
+            return {"day": _day(grant.ended_at)}
+        return None
 
-    def expired(self, grant: Terms) -> str:
+    def expired(self, grant: Terms) -> Details | None:
         over = grant.ends_on is not None and grant.ends_on < self.day
         if self._ended(grant) or (over and not self.continuing and not self.stays(grant)):
-            return f"allowed {{use}} only until {grant.ends_on}"
-        return ""
+            return {"day": str(grant.ends_on)}
+        return None
 
-    def replaced(self, grant: Terms) -> str:
+    def replaced(self, grant: Terms) -> Details | None:
         newer = self.facts.replaced.get(grant.pk)
-        if newer is None or self.not_active(newer) or newer.starts_on > self.day:
-            return ""
+        if newer is None or self.not_active(newer) is not None or newer.starts_on > self.day:
+            return None
         if self.continuing or self.stays(grant):
-            return ""
-        return f"allows {{use}} by other terms since {newer.starts_on}"
+            return None
+        return {"day": str(newer.starts_on)}
 
-    def suspended(self, grant: Terms) -> str:
+    def suspended(self, grant: Terms) -> Details | None:
         if self.continuing:
-            return ""
+            return None
         for since, until in self.facts.suspended.get(grant.pk, ()):
             if since <= self.at and (until is None or until > self.at):
-                return f"suspended the permission for {{use}} on {_day(since)}"
-        return ""
+                return {"day": _day(since)}
+        return None
 
-    def not_started(self, grant: Terms) -> str:
-        return f"allows {{use}} only from {grant.starts_on}" if grant.starts_on > self.day else ""
+    def not_started(self, grant: Terms) -> Details | None:
+        return {"day": str(grant.starts_on)} if grant.starts_on > self.day else None
 
-    def purpose(self, grant: Terms) -> str:
-        if self.context.purpose not in grant.purposes:
-            return f"has not allowed {{use}} for {Purpose(self.context.purpose).label.lower()}"
-        return ""
+    def purpose(self, grant: Terms) -> Details | None:
+        if self.context.purpose in grant.purposes:
+            return None
+        return {"purpose": Purpose(self.context.purpose).label.lower()}
 
-    def territory(self, grant: Terms) -> str:
+    def territory(self, grant: Terms) -> Details | None:
         if territories.covers(grant.territories, self.context.territory):
-            return ""
-        place = territories.names().get(self.context.territory, "an unknown territory")
-        return f"has not allowed {{use}} in {place}"
+            return None
+        return {"place": territories.names().get(self.context.territory, "an unknown territory")}
 
-    def model_family(self, grant: Terms) -> str:
+    def model_family(self, grant: Terms) -> Details | None:
         if grant.family in {"", self.context.model_family}:
-            return ""
-        family = _plain(self.context.model_family)
-        return f"has allowed {{use}} for another model family than “{family}”"
+            return None
+        return {"family": self.context.model_family}
 
-    def model_version(self, grant: Terms) -> str:
+    def model_version(self, grant: Terms) -> Details | None:
         version, last = self.context.model_version, grant.last_version
         if (grant.first_version or 0) <= version and (last is None or version <= last):
-            return ""
-        family = _plain(self.context.model_family)
-        return f"has not allowed {{use}} for version {version} of “{family}”"
+            return None
+        return {"family": self.context.model_family, "version": str(version)}
 
-    def product(self, grant: Terms) -> str:
+    def product(self, grant: Terms) -> Details | None:
         if not grant.products or self.context.product in grant.products:
-            return ""
-        if not self.context.product:
-            return "has allowed {use} for certain products only, and none is named"
-        return f"has not allowed {{use}} for the product “{_plain(self.context.product)}”"
+            return None
+        return {"product": reasons.product_in_words(self.context.product)}
 
-    def channel(self, grant: Terms) -> str:
-        if self.facts.use != Use.DISTRIBUTE or self.context.channel in grant.channels:
-            return ""
-        return "has not allowed {use} on this channel"
+    def channel(self, grant: Terms) -> Details | None:
+        fits = self.facts.use != Use.DISTRIBUTE or self.context.channel in grant.channels
+        return None if fits else NO_DETAILS
 
-    def condition(self, grant: Terms) -> str:
-        return "allows {use} only under a condition that nobody has settled" * bool(grant.condition)
+    def condition(self, grant: Terms) -> Details | None:
+        return NO_DETAILS if grant.condition else None
 
 
-TESTS: tuple[tuple[str, Callable[[Judge, Terms], str]], ...] = (
+TESTS: tuple[tuple[str, Callable[[Judge, Terms], Details | None]], ...] = (
     ("grant_not_active", Judge.not_active),
     ("grant_withdrawn", Judge.withdrawn),
     ("grant_expired", Judge.expired),
@@ -439,85 +390,20 @@ TESTS: tuple[tuple[str, Callable[[Judge, Terms], str]], ...] = (
 
 
 def _check_split(
-    shares: Sequence[Share], right: RightType, work: int | None, found: "_Lacking"
+    shares: Sequence[Share], right: RightType, work: int | None, lacks: _MissingFrom
 ) -> None:
-    """Confirmed and whole, or why not."""
+    """Check that the split is stated, confirmed by every holder, and makes 100 %."""
     if not shares:
-        words = "Nobody has stated who holds {what}: it has no split sheet."
-        found.append(Missing("no_split", words, right, work=work))
+        lacks.add("no_split", right, work=work)
         return
     for share in shares:
         if share.disputed:
-            words = "{party} disputes the split of {what}."
-            found.append(Missing("split_disputed", words, right, share.party, work))
+            lacks.add("split_disputed", right, share.party, work)
         elif not share.confirmed:
-            words = "{party} has not confirmed the split of {what}."
-            found.append(Missing("split_unconfirmed", words, right, share.party, work))
+            lacks.add("split_unconfirmed", right, share.party, work)
     if sum(share.ppm for share in shares) != PPM:
-        words = "The split of {what} does not make 100 %."
-        found.append(Missing("split_incomplete", words, right, work=work))
-
-
-def in_sentences(found: Sequence[Missing], music: Music, use: Use, names: Names) -> list[Reason]:
-    """Reasons as they are kept and shown."""
-    return [
-        Reason(
-            code=need.code,
-            sentence=_sentence(need, music, use, names),
-            party=names.parties.get(need.party or 0, ""),
-            right=need.right.value,
-            party_id=need.party,
-            work_id=need.work,
-            grant_id=need.grant,
-            through_id=need.through,
-        )
-        for need in found
-    ]
-
-
-def _sentence(missing: Missing, music: Music, use: Use, names: Names) -> str:
-    title = _plain(music.title if missing.through is None else names.recordings[missing.through])
-    if missing.right == RightType.COMPOSITION:
-        what = f"the composition “{_plain(names.works.get(missing.work or 0, ''))}”"
-    elif missing.right == RightType.MASTER:
-        what = f"the master “{title}”"
-    else:
-        what = f"whose person is in “{title}”"
-    party = _plain(names.parties.get(missing.party or 0, "Somebody"))
-    told = missing.words.format(use=in_words(use), recording=title, what=what, party=party)
-    if not missing.words.endswith("."):
-        share = f"{missing.ppm / 10_000:g} % of " if missing.ppm is not None else ""
-        told = f"{party} ({share}{what}) {told}."
-    if missing.through is None:
-        return told
-    return f"{told} “{_plain(music.title)}” comes from “{title}”."
-
-
-def unknown() -> Reason:
-    """Of a recording that was not in the catalogue at the moment asked about."""
-    return Reason(
-        code="unknown",
-        sentence="The catalogue did not have it then.",
-        party="",
-        right=RightType.MASTER.value,
-        party_id=None,
-        work_id=None,
-        grant_id=None,
-        through_id=None,
-    )
-
-
-def _plain(text: str) -> str:
-    """Text that goes through str.format unharmed."""
-    return text.replace("{", "(").replace("}", ")")
+        lacks.add("split_incomplete", right, work=work)
 
 
 def _day(moment: datetime | None) -> str:
     return days.day_of(moment).isoformat() if moment else "an unknown day"
-
-
-@cache
-def in_words(use: str) -> str:
-    """The use as it stands inside a sentence."""
-    label = str(Use(use).label)
-    return label[0].lower() + label[1:]

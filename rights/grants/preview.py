@@ -1,4 +1,4 @@
-"""What an offered grant would newly allow, before anybody signs it. Nothing is kept of it."""
+"""What an offered grant would newly allow, before anybody signs it. Nothing is stored."""
 
 from collections import Counter, defaultdict
 from collections.abc import Collection
@@ -8,38 +8,18 @@ from datetime import UTC, datetime, time
 from django.utils import timezone
 
 from rights import territories
-from rights.consent import consent, evaluator, relations
+from rights.consent import consent, evaluator, reasons, relations
 from rights.consent import snapshot as known
 from rights.models import Grant, Purpose, Recording, Use
 from rights.withdrawal import holds
 
 NAMED = 20
-LACKING = {
-    "no_audio": "no file yet",
-    "no_work": "no work is named",
-    "no_artist": "no main artist is credited",
-    "members_unknown": "nobody has said who a group's members are",
-    "no_grant": "another permission is missing",
-    "grant_not_active": "another permission is not in force yet",
-    "grant_withdrawn": "another permission was withdrawn",
-    "grant_replaced": "another permission has a newer version",
-    "grant_suspended": "another permission is suspended",
-    "opted_out": "opted out",
-    "signal": "the file or the site says no",
-    "sound_question": "a question about its sound is open",
-    "no_split": "no split",
-    "split_unconfirmed": "the split is not confirmed",
-    "split_disputed": "the split is in dispute",
-    "split_incomplete": "the split does not make 100 %",
-    "condition": "a condition is not settled",
-}
-OTHERWISE = "another permission has a narrower scope"
 
 
 @dataclass(frozen=True)
 class Gain:
-    """What a grant would newly allow: by itself, and with all else that its grantor offers for
-    the use. `lacking` counts the recordings that stay refused even then, by reason."""
+    """What a grant would newly allow: by itself, and together with everything else that its grantor
+    offers for the use. `lacking` counts the recordings still refused even then, by reason."""
 
     covered: int
     named: list[Recording]
@@ -51,9 +31,9 @@ class Gain:
 
 
 def gain(grant: Grant) -> Gain:
-    """As if the grant were put in force now, in the first of its purposes and territories."""
+    """Evaluate as if the grant were in force, in the first of its purposes and territories."""
     covered = list(holds.covered_by(grant).order_by("pk").values_list("pk", flat=True))
-    # What comes from a recording may wait for this word too.
+    # A recording derived from one of these may need this permission too.
     ids = sorted(relations.with_derived(covered))
     offers = Grant.objects.filter(
         grantor=grant.grantor_id, use=grant.use, status=Grant.Status.OFFERED
@@ -64,10 +44,10 @@ def gain(grant: Grant) -> Gain:
     allowed_now = _allowed(_judged(facts, scope, at, ()))
     alone = _allowed(_judged(facts, scope, at, {grant.pk})) - allowed_now
     together = _judged(facts, scope, at, every)
-    reasons = Counter(
+    refusals = Counter(
         words
         for missing in together.values()
-        for words in {LACKING.get(need.code, OTHERWISE) for need in missing}
+        for words in {reasons.brief(lack.code) for lack in missing}
     )
     return Gain(
         covered=len(covered),
@@ -75,7 +55,7 @@ def gain(grant: Grant) -> Gain:
         alone=len(alone),
         together=len(_allowed(together) - allowed_now),
         offers=len(every) - 1,
-        lacking=[(number, words) for words, number in reasons.most_common()],
+        lacking=[(number, words) for words, number in refusals.most_common()],
         scope=scope,
     )
 
@@ -99,19 +79,19 @@ def _moment(grant: Grant) -> datetime:
 
 def _judged(
     facts: known.Facts, scope: consent.Context, at: datetime, signed: Collection[int]
-) -> dict[int, list[evaluator.Missing]]:
-    """By recording what is missing, as if these offers were in force."""
-    kept = facts.grants
+) -> dict[int, list[reasons.Missing]]:
+    """Return what each recording lacks if the offers in `signed` were in force."""
+    stored = facts.grants
     facts.grants = defaultdict(list)
-    for key, some in kept.items():
+    for key, grants in stored.items():
         facts.grants[key] = [
-            grant._replace(activated_at=at) if grant.pk in signed else grant for grant in some
+            grant._replace(activated_at=at) if grant.pk in signed else grant for grant in grants
         ]
     judge = evaluator.Judge(facts, scope, at)
-    found = {music.pk: judge.judge(music)[0] for music in facts.recordings}
-    facts.grants = kept
-    return found
+    missing = {music.pk: judge.judge(music)[0] for music in facts.recordings}
+    facts.grants = stored
+    return missing
 
 
-def _allowed(judged: dict[int, list[evaluator.Missing]]) -> set[int]:
+def _allowed(judged: dict[int, list[reasons.Missing]]) -> set[int]:
     return {pk for pk, missing in judged.items() if not missing}

@@ -24,7 +24,8 @@ from django.utils import timezone
 from rights.consent import relations
 from rights.consent import snapshot as known
 from rights.consent.allowances import Survey, lies_in
-from rights.consent.evaluator import Context, Judge, Missing, Need
+from rights.consent.evaluator import Context, Judge, Need
+from rights.consent.reasons import Missing
 from rights.consent.snapshot import Facts, Music, Terms
 from rights.models import (
     Credit,
@@ -215,7 +216,7 @@ class _Change:
         lost: dict[int, list[Need]] = {}
         for music in self.before.recordings:
             for need in before.needs(music, []):
-                key, subject = (need.party, need.right.value), before.heard(need, music)
+                key, subject = (need.party, need.right.value), before.subject_of(need, music)
                 if after.is_special(need, subject):
                     is_lost = self._loses(before, after, need, subject)
                 else:
@@ -255,15 +256,15 @@ class _Change:
         policies: set[Policy] = set()
         for music in self.before.recordings:
             for need in self.lost.get(music.pk, ()) if music.pk in reliance.recordings else ():
-                if not before.is_spoken_for(need, music):
+                if not before.is_permitted(need, music):
                     continue
-                if not after.is_spoken_for(need, music):
+                if not after.is_permitted(need, music):
                     lost.add(music.pk)
-                    relied_on = when_made.speaking_for(need, music)
+                    relied_on = when_made.grants_covering(need, music)
                     policies.add(
                         _relied_on(relied_on, self.policy) if reliance.made_for else self.policy
                     )
-                elif not without_agreement.is_spoken_for(need, music):
+                elif not without_agreement.is_permitted(need, music):
                     staying.add(music.pk)
         if lost:
             return Touched(reliance.source, frozenset(lost), False, _strictest(policies))
@@ -358,7 +359,7 @@ class Watch:
             for music in before.recordings
             if music.pk in lost
             for need in when_made.needs(music, [])
-            for grant in when_made.speaking_for(need, music)
+            for grant in when_made.grants_covering(need, music)
         ]
         # A party that was not asked has agreed to no policy.
         policy = Policy(UNAGREED.name, min(remedy_days, default=UNAGREED.remedy_days))

@@ -212,7 +212,7 @@ def test_who_may_not_flag_or_answer_is_refused(
 def test_a_party_has_at_most_twenty_open_flags(
     noor: User, rosa: User, party: Party, run: Run
 ) -> None:
-    some = [make_sample(run, name=f"final/{number}") for number in range(flags.OPEN_AT_MOST + 1)]
+    some = [make_sample(run, name=f"final/{number}") for number in range(flags.MAX_OPEN + 1)]
     made = [flag(one, party, noor) for one in some[:-1]]
     with pytest.raises(Refused, match="20 of your flags wait"):
         flag(some[-1], party, noor)

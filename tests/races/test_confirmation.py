@@ -83,6 +83,6 @@ def test_looks_at_once_keep_nothing_and_break_no_log(rosa: User) -> None:
 def test_parts_that_are_fetched_at_once_are_one_line(rosa: User) -> None:
     for _ in range(ROUNDS):
         song = make_recording(rosa, make_party(rosa))
-        fetch = partial(originals.write_down, song, by=rosa, how="page")
+        fetch = partial(originals.record_fetch, song, by=rosa, how="page")
         together(fetch, fetch, fetch, refusals=())
         assert audit.history(song).filter(verb=originals.VERB).count() == 1

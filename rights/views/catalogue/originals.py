@@ -57,7 +57,7 @@ def _written(
 ) -> HttpResponseBase:
     """Return the response, after recording the fetch if it carries bytes of the file."""
     if request.method == "GET" and response.status_code in {200, 206}:
-        originals.write_down(row, by=signed_in(request), how=how)
+        originals.record_fetch(row, by=signed_in(request), how=how)
     return response
 
 

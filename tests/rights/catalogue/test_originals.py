@@ -303,7 +303,7 @@ def test_a_run_leaves_one_line_for_its_dataset_and_none_for_each_file(
     Run.objects.filter(pk=run.pk).update(state=Run.State.RUNNING)
     run.refresh_from_db()
     for _ in range(3):
-        of_projects.write_down(run, by=ada)
+        of_projects.record_fetch(run, by=ada)
     (line,) = audit.history(frozen).filter(verb=of_projects.VERB)
     assert line.body["run"] == str(run.pk)
     assert line.body["digest"] == frozen.digest
