@@ -18,7 +18,7 @@ import soundfile
 BLOCK_FRAMES = 65_536
 FORMATS = {"WAV": "WAV", "WAVEX": "WAV", "RF64": "WAV", "FLAC": "FLAC", "MP3": "MP3", "OGG": "Ogg"}
 MEDIA_TYPES = {"WAV": "audio/wav", "FLAC": "audio/flac", "MP3": "audio/mpeg", "Ogg": "audio/ogg"}
-TAKEN = "WAV, FLAC, MP3 or Ogg"
+ACCEPTED = "WAV, FLAC, MP3 or Ogg"
 
 
 class BadAudio(ValueError):
@@ -85,7 +85,9 @@ class Decoder:
     def _checked_format(self) -> str:
         name = FORMATS.get(self._sound.format)
         if name is None:
-            raise BadAudio("format", f"This is a {self._sound.format} file. Send {TAKEN} instead.")
+            raise BadAudio(
+                "format", f"This is a {self._sound.format} file. Send {ACCEPTED} instead."
+            )
         return name
 
     def _check_shape(self) -> None:
@@ -119,7 +121,7 @@ def opened(file: IO[bytes], limits: Limits) -> Iterator[Decoder]:
         raise BadAudio(
             "broken",
             f"The {limits.noun} could not be decoded: it is broken, or not audio. "
-            f"Send {TAKEN}, exported afresh.",
+            f"Send {ACCEPTED}, exported afresh.",
         ) from error
     finally:
         file.seek(0)

@@ -31,8 +31,8 @@ from audio.prints import Longs, Print
 
 MAGIC = b"BLCOPY1\n"
 # Hashes that are sorted in memory at one time: 100 MB, including what sorting needs.
-AT_ONCE = 4_000_000
-MOST_FRAMES = 2**32 - 1
+BATCH_SIZE = 4_000_000
+MAX_FRAMES = 2**32 - 1
 # Frames between recordings, so that none runs into the next.
 GAP = prints.NEXT_FRAMES + 1
 COLUMNS = {
@@ -106,7 +106,7 @@ def write(numbered_prints: Iterable[tuple[int, Print]], target: IO[bytes]) -> in
             for pk, sound_print in numbered_prints:
                 if recording and pk <= recording[-1]:
                     raise ValueError("Recordings come in the order of their ids, each once.")
-                if place + sound_print.frames + GAP > MOST_FRAMES:
+                if place + sound_print.frames + GAP > MAX_FRAMES:
                     raise TooLarge("The dataset has more than 38,000 hours of music in it.")
                 recording.append(pk)
                 first.append(place)
@@ -118,7 +118,7 @@ def write(numbered_prints: Iterable[tuple[int, Print]], target: IO[bytes]) -> in
                 spill.add(hash_values, (frame + place).astype(np.uint32))
                 place += sound_print.frames + GAP
                 peaks += sound_print.frame.size
-            _begin(target, recording=len(recording), peak=peaks, hash=spill.count)
+            _write_header(target, recording=len(recording), peak=peaks, hash=spill.count)
             for column in (recording, first, peaks_from):
                 target.write(np.array(column, dtype="<i8").tobytes())
             peak_file.seek(0)
@@ -134,7 +134,7 @@ def of_one(sound_print: Print) -> Index:
     return read(target)
 
 
-def _begin(target: IO[bytes], **sizes: int) -> None:
+def _write_header(target: IO[bytes], **sizes: int) -> None:
     body: dict[str, Any] = {"version": prints.VERSION, **sizes}
     head = json.dumps(body, sort_keys=True).encode()
     # Arrays begin at a multiple of eight.
@@ -157,7 +157,7 @@ class _Spill:
         self.held.append((hash_values, place))
         self.waiting += hash_values.size
         self.count += hash_values.size
-        if self.waiting >= AT_ONCE:
+        if self.waiting >= BATCH_SIZE:
             self._spill()
 
     def finish(self, target: IO[bytes]) -> None:

@@ -27,11 +27,11 @@ STRETCH_SECONDS = 4.0
 # between two frames of its recording.
 SHIFTS = 4
 # How many offsets in time are scored by their peaks, and the hashes that each must have.
-CANDIDATES, LEAST_HASHES = 12, 4
+CANDIDATES, MIN_HASHES = 12, 4
 # The shares of a stretch with fewer peaks than this are taken of this many.
 FEW_PEAKS = 20
 # A hash that occurs more often than this says nothing, and reading it all would take long.
-COMMON = 20_000
+MAX_OCCURRENCES = 20_000
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Clip:
         return not any(landmarks.frame.size for landmarks in self.prints)
 
 
-def listen(audio: npt.NDArray[Any], *, rate: int) -> Clip:
+def prints_of_clip(audio: npt.NDArray[Any], *, rate: int) -> Clip:
     """Return the clip of (channels, frames) audio at `rate` Hz."""
     mono = np.concatenate([np.zeros(0, np.float32), *prints.resampled([audio.T], rate=rate)])
     step = prints.HOP // SHIFTS
@@ -87,7 +87,7 @@ def _candidates(clip: Clip, index: Index) -> Iterator[tuple[int, int, int, int]]
     candidates: list[tuple[int, int, int, int]] = []
     for number, sound_print in enumerate(clip.prints):
         wanted, frame = prints.hashes(sound_print)
-        position, place = index.found(wanted, most=COMMON)
+        position, place = index.found(wanted, most=MAX_OCCURRENCES)
         if not position.size:
             continue
         ordinal, within = index.at(place)
@@ -95,7 +95,7 @@ def _candidates(clip: Clip, index: Index) -> Iterator[tuple[int, int, int, int]]
         key = (ordinal << 32) + (within - frame[position] + sound_print.frames)
         keys, count = np.unique(key, return_counts=True)
         for at in np.argsort(-count, kind="stable")[:CANDIDATES]:
-            if count[at] >= LEAST_HASHES:
+            if count[at] >= MIN_HASHES:
                 offset = int(keys[at] & 0xFFFF_FFFF) - sound_print.frames
                 candidates.append((number, int(keys[at] >> 32), offset, int(count[at])))
     candidates.sort(key=lambda candidate: (-candidate[3], candidate[:3]))
@@ -111,13 +111,13 @@ def _judge(
     ours, theirs = _grid(sound_print.frame, sound_print.bin), _grid(frame, bins)
     stretch = min(round(STRETCH_SECONDS * prints.FRAMES_PER_SECOND), sound_print.frames)
     in_stretches = _sums(sound_print.frames, stretch)
-    clip_share = in_stretches(sound_print.frame, _met(ours, theirs))
-    recording_share = in_stretches(frame, _met(theirs, ours))
+    clip_share = in_stretches(sound_print.frame, _matched(ours, theirs))
+    recording_share = in_stretches(frame, _matched(theirs, ours))
     score = np.sqrt(clip_share * recording_share)
     at = int(score.argmax())
     if score[at] <= 0:
         return None
-    first, last = _as_far(score, at)
+    first, last = _extent(score, at)
     begin = first * prints.HOP / prints.RATE
     shifted = number * (prints.HOP // SHIFTS) / prints.RATE
     return Match(
@@ -130,7 +130,7 @@ def _judge(
     )
 
 
-def _as_far(score: npt.NDArray[np.float64], at: int) -> tuple[int, int]:
+def _extent(score: npt.NDArray[np.float64], at: int) -> tuple[int, int]:
     """Return the first and last of the stretches around the best one that reach the threshold."""
     below = np.flatnonzero(score < THRESHOLD)
     if score[at] < THRESHOLD:
@@ -145,7 +145,7 @@ def _grid(frame: Longs, bins: Longs) -> Longs:
     return ((frame + 1) << 12) | bins
 
 
-def _met(ours: Longs, theirs: Longs) -> npt.NDArray[np.bool_]:
+def _matched(ours: Longs, theirs: Longs) -> npt.NDArray[np.bool_]:
     """Return which of our peaks have one of theirs in the same bin, at most a frame away."""
     return np.isin(ours, np.concatenate([theirs + (frame << 12) for frame in (-1, 0, 1)]))
 

@@ -40,7 +40,7 @@ def decode(file: IO[bytes]) -> tuple[measures.Audio, int, str]:
 
     A silent clip is a result that researchers want to see, so it is not an error here.
     """
-    long_work.outside("A clip is decoded")
+    long_work.forbid_in_transaction("A clip is decoded")
     return decoding.decode(file, LIMITS)
 
 

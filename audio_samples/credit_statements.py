@@ -11,7 +11,7 @@ from experiments.models import Run
 from rights.usage import crediting
 
 # A line names this many artists; the others are counted.
-NAMED = 4
+MAX_NAMED = 4
 # Level 1 shrinks ids and digits to a third; higher ones take four times as long for a tenth.
 LEVEL = 1
 
@@ -32,10 +32,10 @@ def statement_at(run: Run, step: int, references: Iterable[int] = ()) -> CreditS
     if row := rows.defer("packed").first():
         return row
     content = attribution.statement(run, step or None, references)
-    return None if content is None else _keep(content, mark)
+    return None if content is None else _store(content, mark)
 
 
-def settle(run: Run) -> int:
+def update_statements(run: Run) -> int:
     """Update each sample's statement from the ledger: use may be reported after the clip arrives.
 
     Returns how many changed. Safe to run at any time; statements themselves never change.
@@ -50,7 +50,7 @@ def settle(run: Run) -> int:
     return changed
 
 
-def _keep(content: crediting.Statement, mark: str) -> CreditStatement:
+def _store(content: crediting.Statement, mark: str) -> CreditStatement:
     canonical = content.canonical()
     digest = crediting.digest(canonical)
     with transaction.atomic():
@@ -64,26 +64,29 @@ def _keep(content: crediting.Statement, mark: str) -> CreditStatement:
             },
         )
         if created:
-            _name(statement, content)
+            _name_artists(statement, content)
         elif statement.mark != mark:
             statement.mark = mark
             statement.save(update_fields=["mark"])
     return statement
 
 
-def _name(statement: CreditStatement, content: crediting.Statement) -> None:
+def _name_artists(statement: CreditStatement, content: crediting.Statement) -> None:
     learned, references = crediting.artists(content.lines), crediting.artists(content.references)
     statement.learned_artists, statement.heard_artists = len(learned), len(references)
     statement.save(update_fields=["learned_artists", "heard_artists"])
     NamedArtist.objects.bulk_create(
-        [*_places(statement, learned, heard=False), *_places(statement, references, heard=True)]
+        [
+            *_named_artists(statement, learned, heard=False),
+            *_named_artists(statement, references, heard=True),
+        ]
     )
 
 
-def _places(
+def _named_artists(
     statement: CreditStatement, parties: Sequence[int], *, heard: bool
 ) -> Iterable[NamedArtist]:
     return (
         NamedArtist(statement=statement, party_id=party, heard=heard, place=place)
-        for place, party in enumerate(parties[:NAMED])
+        for place, party in enumerate(parties[:MAX_NAMED])
     )

@@ -18,8 +18,8 @@ from rights.withdrawal.descendants import (
     Node,
     Origin,
     Outcome,
-    let_hear,
     register,
+    register_listening_page,
     rows_named,
 )
 
@@ -157,4 +157,4 @@ def _heard_at(item: CaseItem) -> str:
 
 for kind in (Samples(), Clips()):
     register(kind)
-    let_hear(kind.name, _heard_at)
+    register_listening_page(kind.name, _heard_at)

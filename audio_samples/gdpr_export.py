@@ -7,13 +7,13 @@ from audio_samples.audibility import silences
 from rights.models import Party
 from rights.rightsholder import registries
 
-AT_ONCE = 500
+BATCH_SIZE = 500
 
 
 def _models(parties: Sequence[Party]) -> Iterator[Mapping[str, object]]:
-    runs = list(rightsholder_samples.runs_of(parties))
-    for start in range(0, len(runs), AT_ONCE):
-        for model in rightsholder_samples.trained_models(runs[start : start + AT_ONCE], parties):
+    runs = list(rightsholder_samples.runs_trained_on(parties))
+    for start in range(0, len(runs), BATCH_SIZE):
+        for model in rightsholder_samples.trained_models(runs[start : start + BATCH_SIZE], parties):
             yield {
                 "model": model.told.name,
                 "reference": model.told.reference,
@@ -30,7 +30,7 @@ def _models(parties: Sequence[Party]) -> Iterator[Mapping[str, object]]:
 
 def _samples(parties: Sequence[Party]) -> Iterator[Mapping[str, object]]:
     rows = rightsholder_samples.samples_of(parties).with_holds().defer("peaks", "measures")
-    for sample in rows.order_by("pk").iterator(chunk_size=AT_ONCE):
+    for sample in rows.order_by("pk").iterator(chunk_size=BATCH_SIZE):
         yield {
             "sample": sample.pk,
             "reference": registries.reference(f"run:{sample.run_id}"),

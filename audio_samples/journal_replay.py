@@ -33,7 +33,7 @@ def _flag(sample: Sample, entry: JournalEntry, by: User) -> Answer:
 
 
 @about(Sample)
-def _answered(sample: Sample, entry: JournalEntry, by: User) -> Answer:  # noqa: ARG001
+def _flag_answered(sample: Sample, entry: JournalEntry, by: User) -> Answer:  # noqa: ARG001
     """Ask for the answer again, whichever it was: an open flag keeps the sample silent."""
     open_flags = SampleFlag.objects.filter(
         sample=sample, party=entry.body["party"], state=State.OPEN
@@ -66,8 +66,10 @@ def _by_party(entry: JournalEntry) -> Hashable:
 declare(
     Ending("sample.withheld", _withhold),
     Ending("sample.flagged", _flag, about=_by_party),
-    Ending("sample.flag_upheld", _answered, about=_by_party),
-    Ending("sample.flag_dismissed", _answered, about=_by_party, takes_back=("sample.flagged",)),
+    Ending("sample.flag_upheld", _flag_answered, about=_by_party),
+    Ending(
+        "sample.flag_dismissed", _flag_answered, about=_by_party, takes_back=("sample.flagged",)
+    ),
     Ending("sample.copy_confirmed", _near_copy),
     Ending("clip.recalled", _recall),
 )

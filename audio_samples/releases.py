@@ -46,7 +46,7 @@ def page_of(sample: Sample) -> ModelPage | None:
     return page if page and not withdrawals.statuses_of([page])[page.pk].withdrawn else None
 
 
-def why_not(sample: Sample) -> list[str]:
+def release_obstacles(sample: Sample) -> list[str]:
     """Return what keeps the sample from the public, as sentences; empty if nothing does. Takes
     seconds where the model learned from a hundred thousand recordings."""
     reasons = [silence] if (silence := silences.current_reason(sample.pk)) else []
@@ -56,7 +56,7 @@ def why_not(sample: Sample) -> list[str]:
         reasons.append("The model that made it has no public page that stands.")
     if not screenings.passed(sample):
         reasons.append("The copy check has not passed it.")
-    return reasons + _not_distributed(sample)
+    return reasons + _missing_permissions(sample)
 
 
 def _taken_back_for_good(sample: Sample) -> bool:
@@ -68,7 +68,7 @@ def _taken_back_for_good(sample: Sample) -> bool:
     return rows.exclude(recalled_at=None).exists()
 
 
-def _not_distributed(sample: Sample) -> list[str]:
+def _missing_permissions(sample: Sample) -> list[str]:
     """Return whose permission is missing for the clip to leave the lab as a file."""
     missing = audiences.missing_permissions(audiences.PUBLIC, [sample], sample.run.project)
     narrowings = missing.get(sample.pk, [])
@@ -86,7 +86,7 @@ def ask(*, by: User, sample: Sample, title: str) -> ClipRelease:
     """
     if not may_ask(by, sample.run.project):
         raise NotPermitted("An owner of the project or an operator releases its clips.")
-    _check(sample)
+    _require_releasable(sample)
     page = page_of(sample)
     assert page is not None  # noqa: S101 - _check has looked.
     title = required(title, field="title", longest=LONGEST_TITLE)
@@ -112,10 +112,10 @@ def approve(*, by: User, release: ClipRelease) -> ClipRelease:
     Raises Refused, also if a permission has ended since the request; chain.NoChain, files.Unsigned
     and FileNotFoundError if it cannot be signed, or would not be trusted.
     """
-    _answerable(by, release)
-    _check(release.sample)
+    _require_answerable(by, release)
+    _require_releasable(release.sample)
     # Slow work comes first: nobody who writes the audit log waits for it.
-    signed = issuing.signed(release.sample, by=by)
+    signed = issuing.sign_sample(release.sample, by=by)
     with signed.file:
         file = storage.put(signed.file, media_type=signed.media_type)
     with transaction.atomic():
@@ -171,8 +171,8 @@ def recall(*, by: User, release: ClipRelease, reason: str) -> ClipRelease:
     return release
 
 
-def _check(sample: Sample) -> None:
-    if reasons := why_not(sample):
+def _require_releasable(sample: Sample) -> None:
+    if reasons := release_obstacles(sample):
         raise Refused("not_releasable", " ".join(reasons))
 
 
@@ -181,11 +181,11 @@ def _locked(by: User, release: ClipRelease) -> ClipRelease:
     commit_order.moment()
     rows = ClipRelease.objects.select_for_update(no_key=True, of=("self",))
     row = rows.select_related("sample__run__project", "sample__audio", "page").get(pk=release.pk)
-    _answerable(by, row)
+    _require_answerable(by, row)
     return row
 
 
-def _answerable(by: User, release: ClipRelease) -> None:
+def _require_answerable(by: User, release: ClipRelease) -> None:
     if not release.waits:
         raise Refused("state", "It was answered already.")
     if not by.has_role(Role.RIGHTS_ADMIN):

@@ -24,7 +24,7 @@ from rights.rightsholder import overview, registries
 NEVER_BEGAN = (Run.State.CANCELLED, Run.State.FAILED, Run.State.WITHHELD)
 
 
-def runs_of(parties: Sequence[Party], recording: Recording | None = None) -> QuerySet[Run]:
+def runs_trained_on(parties: Sequence[Party], recording: Recording | None = None) -> QuerySet[Run]:
     """Return the runs that learned or will learn from the parties' recordings, newest first."""
     rows = overview.repertoire(parties)
     if recording is not None:
@@ -37,10 +37,12 @@ def runs_of(parties: Sequence[Party], recording: Recording | None = None) -> Que
 
 def samples_of(parties: Sequence[Party]) -> SampleQuerySet:
     """Return the final samples of these parties' runs, which they may know of: silent ones too."""
-    return Sample.objects.filter(run__in=runs_of(parties).order_by().values("pk"), final=True)
+    return Sample.objects.filter(
+        run__in=runs_trained_on(parties).order_by().values("pk"), final=True
+    )
 
 
-def page(sample: Sample) -> str:
+def page_url(sample: Sample) -> str:
     """Return the address of the rightsholder's page of the sample."""
     return reverse("audio_samples:mine_sample", args=[sample.pk])
 
@@ -53,7 +55,7 @@ class AudibleSample(clips.Clip):
         return "" if self.withheld else reverse("audio_samples:mine_audio", args=[self.sample.pk])
 
 
-def row(sample: Sample) -> clips.ClipRow:
+def clip_row(sample: Sample) -> clips.ClipRow:
     title = f"Sample {sample.pk}"
     clip = AudibleSample(
         sample=sample, label=title, withheld=silences.reason_for_rightsholders(sample)
@@ -131,7 +133,7 @@ def _checkpoints(runs: Sequence[Run]) -> list[tuple[UUID, str, int]]:
     return [(pk, status, number) for pk, status, number in counted]
 
 
-def released(sample: Sample) -> ClipRelease | None:
+def public_release(sample: Sample) -> ClipRelease | None:
     """Return the release by which everybody may hear it; None while nobody outside may."""
     release = sample.releases.live().exclude(released_at=None).select_related("page").first()
     return (

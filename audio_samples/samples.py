@@ -48,7 +48,7 @@ def receive(
     Raises BadSample, Conflict, audio.decoding.BadAudio or portal.storage.TooLarge,
     and then stores nothing.
     """
-    _check_words(name, prompt)
+    _check_text(name, prompt)
     _check_numbers(step=step, seed=seed)
     reference_ids = _check_references(run, references)
     sha256 = analysis.digest(file)
@@ -115,7 +115,7 @@ def withhold(sample: Sample, *, by: User | None, reason: str) -> bool:
     return bool(changed)
 
 
-def note_sounds(at_most: int = 20) -> int:
+def store_sound_digests(at_most: int = 20) -> int:
     """Store the sound digest of older clips that have none; return how many were noted."""
     rows = list(Sample.objects.filter(sound="").select_related("audio").order_by("pk")[:at_most])
     for row in rows:
@@ -133,7 +133,7 @@ def _sound_of(sample: Sample) -> str:
     return sound_digest.digest(audio, rate=rate)
 
 
-def _check_words(name: str, prompt: str) -> None:
+def _check_text(name: str, prompt: str) -> None:
     if not 0 < len(name) <= NAME_MAX or not name.isprintable() or name != name.strip():
         raise BadSample(f"A sample's name has 1 to {NAME_MAX} printable characters.")
     if len(prompt) > PROMPT_MAX:

@@ -18,7 +18,7 @@ def screen() -> None:
     """Continue the copy check of waiting samples. Two workers at once store one result."""
     if _screening.acquire(timeout=MOMENT):
         try:
-            samples.note_sounds()
-            screenings.go_on()
+            samples.store_sound_digests()
+            screenings.run_pass()
         finally:
             _screening.release()

@@ -30,7 +30,7 @@ LOST = "\N{REPLACEMENT CHARACTER}"
 UNREADABLE = re.compile("[\0\ud800-\udfff]")
 
 
-class Unkeepable(ValueError):
+class NotStorable(ValueError):
     """A value that UTF-8, JSON or a database cannot hold; the message says which and why."""
 
     code = "unkeepable"
@@ -41,8 +41,10 @@ def check_text(value: str, name: str = "The text") -> str:
     if match is None:
         return value
     if match[0] == NUL:
-        raise Unkeepable(f"{name} has the character NUL in it, which cannot be kept. Leave it out.")
-    raise Unkeepable(
+        raise NotStorable(
+            f"{name} has the character NUL in it, which cannot be kept. Leave it out."
+        )
+    raise NotStorable(
         f"{name} has half a character in it (a lone surrogate), which UTF-8 cannot write. "
         "Leave it out."
     )
@@ -50,19 +52,19 @@ def check_text(value: str, name: str = "The text") -> str:
 
 def check_int(value: int, name: str = "The number", largest: int = MAX_INT) -> int:
     if not MIN_INT <= value <= largest:
-        raise Unkeepable(f"{name} is too large: whole numbers go up to {largest:,}.")
+        raise NotStorable(f"{name} is too large: whole numbers go up to {largest:,}.")
     return value
 
 
 def check_float(value: float, name: str = "The number") -> float:
     if not math.isfinite(value):
-        raise Unkeepable(f"{name} is not a finite number.")
+        raise NotStorable(f"{name} is not a finite number.")
     return value
 
 
 def check_moment(value: date, name: str = "The date") -> date:
     if not FIRST_YEAR <= value.year <= LAST_YEAR:
-        raise Unkeepable(f"{name} lies outside of the years {FIRST_YEAR} to {LAST_YEAR}.")
+        raise NotStorable(f"{name} lies outside of the years {FIRST_YEAR} to {LAST_YEAR}.")
     return value
 
 
@@ -77,23 +79,23 @@ def check_json(
     while waiting:
         part, level = waiting.pop()
         if level > depth:
-            raise Unkeepable(f"{name} is nested deeper than {depth} levels.")
+            raise NotStorable(f"{name} is nested deeper than {depth} levels.")
         room -= _check_leaf(part, name)
         if isinstance(part, Mapping):
             for key, inner in part.items():
                 if not isinstance(key, str):
-                    raise Unkeepable(f"{name} has a name in it that is no text: {key!r:.40}.")
+                    raise NotStorable(f"{name} has a name in it that is no text: {key!r:.40}.")
                 room -= len(check_text(key, f"A name in {_lower(name)}")) + 4
                 waiting.append((inner, level + 1))
         elif isinstance(part, list | tuple):
             waiting += [(inner, level + 1) for inner in part]
         if room < 0:
-            raise Unkeepable(f"{name} is too long: at most {most // 1024} kB are kept.")
+            raise NotStorable(f"{name} is too long: at most {most // 1024} kB are kept.")
     return value
 
 
 def _check_leaf(value: Any, name: str) -> int:
-    """Return about how many bytes it takes; raises Unkeepable for what JSON cannot express."""
+    """Return about how many bytes it takes; raises NotStorable for what JSON cannot express."""
     match value:
         case None | bool():
             return 4
@@ -107,7 +109,7 @@ def _check_leaf(value: Any, name: str) -> int:
             return 8
         case Mapping() | list() | tuple():
             return 2
-    raise Unkeepable(f"{name} has a value in it that JSON does not know: {type(value).__name__}.")
+    raise NotStorable(f"{name} has a value in it that JSON does not know: {type(value).__name__}.")
 
 
 def _lower(name: str) -> str:
@@ -119,7 +121,7 @@ def readable(text: str) -> str:
     return UNREADABLE.sub(LOST, text)
 
 
-def keepable_copy(value: Any) -> Any:
+def storable_copy(value: Any) -> Any:
     """Return a copy of `value` that JSON can hold: what it cannot express becomes a text.
 
     For a program's own notes, which must not cost it its weights.

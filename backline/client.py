@@ -27,7 +27,7 @@ from backline.delivery.spool import FETCHED, Session, Spool, clear_lent, unfinis
 from backline.delivery.transport import Transport, persist
 from backline.delivery.writer import WAKE_ROWS, Writer
 from backline.ranks import ProcessPlace
-from backline.system_metrics import Figures
+from backline.system_metrics import SystemMetrics
 from backline.usage_count import Counting
 
 T = TypeVar("T")
@@ -59,7 +59,7 @@ class Run:
         spool: Spool,
         token: str,
         console: Source | None,
-        figures: Figures | None,
+        figures: SystemMetrics | None,
         place: ProcessPlace,
         counting: Counting | None = None,
         around: Spool | None = None,
@@ -240,7 +240,7 @@ class Run:
             self._progress = progress
             # The program around this one may have been killed, and its folder deleted.
             with suppress(FileNotFoundError):
-                (self._around or self._spool).tell_progress(progress)
+                (self._around or self._spool).report_progress(progress)
 
     def fetch(self, source: wire.DatasetItem | wire.CheckpointSource) -> Path:
         """Return a local file with the bytes of a dataset item or checkpoint, checked by SHA-256.
@@ -381,7 +381,7 @@ def init(
     if not project:
         raise ValueError("Outside the portal, a run needs a project=.")
     new_run = wire.NewRun(
-        project=project, name=name or "", config=bounds.keepable_copy(config or {})
+        project=project, name=name or "", config=bounds.storable_copy(config or {})
     )
     answer = _ask(url, token, lambda t: t.post("/api/v1/runs", new_run), START_SECONDS)
     opened = wire.OpenedRun.model_validate(answer)
@@ -390,7 +390,7 @@ def init(
         spool=_new_spool(url, opened.token, opened.spec, session=_new_session(), outside=True),
         token=opened.token,
         console=Console() if capture_console else None,
-        figures=Figures() if system_figures else None,
+        figures=SystemMetrics() if system_figures else None,
         place=ProcessPlace(),
     )
 
@@ -402,7 +402,7 @@ def _join(url: str, token: str, *, capture_console: bool, system_figures: bool) 
     if not exec_folder:
         spec, spool = job_spool(url, token, place)
         console = Console() if capture_console else None
-        figures = Figures() if system_figures and place.first_of_machine else None
+        figures = SystemMetrics() if system_figures and place.first_of_machine else None
         return Run(
             spec=spec, spool=spool, token=token, console=console, figures=figures, place=place
         )

@@ -23,7 +23,7 @@ class Source(Protocol):
     def release(self) -> None: ...
 
 
-class KeptText:
+class StreamBuffer:
     """The text of one stream, stored until it is taken."""
 
     def __init__(self, name: StreamName) -> None:
@@ -50,7 +50,7 @@ class KeptText:
         return pieces
 
 
-class Tee(KeptText):
+class Tee(StreamBuffer):
     """A text stream that captures everything, and passes it on if it is to be shown."""
 
     def __init__(self, stream: TextIO, name: StreamName, *, seen: bool = True) -> None:
@@ -103,9 +103,9 @@ class Relay:
 
     def __init__(self) -> None:
         self.last_line = ""
-        self._kept: dict[StreamName, KeptText] = {
-            "stdout": KeptText("stdout"),
-            "stderr": KeptText("stderr"),
+        self._kept: dict[StreamName, StreamBuffer] = {
+            "stdout": StreamBuffer("stdout"),
+            "stderr": StreamBuffer("stderr"),
         }
         self._readers: list[threading.Thread] = []
 

@@ -88,7 +88,7 @@ def fetch_recording(
     try:
         persist(
             lambda: (
-                transport.ask_leave(source.url, sha256=source.sha256)
+                transport.check_permission(source.url, sha256=source.sha256)
                 if target.exists()
                 else transport.download(source.url, target, sha256=source.sha256)
             ),

@@ -32,9 +32,9 @@ def notes(subject: str, meta: dict[str, Any], *, say: Say) -> dict[str, Any]:
     """Return storable metadata of a checkpoint, as JSON; it never costs a program its weights."""
     try:
         bounds.check_json(meta, f"What goes with {subject[:1].lower()}{subject[1:]}")
-    except bounds.Unkeepable as error:
-        storable: dict[str, Any] = bounds.keepable_copy(meta)
-        with suppress(bounds.Unkeepable):
+    except bounds.NotStorable as error:
+        storable: dict[str, Any] = bounds.storable_copy(meta)
+        with suppress(bounds.NotStorable):
             bounds.check_json(storable)
             say(f"{bounds.readable(str(error))} It is kept as a text.")
             return storable

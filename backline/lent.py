@@ -77,11 +77,11 @@ def _clear_unused(path: Path, lock: int) -> bool:
     except BlockingIOError:
         return False
     if _is_there(path, lock):
-        _take_away(path)
+        _delete_fetched(path)
     return True
 
 
-def _take_away(path: Path) -> None:
+def _delete_fetched(path: Path) -> None:
     """Delete only what the client fetched: everything else there is the program's own."""
     for file in path.iterdir():
         digest = file.name.partition(".")[0]

@@ -10,7 +10,7 @@ import psutil
 GPU_QUERY = "utilization.gpu,memory.used"
 
 
-class Figures:
+class SystemMetrics:
     """Reads system metrics, named `system/...`: percent of one core, bytes, percent of a GPU."""
 
     def __init__(self) -> None:

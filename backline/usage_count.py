@@ -29,7 +29,7 @@ class Counting:
         self._folder = folder
         self._notes = folder / "fetched.jsonl"
         self._mark = folder / "counted"
-        self._told = 0
+        self._reported = 0
 
     def note(self, items: list[wire.DatasetItem]) -> None:
         """Note that these were handed to the program."""
@@ -56,9 +56,9 @@ class Counting:
     def whole(self) -> wire.UsageReport | None:
         """Return a report of all that was fetched; None if nothing is new or the program counts."""
         size = self._notes.stat().st_size if self._notes.exists() else 0
-        if size == self._told or self.decide("whole") == "program":
+        if size == self._reported or self.decide("whole") == "program":
             return None
-        self._told = size
+        self._reported = size
         lines: dict[int, wire.UsageLine] = {}
         for text in self._notes.read_text(encoding="utf-8").splitlines():
             line = wire.UsageLine.model_validate_json(text)

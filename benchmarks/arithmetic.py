@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from workers.allocator import KEEPING_MEMORY
+from workers.allocator import MALLOC_SETTINGS
 
 AVX2 = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
 SECONDS = 8.0
@@ -95,7 +95,7 @@ def trained(way: Way, seconds: float) -> dict[str, Any]:
 def measured(way: Way, *, seconds: float = SECONDS, **env: str) -> dict[str, Any]:
     """The same in a process of its own, with the environment of a job."""
     clean = {name: value for name, value in os.environ.items() if "MALLOC" not in name}
-    kept = KEEPING_MEMORY if way.keeps_memory else {}
+    kept = MALLOC_SETTINGS if way.keeps_memory else {}
     asked = json.dumps([asdict(way), seconds])
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.arithmetic", "--one", asked],

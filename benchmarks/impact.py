@@ -137,8 +137,8 @@ def measure(*, single: bool) -> dict[str, float]:
     opened = timed("ending", lambda: withdraw_party.leave(party, by=admin, reason="We part."))
     assert opened[0].items.count() == DATASETS + 2 * RUNS + CHECKPOINTS + SAMPLES
     timed("again", lambda: cases.refresh(opened[0]))
-    cases.look_after()
-    assert timed("nothing", cases.look_after) == 0
+    cases.refresh_cases()
+    assert timed("nothing", cases.refresh_cases) == 0
     assert timed("audible", lambda: Sample.objects.audible().count()) == 0
     return watch.found
 

@@ -82,7 +82,7 @@ def told(what: str, rows: int, work) -> None:  # type: ignore[no-untyped-def]
 def work_off() -> None:
     from rights.exchange.importing import running
 
-    while running.go_on():
+    while running.run_next():
         pass
 
 

@@ -118,7 +118,7 @@ def ours(recordings: list[Audio], some: list[tuple[str, str, int, Audio]]) -> di
     index.write(made, file)
     read = index.read(file)
     began = time.process_time()
-    found = [matching.best(matching.listen(audio, rate=RATE), read) for *_, audio in some]
+    found = [matching.best(matching.prints_of_clip(audio, rate=RATE), read) for *_, audio in some]
     looking = time.process_time() - began
     return {
         "scores": [(match.score, match.recording) if match else (0.0, -1) for match in found],
@@ -178,7 +178,7 @@ def large() -> tuple[float, float, float]:
         built, size = time.process_time() - began, file.tell()
         read = index.read(file)
         noise = dice.normal(0, 0.1, (1, round(SHORT * RATE)))
-        clip = matching.listen(noise, rate=RATE)
+        clip = matching.prints_of_clip(noise, rate=RATE)
         began = time.process_time()
         matching.best(clip, read)
         return built, size, time.process_time() - began

@@ -33,16 +33,16 @@ def person(request: HttpRequest) -> User:
 def readable(request: HttpRequest, run_id: UUID) -> Run:
     token = run_token(request)
     if token is not None:
-        return _own(token, run_id)
-    return _found(RUNS.visible_to(person(request)).filter(pk=run_id).first())
+        return _run_of_token(token, run_id)
+    return _or_404(RUNS.visible_to(person(request)).filter(pk=run_id).first())
 
 
 def writable(request: HttpRequest, run_id: UUID) -> Run:
     """Return the run, if the caller may deliver to it: by its token, or as a project member."""
     token = run_token(request)
     if token is not None:
-        return _own(token, run_id)
-    return _found(
+        return _run_of_token(token, run_id)
+    return _or_404(
         RUNS.filter(
             pk=run_id,
             project__memberships__user=person(request),
@@ -51,13 +51,13 @@ def writable(request: HttpRequest, run_id: UUID) -> Run:
     )
 
 
-def _own(token: ApiToken, run_id: UUID) -> Run:
+def _run_of_token(token: ApiToken, run_id: UUID) -> Run:
     if token.scope != f"run:{run_id}":
         raise HttpError(403, "This token is another run's.")
-    return _found(RUNS.filter(pk=run_id).first())
+    return _or_404(RUNS.filter(pk=run_id).first())
 
 
-def _found(run: Run | None) -> Run:
+def _or_404(run: Run | None) -> Run:
     if run is None:
         raise HttpError(404, "There is no such run, or it is not yours to see.")
     return run

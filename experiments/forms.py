@@ -77,7 +77,7 @@ def fields(
     schema = recipe.config.model_json_schema()
     groups: dict[str, list[ConfigField]] = {}
     for key, part in _flat(schema, schema, ""):
-        default = _dig(values, key) if values is not None else None
+        default = _value_at(values, key) if values is not None else None
         field = _field(key, part, part.get("default") if default is None else default)
         if typed is not None:
             missing = "" if field.kind == "checkbox" else field.value
@@ -131,7 +131,7 @@ def from_yaml(text: str) -> dict[str, Any]:
         raise BadYaml("A config is a list of names with values, one “name: value” per line.")
     try:
         bounds.check_json(data, "The config")
-    except bounds.Unkeepable as error:
+    except bounds.NotStorable as error:
         raise BadYaml(str(error)) from None
     return data
 
@@ -169,7 +169,7 @@ def _resolved(part: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
 
 def _field(key: str, part: dict[str, Any], value: Any) -> ConfigField:
     title = str(part.get("title", key))
-    text_value = SHOWN.get(str(part.get("widget", "")), _text)(value)
+    text_value = WRITERS.get(str(part.get("widget", "")), _text)(value)
     field = ConfigField(key, title, str(part.get("description", "")), "text", text_value)
     kind = part.get("type")
     if "enum" in part:
@@ -214,7 +214,7 @@ def _pairs(value: Any) -> str:
 
 
 # How the value of these widgets is written for the form; the recipe's model reads it back.
-SHOWN: dict[str, Callable[[Any], str]] = {"command": _line, "pairs": _pairs}
+WRITERS: dict[str, Callable[[Any], str]] = {"command": _line, "pairs": _pairs}
 
 
 def _is_text(part: dict[str, Any]) -> bool:
@@ -222,7 +222,7 @@ def _is_text(part: dict[str, Any]) -> bool:
 
 
 def _typed(text: str, part: dict[str, Any]) -> Any:
-    if part.get("widget") in SHOWN:
+    if part.get("widget") in WRITERS:
         return text
     match part.get("type"):
         case "integer" | "number":
@@ -247,7 +247,7 @@ def _number(text: str) -> int | float | str:
     return text
 
 
-def _dig(values: Mapping[str, Any] | None, key: str) -> Any:
+def _value_at(values: Mapping[str, Any] | None, key: str) -> Any:
     value: Any = values
     for part in key.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None
@@ -312,7 +312,7 @@ class RunForm(Form):
             # those of Resources.
             form_field.required = False
 
-    def take(self, errors: Mapping[str, str]) -> dict[str, str]:
+    def add_resource_errors(self, errors: Mapping[str, str]) -> dict[str, str]:
         """Add the errors of the resources to their fields; return the other errors."""
         other_errors = {}
         for key, text in errors.items():

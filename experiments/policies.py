@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 State = Run.State
 # Seconds: reading metrics and checkpoints costs more than reading a row, so once a minute.
-SELDOM = 60
+CHECK_SECONDS = 60
 GPU = re.compile(r"system/(rank/\d+/)?gpu\d+_percent")
 PROCESS = re.compile(r"system/(rank/\d+/)?cpu_percent")
 RUNS_AT_ONCE = 20
@@ -34,29 +34,29 @@ RUNS_AT_ONCE = 20
 SETTLED = timedelta(minutes=10)
 
 
-def look_after(now: datetime) -> None:
+def apply_policies(now: datetime) -> None:
     """Apply all policies. An error with one run is logged and does not stop the others."""
-    for run in _old_enough(now):
-        _apart(end_overdue, run, now)
+    for run in _possibly_overdue(now):
+        _apply_to_run(end_overdue, run, now)
     # Skip if a process has checked within the last minute; two that check at once do no harm.
-    if not cache.add("experiments.policies", now.isoformat(), SELDOM):
+    if not cache.add("experiments.policies", now.isoformat(), CHECK_SECONDS):
         return
     if settings.IDLE_WARN_MINUTES:
-        for run in _going():
-            _apart(watch_idle, run, now)
+        for run in _running_portal_runs():
+            _apply_to_run(watch_idle, run, now)
     if settings.CHECKPOINTS_KEPT:
         for run in _with_many_checkpoints():
-            _apart(clean_up, run, now)
+            _apply_to_run(clean_up, run, now)
 
 
-def _apart(act: Callable[[Run, datetime], object], run: Run, now: datetime) -> None:
+def _apply_to_run(act: Callable[[Run, datetime], object], run: Run, now: datetime) -> None:
     try:
         act(run, now)
     except Exception:
         log.exception("Looking after %s failed; the next round tries again.", run)
 
 
-def _going() -> QuerySet[Run]:
+def _running_portal_runs() -> QuerySet[Run]:
     running = Run.objects.filter(state=State.RUNNING, origin=Run.Origin.PORTAL)
     return running.select_related("project").prefetch_related("attempts")
 
@@ -64,17 +64,17 @@ def _going() -> QuerySet[Run]:
 # --- Too long -------------------------------------------------------------------------------
 
 
-def _old_enough(now: datetime) -> QuerySet[Run]:
+def _possibly_overdue(now: datetime) -> QuerySet[Run]:
     """Return the runs that may have used up their hours, by a few columns only: a pass over a
     thousand runs does not read their configs."""
-    rows = _going().order_by().values_list("pk", "queued_at", "resources")
+    rows = _running_portal_runs().order_by().values_list("pk", "queued_at", "resources")
     default_hours = Resources.model_fields["max_hours"].default
     overdue = [
         pk
         for pk, queued, resources in rows
         if now - queued > timedelta(hours=resources.get("max_hours", default_hours))
     ]
-    return _going().filter(pk__in=overdue)
+    return _running_portal_runs().filter(pk__in=overdue)
 
 
 def end_overdue(run: Run, now: datetime) -> bool:
@@ -135,10 +135,10 @@ def watch_idle(run: Run, now: datetime) -> None:
     )
     if idle < warn:
         if run.warning:
-            _say(run, "", None)
+            _set_warning(run, "", None)
     elif run.warned_at is None:
         with transaction.atomic():
-            _say(run, _warning(run, idle), now)
+            _set_warning(run, _warning(run, idle), now)
             audit.record(by=None, verb="run.idle_warned", subject=run, minutes=round(idle / 60))
     # The warning must have stood its time, also where the portal was down and gave it late.
     elif stop and idle >= stop and now - run.warned_at >= timedelta(seconds=stop - warn):
@@ -162,7 +162,7 @@ def measured_idle(run: Run) -> float:
     return idle_for(series, below=settings.IDLE_PERCENT, after=after)
 
 
-def _say(run: Run, warning: str, at: datetime | None) -> None:
+def _set_warning(run: Run, warning: str, at: datetime | None) -> None:
     Run.objects.filter(pk=run.pk).update(warning=warning, warned_at=at)
     run.refresh_from_db(fields=["warning", "warned_at"])
 
@@ -211,7 +211,7 @@ def clean_up(run: Run, now: datetime) -> list[int]:
     )
     for step in removable:
         with transaction.atomic():
-            sha256 = checkpoints.let_go(rows[step])
+            sha256 = checkpoints.unlist_checkpoint(rows[step])
             audit.record(
                 by=None, verb="run.checkpoint_removed", subject=run, step=step, sha256=sha256
             )

@@ -11,7 +11,7 @@ from audio_samples.models import Sample
 from experiments.models import Project
 
 
-def refused(project: Project, samples: Iterable[Sample], *, outside: bool) -> list[str]:
+def refusals(project: Project, samples: Iterable[Sample], *, outside: bool) -> list[str]:
     """Return a sentence for each sample that may not be rated, with its name and why.
 
     Nobody knows what a run that was started outside, or a program without a dataset, learned

@@ -28,12 +28,12 @@ CONFIDENCE = 0.95
 class BadTest(ValueError):
     """A test that cannot be opened; the text says what to change.
 
-    `refused` has a sentence for each sample that is not licensed for it.
+    `refusals` has a sentence for each sample that is not licensed for it.
     """
 
     def __init__(self, text: str, refused: Sequence[str] = ()) -> None:
         super().__init__(text)
-        self.refused = list(refused)
+        self.refusals = list(refused)
 
 
 class Closed(ValueError):
@@ -74,7 +74,7 @@ def open_test(
         )
     outside = audience == ListeningTest.Audience.OUTSIDE
     rows = audible.select_related("run__project").order_by("pk")
-    if refused := clearance.refused(project, rows, outside=outside):
+    if refused := clearance.refusals(project, rows, outside=outside):
         raise BadTest(" ".join(refused[:3]), refused)
     with transaction.atomic():
         test = ListeningTest.objects.create(

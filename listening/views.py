@@ -14,12 +14,12 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from audio_samples.views.samples import answer_gone
 from experiments.models import Project
-from experiments.views.access import acting, looking
+from experiments.views.access import requires_member, requires_view
 from listening import clearance, trials
 from listening.forms import CHOICES_SHOWN, TestForm
 from listening.models import Item, ListeningTest
 from portal import confirmation
-from portal.http.serving import ranged
+from portal.http.serving import blob_response
 from portal.inputs import parameters
 from portal.models import User
 from portal.views import signed_in
@@ -92,7 +92,7 @@ def answer(request: HttpRequest, code: UUID) -> HttpResponse:
         Item.objects.filter(test__in=ListeningTest.objects.meant_for(user)), code=code
     )
     by_script = request.headers.get("Accept") == "application/json"
-    text = parameters.sent(request).choice("score", SCORES)
+    text = parameters.posted_parameters(request).choice("score", SCORES)
     try:
         rating = trials.answer(item=item, listener=user, score=SCORES.get(text, 0))
     except (trials.BadScore, trials.Closed, trials.Withdrawn) as refusal:
@@ -115,11 +115,11 @@ def audio(request: HttpRequest, code: UUID) -> HttpResponseBase:
     item = get_object_or_404(items.select_related("sample__audio", "test"), code=code)
     if item.sample_id not in clearance.audible([item.sample_id], outside=item.test.is_outside):
         return answer_gone("This clip was withdrawn and can no longer be heard.")
-    return ranged(request, item.sample.audio, "clip", tag=str(code))
+    return blob_response(request, item.sample.audio, "clip", tag=str(code))
 
 
 @require_safe
-@looking
+@requires_view
 def tests(request: HttpRequest, project: Project) -> HttpResponse:
     """List the project's tests, newest first."""
     rows = ListeningTest.objects.filter(project=project).select_related("created_by")
@@ -127,7 +127,7 @@ def tests(request: HttpRequest, project: Project) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@acting
+@requires_member
 def new(request: HttpRequest, project: Project) -> HttpResponse:
     """Set up a test; samples may be preselected, `?sample=1&sample=2`, or filtered by `?run=`."""
     chosen = parameters.read_parameters(request).numbers("sample")
@@ -137,7 +137,7 @@ def new(request: HttpRequest, project: Project) -> HttpResponse:
         try:
             test = trials.open_test(by=signed_in(request), project=project, **form.cleaned_data)
         except trials.BadTest as refusal:
-            form.add_error("samples", [*refusal.refused] or str(refusal))
+            form.add_error("samples", [*refusal.refusals] or str(refusal))
         else:
             audience = "listeners" if test.audience == test.Audience.OUTSIDE else "researchers"
             messages.success(request, f"The test is open: {audience} see it on their home page.")
@@ -149,13 +149,15 @@ def new(request: HttpRequest, project: Project) -> HttpResponse:
         "project": project,
         "form": form,
         "shown": choices[:CHOICES_SHOWN],
-        "chosen": {str(pk) for pk in parameters.sent(request).numbers("samples") or chosen},
+        "chosen": {
+            str(pk) for pk in parameters.posted_parameters(request).numbers("samples") or chosen
+        },
     }
     return render(request, "listening/new.html", context, status=422 if form.errors else 200)
 
 
 @require_safe
-@looking
+@requires_view
 def results(request: HttpRequest, project: Project, pk: int) -> HttpResponse:
     """Show the listeners' ratings, per run and per sample."""
     test = get_object_or_404(ListeningTest, project=project, pk=pk)
@@ -164,7 +166,7 @@ def results(request: HttpRequest, project: Project, pk: int) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@acting
+@requires_member
 def close(request: HttpRequest, project: Project, pk: int) -> HttpResponse:
     """GET explains what closing does; POST closes the test for good."""
     test, user = get_object_or_404(ListeningTest, project=project, pk=pk), signed_in(request)

@@ -27,7 +27,7 @@ def is_operator(request: HttpRequest) -> bool:
     return isinstance(user, User) and user.is_active and user.has_role(Role.OPERATOR)
 
 
-def _to_its_page(request: HttpRequest, content_type_id: str, object_id: str) -> HttpResponse:
+def redirect_to_object(request: HttpRequest, content_type_id: str, object_id: str) -> HttpResponse:
     """Redirect to a row's page with Django's own view; an invalid key gets a 404."""
     try:
         return shortcut(request, content_type_id, object_id)
@@ -47,7 +47,7 @@ class OperatorSite(admin.AdminSite):
     def get_urls(self) -> list[Any]:
         view_on_site = path(
             "r/<path:content_type_id>/<path:object_id>/",
-            self.admin_view(_to_its_page),
+            self.admin_view(redirect_to_object),
             name="view_on_site",
         )
         return [view_on_site, *super().get_urls()]
@@ -90,7 +90,7 @@ class RowsByKey(admin.ModelAdmin):  # type: ignore[type-arg]
             return redirect(f"{request.path}?{ERROR_FLAG}=1")
 
 
-class LookOnly(RowsByKey):
+class ReadOnlyAdmin(RowsByKey):
     """Read-only rows: the portal's own actions change them, and leave an audit line."""
 
     list_per_page = 50
@@ -158,7 +158,7 @@ class PersonAdmin(RowsByKey, UserAdmin):  # type: ignore[type-arg]
             )
 
 
-class AuditAdmin(LookOnly):
+class AuditAdmin(ReadOnlyAdmin):
     list_display = ["seq", "at", "actor_label", "verb", "subject_type", "subject_id"]
     list_filter = ["verb"]
     search_fields = ["subject_id", "actor_label"]
@@ -166,14 +166,14 @@ class AuditAdmin(LookOnly):
     readonly_fields = ["details"]
 
 
-class TokenAdmin(LookOnly):
+class TokenAdmin(ReadOnlyAdmin):
     list_display = ["prefix", "user", "label", "scope", "created_at", "last_used_at", "revoked_at"]
     search_fields = ["label", "user__username"]
     # A digest is of no use to a person and no business of an operator.
     exclude = ["digest"]
 
 
-class BinaryFreeAdmin(LookOnly):
+class BinaryFreeAdmin(ReadOnlyAdmin):
     """Read-only rows without their binary fields and long JSON fields."""
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:  # noqa: ARG002
@@ -191,7 +191,7 @@ site.register(AuditEvent, AuditAdmin)
 site.register(ApiToken, TokenAdmin)
 
 # The models of our own apps, from the installed ones: the portal imports none of them.
-OURS = {"portal", "rights", "experiments", "audio_samples", "listening"}
+OWN_APPS = {"portal", "rights", "experiments", "audio_samples", "listening"}
 for model in apps.get_models():
-    if model._meta.app_label in OURS and not site.is_registered(model):
+    if model._meta.app_label in OWN_APPS and not site.is_registered(model):
         site.register(model, BinaryFreeAdmin)

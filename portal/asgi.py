@@ -28,7 +28,7 @@ CHARSET = re.compile(rb";\s*charset\s*=\s*([^;]*)", re.IGNORECASE)
 REFUSED = b"; charset=iso-8859-1"
 
 
-def readable(content_type: bytes) -> bytes:
+def with_readable_charset(content_type: bytes) -> bytes:
     """Return the header with a known charset replaced by REFUSED, unless it is UTF-8 or ASCII."""
     match = CHARSET.search(content_type)
     if match is None:
@@ -45,7 +45,7 @@ def with_readable_headers(app: App) -> App:
     async def wrapped(scope: Scope, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
             scope["headers"] = [
-                (name, readable(value) if name.lower() == b"content-type" else value)
+                (name, with_readable_charset(value) if name.lower() == b"content-type" else value)
                 for name, value in scope["headers"]
             ]
         await app(scope, receive, send)
@@ -53,21 +53,21 @@ def with_readable_headers(app: App) -> App:
     return wrapped
 
 
-async def _with_room(scope: Scope, receive: Any, send: Any) -> None:
+async def _answer_full_disk(scope: Scope, receive: Any, send: Any) -> None:
     """Run Django, and answer for a disk that fills up while a request's body is written: that is
     before any middleware, and would be a bare 500."""
     if scope["type"] == "lifespan":
         # The server's start, which Django does not handle.
-        wal.hold()
+        wal.keep_wal_open()
     started = False
 
-    async def watched(message: Mapping[str, Any]) -> None:
+    async def send_and_note_start(message: Mapping[str, Any]) -> None:
         nonlocal started
         started = started or message["type"] == "http.response.start"
         await send(message)
 
     try:
-        await django(scope, receive, watched)
+        await django(scope, receive, send_and_note_start)
     except OSError as error:
         outage = outages.outage_of(error)
         if started or outage is None:
@@ -83,4 +83,4 @@ async def _with_room(scope: Scope, receive: Any, send: Any) -> None:
         await send({"type": "http.response.body", "body": body})
 
 
-application = with_readable_headers(_with_room)
+application = with_readable_headers(_answer_full_disk)

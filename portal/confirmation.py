@@ -33,11 +33,11 @@ FIELD = "shown"
 # A page that was open for longer has to be read again.
 GOOD_FOR = timedelta(days=1)
 # The reason given to a verb in a rehearsal, where none has been typed yet.
-UNSAID = "It was shown what this would do."
+REHEARSAL_REASON = "It was shown what this would do."
 # Keys of ids of rows that the act itself makes, and of salted digests: new at each rehearsal.
-FRESH = frozenset({"private", "sheet", "signal", "flag", "case", "credential", "sha256"})
+VOLATILE_KEYS = frozenset({"private", "sheet", "signal", "flag", "case", "credential", "sha256"})
 # Cases follow from what ended: the reason's wording decides if a case is opened or joined.
-FOLLOWS = "case."
+CASE_PREFIX = "case."
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -136,7 +136,7 @@ def as_shown(posted: str, *, by: User, name: str, facts: Callable[[], object]) -
 
 def posted(request: HttpRequest) -> str:
     """Return the seal that came with a form; empty if there was none."""
-    return parameters.sent(request).text(FIELD)
+    return parameters.posted_parameters(request).text(FIELD)
 
 
 def _signer(by: User, name: str) -> signing.TimestampSigner:
@@ -152,10 +152,10 @@ def _do(act: Act[S, T]) -> tuple[list[AuditEvent], T]:
 
 
 def _facts(act: Act[S, T], content: S, lines: list[AuditEvent]) -> object:
-    line_facts = [_line_facts(line) for line in lines if not line.verb.startswith(FOLLOWS)]
+    line_facts = [_line_facts(line) for line in lines if not line.verb.startswith(CASE_PREFIX)]
     return [act.facts(content), line_facts]
 
 
 def _line_facts(line: AuditEvent) -> list[Any]:
-    body = {key: value for key, value in line.body.items() if key not in FRESH}
+    body = {key: value for key, value in line.body.items() if key not in VOLATILE_KEYS}
     return [line.verb, line.subject_type, line.subject_id, body]

@@ -18,11 +18,11 @@ from portal.machine import disk_room, separation
 from portal.models import AuditEvent, LogRoot
 
 # What a broker that is down raises, whatever its transport.
-TROUBLE = (OperationalError, RedisError, OSError)
+BROKER_ERRORS = (OperationalError, RedisError, OSError)
 # A root that is due may wait this long for the clock and for a busy worker.
 ROOT_GRACE = timedelta(minutes=10)
 # Checks that apps provide: a name, and a function that returns whether all is well.
-ROOMS = (("Content credentials", "audio_samples.credentials.chain.check_chain"),)
+APP_CHECKS = (("Content credentials", "audio_samples.credentials.chain.check_chain"),)
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def broker() -> Check:
         with app.connection_for_read() as link:
             link.ensure_connection(max_retries=1, timeout=1)
             waiting = cast("Any", link.default_channel).queue_declare("celery").message_count
-    except TROUBLE as error:
+    except BROKER_ERRORS as error:
         return Check("Broker", False, f"Does not answer: {error}. Rows wait; nothing is lost.")
     return Check("Broker", True, f"Answers; {waiting} messages wait.")
 
@@ -57,7 +57,7 @@ def broker() -> Check:
 def workers() -> Check:
     try:
         answers = app.control.inspect(timeout=1.0).stats() or {}
-    except TROUBLE:
+    except BROKER_ERRORS:
         answers = {}
     if not answers:
         return Check("Workers", False, "No worker answered within a second: runs wait.")
@@ -113,14 +113,14 @@ def own_programs() -> list[Check]:
     return [Check("Own programs", good, current.words)]
 
 
-def rooms() -> list[Check]:
-    return [Check(name, *import_string(path)()) for name, path in ROOMS]
+def app_checks() -> list[Check]:
+    return [Check(name, *import_string(path)()) for name, path in APP_CHECKS]
 
 
 def checks() -> list[Check]:
     return [
         database(), broker(), workers(), store(), disks(), audit_log(), journal(),
-        *own_programs(), *rooms(),
+        *own_programs(), *app_checks(),
     ]  # fmt: skip
 
 

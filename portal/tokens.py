@@ -11,11 +11,11 @@ from portal.database import hints
 from portal.models import ApiToken, User
 
 # Once in this many seconds is enough to see that a token is used, and saves a write per request.
-SELDOM = 60.0
+NOTE_INTERVAL_SECONDS = 60.0
 # When this process last tried to note a token's use. A database that takes no writes is tried
 # once in a while, not at every request.
 _noted: dict[str, float] = {}
-MOST_NOTED = 10_000
+MAX_NOTED = 10_000
 
 
 def issue(
@@ -61,11 +61,11 @@ def revoke(token: ApiToken, *, by: User | None = None) -> bool:
 def note_use(token: ApiToken) -> None:
     """Record that the token was used, if the database is free: reading needs no write."""
     now, moment = timezone.now(), time.monotonic()
-    if token.last_used_at and (now - token.last_used_at).total_seconds() < SELDOM:
+    if token.last_used_at and (now - token.last_used_at).total_seconds() < NOTE_INTERVAL_SECONDS:
         return
-    if moment - _noted.get(token.digest, float("-inf")) < SELDOM:
+    if moment - _noted.get(token.digest, float("-inf")) < NOTE_INTERVAL_SECONDS:
         return
-    if len(_noted) >= MOST_NOTED:
+    if len(_noted) >= MAX_NOTED:
         _noted.clear()
     _noted[token.digest] = moment
     hints.write(lambda: ApiToken.objects.filter(pk=token.pk).update(last_used_at=now))

@@ -21,4 +21,4 @@ urlpatterns = [
 ]
 
 handler400 = "portal.http.errors.bad_request"
-handler500 = "portal.http.errors.broken"
+handler500 = "portal.http.errors.server_failure"

@@ -55,7 +55,7 @@ def home(request: HttpRequest) -> HttpResponse:
 @require_POST
 def theme(request: HttpRequest) -> HttpResponse:
     """Set the theme: light, dark or the system's; in a cookie, so that no page flashes."""
-    posted = parameters.sent(request)
+    posted = parameters.posted_parameters(request)
     chosen, back = posted.text("theme", "auto"), posted.text("next", "/", longest=2_000)
     if not back.startswith("/") or not url_has_allowed_host_and_scheme(back, allowed_hosts=None):
         back = "/"

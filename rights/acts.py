@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import Count
 from django.utils import timezone
 
-from portal.confirmation import UNSAID, Act
+from portal.confirmation import REHEARSAL_REASON, Act
 from portal.database.bulk import among
 from portal.database.rehearsal import rehearsed
 from portal.models import AuditEvent, User
@@ -37,7 +37,7 @@ from rights.withdrawal.impact import Effect
 
 NAMED = 20
 # What each verb of the audit log says about a grant, in words.
-WORDS = {
+VERB_LABELS = {
     "grant.withdrawn": "ends",
     "grant.superseded": "ends",
     "grant.declined": "is taken off the table",
@@ -46,7 +46,7 @@ WORDS = {
     "grant.excluded": "leaves this recording out",
 }
 
-FOR_GOOD = frozenset({WORDS["grant.withdrawn"], WORDS["grant.excluded"]})
+FOR_GOOD = frozenset({VERB_LABELS["grant.withdrawn"], VERB_LABELS["grant.excluded"]})
 
 GrantVerb = Callable[[Grant, User, str], Grant]
 
@@ -75,9 +75,9 @@ def describe_endings(lines: Collection[AuditEvent]) -> Ends:
     """Return the grants and recordings that these audit lines are about, for a page."""
     label = Grant._meta.label_lower
     words_by_grant = {
-        int(line.subject_id): WORDS[line.verb]
+        int(line.subject_id): VERB_LABELS[line.verb]
         for line in lines
-        if line.subject_type == label and line.verb in WORDS
+        if line.subject_type == label and line.verb in VERB_LABELS
     }
     grants = Grant.objects.filter(pk__in=list(words_by_grant)[:NAMED]).select_related(
         "grantor", "recording", "work"
@@ -94,7 +94,7 @@ def describe_endings(lines: Collection[AuditEvent]) -> Ends:
     )
 
 
-def withdrawing(grant: Grant, *, by: User, reason: str = UNSAID) -> Act[Effect, Grant]:
+def withdrawing(grant: Grant, *, by: User, reason: str = REHEARSAL_REASON) -> Act[Effect, Grant]:
     pk = grant.pk
     return Act(
         by=by,
@@ -106,7 +106,7 @@ def withdrawing(grant: Grant, *, by: User, reason: str = UNSAID) -> Act[Effect, 
 
 
 def answering(
-    grant: Grant, verb: GrantVerb, *, by: User, reason: str = UNSAID
+    grant: Grant, verb: GrantVerb, *, by: User, reason: str = REHEARSAL_REASON
 ) -> Act[list[object], Grant]:
     """Return the act that suspends, resumes or declines a grant. The number of its suspensions is
     bound, so that an old page cannot repeat the act."""
@@ -155,7 +155,12 @@ def _of_replacing(grant: Grant) -> Effect | None:
 
 
 def opting_out(
-    recording: Recording, use: Use, holders: Collection[Party], *, by: User, reason: str = UNSAID
+    recording: Recording,
+    use: Use,
+    holders: Collection[Party],
+    *,
+    by: User,
+    reason: str = REHEARSAL_REASON,
 ) -> Act[Effect, None]:
     """Return the act by which these parties, one by one, opt a recording out of one use."""
     pks = sorted(party.pk for party in holders)
@@ -184,7 +189,9 @@ def opting_out(
     )
 
 
-def ending_use(party: Party, use: Use, *, by: User, reason: str = UNSAID) -> Act[Effect, int]:
+def ending_use(
+    party: Party, use: Use, *, by: User, reason: str = REHEARSAL_REASON
+) -> Act[Effect, int]:
     """Return the act that ends all that a party allows or offers for one use."""
 
     def look() -> Effect:
@@ -198,7 +205,7 @@ def ending_use(party: Party, use: Use, *, by: User, reason: str = UNSAID) -> Act
 
 
 def leaving_with_all(
-    party: Party, *, by: User, reason: str = UNSAID
+    party: Party, *, by: User, reason: str = REHEARSAL_REASON
 ) -> Act[Effect, list[WithdrawalCase]]:
     return Act(
         by=by,
@@ -210,13 +217,13 @@ def leaving_with_all(
 
 
 def revoking(
-    mandate: Mandate, *, by: User, reason: str = UNSAID
+    mandate: Mandate, *, by: User, reason: str = REHEARSAL_REASON
 ) -> Act[dict[str, list[Recording]], Mandate]:
     pk = mandate.pk
     return Act(
         by=by,
         name=f"mandate.revoke:{pk}",
-        look=lambda: resting_on(Mandate.objects.get(pk=pk)),
+        look=lambda: permitted_through(Mandate.objects.get(pk=pk)),
         facts=lambda recordings: {
             use: sorted(row.pk for row in rows) for use, rows in recordings.items()
         },
@@ -224,7 +231,7 @@ def revoking(
     )
 
 
-def resting_on(mandate: Mandate) -> dict[str, list[Recording]]:
+def permitted_through(mandate: Mandate) -> dict[str, list[Recording]]:
     """Return, by use, the recordings that are permitted through the mandate alone."""
     return {
         loss.use: list(Recording.objects.filter(pk__in=among(loss.recordings)).order_by("pk"))
@@ -252,7 +259,7 @@ def proposing(
 
 
 def disputing(
-    sheet: SplitSheet, party: Party, *, by: User, reason: str = UNSAID
+    sheet: SplitSheet, party: Party, *, by: User, reason: str = REHEARSAL_REASON
 ) -> Act[str, SplitSheet]:
     def look() -> str:
         return str(SplitSheet.objects.get(pk=sheet.pk).status)
@@ -296,7 +303,9 @@ def remedying(case: WithdrawalCase, kind: str, *, by: User, note: str = "") -> A
     pk = case.pk
 
     def look() -> list[str]:
-        open_items = CaseItem.objects.filter(case=pk, kind=kind).exclude(outcome__in=cases.SETTLED)
+        open_items = CaseItem.objects.filter(case=pk, kind=kind).exclude(
+            outcome__in=cases.SETTLED_OUTCOMES
+        )
         return sorted(open_items.values_list("key", flat=True))
 
     return Act(
@@ -328,7 +337,9 @@ def settling(
     )
 
 
-def closing(case: WithdrawalCase, *, by: User, note: str = UNSAID) -> Act[list[object], object]:
+def closing(
+    case: WithdrawalCase, *, by: User, note: str = REHEARSAL_REASON
+) -> Act[list[object], object]:
     """Return the act that closes a case with its final statement, on the items that were shown."""
     pk = case.pk
 

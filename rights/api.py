@@ -185,7 +185,7 @@ def decisions(request: HttpRequest, asked: Query[DecisionFilter]) -> QuerySet[De
     _reader(request)
     answer = {None: "", True: "allowed", False: "denied"}[asked.allowed]
     recording = "" if asked.recording is None else str(asked.recording)
-    return choices.decided(use=asked.use or "", answer=answer, recording=recording)
+    return choices.search_decisions(use=asked.use or "", answer=answer, recording=recording)
 
 
 @router.get("/rights/decisions/{pk}/lines", response=list[DecisionLineOut])

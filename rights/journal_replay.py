@@ -36,7 +36,7 @@ from rights.withdrawal import cases
 M = TypeVar("M", bound=models.Model)
 Status = Grant.Status
 # Codes of refusals by which a verb reports that the act has been done already.
-SO_ALREADY = frozenset({"opted_out", "duplicate", "none", "superseded"})
+DONE_ALREADY = frozenset({"opted_out", "duplicate", "none", "superseded"})
 
 
 def reason(entry: JournalEntry) -> str:
@@ -83,7 +83,7 @@ def about(
             try:
                 return again(row, entry, by)
             except Refused as error:
-                return already(str(error)) if error.code in SO_ALREADY else by_hand(str(error))
+                return already(str(error)) if error.code in DONE_ALREADY else by_hand(str(error))
 
         return found
 
@@ -165,7 +165,7 @@ def _signal(subject: Recording | Party, entry: JournalEntry, by: User) -> Answer
         return already(f"{entry.body['key']} of “{subject}” denied nothing.")
     scheme = Signal.Scheme(entry.body.get("scheme", Signal.Scheme.CAWG))
     reservation = Read(scheme, entry.body["key"], entry.body["value"], "", uses)
-    signals.record_signals(by=by, subject=subject, said=[reservation], source=reason(entry))
+    signals.record_signals(by=by, subject=subject, reservations=[reservation], source=reason(entry))
     return done(f"Noted again that {reservation.key} of “{subject}” says {reservation.value}.")
 
 

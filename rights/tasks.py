@@ -9,10 +9,10 @@ from rights.exchange.importing import running
 @shared_task(name="rights.imports")
 def imports() -> None:
     """Continue an import that has work to do. Two at once never take the same job."""
-    running.go_on()
+    running.run_next()
 
 
 @shared_task(name="rights.compare_sounds")
 def compare_sounds() -> None:
     """Compare files that came before prints were made. Two at once open a question once."""
-    sound_backfill.go_on()
+    sound_backfill.run_pass()

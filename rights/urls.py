@@ -31,7 +31,9 @@ urlpatterns = [
     path("works/", repertoire.works, name="works"),
     path("works/new/", repertoire.work_new, name="work_new"),
     path(
-        "works/<int:pk>/", lab_page(repertoire.work, "rights:mine", Work, keep=False), name="work"
+        "works/<int:pk>/",
+        lab_page(repertoire.work, "rights:mine", Work, keep_pk=False),
+        name="work",
     ),
     path("works/<int:pk>/credit/", repertoire.work_credit, name="work_credit"),
     path("works/<int:pk>/split/", splits.work_split, name="work_split"),
@@ -56,7 +58,7 @@ urlpatterns = [
     ),
     path(
         "recordings/<int:pk>/opt-out/look/",
-        lab_page(opt_outs.opt_out_look, "rights:mine_recording", Recording),
+        lab_page(opt_outs.opt_out_preview, "rights:mine_recording", Recording),
         name="opt_out_look",
     ),
     path(
@@ -83,7 +85,7 @@ urlpatterns = [
     path("agreements/new/", agreements.agreement_new, name="agreement_new"),
     path(
         "agreements/<int:pk>/",
-        lab_page(agreements.agreement, "rights:mine_agreements", Agreement, keep=False),
+        lab_page(agreements.agreement, "rights:mine_agreements", Agreement, keep_pk=False),
         name="agreement",
     ),
     path("agreements/<int:pk>/document/", agreements.agreement_document, name="agreement_document"),
@@ -105,7 +107,7 @@ urlpatterns = [
     path("grants/<int:pk>/suspend/", grants.grant_suspend, name="grant_suspend"),
     path("grants/<int:pk>/resume/", grants.grant_resume, name="grant_resume"),
     path("grants/<int:pk>/change/", grants.grant_change, name="grant_change"),
-    path("grants/<int:pk>/change/look/", grants.grant_change_look, name="grant_change_look"),
+    path("grants/<int:pk>/change/look/", grants.grant_change_preview, name="grant_change_look"),
     path(
         "grants/<int:pk>/withdraw/",
         lab_page(grants.grant_withdraw, "rights:mine_grant_withdraw", Grant),
@@ -115,16 +117,16 @@ urlpatterns = [
     path("mandates/new/", mandates.mandate_new, name="mandate_new"),
     path(
         "mandates/<int:pk>/",
-        lab_page(mandates.mandate, "rights:mine_agreements", Mandate, keep=False),
+        lab_page(mandates.mandate, "rights:mine_agreements", Mandate, keep_pk=False),
         name="mandate",
     ),
     path("mandates/<int:pk>/approve/", mandates.mandate_approve, name="mandate_approve"),
     path("mandates/<int:pk>/revoke/", mandates.mandate_revoke, name="mandate_revoke"),
     path("cases/", include("rights.views.withdrawal.urls")),
     path("", include("rights.views.exchange.urls")),
-    path("parties/<int:pk>/leave/", withdraw_party.party_leave, name="party_leave"),
+    path("parties/<int:pk>/leave/", withdraw_party.party_withdraw, name="party_leave"),
     path("grants/<int:pk>/gain/", withdraw_party.grant_gain, name="grant_gain"),
-    path("mine/wording/", public_credit.mine_wording, name="mine_wording"),
+    path("mine/wording/", public_credit.own_credits, name="mine_wording"),
     path("parties/<int:pk>/wording/", public_credit.party_wording, name="party_wording"),
     path("mine/", include("rights.views.rightsholder.urls")),
 ]

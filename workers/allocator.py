@@ -5,4 +5,4 @@ back to the kernel and are requested again, zeroed: a quarter to half of a step'
 larger batch. With these settings nothing goes back before the program ends; peak use is the same.
 """
 
-KEEPING_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}
+MALLOC_SETTINGS = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}

@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 _noted: dict[str, tuple[int, int]] = {}
 
 
-class News:
+class ClusterEvents:
     """The news of one pass. Usually there is none, and then the database is not queried."""
 
     def __init__(self, cluster: Cluster) -> None:
@@ -37,8 +37,8 @@ class News:
             self._events.append((attempt, events))
 
     def write(self) -> None:
-        runs.waits(self._waits)
-        runs.note_events(self._events)
+        runs.store_wait_reasons(self._waits)
+        runs.store_events(self._events)
         for attempt, events in self._events:
             if attempt.state in Attempt.OPEN_STATES:
                 _noted[attempt.job_name] = _mark(events)

@@ -15,12 +15,12 @@ from workers.cluster import Cluster
 log = logging.getLogger(__name__)
 
 # Jobs are stored for days, so a look once an hour is enough.
-SELDOM = 3600
+INTERVAL_SECONDS = 3600
 
 
-def look_after(cluster: Cluster, now: datetime) -> None:
+def clean_up(cluster: Cluster, now: datetime) -> None:
     """Clean up once an hour: further calls within the hour do nothing."""
-    if cache.add("workers.job_cleanup", now.isoformat(), SELDOM):
+    if cache.add("workers.job_cleanup", now.isoformat(), INTERVAL_SECONDS):
         # Most is deleted when its job ends. This is for jobs killed together with their supervisor.
         spool.clear_lent(settings.LOCAL_JOBS_DIR / "spool")
         if settings.ENDED_JOBS_DAYS:

@@ -69,48 +69,48 @@ def pod_job(run: Run, attempt: Attempt, token: str) -> Job:
 
 def reconcile(cluster: Cluster, *, manifest: Manifest = local_job) -> None:
     """Run one reconcile pass. An error in one run is logged and does not stop the others."""
-    with _apart("expiring grants"):
+    with _log_errors("expiring grants"):
         lifecycle.expire_due()
-    with _apart("withdrawn permissions"):
-        permission.taint_held()
+    with _log_errors("withdrawn permissions"):
+        permission.mark_affected_datasets()
         for run, hold in permission.runs_on_hold():
             runs.withhold(run, str(permission.refusal_of(hold)))
         for run, reason in permission.runs_of_retired():
             runs.withhold(run, reason)
-    with _apart("withdrawal cases"):
-        cases.look_after()
+    with _log_errors("withdrawal cases"):
+        cases.refresh_cases()
     try:
         # The cluster is queried before the rows: every job that it lists then has a row.
         statuses = cluster.observe()
     except Unavailable as error:
         log.warning("%s", error)
-        _tell_waiting(str(error))
+        _note_waiting(str(error))
     else:
-        news = cluster_news.News(cluster)
+        news = cluster_news.ClusterEvents(cluster)
         for attempt in list(_open_attempts()):
-            with _apart(attempt.job_name):
+            with _log_errors(attempt.job_name):
                 _advance(attempt, statuses.get(attempt.job_name), cluster, manifest, news)
-        with _apart("what the cluster says"):
+        with _log_errors("what the cluster says"):
             news.write()
-        with _apart("jobs without an attempt"):
+        with _log_errors("jobs without an attempt"):
             _cancel_orphans(statuses, cluster)
-        with _apart("the queue"):
+        with _log_errors("the queue"):
             _start_waiting(cluster, manifest)
     for run in list(_stopping_without_attempt()):
-        with _apart(str(run)):
+        with _log_errors(str(run)):
             runs.settle(run)
-    with _apart("care"):
-        policies.look_after(timezone.now())
-    with _apart("what ended jobs leave"):
-        job_cleanup.look_after(cluster, timezone.now())
-    with _apart("silent clients"):
+    with _log_errors("care"):
+        policies.apply_policies(timezone.now())
+    with _log_errors("what ended jobs leave"):
+        job_cleanup.clean_up(cluster, timezone.now())
+    with _log_errors("silent clients"):
         _close_silent()
-    with _apart("compaction"):
+    with _log_errors("compaction"):
         _compact()
 
 
 @contextmanager
-def _apart(task: str) -> Iterator[None]:
+def _log_errors(task: str) -> Iterator[None]:
     """Log whatever fails in the block and go on: the outer edge of each part of a pass."""
     try:
         yield
@@ -134,18 +134,18 @@ def _advance(
     status: JobStatus | None,
     cluster: Cluster,
     manifest: Manifest,
-    news: cluster_news.News,
+    news: cluster_news.ClusterEvents,
 ) -> None:
     """Start one attempt, ask it to stop, or store how it ended."""
     stopping = attempt.run.state == State.STOPPING
     if status is None or status.phase == "pending":
         if attempt.state == Attempt.State.CLAIMED:
             if stopping:
-                runs.stopped(attempt, reason="Stopped before it started.", exit_code=None)
+                runs.mark_stopped(attempt, reason="Stopped before it started.", exit_code=None)
             else:
                 _create(attempt, cluster, manifest)
         elif status is None:
-            if _silent(attempt):
+            if _is_silent(attempt):
                 runs.lose(attempt, reason="The cluster does not know its job any more.")
         else:
             if status.reason != attempt.run.state_reason and not stopping:
@@ -159,8 +159,8 @@ def _advance(
         _conclude(attempt, status, cluster)
         return
     if attempt.state != Attempt.State.RUNNING or attempt.node != status.node[:100]:
-        runs.created(attempt, node=status.node)
-        runs.started(attempt)
+        runs.mark_created(attempt, node=status.node)
+        runs.mark_started(attempt)
     news.events(attempt)
     if stopping:
         cluster.cancel(attempt.job_name, settings.STOP_GRACE_SECONDS)
@@ -189,7 +189,7 @@ def _create(attempt: Attempt, cluster: Cluster, manifest: Manifest) -> None:
         return
     # False if another pass was faster (good) or if the attempt ended meanwhile: then the next
     # pass finds a job without an attempt and cancels it.
-    runs.created(attempt, look=cluster.look(attempt.job_name))
+    runs.mark_created(attempt, look=cluster.look(attempt.job_name))
 
 
 def _conclude(attempt: Attempt, status: JobStatus, cluster: Cluster) -> None:
@@ -201,15 +201,15 @@ def _conclude(attempt: Attempt, status: JobStatus, cluster: Cluster) -> None:
     elif stopping and code == PREEMPTED_CODE:
         # The cluster's signal came before the portal's request; the program cannot tell them apart.
         reason = "It saved a checkpoint and stopped when asked."
-        runs.stopped(attempt, reason=reason, exit_code=code)
+        runs.mark_stopped(attempt, reason=reason, exit_code=code)
     elif status.phase == "preempted" or code == PREEMPTED_CODE:
         reason = status.reason or "It had to make room and saved a checkpoint."
-        runs.preempted(attempt, reason=reason, exit_code=code)
+        runs.mark_preempted(attempt, reason=reason, exit_code=code)
     elif stopping or (code in STOPPED_CODES and not status.reason):
         default = (
             "It stopped when asked." if stopping else "Somebody else than the portal stopped it."
         )
-        runs.stopped(attempt, reason=status.reason or default, exit_code=code)
+        runs.mark_stopped(attempt, reason=status.reason or default, exit_code=code)
     else:
         runs.fail(attempt, reason=_why_it_failed(attempt, status, cluster), exit_code=code)
     cluster.forget(attempt.job_name)
@@ -218,14 +218,14 @@ def _conclude(attempt: Attempt, status: JobStatus, cluster: Cluster) -> None:
 
 def _why_it_failed(attempt: Attempt, status: JobStatus, cluster: Cluster) -> str:
     if not status.reason:
-        return _last_words(cluster, attempt.job_name, status.exit_code)
+        return _last_log_line(cluster, attempt.job_name, status.exit_code)
     peak = attempt.run.series.filter(name=MEMORY).values_list("maximum", flat=True).first()
     if status.reason.startswith("Out of memory") and peak:
         return f"{status.reason} The most that was measured is {peak / 2**30:.2f} GiB."
     return status.reason
 
 
-def _last_words(cluster: Cluster, name: str, code: int | None) -> str:
+def _last_log_line(cluster: Cluster, name: str, code: int | None) -> str:
     """Return the last line that the program printed: of a traceback that is the error itself."""
     if code == 137:
         return "The program was killed (signal 9), most often for want of memory."
@@ -233,7 +233,7 @@ def _last_words(cluster: Cluster, name: str, code: int | None) -> str:
     return lines[-1][:500] if lines else f"The program ended with code {code} and no word."
 
 
-def _silent(attempt: Attempt) -> bool:
+def _is_silent(attempt: Attempt) -> bool:
     """Whether the attempt gave no sign of life for LOST_AFTER_SECONDS."""
     latest = max(filter(None, (attempt.claimed_at, attempt.started_at, attempt.run.heartbeat_at)))
     return timezone.now() - latest > timedelta(seconds=settings.LOST_AFTER_SECONDS)
@@ -277,9 +277,9 @@ def _start(cluster: Cluster, manifest: Manifest) -> None:
         if time.monotonic() - began > STARTING_SECONDS:
             celery.wake()
             return
-        if cluster.slots is not None and _at_work() >= cluster.slots:
+        if cluster.slots is not None and _busy_count() >= cluster.slots:
             return
-        with _apart(str(run)):
+        with _log_errors(str(run)):
             try:
                 permission.check_start(run)
                 attempt = runs.claim(run, slots=cluster.slots)
@@ -295,11 +295,11 @@ def _start(cluster: Cluster, manifest: Manifest) -> None:
                 return
 
 
-def _at_work() -> int:
+def _busy_count() -> int:
     return Run.objects.filter(origin=Run.Origin.PORTAL, state__in=runs.BUSY).count()
 
 
-def _tell_waiting(reason: str) -> None:
+def _note_waiting(reason: str) -> None:
     waiting = Run.objects.filter(state=State.QUEUED, origin=Run.Origin.PORTAL)
     waiting.exclude(state_reason=reason[:500]).update(state_reason=reason[:500])
 
@@ -319,7 +319,7 @@ def _compact() -> None:
     ended = Batch.objects.filter(folded=False).exclude(run__state__in=Run.OPEN_STATES)
     ids = ended.values_list("run", flat=True).distinct()[:COMPACTED_AT_ONCE]
     for run in Run.objects.filter(pk__in=list(ids)):
-        with _apart(f"the metrics of {run}"):
+        with _log_errors(f"the metrics of {run}"):
             metrics.compact(run)
             # The program's last usage report came after its last clips.
-            credit_statements.settle(run)
+            credit_statements.update_statements(run)

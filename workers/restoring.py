@@ -18,7 +18,7 @@ REASON = "It began after the back-up that the portal was restored from; what it 
 NAME = re.compile(r"run-([0-9a-f]{12})-(\d{1,6})")
 
 
-def take_in(cluster: Cluster, *, by: User) -> list[Attempt]:
+def add_lost_attempts(cluster: Cluster, *, by: User) -> list[Attempt]:
     """Store the attempts that the cluster knows and the rows do not, as lost; return them.
 
     Their names are used up: the cluster would take a new attempt of the same number for one that

@@ -58,9 +58,9 @@ def _sentence(reason: str) -> str:
     return f"Withheld: {reason.rstrip('.')}."
 
 
-def other_silences(sample: Sample, *, but: SampleFlag | None = None) -> list[str]:
-    """Return what keeps the sample silent whatever the answer, as ends of sentences; `but` is the
-    flag under review."""
+def other_silences(sample: Sample, *, except_flag: SampleFlag | None = None) -> list[str]:
+    """Return what keeps the sample silent whatever the answer, as ends of sentences. `except_flag`
+    is the flag under review."""
     row = Sample.objects.filter(pk=sample.pk).with_holds().get()
     reasons = []
     for silence in silences(row):
@@ -71,7 +71,7 @@ def other_silences(sample: Sample, *, but: SampleFlag | None = None) -> list[str
                 hold: str = row.hold_reason  # type: ignore[attr-defined]
                 reasons.append(f"{silence.value}: {hold or 'no reason was given'}")
             case Silence.FLAG_OPEN | Silence.FLAG_UPHELD:
-                reasons += _other_flags(row, but)
+                reasons += _other_flags(row, except_flag)
             case Silence.SAME_SOUND:
                 reasons.append(silence.value)
     return [reason.rstrip(". ") for reason in reasons]

@@ -29,23 +29,23 @@ MEDIA_TYPE = "application/octet-stream"
 # Local copies of indexes, where storage is remote: this many of the last used are kept.
 COPIES = 4
 # Prints that are read from the database at a time, of about 6 kB each.
-SOME = 500
+BATCH = 500
 
 log = logging.getLogger(__name__)
 
 
-def missing(dataset: Dataset) -> QuerySet[DatasetItem]:
+def items_without_print(dataset: Dataset) -> QuerySet[DatasetItem]:
     """Return the included recordings whose file has neither a print nor a reason for its lack."""
     existing = SoundPrint.objects.filter(audio=OuterRef("audio"), version=prints.VERSION)
     return dataset.items.filter(~Exists(existing), included=True).order_by("pk")
 
 
-def gather(dataset: Dataset, *, until: float = float("inf")) -> DatasetIndex | None:
+def load_or_make_index(dataset: Dataset, *, until: float = float("inf")) -> DatasetIndex | None:
     """Return the dataset's index, made if there is none; None if `until` (time.monotonic) comes
     first: prints made so far are stored. Raises portal.storage.Unreachable."""
     if existing := _current_index(dataset):
         return existing
-    for sha256 in missing(dataset).values_list("audio", flat=True):
+    for sha256 in items_without_print(dataset).values_list("audio", flat=True):
         if time.monotonic() >= until:
             return None
         sound_prints.make_print(str(sha256))
@@ -77,7 +77,7 @@ def _prints(dataset: Dataset, unread: list[int]) -> Iterator[tuple[int, prints.P
     """Yield the prints in order of recording, in batches; `unread` gets those without one."""
     items = dataset.items.filter(included=True).order_by("recording")
     last = 0
-    while batch := list(items.filter(recording__gt=last).values_list("recording", "audio")[:SOME]):
+    while batch := list(items.filter(recording__gt=last).values_list("recording", "audio")[:BATCH]):
         rows = SoundPrint.objects.filter(
             audio__in=[sha256 for _, sha256 in batch], version=prints.VERSION
         )
@@ -107,7 +107,7 @@ def forget_problems() -> int:
     return count
 
 
-def opened(row: DatasetIndex) -> Index:
+def open_index(row: DatasetIndex) -> Index:
     """Open the index by memory map, from the stored file or from a copy on this machine."""
     with storage.open_blob(row.blob_id) as file:
         if _is_local(file):

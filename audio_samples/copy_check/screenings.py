@@ -1,7 +1,7 @@
 """The copy check of samples: is a clip a near copy of the music behind it?
 
 `screen` checks a sample, `passed` is what a release needs, `confirm` and `dismiss` are a rights
-admin's answers to a near copy, `go_on` screens the samples that wait. Sounds are compared by
+admin's answers to a near copy, `run_pass` screens the samples that wait. Sounds are compared by
 audio/matching.py.
 """
 
@@ -16,11 +16,10 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from audio import matching, prints
 from audio.decoding import BadAudio
-from audio_samples import analysis, samples
+from audio_samples import analysis, answers, samples
 from audio_samples.copy_check import dataset_index
 from audio_samples.models import Sample, SampleQuerySet
 from audio_samples.models.copy_check import DatasetIndex, Screening
-from audio_samples.reviews import answers
 from backline.uses import ARTISTS
 from experiments.clearance import attribution
 from experiments.models import Dataset
@@ -34,9 +33,9 @@ from rights.models import Recording
 Outcome = Screening.Outcome
 Answer = Screening.Answer
 # A task ends after this many seconds and frees its worker; the next one continues.
-TURN = 20.0
+PASS_SECONDS = 20.0
 # Samples that one pass looks up.
-AT_ONCE = 200
+BATCH_SIZE = 200
 TASK = "audio_samples.screen"
 
 log = logging.getLogger(__name__)
@@ -46,10 +45,12 @@ def screen(sample: Sample) -> Screening:
     """Compare the sample with all music that its model learned from or used, and store the result.
 
     The same result again adds no row. Missing indexes are made here, which takes long for a large
-    dataset: `go_on` makes them in several passes. Raises portal.storage.Unreachable.
+    dataset: `run_pass` makes them in several passes. Raises portal.storage.Unreachable.
     """
-    indexes = [dataset_index.gather(dataset) for dataset in _music(sample)]
-    return _keep(sample, _look(sample, [index for index in indexes if index is not None]))
+    indexes = [dataset_index.load_or_make_index(dataset) for dataset in _music(sample)]
+    return _store(
+        sample, _screen_against(sample, [index for index in indexes if index is not None])
+    )
 
 
 def passed(sample: Sample) -> bool:
@@ -154,7 +155,7 @@ def _music(sample: Sample) -> list[Dataset]:
     return attribution.datasets(sample.run, sample.step or None)
 
 
-def _look(sample: Sample, indexes: Sequence[DatasetIndex]) -> Screening:
+def _screen_against(sample: Sample, indexes: Sequence[DatasetIndex]) -> Screening:
     """Return the result as a row that is not stored yet."""
     digests = [str(index.blob_id) for index in indexes]
     screening = Screening(
@@ -174,22 +175,20 @@ def _look(sample: Sample, indexes: Sequence[DatasetIndex]) -> Screening:
         return _failed(screening, "The clip's file is missing from storage.")
     except BadAudio as error:
         return _failed(screening, str(error))
-    clip = matching.listen(audio, rate=rate)
+    clip = matching.prints_of_clip(audio, rate=rate)
     if clip.silent:
         screening.outcome = Outcome.SILENT
         return screening
-    _hold_against(screening, clip, indexes)
+    _compare(screening, clip, indexes)
     unread = [recording for index in indexes for recording in index.unread]
     if unread and screening.outcome == Outcome.PASSED:
         return _failed(screening, _unread(unread))
     return screening
 
 
-def _hold_against(
-    screening: Screening, clip: matching.Clip, indexes: Sequence[DatasetIndex]
-) -> None:
+def _compare(screening: Screening, clip: matching.Clip, indexes: Sequence[DatasetIndex]) -> None:
     try:
-        matches = [matching.best(clip, dataset_index.opened(index)) for index in indexes]
+        matches = [matching.best(clip, dataset_index.open_index(index)) for index in indexes]
     except FileNotFoundError:
         _failed(screening, "The index of the music behind it is missing from storage.")
         return
@@ -227,7 +226,7 @@ def _unread(unread: Sequence[int]) -> str:
     )
 
 
-def _keep(sample: Sample, screening: Screening) -> Screening:
+def _store(sample: Sample, screening: Screening) -> Screening:
     with transaction.atomic():
         if screening.outcome == Outcome.NEAR_COPY:
             # Its audit line takes the turn, which comes before the row lock
@@ -267,7 +266,7 @@ def waiting() -> SampleQuerySet:
     return Sample.objects.filter(~Exists(screenings)).order_by("-final", "pk")
 
 
-def go_on(turn: float = TURN) -> int:
+def run_pass(turn: float = PASS_SECONDS) -> int:
     """Screen waiting samples for up to `turn` seconds; return how many. Wakes the task again if
     more wait.
 
@@ -276,7 +275,7 @@ def go_on(turn: float = TURN) -> int:
     """
     until = time.monotonic() + turn
     done = 0
-    some = list(waiting().select_related("run__dataset")[:AT_ONCE])
+    some = list(waiting().select_related("run__dataset")[:BATCH_SIZE])
     try:
         for sample in some:
             if time.monotonic() >= until or not _screen_in_time(sample, until):
@@ -286,7 +285,7 @@ def go_on(turn: float = TURN) -> int:
     except storage.Unreachable as error:
         log.warning("The copy check waits: %s", error)
         return done
-    if len(some) == AT_ONCE:
+    if len(some) == BATCH_SIZE:
         wake(TASK)
     return done
 
@@ -295,7 +294,7 @@ def _screen_in_time(sample: Sample, until: float) -> bool:
     """Screen one sample; False if the time was up before all indexes were made."""
     try:
         for dataset in _music(sample):
-            if dataset_index.gather(dataset, until=until) is None:
+            if dataset_index.load_or_make_index(dataset, until=until) is None:
                 return False
         screen(sample)
     except (OSError, MemoryError, DatabaseError):
@@ -304,12 +303,12 @@ def _screen_in_time(sample: Sample, until: float) -> bool:
     except Exception:
         # Stored as failed, so that the next pass goes on to the next sample; the log says why.
         sentence = "The check itself broke down; the portal's log says why."
-        _keep(sample, _failed(Screening(sample=sample, version=prints.VERSION), sentence))
+        _store(sample, _failed(Screening(sample=sample, version=prints.VERSION), sentence))
         raise
     return True
 
 
-def again() -> int:
+def retry_failed() -> int:
     """Screen again what could not be checked, after files were restored; return how many."""
     dataset_index.forget_problems()
     last = Screening.objects.filter(sample=OuterRef("pk"), version=prints.VERSION).order_by("-pk")

@@ -26,8 +26,8 @@ from django.utils import timezone
 # Without a time stamp a credential is trusted as long as its certificate is valid.
 YEARS = 10
 # The clock of whoever checks may be slow.
-EARLIER = timedelta(hours=1)
-SOON = timedelta(days=30)
+CLOCK_SKEW = timedelta(hours=1)
+RENEW_WITHIN = timedelta(days=30)
 
 
 class NoChain(RuntimeError):
@@ -78,7 +78,7 @@ def check_chain() -> tuple[bool, str]:
     except NoChain as error:
         return False, str(error)
     until, name = signer.not_valid_after_utc, signer.subject.rfc4514_string()
-    if until - timezone.now() < SOON:
+    if until - timezone.now() < RENEW_WITHIN:
         return False, f"The certificate of {name} expires on {until:%Y-%m-%d}: renew it."
     return True, f"Signed by {name} until {until:%Y-%m-%d}."
 
@@ -92,7 +92,7 @@ def make(folder: Path, organisation: str, trusted: bytes = b"") -> None:
     draft = folder.with_name(f"{folder.name}.{os.getpid()}.new")
     draft.mkdir(mode=0o700)
     try:
-        for name, data in _made(organisation).items():
+        for name, data in _make_pem_files(organisation).items():
             path = draft / name
             path.touch(mode=0o600)
             path.write_bytes(data + (trusted if name == "anchors.pem" else b""))
@@ -116,7 +116,7 @@ def _text(path: Path) -> str:
     return path.read_text(encoding="ascii")
 
 
-def _made(organisation: str) -> dict[str, bytes]:
+def _make_pem_files(organisation: str) -> dict[str, bytes]:
     root_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     root_name = _name(organisation, "root of content credentials")
     root = (
@@ -160,7 +160,7 @@ def _draft(
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - EARLIER)
+        .not_valid_before(now - CLOCK_SKEW)
         .not_valid_after(now + timedelta(days=365 * YEARS))
     )
 

@@ -24,13 +24,13 @@ class KnownBy(Enum):
 @dataclass(frozen=True)
 class Finding:
     """`credentials` is the one that the file carries, or all that match where only its sound is
-    known: the same music may be in several downloads. `torn`: the file carries a credential that
-    is invalid; `stranger`: one that is valid, but is not known or not trusted here."""
+    known: the same music may be in several downloads. `invalid`: the file carries a credential that
+    is invalid; `unrecognised`: one that is valid, but is not known or not trusted here."""
 
-    how: KnownBy
+    known_by: KnownBy
     credentials: list[Credential] = field(default_factory=list)
-    torn: bool = False
-    stranger: bool = False
+    invalid: bool = False
+    unrecognised: bool = False
 
 
 LISTED = 10

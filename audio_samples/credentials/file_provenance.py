@@ -20,14 +20,14 @@ from rights.catalogue.file_provenance import Embedded, Manifest, register
 # Every manifest store contains this name; for a file without it no process is started.
 MARK = b"c2pa"
 # Media types that can hold a manifest.
-HOLDING = frozenset({"audio/wav", "audio/flac", "audio/mpeg"})
+MANIFEST_TYPES = frozenset({"audio/wav", "audio/flac", "audio/mpeg"})
 CHUNK = 1024 * 1024
 # A resampled clip may be a little longer.
 LONGEST_SAMPLE = replace(analysis.LIMITS, max_seconds=analysis.LIMITS.max_seconds + 1)
 # This many samples, at most, whose sound is not stored yet are decoded where they could match.
 CANDIDATES = 20
 # Tolerance in seconds for an equal duration.
-NEARLY = 0.002
+DURATION_TOLERANCE = 0.002
 
 
 def read_embedded(file: IO[bytes], media_type: str) -> Embedded:
@@ -40,7 +40,7 @@ def read_embedded(file: IO[bytes], media_type: str) -> Embedded:
 
 
 def _manifests(file: IO[bytes], media_type: str) -> tuple[list[Manifest], bool]:
-    if media_type not in HOLDING or not _holds(file):
+    if media_type not in MANIFEST_TYPES or not _holds(file):
         return [], False
     anchors = ""
     with suppress(chain.NoChain):
@@ -77,7 +77,7 @@ def _made_here(file: IO[bytes]) -> bool:
         Credential.objects.filter(sound=sound.digest).exists()
         or Sample.objects.filter(sound=sound.digest).exists()
     )
-    return known or sound.digest in _older(sound)
+    return known or sound.digest in _older_sounds(sound)
 
 
 class Sound:
@@ -96,7 +96,7 @@ class Sound:
 
 def sound_of(file: IO[bytes]) -> Sound | None:
     """Return the sound of a file; None if it is longer than any sample, or is not audio."""
-    long_work.outside("A file is decoded")
+    long_work.forbid_in_transaction("A file is decoded")
     try:
         with decoding.opened(file, LONGEST_SAMPLE) as decoder:
             # A long recording is not decoded just to learn that it is too long.
@@ -107,12 +107,12 @@ def sound_of(file: IO[bytes]) -> Sound | None:
         return None
 
 
-def _older(sound: Sound) -> set[str]:
+def _older_sounds(sound: Sound) -> set[str]:
     """Store and return the sounds of older samples without one, where they could be this sound."""
     digests = set()
     rows = Sample.objects.filter(
         sound="", sample_rate=sound.rate, channels=sound.channels,
-        duration__range=(sound.duration - NEARLY, sound.duration + NEARLY),
+        duration__range=(sound.duration - DURATION_TOLERANCE, sound.duration + DURATION_TOLERANCE),
     )  # fmt: skip
     for row in rows.order_by("-pk")[:CANDIDATES]:
         with suppress(FileNotFoundError), storage.open_blob(row.audio_id) as blob:

@@ -101,7 +101,7 @@ def read_open(file: IO[bytes], *, media_type: str, anchors: str) -> Reading:
 
 
 def _ask(**request: Any) -> dict[str, Any]:
-    long_work.outside("A file is signed or read")
+    long_work.forbid_in_transaction("A file is signed or read")
     try:
         # -P: a file beside the tool cannot shadow the standard library.
         completed = subprocess.run(

@@ -19,7 +19,7 @@ from portal import audit, storage
 from portal.models import User
 
 # Formats that can hold a credential, by first bytes; except for MP3, all others become FLAC.
-SIGNED = {b"RIFF": "audio/wav", b"fLaC": "audio/flac"}
+SIGNABLE = {b"RIFF": "audio/wav", b"fLaC": "audio/flac"}
 MP3 = "audio/mpeg"
 
 
@@ -28,7 +28,7 @@ class Withheld(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Given:
+class SignedFile:
     """The signed file, open at its start; it is deleted when it is closed."""
 
     credential: Credential
@@ -37,12 +37,12 @@ class Given:
     media_type: str
 
 
-def give_out(sample: Sample, *, by: User) -> Given:
+def download(sample: Sample, *, by: User) -> SignedFile:
     """Sign the sample as a file that says whose music it learned from, and store its credential.
 
-    Raises Withheld and what `signed` raises; no credential is stored then.
+    Raises Withheld and what `sign_sample` raises; no credential is stored then.
     """
-    signed_file = signed(sample, by=by)
+    signed_file = sign_sample(sample, by=by)
     try:
         with transaction.atomic():
             store_credential(signed_file.credential)
@@ -52,7 +52,7 @@ def give_out(sample: Sample, *, by: User) -> Given:
     return signed_file
 
 
-def signed(sample: Sample, *, by: User) -> Given:
+def sign_sample(sample: Sample, *, by: User) -> SignedFile:
     """Sign the file only: nobody gets it before `store_credential` has stored its credential.
 
     The audio is the same to the last bit; Ogg and RF64, which hold no credential, become FLAC
@@ -60,10 +60,10 @@ def signed(sample: Sample, *, by: User) -> Given:
     file is missing from storage, FileNotFoundError.
     """
     signer = chain.load()
-    statement = _settled(sample)
+    statement = _updated_statement(sample)
     number = uuid.uuid4()
     with tempfile.TemporaryDirectory() as folder:
-        source, media_type = _copied(sample, Path(folder))
+        source, media_type = _copy_for_signing(sample, Path(folder))
         target = Path(folder) / "signed"
         with source.open("rb") as file:
             audio, rate, _ = analysis.decode(file)
@@ -83,10 +83,10 @@ def signed(sample: Sample, *, by: User) -> Given:
             serial=str(signer.signer.serial_number),
             by=by,
         )
-        return Given(credential, target.open("rb"), target.stat().st_size, media_type)
+        return SignedFile(credential, target.open("rb"), target.stat().st_size, media_type)
 
 
-def _settled(sample: Sample) -> CreditStatement | None:
+def _updated_statement(sample: Sample) -> CreditStatement | None:
     """Bring the sample's credit up to the ledger; return the statement, which the file repeats."""
     statement = credit_statements.statement_at(sample.run, sample.step, sample.references)
     if statement is not None and statement.digest != sample.credit_id:
@@ -94,7 +94,7 @@ def _settled(sample: Sample) -> CreditStatement | None:
     return statement
 
 
-def _copied(sample: Sample, folder: Path) -> tuple[Path, str]:
+def _copy_for_signing(sample: Sample, folder: Path) -> tuple[Path, str]:
     """Copy the sample's file in a form that can be signed; return it and its media type."""
     copy = folder / "original"
     with storage.open_blob(sample.audio_id) as blob, copy.open("wb") as file:
@@ -103,8 +103,8 @@ def _copied(sample: Sample, folder: Path) -> tuple[Path, str]:
         return copy, MP3
     with copy.open("rb") as file:
         first_bytes = file.read(4)
-    if first_bytes in SIGNED:
-        return copy, SIGNED[first_bytes]
+    if first_bytes in SIGNABLE:
+        return copy, SIGNABLE[first_bytes]
     flac = folder / "as.flac"
     with soundfile.SoundFile(copy) as sound:
         subtype = sound.subtype if sound.subtype in {"PCM_16", "PCM_S8"} else "PCM_24"

@@ -22,8 +22,8 @@ from rights.usage import crediting
 LABEL = "app.backline.credits"
 VERSION = 1
 # The file names this many artists, the greatest share first; the others are counted.
-NAMED = 12
-AT_ONCE = 100
+MAX_NAMED = 12
+BATCH_SIZE = 100
 GENERATED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 # The permissions behind a clip were given to this lab, for the uses that they name: nobody else's
 # model may learn from it.
@@ -90,7 +90,7 @@ def _named(sample: Sample, statement: CreditStatement | None) -> list[str]:
     order = list(dict.fromkeys(crediting.artists(body.references) + crediting.artists(body.lines)))
     names: list[str] = []
     # There may be thousands: reading stops once enough are named.
-    for batch in parts(order, AT_ONCE):
+    for batch in parts(order, BATCH_SIZE):
         parties = Party.objects.in_bulk(batch)
         names += [
             name
@@ -98,6 +98,6 @@ def _named(sample: Sample, statement: CreditStatement | None) -> list[str]:
             if (name := parties[pk].public_name)
             and (pk not in left_parties or parties[pk].public_after)
         ]
-        if len(names) >= NAMED:
+        if len(names) >= MAX_NAMED:
             break
-    return list(dict.fromkeys(names))[:NAMED]
+    return list(dict.fromkeys(names))[:MAX_NAMED]

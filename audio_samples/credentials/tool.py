@@ -16,10 +16,10 @@ import c2pa
 MEMORY = 3 * 1024**3
 SECONDS = 120
 # At most this many validation codes are reported; a hostile file may have thousands.
-CODES = 20
+MAX_CODES = 20
 # Assertions reported of every manifest: how it was made, and what machines may do with it.
-TELLING = ("training", "mining", "actions", "metadata", "iptc", "exif", "backline")
-MOST = 100
+REPORTED_LABELS = ("training", "mining", "actions", "metadata", "iptc", "exif", "backline")
+MAX_MANIFESTS = 100
 
 
 def settings(anchors: str) -> dict[str, Any]:
@@ -79,17 +79,17 @@ def _read(path: Path, media_type: str, context: c2pa.Context) -> dict[str, Any]:
                 "assertions": [
                     [assertion["label"], assertion["data"]]
                     for assertion in manifest.get("assertions", ())
-                    if any(word in assertion["label"].casefold() for word in TELLING)
-                ][:MOST],
+                    if any(word in assertion["label"].casefold() for word in REPORTED_LABELS)
+                ][:MAX_MANIFESTS],
             }
-            for manifest in list(store["manifests"].values())[:MOST]
+            for manifest in list(store["manifests"].values())[:MAX_MANIFESTS]
         ],
         "state": state,
         "assertions": {
             assertion["label"]: assertion["data"] for assertion in active.get("assertions", ())
         },
         "serial": active.get("signature_info", {}).get("cert_serial_number", ""),
-        "codes": [status["code"] for status in store.get("validation_status", ())][:CODES],
+        "codes": [status["code"] for status in store.get("validation_status", ())][:MAX_CODES],
     }
 
 

@@ -40,7 +40,7 @@ class CreditStatement(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
 
     def read(self) -> Statement:
-        return crediting.read(self.canonical())
+        return crediting.parse_statement(self.canonical())
 
     def public_names(self, left: Collection[int]) -> list[str]:
         """Return some of the artists by the names they chose, greatest shares first. Parties that
@@ -94,7 +94,7 @@ class SampleQuerySet(models.QuerySet["Sample"]):
         # An upheld flag comes before an open one: it is the one that stays.
         first = _silencing_flags().order_by("-state", "pk")
         return self.annotate(
-            hold_reason=revocations.reason("run"),
+            hold_reason=revocations.revocation_reason("run"),
             flag_state=Subquery(first.values("state")[:1]),
             is_copy=Exists(silent_twins()),
         )

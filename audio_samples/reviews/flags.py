@@ -6,9 +6,8 @@ comparisons, listening tests and addresses given out before fall silent with thi
 
 from django.db import transaction
 
-from audio_samples import rightsholder_samples
+from audio_samples import answers, rightsholder_samples
 from audio_samples.models import Sample, SampleFlag
-from audio_samples.reviews import answers
 from portal import audit
 from portal.database import commit_order
 from portal.models import User

@@ -10,7 +10,7 @@ from django.http.response import HttpResponseBase
 from audio_samples.audibility.silences import other_silences
 from audio_samples.models import Sample
 from portal import audit
-from portal.http.serving import ranged
+from portal.http.serving import blob_response
 from portal.views import signed_in
 
 VERB = "sample.reviewed"
@@ -20,7 +20,7 @@ def review_audio(
     request: HttpRequest, sample: Sample, *, review: str, tag: str
 ) -> HttpResponseBase:
     """Serve the sound to a reviewer; `review` names the question, "flag:5"."""
-    response = ranged(request, sample.audio, f"sample-{sample.pk}", tag=tag)
+    response = blob_response(request, sample.audio, f"sample-{sample.pk}", tag=tag)
     if request.method == "GET" and response.status_code in {200, 206}:
         audit.record_once(
             by=signed_in(request), verb=VERB, subject=sample, key={"review": review},

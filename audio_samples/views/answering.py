@@ -11,7 +11,7 @@ from portal.views import signed_in
 from rights.forms.base import VerbForm
 
 
-def done(
+def answer(
     request: HttpRequest,
     form: VerbForm,
     row: object,

@@ -9,10 +9,11 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
+from audio_samples import answers
 from audio_samples.audibility import silences
 from audio_samples.copy_check import screenings
 from audio_samples.models.copy_check import Screening
-from audio_samples.reviews import answers, reviewing
+from audio_samples.reviews import reviewing
 from audio_samples.views import answering
 from audio_samples.views.samples import answer_gone
 from portal import confirmation
@@ -88,7 +89,7 @@ def _answer(
     request: HttpRequest, pk: int, verb: Callable[..., Screening], words: str
 ) -> HttpResponse:
     screening, form = get_object_or_404(_rows(), pk=pk), AnswerForm(request.POST)
-    if answering.done(
+    if answering.answer(
         request,
         form,
         screening,

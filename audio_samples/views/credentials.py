@@ -19,7 +19,7 @@ from audio_samples.credentials import chain, checking, files, issuing
 from audio_samples.models import Credential, Sample
 from audio_samples.views.samples import answer_gone, visible_sample
 from experiments.publishing import public_words, withdrawals
-from portal.http.serving import disposition, ending, streamed
+from portal.http.serving import disposition, ending, stream_response
 from portal.models import Role, User
 from portal.views import signed_in
 from rights.access import open_to
@@ -56,7 +56,7 @@ def download(request: HttpRequest, pk: int) -> HttpResponseBase:
     if reason := silences.reason_withheld(sample):
         return answer_gone(reason)
     try:
-        signed_file = issuing.give_out(sample, by=signed_in(request))
+        signed_file = issuing.download(sample, by=signed_in(request))
     except issuing.Withheld:
         return answer_gone(silences.reason_withheld(visible_sample(request, pk)))
     except (chain.NoChain, files.Unsigned) as error:
@@ -67,7 +67,7 @@ def download(request: HttpRequest, pk: int) -> HttpResponseBase:
         return redirect(sample)
     name = f"{sample.run.project.slug}-{sample.run.number}-{sample.name}-{sample.step}"
     name = f"{name}.{ending(signed_file.media_type)}"
-    response = streamed(request, _pieces(signed_file.file), signed_file.media_type, name)
+    response = stream_response(request, _pieces(signed_file.file), signed_file.media_type, name)
     response.headers["Content-Length"] = str(signed_file.size)
     return response
 
@@ -151,7 +151,7 @@ def _origin(row: Credential, user: User) -> Origin:
     if team:
         page = sample.get_absolute_url()
     elif rightsholder_samples.samples_of(overview.parties_of(user)).filter(pk=sample.pk).exists():
-        page = rightsholder_samples.page(sample)
+        page = rightsholder_samples.page_url(sample)
     return Origin(
         credential=row,
         told=public_words.public_sources([row.sample.run])[row.sample.run_id],

@@ -7,11 +7,11 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from audio_samples import clips
+from audio_samples import answers, clips
 from audio_samples.audibility import silences
 from audio_samples.copy_check import screenings
 from audio_samples.models import ClipRelease, Sample, SampleFlag
-from audio_samples.reviews import answers, flags, reviewing
+from audio_samples.reviews import flags, reviewing
 from audio_samples.views import answering
 from audio_samples.views.samples import answer_gone
 from portal import confirmation
@@ -97,7 +97,7 @@ def dismiss(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _answer(request: HttpRequest, pk: int, *, upheld: bool) -> HttpResponse:
     flag, form = get_object_or_404(_flags(), pk=pk), AnswerForm(request.POST)
-    if answering.done(
+    if answering.answer(
         request, form, flag, name=_name(flag), facts=lambda: _facts(flag),
         verb=flags.uphold if upheld else flags.dismiss,
         words="Answered; the party reads it on their page.",
@@ -114,7 +114,7 @@ def _name(flag: SampleFlag) -> str:
 def _facts(flag: SampleFlag) -> list[object]:
     """Return what the two answers depend on: that it waits, and what else keeps it silent."""
     current = SampleFlag.objects.get(pk=flag.pk)
-    return [str(current.state), silences.other_silences(flag.sample, but=flag)]
+    return [str(current.state), silences.other_silences(flag.sample, except_flag=flag)]
 
 
 def _page(request: HttpRequest, flag: SampleFlag, form: AnswerForm) -> HttpResponse:
@@ -126,7 +126,7 @@ def _page(request: HttpRequest, flag: SampleFlag, form: AnswerForm) -> HttpRespo
         "sample": sample,
         "judges": judges,
         "silence": "" if judges else silences.current_reason(flag.sample_id),
-        "stays": silences.other_silences(sample, but=flag),
+        "stays": silences.other_silences(sample, except_flag=flag),
         "shown": {"seal": seal} if judges else None,
         "form": form,
         "tab": "flags",

@@ -12,7 +12,7 @@ from audio_samples import releases
 from audio_samples.models import ClipRelease
 from audio_samples.views.samples import answer_gone
 from experiments.views.publishing import public
-from portal.http.serving import ending, ranged
+from portal.http.serving import blob_response, ending
 
 POLICY = public.POLICY.replace("img-src", "media-src 'self'; img-src")
 
@@ -21,13 +21,13 @@ POLICY = public.POLICY.replace("img-src", "media-src 'self'; img-src")
 @require_safe
 def clips(request: HttpRequest, slug: str) -> HttpResponseBase:
     """List the clips of a model that may be heard now, each with its credits."""
-    page_data = public.page_of(slug)
+    page_data = public.load_page(slug)
     rows = releases.public_clips(page_data.page)
     veil, left_parties = page_data.learned.veil, page_data.standing.left
-    credited = [(row, veil.over(row.title), _names(row, left_parties)) for row in rows]
+    credited = [(row, veil.redact(row.title), _names(row, left_parties)) for row in rows]
     context = {"shown": page_data, "clips": credited}
     text = render_to_string("models/clips.html", context)
-    return public.answer(request, text, policy=POLICY)
+    return public.respond(request, text, policy=POLICY)
 
 
 def _names(release: ClipRelease, left_parties: frozenset[int]) -> list[str]:
@@ -39,9 +39,9 @@ def _names(release: ClipRelease, left_parties: frozenset[int]) -> list[str]:
 @require_safe
 def audio(request: HttpRequest, slug: str, number: UUID) -> HttpResponseBase:
     """Serve a clip as the signed file, checking each time whether it may still be heard."""
-    page = public.page_of(slug).page
+    page = public.load_page(slug).page
     release = releases.public_clip(page, number)
     if release is None or release.file is None:
         return answer_gone("This clip is not to be heard here, or no longer.")
     name = f"{page.slug}-{number}.{ending(release.file.media_type)}"
-    return ranged(request, release.file, name, tag=str(number))
+    return blob_response(request, release.file, name, tag=str(number))

@@ -66,7 +66,7 @@ def ask(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         "sample": sample,
         "project": sample.run.project,
-        "why_not": releases.why_not(sample),
+        "why_not": releases.release_obstacles(sample),
         "page": releases.page_of(sample),
         "form": form,
     }
@@ -204,7 +204,7 @@ def _page(
         "judges": judges,
         "silence": "" if judges else silences.current_reason(release.sample_id),
         "shown": {"seal": _seal(request, release)},
-        "why_not": releases.why_not(release.sample) if release.waits else [],
+        "why_not": releases.release_obstacles(release.sample) if release.waits else [],
         "may_answer": releases.may_answer(signed_in(request), release),
         "form": form,
         "error": error,

@@ -13,13 +13,13 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
-from audio_samples import clips, rightsholder_samples
+from audio_samples import answers, clips, rightsholder_samples
 from audio_samples.audibility import silences
 from audio_samples.models import Sample
-from audio_samples.reviews import answers, flags
+from audio_samples.reviews import flags
 from audio_samples.views.samples import answer_gone
 from portal import confirmation
-from portal.http.serving import ending, ranged
+from portal.http.serving import blob_response, ending
 from portal.inputs import parameters
 from portal.models import Role
 from portal.views import signed_in
@@ -54,7 +54,7 @@ def training_impact(request: HttpRequest) -> HttpResponse:
     query = parameters.read_parameters(request)
     if query.text("recording"):
         recording = get_object_or_404(overview.repertoire(parties), pk=query.number("recording"))
-    page = page_of(request, rightsholder_samples.runs_of(parties, recording))
+    page = page_of(request, rightsholder_samples.runs_trained_on(parties, recording))
     context = {
         "tab": "came",
         "recording": recording,
@@ -71,14 +71,14 @@ def training_impact(request: HttpRequest) -> HttpResponse:
 def model(request: HttpRequest, run_id: UUID) -> HttpResponse:
     """Show one model: how much of my music it used, its state, and its samples."""
     parties = overview.parties_of(signed_in(request))
-    run = get_object_or_404(rightsholder_samples.runs_of(parties), pk=run_id)
+    run = get_object_or_404(rightsholder_samples.runs_trained_on(parties), pk=run_id)
     samples = clips.with_credits(Sample.objects.filter(run=run, final=True)).order_by("name", "pk")
     page = Paginator(samples, PER_PAGE).get_page(parameters.read_parameters(request).page())
     context = {
         "one": rightsholder_samples.trained_models([run], parties)[0],
         "recordings": rightsholder_samples.per_recording(run, parties),
         "page": page,
-        "rows": [(sample, rightsholder_samples.row(sample)) for sample in page],
+        "rows": [(sample, rightsholder_samples.clip_row(sample)) for sample in page],
     }
     return render(request, "audio_samples/mine_model.html", context)
 
@@ -91,12 +91,12 @@ def sample(request: HttpRequest, pk: int) -> HttpResponse:
     own = set(overview.repertoire(parties).values_list("pk", flat=True))
     context = {
         "sample": sample,
-        "row": rightsholder_samples.row(sample),
+        "row": rightsholder_samples.clip_row(sample),
         "one": rightsholder_samples.trained_models([sample.run], parties)[0],
         "share": rightsholder_samples.share(sample, own),
         "flags": rightsholder_samples.flags_of(parties).filter(sample=sample),
         "silence": silences.reason_for_rightsholders(sample),
-        "released": rightsholder_samples.released(sample),
+        "released": rightsholder_samples.public_release(sample),
     }
     return render(request, "audio_samples/mine_sample.html", context)
 
@@ -109,7 +109,9 @@ def audio(request: HttpRequest, pk: int) -> HttpResponseBase:
     if reason := silences.reason_for_rightsholders(sample):
         return answer_gone(reason)
     end = ending(sample.audio.media_type)
-    return ranged(request, sample.audio, f"sample-{sample.pk}.{end}", tag=f"sample-{sample.pk}")
+    return blob_response(
+        request, sample.audio, f"sample-{sample.pk}.{end}", tag=f"sample-{sample.pk}"
+    )
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -142,7 +144,7 @@ def flag(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         "form": form,
         "sample": sample,
-        "row": rightsholder_samples.row(sample),
+        "row": rightsholder_samples.clip_row(sample),
         "parties": concerned,
     }
     context["shown"] = {"seal": confirmation.seal(by=user, name=name, facts=facts())}

@@ -17,7 +17,7 @@ from audio_samples.models import CreditStatement, Sample
 from experiments.models import Project, Run
 from portal import storage
 from portal.http import csv_files
-from portal.http.serving import disposition, ending, gathered, ranged, streamed
+from portal.http.serving import blob_response, disposition, ending, gathered, stream_response
 from portal.inputs import parameters
 from portal.views import signed_in
 from rights.usage import crediting
@@ -62,7 +62,7 @@ def sample(request: HttpRequest, pk: int) -> HttpResponse:
             "downloads": sample.credentials.select_related("by")[:LISTED],
             "download_count": sample.credentials.count(),
             "copy_check": screenings.describe_screening(sample, signed_in(request)),
-            "notes": crediting.notes(sample.credit.read()) if sample.credit else None,
+            "notes": crediting.credit_notes(sample.credit.read()) if sample.credit else None,
         },
     )
 
@@ -83,7 +83,7 @@ def credits_table(request: HttpRequest, pk: int) -> HttpResponseBase:
     sample, statement = _credited(request, pk)
     rows = itertools.chain([crediting.TABLE], crediting.table(statement.read()))
     pieces = gathered(csv_files.line(row) for row in rows)
-    return streamed(request, pieces, "text/csv; charset=utf-8", _credits_name(sample, "csv"))
+    return stream_response(request, pieces, "text/csv; charset=utf-8", _credits_name(sample, "csv"))
 
 
 def _credited(request: HttpRequest, pk: int) -> tuple[Sample, CreditStatement]:
@@ -104,7 +104,7 @@ def audio(request: HttpRequest, pk: int) -> HttpResponseBase:
         return answer_gone(reason)
     end = ending(sample.audio.media_type)
     name = f"{sample.run.project.slug}-{sample.run.number}-{sample.name}-{sample.step}.{end}"
-    return ranged(request, sample.audio, name)
+    return blob_response(request, sample.audio, name)
 
 
 @require_safe

@@ -28,9 +28,9 @@ POLL_SECONDS = 0.1
 BEAT_SECONDS = 3.0
 # Longest pause while the portal answers but fails; with this many failures it may be down.
 BROKEN_PAUSE = 2.0
-MOST_BROKEN = 3
+MAX_BROKEN = 3
 # Undelivered counts are reported again after this long; if that works, the portal is not down.
-TELL_SECONDS = 3.0
+REPORT_SECONDS = 3.0
 # How long to try after a program's end while the portal is away; `backline sync` goes on.
 GIVE_UP_SECONDS = 24 * 3600.0
 
@@ -50,7 +50,7 @@ class Sender:
         self._taken_at: dict[str, int] = {}
         self._counting = threading.Lock()
         # An earlier sender may have reported what has been accepted since.
-        self._told: tuple[float, tuple[int, str]] = (0.0, (int(spool.has_told()), ""))
+        self._reported: tuple[float, tuple[int, str]] = (0.0, (int(spool.has_reported()), ""))
 
     def run(self) -> None:
         lanes = [
@@ -96,9 +96,9 @@ class Sender:
         pause = 0.0
         with self._transport() as transport:
             while not self.over.wait(pause or POLL_SECONDS):
-                pause = self._round(transport, files, pause)
+                pause = self._pass(transport, files, pause)
 
-    def _round(self, transport: Transport, files: bool, pause: float) -> float:
+    def _pass(self, transport: Transport, files: bool, pause: float) -> float:
         """Send what is ready; return the seconds to wait before the next pass (0: as usual)."""
         broken = 0
         for delivery in self._ready(files):
@@ -108,7 +108,7 @@ class Sender:
                 broken += 1
                 failure = self._failed(delivery, str(error))
                 _say(f"{delivery.path.name} failed {failure.tries} times: {error}")
-                if failure.holds_up or broken == MOST_BROKEN:
+                if failure.holds_up or broken == MAX_BROKEN:
                     return min(max(pause * 2, 0.2), BROKEN_PAUSE)
             except Unreachable as error:
                 pause = min(max(pause * 2, 0.2), LONGEST_PAUSE)
@@ -142,7 +142,7 @@ class Sender:
             elif failure.holds_up:
                 break
         # Few files at once: what the next one must wait for may change during an upload.
-        return ready[:MOST_BROKEN] if files else ready
+        return ready[:MAX_BROKEN] if files else ready
 
     def _deliver(self, transport: Transport, delivery: Delivery) -> None:
         try:
@@ -226,13 +226,13 @@ class Sender:
         with self._transport(timeout=4.0) as transport:
             while True:
                 if not self.spool.is_finished() and self.spool.program_lives():
-                    self._tell_it_lives(transport)
-                self._tell_undelivered(transport)
+                    self._send_heartbeat(transport)
+                self._report_undelivered(transport)
                 if self.over.wait(seconds):
-                    self._tell_undelivered(transport)
+                    self._report_undelivered(transport)
                     return
 
-    def _tell_it_lives(self, transport: Transport) -> None:
+    def _send_heartbeat(self, transport: Transport) -> None:
         try:
             payload = transport.post(self._path("heartbeat"), self._sign())
             answer = wire.HeartbeatAnswer.model_validate(payload)
@@ -245,11 +245,11 @@ class Sender:
             # The lanes log it; an unreachable portal never stops a program.
             pass
 
-    def _tell_undelivered(self, transport: Transport) -> None:
+    def _report_undelivered(self, transport: Transport) -> None:
         """Report what is undelivered, for the run's page; repeated while there is something."""
         count, reason = current = self.spool.undelivered()
-        reported_at, reported = self._told
-        if current == reported and (not count or time.monotonic() - reported_at < TELL_SECONDS):
+        reported_at, reported = self._reported
+        if current == reported and (not count or time.monotonic() - reported_at < REPORT_SECONDS):
             return
         report = wire.Undelivered(session=self.spool.session.session, count=count, reason=reason)
         try:
@@ -261,9 +261,9 @@ class Sender:
             # A portal of an earlier version does not know this request.
             pass
         else:
-            self.spool.note_told(bool(count))
+            self.spool.note_reported(bool(count))
             self._was_taken()
-        self._told = time.monotonic(), current
+        self._reported = time.monotonic(), current
 
     def _path(self, endpoint: str) -> str:
         return f"/api/v1/runs/{self.spool.session.run}/{endpoint}"

@@ -164,7 +164,7 @@ class Spool:
     def new_file(self, suffix: str) -> Path:
         return self.folder / "files" / f"{secrets.token_hex(8)}{suffix}"
 
-    def tell_progress(self, progress: wire.Progress) -> None:
+    def report_progress(self, progress: wire.Progress) -> None:
         _replace(self.folder / "progress.json", progress.model_dump_json().encode())
 
     def stop_asked(self) -> str | None:
@@ -230,10 +230,13 @@ class Spool:
         self._failing(delivery).unlink(missing_ok=True)
 
     def failed(self, delivery: Delivery, why: str, *, alone: bool) -> Failure:
-        """Note that the portal failed on it; `alone`: and accepted another one since last time."""
+        """Note that the portal failed on it; `alone`: it accepted another one since last time."""
         before = self.failures().get(delivery.path.name, Failure())
         after = Failure(
-            tries=before.tries + 1, alone=before.alone + alone, at=time.time(), why=why[:500]
+            tries=before.tries + 1,
+            alone=before.alone + alone,
+            at=time.time(),
+            why=why[:500],
         )
         # A folder that was made by an earlier version does not have it.
         self._failing(delivery).parent.mkdir(exist_ok=True)
@@ -283,11 +286,11 @@ class Spool:
             if sum(map(lent.clear, folders)) == len(folders):
                 (self.folder / "lent").unlink(missing_ok=True)
 
-    def has_told(self) -> bool:
+    def has_reported(self) -> bool:
         """Return whether the last report to the portal was that something is undelivered."""
         return (self.folder / "told").exists()
 
-    def note_told(self, has_undelivered: bool) -> None:
+    def note_reported(self, has_undelivered: bool) -> None:
         if has_undelivered:
             (self.folder / "told").touch()
         else:

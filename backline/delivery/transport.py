@@ -111,7 +111,7 @@ class Transport:
             part.replace(target)
         return target
 
-    def ask_leave(self, path: str, *, sha256: str) -> None:
+    def check_permission(self, path: str, *, sha256: str) -> None:
         """Ask whether what `path` gives may be read, when its bytes are here already: they are not
         sent again. Raises Refused if it may not."""
         headers = {"If-None-Match": f'"{sha256}"', "Range": "bytes=0-0"}

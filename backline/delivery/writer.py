@@ -13,15 +13,15 @@ from backline import wire
 from backline.console import Source
 from backline.delivery.spool import Spool
 from backline.ranks import ProcessPlace
-from backline.system_metrics import Figures
+from backline.system_metrics import SystemMetrics
 
 # With this and the time that writing takes, a killed program loses less than the last second.
 FLUSH_SECONDS = 0.5
-FIGURE_SECONDS = 5.0
+METRICS_SECONDS = 5.0
 # Points per batch.
 BATCH_POINTS = 200_000
 # Characters of the names in a batch, with room for the JSON around them.
-HEADER_LETTERS = wire.MAX_HEADER_BYTES - 1_000
+HEADER_CHARACTERS = wire.MAX_HEADER_BYTES - 1_000
 # Rows in memory that wake the thread early.
 WAKE_ROWS = 20_000
 
@@ -58,7 +58,7 @@ class Writer:
         spool: Spool,
         *,
         console: Source | None,
-        figures: Figures | None,
+        figures: SystemMetrics | None,
         place: ProcessPlace,
         warn: Callable[[str], None],
     ) -> None:
@@ -73,7 +73,7 @@ class Writer:
         self._warn = warn
         self._over = False
         self._good: dict[Names, bool] = {}
-        self._told: set[str] = set()
+        self._warned: set[str] = set()
         self._started = self._next_figures = time.monotonic()
         self._thread = threading.Thread(target=self._work, name="backline", daemon=True)
         self._writing = threading.Lock()
@@ -88,7 +88,7 @@ class Writer:
         self._thread.join()
         self.flush()
         if row := self._step_time():
-            self._lay([row])
+            self._store([row])
 
     def flush(self) -> None:
         """Write everything that was logged so far to the spool."""
@@ -98,7 +98,7 @@ class Writer:
             taken = self.rows[:count]
             del self.rows[:count]
             self._pace.see(taken)
-            self._lay(taken)
+            self._store(taken)
             if self._console:
                 for piece in self._console.take(self._spool.session.session):
                     self._spool.put("log", piece.model_dump_json().encode())
@@ -115,7 +115,7 @@ class Writer:
                 # A full disk must not end training; what cannot be written is lost, with a warning.
                 self._warn_once(f"The spool cannot be written: {error}")
 
-    def _lay(self, rows: list[Row]) -> None:
+    def _store(self, rows: list[Row]) -> None:
         for tables in self._batches(rows):
             self._spool.put("batch", wire.encode(tables))
 
@@ -123,14 +123,14 @@ class Writer:
         now = time.monotonic()
         if now < self._next_figures:
             return
-        self._next_figures = now + FIGURE_SECONDS
+        self._next_figures = now + METRICS_SECONDS
         rows = [self._step_time()]
         if self._figures:
             metrics = self._figures.read()
             # System metrics have no training step: theirs is the seconds since the start.
             values = array("d", metrics.values())
             rows.append((int(now - self._started), time.time(), tuple(metrics), values))
-        self._lay([row for row in rows if row])
+        self._store([row for row in rows if row])
 
     def _step_time(self) -> Row | None:
         """Return this rank's seconds per step if there are several: a slow one can then be seen."""
@@ -155,8 +155,8 @@ class Writer:
                 )
 
     def _warn_once(self, sentence: str) -> None:
-        if sentence not in self._told:
-            self._told.add(sentence)
+        if sentence not in self._warned:
+            self._warned.add(sentence)
             self._warn(sentence)
 
     def _batches(self, rows: list[Row]) -> list[list[wire.Table]]:
@@ -165,7 +165,7 @@ class Writer:
         for row in rows:
             groups[row[2]].append(row)
         batches: list[list[wire.Table]] = [[]]
-        room, header_room = BATCH_POINTS, HEADER_LETTERS
+        room, header_room = BATCH_POINTS, HEADER_CHARACTERS
         for logged_names, members in groups.items():
             names = tuple(map(self._place.metric, logged_names))
             # A row without names only marks the time of a step.
@@ -177,7 +177,7 @@ class Writer:
                 part = members[start : start + max_rows]
                 if (len(part) * len(names) > room or header > header_room) and batches[-1]:
                     batches.append([])
-                    room, header_room = BATCH_POINTS, HEADER_LETTERS
+                    room, header_room = BATCH_POINTS, HEADER_CHARACTERS
                 batches[-1].append(_table(names, part))
                 room -= len(part) * len(names)
                 header_room -= header
@@ -187,7 +187,7 @@ class Writer:
         good = self._good.get(names)
         if good is None:
             bad = [name for name in names if not wire.good_name(name)]
-            fits = len(names) <= wire.MAX_NAMES and len(json.dumps(names)) < HEADER_LETTERS
+            fits = len(names) <= wire.MAX_NAMES and len(json.dumps(names)) < HEADER_CHARACTERS
             good = self._good[names] = not bad and fits
             if not fits:
                 self._warn_once(f"{len(names):,} metrics in one call are too many; not logged.")

@@ -28,7 +28,7 @@ from backline.delivery.spool import Spool
 from backline.delivery.transport import Refused, Transport, Unreachable
 from backline.job import exit_reasons
 from backline.ranks import ProcessPlace
-from backline.system_metrics import Figures
+from backline.system_metrics import SystemMetrics
 from backline.usage_count import Counting
 
 TICK = 0.1
@@ -46,7 +46,7 @@ class Stopped(Exception):
     """Asked to end before the program was started."""
 
 
-class Bell:
+class SignalRelay:
     """SIGTERM and SIGINT: before the program runs they end the waiting, then they go to it."""
 
     def __init__(self) -> None:
@@ -95,7 +95,7 @@ class Bell:
 
 def execute(command: list[str], *, folder: Path | None) -> int:
     """Return the exit code: the program's own, 128 + n after signal n, or one of those above."""
-    bell = Bell()
+    bell = SignalRelay()
     url, token = os.environ.get("BACKLINE_URL", ""), os.environ.get("BACKLINE_TOKEN", "")
     if not (url and token and os.environ.get("BACKLINE_RUN")):
         sys.stderr.write("This is no job of the portal: BACKLINE_RUN, _URL and _TOKEN are it.\n")
@@ -108,7 +108,7 @@ def execute(command: list[str], *, folder: Path | None) -> int:
         sys.stderr.write(f"{refusal}\n")
         exit_reasons.leave_reason(str(refusal), code=_code_of(refusal))
         return _code_of(refusal)
-    figures = Figures() if place.first_of_machine else None
+    figures = SystemMetrics() if place.first_of_machine else None
     relay = Relay()
     run = Run(spec=spec, spool=spool, token=token, console=relay, figures=figures, place=place)
     program = Program(run, spool=spool, place=place, relay=relay, figures=figures, folder=folder)
@@ -135,7 +135,7 @@ class Program:
         spool: Spool,
         place: ProcessPlace,
         relay: Relay,
-        figures: Figures | None,
+        figures: SystemMetrics | None,
         folder: Path | None,
     ) -> None:
         self.run = run
@@ -149,7 +149,7 @@ class Program:
             # Rank 0 fetches the same, and reports it.
             self.counting.decide("program")
 
-    def perform(self, command: list[str], bell: Bell) -> int:
+    def perform(self, command: list[str], bell: SignalRelay) -> int:
         """Fetch the recordings and run the program to its end; return its exit code."""
         try:
             with ExitStack() as after:
@@ -209,7 +209,7 @@ class Program:
             ours["BACKLINE_DATASET"] = str(self.folder.resolve())
         return inherited | own | ours
 
-    def _follow(self, program: "subprocess.Popen[bytes]", bell: Bell) -> int:
+    def _follow(self, program: "subprocess.Popen[bytes]", bell: SignalRelay) -> int:
         bell.belongs_to(program)
         if self.figures:
             with suppress(psutil.Error):
@@ -224,7 +224,7 @@ class Program:
             self.relay.conclude(f"The program ended with code {code} and no word.")
         return code
 
-    def _watch(self, program: "subprocess.Popen[bytes]", bell: Bell) -> int:
+    def _watch(self, program: "subprocess.Popen[bytes]", bell: SignalRelay) -> int:
         """Wait for its end; pass on the portal's request, and kill a program that does not obey."""
         asked_at: float | None = None
         grace = float(os.environ.get("BACKLINE_GRACE_SECONDS", GRACE_SECONDS))

@@ -14,19 +14,19 @@ from collections.abc import MutableMapping
 
 TICK = 0.5
 # As long as torchrun waits for all machines, unless its configuration says otherwise.
-WAITS = 600.0
+WAIT_SECONDS = 600.0
 CONFIGURATION, ENDPOINT = "PET_RDZV_CONF", "PET_RDZV_ENDPOINT"
 # Kubernetes sets it in each pod of an Indexed Job.
 INDEX = "JOB_COMPLETION_INDEX"
 HOSTS = "is_host"
 
 
-class NotKnown(RuntimeError):
+class HostNotResolved(RuntimeError):
     """The name of the machine that hosts the rendezvous is not known; the message gives it."""
 
 
 def prepare(env: MutableMapping[str, str] = os.environ) -> None:
-    """Configure who hosts, and return when the name can be looked up; raises NotKnown.
+    """Configure who hosts, and return when the name can be looked up; raises HostNotResolved.
 
     Does nothing if the machines have no index: torchrun then works as usual.
     """
@@ -38,14 +38,14 @@ def prepare(env: MutableMapping[str, str] = os.environ) -> None:
     )
     settings.setdefault(HOSTS, "1" if int(index) == 0 else "0")
     env[CONFIGURATION] = ",".join(f"{name}={value}" for name, value in settings.items())
-    await_name(host, seconds=float(settings.get("join_timeout") or WAITS))
+    await_name(host, seconds=float(settings.get("join_timeout") or WAIT_SECONDS))
 
 
 def await_name(host: str, *, seconds: float) -> None:
     end, is_reported = time.monotonic() + seconds, False
     while not _resolves(host):
         if time.monotonic() > end:
-            raise NotKnown(
+            raise HostNotResolved(
                 f"The machines of this run did not find each other: {host}, where they meet, "
                 f"cannot be looked up after {seconds:.0f} s. Does the cluster's DNS answer pods?"
             )

@@ -29,7 +29,7 @@ TICK = 0.1
 FAILED = 1
 # A killed process leaves no reason, and is noticed up to this much later than the failures that it
 # caused: torchrun counts whole seconds and looks ten times in each.
-UNHEARD_SECONDS = 2.0
+UNNOTICED_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Torchrun(threading.Thread):
         reasons = exit_reasons.read(self._folder)
         failures = getattr(self._error, "failures", {})
         silent = sorted(
-            (failure.timestamp - UNHEARD_SECONDS, rank, failure.exitcode)
+            (failure.timestamp - UNNOTICED_SECONDS, rank, failure.exitcode)
             for rank, failure in failures.items()
             # A process that ends by torchrun's SIGTERM does so because another one has ended.
             if failure.error_file == "<N/A>" and failure.exitcode != -signal.SIGTERM
@@ -119,7 +119,7 @@ def _silent(*, rank: int, code: int) -> End:
 
 def _of_torchrun_itself(error: BaseException) -> End:
     """Return why torchrun could not start or keep the processes, or parse its arguments."""
-    if isinstance(error, meeting.NotKnown):
+    if isinstance(error, meeting.HostNotResolved):
         return End(FAILED, str(error))
     if isinstance(error, SystemExit):
         return End(error.code if isinstance(error.code, int) else FAILED)

@@ -174,7 +174,7 @@ def _has_music(run: Run) -> bool:
         return False
     # Starts at the weights, not at the run: the run may not be stored yet.
     same = Checkpoint.every.filter(digest=run.start_from.digest)
-    behind = ancestry.behind(set(same.values_list("run", flat=True)))
+    behind = ancestry.runs_behind(set(same.values_list("run", flat=True)))
     runs = Run.objects.filter(pk__in=set().union(*behind.values()))
     return runs.exclude(dataset=None).exists()
 
@@ -195,7 +195,7 @@ def _compute(
     run: Run, at: datetime, uses: Sequence[str] = FOLLOWING, *, same_version: bool = False
 ) -> Scope:
     """Compute the scope of the run and of all runs behind it from the permissions at `at`."""
-    long_work.outside("What a run is cleared for is worked out")
+    long_work.forbid_in_transaction("What a run is cleared for is worked out")
     scope = Scope(uses={str(use): Allowance() for use in uses})
     for behind in _line(run):
         scope = scope.meet(_own(behind, at, uses, same_version=same_version))

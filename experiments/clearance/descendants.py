@@ -36,7 +36,7 @@ from rights.withdrawal.descendants import (
     Outcome,
     Reliance,
     register,
-    rest_on,
+    register_basis,
     rows_named,
 )
 
@@ -63,7 +63,7 @@ def runs_with(recordings: QuerySet[Recording]) -> list[UUID]:
 
 
 def _with_later(runs: QuerySet[Run]) -> list[UUID]:
-    return sorted(ancestry.after(list(runs.order_by().values_list("pk", flat=True))))
+    return sorted(ancestry.descendants_of(list(runs.order_by().values_list("pk", flat=True))))
 
 
 class Datasets:
@@ -348,4 +348,4 @@ class Published:
 
 for kind in (FrozenSets(), Runs(), Checkpoints(), Published()):
     register(kind)
-rest_on(Datasets())
+register_basis(Datasets())

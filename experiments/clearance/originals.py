@@ -14,7 +14,7 @@ from rights.models import Recording, Use
 VERB = "dataset.fetched"
 
 
-def held_by_a_project_of(recording: Recording, user: User, use: Use | None) -> bool:
+def is_in_a_project_of(recording: Recording, user: User, use: Use | None) -> bool:
     """Whether the person is a member of a project with a frozen dataset that has this very file,
     and for which no permission for the recording has ended since."""
     # Also where the model that learned from it may stay: an ended permission allows no download.
@@ -45,4 +45,4 @@ def record_fetch(run: Run, *, by: User) -> None:
         )  # fmt: skip
 
 
-register(held_by_a_project_of)
+register(is_in_a_project_of)

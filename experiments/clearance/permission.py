@@ -130,12 +130,12 @@ def check_start(run: Run) -> None:
     try:
         check_consent(project=run.project, dataset=run.dataset, use=run.use, by=None)
     except NotAllowed:
-        if not _goes_on(run):
+        if not _may_continue(run):
             raise
     clearance.stored_scope(run)
 
 
-def _goes_on(run: Run) -> bool:
+def _may_continue(run: Run) -> bool:
     """Whether every permission that is missing now was ended by a party whose agreement lets this
     version stay; one that another holder suspended, or was never asked for, stops the run."""
     if run.dataset is None or not run.attempts.exists() or holds_on(run.dataset, run.use):
@@ -216,7 +216,7 @@ def runs_on_hold() -> list[tuple[Run, Hold]]:
     or started from the weights of such a run; with the first such hold."""
     open_runs = Run.objects.filter(revocations.is_revoked("pk"), state__in=Run.OPEN_STATES)
     first_holds = dict(
-        open_runs.annotate(mark=revocations.first_hold("pk")).values_list("pk", "mark")
+        open_runs.annotate(mark=revocations.first_hold_id("pk")).values_list("pk", "mark")
     )
     if not first_holds:
         return []
@@ -225,7 +225,7 @@ def runs_on_hold() -> list[tuple[Run, Hold]]:
     return [(runs[pk], holds[mark]) for pk, mark in first_holds.items()]
 
 
-def why_not(checkpoint: Checkpoint) -> str:
+def why_not_loadable(checkpoint: Checkpoint) -> str:
     """Return why nobody may load these weights, as a sentence; empty where they may be used. Their
     bytes count: what is withheld under one name is withheld under every other."""
     row = Checkpoint.every.filter(pk=checkpoint.pk).annotate(
@@ -265,10 +265,10 @@ def why_not_start_from(
     `use` is what the run declares, where its recipe leaves that open. A run that only generates,
     or that `goes_on`, makes no next version of the model.
     """
-    if reason := why_not(checkpoint):
+    if reason := why_not_loadable(checkpoint):
         return reason
     definition = recipes.RECIPES.get(recipe)
-    wanted = use if use is not None else definition.use if definition else declared_uses.NONE
+    wanted = use if use is not None else definition.use if definition else declared_uses.NO_USE
     if reason := _why_not_for(checkpoint, wanted):
         return reason
     same_version = goes_on or (definition is not None and definition.generates)
@@ -300,7 +300,7 @@ def _why_not_for(checkpoint: Checkpoint, use: str) -> str:
     return ""
 
 
-def taint_held() -> int:
+def mark_affected_datasets() -> int:
     """Mark each frozen dataset in which a permission for its use ended since; return how many."""
     affected = Dataset.objects.filter(
         status=Dataset.Status.FROZEN,

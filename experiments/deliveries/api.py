@@ -22,7 +22,7 @@ from experiments.models import Run, declared_uses
 from experiments.models.sessions import NAME_MAX
 from experiments.runs import arithmetic, checkpoints, run_spec, runs
 from portal import storage
-from portal.http.serving import ranged
+from portal.http.serving import blob_response
 from portal.inputs.schemas import Described, PathNumber, RowNumber, Words
 
 router = Router(tags=["deliveries"])
@@ -46,7 +46,7 @@ def add_batch(
 ) -> wire.Received:
     """One numbered batch of metrics (backline.wire.encode); the same number counts once."""
     run = access.writable(request, run_id)
-    _demand_name(session)
+    _require_name(session)
     _admit(request, run, session, numbered=True)
     try:
         done = metrics.ingest(run, session, number, request.body)
@@ -61,7 +61,7 @@ def add_batch(
 def add_log(request: HttpRequest, run_id: UUID, piece: wire.LogPiece) -> wire.Received:
     """A piece of the console, by byte offset."""
     run = access.writable(request, run_id)
-    _demand_name(piece.session)
+    _require_name(piece.session)
     _admit(request, run, piece.session, numbered=True)
     return wire.Received(duplicate=not logs.append(run, piece))
 
@@ -136,7 +136,7 @@ def add_checkpoint(
     _admit(request, run, session)
     try:
         description = wire.CheckpointMeta.model_validate_json(meta)
-        _, new = checkpoints.receive(run=run, file=file, said=description)
+        _, new = checkpoints.receive(run=run, file=file, meta=description)
     except ValidationError as error:
         raise HttpError(422, f"The checkpoint's description is wrong: {error}") from error
     except checkpoints.Damaged as error:
@@ -163,9 +163,9 @@ def checkpoint(request: HttpRequest, run_id: UUID, step: PathNumber) -> HttpResp
             f"Run {run.number} was declared for {made_for}: what it saves is there for its own "
             "next attempt alone.",
         )
-    if reason := permission.why_not(row):
+    if reason := permission.why_not_loadable(row):
         raise HttpError(410, reason)
-    return ranged(request, row.file, f"step-{step}")
+    return blob_response(request, row.file, f"step-{step}")
 
 
 @router.get("/runs/{uuid:run_id}/start-from")
@@ -178,9 +178,9 @@ def start_from(request: HttpRequest, run_id: UUID) -> HttpResponseBase:
     weights = run.start_from
     if weights is None:
         raise HttpError(404, "This run starts from no weights of another.")
-    if reason := permission.why_not(weights):
+    if reason := permission.why_not_loadable(weights):
         raise HttpError(410, reason)
-    return ranged(request, weights.file, f"step-{weights.step}")
+    return blob_response(request, weights.file, f"step-{weights.step}")
 
 
 @router.get("/runs/{uuid:run_id}/audio/{int:recording_id}")
@@ -201,7 +201,7 @@ def dataset_audio(request: HttpRequest, run_id: UUID, recording_id: PathNumber) 
         raise HttpError(403, f"The permission for {item.recording.title} has ended.")
     if request.method == "GET":
         originals.record_fetch(run, by=run.submitted_by)
-    return ranged(request, item.audio, item.recording.title)
+    return blob_response(request, item.audio, item.recording.title)
 
 
 @router.post("/runs/{uuid:run_id}/ending", response=wire.Received)
@@ -220,7 +220,7 @@ def end(
     return wire.Received()
 
 
-def _demand_name(session: str) -> None:
+def _require_name(session: str) -> None:
     if not session:
         raise HttpError(422, f"A session has a name of 1 to {NAME_MAX} characters.")
 

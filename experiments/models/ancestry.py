@@ -38,22 +38,22 @@ SELECT run_id FROM line
 """
 Key = TypeVar("Key", bound=Hashable)
 # Values per query, which SQLite limits.
-AT_ONCE = 500
+BATCH_SIZE = 500
 
 
-def behind(runs: Collection[UUID]) -> dict[UUID, set[UUID]]:
+def runs_behind(runs: Collection[UUID]) -> dict[UUID, set[UUID]]:
     """Map each run to itself and all runs whose weights are behind it."""
-    runs_behind: dict[UUID, set[UUID]] = defaultdict(set)
-    for batch in parts(list(runs), AT_ONCE):
+    by_head: dict[UUID, set[UUID]] = defaultdict(set)
+    for batch in parts(list(runs), BATCH_SIZE):
         for head, run in _rows(_BEHIND, batch):
-            runs_behind[head].add(run)
-    return runs_behind
+            by_head[head].add(run)
+    return by_head
 
 
-def after(runs: Collection[UUID]) -> set[UUID]:
+def descendants_of(runs: Collection[UUID]) -> set[UUID]:
     """Return these runs and all that started from their weights, directly or through others."""
     descendants: set[UUID] = set()
-    for batch in parts(list(runs), AT_ONCE):
+    for batch in parts(list(runs), BATCH_SIZE):
         descendants.update(run for (run,) in _rows(_AFTER, batch))
     return descendants
 
@@ -62,13 +62,13 @@ def deliveries_behind(weights: Checkpoint) -> dict[str, list[Checkpoint]]:
     """For these weights, and for those that any run behind them started from: every delivery of the
     same bytes, earliest first, by digest. As many queries for a long line as for a short one."""
     same = Checkpoint.every.filter(digest=weights.digest)
-    runs = set().union(*behind(set(same.values_list("run", flat=True))).values())
+    runs = set().union(*runs_behind(set(same.values_list("run", flat=True))).values())
     digests = {weights.digest}
-    for some in parts(list(runs), AT_ONCE):
+    for some in parts(list(runs), BATCH_SIZE):
         started = Run.objects.filter(pk__in=some).exclude(start_from=None)
         digests.update(started.values_list("start_from__digest", flat=True))
     by_digest: dict[str, list[Checkpoint]] = defaultdict(list)
-    for part in parts(sorted(digests), AT_ONCE):
+    for part in parts(sorted(digests), BATCH_SIZE):
         rows = Checkpoint.every.filter(digest__in=part)
         for row in rows.select_related("run__start_from", "run__dataset").order_by(
             "created_at", "pk"

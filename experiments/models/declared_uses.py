@@ -9,8 +9,8 @@ from backline.uses import use_named
 from rights.models import Use
 
 # The use of a run without recordings.
-NONE = ""
-MODELS = frozenset({NONE, *(use.value for use in Use if use.facts.makes_model)})
+NO_USE = ""
+MODELS = frozenset({NO_USE, *(use.value for use in Use if use.facts.makes_model)})
 # Uses in which a recording is reference audio and nothing is learned from it.
 REFERENCES = frozenset(use.value for use in Use if use.facts.is_reference)
 
@@ -24,7 +24,7 @@ def may_start_from(made_for: str, use: str) -> bool:
     source_use = use_named(made_for)
     if source_use is None:
         # Free for any use; clearance.py then checks that use with everybody behind the weights.
-        return made_for == NONE
+        return made_for == NO_USE
     return source_use.facts.makes_model and (
         not source_use.facts.starts or use in source_use.facts.starts
     )

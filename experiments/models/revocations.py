@@ -98,11 +98,11 @@ def weights_revocation(digest: str) -> _WeightsReason:
     return _WeightsReason(F(digest))
 
 
-def reason(run: str) -> _Reason:
+def revocation_reason(run: str) -> _Reason:
     """Why the first permission behind the run ended, None where none did."""
     return _Reason(F(run))
 
 
-def first_hold(run: str) -> _Mark:
+def first_hold_id(run: str) -> _Mark:
     """The id of the first hold on what the run learned from, None where there is none."""
     return _Mark(F(run))

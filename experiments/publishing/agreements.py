@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from experiments.models.ancestry import Link
-from experiments.publishing.training_credits import AT_ONCE, Exposures
+from experiments.publishing.training_credits import BATCH_SIZE, Exposures
 from rights.models import DecisionLine, Grant, Party, Recording, WithdrawalPolicy
 
 
@@ -45,7 +45,7 @@ def agreements_behind(line: Sequence[Link], used: Exposures) -> AgreementsSummar
     decisions = [link.run.decision_id for link in line if link.run.decision_id]
     grants: dict[int, set[int]] = defaultdict(set)
     lines = DecisionLine.objects.filter(decision__in=decisions).values_list("recording", "grants")
-    for recording, ids in lines.iterator(chunk_size=AT_ONCE):
+    for recording, ids in lines.iterator(chunk_size=BATCH_SIZE):
         if recording in used:
             grants[recording].update(ids)
     signed = _signed(set().union(*grants.values()))
@@ -67,8 +67,8 @@ def agreements_behind(line: Sequence[Link], used: Exposures) -> AgreementsSummar
 def _signed(ids: Iterable[int]) -> dict[int, _Signed]:
     wanted = sorted(ids)
     signed: dict[int, _Signed] = {}
-    for start in range(0, len(wanted), AT_ONCE):
-        rows = Grant.objects.filter(pk__in=wanted[start : start + AT_ONCE]).values_list(
+    for start in range(0, len(wanted), BATCH_SIZE):
+        rows = Grant.objects.filter(pk__in=wanted[start : start + BATCH_SIZE]).values_list(
             "pk", "agreement", "grantor", "grantor__kind", "withdrawal_policy"
         )
         signed |= {row[0]: _Signed(row[1], row[2], row[3], row[4]) for row in rows}

@@ -22,7 +22,7 @@ SECONDS = 60
 T = TypeVar("T")
 Mark = tuple[str, str, Hashable, int]
 
-_kept: OrderedDict[Hashable, tuple[Mark, object]] = OrderedDict()
+_cache: OrderedDict[Hashable, tuple[Mark, object]] = OrderedDict()
 # One page is made at a time: many visitors do not take the portal from those who work in it.
 _making = Lock()
 
@@ -34,9 +34,9 @@ def cached(key: Hashable, line: Iterable[Link], status: Hashable, make: Callable
         # Read first: a change while the page is being made counts as a change afterwards.
         minute = int(time.monotonic() // SECONDS)
         mark = (audit.newest_hash(), ledger.ledger_version(sources), status, minute)
-        entry = _kept.pop(key, None)
+        entry = _cache.pop(key, None)
         value = entry[1] if entry is not None and entry[0] == mark else make()
-        _kept[key] = (mark, value)
-        while len(_kept) > PAGES:
-            _kept.popitem(last=False)
+        _cache[key] = (mark, value)
+        while len(_cache) > PAGES:
+            _cache.popitem(last=False)
     return cast("T", value)

@@ -26,17 +26,17 @@ class PageData:
 
     @property
     def title(self) -> str:
-        return self.learned.veil.over(self.page.title)
+        return self.learned.veil.redact(self.page.title)
 
     @property
     def version(self) -> str:
-        return self.learned.veil.over(self.page.version)
+        return self.learned.veil.redact(self.page.version)
 
     @property
     def said(self) -> dict[str, str]:
         """The free texts by key, without the names that are not to be shown."""
         return {
-            key: self.learned.veil.over(text)
+            key: self.learned.veil.redact(text)
             for key, text in texts.texts_by_key(self.text.parts).items()
         }
 

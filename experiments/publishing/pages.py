@@ -51,7 +51,7 @@ def ask(
     Raises NotPermitted unless `by` owns the project or is an operator, and Refused for a model
     that rests on no permission, for one of which no use is reported, and for invalid texts.
     """
-    _owner(by, project)
+    _require_owner(by, project)
     _check_model(project, run, checkpoint)
     title = _line(title, "title", 120)
     version = _line(version, "version", 40)
@@ -93,7 +93,7 @@ def reword(*, by: User, page: ModelPage, parts: Mapping[str, str]) -> ModelPageT
 
     It replaces a version that still waits. Raises NotPermitted and Refused.
     """
-    _owner(by, page.project)
+    _require_owner(by, page.project)
     return _put_text(by, page, _texts(page, parts))
 
 
@@ -174,7 +174,7 @@ def text_of(page: ModelPage) -> ModelPageText | None:
 # --- What is checked ------------------------------------------------------------------------
 
 
-def _owner(by: User, project: Project) -> None:
+def _require_owner(by: User, project: Project) -> None:
     if not may_ask(by, project):
         raise NotPermitted(f"An owner of {project.name} or an operator publishes its models.")
 

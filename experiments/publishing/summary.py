@@ -243,7 +243,7 @@ def _dependencies(data: PageData) -> str:
     if not earlier_runs:
         return "None on record: it started from no other model's weights."
     rows = ModelPage.objects.public().filter(run__in=earlier_runs).exclude(pk=page.pk)
-    names = [veil.over(str(row)) for row in rows]
+    names = [veil.redact(str(row)) for row in rows]
     unpublished = len(earlier_runs) - len({row.run_id for row in rows})
     if unpublished:
         names.append(

@@ -31,7 +31,7 @@ from rights.models import (
 from rights.usage import ledger
 
 BASIS = "seconds of audio heard in training, from the ledger of use"
-AT_ONCE = 5_000
+BATCH_SIZE = 5_000
 UNNAMED = "[a name that is not shown]"
 # Shorter names would match too many common words.
 SHORTEST = 3
@@ -60,7 +60,7 @@ class Veil:
 
     names: tuple[str, ...] = ()
 
-    def over(self, text: str) -> str:
+    def redact(self, text: str) -> str:
         return self._pattern.sub(UNNAMED, text) if self.names else text
 
     def hides(self, text: str) -> bool:
@@ -102,7 +102,7 @@ class TrainingCredits:
 
 def exposures(line: Sequence[Link]) -> Exposures:
     """Return recording id to (examples, seconds), over all runs that the model learned in."""
-    long_work.outside("What a model learned from is added up")
+    long_work.forbid_in_transaction("What a model learned from is added up")
     totals: Exposures = {}
     for link in line:
         for pk, (examples, seconds) in ledger.exposures(link.source, link.up_to).items():
@@ -122,7 +122,7 @@ def load_credits(line: Sequence[Link], status: PageStatus) -> TrainingCredits:
     public_names = {pk: _name(party, status) for pk, party in parties.items()}
     veil = Veil(tuple(_hidden_names(parties, public_names)))
     public_names = {
-        pk: veil.over(name) if parties[pk].public_credit == "wording" else name
+        pk: veil.redact(name) if parties[pk].public_credit == "wording" else name
         for pk, name in public_names.items()
     }
     groups: dict[tuple[str, frozenset[int]], list[int]] = defaultdict(list)
@@ -180,14 +180,14 @@ def people_of(line: Sequence[Link]) -> list[Party]:
 
 def hidden_in(line: Sequence[Link], status: PageStatus) -> Veil:
     """Return the names that no text about the model may contain."""
-    long_work.outside("Everybody whom a model learned from is asked for")
+    long_work.forbid_in_transaction("Everybody whom a model learned from is asked for")
     parties = {party.pk: party for party in people_of(line)}
     public_names = {pk: _name(party, status) for pk, party in parties.items()}
     return Veil(tuple(_hidden_names(parties, public_names)))
 
 
 def _rows(rows: QuerySet[Recording]) -> Iterable[tuple[int, str, float]]:
-    return rows.values_list("pk", "title", "duration").iterator(chunk_size=AT_ONCE)
+    return rows.values_list("pk", "title", "duration").iterator(chunk_size=BATCH_SIZE)
 
 
 def _people(
@@ -218,8 +218,8 @@ def _people(
 def _parties(ids: set[int]) -> dict[int, Party]:
     wanted = sorted(ids)
     parties: dict[int, Party] = {}
-    for start in range(0, len(wanted), AT_ONCE):
-        parties |= Party.objects.in_bulk(wanted[start : start + AT_ONCE])
+    for start in range(0, len(wanted), BATCH_SIZE):
+        parties |= Party.objects.in_bulk(wanted[start : start + BATCH_SIZE])
     return parties
 
 

@@ -50,7 +50,7 @@ def statuses_of(pages: Iterable[ModelPage]) -> dict[int, PageStatus]:
     rows = list(pages)
     behind, retired = _behind(rows)
     runs = {pk for run_ids in behind.values() for pk in run_ids}
-    lookups = _Known(_marks(runs), _covered(rows), retired)
+    lookups = _Lookups(_marks(runs), _covered(rows), retired)
     return {page.pk: _status_of(page, behind[page.pk], lookups) for page in rows}
 
 
@@ -73,17 +73,17 @@ def _behind(pages: Sequence[ModelPage]) -> tuple[dict[int, set[UUID]], dict[str,
         page.pk: {page.run_id, *(delivered[page.checkpoint.digest] if page.checkpoint else ())}
         for page in pages
     }
-    behind = ancestry.behind(continued)
-    runs_behind = {
+    behind = ancestry.runs_behind(continued)
+    published_behind = {
         pk: runs.union(*(behind[run] for run in runs & continued)) for pk, runs in heads.items()
     }
-    return runs_behind, retired
+    return published_behind, retired
 
 
 def parties_who_left(run: Run) -> frozenset[int]:
     """Return the parties whose permission has ended for something that the run, or a run whose
     weights it started from, learned from."""
-    marks = _marks(ancestry.behind([run.pk])[run.pk])
+    marks = _marks(ancestry.runs_behind([run.pk])[run.pk])
     return frozenset(mark.party for run_marks in marks.values() for mark in run_marks)
 
 
@@ -128,7 +128,7 @@ def _key(page: ModelPage) -> tuple[str, str]:
     return "run", str(page.run_id)
 
 
-class _Known(NamedTuple):
+class _Lookups(NamedTuple):
     """Rows that are looked up once for all pages."""
 
     marks: _Marks
@@ -136,7 +136,7 @@ class _Known(NamedTuple):
     retired: dict[str, datetime]
 
 
-def _status_of(page: ModelPage, runs: set[UUID], lookups: _Known) -> PageStatus:
+def _status_of(page: ModelPage, runs: set[UUID], lookups: _Lookups) -> PageStatus:
     marks = [mark for run in runs for mark in lookups.marks.get(run, ())]
     departed = frozenset(mark.party for mark in marks)
     stopping = [

@@ -182,7 +182,7 @@ def validate(name: str, data: Mapping[str, object]) -> BaseModel:
     try:
         config = model.model_validate(dict(data))
         bounds.check_json(config.model_dump(mode="json"), "The config", most=MAX_BYTES)
-    except bounds.Unkeepable as refusal:
+    except bounds.NotStorable as refusal:
         raise ConfigInvalid({WHOLE: str(refusal)}) from None
     except ValidationError as refusal:
         errors: dict[str, str] = {}
@@ -196,7 +196,7 @@ def validate(name: str, data: Mapping[str, object]) -> BaseModel:
     return config
 
 
-def check_shares(config: Mapping[str, object], *, processes: int) -> None:
+def check_batch_size(config: Mapping[str, object], *, processes: int) -> None:
     """Refuse a batch that does not have an example for each of the processes that share it."""
     batch = config.get("batch_size")
     if isinstance(batch, int) and batch < processes:

@@ -34,7 +34,7 @@ SECRET_VALUE = re.compile(
     r"\b(?:bl|hf|ghp|gho|github_pat|glpat)[_-][A-Za-z0-9_-]{16,}|\bAKIA[A-Z0-9]{12,}"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY|://[^/\s:@]+:[^/\s@]+@"
 )
-ELSEWHERE = (
+SECRETS_HINT = (
     "A config is read by everybody in the project: keep it in the lab's secret store, and let "
     "the program read it there."
 )
@@ -46,7 +46,7 @@ else:
     UseName = Literal[tuple(use.value for use in Use)]
 
 
-def words(value: object) -> object:
+def split_words(value: object) -> object:
     """Split a line as a shell would; a list stays as it is."""
     if not isinstance(value, str):
         return value
@@ -57,7 +57,7 @@ def words(value: object) -> object:
         raise ValueError(f"cannot be split into words: {reason}.") from None
 
 
-def pairs(value: object) -> object:
+def read_pairs(value: object) -> object:
     """Read a form's NAME=value lines, or a mapping from YAML with numbers and booleans."""
     if isinstance(value, str):
         variables: dict[str, str] = {}
@@ -85,7 +85,7 @@ class ProgramConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    command: Annotated[list[str], BeforeValidator(words)] = Field(
+    command: Annotated[list[str], BeforeValidator(split_words)] = Field(
         default=["python", "train.py"],
         title="Command",
         description=(
@@ -105,7 +105,7 @@ class ProgramConfig(BaseModel):
         max_length=500,
         json_schema_extra={"group": "Program"},
     )
-    env: Annotated[dict[str, str], BeforeValidator(pairs)] = Field(
+    env: Annotated[dict[str, str], BeforeValidator(read_pairs)] = Field(
         default={},
         title="Environment",
         description=(
@@ -141,7 +141,7 @@ class ProgramConfig(BaseModel):
             if "\0" in word or len(word) > MAX_WORD:
                 raise ValueError(f"has a word that cannot be passed on (number {number}).")
             if SECRET_VALUE.search(word):
-                raise ValueError(f"holds what looks like a secret (word {number}). {ELSEWHERE}")
+                raise ValueError(f"holds what looks like a secret (word {number}). {SECRETS_HINT}")
         return command
 
     @field_validator("image")
@@ -176,7 +176,7 @@ class ProgramConfig(BaseModel):
             if any(ord(letter) < 32 for letter in value) or len(value) > MAX_WORD:
                 raise ValueError(f"has a value that cannot be passed on ({name}).")
             if _names_a_secret(name) or SECRET_VALUE.search(value):
-                raise ValueError(f"may not hold {name}, which looks like a secret. {ELSEWHERE}")
+                raise ValueError(f"may not hold {name}, which looks like a secret. {SECRETS_HINT}")
         return env
 
     @field_validator("dataset_folder")

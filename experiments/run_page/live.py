@@ -44,7 +44,7 @@ class Moment:
     warning: str
 
 
-def moment(run: Run) -> Moment:
+def read_moment(run: Run) -> Moment:
     """Read the present moment of a run from the database, by a handful of small queries."""
     series = run.series.aggregate(points=Sum("count"), metrics=Count("pk"))
     newest = run.logs.aggregate(newest=Max("pk"))["newest"] or 0
@@ -70,7 +70,7 @@ def moment(run: Run) -> Moment:
 def detail(run: Run) -> str:
     """Return the sentence beside the state: how long it waits, what it does, why it ended."""
     if run.state == Run.State.QUEUED:
-        return f"{quotas.held_words(run) or place_words(run)} {run.state_reason}".strip()
+        return f"{quotas.why_blocked(run) or place_words(run)} {run.state_reason}".strip()
     if run.state == Run.State.STARTING:
         return run.state_reason or run.stage
     if run.is_open:
@@ -154,7 +154,7 @@ def snapshot(run_id: UUID, *, log_from: int = -1) -> dict[str, object] | None:
     run = Run.objects.select_related("project").filter(pk=run_id).first()
     if run is None:
         return None
-    now = moment(run)
+    now = read_moment(run)
     body: dict[str, object] = asdict(now)
     if now.log != log_from:
         body["log_text"] = log_text(run)
@@ -170,7 +170,7 @@ async def stream(
     `longest` seconds the stream simply ends, so that the browser connects and is checked again.
     """
     yield b"retry: 2000\n\n"
-    read = sync_to_async(_look)
+    read = sync_to_async(_read_snapshot)
     known: dict[str, object] = {}
     silent = lived = 0.0
     while lived < longest:
@@ -193,7 +193,7 @@ async def stream(
         silent, lived = silent + tick, lived + tick
 
 
-def _look(run_id: UUID, log_from: int) -> dict[str, object] | None:
+def _read_snapshot(run_id: UUID, log_from: int) -> dict[str, object] | None:
     """Return a snapshot and free the database connection: a page is watched for minutes, and a
     connection per viewer is more than a database has."""
     try:

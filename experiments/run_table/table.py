@@ -236,7 +236,7 @@ def _with_costs(rows: list[RunRow]) -> list[RunRow]:
     amounts, price_list = costs.of_runs(row.run.pk for row in rows), costs.prices()
     for row in rows:
         if row.run.pk in amounts:
-            value = price_list.sum(amounts[row.run.pk])
+            value = price_list.format_amount(amounts[row.run.pk])
             row.cells = [replace(c, value=value) if c.key == "cost" else c for c in row.cells]
     return rows
 

@@ -75,7 +75,7 @@ def claim(run: Run, *, slots: int | None = None) -> Attempt | None:
     return None
 
 
-def created(attempt: Attempt, *, node: str = "", look: str = "") -> bool:
+def mark_created(attempt: Attempt, *, node: str = "", look: str = "") -> bool:
     """Record that the cluster has the job; False if it was recorded before, or the attempt ended.
 
     The job of an attempt that ended must go. Call again when the node becomes known later.
@@ -89,7 +89,7 @@ def created(attempt: Attempt, *, node: str = "", look: str = "") -> bool:
     return False
 
 
-def started(attempt: Attempt) -> bool:
+def mark_started(attempt: Attempt) -> bool:
     """Record that the program runs: STARTING -> RUNNING. The reason why it waited is cleared."""
     now = timezone.now()
     with transaction.atomic():
@@ -128,7 +128,7 @@ def fail(attempt: Attempt, *, reason: str, exit_code: int | None) -> bool:
     return True
 
 
-def stopped(attempt: Attempt, *, reason: str, exit_code: int | None) -> bool:
+def mark_stopped(attempt: Attempt, *, reason: str, exit_code: int | None) -> bool:
     """Record that the program ended on request. Without one, a foreign signal ended it: a loss."""
     with transaction.atomic():
         run = _locked_run(attempt)
@@ -161,7 +161,7 @@ def lose(attempt: Attempt, *, reason: str, exit_code: int | None = None) -> bool
     return True
 
 
-def preempted(attempt: Attempt, *, reason: str, exit_code: int | None = None) -> bool:
+def mark_preempted(attempt: Attempt, *, reason: str, exit_code: int | None = None) -> bool:
     """End an attempt that made room: that is no fault of the run and does not count as a try.
 
     A run that makes room SAME_LOSSES times in a row before it saves anything new fails.
@@ -172,7 +172,7 @@ def preempted(attempt: Attempt, *, reason: str, exit_code: int | None = None) ->
         run = _locked_run(attempt)
         if run.state == State.STOPPING:
             _end(run, (State.STOPPING,), State(run.stop_as))
-        elif _in_vain(run):
+        elif _preempted_without_progress(run):
             sentence = f"Made room {SAME_LOSSES} times in a row before it had saved anything new"
             _give_up(run, f"{sentence}: {reason}")
         else:
@@ -192,7 +192,7 @@ def settle(run: Run) -> bool:
     return True
 
 
-def alike(first: str, second: str) -> bool:
+def same_reason(first: str, second: str) -> bool:
     """Whether two reasons differ in numbers only: of a node, a pod, a time."""
     return re.sub(r"\d+", "#", first) == re.sub(r"\d+", "#", second)
 
@@ -203,12 +203,12 @@ def _same_losses(run: Run) -> bool:
     rows = _since_queued(run).exclude(state=Attempt.State.PREEMPTED)
     last = list(rows.order_by("-number")[:SAME_LOSSES])
     return len(last) == SAME_LOSSES and all(
-        attempt.state == Attempt.State.LOST and alike(attempt.reason, last[0].reason)
+        attempt.state == Attempt.State.LOST and same_reason(attempt.reason, last[0].reason)
         for attempt in last
     )
 
 
-def _in_vain(run: Run) -> bool:
+def _preempted_without_progress(run: Run) -> bool:
     """Whether the last attempts all ran, made room, and left no new checkpoint."""
     last = list(_since_queued(run).order_by("-number")[:SAME_LOSSES])
     first_start = last[-1].started_at
@@ -236,7 +236,7 @@ def _give_up(run: Run, sentence: str) -> None:
 # --- Reads ----------------------------------------------------------------------------------
 
 
-def in_words(run: Run, attempts: Sequence[Attempt]) -> str:
+def describe_attempts(run: Run, attempts: Sequence[Attempt]) -> str:
     """Describe the attempts: "3 attempts: 2 made room for others, 1 was lost."."""
     if not attempts:
         outside = run.origin == Run.Origin.CLIENT

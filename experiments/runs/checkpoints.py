@@ -20,7 +20,7 @@ class Conflict(ValueError):
     """The step has a checkpoint already, which stays."""
 
 
-def receive(*, run: Run, file: IO[bytes], said: wire.CheckpointMeta) -> tuple[Checkpoint, bool]:
+def receive(*, run: Run, file: IO[bytes], meta: wire.CheckpointMeta) -> tuple[Checkpoint, bool]:
     """Store a checkpoint; return its row, and whether its step is new.
 
     While a run goes on, a later attempt may save a step again: then the older row is listed no
@@ -29,22 +29,22 @@ def receive(*, run: Run, file: IO[bytes], said: wire.CheckpointMeta) -> tuple[Ch
     checkpoint that is retired.
     """
     blob = storage.put(file, media_type=MEDIA_TYPE)
-    if blob.sha256 != said.sha256:
+    if blob.sha256 != meta.sha256:
         raise Damaged("The checkpoint arrived damaged: its SHA-256 differs.")
     with transaction.atomic():
         # The run is locked: two checkpoints of the same step come one after the other.
         run = Run.objects.select_for_update(no_key=True).get(pk=run.pk)
-        existing = run.checkpoints.filter(step=said.step).first()
+        existing = run.checkpoints.filter(step=meta.step).first()
         if existing is not None and existing.blob_id == blob.sha256:
             return existing, False
         if existing is not None:
             _demand_replaceable(run, existing)
             Checkpoint.every.filter(pk=existing.pk).update(removed_at=timezone.now())
-        checkpoint = Checkpoint.objects.create(run=run, step=said.step, blob=blob, meta=said.meta)
+        checkpoint = Checkpoint.objects.create(run=run, step=meta.step, blob=blob, meta=meta.meta)
     return checkpoint, existing is None
 
 
-def let_go(checkpoint: Checkpoint) -> str:
+def unlist_checkpoint(checkpoint: Checkpoint) -> str:
     """Unlist a checkpoint and drop its bytes; return their digest, which the row keeps.
     The caller that removes the bytes asks whether another row names them."""
     digest = checkpoint.file.sha256

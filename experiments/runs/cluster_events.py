@@ -16,7 +16,7 @@ from experiments.runs.states import State
 # Events that a run's page shows.
 TIMELINE = 200
 # Rows of one statement.
-AT_ONCE = 500
+BATCH_SIZE = 500
 
 Row = TypeVar("Row")
 
@@ -38,7 +38,7 @@ class JobEvent(Protocol):
     def count(self) -> int: ...
 
 
-def waits(reasons: Iterable[tuple[Attempt, str]]) -> None:
+def store_wait_reasons(reasons: Iterable[tuple[Attempt, str]]) -> None:
     """Store why jobs have not started, as a sentence in their runs."""
     by_reason: dict[str, list[UUID]] = defaultdict(list)
     for attempt, reason in reasons:
@@ -49,7 +49,7 @@ def waits(reasons: Iterable[tuple[Attempt, str]]) -> None:
             waiting.exclude(state_reason=reason).update(state_reason=reason)
 
 
-def note_events(by_attempt: Iterable[tuple[Attempt, Iterable[JobEvent]]]) -> None:
+def store_events(by_attempt: Iterable[tuple[Attempt, Iterable[JobEvent]]]) -> None:
     """Store events of the cluster. One that is reported again is one row with a new count."""
     by_key = {
         (attempt.pk, event.uid[:100]): event for attempt, events in by_attempt for event in events
@@ -86,7 +86,7 @@ def _note(events: dict[tuple[int, str], JobEvent]) -> None:
 
 
 def _parts(rows: list[Row]) -> Iterable[list[Row]]:
-    return (rows[start : start + AT_ONCE] for start in range(0, len(rows), AT_ONCE))
+    return (rows[start : start + BATCH_SIZE] for start in range(0, len(rows), BATCH_SIZE))
 
 
 # --- Reads ----------------------------------------------------------------------------------
@@ -107,10 +107,10 @@ class EventLine:
 def timeline(run: Run) -> list[EventLine]:
     """Return the last events that the cluster reported about a run, newest last."""
     rows = ClusterEvent.objects.filter(attempt__run=run).select_related("attempt")
-    return together(reversed(rows.order_by("-at", "-pk")[:TIMELINE]))
+    return merge_repeats(reversed(rows.order_by("-at", "-pk")[:TIMELINE]))
 
 
-def together(events: Iterable[ClusterEvent]) -> list[EventLine]:
+def merge_repeats(events: Iterable[ClusterEvent]) -> list[EventLine]:
     """Merge equal events of an attempt that follow each other into one line with a count."""
     lines: list[EventLine] = []
     for event in events:

@@ -48,7 +48,7 @@ class Prices:
     def at_most(self, resources: Resources) -> Decimal:
         return self.per_hour(resources) * Decimal(str(resources.max_hours))
 
-    def sum(self, amount: Decimal) -> str:
+    def format_amount(self, amount: Decimal) -> str:
         """Format an amount: "2.50 EUR". A small one is not shown as zero: "under 0.01 EUR"."""
         if 0 < amount < CENT:
             return f"under {CENT} {self.currency}"
@@ -64,7 +64,7 @@ def estimate(resources: Resources, price_list: Prices) -> str:
     """Estimate a run: "At most 2.50 EUR: 1 hour of 1 H100 GPU, 4 cores and 32 GiB."."""
     request = f"{hours(resources.max_hours)} of {resources}."
     return (
-        f"At most {price_list.sum(price_list.at_most(resources))}: {request}"
+        f"At most {price_list.format_amount(price_list.at_most(resources))}: {request}"
         if price_list
         else f"At most {request}"
     )
@@ -74,7 +74,7 @@ def of_attempt(attempt: Attempt, now: datetime, price_list: Prices) -> Decimal:
     """Return what the attempt cost, or has cost so far while it is open."""
     if attempt.cost is not None:
         return attempt.cost
-    seconds = taken(attempt, now).total_seconds()
+    seconds = occupied_time(attempt, now).total_seconds()
     return price_list.per_hour(Resources.of(attempt.run)) * Decimal(str(seconds)) / HOUR
 
 
@@ -83,7 +83,7 @@ def of_runs(ids: Iterable[UUID]) -> dict[UUID, Decimal]:
     attempts = Attempt.objects.filter(run__in=list(ids))
     costs = {pk: paid or NOTHING for pk, paid in _paid_by_run(attempts.exclude(cost=None))}
     open_attempts = attempts.filter(cost=None, started_at__isnull=False)
-    _add_going(costs, open_attempts)
+    _add_open(costs, open_attempts)
     return costs
 
 
@@ -92,11 +92,11 @@ def of_project(project: Project) -> Decimal:
     attempts = Attempt.objects.filter(run__project=project)
     paid = attempts.aggregate(paid=Sum("cost"))["paid"] or NOTHING
     open_costs: dict[UUID, Decimal] = {}
-    _add_going(open_costs, attempts.filter(cost=None, started_at__isnull=False))
+    _add_open(open_costs, attempts.filter(cost=None, started_at__isnull=False))
     return paid + sum(open_costs.values(), NOTHING)
 
 
-def taken(attempt: Attempt, now: datetime) -> timedelta:
+def occupied_time(attempt: Attempt, now: datetime) -> timedelta:
     """Return how long the attempt's program has occupied its machines."""
     if attempt.started_at is None:
         return timedelta(0)
@@ -106,7 +106,9 @@ def taken(attempt: Attempt, now: datetime) -> timedelta:
 def hours_taken(run: Run, now: datetime) -> float:
     """Sum up all attempts since the run was queued: a retry by hand starts its hours anew."""
     spans = (
-        taken(attempt, now) for attempt in run.attempts.all() if attempt.claimed_at >= run.queued_at
+        occupied_time(attempt, now)
+        for attempt in run.attempts.all()
+        if attempt.claimed_at >= run.queued_at
     )
     return sum(spans, timedelta(0)).total_seconds() / 3600
 
@@ -120,7 +122,7 @@ def _paid_by_run(attempts: QuerySet[Attempt]) -> Iterable[tuple[UUID, Decimal | 
     return [(row[0], row[1]) for row in rows]
 
 
-def _add_going(costs: dict[UUID, Decimal], attempts: QuerySet[Attempt]) -> None:
+def _add_open(costs: dict[UUID, Decimal], attempts: QuerySet[Attempt]) -> None:
     now, price_list = timezone.now(), prices()
     for attempt in attempts.select_related("run"):
         so_far = of_attempt(attempt, now, price_list)

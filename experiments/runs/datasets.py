@@ -66,7 +66,7 @@ def freeze(
     check_member(by, project)
     name = name.strip()[:100] or "Dataset"
     ids = consent.ids_of(recordings)
-    with bulk.many(len(ids)), transaction.atomic():
+    with bulk.without_gc(len(ids)), transaction.atomic():
         Project.objects.select_for_update(no_key=True).get(pk=project.pk)
         decision, verdict = consent.decide(ids, Use(use), context_of(project), by=by)
         included = {pk: verdict.audio[pk] for pk, line in verdict.items() if line.allowed}

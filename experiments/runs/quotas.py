@@ -24,7 +24,7 @@ from experiments.runs.states import BUSY, State
 from portal import audit
 from portal.models import Role, User
 
-AT_ONCE = 50
+BATCH_SIZE = 50
 
 
 class OverQuota(ValueError):
@@ -50,10 +50,10 @@ class Waiting:
 
 @dataclass(frozen=True)
 class QueueOrder:
-    """The queue in order: `ready` may start, `held` wait for GPUs of their own project."""
+    """The queue in order: `ready` may start, `blocked` wait for GPUs of their own project."""
 
     ready: list[Waiting] = field(default_factory=list)
-    held: list[Waiting] = field(default_factory=list)
+    blocked: list[Waiting] = field(default_factory=list)
 
 
 # --- The order ------------------------------------------------------------------------------
@@ -91,17 +91,17 @@ def fair_order(waiting: Iterable[Waiting], busy: Mapping[int, int]) -> QueueOrde
         gpus = at_work.get(project, 0) + entry.gpus
         if entry.gpus and (project in blocked or (entry.quota is not None and gpus > entry.quota)):
             blocked.add(project)
-            order.held.append(entry)
+            order.blocked.append(entry)
         else:
             at_work[project] = gpus
             order.ready.append(entry)
         if queues[project]:
             heapq.heappush(turns, turn(project))
-    order.held.sort(key=lambda entry: (entry.since, entry.run))
+    order.blocked.sort(key=lambda entry: (entry.since, entry.run))
     return order
 
 
-def line() -> QueueOrder:
+def current_queue() -> QueueOrder:
     """Return the queue as it is now."""
     rows = Run.objects.filter(state=State.QUEUED, origin=Run.Origin.PORTAL).values_list(
         "pk", "project", "resources", "project__gpu_quota", "queued_at"
@@ -125,9 +125,9 @@ def busy_gpus() -> dict[int, int]:
 
 def next_in_line() -> Iterator[Run]:
     """Yield the runs that may start, in order, loaded in batches as they are needed."""
-    ready = line().ready
-    for start in range(0, len(ready), AT_ONCE):
-        batch = ready[start : start + AT_ONCE]
+    ready = current_queue().ready
+    for start in range(0, len(ready), BATCH_SIZE):
+        batch = ready[start : start + BATCH_SIZE]
         runs = Run.objects.select_related("project", "dataset").in_bulk(
             [entry.run for entry in batch]
         )
@@ -138,18 +138,18 @@ def position(run: Run) -> int:
     """Return 1 for the next to start; 0 if the run does not wait."""
     if run.state != State.QUEUED:
         return 0
-    order = line()
-    waiting = [entry.run for entry in (*order.ready, *order.held)]
+    order = current_queue()
+    waiting = [entry.run for entry in (*order.ready, *order.blocked)]
     # A run that was claimed since it was read has no place any more.
     return waiting.index(run.pk) + 1 if run.pk in waiting else 0
 
 
-def held_words(run: Run) -> str:
+def why_blocked(run: Run) -> str:
     """Return why the run waits for its own project, as a sentence; empty if it does not."""
     quota = run.project.gpu_quota
     if run.state != State.QUEUED or quota is None or not _gpus(run.resources):
         return ""
-    if all(entry.run != run.pk for entry in line().held):
+    if all(entry.run != run.pk for entry in current_queue().blocked):
         return ""
     busy = busy_gpus().get(run.project_id, 0)
     return f"{run.project.name} has {busy} of its {quota} GPUs at work and waits for its own runs."
@@ -197,7 +197,7 @@ def check(project: Project, resources: Resources) -> None:
         )
 
 
-def left_words(project: Project, resources: Resources) -> str:
+def remaining_hours_sentence(project: Project, resources: Resources) -> str:
     """Return, before queueing, a sentence on the GPU-hours left; empty if the run needs none."""
     if project.gpu_hour_quota is None or not resources.gpus:
         return ""

@@ -32,16 +32,16 @@ from experiments.runs.attempts import (
     NoSlot,
     attempt_and_rank,
     claim,
-    created,
     fail,
     finish,
     lose,
-    preempted,
+    mark_created,
+    mark_preempted,
+    mark_started,
+    mark_stopped,
     settle,
-    started,
-    stopped,
 )
-from experiments.runs.cluster_events import note_events, waits
+from experiments.runs.cluster_events import store_events, store_wait_reasons
 from experiments.runs.quotas import OverQuota
 from experiments.runs.resources import Resources
 from experiments.runs.states import BUSY, State, move
@@ -66,25 +66,25 @@ __all__ = [
     "claim",
     "close_client_run",
     "code_version",
-    "created",
     "duplicate",
     "end_early",
     "fail",
     "finish",
     "holds_on",
     "lose",
+    "mark_created",
+    "mark_preempted",
+    "mark_started",
+    "mark_stopped",
     "move",
-    "note_events",
     "open_client_run",
-    "preempted",
     "queue_position",
     "rerun",
     "retry",
     "settle",
-    "started",
-    "stopped",
+    "store_events",
+    "store_wait_reasons",
     "submit",
-    "waits",
     "withhold",
 ]  # fmt: skip
 
@@ -167,7 +167,7 @@ def _check_resources(recipe: recipes.Recipe, config: dict[str, Any], requested: 
     if requested.nodes > 1 and not recipe.many_nodes:
         raise recipes.ConfigInvalid({"resources.nodes": recipes.ONE_NODE})
     each = recipe.processes_on_a_node(gpus=requested.gpus, nodes=requested.nodes)
-    recipes.check_shares(config, processes=each * requested.nodes)
+    recipes.check_batch_size(config, processes=each * requested.nodes)
     if settings.CLUSTER == "local" and config.get("image"):
         raise recipes.ConfigInvalid({"image": recipes.NO_IMAGES})
 
@@ -319,7 +319,7 @@ def beat(run: Run, session: str, stage: str = "", progress: float | None = None)
         if attempt is None or number != attempt.number:
             run.refresh_from_db()
             return run
-        started(attempt)
+        mark_started(attempt)
     with transaction.atomic():
         if run.origin == Run.Origin.CLIENT and run.stop_as == "silent":
             move(run, (State.FAILED,), State.RUNNING, state_reason="", stop_as="", ended_at=None)
@@ -340,7 +340,7 @@ def open_client_run(
     check_member(by, project)
     try:
         bounds.check_json(config or {}, "The config", most=recipes.MAX_BYTES)
-    except bounds.Unkeepable as error:
+    except bounds.NotStorable as error:
         raise recipes.ConfigInvalid({recipes.WHOLE: str(error)}) from error
     now = timezone.now()
     with transaction.atomic():

@@ -26,7 +26,7 @@ def may_act(*, user: User, project: Project) -> bool:
     return project.memberships.filter(user=user, level__in=levels).exists()
 
 
-def looking(view: View) -> View:
+def requires_view(view: View) -> View:
     """Call the view with the project in place of its slug; 404 unless the person may see it."""
 
     @wraps(view)
@@ -37,8 +37,8 @@ def looking(view: View) -> View:
     return guarded
 
 
-def acting(view: View) -> View:
-    """Like `looking`, but answer 403 with a sentence to a person who may only look."""
+def requires_member(view: View) -> View:
+    """Like `requires_view`, but answer 403 with a sentence to a person who may only look."""
 
     @wraps(view)
     def guarded(request: HttpRequest, project: Project, **kwargs: Any) -> HttpResponse:
@@ -47,4 +47,4 @@ def acting(view: View) -> View:
         context = {"project": project, "sentence": MAY_ONLY_LOOK}
         return render(request, "experiments/refused.html", context, status=403)
 
-    return looking(guarded)
+    return requires_view(guarded)

@@ -6,13 +6,13 @@ from django.views.decorators.http import require_safe
 
 from experiments.models import Project
 from experiments.run_table import compare as comparing
-from experiments.views.access import looking
+from experiments.views.access import requires_view
 from portal.inputs import parameters
 from portal.views import signed_in
 
 
 @require_safe
-@looking
+@requires_view
 def compare(request: HttpRequest, project: Project) -> HttpResponse:
     text = parameters.read_parameters(request).text("runs")
     runs = list(comparing.chosen(user=signed_in(request), project=project, text=text))
@@ -33,7 +33,7 @@ def compare(request: HttpRequest, project: Project) -> HttpResponse:
 
 
 @require_safe
-@looking
+@requires_view
 def curves(request: HttpRequest, project: Project) -> HttpResponse:
     """Return the curves of `?runs=3,5&name=loss` as JSON for the chart."""
     text = parameters.read_parameters(request).text("runs")

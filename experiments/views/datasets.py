@@ -12,7 +12,7 @@ from experiments.forms import DatasetForm
 from experiments.models import Dataset, Project
 from experiments.runs import datasets as sets
 from experiments.runs import runs
-from experiments.views.access import acting, looking, may_act
+from experiments.views.access import may_act, requires_member, requires_view
 from portal.inputs import parameters
 from portal.models import User
 from portal.views import signed_in
@@ -26,7 +26,7 @@ LEFT_OUT_SHOWN = 50
 
 
 @require_safe
-@looking
+@requires_view
 def datasets(request: HttpRequest, project: Project) -> HttpResponse:
     user = signed_in(request)
     rows = Dataset.objects.visible_to(user).filter(project=project).select_related("frozen_by")
@@ -40,7 +40,7 @@ def datasets(request: HttpRequest, project: Project) -> HttpResponse:
 
 
 @require_safe
-@looking
+@requires_view
 def dataset(request: HttpRequest, project: Project, pk: int) -> HttpResponse:
     user = signed_in(request)
     rows = Dataset.objects.visible_to(user).filter(project=project, pk=pk)
@@ -67,7 +67,7 @@ def dataset(request: HttpRequest, project: Project, pk: int) -> HttpResponse:
 
 
 @require_safe
-@acting
+@requires_member
 def dataset_new(request: HttpRequest, project: Project) -> HttpResponse:
     """Search, choose a use, and preview what the dataset would include and leave out."""
     form = DatasetForm(initial={"use": _use(parameters.read_parameters(request).text("use"))})
@@ -75,11 +75,11 @@ def dataset_new(request: HttpRequest, project: Project) -> HttpResponse:
 
 
 @require_POST
-@acting
+@requires_member
 def dataset_freeze(request: HttpRequest, project: Project) -> HttpResponse:
     user = signed_in(request)
     form = DatasetForm(request.POST)
-    posted = parameters.sent(request)
+    posted = parameters.posted_parameters(request)
     picked, query = posted.numbers("recording", most=MAX_RECORDINGS), posted.text("q")
     if form.is_valid():
         chosen = Recording.objects.visible_to(user).filter(pk__in=picked)

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_safe
 from experiments.metrics import metrics
 from experiments.models import Project, Run
 from experiments.run_page import live
-from experiments.views.access import looking
+from experiments.views.access import requires_view
 from experiments.views.run import visible_run
 from portal.inputs import parameters
 from portal.models import User
@@ -52,7 +52,7 @@ def _visible_id(user: User, slug: str, number: int) -> UUID | None:
 
 
 @require_safe
-@looking
+@requires_view
 def run_state(request: HttpRequest, project: Project, number: int) -> HttpResponse:
     """Return the same state as the events, for browsers that have to poll."""
     run = visible_run(signed_in(request), project, number)
@@ -61,7 +61,7 @@ def run_state(request: HttpRequest, project: Project, number: int) -> HttpRespon
 
 
 @require_safe
-@looking
+@requires_view
 def run_curve(request: HttpRequest, project: Project, number: int) -> HttpResponse:
     """Return curves by name: `?name=loss&name=lr&points=1000`."""
     run = visible_run(signed_in(request), project, number)
@@ -75,7 +75,7 @@ def run_curve(request: HttpRequest, project: Project, number: int) -> HttpRespon
 
 
 @require_safe
-@looking
+@requires_view
 def run_log(request: HttpRequest, project: Project, number: int) -> HttpResponse:
     """Return the tail of the console as plain text; `?rank=3` selects one of several processes."""
     run = visible_run(signed_in(request), project, number)

@@ -12,7 +12,7 @@ from experiments.clearance import clearance, permission
 from experiments.models import Checkpoint, Dataset, DatasetItem, Project, Run
 from experiments.runs import costs, initial_weights, quotas, resources, runs
 from experiments.runs.resources import Resources
-from experiments.views.access import acting
+from experiments.views.access import requires_member
 from experiments.views.run import visible_run
 from portal.inputs import parameters
 from portal.machine import separation
@@ -28,7 +28,7 @@ MAX_TYPED = 64 * recipes.MAX_BYTES
 
 
 @require_safe
-@acting
+@requires_member
 def run_new(request: HttpRequest, project: Project) -> HttpResponse:
     """Show the choice of recipes, or the form of the chosen recipe."""
     name = parameters.read_parameters(request).text("recipe")
@@ -48,7 +48,7 @@ def run_new(request: HttpRequest, project: Project) -> HttpResponse:
     dataset = sets.filter(pk=query.number("dataset") or 0).first()
     if recipe.needs_dataset:
         dataset = dataset or sets.order_by("-frozen_at").first()
-    checkpoint = _chosen(signed_in(request), recipe, query.number("start_from"))
+    checkpoint = _chosen_checkpoint(signed_in(request), recipe, query.number("start_from"))
     initial = {"dataset": dataset, "start_from": checkpoint}
     form = forms.RunForm(project=project, recipe=recipe, by=signed_in(request), initial=initial)
     # Weights fit one network shape, so the form starts with the settings of these weights.
@@ -58,7 +58,7 @@ def run_new(request: HttpRequest, project: Project) -> HttpResponse:
 
 
 @require_safe
-@acting
+@requires_member
 def run_duplicate(request: HttpRequest, project: Project, number: int) -> HttpResponse:
     """Show the form for a new run, filled in like this run."""
     source = visible_run(signed_in(request), project, number)
@@ -76,7 +76,7 @@ def run_duplicate(request: HttpRequest, project: Project, number: int) -> HttpRe
 
 
 @require_safe
-@acting
+@requires_member
 def run_estimate(request: HttpRequest, project: Project) -> HttpResponse:
     """Show the maximum cost of the typed resources, while the form is being filled in."""
     typed = dict(parameters.read_parameters(request).words())
@@ -91,17 +91,17 @@ def estimate(project: Project, values: Mapping[str, Any]) -> dict[str, object]:
     except recipes.ConfigInvalid as refusal:
         return {"errors": list(refusal.errors.values())}
     sentence = costs.estimate(requested, costs.prices())
-    return {"estimate": sentence, "left": quotas.left_words(project, requested)}
+    return {"estimate": sentence, "left": quotas.remaining_hours_sentence(project, requested)}
 
 
 @require_POST
-@acting
+@requires_member
 def run_submit(request: HttpRequest, project: Project) -> HttpResponse:
     """Queue the run; on any refusal show the page again, with everything that was typed."""
     user = signed_in(request)
-    typed = dict(parameters.sent(request).words(longest=MAX_TYPED))
+    typed = dict(parameters.posted_parameters(request).words(longest=MAX_TYPED))
     recipe = _recipe(str(typed.get("recipe", "")))
-    copied_from = parameters.sent(request).number("copied_from")
+    copied_from = parameters.posted_parameters(request).number("copied_from")
     source = visible_run(user, project, copied_from) if copied_from is not None else None
     form = forms.RunForm(typed, project=project, recipe=recipe, by=user)
     extra: dict[str, Any] = {"source": source, "yaml": typed.get("yaml", "")}
@@ -128,7 +128,7 @@ def run_submit(request: HttpRequest, project: Project) -> HttpResponse:
     except forms.BadYaml as refusal:
         extra["yaml_error"] = str(refusal)
     except recipes.ConfigInvalid as refusal:
-        errors = form.take(refusal.errors)
+        errors = form.add_resource_errors(refusal.errors)
     except runs.NotAllowed as refusal:
         extra["refusals"] = refusal.refusals
     except runs.OverQuota as refusal:
@@ -156,14 +156,14 @@ def _typed_resources(form: forms.RunForm) -> dict[str, object]:
     return {name: value for name, value in values.items() if value not in (None, "")}
 
 
-def _chosen(user: User, recipe: recipes.Recipe, number: int | None) -> Checkpoint | None:
+def _chosen_checkpoint(user: User, recipe: recipes.Recipe, number: int | None) -> Checkpoint | None:
     """Return the checkpoint with that number if the user may start such a run from it."""
     if number is None or recipe.weights == "none":
         return None
     return initial_weights.choices(user, recipe).filter(pk=number).first()
 
 
-def _beginning(
+def _initial_weights_context(
     project: Project, recipe: recipes.Recipe, form: forms.RunForm, checkpoint: Checkpoint | None
 ) -> dict[str, object]:
     """Return the checkpoints to choose from, and what the chosen one is licensed for."""
@@ -232,7 +232,7 @@ def _page(
             for key, text in errors.items()
             if key not in field_keys | {"dataset", "start_from"}
         ],
-        **_beginning(project, recipe, form, first),
+        **_initial_weights_context(project, recipe, form, first),
         "wrong": bool(
             errors
             or form.errors

@@ -17,7 +17,7 @@ from experiments.run_table import compare
 from experiments.runs import attempts as trying
 from experiments.runs import cluster_events, costs, runs
 from experiments.runs.resources import Resources
-from experiments.views.access import acting, looking, may_act
+from experiments.views.access import may_act, requires_member, requires_view
 from portal import audit
 from portal.models import Role, User
 from portal.views import signed_in
@@ -51,7 +51,7 @@ def header(user: User, run: Run) -> dict[str, object]:
     return {
         "project": run.project,
         "run": run,
-        "now": live.moment(run),
+        "now": live.read_moment(run),
         "may_act": allowed,
         "may_cancel": allowed and run.is_open and run.state != Run.State.STOPPING,
         "may_retry": allowed and from_portal and retryable,
@@ -63,11 +63,11 @@ def header(user: User, run: Run) -> dict[str, object]:
 def _notes(run: Run) -> crediting.Notes | None:
     """Return whose music the run learned from, by name: the largest shares."""
     statement = attribution.statement(run, top=crediting.LISTED)
-    return crediting.notes(statement) if statement else None
+    return crediting.credit_notes(statement) if statement else None
 
 
 @require_safe
-@looking
+@requires_view
 def run(request: HttpRequest, project: Project, number: int) -> HttpResponse:
     user = signed_in(request)
     run = visible_run(user, project, number)
@@ -96,7 +96,7 @@ def run(request: HttpRequest, project: Project, number: int) -> HttpResponse:
 
 
 @require_safe
-@looking
+@requires_view
 def run_scope(request: HttpRequest, project: Project, number: int) -> HttpResponse:
     """Show what the run's checkpoints are licensed for now.
 
@@ -125,21 +125,21 @@ def attempts(run: Run) -> dict[str, object]:
     from_portal = run.origin == Run.Origin.PORTAL
     return {
         "attempts": [
-            (row, costs.taken(row, now).total_seconds(), prices.sum(amount))
+            (row, costs.occupied_time(row, now).total_seconds(), prices.format_amount(amount))
             for row, amount in zip(rows, amounts, strict=True)
         ],
-        "tried": trying.in_words(run, rows),
+        "tried": trying.describe_attempts(run, rows),
         "asked": requested,
         "hours": costs.hours(requested.max_hours),
-        "cost": prices.sum(sum(amounts, costs.NOTHING)) if prices and from_portal else "",
-        "at_most": f"at most {prices.sum(prices.at_most(requested))}",
+        "cost": prices.format_amount(sum(amounts, costs.NOTHING)) if prices and from_portal else "",
+        "at_most": f"at most {prices.format_amount(prices.at_most(requested))}",
         "timeline": cluster_events.timeline(run),
         "look": next((row.look for row in reversed(rows) if row.look), ""),
     }
 
 
 @require_POST
-@acting
+@requires_member
 def run_cancel(request: HttpRequest, project: Project, number: int) -> HttpResponse:
     user = signed_in(request)
     run = visible_run(user, project, number)
@@ -154,7 +154,7 @@ def run_cancel(request: HttpRequest, project: Project, number: int) -> HttpRespo
 
 
 @require_POST
-@acting
+@requires_member
 def run_retry(request: HttpRequest, project: Project, number: int) -> HttpResponse:
     user = signed_in(request)
     run = visible_run(user, project, number)
@@ -168,7 +168,7 @@ def run_retry(request: HttpRequest, project: Project, number: int) -> HttpRespon
 
 
 @require_POST
-@acting
+@requires_member
 def run_rerun(request: HttpRequest, project: Project, number: int) -> HttpResponse:
     user = signed_in(request)
     run = visible_run(user, project, number)

@@ -11,7 +11,7 @@ from experiments.clearance.permission import NotPermitted
 from experiments.forms import ProjectScopeForm, QuotaForm
 from experiments.models import Project, Run
 from experiments.runs import costs, quotas
-from experiments.views.access import looking
+from experiments.views.access import requires_view
 from portal import audit
 from portal.views import signed_in
 
@@ -19,14 +19,14 @@ HISTORY = 20
 
 
 @require_safe
-@looking
+@requires_view
 def project_settings(request: HttpRequest, project: Project) -> HttpResponse:
     """Show what the project is for, its use of the cluster, its cost and its quotas."""
     return _page(request, project)
 
 
 @require_POST
-@looking
+@requires_view
 def project_quotas(request: HttpRequest, project: Project) -> HttpResponse:
     """Set the quotas, as an owner of the project or an operator."""
     form = QuotaForm(request.POST)
@@ -41,7 +41,7 @@ def project_quotas(request: HttpRequest, project: Project) -> HttpResponse:
 
 
 @require_POST
-@looking
+@requires_view
 def project_scope(request: HttpRequest, project: Project) -> HttpResponse:
     """Set the model version and the product that consent is asked for, as an owner."""
     form = ProjectScopeForm(request.POST)
@@ -78,7 +78,7 @@ def _page(
         "may_rescope": projects.may_change(signed_in(request), project),
         "rescoped": audit.history(project).filter(verb="project.scope")[:HISTORY],
         "may_change": quotas.may_change(signed_in(request), project),
-        "cost": prices.sum(costs.of_project(project)) if prices else "",
+        "cost": prices.format_amount(costs.of_project(project)) if prices else "",
         "gpus": quotas.busy_gpus().get(project.pk, 0),
         "gpu_hours": quotas.hours_taken(project),
         "open": project.runs.filter(state__in=Run.OPEN_STATES).count(),

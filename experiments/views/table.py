@@ -6,13 +6,13 @@ from django.views.decorators.http import require_safe
 
 from experiments.models import Project
 from experiments.run_table import table
-from experiments.views.access import looking, may_act
+from experiments.views.access import may_act, requires_view
 from portal.inputs import parameters
 from portal.views import signed_in
 
 
 @require_safe
-@looking
+@requires_view
 def runs(request: HttpRequest, project: Project) -> HttpResponse:
     """Show the run table, all set by its address: query, order, columns, page, selection."""
     user = signed_in(request)

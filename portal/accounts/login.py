@@ -54,13 +54,13 @@ class SecondFactor(AuthenticateStage):  # type: ignore[misc]
     """The second factor, which is not asked for again if it came with the password."""
 
     def handle(self) -> tuple[HttpResponse | None, bool]:
-        if self.login.user and _user_number(self.request) == self.login.user.pk:
+        if self.login.user and second_factor_user_id(self.request) == self.login.user.pk:
             return None, True
         answer: tuple[HttpResponse | None, bool] = super().handle()
         return answer
 
 
-def _user_number(request: HttpRequest) -> int | None:
+def second_factor_user_id(request: HttpRequest) -> int | None:
     return getattr(request, "second_factor_of", None)
 
 

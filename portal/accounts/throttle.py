@@ -38,7 +38,7 @@ class Limit:
 
 
 # One account from one address, and on a device known for it.
-HERE = Limit(5, 5 * 60)
+PER_ADDRESS = Limit(5, 5 * 60)
 DEVICE = Limit(10, 5 * 60)
 # All accounts from one address: a lab with many people may be behind it.
 ADDRESS = Limit(60, 10 * 60)
@@ -51,7 +51,7 @@ CODES = Limit(20, 60 * 60)
 # Mails for a new password: one mailbox from one address, all mailboxes from one address.
 MAILS = Limit(3, 60 * 60)
 MAILS_ADDRESS = Limit(20, 60 * 60)
-LONGEST = timedelta(hours=1)
+MAX_WINDOW = timedelta(hours=1)
 
 
 class Wait(Exception):
@@ -91,14 +91,19 @@ def log_in(request: HttpRequest, login: str) -> Try:
     if device := next(
         (number for person in people if (number := devices.known_device(request, person))), ""
     ):
-        return _take([Rule(_key("device", login_of(person), device), DEVICE) for person in people])
+        return _count_try(
+            [Rule(_key("device", login_of(person), device), DEVICE) for person in people]
+        )
     subjects = [login_of(person) for person in people] or [f"typed:{login.strip().lower()}"]
     rules = [Rule(_key("address", ip), ADDRESS)]
     for subject in subjects:
         account_key = _key("account", subject)
         attacked = _count(account_key, ACCOUNT) >= ACCOUNT.tries
-        rules += [Rule(_key("here", subject, ip), SLOW if attacked else HERE), Rule(account_key)]
-    return _take(rules)
+        rules += [
+            Rule(_key("here", subject, ip), SLOW if attacked else PER_ADDRESS),
+            Rule(account_key),
+        ]
+    return _count_try(rules)
 
 
 def code(request: HttpRequest, user: User, *, first: bool = False) -> Try:
@@ -108,10 +113,10 @@ def code(request: HttpRequest, user: User, *, first: bool = False) -> Try:
     """
     kind = "code-first" if first else "code"
     if device := devices.known_device(request, user):
-        return _take([Rule(_key(f"{kind}-device", login_of(user), device), DEVICE)])
-    return _take(
+        return _count_try([Rule(_key(f"{kind}-device", login_of(user), device), DEVICE)])
+    return _count_try(
         [
-            Rule(_key(f"{kind}-here", login_of(user), address(request)), HERE),
+            Rule(_key(f"{kind}-here", login_of(user), address(request)), PER_ADDRESS),
             Rule(_key(kind, login_of(user)), CODES),
         ]
     )
@@ -120,7 +125,7 @@ def code(request: HttpRequest, user: User, *, first: bool = False) -> Try:
 def mail(request: HttpRequest, mailbox: str) -> Try:
     """Count each mail for a new password before it is sent. Raises Wait."""
     ip = address(request)
-    return _take(
+    return _count_try(
         [
             Rule(_key("mail", mailbox.strip().lower(), ip), MAILS),
             Rule(_key("mail-address", ip), MAILS_ADDRESS),
@@ -160,7 +165,7 @@ def _key(*parts: str) -> str:
     return salted_hmac("portal.accounts.throttle", "\0".join(parts), algorithm="sha256").hexdigest()
 
 
-def _take(rules: Sequence[Rule]) -> Try:
+def _count_try(rules: Sequence[Rule]) -> Try:
     """Count the try, unless it is one too many: a refused try does not count, so waiting ends.
 
     It is counted before it is checked: among many at the same moment none passes uncounted.
@@ -168,7 +173,7 @@ def _take(rules: Sequence[Rule]) -> Try:
     for rule in rules:
         _refuse_beyond(rule, extra=0)
     now = timezone.now()
-    FailedTry.objects.filter(at__lt=now - LONGEST).delete()
+    FailedTry.objects.filter(at__lt=now - MAX_WINDOW).delete()
     rows = FailedTry.objects.bulk_create(FailedTry(key=rule.key, at=now) for rule in rules)
     attempt = Try([row.pk for row in rows])
     try:

@@ -23,7 +23,7 @@ GENESIS = "0" * 64
 FORM = 2
 ERASED = "audit.erased"
 # Rows per statement.
-AT_ONCE = 500
+BATCH_SIZE = 500
 
 
 def canonical(value: object) -> bytes:
@@ -125,21 +125,21 @@ def record_each(
             event.hash = line_hash(event)
             events.append(event)
             last_seq, last_hash = event.seq, event.hash
-        AuditEvent.objects.bulk_create(events, batch_size=AT_ONCE)
-        AuditPrivate.objects.bulk_create(private_rows, batch_size=AT_ONCE)
+        AuditEvent.objects.bulk_create(events, batch_size=BATCH_SIZE)
+        AuditPrivate.objects.bulk_create(private_rows, batch_size=BATCH_SIZE)
         if not is_rehearsal():
-            for hook in _also:
+            for hook in _commit_hooks:
                 hook(events)
     return events
 
 
-def also(hook: Callable[[Sequence[AuditEvent]], None]) -> None:
+def before_commit(hook: Callable[[Sequence[AuditEvent]], None]) -> None:
     """Call `hook` with new lines before they are committed, in their turn; what it raises rolls
     them back with the change that they record. Not in a rehearsal, which stores nothing."""
-    _also.append(hook)
+    _commit_hooks.append(hook)
 
 
-_also: list[Callable[[Sequence[AuditEvent]], None]] = []
+_commit_hooks: list[Callable[[Sequence[AuditEvent]], None]] = []
 
 
 @transaction.atomic
@@ -161,7 +161,7 @@ def erase(target: models.Model, *, by: User | None, reason: str) -> AuditEvent |
     if lines:
         # Only up to the last listed line: those written meanwhile are not in this record.
         rows.filter(event_id__lte=lines[-1]).delete()
-    labels = _forget_label(target) if isinstance(target, User) else 0
+    labels = _anonymise_label(target) if isinstance(target, User) else 0
     if not lines and not labels:
         return None
     return record(
@@ -186,7 +186,7 @@ def history(subject: models.Model) -> AuditEventQuerySet:
     )
 
 
-def _forget_label(user: User) -> int:
+def _anonymise_label(user: User) -> int:
     events = AuditEvent.objects.filter(actor=user, form__gt=1)
     return events.exclude(actor_label=pseudonym(user.pk)).update(actor_label=pseudonym(user.pk))
 

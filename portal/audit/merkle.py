@@ -68,7 +68,7 @@ def inclusion_spans(index: int, size: int) -> list[Span]:
         raise IndexError(f"A tree of {size} leaves has no leaf {index}.")
     start, end, spans = 0, size, []
     while end - start > 1:
-        middle = start + _left(end - start)
+        middle = start + _left_size(end - start)
         if index < middle:
             spans.append((middle, end))
             end = middle
@@ -87,7 +87,7 @@ def consistency_spans(old: int, size: int) -> list[Span]:
         raise IndexError(f"A tree of {size} leaves does not begin with one of {old}.")
     start, end, spans = 0, size, []
     while end != old:
-        middle = start + _left(end - start)
+        middle = start + _left_size(end - start)
         if old <= middle:
             spans.append((middle, end))
             end = middle
@@ -100,8 +100,8 @@ def consistency_spans(old: int, size: int) -> list[Span]:
     return spans[::-1]
 
 
-def included(data: bytes, *, index: int, size: int, path: Sequence[bytes], under: bytes) -> bool:
-    """Return whether `path` proves that leaf `index` of the tree with root `under` holds `data`."""
+def included(data: bytes, *, index: int, size: int, path: Sequence[bytes], root: bytes) -> bool:
+    """Return whether `path` proves that leaf `index` of the tree with root `root` holds `data`."""
     if not 0 <= index < size:
         return False
     position, last, top = index, size - 1, leaf_hash(data)
@@ -114,7 +114,7 @@ def included(data: bytes, *, index: int, size: int, path: Sequence[bytes], under
         else:
             top = node_hash(top, step)
         position, last = position >> 1, last >> 1
-    return last == 0 and top == under
+    return last == 0 and top == root
 
 
 def consistent(*, old: int, old_root: bytes, size: int, root: bytes, path: Sequence[bytes]) -> bool:
@@ -143,7 +143,7 @@ def consistent(*, old: int, old_root: bytes, size: int, root: bytes, path: Seque
     return last == 0 and old_hash == old_root and new_hash == root
 
 
-def _left(size: int) -> int:
+def _left_size(size: int) -> int:
     """Return the largest power of two below `size`: how many leaves the left subtree has."""
     return 1 << (size - 1).bit_length() - 1
 

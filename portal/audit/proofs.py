@@ -82,8 +82,8 @@ class Growth(Document):
     public_keys: list[Digits]
 
 
-def prove(event: AuditEvent, *, opened: bool = False) -> Proof:
-    """Prove that the line is under the newest signed root; `opened` adds its private values.
+def prove(event: AuditEvent, *, with_private: bool = False) -> Proof:
+    """Prove that the line is under the newest signed root; `with_private` adds its private values.
 
     It reads the hashes of all lines once. Raises NotSigned while no root covers the line, and
     Broken if the proof would not hold.
@@ -93,7 +93,7 @@ def prove(event: AuditEvent, *, opened: bool = False) -> Proof:
         raise NotSigned(
             f"Line {event.seq} is not under a signed root yet; `manage.py audit root` signs one."
         )
-    private = event.private if opened else None
+    private = event.private if with_private else None
     proof = Proof(
         line=chain.hashed_part(event),
         path=_hashes(merkle.inclusion_spans(event.seq - 1, newest.size)),
@@ -101,7 +101,7 @@ def prove(event: AuditEvent, *, opened: bool = False) -> Proof:
         public_key=_key_of(newest),
         private=Opening(salt=private.salt, values=private.values) if private else None,
     )
-    _refuse(faults(proof))
+    _raise_if_broken(faults(proof))
     return proof
 
 
@@ -116,7 +116,7 @@ def prove_growth(old: LogRoot, new: LogRoot) -> Growth:
         path=_hashes(merkle.consistency_spans(old.size, new.size)),
         public_keys=sorted({_key_of(old), _key_of(new)}),
     )
-    _refuse(faults(growth))
+    _raise_if_broken(faults(growth))
     return growth
 
 
@@ -135,13 +135,13 @@ def faults(document: Proof | Growth, *, trusted: Sequence[str] = ()) -> list[str
         sentences = [*_signature_faults(document.old, keys), *_signature_faults(document.new, keys)]
         return (
             sentences
-            if _grew(document)
+            if _growth_holds(document)
             else [*sentences, "Not every line of the earlier root is left."]
         )
     sentences = _signature_faults(document.root, keys)
     if not _is_under(document):
         sentences.append("The path does not lead from this line to the root.")
-    if document.private is not None and not _opens(document, document.private):
+    if document.private is not None and not _private_matches(document, document.private):
         sentences.append("The private values are not those the line was written with.")
     return sentences
 
@@ -153,17 +153,17 @@ def _is_under(proof: Proof) -> bool:
         index=seq - 1,
         size=proof.root.size,
         path=_bytes(proof.path),
-        under=bytes.fromhex(proof.root.root),
+        root=bytes.fromhex(proof.root.root),
     )
 
 
-def _opens(proof: Proof, private: Opening) -> bool:
+def _private_matches(proof: Proof, private: Opening) -> bool:
     body = proof.line.get("body")
     digest = body.get("private") if isinstance(body, dict) else None
     return digest == chain.private_digest(private.salt, private.values)
 
 
-def _grew(growth: Growth) -> bool:
+def _growth_holds(growth: Growth) -> bool:
     return merkle.consistent(
         old=growth.old.size,
         old_root=bytes.fromhex(growth.old.root),
@@ -207,7 +207,7 @@ def _key_of(root: LogRoot) -> str:
     return key
 
 
-def _refuse(sentences: list[str]) -> None:
+def _raise_if_broken(sentences: list[str]) -> None:
     """Raise Broken for a proof that does not hold: the log was changed since it was signed."""
     if sentences:
         raise roots.Broken(f"{' '.join(sentences)} `manage.py audit verify` says where.")

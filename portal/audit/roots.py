@@ -67,7 +67,7 @@ def statement(root: LogRoot) -> dict[str, Any]:
     }
 
 
-def digest(payload: dict[str, Any]) -> str:
+def statement_digest(payload: dict[str, Any]) -> str:
     """Return the digest by which the next root names the one before it."""
     return hashlib.sha256(canonical(payload)).hexdigest()
 
@@ -94,13 +94,13 @@ def sign_root() -> LogRoot | None:
     newest = AuditEvent.objects.order_by("-seq").values_list("seq", flat=True).first() or 0
     if newest <= (last.size if last else 0):
         return last
-    frontier = _grown(last, newest)
+    frontier = _grow_frontier(last, newest)
     root = LogRoot(
         size=frontier.size,
         root=frontier.root().hex(),
         at=timezone.now(),
         portal=settings.PORTAL_URL,
-        previous=digest(statement(last)) if last else GENESIS,
+        previous=statement_digest(statement(last)) if last else GENESIS,
         frontier=[digest.hex() for digest in frontier.hashes],
     )
     key = private_key()
@@ -131,7 +131,7 @@ def sign_due() -> LogRoot | None:
     return sign_root()
 
 
-def _grown(last: LogRoot | None, size: int) -> Frontier:
+def _grow_frontier(last: LogRoot | None, size: int) -> Frontier:
     """Return the frontier of the first `size` lines, grown from that of the last root."""
     frontier = Frontier()
     if last is not None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from portal.audit.chain import ERASED, GENESIS, line_hash, private_digest, pseudonym
 from portal.audit.merkle import Frontier
 from portal.audit.proofs import SignedRoot
-from portal.audit.roots import digest, signature_is_good, statement, trusted_keys
+from portal.audit.roots import signature_is_good, statement, statement_digest, trusted_keys
 from portal.models import AuditEvent, LogRoot, User
 
 CHAIN, PRIVATE, ROOTS, SIGNATURES = "chain", "private", "roots", "signatures"
@@ -45,7 +45,7 @@ class Walk:
         self._names = dict(User.objects.values_list("pk", "username"))
         self._frontier = Frontier()
         self._before = GENESIS
-        self._gone: set[int] = set()
+        self._unexplained: set[int] = set()
         # The roots are queried before the lines, so each of them has its lines by then.
         self._roots = LogRoot.objects.order_by("size").iterator()
         self._root = next(self._roots, None)
@@ -63,7 +63,7 @@ class Walk:
             yield from self._stored(self._root)
         for signed_root in self._elsewhere:
             yield from self._known(signed_root)
-        for seq in sorted(self._gone):
+        for seq in sorted(self._unexplained):
             yield self._break(
                 PRIVATE,
                 seq,
@@ -106,9 +106,9 @@ class Walk:
         elif expected is not None:
             self.private += 1
             self.erased += 1
-            self._gone.add(event.seq)
+            self._unexplained.add(event.seq)
         if event.verb == ERASED and isinstance(lines := body.get("lines"), list):
-            self._gone -= {seq for seq in lines if isinstance(seq, int)}
+            self._unexplained -= {seq for seq in lines if isinstance(seq, int)}
 
     def _roots_of(self, seq: int) -> Iterator[Break]:
         while self._root is not None and self._root.size <= seq:
@@ -119,7 +119,7 @@ class Walk:
     def _stored(self, root: LogRoot) -> Iterator[Break]:
         """Check one root of the table, and go on to the next one."""
         size, payload = root.size, statement(root)
-        tree_breaks = list(self._tree(size, root.root))
+        tree_breaks = list(self._check_tree(size, root.root))
         yield from tree_breaks
         if not tree_breaks and root.frontier != [digest.hex() for digest in self._frontier.hashes]:
             yield self._break(ROOTS, size, f"The frontier of the root of {size} lines is not its.")
@@ -132,13 +132,13 @@ class Walk:
             )
         yield from self._signature(size, root.key_id, payload, root.signature)
         self.roots += 1
-        self._before = digest(payload)
+        self._before = statement_digest(payload)
         self._root = next(self._roots, None)
 
     def _known(self, root: SignedRoot) -> Iterator[Break]:
-        yield from self._tree(root.size, root.root)
+        yield from self._check_tree(root.size, root.root)
 
-    def _tree(self, size: int, root: str) -> Iterator[Break]:
+    def _check_tree(self, size: int, root: str) -> Iterator[Break]:
         if size > self._frontier.size:
             yield self._break(
                 ROOTS,

@@ -49,7 +49,7 @@ def insert(
 
 
 @contextmanager
-def many(count: int) -> Iterator[None]:
+def without_gc(count: int) -> Iterator[None]:
     """Stop the garbage collector around work that makes rows by the hundred thousand and keeps them
     to its end: it would walk over all of them again and again and find no cycles."""
     if count < MANY or not gc.isenabled():
@@ -71,7 +71,7 @@ def parts(rows: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     return (rows[start : start + size] for start in range(0, len(rows), size))
 
 
-def one_of(ids: Collection[int]) -> tuple[str, list[Any]]:
+def in_clause(ids: Collection[int]) -> tuple[str, list[Any]]:
     """Return the right side of "column is one of these", and its parameters. Many ids are one
     parameter, which no database has to parse one by one and none refuses for their number; a few
     are listed one by one, as their plan is then the same for the next few."""

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 @cache
-def hold() -> sqlite3.Connection | None:
+def keep_wal_open() -> sqlite3.Connection | None:
     """Return a connection that is not used but stays open for as long as the process lives; None
     if the database is not SQLite, or there is no room to begin with."""
     default = settings.DATABASES["default"]

@@ -41,12 +41,12 @@ def _subject(entry: JournalEntry) -> Hashable:
 
 @dataclass(frozen=True)
 class Ending:
-    """How a verb is repeated: `again` does it as `by` and returns the outcome; an exception is
+    """How a verb is repeated: `replay` does it as `by` and returns the outcome; an exception is
     reported to whoever restores. `takes_back` names the verbs that this one undoes if `about` is
     the same: neither is repeated then. Verbs that permit something are journaled for that alone."""
 
     verb: str
-    again: Callable[[JournalEntry, User], Answer]
+    replay: Callable[[JournalEntry, User], Answer]
     about: Callable[[JournalEntry], Hashable] = field(default=_subject)
     takes_back: tuple[str, ...] = ()
     # Whether a line of the verb is journaled, by its body.

@@ -32,7 +32,7 @@ KIND = "backline.endings/1"
 START = "0" * 64
 # A new journal, the first or one after a loss, takes in the log's lines of this long: back-ups that
 # are older are not restored.
-TAKEN_IN = timedelta(days=90)
+BACKFILL = timedelta(days=90)
 # The part of a line that the journal leaves out: the digest of its private values.
 PRIVATE = "private"
 
@@ -161,7 +161,7 @@ def _begin(
     """Begin a new journal, with the log's lines of the last months; return its name."""
     now = timezone.now()
     name = f"{now:%Y%m%dT%H%M%S%f}Z"
-    earlier = AuditEvent.objects.filter(at__gte=now - TAKEN_IN, verb__in=list(declared()))
+    earlier = AuditEvent.objects.filter(at__gte=now - BACKFILL, verb__in=list(declared()))
     earlier = earlier.filter(seq__lt=min(event.seq for event in but)) if but else earlier
 
     def make(_: bytes | None) -> list[bytes]:
@@ -175,7 +175,7 @@ def _begin(
         for event in earlier.order_by("seq").iterator(2_000):
             if not is_kept(event.verb, event.body):
                 continue
-            payload = _told(event, after=0) | {"taken_in": True}
+            payload = _entry_payload(event, after=0) | {"taken_in": True}
             lines.append(_next(lines[-1], len(lines), name, "said", payload))
         return lines
 
@@ -195,7 +195,7 @@ def _add(
         number, lines = JournalLine.model_validate_json(last).n, [last]
         after = position.number if position.journal == name else 0
         for event in events:
-            lines.append(_next(lines[-1], number, name, "said", _told(event, after=after)))
+            lines.append(_next(lines[-1], number, name, "said", _entry_payload(event, after=after)))
             number = after = number + 1
             numbers.append(number)
         return lines[1:]
@@ -221,7 +221,7 @@ def _next(last: bytes, number: int, name: str, kind: Any, payload: dict[str, Any
     return _sealed(JournalLine(n=number + 1, kind=kind, journal=name, prev=prev, told=payload))
 
 
-def _told(event: AuditEvent, *, after: int) -> dict[str, Any]:
+def _entry_payload(event: AuditEvent, *, after: int) -> dict[str, Any]:
     return {
         "after": after,
         "seq": event.seq,
@@ -242,7 +242,7 @@ class Journal:
     """All entries in their order, without those rolled back. `doubted` are the hashes of entries
     of which nothing says that they were committed; `faults` are sentences."""
 
-    said: list[JournalEntry] = field(default_factory=list)
+    entries: list[JournalEntry] = field(default_factory=list)
     doubted: set[str] = field(default_factory=set)
     faults: list[str] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
@@ -256,16 +256,16 @@ def read() -> Journal:
     for name in place.names():
         journal.names.append(name)
         lines = list(_checked(name, place.lines(name), journal))
-        dropped, doubted = _fates(lines)
+        dropped, doubted = _rolled_back_and_doubted(lines)
         for line in lines:
             if line.kind != "said" or line.n in dropped:
                 continue
-            entry = _said(line)
+            entry = _to_entry(line)
             # A journal begun after a loss repeats lines of the one before it.
             if entry.hash in hashes:
                 continue
             hashes.add(entry.hash)
-            journal.said.append(entry)
+            journal.entries.append(entry)
             if line.n in doubted:
                 journal.doubted.add(entry.hash)
     return journal
@@ -293,7 +293,7 @@ def _checked(name: str, lines: Iterable[bytes], journal: Journal) -> Iterator[Jo
         yield line
 
 
-def _fates(lines: Sequence[JournalLine]) -> tuple[set[int], set[int]]:
+def _rolled_back_and_doubted(lines: Sequence[JournalLine]) -> tuple[set[int], set[int]]:
     """Return the numbers of the lines that were rolled back, and of those in doubt."""
     entry_lines = [line for line in lines if line.kind == "said"]
     committed = {line.n for line in entry_lines if line.told.get("taken_in")}
@@ -316,7 +316,7 @@ def _fates(lines: Sequence[JournalLine]) -> tuple[set[int], set[int]]:
     return dropped, doubted
 
 
-def _said(line: JournalLine) -> JournalEntry:
+def _to_entry(line: JournalLine) -> JournalEntry:
     payload = line.told
     return JournalEntry(
         seq=payload["seq"],
@@ -330,7 +330,7 @@ def _said(line: JournalLine) -> JournalEntry:
     )
 
 
-def kept_beyond(place: places.JournalPlace, position: EndingsPosition | None) -> bool:
+def committed_beyond(place: places.JournalPlace, position: EndingsPosition | None) -> bool:
     """Return whether the newest journal marks a line as committed that the database does not know:
     then the database is an older one. Reads only the journal's last lines."""
     names = place.names()
@@ -348,4 +348,4 @@ def kept_beyond(place: places.JournalPlace, position: EndingsPosition | None) ->
     return False
 
 
-chain.also(write)
+chain.before_commit(write)

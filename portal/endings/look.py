@@ -30,7 +30,7 @@ def look() -> tuple[bool, str]:
 
 
 def _folder(place: places.JournalPlace, names: list[str]) -> str:
-    if isinstance(place, places.Folder) and names and not os.access(place.folder, os.W_OK):
+    if isinstance(place, places.FolderPlace) and names and not os.access(place.folder, os.W_OK):
         return f"{place.where()} cannot be written: nobody can end a permission now."
     if len(names) > 1:
         return (

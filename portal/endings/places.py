@@ -46,12 +46,12 @@ class JournalPlace(Protocol):
 def current() -> JournalPlace:
     """Return ENDINGS_DIR; without it the bucket of the blobs, or a folder beside the database."""
     if settings.ENDINGS_DIR is not None:
-        return Folder(settings.ENDINGS_DIR)
+        return FolderPlace(settings.ENDINGS_DIR)
     objects = storage.objects()
-    return Folder(settings.STATE_DIR / "endings") if objects is None else Objects(objects)
+    return FolderPlace(settings.STATE_DIR / "endings") if objects is None else BucketPlace(objects)
 
 
-class Folder:
+class FolderPlace:
     """One file for each journal, which only its owner may open."""
 
     def __init__(self, folder: Path) -> None:
@@ -146,7 +146,7 @@ def _end_of_last(descriptor: int, size: int) -> int:
         count *= 4
 
 
-class Objects:
+class BucketPlace:
     """One object for each addition, numbered from 1: `endings/<journal>/<number>`. No object is
     ever written twice, so the second writer is refused and looks again."""
 

@@ -19,11 +19,11 @@ from portal.endings.declared import Answer, Ending, JournalEntry, Outcome, decla
 from portal.models import AuditEvent, EndingsPosition, User
 
 RESTORED = "endings.restored"
-AT_ONCE = 500
+BATCH_SIZE = 500
 
 
 class Replayed(NamedTuple):
-    said: JournalEntry
+    entry: JournalEntry
     answer: Answer
 
 
@@ -44,7 +44,7 @@ def behind() -> bool:
     """Return whether the database is older than its journal, and `restored` has not been run yet.
 
     Cheap: it reads the journal's last lines. Raises OSError."""
-    return journal.kept_beyond(places.current(), EndingsPosition.objects.first())
+    return journal.committed_beyond(places.current(), EndingsPosition.objects.first())
 
 
 def apply_missing(*, by: User) -> ReplayReport:
@@ -52,12 +52,12 @@ def apply_missing(*, by: User) -> ReplayReport:
     finds nothing. Raises OSError or journal.Unwritable."""
     contents, report = journal.read(), ReplayReport()
     position = EndingsPosition.objects.first()
-    report.faults = [*contents.faults, *_lost(position)]
+    report.faults = [*contents.faults, *_lost_lines(position)]
     with transaction.atomic():
         commit_order.moment()
-        missing, taken_back = _missing(contents.said), _taken_back(contents.said)
+        missing, taken_back = _missing(contents.entries), _taken_back(contents.entries)
         for index in missing:
-            entry = contents.said[index]
+            entry = contents.entries[index]
             report.done.append(Replayed(entry, _again(entry, by, gone=index in taken_back)))
             report.doubted += entry.hash in contents.doubted
         if missing or report.faults or behind():
@@ -73,7 +73,7 @@ def apply_missing(*, by: User) -> ReplayReport:
     return report
 
 
-def _lost(position: EndingsPosition | None) -> list[str]:
+def _lost_lines(position: EndingsPosition | None) -> list[str]:
     """Return what this database knows to have been in the journal and is missing now."""
     if position is None:
         return []
@@ -91,7 +91,7 @@ def _lost(position: EndingsPosition | None) -> list[str]:
 def _missing(entries: Sequence[JournalEntry]) -> list[int]:
     """Return the indexes of entries that the log lacks and no earlier restore has handled."""
     known: set[str] = set()
-    for hashes in parts([entry.hash for entry in entries], AT_ONCE):
+    for hashes in parts([entry.hash for entry in entries], BATCH_SIZE):
         known.update(AuditEvent.objects.filter(hash__in=hashes).values_list("hash", flat=True))
     last_restore = max(
         (
@@ -117,7 +117,7 @@ def _again(entry: JournalEntry, by: User, *, gone: bool) -> Answer:
     try:
         # An entry that cannot be repeated must not stop the others.
         with transaction.atomic():
-            return ending.again(entry, _speaker(entry, by))
+            return ending.replay(entry, _acting_user(entry, by))
     except journal.Unwritable:
         raise
     except Exception as error:  # noqa: BLE001 - a person reads it
@@ -142,7 +142,7 @@ def _taken_back(entries: Sequence[JournalEntry]) -> set[int]:
     return taken_back
 
 
-def _speaker(entry: JournalEntry, by: User) -> User:
+def _acting_user(entry: JournalEntry, by: User) -> User:
     """Return who ended it, if their account is still active; otherwise `by`."""
     if entry.actor is None:
         return by

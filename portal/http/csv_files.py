@@ -29,6 +29,6 @@ def harmless(value: object) -> object:
     return f"'{value}" if isinstance(value, str) and FORMULA.match(value) else value
 
 
-def meant(cell: str) -> str:
+def original(cell: str) -> str:
     """Return the text from which `harmless` made this cell."""
     return cell[1:] if cell[:1] == "'" and FORMULA.match(cell, 1) else cell

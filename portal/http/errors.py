@@ -17,7 +17,7 @@ UNREADABLE = (
 )
 TOO_BIG = "This is more than the portal takes at once, and nothing was changed. Send less of it."
 # For responses to which no view added a text: the status, with the heading and text of its page.
-WORDS = {
+PAGE_TEXTS = {
     405: (
         "This cannot be done at this address",
         (
@@ -67,9 +67,9 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     return render(request, "400.html", {"sentence": sentence}, status=status)
 
 
-def with_a_page(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+def add_page(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
     """Return the same refusal with a page that says what to do, if a person got it without one."""
-    page_text = WORDS.get(response.status_code)
+    page_text = PAGE_TEXTS.get(response.status_code)
     if (
         page_text is None
         or not isinstance(response, HttpResponse)
@@ -92,7 +92,7 @@ def with_a_page(request: HttpRequest, response: HttpResponseBase) -> HttpRespons
     return page
 
 
-def broken(request: HttpRequest) -> HttpResponse:
+def server_failure(request: HttpRequest) -> HttpResponse:
     """Django's handler500: tell outages of the machine apart from our own mistakes."""
     if outage := outages.outage_of(sys.exc_info()[1]):
         return outages.answer(request, outage)

@@ -80,7 +80,7 @@ def unwritable(get_response: Callable[[HttpRequest], HttpResponse]) -> object:
     return sync_middleware
 
 
-class WhatCanBeRead(MiddlewareMixin):
+class ReadableRequests(MiddlewareMixin):
     """The net under the readers of parameters, bodies and forms (portal/inputs/parameters.py).
 
     No view sees a NUL, a number that no row has, or letters that are not UTF-8, not even the views
@@ -109,17 +109,17 @@ class WhatCanBeRead(MiddlewareMixin):
             isinstance(argument, int) and argument > bounds.MAX_INT for argument in kwargs.values()
         ):
             raise Http404
-        if not view.__module__.startswith(OURS) and request.method == "POST":
+        if not view.__module__.startswith(OUR_APPS) and request.method == "POST":
             parameters.check(request.POST)
 
     def process_response(
         self, request: HttpRequest, response: HttpResponseBase
     ) -> HttpResponseBase:
-        return errors.with_a_page(request, response)
+        return errors.add_page(request, response)
 
 
 # Views of these apps read what is sent through readers of their own.
-OURS = ("portal.", "rights.", "experiments.", "audio_samples.", "listening.", "ninja.")
+OUR_APPS = ("portal.", "rights.", "experiments.", "audio_samples.", "listening.", "ninja.")
 
 
 def _check_charset(request: HttpRequest) -> None:

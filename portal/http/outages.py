@@ -87,7 +87,7 @@ BY_SQLITE = {
     sqlite3.SQLITE_CANTOPEN: NO_DATABASE,
 }
 # Some codes under "disk I/O error" are more precise: there was no room for a write.
-WRITES = {
+FULL_ON_WRITE = {
     sqlite3.SQLITE_IOERR_WRITE,
     sqlite3.SQLITE_IOERR_FSYNC,
     sqlite3.SQLITE_IOERR_TRUNCATE,
@@ -145,7 +145,7 @@ def _of_sqlite(error: sqlite3.Error) -> Outage | None:
     code = getattr(error, "sqlite_errorcode", None)
     if code is None:
         return None
-    if code in WRITES:
+    if code in FULL_ON_WRITE:
         return FULL
     return BY_SQLITE.get(code & 0xFF)
 

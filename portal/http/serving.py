@@ -94,7 +94,7 @@ async def _in_threads(pieces: Generator[bytes, None, None]) -> AsyncIterator[byt
             pieces.close()
 
 
-def streamed(
+def stream_response(
     request: HttpRequest, pieces: Generator[bytes, None, None], media_type: str, filename: str
 ) -> StreamingHttpResponse:
     """Return a document that is made while it is sent, to be downloaded; it is stored nowhere.
@@ -130,7 +130,7 @@ async def _one_by_one(pieces: Generator[bytes, None, None]) -> AsyncIterator[byt
         yield piece
 
 
-def _asked_span(request: HttpRequest, etag: str, size: int) -> tuple[int, int] | None:
+def _requested_span(request: HttpRequest, etag: str, size: int) -> tuple[int, int] | None:
     header = request.headers.get("Range", "")
     condition = request.headers.get("If-Range", "")
     # If-Range compares strongly; we send no Last-Modified, so a date never matches.
@@ -139,7 +139,7 @@ def _asked_span(request: HttpRequest, etag: str, size: int) -> tuple[int, int] |
     return span(header, size)
 
 
-def ranged(
+def blob_response(
     request: HttpRequest,
     blob: Blob,
     filename: str,
@@ -180,7 +180,7 @@ def ranged(
 
 def _body(request: HttpRequest, blob: Blob, etag: str) -> HttpResponseBase:
     try:
-        requested = _asked_span(request, etag, blob.size)
+        requested = _requested_span(request, etag, blob.size)
     except Unsatisfiable:
         refusal = HttpResponse("The file ends before this range begins.", status=416)
         refusal.headers["Content-Range"] = f"bytes */{blob.size}"

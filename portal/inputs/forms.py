@@ -29,7 +29,7 @@ class Bounded(forms.BaseForm):
         if not self._bounded:
             self._bounded = True
             for field in self.fields.values():
-                field.validators += _missing(field)
+                field.validators += _missing_validators(field)
         super().full_clean()
 
 
@@ -53,13 +53,13 @@ class RowsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]  # no
         return super().clean(value)
 
 
-def _missing(field: forms.Field) -> list[Any]:
+def _missing_validators(field: forms.Field) -> list[Any]:
     match field:
         case forms.ChoiceField() | forms.ModelChoiceField():
             # The field itself refuses what is not a choice.
             return []
         case forms.CharField():
-            return [_keepable] if field.max_length else [_keepable, _prose]
+            return [_storable] if field.max_length else [_storable, _prose]
         case forms.IntegerField():
             return [MinValueValidator(-MAX_NUMBER), MaxValueValidator(MAX_NUMBER)]
         case forms.DateField() | forms.DateTimeField():
@@ -70,20 +70,20 @@ def _missing(field: forms.Field) -> list[Any]:
 _prose = MaxLengthValidator(bounds.MAX_PROSE)
 
 
-def _keepable(value: object) -> None:
+def _storable(value: object) -> None:
     # A field that converts its text has checked it already.
     if isinstance(value, str):
-        _refused(bounds.check_text, value)
+        _validate(bounds.check_text, value)
 
 
 def _in_calendar(value: date) -> None:
-    _refused(bounds.check_moment, value)
+    _validate(bounds.check_moment, value)
 
 
-def _refused(check: Any, value: Any) -> None:
+def _validate(check: Any, value: Any) -> None:
     try:
         check(value, "This")
-    except bounds.Unkeepable as error:
+    except bounds.NotStorable as error:
         raise ValidationError(str(error), code=error.code) from error
 
 

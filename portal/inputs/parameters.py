@@ -95,7 +95,7 @@ def read_parameters(request: HttpRequest) -> Parameters:
     return Parameters(request.GET)
 
 
-def sent(request: HttpRequest) -> Parameters:
+def posted_parameters(request: HttpRequest) -> Parameters:
     """Return what a form posts that no form class reads: ticks, buttons, where to go back to."""
     return Parameters(request.POST)
 
@@ -124,5 +124,5 @@ def _text(value: str, name: str, longest: int) -> str:
         )
     try:
         return bounds.check_text(value, f"“{bounds.readable(name)[:40]}”").strip()
-    except bounds.Unkeepable as error:
+    except bounds.NotStorable as error:
         raise Unreadable(str(error)) from error

@@ -34,7 +34,7 @@ def close_folder(folder: Path) -> None:
     _close(folder)
 
 
-def mend(folder: Path) -> int:
+def close_contents(folder: Path) -> int:
     """Close everything below the folder as well; return how many files and folders were open."""
     return sum(_close(path) for path in _below(folder))
 

@@ -156,11 +156,11 @@ def _try(level: Separation) -> str:
     method = "bubblewrap" if level.level == "sandbox" else "another user"
     command = [sys.executable, "-c", TRIAL]
     try:
-        with _room(level) as room:
+        with _trial_folders(level) as room:
             trial = subprocess.run(
                 wrapped(level, command, room),
                 cwd=room.folder,
-                env={**bare(), "PYTHONPATH": str(CLIENT.parent), **room.env},
+                env={**base_env(), "PYTHONPATH": str(CLIENT.parent), **room.env},
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
@@ -174,14 +174,14 @@ def _try(level: Separation) -> str:
 
 
 @contextmanager
-def _room(level: Separation) -> "Iterator[Room]":
+def _trial_folders(level: Separation) -> "Iterator[ProgramFolders]":
     """Yield a room to try in, whose folders only the portal and the tried user can enter."""
     parent = settings.LOCAL_PROGRAMS_DIR if level.level == "user" else settings.STATE_DIR
     if level.level == "user":
         public(parent)
     folder = Path(tempfile.mkdtemp(prefix="try-", dir=parent))
     try:
-        yield Room.made(folder, level)
+        yield ProgramFolders.made(folder, level)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -190,7 +190,7 @@ def _room(level: Separation) -> "Iterator[Room]":
 
 
 @dataclass(frozen=True)
-class Room:
+class ProgramFolders:
     """The folders of one job that its program may write: `work`, `spool` and `tmp`."""
 
     folder: Path
@@ -212,7 +212,7 @@ class Room:
         }
 
     @classmethod
-    def made(cls, folder: Path, level: Separation) -> "Room":
+    def made(cls, folder: Path, level: Separation) -> "ProgramFolders":
         room = cls(folder)
         if level.level == "user":
             # Its parts are the program's; the folder itself is only passed through.
@@ -224,7 +224,7 @@ class Room:
         return room
 
 
-def bare() -> dict[str, str]:
+def base_env() -> dict[str, str]:
     """Return the environment that a Python on this machine needs to start: no secrets."""
     return {"PATH": os.defpath} | {
         name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "LANG") if name in os.environ
@@ -241,7 +241,7 @@ def public(folder: Path) -> None:
 
 
 def wrapped(
-    level: Separation, command: Sequence[str], room: Room, *, stays: bool = False
+    level: Separation, command: Sequence[str], room: ProgramFolders, *, stays: bool = False
 ) -> list[str]:
     """Return the command at this level. A supervisor adds `--info-fd` behind the first word of a
     sandbox to learn its first process. A command that `stays` outlives whoever started it."""
@@ -267,7 +267,7 @@ def _as_user(user: User | None) -> list[str]:
     return ["setpriv", *options, "--no-new-privs", "--"]
 
 
-def _sandbox(level: Separation, room: Room, *, stays: bool) -> list[str]:
+def _sandbox(level: Separation, room: ProgramFolders, *, stays: bool) -> list[str]:
     """Return bwrap's arguments: what they do not name does not exist in the sandbox.
 
     It dies with its supervisor, which outlives the portal. It has a session of its own, so that a

@@ -14,7 +14,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from portal.celery import app
-from portal.health import TROUBLE
+from portal.health import BROKER_ERRORS
 from portal.processes.supervisor import Child
 
 # The longest path of a socket, in bytes, that every system takes.
@@ -79,7 +79,7 @@ def worker() -> Child:
         try:
             # One answer is enough: without the limit each call waits its full timeout for more.
             return bool(app.control.inspect(timeout=0.5, limit=1).ping())
-        except TROUBLE:
+        except BROKER_ERRORS:
             return False
 
     command = [sys.executable, "-m", "celery", "-A", "portal.celery", "worker", "--pool", "threads"]

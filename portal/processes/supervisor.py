@@ -35,7 +35,7 @@ class Child:
     process: subprocess.Popen[bytes] | None = None
     began: float = 0.0
     crashes: int = 0
-    again_at: float = 0.0
+    restart_at: float = 0.0
 
     @property
     def alive(self) -> bool:
@@ -47,7 +47,7 @@ class Supervisor:
     """Keeps `children` alive until `stopping` is set."""
 
     folder: Path
-    tell: Callable[[str], object]
+    report: Callable[[str], object]
     stopping: threading.Event = field(default_factory=threading.Event)
     children: list[Child] = field(default_factory=list)
 
@@ -97,8 +97,8 @@ class Supervisor:
                     try:
                         self._revive(child)
                     except OSError as error:
-                        self.tell(f"{child.name} could not be started: {error}. Trying again.")
-                        child.again_at = time.monotonic() + LONGEST_PAUSE
+                        self.report(f"{child.name} could not be started: {error}. Trying again.")
+                        child.restart_at = time.monotonic() + LONGEST_PAUSE
 
     def run(self, name: str, command: Sequence[str]) -> tuple[int, list[str]]:
         """Run a command to its end and report its lines; return its exit code and lines.
@@ -121,7 +121,7 @@ class Supervisor:
             with process.stdout:
                 for line in process.stdout:
                     lines.append(line.rstrip("\n"))
-                    self.tell(lines[-1])
+                    self.report(lines[-1])
 
         reader = threading.Thread(target=read, name=name, daemon=True)
         reader.start()
@@ -181,15 +181,15 @@ class Supervisor:
                 child.crashes = 0
             pause = min(LONGEST_PAUSE, 0.5 * 2**child.crashes)
             child.crashes += 1
-            child.again_at = now + pause
-            self.tell(
+            child.restart_at = now + pause
+            self.report(
                 f"{child.name} ended (code {child.process.returncode}); it starts again in "
                 f"{pause:g} s. {self.last_words(child.name)}"
             )
             child.process = None
-        elif now >= child.again_at:
+        elif now >= child.restart_at:
             self.start(child)
-            self.tell(f"{child.name} was started again.")
+            self.report(f"{child.name} was started again.")
 
     def _write_pids(self) -> None:
         pids = []
@@ -207,7 +207,7 @@ class Supervisor:
         except OSError as error:
             # A full disk stops no child. Without the list the next start cannot end what a
             # killed supervisor has left; this one still ends its own.
-            self.tell(f"{self.pids_file} could not be written: {error.strerror}.")
+            self.report(f"{self.pids_file} could not be written: {error.strerror}.")
 
 
 def end(

@@ -103,7 +103,7 @@ def put(source: IO[bytes], *, media_type: str, max_bytes: int | None = None) -> 
 
     They arrive in a draft, whose digest is known at its end, and get their name as a whole.
     """
-    long_work.outside("A file is stored")
+    long_work.forbid_in_transaction("A file is stored")
     limit = max_bytes or settings.UPLOAD_MAX_BYTES
     store = current()
     if store.drafts:
@@ -134,25 +134,25 @@ def put(source: IO[bytes], *, media_type: str, max_bytes: int | None = None) -> 
 
 def open_blob(sha256: str) -> IO[bytes]:
     """Open the blob's bytes, seekable; FileNotFoundError if they are gone."""
-    long_work.outside("A file is opened")
+    long_work.forbid_in_transaction("A file is opened")
     return current().open(sha256)
 
 
 def span(sha256: str, start: int, count: int) -> Generator[bytes, None, None]:
     """Yield `count` bytes of the blob from byte `start`, in pieces; FileNotFoundError if gone."""
-    long_work.outside("A file is read")
+    long_work.forbid_in_transaction("A file is read")
     return current().span(sha256, start, count)
 
 
 def exists(sha256: str) -> bool:
     """Return whether the bytes are there."""
-    long_work.outside("A file is looked for")
+    long_work.forbid_in_transaction("A file is looked for")
     return current().exists(sha256)
 
 
 def remove(sha256: str) -> None:
     """Remove the bytes. The caller has to know that no row needs them any more."""
-    long_work.outside("A file is removed")
+    long_work.forbid_in_transaction("A file is removed")
     current().remove(sha256)
 
 

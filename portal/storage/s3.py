@@ -20,16 +20,16 @@ from botocore.exceptions import BotoCoreError, ClientError
 from portal.storage import Full, Unreachable
 
 PIECE = 256 * 1024
-GONE = {"404", "NoSuchKey", "NotFound"}
+MISSING_CODES = {"404", "NoSuchKey", "NotFound"}
 # The object that was to be new exists, or somebody else is writing it at this moment.
-THERE = {"412", "PreconditionFailed", "ConditionalRequestConflict"}
+EXISTS_CODES = {"412", "PreconditionFailed", "ConditionalRequestConflict"}
 # What stores of different makers call a full disk or quota.
 FULL = {
     "507", "InsufficientStorage", "InsufficientStorageSpace", "QuotaExceeded", "XMinioStorageFull",
     "XMinioAdminBucketQuotaExceeded",
 }  # fmt: skip
 # How often a broken connection is made again before the reader gets the error.
-AGAIN = 3
+MAX_RECONNECTS = 3
 
 CONFIG = {
     "signature_version": "s3v4",
@@ -209,7 +209,7 @@ class Reader(io.RawIOBase):
         super().close()
 
     def _read(self, count: int) -> bytes:
-        for tries_left in range(AGAIN, -1, -1):
+        for tries_left in range(MAX_RECONNECTS, -1, -1):
             try:
                 if self._body is None:
                     self._body = self._bucket.stream(self._sha256, self._position, self._end)
@@ -238,9 +238,9 @@ def translated_errors() -> Iterator[None]:
         yield
     except ClientError as error:
         details = error.response.get("Error", {})
-        if str(details.get("Code")) in GONE:
+        if str(details.get("Code")) in MISSING_CODES:
             raise FileNotFoundError("The file is missing from storage.") from error
-        if str(details.get("Code")) in THERE:
+        if str(details.get("Code")) in EXISTS_CODES:
             raise Taken from error
         kind = Full if _full(error) else Unreachable
         raise kind(f"The object store refuses: {details.get('Message') or error}") from error

@@ -9,7 +9,7 @@ from portal import storage
 from portal.models import Blob
 
 # At most this many of the rows that name a missing blob are listed: the first ones tell enough.
-NAMED = 5
+MAX_NAMED = 5
 
 
 def faults(*, read: bool = False) -> Iterator[str]:
@@ -40,6 +40,6 @@ def _named_by(blob: Blob) -> str:
             continue
         rows = relation.related_model._default_manager.filter(**{relation.field.name: blob})
         label = relation.related_model._meta.label_lower
-        names += [f"{label}:{key}" for key in rows.values_list("pk", flat=True)[: NAMED + 1]]
-    more = " and others" if len(names) > NAMED else ""
-    return f"named by {', '.join(names[:NAMED])}{more}." if names else "no row names it."
+        names += [f"{label}:{key}" for key in rows.values_list("pk", flat=True)[: MAX_NAMED + 1]]
+    more = " and others" if len(names) > MAX_NAMED else ""
+    return f"named by {', '.join(names[:MAX_NAMED])}{more}." if names else "no row names it."

@@ -53,11 +53,11 @@ class Audio:
 
 def examine(file: IO[bytes], *, filename: str) -> Audio:
     """Decode all of `file` (seekable; left at its start) and measure it; raises BadAudio."""
-    long_work.outside("A recording is decoded")
+    long_work.forbid_in_transaction("A recording is decoded")
     if file.seek(0, os.SEEK_END) == 0:
         raise BadAudio("empty", "The file is empty: it has no bytes in it.")
     with decoding.opened(file, LIMITS) as decoder:
-        measured = _Heard(decoder.rate, decoder.channels)
+        measured = _Measures(decoder.rate, decoder.channels)
         # The print takes the blocks one by one; all else is measured as they pass.
         landmarks = prints.of_blocks(measured.passed_on(decoder.blocks()), rate=decoder.rate)
     if measured.peak < SILENCE_PEAK:
@@ -88,7 +88,7 @@ def _digest(file: IO[bytes]) -> tuple[str, int]:
     return digest.hexdigest(), size
 
 
-class _Heard:
+class _Measures:
     """What is measured of a file's blocks while they are read."""
 
     def __init__(self, rate: int, channels: int) -> None:

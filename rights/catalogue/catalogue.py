@@ -60,7 +60,7 @@ def store_audio(*, file: IO[bytes], filename: str, title: str, isrc: str = "") -
     storage.TooLarge, identifiers.BadIdentifier or Refused (for a duplicate it names the other one).
     """
     _new_recording(title, isrc)
-    return _keep(file, filename)
+    return _store_file(file, filename)
 
 
 def add_recording(
@@ -118,7 +118,7 @@ def enter_recording(
         private={"title": title},
     )
     file_provenance.note_signals(
-        by=by, recording=recording, said=stored.said, filename=stored.filename
+        by=by, recording=recording, reservations=stored.said, filename=stored.filename
     )
     sound_prints.ask(recording=recording, blob=stored.blob, heard=stored.heard, at=at)
     return recording
@@ -154,7 +154,7 @@ def announce_recording(
 def attach_audio(*, by: User, recording: Recording, file: IO[bytes], filename: str) -> Recording:
     """Attach the file of a recording that had none. A file is never exchanged: permission was
     given for this one."""
-    stored = _keep(file, filename)
+    stored = _store_file(file, filename)
     with transaction.atomic():
         at = commit_order.moment()
         _refuse_duplicate(stored.audio)
@@ -164,7 +164,7 @@ def attach_audio(*, by: User, recording: Recording, file: IO[bytes], filename: s
         recording.refresh_from_db()
         audit.record(by=by, verb="recording.audio", subject=recording, audio=stored.blob.sha256)
         file_provenance.note_signals(
-            by=by, recording=recording, said=stored.said, filename=filename
+            by=by, recording=recording, reservations=stored.said, filename=filename
         )
         sound_prints.ask(recording=recording, blob=stored.blob, heard=stored.heard, at=at)
     return recording
@@ -178,7 +178,7 @@ def _new_recording(title: str, isrc: str) -> tuple[str, str]:
     return title, isrc
 
 
-def _keep(file: IO[bytes], filename: str) -> Stored:
+def _store_file(file: IO[bytes], filename: str) -> Stored:
     """Measure and store the file, and read what it reserves; refuse it if a recording has it, or a
     machine made it."""
     audio = audio_intake.examine(file, filename=filename)
@@ -305,7 +305,7 @@ def add_stem(
         )
         audit.record(by=by, verb="stem.added", subject=recording, part=part, audio=blob.sha256)
         file_provenance.note_signals(
-            by=by, recording=recording, said=reservations, filename=filename
+            by=by, recording=recording, reservations=reservations, filename=filename
         )
         # A part may be somebody else's voice as well.
         sound_prints.ask(recording=recording, blob=blob, heard=sound_match)

@@ -103,7 +103,7 @@ def end_relation(*, by: User, relation: RecordingRelation, reason: str) -> Recor
         private={"reason": reason},
     )
     # What was withheld only for somebody who is not asked any more is permitted again.
-    cases.settled(relations.with_derived([relation.recording, relation.source]), by=by)
+    cases.release_settled(relations.with_derived([relation.recording, relation.source]), by=by)
     return relation
 
 

@@ -69,12 +69,14 @@ def read(file: IO[bytes], *, media_type: str) -> list[Reservation]:
 
 
 def note_signals(
-    *, by: User, recording: Recording, said: Sequence[Reservation], filename: str
+    *, by: User, recording: Recording, reservations: Sequence[Reservation], filename: str
 ) -> list[Signal]:
     """Record the signals, in the transaction in which the file becomes the recording's."""
     source = f"Inside the file {filename}"
     return (
-        signals.record_signals(by=by, subject=recording, said=said, source=source) if said else []
+        signals.record_signals(by=by, subject=recording, reservations=reservations, source=source)
+        if reservations
+        else []
     )
 
 

@@ -18,15 +18,15 @@ from rights.catalogue import sound_prints
 from rights.models import Recording, SoundPrint, Stem
 
 # Seconds after which a pass gives its worker back.
-TURN = 20.0
+PASS_SECONDS = 20.0
 TASK = "rights.compare_sounds"
 
 log = logging.getLogger(__name__)
 
 
-def go_on() -> int:
+def run_pass() -> int:
     """Run one pass and return how many files it compared; wake the next one if some are left."""
-    deadline = time.monotonic() + TURN
+    deadline = time.monotonic() + PASS_SECONDS
     compared = 0
     while (pending := _next()) is not None:
         if time.monotonic() >= deadline:
@@ -48,7 +48,7 @@ def compare(recording: Recording, blob: Blob) -> None:
     if sound_print.packed is None:
         SoundPrint.objects.filter(pk=sound_print.pk).update(compared=True)
         return
-    sound_match = sound_prints.heard_of(sound_print)
+    sound_match = sound_prints.match_of(sound_print)
     with transaction.atomic():
         sound_prints.ask(recording=recording, blob=blob, heard=sound_match)
 

@@ -64,7 +64,7 @@ def listen(audio: Audio) -> SoundMatch:
     )
 
 
-def heard_of(stored: SoundPrint) -> SoundMatch:
+def match_of(stored: SoundPrint) -> SoundMatch:
     """Compare a stored print with all others."""
     assert stored.packed is not None  # noqa: S101 - the caller has one that could be made.
     print_ = Print.unpacked(bytes(stored.packed))
@@ -74,15 +74,15 @@ def heard_of(stored: SoundPrint) -> SoundMatch:
     )
 
 
-def store_print(*, blob: Blob, heard: SoundMatch) -> SoundPrint:
+def store_print(*, blob: Blob, match: SoundMatch) -> SoundPrint:
     """Return the print of a stored file; it is stored once. Call it inside a transaction."""
     sound_print, created = SoundPrint.objects.get_or_create(
         audio=blob,
         version=prints.VERSION,
-        defaults={"sound": heard.sound, "packed": heard.print.packed()},
+        defaults={"sound": match.sound, "packed": match.print.packed()},
     )
     if created:
-        _keep_landmarks(sound_print, heard.print)
+        _store_landmarks(sound_print, match.print)
     return sound_print
 
 
@@ -91,7 +91,7 @@ def ask(*, recording: Recording, blob: Blob, heard: SoundMatch, at: datetime | N
     that adds the file, `at` the moment of that (left out: now). Prints that came since `listen` are
     compared here."""
     at = at or commit_order.moment()
-    sound_print = store_print(blob=blob, heard=heard)
+    sound_print = store_print(blob=blob, match=heard)
     alike = list(heard.alike)
     newer = SoundPrint.objects.filter(pk__gt=heard.upto).exclude(pk=sound_print.pk)
     if newer.exists():
@@ -131,7 +131,7 @@ def make_print(sha256: str) -> SoundPrint:
             audio_id=sha256, version=prints.VERSION, defaults=fields
         )
         if created and made_print is not None:
-            _keep_landmarks(sound_print, made_print)
+            _store_landmarks(sound_print, made_print)
     return sound_print
 
 
@@ -147,7 +147,7 @@ def _print_of(file: IO[bytes]) -> tuple[Print, str]:
         return prints.of_blocks(blocks(), rate=decoder.rate), digest.hexdigest()
 
 
-def _keep_landmarks(sound_print: SoundPrint, print_: Print) -> None:
+def _store_landmarks(sound_print: SoundPrint, print_: Print) -> None:
     hashes, frames = _sampled(print_)
     bulk.insert(
         Landmark,

@@ -18,7 +18,7 @@ from rights.models import Recording, RecordingRelation, SoundQuestion
 Answer = SoundQuestion.Answer
 Kind = RecordingRelation.Kind
 # The relation that an answer states, and whether the earlier recording comes from the later.
-SAID: Mapping[str, tuple[Kind, bool]] = MappingProxyType({
+RELATION_OF_ANSWER: Mapping[str, tuple[Kind, bool]] = MappingProxyType({
     Answer.CONTAINS: (Kind.CONTAINS, False),
     Answer.DERIVED: (Kind.DERIVED, False),
     Answer.CONTAINED: (Kind.CONTAINS, True),
@@ -100,8 +100,8 @@ def answer(question: SoundQuestion, *, by: User, answer: str, note: str = "") ->
         answer=answer,
         private={"note": question.note},
     )
-    if answer in SAID:
-        kind, turned = SAID[answer]
+    if answer in RELATION_OF_ANSWER:
+        kind, turned = RELATION_OF_ANSWER[answer]
         recording, source = question.recording, question.other
         if turned:
             recording, source = source, recording

@@ -18,14 +18,14 @@ from rights import territories
 from rights.consent import snapshot as known
 from rights.consent.evaluator import NO_GRANT, TESTS, Context, Judge, Need
 from rights.consent.reasons import Missing
-from rights.consent.snapshot import Facts, Music, Sign, Terms, speaking
+from rights.consent.snapshot import Facts, MandateTerms, Music, Terms, candidate_grants
 from rights.models import Purpose, RightType, Use
 
 # At most this many boxes in a union, and parts stored beside it.
-MOST = 64
-PARTS = 50
+MAX_BOXES = 64
+MAX_PARTS = 50
 # This many recordings of a large dataset are judged first.
-FEW = 1_000
+FIRST_BATCH = 1_000
 
 
 class ContextBox(NamedTuple):
@@ -131,9 +131,9 @@ def allowance_of(
     If the first few of very many recordings allow nothing already, the others are not judged.
     """
     recording_ids = sorted(set(ids))
-    if len(recording_ids) > 2 * FEW:
-        first_facts = known.gather(recording_ids[:FEW], use, at, now=True)
-        first_allowance = of_facts(first_facts, at, recording_ids[:FEW], made_at=made_at)
+    if len(recording_ids) > 2 * FIRST_BATCH:
+        first_facts = known.gather(recording_ids[:FIRST_BATCH], use, at, now=True)
+        first_allowance = of_facts(first_facts, at, recording_ids[:FIRST_BATCH], made_at=made_at)
         if not first_allowance.boxes:
             return first_allowance
     return of_facts(
@@ -184,13 +184,13 @@ def lies_in(context_box: ContextBox, other: ContextBox) -> bool:
 
 
 def widest(boxes: Iterable[ContextBox]) -> Boxes:
-    """Return the union without boxes that lie in others, in a fixed order; at most MOST of them."""
+    """Return the union without boxes that lie in others, in a fixed order, at most MAX_BOXES."""
     widest_boxes: list[ContextBox] = []
     normal_boxes = {normal for box in boxes if (normal := meet(box, EVERYTHING)) is not None}
     for box in sorted(normal_boxes, key=lambda box: (-_width(box), repr(box.as_json()))):
         if not any(lies_in(box, wider) for wider in widest_boxes):
             widest_boxes.append(box)
-    return tuple(widest_boxes[:MOST])
+    return tuple(widest_boxes[:MAX_BOXES])
 
 
 def _both(
@@ -229,7 +229,7 @@ def _narrowest(parts: Iterable[HolderAllowance]) -> tuple[HolderAllowance, ...]:
     for part in ordered:
         (others if part.boxes in unions else first_of_union).append(part)
         unions.add(part.boxes)
-    chosen = {*first_of_union, *others[: max(0, PARTS - len(first_of_union))]}
+    chosen = {*first_of_union, *others[: max(0, MAX_PARTS - len(first_of_union))]}
     return tuple(part for part in ordered if part in chosen)
 
 
@@ -252,12 +252,14 @@ def _set(value: Any) -> Any:
 # --- From facts ------------------------------------------------------------------------------
 
 # `_ALWAYS`: the tests of a grant that do not depend on the context.
-_TIMELESS = {"purpose", "territory", "model_family", "model_version", "product", "channel"}
-_ALWAYS = [(place, code, test) for place, (code, test) in enumerate(TESTS) if code not in _TIMELESS]
+_CONTEXT_TESTS = {"purpose", "territory", "model_family", "model_version", "product", "channel"}
+_ALWAYS = [
+    (place, code, test) for place, (code, test) in enumerate(TESTS) if code not in _CONTEXT_TESTS
+]
 
 
 @dataclass
-class _Found:
+class _PartSummary:
     recordings: set[int] = field(default_factory=set)
     work: int | None = None
 
@@ -280,14 +282,14 @@ class Survey(Judge):
         self._special = {(key[0], key[1]) for key in facts.grants if key[3]}
 
     def result(self, wanted: Sequence[int]) -> Allowance:
-        summaries: dict[tuple[Boxes, str, int | None, str], _Found] = {}
+        summaries: dict[tuple[Boxes, str, int | None, str], _PartSummary] = {}
         for music in self.facts.recordings:
             for boxes, code, party, right, work in self._answers(music):
-                summary = summaries.setdefault((boxes, code, party, right), _Found(work=work))
+                summary = summaries.setdefault((boxes, code, party, right), _PartSummary(work=work))
                 summary.recordings.add(music.pk)
         missing = set(wanted).difference(music.pk for music in self.facts.recordings)
         if missing:
-            summaries[NONE, "unknown", None, ""] = _Found(missing)
+            summaries[NONE, "unknown", None, ""] = _PartSummary(missing)
         boxes = ALL
         for holder_boxes in sorted({key[0] for key in summaries}, key=_total):
             boxes = intersect(boxes, holder_boxes)
@@ -334,7 +336,7 @@ class Survey(Judge):
 
     def _speakers(self, party: int) -> Iterator[int]:
         yield party
-        yield from (mandate.agent for mandate in self.facts.signs.get(party, ()))
+        yield from (mandate.agent for mandate in self.facts.mandates.get(party, ()))
 
     def _union(self, need: Need, music: Music) -> tuple[Boxes, str]:
         """Return what the grants for this need allow, and why not where that is nothing."""
@@ -365,14 +367,16 @@ class Survey(Judge):
                 box = meet(box, EVERYTHING._replace(territories=frozenset(mandate.territories)))
             yield grant.pk, box, rank, code
 
-    def _speaking(self, need: Need, music: Music) -> Iterator[tuple[Terms, Sign | None]]:
-        for grant in speaking(self.facts, need.party, need.right, music.pk, need.work):
+    def _speaking(self, need: Need, music: Music) -> Iterator[tuple[Terms, MandateTerms | None]]:
+        for grant in candidate_grants(self.facts, need.party, need.right, music.pk, need.work):
             yield grant, None
-        for mandate in self.facts.signs.get(need.party, ()):
+        for mandate in self.facts.mandates.get(need.party, ()):
             if need.right not in mandate.rights:
                 continue
             in_force = self.stands(mandate)
-            for grant in speaking(self.facts, mandate.agent, need.right, music.pk, need.work):
+            for grant in candidate_grants(
+                self.facts, mandate.agent, need.right, music.pk, need.work
+            ):
                 if in_force or self.signed_until_its_end(mandate, grant):
                     yield grant, mandate
 

@@ -120,7 +120,7 @@ def decide(
     decision.
     """
     ids = ids_of(recordings)
-    with bulk.many(len(ids)), transaction.atomic():
+    with bulk.without_gc(len(ids)), transaction.atomic():
         at = commit_order.moment()
         verdict = _evaluate(ids, Use(use), context, at, at, now=True)
         decision = Decision.objects.create(
@@ -202,7 +202,7 @@ def _evaluate(
     now: bool,
     made_at: datetime | None = None,
 ) -> Verdict:
-    with bulk.many(len(ids)):
+    with bulk.without_gc(len(ids)):
         facts = known.gather(ids, use, known_at, at=at, now=now)
         judge = evaluator.Judge(facts, context, at, made_at=made_at)
         judged = {music.pk: (music, *judge.judge(music)) for music in facts.recordings}

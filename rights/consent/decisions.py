@@ -9,7 +9,7 @@ from rights.consent import consent
 from rights.models import Channel, Decision, DecisionLine, Purpose, Recording
 
 # At most this many differing lines are listed one by one.
-TOLD = 50
+LISTED = 50
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def _differences(decision: Decision, verdict: consent.Verdict) -> list[Differenc
         pk
         for pk in sorted(stored.keys() | verdict.keys())
         if pk not in stored or pk not in verdict or _essence(stored[pk]) != _essence(verdict[pk])
-    ][:TOLD]
+    ][:LISTED]
     titles = dict(Recording.objects.filter(pk__in=differing).values_list("pk", "title"))
     return [
         Difference(pk, titles.get(pk, f"recording {pk}"), stored.get(pk), verdict.get(pk))

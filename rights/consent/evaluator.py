@@ -13,7 +13,7 @@ from rights import days, territories
 from rights.consent import opt_outs, reasons
 from rights.consent.persons import PERSONA_USES
 from rights.consent.reasons import NO_DETAILS, Details, Missing, Reason
-from rights.consent.snapshot import Facts, Music, Share, Sign, Terms, speaking
+from rights.consent.snapshot import Facts, MandateTerms, Music, Share, Terms, candidate_grants
 from rights.models import PPM, Purpose, RightType, Use, WithdrawalPolicy
 
 
@@ -101,7 +101,7 @@ class Judge:
         self.continuing = continuing
         self._problems: dict[int, Problem] = {}
         self._signs: dict[int, bool] = {}
-        self._sounds = {music.pk: music for music in facts.recordings} | facts.others
+        self._sounds = {music.pk: music for music in facts.recordings} | facts.source_recordings
         # Few recordings have an opt-out; the others skip that question.
         self._with_opt_outs = {recording for _, recording in facts.opted_out}
 
@@ -210,16 +210,16 @@ class Judge:
         return Problem(1, "signal" if by_signal else "opted_out", {"day": _day(since)})
 
     def _candidates(self, need: Need, music: Music) -> Iterator[Terms]:
-        yield from speaking(self.facts, need.party, need.right, music.pk, need.work)
-        for sign in self.facts.signs.get(need.party, ()):
+        yield from candidate_grants(self.facts, need.party, need.right, music.pk, need.work)
+        for sign in self.facts.mandates.get(need.party, ()):
             if need.right in sign.rights:
                 yield from self._signed(sign, need, music)
 
-    def _signed(self, sign: Sign, need: Need, music: Music) -> Iterator[Terms]:
+    def _signed(self, sign: MandateTerms, need: Need, music: Music) -> Iterator[Terms]:
         in_force, territory = self._in_force(sign), self.context.territory
         if not in_force and self.made_at is None:
             return
-        for grant in speaking(self.facts, sign.agent, need.right, music.pk, need.work):
+        for grant in candidate_grants(self.facts, sign.agent, need.right, music.pk, need.work):
             if in_force or (
                 self.signed_until_its_end(sign, grant)
                 and territories.covers(sign.territories, territory)
@@ -245,10 +245,10 @@ class Judge:
             holder=need.party,
             grantor=grant.grantor,
             named=grant.recording == music.pk,
-            given=grant.activated_at,
+            activated_at=grant.activated_at,
         )
 
-    def _in_force(self, sign: Sign) -> bool:
+    def _in_force(self, sign: MandateTerms) -> bool:
         known = self._signs.get(sign.pk)
         if known is None:
             known = self._signs[sign.pk] = self.stands(sign) and territories.covers(
@@ -256,7 +256,7 @@ class Judge:
             )
         return known
 
-    def stands(self, sign: Sign) -> bool:
+    def stands(self, sign: MandateTerms) -> bool:
         """Whether the mandate is in force, in whatever territory."""
         return (
             sign.approved_at <= self.at
@@ -278,7 +278,7 @@ class Judge:
             and (grant.ends_on is None or made.date() <= grant.ends_on)
         )
 
-    def signed_until_its_end(self, sign: Sign, grant: Terms) -> bool:
+    def signed_until_its_end(self, sign: MandateTerms, grant: Terms) -> bool:
         """Whether the mandate was in force from `made_at` until the agent's grant ended. The holder
         ends a mandate, and the agent's agreement does not apply to that end."""
         made, ended = self.made_at, grant.ended_at

@@ -31,19 +31,22 @@ def against(
     holder: int,
     grantor: int,
     named: bool,
-    given: datetime | None,
+    activated_at: datetime | None,
 ) -> datetime | None:
     """Return since when an opt-out keeps this holder's share of a recording out of a grant: the
     holder's opt-out, stronger than somebody else's grant for it, or the grantor's own.
 
     `last_opt_out` returns a party's last opt-out from the recording. The grant is for that very
-    recording (`named`) or a wider one, and was put in force at `given`. In SQL it is `_taken_back`.
+    recording (`named`) or a wider one, and was put in force at `activated_at`. `_taken_back` is the
+    same in SQL.
     """
     for party in (holder, grantor):
         opted_out_at = last_opt_out(party)
         if opted_out_at is None:
             continue
-        if not (party == grantor and named and given is not None and given > opted_out_at):
+        if not (
+            party == grantor and named and activated_at is not None and activated_at > opted_out_at
+        ):
             return opted_out_at
     return None
 
@@ -122,7 +125,7 @@ def eased_by_later_grants(rows: QuerySet[OptOut]) -> QuerySet[OptOut]:
 class OptOutWithGrants:
     """An opt-out as a page shows it; `since` is what the party has allowed after it, no more."""
 
-    no: OptOut
+    opt_out: OptOut
     since: list[Grant]
 
 
@@ -148,7 +151,7 @@ def _eases(grant: Grant, opt_out: OptOut) -> bool:
         return False
     blocked_since = against(
         lambda _: opt_out.at, holder=opt_out.party_id, grantor=grant.grantor_id, named=True,
-        given=grant.activated_at,
+        activated_at=grant.activated_at,
     )  # fmt: skip
     return blocked_since is None
 
@@ -158,13 +161,13 @@ def _activated_grants() -> QuerySet[Grant]:
     return Grant.objects.filter(ended_at=None).exclude(activated_at=None)
 
 
-def still_against(rows: QuerySet[OptOut]) -> QuerySet[OptOut]:
+def not_taken_back(rows: QuerySet[OptOut]) -> QuerySet[OptOut]:
     """Return the opt-outs that the party has not taken back for every right of its own that the use
     needs, in whatever scope: a later grant of the master leaves the composition as it was. This
     tells whether there is anything left to opt out of; a page shows the scope as well
     (`opt_outs_with_grants`)."""
     grants = _activated_grants()
-    not_taken_back = ~Q(_taken_back(grants))
+    standing = ~Q(_taken_back(grants))
     for right in RightType:
         right_open = ~Q(_taken_back(grants.filter(right_type=right)))
         if right == RightType.PERSONA:
@@ -172,8 +175,8 @@ def still_against(rows: QuerySet[OptOut]) -> QuerySet[OptOut]:
             right_open &= reduce(or_, persona_shares)
         else:
             right_open &= Q(_shares(right))
-        not_taken_back |= right_open
-    return rows.filter(not_taken_back)
+        standing |= right_open
+    return rows.filter(standing)
 
 
 def _shares(right: RightType, *, use: str | None = None, work: int | None = None) -> Exists:

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from django.db import connection
 
-from portal.database.bulk import one_of
+from portal.database.bulk import in_clause
 from rights.models import Recording
 
 # The relations as they are now, or as known at a moment.
@@ -62,7 +62,7 @@ def _reached(
         return {}
     edges = _EDGES.replace("{stands}", _NOW if known_at is None else _THEN)
     sql = _REACH.format(near=near, far=far, edges=edges, ids="{ids}")
-    id_condition, values = one_of(sorted(recordings))
+    id_condition, values = in_clause(sorted(recordings))
     sql = sql.replace("{ids}", id_condition)
     moments = []
     if known_at is not None:

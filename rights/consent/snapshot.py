@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from django.db import connection
 
-from portal.database.bulk import among, one_of
+from portal.database.bulk import among, in_clause
 from rights.consent import persons, relations
 from rights.consent.persons import PERSONA_USES
 from rights.models import Credit, Grant, Party, RightType, RoleCode, Use, WithdrawalPolicy
@@ -59,10 +59,10 @@ class Terms(NamedTuple):
 
 
 # How many fields of Terms an answer rests on.
-JUDGED = Terms._fields.index("policy")
+DIGESTED_FIELDS = Terms._fields.index("policy")
 
 
-class Sign(NamedTuple):
+class MandateTerms(NamedTuple):
     """A mandate: the agent's grants also cover the shares of the holder."""
 
     pk: int
@@ -108,7 +108,7 @@ class Facts:
     # The recordings that each derived one comes from, over any number of steps; and those of them
     # that are not asked about themselves.
     sources: dict[int, list[int]] = field(default_factory=dict)
-    others: dict[int, Music] = field(default_factory=dict)
+    source_recordings: dict[int, Music] = field(default_factory=dict)
     # The recordings, sources included, with an open question about their sound.
     questioned: set[int] = field(default_factory=set)
     works: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
@@ -123,7 +123,7 @@ class Facts:
     )
     # By a grant's id, the version that replaces it, approved and not ended.
     replaced: dict[int, Terms] = field(default_factory=dict)
-    signs: dict[int, list[Sign]] = field(default_factory=lambda: defaultdict(list))
+    mandates: dict[int, list[MandateTerms]] = field(default_factory=lambda: defaultdict(list))
     # By grant: since and until; None means still suspended.
     suspended: dict[int, list[tuple[datetime, datetime | None]]] = field(
         default_factory=lambda: defaultdict(list)
@@ -144,7 +144,10 @@ class Facts:
 
     def canonical(self) -> Iterator[bytes]:
         """Yield the facts as canonical JSON in lines; the same facts give the same bytes."""
-        for rows in (self.recordings, [self.others[pk] for pk in sorted(self.others)]):
+        for rows in (
+            self.recordings,
+            [self.source_recordings[pk] for pk in sorted(self.source_recordings)],
+        ):
             yield _json([
                 [music.pk, music.audio, self.works.get(music.pk, []),
                  self.masters.get(music.pk, []), self.artists.get(music.pk, [])]
@@ -154,10 +157,10 @@ class Facts:
         yield _json(sorted(self.questioned))
         yield _json(sorted(self.compositions.items()))
         yield _json(sorted(self.groups.items()))
-        grants = (grant[:JUDGED] for rows in self.grants.values() for grant in rows)
+        grants = (grant[:DIGESTED_FIELDS] for rows in self.grants.values() for grant in rows)
         yield _json(sorted(grants, key=_first))
         yield _json(
-            sorted((mandate for rows in self.signs.values() for mandate in rows), key=_first)
+            sorted((mandate for rows in self.mandates.values() for mandate in rows), key=_first)
         )
         yield _json(sorted(self.suspended.items()))
         yield _json(sorted((*key, moments) for key, moments in self.opted_out.items()))
@@ -184,7 +187,7 @@ def gather(
         _groups(facts)
     parties = facts.parties()
     _mandates(facts, sorted(parties))
-    agents = {mandate.agent for mandates in facts.signs.values() for mandate in mandates}
+    agents = {mandate.agent for mandates in facts.mandates.values() for mandate in mandates}
     statuses = _grants(facts, sorted(agents | parties), recording_ids)
     _opt_outs(facts, recording_ids)
     if not now or Grant.Status.SUSPENDED in statuses.values():
@@ -203,7 +206,7 @@ def _rows(sql: str, *params: Any) -> Iterator[tuple[Any, ...]]:
     bound: list[Any] = []
     for param in params:
         if isinstance(param, list):
-            condition, values = one_of(param)
+            condition, values = in_clause(param)
             sql = sql.replace("{ids}", condition, 1)
             bound += values
         elif isinstance(param, datetime):
@@ -232,7 +235,7 @@ def _recordings(facts: Facts, ids: list[int], requested: set[int]) -> None:
             if pk in requested:
                 facts.recordings.append(music)
             else:
-                facts.others[pk] = music
+                facts.source_recordings[pk] = music
             last_pk = pk
         if work is not None:
             facts.works[pk].append(work)
@@ -337,7 +340,9 @@ def _mandates(facts: Facts, parties: list[int]) -> None:
         starts, ends, approved, revoked = map(_time, row[5:])
         ended = revoked if revoked and revoked <= known_at else None
         lists = map(_list, row[3:5])
-        facts.signs[row[1]].append(Sign._make((*row[:3], *lists, starts, ends, approved, ended)))
+        facts.mandates[row[1]].append(
+            MandateTerms._make((*row[:3], *lists, starts, ends, approved, ended))
+        )
 
 
 def _grants(facts: Facts, grantors: list[int], recordings: list[int]) -> dict[int, str]:
@@ -431,7 +436,7 @@ def _moment(text: str) -> datetime:
     return value if value.tzinfo else value.replace(tzinfo=UTC)
 
 
-def speaking(
+def candidate_grants(
     facts: Facts, party: int, right: RightType, recording: int, work: int | None
 ) -> Iterator[Terms]:
     """Yield the party's grants that could cover this right in this recording, nearest first."""

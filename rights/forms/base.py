@@ -112,7 +112,7 @@ class MomentField(forms.DateTimeField):
             return None
         try:
             bounds.check_moment(moment, "The moment")
-        except bounds.Unkeepable as error:
+        except bounds.NotStorable as error:
             raise ValidationError(str(error)) from error
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 

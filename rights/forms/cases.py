@@ -67,7 +67,9 @@ class AssignForm(VerbForm):
         super().__init__(*args, **kwargs)
         field = self.fields["owner"]
         assert isinstance(field, forms.ModelChoiceField)  # noqa: S101 - for the types
-        field.queryset = User.objects.filter(pk__in=[owner.pk for owner in case_pages.owners()])
+        field.queryset = User.objects.filter(
+            pk__in=[owner.pk for owner in case_pages.possible_owners()]
+        )
         field.label_from_instance = _name  # type: ignore[method-assign,assignment]
 
     def save(self, task: CaseTask, *, by: User) -> CaseTask:

@@ -47,7 +47,7 @@ class WhyForm(Form):
 class OptOutForm(VerbForm):
     """The holder and the use of an opt-out; neither is preselected, not even if there is only one.
 
-    `look` asks what the opt-out would end, which needs no reason yet.
+    `preview_only` asks what the opt-out would end, which needs no reason yet.
     """
 
     use = forms.ChoiceField(label="Which use ends", choices=())
@@ -59,7 +59,12 @@ class OptOutForm(VerbForm):
     )
 
     def __init__(
-        self, *args: Any, uses: list[Use], parties: QuerySet[Party], look: bool, **kwargs: Any
+        self,
+        *args: Any,
+        uses: list[Use],
+        parties: QuerySet[Party],
+        preview_only: bool,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         use, party = self.fields["use"], self.fields["party"]
@@ -68,7 +73,7 @@ class OptOutForm(VerbForm):
         use.choices = [("", "Choose a use"), *((use.value, use.label) for use in uses)]
         party.queryset = parties
         self.uses = uses
-        self.fields["reason"].required = not look
+        self.fields["reason"].required = not preview_only
 
     def chosen(self) -> tuple[Use, Party] | None:
         """Return the use and the holder once both are chosen; the reason may be missing."""

@@ -172,7 +172,9 @@ class SignalForm(VerbForm):
             entries = reservations.read_tdmrep(content, path=data["path"])
         else:
             entries = reservations.read_assertion(content)
-        return signals.noting(by=by, subject=subject, said=entries, source=data["source"])
+        return signals.signal_act(
+            by=by, subject=subject, reservations=entries, source=data["source"]
+        )
 
     def _subject(self, isrc: str, party: Party | None) -> Recording | Party:
         if bool(isrc.strip()) == bool(party):

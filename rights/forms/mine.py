@@ -10,7 +10,7 @@ from rights.forms.base import HOLDERS_REASON, DateInput, VerbForm
 from rights.models import Channel, Purpose, Use
 
 
-class OnForm(VerbForm):
+class OfferForm(VerbForm):
     """The scope of an offer. Channels are asked for only if the use is distribution of outputs."""
 
     purposes = forms.MultipleChoiceField(
@@ -45,7 +45,7 @@ class OnForm(VerbForm):
             del self.fields["channels"]
 
 
-class OffForm(VerbForm):
+class EndForm(VerbForm):
     reason = forms.CharField(
         max_length=300,
         label="Your reason",

@@ -46,7 +46,7 @@ class DetailsForm(VerbForm):
         people.queryset = User.objects.filter(pk__in=holders)
 
     def amend(self, *, by: User, party: Party) -> Party:
-        return parties.amend(by=by, party=party, **self.cleaned_data)
+        return parties.update_party(by=by, party=party, **self.cleaned_data)
 
 
 class PartyForm(DetailsForm):
@@ -69,7 +69,7 @@ class IdentifierForm(VerbForm):
     BESIDE = MappingProxyType(dict.fromkeys(Scheme.values, "value"))
 
     def save(self, *, by: User, party: Party) -> PartyIdentifier | None:
-        return parties.identify(by=by, party=party, **self.cleaned_data)
+        return parties.add_identifier(by=by, party=party, **self.cleaned_data)
 
 
 class MemberForm(VerbForm):
@@ -109,4 +109,4 @@ class MandateForm(VerbForm):
 
     def save(self, *, by: User) -> Mandate:
         filled = {name: value for name, value in self.cleaned_data.items() if value}
-        return parties.mandate(by=by, **filled)
+        return parties.enter_mandate(by=by, **filled)

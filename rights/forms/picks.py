@@ -19,10 +19,10 @@ from django.utils.safestring import SafeString
 from portal.inputs import parameters
 from rights.models import Agreement, Party, Recording, Work
 
-SUGGESTED = 10
-LONGEST = 400
+MAX_SUGGESTIONS = 10
+MAX_LENGTH = 400
 # Larger than any primary key, and still an integer to every database.
-LAST = 2**62
+MAX_PK = 2**62
 
 
 @dataclass(frozen=True)
@@ -48,18 +48,20 @@ class Kind:
         return self.rows().filter(condition).distinct()
 
     def suggest(self, text: str) -> list[str]:
-        text = text.strip()[:LONGEST]
-        return [label(row) for row in self.named(text, "icontains")[:SUGGESTED]] if text else []
+        text = text.strip()[:MAX_LENGTH]
+        return (
+            [label(row) for row in self.named(text, "icontains")[:MAX_SUGGESTIONS]] if text else []
+        )
 
     def find(self, text: str) -> Model:
         """Return the row that is meant. Raises ValidationError if none or several could be."""
         text = text.strip()
-        if len(text) > LONGEST:
+        if len(text) > MAX_LENGTH:
             raise ValidationError(f"“{text[:40]}…” is longer than any name here.")
         match = re.search(r"#([0-9]+)$", text)
         if match:
             return self._numbered(int(match.group(1)), text)
-        rows = list(self.named(text, "iexact")[: SUGGESTED + 1])
+        rows = list(self.named(text, "iexact")[: MAX_SUGGESTIONS + 1])
         if not rows and text.isdecimal():
             return self._numbered(int(text), text)
         if len(rows) == 1:
@@ -73,7 +75,7 @@ class Kind:
         raise ValidationError(f"There is no {self.word} “{text}”.{hint}")
 
     def _numbered(self, pk: int, text: str) -> Model:
-        row = self.rows().filter(pk=min(pk, LAST)).first()
+        row = self.rows().filter(pk=min(pk, MAX_PK)).first()
         if row is None:
             raise ValidationError(f"There is no {self.word} “{text}”.")
         return row

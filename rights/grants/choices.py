@@ -65,7 +65,7 @@ def search(recordings: RecordingQuerySet, query: str) -> RecordingQuerySet:
     return recordings.filter(condition).distinct()
 
 
-def training_words(recordings: list[Recording]) -> dict[int, consent.RecordingAnswer]:
+def training_answers(recordings: list[Recording]) -> dict[int, consent.RecordingAnswer]:
     """Return recording id to the answer for generative training in the usual scope."""
     return consent.evaluate(recordings, Use.TRAIN_GENERATIVE, USUAL)
 
@@ -97,10 +97,10 @@ def grants_touching(recording: Recording, user: User) -> list[Grant]:
     return list(rows)
 
 
-def may_choose_for(user: User, recording: Recording, *, everybody: bool) -> models.QuerySet[Party]:
+def may_choose_for(user: User, recording: Recording, *, sees_all: bool) -> models.QuerySet[Party]:
     """Return the holders for whom this user chooses: all for rights admins, else their own."""
     holders = holds.holders(recording)
-    return holders if everybody else holders.filter(people=user)
+    return holders if sees_all else holders.filter(people=user)
 
 
 def open_grants(party: Party, recording: Recording) -> list[Grant]:
@@ -166,7 +166,7 @@ def blocked_by(sheet: SplitSheet) -> Blocked:
     return Blocked(labels, list(recordings[:10]), recordings.count())
 
 
-def splits_seen_by(user: User, subject: Recording | Work) -> dict[str, object]:
+def visible_splits(user: User, subject: Recording | Work) -> dict[str, object]:
     """Return the sheets for a page; a rightsholder sees older ones, and answers, of their own."""
     own = set(user.parties.values_list("pk", flat=True))
     reads_all = bool(SEES_ALL & set(user.roles))
@@ -189,7 +189,9 @@ def splits_seen_by(user: User, subject: Recording | Work) -> dict[str, object]:
     }
 
 
-def decided(use: str = "", answer: str = "", recording: str = "") -> models.QuerySet[Decision]:
+def search_decisions(
+    use: str = "", answer: str = "", recording: str = ""
+) -> models.QuerySet[Decision]:
     """Return stored decisions, newest first; `answer` is allowed or denied, `recording` an id."""
     rows = Decision.objects.order_by("-pk")
     if use_named(use):

@@ -59,11 +59,11 @@ def activate(grant: Grant, by: User) -> Grant:
             "in force. Ended grants never revive: draft a new one.",
         )
     audit.record(by=by, verb="grant.activated", subject=grant, use=grant.use)
-    _take_its_place(grant, by)
+    _end_replaced(grant, by)
     return grant
 
 
-def _take_its_place(grant: Grant, by: User | None, on: date | None = None) -> None:
+def _end_replaced(grant: Grant, by: User | None, on: date | None = None) -> None:
     """End the version that the grant replaces, from the day on which the new terms begin. Until
     then the old ones permit what they did (evaluator.Judge.replaced)."""
     old = grant.replaces
@@ -85,14 +85,14 @@ def _take_its_place(grant: Grant, by: User | None, on: date | None = None) -> No
 def may_approve(grant: Grant, by: User) -> bool:
     """Return whether this person may approve the grant (four eyes): not who drafted it, and only
     the lab if a holder's own people offered it."""
-    if by.pk == grant.drafted_by_id or not speaks_for(grant, by):
+    if by.pk == grant.drafted_by_id or not may_act_on(grant, by):
         return False
     if by.has_role(Role.RIGHTS_ADMIN):
         return True
     return not grant.grantor.people.filter(pk=grant.drafted_by_id).exists()
 
 
-def speaks_for(grant: Grant, by: User) -> bool:
+def may_act_on(grant: Grant, by: User) -> bool:
     """Return whether this person may act on the grant: rights admins and its grantor's people."""
     return by.has_role(Role.RIGHTS_ADMIN) or grant.grantor.people.filter(pk=by.pk).exists()
 
@@ -132,7 +132,7 @@ def withdraw(grant: Grant, by: User | None, reason: str) -> Grant:
     grant.refresh_from_db()
     if in_force(grant):
         # It may have begun since the last `expire_due`: the older version ends first.
-        _take_its_place(grant, None)
+        _end_replaced(grant, None)
     # A withdrawal ends what was to follow too, drafted or to begin on a later day.
     for later in grant.next_versions.exclude(ended_at__isnull=False):
         offered = later.status == Status.OFFERED
@@ -150,7 +150,7 @@ def decline(grant: Grant, by: User, reason: str) -> Grant:
     Raises Refused for somebody who may not act on it, and for a grant that is not on offer.
     """
     reason = required(reason, field="reason", longest=300)
-    if not speaks_for(grant, by):
+    if not may_act_on(grant, by):
         raise Refused("not_yours", f"You do not speak for {grant.grantor}.")
     commit_order.moment()
     if not Grant.objects.filter(pk=grant.pk, status=Status.OFFERED).exists():
@@ -172,7 +172,7 @@ def opt_out(recording: Recording, use: str, party: Party, by: User | None, reaso
     at = commit_order.moment()
     affected = covering(recording, use, party)
     if not affected:
-        _check_may_say_no(recording, use, party)
+        _check_may_opt_out(recording, use, party)
     wider = []
     for grant in affected:
         if grant.recording_id == recording.pk and grant.grantor_id == party.pk:
@@ -207,11 +207,11 @@ def opt_out(recording: Recording, use: str, party: Party, by: User | None, reaso
     return len(affected)
 
 
-def _check_may_say_no(recording: Recording, use: str, party: Party) -> None:
+def _check_may_opt_out(recording: Recording, use: str, party: Party) -> None:
     if not holds.rights_of(party, recording, use):
         raise Refused("no_right", f"{party} holds nothing in “{recording}” that this use needs.")
     refusals = OptOut.objects.filter(party=party, recording=recording, use=use)
-    if opt_outs.still_against(refusals).exists():
+    if opt_outs.not_taken_back(refusals).exists():
         raise Refused(
             "opted_out",
             f"{party} has opted “{recording}” out of this use already, so nothing is to end.",
@@ -275,7 +275,7 @@ def expire_due(at: datetime | None = None) -> int:
     )  # fmt: skip
     for grant in begun.select_related("replaces__grantor"):
         with transaction.atomic(), suppress(Refused):
-            _take_its_place(grant, None, day)
+            _end_replaced(grant, None, day)
             ended += 1
     due = Grant.objects.filter(status__in=holds.STANDING, ends_on__lt=day).select_related("grantor")
     for grant in due:

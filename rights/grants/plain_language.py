@@ -109,7 +109,7 @@ def _listed(words: list[str]) -> str:
 
 
 # Singular, plural, and what happens to them when the permission behind them ends.
-AFTERWARDS = {
+CONSEQUENCES = {
     "dataset": ("set of recordings", "sets of recordings", "marked at once, and never used again"),
     "run": ("run", "runs", "what is under way stops within 30 seconds, what waits does not start"),
     "checkpoint": (
@@ -128,8 +128,8 @@ AFTERWARDS = {
 }
 
 
-def afterwards(kind: str, number: int, *, stays: bool) -> str:
+def consequence(kind: str, number: int, *, stays: bool) -> str:
     """Return what is counted, and what happens to it; where it stays as agreed only the former."""
-    singular, plural, consequence = AFTERWARDS[kind]
+    singular, plural, outcome = CONSEQUENCES[kind]
     counted = singular if number == 1 else plural
-    return counted if stays else f"{counted}: {consequence}"
+    return counted if stays else f"{counted}: {outcome}"

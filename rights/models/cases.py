@@ -57,7 +57,7 @@ class WithdrawalCase(models.Model):
     verified_by = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+")
     # The recordings that lost their permission, also where the policy places no hold.
     recordings = models.ManyToManyField(Recording, related_name="cases")
-    # The value of descendants.marks() at the last look: the same value means nothing is new.
+    # The value of descendants.state_digest() at the last look: the same value means nothing is new.
     seen = models.CharField(max_length=200, blank=True)
 
     objects = CaseQuerySet.as_manager()

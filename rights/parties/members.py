@@ -43,7 +43,7 @@ def add(
         raise Refused("duplicate", f"{member} is among its members already.", field="member")
     if joined_on and left_on and left_on < joined_on:
         raise Refused("left_on", "The day of leaving lies before that of joining.", field="left_on")
-    watch = watched(group)
+    watch = watch_credits(group)
     membership = GroupMember.objects.create(
         group=group,
         member=member,
@@ -59,7 +59,7 @@ def add(
 
 
 @transaction.atomic
-def say_complete(*, by: User, group: Party) -> Party:
+def declare_complete(*, by: User, group: Party) -> Party:
     """Declare that these are all present and former members. One found later can still be added."""
     at = commit_order.moment()
     group.refresh_from_db()
@@ -76,11 +76,11 @@ def say_complete(*, by: User, group: Party) -> Party:
         subject=group,
         members=sorted(group.members.values_list("member", flat=True)),
     )
-    cases.settled(credited_in(group), by=by)
+    cases.release_settled(credited_in(group), by=by)
     return group
 
 
-def watched(party: Party) -> losses.Watch:
+def watch_credits(party: Party) -> losses.Watch:
     """Return a watch around a change in who speaks where the party is credited."""
     return losses.Watch(credited_in(party))
 

@@ -18,7 +18,7 @@ from rights.models import KindChange, Mandate, Party, PartyIdentifier, RightType
 from rights.parties import members
 from rights.withdrawal import cases, losses
 
-READ = {
+PARSERS = {
     Scheme.IPI_NAME: numbers.ipi_name,
     Scheme.IPI_BASE: numbers.ipi_base,
     Scheme.ISNI: numbers.isni,
@@ -49,13 +49,13 @@ def add_party(
     )
     party.people.set(people)
     for scheme, value in (identifiers or {}).items():
-        identify(by=by, party=party, scheme=scheme, value=value)
+        add_identifier(by=by, party=party, scheme=scheme, value=value)
     audit.record(by=by, verb="party.added", subject=party, kind=party.kind)
     return party
 
 
 @transaction.atomic
-def amend(
+def update_party(
     *,
     by: User,
     party: Party,
@@ -83,7 +83,7 @@ def amend(
         _keep_kind(party=party, kind=kind, at=at)
     # Its own permission counted for uses of a person; now those of its members are needed.
     was_person = "kind" in changed and party.kind == Party.Kind.PERSON
-    watch = members.watched(party) if was_person else None
+    watch = members.watch_credits(party) if was_person else None
     for field in changed:
         setattr(party, field, values[field])
     party.save(update_fields=changed)
@@ -139,7 +139,7 @@ def _checked(name: str, kind: str, contact: str, *, other_than: Party | None = N
 
 
 @transaction.atomic
-def unidentify(*, by: User, identifier: PartyIdentifier) -> None:
+def remove_identifier(*, by: User, identifier: PartyIdentifier) -> None:
     """Remove a number from its party: it was somebody else's, or mistyped."""
     audit.record(
         by=by,
@@ -152,11 +152,13 @@ def unidentify(*, by: User, identifier: PartyIdentifier) -> None:
 
 
 @transaction.atomic
-def identify(*, by: User | None, party: Party, scheme: str, value: str) -> PartyIdentifier | None:
+def add_identifier(
+    *, by: User | None, party: Party, scheme: str, value: str
+) -> PartyIdentifier | None:
     """Store a number of the party; None for an empty one. Raises Refused or BadIdentifier."""
-    if scheme not in READ:
+    if scheme not in PARSERS:
         raise Refused("scheme", f"“{scheme}” is not a kind of number.", field="scheme")
-    compact = READ[Scheme(scheme)](value)
+    compact = PARSERS[Scheme(scheme)](value)
     if not compact:
         return None
     existing = PartyIdentifier.objects.filter(scheme=scheme, value=compact).first()
@@ -179,7 +181,7 @@ def identify(*, by: User | None, party: Party, scheme: str, value: str) -> Party
 
 
 @transaction.atomic
-def mandate(
+def enter_mandate(
     *,
     by: User,
     holder: Party,

@@ -105,7 +105,7 @@ def confirm(*, sheet: SplitSheet, party: Party, by: User | None, reason: str = "
         by=by, verb="split.confirmed", subject=_subject(sheet), sheet=sheet.pk, party=party.pk
     )
     if sheet.status == SplitSheet.Status.CONFIRMED:
-        cases.settled(_music(_subject(sheet)), by=by)
+        cases.release_settled(_music(_subject(sheet)), by=by)
     return sheet
 
 

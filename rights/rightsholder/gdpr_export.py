@@ -37,7 +37,7 @@ from rights.rightsholder import overview, registries
 
 Row = Mapping[str, object]
 _ENCODER = DjangoJSONEncoder(ensure_ascii=False, allow_nan=False)
-AT_ONCE = 500
+BATCH_SIZE = 500
 
 
 @dataclass
@@ -57,7 +57,7 @@ class _About:
         recordings = list(overview.repertoire(parties).order_by("pk").values_list("pk", flat=True))
         return cls(user, parties, recordings, own, frozenset(party.pk for party in parties))
 
-    def who(self, user_id: int | None) -> str:
+    def name_of(self, user_id: int | None) -> str:
         if user_id is None:
             return "the portal"
         return (
@@ -65,8 +65,8 @@ class _About:
         )
 
     def parts(self) -> Iterator[Sequence[int]]:
-        for start in range(0, len(self.recordings), AT_ONCE):
-            yield self.recordings[start : start + AT_ONCE]
+        for start in range(0, len(self.recordings), BATCH_SIZE):
+            yield self.recordings[start : start + BATCH_SIZE]
 
 
 def document(user: User) -> Iterator[str]:
@@ -165,8 +165,8 @@ def _recordings(about: _About) -> Iterator[Row]:
 def _splits(about: _About) -> Iterator[Row]:
     lines = SplitLine.objects.filter(party__in=about.ids).order_by("pk")
     keys = list(lines.values_list("pk", flat=True))
-    for start in range(0, len(keys), AT_ONCE):
-        yield from _sheets(about, lines.filter(pk__in=keys[start : start + AT_ONCE]))
+    for start in range(0, len(keys), BATCH_SIZE):
+        yield from _sheets(about, lines.filter(pk__in=keys[start : start + BATCH_SIZE]))
 
 
 def _sheets(about: _About, lines: QuerySet[SplitLine]) -> Iterator[Row]:
@@ -176,7 +176,7 @@ def _sheets(about: _About, lines: QuerySet[SplitLine]) -> Iterator[Row]:
     for pk, confirmed, at, reason, by in rows.values_list(
         "line", "confirmed", "at", "reason", "made_by"
     ):
-        answers[pk].append({"yes": confirmed, "at": at, "reason": reason, "by": about.who(by)})
+        answers[pk].append({"yes": confirmed, "at": at, "reason": reason, "by": about.name_of(by)})
     beside: dict[int, list[Row]] = defaultdict(list)
     others = SplitLine.objects.filter(sheet__in=lines.order_by().values("sheet"))
     others = others.exclude(party__in=about.ids).order_by("pk")
@@ -224,7 +224,7 @@ SCOPE = (
 def _grants(about: _About) -> Iterator[Row]:
     rows = Grant.objects.filter(grantor__in=about.ids).select_related("grantor")
     rows = rows.prefetch_related("suspensions").order_by("pk")
-    for row in rows.iterator(chunk_size=AT_ONCE):
+    for row in rows.iterator(chunk_size=BATCH_SIZE):
         yield {
             "id": row.pk,
             "agreement": row.agreement_id,
@@ -233,9 +233,9 @@ def _grants(about: _About) -> Iterator[Row]:
             "work": row.work_id,
             "replaces": row.replaces_id,
             **{name: getattr(row, name) for name in SCOPE},
-            "drafted_by": about.who(row.drafted_by_id),
+            "drafted_by": about.name_of(row.drafted_by_id),
             "drafted_at": row.created_at,
-            "approved_by": about.who(row.approved_by_id) if row.approved_by_id else None,
+            "approved_by": about.name_of(row.approved_by_id) if row.approved_by_id else None,
             "paused": [
                 {"since": suspension.since, "until": suspension.until, "reason": suspension.reason}
                 for suspension in row.suspensions.all()
@@ -245,13 +245,13 @@ def _grants(about: _About) -> Iterator[Row]:
 
 def _opt_outs(about: _About) -> Iterator[Row]:
     rows = OptOut.objects.filter(party__in=about.ids).select_related("party").order_by("pk")
-    for row in rows.iterator(chunk_size=AT_ONCE):
+    for row in rows.iterator(chunk_size=BATCH_SIZE):
         yield {
             "party": row.party.name,
             "recording": row.recording_id,
             "use": row.use,
             "at": row.at,
-            "by": about.who(row.made_by_id) if row.made_by_id else None,
+            "by": about.name_of(row.made_by_id) if row.made_by_id else None,
             "reason": row.reason,
         }
 
@@ -259,7 +259,7 @@ def _opt_outs(about: _About) -> Iterator[Row]:
 def _decisions(about: _About) -> Iterator[Row]:
     for chunk in about.parts():
         rows = DecisionLine.objects.filter(recording__in=chunk).select_related("decision")
-        for line in rows.order_by("pk").iterator(chunk_size=AT_ONCE):
+        for line in rows.order_by("pk").iterator(chunk_size=BATCH_SIZE):
             decision = line.decision
             context: dict[str, Any] = decision.context
             yield {
@@ -319,7 +319,7 @@ def _usage(about: _About) -> Iterator[Row]:
     for chunk in about.parts():
         rows = UsageEvent.objects.filter(recording__in=chunk).order_by("pk")
         sources = registries.names(rows.order_by().values_list("source", flat=True).distinct())
-        for row in rows.iterator(chunk_size=AT_ONCE):
+        for row in rows.iterator(chunk_size=BATCH_SIZE):
             yield {
                 "recording": row.recording_id,
                 "use": row.use,
@@ -344,17 +344,17 @@ def _audit(about: _About) -> Iterator[Row]:
 def _lines(about: _About, rows: QuerySet[Any]) -> Iterator[Row]:
     model: type[Model] = rows.model
     keys = [str(pk) for pk in rows.order_by("pk").values_list("pk", flat=True)]
-    for start in range(0, len(keys), AT_ONCE):
+    for start in range(0, len(keys), BATCH_SIZE):
         events = AuditEvent.objects.filter(
-            subject_type=model._meta.label_lower, subject_id__in=keys[start : start + AT_ONCE]
+            subject_type=model._meta.label_lower, subject_id__in=keys[start : start + BATCH_SIZE]
         )
-        for event in events.order_by("seq").iterator(chunk_size=AT_ONCE):
+        for event in events.order_by("seq").iterator(chunk_size=BATCH_SIZE):
             yield {
                 "seq": event.seq,
                 "at": event.at,
                 "verb": event.verb,
                 "subject": [event.subject_type, event.subject_id],
-                "by": about.who(event.actor_id),
+                "by": about.name_of(event.actor_id),
                 "hash": event.hash,
             }
 

@@ -67,7 +67,7 @@ def lines_of(parties: Iterable[Party]) -> models.QuerySet[SplitLine]:
     ).select_related("party", "sheet__recording", "sheet__work")
 
 
-def beside(parties: Iterable[Party], recording: Recording) -> dict[int, str]:
+def known_parties(parties: Iterable[Party], recording: Recording) -> dict[int, str]:
     """Return party id to name of everybody on a sheet of this recording with one of the parties:
     themselves, and those whom they know from the sheet."""
     ids = [party.pk for party in parties]
@@ -99,7 +99,9 @@ def visible_reasons(
             visible[VisibleReason(reason["sentence"], party in own)] = None
         else:
             visible[
-                VisibleReason(f"{OTHER} of {_what(reason['right'])} has not allowed it.", False)
+                VisibleReason(
+                    f"{OTHER} of {right_in_words(reason['right'])} has not allowed it.", False
+                )
             ] = None
     return list(visible)
 
@@ -110,12 +112,12 @@ def answer_shown_to(
     """Return an answer as a rightsholder may read it: it names only those others whom they know
     from a sheet, and only grants of their own."""
     parties = parties_of(user)
-    known = beside(parties, recording)
+    known = known_parties(parties, recording)
     reasons = []
     for reason in line.reasons:
         shown = reason.copy()
         if shown["party_id"] is not None and shown["party_id"] not in known:
-            right = _what(shown["right"])
+            right = right_in_words(shown["right"])
             shown |= {"party": "", "party_id": None, "grant_id": None, "work_id": None}
             shown["through_id"] = None
             shown["sentence"] = f"{OTHER} of {right} has not allowed it."
@@ -131,7 +133,7 @@ def answer_shown_to(
     )
 
 
-def _what(right: str) -> str:
+def right_in_words(right: str) -> str:
     return {"master": "the master", "composition": "the composition"}.get(
         right, "the artist's rights"
     )

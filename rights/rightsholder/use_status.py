@@ -32,7 +32,7 @@ from rights.models import (
 )
 
 
-class Word(StrEnum):
+class Choice(StrEnum):
     """What the parties themselves have chosen, the weakest first (`_LEAST`): the weakest of the
     rights that are needed decides."""
 
@@ -60,7 +60,7 @@ class UseStatus:
     missing; `open` says that a split, a work or the file is missing or not settled."""
 
     use: Use
-    word: Word
+    word: Choice
     part: bool = False
     others: int = 0
     open: bool = False
@@ -69,30 +69,30 @@ class UseStatus:
 
     @property
     def allowed(self) -> bool:
-        return self.word == Word.ON and not self.reasons
+        return self.word == Choice.ON and not self.reasons
 
     @property
     def short(self) -> str:
         """The state in words, for a table."""
-        if self.word == Word.ON and not self.allowed:
+        if self.word == Choice.ON and not self.allowed:
             return "on from you, off for now"
-        if self.part and self.word in (Word.OFF, Word.ASKED):
+        if self.part and self.word in (Choice.OFF, Choice.ASKED):
             return "on in part"
         return SHORT[self.word]
 
     @property
     def words(self) -> str:
         """The state as a sentence."""
-        if self.word == Word.ON and self.others:
+        if self.word == Choice.ON and self.others:
             others_have = (
                 "another holder has" if self.others == 1 else f"{self.others} other holders have"
             )
             return f"You allow it. It stays off because {others_have} not allowed it."
-        if self.word == Word.ON and self.open:
+        if self.word == Choice.ON and self.open:
             return "You allow it. It stays off until the papers of the recording are settled."
-        if self.word == Word.ON and self.reasons:
+        if self.word == Choice.ON and self.reasons:
             return "You allow it in a scope that is not open yet, so it is off for now."
-        if self.part and self.word in (Word.OFF, Word.ASKED):
+        if self.part and self.word in (Choice.OFF, Choice.ASKED):
             return "Allowed for a part of the rights you hold, which is not enough: it is off."
         return WORDS[self.word]
 
@@ -101,24 +101,24 @@ class UseStatus:
         """The mark of the state, as components.css styles it."""
         if self.allowed:
             return "allowed"
-        return {Word.OFF: "closed", Word.OFFERED: "offered"}.get(self.word, "warn")
+        return {Choice.OFF: "closed", Choice.OFFERED: "offered"}.get(self.word, "warn")
 
 
 SHORT = {
-    Word.OFF: "off",
-    Word.ASKED: "the lab asks you",
-    Word.OFFERED: "offered, waiting for the lab",
-    Word.PAUSED: "paused by the lab",
-    Word.ON: "on",
+    Choice.OFF: "off",
+    Choice.ASKED: "the lab asks you",
+    Choice.OFFERED: "offered, waiting for the lab",
+    Choice.PAUSED: "paused by the lab",
+    Choice.ON: "on",
 }
 WORDS = {
-    Word.OFF: "Off: you have not allowed it, so nobody may.",
-    Word.ASKED: "Off. The lab asks you for it and waits for your answer.",
-    Word.OFFERED: "Off until the lab agrees: you have offered it.",
-    Word.PAUSED: "Off: your permission is paused.",
-    Word.ON: "On: everybody whose word it needs allows it.",
+    Choice.OFF: "Off: you have not allowed it, so nobody may.",
+    Choice.ASKED: "Off. The lab asks you for it and waits for your answer.",
+    Choice.OFFERED: "Off until the lab agrees: you have offered it.",
+    Choice.PAUSED: "Off: your permission is paused.",
+    Choice.ON: "On: everybody whose word it needs allows it.",
 }
-_LEAST = list(Word)
+_LEAST = list(Choice)
 
 
 def statuses_of(
@@ -128,9 +128,9 @@ def statuses_of(
     ids = [recording.pk for recording in recordings]
     needs = _needs(ids, [party.pk for party in parties])
     people = {party.pk: set(_people(party)) for party in parties}
-    choices = _Said(ids, needs, people)
+    choices = _OwnGrants(ids, needs, people)
     own_answers = {(pk, use): choices.of(pk, use, needs[pk]) for pk in ids for use in Use}
-    full_answers = _heard(own_answers)
+    full_answers = _full_answers(own_answers)
     own = set(people)
     return {
         pk: [_status(use, own_answers[pk, use], full_answers.get((pk, use)), own) for use in Use]
@@ -172,7 +172,7 @@ def signed_for(parties: Sequence[int]) -> dict[int, dict[int, list[str]]]:
     return agents
 
 
-class _Said:
+class _OwnGrants:
     """The grants of the parties and of their agents, by grantor, right and use."""
 
     def __init__(
@@ -235,27 +235,29 @@ class _Said:
             grantor=grant.grantor_id,
             named=grant.recording_id == recording,
             # An offer counts from its draft on, as in opt_outs._taken_back.
-            given=grant.activated_at or grant.created_at,
+            activated_at=grant.activated_at or grant.created_at,
         )
         return opted_out_at is not None
 
-    def word(self, grant: Grant) -> Word:
+    def word(self, grant: Grant) -> Choice:
         if grant.status == Grant.Status.ACTIVE:
-            return Word.ON
+            return Choice.ON
         if grant.status == Grant.Status.SUSPENDED:
-            return Word.PAUSED
+            return Choice.PAUSED
         own = self.people.get(grant.grantor_id)
         # An agent's offer waits for the lab as well: there is nothing to answer.
         by_lab = own is not None and grant.drafted_by_id not in own
-        return Word.ASKED if by_lab else Word.OFFERED
+        return Choice.ASKED if by_lab else Choice.OFFERED
 
-    def of(self, recording: int, use: Use, needs: Sequence[Need]) -> tuple[list[Word], list[Grant]]:
+    def of(
+        self, recording: int, use: Use, needs: Sequence[Need]
+    ) -> tuple[list[Choice], list[Grant]]:
         words, grants = [], []
         for need in needs:
             if need.right == RightType.PERSONA and need.use != use:
                 continue
             covering = self.speaking(need, use, recording)
-            words.append(self.word(covering[0]) if covering else Word.OFF)
+            words.append(self.word(covering[0]) if covering else Choice.OFF)
             grants += [grant for grant in covering if grant not in grants]
         return words, grants
 
@@ -273,14 +275,14 @@ def context_of(grant: Grant) -> consent.Context:
     )
 
 
-def _heard(
-    own_answers: Mapping[tuple[int, Use], tuple[list[Word], list[Grant]]],
+def _full_answers(
+    own_answers: Mapping[tuple[int, Use], tuple[list[Choice], list[Grant]]],
 ) -> dict[tuple[int, Use], consent.RecordingAnswer]:
     """Return the full answer for every use that the parties allow, in the scope of their first
     grant in force."""
     recordings_by_scope: dict[tuple[Use, consent.Context], list[int]] = defaultdict(list)
     for (pk, use), (words, grants) in own_answers.items():
-        if _weakest(words) == Word.ON:
+        if _weakest(words) == Choice.ON:
             active = [grant for grant in grants if grant.status == Grant.Status.ACTIVE]
             first = min(active, key=lambda grant: grant.pk)
             recordings_by_scope[use, context_of(first)].append(pk)
@@ -291,24 +293,24 @@ def _heard(
     return answers
 
 
-def _weakest(words: Iterable[Word]) -> Word:
-    return min(words, key=_LEAST.index, default=Word.OFF)
+def _weakest(words: Iterable[Choice]) -> Choice:
+    return min(words, key=_LEAST.index, default=Choice.OFF)
 
 
 def _status(
     use: Use,
-    own_answer: tuple[list[Word], list[Grant]],
+    own_answer: tuple[list[Choice], list[Grant]],
     line: consent.RecordingAnswer | None,
     own: Collection[int],
 ) -> UseStatus:
     words, grants = own_answer
     word = _weakest(words)
-    reasons = tuple(line.reasons) if line and word == Word.ON else ()
+    reasons = tuple(line.reasons) if line and word == Choice.ON else ()
     missing = {reason["party_id"] for reason in reasons if reason["party_id"] is not None}
     return UseStatus(
         use=use,
         word=word,
-        part=word != Word.ON and Word.ON in words,
+        part=word != Choice.ON and Choice.ON in words,
         others=len(missing.difference(own)),
         open=any(reason["code"].startswith(("split_", "no_")) for reason in reasons),
         reasons=reasons,

@@ -27,7 +27,7 @@ RESERVED = KEYS[uses.MINING]
 EVERY_USE = tuple(Use)
 MOST_BYTES = 256 * 1024
 MOST_ENTRIES = 100
-LONGEST_INFO = 500
+MAX_INFO = 500
 Answer = Literal["allowed", "notAllowed", "constrained"]
 
 
@@ -90,10 +90,10 @@ def _rules(text: str) -> Iterator[Rule]:
     if start in {"[", "{"}:
         yield from _listed(_parsed(text))
     elif start == "<":
-        yield from _said_once(_metas(text))
+        yield from _page_rule(_metas(text))
     else:
         lines = (line.partition(":") for line in text.splitlines())
-        yield from _said_once((name, value) for name, _, value in lines)
+        yield from _page_rule((name, value) for name, _, value in lines)
 
 
 def _listed(value: Any) -> Iterator[Rule]:
@@ -112,7 +112,7 @@ def _listed(value: Any) -> Iterator[Rule]:
         yield Rule(location.strip(), reserved, _plain(members.get("tdm-policy", "")))
 
 
-def _said_once(pairs: Iterable[tuple[str, str]]) -> Iterator[Rule]:
+def _page_rule(pairs: Iterable[tuple[str, str]]) -> Iterator[Rule]:
     """Yield the one rule that a page's headers or meta elements state for the page."""
     by_name: dict[str, list[str]] = {}
     for name, value in pairs:
@@ -167,7 +167,7 @@ def fits(location: str, path: str) -> bool:
     """Return whether a rule's location matches this path, as in robots.txt: a star is anything, a
     final dollar sign the end. Either may be a full URL; where both are, their sites have to be the
     same. Either may lack its first slash."""
-    (site, pattern), (path_site, target) = _place(location), _place(path)
+    (site, pattern), (path_site, target) = _site_and_path(location), _site_and_path(path)
     if site and path_site and site != path_site:
         return False
     anchored = pattern.endswith("$")
@@ -176,7 +176,7 @@ def fits(location: str, path: str) -> bool:
     return re.match(regex + (r"\Z" if anchored else ""), target, re.DOTALL) is not None
 
 
-def _place(text: str) -> tuple[str, str]:
+def _site_and_path(text: str) -> tuple[str, str]:
     """Return the site (empty if not given) and the path with its query, unescaped."""
     text = text.strip()
     site = ""
@@ -352,14 +352,14 @@ def _text(content: bytes) -> str:
 
 def _parsed(text: str) -> Any:
     try:
-        return json.loads(text.lstrip("\ufeff"), object_pairs_hook=_once)
+        return json.loads(text.lstrip("\ufeff"), object_pairs_hook=_refuse_duplicates)
     except (ValueError, RecursionError) as error:
         if isinstance(error, Refused):
             raise
         raise Refused("file", "The file is not JSON.", field="file") from error
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Refuse a duplicate key: it would be read with its last value only."""
     members = dict(pairs)
     if len(members) < len(pairs):
@@ -373,9 +373,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _plain(value: Any) -> str:
     """Return what is stored of a text: one line, of characters that every database takes."""
     text = value if isinstance(value, str) else json.dumps(value)
-    return "".join(letter if letter.isprintable() else " " for letter in text).strip()[
-        :LONGEST_INFO
-    ]
+    return "".join(letter if letter.isprintable() else " " for letter in text).strip()[:MAX_INFO]
 
 
 def _members(value: Mapping[str, Any]) -> dict[str, Any]:

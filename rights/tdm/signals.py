@@ -30,7 +30,7 @@ from rights.withdrawal import holds
 
 @transaction.atomic
 def record_signals(
-    *, by: User, subject: Recording | Party, said: Iterable[Reservation], source: str
+    *, by: User, subject: Recording | Party, reservations: Iterable[Reservation], source: str
 ) -> list[Signal]:
     """Note what was read, and end what it contradicts; return the signals that are new.
 
@@ -43,12 +43,12 @@ def record_signals(
         raise Refused("source", "Say where it was read.", field="source")
     at = commit_order.moment()
     new_signals = []
-    for reservation in said:
+    for reservation in reservations:
         latest = subject.signals.filter(key=reservation.key, source=source).first()
         if latest and (latest.value, latest.info) == (reservation.value, reservation.info):
             continue
         # Before the row exists: a recording that is denied has no permission left to lose.
-        ended = _heed(subject, reservation, by=by, source=source)
+        ended = _end_contradicted(subject, reservation, by=by, source=source)
         signal = Signal.objects.create(
             recording=subject if isinstance(subject, Recording) else None,
             party=subject if isinstance(subject, Party) else None,
@@ -78,8 +78,8 @@ def record_signals(
     return new_signals
 
 
-def noting(
-    *, by: User, subject: Recording | Party, said: list[Reservation], source: str
+def signal_act(
+    *, by: User, subject: Recording | Party, reservations: list[Reservation], source: str
 ) -> Act[None, tuple[Recording | Party, list[Signal]]]:
     """`record_signals` as an act whose page first shows what it ends (portal/confirmation.py)."""
     return Act(
@@ -87,11 +87,14 @@ def noting(
         name=f"signal.note:{subject._meta.model_name}:{subject.pk}",
         look=lambda: None,
         facts=lambda state: state,
-        verb=lambda: (subject, record_signals(by=by, subject=subject, said=said, source=source)),
+        verb=lambda: (
+            subject,
+            record_signals(by=by, subject=subject, reservations=reservations, source=source),
+        ),
     )
 
 
-def _heed(
+def _end_contradicted(
     subject: Recording | Party, reservation: Reservation, *, by: User, source: str
 ) -> list[int]:
     """End or suspend the grants that the reservation contradicts; return their numbers."""
@@ -103,13 +106,13 @@ def _heed(
         return [lifecycle.suspend(grant, by, reason).pk for grant in grants.order_by("pk")]
     ended: list[int] = []
     for use in reservation.denied:
-        for party in _speaking_for(subject, use):
+        for party in _parties_with_cover(subject, use):
             ended += [grant.pk for grant in lifecycle.covering(subject, use, party)]
             lifecycle.opt_out(subject, use, party, by, reason)
     return sorted(ended)
 
 
-def _speaking_for(recording: Recording, use: Use) -> list[Party]:
+def _parties_with_cover(recording: Recording, use: Use) -> list[Party]:
     """Return the holders, artists and their agents whose open grants cover this recording."""
     holders = holds.holders(recording)
     agents = Mandate.objects.filter(holder__in=holders).values("agent")
@@ -120,11 +123,11 @@ def _speaking_for(recording: Recording, use: Use) -> list[Party]:
 DECLARED = "ddex.ContainsAI"
 
 
-def declare(*, by: User, recording: Recording, told: str, source: str) -> list[Signal]:
+def declare(*, by: User, recording: Recording, declaration: str, source: str) -> list[Signal]:
     """Note that a message declares a part of the recording machine-made: every use is denied, until
     each holder permits it for this very recording."""
-    reservation = Reservation(Signal.Scheme.MADE_BY, DECLARED, "partly", told, EVERY_USE)
-    return record_signals(by=by, subject=recording, said=[reservation], source=source)
+    reservation = Reservation(Signal.Scheme.MADE_BY, DECLARED, "partly", declaration, EVERY_USE)
+    return record_signals(by=by, subject=recording, reservations=[reservation], source=source)
 
 
 def is_declared(recording: int, declaration: str) -> bool:

@@ -32,4 +32,4 @@ def shown_to(level: descendants.Level, user: User) -> case_pages.VisibleLevel:
 
 @register.filter
 def runs_the_rights(user: User) -> bool:
-    return isinstance(user, User) and case_pages.runs_the_rights(user)
+    return isinstance(user, User) and case_pages.sees_all_cases(user)

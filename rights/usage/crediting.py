@@ -2,8 +2,8 @@
 
 It has ids and amounts, stored by the SHA-256 of its canonical JSON: the same facts give the same
 digest. Names are not in it, they are looked up when somebody reads it: a party may be renamed or
-erased, and a statement about a hundred thousand recordings stays small. `notes` are the names for
-a page, `table` those for a file.
+erased, and a statement about a hundred thousand recordings stays small. `credit_notes` are the
+names for a page, `table` those for a file.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from rights.models import Credit, Decision, DecisionLine, Grant, Recording, Righ
 Exposures = Mapping[int, tuple[int, float]]
 # A page lists this many of the largest shares, and counts the others.
 LISTED = 50
-AT_ONCE = 1000
+BATCH_SIZE = 1000
 VERSION = 2
 
 
@@ -66,7 +66,7 @@ class Statement:
         return text.encode()
 
 
-def read(canonical: bytes) -> Statement:
+def parse_statement(canonical: bytes) -> Statement:
     """Parse a statement; the inverse of `canonical`."""
     body = json.loads(canonical)
     if body.pop("version") != VERSION:
@@ -200,7 +200,7 @@ class Notes:
     more: int
 
 
-def notes(statement: Statement, top: int = LISTED) -> Notes:
+def credit_notes(statement: Statement, top: int = LISTED) -> Notes:
     """Return the largest shares with names, in a constant number of queries."""
     return Notes(
         statement,
@@ -219,7 +219,7 @@ TABLE = (
 def table(statement: Statement) -> Iterator[list[str]]:
     """Yield every line of the statement with its names, as rows of `TABLE`, read in batches."""
     for basis, lines in (("reference audio", statement.references), ("learned", statement.lines)):
-        for batch in parts(lines, AT_ONCE):
+        for batch in parts(lines, BATCH_SIZE):
             for note in _notes(batch):
                 yield [basis, *_row(note)]
 

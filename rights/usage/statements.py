@@ -22,7 +22,7 @@ from rights.rightsholder import overview, registries
 MICRO = Decimal("0.000001")
 # As many decimal places as a credit statement has.
 SHARE = Decimal("0.000000000001")
-AT_ONCE = 500
+BATCH_SIZE = 500
 
 
 @dataclass(frozen=True)
@@ -109,17 +109,17 @@ def statement_for(party: Party, first: date | None = None, last: date | None = N
         .order_by("use", "source", "recording")
     )
     names = registries.names(row[1] for row in rows)
-    source_totals = _whole_sum(events, sorted(names))
+    source_totals = _seconds_by_source(events, sorted(names))
     recordings = {row[2] for row in rows}
     titles = {
         pk: (title, isrc)
-        for batch in parts(sorted(recordings), AT_ONCE)
+        for batch in parts(sorted(recordings), BATCH_SIZE)
         for pk, title, isrc in Recording.objects.filter(pk__in=batch).values_list(
             "pk", "title", "isrc"
         )
     }
     shares: dict[int, dict[str, int]] = {}
-    for batch in parts(sorted(recordings), AT_ONCE):
+    for batch in parts(sorted(recordings), BATCH_SIZE):
         shares |= overview.shares([party], batch)
     for use, source, pk, examples, seconds in rows:
         line_seconds = Decimal(repr(seconds)).quantize(MICRO)
@@ -154,11 +154,11 @@ def within(
     return events
 
 
-def _whole_sum(events: QuerySet[UsageEvent], sources: Sequence[str]) -> dict[str, Decimal]:
+def _seconds_by_source(events: QuerySet[UsageEvent], sources: Sequence[str]) -> dict[str, Decimal]:
     """Return source to all seconds it used in the period, summed as the lines are: per recording
     and rounded, so that the shares of all holders add up to one."""
     totals: dict[str, Decimal] = defaultdict(Decimal)
-    for batch in parts(sources, AT_ONCE):
+    for batch in parts(sources, BATCH_SIZE):
         rows = events.filter(source__in=batch).values_list("use", "source", "recording")
         for _, source, _, seconds in rows.annotate(Sum("seconds")).order_by().iterator():
             totals[source] += Decimal(repr(seconds)).quantize(MICRO)

@@ -24,7 +24,7 @@ class ActDone(Generic[T]):
     result: T
 
 
-def done(
+def perform_if_valid(
     request: HttpRequest, form: VerbForm, act: Callable[[dict[str, Any]], Act[S, T]]
 ) -> ActDone[T] | None:
     """Do the act that `act` makes of the form's data. Return None if it was not done; the form
@@ -37,7 +37,7 @@ def done(
     return None
 
 
-def done_or_shown(
+def perform_or_preview(
     request: HttpRequest,
     form: VerbForm,
     act: Callable[[dict[str, Any]], Act[S, T]],

@@ -23,7 +23,7 @@ Status = WithdrawalCase.Status
 Rung = CaseStep.Rung
 Outcome = CaseItem.Outcome
 # An item with one of these no longer keeps a case open.
-SETTLED = (
+SETTLED_OUTCOMES = (
     Outcome.STOPPED,
     Outcome.RETIRED,
     Outcome.RETRAINED,
@@ -31,27 +31,27 @@ SETTLED = (
     Outcome.COVERED,
 )
 COVERED = "The agreed policy lets the model version that learned from it stay."
-AT_ONCE = 1_000
+BATCH_SIZE = 1_000
 # The steps that the portal does itself, at once.
-AT_ONCE_RUNGS = {
+AUTOMATIC_STEPS = {
     Rung.E0: "No decision since then rests on it.",
     Rung.E1: "Frozen datasets with it are marked and refused.",
     Rung.E2: "Runs with it were stopped; new ones are refused.",
     Rung.E3: "Samples and checkpoints that came out of it are withheld.",
 }
 # The kinds that E5 is about; E4 is about everything else derived from the music.
-HEARD = ("sample", "test", "clip")
+AUDIBLE_KINDS = ("sample", "test", "clip")
 NOTHING = "Nothing of the kind came out of it."
 
 
-def ladder(case: WithdrawalCase) -> list[CaseStep]:
+def build_steps(case: WithdrawalCase) -> list[CaseStep]:
     stays = case.policy == WithdrawalPolicy.NEXT_VERSION
     steps = []
     for rung in Rung:
         step = CaseStep(case=case, rung=rung, due_at=case.due_at)
-        if rung == Rung.E0 or (rung in AT_ONCE_RUNGS and not stays):
+        if rung == Rung.E0 or (rung in AUTOMATIC_STEPS and not stays):
             step.due_at, step.done_at = case.opened_at, case.opened_at
-            step.note = AT_ONCE_RUNGS[rung]
+            step.note = AUTOMATIC_STEPS[rung]
         elif stays and rung != Rung.E6:
             step.due_at, step.done_at, step.note = case.opened_at, case.opened_at, COVERED
         elif rung == Rung.E5 and case.policy == WithdrawalPolicy.RETRAIN:
@@ -80,16 +80,16 @@ def list_items(case: WithdrawalCase) -> int:
                         label=node.label[:300],
                         outcome=Outcome.COVERED if stays else node.outcome,
                         note=COVERED if stays else "",
-                        settled_at=now if stays or node.outcome in SETTLED else None,
+                        settled_at=now if stays or node.outcome in SETTLED_OUTCOMES else None,
                     )
                 )
-    CaseItem.objects.bulk_create(rows, ignore_conflicts=True, batch_size=AT_ONCE)
-    return sum(row.outcome not in SETTLED for row in rows)
+    CaseItem.objects.bulk_create(rows, ignore_conflicts=True, batch_size=BATCH_SIZE)
+    return sum(row.outcome not in SETTLED_OUTCOMES for row in rows)
 
 
 def add_tasks(case: WithdrawalCase) -> None:
     """Add a task for each kind of open item that a person has to handle."""
-    open_items = case.items.exclude(outcome__in=SETTLED)
+    open_items = case.items.exclude(outcome__in=SETTLED_OUTCOMES)
     open_kinds = set(open_items.order_by().values_list("kind", flat=True).distinct())
     titles = set(case.tasks.values_list("title", flat=True))
     CaseTask.objects.bulk_create(
@@ -113,7 +113,7 @@ def refresh(case: WithdrawalCase) -> None:
     for kind in descendants.kinds():
         open_items = {
             item.key: item
-            for item in case.items.filter(kind=kind.name).exclude(outcome__in=SETTLED)
+            for item in case.items.filter(kind=kind.name).exclude(outcome__in=SETTLED_OUTCOMES)
         }
         nodes = kind.now(list(open_items)) if open_items else {}
         changed = []
@@ -121,9 +121,9 @@ def refresh(case: WithdrawalCase) -> None:
             outcome = nodes[key].outcome if key in nodes else Outcome.RETIRED
             if outcome != item.outcome:
                 item.outcome = outcome
-                item.settled_at = at if outcome in SETTLED else None
+                item.settled_at = at if outcome in SETTLED_OUTCOMES else None
                 changed.append(item)
-        CaseItem.objects.bulk_update(changed, ["outcome", "settled_at"], batch_size=AT_ONCE)
+        CaseItem.objects.bulk_update(changed, ["outcome", "settled_at"], batch_size=BATCH_SIZE)
     if case.status == Status.CLOSED:
         _reopen(case, new_items)
     add_tasks(case)
@@ -140,15 +140,15 @@ def _reopen(case: WithdrawalCase, new_items: int) -> None:
 def advance(case: WithdrawalCase) -> None:
     """Set the steps and the status that follow from the items."""
     outcomes = set(case.items.order_by().values_list("kind", "outcome").distinct())
-    open_kinds = {kind for kind, outcome in outcomes if outcome not in SETTLED}
+    open_kinds = {kind for kind, outcome in outcomes if outcome not in SETTLED_OUTCOMES}
     now = timezone.now()
     for rung, is_heard in ((Rung.E4, False), (Rung.E5, True)):
         steps = case.steps.filter(rung=rung)
-        if any((kind in HEARD) is is_heard for kind in open_kinds):
+        if any((kind in AUDIBLE_KINDS) is is_heard for kind in open_kinds):
             steps.update(done_at=None, done_by=None)
             steps.filter(note=NOTHING).update(note="")
             continue
-        if not any((kind in HEARD) is is_heard for kind, _ in outcomes):
+        if not any((kind in AUDIBLE_KINDS) is is_heard for kind, _ in outcomes):
             steps.filter(note="").update(note=NOTHING)
         steps.filter(done_at=None).update(done_at=now)
     if case.status in (Status.ENFORCED, Status.REMEDIATING, Status.VERIFIED):

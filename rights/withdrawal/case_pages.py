@@ -32,7 +32,7 @@ STATES = (
 Outcome = CaseItem.Outcome
 
 
-def runs_the_rights(user: User) -> bool:
+def sees_all_cases(user: User) -> bool:
     return user.has_role(Role.RIGHTS_ADMIN, Role.OPERATOR)
 
 
@@ -46,7 +46,7 @@ def visible_cases(user: User, state: str = "open", use: str = "", query: str = "
         due=Subquery(due[:1]),
         items_listed=Subquery(items.annotate(n=Count("pk")).values("n")),
         items_open=Subquery(
-            items.exclude(outcome__in=cases.SETTLED).annotate(n=Count("pk")).values("n")
+            items.exclude(outcome__in=cases.SETTLED_OUTCOMES).annotate(n=Count("pk")).values("n")
         ),
         tasks_open=Subquery(tasks.annotate(n=Count("pk")).values("n")),
     )
@@ -70,7 +70,7 @@ def open_count(user: User) -> int:
 
 
 @dataclass(frozen=True)
-class Named:
+class VisibleItem:
     """One descendant as one person may see it: with a link only where they may look."""
 
     label: str
@@ -80,7 +80,7 @@ class Named:
     @property
     def heard_at(self) -> str:
         """Where a reviewer hears it; empty for what makes no sound, or is judged already."""
-        return descendants.heard_at(self.item) if self.item else ""
+        return descendants.listening_url(self.item) if self.item else ""
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class VisibleLevel:
     number: int
     still_open: int
     outcomes: list[tuple[int, str]]
-    named: list[Named]
+    named: list[VisibleItem]
     hidden: int
     more: int
 
@@ -101,9 +101,9 @@ def of_level(level: descendants.Level, user: User, room: int = NAMED) -> Visible
     """Return a level of a preview, as this person may see it."""
     nodes = {node.key: node for node in level.nodes}
     open_keys = level.kind.open_to(list(nodes), user)
-    visible = list(nodes) if runs_the_rights(user) else [key for key in nodes if key in open_keys]
+    visible = list(nodes) if sees_all_cases(user) else [key for key in nodes if key in open_keys]
     named = [
-        Named(nodes[key].label, nodes[key].url if key in open_keys else "")
+        VisibleItem(nodes[key].label, nodes[key].url if key in open_keys else "")
         for key in visible[:room]
     ]
     return VisibleLevel(
@@ -134,12 +134,14 @@ def _level(
     case: WithdrawalCase, kind: descendants.Kind, numbers: dict[str, int], user: User, room: int
 ) -> VisibleLevel:
     total, rows = sum(numbers.values()), visible_items(case, kind, user)
-    visible = total if runs_the_rights(user) else rows.count()
+    visible = total if sees_all_cases(user) else rows.count()
     first_named = named(kind, rows[:room], user)
     return VisibleLevel(
         kind=kind,
         number=total,
-        still_open=sum(n for outcome, n in numbers.items() if outcome not in cases.SETTLED),
+        still_open=sum(
+            n for outcome, n in numbers.items() if outcome not in cases.SETTLED_OUTCOMES
+        ),
         outcomes=[(n, str(Outcome(outcome).label).lower()) for outcome, n in numbers.items()],
         named=first_named,
         hidden=total - visible,
@@ -150,19 +152,19 @@ def _level(
 def visible_items(case: WithdrawalCase, kind: descendants.Kind, user: User) -> QuerySet[CaseItem]:
     """Return the items of a kind whose names this person may see, open ones first."""
     rows = case.items.filter(kind=kind.name)
-    if not runs_the_rights(user):
+    if not sees_all_cases(user):
         keys = list(rows.values_list("key", flat=True))
         rows = rows.filter(key__in=kind.open_to(keys, user))
     return rows.select_related("settled_by").order_by(F("settled_at").asc(nulls_first=True), "pk")
 
 
-def named(kind: descendants.Kind, items: Iterable[CaseItem], user: User) -> list[Named]:
+def named(kind: descendants.Kind, items: Iterable[CaseItem], user: User) -> list[VisibleItem]:
     """Return the items, with links where the person may look. A deleted one has no link."""
     rows = list(items)
     keys = [row.key for row in rows]
     nodes, open_keys = kind.now(keys), kind.open_to(keys, user)
     return [
-        Named(
+        VisibleItem(
             row.label, nodes[row.key].url if row.key in nodes and row.key in open_keys else "", row
         )
         for row in rows
@@ -175,7 +177,7 @@ def grants_of(case: WithdrawalCase) -> list[Grant]:
     return list(rows.select_related("recording", "work", "grantor"))
 
 
-def owners() -> list[User]:
+def possible_owners() -> list[User]:
     """Return who can be given a task: rights admins, researchers and operators. Roles are a JSON
     list, which SQLite cannot search, so the few people are read and filtered."""
     roles = (Role.RIGHTS_ADMIN, Role.RESEARCHER, Role.OPERATOR)

@@ -11,14 +11,14 @@ from portal.models import User
 from rights.consent import snapshot
 from rights.models import CaseItem, Use, WithdrawalCase
 from rights.withdrawal import descendants, losses
-from rights.withdrawal.case_items import AT_ONCE, advance
+from rights.withdrawal.case_items import BATCH_SIZE, advance
 
 Outcome = CaseItem.Outcome
 SETTLED_AGAIN = "It is settled whose word it is, and every permission for it had stood meanwhile."
 
 
 @transaction.atomic
-def settled(recordings: Collection[int], *, by: User | None) -> list[WithdrawalCase]:
+def release_settled(recordings: Collection[int], *, by: User | None) -> list[WithdrawalCase]:
     """Release what was withheld while it was uncertain whose permission it needs, where every
     permission is given now and was when it was withheld; return the cases that withhold nothing
     more.
@@ -29,13 +29,13 @@ def settled(recordings: Collection[int], *, by: User | None) -> list[WithdrawalC
     at = commit_order.moment()
     cases: dict[int, WithdrawalCase] = {}
     for mark in descendants.basis().marks(recordings):
-        if mark.case.cause == WithdrawalCase.Cause.IN_QUESTION and _stands_again(mark, at):
+        if mark.case.cause == WithdrawalCase.Cause.IN_QUESTION and _is_permitted_again(mark, at):
             descendants.basis().unmark(mark)
             cases[mark.case.pk] = mark.case
-    return [case for case in cases.values() if _given_back(case, by=by, at=at)]
+    return [case for case in cases.values() if _release(case, by=by, at=at)]
 
 
-def _stands_again(mark: descendants.CaseMark, at: datetime) -> bool:
+def _is_permitted_again(mark: descendants.CaseMark, at: datetime) -> bool:
     recordings = {pk for reliance in mark.reliances for pk in reliance.recordings}
     facts = snapshot.gather(recordings, Use(mark.case.use), at, now=True)
     return not any(
@@ -46,7 +46,7 @@ def _stands_again(mark: descendants.CaseMark, at: datetime) -> bool:
     )
 
 
-def _given_back(case: WithdrawalCase, *, by: User | None, at: datetime) -> bool:
+def _release(case: WithdrawalCase, *, by: User | None, at: datetime) -> bool:
     """Note what may be used again; return true where nothing of the case is withheld any more."""
     withheld, _ = descendants.basis().marked(case)
     if not withheld:
@@ -63,7 +63,7 @@ def _given_back(case: WithdrawalCase, *, by: User | None, at: datetime) -> bool:
     ]
     for item in released:
         item.outcome, item.note, item.settled_at = Outcome.COVERED, SETTLED_AGAIN, at
-    CaseItem.objects.bulk_update(released, ["outcome", "note", "settled_at"], batch_size=AT_ONCE)
+    CaseItem.objects.bulk_update(released, ["outcome", "note", "settled_at"], batch_size=BATCH_SIZE)
     case.tasks.filter(done_at=None).exclude(
         title__in=[descendants.kind(name).remedy for name in {kind for kind, _ in still_withheld}]
     ).update(done_at=at, done_by=by)

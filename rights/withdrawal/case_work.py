@@ -15,7 +15,7 @@ from portal.models import User
 from rights.errors import Refused, required
 from rights.models import CaseItem, CaseStep, CaseTask, WithdrawalCase
 from rights.withdrawal import descendants
-from rights.withdrawal.case_items import SETTLED, advance, check_open, lock, refresh
+from rights.withdrawal.case_items import SETTLED_OUTCOMES, advance, check_open, lock, refresh
 
 Status = WithdrawalCase.Status
 Cause = WithdrawalCase.Cause
@@ -38,7 +38,7 @@ def remedy(case: WithdrawalCase, kind_name: str, by: User, note: str = "") -> in
     )
     if kind is None:
         raise Refused("kind", "There is nothing that you can do to these: they end by themselves.")
-    items = case.items.filter(kind=kind_name).exclude(outcome__in=SETTLED)
+    items = case.items.filter(kind=kind_name).exclude(outcome__in=SETTLED_OUTCOMES)
     keys = list(items.values_list("key", flat=True))
     if not keys:
         raise Refused("none", f"None of the {kind.title.lower()} is open.")
@@ -67,7 +67,7 @@ def settle(item: CaseItem, *, outcome: str, by: User, note: str, replaced_by: st
     """Settle one descendant by hand: replaced by one without the music, or covered as agreed."""
     check_open(lock(item.case))
     item.refresh_from_db()
-    if item.outcome in SETTLED:
+    if item.outcome in SETTLED_OUTCOMES:
         raise Refused("settled", f"It is settled already: {item.get_outcome_display().lower()}.")
     note = required(note, field="note", longest=500)
     if outcome not in (Outcome.RETRAINED, Outcome.COVERED):
@@ -128,7 +128,7 @@ def close(case: WithdrawalCase, by: User, note: str) -> WithdrawalCase:
     note = required(note, field="note", longest=500)
     check_open(lock(case))
     refresh(case)
-    open_count = case.items.exclude(outcome__in=SETTLED).count()
+    open_count = case.items.exclude(outcome__in=SETTLED_OUTCOMES).count()
     if open_count:
         raise Refused(
             "open",

@@ -18,15 +18,15 @@ from portal.models import User
 from rights.models import CaseStep, Grant, Party, WithdrawalCase, WithdrawalPolicy
 from rights.withdrawal import descendants, holds, losses
 from rights.withdrawal.case_items import (
-    AT_ONCE,
-    SETTLED,
+    BATCH_SIZE,
+    SETTLED_OUTCOMES,
     add_tasks,
     advance,
-    ladder,
+    build_steps,
     list_items,
     refresh,
 )
-from rights.withdrawal.case_questions import settled
+from rights.withdrawal.case_questions import release_settled
 from rights.withdrawal.case_work import (
     assign,
     by_hand,
@@ -36,22 +36,33 @@ from rights.withdrawal.case_work import (
     settle,
     why_not_close,
 )
-from rights.withdrawal.losses import Loss, Policy, Touched, Watch
+from rights.withdrawal.losses import AffectedSet, Loss, Policy, Watch
 
 # One entry point: other packages call cases.<verb>, whichever module here defines it.
 __all__ = [
-    "SETTLED", "assign", "by_hand", "close", "look_after", "mitigate", "open_for",
-    "open_for_findings", "refresh", "remedy", "settle", "settled", "why_not_close",
+    "SETTLED_OUTCOMES",
+    "assign",
+    "by_hand",
+    "close",
+    "mitigate",
+    "open_for",
+    "open_for_findings",
+    "refresh",
+    "refresh_cases",
+    "release_settled",
+    "remedy",
+    "settle",
+    "why_not_close",
 ]  # fmt: skip
 
 Status = WithdrawalCase.Status
 Cause = WithdrawalCase.Cause
 # Several grants that end by one decision, within this time, are one case.
-ONE_WORD = timedelta(seconds=30)
+SAME_DECISION = timedelta(seconds=30)
 # A closed case is watched for this long; anything derived later reopens it.
-LATE = timedelta(days=7)
+WATCHED_AFTER_CLOSING = timedelta(days=7)
 # One pass over all cases takes at most this long; the next pass goes on.
-LOOK_SECONDS = 5.0
+PASS_SECONDS = 5.0
 
 
 def open_for(
@@ -71,12 +82,12 @@ def open_for(
     """
     if not loss:
         return []
-    groups: dict[Policy, list[Touched]] = defaultdict(list)
-    for affected in loss.touched:
+    groups: dict[Policy, list[AffectedSet]] = defaultdict(list)
+    for affected in loss.affected:
         groups[policy if affected.stays else affected.policy].append(affected)
     # Music that nothing was made of goes into the case with the policy of what ends.
     main = policy if policy in groups or not groups else next(iter(groups))
-    unused = set(loss.recordings).difference(*(affected.recordings for affected in loss.touched))
+    unused = set(loss.recordings).difference(*(affected.recordings for affected in loss.affected))
     opened = []
     for agreed, affected_sets in {main: groups[main], **groups}.items():
         lost = set().union(*(affected.recordings for affected in affected_sets))
@@ -86,7 +97,7 @@ def open_for(
             by=by, party=party, grant=grant, use=loss.use, policy=agreed, reason=reason[:300],
             cause=cause,
         )  # fmt: skip
-        _enforce(case, by=by, lost=lost, touched=affected_sets, reason=reason, grant=grant)
+        _enforce(case, by=by, lost=lost, affected=affected_sets, reason=reason, grant=grant)
         list_items(case)
         add_tasks(case)
         advance(case)
@@ -99,7 +110,7 @@ def open_for_findings(
 ) -> list[WithdrawalCase]:
     """Open the cases of a finding: it is uncertain whose permission is needed, or another
     permission is needed. What is settled later without a permission having ended is released
-    (`settled`)."""
+    (`release_settled`)."""
     return [
         case
         for loss in watch.losses()
@@ -111,7 +122,7 @@ def open_for_findings(
 
 
 def _found_policy(loss: Loss) -> Policy:
-    return next((affected.policy for affected in loss.touched), losses.UNAGREED)
+    return next((affected.policy for affected in loss.affected), losses.UNAGREED)
 
 
 def _enforce(
@@ -119,7 +130,7 @@ def _enforce(
     *,
     by: User | None,
     lost: set[int],
-    touched: list[Touched],
+    affected: list[AffectedSet],
     reason: str,
     grant: Grant | None,
 ) -> None:
@@ -127,11 +138,11 @@ def _enforce(
     through.objects.bulk_create(
         [through(withdrawalcase_id=case.pk, recording_id=pk) for pk in sorted(lost)],
         ignore_conflicts=True,
-        batch_size=AT_ONCE,
+        batch_size=BATCH_SIZE,
     )
     if case.policy == WithdrawalPolicy.NEXT_VERSION:
         lost = set()
-    withheld = [affected for affected in touched if not affected.stays]
+    withheld = [affected for affected in affected if not affected.stays]
     to_hold = lost.union(*(affected.recordings for affected in withheld))
     placed_holds = holds.place_holds(
         by=by, case=case, recordings=to_hold, reason=reason, grant=grant
@@ -139,7 +150,7 @@ def _enforce(
     descendants.basis().mark(
         case,
         {affected.source: placed_holds[min(affected.recordings)] for affected in withheld},
-        [affected.source for affected in touched if affected.stays],
+        [affected.source for affected in affected if affected.stays],
     )
 
 
@@ -157,7 +168,7 @@ def _case_of(
     at = commit_order.moment()
     same_decision = WithdrawalCase.objects.going_on().filter(
         party=party, use=use, reason=reason, policy=policy.name, cause=cause,
-        opened_at__gte=at - ONE_WORD,
+        opened_at__gte=at - SAME_DECISION,
     )  # fmt: skip
     # What was settled and is in question again gets another case.
     if case := same_decision.exclude(holds__lifted_at__isnull=False).first():
@@ -174,7 +185,7 @@ def _case_of(
         opened_by=by,
         opened_at=at,
     )
-    CaseStep.objects.bulk_create(ladder(case))
+    CaseStep.objects.bulk_create(build_steps(case))
     audit.record(
         by=by,
         verb="case.opened",
@@ -186,19 +197,19 @@ def _case_of(
     return case
 
 
-def look_after(now: datetime | None = None) -> int:
+def refresh_cases(now: datetime | None = None) -> int:
     """Refresh the cases where anything may have changed since the last pass; return how many.
 
     Safe to call at any time; where nothing has changed it costs one query for each kind.
     """
-    since = (now or timezone.now()) - LATE
+    since = (now or timezone.now()) - WATCHED_AFTER_CLOSING
     rows = WithdrawalCase.objects.filter(Q(closed_at=None) | Q(closed_at__gte=since))
     rows = rows.exclude(status=Status.REJECTED)
     if not rows.exists():
         return 0
-    marks, began, refreshed = descendants.marks(), time.monotonic(), 0
+    marks, began, refreshed = descendants.state_digest(), time.monotonic(), 0
     for case in rows.exclude(seen=marks).order_by("pk").iterator():
-        if time.monotonic() - began > LOOK_SECONDS:
+        if time.monotonic() - began > PASS_SECONDS:
             break
         refresh(case)
         WithdrawalCase.objects.filter(pk=case.pk).update(seen=marks)

@@ -139,18 +139,18 @@ def register(kind: Kind) -> None:
     _kinds[kind.name] = kind
 
 
-def let_hear(kind: str, address: Callable[[CaseItem], str]) -> None:
+def register_listening_page(kind: str, address: Callable[[CaseItem], str]) -> None:
     """Register where a reviewer hears an item of this kind, even while it is withheld."""
     _heard_at[kind] = address
 
 
-def heard_at(item: CaseItem) -> str:
+def listening_url(item: CaseItem) -> str:
     """Return where to hear the item; empty for what makes no sound, or is judged already."""
     address = _heard_at.get(item.kind)
     return address(item) if address and item.settled_at is None else ""
 
 
-def rest_on(basis: Basis) -> None:
+def register_basis(basis: Basis) -> None:
     """Register the one package where music is frozen."""
     _basis[:] = [basis]
 
@@ -159,7 +159,7 @@ def basis() -> Basis:
     return _basis[0]
 
 
-def marks() -> str:
+def state_digest() -> str:
     """Return another value whenever anything that a case shows may have changed."""
     return hashlib.sha256(" ".join(kind.mark() for kind in kinds()).encode()).hexdigest()
 

@@ -19,7 +19,7 @@ from rights.withdrawal.losses import Loss
 
 NAMED = 20
 # Columns of thousands of grants that nothing here needs.
-UNREAD = ("created_at", "activated_at", "ended_at", "end_reason", "version")
+DEFERRED = ("created_at", "activated_at", "ended_at", "end_reason", "version")
 # Kinds of which a run in progress makes more.
 GROWING = frozenset({"checkpoint", "sample"})
 
@@ -44,7 +44,7 @@ class Effect:
     used: list[PastUse]
     grants: list[Grant]
     # Whether all that was made with it stays, as agreed; None where nothing was made.
-    made_stays: bool | None = None
+    all_made_stays: bool | None = None
     ids: tuple[int, ...] = ()
 
     def facts(self) -> list[object]:
@@ -72,8 +72,8 @@ class Effect:
     @property
     def stays(self) -> bool:
         """Whether everything that was made with it stays, as agreed."""
-        if self.made_stays is not None:
-            return self.made_stays
+        if self.all_made_stays is not None:
+            return self.all_made_stays
         return {grant.withdrawal_policy for grant in self.grants} == {WithdrawalPolicy.NEXT_VERSION}
 
     @property
@@ -112,7 +112,7 @@ def impact(grants: Iterable[Grant]) -> tuple[list[Recording], list[descendants.L
 
 def of_party(party: Party) -> list[Grant]:
     """Return every grant that would end if the party left."""
-    return list(party.grants.filter(status__in=holds.STANDING).defer(*UNREAD).order_by())
+    return list(party.grants.filter(status__in=holds.STANDING).defer(*DEFERRED).order_by())
 
 
 def _lost(ending: list[Grant]) -> Iterator[Loss]:
@@ -137,7 +137,7 @@ def _effect(grants: Collection[Grant], all_losses: Iterable[Loss]) -> Effect:
         used=list(used.values()),
         grants=list(grants),
         ids=tuple(lost),
-        made_stays=all(loss.stays for loss in all_losses if loss.touched) if levels else None,
+        all_made_stays=all(loss.stays for loss in all_losses if loss.affected) if levels else None,
     )
 
 

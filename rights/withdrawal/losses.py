@@ -61,7 +61,7 @@ class Policy(NamedTuple):
 UNAGREED = Policy(WithdrawalPolicy.RECALL, 90)
 
 
-class Touched(NamedTuple):
+class AffectedSet(NamedTuple):
     """A frozen set, and those of its recordings that lost a permission. With `stays` it goes on as
     agreed, and `policy` is that of the permissions that it was made under."""
 
@@ -77,35 +77,36 @@ class Loss:
 
     use: Use
     recordings: list[int] = field(default_factory=list)
-    touched: list[Touched] = field(default_factory=list)
+    affected: list[AffectedSet] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return bool(self.recordings or self.touched)
+        return bool(self.recordings or self.affected)
 
     @property
     def sources(self) -> list[str]:
-        return list(dict.fromkeys(affected.source for affected in self.touched))
+        return list(dict.fromkeys(affected.source for affected in self.affected))
 
     @property
     def stays(self) -> bool:
         """Whether something was made with it, and all of that stays."""
-        return bool(self.touched) and all(affected.stays for affected in self.touched)
+        return bool(self.affected) and all(affected.stays for affected in self.affected)
 
 
 @dataclass(frozen=True)
 class Ending:
-    """What ends together, for one use. `noes` are opt-outs: party and recording."""
+    """What ends together, for one use. `opt_outs` are: party and recording."""
 
     use: Use
     grants: frozenset[int] = frozenset()
     mandates: frozenset[int] = frozenset()
-    noes: frozenset[tuple[int, int]] = frozenset()
+    opt_outs: frozenset[tuple[int, int]] = frozenset()
 
     def applied(self, facts: Facts, at: datetime) -> Facts:
         """Return the facts as they are once it has ended."""
         after = Facts(
             use=facts.use, known_at=at, at=at, recordings=facts.recordings, sources=facts.sources,
-            others=facts.others, questioned=facts.questioned, works=facts.works,
+            source_recordings=facts.source_recordings, questioned=facts.questioned,
+            works=facts.works,
             masters=facts.masters, compositions=facts.compositions, artists=facts.artists,
             groups=facts.groups, replaced=facts.replaced, suspended=facts.suspended,
         )  # fmt: skip
@@ -116,13 +117,13 @@ class Ending:
                 else grant
                 for grant in grants
             ]
-        for holder, mandates in facts.signs.items():
-            after.signs[holder] = [
+        for holder, mandates in facts.mandates.items():
+            after.mandates[holder] = [
                 mandate._replace(revoked_at=at) if mandate.pk in self.mandates else mandate
                 for mandate in mandates
             ]
         after.opted_out.update({key: list(moments) for key, moments in facts.opted_out.items()})
-        for opt_out in self.noes:
+        for opt_out in self.opt_outs:
             after.opted_out[opt_out].append(at)
         return after
 
@@ -138,7 +139,7 @@ def of_grants(grants: Collection[Grant], *, ending: Collection[Grant] = ()) -> L
     return of_ending(
         Ending(use, grants=frozenset(ended)),
         holds.covered_by_any(grants),
-        because=[grant.pk for grant in grants],
+        only_by=[grant.pk for grant in grants],
         policy=policy_of(grants),
     )
 
@@ -147,9 +148,9 @@ def of_opt_out(party: Party, recording: Recording, grants: Collection[Grant]) ->
     """Return what the party's opt-out from this recording takes out of these grants of one use."""
     use = Use(next(iter(grants)).use)
     return of_ending(
-        Ending(use, noes=frozenset({(party.pk, recording.pk)})),
+        Ending(use, opt_outs=frozenset({(party.pk, recording.pk)})),
         [recording.pk],
-        because=[grant.pk for grant in grants],
+        only_by=[grant.pk for grant in grants],
         policy=policy_of(grants),
     )
 
@@ -175,23 +176,23 @@ def of_ending(
     ending: Ending,
     recordings: Collection[int],
     *,
-    because: Collection[int] = (),
+    only_by: Collection[int] = (),
     policy: Policy = UNAGREED,
 ) -> Loss:
-    """Return what these recordings lose by the ending; where `because` names grants, only what is
+    """Return what these recordings lose by the ending; where `only_by` names grants, only what is
     lost by those of all that end together. `policy` is that of what ends, for what was made under
     no other."""
     at = timezone.now()
     # A derived recording needs the permissions that its source needs.
     recording_ids = relations.with_derived(recordings)
     before = known.gather(recording_ids, ending.use, at, now=True)
-    change = _Change(before, ending.applied(before, at), at, because, policy)
+    change = _Change(before, ending.applied(before, at), at, only_by, policy)
     if not change.lost:
         return Loss(ending.use)
     affected_sets = [
         affected
         for reliance in descendants.basis().relied_on(change.lost, ending.use)
-        if (affected := change.touches(reliance))
+        if (affected := change.affected_set(reliance))
     ]
     return Loss(ending.use, sorted(change.lost), _merged(affected_sets))
 
@@ -242,7 +243,7 @@ class _Change:
             self._judges[key] = Judge(facts, context, self.at, made_at=made_at, continuing=True)
         return self._judges[key]
 
-    def touches(self, reliance: Reliance) -> Touched | None:
+    def affected_set(self, reliance: Reliance) -> AffectedSet | None:
         """Return the set with the recordings that lost a permission in its context; None if
         none."""
         context, made_at = reliance.context, reliance.made_at
@@ -267,10 +268,10 @@ class _Change:
                 elif not without_agreement.is_permitted(need, music):
                     staying.add(music.pk)
         if lost:
-            return Touched(reliance.source, frozenset(lost), False, _strictest(policies))
+            return AffectedSet(reliance.source, frozenset(lost), False, _strictest(policies))
         if staying:
             stays = Policy(WithdrawalPolicy.NEXT_VERSION, self.policy.remedy_days)
-            return Touched(reliance.source, frozenset(staying), True, stays)
+            return AffectedSet(reliance.source, frozenset(staying), True, stays)
         return None
 
 
@@ -290,9 +291,9 @@ def _strictest(policies: Iterable[Policy]) -> Policy:
     return Policy(name, min(policy.remedy_days for policy in distinct))
 
 
-def _merged(affected_sets: Iterable[Touched]) -> list[Touched]:
+def _merged(affected_sets: Iterable[AffectedSet]) -> list[AffectedSet]:
     """Merge to one entry for each set: what is lost in one of several contexts is lost."""
-    by_source: dict[str, list[Touched]] = defaultdict(list)
+    by_source: dict[str, list[AffectedSet]] = defaultdict(list)
     for affected in affected_sets:
         by_source[affected.source].append(affected)
     merged = []
@@ -300,7 +301,7 @@ def _merged(affected_sets: Iterable[Touched]) -> list[Touched]:
         lost = [affected for affected in entries if not affected.stays]
         recordings = frozenset().union(*(affected.recordings for affected in lost or entries))
         policy = _strictest(affected.policy for affected in lost or entries)
-        merged.append(Touched(source, recordings, not lost, policy))
+        merged.append(AffectedSet(source, recordings, not lost, policy))
     return merged
 
 
@@ -344,7 +345,7 @@ class Watch:
 
     def _touched(
         self, reliance: Reliance, before: Facts, after: Facts, at: datetime
-    ) -> Touched | None:
+    ) -> AffectedSet | None:
         missing_before, missing_after = (
             lacking(facts, reliance, moment) for facts, moment in ((before, self._at), (after, at))
         )
@@ -363,7 +364,7 @@ class Watch:
         ]
         # A party that was not asked has agreed to no policy.
         policy = Policy(UNAGREED.name, min(remedy_days, default=UNAGREED.remedy_days))
-        return Touched(reliance.source, frozenset(lost), False, policy)
+        return AffectedSet(reliance.source, frozenset(lost), False, policy)
 
 
 def lacking(facts: Facts, reliance: Reliance, at: datetime) -> dict[int, set[_Lack]]:

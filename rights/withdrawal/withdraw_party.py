@@ -23,7 +23,7 @@ from rights.models import (
 from rights.withdrawal import cases, losses
 
 Status = Grant.Status
-AT_ONCE = 1_000
+BATCH_SIZE = 1_000
 
 
 def ending(party: Party) -> list[Grant]:
@@ -52,8 +52,8 @@ def leave(party: Party, *, by: User, reason: str) -> list[WithdrawalCase]:
     # Worked out before anything ends: afterwards the grants cover nothing.
     lost = _lost(in_force)
     ids = [grant.pk for grant in grants]
-    for start in range(0, len(ids), AT_ONCE):
-        batch = ids[start : start + AT_ONCE]
+    for start in range(0, len(ids), BATCH_SIZE):
+        batch = ids[start : start + BATCH_SIZE]
         Grant.objects.filter(pk__in=batch).update(
             status=Status.WITHDRAWN, ended_at=at, end_reason=reason
         )

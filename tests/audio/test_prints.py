@@ -130,7 +130,7 @@ def test_an_index_is_the_same_bytes_however_it_was_sorted(
     some: dict[int, Print], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_memory = written(some)
-    monkeypatch.setattr(index, "AT_ONCE", 500)
+    monkeypatch.setattr(index, "BATCH_SIZE", 500)
     assert hashlib.sha256(written(some)).digest() == hashlib.sha256(in_memory).digest()
 
 
@@ -148,7 +148,7 @@ def test_an_index_in_a_file_is_mapped_and_not_loaded(
 
 def test_an_index_of_nothing_matches_nothing() -> None:
     read = index.read(io.BytesIO(written({})))
-    assert matching.best(matching.listen(music(4), rate=44_100), read) is None
+    assert matching.best(matching.prints_of_clip(music(4), rate=44_100), read) is None
 
 
 def test_what_is_no_index_is_refused(some: dict[int, Print]) -> None:

@@ -58,7 +58,7 @@ def sample(run: Run) -> Sample:
 
 def given(sample: Sample, by: User) -> tuple[Credential, bytes]:
     """The row and the file's bytes."""
-    made = issuing.give_out(Sample.objects.get(pk=sample.pk), by=by)
+    made = issuing.download(Sample.objects.get(pk=sample.pk), by=by)
     with made.file:
         return made.credential, made.file.read()
 
@@ -122,7 +122,7 @@ def test_a_file_of_any_format_says_by_which_statement_it_is_credited(
     assert (said["credential"], said["recordings"]) == (str(credential.pk), 2)
     # A 24-bit file holds what Ogg decodes to up to its last bit.
     np.testing.assert_allclose(decoded(data), decoded(original), rtol=0, atol=2**-23)
-    assert (check(data).how, check(data).credentials) == (KnownBy.SIGNED, [credential])
+    assert (check(data).known_by, check(data).credentials) == (KnownBy.SIGNED, [credential])
 
 
 def test_it_says_that_a_machine_made_it_and_that_nobody_may_train_on_it(
@@ -202,7 +202,7 @@ def test_a_run_without_music_credits_nobody(ada: User, project: Project, tmp_pat
     _, data = given(make_sample(run), ada)
     said = reading(data, tmp_path, "audio/flac").assertions[LABEL]
     assert (said["statement"], said["recordings"], said["named"]) == ("", 0, [])
-    assert check(data).how == KnownBy.SIGNED
+    assert check(data).known_by == KnownBy.SIGNED
 
 
 def test_a_credential_that_the_clip_came_with_stays_in_its_history(
@@ -229,8 +229,8 @@ def test_a_stripped_file_is_known_by_its_sound_and_its_manifest_is_kept(
     credential, data = given(sample, ada)
     bare = rewritten(data, **how)
     found = check(bare)
-    assert (found.how, found.credentials) == (KnownBy.SOUND, [credential])
-    assert not found.torn
+    assert (found.known_by, found.credentials) == (KnownBy.SOUND, [credential])
+    assert not found.invalid
     # The whole of what the file had carried.
     assert bytes(Credential.objects.get(pk=credential.pk).manifest) in data
 
@@ -249,7 +249,7 @@ def test_a_changed_file_does_not_hold(ada: User, sample: Sample) -> None:
     torn = bytearray(data)
     torn[5000] ^= 0x40
     found = check(bytes(torn))
-    assert (found.how, found.torn) == (KnownBy.NOTHING, True)
+    assert (found.known_by, found.invalid) == (KnownBy.NOTHING, True)
     page = post(ada, bytes(torn))
     assert "the file was changed after it was signed" in page
     assert "cannot be relied on" in page
@@ -257,7 +257,9 @@ def test_a_changed_file_does_not_hold(ada: User, sample: Sample) -> None:
 
 def test_another_sound_is_not_known(ada: User, sample: Sample) -> None:
     given(sample, ada)
-    assert check(tone(seconds=0.6, amplitude=0.2, format="WAV").getvalue()).how == KnownBy.NOTHING
+    assert (
+        check(tone(seconds=0.6, amplitude=0.2, format="WAV").getvalue()).known_by == KnownBy.NOTHING
+    )
 
 
 def test_a_stranger_s_credential_is_not_ours_whatever_it_says(
@@ -268,7 +270,7 @@ def test_a_stranger_s_credential_is_not_ours_whatever_it_says(
     other = tone(seconds=0.6, frequency=900, format="WAV").getvalue()
     forged = signed_by(tmp_path / "stranger", other, claim)
     found = check(forged)
-    assert (found.how, found.stranger, found.credentials) == (KnownBy.NOTHING, True, [])
+    assert (found.known_by, found.unrecognised, found.credentials) == (KnownBy.NOTHING, True, [])
     assert "whom this portal does not know" in post(ada, forged)
 
 
@@ -332,7 +334,7 @@ def test_no_address_in_a_file_is_ever_asked(db: None, tmp_path: Path) -> None:
 
         listening = threading.Thread(target=answer)
         listening.start()
-        assert check(data).how == KnownBy.NOTHING
+        assert check(data).known_by == KnownBy.NOTHING
         # Ours is the first to come by.
         with socket.create_connection(server.getsockname()) as ours:
             ours.sendall(b"nobody else")
@@ -366,7 +368,7 @@ def pointing_at(url: str, tmp_path: Path) -> bytes:
 def test_a_broken_manifest_in_good_audio_is_no_error(tail: bytes, db: None) -> None:
     data = bytearray(tone(seconds=0.6, format="WAV").getvalue() + tail)
     data[4:8] = (len(data) - 8).to_bytes(4, "little")
-    assert check(bytes(data)).how == KnownBy.NOTHING
+    assert check(bytes(data)).known_by == KnownBy.NOTHING
 
 
 @pytest.mark.parametrize("data", [b"", b"RIFF", b"ID3" + b"\xff" * 400, b"no audio at all"])
@@ -513,7 +515,7 @@ def test_an_expired_certificate_signs_nothing(
 def test_a_certificate_that_ends_soon_is_told(
     settings: LazySettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chain, "SOON", chain.SOON * 1000)
+    monkeypatch.setattr(chain, "RENEW_WITHIN", chain.RENEW_WITHIN * 1000)
     good, sentence = chain.check_chain()
     assert not good
     assert "renew it" in sentence
@@ -537,7 +539,7 @@ def test_after_a_change_of_certificates_older_files_are_still_known(
         "--trust", str(certificates / "anchors.pem"),
     )  # fmt: skip
     settings.CREDENTIALS_DIR = new
-    assert check(data).how == KnownBy.SIGNED
+    assert check(data).known_by == KnownBy.SIGNED
     with pytest.raises(CommandError, match="Nothing was made"):
         call_command("credentials", "make", str(new), "--organisation", "A Lab")
 

@@ -50,7 +50,7 @@ def test_statements_with_names_become_what_would_be_kept_today(
                 "basis": statement.basis,
                 "examples": statement.examples,
                 "seconds": statement.seconds,
-                "recordings": crediting.notes(statement).recordings,
+                "recordings": crediting.credit_notes(statement).recordings,
             },
         )
         Sample.objects.update(credit="old")
@@ -71,4 +71,4 @@ def test_statements_with_names_become_what_would_be_kept_today(
     assert sample.credit == today
     assert sample.credit.read() == statement
     assert clips.credit_line(sample.credit) == line
-    assert credit_statements.settle(run) == 0
+    assert credit_statements.update_statements(run) == 0

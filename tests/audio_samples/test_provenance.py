@@ -180,7 +180,7 @@ def test_a_file_that_says_nothing_is_taken_as_it_is(rosa: User) -> None:
 def test_a_file_that_left_this_portal_is_nobodys_recording(
     ada: User, rosa: User, sample: Sample
 ) -> None:
-    given = issuing.give_out(sample, by=ada)
+    given = issuing.download(sample, by=ada)
     with given.file, pytest.raises(Refused, match="made in this portal"):
         taken(rosa, given.file.read())
 

@@ -76,7 +76,7 @@ def world(ada: User, rosa: User, project: Project) -> World:
 
 
 def sentences(world: World) -> str:
-    return " ".join(releases.why_not(Sample.objects.get(pk=world.sample.pk)))
+    return " ".join(releases.release_obstacles(Sample.objects.get(pk=world.sample.pk)))
 
 
 def test_a_released_clip_is_heard_by_everybody_with_its_credits(world: World) -> None:
@@ -95,7 +95,7 @@ def test_a_released_clip_is_heard_by_everybody_with_its_credits(world: World) ->
     # The very file: trusted, and credited as the portal keeps it.
     assert release.credential is not None
     found = checking.check(io.BytesIO(data))
-    assert (found.how, found.credentials) == (checking.KnownBy.SIGNED, [release.credential])
+    assert (found.known_by, found.credentials) == (checking.KnownBy.SIGNED, [release.credential])
     for private in ("a private prompt", world.run.name, world.project.name, world.owner.last_name):
         assert private not in text
     assert nobody.get(address, headers={"Range": "bytes=0-9"}).status_code == 206
@@ -214,7 +214,7 @@ def test_it_falls_silent_at_once(world: World, rosa: User, what: str) -> None:
 def test_a_withdrawal_lists_it_and_its_task_takes_it_back(world: World, rosa: User) -> None:
     release = world.release()
     lifecycle.withdraw(world.grants[0], rosa, "No more.")
-    cases.look_after()
+    cases.refresh_cases()
     case = WithdrawalCase.objects.get()
     item = case.items.get(kind="clip")
     assert (item.key, item.label) == (str(release.pk), "First light, version 1.0: First loop")

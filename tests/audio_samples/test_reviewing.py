@@ -201,10 +201,10 @@ def test_the_artist_is_not_told_that_a_dismissed_sample_is_heard_where_it_is_not
 def test_silences_name_each_reason_and_end_without_a_stop(
     *, noor: User, party: Party, songs: list[Recording], sample: Sample, flag: SampleFlag
 ) -> None:
-    assert silences.other_silences(sample, but=flag) == []
+    assert silences.other_silences(sample, except_flag=flag) == []
     samples.withhold(sample, by=None, reason="A copy was found.")
     end_permission(songs, party, noor)
-    found = silences.other_silences(sample, but=flag)
+    found = silences.other_silences(sample, except_flag=flag)
     assert found[0] == "it is withheld for good: A copy was found"
     assert found[1].startswith("a permission behind it ended: ")
     assert len(silences.other_silences(sample)) == 3

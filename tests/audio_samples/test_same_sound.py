@@ -128,9 +128,9 @@ def test_who_judges_a_flag_is_told_that_a_copy_keeps_the_sound_silent(
     party = other.dataset.items.get().recording.splits.get().lines.get().party  # type: ignore[union-attr]
     party.people.add(noor)
     flag = flags.flag(by=noor, party=party, sample=copy, reason="My melody.")
-    assert silences.other_silences(copy, but=flag) == []
+    assert silences.other_silences(copy, except_flag=flag) == []
     lifecycle.withdraw(grant, rosa, "No more")
-    assert silences.other_silences(copy, but=flag) == [silences.Silence.SAME_SOUND.value]
+    assert silences.other_silences(copy, except_flag=flag) == [silences.Silence.SAME_SOUND.value]
 
 
 def test_a_recalled_sound_is_silent_under_every_name(first: Sample, other: Run) -> None:
@@ -167,7 +167,7 @@ def test_a_withdrawal_lists_the_copies(
     assert {node.key for node in level.nodes} == {str(first.pk), str(copy.pk)}
     lifecycle.withdraw(grant, rosa, "No more")
     late = deliver(other, "late")
-    cases.look_after()
+    cases.refresh_cases()
     case = WithdrawalCase.objects.get()
     assert case.items.filter(kind="sample", key=str(late.pk)).exists()
 
@@ -214,17 +214,17 @@ def test_a_release_asks_all_who_are_behind_the_sound(
     otto = other.dataset.items.get().recording.credits.get(role="MainArtist").party  # type: ignore[union-attr]
     allow(rosa, otto, Use.DISTRIBUTE, channels=["export"])
     copy = deliver(other)
-    assert any("Mira Sol" in one for one in releases.why_not(copy))
+    assert any("Mira Sol" in one for one in releases.release_obstacles(copy))
 
 
 def test_clips_from_before_their_sound_was_kept_get_it(first: Sample) -> None:
     kept = first.sound
     assert len(kept) == 64
     Sample.objects.update(sound="")
-    assert samples.note_sounds() == 1
+    assert samples.store_sound_digests() == 1
     first.refresh_from_db()
     assert first.sound == kept
-    assert samples.note_sounds() == 0
+    assert samples.store_sound_digests() == 0
 
 
 def test_a_clip_whose_file_is_missing_is_known_by_its_bytes(first: Sample) -> None:
@@ -232,6 +232,6 @@ def test_a_clip_whose_file_is_missing_is_known_by_its_bytes(first: Sample) -> No
 
     storage.remove(first.audio_id)
     Sample.objects.update(sound="")
-    samples.note_sounds()
+    samples.store_sound_digests()
     first.refresh_from_db()
     assert first.sound == first.audio_id == hashlib.sha256(sound().getvalue()).hexdigest()

@@ -63,8 +63,8 @@ def test_credits_follow_the_ledger(run: Run, recordings: list[Recording]) -> Non
     sample = make_sample(run, step=10)
     for recording, seconds in zip(recordings, (30.0, 10.0), strict=True):
         ledger.report([ledger.Event(recording.pk, run.use, f"run:{run.pk}", 5, 10, seconds)])
-    assert credit_statements.settle(run) == 1
-    assert credit_statements.settle(run) == 0
+    assert credit_statements.update_statements(run) == 1
+    assert credit_statements.update_statements(run) == 0
     sample.refresh_from_db()
     assert sample.credit is not None
     assert [line.share for line in sample.credit.read().lines] == [0.75, 0.25]
@@ -90,7 +90,7 @@ def test_a_page_lists_the_greatest_shares_and_counts_the_others(
     assert whole is not None
     assert cut.lines == whole.lines[:1]
     assert (cut.lines[0].share, cut.more, whole.more) == (0.75, 1, 0)
-    assert (crediting.notes(cut).more, crediting.notes(whole, top=1).more) == (1, 1)
+    assert (crediting.credit_notes(cut).more, crediting.credit_notes(whole, top=1).more) == (1, 1)
     with pytest.raises(ValueError, match="not kept"):
         cut.canonical()
 
@@ -108,7 +108,7 @@ def test_the_clips_of_one_step_share_a_statement_until_the_ledger_grows(
     ledger.report([ledger.Event(recordings[0].pk, run.use, f"run:{run.pk}", 20, 10, 8.0)])
     assert make_sample(run, "b", step=10).credit == first.credit
     assert make_sample(run, "c", step=20).credit != first.credit
-    assert credit_statements.settle(run) == 0
+    assert credit_statements.update_statements(run) == 0
 
 
 def test_a_list_names_the_artists_and_reads_no_statement(

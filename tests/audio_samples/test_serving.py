@@ -6,7 +6,7 @@ import pytest
 from django.test import RequestFactory
 
 from portal import storage
-from portal.http.serving import disposition, ranged
+from portal.http.serving import blob_response, disposition
 from portal.models import Blob
 
 BODY = bytes(range(200))
@@ -19,7 +19,7 @@ def blob(db: None) -> Blob:
 
 def ask(blob: Blob, method: str = "get", **headers: str):
     request = getattr(RequestFactory(), method)("/", headers=headers)
-    response = ranged(request, blob, "clip.flac")
+    response = blob_response(request, blob, "clip.flac")
     body = b"".join(response.streaming_content) if response.streaming else response.content
     return response, body
 

@@ -31,7 +31,7 @@ def deep(levels: int) -> Any:
     ],
 )  # fmt: skip
 def test_json_that_a_database_cannot_keep_is_refused_in_words(value: Any, words: str) -> None:
-    with pytest.raises(bounds.Unkeepable, match=words):
+    with pytest.raises(bounds.NotStorable, match=words):
         bounds.check_json(value)
 
 
@@ -45,7 +45,7 @@ LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | s
 
 @given(st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
 def test_what_is_mended_can_always_be_kept(value: Any) -> None:
-    mended = bounds.keepable_copy({"a": value})
+    mended = bounds.storable_copy({"a": value})
     bounds.check_json(mended)
     assert json.loads(json.dumps(mended, allow_nan=False)) == mended
 

@@ -109,7 +109,7 @@ def job(
 def begin(run: Run, ada: User, url: str, work: Path) -> Job:
     attempt = runs.claim(run)
     assert attempt is not None
-    runs.created(attempt)
+    runs.mark_created(attempt)
     token = tokens.issue(ada, "run", scope=f"run:{run.pk}")[1]
     return Job(run, attempt, token, url, work)
 

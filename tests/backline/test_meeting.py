@@ -50,7 +50,9 @@ def test_without_an_index_or_with_one_node_torchrun_does_as_always(
 
 
 def test_a_name_that_never_comes_is_a_sentence() -> None:
-    with pytest.raises(meeting.NotKnown, match=r"nowhere\.invalid.*cannot be looked up after 0 s"):
+    with pytest.raises(
+        meeting.HostNotResolved, match=r"nowhere\.invalid.*cannot be looked up after 0 s"
+    ):
         meeting.await_name("nowhere.invalid", seconds=0)
 
 

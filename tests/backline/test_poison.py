@@ -99,7 +99,7 @@ def test_a_sender_that_begins_anew_takes_back_what_was_told(
     spool = Spool.open(next(spools.glob("*/session.json")).parent)
     told = wire.Undelivered(session=spool.session.session, count=2, reason="log: It broke.")
     undelivered.store_report(row, told)
-    spool.note_told(True)
+    spool.note_reported(True)
     assert "2 deliveries" in undelivered.words(row)
     for process in psutil.Process().children():
         if "backline.delivery.sender" in process.cmdline():

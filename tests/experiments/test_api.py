@@ -159,7 +159,7 @@ def started(project: Project, ada: User, rosa: User) -> Run:
     run = runs.submit(by=ada, project=project, recipe="flow_matching", config={}, dataset=dataset)
     attempt = runs.claim(run)
     assert attempt is not None
-    runs.started(attempt)
+    runs.mark_started(attempt)
     run.refresh_from_db()
     return run
 

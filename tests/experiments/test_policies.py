@@ -35,7 +35,7 @@ def going(by: User, project: Project, hours: float = 1, **resources: object) -> 
     run = runs.submit(by=by, project=project, recipe="tone_check", config={}, resources=resources)
     attempt = runs.claim(run)
     assert attempt is not None
-    runs.started(attempt)
+    runs.mark_started(attempt)
     began = timezone.now() - timedelta(hours=hours)
     Run.objects.filter(pk=run.pk).update(queued_at=began)
     Attempt.objects.filter(pk=attempt.pk).update(claimed_at=began, started_at=began)
@@ -63,14 +63,14 @@ def test_a_run_that_has_had_its_hours_is_stopped_and_ends_as_failed(
     ada: User, project: Project
 ) -> None:
     run = going(ada, project, hours=2.5, max_hours=2)
-    policies.look_after(timezone.now())
+    policies.apply_policies(timezone.now())
     run.refresh_from_db()
     assert (run.state, run.stop_as) == (State.STOPPING, "failed")
     assert run.state_reason.startswith("It took longer than the 2 hours that it was given.")
     line = audit.history(run).first()
     assert line is not None
     assert line.verb == "run.overdue"
-    runs.stopped(run.attempts.get(), reason="It stopped when asked.", exit_code=143)
+    runs.mark_stopped(run.attempts.get(), reason="It stopped when asked.", exit_code=143)
     run.refresh_from_db()
     assert run.state == State.FAILED
     assert run.state_reason.startswith("It took longer")
@@ -79,29 +79,29 @@ def test_a_run_that_has_had_its_hours_is_stopped_and_ends_as_failed(
 def test_hours_count_over_all_attempts(ada: User, project: Project) -> None:
     run = going(ada, project, hours=1.5, max_hours=2)
     first = run.attempts.get()
-    runs.preempted(first, reason="Others came first.")
+    runs.mark_preempted(first, reason="Others came first.")
     run.refresh_from_db()
     second = runs.claim(run)
     assert second is not None
-    runs.started(second)
-    policies.look_after(timezone.now())
+    runs.mark_started(second)
+    policies.apply_policies(timezone.now())
     run.refresh_from_db()
     assert run.state == State.RUNNING
-    policies.look_after(timezone.now() + timedelta(hours=0.6))
+    policies.apply_policies(timezone.now() + timedelta(hours=0.6))
     run.refresh_from_db()
     assert run.state == State.STOPPING
 
 
 def test_trying_again_by_hand_gives_a_run_its_hours_anew(ada: User, project: Project) -> None:
     run = going(ada, project, hours=3, max_hours=2)
-    policies.look_after(timezone.now())
-    runs.stopped(run.attempts.get(), reason="It stopped when asked.", exit_code=143)
+    policies.apply_policies(timezone.now())
+    runs.mark_stopped(run.attempts.get(), reason="It stopped when asked.", exit_code=143)
     run.refresh_from_db()
     runs.retry(run=run, by=ada)
     second = runs.claim(run)
     assert second is not None
-    runs.started(second)
-    policies.look_after(timezone.now() + timedelta(hours=1))
+    runs.mark_started(second)
+    policies.apply_policies(timezone.now() + timedelta(hours=1))
     run.refresh_from_db()
     assert run.state == State.RUNNING
 
@@ -110,9 +110,9 @@ def test_what_took_too_long_and_lost_its_permission_is_withheld(
     ada: User, project: Project
 ) -> None:
     run = going(ada, project, hours=3, max_hours=2)
-    policies.look_after(timezone.now())
+    policies.apply_policies(timezone.now())
     assert runs.withhold(run, "A permission ended.")
-    runs.stopped(run.attempts.get(), reason="It stopped.", exit_code=143)
+    runs.mark_stopped(run.attempts.get(), reason="It stopped.", exit_code=143)
     run.refresh_from_db()
     assert run.state == State.WITHHELD
 
@@ -179,7 +179,7 @@ def test_a_run_that_gets_to_work_again_is_warned_no_longer(ada: User, project: P
 
 def test_a_run_without_figures_is_left_alone(ada: User, project: Project) -> None:
     run = going(ada, project)
-    policies.look_after(timezone.now())
+    policies.apply_policies(timezone.now())
     run.refresh_from_db()
     assert (run.state, run.warning) == (State.RUNNING, "")
 
@@ -188,7 +188,7 @@ def test_off_is_off(ada: User, project: Project, settings: LazySettings) -> None
     settings.IDLE_WARN_MINUTES = settings.IDLE_STOP_MINUTES = 0
     run = going(ada, project)
     told(run, "system/cpu_percent", [0.0] * 100, timezone.now())
-    policies.look_after(timezone.now())
+    policies.apply_policies(timezone.now())
     run.refresh_from_db()
     assert run.warning == ""
 
@@ -206,7 +206,7 @@ def test_the_newest_the_best_and_the_needed_are_kept() -> None:
 def save(run: Run, step: int, content: bytes | None = None) -> Checkpoint:
     content = content or f"{run.pk} {step}".encode()
     said = wire.CheckpointMeta(step=step, sha256=hashlib.sha256(content).hexdigest(), meta={})
-    row, _ = checkpoints.receive(run=run, file=io.BytesIO(content), said=said)
+    row, _ = checkpoints.receive(run=run, file=io.BytesIO(content), meta=said)
     Checkpoint.objects.filter(pk=row.pk).update(created_at=timezone.now() - timedelta(hours=1))
     return row
 
@@ -219,7 +219,7 @@ def test_checkpoints_go_with_their_bytes_and_an_audit_line(ada: User, project: P
     run = going(ada, project)
     rows = [save(run, step) for step in (1, 2, 3, 4)]
     with Atomic(execute=True):
-        policies.look_after(timezone.now())
+        policies.apply_policies(timezone.now())
     assert steps_of(run) == [3, 4]
     assert not Blob.objects.filter(sha256__in=[rows[0].blob_id, rows[1].blob_id]).exists()
     assert not storage.exists(rows[0].blob_id)

@@ -102,7 +102,7 @@ def papers() -> None:
         signs = holder
         if way == "mandate":
             signs = make_party(rosa, "agent")
-            row = parties.mandate(
+            row = parties.enter_mandate(
                 by=rosa, holder=holder, agent=signs,
                 right_types=[RightType.MASTER, RightType.COMPOSITION],
             )  # fmt: skip

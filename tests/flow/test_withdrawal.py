@@ -223,7 +223,7 @@ def test_where_the_next_version_excludes_it_what_runs_goes_on_and_new_use_is_ref
     with pytest.raises(runs.NotAllowed):
         make_run_of(ada, line.run)
     assert list(line.run.samples.audible()) == [line.sample]
-    assert permission.why_not(line.checkpoint) == ""
+    assert permission.why_not_loadable(line.checkpoint) == ""
 
 
 def make_run_of(by: User, run: Run) -> Run:

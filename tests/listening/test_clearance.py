@@ -60,7 +60,7 @@ def test_a_sample_without_permission_is_refused_by_name_and_reason(
     sample = make_sample(run)
     with pytest.raises(trials.BadTest) as raised:
         opened(ada, sample, audience=audience)
-    assert raised.value.refused[0].startswith(f"“{sample.name}” of run {run.number}: Mira Sol")
+    assert raised.value.refusals[0].startswith(f"“{sample.name}” of run {run.number}: Mira Sol")
     assert "has not allowed evaluation and listening tests" in str(raised.value)
     data = {"title": "T", "question": "Q", "low_label": "a", "high_label": "b",
             "samples": [sample.pk], "audience": audience}  # fmt: skip

@@ -41,7 +41,7 @@ def only_file(settings: LazySettings) -> Path:
 
 
 def said() -> list[tuple[str, str]]:
-    return [(one.verb, one.subject_id) for one in endings.read().said]
+    return [(one.verb, one.subject_id) for one in endings.read().entries]
 
 
 def forget_since(seq: int, position: EndingsPosition | None) -> None:
@@ -65,7 +65,7 @@ def test_an_ending_is_in_the_journal_with_the_hash_of_its_line_and_without_names
     ada.save()
     token = revoke(ada)
     line = AuditEvent.objects.get(verb="token.revoked")
-    (one,) = endings.read().said
+    (one,) = endings.read().entries
     assert (one.seq, one.hash, one.subject_id) == (line.seq, line.hash, str(token.pk))
     text = only_file(settings).read_text()
     assert ada.username not in text
@@ -107,7 +107,7 @@ def test_the_last_words_that_no_commit_followed_are_in_doubt_and_counted(ada: Us
     with rolled_back():
         revoke(ada)
     kept = endings.read()
-    assert [one.hash in kept.doubted for one in kept.said] == [False, True]
+    assert [one.hash in kept.doubted for one in kept.entries] == [False, True]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -227,7 +227,7 @@ def test_a_journal_signed_by_somebody_else_is_not_believed(
     revoke(ada)
     settings.AUDIT_KEY = "7" * 64
     kept = endings.read()
-    assert kept.said == []
+    assert kept.entries == []
     assert "which is not known here" in kept.faults[0]
 
 
@@ -310,7 +310,7 @@ def test_an_erasure_is_done_again(ada: User, olga: User) -> None:
 
 
 def test_lines_longer_than_the_tail_are_found_whole(tmp_path: Path) -> None:
-    place = places.Folder(tmp_path)
+    place = places.FolderPlace(tmp_path)
     long = b"x" * (3 * places.TAIL)
     place.add("a", lambda _: [b"first", long], sync=True)
     assert place.tail("a")[-1] == long
@@ -323,7 +323,7 @@ def test_lines_longer_than_the_tail_are_found_whole(tmp_path: Path) -> None:
 def test_of_a_line_that_fails_half_way_nothing_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place = places.Folder(tmp_path)
+    place = places.FolderPlace(tmp_path)
     place.add("a", lambda _: [b"first"], sync=True)
     real = os.write
 

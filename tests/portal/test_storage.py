@@ -218,7 +218,7 @@ def test_endings_are_kept_in_the_bucket_and_read_again(
         token, _ = tokens.issue(ada, name, by=ada)
         tokens.revoke(token, by=ada)
     kept = endings.read()
-    assert [one.verb for one in kept.said] == ["token.revoked"] * 2
+    assert [one.verb for one in kept.entries] == ["token.revoked"] * 2
     assert (kept.faults, kept.doubted) == ([], set())
     assert endings.look()[0]
     assert not endings.behind()

@@ -47,18 +47,18 @@ def test_a_clip_is_released_before_the_end_or_not_at_all(
 
         approved, taken, _ = together(
             lambda release=release: releases.approve(by=rosa, release=release),
-            lambda sample=sample: issuing.give_out(sample, by=ada),
+            lambda sample=sample: issuing.download(sample, by=ada),
             lambda grant=grant: lifecycle.withdraw(grant, second_admin(), "No more."),
             refusals=REFUSALS,
             spread=0.4,
         )
         assert releases.public_clips(page) == []
         released = isinstance(approved, ClipRelease)
-        given_out = isinstance(taken, issuing.Given)
-        if isinstance(taken, issuing.Given):
+        given_out = isinstance(taken, issuing.SignedFile)
+        if isinstance(taken, issuing.SignedFile):
             taken.file.close()
         assert Credential.objects.filter(sample=sample).count() == released + given_out
-        cases.look_after()
+        cases.refresh_cases()
         items = WithdrawalCase.objects.get(grant=grant).items
         assert items.filter(kind="clip").count() == released
         if ended == Use.TRAIN_GENERATIVE:

@@ -73,7 +73,9 @@ def world(ada: User, rosa: User, project: Project) -> Callable[[], World]:
     def make() -> World:
         party, agent = make_party(rosa), make_party(rosa)
         song = make_recording(rosa, party)
-        signs = parties.mandate(by=rosa, holder=party, agent=agent, right_types=["composition"])
+        signs = parties.enter_mandate(
+            by=rosa, holder=party, agent=agent, right_types=["composition"]
+        )
         parties.approve_mandate(signs, second_admin())
         grants = allow(rosa, party, GENERATIVE, rights=(RightType.MASTER,))
         grants += allow(rosa, agent, GENERATIVE, rights=(RightType.COMPOSITION,))
@@ -254,7 +256,7 @@ def test_of_two_approvals_one_counts(world: Callable[[], World]) -> None:
         grant = agreements.draft_grant(
             by=made.rosa, agreement=agreement, right_type="master", use="eval"
         )
-        signs = parties.mandate(
+        signs = parties.enter_mandate(
             by=made.rosa, holder=made.agent, agent=made.party, right_types=["master"]
         )
         for act in (lifecycle.activate, parties.approve_mandate):

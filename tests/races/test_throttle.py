@@ -18,4 +18,4 @@ def test_guesses_at_once_pass_no_more_often_than_one_by_one(ada: User) -> None:
 
     found = together(*[guess] * GUESSES, refusals=(throttle.Wait,), spread=0.0)
     passed = [one for one in found if isinstance(one, throttle.Try)]
-    assert len(passed) <= throttle.HERE.tries
+    assert len(passed) <= throttle.PER_ADDRESS.tries

@@ -133,7 +133,7 @@ def leave(world: World) -> Tried:
 
 def revoke(world: World) -> Tried:
     agent = make_party(world.rosa, "Lantern")
-    mandate = parties.mandate(
+    mandate = parties.enter_mandate(
         by=world.rosa, holder=world.party, agent=agent, right_types=["composition"]
     )
     parties.approve_mandate(mandate, second_admin())

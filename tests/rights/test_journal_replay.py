@@ -162,7 +162,7 @@ def test_an_offer_that_was_declined_cannot_come_into_force(rosa: User, olga: Use
 def mandated(rosa: User) -> tuple[Recording, Mandate]:
     holder, agent = make_party(rosa), make_party(rosa)
     recording = make_recording(rosa, holder)
-    row = parties.mandate(
+    row = parties.enter_mandate(
         by=rosa, holder=holder, agent=agent,
         right_types=[RightType.MASTER, RightType.COMPOSITION],
     )  # fmt: skip
@@ -274,7 +274,7 @@ def test_a_member_is_asked_for_the_voice_of_the_group_again(rosa: User, olga: Us
     party, singer = make_party(rosa, kind=Party.Kind.GROUP), make_party(rosa)
     recording = make_recording(rosa, party)
     members.add(by=rosa, group=party, member=make_party(rosa))
-    members.say_complete(by=rosa, group=party)
+    members.declare_complete(by=rosa, group=party)
     with after_the_back_up():
         members.add(by=rosa, group=party, member=singer)
     assert outcomes(olga) == [Outcome.DONE]
@@ -320,7 +320,7 @@ def test_a_signal_is_noted_again(rosa: User, olga: User) -> None:
     no = b'{"entries": {"c2pa.ai_generative_training": {"use": "notAllowed"}}}'
     with after_the_back_up():
         said = reservations.read_assertion(no)
-        signals.record_signals(by=rosa, subject=recording, said=said, source="song.wav")
+        signals.record_signals(by=rosa, subject=recording, reservations=said, source="song.wav")
     assert outcomes(olga) == [Outcome.DONE]
     allow(rosa, party, Use.TRAIN_GENERATIVE)
     assert not allowed(recording)

@@ -143,7 +143,7 @@ class Rights(Ending):
         if not (wanted := self.line.descendants()):
             return
         # One look has its time; on a slow machine it takes several.
-        while cases.look_after():
+        while cases.refresh_cases():
             pass
         listed = set(CaseItem.objects.values_list("kind", "key"))
         assert wanted <= listed, wanted - listed

@@ -83,7 +83,9 @@ def take_out_the_reasons() -> None:
 def test_what_a_holder_told_the_lab_is_taken_out_of_the_agents_case(rosa: User) -> None:
     writer, publisher = make_party(rosa, "Ines Faro"), make_party(rosa, "Lantern")
     songs = [make_recording(rosa, writer, title=title) for title in ("Tidal", "Ebb")]
-    mandate = parties.mandate(by=rosa, holder=writer, agent=publisher, right_types=["composition"])
+    mandate = parties.enter_mandate(
+        by=rosa, holder=writer, agent=publisher, right_types=["composition"]
+    )
     parties.approve_mandate(mandate, second_admin())
     allow(rosa, publisher, Use.EVAL, rights=(RightType.COMPOSITION,))
     allow(rosa, writer, Use.EVAL, rights=(RightType.MASTER,))
@@ -119,7 +121,9 @@ def test_what_a_holder_told_the_lab_is_taken_out_of_the_agents_case(rosa: User) 
 def test_an_agents_own_word_stays_as_it_was_said(rosa: User) -> None:
     writer, publisher = make_party(rosa), make_party(rosa)
     song = make_recording(rosa, writer)
-    mandate = parties.mandate(by=rosa, holder=writer, agent=publisher, right_types=["composition"])
+    mandate = parties.enter_mandate(
+        by=rosa, holder=writer, agent=publisher, right_types=["composition"]
+    )
     parties.approve_mandate(mandate, second_admin())
     (grant,) = allow(rosa, publisher, Use.EVAL, rights=(RightType.COMPOSITION,))
     assert song.works.exists()

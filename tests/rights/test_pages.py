@@ -54,7 +54,7 @@ def papers(rosa: User, party: Party, recording: Recording) -> None:
     consent.check([recording], Use.EVAL, here, by=rosa)
     catalogue.add_release(by=rosa, title="Tides", label=party, tracks=[recording])
     publisher = make_party(rosa, "Lantern")
-    parties.mandate(by=rosa, holder=party, agent=publisher, right_types=["master"])
+    parties.enter_mandate(by=rosa, holder=party, agent=publisher, right_types=["master"])
 
 
 @pytest.fixture

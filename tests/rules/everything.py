@@ -100,7 +100,7 @@ def make_world() -> World:
         by=rosa, name=MUSIC[1], people=[noor], identifiers={"isni": "000000012281955X"}
     )
     agent = parties.add_party(by=rosa, name="Agent of Quill")
-    mandate = parties.mandate(by=rosa, holder=party, agent=agent, right_types=["composition"])
+    mandate = parties.enter_mandate(by=rosa, holder=party, agent=agent, right_types=["composition"])
     song = make_recording(rosa, party, title=MUSIC[0])
     stem = catalogue.add_stem(
         by=rosa, recording=song, part="vocals", file=tone(seconds=0.9, frequency=777),
@@ -143,17 +143,17 @@ def make_world() -> World:
     )
     attempt = runs.claim(run)
     assert attempt
-    runs.started(attempt)
+    runs.mark_started(attempt)
     used = wire.UsageLine(recording=song.pk, examples=10, seconds=5.0)
     usage_report.report(run, wire.UsageReport(step=10, lines=[used]))
     weights = b"weights"
     said = wire.CheckpointMeta(step=10, sha256=hashlib.sha256(weights).hexdigest(), meta={})
-    checkpoint, _ = checkpoints.receive(run=run, file=io.BytesIO(weights), said=said)
+    checkpoint, _ = checkpoints.receive(run=run, file=io.BytesIO(weights), meta=said)
     sample = make_sample(run, prompt=WORK[3])
     test = trials.open_test(
         by=ada, project=project, title="Which one", question="How?", samples=[sample]
     )
-    given = issuing.give_out(sample, by=ada)
+    given = issuing.download(sample, by=ada)
     near = Screening.objects.create(
         sample=sample, version=prints.VERSION, outcome="near_copy", recording=song, score=0.9,
         threshold=0.86, clip_at=1.0, recording_at=2.0, length=4.0,

@@ -33,7 +33,8 @@ DOORS = {
     "read a credential": lambda: files.read(Path("none"), media_type="audio/wav", anchors=""),
     "ask the cluster": lambda: RecordingCluster().observe(),
 }
-# What takes long by itself, and the modules that are doors to it: all of those call `outside`.
+# What takes long by itself, and the modules that are doors to it: all call
+# `forbid_in_transaction`.
 LONG = {"soundfile", "subprocess", "httpx", "requests", "urllib.request", "boto3", "kubernetes"}
 GUARDED = {
     "rights/catalogue/audio_intake.py",
@@ -116,7 +117,9 @@ def test_whoever_does_long_work_is_behind_a_guarded_door() -> None:
 
 @pytest.mark.parametrize("name", sorted(GUARDED))
 def test_a_guarded_door_calls_outside(name: str) -> None:
-    assert "long_work.outside(" in (settings.BASE_DIR / name).read_text(encoding="utf-8")
+    assert "long_work.forbid_in_transaction(" in (settings.BASE_DIR / name).read_text(
+        encoding="utf-8"
+    )
 
 
 def test_uploading_decodes_before_its_transaction(rosa: User) -> None:

@@ -39,7 +39,7 @@ def test_later_attempts_are_lost_at_no_cost_of_a_try_and_the_next_has_a_fresh_na
     cluster.end(job_name(run, 1), "failed", exit_code=1)
     cluster.forget(job_name(run, 1))
     tries = run.max_attempts
-    found = restoring.take_in(cluster, by=olga)
+    found = restoring.add_lost_attempts(cluster, by=olga)
     assert [attempt.number for attempt in found] == [1, 2]
     assert states(run) == [(1, State.LOST), (2, State.LOST)]
     run.refresh_from_db()
@@ -57,15 +57,15 @@ def test_later_attempts_are_lost_at_no_cost_of_a_try_and_the_next_has_a_fresh_na
 def test_taken_in_once_there_is_nothing_more(run: Run, olga: User) -> None:
     cluster = RecordingCluster()
     begun(cluster, job_name(run, 1))
-    assert len(restoring.take_in(cluster, by=olga)) == 1
-    assert restoring.take_in(cluster, by=olga) == []
+    assert len(restoring.add_lost_attempts(cluster, by=olga)) == 1
+    assert restoring.add_lost_attempts(cluster, by=olga) == []
 
 
 def test_an_attempt_that_has_its_row_is_left_as_it_is(run: Run, olga: User) -> None:
     cluster = RecordingCluster()
     reconcile(cluster)
     reconcile(cluster)
-    assert restoring.take_in(cluster, by=olga) == []
+    assert restoring.add_lost_attempts(cluster, by=olga) == []
     assert states(run) == [(1, State.RUNNING)]
 
 

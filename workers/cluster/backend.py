@@ -31,12 +31,12 @@ def kubernetes() -> Cluster:
         priority=settings.KUBE_PRIORITY_CLASS,
         queue=settings.KUBE_QUEUE,
         context=settings.KUBE_CONTEXT,
-        wake=_nudge,
+        wake=_wake,
     )
     return cluster
 
 
-def _nudge() -> None:
+def _wake() -> None:
     """Wake the reconcile task, from the cluster's own thread: nobody else would close its database
     connection."""
     celery.wake()

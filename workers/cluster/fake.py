@@ -21,33 +21,33 @@ class RecordingCluster:
         self._forgotten: set[str] = set()
 
     def create(self, job: Job) -> None:
-        long_work.outside(ASKED)
+        long_work.forbid_in_transaction(ASKED)
         if job.name in self._known or job.name in self._forgotten:
             return
         self.jobs[job.name] = job
         self._known[job.name] = JobStatus(job.name, "running", node="recording")
 
     def observe(self) -> dict[str, JobStatus]:
-        long_work.outside(ASKED)
+        long_work.forbid_in_transaction(ASKED)
         return dict(self._known)
 
     def names(self) -> set[str]:
-        long_work.outside(ASKED)
+        long_work.forbid_in_transaction(ASKED)
         return self._known.keys() | self._forgotten
 
     def cancel(self, name: str, grace: float) -> None:
-        long_work.outside(ASKED)
+        long_work.forbid_in_transaction(ASKED)
         self.cancelled.append((name, grace))
         status = self._known.get(name)
         if status and not status.ended:
             self.end(name, "failed", exit_code=143)
 
     def logs(self, name: str, lines: int = 50) -> list[str]:
-        long_work.outside(ASKED)
+        long_work.forbid_in_transaction(ASKED)
         return self.lines.get(name, [])[-lines:]
 
     def forget(self, name: str) -> None:
-        long_work.outside(ASKED)
+        long_work.forbid_in_transaction(ASKED)
         if self._known.pop(name, None):
             self._forgotten.add(name)
 
@@ -55,7 +55,7 @@ class RecordingCluster:
         return []
 
     def events(self, name: str) -> list[Event]:
-        long_work.outside(ASKED)
+        long_work.forbid_in_transaction(ASKED)
         return list(self.told.get(name, []))
 
     def look(self, name: str) -> str:

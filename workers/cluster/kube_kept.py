@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from workers.cluster import Phase
-from workers.cluster.kube_status import DELETED, End, Raw, Witness, goes, witness
+from workers.cluster.kube_status import DELETED, End, PodEnd, Raw, is_leaving, witness
 
 # The label by which a pod names its Job; servers of every version set it.
 JOB_NAME = "job-name"
@@ -24,11 +24,11 @@ PHASES: dict[str, Phase] = {"succeeded": "succeeded", "failed": "failed", "lost"
 
 
 @dataclass(frozen=True)
-class KeptPods:
+class RememberedPods:
     """What is remembered of the pods of one Job, besides those on the server."""
 
     nodes: frozenset[str] = frozenset()
-    ends: dict[str, Witness] = field(default_factory=dict)
+    ends: dict[str, PodEnd] = field(default_factory=dict)
 
 
 def by_job(pods: Iterable[Raw]) -> defaultdict[str, list[Raw]]:
@@ -39,14 +39,14 @@ def by_job(pods: Iterable[Raw]) -> defaultdict[str, list[Raw]]:
     return by_name
 
 
-def spoke(pod: Raw) -> bool:
+def has_information(pod: Raw) -> bool:
     """Whether this deleted pod had information that nothing else has. A pod that succeeded leaves
     the list in the same way; the Job has that end."""
     phase = pod["status"].get("phase")
-    return phase != "Succeeded" and (phase == "Failed" or goes(pod))
+    return phase != "Succeeded" and (phase == "Failed" or is_leaving(pod))
 
 
-def read(job: Raw | None, vanished: Iterable[Raw] = ()) -> KeptPods:
+def read(job: Raw | None, vanished: Iterable[Raw] = ()) -> RememberedPods:
     """Return what the Job's annotations say, with the pods that this process has seen go."""
     annotations = (job or {}).get("metadata", {}).get("annotations") or {}
     ends = _ends(annotations.get(ENDS, ""))
@@ -54,10 +54,10 @@ def read(job: Raw | None, vanished: Iterable[Raw] = ()) -> KeptPods:
     for pod in vanished:
         ends[pod["metadata"]["name"]] = _witness(pod)
         nodes.add(pod["spec"].get("nodeName") or "")
-    return KeptPods(frozenset(nodes - {""}), ends)
+    return RememberedPods(frozenset(nodes - {""}), ends)
 
 
-def notes(job: Raw, pods: Sequence[Raw], vanished: Sequence[Raw]) -> dict[str, str]:
+def missing_annotations(job: Raw, pods: Sequence[Raw], vanished: Sequence[Raw]) -> dict[str, str]:
     """Return the annotations that this Job lacks; none where it has them all.
 
     The end of a pod that stays need not be stored: it can be read from the pod.
@@ -66,7 +66,7 @@ def notes(job: Raw, pods: Sequence[Raw], vanished: Sequence[Raw]) -> dict[str, s
     updated = read(job, vanished)
     ends = dict(updated.ends)
     for pod in pods:
-        if goes(pod) and (pod_end := witness(pod)) is not None:
+        if is_leaving(pod) and (pod_end := witness(pod)) is not None:
             ends[pod["metadata"]["name"]] = pod_end
     missing = {}
     if ends.keys() - stored.ends.keys():
@@ -83,27 +83,27 @@ def notes(job: Raw, pods: Sequence[Raw], vanished: Sequence[Raw]) -> dict[str, s
     return missing
 
 
-def _witness(pod: Raw) -> Witness:
-    return witness(pod, gone=True) or Witness(at="9999", dragged=True, end=DELETED)
+def _witness(pod: Raw) -> PodEnd:
+    return witness(pod, gone=True) or PodEnd(at="9999", deleted=True, end=DELETED)
 
 
-def _written(witness: Witness) -> dict[str, object]:
+def _written(witness: PodEnd) -> dict[str, object]:
     end = witness.end
     return {
         "at": witness.at,
-        "dragged": witness.dragged,
+        "dragged": witness.deleted,
         "phase": end.phase,
         "code": end.code,
         "reason": end.reason,
     }
 
 
-def _ends(text: str) -> dict[str, Witness]:
+def _ends(text: str) -> dict[str, PodEnd]:
     """Parse stored ends. Where somebody else has changed them, no note is better than no pass."""
-    ends: dict[str, Witness] = {}
+    ends: dict[str, PodEnd] = {}
     with suppress(ValueError, KeyError, TypeError, AttributeError):
         for pod, entry in json.loads(text or "{}").items():
             code = None if entry["code"] is None else int(entry["code"])
             end = End(PHASES[entry["phase"]], code, str(entry["reason"]))
-            ends[pod] = Witness(at=str(entry["at"]), dragged=bool(entry["dragged"]), end=end)
+            ends[pod] = PodEnd(at=str(entry["at"]), deleted=bool(entry["dragged"]), end=end)
     return ends

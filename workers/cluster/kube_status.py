@@ -58,12 +58,12 @@ class End:
 
 
 @dataclass(frozen=True)
-class Witness:
+class PodEnd:
     """The end of one pod: when its program ended, as text that sorts, and whether the pod was being
     deleted without a disruption, as the others are when the first has ended."""
 
     at: str
-    dragged: bool
+    deleted: bool
     end: End
 
 
@@ -80,7 +80,7 @@ def status(  # noqa: PLR0911 - read from top to bottom: the first that fits is t
     queue: str = "",
     evicted: str = "",
     nodes: Collection[str] = (),
-    ends: Mapping[str, Witness] | None = None,
+    ends: Mapping[str, PodEnd] | None = None,
 ) -> JobStatus:
     """Return the one status of a job.
 
@@ -97,11 +97,11 @@ def status(  # noqa: PLR0911 - read from top to bottom: the first that fits is t
         return replace(pending, phase="succeeded", exit_code=0)
     if not alive and _over(job, pods):
         return _ended(pending, job, pods, ends)
-    if (taken := _taken(job, pods, now)) is not None:
+    if (taken := _early_end(job, pods, now)) is not None:
         return replace(pending, phase=taken.phase, exit_code=taken.code, reason=taken.reason)
     if evicted and not alive:
         return replace(pending, phase="preempted", reason=evicted)
-    if not alive and ending(job):
+    if not alive and is_ending(job):
         # Nothing runs any more; how it ended is known when its last pod is gone.
         return pending
     if not pods:
@@ -112,9 +112,9 @@ def status(  # noqa: PLR0911 - read from top to bottom: the first that fits is t
     reason = next((why for pod in pods if _waits(pod) and (why := waiting(pod))), "")
     if not started:
         return replace(pending, reason=reason)
-    if _homeless(pods) and now > _first_start(started, now) + TOGETHER:
+    if _unplaced_count(pods) and now > _first_start(started, now) + TOGETHER:
         # Two runs that each hold half of what they need would wait for each other for ever.
-        reason = f"Only {len(pods) - _homeless(pods)} of its {_wanted(job)} nodes had room "
+        reason = f"Only {len(pods) - _unplaced_count(pods)} of its {_wanted(job)} nodes had room "
         return replace(
             pending, phase="preempted", reason=f"{reason}within 5 minutes; it let them go."
         )
@@ -160,12 +160,12 @@ def end(pod: Raw) -> End | None:  # noqa: PLR0911 - as above.
     return End("failed", code, _sentence(message) if code is None else "")
 
 
-def goes(pod: Raw) -> bool:
+def is_leaving(pod: Raw) -> bool:
     """Whether the pod is being deleted, or is about to be: what it says is not there for long."""
     return bool(pod["metadata"].get("deletionTimestamp") or condition(pod, "DisruptionTarget"))
 
 
-def witness(pod: Raw, *, gone: bool = False) -> Witness | None:
+def witness(pod: Raw, *, gone: bool = False) -> PodEnd | None:
     """Return how the pod ended, or None while it runs; a pod that is `gone` has ended."""
     pod_end, disruption = end(pod), _disruption(pod)
     if pod_end is None:
@@ -177,10 +177,10 @@ def witness(pod: Raw, *, gone: bool = False) -> Witness | None:
     if dragged and pod_end.phase == "failed" and not pod_end.reason:
         # It failed because somebody deleted the pod, whatever its exit code.
         pod_end = replace(DELETED, code=pod_end.code)
-    return Witness(ended_at(pod), dragged, pod_end)
+    return PodEnd(ended_at(pod), dragged, pod_end)
 
 
-def ending(job: Raw) -> bool:
+def is_ending(job: Raw) -> bool:
     """Whether the Job's end is decided while pods are still ending: servers from 1.31 on set it
     failed or complete only when none is left."""
     return bool(condition(job, "FailureTarget") or condition(job, "SuccessCriteriaMet"))
@@ -217,7 +217,7 @@ def _over(job: Raw, pods: Sequence[Raw]) -> bool:
 
 
 def _ended(
-    pending: JobStatus, job: Raw, pods: Sequence[Raw], ends: Mapping[str, Witness]
+    pending: JobStatus, job: Raw, pods: Sequence[Raw], ends: Mapping[str, PodEnd]
 ) -> JobStatus:
     """Return the Job's end: the first of its pods to end says why; without pods the Job itself."""
     first = _first_end(pods, ends)
@@ -237,7 +237,7 @@ def _ended(
 
 
 def _without_job(
-    pending: JobStatus, pods: Sequence[Raw], alive: Sequence[Raw], ends: Mapping[str, Witness]
+    pending: JobStatus, pods: Sequence[Raw], alive: Sequence[Raw], ends: Mapping[str, PodEnd]
 ) -> JobStatus:
     """Somebody deleted the Job. It waits for pods that still run: two must not run at once."""
     if alive:
@@ -249,7 +249,7 @@ def _without_job(
     return replace(pending, phase="lost", reason="Its Job was deleted in the cluster.")
 
 
-def _taken(job: Raw, pods: Sequence[Raw], now: datetime) -> End | None:
+def _early_end(job: Raw, pods: Sequence[Raw], now: datetime) -> End | None:
     """Return the end that a Job does not show yet: its pod is on a dead node, or was replaced.
 
     Servers before 1.26 replace a deleted pod; the replacement must not count as the attempt.
@@ -263,13 +263,13 @@ def _taken(job: Raw, pods: Sequence[Raw], now: datetime) -> End | None:
     return None
 
 
-def _first_end(pods: Sequence[Raw], ends: Mapping[str, Witness]) -> End | None:
+def _first_end(pods: Sequence[Raw], ends: Mapping[str, PodEnd]) -> End | None:
     """Return the first of several ends: the other pods were ended because of it."""
     listed = {pod["metadata"]["name"]: pod_end for pod in pods if (pod_end := witness(pod))}
     all_ends = {**ends, **listed}
     if not all_ends:
         return None
-    first = min(all_ends, key=lambda name: (all_ends[name].at, all_ends[name].dragged, name))
+    first = min(all_ends, key=lambda name: (all_ends[name].at, all_ends[name].deleted, name))
     return all_ends[first].end
 
 
@@ -318,10 +318,10 @@ def _deserted(pod: Raw, now: datetime) -> bool:
     deleted_at = pod["metadata"].get("deletionTimestamp")
     if not deleted_at or pod["status"].get("phase") in ("Succeeded", "Failed"):
         return False
-    return now > moment(deleted_at) + OVERDUE or _unheard(pod)
+    return now > moment(deleted_at) + OVERDUE or _node_was_silent(pod)
 
 
-def _unheard(pod: Raw) -> bool:
+def _node_was_silent(pod: Raw) -> bool:
     """Whether the pod's node was silent before the pod was deleted.
 
     The control plane marks a pod of a silent node unready, while its containers are still listed
@@ -342,7 +342,7 @@ def _waits(pod: Raw) -> bool:
     return phase == "Pending"
 
 
-def _homeless(pods: Sequence[Raw]) -> int:
+def _unplaced_count(pods: Sequence[Raw]) -> int:
     """Return how many of these pods no node has room for."""
     return sum(_waits(pod) and bool(condition(pod, "PodScheduled", "False")) for pod in pods)
 

@@ -47,14 +47,14 @@ class Mirror:
         self._query = dict(query or {})
         self._changed = changed
         # Whether it is worth remembering that an object is gone.
-        self._missed = missed
+        self._is_remembered = missed
         self._lock = threading.RLock()
         self._objects: dict[str, Raw] = {}
         self._vanished: dict[str, Raw] = {}
         self._version = ""
         # Counts lists. A watch that began before the last list carries old events.
         self._lists = 0
-        self._heard = -FRESH_SECONDS
+        self._last_response = -FRESH_SECONDS
         self._thread: threading.Thread | None = None
         self._closed = threading.Event()
         # Grows with every change: what is derived from the objects need not be derived twice.
@@ -62,7 +62,7 @@ class Mirror:
 
     def objects(self) -> list[Raw]:
         """Return all objects, as they were at most FRESH_SECONDS ago."""
-        if time.monotonic() - self._heard >= FRESH_SECONDS:
+        if time.monotonic() - self._last_response >= FRESH_SECONDS:
             self._list()
         with self._lock:
             return list(self._objects.values())
@@ -113,7 +113,7 @@ class Mirror:
             self._version = response["metadata"]["resourceVersion"]
             self._lists += 1
             self.revision += 1
-            self._heard = time.monotonic()
+            self._last_response = time.monotonic()
 
     def _follow(self) -> None:
         failures = 0
@@ -146,11 +146,11 @@ class Mirror:
             "allowWatchBookmarks": "true",
         }
         with self._door.lines(self._path, query, read=WATCH_SECONDS + 3) as events:
-            self._heard = time.monotonic()
+            self._last_response = time.monotonic()
             for event in events:
                 if self._closed.is_set() or not self._take(event, lists):
                     return
-        self._heard = time.monotonic()
+        self._last_response = time.monotonic()
 
     def _take(self, event: Raw, lists: int) -> bool:
         """Apply one line of the watch; False when a newer list has replaced it."""
@@ -162,7 +162,7 @@ class Mirror:
         with self._lock:
             if lists != self._lists:
                 return False
-            self._heard = time.monotonic()
+            self._last_response = time.monotonic()
             self._version = item["metadata"]["resourceVersion"]
             if kind == "BOOKMARK":
                 return True
@@ -186,7 +186,7 @@ class Mirror:
         self.revision += 1
 
     def _vanish(self, item: Raw) -> None:
-        if self._missed(item):
+        if self._is_remembered(item):
             self._vanished[item["metadata"]["name"]] = item
 
 

@@ -27,11 +27,11 @@ from workers.cluster import (
 from workers.cluster.kube_api import Answer, Door, Raw, refusal, trouble
 from workers.cluster.kube_kept import JOB_NAME
 from workers.cluster.kube_queue import QueuePosition
-from workers.cluster.kube_status import CANCELLED, STARTED, condition, ended_at, ending, status
+from workers.cluster.kube_status import CANCELLED, STARTED, condition, ended_at, is_ending, status
 from workers.cluster.kube_watch import Bell, Mirror
 
 OURS = "app.kubernetes.io/name=backline-run"
-SEEN = "backline/seen"
+END_STORED = "backline/seen"
 RANK = "batch.kubernetes.io/job-completion-index"
 # Indexed and suspended Jobs are stable since this version; a much older server silently drops those
 # fields and would start the wrong thing.
@@ -85,14 +85,14 @@ class KubernetesCluster:
         self._jobs = Mirror(
             self._door,
             self._job(),
-            {"labelSelector": f"{OURS},!{SEEN}"},
+            {"labelSelector": f"{OURS},!{END_STORED}"},
             changed=changed,
-            missed=lambda job: SEEN not in job["metadata"]["labels"],
+            missed=lambda job: END_STORED not in job["metadata"]["labels"],
         )
         # The Job has the end of a pod that succeeded; without those pods the list stays short.
         pods = {"labelSelector": OURS, "fieldSelector": "status.phase!=Succeeded"}
         self._pods = Mirror(
-            self._door, self._core("pods"), pods, changed=changed, missed=kube_kept.spoke
+            self._door, self._core("pods"), pods, changed=changed, missed=kube_kept.has_information
         )
         self._events = Mirror(self._door, self._core("events"))
         self._events_read: tuple[int, dict[str, list[Event]]] = (-1, {})
@@ -162,7 +162,7 @@ class KubernetesCluster:
                 self._pods.drop(pod["metadata"]["name"])
             job = listed or self._door.get(self._job(name))
             if _finished(job):
-                self._door.patch(self._job(name), {"metadata": {"labels": {SEEN: "true"}}})
+                self._door.patch(self._job(name), {"metadata": {"labels": {END_STORED: "true"}}})
             else:
                 # It would start, or go on, and nobody would read its end.
                 self._delete(self._job(name))
@@ -233,7 +233,7 @@ class KubernetesCluster:
                 raise
             # "Already exists": a response to us was lost, or another pass was faster.
             created = self._door.get(self._job(job.name))
-            if SEEN in created["metadata"]["labels"] or STARTED in _annotations(created):
+            if END_STORED in created["metadata"]["labels"] or STARTED in _annotations(created):
                 self._delete(self._core("secrets", job.name))
                 return
         self._jobs.put(created)
@@ -267,7 +267,7 @@ class KubernetesCluster:
         pods = kube_kept.by_job(self._pods.objects())
         self._pods.follow()
         vanished = kube_kept.by_job(self._pods.vanished().values())
-        self._tend(jobs, pods, vanished)
+        self._maintain(jobs, pods, vanished)
         suspended = [job for job in jobs.values() if job["spec"].get("suspend")]
         positions = (
             kube_queue.queue_positions(self._door, self._namespace, suspended) if suspended else {}
@@ -305,7 +305,7 @@ class KubernetesCluster:
         if not pods and not remembered.ends and condition(job, "Failed"):
             # The watch of the pods may be behind that of the Jobs.
             pods = self._pods_of(name)
-        elif not (pods or _finished(job) or ending(job) or job["spec"].get("suspend")):
+        elif not (pods or _finished(job) or is_ending(job) or job["spec"].get("suspend")):
             warnings = [event.message for event in self.events(name) if event.kind == "Warning"]
             warning = warnings[-1] if warnings else ""
         return status(
@@ -325,7 +325,7 @@ class KubernetesCluster:
         pods: list[Raw] = self._door.get(self._core("pods"), query)["items"]
         return pods
 
-    def _tend(
+    def _maintain(
         self,
         jobs: Mapping[str, Raw],
         pods: Mapping[str, Sequence[Raw]],
@@ -333,7 +333,9 @@ class KubernetesCluster:
     ) -> None:
         """Do what the controllers do not do for us, once for each Job that needs it."""
         for name, job in jobs.items():
-            if notes := kube_kept.notes(job, pods.get(name, ()), vanished.get(name, ())):
+            if notes := kube_kept.missing_annotations(
+                job, pods.get(name, ()), vanished.get(name, ())
+            ):
                 with _unknown_is_no_error():
                     change = {"metadata": {"annotations": notes}}
                     self._jobs.put(self._door.patch(self._job(name), change))

@@ -29,16 +29,16 @@ from typing import Any
 from backline.delivery import spool
 from portal.database import long_work
 from portal.machine import separation
-from portal.machine.separation import Room, Separation
+from portal.machine.separation import ProgramFolders, Separation
 from workers.cluster import PREEMPTED_CODE, Event, Job, JobStatus, Phase, Refused, Unavailable
-from workers.cluster.supervise import kill, start_time, take_away, write
+from workers.cluster.supervise import delete_fetched, kill, start_time, write
 
 SUPERVISE = Path(__file__).with_name("supervise.py")
 # Seconds: a folder in which no supervisor has started by then never gets one.
 STARTS_WITHIN = 30.0
 TAIL_BYTES = 64 * 1024
 # Where `programs` is not given: own programs are refused, and the portal's jobs do not ask.
-REFUSED = Separation("off", separation.OFF)
+NO_PROGRAMS = Separation("off", separation.OFF)
 
 
 class LocalCluster:
@@ -47,7 +47,7 @@ class LocalCluster:
         root: Path,
         *,
         slots: int = 1,
-        programs: Callable[[], Separation] = lambda: REFUSED,
+        programs: Callable[[], Separation] = lambda: NO_PROGRAMS,
         apart: Path | None = None,
     ) -> None:
         """`programs` returns how own programs are separated from the portal; `apart` holds the
@@ -58,7 +58,7 @@ class LocalCluster:
         self._apart = apart or root.parent / "programs"
 
     def create(self, job: Job) -> None:
-        long_work.outside("A job is started")
+        long_work.forbid_in_transaction("A job is started")
         _refuse_what_only_a_cluster_has(job)
         level = self._programs() if job.own else None
         if level is not None and level.why_not:
@@ -77,7 +77,7 @@ class LocalCluster:
             check=False,
             timeout=STARTS_WITHIN,
             # Anybody who can read its environment finds no secret of the portal.
-            env=separation.bare(),
+            env=separation.base_env(),
         )
         if result.returncode:
             raise Unavailable(f"The supervisor did not start: {result.stderr.decode()[-300:]}")
@@ -112,17 +112,17 @@ class LocalCluster:
         # What the program fetched, if its supervisor was killed with it. First: a renamed folder
         # is not looked at again.
         spec = _read(self._folder(name) / "spec.json") or {"env": {}}
-        take_away(self._folder(name), spec["env"])
+        delete_fetched(self._folder(name), spec["env"])
         with contextlib.suppress(FileNotFoundError):
             self._folder(name).rename(target)
             (target / "spec.json").unlink()
-        self._let_go(name)
+        self._clear(name)
 
     def purge(self, before: float, keep: Container[str]) -> list[str]:
         deleted = []
         for folder in sorted(self._ended("").glob("run-*")):
             with contextlib.suppress(FileNotFoundError):
-                if self._let_go(folder.name):
+                if self._clear(folder.name):
                     continue
                 # Its last change was when `forget` deleted what nobody needs any more.
                 if folder.stat().st_mtime < before and folder.name.split("-")[1] not in keep:
@@ -154,7 +154,7 @@ class LocalCluster:
             "seconds": job.max_seconds,
         }
         if level is not None and level.level != "trusted":
-            spec |= self._kept_apart(job, level, draft)
+            spec |= self._separated_spec(job, level, draft)
         write(draft / "spec.json", spec)
         try:
             draft.rename(self._folder(job.name))
@@ -162,15 +162,15 @@ class LocalCluster:
             # Another process was faster: its folder is the job.
             shutil.rmtree(draft)
 
-    def _kept_apart(self, job: Job, level: Separation, draft: Path) -> dict[str, Any]:
+    def _separated_spec(self, job: Job, level: Separation, draft: Path) -> dict[str, Any]:
         """Make the program's folders; return how to start it so that it cannot reach the portal."""
         room = self._room(job.name, level, self._folder(job.name))
         if level.level == "user":
             separation.public(self._apart)
             separation.public(room.folder)
-            Room.made(room.folder, level)
+            ProgramFolders.made(room.folder, level)
         else:
-            Room.made(draft, level)
+            ProgramFolders.made(draft, level)
         write(draft / "level.json", asdict(level))
         return {
             "command": separation.wrapped(level, job.command, room),
@@ -179,11 +179,11 @@ class LocalCluster:
             "sandbox": level.level == "sandbox",
         }
 
-    def _room(self, name: str, level: Separation, folder: Path) -> Room:
+    def _room(self, name: str, level: Separation, folder: Path) -> ProgramFolders:
         """Return the program's own folders: in the job's folder, or where its user can enter."""
-        return Room(self._apart / name if level.level == "user" else folder)
+        return ProgramFolders(self._apart / name if level.level == "user" else folder)
 
-    def _let_go(self, name: str) -> bool:
+    def _clear(self, name: str) -> bool:
         """Delete what an ended program had, as recordings that it fetched may lie there; True while
         some of it still waits to be delivered."""
         for folder in (self._ended(name), self._apart / name):
@@ -206,14 +206,14 @@ class LocalCluster:
         room = self._room(name, level, target)
         if not spool.unfinished(room.folder / "spool"):
             return False
-        Room.made(room.folder, level)
+        ProgramFolders.made(room.folder, level)
         command = (sys.executable, "-m", "backline", "sync", str(room.folder / "spool"))
         with (target / "sync.log").open("ab") as log:
             subprocess.run(
                 # Detached from then on, as the program's supervisor was.
                 ["setsid", "--fork", *separation.wrapped(level, command, room, stays=True)],
                 env={
-                    **separation.bare(),
+                    **separation.base_env(),
                     "PYTHONPATH": str(separation.CLIENT.parent),
                     **room.env,
                 },

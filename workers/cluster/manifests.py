@@ -17,7 +17,7 @@ from experiments import recipes
 from experiments.models import Attempt, Run
 from experiments.recipes import program
 from experiments.runs.resources import Resources
-from workers.allocator import KEEPING_MEMORY
+from workers.allocator import MALLOC_SETTINGS
 from workers.cluster import Job
 
 SHAPE = Path(__file__).resolve().parents[2] / "k8s" / "jobs" / "run.yaml"
@@ -77,7 +77,7 @@ def job(
     }
     if run.recipe != OWN_PROGRAM:
         # A researcher's program has an image, and perhaps an allocator, of its own.
-        env |= KEEPING_MEMORY
+        env |= MALLOC_SETTINGS
     if root:
         env["PYTHONPATH"] = root
     if processes * resources.nodes > 1:

@@ -62,7 +62,7 @@ def kill(group: int, number: int) -> None:
         os.killpg(group, number)
 
 
-def take_away(folder: Path, env: Mapping[str, str]) -> None:
+def delete_fetched(folder: Path, env: Mapping[str, str]) -> None:
     """Delete the music that a job fetched, however it ended: what lies in its own folder, and what
     the client has fetched for the attempt (backline/delivery/spool.py)."""
     shutil.rmtree(folder / "work", ignore_errors=True)
@@ -168,7 +168,7 @@ def run(folder: Path, ready: int) -> None:
     os.write(ready, b"1")
     os.close(ready)
     end = watch(folder, program, group, spec.get("seconds"))
-    take_away(folder, spec["env"])
+    delete_fetched(folder, spec["env"])
     write(folder / "exit.json", end)
 
 

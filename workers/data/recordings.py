@@ -63,6 +63,6 @@ def crop(recording: Recording, *, frames: int, place: float) -> Tensor:
     return recording.mel[start : start + frames]
 
 
-def heard_seconds(recording: Recording, *, frames: int) -> float:
+def used_seconds(recording: Recording, *, frames: int) -> float:
     """Return the seconds of a crop without repetition, for the usage ledger."""
     return min(frames * mel.HOP / mel.RATE, recording.seconds)

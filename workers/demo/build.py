@@ -247,7 +247,7 @@ def iswc(number: int) -> str:
 def sign_for_each_other(*, by: User, approver: User, holders: dict[str, Party], tell: Tell) -> None:
     """Approve the mandates of publishers that sign for others' compositions."""
     for holder, agent in SIGNED_FOR.items():
-        mandate = parties.mandate(
+        mandate = parties.enter_mandate(
             by=by,
             holder=holders[holder],
             agent=holders[agent],

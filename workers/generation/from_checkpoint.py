@@ -96,7 +96,7 @@ def load(run: backline.Run, item: DatasetItem, *, model: Model) -> Reference:
     scaled = recording.__class__(
         recording.number, recording.genre, model.meta.scale.apply(recording.mel), recording.seconds
     )
-    seconds = recordings.heard_seconds(recording, frames=frames)
+    seconds = recordings.used_seconds(recording, frames=frames)
     return Reference(recording.number, seconds, recordings.crop(scaled, frames=frames, place=0.0))
 
 

@@ -35,14 +35,14 @@ CPU_INFO = Path("/proc/cpuinfo")
 WITHOUT_BF16 = {"AVX2", "NO AVX", "VSX", "Z VECTOR"}
 # bf16 keeps eight bits of a number, and fewer threads leave cores idle that may be free soon: each
 # has to take less than this share of the other's time.
-WORTH = 0.9
+MAX_SHARE = 0.9
 # Seconds for each of the two questions, threads and precision, and the most rounds.
 SECONDS, ROUNDS = 0.5, 12
 # Fewer threads have to be faster twice, this many seconds apart: the other load may have been the
 # start of this very run.
-PAUSE = 1.0
+PAUSE_SECONDS = 1.0
 # A candidate that is this many times slower than the best is not measured further.
-HOPELESS = 2.5
+MAX_SLOWDOWN = 2.5
 
 
 @dataclass(frozen=True)
@@ -124,18 +124,18 @@ def settle(
     work: Work,
     device: torch.device,
     team: Group = ALONE,
-    kept: Arithmetic | None = None,
+    stored: Arithmetic | None = None,
 ) -> Arithmetic:
-    """Choose the arithmetic and set it. `kept` is the choice in the checkpoint that is resumed.
+    """Choose the arithmetic and set it. `stored` is the choice in the checkpoint that is resumed.
 
     1. An earlier choice stays: of that checkpoint, of an earlier attempt, of the run it repeats.
     2. Otherwise the config decides, unless it says `auto`.
     3. Then all processes measure at once, as they will work; the first one decides, and takes
        bf16 only where every process has it.
     """
-    bf16 = team.everywhere(has_bf16(device))
+    bf16 = team.all_true(has_bf16(device))
     count = machine.threads(config.threads)
-    earlier = kept or run.spec.arithmetic
+    earlier = stored or run.spec.arithmetic
     if earlier is not None and agrees(earlier, config):
         chosen = earlier
     elif config.precision == "auto":
@@ -144,12 +144,12 @@ def settle(
     else:
         chosen = Arithmetic(precision=config.precision, threads=count, reason="So the config says.")
     precisions = tuple(DTYPES)
-    index, threads = team.of_first((precisions.index(chosen.precision), chosen.threads))
+    index, threads = team.broadcast((precisions.index(chosen.precision), chosen.threads))
     chosen = chosen.model_copy(update={"precision": precisions[index], "threads": threads})
     torch.set_num_threads(chosen.threads)
     if team.leads:
         run.log_arithmetic(chosen)
-        print(in_words(chosen, before=chosen == earlier, able=bf16))
+        print(in_words(chosen, before=chosen == earlier, bf16=bf16))
     return chosen
 
 
@@ -159,11 +159,11 @@ def agrees(chosen: Arithmetic, config: FlowMatchingConfig | GenerateConfig) -> b
     return config.precision in ("auto", chosen.precision) and config.threads in (0, chosen.threads)
 
 
-def in_words(chosen: Arithmetic, *, before: bool, able: bool) -> str:
+def in_words(chosen: Arithmetic, *, before: bool, bf16: bool) -> str:
     """Return the line for the console."""
     when = ", as it was when this was first computed" if before else ""
     line = f"Arithmetic: {chosen.precision} on {_threads(chosen.threads)}{when}. {chosen.reason}"
-    if chosen.precision == "bf16" and not able:
+    if chosen.precision == "bf16" and not bf16:
         line += (
             " This processor has no bf16 and takes many times as long with it: "
             "a copy of the run with Precision fp32 is faster here."
@@ -212,14 +212,14 @@ def decide(work: Work, *, device: torch.device, bf16: bool, counts: list[int]) -
         measured = compare(trial, [("fp32", count) for count in counts])
         threads = fastest(measured)
         if threads < counts[0]:
-            time.sleep(PAUSE)
+            time.sleep(PAUSE_SECONDS)
             measured = compare(trial, [("fp32", count) for count in counts])
             threads = max(threads, fastest(measured))
     precision: Precision = "fp32"
     if bf16:
         timings = compare(trial, [("fp32", threads), ("bf16", threads)])
         measured |= timings
-        if timings["bf16", threads] < WORTH * timings["fp32", threads]:
+        if timings["bf16", threads] < MAX_SHARE * timings["fp32", threads]:
             precision = "bf16"
     figures = ", ".join(
         f"{name} on {_threads(count)} {seconds * 1000:,.1f} ms"
@@ -233,7 +233,7 @@ def fastest(timings: Mapping[Candidate, float]) -> int:
     """Return the thread count to use: the largest, unless fewer are worth it."""
     most = max(timings, key=lambda candidate: candidate[1])
     best = min(timings, key=lambda candidate: timings[candidate])
-    return best[1] if timings[best] < WORTH * timings[most] else most[1]
+    return best[1] if timings[best] < MAX_SHARE * timings[most] else most[1]
 
 
 def compare(trial: Trial, candidates: Iterable[Candidate]) -> dict[Candidate, float]:
@@ -244,7 +244,7 @@ def compare(trial: Trial, candidates: Iterable[Candidate]) -> dict[Candidate, fl
     }
     best = min(first_rounds.values())
     serious = [
-        candidate for candidate, seconds in first_rounds.items() if seconds <= HOPELESS * best
+        candidate for candidate, seconds in first_rounds.items() if seconds <= MAX_SLOWDOWN * best
     ]
     rounds: dict[Candidate, list[float]] = {candidate: [] for candidate in serious}
     end = time.perf_counter() + SECONDS

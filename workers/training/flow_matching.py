@@ -43,7 +43,7 @@ def main(run: backline.Run, config: FlowMatchingConfig) -> None:
     with group.joined(device) as team:
         team.demand_shares(config.batch_size)
         checkpoint = weights(run)
-        chosen = compute(run, config, device=device, team=team, known=checkpoint)
+        chosen = choose_arithmetic(run, config, device=device, team=team, known=checkpoint)
         scale = checkpoint[1].scale if checkpoint else None
         data = list(load(run))
         trainer = Trainer(
@@ -56,7 +56,7 @@ def main(run: backline.Run, config: FlowMatchingConfig) -> None:
             follow(run, trainer=trainer, done=done)
 
 
-def compute(
+def choose_arithmetic(
     run: backline.Run,
     config: FlowMatchingConfig,
     *,
@@ -68,7 +68,7 @@ def compute(
     clips = -(-config.batch_size // team.count)
     work = arithmetic.Work.of(config, clips=clips, learns=True)
     stored = known[1].arithmetic if known and run.spec.resume else None
-    return arithmetic.settle(run, config, work=work, device=device, team=team, kept=stored)
+    return arithmetic.settle(run, config, work=work, device=device, team=team, stored=stored)
 
 
 def follow(run: backline.Run, *, trainer: Trainer, done: int) -> None:
@@ -103,7 +103,7 @@ def lead(run: backline.Run, *, trainer: Trainer, data: list[Recording], done: in
         train(run, trainer=trainer, listener=listener, first=done + 1, folder=Path(folder))
     group.leave()
     listener.after(step=config.steps)
-    trainer.group.tell_done()
+    trainer.group.mark_done()
     run.progress(1.0, stage="Done")
 
 
@@ -196,7 +196,7 @@ def train(
     busy = 0.0
     for step in range(first, config.steps + 1):
         began = time.monotonic()
-        with team.together():
+        with team.peer_errors():
             points, drawn = trainer.step(step)
             points["loss"], interrupted = team.agree(
                 points["loss"], interruption.interruption_asked(run)

@@ -35,7 +35,7 @@ class BatchTooSmall(ValueError):
     """There are fewer examples in a batch than processes to share it."""
 
 
-class Board(Protocol):
+class Store(Protocol):
     """Where the processes exchange messages besides their tensors: torchrun's store."""
 
     def set(self, key: str, value: str) -> None: ...
@@ -50,7 +50,7 @@ class Group:
     count: int = 1
     # The device where numbers are summed: NCCL only knows GPU memory.
     table: str = "cpu"
-    store: Board | None = None
+    store: Store | None = None
 
     @property
     def leads(self) -> bool:
@@ -90,10 +90,10 @@ class Group:
         values = torch.tensor([loss, stops, leaves], dtype=torch.float64, device=self.table)
         distributed.all_reduce(values)
         total, stop, leave = values.tolist()
-        return total, interruption.wish(stop=stop > 0, leave=leave > 0)
+        return total, interruption.interruption_for(stop=stop > 0, leave=leave > 0)
 
     @contextmanager
-    def together(self) -> Iterator[None]:
+    def peer_errors(self) -> Iterator[None]:
         """Raise PeerEnded when an operation in the block fails because another process is gone."""
         try:
             yield
@@ -104,7 +104,7 @@ class Group:
             time.sleep(AFTER_SECONDS)
             raise PeerEnded from error
 
-    def everywhere(self, fact: bool) -> bool:
+    def all_true(self, fact: bool) -> bool:
         """Whether `fact` is true in all processes."""
         if self.count == 1:
             return fact
@@ -112,7 +112,7 @@ class Group:
         distributed.all_reduce(flag, distributed.ReduceOp.MIN)
         return bool(flag.item())
 
-    def of_first(self, numbers: tuple[int, ...]) -> tuple[int, ...]:
+    def broadcast(self, numbers: tuple[int, ...]) -> tuple[int, ...]:
         """Return the first process's numbers in all processes."""
         if self.count == 1:
             return numbers
@@ -128,7 +128,7 @@ class Group:
             # NCCL does not wait for the result until it is read.
             barrier.item()
 
-    def tell_done(self) -> None:
+    def mark_done(self) -> None:
         if self.store is not None:
             self.store.set("done", "1")
 

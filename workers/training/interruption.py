@@ -23,7 +23,7 @@ class PeerEnded(Exception):
         super().__init__("Another process of this run has ended; its own log says why.")
 
 
-class Bell:
+class SignalFlag:
     """Rung by a signal; checked between steps, so that a step is never cut in two."""
 
     def __init__(self) -> None:
@@ -38,15 +38,15 @@ class Bell:
         self.rung = True
 
 
-BELL = Bell()
+BELL = SignalFlag()
 
 
 def interruption_asked(run: backline.Run) -> Interrupted | None:
     """Return what to raise once a checkpoint is safe, or None to go on."""
-    return wish(stop=run.stop_requested is not None, leave=BELL.rung)
+    return interruption_for(stop=run.stop_requested is not None, leave=BELL.rung)
 
 
-def wish(*, stop: bool, leave: bool) -> Interrupted | None:
+def interruption_for(*, stop: bool, leave: bool) -> Interrupted | None:
     """Return the interruption, if any: the portal's request overrides the cluster's signal."""
     if stop:
         return Interrupted("Stopped on request.", exit_code=STOPPED)

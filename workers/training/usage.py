@@ -1,6 +1,6 @@
 """How much of each recording was used in training, counted from the crops that were drawn."""
 
-from workers.data.recordings import Recording, heard_seconds
+from workers.data.recordings import Recording, used_seconds
 
 
 class Usage:
@@ -8,7 +8,7 @@ class Usage:
 
     def __init__(self, *, recordings: list[Recording], frames: int) -> None:
         self.numbers = [recording.number for recording in recordings]
-        self.seconds = [heard_seconds(recording, frames=frames) for recording in recordings]
+        self.seconds = [used_seconds(recording, frames=frames) for recording in recordings]
         self.examples: dict[int, int] = {}
 
     def count(self, drawn: list[int]) -> None:

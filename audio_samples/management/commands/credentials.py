@@ -56,7 +56,7 @@ class Command(BaseCommand):
             raise CommandError("It is not known here.")
         for credential in finding.credentials:
             self.stdout.write(
-                f"{finding.how.value}: sample {credential.sample_id}, "
+                f"{finding.known_by.value}: sample {credential.sample_id}, "
                 f"downloaded {credential.at:%Y-%m-%d %H:%M} UTC to {credential.by.username}, "
                 f"credits {credential.statement_id or 'none'}"
             )

@@ -18,6 +18,6 @@ class Command(BaseCommand):
         )
 
     def handle(self, *_args: Any, again: bool, **_options: Any) -> None:
-        count = screenings.again() if again else screenings.go_on(float("inf"))
+        count = screenings.retry_failed() if again else screenings.run_pass(float("inf"))
         waiting = screenings.waiting().count()
         self.stdout.write(f"Screened {count:,} samples; {waiting:,} wait.")

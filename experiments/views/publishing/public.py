@@ -44,23 +44,23 @@ def models(request: HttpRequest) -> HttpResponseBase:
     )
     context = {
         "models": [
-            {"page": page, "standing": statuses[page.pk], "title": veil.over(str(page))}
+            {"page": page, "standing": statuses[page.pk], "title": veil.redact(str(page))}
             for page in rows
         ]
     }
-    return answer(request, render_to_string("models/list.html", context))
+    return respond(request, render_to_string("models/list.html", context))
 
 
 @login_not_required
 @require_safe
 def model(request: HttpRequest, slug: str) -> HttpResponseBase:
     """Show one model: its state, whom it learned from, for what, and what a withdrawal does."""
-    model_data = page_of(slug)
+    model_data = load_page(slug)
     page = Paginator(model_data.learned.lines, LINES).get_page(
         parameters.read_parameters(request).page()
     )
     context = {"shown": model_data, "page": page, "basis": training_credits.BASIS}
-    return answer(request, render_to_string("models/model.html", context))
+    return respond(request, render_to_string("models/model.html", context))
 
 
 @login_not_required
@@ -81,18 +81,18 @@ def summary_print(request: HttpRequest, slug: str) -> HttpResponseBase:
 @require_safe
 def summary_json(request: HttpRequest, slug: str) -> HttpResponseBase:
     """Return the same summary as JSON, with its figures as numbers."""
-    body = summaries.build_summary(page_of(slug), timezone.now())
+    body = summaries.build_summary(load_page(slug), timezone.now())
     text = json.dumps(body, ensure_ascii=False, indent=1)
-    return answer(request, text, "application/json")
+    return respond(request, text, "application/json")
 
 
 def _summary(request: HttpRequest, slug: str, template: str) -> HttpResponseBase:
-    model_data = page_of(slug)
+    model_data = load_page(slug)
     context = {"shown": model_data, "summary": summaries.build_summary(model_data, timezone.now())}
-    return answer(request, render_to_string(template, context))
+    return respond(request, render_to_string(template, context))
 
 
-def page_of(slug: str) -> page_data.PageData:
+def load_page(slug: str) -> page_data.PageData:
     """Load a model's page; 404 if nobody has approved it, as for a page that does not exist."""
     page = page_data.PAGES.public().filter(slug=slug).first()
     text = pages.text_of(page) if page else None
@@ -101,7 +101,7 @@ def page_of(slug: str) -> page_data.PageData:
     return page_data.load_page_data(page, text)
 
 
-def answer(
+def respond(
     request: HttpRequest,
     text: str,
     content_type: str = "text/html; charset=utf-8",

@@ -17,7 +17,7 @@ from experiments.models import Checkpoint, Project, Run, declared_uses
 from experiments.models.publishing import ModelPage, ModelPageText
 from experiments.publishing import page_data, pages, texts, training_credits, withdrawals
 from experiments.publishing import summary as summaries
-from experiments.views.access import looking
+from experiments.views.access import requires_view
 from portal import confirmation
 from portal.confirmation import PreviewChanged
 from portal.inputs import parameters
@@ -99,7 +99,7 @@ def _models_of(project: Project) -> list[tuple[str, str]]:
 
 
 @require_safe
-@looking
+@requires_view
 def models(request: HttpRequest, project: Project) -> HttpResponse:
     """Show the project's model pages: published, waiting for review, or refused."""
     rows = list(page_data.PAGES.filter(project=project).prefetch_related("texts"))
@@ -116,7 +116,7 @@ def models(request: HttpRequest, project: Project) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@looking
+@requires_view
 def model_new(request: HttpRequest, project: Project) -> HttpResponse:
     """Ask for the public page of a model."""
     user = signed_in(request)
@@ -145,7 +145,7 @@ def model_new(request: HttpRequest, project: Project) -> HttpResponse:
 
 
 @require_safe
-@looking
+@requires_view
 def model(request: HttpRequest, project: Project, pk: int) -> HttpResponse:
     """Show one model page behind the log-in: its state, and every version of its texts."""
     page = get_object_or_404(page_data.PAGES, project=project, pk=pk)
@@ -163,7 +163,7 @@ def model(request: HttpRequest, project: Project, pk: int) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@looking
+@requires_view
 def model_texts(request: HttpRequest, project: Project, pk: int) -> HttpResponse:
     """Rewrite the free texts; the public reads the old ones until the new ones are approved."""
     page = get_object_or_404(page_data.PAGES, project=project, pk=pk)
@@ -183,7 +183,7 @@ def model_texts(request: HttpRequest, project: Project, pk: int) -> HttpResponse
 
 
 @require_safe
-def waiting(request: HttpRequest) -> HttpResponse:
+def review_queue(request: HttpRequest) -> HttpResponse:
     """Show what waits for review by a rights admin, and what is public already."""
     if not signed_in(request).has_role(Role.RIGHTS_ADMIN, Role.OPERATOR):
         raise Http404
@@ -211,7 +211,7 @@ def approve(request: HttpRequest, pk: int) -> HttpResponse:
         # Before pages.approve, not around it: it looks up everybody behind the model, too long for
         # a transaction, and checks again that the text still waits.
         confirmation.check(
-            confirmation.posted(request), by=user, name=f"text.answer:{pk}", facts=_state_of(row)
+            confirmation.posted(request), by=user, name=f"text.answer:{pk}", facts=_text_state(row)
         )
         page = pages.approve(by=user, text=row)
     except (Refused, PreviewChanged) as refusal:
@@ -225,7 +225,7 @@ def refuse(request: HttpRequest, pk: int) -> HttpResponse:
     """Refuse the text, and tell its owner why."""
     row, user = _text_for(request, pk), signed_in(request)
     try:
-        with _as_shown(request, f"text.answer:{pk}", lambda: _state_of(row)):
+        with _as_shown(request, f"text.answer:{pk}", lambda: _text_state(row)):
             pages.refuse(by=user, text=row, reason=_reason(request))
     except (Refused, PreviewChanged) as refusal:
         return _text(request, row, str(refusal), status=422)
@@ -243,20 +243,20 @@ def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
     error = ""
     if request.method == "POST":
         try:
-            with _as_shown(request, f"page.withdraw:{pk}", lambda: _stands(page)):
+            with _as_shown(request, f"page.withdraw:{pk}", lambda: _page_state(page)):
                 pages.withdraw(by=user, page=page)
         except (Refused, NotPermitted, PreviewChanged) as refusal:
             error = str(refusal)
         else:
             messages.success(request, f"{page} is withdrawn. Its page says so.")
             return redirect(page)
-    seal = confirmation.seal(by=user, name=f"page.withdraw:{pk}", facts=_stands(page))
+    seal = confirmation.seal(by=user, name=f"page.withdraw:{pk}", facts=_page_state(page))
     context = {"model_page": page, "error": error, "shown": {"seal": seal}}
     return render(request, "publishing/withdraw.html", context, status=422 if error else 200)
 
 
 def _reason(request: HttpRequest) -> str:
-    return parameters.sent(request).text("reason", longest=bounds.MAX_PROSE)
+    return parameters.posted_parameters(request).text("reason", longest=bounds.MAX_PROSE)
 
 
 def _as_shown(
@@ -266,16 +266,16 @@ def _as_shown(
     return confirmation.as_shown(seal, by=signed_in(request), name=name, facts=facts)
 
 
-def _stands(page: ModelPage) -> list[object]:
+def _page_state(page: ModelPage) -> list[object]:
     """Return the state of the page: not yet published, public or withdrawn."""
     current = ModelPage.objects.get(pk=page.pk)
     return [current.slug, current.published_at is not None, current.withdrawn_at is not None]
 
 
-def _state_of(row: ModelPageText) -> list[object]:
+def _text_state(row: ModelPageText) -> list[object]:
     """Return what may change: whether the text waits, and its page's state; its words never do."""
     current = ModelPageText.objects.get(pk=row.pk)
-    return [current.waits, *_stands(current.page)]
+    return [current.waits, *_page_state(current.page)]
 
 
 def _text_for(request: HttpRequest, pk: int) -> ModelPageText:
@@ -289,7 +289,7 @@ def _text(
 ) -> HttpResponse:
     model_data = page_data.load_page_data(get_object_or_404(page_data.PAGES, pk=row.page_id), row)
     user = signed_in(request)
-    seal = confirmation.seal(by=user, name=f"text.answer:{row.pk}", facts=_state_of(row))
+    seal = confirmation.seal(by=user, name=f"text.answer:{row.pk}", facts=_text_state(row))
     context = {
         # Here `shown` is the model's page as it would read.
         "sealed": {"seal": seal},

@@ -6,7 +6,7 @@ from experiments.views.publishing import publishing
 
 app_name = "publishing"
 urlpatterns = [
-    path("", publishing.waiting, name="waiting"),
+    path("", publishing.review_queue, name="waiting"),
     path("texts/<int:pk>/", publishing.text, name="text"),
     path("texts/<int:pk>/approve/", publishing.approve, name="approve"),
     path("texts/<int:pk>/refuse/", publishing.refuse, name="refuse"),

@@ -96,7 +96,7 @@ class Command(BaseCommand):
         if event is None:
             raise CommandError(f"There is no line {options['seq']}.")
         try:
-            proof = audit.prove(event, opened=options["private"])
+            proof = audit.prove(event, with_private=options["private"])
         except (audit.NotSigned, audit.Broken) as error:
             raise CommandError(str(error)) from error
         self.stdout.write(proof.model_dump_json(indent=2))
@@ -122,7 +122,7 @@ class Command(BaseCommand):
         by = User.objects.filter(username=options["by"]).first()
         if by is None:
             raise CommandError(f"Nobody is called {options['by']}.")
-        line = audit.erase(_named(options["what"]), by=by, reason=options["reason"])
+        line = audit.erase(_find_target(options["what"]), by=by, reason=options["reason"])
         if line is None:
             raise CommandError("There is nothing to erase.")
         count = len(line.body["lines"])
@@ -185,7 +185,7 @@ def _document(path: Path, kind: TypeAdapter[T]) -> T:
         raise CommandError(f"{path} is not such a document: {error}") from error
 
 
-def _named(name: str) -> models.Model:
+def _find_target(name: str) -> models.Model:
     """Return the line with that number, or the object that the log calls by this name."""
     label, colon, key = name.rpartition(":")
     try:

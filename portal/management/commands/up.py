@@ -40,12 +40,12 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **options: Any) -> None:
         began = time.monotonic()
         host, port = options["host"], settings.PORT
-        supervisor = Supervisor(settings.STATE_DIR, tell=self.say)
+        supervisor = Supervisor(settings.STATE_DIR, report=self.say)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda *_: supervisor.stopping.set())
         try:
-            with only_one(settings.STATE_DIR):
-                closed = private.mend(settings.STATE_DIR)
+            with single_instance_lock(settings.STATE_DIR):
+                closed = private.close_contents(settings.STATE_DIR)
                 if closed:
                     self.say(f"Closed {closed} files and folders that others could have read.")
                 ended = supervisor.end_leftovers()
@@ -79,7 +79,7 @@ class Command(BaseCommand):
         if redis:
             supervisor.start(redis)
         # Checked while Redis starts.
-        must_migrate = migrations_wait()
+        must_migrate = has_pending_migrations()
         if redis:
             supervisor.wait_ready(redis, seconds=READY_SECONDS)
         if must_migrate:
@@ -133,7 +133,7 @@ class Command(BaseCommand):
             pass
 
 
-def migrations_wait() -> bool:
+def has_pending_migrations() -> bool:
     """Return whether `migrate` has anything to do; asking is quicker than a run for nothing."""
     executor = MigrationExecutor(connections[DEFAULT_DB_ALIAS])
     return bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))
@@ -145,7 +145,7 @@ def logins_file() -> Path:
 
 
 @contextmanager
-def only_one(folder: Path) -> Iterator[None]:
+def single_instance_lock(folder: Path) -> Iterator[None]:
     """Hold the folder's lock; the system releases it however this process ends."""
     with (folder / "up.lock").open("a+") as file:
         try:

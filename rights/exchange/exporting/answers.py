@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from rights.exchange.importing.participation import Holdings
 from rights.models import Party, RecordingQuerySet, Use
 
-AT_ONCE = 1_000
+BATCH_SIZE = 1_000
 
 
 def lines(
@@ -18,7 +18,7 @@ def lines(
             recordings.exclude(isrc="")
             .filter(pk__gt=last)
             .order_by("pk")
-            .values_list("pk", "isrc")[:AT_ONCE]
+            .values_list("pk", "isrc")[:BATCH_SIZE]
         )
         if not part:
             return

@@ -41,8 +41,8 @@ def as_ern(recordings: RecordingQuerySet) -> Iterator[str]:
     """Yield the whole message. Its MessageId is the time, so two exports are two messages."""
     message = _Message()
     for part in reading.rows(recordings):
-        message.note(part)
-    message.choose()
+        message.collect(part)
+    message.choose_own_release()
     yield message.head()
     yield message.parties()
     yield "  <ResourceList>\n"
@@ -82,7 +82,7 @@ class _Message:
         # The key of the message's own release, if it has one.
         self._own: tuple[str, str, str] | None = None
 
-    def note(self, part: list[reading.Exported]) -> None:
+    def collect(self, part: list[reading.Exported]) -> None:
         for row in part:
             for party in row.parties():
                 if party.name not in self._refs:
@@ -95,7 +95,7 @@ class _Message:
                 if genre := row.tags.get("genre"):
                     entry.genres[str(genre)] = None
 
-    def choose(self) -> None:
+    def choose_own_release(self) -> None:
         """Make a single release the message's own, if it has the label and genre that the schema
         demands; a related release may lack them."""
         if len(self._releases) == 1:

@@ -17,7 +17,7 @@ from rights.models import (
     Work,
 )
 
-AT_ONCE = 500
+BATCH_SIZE = 500
 
 
 @dataclass(slots=True)
@@ -31,7 +31,7 @@ def rows(recordings: RecordingQuerySet) -> Iterator[list[Exported]]:
     """Yield numbered rows in parts. Each part has its own queries: none waits for a reader."""
     last = number = 0
     while True:
-        part = list(recordings.filter(pk__gt=last).order_by("pk")[:AT_ONCE])
+        part = list(recordings.filter(pk__gt=last).order_by("pk")[:BATCH_SIZE])
         if not part:
             return
         last = part[-1].pk

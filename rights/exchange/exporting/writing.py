@@ -128,14 +128,14 @@ def as_json(recordings: RecordingQuerySet) -> Iterator[str]:
     separator = "\n"
     for part in reading.rows(recordings):
         yield separator + ",\n".join(
-            json.dumps(_whole_row(row), ensure_ascii=False) for row in part
+            json.dumps(_row_document(row), ensure_ascii=False) for row in part
         )
         separator = ",\n"
     yield "\n]}\n"
 
 
-def _whole_row(row: Row) -> dict[str, Any]:
-    return _full(
+def _row_document(row: Row) -> dict[str, Any]:
+    return _without_empty(
         {
             "id": row.own,
             "title": row.title,
@@ -144,7 +144,7 @@ def _whole_row(row: Row) -> dict[str, Any]:
             **row.tags,
             "credits": [_credit(credit) for credit in row.credits],
             "works": [
-                _full(
+                _without_empty(
                     {
                         "id": work.own,
                         "title": work.title,
@@ -158,7 +158,7 @@ def _whole_row(row: Row) -> dict[str, Any]:
             ],
             "split": [_share(share) for share in row.split],
             "releases": [
-                _full(
+                _without_empty(
                     {
                         "title": release.title,
                         "upc": release.upc,
@@ -174,16 +174,16 @@ def _whole_row(row: Row) -> dict[str, Any]:
     )
 
 
-def _full(values: dict[str, Any]) -> dict[str, Any]:
+def _without_empty(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value not in (None, "", [], {})}
 
 
 def _party(party: PartyRow) -> dict[str, Any]:
-    return _full({"name": party.name, "kind": party.kind, "numbers": party.numbers})
+    return _without_empty({"name": party.name, "kind": party.kind, "numbers": party.numbers})
 
 
 def _credit(credit: CreditRow) -> dict[str, Any]:
-    return _full(
+    return _without_empty(
         {
             "party": _party(credit.party),
             "role": credit.role,

@@ -23,7 +23,7 @@ from rights.exchange.importing.rows import (
 )
 from rights.identifiers import BadIdentifier
 from rights.models import PPM, Party, RoleCode, Scheme
-from rights.parties.parties import READ
+from rights.parties.parties import PARSERS
 
 LONGEST_TITLE = 300
 LONGEST_NAME = 200
@@ -34,7 +34,7 @@ def check(row: Row) -> Row:
     """Return the same row with its problems; what is valid is in the form that is stored."""
     row.title = _text(row, "title", row.title, LONGEST_TITLE)
     if not row.title:
-        row.wrong("title", "The title is missing.")
+        row.add_problem("title", "The title is missing.")
     row.isrc = _number(row, "isrc", identifiers.isrc, row.isrc)
     row.mbid = _number(row, "mbid", identifiers.mbid, row.mbid)
     row.ref = _text(row, "ref", row.ref, 300)
@@ -46,16 +46,16 @@ def check(row: Row) -> Row:
     for release in row.releases:
         _check_release(row, release)
     if not row.artists:
-        row.wrong("main_artist", "No main artist is named.", warning=True)
+        row.add_problem("main_artist", "No main artist is named.", warning=True)
     return row
 
 
 def _text(row: Row, field: str, text: str, longest: int) -> str:
     text = clean(text)
     if has_controls(text):
-        row.wrong(field, "There is a character in it that is no text.")
+        row.add_problem(field, "There is a character in it that is no text.")
     if len(text) > longest:
-        row.wrong(field, f"It is longer than {longest} characters.")
+        row.add_problem(field, f"It is longer than {longest} characters.")
     return text
 
 
@@ -63,7 +63,7 @@ def _number(row: Row, field: str, read: Callable[[str], str], text: str) -> str:
     try:
         return read(text)
     except BadIdentifier as error:
-        row.wrong(field, str(error))
+        row.add_problem(field, str(error))
         return ""
 
 
@@ -75,7 +75,7 @@ def _check_tags(row: Row) -> None:
     if bpm_text := clean(str(row.tags.get("tempo", ""))):
         tempo = _decimal(bpm_text)
         if tempo is None or not TEMPOS[0] <= tempo <= TEMPOS[1]:
-            row.wrong(
+            row.add_problem(
                 "tempo",
                 f"“{bpm_text[:40]}” is not a tempo of {TEMPOS[0]} to {TEMPOS[1]} beats a minute.",
             )
@@ -110,7 +110,7 @@ def _check_release(row: Row, release: ReleaseRow) -> None:
         try:
             release.released_on = date.fromisoformat(release.released_on.strip()).isoformat()
         except ValueError:
-            row.wrong(
+            row.add_problem(
                 "release_date", f"“{release.released_on[:40]}” is not a day such as 2026-03-01."
             )
             release.released_on = ""
@@ -119,14 +119,14 @@ def _check_release(row: Row, release: ReleaseRow) -> None:
 def _check_party(row: Row, field: str, party: PartyRow) -> None:
     party.name = _text(row, field, party.name, LONGEST_NAME)
     if not party.name:
-        row.wrong(field, "A name is missing.")
+        row.add_problem(field, "A name is missing.")
     if party.kind and party.kind not in Party.Kind.values:
-        row.wrong(field, f"“{party.kind[:40]}” is not a kind of party.")
+        row.add_problem(field, f"“{party.kind[:40]}” is not a kind of party.")
     numbers: dict[str, str] = {}
     for scheme, text in party.numbers.items():
         if scheme not in SCHEMES:
-            row.wrong(field, f"“{scheme[:40]}” is not a kind of number.")
-        elif compact := _number(row, f"artist_{scheme}", READ[Scheme(scheme)], text):
+            row.add_problem(field, f"“{scheme[:40]}” is not a kind of number.")
+        elif compact := _number(row, f"artist_{scheme}", PARSERS[Scheme(scheme)], text):
             numbers[scheme] = compact
     party.numbers = numbers
 
@@ -137,10 +137,10 @@ def _credits(row: Row, field: str, credit_rows: list[CreditRow]) -> list[CreditR
     for credit in credit_rows:
         _check_party(row, field, credit.party)
         if credit.role not in ROLE_CODES:
-            row.wrong(field, f"“{credit.role[:40]}” is not a role.")
+            row.add_problem(field, f"“{credit.role[:40]}” is not a role.")
         credit.user_defined = _text(row, field, credit.user_defined, 60)
         if credit.role == RoleCode.USER_DEFINED and not credit.user_defined:
-            row.wrong(field, f"Say what the role of {credit.party.name} is.")
+            row.add_problem(field, f"Say what the role of {credit.party.name} is.")
         if credit.role != RoleCode.USER_DEFINED:
             credit.user_defined = ""
         credit.instrument = _text(row, field, credit.instrument, 100)
@@ -158,14 +158,16 @@ def _split(row: Row, field: str, shares: list[ShareRow]) -> list[ShareRow]:
         key = folded(share.party.name)
         if key in by_party:
             by_party[key].ppm += share.ppm
-            row.wrong(
+            row.add_problem(
                 field, f"{share.party.name} stands twice; the shares are added.", warning=True
             )
         else:
             by_party[key] = ShareRow(share.party, share.ppm)
     total = sum(share.ppm for share in by_party.values())
     if by_party and total != PPM:
-        row.wrong(field, f"The shares add up to {_percent(total)} %; they must make exactly 100 %.")
+        row.add_problem(
+            field, f"The shares add up to {_percent(total)} %; they must make exactly 100 %."
+        )
     return list(by_party.values())
 
 

@@ -124,8 +124,11 @@ class CsvReader:
             }
             row = row_of(number, values, portal=self._portal)
             if len(cells) > len(self._table.header):
-                row.wrong("", "The row has more cells than the file has columns: is a text with "
-                          "a separator in it not in quotation marks?")  # fmt: skip
+                row.add_problem(
+                    "",
+                    "The row has more cells than the file has columns: is a text with a separator "
+                    "in it not in quotation marks?",
+                )
             yield row
 
 
@@ -171,7 +174,7 @@ def _number_artist(row: Row, cell: Cell) -> None:
         if cell(name)
     }  # fmt: skip
     if numbers and not row.artists:
-        row.wrong("main_artist", "There is a number of the artist and no artist.")
+        row.add_problem("main_artist", "There is a number of the artist and no artist.")
     elif numbers:
         row.artists[0].numbers = numbers
 
@@ -180,17 +183,17 @@ def _release(row: Row, cell: Cell) -> None:
     labels = split_names(cell("label"))
     label = PartyRow(labels[0], Party.Kind.LABEL) if labels else None
     if len(labels) > 1:
-        row.wrong("label", "A release has one label; the first is kept.", warning=True)
+        row.add_problem("label", "A release has one label; the first is kept.", warning=True)
     position = cell("track_number")
     if not (cell("upc") or cell("grid") or cell("release_title")):
         if label:
             # A label without a release is stored as a credit, so that it is not lost.
             row.credits.append(CreditRow(label, RoleCode.USER_DEFINED, "Label"))
         if position:
-            row.wrong("track_number", "There is a track number and no release.", warning=True)
+            row.add_problem("track_number", "There is a track number and no release.", warning=True)
         return
     if position and not whole_number(position):
-        row.wrong("track_number", f"“{position}” is not a track number.")
+        row.add_problem("track_number", f"“{position}” is not a track number.")
     row.releases.append(
         ReleaseRow(
             title=cell("release_title"),
@@ -233,14 +236,14 @@ def _split(text: str) -> list[str]:
 def _contributor(row: Row, text: str) -> CreditRow | None:
     match = CONTRIBUTOR.fullmatch(clean(_unescaped(text)))
     if match is None:
-        row.wrong(
+        row.add_problem(
             "contributors", f"“{text.strip()}” does not say a role, such as “Jo Doe (Producer)”."
         )
         return None
     role_name = clean(match["role"])
     role = ROLES.get(_bare(role_name), RoleCode.USER_DEFINED.value)
     if role == RoleCode.USER_DEFINED:
-        row.wrong(
+        row.add_problem(
             "contributors",
             f"“{role_name}” is not a role of the list; it is kept as it is written.",
             warning=True,
@@ -257,15 +260,15 @@ def _shares(row: Row, field: str, text: str) -> list[ShareRow]:
         plain = clean(_unescaped(part))
         match = SHARE.fullmatch(plain)
         if match is None:
-            row.wrong(field, f"“{plain}” is not a name and a share, such as “Jo Doe 50”.")
+            row.add_problem(field, f"“{plain}” is not a name and a share, such as “Jo Doe 50”.")
             continue
         try:
             ppm = Decimal(match["share"].replace(",", ".")) * 10_000
         except InvalidOperation:
-            row.wrong(field, f"“{match['share']}” is not a share in per cent.")
+            row.add_problem(field, f"“{match['share']}” is not a share in per cent.")
             continue
         if ppm != ppm.to_integral_value() or not 0 < ppm <= 1_000_000:
-            row.wrong(
+            row.add_problem(
                 field,
                 f"{match['share']} % lies outside of 0 to 100 %, or has more than four digits "
                 "after the point.",

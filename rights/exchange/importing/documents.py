@@ -11,7 +11,7 @@ from typing import IO, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rights.exchange.importing.rows import (
-    MOST_ROWS,
+    MAX_ROWS,
     BadFile,
     CreditRow,
     PartyRow,
@@ -99,8 +99,8 @@ class JsonReader:
         for number, (head, value) in enumerate(self._values(), start=1):
             if owned is None:
                 owned = bool(self._portal) and head.get("portal") == self._portal
-            if number > MOST_ROWS:
-                raise BadFile(f"The file has more than {MOST_ROWS:,} recordings.")
+            if number > MAX_ROWS:
+                raise BadFile(f"The file has more than {MAX_ROWS:,} recordings.")
             if number > after:
                 yield row_of(number, value, owned=owned)
 
@@ -201,7 +201,9 @@ def row_of(number: int, value: Any, *, owned: bool) -> Row:
         row = Row(number, title=str(value.get("title", "")) if isinstance(value, dict) else "")
         for problem in error.errors()[:20]:
             place = ".".join(str(step) for step in problem["loc"])
-            row.wrong(place[:60] or "recording", f"{place or 'The recording'}: {problem['msg']}.")
+            row.add_problem(
+                place[:60] or "recording", f"{place or 'The recording'}: {problem['msg']}."
+            )
         return row
     row = Row(
         number,

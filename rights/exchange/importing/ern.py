@@ -18,7 +18,7 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import iterparse
 
 from rights.exchange.importing.rows import (
-    MOST_ROWS,
+    MAX_ROWS,
     ROLE_CODES,
     WORK_ROLES,
     BadFile,
@@ -41,9 +41,9 @@ LONGEST_TEXT = 100_000
 LONGEST_GAP = 1024 * 1024
 # For one party, recording or release: elements in it, and bytes.
 MOST_ELEMENTS = 200_000
-LONGEST_WHOLE = 32 * 1024 * 1024
+MAX_ELEMENT_BYTES = 32 * 1024 * 1024
 # The elements that are processed whole, and freed afterwards.
-WHOLE = frozenset({"Party", "SoundRecording", "Release", "TrackRelease"})
+BUFFERED_ELEMENTS = frozenset({"Party", "SoundRecording", "Release", "TrackRelease"})
 NUMBERS = {
     "ISNI": Scheme.ISNI, "DPID": Scheme.DPID, "IpiNameNumber": Scheme.IPI_NAME,
     "IpnBaseNumber": Scheme.IPI_BASE, "IpiBaseNumber": Scheme.IPI_BASE,
@@ -74,7 +74,7 @@ class Index:
     tracks: dict[str, list[Track]] = field(default_factory=dict)
 
 
-class _Fed:
+class _BoundedFile:
     """The file; raises BadFile where too much is read without an element starting or ending."""
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -90,7 +90,7 @@ class _Fed:
         """Count an element; the current whole element may not grow without end."""
         self.since = 0
         self.elements += 1
-        if self.elements > MOST_ELEMENTS or self.total - self.whole > LONGEST_WHOLE:
+        if self.elements > MOST_ELEMENTS or self.total - self.whole > MAX_ELEMENT_BYTES:
             raise BadFile("A party, recording or release is larger than any message needs.")
 
     def read(self, count: int = -1) -> bytes:
@@ -116,8 +116,8 @@ class ErnReader:
             if name != "SoundRecording":
                 continue
             number += 1
-            if number > MOST_ROWS:
-                raise BadFile(f"The message has more than {MOST_ROWS:,} recordings.")
+            if number > MAX_ROWS:
+                raise BadFile(f"The message has more than {MAX_ROWS:,} recordings.")
             if number > after:
                 yield _Recording(number, element, index, self._portal).row
 
@@ -137,7 +137,7 @@ class ErnReader:
     def _elements(self) -> Iterator[tuple[str, Element]]:
         """Yield the elements that are processed whole, and empty each after its use."""
         self._file.seek(0)
-        fed = _Fed(self._file)
+        fed = _BoundedFile(self._file)
         depth, inside, path = 0, 0, list[Element]()
         try:
             events = iterparse(
@@ -151,13 +151,13 @@ class ErnReader:
                     depth += 1
                     _refuse_odd(element, depth, path)
                     path.append(element)
-                    inside += name in WHOLE
+                    inside += name in BUFFERED_ELEMENTS
                     continue
                 depth -= 1
                 path.pop()
                 if len(element.text or "") > LONGEST_TEXT:
                     raise BadFile(f"The text of {name[:40]} is longer than any message needs.")
-                if name in WHOLE:
+                if name in BUFFERED_ELEMENTS:
                     inside -= 1
                     if not inside:
                         yield name, element
@@ -194,20 +194,20 @@ def _local(element: Element) -> str:
     return element.tag.rpartition("}")[2]
 
 
-def _kids(element: Element, name: str) -> Iterator[Element]:
+def _children(element: Element, name: str) -> Iterator[Element]:
     return (child for child in element if _local(child) == name)
 
 
-def _kid(element: Element, *names: str) -> Element | None:
+def _child(element: Element, *names: str) -> Element | None:
     """Return the first element on the path of these names, each a child of the one before."""
     node: Element | None = element
     for name in names:
-        node = next(_kids(node, name), None) if node is not None else None
+        node = next(_children(node, name), None) if node is not None else None
     return node
 
 
 def _text(element: Element | None, *names: str) -> str:
-    node = _kid(element, *names) if element is not None else None
+    node = _child(element, *names) if element is not None else None
     return clean(node.text or "") if node is not None else ""
 
 
@@ -215,7 +215,7 @@ def _party(element: Element) -> PartyRow:
     """Read a full name, and the numbers we know. A DPID may be the text of PartyId itself."""
     name = _text(element, "PartyName", "FullName") or _text(element, "PartyName", "KeyName")
     party = PartyRow(name)
-    for party_id in _kids(element, "PartyId"):
+    for party_id in _children(element, "PartyId"):
         if text := clean(party_id.text or ""):
             party.numbers[Scheme.DPID] = text
         for child in party_id:
@@ -228,8 +228,8 @@ def _party(element: Element) -> PartyRow:
 
 def _related(element: Element) -> Iterator[tuple[Element, int]]:
     """Yield the releases that an export of ours puts a recording on, with its track number."""
-    for release in _kids(element, "RelatedRelease"):
-        relation = _kid(release, "ReleaseRelationshipType")
+    for release in _children(element, "RelatedRelease"):
+        relation = _child(release, "ReleaseRelationshipType")
         value = _listed_value(relation)[1] if relation is not None else ""
         position = (
             whole_number(value.removeprefix(TRACK_OF)) if value.startswith(TRACK_OF) else None
@@ -246,7 +246,7 @@ def _label(element: Element, index: Index) -> PartyRow | None:
 
 
 def _release(element: Element, index: Index, position: int | None = None) -> ReleaseRow:
-    release_id = _kid(element, "ReleaseId")
+    release_id = _child(element, "ReleaseId")
     release_date = (
         _text(element, "ReleaseDate")
         or _text(element, "OriginalReleaseDate")
@@ -275,7 +275,7 @@ def _tracks(element: Element, index: Index) -> None:
 
 
 def _items(group: Element) -> list[Element]:
-    return list(_kids(group, "ResourceGroupContentItem"))
+    return list(_children(group, "ResourceGroupContentItem"))
 
 
 def _title(element: Element) -> str:
@@ -292,8 +292,8 @@ class _Recording:
         self._index = index
         self._portal = portal
         self._element = element
-        ids = _kid(element, "SoundRecordingEdition", "ResourceId")
-        ids = ids if ids is not None else _kid(element, "ResourceId")
+        ids = _child(element, "SoundRecordingEdition", "ResourceId")
+        ids = ids if ids is not None else _child(element, "ResourceId")
         self.row = row = Row(number, title=_title(element), isrc=_text(ids, "ISRC"))
         self._works = [self._work(kid) for kid in self._work_ids()]
         self._own(ids)
@@ -336,7 +336,7 @@ class _Recording:
     def _proprietary(self, ids: Element) -> tuple[int | None, str]:
         """Return our own number, where the message is an export of ours, and the sender's."""
         own, ref = None, ""
-        for kid in _kids(ids, "ProprietaryId"):
+        for kid in _children(ids, "ProprietaryId"):
             if self._portal and kid.attrib.get("Namespace") == self._portal:
                 own = whole_number(_text(kid))
             else:
@@ -346,12 +346,14 @@ class _Recording:
     def _party(self, field_name: str, reference: str) -> PartyRow | None:
         party = self._index.parties.get(reference)
         if party is None:
-            self.row.wrong(field_name, f"The party {reference[:40]} is not in the party list.")
+            self.row.add_problem(
+                field_name, f"The party {reference[:40]} is not in the party list."
+            )
         return party
 
     def _artists(self) -> None:
-        for kid in _kids(self._element, "DisplayArtist"):
-            if _kid(kid, "SpecialDisplayArtist") is not None:
+        for kid in _children(self._element, "DisplayArtist"):
+            if _child(kid, "SpecialDisplayArtist") is not None:
                 continue  # Nobody in particular: various artists, or unknown.
             party = self._party("main_artist", _text(kid, "ArtistPartyReference"))
             role = _text(kid, "DisplayArtistRole", "Value") or _text(kid, "DisplayArtistRole")
@@ -362,15 +364,15 @@ class _Recording:
 
     def _contributors(self) -> None:
         artists = {id(credit.party) for credit in self.row.credits}
-        for kid in _kids(self._element, "Contributor"):
-            if _kid(kid, "SpecialContributor") is not None:
+        for kid in _children(self._element, "Contributor"):
+            if _child(kid, "SpecialContributor") is not None:
                 continue
             party = self._party("contributors", _text(kid, "ContributorPartyReference"))
-            played = _kid(kid, "InstrumentType")
+            played = _child(kid, "InstrumentType")
             instrument = (
                 _listed_value(played)[1] or _listed_value(played)[0] if played is not None else ""
             )
-            for element in _kids(kid, "Role"):
+            for element in _children(kid, "Role"):
                 role, user_defined = _listed_value(element)
                 # The role "Artist" adds nothing for a display artist.
                 if party and not (role == "Artist" and id(party) in artists):
@@ -380,22 +382,22 @@ class _Recording:
         """Note what generative AI made (ERN 4.3.2); if all of it, it is nobody's recording."""
         contains_ai = _text(self._element, "ContainsAI")
         declarations = [f"ContainsAI: {contains_ai}"] if contains_ai else []
-        for kid in _kids(self._element, "Contributor"):
+        for kid in _children(self._element, "Contributor"):
             special = _text(kid, "SpecialContributor")
             by_machine = "generativeai" in special.casefold()
             contribution = _text(kid, "AiContribution") or ("All" if by_machine else "")
             if contribution:
-                declarations.append(f"AiContribution of {_said_of(kid)}: {contribution}")
+                declarations.append(f"AiContribution of {_role_of(kid)}: {contribution}")
         machine_made = [text for text in declarations if not text.casefold().endswith(": none")]
         if contains_ai.casefold() == "all":
-            self.row.wrong(
+            self.row.add_problem(
                 "ai",
                 "The message says that a machine made all of it (ContainsAI: All). What a machine "
                 "made is not taken as somebody's recording.",
             )
         elif machine_made:
             self.row.machine = "; ".join(machine_made)[:300]
-            self.row.wrong(
+            self.row.add_problem(
                 "ai",
                 f"The message says that a machine made part of it ({self.row.machine}). That is "
                 "noted, and no use is permitted until each holder permits it for this very "
@@ -407,7 +409,7 @@ class _Recording:
         role = ROLES.get(role_name, role_name)
         if role not in ROLE_CODES or (role == RoleCode.USER_DEFINED and not user_defined):
             role, user_defined = RoleCode.USER_DEFINED.value, user_defined or role_name
-            self.row.wrong(
+            self.row.add_problem(
                 "contributors",
                 f"“{role_name}” is not a role of our list; it is kept as it is written.",
                 warning=True,
@@ -418,7 +420,7 @@ class _Recording:
         elif len(self._works) <= 1:
             self._one_work().credits.append(credit)
         else:
-            self.row.wrong(
+            self.row.add_problem(
                 "contributors",
                 f"The recording has several works, and the message does not say in which "
                 f"{party.name} is {role_name}; it is left out.",
@@ -433,7 +435,7 @@ class _Recording:
     def _composition(self) -> None:
         shares = self._shares("WorkRightsController")
         if shares and len(self._works) > 1:
-            self.row.wrong(
+            self.row.add_problem(
                 "composition_split",
                 "The recording has several works, and the message does not say whose shares "
                 "these are; they are left out.",
@@ -446,7 +448,7 @@ class _Recording:
         """Read shares in per cent. Controllers without a share are no split: they are skipped."""
         field_name = "master_split" if name.startswith("Resource") else "composition_split"
         shares: list[ShareRow] = []
-        for kid in _kids(self._element, name):
+        for kid in _children(self._element, name):
             percentage = _text(kid, "RightSharePercentage")
             party = self._party(field_name, _text(kid, "RightsControllerPartyReference"))
             if not percentage or party is None:
@@ -456,15 +458,15 @@ class _Recording:
             except InvalidOperation:
                 ppm = Decimal("NaN")
             if not ppm.is_finite() or not 0 < ppm <= 1_000_000 or ppm != int(ppm):
-                self.row.wrong(field_name, f"“{percentage[:40]}” is not a share in per cent.")
+                self.row.add_problem(field_name, f"“{percentage[:40]}” is not a share in per cent.")
                 continue
             shares.append(ShareRow(party, int(ppm)))
         return shares
 
 
-def _said_of(contributor: Element) -> str:
+def _role_of(contributor: Element) -> str:
     """Return the first role of a contributor, in a word or two."""
-    role = _kid(contributor, "Role")
+    role = _child(contributor, "Role")
     return ((_listed_value(role)[0] or _listed_value(role)[1]) if role is not None else "")[
         :60
     ] or "a contributor"
@@ -472,7 +474,7 @@ def _said_of(contributor: Element) -> str:
 
 def _listed_value(element: Element) -> tuple[str, str]:
     """Return a value of a DDEX list, and the user-defined value where the list has none."""
-    value = _kid(element, "Value")
+    value = _child(element, "Value")
     value = element if value is None else value
     user = value.attrib.get("UserDefinedValue", "") or element.attrib.get("UserDefinedValue", "")
     return clean(value.text or ""), clean(user) or _text(element, "UserDefinedValue")

@@ -55,7 +55,7 @@ def upload(
     if kind == Format.PARTICIPATION:
         if party is None:
             raise Refused("party", "Say whose list this is.", field="party")
-        participation.refusal(party, agreement)
+        participation.check_agreement(party, agreement)
         options |= {"party": party.pk, "agreement": agreement.pk if agreement else None}
     column_map: dict[str, str] = {}
     try:

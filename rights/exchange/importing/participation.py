@@ -48,7 +48,7 @@ class ParticipationLine:
     yes: bool | None = None
     problems: list[Problem] = field(default_factory=list)
 
-    def wrong(self, field_name: str, sentence: str, *, warning: bool = False) -> None:
+    def add_problem(self, field_name: str, sentence: str, *, warning: bool = False) -> None:
         self.problems.append(Problem(self.number, field_name, sentence[:400], warning))
 
     @property
@@ -61,7 +61,7 @@ class LineReader:
 
     def __init__(self, file: IO[bytes], *, use: str = "", yes: bool | None = None) -> None:
         self._table = Table(file)
-        self._use, self._yes = use, yes
+        self._use, self._apply_yes = use, yes
 
     def rows(self, after: int = 0) -> Iterator[ParticipationLine]:
         first = _cells(self._table.header)
@@ -78,18 +78,18 @@ class LineReader:
         try:
             line.isrc = identifiers.isrc(isrc)
         except BadIdentifier as error:
-            line.wrong("isrc", str(error))
+            line.add_problem("isrc", str(error))
         if not isrc:
-            line.wrong("isrc", "The ISRC is missing.")
+            line.add_problem("isrc", "The ISRC is missing.")
         line.use = USES.get(folded(use or self._use))
         if line.use is None:
-            line.wrong("use", f"“{use or self._use}” is not a use, such as train.generative.")
+            line.add_problem("use", f"“{use or self._use}” is not a use, such as train.generative.")
         folded_answer = folded(answer)
         line.yes = True if folded_answer in YES else False if folded_answer in NO else None
         if not folded_answer:
-            line.yes = self._yes
+            line.yes = self._apply_yes
         if line.yes is None:
-            line.wrong("answer", f"“{answer}” is neither yes nor no.")
+            line.add_problem("answer", f"“{answer}” is neither yes nor no.")
         return line
 
 
@@ -111,14 +111,14 @@ class Holdings:
 
     def __init__(self, party: Party, pks: Sequence[int], uses: Collection[str]) -> None:
         self._party = party
-        self._rights = self._grants_held(pks)
-        self._personal = self._asked(pks, uses)
+        self._rights = self._rights_held(pks)
+        self._personal = self._persona_uses(pks, uses)
         # Recording, use and right.
         self.covered = self._granted(pks, uses)
         opt_outs = OptOut.objects.filter(party=party, recording__in=pks, use__in=uses)
         self.opted_out = set(opt_outs.values_list("recording", "use"))
 
-    def _grants_held(self, pks: Sequence[int]) -> Mapping[int, set[str]]:
+    def _rights_held(self, pks: Sequence[int]) -> Mapping[int, set[str]]:
         sheets = SplitSheet.objects.current().filter(lines__party=self._party)
         rights: dict[int, set[str]] = defaultdict(set)
         for pk in sheets.filter(recording__in=pks).values_list("recording", flat=True):
@@ -128,7 +128,7 @@ class Holdings:
             rights[pk].add(RightType.COMPOSITION)
         return rights
 
-    def _asked(self, pks: Sequence[int], uses: Collection[str]) -> set[tuple[int, str]]:
+    def _persona_uses(self, pks: Sequence[int], uses: Collection[str]) -> set[tuple[int, str]]:
         """Return recordings, with uses of a person that need this party's own permission there."""
         return {
             (recording, use)
@@ -178,7 +178,7 @@ class Answers:
         agreement = job.options.get("agreement")
         self.agreement = Agreement.objects.get(pk=agreement) if agreement else None
         # The answer of an earlier line of the file for the same recording and use.
-        self._said: dict[tuple[str, str], bool] = {}
+        self._answers: dict[tuple[str, str], bool] = {}
         # What earlier lines have changed, or would have in a dry run.
         self._done: dict[tuple[int, str], bool] = {}
 
@@ -196,7 +196,9 @@ class Answers:
             return "refused"
         if self._done.get((recording.pk, line.use)) is not None:
             return "unchanged"
-        verdict = (self._yes if line.yes else self._no)(recording, line.use, enter=enter)
+        verdict = (self._apply_yes if line.yes else self._apply_no)(
+            recording, line.use, enter=enter
+        )
         if verdict != "unchanged":
             self._done[recording.pk, line.use] = bool(line.yes)
         return verdict
@@ -204,17 +206,21 @@ class Answers:
     def _check(self, line: ParticipationLine) -> Recording | None:
         recording = self._recordings.get(line.isrc)
         if recording is None:
-            line.wrong("isrc", f"No recording here has the ISRC {line.isrc}.")
+            line.add_problem("isrc", f"No recording here has the ISRC {line.isrc}.")
             return None
         if not self._holdings.needed(recording.pk, str(line.use)):
-            line.wrong("isrc", f"{self.party} holds nothing in “{recording}” that this use needs.")
-        if self._said.setdefault((line.isrc, str(line.use)), bool(line.yes)) != line.yes:
-            line.wrong("answer", "An earlier line says the opposite of this recording and use.")
+            line.add_problem(
+                "isrc", f"{self.party} holds nothing in “{recording}” that this use needs."
+            )
+        if self._answers.setdefault((line.isrc, str(line.use)), bool(line.yes)) != line.yes:
+            line.add_problem(
+                "answer", "An earlier line says the opposite of this recording and use."
+            )
         if line.yes and self.agreement is None:
-            line.wrong("answer", "A yes needs the agreement that it is given under.")
+            line.add_problem("answer", "A yes needs the agreement that it is given under.")
         return recording
 
-    def _yes(self, recording: Recording, use: Use, *, enter: bool) -> Verdict:
+    def _apply_yes(self, recording: Recording, use: Use, *, enter: bool) -> Verdict:
         missing = self._holdings.missing(recording.pk, use)
         for right in missing:
             if enter and self.agreement is not None:
@@ -227,7 +233,7 @@ class Answers:
                 )
         return "added" if missing else "unchanged"
 
-    def _no(self, recording: Recording, use: Use, *, enter: bool) -> Verdict:
+    def _apply_no(self, recording: Recording, use: Use, *, enter: bool) -> Verdict:
         opted_out = (recording.pk, use) in self._holdings.opted_out
         if opted_out and not self._holdings.granted(recording.pk, use):
             return "unchanged"
@@ -236,7 +242,7 @@ class Answers:
         return "changed"
 
 
-def refusal(party: Party, agreement: Agreement | None) -> None:
+def check_agreement(party: Party, agreement: Agreement | None) -> None:
     """Raise Refused where the agreement is another party's."""
     if agreement is not None and agreement.counterparty_id != party.pk:
         raise Refused("agreement", f"This agreement is not one of {party}.", field="agreement")

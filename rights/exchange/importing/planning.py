@@ -111,7 +111,7 @@ class _Draft:
         tags = dict(shadow.tags)
         for name, value in row.tags.items():
             if name in tags and tags[name] != value and not self.options.update_tags:
-                row.wrong(
+                row.add_problem(
                     name,
                     f"“{shadow.title}” has {tags[name]} here and {value} in the file; choose "
                     "“Update genre, tempo and key” to change it.",
@@ -127,7 +127,9 @@ class _Draft:
             return
         if old and not may_change:
             choice = "; choose “Update titles” to change it" if name == "title" else ""
-            self.row.wrong(field_name, f"It is “{old}” here and “{value}” in the file{choice}.")
+            self.row.add_problem(
+                field_name, f"It is “{old}” here and “{value}” in the file{choice}."
+            )
             return
         self.steps.append(lambda: self.changes.update(shadow, **{name: value}))
 
@@ -183,7 +185,7 @@ class _Draft:
     def _link(self, recording: RecordingShadow, work: WorkShadow) -> None:
         late = not self.new
         if late and recording.works and not self.options.extend:
-            self.row.wrong(
+            self.row.add_problem(
                 "work_title",
                 f"The work “{work.title}” is not in “{recording.title}” here; choose “Add works "
                 "and artists to recordings that are here” to add it.",
@@ -209,7 +211,7 @@ class _Draft:
             by_number = self._numbers.get((scheme, value)) or parties.numbered(scheme, value)
             if by_number and party and by_number is not party:
                 label = Scheme(scheme).label
-                row.wrong(
+                row.add_problem(
                     field_name,
                     f"The {label} {value} is the one of {by_number.name}, not of {party.name}.",
                 )
@@ -219,7 +221,7 @@ class _Draft:
             self._add_party(party)
         elif by_name is None and folded(party_row.name) != folded(party.credited_as):
             # A typo in a number would otherwise give one party's rights to another.
-            row.wrong(
+            row.add_problem(
                 field_name,
                 f"{party_row.name} has the number of {party.name} here. Write {party.name}, or "
                 "note there that it is credited by this name.",
@@ -242,13 +244,13 @@ class _Draft:
         others = [number for name, number in party.numbers if name == scheme]
         if others and scheme in ONE_EACH:
             label = Scheme(scheme).label
-            self.row.wrong(
+            self.row.add_problem(
                 field_name,
                 f"{party.name} has the {label} {others[0]} here and {value} in the file.",
             )
             return
         if scheme == Scheme.DPID and (warning := identifiers.dpid_warning(value)):
-            self.row.wrong(field_name, f"DPID {value}: {warning}", warning=True)
+            self.row.add_problem(field_name, f"DPID {value}: {warning}", warning=True)
         self._numbers[scheme, value] = party
 
         def step() -> None:
@@ -272,7 +274,7 @@ class _Draft:
                     not credit.instrument or instrument == credit.instrument
                 ):
                     if credit.display_text and display_text != credit.display_text:
-                        self.row.wrong(
+                        self.row.add_problem(
                             field_name,
                             f"The wording of {party.name}'s credit is another here; it stays.",
                             warning=True,
@@ -282,7 +284,7 @@ class _Draft:
         # A person newly credited in an existing recording may have to be asked (persons.py).
         late = not self.new and isinstance(subject, RecordingShadow)
         if late and credit.role == RoleCode.MAIN_ARTIST and not self.options.extend:
-            self.row.wrong(
+            self.row.add_problem(
                 field_name,
                 f"{party.name} is no main artist of “{recording.title}” here; choose “Add works "
                 "and artists to recordings that are here” to add them.",
@@ -315,17 +317,17 @@ class _Draft:
             self._new_sheet(subject, shares, proposed=False)
         elif sheet.shares != shares:
             if not self.options.propose_splits:
-                self.row.wrong(
+                self.row.add_problem(
                     field_name,
                     f"The split of “{subject.title}” is another here; choose “Propose a new split” "
                     "to have its holders asked.",
                 )
             elif sheet.pk is None:
-                self.row.wrong(field_name, "The file says two different splits of it.")
+                self.row.add_problem(field_name, "The file says two different splits of it.")
             else:
                 self._new_sheet(subject, shares, proposed=True)
         elif self.options.confirmed_on_paper and sheet.status == SplitSheet.Status.DISPUTED:
-            self.row.wrong(
+            self.row.add_problem(
                 field_name,
                 "A holder disputes this split here; paper does not settle that.",
                 warning=True,
@@ -361,7 +363,9 @@ class _Draft:
         release = self.known.release_of(self.row, index, recording)
         if release is None:
             if not release_row.title:
-                self.row.wrong("release_title", "This release is not here yet: it needs a title.")
+                self.row.add_problem(
+                    "release_title", "This release is not here yet: it needs a title."
+                )
                 return
             release = self._new_release(index, label)
         else:
@@ -402,7 +406,7 @@ class _Draft:
         if label and entry.label is None:
             self.steps.append(lambda: self.changes.update(entry, label=label))
         elif label and label is not entry.label and entry.label:
-            self.row.wrong(
+            self.row.add_problem(
                 "label",
                 f"The label of “{entry.title}” is {entry.label.name} here and {label.name} in the "
                 "file.",
@@ -415,14 +419,14 @@ class _Draft:
         numbers = [number for number, track in release.tracks.items() if track is recording]
         if numbers:
             if position and position not in numbers:
-                row.wrong(
+                row.add_problem(
                     "track_number",
                     f"It is track {numbers[0]} of “{release.title}” here, {position} in the file.",
                 )
             return
         other = release.tracks.get(position) if position else None
         if other is not None:
-            row.wrong(
+            row.add_problem(
                 "track_number", f"Track {position} of “{release.title}” is “{other.title}” already."
             )
             return

@@ -19,7 +19,7 @@ WORK_ROLES = frozenset(
     }
 )  # fmt: skip
 # The most rows that a file may have; send more in several files.
-MOST_ROWS = 1_000_000
+MAX_ROWS = 1_000_000
 # Names repeat a lot in one file; this many cleaned names are cached.
 REMEMBERED = 50_000
 LONGEST_NAME = 300
@@ -110,7 +110,7 @@ class Row:
     machine: str = ""
     problems: list[Problem] = field(default_factory=list)
 
-    def wrong(self, field_name: str, sentence: str, *, warning: bool = False) -> None:
+    def add_problem(self, field_name: str, sentence: str, *, warning: bool = False) -> None:
         self.problems.append(Problem(self.number, field_name, sentence[:400], warning))
 
     @property

@@ -36,7 +36,7 @@ PART = 200
 # A worker that has been silent this long counts as dead, and another one continues.
 SILENCE = timedelta(seconds=60)
 # A task frees its worker after this many seconds; the next one continues.
-TURN = 40.0
+TASK_SECONDS = 40.0
 CLASH = (IntegrityError, Refused, BadIdentifier)
 R = TypeVar("R", Row, ParticipationLine)
 
@@ -58,7 +58,7 @@ class Work(Protocol[R]):
     def enter(self, part: Sequence[R]) -> Counter[str]:
         """Enter the part, inside the caller's transaction."""
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Drop what was read or made for a part that was rolled back."""
 
 
@@ -87,14 +87,14 @@ class CatalogueWork:
     def _plan(self, part: Sequence[Row], known: Known, changes: Changes) -> Counter[str]:
         return Counter(planning.plan(row, known, self.options, changes) for row in part)
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         self.parties = Parties()
 
 
 class ParticipationWork:
     def __init__(self, job: ImportJob) -> None:
         self.job = job
-        self.forget()
+        self.reset()
 
     def rows(self, after: int) -> Iterator[ParticipationLine]:
         with storage.open_blob(self.job.file_id) as file:
@@ -108,7 +108,7 @@ class ParticipationWork:
         self.answers.load(part)
         return Counter(self.answers.answer(line, enter=True) for line in part)
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         self.answers = Answers(self.job)
 
 
@@ -121,7 +121,7 @@ def work_of(job: ImportJob) -> Any:
 # --- Finding work ---------------------------------------------------------------------------
 
 
-def go_on(wanted: ImportJob | None = None, *, seconds: float = TURN) -> bool:
+def run_next(wanted: ImportJob | None = None, *, seconds: float = TASK_SECONDS) -> bool:
     """Work on a free job, or on the one wanted, for some seconds; return false without one."""
     job = claim(wanted=wanted)
     if job is None:
@@ -202,7 +202,7 @@ def _tally(counts: Counter[str]) -> dict[str, int]:
 # --- Entering ---------------------------------------------------------------------------------
 
 
-def enter(job: ImportJob, *, seconds: float = TURN, most_parts: int | None = None) -> bool:
+def enter(job: ImportJob, *, seconds: float = TASK_SECONDS, most_parts: int | None = None) -> bool:
     """Enter part after part; return true if some are left when the time is up."""
     work, deadline = work_of(job), time.monotonic() + seconds
     with _parts(work.rows(job.done)) as parts:
@@ -228,27 +228,27 @@ def enter_part(job: ImportJob, work: Work[R], part: Sequence[R]) -> None:
     try:
         _enter(job, work, part)
     except CLASH:
-        work.forget()
-        _as_they_were(part, problem_counts)
+        work.reset()
+        _drop_new_problems(part, problem_counts)
         for row, count in zip(part, problem_counts, strict=True):
             try:
                 _enter(job, work, [row])
             except CLASH as error:
-                work.forget()
-                _as_they_were([row], [count])
+                work.reset()
+                _drop_new_problems([row], [count])
                 sentence = (
                     "The catalogue changed meanwhile; import the file again."
                     if isinstance(error, IntegrityError)
                     else str(error)
                 )
-                row.wrong("", sentence)
+                row.add_problem("", sentence)
                 _enter(job, work, [row])
     except BaseException:
-        work.forget()
+        work.reset()
         raise
 
 
-def _as_they_were(part: Sequence[Any], problem_counts: Sequence[int]) -> None:
+def _drop_new_problems(part: Sequence[Any], problem_counts: Sequence[int]) -> None:
     for row, count in zip(part, problem_counts, strict=True):
         del row.problems[count:]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import IO
 
 from portal.http import csv_files
-from rights.exchange.importing.rows import MOST_ROWS, BadFile
+from rights.exchange.importing.rows import MAX_ROWS, BadFile
 
 PIECE = 1024 * 1024
 SEPARATORS = ",;\t|"
@@ -76,11 +76,11 @@ class Table:
             if not any(cell.strip() for cell in cells):
                 continue
             number += 1
-            if number > MOST_ROWS:
+            if number > MAX_ROWS:
                 raise BadFile(
-                    f"The file has more than {MOST_ROWS:,} rows; send it in several files."
+                    f"The file has more than {MAX_ROWS:,} rows; send it in several files."
                 )
-            yield number, [csv_files.meant(cell) for cell in cells]
+            yield number, [csv_files.original(cell) for cell in cells]
 
     def _text(self) -> io.TextIOWrapper:
         self._file.seek(0)

@@ -87,7 +87,7 @@ class _Writing:
         self._releases()
         self._keys()
         self._record()
-        self._late()
+        self._change_existing()
 
     def _parties(self) -> None:
         shadows = self.changes.parties
@@ -241,7 +241,7 @@ class _Writing:
             ),
         )
 
-    def _late(self) -> None:
+    def _change_existing(self) -> None:
         """Make the changes that affect permissions of existing recordings."""
         for recording, work in self.changes.attached:
             catalogue.attach_work(by=self.by, recording=_row(recording), work=_row(work))
@@ -260,7 +260,10 @@ class _Writing:
             self._confirm(SplitSheet.objects.get(pk=_pk(sheet)))
         for recording, declared in self.changes.machine:
             signals.declare(
-                by=self.by, recording=_row(recording), told=declared, source=f"Import {self.job.pk}"
+                by=self.by,
+                recording=_row(recording),
+                declaration=declared,
+                source=f"Import {self.job.pk}",
             )
 
     def _confirm(self, sheet: SplitSheet) -> None:

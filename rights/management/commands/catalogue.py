@@ -85,7 +85,7 @@ class Command(BaseCommand):
         """Run the job in this process; where a worker has it already, wait until that is done."""
         at_work = (ImportJob.State.CHECKING, ImportJob.State.WAITING, ImportJob.State.RUNNING)
         while job.state in at_work:
-            running.go_on(job)
+            running.run_next(job)
             job.refresh_from_db()
 
     def _export(self, **options: Any) -> None:

@@ -5,7 +5,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_safe
 
-from portal.http.serving import ranged
+from portal.http.serving import blob_response
 from portal.views import signed_in
 from rights.catalogue import audio_previews, originals
 from rights.models import Recording, Stem, Use
@@ -23,12 +23,12 @@ def recording_audio(request: HttpRequest, pk: int) -> HttpResponseBase:
     if access.whole:
         return _whole_file(request, row, f"{row.title}.{row.format.lower()}", how="page")
     if not access.preview:
-        return _no(access.why)
+        return _refuse(access.why)
     try:
         preview = audio_previews.preview_of(row)
     except audio_previews.NoPreview as error:
-        return _no(f"There is no preview of this recording. {error}", status=404)
-    return ranged(request, preview.audio, f"{row.title} (preview).mp3")
+        return _refuse(f"There is no preview of this recording. {error}", status=404)
+    return blob_response(request, preview.audio, f"{row.title} (preview).mp3")
 
 
 @require_safe
@@ -39,20 +39,20 @@ def stem_audio(request: HttpRequest, pk: int, number: int) -> HttpResponseBase:
     row = get_object_or_404(Recording.objects.visible_to(user), pk=pk)
     stem = get_object_or_404(Stem.objects.select_related("audio"), pk=number, recording=row)
     if not originals.may_have(row, user, Use.STEMS):
-        return _no(
+        return _refuse(
             "You may not hear this stem: stems are for the recording's holders and for projects "
             "whose dataset holds it for the use of stems."
         )
-    response = ranged(request, stem.audio, f"{row.title} - {stem}.{stem.format.lower()}")
-    return _written(request, row, response, f"stem:{stem.pk}")
+    response = blob_response(request, stem.audio, f"{row.title} - {stem}.{stem.format.lower()}")
+    return _with_fetch_logged(request, row, response, f"stem:{stem.pk}")
 
 
 def _whole_file(request: HttpRequest, row: Recording, name: str, *, how: str) -> HttpResponseBase:
     assert row.audio is not None  # noqa: S101 - the caller has checked.
-    return _written(request, row, ranged(request, row.audio, name), how)
+    return _with_fetch_logged(request, row, blob_response(request, row.audio, name), how)
 
 
-def _written(
+def _with_fetch_logged(
     request: HttpRequest, row: Recording, response: HttpResponseBase, how: str
 ) -> HttpResponseBase:
     """Return the response, after recording the fetch if it carries bytes of the file."""
@@ -61,7 +61,7 @@ def _written(
     return response
 
 
-def _no(sentence: str, status: int = 403) -> HttpResponse:
+def _refuse(sentence: str, status: int = 403) -> HttpResponse:
     refusal = HttpResponse(sentence, status=status, content_type="text/plain; charset=utf-8")
     refusal.headers["Cache-Control"] = "private, no-store"
     return refusal

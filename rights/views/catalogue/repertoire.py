@@ -54,7 +54,7 @@ def work(request: HttpRequest, pk: int) -> HttpResponse:
         "credit_form": CreditForm(),
         "is_admin": is_admin(request),
     }
-    return render(request, "rights/work.html", context | choices.splits_seen_by(user, row))
+    return render(request, "rights/work.html", context | choices.visible_splits(user, row))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -78,7 +78,7 @@ def recordings(request: HttpRequest) -> HttpResponse:
     context = {
         "page": current_page,
         "query": query,
-        "training": choices.training_words(list(current_page.object_list)),
+        "training": choices.training_answers(list(current_page.object_list)),
         "is_admin": is_admin(request),
     }
     return render(request, "rights/recordings.html", context)
@@ -118,7 +118,7 @@ def page(
         "is_admin": is_admin(request),
         "reads_all": user.has_role(*READERS),
     }
-    context |= choices.splits_seen_by(user, row) | forms
+    context |= choices.visible_splits(user, row) | forms
     return render(request, "rights/recording.html", context, status=status)
 
 
@@ -169,7 +169,7 @@ def recording_credit(request: HttpRequest, pk: int) -> HttpResponse:
     """Add a credit; a main artist's is previewed first if it ends permissions."""
     row, user = _recording(request, pk), signed_in(request)
     form = CreditForm(request.POST)
-    done, context = confirming.done_or_shown(
+    done, context = confirming.perform_or_preview(
         request, form, lambda data: acts.crediting(row, by=user, **data)
     )
     if done is not None:
@@ -198,7 +198,7 @@ def recording_work(request: HttpRequest, pk: int) -> HttpResponse:
     """Add a work to the recording, for good; it is previewed first if it ends permissions."""
     row, user = _recording(request, pk), signed_in(request)
     form = AttachForm(request.POST)
-    done, context = confirming.done_or_shown(
+    done, context = confirming.perform_or_preview(
         request, form, lambda data: acts.attaching(row, data["work"], by=user)
     )
     if done is not None:

@@ -9,7 +9,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
-from portal.http.serving import streamed
+from portal.http.serving import stream_response
 from portal.inputs import parameters
 from portal.models import Role
 from portal.views import signed_in
@@ -51,7 +51,7 @@ def export(request: HttpRequest, extension: str) -> HttpResponseBase:
         raise Http404
     media_type, write = FORMATS[extension]
     pieces = _bytes(write(_rows(request)))
-    return streamed(request, pieces, media_type, f"recordings.{extension}")
+    return stream_response(request, pieces, media_type, f"recordings.{extension}")
 
 
 @require_safe
@@ -62,7 +62,7 @@ def export_participation(request: HttpRequest) -> HttpResponseBase:
     parties = Party.objects.all() if user.has_role(*EXPORTERS) else user.parties.all()
     party = get_object_or_404(parties, pk=parameters.read_parameters(request).number("party"))
     pieces = _bytes(as_participation(_rows(request), party))
-    return streamed(request, pieces, "text/csv", f"participation of {party}.csv")
+    return stream_response(request, pieces, "text/csv", f"participation of {party}.csv")
 
 
 @require_safe

@@ -14,7 +14,7 @@ from portal import confirmation
 from portal.confirmation import PreviewChanged
 from portal.database import commit_order
 from portal.http import csv_files
-from portal.http.serving import streamed
+from portal.http.serving import stream_response
 from portal.inputs import parameters
 from portal.models import Role, User
 from portal.views import signed_in
@@ -29,7 +29,7 @@ from rights.views import confirming
 from rights.views.frames import form_page
 
 State = ImportJob.State
-AT_WORK = (State.CHECKING, State.WAITING, State.RUNNING)
+IN_PROGRESS = (State.CHECKING, State.WAITING, State.RUNNING)
 
 
 @require_safe
@@ -68,7 +68,7 @@ def import_progress(request: HttpRequest, pk: int) -> HttpResponse:
     """Render the part of the page that changes; polled every two seconds while a worker runs."""
     job = _job(request, pk)
     response = render(request, "rights/import.html#progress", _context(request, job))
-    if job.state not in AT_WORK:
+    if job.state not in IN_PROGRESS:
         # The buttons for what may be done now are elsewhere on the page.
         response.headers["HX-Refresh"] = "true"
     return response
@@ -107,7 +107,7 @@ def import_start(request: HttpRequest, pk: int) -> HttpResponse:
         with transaction.atomic():
             commit_order.moment()
             job.refresh_from_db()
-            facts = _checked(job)
+            facts = _check_facts(job)
             started = jobs.start(job, by=by)
             confirmation.check(seal, by=user, name=_start_of(job), facts=facts)
         return started
@@ -142,7 +142,7 @@ def _act(request: HttpRequest, pk: int, verb: Callable[..., ImportJob]) -> HttpR
 def import_problems(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Stream all problems as CSV, each with what a reader of the file needs to find the row."""
     job = _job(request, pk)
-    return streamed(
+    return stream_response(
         request,
         _problem_lines(job.problems.order_by("row", "pk")),
         "text/csv",
@@ -175,7 +175,7 @@ def signal_new(request: HttpRequest) -> HttpResponse:
     """Note what a site or a file declares to machines. It gives no permission; if it ends some,
     that is shown first."""
     form, user = SignalForm(request.POST or None, request.FILES or None), signed_in(request)
-    done, context = confirming.done_or_shown(request, form, lambda _: form.act(by=user))
+    done, context = confirming.perform_or_preview(request, form, lambda _: form.act(by=user))
     if done is not None:
         denies, message = noting.in_words(*done.result)
         (messages.success if denies else messages.warning)(request, message)
@@ -210,7 +210,7 @@ def _start_of(job: ImportJob) -> str:
     return f"import.start:{job.pk}"
 
 
-def _checked(job: ImportJob) -> list[object]:
+def _check_facts(job: ImportJob) -> list[object]:
     """Return what the page shows of the check: how the file was read, and what it would change."""
     counts = [job.rows, job.added, job.changed, job.unchanged, job.refused]
     return [str(job.file_id), str(job.format), job.options, job.columns, counts]
@@ -223,15 +223,15 @@ def _context(request: HttpRequest, job: ImportJob) -> dict[str, object]:
         problems = problems.filter(warning=kind == "warning")
     may_start = job.state == State.CHECKED and job.added + job.changed > 0
     user = signed_in(request)
-    seal = confirmation.seal(by=user, name=_start_of(job), facts=_checked(job))
+    seal = confirmation.seal(by=user, name=_start_of(job), facts=_check_facts(job))
     return {
         "job": job,
         "shown": {"seal": seal} if may_start else None,
         "says_no": job.format == ImportJob.Format.PARTICIPATION,
-        "at_work": job.state in AT_WORK,
+        "at_work": job.state in IN_PROGRESS,
         "may_check": job.state in (State.UPLOADED, State.CHECKED, State.FAILED) and not job.done,
         "may_start": may_start,
-        "may_cancel": job.state in AT_WORK,
+        "may_cancel": job.state in IN_PROGRESS,
         "may_resume": job.state == State.CANCELLED or (job.state == State.FAILED and job.done > 0),
         "page": page_of(request, problems),
         "kind": kind,

@@ -7,7 +7,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
-from portal.http.serving import ranged
+from portal.http.serving import blob_response
 from portal.inputs import parameters
 from portal.models import Role
 from portal.views import signed_in
@@ -52,7 +52,7 @@ def agreement_document(request: HttpRequest, pk: int) -> HttpResponseBase:
     rows = Agreement.objects.visible_to(signed_in(request)).exclude(document=None)
     row = get_object_or_404(rows.select_related("document"), pk=pk)
     assert row.document is not None  # noqa: S101 - the query excludes None
-    return ranged(request, row.document, f"{row.title}.pdf", attachment=True)
+    return blob_response(request, row.document, f"{row.title}.pdf", attachment=True)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

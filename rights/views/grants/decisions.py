@@ -48,7 +48,7 @@ def decisions(request: HttpRequest) -> HttpResponse:
     """List decisions, newest first; `?use=`, `?answer=denied` and `?recording=` narrow the list."""
     params = parameters.read_parameters(request)
     filters = {name: params.text(name) for name in ("use", "answer", "recording")}
-    page = page_of(request, choices.decided(**filters))
+    page = page_of(request, choices.search_decisions(**filters))
     context = {"page": page, "asked": filters, "uses": use_choices()}
     context["counts"] = kept.counts(page.object_list)
     return render(request, "rights/decisions.html", context)

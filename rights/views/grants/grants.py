@@ -25,7 +25,7 @@ from rights.views.frames import form_page
 from rights.withdrawal.impact import Effect
 
 # How many opt-outs the page of a grant lists at most.
-NOES = 50
+MAX_OPT_OUTS = 50
 ENDS_ANOTHER = (
     "It ends the version before it, for good. Open it, read what that ends, and put it in force "
     "there."
@@ -65,12 +65,12 @@ def grant(request: HttpRequest, pk: int) -> HttpResponse:
         "terms": terms.in_words(row),
         "versions": terms.chain(row),
         "suspensions": row.suspensions.select_related("made_by").order_by("-since"),
-        "opt_outs": opt_out_rows[:NOES],
-        "more_opt_outs": max(0, opt_out_rows.count() - NOES),
+        "opt_outs": opt_out_rows[:MAX_OPT_OUTS],
+        "more_opt_outs": max(0, opt_out_rows.count() - MAX_OPT_OUTS),
         "history": audit.history(row)[:20],
         "may_approve": is_admin(request) and lifecycle.may_approve(row, user),
         "ends_another": acts.replaces_open(row),
-        "speaks": lifecycle.speaks_for(row, user),
+        "speaks": lifecycle.may_act_on(row, user),
         "approvers": choices.approvers([row])[row.pk],
         "is_admin": is_admin(request),
     }
@@ -85,7 +85,7 @@ def grant_new(request: HttpRequest) -> HttpResponse:
         **parameters.read_parameters(request).given("agreement", "recording")
     }
     if like := parameters.read_parameters(request).number("like"):
-        initial |= _like(_grant(request, like))
+        initial |= _initial_from(_grant(request, like))
     form = GrantForm(request.POST or None, initial=initial)
     if form.is_valid():
         with form.refusals():
@@ -100,7 +100,7 @@ def grant_new(request: HttpRequest) -> HttpResponse:
     return render(request, "rights/grant_new.html", context)
 
 
-def _like(row: Grant) -> dict[str, object]:
+def _initial_from(row: Grant) -> dict[str, object]:
     scope = {name: getattr(row, name) for name in ChangeForm.base_fields}
     scope |= {"starts_on": None, "ends_on": None}
     return scope | {
@@ -151,7 +151,7 @@ def grants_approve(request: HttpRequest) -> HttpResponse:
     An offer that ends an earlier version is skipped: what that ends is shown on its own page.
     """
     user = signed_in(request)
-    pks = parameters.sent(request).numbers("grant")
+    pks = parameters.posted_parameters(request).numbers("grant")
     rows = Grant.objects.visible_to(user).filter(pk__in=pks)
     approved = 0
     for row in rows.select_related("grantor", "replaces"):
@@ -178,7 +178,7 @@ def grant_activate(request: HttpRequest, pk: int) -> HttpResponse:
     row, user = _grant(request, pk), signed_in(request)
     form = VerbForm(request.POST if request.method == "POST" else None)
     act = acts.activating(row, by=user)
-    done, _ = confirming.done_or_shown(request, form, lambda _: act)
+    done, _ = confirming.perform_or_preview(request, form, lambda _: act)
     if done is not None:
         return redirect(row)
     page = confirming.act_page(act)
@@ -224,7 +224,7 @@ def _with_reason(
     def act(data: dict[str, Any]) -> confirmation.Act[list[object], Grant]:
         return acts.answering(row, verb, by=user, **data)
 
-    if confirming.done(request, form, act):
+    if confirming.perform_if_valid(request, form, act):
         return redirect(row)
     page = confirming.act_page(act({}))
     context = page.context
@@ -259,7 +259,7 @@ def grant_change(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 @open_to(Role.RIGHTS_ADMIN)
-def grant_change_look(request: HttpRequest, pk: int) -> HttpResponse:
+def grant_change_preview(request: HttpRequest, pk: int) -> HttpResponse:
     """Show in words what the next version would change, before it is drafted. Nothing is stored."""
     row = _grant(request, pk)
     form = ChangeForm(request.POST, grant=row)
@@ -281,7 +281,7 @@ def grant_withdraw(request: HttpRequest, pk: int) -> HttpResponse:
     def act(data: dict[str, Any]) -> confirmation.Act[Effect, Grant]:
         return acts.withdrawing(row, by=user, **data)
 
-    if confirming.done(request, form, act):
+    if confirming.perform_if_valid(request, form, act):
         return redirect(row)
     page = confirming.act_page(act({}))
     context = page.context

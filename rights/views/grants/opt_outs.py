@@ -4,7 +4,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
-from portal.confirmation import UNSAID, Act
+from portal.confirmation import REHEARSAL_REASON, Act
 from portal.models import Role, User
 from portal.views import signed_in
 from rights import acts
@@ -23,14 +23,17 @@ def opt_out(request: HttpRequest, pk: int) -> HttpResponse:
     was shown."""
     row, form = _opting_out(request, pk)
     user = signed_in(request)
-    if confirming.done(request, form, lambda data: _no_to(row, user, **data)) is not None:
+    if (
+        confirming.perform_if_valid(request, form, lambda data: _opt_out_act(row, user, **data))
+        is not None
+    ):
         return redirect(row)
     return _opt_out_page(request, row, form)
 
 
 @require_POST
 @open_to(Role.RIGHTS_ADMIN, Role.RIGHTSHOLDER)
-def opt_out_look(request: HttpRequest, pk: int) -> HttpResponse:
+def opt_out_preview(request: HttpRequest, pk: int) -> HttpResponse:
     """Show what an opt-out would end, before it is confirmed. Nothing is stored."""
     row, form = _opting_out(request, pk, look=True)
     return _opt_out_page(request, row, form)
@@ -41,16 +44,16 @@ def _opting_out(
 ) -> tuple[Recording, OptOutForm]:
     user = signed_in(request)
     row = get_object_or_404(Recording.objects.visible_to(user), pk=pk)
-    parties = choices.may_choose_for(user, row, everybody=is_admin(request))
+    parties = choices.may_choose_for(user, row, sees_all=is_admin(request))
     allowed = {grant.use for party in parties for grant in choices.open_grants(party, row)}
     uses = [use for use in Use if use.value in allowed]
-    return row, OptOutForm(request.POST or None, uses=uses, parties=parties, look=look)
+    return row, OptOutForm(request.POST or None, uses=uses, parties=parties, preview_only=look)
 
 
-def _no_to(
+def _opt_out_act(
     row: Recording, by: User, *, use: str, party: Party, reason: str
 ) -> Act[impact.Effect, None]:
-    return acts.opting_out(row, Use(use), [party], by=by, reason=reason or UNSAID)
+    return acts.opting_out(row, Use(use), [party], by=by, reason=reason or REHEARSAL_REASON)
 
 
 def _opt_out_page(request: HttpRequest, row: Recording, form: OptOutForm) -> HttpResponse:
@@ -58,7 +61,7 @@ def _opt_out_page(request: HttpRequest, row: Recording, form: OptOutForm) -> Htt
     context: dict[str, object] = {"recording": row, "form": form}
     if form.is_bound and (chosen := form.chosen()):
         use, party = chosen
-        act = _no_to(row, signed_in(request), use=use, party=party, reason="")
+        act = _opt_out_act(row, signed_in(request), use=use, party=party, reason="")
         page = confirming.act_page(act)
         context |= page.context | {"effect": page.seen, "use": use, "party": party}
     return render(request, "rights/opt_out.html", context, status=confirming.status(form))

@@ -40,7 +40,7 @@ def mandate(request: HttpRequest, pk: int) -> HttpResponse:
     admins = [admin for admin in choices.rights_admins() if admin.pk != row.entered_by_id]
     context = {
         "mandate": row,
-        "resting": _music_behind(row),
+        "resting": _recordings_by_use(row),
         "may_approve": is_admin(request) and user.pk != row.entered_by_id,
         "may_revoke": _may_revoke(request, row),
         "approvers": admins,
@@ -89,7 +89,7 @@ def mandate_revoke(request: HttpRequest, pk: int) -> HttpResponse:
         raise Http404
     user = signed_in(request)
     form = ReasonForm(request.POST or None)
-    if confirming.done(request, form, lambda data: acts.revoking(row, by=user, **data)):
+    if confirming.perform_if_valid(request, form, lambda data: acts.revoking(row, by=user, **data)):
         return redirect(row)
     page = confirming.act_page(acts.revoking(row, by=user))
     context = page.context
@@ -114,6 +114,8 @@ def _may_revoke(request: HttpRequest, row: Mandate) -> bool:
     return is_admin(request) or speaks_for_holder
 
 
-def _music_behind(row: Mandate) -> list[tuple[str, list[Recording]]]:
+def _recordings_by_use(row: Mandate) -> list[tuple[str, list[Recording]]]:
     """Return, by label of the use, the recordings permitted through the mandate alone."""
-    return [(str(Use(use).label), recordings) for use, recordings in acts.resting_on(row).items()]
+    return [
+        (str(Use(use).label), recordings) for use, recordings in acts.permitted_through(row).items()
+    ]

@@ -114,7 +114,7 @@ def party_members_complete(request: HttpRequest, pk: int) -> HttpResponse:
     """Declare the members complete: until then nobody can allow uses of their name or likeness."""
     row = _party(request, pk)
     try:
-        members.say_complete(by=signed_in(request), group=row)
+        members.declare_complete(by=signed_in(request), group=row)
     except Refused as refusal:
         messages.error(request, str(refusal))
     return redirect(row)
@@ -124,7 +124,7 @@ def party_members_complete(request: HttpRequest, pk: int) -> HttpResponse:
 @open_to(Role.RIGHTS_ADMIN)
 def party_unidentify(request: HttpRequest, pk: int, number: int) -> HttpResponse:
     row = get_object_or_404(PartyIdentifier, pk=number, party=_party(request, pk))
-    verbs.unidentify(by=signed_in(request), identifier=row)
+    verbs.remove_identifier(by=signed_in(request), identifier=row)
     return redirect(row.party)
 
 

@@ -14,7 +14,7 @@ from rights.models import Party
 from rights.parties import public_credit
 
 
-class WordingForm(VerbForm):
+class PublicCreditForm(VerbForm):
     credit = forms.ChoiceField(
         label="On public pages of models",
         choices=Party.PublicCredit.choices,
@@ -43,7 +43,7 @@ class WordingForm(VerbForm):
 
 @require_safe
 @open_to(Role.RIGHTSHOLDER)
-def mine_wording(request: HttpRequest) -> HttpResponse:
+def own_credits(request: HttpRequest) -> HttpResponse:
     """List the parties that the user speaks for, and how each appears in public."""
     parties = list(Party.objects.filter(people=signed_in(request)))
     if len(parties) == 1:
@@ -64,7 +64,7 @@ def party_wording(request: HttpRequest, pk: int) -> HttpResponse:
         "titles": party.public_titles,
         "after": party.public_after,
     }
-    form = WordingForm(request.POST or None, initial=initial)
+    form = PublicCreditForm(request.POST or None, initial=initial)
     if form.is_valid():
         with form.refusals():
             public_credit.choose(by=user, party=party, **form.cleaned_data)

@@ -44,7 +44,7 @@ def _split(request: HttpRequest, subject: Recording | Work) -> HttpResponse:
     def act(data: dict[str, Any]) -> Act[list[object], SplitSheet]:
         return acts.proposing(subject, data["lines"], by=user)
 
-    done, context = confirming.done_or_shown(request, form, act)
+    done, context = confirming.perform_or_preview(request, form, act)
     if done is not None:
         return redirect(subject)
     context |= {"form": form, "subject": subject, "sheet": sheet}
@@ -67,7 +67,9 @@ def split_dispute(request: HttpRequest, pk: int, party_pk: int) -> HttpResponse:
     subject = sheet.recording or sheet.work
     form = ReasonForm(request.POST or None)
     user = signed_in(request)
-    if confirming.done(request, form, lambda data: acts.disputing(sheet, party, by=user, **data)):
+    if confirming.perform_if_valid(
+        request, form, lambda data: acts.disputing(sheet, party, by=user, **data)
+    ):
         return _back(request, sheet)
     page = confirming.act_page(acts.disputing(sheet, party, by=user))
     context = page.context

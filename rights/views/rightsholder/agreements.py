@@ -18,7 +18,7 @@ from rights import acts
 from rights.access import READERS, page_of
 from rights.consent import opt_outs
 from rights.forms import VerbForm
-from rights.forms.mine import OffForm
+from rights.forms.mine import EndForm
 from rights.grants import lifecycle, plain_language
 from rights.models import Agreement, Grant, Mandate, Use, WithdrawalCase
 from rights.views import confirming
@@ -30,7 +30,7 @@ SHOWN = 20
 
 @require_safe
 @holders
-def papers(request: HttpRequest) -> HttpResponse:
+def agreements(request: HttpRequest) -> HttpResponse:
     """List what waits for the user's answer first, then everything that is signed."""
     user = signed_in(request)
     grants = _grants(user)
@@ -49,7 +49,7 @@ def papers(request: HttpRequest) -> HttpResponse:
         "mandates": [(row, plain_language.territory_names(row.territories)) for row in mandates],
         "own": set(user.parties.values_list("pk", flat=True)),
         "page": page,
-        "rows": [(row, plain_language.state(row, ours=_is_ours(row))) for row in page],
+        "rows": [(row, plain_language.state(row, ours=_offered_by_grantor(row))) for row in page],
         "state": state,
         "cases": cases[:SHOWN],
     }
@@ -70,12 +70,12 @@ def grant(request: HttpRequest, pk: int) -> HttpResponse:
         "policy": plain_language.policy(row),
         "meaning": Use(row.use).facts.meaning,
         "right": plain_language.RIGHT,
-        "ours": _is_ours(row),
-        "state": plain_language.state(row, ours=_is_ours(row)),
+        "ours": _offered_by_grantor(row),
+        "state": plain_language.state(row, ours=_offered_by_grantor(row)),
         "also_for": [
             plain_language.also_for(mandate) for mandate in opt_outs.mandates_of_agent(row)
         ],
-        "may_answer": row.status == Grant.Status.OFFERED and not _is_ours(row),
+        "may_answer": row.status == Grant.Status.OFFERED and not _offered_by_grantor(row),
         "versions": _grants(user).filter(Q(pk=row.replaces_id) | Q(replaces=row)),
         "left_out": opt_out_rows[:SHOWN],
         "more_left_out": max(0, opt_out_rows.count() - SHOWN),
@@ -90,12 +90,12 @@ def approve(request: HttpRequest, pk: int) -> HttpResponse:
     """POST puts a grant that the lab drafted in force; GET shows what that ends."""
     user = signed_in(request)
     row = get_object_or_404(_grants(user), pk=pk)
-    if _is_ours(row):
+    if _offered_by_grantor(row):
         messages.error(request, "You offered it yourself: the lab answers it.")
         return redirect("rights:mine_grant", pk=row.pk)
     form = VerbForm(request.POST if request.method == "POST" else None)
     act = acts.activating(row, by=user)
-    done, _ = confirming.done_or_shown(request, form, lambda _: act)
+    done, _ = confirming.perform_or_preview(request, form, lambda _: act)
     if done is not None:
         messages.success(request, "Allowed. It is in force from now on.")
         return redirect("rights:mine_grant", pk=row.pk)
@@ -118,12 +118,12 @@ def decline(request: HttpRequest, pk: int) -> HttpResponse:
     """Decline what the lab has drafted, or take back the user's own offer."""
     user = signed_in(request)
     row = get_object_or_404(_grants(user), pk=pk)
-    form = OffForm(request.POST or None)
+    form = EndForm(request.POST or None)
 
     def act(data: dict[str, Any]) -> Act[list[object], Grant]:
         return acts.answering(row, lifecycle.decline, by=user, **data)
 
-    if confirming.done(request, form, act):
+    if confirming.perform_if_valid(request, form, act):
         messages.success(request, "Done. It never comes into force.")
         return redirect("rights:mine_grant", pk=row.pk)
     page = confirming.act_page(act({}))
@@ -132,7 +132,7 @@ def decline(request: HttpRequest, pk: int) -> HttpResponse:
         "form": form,
         "grant": row,
         "subject": plain_language.subject(row),
-        "ours": _is_ours(row),
+        "ours": _offered_by_grantor(row),
     }
     return render(request, "rights/mine_decline.html", context, status=confirming.status(form))
 
@@ -143,12 +143,12 @@ def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
     """GET previews what ending this one permission affects; POST ends it, for good."""
     user = signed_in(request)
     row = get_object_or_404(_grants(user), pk=pk)
-    form = OffForm(request.POST or None)
+    form = EndForm(request.POST or None)
 
     def act(data: dict[str, Any]) -> Act[impact.Effect, Grant]:
         return acts.withdrawing(row, by=user, **data)
 
-    if confirming.done(request, form, act):
+    if confirming.perform_if_valid(request, form, act):
         messages.success(request, "Ended. What follows from it has begun.")
         return redirect("rights:mine_grant", pk=row.pk)
     page = confirming.act_page(act({}))
@@ -170,7 +170,7 @@ def _grants(user: User) -> QuerySet[Grant]:
     )
 
 
-def _is_ours(row: Grant) -> bool:
+def _offered_by_grantor(row: Grant) -> bool:
     """Return whether the grantor's own people offered it, so that the lab has to answer."""
     return any(person.pk == row.drafted_by_id for person in row.grantor.people.all())
 

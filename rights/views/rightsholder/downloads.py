@@ -8,7 +8,7 @@ from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from portal.http.serving import disposition, gathered, streamed
+from portal.http.serving import disposition, gathered, stream_response
 from portal.inputs import parameters
 from portal.views import signed_in
 from rights.forms.mine import PeriodForm
@@ -79,7 +79,7 @@ def statement_csv(request: HttpRequest, pk: int) -> HttpResponseBase:
     if statement is None:
         return _bad_days()
     lines = gathered(statements.as_csv(statement))
-    return streamed(request, lines, "text/csv; charset=utf-8", _name(statement, "csv"))
+    return stream_response(request, lines, "text/csv; charset=utf-8", _name(statement, "csv"))
 
 
 @require_safe
@@ -104,7 +104,7 @@ def everything(request: HttpRequest) -> HttpResponseBase:
     user = signed_in(request)
     name = f"backline-{user.username}-{timezone.now():%Y-%m-%d}.json"
     pieces = gdpr_export.document(user)
-    return streamed(request, gathered(pieces), "application/json", name)
+    return stream_response(request, gathered(pieces), "application/json", name)
 
 
 def _name(statement: Statement, extension: str) -> str:

@@ -22,11 +22,11 @@ from rights import acts
 from rights.access import open_to, page_of
 from rights.consent import consent, persons
 from rights.errors import Refused
-from rights.forms.mine import OffForm, OnForm
+from rights.forms.mine import EndForm, OfferForm
 from rights.grants import choices, lifecycle, offers, plain_language
 from rights.models import Grant, Party, Recording, SplitLine, SplitSheet, UsageEvent, Use
 from rights.rightsholder import overview, use_status
-from rights.rightsholder.use_status import UseStatus, Word
+from rights.rightsholder.use_status import Choice, UseStatus
 from rights.views import confirming
 from rights.withdrawal import holds, impact
 
@@ -62,9 +62,9 @@ def repertoire(request: HttpRequest) -> HttpResponse:
 class Summary:
     """All uses of one recording in short lists."""
 
-    on: list[Use]
+    offer_use: list[Use]
     not_yet: list[UseStatus]
-    off: int
+    end_use: int
 
     @classmethod
     def of(cls, statuses: list[UseStatus]) -> "Summary":
@@ -72,7 +72,7 @@ class Summary:
         not_yet = [
             status
             for status in statuses
-            if not status.allowed and (status.part or status.word != Word.OFF)
+            if not status.allowed and (status.part or status.word != Choice.OFF)
         ]
         return cls(on, not_yet, len(statuses) - len(on) - len(not_yet))
 
@@ -128,7 +128,7 @@ class UseRow:
 def recording(request: HttpRequest, pk: int) -> HttpResponse:
     """Show one of the user's recordings: each use in plain words, on or off, and why."""
     parties, row = _mine(request, pk)
-    known_parties = overview.beside(parties, row)
+    known_parties = overview.known_parties(parties, row)
     own = {party.pk for party in parties}
     is_artist = persons.credits_of(own).filter(recording=row).exists()
     usage = UsageEvent.objects.filter(recording=row)
@@ -166,12 +166,12 @@ def _sheets(parties: list[Party], row: Recording) -> list[SplitSheet]:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @holders
-def on(request: HttpRequest, pk: int, use: str) -> HttpResponse:
+def offer_use(request: HttpRequest, pk: int, use: str) -> HttpResponse:
     """GET previews what an offer of this use would mean; POST offers it to the lab."""
     user = signed_in(request)
     parties, row = _mine(request, pk)
     requested_use = use_of(use)
-    form = OnForm(request.POST or None, use=requested_use)
+    form = OfferForm(request.POST or None, use=requested_use)
     if form.is_valid():
         with form.refusals(), transaction.atomic():
             _offer_for(user, parties, requested_use, row, form)
@@ -187,13 +187,13 @@ def on(request: HttpRequest, pk: int, use: str) -> HttpResponse:
         "use": requested_use,
         "meaning": requested_use.facts.meaning,
         "personal": bool(requested_use.facts.asks),
-        "because": overview.visible_reasons(others, own, overview.beside(parties, row)),
+        "because": overview.visible_reasons(others, own, overview.known_parties(parties, row)),
     }
     return render(request, "rights/mine_on.html", context, status=422 if form.errors else 200)
 
 
 def _offer_for(
-    user: User, parties: list[Party], use: Use, row: Recording | None, form: OnForm
+    user: User, parties: list[Party], use: Use, row: Recording | None, form: OfferForm
 ) -> None:
     """Offer it for each party that holds a right; raise the last refusal if nothing was offered."""
     offered, refusal = 0, Refused("no_right", "You hold no right that this use needs.")
@@ -212,18 +212,18 @@ def _offer_for(
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @holders
-def off(request: HttpRequest, pk: int, use: str) -> HttpResponse:
+def end_use(request: HttpRequest, pk: int, use: str) -> HttpResponse:
     """GET previews what ending the use affects; POST ends it for this recording, for good."""
     user = signed_in(request)
     parties, row = _mine(request, pk)
     requested_use = use_of(use)
     allowing = [party for party in parties if lifecycle.covering(row, use, party)]
-    form = OffForm(request.POST or None)
+    form = EndForm(request.POST or None)
 
     def act(data: dict[str, Any]) -> Act[impact.Effect, None]:
         return acts.opting_out(row, requested_use, allowing, by=user, **data)
 
-    if confirming.done(request, form, act):
+    if confirming.perform_if_valid(request, form, act):
         messages.success(request, f"“{row}” is off for {consent.in_words(use)}.")
         return redirect("rights:mine_recording", pk=row.pk)
     page = confirming.act_page(act({}))
@@ -264,7 +264,7 @@ class Effect:
             counts=[
                 (
                     len(level.nodes),
-                    plain_language.afterwards(
+                    plain_language.consequence(
                         level.kind.name, len(level.nodes), stays=effect.stays
                     ),
                 )

@@ -17,10 +17,12 @@ from rights.access import READERS
 View = Callable[..., HttpResponseBase]
 
 
-def lab_page(view: View, instead: str, of: type[Model] | None = None, *, keep: bool = True) -> View:
+def lab_page(
+    view: View, redirect_to: str, model: type[Model] | None = None, *, keep_pk: bool = True
+) -> View:
     """Wrap a view for people of the lab: a user who is only a rightsholder is redirected to the
-    page named `instead`, and has to act there. `of` is the model of the row that `pk` in the URL
-    names, which has to be visible to them. `keep`: the other URL has the same `pk` in it."""
+    page named `redirect_to`, and has to act there. `model` is that of the row that `pk` in the URL
+    names, which has to be visible to them. `keep_pk`: the other URL has the same `pk` in it."""
 
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -29,10 +31,14 @@ def lab_page(view: View, instead: str, of: type[Model] | None = None, *, keep: b
             return view(request, *args, **kwargs)
         if not user.has_role(Role.RIGHTSHOLDER) or request.method not in {"GET", "HEAD"}:
             raise Http404
-        if of is not None:
-            manager: Any = of._default_manager
+        if model is not None:
+            manager: Any = model._default_manager
             if not manager.visible_to(user).filter(pk=kwargs["pk"]).exists():
                 raise Http404
-        return redirect(instead, **kwargs) if keep and of is not None else redirect(instead)
+        return (
+            redirect(redirect_to, **kwargs)
+            if keep_pk and model is not None
+            else redirect(redirect_to)
+        )
 
     return guarded

@@ -15,7 +15,7 @@ from portal.inputs import parameters
 from portal.views import signed_in
 from rights import acts
 from rights.consent import consent, opt_outs
-from rights.forms.mine import OffForm, OnForm
+from rights.forms.mine import EndForm, OfferForm
 from rights.grants import offers
 from rights.models import Grant, OptOut, Party, Use
 from rights.rightsholder import overview, use_status
@@ -185,7 +185,7 @@ def use_on(request: HttpRequest, pk: int, use: str) -> HttpResponse:
     user = signed_in(request)
     party = get_object_or_404(user.parties.all(), pk=pk)
     requested_use = use_of(use)
-    form = OnForm(request.POST or None, use=requested_use)
+    form = OfferForm(request.POST or None, use=requested_use)
     if form.is_valid():
         with form.refusals():
             offers.offer(by=user, party=party, use=use, **form.cleaned_data)
@@ -213,12 +213,12 @@ def use_off(request: HttpRequest, pk: int, use: str) -> HttpResponse:
     user = signed_in(request)
     party = get_object_or_404(user.parties.all(), pk=pk)
     requested_use = use_of(use)
-    form = OffForm(request.POST or None)
+    form = EndForm(request.POST or None)
 
     def act(data: dict[str, Any]) -> Act[impact.Effect, int]:
         return acts.ending_use(party, requested_use, by=user, **data)
 
-    if confirming.done(request, form, act):
+    if confirming.perform_if_valid(request, form, act):
         messages.success(request, f"Off for {consent.in_words(use)}: everything of {party}.")
         return _back(party)
     page = confirming.act_page(act({}))

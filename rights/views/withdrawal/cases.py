@@ -40,7 +40,7 @@ def case_list(request: HttpRequest) -> HttpResponse:
         "states": case_pages.STATES,
         "uses": use_choices(),
         "now": timezone.now(),
-        "staff": case_pages.runs_the_rights(user),
+        "staff": case_pages.sees_all_cases(user),
     }
     return render(request, "rights/cases.html", context)
 
@@ -49,7 +49,7 @@ def case_list(request: HttpRequest) -> HttpResponse:
 @open_to(*LOOKERS)
 def case(request: HttpRequest, pk: int) -> HttpResponse:
     row, user = _case(request, pk), signed_in(request)
-    staff = case_pages.runs_the_rights(user)
+    staff = case_pages.sees_all_cases(user)
     context = {
         "case": row,
         "steps": row.steps.select_related("done_by"),
@@ -83,7 +83,7 @@ def case_items(request: HttpRequest, pk: int, kind: str) -> HttpResponse:
         "rows": case_pages.named(item_kind, page.object_list, user),
         "hidden": row.items.filter(kind=kind).count() - page.paginator.count,
         "is_admin": is_admin(request),
-        "settled": cases.SETTLED,
+        "settled": cases.SETTLED_OUTCOMES,
         "going_on": row.closed_at is None,
     }
     return render(request, "rights/case_items.html", context)
@@ -105,9 +105,11 @@ def case_refresh(request: HttpRequest, pk: int) -> HttpResponse:
 def case_remedy(request: HttpRequest, pk: int, kind: str) -> HttpResponse:
     """GET shows what will be done to how many items; POST does it."""
     row, item_kind, user = _case(request, pk), _kind(kind), signed_in(request)
-    unsettled = row.items.filter(kind=kind).exclude(outcome__in=cases.SETTLED)
+    unsettled = row.items.filter(kind=kind).exclude(outcome__in=cases.SETTLED_OUTCOMES)
     form = RemedyForm(request.POST if request.method == "POST" else None)
-    done = confirming.done(request, form, lambda data: acts.remedying(row, kind, by=user, **data))
+    done = confirming.perform_if_valid(
+        request, form, lambda data: acts.remedying(row, kind, by=user, **data)
+    )
     if done is not None:
         messages.success(request, f"{item_kind.title}: {done.result} done.")
         return redirect(row)
@@ -129,14 +131,14 @@ def case_settle(request: HttpRequest, pk: int) -> HttpResponse:
     rows = CaseItem.objects.filter(case__in=_visible(request)).select_related("case__party")
     item = get_object_or_404(rows, pk=pk)
     form, user = SettleForm(request.POST or None), signed_in(request)
-    done, context = confirming.done_or_shown(
+    done, context = confirming.perform_or_preview(
         request, form, lambda data: acts.settling(item, by=user, **data), always=True
     )
     if done is not None:
         settled = done.result
         messages.success(request, f"{settled.label}: {settled.get_outcome_display().lower()}.")
         return redirect("rights:case_items", pk=item.case_id, kind=item.kind)
-    context |= {"item": item, "form": form, "heard_at": descendants.heard_at(item)}
+    context |= {"item": item, "form": form, "heard_at": descendants.listening_url(item)}
     return render(request, "rights/case_settle.html", context, status=confirming.status(form))
 
 
@@ -188,7 +190,7 @@ def case_close(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method == "POST":
         # Anything that changed since the page was opened is shown before the case is closed.
         cases.refresh(row)
-    if confirming.done(request, form, lambda data: acts.closing(row, by=user, **data)):
+    if confirming.perform_if_valid(request, form, lambda data: acts.closing(row, by=user, **data)):
         messages.success(request, "Closed. What should still come out of it opens it again.")
         return redirect(row)
     page = confirming.act_page(acts.closing(row, by=user))

@@ -21,13 +21,13 @@ from rights.withdrawal import withdraw_party
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @open_to(Role.RIGHTS_ADMIN, Role.RIGHTSHOLDER)
-def party_leave(request: HttpRequest, pk: int) -> HttpResponse:
+def party_withdraw(request: HttpRequest, pk: int) -> HttpResponse:
     """GET previews what ending everything of a party affects; POST ends it, for good."""
     user = signed_in(request)
     rows = Party.objects.all() if is_admin(request) else user.parties.all()
     party = get_object_or_404(rows, pk=pk)
     form = LeaveForm(request.POST or None, own=not is_admin(request))
-    done = confirming.done(
+    done = confirming.perform_if_valid(
         request,
         form,
         lambda data: acts.leaving_with_all(party, by=user, reason=data["reason"]),

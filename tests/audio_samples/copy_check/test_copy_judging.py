@@ -26,7 +26,7 @@ class Catalogue:
     index: index.Index
 
     def look(self, audio: np.ndarray) -> matching.Match | None:
-        return matching.best(matching.listen(audio, rate=RATE), self.index)
+        return matching.best(matching.prints_of_clip(audio, rate=RATE), self.index)
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +137,6 @@ def test_the_same_clip_gets_the_same_score(catalogue: Catalogue) -> None:
 
 
 def test_a_clip_with_next_to_nothing_in_it_is_no_copy(catalogue: Catalogue) -> None:
-    assert matching.listen(np.zeros((2, RATE)), rate=RATE).silent
+    assert matching.prints_of_clip(np.zeros((2, RATE)), rate=RATE).silent
     match = catalogue.look(cut(catalogue.tracks[21], 2.0, 0.3))
     assert match is None or not match.near_copy

@@ -163,13 +163,13 @@ def test_music_that_cannot_be_read_lets_nothing_pass_until_it_is_back(
         kept = file.read()
     storage.remove(lost)
     other, copy = clip_of(run, seed=77), clip_of(run, seed=2, name="final/1")
-    assert screenings.go_on() == 2
+    assert screenings.run_pass() == 2
     look = screenings.latest_screening(other)
     assert look.outcome == Outcome.FAILED
     assert "Song of seed 1” could not be read" in look.reason
     # What is there is compared all the same.
     assert screenings.latest_screening(copy).outcome == Outcome.NEAR_COPY
-    assert screenings.go_on() == 0
+    assert screenings.run_pass() == 0
     storage.put(io.BytesIO(kept), media_type="audio/flac")
     call_command("screen", again=True, stdout=io.StringIO())
     assert screenings.passed(other)
@@ -179,7 +179,7 @@ def test_music_that_cannot_be_read_lets_nothing_pass_until_it_is_back(
 def test_a_clip_that_is_gone_says_so_and_is_not_tried_for_ever(run: Run) -> None:
     sample, fine = clip_of(run, seed=77), clip_of(run, seed=78, name="final/1")
     storage.remove(sample.audio_id)
-    assert screenings.go_on() == 2
+    assert screenings.run_pass() == 2
     assert screenings.latest_screening(sample).reason == "The clip's file is missing from storage."
     assert screenings.passed(fine)
     assert list(screenings.waiting()) == []
@@ -189,9 +189,9 @@ def test_an_index_that_is_gone_is_made_anew_when_somebody_asks(run: Run) -> None
     screenings.screen(clip_of(run, seed=77))
     storage.remove(DatasetIndex.objects.get().blob_id)
     sample = clip_of(run, seed=78, name="final/1")
-    assert screenings.go_on() == 1
+    assert screenings.run_pass() == 1
     assert "index of the music behind it is missing" in screenings.latest_screening(sample).reason
-    assert screenings.again() == 1
+    assert screenings.retry_failed() == 1
     assert screenings.passed(sample)
 
 
@@ -223,7 +223,7 @@ def test_an_index_in_an_object_store_is_brought_here_once(
     # The store says whether it is still there: a copy alone does not count.
     storage.remove(first.index_digest)
     with pytest.raises(FileNotFoundError):
-        dataset_index.opened(DatasetIndex.objects.get())
+        dataset_index.open_index(DatasetIndex.objects.get())
     for number in range(dataset_index.COPIES + 1):
         blob = storage.put(io.BytesIO(b"%d" % number), media_type="x/x")
         dataset_index._copy(blob.sha256)
@@ -240,8 +240,8 @@ def test_a_file_that_is_no_audio_has_no_print_but_a_reason() -> None:
 def test_rounds_are_bounded_and_go_on_where_they_were(run: Run) -> None:
     made = [clip_of(run, seed=70 + number, name=f"final/{number}") for number in range(2)]
     SoundPrint.objects.all().delete()
-    assert screenings.go_on(turn=-1.0) == 0
-    assert dataset_index.gather(run.dataset, until=0.0) is None
+    assert screenings.run_pass(turn=-1.0) == 0
+    assert dataset_index.load_or_make_index(run.dataset, until=0.0) is None
     tasks.screen()
     assert all(screenings.passed(one) for one in made)
     tasks.screen()

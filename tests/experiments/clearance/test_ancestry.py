@@ -34,14 +34,14 @@ def test_each_run_has_itself_and_all_before_it_behind_it(ada: User, project: Pro
     second = plain_run(ada, project, saved(first, b"one"))
     third = plain_run(ada, project, saved(second, b"two"))
     alone = plain_run(ada, project)
-    assert ancestry.behind([third.pk, alone.pk, first.pk]) == {
+    assert ancestry.runs_behind([third.pk, alone.pk, first.pk]) == {
         third.pk: {first.pk, second.pk, third.pk},
         alone.pk: {alone.pk},
         first.pk: {first.pk},
     }
-    assert ancestry.after([first.pk]) == {first.pk, second.pk, third.pk}
-    assert ancestry.after([third.pk, alone.pk]) == {third.pk, alone.pk}
-    assert (ancestry.behind([]), ancestry.after([])) == ({}, set())
+    assert ancestry.descendants_of([first.pk]) == {first.pk, second.pk, third.pk}
+    assert ancestry.descendants_of([third.pk, alone.pk]) == {third.pk, alone.pk}
+    assert (ancestry.runs_behind([]), ancestry.descendants_of([])) == ({}, set())
 
 
 def test_whoever_delivered_the_same_bytes_is_behind_and_goes_on(
@@ -51,8 +51,8 @@ def test_whoever_delivered_the_same_bytes_is_behind_and_goes_on(
     saved(original, b"the same")
     copy = saved(copying, b"the same", step=99)
     later = plain_run(ada, project, copy)
-    assert ancestry.behind([later.pk]) == {later.pk: {later.pk, copying.pk, original.pk}}
-    assert ancestry.after([original.pk]) == {original.pk, later.pk}
+    assert ancestry.runs_behind([later.pk]) == {later.pk: {later.pk, copying.pk, original.pk}}
+    assert ancestry.descendants_of([original.pk]) == {original.pk, later.pk}
 
 
 def test_the_line_goes_by_who_had_the_bytes_first(ada: User, project: Project) -> None:
@@ -71,8 +71,8 @@ def test_a_circle_ends_where_it_began(ada: User, project: Project) -> None:
     saved(second, b"round", step=11)
     Run.objects.filter(pk=first.pk).update(start_from=weights)
     first.refresh_from_db()
-    assert ancestry.behind([first.pk]) == {first.pk: {first.pk, second.pk}}
-    assert ancestry.after([second.pk]) == {first.pk, second.pk}
+    assert ancestry.runs_behind([first.pk]) == {first.pk: {first.pk, second.pk}}
+    assert ancestry.descendants_of([second.pk]) == {first.pk, second.pk}
     assert ancestry.line(second, None) == [(second, None), (first, 10)]
 
 

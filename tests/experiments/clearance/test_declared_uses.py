@@ -170,7 +170,7 @@ def test_a_test_that_was_opened_before_lets_it_go(
 
 
 def test_its_clips_are_not_released(ada: User, unknown: Run) -> None:
-    why = releases.why_not(make_sample(unknown))
+    why = releases.release_obstacles(make_sample(unknown))
     assert any("does not know what it learned from" in one for one in why)
 
 
@@ -200,7 +200,7 @@ def test_what_begins_with_its_weights_is_unknown_too_whatever_it_is_given(
         by=ada, project=project, recipe="program", config={}, dataset=frozen,
         start_from=deliver(unknown),
     )  # fmt: skip
-    assert any("does not know" in one for one in releases.why_not(make_sample(run)))
+    assert any("does not know" in one for one in releases.release_obstacles(make_sample(run)))
     Run.objects.filter(pk=run.pk).update(state=Run.State.FINISHED)
     run.refresh_from_db()
     with pytest.raises(Refused, match="does not know"):

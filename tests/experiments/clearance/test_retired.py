@@ -173,5 +173,5 @@ def test_weights_that_learned_from_it_have_a_remedy_of_their_own(
     """To retire a dataset ends its use; whether a model stays is another answer of the case."""
     checkpoint = make_checkpoint(run)
     retire(run)
-    assert permission.why_not(checkpoint) == ""
+    assert permission.why_not_loadable(checkpoint) == ""
     assert go_on_from(checkpoint, by=ada, project=project).start_from == checkpoint

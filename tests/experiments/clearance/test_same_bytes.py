@@ -60,7 +60,7 @@ def other(ada: User, rosa: User, project: Project) -> Run:
 def deliver(run: Run, step: int = 10, weights: bytes = WEIGHTS) -> Checkpoint:
     """As a program does, whatever it says that it is."""
     said = wire.CheckpointMeta(step=step, sha256=hashlib.sha256(weights).hexdigest())
-    return checkpoints.receive(run=run, file=io.BytesIO(weights), said=said)[0]
+    return checkpoints.receive(run=run, file=io.BytesIO(weights), meta=said)[0]
 
 
 def begin(ada: User, checkpoint: Checkpoint) -> Run:
@@ -85,7 +85,7 @@ def test_a_copy_is_withheld_whether_it_came_before_the_withdrawal_or_after(
     copy = deliver(other, step=99) if before else None
     lifecycle.withdraw(grant, rosa, "No more")
     copy = copy or deliver(other, step=99)
-    assert permission.why_not(copy) == permission.why_not(first) != ""
+    assert permission.why_not_loadable(copy) == permission.why_not_loadable(first) != ""
     assert "permission behind this checkpoint ended" in why_not_start_from(ada, copy)
     assert not Checkpoint.objects.usable().exists()
     assert run_spec.spec_of(other).resume is None
@@ -98,7 +98,7 @@ def test_other_bytes_are_not_touched(
     theirs = deliver(other, weights=b"what was learned from the music of another")
     deliver(other, step=99)
     lifecycle.withdraw(grant, rosa, "No more")
-    assert permission.why_not(theirs) == ""
+    assert permission.why_not_loadable(theirs) == ""
     assert list(Checkpoint.objects.usable()) == [theirs]
     assert begin(ada, theirs).start_from == theirs
 
@@ -141,7 +141,7 @@ def test_a_withdrawal_lists_copies_and_what_began_with_them(
     assert str(run.pk) in {node.key for node in levels["run"].nodes}
     lifecycle.withdraw(grant, rosa, "No more")
     late = deliver(other, step=100)
-    cases.look_after()
+    cases.refresh_cases()
     case = WithdrawalCase.objects.get()
     assert case.items.filter(kind="checkpoint", key=str(late.pk)).exists()
 
@@ -151,7 +151,7 @@ def test_retired_under_one_name_is_retired_under_every_other(
 ) -> None:
     copy = deliver(other, step=99)
     Checkpoints().retire([str(first.pk)], "A withdrawal")
-    assert permission.why_not(copy) == "This checkpoint was retired: A withdrawal."
+    assert permission.why_not_loadable(copy) == "This checkpoint was retired: A withdrawal."
     assert "was retired" in why_not_start_from(ada, copy)
     assert not Checkpoint.objects.usable().exists()
 
@@ -167,7 +167,7 @@ def test_bytes_that_were_cleaned_up_are_known_when_they_come_again(
     assert not Blob.objects.filter(pk=hashlib.sha256(WEIGHTS).hexdigest()).exists()
     assert [checkpoint.step for checkpoint in first.run.checkpoints.all()] == [20]
     lifecycle.withdraw(grant, rosa, "No more")
-    assert "permission behind" in permission.why_not(deliver(other))
+    assert "permission behind" in permission.why_not_loadable(deliver(other))
 
 
 def test_bytes_that_were_replaced_are_known_when_they_come_again(
@@ -175,7 +175,7 @@ def test_bytes_that_were_replaced_are_known_when_they_come_again(
 ) -> None:
     deliver(first.run, weights=b"the same step anew")
     lifecycle.withdraw(grant, rosa, "No more")
-    assert "permission behind" in permission.why_not(deliver(other))
+    assert "permission behind" in permission.why_not_loadable(deliver(other))
 
 
 # --- Cleared for what all of them are --------------------------------------------------------

@@ -64,7 +64,7 @@ def run(ada: User, project: Project) -> Run:
     assert attempt is not None
     token, made.secret = tokens.issue(ada, "run", scope=f"run:{made.pk}")  # type: ignore[attr-defined]
     Attempt.objects.filter(pk=attempt.pk).update(token=token)
-    runs.started(attempt)
+    runs.mark_started(attempt)
     return made
 
 

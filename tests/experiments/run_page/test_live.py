@@ -51,12 +51,12 @@ def test_a_waiting_run_says_its_place_and_how_long(ada: User, project: Project) 
     first, second = (
         runs.submit(by=ada, project=project, recipe="tone_check", config={}) for _ in range(2)
     )
-    assert live.moment(first).detail == "Next to start."
-    assert live.moment(second).detail.startswith("1 run before it, about ")
+    assert live.read_moment(first).detail == "Next to start."
+    assert live.read_moment(second).detail.startswith("1 run before it, about ")
 
 
 def test_a_going_run_says_how_far_and_how_much_longer(going: Run) -> None:
-    now = live.moment(going)
+    now = live.read_moment(going)
     assert now.detail == "step 30 of 60"
     assert now.progress_words.startswith("50 %, about ")
     assert live.time_left(going, going.progress_at) == pytest.approx(60, abs=2)
@@ -68,17 +68,17 @@ def test_a_program_that_is_not_heard_any_more_is_said_to_be_silent(going: Run) -
     heard = timezone.now() - timedelta(seconds=16)
     Run.objects.filter(pk=going.pk).update(heartbeat_at=heard)
     going.refresh_from_db()
-    words = live.moment(going).detail
+    words = live.read_moment(going).detail
     assert words.startswith(f"Nothing was heard of its program since {heard:%H:%M:%S} UTC.")
     assert "the next attempt goes on from the last checkpoint" in words
     going.heartbeat_at = timezone.now()
-    assert live.moment(going).detail == "step 30 of 60"
+    assert live.read_moment(going).detail == "step 30 of 60"
 
 
 def test_a_failed_run_says_why(going: Run) -> None:
     Run.objects.filter(pk=going.pk).update(state=Run.State.FAILED, state_reason="Out of memory.")
     going.refresh_from_db()
-    assert live.moment(going).detail == "Out of memory."
+    assert live.read_moment(going).detail == "Out of memory."
 
 
 @pytest.mark.django_db(transaction=True)

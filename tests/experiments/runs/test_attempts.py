@@ -34,7 +34,7 @@ def begun(run: Run, *, started: bool = True) -> Attempt:
     attempt = runs.claim(run)
     assert attempt is not None, run.state_reason
     if started:
-        runs.started(attempt)
+        runs.mark_started(attempt)
     return attempt
 
 
@@ -42,7 +42,7 @@ def test_making_room_is_no_try(run: Run) -> None:
     run.max_attempts = 2
     run.save()
     for _ in range(2):
-        runs.preempted(begun(run, started=False), reason="Others came first.")
+        runs.mark_preempted(begun(run, started=False), reason="Others came first.")
     runs.lose(begun(run), reason="The node is gone.")
     run.refresh_from_db()
     assert run.state == State.QUEUED
@@ -56,7 +56,7 @@ def test_making_room_is_no_try(run: Run) -> None:
 
 
 def test_making_room_says_so_and_goes_on_from_the_checkpoint(run: Run) -> None:
-    runs.preempted(begun(run), reason="A run of higher priority took its place.", exit_code=75)
+    runs.mark_preempted(begun(run), reason="A run of higher priority took its place.", exit_code=75)
     run.refresh_from_db()
     assert run.state == State.QUEUED
     assert run.state_reason == (
@@ -71,7 +71,7 @@ def test_making_room_says_so_and_goes_on_from_the_checkpoint(run: Run) -> None:
 def test_three_losses_in_a_row_for_the_same_reason_end_the_run_and_say_so(run: Run) -> None:
     for number in range(3):
         if number:
-            runs.preempted(begun(run, started=False), reason="Others came first.")
+            runs.mark_preempted(begun(run, started=False), reason="Others came first.")
         runs.lose(begun(run), reason=f"The node gpu-{number} is gone.")
     run.refresh_from_db()
     assert run.state == State.FAILED
@@ -92,7 +92,7 @@ def test_trying_again_by_hand_begins_a_new_row(ada: User, run: Run) -> None:
         runs.lose(begun(run), reason="Gone.")
     run.refresh_from_db()
     runs.retry(run=run, by=ada)
-    runs.preempted(begun(run), reason="Others came first.")
+    runs.mark_preempted(begun(run), reason="Others came first.")
     run.refresh_from_db()
     assert run.state == State.QUEUED
     runs.lose(begun(run), reason="Gone.")
@@ -102,7 +102,7 @@ def test_trying_again_by_hand_begins_a_new_row(ada: User, run: Run) -> None:
 
 def test_a_run_that_never_gets_to_save_anything_stops_making_room(run: Run) -> None:
     for _ in range(3):
-        runs.preempted(begun(run), reason="Others came first.")
+        runs.mark_preempted(begun(run), reason="Others came first.")
     run.refresh_from_db()
     assert run.state == State.FAILED
     assert run.state_reason == (
@@ -115,7 +115,7 @@ def test_a_run_that_saves_before_it_goes_makes_room_as_often_as_it_must(run: Run
     for step in range(5):
         attempt = begun(run)
         Checkpoint.objects.create(run=run, step=step, blob=blob)
-        runs.preempted(attempt, reason="Others came first.")
+        runs.mark_preempted(attempt, reason="Others came first.")
     run.refresh_from_db()
     assert run.state == State.QUEUED
 
@@ -123,20 +123,20 @@ def test_a_run_that_saves_before_it_goes_makes_room_as_often_as_it_must(run: Run
 def test_making_room_after_a_request_to_stop_ends_the_run_as_asked(ada: User, run: Run) -> None:
     attempt = begun(run)
     runs.cancel(run=run, by=ada)
-    runs.preempted(attempt, reason="Others came first.")
+    runs.mark_preempted(attempt, reason="Others came first.")
     run.refresh_from_db()
     assert run.state == State.CANCELLED
 
 
 def test_what_the_cluster_says_is_on_the_run_while_it_waits(run: Run) -> None:
     attempt = begun(run, started=False)
-    runs.waits([(attempt, "0/3 nodes have nvidia.com/gpu.")])
+    runs.store_wait_reasons([(attempt, "0/3 nodes have nvidia.com/gpu.")])
     run.refresh_from_db()
     assert (run.state, run.state_reason) == (State.STARTING, "0/3 nodes have nvidia.com/gpu.")
-    runs.started(attempt)
+    runs.mark_started(attempt)
     run.refresh_from_db()
     assert (run.state, run.state_reason) == (State.RUNNING, "")
-    runs.waits([(attempt, "An old word.")])
+    runs.store_wait_reasons([(attempt, "An old word.")])
     run.refresh_from_db()
     assert run.state_reason == ""
 
@@ -144,21 +144,21 @@ def test_what_the_cluster_says_is_on_the_run_while_it_waits(run: Run) -> None:
 def test_events_are_kept_once_and_their_count_grows(run: Run) -> None:
     attempt = begun(run)
     first = Told()
-    runs.note_events([(attempt, [first, Told(uid="2", reason="Pulling")])])
+    runs.store_events([(attempt, [first, Told(uid="2", reason="Pulling")])])
     later = replace(first, count=7, at=datetime(2026, 11, 21, 13, tzinfo=UTC))
-    runs.note_events([(attempt, [later])])
-    runs.note_events([(attempt, [later])])
+    runs.store_events([(attempt, [later])])
+    runs.store_events([(attempt, [later])])
     assert [(event.uid, event.count) for event in attempt.events.all()] == [("2", 1), ("1", 7)]
 
 
 def test_where_it_runs_and_how_to_look_may_be_told_later(run: Run) -> None:
     attempt = begun(run, started=False)
-    assert runs.created(attempt, look="kubectl describe job x")
-    assert not runs.created(attempt, node="gpu-3")
+    assert runs.mark_created(attempt, look="kubectl describe job x")
+    assert not runs.mark_created(attempt, node="gpu-3")
     attempt.refresh_from_db()
     assert (attempt.node, attempt.look) == ("gpu-3", "kubectl describe job x")
     runs.finish(attempt)
-    assert not runs.created(attempt, node="elsewhere")
+    assert not runs.mark_created(attempt, node="elsewhere")
     attempt.refresh_from_db()
     assert attempt.node == "gpu-3"
 

@@ -44,9 +44,9 @@ def test_a_gpu_that_is_not_in_the_list_costs_as_any_and_any_at_most_as_the_deare
 
 
 def test_a_little_is_not_nothing() -> None:
-    assert LISTED.sum(Decimal("0.0004")) == "under 0.01 EUR"
-    assert LISTED.sum(Decimal(0)) == "0.00 EUR"
-    assert LISTED.sum(Decimal("1234.5")) == "1,234.50 EUR"
+    assert LISTED.format_amount(Decimal("0.0004")) == "under 0.01 EUR"
+    assert LISTED.format_amount(Decimal(0)) == "0.00 EUR"
+    assert LISTED.format_amount(Decimal("1234.5")) == "1,234.50 EUR"
 
 
 def test_without_prices_nobody_speaks_of_money() -> None:
@@ -59,7 +59,7 @@ def ended(by: User, project: Project, hours: float) -> Run:
     )
     attempt = runs.claim(run)
     assert attempt is not None
-    runs.started(attempt)
+    runs.mark_started(attempt)
     Attempt.objects.filter(pk=attempt.pk).update(started_at=timezone.now() - timedelta(hours=hours))
     attempt.refresh_from_db()
     runs.finish(attempt)
@@ -82,7 +82,7 @@ def test_a_project_is_summed_over_ended_and_running_attempts(ada: User, project:
     attempt = runs.claim(going)
     assert attempt is not None
     assert float(costs.of_project(project)) == pytest.approx(4.01, abs=0.01)
-    runs.started(attempt)
+    runs.mark_started(attempt)
     Attempt.objects.filter(pk=attempt.pk).update(started_at=timezone.now() - timedelta(hours=2))
     assert float(costs.of_project(project)) == pytest.approx(8.03, abs=0.01)
 

@@ -72,14 +72,14 @@ def test_a_withdrawn_grant_taints_the_dataset_once_and_a_new_version_is_clean(
     old = datasets.freeze(
         by=ada, project=project, name="d", recordings=[kept, leaves], use=Use.TRAIN_GENERATIVE
     )
-    assert permission.taint_held() == 0
+    assert permission.mark_affected_datasets() == 0
     lifecycle.opt_out(leaves, Use.TRAIN_GENERATIVE, party, rosa, "No more")
-    assert permission.taint_held() == 1
-    assert permission.taint_held() == 0
+    assert permission.mark_affected_datasets() == 1
+    assert permission.mark_affected_datasets() == 0
     old.refresh_from_db()
     assert old.status == Dataset.Status.TAINTED
     new = datasets.freeze(
         by=ada, project=project, name="d", recordings=[kept, leaves], use=Use.TRAIN_GENERATIVE
     )
-    assert permission.taint_held() == 0
+    assert permission.mark_affected_datasets() == 0
     assert permission.holds_on(new, new.use) == []

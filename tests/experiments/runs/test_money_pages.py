@@ -46,8 +46,8 @@ def paid(by: User, project: Project, hours: float = 2) -> tuple[Run, Attempt]:
     )
     attempt = runs.claim(run)
     assert attempt is not None
-    runs.created(attempt, node="gpu-3", look="kubectl -n runs describe job x")
-    runs.started(attempt)
+    runs.mark_created(attempt, node="gpu-3", look="kubectl -n runs describe job x")
+    runs.mark_started(attempt)
     began = timezone.now() - timedelta(hours=hours)
     Attempt.objects.filter(pk=attempt.pk).update(started_at=began)
     attempt.refresh_from_db()
@@ -115,7 +115,7 @@ def test_the_run_page_tells_cost_attempts_events_and_how_to_look_further(
     page: Client, ada: User, project: Project
 ) -> None:
     run, first = paid(ada, project)
-    runs.preempted(first, reason="A run of higher priority took its place.", exit_code=75)
+    runs.mark_preempted(first, reason="A run of higher priority took its place.", exit_code=75)
     run.refresh_from_db()
     second = runs.claim(run)
     assert second is not None
@@ -128,7 +128,7 @@ def test_the_run_page_tells_cost_attempts_events_and_how_to_look_further(
     ClusterEvent.objects.create(
         attempt=second, uid="9", at=now + timedelta(minutes=1), kind="Normal", reason="Scheduled"
     )
-    runs.waits([(second, "0/3 nodes have nvidia.com/gpu.")])
+    runs.store_wait_reasons([(second, "0/3 nodes have nvidia.com/gpu.")])
     text = read(page, run.get_absolute_url())
     assert "4.02 EUR so far" in text
     assert "at most 48.24 EUR" in text
@@ -141,7 +141,7 @@ def test_the_run_page_tells_cost_attempts_events_and_how_to_look_further(
     assert said.count("FailedScheduling") == 1
     assert '<td data-label="Times" class="num">6</td>' in said
     assert said.index("FailedScheduling") < said.index("<span>Scheduled</span>")
-    moment = live.moment(Run.objects.get())
+    moment = live.read_moment(Run.objects.get())
     assert (moment.events, moment.detail) == (7, "0/3 nodes have nvidia.com/gpu.")
 
 
@@ -177,7 +177,7 @@ def test_a_warning_is_on_the_page_while_the_run_is_open(
     assert "busy under 5 % for 12 min" in read(page, run.get_absolute_url())
     assert "busy under 5 % for 12 min" in read(page, reverse("experiments:home_fragment"))
     runs.finish(attempt)
-    assert live.moment(Run.objects.get()).warning == ""
+    assert live.read_moment(Run.objects.get()).warning == ""
 
 
 def test_a_held_run_says_whose_gpus_it_waits_for(ada: User, project: Project) -> None:

@@ -62,7 +62,7 @@ def test_a_run_beyond_its_projects_gpus_is_held_and_small_ones_do_not_pass_it() 
         {1: 2},
     )
     assert sorted(numbers(line.ready)) == [3, 4]
-    assert numbers(line.held) == [1, 2]
+    assert numbers(line.blocked) == [1, 2]
 
 
 def test_the_place_in_the_queue_is_the_place_in_that_order(
@@ -95,7 +95,7 @@ def test_a_project_never_has_more_gpus_at_work_than_its_quota(ada: User, project
     second.refresh_from_db()
     assert second.state == Run.State.QUEUED
     assert not second.attempts.exists()
-    assert quotas.held_words(Run.objects.get(pk=second.pk)) == (
+    assert quotas.why_blocked(Run.objects.get(pk=second.pk)) == (
         "First light has 2 of its 2 GPUs at work and waits for its own runs."
     )
 
@@ -124,7 +124,7 @@ def test_of_a_running_run_only_the_hours_that_are_left_count(ada: User, project:
     run = submit(ada, project, gpus=2, max_hours=8)
     attempt = runs.claim(run)
     assert attempt is not None
-    runs.started(attempt)
+    runs.mark_started(attempt)
     Attempt.objects.update(started_at=timezone.now() - timedelta(hours=3))
     assert quotas.hours_taken(project) == pytest.approx(10, abs=0.01)
 

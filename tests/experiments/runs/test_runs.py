@@ -123,7 +123,7 @@ def test_the_walk_of_a_good_run(ada: User, project: Project) -> None:
     run = submit(ada, project)
     attempt = runs.claim(run)
     assert attempt is not None
-    runs.created(attempt, node="here")
+    runs.mark_created(attempt, node="here")
     run = runs.beat(run, "attempt-1", "Training", 0.5)
     assert (run.state, run.stage, run.progress) == (State.RUNNING, "Training", 0.5)
     assert run.heartbeat_at
@@ -170,7 +170,7 @@ def test_cancel_ends_a_waiting_run_at_once_and_asks_a_running_one(
     assert runs.cancel(run=waiting, by=ada).state == State.CANCELLED
     assert runs.cancel(run=running, by=ada).state == State.STOPPING
     assert runs.cancel(run=running, by=ada).state == State.STOPPING
-    runs.stopped(attempt, reason="Asked to stop.", exit_code=143)
+    runs.mark_stopped(attempt, reason="Asked to stop.", exit_code=143)
     running.refresh_from_db()
     assert running.state == State.CANCELLED
     with pytest.raises(runs.NotPossible, match="ended already"):

@@ -114,7 +114,7 @@ def test_every_leaf_is_proved_and_every_root_grown_step_by_step(size: int) -> No
     for index in range(size):
         proof = hashes(leaves, merkle.inclusion_spans(index, size))
         assert proof == path(index, leaves)
-        assert merkle.included(leaves[index], index=index, size=size, path=proof, under=top)
+        assert merkle.included(leaves[index], index=index, size=size, path=proof, root=top)
 
 
 @pytest.mark.parametrize("size", range(1, 70))
@@ -153,7 +153,7 @@ def test_no_proof_holds_for_anything_else(size: int, data: st.DataObject) -> Non
     proof = hashes(leaves, merkle.inclusion_spans(index, size))
 
     def holds(leaf: bytes, at: int, of: int, steps: list[bytes], under: bytes) -> bool:
-        return merkle.included(leaf, index=at, size=of, path=steps, under=under)
+        return merkle.included(leaf, index=at, size=of, path=steps, root=under)
 
     other = data.draw(st.integers(-1, size).filter(lambda at: at != index))
     assert not holds(b"x", index, size, proof, top)

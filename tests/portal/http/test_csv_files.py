@@ -40,4 +40,4 @@ def test_a_cell_with_another_separator_stands_in_quotes() -> None:
 def test_every_cell_comes_back_as_it_was(cells: list[str]) -> None:
     cells = [cell.replace("\0", "").replace("\r", "") for cell in cells] or ["a"]
     (read,) = csv.reader(io.StringIO(csv_files.line(cells), newline=""))
-    assert [csv_files.meant(cell) for cell in read] == cells
+    assert [csv_files.original(cell) for cell in read] == cells

@@ -9,7 +9,7 @@ from django.http import QueryDict
 from django.test import Client
 
 from backline import bounds
-from portal.asgi import application, readable
+from portal.asgi import application, with_readable_charset
 from portal.inputs.parameters import LONGEST, Parameters, Unreadable
 from portal.models import User
 
@@ -117,7 +117,7 @@ async def test_an_alphabet_that_django_falls_over_is_refused_too(kind: str) -> N
 
 @pytest.mark.parametrize("header", PLAIN)
 def test_a_header_that_can_be_read_stays_as_it_is(header: bytes) -> None:
-    assert readable(header) == header
+    assert with_readable_charset(header) == header
 
 
 @pytest.mark.django_db

@@ -82,9 +82,9 @@ def test_a_folder_from_before_is_mended(tmp_path: Path) -> None:
         listening.bind(str(folder / "redis.sock"))
         (folder / "redis.sock").chmod(0o777)
         private.close_folder(folder)
-        assert private.mend(folder) >= 10
+        assert private.close_contents(folder) >= 10
         assert private.open_to_others(folder) == []
-        assert private.mend(folder) == 0
+        assert private.close_contents(folder) == 0
     assert mode(folder / "tool") == 0o700
     assert mode(elsewhere) == 0o644
 

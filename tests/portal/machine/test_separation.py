@@ -12,7 +12,7 @@ from django.conf import LazySettings
 
 from portal import health
 from portal.machine import separation
-from portal.machine.separation import Room, Separation
+from portal.machine.separation import ProgramFolders, Separation
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -91,7 +91,7 @@ def test_a_sandbox_names_what_it_shows_and_hides_what_is_the_portals(
     kept.mkdir(parents=True)
     settings.LOCAL_PROGRAMS_FOLDERS = [lent]
     settings.PRIVATE_FOLDERS = [kept]
-    room = Room(tmp_path / "job")
+    room = ProgramFolders(tmp_path / "job")
     words = separation.wrapped(Separation("sandbox"), ["python"], room)
     shown = {words[n + 1] for n, word in enumerate(words) if word == "--ro-bind-try"}
     assert str(lent) in shown
@@ -129,7 +129,7 @@ def test_a_portal_that_is_not_root_has_the_same_sandbox(
         monkeypatch.setattr(separation, "CLIENT", Path(folder) / "client")
         secret = Path(folder) / "secret_key"
         secret.write_text("secret")
-        room = Room.made(Path(folder), Separation("sandbox"))
+        room = ProgramFolders.made(Path(folder), Separation("sandbox"))
         for path in (Path(folder), secret, *room.parts):
             os.chown(path, 65534, 65534)
         look = [python, "-c", LOOKS, str(secret), "/etc/shadow", "/etc/passwd"]

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from portal.management.commands.up import only_one
+from portal.management.commands.up import single_instance_lock
 from portal.processes import embedded
 from portal.processes.supervisor import Child, NotReady, Supervisor
 
@@ -21,7 +21,7 @@ SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 
 @pytest.fixture
 def supervisor(tmp_path: Path) -> Iterator[Supervisor]:
-    made = Supervisor(tmp_path, tell=print)
+    made = Supervisor(tmp_path, report=print)
     yield made
     made.stop()
 
@@ -67,7 +67,7 @@ def test_a_child_that_ends_at_once_says_where_its_log_is(supervisor: Supervisor)
 def test_leftovers_of_a_killed_supervisor_are_ended(supervisor: Supervisor) -> None:
     child = Child("one", SLEEP, lambda: True)
     supervisor.start(child)
-    assert Supervisor(supervisor.folder, tell=print).end_leftovers() == 1
+    assert Supervisor(supervisor.folder, report=print).end_leftovers() == 1
     assert not child.alive
 
 
@@ -81,7 +81,7 @@ def test_a_pid_that_is_somebody_elses_by_now_is_left_alone(supervisor: Superviso
 
 def test_a_command_tells_its_lines(tmp_path: Path) -> None:
     told: list[str] = []
-    supervisor = Supervisor(tmp_path, tell=told.append)
+    supervisor = Supervisor(tmp_path, report=told.append)
     code, lines = supervisor.run("demo", [sys.executable, "-c", "print('a'); print(); print('b')"])
     assert (code, lines) == (0, ["a", "", "b"])
     assert told == lines
@@ -97,8 +97,8 @@ def test_a_taken_port_names_the_way_out() -> None:
 
 def test_a_second_supervisor_in_one_folder_is_refused(tmp_path: Path) -> None:
     with (
-        only_one(tmp_path),
+        single_instance_lock(tmp_path),
         pytest.raises(embedded.Refused, match="already runs"),
-        only_one(tmp_path),
+        single_instance_lock(tmp_path),
     ):
         pass

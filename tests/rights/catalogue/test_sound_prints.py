@@ -206,7 +206,7 @@ def test_what_was_answered_is_not_asked_again(rosa: User, song: Recording, other
     copy = again(rosa, other, written(0.5 * played(1)))
     sound_questions.answer(SoundQuestion.objects.get(), by=rosa, answer=Answer.NOT_THE_SAME)
     SoundPrint.objects.update(compared=False)
-    assert sound_backfill.go_on() == 2
+    assert sound_backfill.run_pass() == 2
     assert SoundQuestion.objects.count() == 1
     assert usable(copy) == [True]
 
@@ -218,10 +218,10 @@ def test_recordings_from_before_are_compared_in_rounds_the_oldest_first(
     SoundQuestion.objects.all().delete()
     SoundPrint.objects.all().delete()
     assert usable(song, copy) == [True, True]
-    assert sound_backfill.go_on() == 2
+    assert sound_backfill.run_pass() == 2
     found = SoundQuestion.objects.get()
     assert (found.recording, found.other) == (copy, song)
-    assert sound_backfill.go_on() == 0
+    assert sound_backfill.run_pass() == 0
     assert not SoundPrint.objects.filter(compared=False).exists()
 
 
@@ -232,7 +232,7 @@ def test_parts_from_before_are_compared_too(rosa: User, song: Recording, other: 
     )
     SoundQuestion.objects.all().delete()
     SoundPrint.objects.all().delete()
-    assert sound_backfill.go_on() == 3
+    assert sound_backfill.run_pass() == 3
     assert SoundQuestion.objects.get().other == song
 
 
@@ -243,9 +243,9 @@ def test_a_file_that_cannot_be_read_is_told_and_not_tried_for_ever(
 
     SoundPrint.objects.all().delete()
     storage.remove(str(song.audio_id))
-    assert sound_backfill.go_on() == 1
+    assert sound_backfill.run_pass() == 1
     assert SoundPrint.objects.get().problem == "The file is missing from storage."
-    assert sound_backfill.go_on() == 0
+    assert sound_backfill.run_pass() == 0
 
 
 def test_one_more_recording_is_some_more_rows(rosa: User, song: Recording, other: Party) -> None:

@@ -11,7 +11,7 @@ from portal.models import User
 from rights.consent import allowances, consent
 from rights.consent.allowances import ALL, EVERYTHING, NONE, Allowance, ContextBox
 from rights.consent.evaluator import Context, Judge
-from rights.consent.snapshot import Artist, Facts, Group, Music, Share, Sign, Terms
+from rights.consent.snapshot import Artist, Facts, Group, MandateTerms, Music, Share, Terms
 from rights.grants import lifecycle
 from rights.models import Purpose, RightType, Use
 from tests.catalogue import allow, make_party, make_recording
@@ -78,9 +78,9 @@ def worlds(draw: st.DrawFn) -> Facts:
             facts.opted_out[party, 1].append(before)
     if draw(st.booleans()):
         rights, places = draw(some("master", "composition")), draw(some("world", "FR"))
-        sign = Sign(1, draw(st.sampled_from(holders)), agent, rights, places, date(2026, 1, 1),
-                    None, AT, None)  # fmt: skip
-        facts.signs[sign.holder].append(sign)
+        holder = draw(st.sampled_from(holders))
+        sign = MandateTerms(1, holder, agent, rights, places, date(2026, 1, 1), None, AT, None)
+        facts.mandates[sign.holder].append(sign)
     return facts
 
 
@@ -125,7 +125,7 @@ def test_an_intersection_is_what_lies_in_both(
 @given(st.lists(BOXES, min_size=1, max_size=100))
 def test_what_is_left_out_of_a_long_union_only_narrows_it(boxes: list[ContextBox]) -> None:
     short = Allowance(allowances.widest(boxes))
-    assert len(short.boxes) <= allowances.MOST
+    assert len(short.boxes) <= allowances.MAX_BOXES
     for context in CONTEXTS:
         assert not short.covers(context) or any(box.covers(context) for box in boxes)
 
@@ -188,6 +188,6 @@ def test_where_the_first_few_leave_nothing_the_others_are_not_asked(
     party = make_party(rosa)
     ids = [make_recording(rosa, party).pk for _ in range(3)]
     allow(rosa, party, Use.EVAL)
-    monkeypatch.setattr(allowances, "FEW", 1)
+    monkeypatch.setattr(allowances, "FIRST_BATCH", 1)
     assert allowances.allowance_of(ids, Use.DISTRIBUTE, datetime.now(UTC)).parts[0].number == 1
     assert allowances.allowance_of(ids, Use.EVAL, datetime.now(UTC)).parts[0].number == 3

@@ -31,7 +31,7 @@ def publisher(rosa: User) -> Party:
 def writer(rosa: User, publisher: Party) -> Party:
     """Signs for her master; her publisher signs for her compositions."""
     made = make_party(rosa, "Ines Faro")
-    row = parties.mandate(by=rosa, holder=made, agent=publisher, right_types=["composition"])
+    row = parties.enter_mandate(by=rosa, holder=made, agent=publisher, right_types=["composition"])
     parties.approve_mandate(row, second_admin())
     allow(rosa, made, Use.EVAL, rights=(RightType.MASTER,))
     allow(rosa, publisher, Use.EVAL, rights=(RightType.COMPOSITION,))
@@ -55,7 +55,7 @@ def change_everything(rosa: User, songs: list[Recording], writer: Party, publish
     lifecycle.opt_out(songs[1], Use.EVAL, publisher, rosa, "Not this one.")
     lifecycle.withdraw(Grant.objects.get(grantor=publisher), rosa, "No more.")
     parties.end_mandate(mandate, rosa, "She signs herself.")
-    parties.amend(by=rosa, party=writer, name="Inês F.", kind="person")
+    parties.update_party(by=rosa, party=writer, name="Inês F.", kind="person")
     halves = {writer: 500_000, publisher: 500_000}
     sheet = splits.propose(by=rosa, subject=songs[0], lines=halves)
     splits.dispute(sheet=sheet, party=publisher, by=rosa, reason="Too little.")

@@ -125,7 +125,7 @@ class World:
             ended_at=moment(9) if status in {Status.WITHDRAWN, Status.SUPERSEDED} else None,
         )  # fmt: skip
 
-    def no(self, who: int, which: int, use: Use, at: int) -> None:
+    def opt_out(self, who: int, which: int, use: Use, at: int) -> None:
         OptOut.objects.create(
             party=self.parties[who], recording=self.recordings[which], use=use, at=moment(at),
             reason="No.",
@@ -206,10 +206,10 @@ class TheyAgree(TestCase):
         for one in grants:
             world.grant(one)
         for one in noes:
-            world.no(*one)
+            world.opt_out(*one)
         ids, now = [row.pk for row in world.recordings], timezone.now()
         judge = Judge(snapshot.gather(ids, USE, now, now=True), HERE, now)
-        page = use_status._Said(ids, {}, {party.pk: set() for party in world.parties})
+        page = use_status._OwnGrants(ids, {}, {party.pk: set() for party in world.parties})
         said = list(OptOut.objects.all())
         for grant in Grant.objects.select_related("recording", "work"):
             shown = set(opt_outs.keeping_out_of(grant).values_list("party", "recording"))
@@ -232,24 +232,24 @@ class TheyAgree(TestCase):
         rows = OptOut.objects.filter(use=USE)
         own = Grant.objects.filter(ended_at=None).exclude(activated_at=None)
         told = opt_outs.opt_outs_with_grants(rows)
-        assert {(one.no.party_id, one.no.recording_id) for one in told} == set(
+        assert {(one.opt_out.party_id, one.opt_out.recording_id) for one in told} == set(
             rows.values_list("party", "recording")
         )
         for one in told:
-            mine = own.filter(grantor=one.no.party_id, recording=one.no.recording_id)
+            mine = own.filter(grantor=one.opt_out.party_id, recording=one.opt_out.recording_id)
             assert {grant.pk for grant in one.since} == {
                 grant.pk
                 for grant in mine
-                if not decided(judge, grant, one.no.party_id, one.no.recording_id)
+                if not decided(judge, grant, one.opt_out.party_id, one.opt_out.recording_id)
             }
         eased = {no.pk for no in opt_outs.eased_by_later_grants(rows)}
-        assert eased == {one.no.pk for one in told if one.since}
+        assert eased == {one.opt_out.pk for one in told if one.since}
 
     def what_stands_is_what_the_judge_refuses(self, judge: Judge) -> None:
         """A no stands until, for each right of the party's that the use needs, a grant of its own
         for that recording speaks in spite of it."""
         rows = OptOut.objects.filter(use=USE).order_by()
-        stands = set(opt_outs.still_against(rows).values_list("party", "recording"))
+        stands = set(opt_outs.not_taken_back(rows).values_list("party", "recording"))
         for party, recording in rows.values_list("party", "recording").distinct():
             own = Grant.objects.filter(grantor=party, recording=recording, ended_at=None)
             speaking = {
@@ -286,16 +286,16 @@ def test_a_grant_of_the_master_takes_back_nothing_of_the_composition(
     song = make_recording(rosa, writer)
     allow(rosa, writer, Use.EVAL)
     lifecycle.opt_out(song, Use.EVAL, writer, rosa, "No.")
-    assert opt_outs.still_against(song.opt_outs.all()).exists()
+    assert opt_outs.not_taken_back(song.opt_outs.all()).exists()
     allow(rosa, writer, Use.EVAL, recording=song, rights=(RightType.MASTER,))
     line = consent.evaluate([song], Use.EVAL, HERE)[song.pk]
     assert [(reason["code"], reason["right"]) for reason in line.reasons] == [
         ("opted_out", "composition")
     ]
-    assert opt_outs.still_against(song.opt_outs.all()).exists()
+    assert opt_outs.not_taken_back(song.opt_outs.all()).exists()
     allow(rosa, writer, Use.EVAL, recording=song, rights=(RightType.COMPOSITION,))
     assert consent.evaluate([song], Use.EVAL, HERE).allowed
-    assert not opt_outs.still_against(song.opt_outs.all()).exists()
+    assert not opt_outs.not_taken_back(song.opt_outs.all()).exists()
 
 
 @pytest.mark.django_db
@@ -334,7 +334,9 @@ def test_a_use_is_asked_in_the_scope_of_a_grant_that_speaks(rosa: User) -> None:
     """Not in that of an agent's grant which the holder's no keeps the recording out of."""
     writer, publisher = make_party(rosa), make_party(rosa)
     song = make_recording(rosa, writer)
-    mandate = parties.mandate(by=rosa, holder=writer, agent=publisher, right_types=["composition"])
+    mandate = parties.enter_mandate(
+        by=rosa, holder=writer, agent=publisher, right_types=["composition"]
+    )
     parties.approve_mandate(mandate, second_admin())
     allow(rosa, publisher, Use.EVAL, rights=(RightType.COMPOSITION,))
     lifecycle.opt_out(song, Use.EVAL, writer, rosa, "No.")

@@ -39,7 +39,7 @@ def publisher(rosa: User, max_: User) -> Party:
 
 def signs(rosa: User, writer: Party, publisher: Party, **terms: Any) -> Mandate:
     """The publisher signs for the writer's compositions."""
-    row = parties.mandate(
+    row = parties.enter_mandate(
         by=rosa, holder=writer, agent=publisher, right_types=["composition"], **terms
     )
     return parties.approve_mandate(row, second_admin())

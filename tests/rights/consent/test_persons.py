@@ -120,7 +120,7 @@ def test_nobody_signs_for_a_person(rosa: User, song: Recording, guest: Party) ->
     credit(rosa, song, guest, RoleCode.VOCALIST)
     allow(rosa, agent, Use.VOICE, rights=PERSONA)
     with pytest.raises(Refused):
-        parties.mandate(by=rosa, holder=guest, agent=agent, right_types=["persona"])
+        parties.enter_mandate(by=rosa, holder=guest, agent=agent, right_types=["persona"])
     assert missing(song, Use.VOICE) == [("no_grant", guest.name)]
 
 
@@ -146,7 +146,7 @@ def test_a_groups_word_is_nobodys_of_its_members(
     # Some members are not all of them.
     allow(rosa, artist, Use.VOICE, rights=PERSONA)
     assert ("members_unknown", band.name) in missing(bands_song, Use.VOICE)
-    members.say_complete(by=rosa, group=band)
+    members.declare_complete(by=rosa, group=band)
     assert missing(bands_song, Use.VOICE) == [("no_grant", guest.name)]
     allow(rosa, guest, Use.VOICE, rights=PERSONA)
     assert missing(bands_song, Use.VOICE) == []
@@ -179,11 +179,11 @@ def test_members_are_said_to_be_all_once_and_not_of_nobody(
     rosa: User, band: Party, artist: Party
 ) -> None:
     with pytest.raises(Refused):
-        members.say_complete(by=rosa, group=band)
+        members.declare_complete(by=rosa, group=band)
     members.add(by=rosa, group=band, member=artist)
-    members.say_complete(by=rosa, group=band)
+    members.declare_complete(by=rosa, group=band)
     with pytest.raises(Refused):
-        members.say_complete(by=rosa, group=band)
+        members.declare_complete(by=rosa, group=band)
 
 
 def test_a_group_with_members_does_not_become_a_person(
@@ -192,7 +192,7 @@ def test_a_group_with_members_does_not_become_a_person(
     members.add(by=rosa, group=band, member=artist)
     for party, kind in ((band, "person"), (artist, "group")):
         with pytest.raises(Refused):
-            parties.amend(by=rosa, party=party, name=party.name, kind=kind)
+            parties.update_party(by=rosa, party=party, name=party.name, kind=kind)
 
 
 # --- What is found after permission -----------------------------------------------------------
@@ -223,7 +223,7 @@ def test_a_member_found_later_leaves_a_hold_wherever_the_group_is_credited(
 ) -> None:
     members.add(by=rosa, group=band, member=artist)
     allow(rosa, artist, Use.VOICE, rights=PERSONA)
-    members.say_complete(by=rosa, group=band)
+    members.declare_complete(by=rosa, group=band)
     other = make_recording(rosa, artist)
     assert missing(bands_song, Use.VOICE) == []
     assert not Hold.objects.exists()
@@ -241,7 +241,7 @@ def test_a_group_credited_later_leaves_a_hold(rosa: User, song: Recording, band:
 def test_who_turns_out_to_be_no_person_leaves_a_hold(
     rosa: User, song: Recording, artist: Party
 ) -> None:
-    parties.amend(by=rosa, party=artist, name=artist.name, kind="group")
+    parties.update_party(by=rosa, party=artist, name=artist.name, kind="group")
     assert held(Use.VOICE) == {(song.pk, artist.name)}
     assert missing(song, Use.VOICE) == [("members_unknown", artist.name)]
 
@@ -250,7 +250,7 @@ def test_the_end_of_a_members_permission_holds_what_the_group_is_credited_in(
     rosa: User, band: Party, bands_song: Recording, artist: Party
 ) -> None:
     members.add(by=rosa, group=band, member=artist)
-    members.say_complete(by=rosa, group=band)
+    members.declare_complete(by=rosa, group=band)
     (grant,) = allow(rosa, artist, Use.VOICE, rights=PERSONA)
     lifecycle.withdraw(grant, rosa, "No more.")
     assert held(Use.VOICE) == {(bands_song.pk, artist.name)}
@@ -284,10 +284,10 @@ def test_a_vocalist_says_no_to_one_recording(rosa: User, song: Recording, guest:
     allow(rosa, guest, Use.VOICE, rights=PERSONA)
     lifecycle.opt_out(song, Use.VOICE, guest, rosa, "Not my voice.")
     assert missing(song, Use.VOICE) == [("opted_out", guest.name)]
-    assert opt_outs.still_against(song.opt_outs.all()).exists()
+    assert opt_outs.not_taken_back(song.opt_outs.all()).exists()
     allow(rosa, guest, Use.VOICE, recording=song, rights=PERSONA)
     assert missing(song, Use.VOICE) == []
-    assert not opt_outs.still_against(song.opt_outs.all()).exists()
+    assert not opt_outs.not_taken_back(song.opt_outs.all()).exists()
     # A vocalist has no word on the name of who stands on the cover.
     with pytest.raises(Refused):
         lifecycle.opt_out(song, Use.LIKENESS_NAME, guest, rosa, "No.")
@@ -303,12 +303,12 @@ def test_who_sings_or_belongs_sees_the_recording_and_their_own_word(
     found = {
         one.use: one.word for one in use_status.statuses_of([bands_song], [artist])[bands_song.pk]
     }
-    assert found[Use.VOICE] == use_status.Word.OFF
+    assert found[Use.VOICE] == use_status.Choice.OFF
     allow(rosa, artist, Use.VOICE, rights=PERSONA)
     found = {
         one.use: one.word for one in use_status.statuses_of([bands_song], [artist])[bands_song.pk]
     }
-    assert found[Use.VOICE] == use_status.Word.ON
+    assert found[Use.VOICE] == use_status.Choice.ON
     client.force_login(noor)
     assert client.get(reverse("rights:mine_recording", args=[bands_song.pk])).status_code == 200
 
@@ -339,9 +339,9 @@ def test_replay_knows_who_was_a_person_and_who_a_member_then(
 ) -> None:
     decision = consent.check([song], Use.VOICE, HERE, by=rosa)
     assert decision.allowed
-    parties.amend(by=rosa, party=artist, name=artist.name, kind="group")
+    parties.update_party(by=rosa, party=artist, name=artist.name, kind="group")
     members.add(by=rosa, group=artist, member=guest)
-    members.say_complete(by=rosa, group=artist)
+    members.declare_complete(by=rosa, group=artist)
     verdict = consent.replay(decision)
     assert (verdict.digest, verdict.input_digest) == (
         decision.output_digest,

@@ -53,7 +53,7 @@ class Place:
         allow(rosa, self.publisher, Use.VOICE, Use.EVAL, rights=(RightType.COMPOSITION,))
         allow(rosa, self.singer, Use.VOICE, rights=persona)
         allow(rosa, self.other, Use.VOICE, rights=(*persona, RightType.MASTER))
-        self.mandate = parties.mandate(
+        self.mandate = parties.enter_mandate(
             by=rosa, holder=self.singer, agent=self.publisher, right_types=["composition"]
         )
         parties.approve_mandate(self.mandate, second_admin())
@@ -110,7 +110,7 @@ class Place:
         parties.end_mandate(self.mandate, self.rosa, "She signs herself.")
 
     def new_mandate(self) -> None:
-        row = parties.mandate(
+        row = parties.enter_mandate(
             by=self.rosa, holder=self.singer, agent=self.other, right_types=["master"]
         )
         parties.approve_mandate(row, second_admin())
@@ -144,14 +144,14 @@ class Place:
             derivations.end_relation(by=second_admin(), relation=relation, reason="A slip.")
 
     def turn_out_a_group(self) -> None:
-        parties.amend(by=self.rosa, party=self.singer, name=self.singer.name, kind="group")
+        parties.update_party(by=self.rosa, party=self.singer, name=self.singer.name, kind="group")
 
     def find_a_member(self) -> None:
         members.add(by=self.rosa, group=self.singer, member=self.other)
-        members.say_complete(by=self.rosa, group=self.singer)
+        members.declare_complete(by=self.rosa, group=self.singer)
 
     def rename(self) -> None:
-        parties.amend(by=self.rosa, party=self.singer, name="Inês F.", kind="person")
+        parties.update_party(by=self.rosa, party=self.singer, name="Inês F.", kind="person")
 
     def import_it(self) -> None:
         row = {"ISRC": self.song.isrc, "Title": self.song.title, "Artist": "Somebody New",

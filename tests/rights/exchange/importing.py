@@ -55,7 +55,7 @@ def uploaded(by: User, content: bytes, name: str = "songs.csv", **more: object) 
 def work_off() -> None:
     """What the worker does, until nothing wants work."""
     for _ in range(200):
-        if not running.go_on():
+        if not running.run_next():
             return
     raise AssertionError("The jobs never end.")
 

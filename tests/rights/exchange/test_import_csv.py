@@ -217,7 +217,7 @@ def test_a_last_cell_in_quotation_marks_is_whole(rosa: User, end: bytes) -> None
 
 
 def test_too_many_rows_end_in_a_sentence(rosa: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(texts, "MOST_ROWS", 3)
+    monkeypatch.setattr(texts, "MAX_ROWS", 3)
     job = checked(rosa, table([song(n) for n in range(5)]))
     assert job.state == ImportJob.State.FAILED
     assert "more than 3 rows" in job.error

@@ -103,7 +103,7 @@ def test_a_worker_that_dies_in_a_part_leaves_nothing_half(rosa: User) -> None:
     job.refresh_from_db()
     assert (job.state, job.done) == (State.RUNNING, 200)
     # As long as its beat is young nobody touches it; then the clock goes on.
-    assert not running.go_on()
+    assert not running.run_next()
     ImportJob.objects.update(beat_at=timezone.now() - timedelta(minutes=2))
     work_off()
     job.refresh_from_db()
@@ -215,7 +215,7 @@ def test_a_store_that_is_away_fails_no_job(rosa: User, settings: LazySettings) -
     settings.STORAGE_ACCESS_KEY = settings.STORAGE_SECRET_KEY = "test"
     settings.STORAGE_REGION = "us-east-1"
     with pytest.raises(storage.Unreachable):
-        running.go_on()
+        running.run_next()
     job.refresh_from_db()
     assert job.state == State.RUNNING
     settings.STORAGE_URL = ""

@@ -151,7 +151,7 @@ class Music(History):
         now, group = timezone.now(), self.group.pk
         said = any(self.log.until(now, "members complete", group=group))
         possible = not said and any(self.log.until(now, "member", group=group))
-        self.attempt(possible, lambda: members.say_complete(by=self.rosa, group=self.group))
+        self.attempt(possible, lambda: members.declare_complete(by=self.rosa, group=self.group))
         if possible:
             self.say("members complete", group=group)
 

@@ -187,7 +187,7 @@ class Log:
         said = self.until(now, "opted out", recording=recording, use=use, party=party)
         return bool(word) and not any(said)
 
-    def touched(self, grant: Happened, party: int, recording: int, at: datetime) -> bool:
+    def affected(self, grant: Happened, party: int, recording: int, at: datetime) -> bool:
         """Whether the grant, not ended by then, spoke in the recording for this party's share; or,
         if it is the party's own, for the share of somebody whom the party signs for, or for this
         recording alone."""

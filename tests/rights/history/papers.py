@@ -52,7 +52,7 @@ class Papers(Music):
         ends = None if days is None else today + timedelta(days=days)
         made = self.attempt(
             one != other,
-            lambda: parties.mandate(
+            lambda: parties.enter_mandate(
                 by=self.rosa, holder=one, agent=other, right_types=rights, places=places,
                 ends_on=ends,
             ),
@@ -264,7 +264,7 @@ class Papers(Music):
         spoken = [
             one
             for one in self.log.until(now, "drafted", use=named)
-            if self.log.touched(one, party.pk, recording.pk, now)
+            if self.log.affected(one, party.pk, recording.pk, now)
         ]
         possible = bool(spoken) or self.log.may_say_no(party.pk, recording.pk, named, now)
         self.attempt(

@@ -88,10 +88,10 @@ class Using(Papers):
             self._ended(pk)
         for pk in mandates:
             self.say("mandate revoked", mandate=pk)
-        permission.taint_held()
+        permission.mark_affected_datasets()
         for run, hold in permission.runs_on_hold():
             runs.withhold(run, str(permission.refusal_of(hold)))
-        cases.look_after()
+        cases.refresh_cases()
         self.dirty = True
 
     # --- What is done with the music ----------------------------------------------------------
@@ -250,7 +250,7 @@ class Using(Papers):
         if run.state == Run.State.QUEUED:
             self._claim(run)
         elif attempt and run.state == Run.State.STARTING:
-            runs.started(attempt)
+            runs.mark_started(attempt)
         elif attempt and ends and run.state in (Run.State.RUNNING, Run.State.STOPPING):
             runs.finish(attempt)
 
@@ -287,7 +287,7 @@ class Using(Papers):
         step = next(self.names)
         data = f"weights {step}".encode()
         said = wire.CheckpointMeta(step=step, sha256=hashlib.sha256(data).hexdigest(), meta={})
-        made, _ = checkpoints.receive(run=run, file=io.BytesIO(data), said=said)
+        made, _ = checkpoints.receive(run=run, file=io.BytesIO(data), meta=said)
         self.line.made["checkpoint", made.pk] = run.pk
         self.dirty = True
 
@@ -347,5 +347,5 @@ class Using(Papers):
                 cases.close(case, self.ivo, "All is done.")
         except Refused:
             return
-        assert not case.items.exclude(outcome__in=cases.SETTLED).exists()
+        assert not case.items.exclude(outcome__in=cases.SETTLED_OUTCOMES).exists()
         self.dirty = True

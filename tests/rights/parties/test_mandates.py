@@ -83,7 +83,9 @@ def test_a_mandate_permits_once_a_second_pair_of_eyes_has_seen_it(
 def test_revoking_previews_what_loses_its_permission_and_asks_for_a_reason(
     client: Client, rosa: User, writer: Party, publisher: Party, song: Recording
 ) -> None:
-    row = parties.mandate(by=rosa, holder=writer, agent=publisher, right_types=["composition"])
+    row = parties.enter_mandate(
+        by=rosa, holder=writer, agent=publisher, right_types=["composition"]
+    )
     parties.approve_mandate(row, second_admin())
     client.force_login(rosa)
     page = client.get(address("mandate_revoke", row.pk)).content.decode()
@@ -106,7 +108,7 @@ def test_a_holders_own_no_is_stronger_than_an_agents_yes(
     rosa: User, writer: Party, publisher: Party, song: Recording
 ) -> None:
     other = make_recording(rosa, writer)
-    row = parties.mandate(
+    row = parties.enter_mandate(
         by=rosa, holder=writer, agent=publisher, right_types=[RightType.COMPOSITION]
     )
     parties.approve_mandate(row, second_admin())
@@ -127,7 +129,7 @@ def test_a_holders_no_stands_against_an_agent_that_comes_later(
     allow(rosa, publisher, Use.EVAL, rights=(RightType.MASTER,))
     assert not Grant.objects.filter(grantor=writer, right_type="composition").exists()
     lifecycle.opt_out(song, Use.EVAL, writer, rosa, "Not this one.")
-    row = parties.mandate(
+    row = parties.enter_mandate(
         by=rosa, holder=writer, agent=publisher, right_types=["master", "composition"]
     )
     parties.approve_mandate(row, second_admin())
@@ -142,7 +144,7 @@ def test_a_holders_no_reaches_an_agent_by_each_of_its_mandates(
 ) -> None:
     """Two papers with one agent: the later one does not hide the earlier one."""
     for right in (RightType.COMPOSITION, RightType.MASTER):
-        row = parties.mandate(by=rosa, holder=writer, agent=publisher, right_types=[right])
+        row = parties.enter_mandate(by=rosa, holder=writer, agent=publisher, right_types=[right])
         parties.approve_mandate(row, second_admin())
     # Her own grant for the master, and the publisher's for the composition.
     assert lifecycle.opt_out(song, Use.EVAL, writer, rosa, "Not this one.") == 2
@@ -154,7 +156,9 @@ def test_the_holder_may_end_it_and_the_agent_may_not(
     lou.roles = ["rightsholder"]
     lou.save()
     publisher.people.add(lou)
-    row = parties.mandate(by=rosa, holder=writer, agent=publisher, right_types=["composition"])
+    row = parties.enter_mandate(
+        by=rosa, holder=writer, agent=publisher, right_types=["composition"]
+    )
     client.force_login(lou)
     assert opens(client.get(row.get_absolute_url()))
     assert client.get(address("mandate_revoke", row.pk)).status_code == 404
@@ -186,8 +190,8 @@ def test_mandates_are_seen_by_both_sides_and_those_who_keep_papers(
     client: Client, *, rosa: User, ada: User, olga: User, noor: User, lou: User, writer: Party,
     publisher: Party,
 ) -> None:  # fmt: skip
-    row = parties.mandate(by=rosa, holder=writer, agent=publisher, right_types=["master"])
-    other = parties.mandate(
+    row = parties.enter_mandate(by=rosa, holder=writer, agent=publisher, right_types=["master"])
+    other = parties.enter_mandate(
         by=rosa, holder=make_party(rosa), agent=publisher, right_types=["master"]
     )
     for user in (rosa, olga, noor, ada, lou):
@@ -227,7 +231,7 @@ def test_a_wrong_number_is_refused_beside_its_field_and_stays_typed(
     client: Client, rosa: User, writer: Party, publisher: Party
 ) -> None:
     client.force_login(rosa)
-    parties.identify(by=rosa, party=publisher, scheme="isni", value="000000012281955X")
+    parties.add_identifier(by=rosa, party=publisher, scheme="isni", value="000000012281955X")
     for scheme, value, words in (
         ("isni", "0000000121032684", "is not an ISNI"),
         ("isni", "0000 0001 2281 955X", "is the one of Lantern Publishing"),
@@ -274,8 +278,10 @@ def test_parties_of_every_kind_are_entered(client: Client, rosa: User) -> None:
 def test_a_researcher_sees_a_party_without_its_papers_and_its_address(
     client: Client, ada: User, rosa: User, writer: Party, publisher: Party
 ) -> None:
-    parties.amend(by=rosa, party=writer, name="Ines", kind="person", contact="i@faro.example")
-    parties.mandate(by=rosa, holder=writer, agent=publisher, right_types=["master"])
+    parties.update_party(
+        by=rosa, party=writer, name="Ines", kind="person", contact="i@faro.example"
+    )
+    parties.enter_mandate(by=rosa, holder=writer, agent=publisher, right_types=["master"])
     allow(rosa, writer, Use.EVAL)
     client.force_login(ada)
     page = client.get(writer.get_absolute_url()).content.decode()

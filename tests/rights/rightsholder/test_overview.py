@@ -28,7 +28,7 @@ from rights.models import (
 )
 from rights.parties import splits
 from rights.rightsholder import overview, use_status
-from rights.rightsholder.use_status import Word
+from rights.rightsholder.use_status import Choice
 from rights.withdrawal import descendants
 from tests.catalogue import allow, make_party, make_recording, second_admin
 from tests.confirming import confirm
@@ -91,7 +91,7 @@ def test_a_use_is_offered_agreed_and_switched_off(
     assert not Grant.objects.exists()
     noors.post(address, {"purposes": ["research"], "places": ["world"]})
     assert {one.right_type for one in Grant.objects.all()} == {"composition", "master"}
-    assert word(song, party, GENERATIVE).word == Word.OFFERED
+    assert word(song, party, GENERATIVE).word == Choice.OFFERED
     assert "offered, waiting for the lab" in page(noors, "rights:mine")
     for grant in Grant.objects.all():
         assert audit.history(grant).first().verb == "grant.offered"
@@ -102,7 +102,7 @@ def test_a_use_is_offered_agreed_and_switched_off(
     assert noors.post(off, {"reason": ""}).status_code == 422
     assert word(song, party, GENERATIVE).allowed
     confirm(noors, off, {"reason": "Changed my mind."})
-    assert word(song, party, GENERATIVE).word == Word.OFF
+    assert word(song, party, GENERATIVE).word == Choice.OFF
     assert Hold.objects.filter(recording=song, use=GENERATIVE).exists()
 
 
@@ -193,7 +193,7 @@ def test_what_the_lab_asks_is_answered_with_yes_or_no(
         )
         for right in (RightType.MASTER, RightType.COMPOSITION)
     )
-    assert word(song, party, Use.EVAL).word == Word.ASKED
+    assert word(song, party, Use.EVAL).word == Choice.ASKED
     assert "2 requests by the lab" in page(noors, "rights:mine")
     assert "The lab asks you for this" in page(noors, "rights:mine_grant", yes.pk)
     noors.post(reverse("rights:mine_grant_approve", args=[yes.pk]))
@@ -211,7 +211,7 @@ def test_an_offer_of_mine_is_taken_back_and_not_approved_by_my_own_side(
     partner = person("paul", "Paul Haddad", Role.RIGHTSHOLDER)
     party.people.add(partner)
     (grant, *_) = offers.offer(by=partner, party=party, use=Use.EVAL, recording=song)
-    assert word(song, party, Use.EVAL).word == Word.OFFERED
+    assert word(song, party, Use.EVAL).word == Choice.OFFERED
     noors.post(reverse("rights:mine_grant_approve", args=[grant.pk]))
     with pytest.raises(Refused, match="does not approve"):
         lifecycle.activate(grant, party.people.get(username="noor"))
@@ -235,7 +235,7 @@ def test_others_whose_word_is_missing_are_counted_and_named_only_if_on_my_sheet(
             splits.confirm(sheet=row, party=line.party, by=rosa)
     allow(rosa, party, Use.EVAL, rights=(RightType.MASTER,))
     found = word(song, party, Use.EVAL)
-    assert (found.word, found.others) == (Word.ON, 2)
+    assert (found.word, found.others) == (Choice.ON, 2)
     shown = page(noors, "rights:mine_recording", song.pk)
     assert "because 2 other holders have not allowed it" in shown
     assert "Cora Beside (60 % of the master" in shown
@@ -339,11 +339,11 @@ def test_a_log_in_that_speaks_for_nobody_is_told_so(noors: Client) -> None:
 def test_a_permission_that_the_lab_paused_is_off(rosa: User, party: Party, song: Recording) -> None:
     for grant in allow(rosa, party, Use.EVAL):
         lifecycle.suspend(grant, second_admin(), "Looked into.")
-    assert word(song, party, Use.EVAL).word == Word.PAUSED
+    assert word(song, party, Use.EVAL).word == Choice.PAUSED
 
 
 def test_every_kind_of_descendant_has_plain_words() -> None:
     for kind in descendants.kinds():
-        one = plain_language.afterwards(kind.name, 1, stays=False)
-        assert one != plain_language.afterwards(kind.name, 2, stays=False)
-        assert one.startswith(plain_language.afterwards(kind.name, 1, stays=True))
+        one = plain_language.consequence(kind.name, 1, stays=False)
+        assert one != plain_language.consequence(kind.name, 2, stays=False)
+        assert one.startswith(plain_language.consequence(kind.name, 1, stays=True))

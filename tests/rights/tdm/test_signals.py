@@ -32,7 +32,7 @@ def cawg(**entries: object) -> bytes:
 def test_not_allowed_ends_what_it_contradicts_and_nothing_else(rosa: User) -> None:
     recording, other = make_allowed(rosa, 2)
     said = reservations.read_assertion(cawg(ai_generative_training={"use": "notAllowed"}))
-    made = signals.record_signals(by=rosa, subject=recording, said=said, source="song.wav")
+    made = signals.record_signals(by=rosa, subject=recording, reservations=said, source="song.wav")
     assert made[0].denies
     assert not allowed(recording, Use.TRAIN_GENERATIVE)
     assert allowed(recording, Use.TRAIN_ANALYSIS)
@@ -40,7 +40,10 @@ def test_not_allowed_ends_what_it_contradicts_and_nothing_else(rosa: User) -> No
     line = AuditEvent.objects.get(verb="signal.noted")
     assert len(line.body["grants"]) == 2
     before = counts()
-    assert signals.record_signals(by=rosa, subject=recording, said=said, source="song.wav") == []
+    assert (
+        signals.record_signals(by=rosa, subject=recording, reservations=said, source="song.wav")
+        == []
+    )
     assert counts() == before
 
 
@@ -49,7 +52,7 @@ def test_allowed_is_shown_and_permits_nothing(rosa: User) -> None:
     said = reservations.read_assertion(
         cawg(ai_training={"use": "allowed"}, data_mining={"use": "allowed"})
     )
-    made = signals.record_signals(by=rosa, subject=recording, said=said, source="song.wav")
+    made = signals.record_signals(by=rosa, subject=recording, reservations=said, source="song.wav")
     assert [signal.denies for signal in made] == [False, False]
     assert not any(allowed(recording, use) for use in Use)
     assert not Grant.objects.exists()
@@ -59,7 +62,7 @@ def test_allowed_is_shown_and_permits_nothing(rosa: User) -> None:
 def test_constrained_denies(rosa: User, info: dict[str, str]) -> None:
     (recording,) = make_allowed(rosa, 1)
     said = reservations.read_assertion(cawg(ai_training={"use": "constrained", **info}))
-    signals.record_signals(by=rosa, subject=recording, said=said, source="song.wav")
+    signals.record_signals(by=rosa, subject=recording, reservations=said, source="song.wav")
     assert not allowed(recording, Use.TRAIN_ANALYSIS)
     assert Signal.objects.get().info == info.get("constraint_info", "")
 
@@ -68,7 +71,7 @@ def test_what_a_recording_says_stands_against_a_catalogue_that_is_granted_later(
     party = make_party(rosa)
     recording, other = make_recording(rosa, party), make_recording(rosa, party)
     said = reservations.read_assertion(cawg(ai_generative_training={"use": "notAllowed"}))
-    signals.record_signals(by=rosa, subject=recording, said=said, source="song.wav")
+    signals.record_signals(by=rosa, subject=recording, reservations=said, source="song.wav")
     allow(rosa, party, Use.TRAIN_GENERATIVE)
     assert not allowed(recording, Use.TRAIN_GENERATIVE)
     assert allowed(other, Use.TRAIN_GENERATIVE)
@@ -82,7 +85,7 @@ def test_a_later_permission_for_the_very_recording_answers_what_it_says(rosa: Us
     party = make_party(rosa)
     recording = make_recording(rosa, party)
     said = reservations.read_assertion(cawg(ai_generative_training={"use": "notAllowed"}))
-    signals.record_signals(by=rosa, subject=recording, said=said, source="song.wav")
+    signals.record_signals(by=rosa, subject=recording, reservations=said, source="song.wav")
     allow(rosa, party, Use.TRAIN_GENERATIVE, recording=recording)
     assert allowed(recording, Use.TRAIN_GENERATIVE)
 
@@ -90,7 +93,7 @@ def test_a_later_permission_for_the_very_recording_answers_what_it_says(rosa: Us
 def test_what_was_made_of_a_recording_is_held_when_it_is_read_to_say_no(rosa: User) -> None:
     (recording,) = make_allowed(rosa, 1)
     said = reservations.read_assertion(cawg(ai_generative_training={"use": "notAllowed"}))
-    signals.record_signals(by=rosa, subject=recording, said=said, source="song.wav")
+    signals.record_signals(by=rosa, subject=recording, reservations=said, source="song.wav")
     assert Hold.objects.filter(recording=recording, use=Use.TRAIN_GENERATIVE).exists()
 
 
@@ -99,10 +102,10 @@ def test_a_page_tells_of_each_use_how_its_holder_stands(rosa: User) -> None:
     party = make_party(rosa)
     recording = make_recording(rosa, party)
     said = reservations.read_assertion(cawg(ai_generative_training={"use": "notAllowed"}))
-    signals.record_signals(by=rosa, subject=recording, said=said, source="song.wav")
+    signals.record_signals(by=rosa, subject=recording, reservations=said, source="song.wav")
     allow(rosa, party, Use.TRAIN_GENERATIVE)
     told = {row.use: row.word for row in use_status.statuses_of([recording], [party])[recording.pk]}
-    assert told[Use.TRAIN_GENERATIVE] == use_status.Word.OFF
+    assert told[Use.TRAIN_GENERATIVE] == use_status.Choice.OFF
 
 
 @pytest.mark.parametrize("named", ["recording", "party", "other"])
@@ -112,7 +115,7 @@ def test_words_say_which_uses_of_what_are_denied(rosa: User, named: str) -> None
     use = "allowed" if named == "other" else "notAllowed"
     said = reservations.read_assertion(cawg(ai_generative_training={"use": use}))
     subject = party if named == "party" else recording
-    made = signals.record_signals(by=rosa, subject=subject, said=said, source="here")
+    made = signals.record_signals(by=rosa, subject=subject, reservations=said, source="here")
     denies, words = signals.in_words(subject, made)
     assert denies == (named != "other")
     if denies:
@@ -120,7 +123,7 @@ def test_words_say_which_uses_of_what_are_denied(rosa: User, named: str) -> None
         assert ("Ebb" if named == "recording" else "Mira") in words
     else:
         assert "None of it says no" in words
-    again = signals.record_signals(by=rosa, subject=subject, said=said, source="here")
+    again = signals.record_signals(by=rosa, subject=subject, reservations=said, source="here")
     assert signals.in_words(subject, again)[1].startswith("Nothing new")
 
 
@@ -130,7 +133,7 @@ def test_a_reservation_of_a_site_suspends_its_partys_training_grants(rosa: User)
     allow(rosa, party, Use.TRAIN_GENERATIVE, Use.EVAL)
     rules = [{"location": "/*", "tdm-reservation": 1, "tdm-policy": "https://x.example/policy"}]
     said = reservations.read_tdmrep(json.dumps(rules).encode())
-    signals.record_signals(by=rosa, subject=party, said=said, source="https://x.example")
+    signals.record_signals(by=rosa, subject=party, reservations=said, source="https://x.example")
     assert not allowed(recording, Use.TRAIN_GENERATIVE)
     assert allowed(recording, Use.EVAL)
     assert Signal.objects.get().info == "https://x.example/policy"

@@ -56,7 +56,7 @@ def test_a_statement_names_artists_works_roles_grants_and_shares(
     scope = consent.Context(Purpose.RESEARCH, "world", "backline")
     decision = consent.check(songs, USE, scope, by=rosa)
     made = crediting.statement({songs[0].pk: (1, 3.0), songs[1].pk: (3, 9.0)}, USE, decision)
-    first, second = crediting.notes(made).recordings
+    first, second = crediting.credit_notes(made).recordings
     assert (first["id"], first["share"], second["share"]) == (songs[1].pk, 0.75, 0.25)
     assert first["artists"] == [songs[1].credits.get().party.name]
     assert [one["role"] for one in first["contributors"]] == ["Composer", "Main artist"]
@@ -75,8 +75,10 @@ def test_a_statement_keeps_no_names_and_tells_those_of_today(songs: list[Recordi
     assert party.name.encode() not in kept
     assert songs[0].title.encode() not in kept
     type(party).objects.filter(pk=party.pk).update(credited_as="Somebody else")
-    assert crediting.read(kept) == made
-    assert crediting.notes(crediting.read(kept)).recordings[0]["artists"] == ["Somebody else"]
+    assert crediting.parse_statement(kept) == made
+    assert crediting.credit_notes(crediting.parse_statement(kept)).recordings[0]["artists"] == [
+        "Somebody else"
+    ]
 
 
 def test_the_digest_is_that_of_the_facts(songs: list[Recording]) -> None:

@@ -145,10 +145,10 @@ def test_a_sample_that_comes_late_is_taken_into_the_case_by_the_clock(
     rosa: User, grants: list[Grant], line: Line
 ) -> None:
     case = withdraw(grants[0], rosa)
-    assert cases.look_after() == 1
+    assert cases.refresh_cases() == 1
     late = make_sample(line.run, "final/late/0")
     assert not Sample.objects.audible().filter(pk=late.pk).exists()
-    assert cases.look_after() == 1
+    assert cases.refresh_cases() == 1
     assert ("sample", str(late.pk)) in listed(case)
 
 
@@ -156,11 +156,11 @@ def test_the_clock_asks_little_where_nothing_has_changed(
     rosa: User, grants: list[Grant], line: Line, django_assert_max_num_queries: object
 ) -> None:
     withdraw(grants[0], rosa)
-    cases.look_after()
+    cases.refresh_cases()
     # A question for each kind, and two for the cases.
     most = len(descendants.kinds()) + 2
     with django_assert_max_num_queries(most):  # type: ignore[operator]
-        assert cases.look_after() == 0
+        assert cases.refresh_cases() == 0
 
 
 def test_what_comes_after_a_case_was_closed_opens_it_again(
@@ -170,14 +170,14 @@ def test_what_comes_after_a_case_was_closed_opens_it_again(
     remedy_all(case, rosa)
     cases.close(case, second_admin(), "All is gone.")
     make_sample(line.run, "final/late/0")
-    cases.look_after()
+    cases.refresh_cases()
     case.refresh_from_db()
     assert (case.status, case.closed_at) == ("remediating", None)
     assert rungs(case)["E6"] is False
     assert AuditEvent.objects.filter(verb="case.reopened").exists()
     cases.remedy(case, "sample", rosa)
     cases.close(case, second_admin(), "Now all is gone.")
-    assert cases.look_after(timezone.now() + timedelta(days=8)) == 0
+    assert cases.refresh_cases(timezone.now() + timedelta(days=8)) == 0
 
 
 def test_what_is_frozen_later_with_a_new_permission_is_not_in_the_old_case(
@@ -242,7 +242,7 @@ def test_a_rung_with_nothing_to_do_says_so_until_something_comes(
 
     assert recall() == (True, case_items.NOTHING)
     make_sample(line.run, "final/late/0")
-    cases.look_after()
+    cases.refresh_cases()
     assert recall() == (False, "")
     cases.remedy(case, "sample", rosa)
     assert recall() == (True, "")
@@ -345,7 +345,7 @@ def test_where_the_next_version_excludes_it_all_that_there_is_stays(
     assert list(Checkpoint.objects.usable()) == [line.checkpoint]
     assert case.status == WithdrawalCase.Status.VERIFIED
     late = make_sample(line.run, "final/late/0")
-    cases.look_after()
+    cases.refresh_cases()
     assert case.items.get(kind="sample", key=str(late.pk)).outcome == Outcome.COVERED
     cases.close(case, second_admin(), "Version 1 stays, version 2 is made without it.")
 

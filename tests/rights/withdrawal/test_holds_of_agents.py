@@ -30,7 +30,7 @@ def song(rosa: User, party: Party) -> Recording:
 @pytest.fixture
 def mandate(rosa: User, party: Party) -> Mandate:
     """The agent signs for the composition until today."""
-    row = parties.mandate(
+    row = parties.enter_mandate(
         by=rosa,
         holder=party,
         agent=make_party(rosa, "Agent"),
@@ -57,7 +57,7 @@ def test_a_dispute_holds_what_an_agents_grant_permitted(
 def test_a_new_work_holds_what_an_agents_grant_permitted(
     rosa: User, party: Party, song: Recording
 ) -> None:
-    row = parties.mandate(
+    row = parties.enter_mandate(
         by=rosa, holder=party, agent=make_party(rosa, "Label"), right_types=["master"]
     )
     parties.approve_mandate(row, second_admin())

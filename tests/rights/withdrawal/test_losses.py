@@ -209,7 +209,9 @@ def test_an_agents_withdrawal_beside_the_holders_own_grant_takes_nothing(
     rosa: User, ada: User, project: Project, party: Party, song: Recording
 ) -> None:
     agent = make_party(rosa, "Agent")
-    row = parties.mandate(by=rosa, holder=party, agent=agent, right_types=["master", "composition"])
+    row = parties.enter_mandate(
+        by=rosa, holder=party, agent=agent, right_types=["master", "composition"]
+    )
     parties.approve_mandate(row, second_admin())
     allow(rosa, party, TRAIN, Use.EVAL)
     theirs = give_both(rosa, agent)
@@ -219,7 +221,9 @@ def test_an_agents_withdrawal_beside_the_holders_own_grant_takes_nothing(
 
 
 def sign_for(by: User, party: Party, agent: Party) -> Mandate:
-    row = parties.mandate(by=by, holder=party, agent=agent, right_types=["master", "composition"])
+    row = parties.enter_mandate(
+        by=by, holder=party, agent=agent, right_types=["master", "composition"]
+    )
     return parties.approve_mandate(row, second_admin())
 
 
@@ -365,7 +369,7 @@ def test_what_a_dispute_silenced_is_heard_again_when_it_is_settled(
     line = make_line(ada, project, [song])
     sheet = song.splits.get()
     splits.dispute(sheet=sheet, party=party, by=rosa, reason="Wrong shares.")
-    permission.taint_held()
+    permission.mark_affected_datasets()
     assert not is_heard(line)
     splits.confirm(sheet=sheet, party=party, by=rosa)
     assert is_heard(line)
@@ -516,7 +520,7 @@ def test_a_set_frozen_just_after_a_withdrawal_is_not_in_its_case(
     end(*grants, by=rosa)
     give_both(rosa, party)
     lawful = datasets.freeze(by=ada, project=project, name="new", recordings=[song], use=TRAIN)
-    cases.look_after()
+    cases.refresh_cases()
     keys = set(CaseItem.objects.filter(kind="dataset").values_list("key", flat=True))
     assert keys == {str(line.run.dataset_id)}
     case = WithdrawalCase.objects.get(use=TRAIN)
@@ -556,4 +560,4 @@ def test_the_preview_says_what_the_act_does(
     shown = impact.of_ending(wide)
     assert (shown.count, shown.levels) == (1, [])
     loss = losses.of_grants([wide[0]])
-    assert (loss.recordings, loss.touched) == ([song.pk], [])
+    assert (loss.recordings, loss.affected) == ([song.pk], [])

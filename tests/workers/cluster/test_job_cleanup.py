@@ -63,7 +63,7 @@ def test_music_goes_that_a_killed_job_was_lent_and_stays_while_somebody_uses_it(
         (folder / ("ab" * 32)).touch()
     cache.delete("workers.job_cleanup")
     with lent.Folder(used):
-        job_cleanup.look_after(local, timezone.now())
+        job_cleanup.clean_up(local, timezone.now())
         assert (left.exists(), used.exists()) == (False, True)
 
 

@@ -118,7 +118,7 @@ def test_what_is_faster_here_and_now_is_chosen(
 ) -> None:
     Timed.seconds, Timed.asked = seconds, []
     monkeypatch.setattr(arithmetic, "Trial", Timed)
-    monkeypatch.setattr(arithmetic, "PAUSE", 0.0)
+    monkeypatch.setattr(arithmetic, "PAUSE_SECONDS", 0.0)
     found = arithmetic.decide(SMALL, device=CPU, bf16=bf16, counts=[2, 1])
     assert (found.precision, found.threads) == chosen
     assert set(Timed.asked) == set(seconds)
@@ -133,7 +133,7 @@ def test_a_neighbour_that_is_gone_a_second_later_takes_no_core_away(
     Timed.seconds, Timed.asked = {("fp32", 2): 9.0, ("fp32", 1): 7.0}, []
     monkeypatch.setattr(Timed, "later", {("fp32", 2): 4.0, ("fp32", 1): 7.0})
     monkeypatch.setattr(arithmetic, "Trial", Timed)
-    monkeypatch.setattr(arithmetic, "PAUSE", 0.0)
+    monkeypatch.setattr(arithmetic, "PAUSE_SECONDS", 0.0)
     found = arithmetic.decide(SMALL, device=CPU, bf16=False, counts=[2, 1])
     assert found.threads == 2
     assert "fp32 on 2 threads 4,000.0 ms" in found.reason
@@ -258,9 +258,9 @@ def test_the_checkpoints_choice_comes_before_the_runs() -> None:
 
 def test_bf16_where_the_processor_has_none_is_done_and_warned_of() -> None:
     kept = Arithmetic(precision="bf16", threads=2, reason="Chosen elsewhere.")
-    assert "fp32 is faster here" in arithmetic.in_words(kept, before=True, able=False)
-    assert "faster here" not in arithmetic.in_words(kept, before=True, able=True)
-    assert "faster here" not in arithmetic.in_words(HERE, before=True, able=False)
+    assert "fp32 is faster here" in arithmetic.in_words(kept, before=True, bf16=False)
+    assert "faster here" not in arithmetic.in_words(kept, before=True, bf16=True)
+    assert "faster here" not in arithmetic.in_words(HERE, before=True, bf16=False)
 
 
 def test_a_resumed_run_computes_as_its_checkpoint_says(
@@ -327,11 +327,11 @@ def test_a_checkpoint_from_before_it_was_kept_is_still_read(
 class Second(Group):
     """The second of two, to whom the first says fp32 on 3 threads, and that not all have bf16."""
 
-    def everywhere(self, fact: bool) -> bool:
+    def all_true(self, fact: bool) -> bool:
         assert isinstance(fact, bool)
         return False
 
-    def of_first(self, numbers: tuple[int, ...]) -> tuple[int, ...]:
+    def broadcast(self, numbers: tuple[int, ...]) -> tuple[int, ...]:
         assert len(numbers) == 2
         return list(arithmetic.DTYPES).index("fp32"), 3
 
@@ -344,8 +344,8 @@ def test_of_several_processes_all_do_as_the_first_says() -> None:
     torch.set_num_threads(1)
     # The first one speaks.
     assert run.arithmetic is None
-    assert ALONE.of_first((1, 2)) == (1, 2)
-    assert ALONE.everywhere(True)
+    assert ALONE.broadcast((1, 2)) == (1, 2)
+    assert ALONE.all_true(True)
 
 
 # --- A processor without bf16 and AVX-512 ---------------------------------------------------

@@ -66,7 +66,7 @@ def test_a_short_recording_is_repeated_and_counted_once(tmp_path: Path) -> None:
     made = recordings.crop(short, frames=25, place=0.9)
     assert made.shape == (25, 64)
     assert made[:, 0].tolist() == [float(n % 10) for n in range(25)]
-    assert recordings.heard_seconds(short, frames=25) == 0.3
+    assert recordings.used_seconds(short, frames=25) == 0.3
 
 
 def test_the_datas_digest_ignores_order_and_sees_content(tmp_path: Path) -> None:

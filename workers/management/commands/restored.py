@@ -62,7 +62,7 @@ class Command(BaseCommand):
     def take_in(self, by: User) -> None:
         cluster = backend.current()
         try:
-            attempts = restoring.take_in(cluster, by=by)
+            attempts = restoring.add_lost_attempts(cluster, by=by)
             statuses = cluster.observe()
         except Unavailable as error:
             raise CommandError(f"{error} Start the portal when it answers again.") from error
