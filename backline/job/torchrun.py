@@ -22,7 +22,7 @@ from types import FrameType
 
 import psutil
 
-from backline.job import exit_reasons, meeting
+from backline.job import exit_reasons, rendezvous
 from backline.job.execution import NOT_FOUND, STOPPED, TOO_EARLY
 
 TICK = 0.1
@@ -78,7 +78,7 @@ class Torchrun(threading.Thread):
             # Its own report of a failure, forty lines on codes and processes, would be where a
             # person looks for the reason; `end` says all that it knows.
             logging.disable(logging.ERROR)
-            meeting.prepare()
+            rendezvous.prepare()
             # Here and nowhere else in the client: only the start of processes needs torch.
             from torch.distributed import run as torchrun  # noqa: PLC0415
 
@@ -119,7 +119,7 @@ def _silent(*, rank: int, code: int) -> End:
 
 def _of_torchrun_itself(error: BaseException) -> End:
     """Return why torchrun could not start or keep the processes, or parse its arguments."""
-    if isinstance(error, meeting.HostNotResolved):
+    if isinstance(error, rendezvous.HostNotResolved):
         return End(FAILED, str(error))
     if isinstance(error, SystemExit):
         return End(error.code if isinstance(error.code, int) else FAILED)

@@ -3,10 +3,10 @@
 from django.db import models
 from django.utils import timezone
 
-from rights.models.kept import Kept, KeptQuerySet
+from rights.models.append_only import AppendOnly, AppendOnlyQuerySet
 
 
-class ClearedScope(Kept):
+class ClearedScope(AppendOnly):
     """What the weights and clips of a run were licensed for when it started; never changed.
 
     `body` is clearance.Scope as JSON, `digest` the SHA-256 of its canonical form.
@@ -19,4 +19,4 @@ class ClearedScope(Kept):
     digest = models.CharField(max_length=64)
     at = models.DateTimeField(default=timezone.now)
 
-    objects = KeptQuerySet.as_manager()
+    objects = AppendOnlyQuerySet.as_manager()

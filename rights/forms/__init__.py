@@ -1,8 +1,8 @@
 """Forms of the rights pages. The rules are in the verbs; refusals are shown beside fields."""
 
+from rights.forms.agreements import AgreementForm, ChangeForm, GrantForm
 from rights.forms.base import ReasonForm, VerbForm
 from rights.forms.decisions import OptOutForm, WhyForm
-from rights.forms.papers import AgreementForm, ChangeForm, GrantForm
 from rights.forms.parties import DetailsForm, IdentifierForm, MandateForm, MemberForm, PartyForm
 from rights.forms.repertoire import (
     AttachForm,

@@ -1,10 +1,10 @@
 """Whose music it is, who holds which part of it, and what they allow. See docs/architecture.md."""
 
+from rights.models.agreements import Agreement, Grant, GrantSuspension, OptOut
+from rights.models.append_only import Immutable
 from rights.models.cases import CaseItem, CaseStep, CaseTask, WithdrawalCase
 from rights.models.evidence import Decision, DecisionLine, Hold, UsageEvent
 from rights.models.imports import ImportedKey, ImportJob, ImportProblem
-from rights.models.kept import Immutable
-from rights.models.papers import Agreement, Grant, GrantSuspension, OptOut
 from rights.models.parties import (
     GroupMember,
     KindChange,

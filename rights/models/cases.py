@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from portal.models import User
-from rights.models.papers import Grant
+from rights.models.agreements import Grant
 from rights.models.parties import Party
 from rights.models.repertoire import Recording
 from rights.models.vocabulary import WithdrawalPolicy, use_choices

@@ -4,14 +4,14 @@ from django.db import models
 from django.utils import timezone
 
 from portal.models import User
-from rights.models.kept import Kept, KeptQuerySet
-from rights.models.papers import Grant
+from rights.models.agreements import Grant
+from rights.models.append_only import AppendOnly, AppendOnlyQuerySet
 from rights.models.parties import Party
 from rights.models.repertoire import Recording
 from rights.models.vocabulary import use_choices
 
 
-class Decision(Kept):
+class Decision(AppendOnly):
     """A stored answer of consent.check: for one set of recordings, one use and one moment."""
 
     use = models.CharField(max_length=30, choices=use_choices)
@@ -26,10 +26,10 @@ class Decision(Kept):
     made_by = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
 
-    objects = KeptQuerySet.as_manager()
+    objects = AppendOnlyQuerySet.as_manager()
 
 
-class DecisionLine(Kept):
+class DecisionLine(AppendOnly):
     """One recording's part of a decision. `reasons` are as consent.Reason."""
 
     # Written with its decision or not at all, a hundred thousand at once: a freeze need not wait
@@ -42,7 +42,7 @@ class DecisionLine(Kept):
     reasons = models.JSONField(default=list)
     grants = models.JSONField(default=list)
 
-    objects = KeptQuerySet.as_manager()
+    objects = AppendOnlyQuerySet.as_manager()
 
     class Meta:
         constraints = [
@@ -50,7 +50,7 @@ class DecisionLine(Kept):
         ]
 
 
-class UsageEvent(Kept):
+class UsageEvent(AppendOnly):
     """The ledger: how much of a recording was used, by what. Append-only."""
 
     recording = models.ForeignKey(Recording, models.PROTECT, related_name="usage")
@@ -65,7 +65,7 @@ class UsageEvent(Kept):
     seconds = models.FloatField(help_text="Seconds of audio in them.")
     at = models.DateTimeField(default=timezone.now)
 
-    objects = KeptQuerySet.as_manager()
+    objects = AppendOnlyQuerySet.as_manager()
 
     class Meta:
         constraints = [

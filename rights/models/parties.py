@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from portal.models import User
-from rights.models.kept import Kept, KeptQuerySet
+from rights.models.append_only import AppendOnly, AppendOnlyQuerySet
 from rights.models.vocabulary import RightType
 
 SEES_ALL = frozenset({"rights_admin", "researcher", "operator"})
@@ -86,14 +86,14 @@ class Party(models.Model):
         return self.credit_name
 
 
-class KindChange(Kept):
+class KindChange(AppendOnly):
     """The kind a party had here until then: a decision is replayed with what was known."""
 
     party = models.ForeignKey(Party, models.CASCADE, related_name="kind_changes")
     was = models.CharField(max_length=20, choices=Party.Kind.choices)
     at = models.DateTimeField(default=timezone.now)
 
-    objects = KeptQuerySet.as_manager()
+    objects = AppendOnlyQuerySet.as_manager()
 
     class Meta:
         ordering = ["at", "id"]

@@ -6,7 +6,7 @@ from django.db import models
 from django.utils import timezone
 
 from portal.models import User
-from rights.models.kept import Kept, KeptQuerySet
+from rights.models.append_only import AppendOnly, AppendOnlyQuerySet
 from rights.models.parties import Party
 from rights.models.repertoire import Recording, Work
 from rights.models.vocabulary import PPM, RightType
@@ -85,7 +85,7 @@ class SplitLine(models.Model):
         ]
 
 
-class SplitAnswer(Kept):
+class SplitAnswer(AppendOnly):
     """A party's answer on its share, and when it was given. The last answer counts."""
 
     line = models.ForeignKey(SplitLine, models.CASCADE, related_name="answers")
@@ -94,7 +94,7 @@ class SplitAnswer(Kept):
     made_by = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+")
     at = models.DateTimeField(default=timezone.now)
 
-    objects = KeptQuerySet.as_manager()
+    objects = AppendOnlyQuerySet.as_manager()
 
     class Meta:
         indexes = [models.Index(fields=["line", "at"], name="answer_by_line")]

@@ -86,7 +86,7 @@ def status(  # noqa: PLR0911 - read from top to bottom: the first that fits is t
 
     `pods` are those that have not succeeded; `warning` is the cluster's last warning about the
     Job itself, `queue` where it stands in a queue, `evicted` why the queue took its place away;
-    `nodes` and `ends` are what is remembered of deleted pods (kube_kept.py).
+    `nodes` and `ends` are what is remembered of deleted pods (kube_memory.py).
     """
     pending = JobStatus(name, "pending", node=_nodes(pods, nodes))
     ends = ends or {}

@@ -20,12 +20,12 @@ from workers.cluster import (
     Refused,
     Unavailable,
     kube_events,
-    kube_kept,
+    kube_memory,
     kube_queue,
     manifests,
 )
 from workers.cluster.kube_api import Answer, Door, Raw, refusal, trouble
-from workers.cluster.kube_kept import JOB_NAME
+from workers.cluster.kube_memory import JOB_NAME
 from workers.cluster.kube_queue import QueuePosition
 from workers.cluster.kube_status import CANCELLED, STARTED, condition, ended_at, is_ending, status
 from workers.cluster.kube_watch import Bell, Mirror
@@ -92,7 +92,11 @@ class KubernetesCluster:
         # The Job has the end of a pod that succeeded; without those pods the list stays short.
         pods = {"labelSelector": OURS, "fieldSelector": "status.phase!=Succeeded"}
         self._pods = Mirror(
-            self._door, self._core("pods"), pods, changed=changed, missed=kube_kept.has_information
+            self._door,
+            self._core("pods"),
+            pods,
+            changed=changed,
+            missed=kube_memory.has_information,
         )
         self._events = Mirror(self._door, self._core("events"))
         self._events_read: tuple[int, dict[str, list[Event]]] = (-1, {})
@@ -158,7 +162,7 @@ class KubernetesCluster:
         with _unknown_is_no_error():
             listed = self._jobs.get(name)
             self._jobs.drop(name)
-            for pod in kube_kept.by_job(self._pods.vanished().values())[name]:
+            for pod in kube_memory.by_job(self._pods.vanished().values())[name]:
                 self._pods.drop(pod["metadata"]["name"])
             job = listed or self._door.get(self._job(name))
             if _finished(job):
@@ -264,9 +268,9 @@ class KubernetesCluster:
         # Jobs before pods: a Job that is seen to have ended then has no unknown pod.
         jobs = {job["metadata"]["name"]: job for job in self._jobs.objects()}
         self._jobs.follow()
-        pods = kube_kept.by_job(self._pods.objects())
+        pods = kube_memory.by_job(self._pods.objects())
         self._pods.follow()
-        vanished = kube_kept.by_job(self._pods.vanished().values())
+        vanished = kube_memory.by_job(self._pods.vanished().values())
         self._maintain(jobs, pods, vanished)
         suspended = [job for job in jobs.values() if job["spec"].get("suspend")]
         positions = (
@@ -281,7 +285,7 @@ class KubernetesCluster:
         # What is left of Jobs that somebody deleted.
         deleted = self._jobs.vanished()
         for name in deleted.keys() - jobs.keys():
-            remembered = kube_kept.read(deleted[name], vanished[name])
+            remembered = kube_memory.read(deleted[name], vanished[name])
             now = self._door.now()
             statuses[name] = status(
                 name, None, pods[name], now=now, nodes=remembered.nodes, ends=remembered.ends
@@ -301,7 +305,7 @@ class KubernetesCluster:
         position: QueuePosition,
     ) -> JobStatus:
         warning = ""
-        remembered = kube_kept.read(self._jobs.get(name) or job, vanished)
+        remembered = kube_memory.read(self._jobs.get(name) or job, vanished)
         if not pods and not remembered.ends and condition(job, "Failed"):
             # The watch of the pods may be behind that of the Jobs.
             pods = self._pods_of(name)
@@ -333,7 +337,7 @@ class KubernetesCluster:
     ) -> None:
         """Do what the controllers do not do for us, once for each Job that needs it."""
         for name, job in jobs.items():
-            if notes := kube_kept.missing_annotations(
+            if notes := kube_memory.missing_annotations(
                 job, pods.get(name, ()), vanished.get(name, ())
             ):
                 with _unknown_is_no_error():

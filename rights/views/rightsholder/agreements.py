@@ -18,7 +18,7 @@ from rights import acts
 from rights.access import READERS, page_of
 from rights.consent import opt_outs
 from rights.forms import VerbForm
-from rights.forms.mine import EndForm
+from rights.forms.rightsholder import EndForm
 from rights.grants import lifecycle, plain_language
 from rights.models import Agreement, Grant, Mandate, Use, WithdrawalCase
 from rights.views import confirming

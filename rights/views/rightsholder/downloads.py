@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 from portal.http.serving import disposition, gathered, stream_response
 from portal.inputs import parameters
 from portal.views import signed_in
-from rights.forms.mine import PeriodForm
+from rights.forms.rightsholder import PeriodForm
 from rights.models import Party
 from rights.rightsholder import gdpr_export, overview
 from rights.usage import statements

@@ -22,7 +22,7 @@ from rights import acts
 from rights.access import open_to, page_of
 from rights.consent import consent, persons
 from rights.errors import Refused
-from rights.forms.mine import EndForm, OfferForm
+from rights.forms.rightsholder import EndForm, OfferForm
 from rights.grants import choices, lifecycle, offers, plain_language
 from rights.models import Grant, Party, Recording, SplitLine, SplitSheet, UsageEvent, Use
 from rights.rightsholder import overview, use_status

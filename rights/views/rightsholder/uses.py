@@ -15,7 +15,7 @@ from portal.inputs import parameters
 from portal.views import signed_in
 from rights import acts
 from rights.consent import consent, opt_outs
-from rights.forms.mine import EndForm, OfferForm
+from rights.forms.rightsholder import EndForm, OfferForm
 from rights.grants import offers
 from rights.models import Grant, OptOut, Party, Use
 from rights.rightsholder import overview, use_status

@@ -28,7 +28,7 @@ from rights.models import (
     Use,
     WithdrawalPolicy,
 )
-from rights.models.kept import Immutable
+from rights.models.append_only import Immutable
 from tests.audio_samples.cast import make_run
 from tests.catalogue import allow, make_allowed, make_party, make_recording, second_admin
 from tests.examples import examples

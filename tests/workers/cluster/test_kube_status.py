@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from workers.cluster import JobStatus, kube_kept
+from workers.cluster import JobStatus, kube_memory
 from workers.cluster.kube_events import event
 from workers.cluster.kube_queue import QueuePosition, queue_position
 from workers.cluster.kube_status import status
@@ -324,7 +324,7 @@ POLICY = "Pod runs/x has condition DisruptionTarget matching FailJob rule at ind
 def kept(made: Json, *pods: Json, gone: tuple[Json, ...] = ()) -> Json:
     """The Job with the notes that it gets when these are seen."""
     made = copy.deepcopy(made)
-    made["metadata"]["annotations"] |= kube_kept.missing_annotations(made, pods, gone)
+    made["metadata"]["annotations"] |= kube_memory.missing_annotations(made, pods, gone)
     return made
 
 
@@ -332,7 +332,7 @@ def later(made: Json, *conditions: Json, pods: tuple[Json, ...] = ()) -> JobStat
     """What another process says of it, when the Job says this and these are its pods."""
     made = copy.deepcopy(made)
     made["status"]["conditions"] = list(conditions)
-    known = kube_kept.read(made)
+    known = kube_memory.read(made)
     return status(NAME, made, pods, now=NOW, nodes=known.nodes, ends=known.ends)
 
 
@@ -392,10 +392,10 @@ def test_a_cancelled_program_that_was_killed_says_so_when_its_pod_is_gone() -> N
 
 
 def test_what_stays_is_not_noted_and_what_was_noted_is_not_noted_again() -> None:
-    assert kube_kept.missing_annotations(job(), [pod("Failed", state=ended(3))], ()) == {}
-    assert kube_kept.missing_annotations(job(), [pod(state=RUNNING)], ()) == {}
+    assert kube_memory.missing_annotations(job(), [pod("Failed", state=ended(3))], ()) == {}
+    assert kube_memory.missing_annotations(job(), [pod(state=RUNNING)], ()) == {}
     going = pod("Failed", DRAINED, state=ended(75), deleted=5)
-    assert kube_kept.missing_annotations(kept(job(), going), [going], [going]) == {}
+    assert kube_memory.missing_annotations(kept(job(), going), [going], [going]) == {}
 
 
 def test_of_several_the_one_that_was_drained_is_the_cause_and_not_whom_it_dragged_along() -> None:
@@ -428,11 +428,11 @@ def test_the_nodes_of_those_that_have_ended_well_are_kept() -> None:
     made = kept(job(parallelism=2), one, two)
     made["status"]["succeeded"] = 1
     assert later(made, pods=(two,)).node == "mate, node-a"
-    assert kube_kept.missing_annotations(made, [two], ()) == {}
+    assert kube_memory.missing_annotations(made, [two], ()) == {}
 
 
 def test_the_node_of_a_single_pod_needs_no_note() -> None:
-    assert kube_kept.missing_annotations(job(), [pod(state=RUNNING)], ()) == {}
+    assert kube_memory.missing_annotations(job(), [pod(state=RUNNING)], ()) == {}
 
 
 @pytest.mark.parametrize("note", ["", "no json", "[]", '{"x": 3}', '{"x": {"phase": "odd"}}'])

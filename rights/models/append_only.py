@@ -11,7 +11,7 @@ class Immutable(RuntimeError):
     """A row that is written once was about to be changed or deleted."""
 
 
-class KeptQuerySet(models.QuerySet[M]):
+class AppendOnlyQuerySet(models.QuerySet[M]):
     def update(self, **kwargs: Any) -> int:  # noqa: ARG002
         raise Immutable(f"A {self.model._meta.verbose_name} is never changed.")
 
@@ -19,7 +19,7 @@ class KeptQuerySet(models.QuerySet[M]):
         raise Immutable(f"A {self.model._meta.verbose_name} is never deleted.")
 
 
-class Kept(models.Model):
+class AppendOnly(models.Model):
     """A row that is written once."""
 
     class Meta:

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from backline.job import meeting
+from backline.job import rendezvous
 from tests.cluster.control_plane import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,7 +24,7 @@ def conf(index: str, **env: str) -> str:
     told = {"PET_NNODES": "2", "PET_RDZV_ENDPOINT": "localhost:29500", **env}
     if index:
         told["JOB_COMPLETION_INDEX"] = index
-    meeting.prepare(told)
+    rendezvous.prepare(told)
     return told.get("PET_RDZV_CONF", "")
 
 
@@ -51,9 +51,9 @@ def test_without_an_index_or_with_one_node_torchrun_does_as_always(
 
 def test_a_name_that_never_comes_is_a_sentence() -> None:
     with pytest.raises(
-        meeting.HostNotResolved, match=r"nowhere\.invalid.*cannot be looked up after 0 s"
+        rendezvous.HostNotResolved, match=r"nowhere\.invalid.*cannot be looked up after 0 s"
     ):
-        meeting.await_name("nowhere.invalid", seconds=0)
+        rendezvous.await_name("nowhere.invalid", seconds=0)
 
 
 @pytest.fixture
