@@ -255,7 +255,10 @@ def read() -> Journal:
     hashes: set[str] = set()
     for name in place.names():
         journal.names.append(name)
+        before = journal.lines
         lines = list(_checked(name, place.lines(name), journal))
+        if journal.lines == before:
+            journal.faults.append(f"The journal {name} is empty: all its lines are gone.")
         dropped, doubted = _rolled_back_and_doubted(lines)
         for line in lines:
             if line.kind != "said" or line.n in dropped:

@@ -136,8 +136,6 @@ def _taken_back(entries: Sequence[JournalEntry]) -> set[int]:
         about = ending.about(entry)
         if (entry.verb, about) in since:
             taken_back.add(index)
-        # An ending that was repeated counts by its last entry.
-        since.discard((entry.verb, about))
         since.update((verb, about) for verb in ending.takes_back)
     return taken_back
 

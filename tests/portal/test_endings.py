@@ -210,6 +210,18 @@ def test_a_line_that_was_changed_is_named(ada: User, settings: LazySettings, pla
 
 
 @pytest.mark.django_db(transaction=True)
+def test_a_journal_that_was_emptied_is_a_fault_for_who_restores_and_who_verifies(
+    ada: User, settings: LazySettings
+) -> None:
+    revoke(ada)
+    only_file(settings).write_bytes(b"")
+    (fault,) = endings.read().faults
+    assert "is empty" in fault
+    assert endings.apply_missing(by=ada).faults == [fault]
+    assert not endings.look()[0]
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_line_that_was_taken_out_is_missed(ada: User, settings: LazySettings) -> None:
     for _ in range(3):
         revoke(ada)

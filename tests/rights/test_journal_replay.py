@@ -124,6 +124,20 @@ def test_a_second_suspension_counts_after_the_first_was_lifted(rosa: User, olga:
     assert not allowed(recording)
 
 
+def test_a_suspension_that_was_repeated_by_a_restore_and_lifted_since_is_not(
+    rosa: User, olga: User
+) -> None:
+    (recording,) = make_allowed(rosa, 1)
+    with after_the_back_up():
+        lifecycle.suspend(master_of(), rosa, "Wait.")
+    with after_the_back_up():
+        assert outcomes(olga) == [Outcome.DONE]
+        lifecycle.resume(master_of(), rosa)
+    # The same back-up once more: both lines of the one suspension were taken back.
+    assert Outcome.DONE not in outcomes(olga)
+    assert allowed(recording)
+
+
 def test_what_was_resumed_since_is_permitted_by_nobody_but_a_person(rosa: User, olga: User) -> None:
     (recording,) = make_allowed(rosa, 1)
     lifecycle.suspend(master_of(), rosa, "Wait.")
