@@ -79,7 +79,7 @@ class Clips:
         if Use.DISTRIBUTE in uses:
             # Distribution asks everybody behind the model, whichever use it learned under.
             uses = list(Use)
-        runs = runs_of(replace(origin, uses=uses, kept={}))
+        runs = runs_of(replace(origin, uses=uses, cache={}))
         return self._nodes(ClipRelease.objects.filter(sample__in=samples_of(runs)))
 
     def now(self, keys: Sequence[str]) -> dict[str, Node]:

@@ -15,14 +15,14 @@ def _models(parties: Sequence[Party]) -> Iterator[Mapping[str, object]]:
     for start in range(0, len(runs), BATCH_SIZE):
         for model in rightsholder_samples.trained_models(runs[start : start + BATCH_SIZE], parties):
             yield {
-                "model": model.told.name,
-                "reference": model.told.reference,
+                "model": model.source.name,
+                "reference": model.source.reference,
                 "use": model.run.use,
-                "state": model.told.state,
-                "at": model.told.at,
+                "state": model.source.state,
+                "at": model.source.at,
                 "examples": model.examples,
                 "seconds": model.seconds,
-                "seconds_of_all": model.whole,
+                "seconds_of_all": model.total_seconds,
                 "saved_states": model.checkpoints,
                 "samples": model.samples,
             }

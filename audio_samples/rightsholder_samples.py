@@ -75,16 +75,16 @@ class TrainedModel:
     """One run in public words, with what it used of the parties' music and what it delivered."""
 
     run: Run
-    told: registries.PublicSource
+    source: registries.PublicSource
     seconds: float = 0.0
     examples: int = 0
-    whole: float = 0.0
+    total_seconds: float = 0.0
     checkpoints: dict[str, int] = field(default_factory=dict)
     samples: int = 0
 
     @property
     def share(self) -> float | None:
-        return self.seconds / self.whole if self.whole else None
+        return self.seconds / self.total_seconds if self.total_seconds else None
 
     @property
     def saved(self) -> int:
@@ -112,7 +112,7 @@ def trained_models(runs: Sequence[Run], parties: Sequence[Party]) -> list[Traine
     ):
         models[pks[source]].examples, models[pks[source]].seconds = examples, seconds
     for source, seconds in events.values_list("source").annotate(Sum("seconds")):
-        models[pks[source]].whole = seconds
+        models[pks[source]].total_seconds = seconds
     for pk, state, number in _checkpoints(runs):
         models[pk].checkpoints[state] = models[pk].checkpoints.get(state, 0) + number
     finals = Sample.objects.filter(run__in=list(models), final=True).order_by()

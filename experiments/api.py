@@ -154,7 +154,9 @@ class RunDetails(RunBody):
             return None
         scope = clearance.Scope.from_json(row.body)
         lines = clearance.lines(scope, permission.context_of(run.project))
-        uses = [ClearedUse(use=line.use, cleared=line.words, here=line.here) for line in lines]
+        uses = [
+            ClearedUse(use=line.use, cleared=line.words, here=line.allowed_here) for line in lines
+        ]
         return ScopeBody(at=row.at, digest=row.digest, known=not scope.unknown, uses=uses)
 
     @staticmethod

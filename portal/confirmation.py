@@ -77,7 +77,7 @@ class Act(Generic[S, T]):
 class Preview(Generic[S]):
     """What a page shows of an act, and the seal for its form."""
 
-    seen: S
+    content: S
     lines: list[AuditEvent]
     seal: str
 

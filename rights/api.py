@@ -211,7 +211,7 @@ def decision_replay(request: HttpRequest, pk: PathNumber) -> ReplayOut:
         differences=[
             DifferenceOut(
                 recording_id=difference.recording_id,
-                kept=difference.kept.allowed if difference.kept else None,
+                kept=difference.stored.allowed if difference.stored else None,
                 now=difference.now.allowed if difference.now else None,
             )
             for difference in replay.differences

@@ -83,7 +83,7 @@ class Origin:
     """Where a file comes from, as far as this person may know."""
 
     credential: Credential
-    told: PublicSource
+    source: PublicSource
     # Why nobody may hear it any more; empty while it may be heard.
     silence: str
     page: str
@@ -154,7 +154,7 @@ def _origin(row: Credential, user: User) -> Origin:
         page = rightsholder_samples.page_url(sample)
     return Origin(
         credential=row,
-        told=public_words.public_sources([row.sample.run])[row.sample.run_id],
+        source=public_words.public_sources([row.sample.run])[row.sample.run_id],
         silence=silences.reason_for_rightsholders(sample),
         page=page,
         names=row.statement.public_names(withdrawals.parties_who_left(sample.run))

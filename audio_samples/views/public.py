@@ -23,7 +23,7 @@ def clips(request: HttpRequest, slug: str) -> HttpResponseBase:
     """List the clips of a model that may be heard now, each with its credits."""
     page_data = public.load_page(slug)
     rows = releases.public_clips(page_data.page)
-    veil, left_parties = page_data.learned.veil, page_data.standing.left
+    veil, left_parties = page_data.learned.veil, page_data.standing.departed
     credited = [(row, veil.redact(row.title), _names(row, left_parties)) for row in rows]
     context = {"shown": page_data, "clips": credited}
     text = render_to_string("models/clips.html", context)

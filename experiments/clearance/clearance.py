@@ -266,7 +266,7 @@ class ScopeLine:
     use: str
     title: str
     words: str
-    here: bool
+    allowed_here: bool
     narrowest: Narrowing | None
 
 

@@ -47,10 +47,10 @@ def datasets_of(origin: Origin) -> list[int]:
 
 def runs_of(origin: Origin) -> list[UUID]:
     """Return runs that used any of these datasets so, and runs that started from their weights."""
-    if "runs" not in origin.kept:
+    if "runs" not in origin.cache:
         used = Run.objects.filter(use__in=origin.uses, dataset__in=datasets_of(origin))
-        origin.kept["runs"] = _with_later(used)
-    runs: list[UUID] = origin.kept["runs"]
+        origin.cache["runs"] = _with_later(used)
+    runs: list[UUID] = origin.cache["runs"]
     return runs
 
 

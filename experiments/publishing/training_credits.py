@@ -78,7 +78,7 @@ class TrainingCredits:
     lines: list[CreditLine]
     # Recordings of artists who chose not to be named, of artists who left, and without an artist.
     unnamed: CreditLine
-    left: CreditLine
+    departed: CreditLine
     uncredited: CreditLine
     # How many artists: named, unnamed by choice, left.
     named_artists: int
@@ -156,11 +156,11 @@ def load_credits(line: Sequence[Link], status: PageStatus) -> TrainingCredits:
     return TrainingCredits(
         lines=sorted(lines, key=lambda line: (-line.seconds, line.names)),
         unnamed=line_of("unnamed"),
-        left=line_of("left"),
+        departed=line_of("left"),
         uncredited=line_of("uncredited"),
         named_artists=len(main_artists - hidden),
-        unnamed_artists=len(hidden - status.left),
-        left_artists=len(hidden & status.left),
+        unnamed_artists=len(hidden - status.departed),
+        left_artists=len(hidden & status.departed),
         recordings=len(used),
         examples=sum(examples for examples, _ in used.values()),
         seconds=total,
@@ -226,7 +226,7 @@ def _parties(ids: set[int]) -> dict[int, Party]:
 def _name(party: Party, status: PageStatus) -> str:
     """Return the public name of a party now. A party that has left is named only on a model that
     stays by agreement, and only if it chose to be."""
-    if party.pk in status.left and (status.withdrawn or not party.public_after):
+    if party.pk in status.departed and (status.withdrawn or not party.public_after):
         return ""
     return party.public_name
 
@@ -249,7 +249,7 @@ def _group(
         return "named", named
     if not artists:
         return "uncredited", named
-    return ("left" if artists & status.left else "unnamed"), named
+    return ("left" if artists & status.departed else "unnamed"), named
 
 
 class _Scope(TypedDict):

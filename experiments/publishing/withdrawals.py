@@ -28,7 +28,7 @@ class PageStatus:
     sentence: str
     since: datetime | None = None
     # Parties whose permission for something in it has ended.
-    left: frozenset[int] = field(default_factory=frozenset)
+    departed: frozenset[int] = field(default_factory=frozenset)
 
     @property
     def withdrawn(self) -> bool:

@@ -29,7 +29,7 @@ class Walk:
     O(log lines); only the numbers of lines whose private values are missing are remembered.
     """
 
-    kept: Sequence[SignedRoot] = ()
+    external_roots: Sequence[SignedRoot] = ()
     lines: int = 0
     last: str = GENESIS
     private: int = 0
@@ -49,7 +49,7 @@ class Walk:
         # The roots are queried before the lines, so each of them has its lines by then.
         self._roots = LogRoot.objects.order_by("size").iterator()
         self._root = next(self._roots, None)
-        self._elsewhere = sorted(self.kept, key=lambda root: root.size)
+        self._elsewhere = sorted(self.external_roots, key=lambda root: root.size)
 
     def breaks(self) -> Iterator[Break]:
         for root in self._elsewhere:

@@ -48,8 +48,8 @@ class Stored:
 
     audio: audio_intake.Audio
     blob: Blob
-    said: list[Reservation]
-    heard: sound_prints.SoundMatch
+    reservations: list[Reservation]
+    sound_match: sound_prints.SoundMatch
     filename: str
 
 
@@ -118,9 +118,9 @@ def enter_recording(
         private={"title": title},
     )
     file_provenance.note_signals(
-        by=by, recording=recording, reservations=stored.said, filename=stored.filename
+        by=by, recording=recording, reservations=stored.reservations, filename=stored.filename
     )
-    sound_prints.ask(recording=recording, blob=stored.blob, heard=stored.heard, at=at)
+    sound_prints.ask(recording=recording, blob=stored.blob, sound_match=stored.sound_match, at=at)
     return recording
 
 
@@ -164,9 +164,11 @@ def attach_audio(*, by: User, recording: Recording, file: IO[bytes], filename: s
         recording.refresh_from_db()
         audit.record(by=by, verb="recording.audio", subject=recording, audio=stored.blob.sha256)
         file_provenance.note_signals(
-            by=by, recording=recording, reservations=stored.said, filename=filename
+            by=by, recording=recording, reservations=stored.reservations, filename=filename
         )
-        sound_prints.ask(recording=recording, blob=stored.blob, heard=stored.heard, at=at)
+        sound_prints.ask(
+            recording=recording, blob=stored.blob, sound_match=stored.sound_match, at=at
+        )
     return recording
 
 
@@ -308,7 +310,7 @@ def add_stem(
             by=by, recording=recording, reservations=reservations, filename=filename
         )
         # A part may be somebody else's voice as well.
-        sound_prints.ask(recording=recording, blob=blob, heard=sound_match)
+        sound_prints.ask(recording=recording, blob=blob, sound_match=sound_match)
     return stem
 
 

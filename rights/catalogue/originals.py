@@ -36,7 +36,7 @@ _rules: list[Rule] = []
 class Access:
     """What somebody may get of a recording. `why` is the refusal where that is nothing."""
 
-    whole: bool
+    whole_file: bool
     preview: bool = False
     why: str = ""
 
@@ -50,12 +50,12 @@ def register(rule: Rule) -> None:
 def access(recording: Recording, user: User) -> Access:
     """Return what the person may get of a recording that they may see."""
     if may_have(recording, user):
-        return Access(whole=True)
+        return Access(whole_file=True)
     line = consent.evaluate([recording], Use.EVAL, choices.USUAL)[recording.pk]
     if line.allowed:
-        return Access(whole=False, preview=True)
+        return Access(whole_file=False, preview=True)
     # The refusal names nobody; who refused is on the recording's page, for those who may read it.
-    return Access(whole=False, why=NOT_ALLOWED)
+    return Access(whole_file=False, why=NOT_ALLOWED)
 
 
 def may_have(recording: Recording, user: User, use: Use | None = None) -> bool:

@@ -50,7 +50,7 @@ def compare(recording: Recording, blob: Blob) -> None:
         return
     sound_match = sound_prints.match_of(sound_print)
     with transaction.atomic():
-        sound_prints.ask(recording=recording, blob=blob, heard=sound_match)
+        sound_prints.ask(recording=recording, blob=blob, sound_match=sound_match)
 
 
 def _next() -> tuple[Recording, Blob] | None:

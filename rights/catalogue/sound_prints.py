@@ -86,16 +86,18 @@ def store_print(*, blob: Blob, match: SoundMatch) -> SoundPrint:
     return sound_print
 
 
-def ask(*, recording: Recording, blob: Blob, heard: SoundMatch, at: datetime | None = None) -> None:
+def ask(
+    *, recording: Recording, blob: Blob, sound_match: SoundMatch, at: datetime | None = None
+) -> None:
     """Open a question for each recording that this file sounds like. Call it inside the transaction
     that adds the file, `at` the moment of that (left out: now). Prints that came since `listen` are
     compared here."""
     at = at or commit_order.moment()
-    sound_print = store_print(blob=blob, match=heard)
-    alike = list(heard.alike)
-    newer = SoundPrint.objects.filter(pk__gt=heard.upto).exclude(pk=sound_print.pk)
+    sound_print = store_print(blob=blob, match=sound_match)
+    alike = list(sound_match.alike)
+    newer = SoundPrint.objects.filter(pk__gt=sound_match.upto).exclude(pk=sound_print.pk)
     if newer.exists():
-        alike = _alike(blob.sha256, heard.sound, heard.print)
+        alike = _alike(blob.sha256, sound_match.sound, sound_match.print)
     for match in alike:
         for other in _owners(match.audio):
             sound_questions.ask(recording=recording, other=other, match=match.match, at=at)

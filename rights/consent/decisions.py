@@ -18,7 +18,7 @@ class Difference:
 
     recording_id: int
     recording: str
-    kept: consent.RecordingAnswer | None
+    stored: consent.RecordingAnswer | None
     now: consent.RecordingAnswer | None
 
 
@@ -105,7 +105,7 @@ def context_in_words(decision: Decision) -> dict[str, str]:
 class Counts:
     """How many recordings a decision was asked about, and how many it denied."""
 
-    asked: int
+    recordings: int
     denied: int
 
 

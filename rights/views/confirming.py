@@ -63,7 +63,7 @@ def perform_or_preview(
 class ActPage(NamedTuple, Generic[S]):
     """What a page shows of an act (None if it cannot be done), and the context of the page."""
 
-    seen: S | None
+    preview: S | None
     context: dict[str, object]
 
 
@@ -74,7 +74,9 @@ def act_page(act: Act[S, T]) -> ActPage[S]:
         preview = confirmation.rehearse(act)
     except Refused as error:
         return ActPage(None, {"cannot": str(error)})
-    return ActPage(preview.seen, {"shown": preview, "ends": acts.describe_endings(preview.lines)})
+    return ActPage(
+        preview.content, {"shown": preview, "ends": acts.describe_endings(preview.lines)}
+    )
 
 
 def status(form: VerbForm) -> int:

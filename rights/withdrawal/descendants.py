@@ -73,7 +73,7 @@ class Origin:
 
     sources: Sequence[str]
     uses: Sequence[str]
-    kept: dict[str, Any] = field(default_factory=dict)
+    cache: dict[str, Any] = field(default_factory=dict)
 
 
 class Node(NamedTuple):

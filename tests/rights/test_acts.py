@@ -425,8 +425,8 @@ def test_the_recordings_on_the_page_are_those_that_the_act_holds(world: World) -
     for act in some:
         found = confirmation.rehearse(act)
         placed = [line.body["recordings"] for line in found.lines if line.verb == "hold.placed"]
-        assert {pk for pks in placed for pk in pks} == set(found.seen.ids), act.name
-        assert found.seen.ids
+        assert {pk for pks in placed for pk in pks} == set(found.content.ids), act.name
+        assert found.content.ids
 
 
 def test_a_grant_that_has_ended_offers_no_button(world: World) -> None:

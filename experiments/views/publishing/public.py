@@ -37,7 +37,7 @@ def models(request: HttpRequest) -> HttpResponseBase:
     rows = list(page_data.PAGES.public())
     statuses = withdrawals.statuses_of(rows)
     links = [link for line in withdrawals.lines_of_pages(rows).values() for link in line]
-    left_parties = frozenset[int]().union(*(status.left for status in statuses.values()))
+    left_parties = frozenset[int]().union(*(status.departed for status in statuses.values()))
     list_status = withdrawals.PageStatus(withdrawals.WITHDRAWN, "", None, left_parties)
     veil = cached(
         "list", links, list_status, lambda: training_credits.hidden_in(links, list_status)

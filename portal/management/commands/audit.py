@@ -65,7 +65,7 @@ class Command(BaseCommand):
 
     def verify(self, options: dict[str, Any]) -> None:
         signed_roots = [_document(path, TypeAdapter(audit.SignedRoot)) for path in options["root"]]
-        walk = audit.Walk(kept=signed_roots)
+        walk = audit.Walk(external_roots=signed_roots)
         count = 0
         for count, broken in enumerate(walk.breaks(), 1):
             if count <= SHOWN:

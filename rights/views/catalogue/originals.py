@@ -20,7 +20,7 @@ def recording_audio(request: HttpRequest, pk: int) -> HttpResponseBase:
     if row.audio is None:
         raise Http404
     access = originals.access(row, user)
-    if access.whole:
+    if access.whole_file:
         return _whole_file(request, row, f"{row.title}.{row.format.lower()}", how="page")
     if not access.preview:
         return _refuse(access.why)

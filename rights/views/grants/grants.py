@@ -183,7 +183,7 @@ def grant_activate(request: HttpRequest, pk: int) -> HttpResponse:
         return redirect(row)
     page = confirming.act_page(act)
     context = page.context
-    context |= {"form": form, "grant": row, "effect": page.seen}
+    context |= {"form": form, "grant": row, "effect": page.preview}
     return render(request, "rights/grant_activate.html", context, status=confirming.status(form))
 
 
@@ -285,7 +285,7 @@ def grant_withdraw(request: HttpRequest, pk: int) -> HttpResponse:
         return redirect(row)
     page = confirming.act_page(act({}))
     context = page.context
-    context |= {"form": form, "grant": row, "effect": page.seen}
+    context |= {"form": form, "grant": row, "effect": page.preview}
     return render(request, "rights/withdraw.html", context, status=confirming.status(form))
 
 

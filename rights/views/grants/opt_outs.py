@@ -63,5 +63,5 @@ def _opt_out_page(request: HttpRequest, row: Recording, form: OptOutForm) -> Htt
         use, party = chosen
         act = _opt_out_act(row, signed_in(request), use=use, party=party, reason="")
         page = confirming.act_page(act)
-        context |= page.context | {"effect": page.seen, "use": use, "party": party}
+        context |= page.context | {"effect": page.preview, "use": use, "party": party}
     return render(request, "rights/opt_out.html", context, status=confirming.status(form))

@@ -93,7 +93,9 @@ def mandate_revoke(request: HttpRequest, pk: int) -> HttpResponse:
         return redirect(row)
     page = confirming.act_page(acts.revoking(row, by=user))
     context = page.context
-    affected = [(str(Use(use).label), rows) for use, rows in page.seen.items()] if page.seen else []
+    affected = (
+        [(str(Use(use).label), rows) for use, rows in page.preview.items()] if page.preview else []
+    )
     context |= {"form": form, "mandate": row, "resting": affected}
     return render(request, "rights/mandate_revoke.html", context, status=confirming.status(form))
 

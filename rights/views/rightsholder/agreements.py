@@ -107,7 +107,7 @@ def approve(request: HttpRequest, pk: int) -> HttpResponse:
         "subject": plain_language.subject(row),
         "scope": plain_language.scope(row),
         "replaced": row.replaces if acts.replaces_open(row) else None,
-        "effect": Effect.shown(page.seen),
+        "effect": Effect.shown(page.preview),
     }
     return render(request, "rights/mine_approve.html", context, status=confirming.status(form))
 
@@ -158,7 +158,7 @@ def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
         "grant": row,
         "subject": plain_language.subject(row),
         "use": Use(row.use),
-        "effect": Effect.shown(page.seen),
+        "effect": Effect.shown(page.preview),
     }
     return render(request, "rights/mine_off.html", context, status=confirming.status(form))
 

@@ -228,12 +228,12 @@ def end_use(request: HttpRequest, pk: int, use: str) -> HttpResponse:
         return redirect("rights:mine_recording", pk=row.pk)
     page = confirming.act_page(act({}))
     context = page.context
-    grants = page.seen.grants if page.seen else []
+    grants = page.preview.grants if page.preview else []
     context |= {
         "form": form,
         "recording": row,
         "use": requested_use,
-        "effect": Effect.shown(page.seen),
+        "effect": Effect.shown(page.preview),
         "wider": [grant for grant in grants if grant.recording_id is None],
     }
     return render(request, "rights/mine_off.html", context, status=confirming.status(form))

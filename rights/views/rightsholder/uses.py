@@ -39,26 +39,26 @@ class CatalogueUse:
     waiting_single: int = 0
     left_out: int = 0
     # How many of these have since been allowed in part, by a grant for the recording alone.
-    eased: int = 0
+    partly_allowed: int = 0
     # Grants of the party's agents by mandate, for everything that they sign for.
-    signed: list[Grant] = field(default_factory=list)
+    agent_grants: list[Grant] = field(default_factory=list)
     # Whether the lab drafted the waiting offer, so that the party has to answer.
-    asked: bool = False
+    asked_by_lab: bool = False
     # Whether grants cover every right of the party that the use needs.
-    whole: bool = False
+    covers_all_rights: bool = False
 
     @property
     def state(self) -> str:
         """One of on, part, asked, offered, paused, single and off."""
-        statuses = {grant.status for grant in (*self.wide, *self.signed)}
+        statuses = {grant.status for grant in (*self.wide, *self.agent_grants)}
         if statuses == {Status.ACTIVE}:
-            return "on" if self.whole else "part"
+            return "on" if self.covers_all_rights else "part"
         if Status.ACTIVE in statuses:
             return "part"
         if Status.SUSPENDED in statuses:
             return "paused"
         if Status.OFFERED in statuses:
-            return "asked" if self.asked else "offered"
+            return "asked" if self.asked_by_lab else "offered"
         return "single" if self.single else "off"
 
     @property
@@ -78,8 +78,8 @@ class CatalogueUse:
         }[self.state]
         if self.left_out and self.state in {"on", "part"}:
             text += f", without {_counted(self.left_out, 'recording')} you took out"
-            if self.eased:
-                text += f" ({self.eased} but for what you allowed of them since)"
+            if self.partly_allowed:
+                text += f" ({self.partly_allowed} but for what you allowed of them since)"
         if self.single and self.state != "on":
             text += f"; on for {_counted(self.single, 'recording or work', 'recordings or works')}"
         if self.waiting_single:
@@ -95,11 +95,11 @@ class CatalogueUse:
         """The label of the button that ends it, which depends on whether anything is in force."""
         if self.single or any(grant.status != Status.OFFERED for grant in self.wide):
             return "Switch off for all"
-        return "Say no" if self.asked else "Take back"
+        return "Say no" if self.asked_by_lab else "Take back"
 
     @property
     def can_offer(self) -> bool:
-        return not self.whole
+        return not self.covers_all_rights
 
 
 def _counted(number: int, singular: str, plural: str = "") -> str:
@@ -140,7 +140,7 @@ def catalogue(party: Party) -> list[CatalogueUse]:
     for grant in wide.select_related("grantor", "agreement").order_by("pk"):
         row = rows[Use(grant.use)]
         row.wide.append(grant)
-        row.asked = row.asked or (
+        row.asked_by_lab = row.asked_by_lab or (
             grant.status == Status.OFFERED and grant.drafted_by_id not in own_people
         )
     agents = use_status.signed_for([party.pk]).get(party.pk, {})
@@ -149,7 +149,7 @@ def catalogue(party: Party) -> list[CatalogueUse]:
     )
     for grant in agent_grants.select_related("grantor").order_by("pk"):
         if grant.right_type in agents[grant.grantor_id]:
-            rows[Use(grant.use)].signed.append(grant)
+            rows[Use(grant.use)].agent_grants.append(grant)
     narrow = open_grants.exclude(recording=None, work=None).order_by()
     for use, status, number in narrow.values_list("use", "status").annotate(
         number=Count("recording", distinct=True) + Count("work", distinct=True)
@@ -163,13 +163,13 @@ def catalogue(party: Party) -> list[CatalogueUse]:
     for use, number in _by_use(opt_out_rows):
         rows[Use(use)].left_out = number
     for use, number in _by_use(opt_outs.eased_by_later_grants(opt_out_rows)):
-        rows[Use(use)].eased = number
+        rows[Use(use)].partly_allowed = number
     plain_rights = set(offers.rights_of(party, Use.EVAL))
     personal_rights = set(offers.rights_of(party, Use.VOICE))
     for use, row in rows.items():
         needed = personal_rights if use.facts.asks else plain_rights
-        granted = {grant.right_type for grant in (*row.wide, *row.signed)}
-        row.whole = bool(needed) and needed <= granted
+        granted = {grant.right_type for grant in (*row.wide, *row.agent_grants)}
+        row.covers_all_rights = bool(needed) and needed <= granted
     return list(rows.values())
 
 
@@ -227,7 +227,7 @@ def use_off(request: HttpRequest, pk: int, use: str) -> HttpResponse:
         "form": form,
         "party": party,
         "use": requested_use,
-        "effect": Effect.shown(page.seen),
+        "effect": Effect.shown(page.preview),
     }
     return render(request, "rights/mine_off.html", context, status=confirming.status(form))
 

@@ -40,13 +40,13 @@ def party_withdraw(request: HttpRequest, pk: int) -> HttpResponse:
         return redirect(f"{reverse('rights:cases')}?{query}" if done.result else "rights:cases")
     page = confirming.act_page(acts.leaving_with_all(party, by=user))
     context = page.context
-    grants = page.seen.grants if page.seen else []
+    grants = page.preview.grants if page.preview else []
     context |= {
         "party": party,
         "form": form,
         "grants": grants,
         "uses": list(dict.fromkeys(grant.get_use_display() for grant in grants)),
-        "effect": page.seen,
+        "effect": page.preview,
         "agents": withdraw_party.agents(party),
         "back": reverse("rights:party", args=[pk]) if is_admin(request) else reverse("rights:mine"),
     }
