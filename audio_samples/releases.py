@@ -3,7 +3,8 @@
 Everybody may hear a clip on its model's public page, as the file that was signed when it was
 approved. It is released only if everybody behind it allows outputs to leave the lab as files, the
 copy check has passed and the credential is trusted. It is heard only while the permissions and the
-model's own page stand and nothing silences it. Nothing has to run for that: `_audible` checks it.
+model's own page stand, nothing silences it and no later copy check suspects it. Nothing has to run
+for that: `_audible` checks it.
 """
 
 from collections.abc import Iterator
@@ -212,6 +213,8 @@ def _audible(page: ModelPage, rows: QuerySet[ClipRelease]) -> Iterator[ClipRelea
     if page.withdrawn_at or withdrawals.statuses_of([page])[page.pk].withdrawn:
         return
     released = rows.filter(recalled_at=None).exclude(released_at=None)
+    # A newer method may find what the one of the release did not.
+    released = released.filter(~screenings.is_suspected("sample"))
     released = released.select_related("sample__run__project", "credential__statement", "file")
     samples = Sample.objects.filter(pk__in=released.order_by().values("sample"))
     audible = audiences.audible_to(audiences.PUBLIC, samples)

@@ -18,7 +18,7 @@ from audio import matching, prints
 from audio.decoding import BadAudio
 from audio_samples import analysis, answers, samples
 from audio_samples.copy_check import dataset_index
-from audio_samples.models import Sample, SampleQuerySet
+from audio_samples.models import Sample, SampleQuerySet, same_sound
 from audio_samples.models.copy_check import DatasetIndex, Screening
 from backline.uses import ARTISTS
 from experiments.clearance import attribution
@@ -76,6 +76,13 @@ def near_copies() -> QuerySet[Screening]:
     return rows.filter(outcome=Outcome.NEAR_COPY).select_related(
         "sample__run__project", "sample__run__submitted_by", "recording", "reviewed_by"
     )
+
+
+def is_suspected(sample: str) -> Exists:
+    """For a row in an outer query that refers to a sample by `sample`: whether the sound, under any
+    name, is a near copy that no rights admin has dismissed."""
+    suspected = near_copies().exclude(answer=Answer.DISMISSED).filter(sample=OuterRef("pk"))
+    return Exists(same_sound(sample).filter(Exists(suspected)))
 
 
 @dataclass(frozen=True)

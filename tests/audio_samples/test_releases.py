@@ -8,11 +8,13 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from audio import prints
 from audio_samples import releases, samples
 from audio_samples.copy_check import screenings
 from audio_samples.credentials import checking
 from audio_samples.descendants import Clips
 from audio_samples.models import ClipRelease, Credential, Sample
+from audio_samples.models.copy_check import Screening
 from audio_samples.reviews import flags, reviewing
 from experiments.clearance.permission import NotPermitted
 from experiments.models import Membership, Project, Run
@@ -108,6 +110,25 @@ def test_without_a_screening_that_passed_nothing_is_released(world: World) -> No
     with pytest.raises(Refused, match="copy check has not passed"):
         releases.ask(by=world.owner, sample=other, title="Second")
     assert not ClipRelease.objects.exists()
+
+
+def test_a_clip_that_a_later_method_suspects_is_not_heard_until_it_is_answered(
+    world: World,
+) -> None:
+    """By whichever name the sound was screened."""
+    release = world.release()
+    copy = Sample.objects.get(pk=world.sample.pk)
+    copy.pk, copy.name = None, "another name"
+    copy.save()
+    for sample in (world.sample, copy):
+        screening = Screening.objects.create(
+            sample=sample, version=prints.VERSION, outcome=Screening.Outcome.NEAR_COPY,
+            recording=world.songs[0], score=0.9,
+        )  # fmt: skip
+        assert releases.public_clips(world.page) == []
+        assert releases.public_clip(world.page, release.credential_id) is None
+        screenings.dismiss(screening, by=world.admin, note="A common riff.")
+        assert releases.public_clips(world.page) == [release]
 
 
 def test_without_leave_to_distribute_nothing_is_released(world: World) -> None:

@@ -251,7 +251,7 @@ def test_the_checkpoints_choice_comes_before_the_runs() -> None:
     run = recorder({})
     run.spec = run.spec.model_copy(update={"arithmetic": HERE})
     other = Arithmetic(precision="bf16", threads=2, reason="In the checkpoint.")
-    assert settled(run, config(precision="auto", threads=0), kept=other) == other
+    assert settled(run, config(precision="auto", threads=0), stored=other) == other
     assert torch.get_num_threads() == 2
     torch.set_num_threads(1)
 
