@@ -53,7 +53,7 @@ def _apply_to_run(act: Callable[[Run, datetime], object], run: Run, now: datetim
     try:
         act(run, now)
     except Exception:
-        log.exception("Looking after %s failed; the next round tries again.", run)
+        log.exception("The policies of %s could not be applied; the next pass tries again.", run)
 
 
 def _running_portal_runs() -> QuerySet[Run]:

@@ -47,6 +47,6 @@ def wake(task: str = "workers.reconcile") -> None:
                     task, connection=connection, retry=False, ignore_result=True, expires=30
                 )
         except (OperationalError, RedisError, OSError):
-            app.log.get_default_logger().warning("Could not nudge %s; the clock will.", task)
+            app.log.get_default_logger().warning("Could not wake %s; the clock will.", task)
 
     transaction.on_commit(send)

@@ -20,7 +20,7 @@ from portal.models import ApiToken, Role, User
 # What each role's home page shows: a heading and the URL name of a fragment that an app provides.
 # A fragment that does not exist yet is left out.
 HOME: tuple[tuple[Role, str, str], ...] = (
-    (Role.RIGHTS_ADMIN, "Rights: what waits", "rights:home_fragment"),
+    (Role.RIGHTS_ADMIN, "Rights: review queue", "rights:home_fragment"),
     (Role.RIGHTSHOLDER, "My music", "rights:mine_fragment"),
     (Role.RESEARCHER, "My runs", "experiments:home_fragment"),
     (Role.RESEARCHER, "Newest samples", "audio_samples:home_fragment"),

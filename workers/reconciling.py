@@ -115,7 +115,7 @@ def _log_errors(task: str) -> Iterator[None]:
     try:
         yield
     except Exception:
-        log.exception("Reconciling %s failed; the next round tries again.", task)
+        log.exception("Reconciling %s failed; the next pass tries again.", task)
 
 
 def _open_attempts() -> QuerySet[Attempt]:

@@ -120,7 +120,7 @@ class Datasets:
             dataset = Dataset.objects.get(pk=int(source))
             dataset.held.filter(case=mark.case).delete()
             if not dataset.held.withholding().filter(use=dataset.use).exists():
-                affected = Dataset.objects.filter(pk=dataset.pk, status=Dataset.Status.TAINTED)
+                affected = Dataset.objects.filter(pk=dataset.pk, status=Dataset.Status.AFFECTED)
                 affected.update(status=Dataset.Status.FROZEN)
 
 
@@ -195,7 +195,7 @@ class FrozenSets:
 
     def _node(self, dataset: Dataset, *, held: bool) -> Node:
         outcome = (
-            Outcome.WITHHELD if held or dataset.status == Dataset.Status.TAINTED else Outcome.OPEN
+            Outcome.WITHHELD if held or dataset.status == Dataset.Status.AFFECTED else Outcome.OPEN
         )
         if dataset.status == Dataset.Status.RETIRED:
             outcome = Outcome.RETIRED

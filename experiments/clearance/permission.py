@@ -310,7 +310,7 @@ def mark_affected_datasets() -> int:
     for dataset in affected:
         with transaction.atomic():
             frozen = Dataset.objects.filter(pk=dataset.pk, status=Dataset.Status.FROZEN)
-            if frozen.update(status=Dataset.Status.TAINTED):
+            if frozen.update(status=Dataset.Status.AFFECTED):
                 reasons = [str(refusal_of(hold)) for hold in holds_on(dataset, dataset.use)]
                 audit.record(
                     by=None,

@@ -32,7 +32,7 @@ class Dataset(models.Model):
 
     class Status(models.TextChoices):
         FROZEN = "frozen", "Frozen"
-        TAINTED = "tainted", "Tainted: a permission in it has ended"
+        AFFECTED = "tainted", "Affected: a permission in it has ended"
         RETIRED = "retired", "Retired: never to be used again"
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="datasets")

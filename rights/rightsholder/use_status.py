@@ -89,7 +89,7 @@ class UseStatus:
             )
             return f"You allow it. It stays off because {others_have} not allowed it."
         if self.word == Choice.ON and self.open:
-            return "You allow it. It stays off until the papers of the recording are settled."
+            return "You allow it. It stays off until the splits of the recording are settled."
         if self.word == Choice.ON and self.reasons:
             return "You allow it in a scope that is not open yet, so it is off for now."
         if self.part and self.word in (Choice.OFF, Choice.ASKED):

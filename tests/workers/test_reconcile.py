@@ -357,7 +357,7 @@ def test_a_withdrawn_grant_stops_a_running_run_and_taints_its_dataset(
     reconcile(cluster)
     assert state(trained) == State.WITHHELD
     assert recordings[1].title in trained.state_reason
-    assert Dataset.objects.get().status == Dataset.Status.TAINTED
+    assert Dataset.objects.get().status == Dataset.Status.AFFECTED
     assert not ApiToken.objects.usable().exists()
 
 

@@ -77,7 +77,7 @@ def test_a_withdrawn_grant_taints_the_dataset_once_and_a_new_version_is_clean(
     assert permission.mark_affected_datasets() == 1
     assert permission.mark_affected_datasets() == 0
     old.refresh_from_db()
-    assert old.status == Dataset.Status.TAINTED
+    assert old.status == Dataset.Status.AFFECTED
     new = datasets.freeze(
         by=ada, project=project, name="d", recordings=[kept, leaves], use=Use.TRAIN_GENERATIVE
     )
