@@ -63,7 +63,7 @@ def relation_end(request: HttpRequest, pk: int) -> HttpResponse:
         heading=f"Take back: “{row.recording}” {row.in_words} “{row.source}”",
         button="Take it back",
         back=row.recording.get_absolute_url(),
-        words="From then on a use needs the permission of fewer people. What was put on hold stays so.",
+        words="From then on a use needs fewer permissions. What was put on hold stays so.",
     )
 
 
