@@ -15,10 +15,10 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from rights import territories
-from rights.consent import snapshot as known
+from rights.consent import snapshot
 from rights.consent.evaluator import NO_GRANT, TESTS, Context, Judge, Need
+from rights.consent.facts import Facts, MandateTerms, Music, Terms
 from rights.consent.reasons import Missing
-from rights.consent.snapshot import Facts, MandateTerms, Music, Terms, candidate_grants
 from rights.models import Purpose, RightType, Use
 
 # At most this many boxes in a union, and parts stored beside it.
@@ -132,12 +132,12 @@ def allowance_of(
     """
     recording_ids = sorted(set(ids))
     if len(recording_ids) > 2 * FIRST_BATCH:
-        first_facts = known.gather(recording_ids[:FIRST_BATCH], use, at, now=True)
+        first_facts = snapshot.gather(recording_ids[:FIRST_BATCH], use, at, now=True)
         first_allowance = of_facts(first_facts, at, recording_ids[:FIRST_BATCH], made_at=made_at)
         if not first_allowance.boxes:
             return first_allowance
     return of_facts(
-        known.gather(recording_ids, use, at, now=True), at, recording_ids, made_at=made_at
+        snapshot.gather(recording_ids, use, at, now=True), at, recording_ids, made_at=made_at
     )
 
 
@@ -368,14 +368,14 @@ class Survey(Judge):
             yield grant.pk, box, rank, code
 
     def _speaking(self, need: Need, music: Music) -> Iterator[tuple[Terms, MandateTerms | None]]:
-        for grant in candidate_grants(self.facts, need.party, need.right, music.pk, need.work):
+        for grant in self.facts.candidate_grants(need.party, need.right, music.pk, need.work):
             yield grant, None
         for mandate in self.facts.mandates.get(need.party, ()):
             if need.right not in mandate.rights:
                 continue
             in_force = self.stands(mandate)
-            for grant in candidate_grants(
-                self.facts, mandate.agent, need.right, music.pk, need.work
+            for grant in self.facts.candidate_grants(
+                mandate.agent, need.right, music.pk, need.work
             ):
                 if in_force or self.signed_until_its_end(mandate, grant):
                     yield grant, mandate

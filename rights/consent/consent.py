@@ -33,8 +33,7 @@ from portal.database import bulk, commit_order
 from portal.database.bulk import among
 from portal.models import User
 from rights import days
-from rights.consent import evaluator, reasons
-from rights.consent import snapshot as known
+from rights.consent import evaluator, reasons, snapshot
 from rights.consent.evaluator import Context, RecordingAnswer
 from rights.consent.persons import PERSONA_USES
 from rights.consent.reasons import Missing, Names, Reason, in_words
@@ -203,7 +202,7 @@ def _evaluate(
     made_at: datetime | None = None,
 ) -> Verdict:
     with bulk.without_gc(len(ids)):
-        facts = known.gather(ids, use, known_at, at=at, now=now)
+        facts = snapshot.gather(ids, use, known_at, at=at, now=now)
         judge = evaluator.Judge(facts, context, at, made_at=made_at)
         judged = {music.pk: (music, *judge.judge(music)) for music in facts.recordings}
         names = _names([need for _, missing, _ in judged.values() for need in missing])

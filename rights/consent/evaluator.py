@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from rights import days, territories
 from rights.consent import opt_outs, reasons
+from rights.consent.facts import Facts, MandateTerms, Music, Share, Terms
 from rights.consent.persons import PERSONA_USES
 from rights.consent.reasons import NO_DETAILS, Details, Missing, Reason
-from rights.consent.snapshot import Facts, MandateTerms, Music, Share, Terms, candidate_grants
 from rights.models import PPM, Purpose, RightType, Use, WithdrawalPolicy
 
 
@@ -100,7 +100,7 @@ class Judge:
         self.made_at = made_at
         self.continuing = continuing
         self._problems: dict[int, Problem] = {}
-        self._signs: dict[int, bool] = {}
+        self._mandates_in_force: dict[int, bool] = {}
         self._sounds = {music.pk: music for music in facts.recordings} | facts.source_recordings
         # Few recordings have an opt-out; the others skip that question.
         self._with_opt_outs = {recording for _, recording in facts.opted_out}
@@ -210,19 +210,19 @@ class Judge:
         return Problem(1, "signal" if by_signal else "opted_out", {"day": _day(since)})
 
     def _candidates(self, need: Need, music: Music) -> Iterator[Terms]:
-        yield from candidate_grants(self.facts, need.party, need.right, music.pk, need.work)
-        for sign in self.facts.mandates.get(need.party, ()):
-            if need.right in sign.rights:
-                yield from self._signed(sign, need, music)
+        yield from self.facts.candidate_grants(need.party, need.right, music.pk, need.work)
+        for mandate in self.facts.mandates.get(need.party, ()):
+            if need.right in mandate.rights:
+                yield from self._signed(mandate, need, music)
 
-    def _signed(self, sign: MandateTerms, need: Need, music: Music) -> Iterator[Terms]:
-        in_force, territory = self._in_force(sign), self.context.territory
+    def _signed(self, mandate: MandateTerms, need: Need, music: Music) -> Iterator[Terms]:
+        in_force, territory = self._in_force(mandate), self.context.territory
         if not in_force and self.made_at is None:
             return
-        for grant in candidate_grants(self.facts, sign.agent, need.right, music.pk, need.work):
+        for grant in self.facts.candidate_grants(mandate.agent, need.right, music.pk, need.work):
             if in_force or (
-                self.signed_until_its_end(sign, grant)
-                and territories.covers(sign.territories, territory)
+                self.signed_until_its_end(mandate, grant)
+                and territories.covers(mandate.territories, territory)
             ):
                 yield grant
 
@@ -248,21 +248,20 @@ class Judge:
             activated_at=grant.activated_at,
         )
 
-    def _in_force(self, sign: MandateTerms) -> bool:
-        known = self._signs.get(sign.pk)
-        if known is None:
-            known = self._signs[sign.pk] = self.stands(sign) and territories.covers(
-                sign.territories, self.context.territory
-            )
-        return known
+    def _in_force(self, mandate: MandateTerms) -> bool:
+        in_force = self._mandates_in_force.get(mandate.pk)
+        if in_force is None:
+            covered = territories.covers(mandate.territories, self.context.territory)
+            in_force = self._mandates_in_force[mandate.pk] = covered and self.stands(mandate)
+        return in_force
 
-    def stands(self, sign: MandateTerms) -> bool:
+    def stands(self, mandate: MandateTerms) -> bool:
         """Whether the mandate is in force, in whatever territory."""
         return (
-            sign.approved_at <= self.at
-            and (sign.revoked_at is None or sign.revoked_at > self.at)
-            and sign.starts_on <= self.day
-            and (self.continuing or sign.ends_on is None or self.day <= sign.ends_on)
+            mandate.approved_at <= self.at
+            and (mandate.revoked_at is None or mandate.revoked_at > self.at)
+            and mandate.starts_on <= self.day
+            and (self.continuing or mandate.ends_on is None or self.day <= mandate.ends_on)
         )
 
     def stays(self, grant: Terms) -> bool:
@@ -278,7 +277,7 @@ class Judge:
             and (grant.ends_on is None or made.date() <= grant.ends_on)
         )
 
-    def signed_until_its_end(self, sign: MandateTerms, grant: Terms) -> bool:
+    def signed_until_its_end(self, mandate: MandateTerms, grant: Terms) -> bool:
         """Whether the mandate was in force from `made_at` until the agent's grant ended. The holder
         ends a mandate, and the agent's agreement does not apply to that end."""
         made, ended = self.made_at, grant.ended_at
@@ -286,9 +285,9 @@ class Judge:
             made is not None
             and ended is not None
             and self.stays(grant)
-            and sign.approved_at <= made
-            and (sign.revoked_at is None or sign.revoked_at >= ended)
-            and sign.starts_on <= made.date()
+            and mandate.approved_at <= made
+            and (mandate.revoked_at is None or mandate.revoked_at >= ended)
+            and mandate.starts_on <= made.date()
         )
 
     def _problem(self, grant: Terms) -> Problem:

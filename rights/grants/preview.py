@@ -8,8 +8,8 @@ from datetime import UTC, datetime, time
 from django.utils import timezone
 
 from rights import territories
-from rights.consent import consent, evaluator, reasons, relations
-from rights.consent import snapshot as known
+from rights.consent import consent, evaluator, reasons, relations, snapshot
+from rights.consent.facts import Facts
 from rights.models import Grant, Purpose, Recording, Use
 from rights.withdrawal import holds
 
@@ -40,7 +40,7 @@ def gain(grant: Grant) -> Gain:
     )
     every = set(offers.values_list("pk", flat=True)) | {grant.pk}
     scope, at = _scope(grant), _moment(grant)
-    facts = known.gather(ids, Use(grant.use), timezone.now(), now=True)
+    facts = snapshot.gather(ids, Use(grant.use), timezone.now(), now=True)
     allowed_now = _allowed(_judged(facts, scope, at, ()))
     alone = _allowed(_judged(facts, scope, at, {grant.pk})) - allowed_now
     together = _judged(facts, scope, at, every)
@@ -78,7 +78,7 @@ def _moment(grant: Grant) -> datetime:
 
 
 def _judged(
-    facts: known.Facts, scope: consent.Context, at: datetime, signed: Collection[int]
+    facts: Facts, scope: consent.Context, at: datetime, signed: Collection[int]
 ) -> dict[int, list[reasons.Missing]]:
     """Return what each recording lacks if the offers in `signed` were in force."""
     stored = facts.grants

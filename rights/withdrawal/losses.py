@@ -21,12 +21,11 @@ from typing import NamedTuple
 from django.db.models import Q
 from django.utils import timezone
 
-from rights.consent import relations
-from rights.consent import snapshot as known
+from rights.consent import relations, snapshot
 from rights.consent.allowances import Survey, lies_in
 from rights.consent.evaluator import Context, Judge, Need
+from rights.consent.facts import Facts, Music, Terms
 from rights.consent.reasons import Missing
-from rights.consent.snapshot import Facts, Music, Terms
 from rights.models import (
     Credit,
     Grant,
@@ -185,7 +184,7 @@ def of_ending(
     at = timezone.now()
     # A derived recording needs the permissions that its source needs.
     recording_ids = relations.with_derived(recordings)
-    before = known.gather(recording_ids, ending.use, at, now=True)
+    before = snapshot.gather(recording_ids, ending.use, at, now=True)
     change = _Change(before, ending.applied(before, at), at, only_by, policy)
     if not change.lost:
         return Loss(ending.use)
@@ -322,7 +321,7 @@ class Watch:
         self._ids = sorted(relations.with_derived(recordings))
         self._at = timezone.now()
         self._before = {
-            use: known.gather(self._ids, use, self._at, now=True) for use in _granted(self._ids)
+            use: snapshot.gather(self._ids, use, self._at, now=True) for use in _granted(self._ids)
         }
         self._reliances = {
             use: descendants.basis().relied_on(self._ids, use) for use in self._before
@@ -332,7 +331,7 @@ class Watch:
         """Yield a loss for each use under which something that was permitted is not any more."""
         at = timezone.now()
         for use, before in self._before.items():
-            after = known.gather(self._ids, use, at, now=True)
+            after = snapshot.gather(self._ids, use, at, now=True)
             lost = _possible(before, self._at) - _possible(after, at)
             affected_sets = [
                 affected

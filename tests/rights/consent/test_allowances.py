@@ -11,7 +11,7 @@ from portal.models import User
 from rights.consent import allowances, consent
 from rights.consent.allowances import ALL, EVERYTHING, NONE, Allowance, ContextBox
 from rights.consent.evaluator import Context, Judge
-from rights.consent.snapshot import Artist, Facts, Group, MandateTerms, Music, Share, Terms
+from rights.consent.facts import Artist, Facts, Group, MandateTerms, Music, Share, Terms
 from rights.grants import lifecycle
 from rights.models import Purpose, RightType, Use
 from tests.catalogue import allow, make_party, make_recording
