@@ -228,9 +228,9 @@ def _why_it_failed(attempt: Attempt, status: JobStatus, cluster: Cluster) -> str
 def _last_log_line(cluster: Cluster, name: str, code: int | None) -> str:
     """Return the last line that the program printed: of a traceback that is the error itself."""
     if code == 137:
-        return "The program was killed (signal 9), most often for want of memory."
+        return "The program was killed (signal 9), most often because memory ran out."
     lines = [line.strip() for line in cluster.logs(name) if line.strip()]
-    return lines[-1][:500] if lines else f"The program ended with code {code} and no word."
+    return lines[-1][:500] if lines else f"The program ended with code {code} and printed nothing."
 
 
 def _is_silent(attempt: Attempt) -> bool:

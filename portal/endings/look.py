@@ -25,7 +25,7 @@ def look() -> tuple[bool, str]:
     if trouble:
         return False, trouble
     if position is None:
-        return True, "Nothing has ended yet; it begins with the first word that ends something."
+        return True, "Nothing has ended yet; the first ending begins it."
     return True, f"Line {position.number} is the last, in {place.where()}."
 
 
@@ -46,7 +46,7 @@ def _lines(place: places.JournalPlace, names: list[str], position: EndingsPositi
     if not names:
         return (
             f"The journal is gone from {place.where()}. Put its copy back; without one, the next "
-            "ending begins a new one, and a restore would undo what was said until then."
+            "ending begins a new one, and a restore would undo what was ended until then."
         )
     try:
         last = journal.last_line(place, names[-1])

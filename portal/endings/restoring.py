@@ -111,7 +111,7 @@ def _missing(entries: Sequence[JournalEntry]) -> list[int]:
 def _again(entry: JournalEntry, by: User, *, gone: bool) -> Answer:
     ending = declared().get(entry.verb)
     if ending is None:
-        return Answer(Outcome.BY_HAND, f"{entry.verb} is a word that this version does not know.")
+        return Answer(Outcome.BY_HAND, f"This version does not know the verb {entry.verb}.")
     if gone:
         return Answer(Outcome.ALREADY, "It was taken back since.")
     try:

@@ -45,9 +45,17 @@ elif {waits}:
     ("end", "code", "line"),
     [
         ("raise SystemExit(0)", 0, ""),
-        ("raise SystemExit(3)", 3, "[rank 1] The process ended with code 3 and no word."),
-        ("raise SystemExit(75)", 75, "[rank 1] The process ended with code 75 and no word."),
-        ("raise SystemExit(143)", 143, "[rank 1] The process ended with code 143 and no word."),
+        ("raise SystemExit(3)", 3, "[rank 1] The process ended with code 3 and printed nothing."),
+        (
+            "raise SystemExit(75)",
+            75,
+            "[rank 1] The process ended with code 75 and printed nothing.",
+        ),
+        (
+            "raise SystemExit(143)",
+            143,
+            "[rank 1] The process ended with code 143 and printed nothing.",
+        ),
         (
             "os.kill(os.getpid(), signal.SIGKILL)",
             137,

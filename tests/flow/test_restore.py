@@ -301,7 +301,7 @@ def test_what_people_ended_since_the_back_up_has_ended_after_the_restore(portal:
     shutil.rmtree(portal.state)
     portal.sh(documented("restore: files"))
     said = portal.restore_database()
-    assert "Of 4 words since the back-up 4 were said again, 0 needed nothing" in said
+    assert "4 endings since the back-up: 4 were repeated, 0 needed nothing" in said
     after = portal.do()
     assert (after["allowed"], after["behind"]) == (["untouched"], False)
     assert "no ending that the database lacks" in portal.manage("restored --by vera")

@@ -31,8 +31,8 @@ class Command(BaseCommand):
             report = endings.apply_missing(by=by)
         except (OSError, endings.Unwritable) as error:
             raise CommandError(f"The journal of endings is not to be used: {error}") from error
-        self.tell_endings(report)
-        self.take_in(by)
+        self.print_endings(report)
+        self.print_attempts(by)
         if report.faults:
             raise CommandError(
                 "The journal of endings is not whole: ask what was ended since the back-up, and "
@@ -40,7 +40,7 @@ class Command(BaseCommand):
             )
         self.stdout.write("The portal may be started.")
 
-    def tell_endings(self, report: endings.ReplayReport) -> None:
+    def print_endings(self, report: endings.ReplayReport) -> None:
         for sentence in report.faults:
             self.stderr.write(sentence)
         for entry, answer in report.done:
@@ -49,17 +49,17 @@ class Command(BaseCommand):
             self.stdout.write("The journal has no ending that the database lacks.")
             return
         self.stdout.write(
-            f"Of {len(report.done)} words since the back-up {report.count(Outcome.DONE)} were said "
-            f"again, {report.count(Outcome.ALREADY)} needed nothing, and "
+            f"{len(report.done)} endings since the back-up: {report.count(Outcome.DONE)} were "
+            f"repeated, {report.count(Outcome.ALREADY)} needed nothing, and "
             f"{report.count(Outcome.BY_HAND)} are for you to decide."
         )
         if report.doubted:
             self.stdout.write(
-                f"Of {report.doubted} nothing says that they were committed: the portal ended in "
-                "that moment. A no in doubt counts."
+                f"It is not known whether {report.doubted} of them were committed: the portal ended "
+                "in that moment. An ending in doubt counts."
             )
 
-    def take_in(self, by: User) -> None:
+    def print_attempts(self, by: User) -> None:
         cluster = backend.current()
         try:
             attempts = restoring.add_lost_attempts(cluster, by=by)
