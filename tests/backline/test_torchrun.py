@@ -45,16 +45,16 @@ elif {waits}:
     ("end", "code", "line"),
     [
         ("raise SystemExit(0)", 0, ""),
-        ("raise SystemExit(3)", 3, "[rank 1] The process ended with code 3 and printed nothing."),
+        ("raise SystemExit(3)", 3, "[rank 1] The process ended with code 3 silently."),
         (
             "raise SystemExit(75)",
             75,
-            "[rank 1] The process ended with code 75 and printed nothing.",
+            "[rank 1] The process ended with code 75 silently.",
         ),
         (
             "raise SystemExit(143)",
             143,
-            "[rank 1] The process ended with code 143 and printed nothing.",
+            "[rank 1] The process ended with code 143 silently.",
         ),
         (
             "os.kill(os.getpid(), signal.SIGKILL)",

@@ -55,8 +55,8 @@ class Command(BaseCommand):
         )
         if report.doubted:
             self.stdout.write(
-                f"It is not known whether {report.doubted} of them were committed: the portal ended "
-                "in that moment. An ending in doubt counts."
+                f"It is not known whether {report.doubted} of them were committed: the portal "
+                "ended in that moment. An ending in doubt counts."
             )
 
     def print_attempts(self, by: User) -> None:
