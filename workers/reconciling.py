@@ -230,7 +230,7 @@ def _last_log_line(cluster: Cluster, name: str, code: int | None) -> str:
     if code == 137:
         return "The program was killed (signal 9), most often because memory ran out."
     lines = [line.strip() for line in cluster.logs(name) if line.strip()]
-    return lines[-1][:500] if lines else f"The program ended with code {code} silently."
+    return lines[-1][:500] if lines else f"The program ended with code {code} and no message."
 
 
 def _is_silent(attempt: Attempt) -> bool:

@@ -221,7 +221,7 @@ class Program:
         if report := self.counting.whole():
             self.spool.put("usage", report.model_dump_json().encode())
         if code and not self.relay.last_line:
-            self.relay.conclude(f"The program ended with code {code} silently.")
+            self.relay.conclude(f"The program ended with code {code} and no message.")
         return code
 
     def _watch(self, program: "subprocess.Popen[bytes]", bell: SignalRelay) -> int:

@@ -114,7 +114,7 @@ def _silent(*, rank: int, code: int) -> End:
     if code < 0:
         name = signal.Signals(-code).name
         return End(128 - code, f"[rank {rank}] The process was ended by signal {-code} ({name}).")
-    return End(code, f"[rank {rank}] The process ended with code {code} silently.")
+    return End(code, f"[rank {rank}] The process ended with code {code} and no message.")
 
 
 def _of_torchrun_itself(error: BaseException) -> End:

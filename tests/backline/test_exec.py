@@ -233,7 +233,7 @@ def test_exit_codes_are_the_programs_own(job: Job, code: int) -> None:
 
 def test_a_program_without_a_word_gets_one(job: Job) -> None:
     done = job.do("import os; os.kill(os.getpid(), 9)")
-    assert (done.code, done.err) == (137, "The program ended with code 137 silently.\n")
+    assert (done.code, done.err) == (137, "The program ended with code 137 and no message.\n")
 
 
 def test_a_command_that_is_not_there_is_a_sentence(job: Job) -> None:

@@ -45,16 +45,16 @@ elif {waits}:
     ("end", "code", "line"),
     [
         ("raise SystemExit(0)", 0, ""),
-        ("raise SystemExit(3)", 3, "[rank 1] The process ended with code 3 silently."),
+        ("raise SystemExit(3)", 3, "[rank 1] The process ended with code 3 and no message."),
         (
             "raise SystemExit(75)",
             75,
-            "[rank 1] The process ended with code 75 silently.",
+            "[rank 1] The process ended with code 75 and no message.",
         ),
         (
             "raise SystemExit(143)",
             143,
-            "[rank 1] The process ended with code 143 silently.",
+            "[rank 1] The process ended with code 143 and no message.",
         ),
         (
             "os.kill(os.getpid(), signal.SIGKILL)",
