@@ -42,7 +42,7 @@ from rights.models import Use
 FOLLOWING = tuple(use for use in Use if use.facts.follows_model)
 UNKNOWN = (
     "It was started outside, or is a program that was given no dataset: the portal does not know "
-    "what it learned from, so it is cleared for nothing outside its project."
+    "what it learned from, so it is licensed for nothing outside its project."
 )
 INSIDE = "inside its own project alone: nobody knows what it learned from"
 

@@ -279,7 +279,7 @@ def why_not_start_from(
         return ""
     more = f" And {len(narrowings) - 3} more." if len(narrowings) > 3 else ""
     why = " ".join(str(narrowing) for narrowing in narrowings[:3])
-    return f"Not cleared for {project.name}: {why}{more}"
+    return f"Not licensed for {project.name}: {why}{more}"
 
 
 def _why_not_for(checkpoint: Checkpoint, use: str) -> str:

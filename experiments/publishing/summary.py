@@ -128,7 +128,7 @@ def _general(data: PageData) -> list[Section]:
     last = _last_delivery(data.line)
     size = (
         f"{size_range(hours)}: {_hours(hours)} in {_count(training.recordings, 'recording')}. "
-        f"Heard in training, with repetitions: {_hours(training.seconds / 3600)} in "
+        f"Used in training, with repetitions: {_hours(training.seconds / 3600)} in "
         f"{_count(training.examples, 'excerpt')}."
     )
     return [

@@ -30,7 +30,7 @@ from rights.models import (
 )
 from rights.usage import ledger
 
-BASIS = "seconds of audio heard in training, from the ledger of use"
+BASIS = "seconds of audio used in training, from the ledger of use"
 BATCH_SIZE = 5_000
 UNNAMED = "[a name that is not shown]"
 # Shorter names would match too many common words.

@@ -232,7 +232,7 @@ def test_a_project_of_another_purpose_may_not_begin_with_it(
         assert go_on(ada, elsewhere, checkpoint).start_from == checkpoint
         return
     sentence = refused(ada, elsewhere, checkpoint)
-    assert sentence.startswith("Not cleared for Elsewhere: ")
+    assert sentence.startswith("Not licensed for Elsewhere: ")
     assert words in sentence
     assert Run.objects.filter(project=elsewhere).count() == 0
 
@@ -428,9 +428,9 @@ def test_the_form_says_what_a_model_is_cleared_for_and_what_would_be_refused(
     assert f'<option value="{checkpoint.pk}" selected>' in here
     assert "for research in the world" in here
     assert "has not allowed distribution of outputs" in here
-    assert "Not cleared for" not in here
+    assert "Not licensed for" not in here
     elsewhere = another(ada, "elsewhere", purpose=Purpose.COMMERCIAL)
-    assert "Not cleared for Elsewhere" in form(elsewhere, "generate")
+    assert "Not licensed for Elsewhere" in form(elsewhere, "generate")
     assert "id_start_from" not in form(project, "tone_check")
 
 
@@ -454,7 +454,7 @@ def test_a_refused_beginning_stands_beside_its_field_with_all_that_was_typed(
     answer = page.post(reverse("experiments:run_submit", args=[elsewhere.slug]), typed)
     shown = answer.content.decode()
     assert answer.status_code == 422
-    assert re.search(r'id="start-error">Not cleared for Elsewhere', shown)
+    assert re.search(r'id="start-error">Not licensed for Elsewhere', shown)
     assert "Mine, typed" in shown
     assert "one of a kind" in shown
     answer = page.post(reverse("experiments:run_submit", args=[checkpoint.run.project.slug]), typed)

@@ -258,7 +258,7 @@ def test_numbers_are_those_of_the_ledger(world: World) -> None:
     assert figures["rightsholders_by_kind"][0]["kind"] == "Person"
     text = read()
     assert "50 %" in text
-    assert "seconds of audio heard in training" in text
+    assert "seconds of audio used in training" in text
 
 
 def test_use_after_the_checkpoint_does_not_count(world: World) -> None:
