@@ -14,7 +14,9 @@ from rights.withdrawal import descendants, losses
 from rights.withdrawal.case_items import BATCH_SIZE, advance
 
 Outcome = CaseItem.Outcome
-SETTLED_AGAIN = "It is settled whose word it is, and every permission for it had stood meanwhile."
+SETTLED_AGAIN = (
+    "It is settled whose permission it needs: each was given when it was withheld and is given now."
+)
 
 
 @transaction.atomic
