@@ -115,8 +115,8 @@ def _facts(screening: Screening) -> list[object]:
 
 def _page(request: HttpRequest, screening: Screening, form: AnswerForm) -> HttpResponse:
     assert screening.recording is not None  # noqa: S101 - by the row's constraint.
-    why_not = _why_not(request, screening)
-    seal = confirmation.seal(by=signed_in(request), name=_name(screening), facts=_facts(screening))
+    why_not, facts = _why_not(request, screening), _facts(screening)
+    seal = confirmation.seal(by=signed_in(request), name=_name(screening), facts=facts)
     context = {
         "look": screening,
         "sample": screening.sample,
@@ -125,7 +125,7 @@ def _page(request: HttpRequest, screening: Screening, form: AnswerForm) -> HttpR
         "silence": silences.current_reason(screening.sample_id)
         if why_not or screening.answer
         else "",
-        "stays": silences.other_silences(screening.sample),
+        "stays": facts[-1],
         "shown": {"seal": seal} if not why_not else None,
         "form": form,
         "tab": "copies",

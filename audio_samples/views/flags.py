@@ -126,7 +126,7 @@ def _page(request: HttpRequest, flag: SampleFlag, form: AnswerForm) -> HttpRespo
         "sample": sample,
         "judges": judges,
         "silence": "" if judges else silences.current_reason(flag.sample_id),
-        "stays": silences.other_silences(sample, except_flag=flag),
+        "stays": facts[-1],
         "shown": {"seal": seal} if judges else None,
         "form": form,
         "tab": "flags",

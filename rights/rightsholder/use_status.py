@@ -129,7 +129,7 @@ def statuses_of(
     needs = _needs(ids, [party.pk for party in parties])
     people = {party.pk: set(_people(party)) for party in parties}
     choices = _OwnGrants(ids, needs, people)
-    own_answers = {(pk, use): choices.of(pk, use, needs[pk]) for pk in ids for use in Use}
+    own_answers = {(pk, use): choices.answer_on(pk, use, needs[pk]) for pk in ids for use in Use}
     full_answers = _full_answers(own_answers)
     own = set(people)
     return {
@@ -249,7 +249,7 @@ class _OwnGrants:
         by_lab = own is not None and grant.drafted_by_id not in own
         return Choice.ASKED if by_lab else Choice.OFFERED
 
-    def of(
+    def answer_on(
         self, recording: int, use: Use, needs: Sequence[Need]
     ) -> tuple[list[Choice], list[Grant]]:
         words, grants = [], []

@@ -48,7 +48,7 @@ def repertoire(request: HttpRequest) -> HttpResponse:
     context = {
         "tab": "recordings",
         "page": page,
-        "rows": [(row, Summary.of(statuses[row.pk])) for row in page_rows],
+        "rows": [(row, Summary.from_statuses(statuses[row.pk])) for row in page_rows],
         "query": query,
         "parties": parties,
         "signs_for": overview.signed_for_by(parties),
@@ -67,7 +67,7 @@ class Summary:
     end_use: int
 
     @classmethod
-    def of(cls, statuses: list[UseStatus]) -> "Summary":
+    def from_statuses(cls, statuses: list[UseStatus]) -> "Summary":
         on = [status.use for status in statuses if status.allowed]
         not_yet = [
             status
@@ -254,10 +254,14 @@ class Effect:
     @classmethod
     def shown(cls, effect: impact.Effect | None) -> "Effect":
         """Return the effect to show; without one the act cannot be done, so nothing would end."""
-        return cls.of([], NOTHING) if effect is None else cls.of(effect.grants, effect)
+        return (
+            cls.from_impact([], NOTHING)
+            if effect is None
+            else cls.from_impact(effect.grants, effect)
+        )
 
     @classmethod
-    def of(cls, grants: list[Grant], effect: impact.Effect) -> "Effect":
+    def from_impact(cls, grants: list[Grant], effect: impact.Effect) -> "Effect":
         in_force = [grant for grant in grants if grant.status != Grant.Status.OFFERED]
         return cls(
             recordings=effect.count,
