@@ -1,6 +1,7 @@
 """The cast: one fixed set of people, one project, and a storage folder that goes away."""
 
 import io
+import os
 import time
 from pathlib import Path
 
@@ -8,12 +9,13 @@ import numpy as np
 import pytest
 import soundfile
 from django.conf import LazySettings
-from django.db import connections
+from django.db import connection
 from hypothesis import HealthCheck, settings
 
 from audio_samples.credentials import chain
 from experiments.models import Membership, Project
 from portal.models import Role, User
+from tests import migrated
 
 ROOT = Path(__file__).resolve().parents[1]
 DAY = 24 * 3600
@@ -53,15 +55,26 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(scope="session")
+def django_db_keepdb() -> bool:
+    """SQLite's test database is there before Django looks for it, and goes with pytest's folder."""
+    return connection.vendor == "sqlite"
+
+
+@pytest.fixture(scope="session")
 def django_db_modify_db_settings(
     tmp_path_factory: pytest.TempPathFactory,
     django_db_modify_db_settings_parallel_suffix: None,
 ) -> None:
-    """SQLite's test database is a file, as in production: one in memory would be one connection
-    that every thread of a live server shares, and a page still loading would lock the next test."""
-    default = connections["default"].settings_dict
-    if default["ENGINE"] == "django.db.backends.sqlite3":
-        default["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
+    """The test database is a copy of one that is migrated (tests/migrated.py). SQLite's is a file,
+    as in production: one in memory would be one connection that every thread of a live server
+    shares, and a page still loading would lock the next test."""
+    test = connection.settings_dict["TEST"]
+    if connection.vendor == "sqlite":
+        folder = tmp_path_factory.mktemp("database")
+        migrated.copy_to(folder)
+        test["NAME"] = str(folder / "backline.sqlite3")
+    else:
+        test["TEMPLATE"] = os.environ.get(migrated.TEMPLATE_VARIABLE)
 
 
 @pytest.fixture(scope="session")

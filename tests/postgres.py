@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 
+from tests import migrated
 from tests.cluster import database
 
 MISSING = "No PostgreSQL server found (Debian, Ubuntu: apt-get install postgresql)."
@@ -26,7 +27,10 @@ def main(arguments: list[str]) -> int:
     settings = {"autovacuum": "off", "max_locks_per_transaction": "1024"}
     with database.running(programs, **settings) as server:
         pytest = [sys.executable, "-m", "pytest", *asked]
-        environment = os.environ | {"DATABASE_URL": server.url}
+        environment = os.environ | {
+            "DATABASE_URL": server.url,
+            migrated.TEMPLATE_VARIABLE: migrated.template(server),
+        }
         return subprocess.run(pytest, env=environment, check=False).returncode
 
 

@@ -30,7 +30,7 @@ class Database:
     def __init__(self, programs: Path, folder: Path, settings: Mapping[str, str]) -> None:
         (self.port,) = free_ports(1)
         self.url = f"postgres://backline@127.0.0.1:{self.port}/postgres"
-        self._programs, self._folder, self._settings = programs, folder, dict(settings)
+        self.programs, self._folder, self._settings = programs, folder, dict(settings)
         self._user = {"user": NOBODY, "group": NOBODY} if os.geteuid() == 0 else {}
         self._process: subprocess.Popen[bytes] | None = None
         if self._user:
@@ -45,7 +45,7 @@ class Database:
         } | self._settings  # fmt: skip
         flags = [f"--{name}={value}" for name, value in options.items()]
         self._process = self._run("postgres", "-D", str(self._folder / "data"), *flags)
-        ready = [str(self._programs / "pg_isready"), "-h", "127.0.0.1", "-p", str(self.port), "-q"]
+        ready = [str(self.programs / "pg_isready"), "-h", "127.0.0.1", "-p", str(self.port), "-q"]
         until("PostgreSQL answers", lambda: subprocess.run(ready, check=False).returncode == 0)
 
     def kill(self) -> None:
@@ -57,7 +57,7 @@ class Database:
     def _run(self, program: str, *flags: str) -> "subprocess.Popen[bytes]":
         with (self._folder / "log").open("ab") as log:
             return subprocess.Popen(
-                [str(self._programs / program), *flags],
+                [str(self.programs / program), *flags],
                 cwd=self._folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests import migrated
 from tests.cluster import database as databases
 from tests.cluster.database import Database
 from tests.cluster.lab import SMALL, Lab, Web, serving
@@ -20,6 +21,7 @@ def database() -> Iterator[Database]:
     if programs is None:
         pytest.skip("No PostgreSQL server found (Debian, Ubuntu: apt-get install postgresql).")
     with databases.running(programs) as made:
+        migrated.fill(made)
         yield made
 
 

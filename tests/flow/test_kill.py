@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from tests import migrated
 from tests.patience import LIMIT_SECONDS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -73,11 +74,8 @@ def until(condition: Callable[[], bool], seconds: float = LIMIT_SECONDS) -> None
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated portal with people, music and a frozen dataset, made once and copied."""
     state = tmp_path_factory.mktemp("fresh")
-    world = World(state)
-    subprocess.run(
-        [sys.executable, "manage.py", "migrate", "-v0"], cwd=ROOT, env=world.env, check=True
-    )
-    world.do("people")
+    migrated.copy_to(state)
+    World(state).do("people")
     return state
 
 

@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from portal.processes.supervisor import end
+from tests import migrated
 from tests.cluster import database as databases
 from tests.cluster.control_plane import free_ports
 from tests.patience import LIMIT_SECONDS
@@ -161,24 +162,16 @@ def portal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Portal]:
         # Its own pg_dump comes first: an older one refuses a newer server.
         patch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
         made = Portal(tmp_path, server.url)
-        made.sh('mkdir "$STATE_DIR"')
-        made.manage("migrate -v0")
+        made.state.mkdir()
+        migrated.fill(server)
         yield from _lasting(made)
 
 
-@pytest.fixture(scope="module")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Empty, made once and copied."""
-    made = Portal(tmp_path_factory.mktemp("migrated"))
-    made.sh('mkdir "$STATE_DIR"')
-    made.manage("migrate -v0")
-    return made.state
-
-
 @pytest.fixture
-def small(migrated: Path, tmp_path: Path) -> Iterator[Portal]:
-    shutil.copytree(migrated, tmp_path / "state")
-    yield from _lasting(Portal(tmp_path))
+def small(tmp_path: Path) -> Iterator[Portal]:
+    made = Portal(tmp_path)
+    migrated.copy_to(made.state)
+    yield from _lasting(made)
 
 
 def _lasting(made: Portal) -> Iterator[Portal]:
