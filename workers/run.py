@@ -8,7 +8,7 @@ import importlib
 import os
 import sys
 import traceback
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 # Read by the OpenMP runtime when torch loads it: how long a thread spins for its sibling before it
 # sleeps. In small steps threads meet hundreds of times a step. On two cores, in steps per second,
@@ -75,5 +75,16 @@ def main() -> int:
     return code
 
 
+def end(code: int) -> NoReturn:
+    """End the process, all of whose work is done, without the end of the interpreter.
+
+    DistributedDataParallel keeps the threads of its process group alive for good (torch 2.13). One
+    that drops a tensor while the interpreter ends aborts the process, and a finished run fails.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main())

@@ -129,7 +129,7 @@ def test_two_processes_learn_what_one_would_and_the_ledger_is_the_same(
 
 # What a job starts, with a run that is kept in memory: each process can be looked into.
 PROGRAM = """
-import hashlib, json, os, pathlib, shutil, sys
+import hashlib, json, os, pathlib, shutil
 import torch
 from tests.workers.training.recorder import Recorder, recorder
 from workers import run as program
@@ -175,7 +175,7 @@ said = {
     "rest": [*made.audio, *made.checkpoints],
 }
 pathlib.Path(f"rank-{rank}.json").write_text(json.dumps(said))
-sys.exit(code)
+program.end(code)
 """
 
 
