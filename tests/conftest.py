@@ -10,6 +10,7 @@ import pytest
 import soundfile
 from django.conf import LazySettings
 from django.db import connection
+from django.test import TransactionTestCase
 from hypothesis import HealthCheck, settings
 
 from audio_samples.credentials import chain
@@ -28,13 +29,15 @@ settings.register_profile(
 settings.load_profile("busy")
 
 
+# Fixtures that open the database.
+DATABASES = {"db", "transactional_db", "live_server"}
 # What has one world for the whole run, or measures what else the machine does, stays in one worker.
 TOGETHER = ("cluster", "browser", "flow")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What takes hours runs only for who asks for it by name. Workers share out the rest
-    (`pytest -n 2 --dist loadgroup`)."""
+    """What takes hours runs only for who asks for it by name, and on PostgreSQL only what asks for
+    a database. Workers share out the rest (`pytest -n 2 --dist loadgroup`)."""
     for item in items:
         room = item.path.relative_to(ROOT / "tests").parts[0]
         if room in TOGETHER:
@@ -46,12 +49,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.get_closest_marker("slow") is None,
         )
     )
-    if "nasty" in config.option.markexpr:
-        return
-    left = [item for item in items if item.get_closest_marker("nasty")]
-    items[:] = [item for item in items if not item.get_closest_marker("nasty")]
+    left = {item for item in items if not _is_for_this_run(item, config)}
+    items[:] = [item for item in items if item not in left]
     if left:
-        config.hook.pytest_deselected(items=left)
+        config.hook.pytest_deselected(items=list(left))
+
+
+def _is_for_this_run(item: pytest.Item, config: pytest.Config) -> bool:
+    if item.get_closest_marker("nasty") and "nasty" not in config.option.markexpr:
+        return False
+    if connection.vendor == "sqlite" or item.get_closest_marker("django_db"):
+        return True
+    if issubclass(getattr(item, "cls", None) or object, TransactionTestCase):
+        return True
+    return not DATABASES.isdisjoint(getattr(item, "fixturenames", ()))
 
 
 @pytest.fixture(scope="session")
