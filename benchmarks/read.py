@@ -21,7 +21,7 @@ import json, sys, time
 import django; django.setup()
 import numpy as np
 from backline import wire
-from experiments import metrics
+from experiments.metrics import metrics
 from experiments.models import Project, Run
 from portal.models import User
 
