@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, SupportsFloat, TypeVar, cast
 
+import numpy as np
 import numpy.typing as npt
 import psutil
 
@@ -40,6 +41,8 @@ DRAIN_SECONDS = 30.0
 # Kept so that Python does not warn of a process "still running" when a sender outlives its run.
 SENDERS: "list[subprocess.Popen[bytes]]" = []
 INT64 = range(-(2**63), 2**63)
+# What becomes a float without a look at it. A whole number of Python's may be too large for one.
+PLAIN_NUMBERS = {float, bool, np.float32, np.float64, np.int32, np.int64}
 
 
 @dataclass(frozen=True)
@@ -134,15 +137,15 @@ class Run:
         not a number is left out with a warning: a metric must not end training. Of several
         ranks, those above 0 log as `rank/R/...`; a call without values marks its step's time.
         """
-        self._step = step = self._step + 1 if step is None else step
-        try:
-            # An array calls each value's __float__, which scalars of numpy and torch have.
-            numbers = array("d", cast("Iterable[float]", values.values()))
-        except (TypeError, ValueError, OverflowError):
-            values = self._numbers_of(values)
-            numbers = array("d", cast("Iterable[float]", values.values()))
+        if step is None:
+            step = self._step + 1
         if type(step) is not int or step not in INT64:
-            self._step = step = self._whole(step)
+            step = self._whole(step)
+        self._step = step
+        # Types first: an array would take text of digits, and a live tensor with torch's warning.
+        if not PLAIN_NUMBERS.issuperset(map(type, values.values())):
+            values = self._numbers_of(values)
+        numbers = array("d", cast("Iterable[float]", values.values()))
         if numbers or self._marks_steps:
             self._rows.append((step, time.time(), tuple(values), numbers))
             if len(self._rows) > WAKE_ROWS:
@@ -325,14 +328,24 @@ class Run:
         numbers = {}
         for name, value in values.items():
             try:
-                numbers[str(name)] = float(value)
-            except (TypeError, ValueError, OverflowError):
-                self._say(f"{name} is not a number and was not logged: {value!r:.80}")
+                numbers[name] = _number(value)
+            except Exception:  # noqa: BLE001 - whatever a value does, a metric must not end training.
+                self._writer.warn_once(
+                    f"{name} is not a number and was not logged: {_shown(value)}",
+                    about=f"value of {name}",
+                )
         return numbers
 
     def _whole(self, step: Any) -> int:
         """Return a step from numpy or torch as an int, limited to 64 bits."""
-        number = int(step)
+        try:
+            number = int(step)
+        except Exception:  # noqa: BLE001 - NaN, text: the next step, and training goes on.
+            self._writer.warn_once(
+                f"A step is a whole number, not {_shown(step)}; the next one is used.",
+                about="step",
+            )
+            number = self._step + 1
         return min(max(number, INT64.start), INT64.stop - 1)
 
     def _say(self, sentence: str) -> None:
@@ -507,6 +520,22 @@ def _let_senders_go() -> None:
     for sender in SENDERS:
         if sender.poll() is None:
             sender.returncode = 0
+
+
+def _number(value: Any) -> float:
+    """Return a number, a scalar or an array of one element as a float; raises for anything else."""
+    if isinstance(value, (str, bytes, bytearray)):
+        raise TypeError("text")
+    if hasattr(value, "detach"):
+        value = value.detach()
+    return float(value.item() if hasattr(value, "item") else value)
+
+
+def _shown(value: Any) -> str:
+    try:
+        return f"{value!r:.80}"
+    except Exception:  # noqa: BLE001 - it is only for a warning.
+        return f"a {type(value).__name__}"
 
 
 def _new_session() -> str:

@@ -4,8 +4,10 @@ import json
 import threading
 import time
 from array import array
-from collections import defaultdict
-from collections.abc import Callable
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from typing import Any
 
 import numpy as np
 
@@ -24,8 +26,13 @@ BATCH_POINTS = 200_000
 HEADER_CHARACTERS = wire.MAX_HEADER_BYTES - 1_000
 # Rows in memory that wake the thread early.
 WAKE_ROWS = 20_000
+# What waits in memory while the disk takes nothing; beyond it the oldest is given up.
+MAX_WAITING_BYTES = 64 * 2**20
 
-Names = tuple[str, ...]
+# As the program wrote them: nothing says that they are text.
+Names = tuple[Any, ...]
+# Names as they are sent, and the columns of the row that they are of.
+Columns = tuple[tuple[str, ...], list[int]]
 Row = tuple[int, float, Names, "array[float]"]
 
 
@@ -72,7 +79,10 @@ class Writer:
         self._pace = Pace()
         self._warn = warn
         self._over = False
-        self._good: dict[Names, bool] = {}
+        # For the spool, oldest first: the kind of each delivery, and its content.
+        self._waiting: deque[tuple[str, bytes]] = deque()
+        self._waiting_bytes = 0
+        self._columns: dict[Names, list[Columns]] = {}
         self._warned: set[str] = set()
         self._started = self._next_figures = time.monotonic()
         self._thread = threading.Thread(target=self._work, name="backline", daemon=True)
@@ -88,36 +98,77 @@ class Writer:
         self._thread.join()
         self.flush()
         if row := self._step_time():
-            self._store([row])
+            self._put(self._encoded([row]))
+            self.flush()
+        if self._waiting:
+            self.warn_once(f"{self._waiting_bytes:,} bytes of what was logged are lost.")
 
     def flush(self) -> None:
-        """Write everything that was logged so far to the spool."""
+        """Write everything that was logged so far to the spool.
+
+        Never raises. What cannot be written now is tried again at the next call.
+        """
         with self._writing:
             # One slice and one deletion: each is atomic, and rows that come between them stay.
             count = len(self.rows)
             taken = self.rows[:count]
-            del self.rows[:count]
             self._pace.see(taken)
-            self._store(taken)
+            self._put(self._encoded(taken))
+            del self.rows[:count]
             if self._console:
-                for piece in self._console.take(self._spool.session.session):
-                    self._spool.put("log", piece.model_dump_json().encode())
+                pieces = self._console.take(self._spool.session.session)
+                self._put(("log", piece.model_dump_json().encode()) for piece in pieces)
+            self._write()
+
+    def warn_once(self, sentence: str, *, about: str = "") -> None:
+        """Print a warning; the second one `about` the same thing, or in the same words, is not."""
+        if (about or sentence) not in self._warned:
+            self._warned.add(about or sentence)
+            # The stream that it is printed on may be closed.
+            with suppress(OSError, ValueError):
+                self._warn(sentence)
 
     def _work(self) -> None:
         while not self._over:
             self.wake.wait(FLUSH_SECONDS)
             self.wake.clear()
-            try:
-                self._read_figures()
-                self.flush()
-                self._listen()
-            except OSError as error:
-                # A full disk must not end training; what cannot be written is lost, with a warning.
-                self._warn_once(f"The spool cannot be written: {error}")
+            for duty in (self._read_figures, self.flush, self._listen):
+                try:
+                    duty()
+                except Exception as error:  # noqa: BLE001 - nothing may end this thread: a run would go on unseen.
+                    self.warn_once(
+                        f"{type(error).__name__} in the background: {error}",
+                        about=f"{duty.__name__} {type(error).__name__}",
+                    )
 
-    def _store(self, rows: list[Row]) -> None:
-        for tables in self._batches(rows):
-            self._spool.put("batch", wire.encode(tables))
+    def _put(self, deliveries: Iterable[tuple[str, bytes]]) -> None:
+        for kind, content in deliveries:
+            self._waiting.append((kind, content))
+            self._waiting_bytes += len(content)
+
+    def _write(self) -> None:
+        try:
+            while self._waiting:
+                self._spool.put(*self._waiting[0])
+                self._waiting_bytes -= len(self._waiting.popleft()[1])
+        except OSError as error:
+            # A full disk must not end training.
+            self.warn_once(
+                f"The spool cannot be written, and what is logged waits in memory: {error}"
+            )
+        while self._waiting_bytes > MAX_WAITING_BYTES:
+            self._waiting_bytes -= len(self._waiting.popleft()[1])
+            self.warn_once("The spool cannot be written for too long: the oldest is lost.")
+
+    def _encoded(self, rows: list[Row]) -> list[tuple[str, bytes]]:
+        """Return batches of the rows. A row that cannot be encoded does not take others with it."""
+        try:
+            return [("batch", wire.encode(tables)) for tables in self._batches(rows)]
+        except Exception as error:  # noqa: BLE001 - the rows would be tried for ever.
+            if len(rows) > 1:
+                return [delivery for row in rows for delivery in self._encoded([row])]
+            self.warn_once(f"{rows[0][2]!r:.80} cannot be logged: {error}")
+            return []
 
     def _read_figures(self) -> None:
         now = time.monotonic()
@@ -130,7 +181,8 @@ class Writer:
             # System metrics have no training step: theirs is the seconds since the start.
             values = array("d", metrics.values())
             rows.append((int(now - self._started), time.time(), tuple(metrics), values))
-        self._store([row for row in rows if row])
+        with self._writing:
+            self._put(self._encoded([row for row in rows if row]))
 
     def _step_time(self) -> Row | None:
         """Return this rank's seconds per step if there are several: a slow one can then be seen."""
@@ -147,17 +199,12 @@ class Writer:
         if self.stop_reason is None:
             self.stop_reason = self._spool.stop_asked()
         for name, sentence in self._spool.refusals().items():
-            self._warn_once(f"The portal refused {name}: {sentence}")
+            self.warn_once(f"The portal refused {name}: {sentence}")
         for name, failure in self._spool.failures().items():
             if failure.aside:
-                self._warn_once(
+                self.warn_once(
                     f"The portal cannot take {name}, which is set aside in {self._spool.folder}."
                 )
-
-    def _warn_once(self, sentence: str) -> None:
-        if sentence not in self._warned:
-            self._warned.add(sentence)
-            self._warn(sentence)
 
     def _batches(self, rows: list[Row]) -> list[list[wire.Table]]:
         """Return tables of rows with the same names, in batches of at most about BATCH_POINTS."""
@@ -167,40 +214,69 @@ class Writer:
         batches: list[list[wire.Table]] = [[]]
         room, header_room = BATCH_POINTS, HEADER_CHARACTERS
         for logged_names, members in groups.items():
-            names = tuple(map(self._place.metric, logged_names))
-            # A row without names only marks the time of a step.
-            if not names or not self._is_good(names):
-                continue
-            max_rows = max(1, BATCH_POINTS // len(names))
-            header = len(json.dumps(names)) + 30
-            for start in range(0, len(members), max_rows):
-                part = members[start : start + max_rows]
-                if (len(part) * len(names) > room or header > header_room) and batches[-1]:
-                    batches.append([])
-                    room, header_room = BATCH_POINTS, HEADER_CHARACTERS
-                batches[-1].append(_table(names, part))
-                room -= len(part) * len(names)
-                header_room -= header
+            for names, columns in self._columns_of(logged_names):
+                max_rows = max(1, BATCH_POINTS // len(names))
+                header = len(json.dumps(names)) + 30
+                for start in range(0, len(members), max_rows):
+                    part = members[start : start + max_rows]
+                    if (len(part) * len(names) > room or header > header_room) and batches[-1]:
+                        batches.append([])
+                        room, header_room = BATCH_POINTS, HEADER_CHARACTERS
+                    batches[-1].append(_table(names, columns, part))
+                    room -= len(part) * len(names)
+                    header_room -= header
         return [batch for batch in batches if batch]
 
-    def _is_good(self, names: Names) -> bool:
-        good = self._good.get(names)
-        if good is None:
-            bad = [name for name in names if not wire.good_name(name)]
-            fits = len(names) <= wire.MAX_NAMES and len(json.dumps(names)) < HEADER_CHARACTERS
-            good = self._good[names] = not bad and fits
-            if not fits:
-                self._warn_once(f"{len(names):,} metrics in one call are too many; not logged.")
-            for name in bad:
-                self._warn_once(f"{name[:50]!r} cannot be the name of a metric; not logged.")
-        return good
+    def _columns_of(self, logged: Names) -> list[Columns]:
+        """Return the names of one call as they are sent, in parts that a table has room for."""
+        known = self._columns.get(logged)
+        if known is None:
+            sent: dict[str, int] = {}
+            for column, name in enumerate(logged):
+                self._name(name, column, sent)
+            known = self._columns[logged] = list(_in_parts(sent))
+        return known
+
+    def _name(self, name: Any, column: int, sent: dict[str, int]) -> None:
+        """Note under which name a column is sent, or why it is not."""
+        text = str(name).strip()
+        if not wire.good_name(text) or not wire.good_name(self._place.metric(text)):
+            self.warn_once(
+                f"{text[:50]!r} cannot be the name of a metric (1 to {wire.MAX_NAME} printable "
+                "characters); not logged."
+            )
+        elif self._place.metric(text) in sent:
+            self.warn_once(f"{name!r:.60} is logged twice in one call; the first counts.")
+        else:
+            if text != name:
+                self.warn_once(f"{name!r:.60} is logged as {text!r:.60}.")
+            sent[self._place.metric(text)] = column
 
 
-def _table(names: Names, rows: list[Row]) -> wire.Table:
+def _in_parts(sent: dict[str, int]) -> Iterator[Columns]:
+    """Yield the names and their columns in parts, each small enough for the header of a batch."""
+    names: list[str] = []
+    columns: list[int] = []
+    room = HEADER_CHARACTERS
+    for name, column in sent.items():
+        size = len(json.dumps(name)) + 2
+        if len(names) == wire.MAX_NAMES or size > room:
+            yield tuple(names), columns
+            names, columns, room = [], [], HEADER_CHARACTERS
+        names.append(name)
+        columns.append(column)
+        room -= size
+    # A row without names only marks the time of a step.
+    if names:
+        yield tuple(names), columns
+
+
+def _table(names: tuple[str, ...], columns: list[int], rows: list[Row]) -> wire.Table:
     flat = np.frombuffer(b"".join(row[3] for row in rows), dtype=np.float64)
+    values = flat.reshape(len(rows), -1).T
     return wire.Table(
         names=names,
         steps=np.array([row[0] for row in rows], dtype=np.int64),
         times=np.array([row[1] for row in rows]),
-        values=np.ascontiguousarray(flat.reshape(len(rows), len(names)).T),
+        values=np.ascontiguousarray(values[columns]),
     )
