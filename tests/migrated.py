@@ -22,15 +22,11 @@ CACHE = ROOT / ".pytest_cache" / "migrated"
 TEMPLATE_VARIABLE = "TEST_DATABASE_TEMPLATE"
 
 
-def sqlite_file() -> Path:
-    """A migrated SQLite database, to copy."""
-    return _once("backline.sqlite3", _migrate_sqlite)
-
-
 def copy_to(state: Path) -> None:
-    """The same as the database of a portal whose STATE_DIR is `state`."""
+    """Put a migrated SQLite database into `state`, for a portal whose STATE_DIR that is."""
     state.mkdir(exist_ok=True)
-    shutil.copyfile(sqlite_file(), state / "backline.sqlite3")
+    made = _once("backline.sqlite3", lambda path: _migrate(DATABASE_URL=f"sqlite://{path}"))
+    shutil.copyfile(made, state / "backline.sqlite3")
 
 
 def template(server: database.Database) -> str:
@@ -58,10 +54,6 @@ def fill(server: database.Database, name: str = "postgres") -> None:
 
 def _address(server: database.Database) -> list[str]:
     return ["--host=127.0.0.1", f"--port={server.port}", "--username=backline"]
-
-
-def _migrate_sqlite(path: Path) -> None:
-    _migrate(DATABASE_URL=f"sqlite://{path}")
 
 
 def _migrate(**env: str) -> None:

@@ -5,7 +5,7 @@ import threading
 import time
 from array import array
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -81,7 +81,6 @@ class Writer:
         self._over = False
         # For the spool, oldest first: the kind of each delivery, and its content.
         self._waiting: deque[tuple[str, bytes]] = deque()
-        self._waiting_bytes = 0
         self._columns: dict[Names, list[Columns]] = {}
         self._warned: set[str] = set()
         self._started = self._next_figures = time.monotonic()
@@ -98,26 +97,26 @@ class Writer:
         self._thread.join()
         self.flush()
         if row := self._step_time():
-            self._put(self._encoded([row]))
+            self._waiting += self._encoded([row])
             self.flush()
         if self._waiting:
-            self.warn_once(f"{self._waiting_bytes:,} bytes of what was logged are lost.")
+            self.warn_once(f"{self._waiting_bytes():,} bytes of what was logged are lost.")
 
     def flush(self) -> None:
         """Write everything that was logged so far to the spool.
 
-        Never raises. What cannot be written now is tried again at the next call.
+        A full disk raises nothing: what cannot be written now is tried again at the next call.
         """
         with self._writing:
             # One slice and one deletion: each is atomic, and rows that come between them stay.
             count = len(self.rows)
             taken = self.rows[:count]
             self._pace.see(taken)
-            self._put(self._encoded(taken))
+            self._waiting += self._encoded(taken)
             del self.rows[:count]
             if self._console:
                 pieces = self._console.take(self._spool.session.session)
-                self._put(("log", piece.model_dump_json().encode()) for piece in pieces)
+                self._waiting += (("log", piece.model_dump_json().encode()) for piece in pieces)
             self._write()
 
     def warn_once(self, sentence: str, *, about: str = "") -> None:
@@ -141,24 +140,23 @@ class Writer:
                         about=f"{duty.__name__} {type(error).__name__}",
                     )
 
-    def _put(self, deliveries: Iterable[tuple[str, bytes]]) -> None:
-        for kind, content in deliveries:
-            self._waiting.append((kind, content))
-            self._waiting_bytes += len(content)
-
     def _write(self) -> None:
         try:
             while self._waiting:
                 self._spool.put(*self._waiting[0])
-                self._waiting_bytes -= len(self._waiting.popleft()[1])
+                self._waiting.popleft()
         except OSError as error:
             # A full disk must not end training.
             self.warn_once(
                 f"The spool cannot be written, and what is logged waits in memory: {error}"
             )
-        while self._waiting_bytes > MAX_WAITING_BYTES:
-            self._waiting_bytes -= len(self._waiting.popleft()[1])
-            self.warn_once("The spool cannot be written for too long: the oldest is lost.")
+            over = self._waiting_bytes() - MAX_WAITING_BYTES
+            while over > 0:
+                over -= len(self._waiting.popleft()[1])
+                self.warn_once("The spool cannot be written for too long: the oldest is lost.")
+
+    def _waiting_bytes(self) -> int:
+        return sum(len(content) for _, content in self._waiting)
 
     def _encoded(self, rows: list[Row]) -> list[tuple[str, bytes]]:
         """Return batches of the rows. A row that cannot be encoded does not take others with it."""
@@ -182,7 +180,7 @@ class Writer:
             values = array("d", metrics.values())
             rows.append((int(now - self._started), time.time(), tuple(metrics), values))
         with self._writing:
-            self._put(self._encoded([row for row in rows if row]))
+            self._waiting += self._encoded([row for row in rows if row])
 
     def _step_time(self) -> Row | None:
         """Return this rank's seconds per step if there are several: a slow one can then be seen."""

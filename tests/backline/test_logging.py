@@ -150,12 +150,18 @@ class Disk:
         ]
 
 
-def test_what_a_full_disk_does_not_take_waits_in_its_order() -> None:
+def writing() -> tuple[Disk, list[str], Writer]:
+    """A writer without its thread, what it writes to, and what it has warned of."""
     disk, warnings = Disk(), list[str]()
     writer = Writer(
         disk,  # type: ignore[arg-type]
         console=None, figures=None, place=ProcessPlace(), warn=warnings.append,
     )  # fmt: skip
+    return disk, warnings, writer
+
+
+def test_what_a_full_disk_does_not_take_waits_in_its_order() -> None:
+    disk, warnings, writer = writing()
     for step in range(6):
         disk.full = 2 <= step < 5
         writer.rows.append((step, 0.0, ("loss",), array("d", [0.5])))
@@ -166,11 +172,7 @@ def test_what_a_full_disk_does_not_take_waits_in_its_order() -> None:
 
 
 def test_a_row_that_cannot_be_sent_takes_no_other_with_it() -> None:
-    disk, warnings = Disk(), list[str]()
-    writer = Writer(
-        disk,  # type: ignore[arg-type]
-        console=None, figures=None, place=ProcessPlace(), warn=warnings.append,
-    )  # fmt: skip
+    disk, warnings, writer = writing()
     for step, names in enumerate((("loss",), ("loss", "more"), ("loss",))):
         writer.rows.append((step, 0.0, names, array("d", [0.5])))
     writer.flush()
