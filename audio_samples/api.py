@@ -61,7 +61,7 @@ def add_sample(
     file: Annotated[UploadedFile, File()],
     session: Words = "",
 ) -> Status[SampleAnswer | Refusal]:
-    """Add one clip; `meta` is JSON: name, step, prompt, seed, final. Safe to repeat."""
+    """Add one clip; `meta` is JSON: name, step, prompt, seed, take, final. Safe to repeat."""
     run = writable_run(request, str(run_id))
     try:
         late.admit(run, token=access.run_token(request), session=session)
@@ -73,7 +73,7 @@ def add_sample(
         return Status(422, Refusal(detail=f"{field}: {first['msg']}."))
     except (BadAudio, samples.BadSample, late.BadSession) as error:
         return Status(422, Refusal(detail=str(error)))
-    except (samples.Conflict, late.Ended) as error:
+    except late.Ended as error:
         return Status(409, Refusal(detail=str(error)))
     except TooLarge as error:
         return Status(413, Refusal(detail=str(error)))

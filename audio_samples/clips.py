@@ -5,8 +5,9 @@ reason and nothing else: no address, no waveform.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.urls import reverse
@@ -108,38 +109,50 @@ def _names(named: Sequence[str], artists: int, recordings: int) -> str:
 
 
 def of_run(run: Run) -> list[ClipRow]:
-    """Return a run's samples: a row per final prompt, then one per name sampled in training."""
+    """Return a run's samples: a row per final prompt, then one per name and prompt in training."""
     rows: dict[str, ClipRow] = {}
     samples = with_credits(Sample.objects.filter(run=run))
-    for sample in samples.order_by("-final", "name", "step"):
+    for sample in samples.order_by("-final", "name", "step", "take", "pk"):
         if sample.final:
             key, title = f"final:{sample.prompt or sample.name}", sample.prompt or sample.name
             label = _label(seed=sample.seed, name=sample.name)
         else:
-            key, title = f"training:{sample.name}", sample.prompt or sample.name
+            key, title = f"training:{sample.name}:{sample.prompt}", sample.prompt or sample.name
             label = f"Step {sample.step:,}"
         row = rows.setdefault(key, ClipRow(key=f"{run.pk}:{key}", title=title))
         row.clips.append(clip(sample, label=label))
-    return list(rows.values())
+    return [_distinguished(row) for row in rows.values()]
 
 
 def grid(runs: Iterable[Run]) -> list[ClipRow]:
     """Return prompts down, runs across: each run's latest clips for a prompt, seed by seed."""
     runs = list(runs)
     column = {run.pk: index for index, run in enumerate(runs)}
-    latest: dict[tuple[str, int, str], Sample] = {}
+    latest: dict[tuple[str, int, str, int], Sample] = {}
     samples = with_credits(Sample.objects.filter(run__in=runs))
     for sample in samples.order_by("final", "step", "pk"):
         # A final clip and those made in training share a cell; the last in this order is shown.
         variant = str(sample.seed) if sample.seed is not None else sample.name
-        latest[(sample.prompt or sample.name, column[sample.run_id], variant)] = sample
+        cell = (sample.prompt or sample.name, column[sample.run_id], variant, sample.take)
+        latest[cell] = sample
     rows: dict[str, ClipRow] = {}
-    for (prompt, _, _), sample in sorted(latest.items(), key=lambda item: item[0]):
+    for (prompt, *_), sample in sorted(latest.items(), key=lambda item: item[0]):
         row = rows.setdefault(prompt, ClipRow(key=f"grid:{prompt}", title=prompt))
         run = sample.run
         label = f"{run.number}: {run.name}, {_label(seed=sample.seed, name=sample.name)}"
         row.clips.append(clip(sample, label=label))
-    return list(rows.values())
+    return [_distinguished(row) for row in rows.values()]
+
+
+def _distinguished(row: ClipRow) -> ClipRow:
+    """Number the clips of a row that have the same label."""
+    counts = Counter(clip.label for clip in row.clips)
+    numbers: Counter[str] = Counter()
+    for place, clip in enumerate(row.clips):
+        if counts[clip.label] > 1:
+            numbers[clip.label] += 1
+            row.clips[place] = replace(clip, label=f"{clip.label}, no. {numbers[clip.label]}")
+    return row
 
 
 def _label(*, seed: int | None, name: str) -> str:

@@ -4,6 +4,8 @@ A sample is withheld from the moment a permission behind it ends. Nothing has to
 `Sample.objects.audible()` reads the holds themselves.
 """
 
+import hashlib
+import json
 from collections.abc import Iterable
 from typing import IO
 
@@ -28,10 +30,6 @@ class BadSample(ValueError):
     """A name, prompt, number or reference that cannot be stored; the text says which and why."""
 
 
-class Conflict(ValueError):
-    """The run already has another clip under this name and step."""
-
-
 def receive(
     *,
     run: Run,
@@ -40,19 +38,21 @@ def receive(
     step: int = 0,
     prompt: str = "",
     seed: int | None = None,
+    take: int = 0,
     final: bool = False,
     references: Iterable[int] = (),
 ) -> Sample:
     """Store one clip of a run; the same clip sent again is the same sample.
 
-    Raises BadSample, Conflict, audio.decoding.BadAudio or portal.storage.TooLarge,
-    and then stores nothing.
+    `take` tells clips of one program that are equal in everything else apart.
+    Raises BadSample, audio.decoding.BadAudio or portal.storage.TooLarge, and then stores nothing.
     """
     _check_text(name, prompt)
-    _check_numbers(step=step, seed=seed)
+    _check_numbers(step=step, seed=seed, take=take)
     reference_ids = _check_references(run, references)
     sha256 = analysis.digest(file)
-    if existing := _delivered_before(run, name, step, sha256):
+    identity = _identity(name=name, step=step, prompt=prompt, seed=seed, take=take, sha256=sha256)
+    if existing := Sample.objects.filter(run=run, identity=identity).first():
         return existing
     measured = analysis.analyse(file)
     file.seek(0)
@@ -61,12 +61,14 @@ def receive(
     with transaction.atomic():
         sample, created = Sample.objects.get_or_create(
             run=run,
-            name=name,
-            step=step,
+            identity=identity,
             defaults={
+                "name": name,
+                "step": step,
                 "final": final,
                 "prompt": prompt,
                 "seed": seed,
+                "take": take,
                 "audio": blob,
                 "sound": measured.sound,
                 "duration": measured.duration,
@@ -91,8 +93,6 @@ def receive(
                 sha256=blob.sha256,
                 private={"name": name},
             )
-    if sample.audio_id != sha256:
-        raise _conflict(name, step)
     return sample
 
 
@@ -164,15 +164,12 @@ def _check_references(run: Run, references: Iterable[int]) -> list[int]:
     return recordings
 
 
-def _delivered_before(run: Run, name: str, step: int, sha256: str) -> Sample | None:
-    sample = Sample.objects.filter(run=run, name=name, step=step).first()
-    if sample is not None and sample.audio_id != sha256:
-        raise _conflict(name, step)
-    return sample
+def _identity(
+    *, name: str, step: int, prompt: str, seed: int | None, take: int, sha256: str
+) -> str:
+    """Return what a clip is recognised by within its run, when a program delivers it again.
 
-
-def _conflict(name: str, step: int) -> Conflict:
-    return Conflict(
-        f"This run already has another clip called {name!r} at step {step}. "
-        "Samples never change: log the new one under another name or step."
-    )
+    With its bytes: a program that is repeated after a crash makes the same clip again, or
+    another one, which is stored beside the first.
+    """
+    return hashlib.sha256(json.dumps([name, step, prompt, seed, take, sha256]).encode()).hexdigest()

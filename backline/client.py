@@ -13,6 +13,7 @@ from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, SupportsFloat, TypeVar, cast
@@ -87,6 +88,7 @@ class Run:
         self._rows = self._writer.rows
         self._sender = _start_sender(spool.folder)
         self._given: set[str] = set()
+        self._takes: dict[tuple[str, int, str, int | None], count[int]] = {}
         self._lent: dict[Path, lent.Folder] = {}
         self._before_hook = sys.excepthook
         self._failure = ""
@@ -173,6 +175,9 @@ class Run:
         )  # fmt: skip
         if meta is None:
             return
+        # Each call is a clip of its own, even if all that it says has been said before.
+        takes = self._takes.setdefault((meta.name, meta.step, meta.prompt, meta.seed), count())
+        meta = meta.model_copy(update={"take": next(takes)})
         if isinstance(audio, (str, os.PathLike)):
             source = Path(audio)
             file = self._spool.new_file(source.suffix)

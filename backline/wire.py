@@ -292,6 +292,10 @@ class SampleMeta(Message):
     step: Natural = 0
     prompt: str = Field(default="", max_length=MAX_PROSE)
     seed: Whole | None = None
+    take: Natural = Field(
+        default=0,
+        description="Which of several clips of this session with this name, step, prompt and seed.",
+    )
     final: bool = False
     references: list[Natural] = Field(
         default=[],

@@ -164,7 +164,15 @@ def derived(admin: Any) -> None:
             Checkpoint(run=run, step=step, blob=blob) for run in runs for step in range(10)
         )
         Sample.objects.bulk_create(
-            Sample(run=run, name=f"s{place}", audio=blob, duration=4, sample_rate=44100, channels=1)
+            Sample(
+                run=run,
+                name=f"s{place}",
+                identity=f"s{place}",
+                audio=blob,
+                duration=4,
+                sample_rate=44100,
+                channels=1,
+            )
             for run in runs
             for place in range(100)
         )

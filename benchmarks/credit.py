@@ -55,7 +55,14 @@ def build() -> tuple[Any, Any, Any]:
     assert blob is not None
     checkpoint = Checkpoint.objects.create(run=run, step=100, blob=blob)
     sample = Sample.objects.create(
-        run=run, name="s", step=100, audio=blob, duration=4, sample_rate=44_100, channels=1
+        run=run,
+        name="s",
+        identity="s",
+        step=100,
+        audio=blob,
+        duration=4,
+        sample_rate=44_100,
+        channels=1,
     )
     words = {"about": "About it.", "provider": "The lab"}
     page = pages.ask(

@@ -103,8 +103,8 @@ def build(*, single: bool) -> Any:
         )
         samples = Sample.objects.bulk_create(
             Sample(
-                run=runs[number % RUNS], name=f"s{number}", audio=blob, duration=10,
-                sample_rate=44_100, channels=2, peaks=[[0, 1]] * 800,
+                run=runs[number % RUNS], name=f"s{number}", identity=f"s{number}", audio=blob,
+                duration=10, sample_rate=44_100, channels=2, peaks=[[0, 1]] * 800,
             )
             for number in range(SAMPLES)
         )  # fmt: skip

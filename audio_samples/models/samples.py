@@ -104,12 +104,16 @@ class Sample(models.Model):
     """A generated clip. The file is stored as it came; loudness matching is a stored gain."""
 
     run = models.ForeignKey(Run, models.CASCADE, related_name="samples")
-    # The name that the program gave: "final/techno/0". A sample is its run, name and step.
+    # The name that the program gave: "final/techno/0". Several clips may have it.
     name = models.CharField(max_length=200)
     step = models.BigIntegerField(default=0)
     final = models.BooleanField(default=False, help_text="Made after training, not during.")
     prompt = models.TextField(blank=True)
     seed = models.BigIntegerField(null=True, blank=True)
+    # Which of the clips of one session with this name, step, prompt and seed, from 0.
+    take = models.BigIntegerField(default=0)
+    # SHA-256 of all that makes it another clip of its run than others (audio_samples/samples.py).
+    identity = models.CharField(max_length=64, editable=False)
     audio = models.ForeignKey(Blob, models.PROTECT, related_name="+")
     # SHA-256 of the decoded sound, whatever the file format (audio_samples/analysis.py); empty for
     # an older clip until it is computed.
@@ -136,7 +140,7 @@ class Sample(models.Model):
 
     class Meta:
         ordering = ["-final", "step", "name"]
-        constraints = [models.UniqueConstraint(fields=["run", "name", "step"], name="sample_once")]
+        constraints = [models.UniqueConstraint(fields=["run", "identity"], name="sample_once")]
         indexes = [models.Index(fields=["run", "step"], name="sample_by_step")]
 
     def __str__(self) -> str:

@@ -17,6 +17,7 @@ from tests.audio_samples.cast import make_run, make_sample
 from tests.catalogue import make_allowed
 
 OF_IDS = import_module("audio_samples.migrations.0005_statements_of_ids")
+SEVERAL = import_module("audio_samples.migrations.0013_several_clips_of_one_name")
 
 
 @pytest.mark.django_db(transaction=True)
@@ -72,3 +73,16 @@ def test_statements_with_names_become_what_would_be_kept_today(
     assert sample.credit.read() == statement
     assert clips.credit_line(sample.credit) == line
     assert credit_statements.update_statements(run) == 0
+
+
+@pytest.mark.django_db
+def test_an_older_clip_is_recognised_when_it_is_delivered_again(
+    ada: User, rosa: User, project: Project
+) -> None:
+    run = make_run(ada, project, make_allowed(rosa, 1))
+    made = [make_sample(run, "a"), make_sample(run, "a", prompt="Größe", seed=7, step=3)]
+    identities = [sample.identity for sample in made]
+    for sample in made:
+        Sample.objects.filter(pk=sample.pk).update(identity=f"older {sample.pk}")
+    SEVERAL.identify(apps, None)
+    assert [Sample.objects.get(pk=sample.pk).identity for sample in made] == identities

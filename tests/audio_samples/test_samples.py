@@ -139,12 +139,43 @@ def test_the_statement_as_a_table_has_names(run: Run, ada: User, client: Client)
     assert song.credits.get().party.credit_name in text
 
 
-def test_the_same_clip_twice_is_one_sample_and_another_is_refused(run: Run) -> None:
-    first = samples.receive(run=run, name="a", file=tone(frequency=333))
-    assert samples.receive(run=run, name="a", file=tone(frequency=333)) == first
-    with pytest.raises(samples.Conflict, match="another clip"):
-        samples.receive(run=run, name="a", file=tone(frequency=334))
-    assert Sample.objects.count() == 1
+def test_a_clip_is_its_name_step_prompt_seed_take_and_sound(run: Run) -> None:
+    said: dict[str, Any] = {"name": "a", "step": 1, "prompt": "A", "seed": 1, "take": 0}
+
+    def receive(frequency: float = 333, **other: Any) -> Sample:
+        return samples.receive(run=run, file=tone(frequency=frequency), **(said | other))
+
+    first = receive()
+    others = [
+        receive(name="b"),
+        receive(step=2),
+        receive(prompt="B"),
+        receive(prompt=""),
+        receive(seed=2),
+        receive(seed=None),
+        receive(take=1),
+        receive(frequency=334),
+    ]
+    assert len({first, *others}) == 9
+    assert receive() == first
+    assert receive(frequency=334) == others[-1]
+    assert Sample.objects.count() == 9
+
+
+def test_clips_with_the_same_label_are_numbered_and_prompts_have_rows(run: Run) -> None:
+    for prompt in "AB":
+        for frequency in (333, 334):
+            samples.receive(
+                run=run, name="x", step=1, prompt=prompt, file=tone(frequency=frequency)
+            )
+            samples.receive(
+                run=run, name="x", seed=5, prompt=prompt, final=True, file=tone(frequency=frequency)
+            )
+    rows = {row.title: [] for row in clips.of_run(run)}
+    for row in clips.of_run(run):
+        rows[row.title] += [clip.label for clip in row.clips]
+    labels = ["seed 5, no. 1", "seed 5, no. 2", "Step 1, no. 1", "Step 1, no. 2"]
+    assert rows == {"A": labels, "B": labels}
 
 
 def wav(audio: np.ndarray, rate: int = 44_100, subtype: str = "FLOAT") -> io.BytesIO:
@@ -224,11 +255,11 @@ def test_api_refuses_in_sentences(run: Run, ada: User, client: Client) -> None:
     assert post(client, run, secret, prompt="x" * 10_000).status_code == 200
     answer = client.post(
         f"/api/v1/runs/{run.pk}/samples",
-        {"meta": '{"name": "a"}', "file": tone(frequency=99)},
+        {"meta": '{"name": "a", "take": -1}', "file": tone(frequency=99)},
         headers={"Authorization": f"Bearer {secret}"},
     )
-    assert answer.status_code == 409
-    assert "never change" in answer.json()["detail"]
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith("take: ")
 
 
 def test_who_may_hear_a_clip(run: Run, request: pytest.FixtureRequest) -> None:
