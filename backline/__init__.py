@@ -8,9 +8,10 @@
 The client needs neither Django nor torch. docs/flow.md describes how a point travels to the portal.
 """
 
-from backline.client import Run, StopRequest, init
+from backline.client import Run, StopRequest
 from backline.dataset import Item
 from backline.delivery.transport import Refused, Unreachable
+from backline.opening import init
 
 __all__ = ["Item", "Refused", "Run", "StopRequest", "Unreachable", "init"]
 __version__ = "0.1.0"

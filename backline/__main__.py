@@ -12,11 +12,11 @@ from typing import Any
 import yaml
 
 from backline import wire
-from backline.client import spool_root
 from backline.delivery import sender
 from backline.delivery.spool import clear_lent, unfinished
 from backline.delivery.transport import Refused, Transport, Unreachable
 from backline.job import execution, torchrun
+from backline.places import spool_root, temporary_root
 
 
 def runs(transport: Transport, options: argparse.Namespace) -> None:
@@ -39,9 +39,10 @@ def submit(transport: Transport, options: argparse.Namespace) -> None:
 
 def sync(options: argparse.Namespace) -> None:
     """Deliver what programs that have ended left on this machine."""
-    root = options.folder or spool_root()
-    clear_lent(root)
-    folders = unfinished(root)
+    roots = {options.folder} if options.folder else {spool_root(), temporary_root()}
+    for root in roots:
+        clear_lent(root)
+    folders = [folder for root in roots for folder in unfinished(root)]
     for folder in folders:
         _print(f"{folder}: {'delivered' if sender.drain(folder) else 'has its sender already'}")
     if not folders:

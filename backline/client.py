@@ -1,49 +1,46 @@
-"""A run as a training script sees it. Once begun, only `fetch`, `dataset` and `finish` wait for the
-network."""
+"""A run as a training script sees it.
 
-import atexit
+Once it is begun, only `fetch`, `dataset` and `finish` wait for the network, and what cannot be
+stored is said and raises nothing: a metric must not end a training.
+"""
+
 import hashlib
 import os
-import secrets
 import shutil
-import subprocess
 import sys
 import time
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
+from multiprocessing.context import assert_spawning
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, SupportsFloat, TypeVar, cast
+from typing import Any, Self, SupportsFloat, cast
+from weakref import WeakSet
 
-import numpy as np
 import numpy.typing as npt
 import psutil
 
-from backline import bounds, dataset, describing, lent, wire
+from backline import bounds, dataset, describing, lent, places, wire
 from backline.audio import write_wav
 from backline.console import Console, Source
-from backline.delivery.spool import FETCHED, Session, Spool, clear_lent, unfinished
+from backline.delivery.spool import FETCHED, Spool, wait_for_children
 from backline.delivery.transport import Transport, persist
 from backline.delivery.writer import WAKE_ROWS, Writer
+from backline.exits import WATCH, Outcome, outcome_of
+from backline.numbers import INT64, PLAIN_NUMBERS, number_of, shown, step_of
 from backline.ranks import ProcessPlace
 from backline.system_metrics import SystemMetrics
 from backline.usage_count import Counting
 
-T = TypeVar("T")
-Outcome = Literal["finished", "failed", "cancelled"]
-
-# How long `init` waits for an unreachable portal: a queued job can wait, a person would not.
-JOB_START_SECONDS = 600.0
-START_SECONDS = 30.0
 DRAIN_SECONDS = 30.0
-# Kept so that Python does not warn of a process "still running" when a sender outlives its run.
-SENDERS: "list[subprocess.Popen[bytes]]" = []
-INT64 = range(-(2**63), 2**63)
-# What becomes a float without a look at it. A whole number of Python's may be too large for one.
-PLAIN_NUMBERS = {float, bool, np.float32, np.float64, np.int32, np.int64}
+# How long the end of a run is reported directly, where the disk takes nothing.
+LAST_WORD_SECONDS = 5.0
+# What was interrupted by a full disk is tried again this often at the end.
+RETRY_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -54,7 +51,12 @@ class StopRequest:
 
 
 class Run:
-    """One run of a program. Made by `backline.init`; use it as a context manager or call finish."""
+    """One run of a program. Made by `backline.init`; use it as a context manager or call finish.
+
+    A process that this one forks, or starts by multiprocessing with the run among its arguments,
+    may use the run too. It delivers in a session of its own, which begins with its first call and
+    whose end does not end the run.
+    """
 
     def __init__(
         self,
@@ -72,29 +74,101 @@ class Run:
         self.spec = spec
         self.config = spec.config
         self.url = spool.session.url + spec.url
-        self._spool = spool
         self._token = token
         self._step = -1
-        self._progress = wire.Progress()
-        self._stop: StopRequest | None = None
-        self._finished = False
-        self._process = os.getpid()
-        self._console = console
+        self._place = place
         self._counting = counting
         self._around = around
-        self._place = place
-        self._marks_steps = place.count > 1
-        self._writer = Writer(spool, console=console, figures=figures, place=place, warn=self._say)
-        self._rows = self._writer.rows
-        self._sender = _start_sender(spool.folder)
+        self._captures = isinstance(console, Console)
+        self._spool = spool
+        self._own_process()
+        self._begin(spool, console=console, figures=figures)
+
+    def _own_process(self) -> None:
+        """Forget what belongs to the process that this one was started by."""
+        self._writer: Writer | None = None
+        self._console: Source | None = None
+        self._rows: list[Any] = []
+        # Whether there is no writer, because the run has ended or was not used here yet.
+        self._idle = True
+        self._finished = False
+        self._progress = wire.Progress()
+        self._stop: StopRequest | None = None
         self._given: set[str] = set()
         self._takes: dict[tuple[str, int, str, int | None], count[int]] = {}
         self._lent: dict[Path, lent.Folder] = {}
-        self._before_hook = sys.excepthook
-        self._failure = ""
-        sys.excepthook = self._on_exception
-        atexit.register(self._at_exit)
+        self._warned: set[str] = set()
+
+    def _begin(
+        self, spool: Spool, *, console: Source | None, figures: SystemMetrics | None
+    ) -> None:
+        # Steps of a rank are timed in its main process alone.
+        place = self._place if spool.session.main else replace(self._place, count=1)
+        self._spool = spool
+        self._console = console
+        self._writer = Writer(
+            spool, console=console, figures=figures, place=place, warn=self._warn_once
+        )
+        self._rows = self._writer.rows
+        self._marks_steps = place.count > 1
+        self._idle = False
+        RUNS.add(self)
+        WATCH.add(self)
         self._writer.start()
+
+    def _begin_in_child(self) -> None:
+        """Begin a session of this process, which was forked or spawned by one that has the run."""
+        session = self._spool.session
+        process = psutil.Process()
+        try:
+            spool = Spool.create(
+                self._spool.folder.parent,
+                session.model_copy(
+                    update={
+                        "session": places.child_session(session.session),
+                        "pid": process.pid,
+                        "pid_started": process.create_time(),
+                        "main": False,
+                    }
+                ),
+            )
+        except OSError as error:
+            self._finished = True
+            self._warn_once(f"Nothing is logged by process {process.pid}: {error}")
+            return
+        self._begin(spool, console=Console() if self._captures else None, figures=None)
+        # A process of multiprocessing ends without the functions of `atexit`.
+        multiprocessing_util = sys.modules.get("multiprocessing.util")
+        if multiprocessing_util:
+            multiprocessing_util.Finalize(None, self.finish, exitpriority=0)
+
+    def _open(self, call: str) -> Writer | None:
+        """Return this process's writer; None, with a warning, if the run has ended."""
+        if self._finished:
+            self._warn_once(f"The run has ended: {call} does nothing any more.")
+            return None
+        if self._writer is None:
+            self._begin_in_child()
+        return self._writer
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the run for a process that is being started with it; raises RuntimeError for any
+        other pickling, as the token of the run would go with it."""
+        assert_spawning(self)
+        passed_on = ("spec", "config", "url", "_token", "_step", "_place", "_counting", "_captures")
+        state = {name: getattr(self, name) for name in passed_on}
+        return state | {
+            "spool": (self._spool.folder, self._spool.session),
+            "finished": self._finished,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._spool = Spool(*state.pop("spool"))
+        finished = state.pop("finished")
+        self.__dict__ |= state
+        self._around = None
+        self._own_process()
+        self._finished = finished
 
     def __enter__(self) -> Self:
         return self
@@ -105,12 +179,7 @@ class Run:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if kind is None or error is None or (kind is SystemExit and not error.args):
-            self.finish()
-        elif kind is KeyboardInterrupt:
-            self.finish("cancelled", "Interrupted from the keyboard.")
-        else:
-            self.finish("failed", f"{kind.__name__}: {error}")
+        self.finish(*outcome_of(error))
 
     @property
     def id(self) -> str:
@@ -124,7 +193,7 @@ class Run:
     @property
     def stop_requested(self) -> StopRequest | None:
         """The request that the program end, if there is one. Check it once per step: it is free."""
-        if self._stop is None and self._writer.stop_reason is not None:
+        if self._stop is None and self._writer and self._writer.stop_reason is not None:
             self._stop = StopRequest(self._writer.stop_reason)
         return self._stop
 
@@ -139,6 +208,8 @@ class Run:
         not a number is left out with a warning: a metric must not end training. Of several
         ranks, those above 0 log as `rank/R/...`; a call without values marks its step's time.
         """
+        if self._idle and not self._open("log"):
+            return
         if step is None:
             step = self._step + 1
         if type(step) is not int or step not in INT64:
@@ -150,8 +221,8 @@ class Run:
         numbers = array("d", cast("Iterable[float]", values.values()))
         if numbers or self._marks_steps:
             self._rows.append((step, time.time(), tuple(values), numbers))
-            if len(self._rows) > WAKE_ROWS:
-                self._writer.wake.set()
+            if len(self._rows) > WAKE_ROWS and self._writer:
+                self._writer.wake()
 
     def log_audio(
         self,
@@ -167,29 +238,31 @@ class Run:
     ) -> None:
         """Send a clip: a file as it is, or samples (channels, frames) with their rate in Hz.
 
-        `references` are the recordings of the dataset that were its reference audio.
+        Each call is a clip of its own, whatever it is called. `references` are the recordings of
+        the dataset that were its reference audio.
         """
+        is_file = isinstance(audio, (str, os.PathLike))
+        if not is_file and sample_rate is None:
+            raise ValueError("Samples need their sample_rate, in Hz.")
+        subject = f"The clip {name!r:.60}"
         meta = describing.message(
-            f"The clip {name!r:.60}", wire.SampleMeta, name=name, step=step, prompt=prompt,
+            subject, wire.SampleMeta, name=name, step=step, prompt=prompt,
             seed=seed, final=final, references=list(references), say=self._say,
         )  # fmt: skip
         if meta is None:
             return
-        # Each call is a clip of its own, even if all that it says has been said before.
         takes = self._takes.setdefault((meta.name, meta.step, meta.prompt, meta.seed), count())
         meta = meta.model_copy(update={"take": next(takes)})
-        if isinstance(audio, (str, os.PathLike)):
-            source = Path(audio)
-            file = self._spool.new_file(source.suffix)
-            shutil.copyfile(source, file)
-        else:
-            if sample_rate is None:
-                raise ValueError("Samples need their sample_rate, in Hz.")
-            file = self._spool.new_file(".wav")
-            write_wav(file, audio, sample_rate=sample_rate)
-        self._writer.flush()
-        self._count_whole()
-        self._spool.put_file("sample", file, meta)
+
+        def write(file: Path) -> wire.SampleMeta:
+            if is_file:
+                shutil.copyfile(cast("str", audio), file)
+            else:
+                write_wav(file, cast("npt.ArrayLike", audio), sample_rate=sample_rate or 0)
+            return meta
+
+        suffix = Path(cast("str", audio)).suffix if is_file else ".wav"
+        self._send_file(subject, "sample", suffix, write, call="log_audio")
 
     def save_checkpoint(
         self, path: str | os.PathLike[str], *, step: int, meta: dict[str, Any] | None = None
@@ -205,13 +278,37 @@ class Run:
         )
         if draft is None:
             return
-        file = self._spool.new_file(".checkpoint")
-        shutil.copyfile(path, file)
-        with file.open("rb") as copy:
-            digest = hashlib.file_digest(copy, "sha256").hexdigest()
-        self._writer.flush()
-        self._count_whole()
-        self._spool.put_file("checkpoint", file, draft.model_copy(update={"sha256": digest}))
+
+        def write(file: Path) -> wire.CheckpointMeta:
+            shutil.copyfile(path, file)
+            with file.open("rb") as copy:
+                digest = hashlib.file_digest(copy, "sha256").hexdigest()
+            return draft.model_copy(update={"sha256": digest})
+
+        self._send_file(subject, "checkpoint", ".checkpoint", write, call="save_checkpoint")
+
+    def _send_file(
+        self,
+        subject: str,
+        kind: str,
+        suffix: str,
+        write: Callable[[Path], wire.SampleMeta | wire.CheckpointMeta],
+        *,
+        call: str,
+    ) -> None:
+        """Deliver the file that `write` makes, and the use of recordings before it."""
+        writer = self._open(call)
+        if writer is None:
+            return
+        file = self._spool.new_file(suffix)
+        try:
+            meta = write(file)
+            self._count_whole(writer)
+            writer.put_file(kind, file, meta)
+        except OSError as error:
+            self._warn_once(f"{subject} was not stored and is lost: {error}")
+            with suppress(OSError):
+                file.unlink(missing_ok=True)
 
     def log_usage(self, *, step: int, usage: Mapping[int, tuple[int, float]]) -> None:
         """Report the use of recordings since the last report: recording -> (examples, seconds).
@@ -219,6 +316,9 @@ class Run:
         If a program never reports, all that it fetched counts in full; so the first report
         must come before the first checkpoint or clip.
         """
+        writer = self._open("log_usage")
+        if writer is None:
+            return
         lines = [
             {"recording": recording, "examples": examples, "seconds": seconds}
             for recording, (examples, seconds) in usage.items()
@@ -229,34 +329,47 @@ class Run:
         )
         if report is None:
             return
-        if self._counting and self._counting.decide("program") == "whole":
-            self._say("Use is not reported: what was fetched has been counted in full already.")
+        try:
+            if self._counting and self._counting.decide("program") == "whole":
+                self._say("Use is not reported: what was fetched has been counted in full already.")
+                return
+        except OSError as error:
+            # Then it counts in full, later.
+            self._warn_once(f"A report of use was not stored: {error}", about="report of use")
             return
-        self._spool.put("usage", report.model_dump_json().encode())
+        writer.put("usage", report)
 
     def log_arithmetic(self, chosen: wire.Arithmetic) -> None:
         """Report what precision and threads this run uses. Later attempts and repeats of the run
         find it in `spec.arithmetic`; the first report stays."""
-        self._spool.put("arithmetic", chosen.model_dump_json().encode())
+        if writer := self._open("log_arithmetic"):
+            writer.put("arithmetic", chosen)
 
     def progress(self, fraction: float, *, stage: str = "") -> None:
         """Report how far the program is (0 to 1) and what it is doing."""
+        if self._open("progress") is None:
+            return
         # In this order, NaN becomes 0.
         share = min(1.0, max(0.0, fraction))
         progress = wire.Progress(fraction=share, stage=bounds.readable(stage)[:100])
         if progress != self._progress:
             self._progress = progress
-            # The program around this one may have been killed, and its folder deleted.
-            with suppress(FileNotFoundError):
+            try:
                 (self._around or self._spool).report_progress(progress)
+            except FileNotFoundError:
+                # The program around this one may have been killed, and its folder deleted.
+                pass
+            except OSError as error:
+                self._warn_once(f"Progress cannot be reported: {error}", about="progress")
 
     def fetch(self, source: wire.DatasetItem | wire.CheckpointSource) -> Path:
         """Return a local file with the bytes of a dataset item or checkpoint, checked by SHA-256.
 
         Its folder is shared by the processes of this attempt. It is deleted by `finish`, or when
         the program ends in another way. Raises Refused, with the portal's reason, if a permission
-        has ended.
+        has ended, and RuntimeError after the end of the run.
         """
+        self._require_open("fetch")
         target = self._borrow(_fetched(self._spool)) / source.sha256
         with self._transport() as transport:
             dataset.fetch_recording(source, target, transport, given=self._given)
@@ -269,8 +382,10 @@ class Run:
 
         Each download is checked by SHA-256. A file that is there already is used if the portal
         permits it, and not fetched again. All files are deleted by `finish`, or when the program
-        ends in another way. Raises Refused, with the portal's reason, if a permission has ended.
+        ends in another way. Raises Refused, with the portal's reason, if a permission has ended,
+        and RuntimeError after the end of the run.
         """
+        self._require_open("dataset")
         with self._transport() as transport:
             path = self._borrow(Path(folder))
             items = dataset.fetch(self.spec, path, transport, given=self._given)
@@ -280,30 +395,97 @@ class Run:
 
     def flush(self) -> None:
         """Write what was logged so far to the spool, where a killed program cannot lose it."""
-        self._writer.flush()
+        if writer := self._open("flush"):
+            writer.flush()
 
     def finish(self, outcome: Outcome = "finished", reason: str = "") -> None:
-        """End the run: write the rest, and wait a little until the portal has it."""
-        if self._finished or os.getpid() != self._process:
+        """End the run: write the rest, and wait a little until the portal has it.
+
+        May be called in a signal handler. A full disk or a portal that is away raise nothing.
+        """
+        writer = self._writer
+        if self._finished or writer is None:
             return
-        self._finished = True
-        atexit.unregister(self._at_exit)
-        if sys.excepthook == self._on_exception:
-            sys.excepthook = self._before_hook
-        self._writer.stop()
+        if writer.gate.is_mine():
+            # A signal handler has interrupted a delivery: that has to be whole first.
+            writer.gate.later(partial(self.finish, outcome, reason))
+            return
+        self._finished = self._idle = True
+        WATCH.remove(self)
+        ending = wire.Ending(
+            outcome=outcome,
+            reason=bounds.readable(reason)[:500],
+            of_run=self._spool.session.main,
+        )
+        end = time.monotonic() + places.seconds_from("BACKLINE_DRAIN_SECONDS", DRAIN_SECONDS)
+        steps = (
+            writer.stop,
+            self._give_back,
+            partial(self._say_ending, writer, ending, end),
+            self._release_console,
+            partial(self._wait, end),
+        )
+        # Each, even if a signal handler raises in one of them.
+        with ExitStack() as stack:
+            for step in reversed(steps):
+                stack.callback(self._try, step)
+
+    def _try(self, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except Exception as error:  # noqa: BLE001 - the end of a program must not fail.
+            self._warn_once(f"{type(error).__name__} at the end of the run: {error}")
+
+    def _give_back(self) -> None:
         for folder in self._lent.values():
-            folder.give_back()
-        # The last delivery of the session: it tells the portal whether anything is still owed.
-        ending = wire.Ending(outcome=outcome, reason=bounds.readable(reason)[:500])
-        self._spool.put("ending", ending.model_dump_json().encode())
-        self._spool.finish()
+            self._try(folder.give_back)
+
+    def _say_ending(self, writer: Writer, ending: wire.Ending, end: float) -> None:
+        """Deliver the ending, the last delivery of a session: it says whether anything is owed."""
+        writer.put("ending", ending)
+        while writer.waits() and time.monotonic() < end:
+            # What the sender has delivered makes room on a full disk.
+            time.sleep(RETRY_SECONDS)
+            writer.flush()
+        if writer.waits():
+            self._try(partial(self._say_directly, ending, writer.waits() - 1))
+        with suppress(OSError):
+            self._spool.finish()
+
+    def _say_directly(self, ending: wire.Ending, lost: int) -> None:
+        """Report the end without the spool, whose disk takes nothing, and what is lost."""
+        sentence = "The disk of its spool was full."
+        self._say(f"{lost} deliveries could not be written to {self._spool.folder} and are lost.")
+        session = self._spool.session
+        base = f"/api/v1/runs/{self.id}"
+        undelivered = wire.Undelivered(session=session.session, count=lost, reason=sentence)
+        ending = ending.model_copy(update={"owed": len(self._spool.pending())})
+        with self._transport() as transport:
+            if lost:
+                persist(
+                    lambda: transport.post(f"{base}/undelivered", undelivered),
+                    seconds=LAST_WORD_SECONDS,
+                )
+            persist(
+                lambda: transport.post(f"{base}/ending", ending, session=session.session),
+                seconds=LAST_WORD_SECONDS,
+            )
+
+    def _release_console(self) -> None:
         if self._console:
             self._console.release()
-        if not self._spool.wait_until_empty(_seconds("BACKLINE_DRAIN_SECONDS", DRAIN_SECONDS)):
+
+    def _wait(self, end: float) -> None:
+        """Wait until all is delivered, and say what could not be. A child's sender goes on alone:
+        the run's own process waits for it."""
+        if not self._spool.session.main:
+            return
+        if not self._spool.wait_until_empty(end - time.monotonic()):
             waiting = len(self._spool.waiting())
             self._say(
                 f"{waiting} deliveries wait in {self._spool.folder}; the sender goes on with them."
             )
+        wait_for_children(self._spool, end - time.monotonic())
         for name, sentence in self._spool.refusals().items():
             self._say(f"The portal refused {name}: {sentence}")
         for name, failure in self._spool.failures().items():
@@ -311,6 +493,10 @@ class Run:
                 self._say(
                     f"The portal cannot take {name}; it lies in {self._spool.folder}. {failure.why}"
                 )
+
+    def _require_open(self, call: str) -> None:
+        if self._finished or self._open(call) is None:
+            raise RuntimeError(f"The run has ended: {call} fetches nothing any more.")
 
     def _borrow(self, folder: Path) -> Path:
         """Use a folder until the run ends. Note it first: a killed program cannot give it back."""
@@ -323,154 +509,59 @@ class Run:
     def _transport(self) -> Transport:
         return Transport(self._spool.session.url, self._token)
 
-    def _count_whole(self) -> None:
+    def _count_whole(self, writer: Writer) -> None:
         """Report the use behind a checkpoint or clip before it is sent, if the program does not."""
         report = self._counting.whole() if self._counting else None
         if report:
-            self._spool.put("usage", report.model_dump_json().encode())
+            writer.put("usage", report)
 
     def _numbers_of(self, values: Mapping[str, Any]) -> dict[str, float]:
         numbers = {}
         for name, value in values.items():
             try:
-                numbers[name] = _number(value)
+                numbers[name] = number_of(value)
             except Exception:  # noqa: BLE001 - whatever a value does, a metric must not end training.
-                self._writer.warn_once(
-                    f"{name} is not a number and was not logged: {_shown(value)}",
+                self._warn_once(
+                    f"{name} is not a number and was not logged: {shown(value)}",
                     about=f"value of {name}",
                 )
         return numbers
 
     def _whole(self, step: Any) -> int:
-        """Return a step from numpy or torch as an int, limited to 64 bits."""
         try:
-            number = int(step)
+            return step_of(step)
         except Exception:  # noqa: BLE001 - NaN, text: the next step, and training goes on.
-            self._writer.warn_once(
-                f"A step is a whole number, not {_shown(step)}; the next one is used.",
-                about="step",
+            self._warn_once(
+                f"A step is a whole number, not {shown(step)}; the next one is used.", about="step"
             )
-            number = self._step + 1
-        return min(max(number, INT64.start), INT64.stop - 1)
+            return step_of(self._step + 1)
+
+    def _warn_once(self, sentence: str, *, about: str = "") -> None:
+        """Print a warning; the second one `about` the same thing, or in the same words, is not."""
+        if (about or sentence) not in self._warned:
+            self._warned.add(about or sentence)
+            self._say(sentence)
 
     def _say(self, sentence: str) -> None:
-        if self._console and not self._finished:
-            self._console.say(sentence)
-        else:
-            sys.stderr.write(f"backline: {sentence}\n")
-
-    def _on_exception(
-        self, kind: type[BaseException], error: BaseException, trace: TracebackType | None
-    ) -> None:
-        self._failure = f"{kind.__name__}: {error}"
-        self._before_hook(kind, error, trace)
-
-    def _at_exit(self) -> None:
-        if self._failure:
-            self.finish("failed", self._failure)
-        else:
-            self.finish()
+        # The stream may be closed, or in use by what a signal handler has interrupted.
+        with suppress(OSError, ValueError, RuntimeError):
+            if self._console and not self._finished:
+                self._console.say(sentence)
+            else:
+                sys.stderr.write(f"backline: {sentence}\n")
 
 
-def init(
-    project: str | None = None,
-    name: str | None = None,
-    config: dict[str, Any] | None = None,
-    url: str | None = None,
-    token: str | None = None,
-    *,
-    capture_console: bool = True,
-    system_figures: bool = True,
-) -> Run:
-    """Return the run of this program.
-
-    In a job of the portal, everything comes from the environment: it is the job's run, whatever
-    project, name and config say, unless both project and token are given. Elsewhere it opens a
-    new run in `project`, with a token made in the portal (or BACKLINE_URL and BACKLINE_TOKEN).
-    Raises Refused, with the portal's reason, or Unreachable if the portal does not answer.
-    """
-    in_job = bool(os.environ.get("BACKLINE_RUN")) and (token is None or project is None)
-    url = url or os.environ.get("BACKLINE_URL", "http://127.0.0.1:8000")
-    token = token or os.environ.get("BACKLINE_TOKEN", "")
-    if not token:
-        raise ValueError("A token is needed: token= or BACKLINE_TOKEN. The portal makes them.")
-    if in_job:
-        return _join(url, token, capture_console=capture_console, system_figures=system_figures)
-    if not project:
-        raise ValueError("Outside the portal, a run needs a project=.")
-    new_run = wire.NewRun(
-        project=project, name=name or "", config=bounds.storable_copy(config or {})
-    )
-    answer = _ask(url, token, lambda t: t.post("/api/v1/runs", new_run), START_SECONDS)
-    opened = wire.OpenedRun.model_validate(answer)
-    return Run(
-        spec=opened.spec,
-        spool=_new_spool(url, opened.token, opened.spec, session=_new_session(), outside=True),
-        token=opened.token,
-        console=Console() if capture_console else None,
-        figures=SystemMetrics() if system_figures else None,
-        place=ProcessPlace(),
-    )
+# Those that this process has begun, or was forked with.
+RUNS: WeakSet[Run] = WeakSet()
 
 
-def _join(url: str, token: str, *, capture_console: bool, system_figures: bool) -> Run:
-    """Join the run of this job, as one of its ranks; inside `backline exec`, beside its session."""
-    place = ProcessPlace.read()
-    exec_folder = os.environ.get("BACKLINE_EXEC", "")
-    if not exec_folder:
-        spec, spool = job_spool(url, token, place)
-        console = Console() if capture_console else None
-        figures = SystemMetrics() if system_figures and place.first_of_machine else None
-        return Run(
-            spec=spec, spool=spool, token=token, console=console, figures=figures, place=place
-        )
-    # A program may start and end several times in one job: each time is a session of its own.
-    spec, spool = job_spool(url, token, place, suffix=f"-{secrets.token_hex(3)}")
-    # `backline exec` reads what this process prints, and measures it; but other ranks that were
-    # started inside it capture their own lines.
-    is_exec_rank = place.rank == _seconds("BACKLINE_EXEC_RANK", 0)
-    return Run(
-        spec=spec,
-        spool=spool,
-        token=token,
-        console=None if is_exec_rank or not capture_console else Console(seen=False),
-        figures=None,
-        place=place,
-        counting=Counting(Path(exec_folder)),
-        around=Spool.open(Path(exec_folder)) if is_exec_rank else None,
-    )
+def _after_fork() -> None:
+    for run in list(RUNS):
+        if not run._finished:
+            run._own_process()
 
 
-def job_spool(
-    url: str, token: str, place: ProcessPlace, *, suffix: str = ""
-) -> tuple[wire.RunSpec, Spool]:
-    """Return the spec of the job's run, and a new spool for one session of it."""
-    run_id = os.environ["BACKLINE_RUN"]
-    session = (os.environ.get("BACKLINE_SESSION", "") or _new_session()) + place.session + suffix
-    address = f"/api/v1/runs/{run_id}/spec"
-    answer = _ask(url, token, lambda t: t.get(address, session=session), JOB_START_SECONDS)
-    spec = wire.RunSpec.model_validate(answer)
-    return spec, _new_spool(url, token, spec, session=session, outside=False)
-
-
-def _new_spool(url: str, token: str, spec: wire.RunSpec, *, session: str, outside: bool) -> Spool:
-    root = spool_root()
-    clear_lent(root)
-    for folder in unfinished(root)[:8]:
-        # Another program of this machine was killed together with its sender.
-        _start_sender(folder)
-    return Spool.create(
-        root,
-        Session(
-            url=url.rstrip("/"),
-            token=token,
-            run=spec.id,
-            session=session,
-            pid=os.getpid(),
-            pid_started=psutil.Process().create_time(),
-            outside=outside,
-        ),
-    )
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def _fetched(spool: Spool) -> Path:
@@ -478,74 +569,3 @@ def _fetched(spool: Spool) -> Path:
     attempt = "" if spool.session.outside else os.environ.get("BACKLINE_SESSION", "")
     name = f"{spool.session.run}-{attempt or spool.session.session}"
     return spool.folder.parent / FETCHED / name
-
-
-def spool_root() -> Path:
-    """Return BACKLINE_SPOOL, else a folder of this user's own."""
-    folder = os.environ.get("BACKLINE_SPOOL")
-    if folder:
-        return Path(folder)
-    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(state) / "backline" / "spool"
-
-
-def _ask(url: str, token: str, act: Callable[[Transport], T], seconds: float) -> T:
-    with Transport(url, token) as transport:
-        return persist(lambda: act(transport), seconds=_seconds("BACKLINE_START_SECONDS", seconds))
-
-
-def _start_sender(folder: Path) -> "subprocess.Popen[bytes]":
-    """Start a sender as a process in a session of its own: it outlives the program."""
-    package = Path(__file__).resolve().parent.parent
-    paths = [str(package), os.environ.get("PYTHONPATH", "")]
-    environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join(path for path in paths if path),
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-    }
-    # The token is in the folder, readable by this user only.
-    environment.pop("BACKLINE_TOKEN", None)
-    with (folder / "sender.log").open("ab") as log:
-        sender = subprocess.Popen(
-            [sys.executable, "-m", "backline.delivery.sender", str(folder)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            env=environment,
-            start_new_session=True,
-        )
-    SENDERS[:] = [other for other in SENDERS if other.poll() is None]
-    SENDERS.append(sender)
-    return sender
-
-
-@atexit.register
-def _let_senders_go() -> None:
-    """Prevent a warning at exit about senders, which are meant to go on after this program."""
-    for sender in SENDERS:
-        if sender.poll() is None:
-            sender.returncode = 0
-
-
-def _number(value: Any) -> float:
-    """Return a number, a scalar or an array of one element as a float; raises for anything else."""
-    if isinstance(value, (str, bytes, bytearray)):
-        raise TypeError("text")
-    if hasattr(value, "detach"):
-        value = value.detach()
-    return float(value.item() if hasattr(value, "item") else value)
-
-
-def _shown(value: Any) -> str:
-    try:
-        return f"{value!r:.80}"
-    except Exception:  # noqa: BLE001 - it is only for a warning.
-        return f"a {type(value).__name__}"
-
-
-def _new_session() -> str:
-    return f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
-
-
-def _seconds(name: str, default: float) -> float:
-    return float(os.environ.get(name, default))

@@ -58,15 +58,16 @@ class Tee(StreamBuffer):
         self._stream = stream
         self._seen = seen
         self._process = os.getpid()
+        self._released = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        # A forked worker only prints on the terminal: nothing takes what it would capture.
-        is_own_process = os.getpid() == self._process
-        written = self._stream.write(text) if self._seen or not is_own_process else len(text)
-        if is_own_process:
+        # After the release, and in a forked process, nothing takes what would be captured.
+        captures = not self._released and os.getpid() == self._process
+        written = self._stream.write(text) if self._seen or not captures else len(text)
+        if captures:
             self.add(text)
         return written
 
@@ -74,12 +75,20 @@ class Tee(StreamBuffer):
         for line in lines:
             self.write(line)
 
+    def release(self) -> None:
+        """Only pass text on from now on: somebody may still have this stream."""
+        self._released = True
+
+    def below(self) -> TextIO:
+        """Return the first stream under this one that still captures, or none of ours."""
+        stream = self._stream
+        return stream.below() if isinstance(stream, Tee) and stream._released else stream
+
 
 class Console:
     """Both streams of this process, captured until `release`."""
 
     def __init__(self, *, seen: bool = True) -> None:
-        self._before = (sys.stdout, sys.stderr)
         self.out = Tee(sys.stdout, "stdout", seen=seen)
         self.err = Tee(sys.stderr, "stderr", seen=seen)
         sys.stdout, sys.stderr = self.out, self.err
@@ -91,11 +100,13 @@ class Console:
         self.err.write(f"backline: {sentence}\n")
 
     def release(self) -> None:
-        """Restore the streams, unless somebody has replaced them since."""
+        """Restore the streams; one that was replaced since, by another run too, stays."""
+        self.out.release()
+        self.err.release()
         if sys.stdout is self.out:
-            sys.stdout = self._before[0]
+            sys.stdout = self.out.below()
         if sys.stderr is self.err:
-            sys.stderr = self._before[1]
+            sys.stderr = self.err.below()
 
 
 class Relay:

@@ -306,13 +306,22 @@ class SampleMeta(Message):
 
 class Ending(Message):
     """How a session's program ended. Everything else of the session has arrived or been refused,
-    except what is `owed`. If the program was started outside the portal, this ends the run."""
+    except what is `owed`. If the program was started outside the portal, and is the run's own, this
+    ends the run; sessions of processes that it has started may still deliver what they have."""
 
     outcome: Literal["finished", "failed", "cancelled"]
     reason: str = Field(default="", max_length=500)
     owed: Count = Field(
         default=0,
         description="What was set aside, as the portal broke over it, and may still come.",
+    )
+    of_run: bool = Field(
+        default=True, description="Whether the program is the run's own, and not started by it."
+    )
+    children: list[SessionName] = Field(
+        default=[],
+        max_length=1_000,
+        description="Sessions of processes that it has started, which have not ended yet.",
     )
 
 

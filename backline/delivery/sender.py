@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from backline import wire
-from backline.delivery.spool import FILE_KINDS, Delivery, Failure, Spool
+from backline.delivery.spool import FILE_KINDS, Delivery, Failure, Spool, children
 from backline.delivery.transport import LONGEST_PAUSE, Broken, Refused, Transport, Unreachable
 from backline.usage_count import Counting
 
@@ -61,7 +61,7 @@ class Sender:
         for lane in lanes:
             lane.start()
         try:
-            while not self._is_done():
+            while not self._try_to_end():
                 time.sleep(2 * POLL_SECONDS)
         finally:
             # Also when the folder was deleted meanwhile: no lane may go on by itself.
@@ -71,6 +71,16 @@ class Sender:
 
     def _transport(self, timeout: float = 20.0) -> Transport:
         return Transport(self.spool.session.url, self.spool.session.token, timeout=timeout)
+
+    def _try_to_end(self) -> bool:
+        try:
+            return self._is_done()
+        except OSError as error:
+            if not self.spool.folder.exists():
+                raise
+            # A full disk: what the lanes deliver makes room.
+            _say(f"The end cannot be written yet: {error}")
+            return False
 
     def _is_done(self) -> bool:
         """Return whether nothing is left or still to come, or GIVE_UP_SECONDS are over."""
@@ -82,7 +92,11 @@ class Sender:
                 # `backline exec` was killed before it could count what its program had fetched.
                 Spool.open(self.spool.folder).put("usage", report.model_dump_json().encode())
             # It was killed: nothing else will report its end.
-            ending = wire.Ending(outcome="failed", reason="The program ended without a word.")
+            ending = wire.Ending(
+                outcome="failed",
+                reason="The program ended without a word.",
+                of_run=self.spool.session.main,
+            )
             # Opened again, so that it gets a number after everything that the program wrote.
             Spool.open(self.spool.folder).put("ending", ending.model_dump_json().encode())
             self.spool.finish()
@@ -198,8 +212,11 @@ class Sender:
             case "ending":
                 ending = wire.Ending.model_validate_json(delivery.path.read_bytes())
                 # What was set aside may still be accepted, and the portal waits for it.
-                owed = len(self.spool.pending()) - 1
-                ending = ending.model_copy(update={"owed": max(0, owed)})
+                owed = max(0, len(self.spool.pending()) - 1)
+                names = [child.session.session for child in children(self.spool)]
+                ending = ending.model_copy(
+                    update={"owed": owed, "children": names[:1_000] if ending.of_run else []}
+                )
                 transport.post(f"{base}/ending", ending, session=session.session)
             case "sample":
                 self._upload(transport, f"{base}/samples", delivery, wire.SampleMeta)

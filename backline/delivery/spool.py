@@ -67,6 +67,8 @@ class Session(BaseModel):
     pid_started: float
     # Whether a delivery (outside) or its exit code (inside) reports the end of the program.
     outside: bool = False
+    # Whether the end of this program is the end of its run, and not of a process that it forked.
+    main: bool = True
 
 
 class Failure(BaseModel):
@@ -115,6 +117,7 @@ class Spool:
     def __init__(self, folder: Path, session: Session) -> None:
         self.folder = folder
         self.session = session
+        self._process = os.getpid()
         self._numbers = threading.Lock()
         self._next = 1 + max((item.number for item in self.pending()), default=0)
 
@@ -146,12 +149,19 @@ class Spool:
 
     # --- the program's side
 
-    def put(self, kind: str, content: bytes) -> int:
-        """Write a delivery that survives a crash of program or machine; return its number."""
+    def next_number(self) -> int:
+        """Return a number for a delivery, higher than all before. Raises RuntimeError in a forked
+        process, whose numbers would be those of its parent again."""
+        if os.getpid() != self._process:
+            raise RuntimeError(f"The spool {self.folder} belongs to process {self._process}.")
         with self._numbers:
-            number = self._next
-            _replace(self.folder / "outbox" / f"{number:012d}.{kind}", content, lasting=True)
-            self._next = number + 1
+            number, self._next = self._next, self._next + 1
+        return number
+
+    def put(self, kind: str, content: bytes, *, number: int | None = None) -> int:
+        """Write a delivery that survives a crash of program or machine; return its number."""
+        number = self.next_number() if number is None else number
+        _replace(self.folder / "outbox" / f"{number:012d}.{kind}", content, lasting=True)
         return number
 
     def put_file(self, kind: str, file: Path, meta: BaseModel) -> int:
@@ -329,6 +339,26 @@ class Spool:
         while self.waiting() and time.monotonic() < end:
             time.sleep(0.02)
         return not self.waiting()
+
+
+def children(spool: Spool) -> list[Spool]:
+    """Return the sessions that other processes of this machine have beside `spool`'s, in its run,
+    and that do not end the run: of forked processes and of other ranks."""
+    found = []
+    for folder in sorted(spool.folder.parent.glob(f"{spool.session.run}-*")):
+        with suppress(OSError, ValueError):
+            other = Spool.open(folder)
+            if folder != spool.folder and not other.session.main:
+                found.append(other)
+    return found
+
+
+def wait_for_children(spool: Spool, seconds: float) -> None:
+    """Wait until what ended processes of the run have left is delivered."""
+    end = time.monotonic() + seconds
+    for child in children(spool):
+        if child.is_finished() or not child.program_lives():
+            child.wait_until_empty(end - time.monotonic())
 
 
 def unfinished(root: Path) -> list[Path]:

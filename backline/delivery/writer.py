@@ -1,18 +1,25 @@
 """The background thread of the client: from the program's memory to the spool on disk."""
 
+import errno
 import json
+import os
+import queue
+import subprocess
 import threading
 import time
 from array import array
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
+from pydantic import BaseModel
 
 from backline import wire
 from backline.console import Source
+from backline.delivery.launcher import launch
 from backline.delivery.spool import Spool
 from backline.ranks import ProcessPlace
 from backline.system_metrics import SystemMetrics
@@ -20,20 +27,30 @@ from backline.system_metrics import SystemMetrics
 # With this and the time that writing takes, a killed program loses less than the last second.
 FLUSH_SECONDS = 0.5
 METRICS_SECONDS = 5.0
+# How often to look whether the sender still runs.
+SENDER_SECONDS = 5.0
 # Points per batch.
 BATCH_POINTS = 200_000
 # Characters of the names in a batch, with room for the JSON around them.
 HEADER_CHARACTERS = wire.MAX_HEADER_BYTES - 1_000
 # Rows in memory that wake the thread early.
 WAKE_ROWS = 20_000
-# What waits in memory while the disk takes nothing; beyond it the oldest is given up.
+# What waits in memory while the disk takes nothing; beyond it the oldest of it is given up.
 MAX_WAITING_BYTES = 64 * 2**20
+# What may be given up. Use that is not counted would be owed to somebody.
+EXPENDABLE = {"batch", "log"}
 
 # As the program wrote them: nothing says that they are text.
 Names = tuple[Any, ...]
 # Names as they are sent, and the columns of the row that they are of.
 Columns = tuple[tuple[str, ...], list[int]]
 Row = tuple[int, float, Names, "array[float]"]
+
+
+class Warn(Protocol):
+    """Prints a warning; the second one `about` the same thing, or in the same words, is not."""
+
+    def __call__(self, sentence: str, *, about: str = "") -> None: ...
 
 
 class Pace:
@@ -57,8 +74,46 @@ class Pace:
         return last, (ended - began) / (last - first)
 
 
+class Gate:
+    """A lock that the thread which has it may take again, and that knows whether it has it.
+
+    A signal handler runs in the middle of whatever its thread does. What it may not do there is
+    done `later`: when that thread leaves the gate.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._depth = 0
+        self._owner: int | None = None
+        self._later: list[Callable[[], None]] = []
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        self._depth += 1
+        self._owner = threading.get_ident()
+
+    def __exit__(self, *_: object) -> None:
+        self._depth -= 1
+        if self._depth:
+            self._lock.release()
+            return
+        # From here on a handler of this thread may take the gate: nothing is half done.
+        self._owner = None
+        later, self._later = self._later, []
+        self._lock.release()
+        for act in later:
+            act()
+
+    def is_mine(self) -> bool:
+        return self._owner == threading.get_ident()
+
+    def later(self, act: Callable[[], None]) -> None:
+        self._later.append(act)
+
+
 class Writer:
-    """Writes rows from `rows`, console text and system metrics to the spool."""
+    """Writes rows from `rows`, console text, system metrics and all else that the program delivers
+    to the spool, in that order, and sees to it that a sender runs."""
 
     def __init__(
         self,
@@ -67,96 +122,127 @@ class Writer:
         console: Source | None,
         figures: SystemMetrics | None,
         place: ProcessPlace,
-        warn: Callable[[str], None],
+        warn: Warn,
     ) -> None:
         self.rows: list[Row] = []
         self.stop_reason: str | None = None
-        self.wake = threading.Event()
-        self._spool = spool
+        self.gate = Gate()
+        self.spool = spool
+        self.sender: subprocess.Popen[bytes] | None = None
         self._console = console
         self._figures = figures
         self._place = place
         self._pace = Pace()
         self._warn = warn
         self._over = False
-        # For the spool, oldest first: the kind of each delivery, and its content.
-        self._waiting: deque[tuple[str, bytes]] = deque()
+        # For the spool, oldest first: the number of each delivery, its kind and its content.
+        self._waiting: deque[tuple[int, str, bytes]] = deque()
         self._columns: dict[Names, list[Columns]] = {}
-        self._warned: set[str] = set()
-        self._started = self._next_figures = time.monotonic()
+        self._started = self._next_figures = self._next_look = time.monotonic()
+        # Unlike an Event, it may be used by a signal handler that has interrupted its use.
+        self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="backline", daemon=True)
-        self._writing = threading.Lock()
 
     def start(self) -> None:
+        self._look_after_sender()
         self._thread.start()
+
+    def wake(self) -> None:
+        self._bell.put(None)
 
     def stop(self) -> None:
         """Write what is left and end the thread."""
         self._over = True
-        self.wake.set()
+        self.wake()
         self._thread.join()
         self.flush()
         if row := self._step_time():
-            self._waiting += self._encoded([row])
-            self.flush()
-        if self._waiting:
-            self.warn_once(f"{self._waiting_bytes():,} bytes of what was logged are lost.")
+            with self.gate:
+                self._enqueue(self._encoded([row]))
+                self._write()
 
     def flush(self) -> None:
         """Write everything that was logged so far to the spool.
 
         A full disk raises nothing: what cannot be written now is tried again at the next call.
         """
-        with self._writing:
-            # One slice and one deletion: each is atomic, and rows that come between them stay.
-            count = len(self.rows)
-            taken = self.rows[:count]
-            self._pace.see(taken)
-            self._waiting += self._encoded(taken)
-            del self.rows[:count]
-            if self._console:
-                pieces = self._console.take(self._spool.session.session)
-                self._waiting += (("log", piece.model_dump_json().encode()) for piece in pieces)
+        with self.gate:
+            self._collect()
             self._write()
 
-    def warn_once(self, sentence: str, *, about: str = "") -> None:
-        """Print a warning; the second one `about` the same thing, or in the same words, is not."""
-        if (about or sentence) not in self._warned:
-            self._warned.add(about or sentence)
-            # The stream that it is printed on may be closed.
-            with suppress(OSError, ValueError):
-                self._warn(sentence)
+    def put(self, kind: str, message: BaseModel) -> None:
+        """Deliver a message after all that was logged so far. A full disk delays it."""
+        content = message.model_dump_json().encode()
+        with self.gate:
+            self._collect()
+            self._enqueue([(kind, content)])
+            self._write()
+
+    def put_file(self, kind: str, file: Path, meta: BaseModel) -> None:
+        """Deliver `file`, which is in the spool, after all that was logged so far.
+
+        Raises OSError if the disk takes neither it nor what must come before it.
+        """
+        with self.gate:
+            self._collect()
+            self._write()
+            if self._waiting:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            self.spool.put_file(kind, file, meta)
+
+    def waits(self) -> int:
+        """Return how many deliveries wait in memory for room on the disk."""
+        return len(self._waiting)
 
     def _work(self) -> None:
         while not self._over:
-            self.wake.wait(FLUSH_SECONDS)
-            self.wake.clear()
-            for duty in (self._read_figures, self.flush, self._listen):
+            with suppress(queue.Empty):
+                self._bell.get(timeout=FLUSH_SECONDS)
+            for duty in (self._read_figures, self.flush, self._listen, self._look_after_sender):
                 try:
                     duty()
                 except Exception as error:  # noqa: BLE001 - nothing may end this thread: a run would go on unseen.
-                    self.warn_once(
+                    self._warn(
                         f"{type(error).__name__} in the background: {error}",
                         about=f"{duty.__name__} {type(error).__name__}",
                     )
 
+    def _collect(self) -> None:
+        """Encode what was logged and printed so far. Only in the gate."""
+        # One slice and one deletion: each is atomic, and rows that come between them stay.
+        count = len(self.rows)
+        taken = self.rows[:count]
+        self._pace.see(taken)
+        self._enqueue(self._encoded(taken))
+        del self.rows[:count]
+        if self._console:
+            pieces = self._console.take(self.spool.session.session)
+            self._enqueue([("log", piece.model_dump_json().encode()) for piece in pieces])
+
+    def _enqueue(self, deliveries: list[tuple[str, bytes]]) -> None:
+        # Numbered here: one that is written twice, because a signal handler broke off the first
+        # time, is the same delivery.
+        self._waiting += [(self.spool.next_number(), *delivery) for delivery in deliveries]
+
     def _write(self) -> None:
+        """Write what waits to the spool, as far as the disk takes it. Only in the gate."""
         try:
             while self._waiting:
-                self._spool.put(*self._waiting[0])
+                number, kind, content = self._waiting[0]
+                self.spool.put(kind, content, number=number)
                 self._waiting.popleft()
         except OSError as error:
             # A full disk must not end training.
-            self.warn_once(
-                f"The spool cannot be written, and what is logged waits in memory: {error}"
-            )
-            over = self._waiting_bytes() - MAX_WAITING_BYTES
-            while over > 0:
-                over -= len(self._waiting.popleft()[1])
-                self.warn_once("The spool cannot be written for too long: the oldest is lost.")
+            self._warn(f"The spool cannot be written, and what is logged waits in memory: {error}")
+            self._give_up_oldest()
 
-    def _waiting_bytes(self) -> int:
-        return sum(len(content) for _, content in self._waiting)
+    def _give_up_oldest(self) -> None:
+        over = sum(len(content) for *_, content in self._waiting) - MAX_WAITING_BYTES
+        for delivery in list(self._waiting) if over > 0 else ():
+            if over > 0 and delivery[1] in EXPENDABLE:
+                over -= len(delivery[2])
+                self._waiting.remove(delivery)
+                self._warn("The spool cannot be written for too long: the oldest is lost.")
 
     def _encoded(self, rows: list[Row]) -> list[tuple[str, bytes]]:
         """Return batches of the rows. A row that cannot be encoded does not take others with it."""
@@ -165,7 +251,7 @@ class Writer:
         except Exception as error:  # noqa: BLE001 - the rows would be tried for ever.
             if len(rows) > 1:
                 return [delivery for row in rows for delivery in self._encoded([row])]
-            self.warn_once(f"{rows[0][2]!r:.80} cannot be logged: {error}")
+            self._warn(f"{rows[0][2]!r:.80} cannot be logged: {error}")
             return []
 
     def _read_figures(self) -> None:
@@ -179,8 +265,8 @@ class Writer:
             # System metrics have no training step: theirs is the seconds since the start.
             values = array("d", metrics.values())
             rows.append((int(now - self._started), time.time(), tuple(metrics), values))
-        with self._writing:
-            self._waiting += self._encoded([row for row in rows if row])
+        with self.gate:
+            self._enqueue(self._encoded([row for row in rows if row]))
 
     def _step_time(self) -> Row | None:
         """Return this rank's seconds per step if there are several: a slow one can then be seen."""
@@ -195,14 +281,25 @@ class Writer:
     def _listen(self) -> None:
         """Read requests to stop, refusals and failures that the sender has left in the folder."""
         if self.stop_reason is None:
-            self.stop_reason = self._spool.stop_asked()
-        for name, sentence in self._spool.refusals().items():
-            self.warn_once(f"The portal refused {name}: {sentence}")
-        for name, failure in self._spool.failures().items():
+            self.stop_reason = self.spool.stop_asked()
+        for name, sentence in self.spool.refusals().items():
+            self._warn(f"The portal refused {name}: {sentence}")
+        for name, failure in self.spool.failures().items():
             if failure.aside:
-                self.warn_once(
-                    f"The portal cannot take {name}, which is set aside in {self._spool.folder}."
+                self._warn(
+                    f"The portal cannot take {name}, which is set aside in {self.spool.folder}."
                 )
+
+    def _look_after_sender(self) -> None:
+        """Start the sender, or another one after it was killed."""
+        now = time.monotonic()
+        if now < self._next_look or (self.sender is not None and self.sender.poll() is None):
+            return
+        self._next_look = now + SENDER_SECONDS
+        try:
+            self.sender = launch(self.spool.folder)
+        except OSError as error:
+            self._warn(f"The sender cannot be started, and is tried again: {error}", about="sender")
 
     def _batches(self, rows: list[Row]) -> list[list[wire.Table]]:
         """Return tables of rows with the same names, in batches of at most about BATCH_POINTS."""
@@ -239,15 +336,15 @@ class Writer:
         """Note under which name a column is sent, or why it is not."""
         text = str(name).strip()
         if not wire.good_name(text) or not wire.good_name(self._place.metric(text)):
-            self.warn_once(
+            self._warn(
                 f"{text[:50]!r} cannot be the name of a metric (1 to {wire.MAX_NAME} printable "
                 "characters); not logged."
             )
         elif self._place.metric(text) in sent:
-            self.warn_once(f"{name!r:.60} is logged twice in one call; the first counts.")
+            self._warn(f"{name!r:.60} is logged twice in one call; the first counts.")
         else:
             if text != name:
-                self.warn_once(f"{name!r:.60} is logged as {text!r:.60}.")
+                self._warn(f"{name!r:.60} is logged as {text!r:.60}.")
             sent[self._place.metric(text)] = column
 
 

@@ -22,11 +22,13 @@ from types import FrameType
 import psutil
 
 from backline import dataset, lent
-from backline.client import DRAIN_SECONDS, Run, job_spool, spool_root
+from backline.client import DRAIN_SECONDS, Run
 from backline.console import Relay
 from backline.delivery.spool import Spool
 from backline.delivery.transport import Refused, Transport, Unreachable
 from backline.job import exit_reasons
+from backline.opening import job_spool
+from backline.places import seconds_from, spool_root
 from backline.ranks import ProcessPlace
 from backline.system_metrics import SystemMetrics
 from backline.usage_count import Counting
@@ -262,7 +264,7 @@ def _end(program: "subprocess.Popen[bytes]") -> None:
 
 def _wait_for_sessions(run: Run, spool: Spool) -> None:
     """Wait for the program's own sessions to deliver: the container may end with this process."""
-    end = time.monotonic() + float(os.environ.get("BACKLINE_DRAIN_SECONDS", DRAIN_SECONDS))
+    end = time.monotonic() + seconds_from("BACKLINE_DRAIN_SECONDS", DRAIN_SECONDS)
     attempt = os.environ.get("BACKLINE_SESSION", "")
     for folder in spool_root().glob(f"{run.id}-{attempt}-*"):
         with suppress(OSError, ValueError):

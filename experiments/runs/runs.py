@@ -371,7 +371,8 @@ def close_client_run(run: Run, *, outcome: str = "finished", reason: str = "") -
         fields["stop_as"] = outcome
     with transaction.atomic():
         if new is State.CANCELLED:
-            move(run, (State.RUNNING,), State.STOPPING, stop_as=new.value)
+            asked = {"stop_as": new.value, "state_reason": reason[:500]}
+            move(run, (State.RUNNING,), State.STOPPING, **asked)
         done = move(run, (State.STOPPING,), State.CANCELLED, ended_at=fields["ended_at"]) or (
             new is not State.CANCELLED
             and move(run, (State.RUNNING,), new, state_reason=reason[:500], **fields)

@@ -199,8 +199,8 @@ def test_a_sender_that_was_killed_too_is_replaced_by_the_next_run(
     project: Project, token: str, door: Door, spools: Path
 ) -> None:
     run = begin(project, token, door.url)
-    os.kill(run._sender.pid, signal.SIGKILL)
-    run._sender.wait()
+    os.kill(run._writer.sender.pid, signal.SIGKILL)
+    run._writer.sender.wait()
     run.log({"loss": 1.0}, step=1)
     run.flush()
     assert not Series.objects.exists()

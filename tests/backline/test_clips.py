@@ -44,8 +44,8 @@ def test_a_clip_whose_answer_was_lost_counts_once(
     script: backline.Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As the sender does it: the portal has it, the answer does not come, it is sent again."""
-    script._sender.terminate()
-    script._sender.wait()
+    script._writer.sender.terminate()
+    script._writer.sender.wait()
     script.log_audio("a", sound(300), sample_rate=RATE)
     upload = Transport.upload
     tries = []

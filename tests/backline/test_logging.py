@@ -14,10 +14,10 @@ import backline
 from backline import wire
 from backline.delivery.writer import Writer
 from backline.ranks import ProcessPlace
-from experiments.metrics import metrics
-from experiments.models import Project, Run
+from experiments.models import Project
 from portal import tokens
 from portal.models import User
+from tests.backline.script import curves
 from tests.backline.test_client import Server
 
 
@@ -36,16 +36,6 @@ def script(
         project.slug, "Script", url=live_server.url, token=token,
         capture_console=False, system_figures=False,
     )  # fmt: skip
-
-
-def curves() -> dict[str, dict[int, float]]:
-    """What arrived: of each metric its values by step."""
-    run = Run.objects.get()
-    found = {}
-    for name in metrics.names(run):
-        steps, _, values, *_ = metrics.points(run, name)
-        found[name] = dict(zip(steps.tolist(), values.tolist(), strict=True))
-    return found
 
 
 class Live:
@@ -133,12 +123,18 @@ class Disk:
 
     def __init__(self) -> None:
         self.full = False
+        self.numbers = 0
         self.taken: list[bytes] = []
         self.session = SimpleNamespace(session="s")
 
-    def put(self, _kind: str, content: bytes) -> None:
+    def next_number(self) -> int:
+        self.numbers += 1
+        return self.numbers
+
+    def put(self, _kind: str, content: bytes, *, number: int) -> None:
         if self.full:
             raise OSError(errno.ENOSPC, "No space left on device")
+        assert number == len(self.taken) + 1
         self.taken.append(content)
 
     def steps(self) -> list[int]:
@@ -150,12 +146,19 @@ class Disk:
         ]
 
 
+class Warnings(list[str]):
+    def __call__(self, sentence: str, *, about: str = "") -> None:
+        if sentence not in self:
+            self.append(sentence)
+            assert about in {"", "sender"}
+
+
 def writing() -> tuple[Disk, list[str], Writer]:
     """A writer without its thread, what it writes to, and what it has warned of."""
-    disk, warnings = Disk(), list[str]()
+    disk, warnings = Disk(), Warnings()
     writer = Writer(
         disk,  # type: ignore[arg-type]
-        console=None, figures=None, place=ProcessPlace(), warn=warnings.append,
+        console=None, figures=None, place=ProcessPlace(), warn=warnings,
     )  # fmt: skip
     return disk, warnings, writer
 

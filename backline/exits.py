@@ -1,0 +1,152 @@
+"""How a program ends, seen from inside: normally, by an exception, by `sys.exit`, by Ctrl-C.
+
+Python calls `sys.excepthook` for an exception that nothing caught, but not for SystemExit. So
+`sys.exit` is replaced while a run is open: it raises an exception that knows when it goes away.
+One that nothing has caught goes away when no frame is left; its code is the program's. A bare
+`raise SystemExit(code)` passes unseen: its program counts as finished.
+"""
+
+import atexit
+import builtins
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Literal, NoReturn, Protocol
+
+Outcome = Literal["finished", "failed", "cancelled"]
+INTERRUPTED = "Interrupted from the keyboard."
+
+
+class Ending(Protocol):
+    """What has to be finished when the program ends."""
+
+    def finish(self, outcome: Outcome = "finished", reason: str = "") -> None: ...
+
+
+def outcome_of(error: BaseException | None) -> tuple[Outcome, str]:
+    """Return how a program has ended that this exception has left, and a sentence for it."""
+    match error:
+        case None | GeneratorExit():
+            return "finished", ""
+        case KeyboardInterrupt():
+            return "cancelled", INTERRUPTED
+        case SystemExit():
+            return _outcome_of_code(error.code)
+    try:
+        return "failed", f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001 - an exception whose text cannot be made.
+        return "failed", type(error).__name__
+
+
+def _outcome_of_code(code: Any) -> tuple[Outcome, str]:
+    # As Python itself: a number is the code, anything else is printed and the code is 1.
+    if code is None or (isinstance(code, int) and code == 0):
+        return "finished", ""
+    if isinstance(code, int):
+        return "failed", f"The program exited with code {int(code)}."
+    return "failed", f"{code}"
+
+
+class _Watch:
+    """The hooks of this process, in place while something is to be finished."""
+
+    def __init__(self) -> None:
+        self._endings: list[Ending] = []
+        self._outcome: tuple[Outcome, str] = ("finished", "")
+        self._replaced: list[tuple[object, str, object, object]] = []
+        self._notebook: Any = None
+
+    def add(self, ending: Ending) -> None:
+        if not self._endings:
+            self._install()
+        self._endings.append(ending)
+
+    def remove(self, ending: Ending) -> None:
+        with suppress(ValueError):
+            self._endings.remove(ending)
+            if not self._endings:
+                self._uninstall()
+
+    def finish_all(self) -> None:
+        for ending in reversed(self._endings[:]):
+            ending.finish(*self._outcome)
+
+    def forget(self) -> None:
+        """Forget what belongs to the process that this one was forked from."""
+        self._outcome = ("finished", "")
+
+    def left_by(self, error: BaseException) -> None:
+        self._outcome = outcome_of(error)
+
+    def _install(self) -> None:
+        self._outcome = ("finished", "")
+        self._replace(sys, "excepthook", self._excepthook(sys.excepthook))
+        self._replace(sys, "exit", _exit)
+        for name in ("exit", "quit"):
+            # Of the module `site`, which may be missing.
+            if hasattr(builtins, name):
+                self._replace(builtins, name, _exit)
+        shell = sys.modules.get("IPython") and sys.modules["IPython"].get_ipython()
+        if shell:
+            self._notebook = shell.events
+            self._notebook.register("post_run_cell", self._after_cell)
+
+    def _uninstall(self) -> None:
+        for owner, name, ours, before in reversed(self._replaced):
+            # Somebody may have replaced it since: theirs stays.
+            if getattr(owner, name, None) is ours:
+                setattr(owner, name, before)
+        self._replaced.clear()
+        if self._notebook is not None:
+            with suppress(ValueError):
+                self._notebook.unregister("post_run_cell", self._after_cell)
+            self._notebook = None
+
+    def _replace(self, owner: object, name: str, ours: object) -> None:
+        self._replaced.append((owner, name, ours, getattr(owner, name)))
+        setattr(owner, name, ours)
+
+    def _excepthook(self, before: Callable[..., Any]) -> Callable[..., None]:
+        def hook(
+            kind: type[BaseException], error: BaseException, trace: TracebackType | None
+        ) -> None:
+            self.left_by(error)
+            before(kind, error, trace)
+
+        return hook
+
+    def _after_cell(self, result: Any) -> None:
+        """End the runs of a notebook whose cell has ended by an exception."""
+        error = getattr(result, "error_in_exec", None)
+        if error is not None:
+            self.left_by(error)
+            self.finish_all()
+
+
+class _Exit(SystemExit):
+    """What `sys.exit` raises while a run is open."""
+
+    def __init__(self, code: Any) -> None:
+        super().__init__(*(() if code is None else (code,)))
+        self.process = os.getpid()
+
+    def __del__(self) -> None:
+        # One that was caught goes away in a frame of whoever caught it.
+        if sys is not None and sys._getframe().f_back is None and os.getpid() == self.process:
+            WATCH.left_by(self)
+
+
+# As it is called in everything that prints it.
+_Exit.__name__ = _Exit.__qualname__ = "SystemExit"
+
+
+def _exit(status: Any = None, /) -> NoReturn:
+    """Exit the interpreter by raising SystemExit(status), as `sys.exit` does."""
+    raise _Exit(status)
+
+
+WATCH = _Watch()
+atexit.register(WATCH.finish_all)
+os.register_at_fork(after_in_child=WATCH.forget)

@@ -1,0 +1,155 @@
+"""`backline.init`: the run of this program, opened in a project or joined as a job's."""
+
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psutil
+
+from backline import bounds, places, wire
+from backline.client import Run
+from backline.console import Console
+from backline.delivery.launcher import launch
+from backline.delivery.spool import Session, Spool, clear_lent, unfinished
+from backline.delivery.transport import Refused, Transport, Unreachable, persist
+from backline.ranks import ProcessPlace
+from backline.system_metrics import SystemMetrics
+from backline.usage_count import Counting
+
+T = TypeVar("T")
+
+# How long `init` waits for an unreachable portal: a queued job can wait, a person would not.
+JOB_START_SECONDS = 600.0
+START_SECONDS = 30.0
+
+
+def init(
+    project: str | None = None,
+    name: str | None = None,
+    config: dict[str, Any] | None = None,
+    url: str | None = None,
+    token: str | None = None,
+    *,
+    capture_console: bool = True,
+    system_figures: bool = True,
+) -> Run:
+    """Return the run of this program.
+
+    In a job of the portal, everything comes from the environment: it is the job's run, whatever
+    project, name and config say, unless both project and token are given. Elsewhere it opens a
+    new run in `project`, with a token made in the portal (or BACKLINE_URL and BACKLINE_TOKEN).
+    Raises Refused, with the portal's reason, Unreachable if the portal does not answer, and
+    OSError if no disk takes what is logged; then no run is open.
+    """
+    in_job = bool(os.environ.get("BACKLINE_RUN")) and (token is None or project is None)
+    url = url or os.environ.get("BACKLINE_URL", "http://127.0.0.1:8000")
+    token = token or os.environ.get("BACKLINE_TOKEN", "")
+    if not token:
+        raise ValueError("A token is needed: token= or BACKLINE_TOKEN. The portal makes them.")
+    if in_job:
+        return _join(url, token, capture_console=capture_console, system_figures=system_figures)
+    if not project:
+        raise ValueError("Outside the portal, a run needs a project=.")
+    root = places.writable_root()
+    new_run = wire.NewRun(
+        project=project, name=name or "", config=bounds.storable_copy(config or {})
+    )
+    answer = _ask(url, token, lambda t: t.post("/api/v1/runs", new_run), START_SECONDS)
+    opened = wire.OpenedRun.model_validate(answer)
+    session = places.new_session()
+    try:
+        spool = _new_spool(root, url, opened.token, opened.spec, session=session, outside=True)
+    except OSError as error:
+        _close(url, opened, session, f"The spool {root} cannot be written: {error}.")
+        raise
+    return Run(
+        spec=opened.spec,
+        spool=spool,
+        token=opened.token,
+        console=Console() if capture_console else None,
+        figures=SystemMetrics() if system_figures else None,
+        place=ProcessPlace(),
+    )
+
+
+def _close(url: str, opened: wire.OpenedRun, session: str, reason: str) -> None:
+    """End a run that cannot be used."""
+    ending = wire.Ending(outcome="failed", reason=reason[:500])
+    path = f"/api/v1/runs/{opened.spec.id}/ending"
+    try:
+        _ask(url, opened.token, lambda t: t.post(path, ending, session=session), 2.0)
+    except (Refused, Unreachable):
+        # It falls silent, and the portal ends it.
+        return
+
+
+def _join(url: str, token: str, *, capture_console: bool, system_figures: bool) -> Run:
+    """Join the run of this job, as one of its ranks; inside `backline exec`, beside its session."""
+    place = ProcessPlace.read()
+    exec_folder = os.environ.get("BACKLINE_EXEC", "")
+    if not exec_folder:
+        spec, spool = job_spool(url, token, place)
+        console = Console() if capture_console else None
+        figures = SystemMetrics() if system_figures and place.first_of_machine else None
+        return Run(
+            spec=spec, spool=spool, token=token, console=console, figures=figures, place=place
+        )
+    # A program may start and end several times in one job: each time is a session of its own.
+    spec, spool = job_spool(url, token, place, suffix=f"-{secrets.token_hex(3)}")
+    # `backline exec` reads what this process prints, and measures it; but other ranks that were
+    # started inside it capture their own lines.
+    is_exec_rank = place.rank == places.seconds_from("BACKLINE_EXEC_RANK", 0)
+    return Run(
+        spec=spec,
+        spool=spool,
+        token=token,
+        console=None if is_exec_rank or not capture_console else Console(seen=False),
+        figures=None,
+        place=place,
+        counting=Counting(Path(exec_folder)),
+        around=Spool.open(Path(exec_folder)) if is_exec_rank else None,
+    )
+
+
+def job_spool(
+    url: str, token: str, place: ProcessPlace, *, suffix: str = ""
+) -> tuple[wire.RunSpec, Spool]:
+    """Return the spec of the job's run, and a new spool for one session of it."""
+    run_id = os.environ["BACKLINE_RUN"]
+    root = places.writable_root()
+    session = os.environ.get("BACKLINE_SESSION", "") or places.new_session()
+    session += place.session + suffix
+    address = f"/api/v1/runs/{run_id}/spec"
+    answer = _ask(url, token, lambda t: t.get(address, session=session), JOB_START_SECONDS)
+    spec = wire.RunSpec.model_validate(answer)
+    return spec, _new_spool(root, url, token, spec, session=session, outside=False)
+
+
+def _new_spool(
+    root: Path, url: str, token: str, spec: wire.RunSpec, *, session: str, outside: bool
+) -> Spool:
+    clear_lent(root)
+    for folder in unfinished(root)[:8]:
+        # Another program of this machine was killed together with its sender.
+        launch(folder)
+    process = psutil.Process()
+    return Spool.create(
+        root,
+        Session(
+            url=url.rstrip("/"),
+            token=token,
+            run=spec.id,
+            session=session,
+            pid=process.pid,
+            pid_started=process.create_time(),
+            outside=outside,
+        ),
+    )
+
+
+def _ask(url: str, token: str, act: Callable[[Transport], T], seconds: float) -> T:
+    with Transport(url, token) as transport:
+        limit = places.seconds_from("BACKLINE_START_SECONDS", seconds)
+        return persist(lambda: act(transport), seconds=limit)
