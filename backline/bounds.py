@@ -22,6 +22,7 @@ MAX_COUNT = 10**12
 FIRST_YEAR, LAST_YEAR = 1000, 9998
 MAX_JSON_DEPTH = 20
 MAX_JSON_BYTES = 256 * 1024
+MAX_CONFIG_BYTES = 64 * 1024
 # A prompt or a note that a person writes.
 MAX_PROSE = 20_000
 
@@ -119,28 +120,6 @@ def _lower(name: str) -> str:
 def readable(text: str) -> str:
     """Return the text with a mark for each character that cannot be stored; equally long."""
     return UNREADABLE.sub(LOST, text)
-
-
-def storable_copy(value: Any) -> Any:
-    """Return a copy of `value` that JSON can hold: what it cannot express becomes a text.
-
-    For a program's own notes, which must not cost it its weights.
-    """
-    return _keepable_copy(value, MAX_JSON_DEPTH)
-
-
-def _keepable_copy(value: Any, depth: int) -> Any:
-    if depth and isinstance(value, Mapping):
-        return {readable(str(key)): _keepable_copy(item, depth - 1) for key, item in value.items()}
-    if depth and isinstance(value, list | tuple | set | frozenset):
-        return [_keepable_copy(item, depth - 1) for item in value]
-    try:
-        # A scalar of numpy or torch becomes a number.
-        leaf = value.item() if callable(getattr(value, "item", None)) else value
-        _check_leaf(leaf, "The value")
-    except (TypeError, ValueError, RuntimeError):
-        return readable(str(value))[:MAX_PROSE]
-    return leaf if not isinstance(leaf, Mapping | list | tuple) else repr(leaf)[:MAX_PROSE]
 
 
 # --- The same for pydantic ------------------------------------------------------------------

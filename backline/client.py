@@ -26,6 +26,7 @@ import psutil
 
 from backline import bounds, dataset, describing, lent, places, wire
 from backline.audio import write_wav
+from backline.configs import Config
 from backline.console import Console, Source
 from backline.delivery.spool import FETCHED, Spool, wait_for_children
 from backline.delivery.transport import Transport, persist
@@ -67,12 +68,14 @@ class Run:
         console: Source | None,
         figures: SystemMetrics | None,
         place: ProcessPlace,
+        config: dict[str, Any] | None = None,
         counting: Counting | None = None,
         around: Spool | None = None,
     ) -> None:
-        """`around` is the session of `backline exec`, which reports progress for the program."""
+        """`config` is the spec's with what JSON cannot express (NaN, infinities); `around` is the
+        session of `backline exec`, which reports progress for the program."""
         self.spec = spec
-        self.config = spec.config
+        self.config = self._config(spec.config if config is None else config)
         self.url = spool.session.url + spec.url
         self._token = token
         self._step = -1
@@ -83,6 +86,13 @@ class Run:
         self._spool = spool
         self._own_process()
         self._begin(spool, console=console, figures=figures)
+
+    def _config(self, values: Mapping[str, Any]) -> Config:
+        return Config(values, deliver=self._deliver_config, say=self._say)
+
+    def _deliver_config(self, values: dict[str, Any]) -> None:
+        if writer := self._open("config.update"):
+            writer.put("config", wire.ConfigUpdate(values=values))
 
     def _own_process(self) -> None:
         """Forget what belongs to the process that this one was started by."""
@@ -155,20 +165,22 @@ class Run:
         """Return the run for a process that is being started with it; raises RuntimeError for any
         other pickling, as the token of the run would go with it."""
         assert_spawning(self)
-        passed_on = ("spec", "config", "url", "_token", "_step", "_place", "_counting", "_captures")
+        passed_on = ("spec", "url", "_token", "_step", "_place", "_counting", "_captures")
         state = {name: getattr(self, name) for name in passed_on}
         return state | {
             "spool": (self._spool.folder, self._spool.session),
             "finished": self._finished,
+            "config": dict(self.config),
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._spool = Spool(*state.pop("spool"))
-        finished = state.pop("finished")
+        finished, config = state.pop("finished"), state.pop("config")
         self.__dict__ |= state
         self._around = None
         self._own_process()
         self._finished = finished
+        self.config = self._config(config)
 
     def __enter__(self) -> Self:
         return self
@@ -410,6 +422,8 @@ class Run:
             # A signal handler has interrupted a delivery: that has to be whole first.
             writer.gate.later(partial(self.finish, outcome, reason))
             return
+        # What was changed inside of a value, without `update`.
+        self._try(self.config.deliver_changes)
         self._finished = self._idle = True
         WATCH.remove(self)
         ending = wire.Ending(

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from backline import bounds, wire
+from backline import bounds, configs, wire
 
 M = TypeVar("M", bound=wire.Message)
 Say = Callable[[str], None]
@@ -33,13 +33,9 @@ def notes(subject: str, meta: dict[str, Any], *, say: Say) -> dict[str, Any]:
     try:
         bounds.check_json(meta, f"What goes with {subject[:1].lower()}{subject[1:]}")
     except bounds.NotStorable as error:
-        storable: dict[str, Any] = bounds.storable_copy(meta)
-        with suppress(bounds.NotStorable):
-            bounds.check_json(storable)
-            say(f"{bounds.readable(str(error))} It is kept as a text.")
-            return storable
-        say(f"{bounds.readable(str(error))} It is kept without.")
-        return {}
+        say(f"{bounds.readable(str(error))} What is wrong in it is kept as a text.")
+        storable = configs.plain(meta, say=lambda _: None, most=bounds.MAX_JSON_BYTES)
+        return dict(configs.as_json(storable))
     return meta
 
 

@@ -2,13 +2,14 @@
 
 import os
 import secrets
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import psutil
 
-from backline import bounds, places, wire
+from backline import bounds, configs, places, wire
 from backline.client import Run
 from backline.console import Console
 from backline.delivery.launcher import launch
@@ -28,7 +29,7 @@ START_SECONDS = 30.0
 def init(
     project: str | None = None,
     name: str | None = None,
-    config: dict[str, Any] | None = None,
+    config: Any = None,
     url: str | None = None,
     token: str | None = None,
     *,
@@ -40,6 +41,7 @@ def init(
     In a job of the portal, everything comes from the environment: it is the job's run, whatever
     project, name and config say, unless both project and token are given. Elsewhere it opens a
     new run in `project`, with a token made in the portal (or BACKLINE_URL and BACKLINE_TOKEN).
+    `config` is a dict, a Namespace, a dataclass, an OmegaConf ...: anything with names in it.
     Raises Refused, with the portal's reason, Unreachable if the portal does not answer, and
     OSError if no disk takes what is logged; then no run is open.
     """
@@ -53,8 +55,11 @@ def init(
     if not project:
         raise ValueError("Outside the portal, a run needs a project=.")
     root = places.writable_root()
+    values = configs.plain(config, say=_say)
     new_run = wire.NewRun(
-        project=project, name=name or "", config=bounds.storable_copy(config or {})
+        project=str(project)[:50],
+        name=bounds.readable(str(name or ""))[:150],
+        config=configs.as_json(values),
     )
     answer = _ask(url, token, lambda t: t.post("/api/v1/runs", new_run), START_SECONDS)
     opened = wire.OpenedRun.model_validate(answer)
@@ -71,7 +76,12 @@ def init(
         console=Console() if capture_console else None,
         figures=SystemMetrics() if system_figures else None,
         place=ProcessPlace(),
+        config=values,
     )
+
+
+def _say(sentence: str) -> None:
+    sys.stderr.write(f"backline: {sentence}\n")
 
 
 def _close(url: str, opened: wire.OpenedRun, session: str, reason: str) -> None:

@@ -281,6 +281,12 @@ class UsageReport(Message):
     lines: list[UsageLine] = Field(max_length=100_000)
 
 
+class ConfigUpdate(Message):
+    """What a program adds to its run's config, or changes in it: values of the first level."""
+
+    values: Json
+
+
 class CheckpointMeta(Message):
     step: Natural
     sha256: str = Field(pattern="^[0-9a-f]{64}$")

@@ -20,7 +20,7 @@ from experiments.deliveries import late, logs, undelivered, usage_report
 from experiments.metrics import metrics
 from experiments.models import Run, declared_uses
 from experiments.models.sessions import NAME_MAX
-from experiments.runs import arithmetic, checkpoints, run_spec, runs
+from experiments.runs import arithmetic, checkpoints, config_changes, run_spec, runs
 from portal import storage
 from portal.http.serving import blob_response
 from portal.inputs.schemas import Described, PathNumber, RowNumber, Words
@@ -121,6 +121,20 @@ def add_arithmetic(request: HttpRequest, run_id: UUID, chosen: wire.Arithmetic) 
     if not run.is_open and access.run_token(request) is None:
         raise HttpError(409, f"Run {run.number} has ended; it takes nothing new.")
     return wire.Received(duplicate=not arithmetic.store_choice(run, chosen))
+
+
+@router.post("/runs/{uuid:run_id}/config", response=wire.Received)
+def add_to_config(
+    request: HttpRequest, run_id: UUID, update: wire.ConfigUpdate, session: Words = ""
+) -> wire.Received:
+    """Add values to the run's config, or change them; what a run of the portal was submitted with
+    stays."""
+    run = access.writable(request, run_id)
+    _admit(request, run, session)
+    try:
+        return wire.Received(duplicate=not config_changes.complete(run, update.values))
+    except config_changes.NotChangeable as error:
+        raise HttpError(409, str(error)) from error
 
 
 @router.post("/runs/{uuid:run_id}/checkpoints", response=wire.Received)

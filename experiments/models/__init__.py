@@ -6,7 +6,14 @@ from experiments.models.datasets import Dataset, DatasetHold, DatasetItem, Datas
 from experiments.models.metrics import Batch, Chunk, Series
 from experiments.models.projects import Membership, Project, ProjectQuerySet
 from experiments.models.publishing import ModelPage, ModelPageText
-from experiments.models.runs import Attempt, ClusterEvent, LogChunk, Run, RunQuerySet
+from experiments.models.runs import (
+    Attempt,
+    ClusterEvent,
+    ConfigChange,
+    LogChunk,
+    Run,
+    RunQuerySet,
+)
 from experiments.models.sessions import Session, Undelivered
 
 __all__ = [
@@ -17,6 +24,7 @@ __all__ = [
     "Chunk",
     "ClearedScope",
     "ClusterEvent",
+    "ConfigChange",
     "Dataset",
     "DatasetHold",
     "DatasetItem",

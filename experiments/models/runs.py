@@ -2,7 +2,7 @@
 
 import uuid
 from datetime import datetime, timedelta
-from typing import Self
+from typing import Any, Self
 
 from django.db import models
 from django.urls import reverse
@@ -49,6 +49,8 @@ class Run(models.Model):
     origin = models.CharField(max_length=10, choices=Origin.choices, default=Origin.PORTAL)
     recipe = models.CharField(max_length=50, blank=True)
     config = models.JSONField(default=dict)
+    # Names in the config of a run of the portal that its program has added.
+    added = models.JSONField(default=list, blank=True)
     resources = models.JSONField(default=dict)
     # The precision and threads of its program (backline.wire.Arithmetic), once it has chosen.
     arithmetic = models.JSONField(null=True, blank=True)
@@ -107,6 +109,11 @@ class Run(models.Model):
         return reverse("experiments:run", args=[self.project.slug, self.number])
 
     @property
+    def submitted_config(self) -> dict[str, Any]:
+        """What it was submitted with, and what a repeat of it gets."""
+        return {name: value for name, value in self.config.items() if name not in self.added}
+
+    @property
     def is_open(self) -> bool:
         return self.state in self.OPEN_STATES
 
@@ -118,6 +125,18 @@ class Run(models.Model):
             return None
         last_seen = max(filter(None, (self.heartbeat_at, self.started_at)), default=None)
         return last_seen if last_seen and timezone.now() - last_seen > SILENCE else None
+
+
+class ConfigChange(models.Model):
+    """What a program has changed in the config of its run: values of the first level by name."""
+
+    run = models.ForeignKey(Run, models.CASCADE, related_name="config_changes")
+    at = models.DateTimeField(default=timezone.now)
+    before = models.JSONField(default=dict)
+    after = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ["at", "id"]
 
 
 class Attempt(models.Model):

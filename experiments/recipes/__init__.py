@@ -20,7 +20,7 @@ from experiments.recipes.tone_check import ToneCheckConfig
 
 # The key of a sentence that belongs to the config as a whole; Django forms know it by this name.
 WHOLE = "__all__"
-MAX_BYTES = 64 * 1024
+MAX_BYTES = bounds.MAX_CONFIG_BYTES
 ONE_NODE = (
     "This recipe has one process: on several nodes each would do the whole of it. "
     "Flow matching and own programs can share one training among them."

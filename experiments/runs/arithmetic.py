@@ -10,7 +10,7 @@ from backline import wire
 from experiments.models import Run
 
 # A copy is a repeat if these are the same; its name may differ.
-SAME = ("recipe", "config", "resources", "dataset_id", "start_from_id")
+SAME = ("recipe", "submitted_config", "resources", "dataset_id", "start_from_id")
 
 
 def store_choice(run: Run, chosen: wire.Arithmetic) -> bool:

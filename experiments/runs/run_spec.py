@@ -51,7 +51,7 @@ def spec_of(run: Run) -> wire.RunSpec:
         name=run.name,
         url=run.get_absolute_url(),
         recipe=run.recipe,
-        config=run.config,
+        config=run.submitted_config,
         seed=seed if isinstance(seed, int) else None,
         dataset=str(run.dataset) if run.dataset else "",
         items=[

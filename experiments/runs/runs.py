@@ -192,7 +192,7 @@ def duplicate(run: Run) -> dict[str, Any]:
     """Return the first values of a form for a copy of this run; pass them to submit, as changed."""
     return {
         "recipe": run.recipe,
-        "config": dict(run.config),
+        "config": run.submitted_config,
         "dataset": run.dataset,
         "resources": dict(run.resources),
         "name": run.name,

@@ -68,7 +68,7 @@ def run_duplicate(request: HttpRequest, project: Project, number: int) -> HttpRe
         **source.resources,
     }  # fmt: skip
     form = forms.RunForm(project=project, recipe=recipe, by=signed_in(request), initial=initial)
-    groups = forms.fields(recipe, values=source.config)
+    groups = forms.fields(recipe, values=source.submitted_config)
     return _page(
         request, project, recipe, form, groups, dataset=source.dataset, source=source,
         first=source.start_from,

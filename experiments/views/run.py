@@ -1,5 +1,7 @@
 """One run: its page, and the actions on it."""
 
+from datetime import datetime
+
 from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
@@ -7,6 +9,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
+from backline.configs import same
 from experiments import forms, recipes
 from experiments.clearance import attribution, clearance, permission
 from experiments.deliveries import logs
@@ -66,6 +69,18 @@ def _notes(run: Run) -> crediting.Notes | None:
     return crediting.credit_notes(statement) if statement else None
 
 
+def _config_changes(run: Run) -> list[tuple[datetime, list[tuple[str, object, object]]]]:
+    """Return when its program has changed the config: names, and the values before and after."""
+    changes = []
+    for change in run.config_changes.all():
+        before, after = compare.flat(change.before), compare.flat(change.after)
+        names = [name for name in after if not same(after[name], before.get(name))]
+        lines = [(name, before.get(name), after[name]) for name in names]
+        lines += [(name, before[name], None) for name in before if name not in after]
+        changes.append((change.at, lines))
+    return changes
+
+
 @require_safe
 @requires_view
 def run(request: HttpRequest, project: Project, number: int) -> HttpResponse:
@@ -83,6 +98,7 @@ def run(request: HttpRequest, project: Project, number: int) -> HttpResponse:
         "log_text": live.log_text(run),
         "settings": compare.flat(run.config),
         "config_yaml": forms.to_yaml(run.config),
+        "config_changes": _config_changes(run),
         "notes": _notes(run),
         "checkpoints": run.checkpoints.select_related("blob"),
         "startable": set(run.checkpoints.startable().values_list("pk", flat=True)),

@@ -93,7 +93,7 @@ def job(
         gpu_type=resources.gpu_type,
         nodes=resources.nodes,
         max_seconds=round(resources.max_hours * 3600) + STOP_FIRST_SECONDS,
-        image=run.config.get("image", "") if run.recipe == OWN_PROGRAM else "",
+        image=run.submitted_config.get("image", "") if run.recipe == OWN_PROGRAM else "",
         own=run.recipe == OWN_PROGRAM,
         labels={
             "backline/run": str(run.id),
@@ -106,7 +106,7 @@ def job(
 def _program(run: Run, scratch: str) -> tuple[str, ...]:
     if run.recipe == OWN_PROGRAM:
         has_dataset = run.dataset_id is not None
-        return program.started_by(run.config, has_dataset=has_dataset, scratch=scratch)
+        return program.started_by(run.submitted_config, has_dataset=has_dataset, scratch=scratch)
     return COMMAND
 
 
