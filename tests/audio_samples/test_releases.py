@@ -118,7 +118,7 @@ def test_a_clip_that_a_later_method_suspects_is_not_heard_until_it_is_answered(
     """By whichever name the sound was screened."""
     release = world.release()
     copy = Sample.objects.get(pk=world.sample.pk)
-    copy.pk, copy.name = None, "another name"
+    copy.pk, copy.name, copy.identity = None, "another name", "another"
     copy.save()
     for sample in (world.sample, copy):
         screening = Screening.objects.create(
@@ -149,7 +149,7 @@ def test_a_clip_that_a_case_took_back_is_not_released_again(world: World) -> Non
     Clips().retire([str(second.pk)], "A withdrawal")
     assert "took this clip back from the public for good" in sentences(world)
     copy = Sample.objects.get(pk=world.sample.pk)
-    copy.pk, copy.name = None, "another name"
+    copy.pk, copy.name, copy.identity = None, "another name", "another"
     copy.save()
     with pytest.raises(Refused, match="for good"):
         releases.ask(by=world.owner, sample=copy, title="Again")
