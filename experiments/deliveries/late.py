@@ -17,8 +17,8 @@ still owes its ending.
 from django.utils import timezone
 
 from experiments.models import Attempt, Run
-from experiments.models.sessions import NAME_MAX, Session
-from experiments.runs.attempts import LATE_DELIVERY, attempt_and_rank
+from experiments.models.sessions import NAME_MAX, Session, attempt_and_rank
+from experiments.runs.attempts import LATE_DELIVERY
 from portal.models import ApiToken
 
 # Run.stop_as of a run whose program fell silent: it reopens when the program reports again.

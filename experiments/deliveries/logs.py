@@ -7,7 +7,7 @@ from django.db import transaction
 
 from backline import wire
 from experiments.models import LogChunk, Run
-from experiments.runs.attempts import attempt_and_rank
+from experiments.models.sessions import attempt_and_rank
 
 # Separates the attempt from the rank in the name of a session.
 RANK = "-rank-"

@@ -46,6 +46,26 @@ def fold(run: Run) -> int:
     ends = _last_chunks(rows)
     for series in rows:
         _extend(plan, series, stored.get(series.pk, 0), ends[series.pk], fresh[series.name])
+    _write(plan)
+    Batch.objects.filter(pk__in=[pk for pk, _ in waiting]).update(folded=True, payload=b"")
+    return len(waiting)
+
+
+def stored_points(series: Series) -> Points:
+    """Return the folded points of a series, as logged."""
+    chunks = Chunk.objects.filter(series=series, level=0).order_by("index")
+    return Points.joined([Points.decode(bytes(chunk.data), chunk.count) for chunk in chunks])
+
+
+def rewrite(series: Series, points: Points) -> None:
+    """Replace the folded points of a series by these, with their levels of detail."""
+    plan = Plan(rewritten=[series.pk])
+    if len(points):
+        _extend(plan, series, 0, {}, points)
+    _write(plan)
+
+
+def _write(plan: Plan) -> None:
     if plan.rewritten:
         Chunk.objects.filter(series__in=plan.rewritten).delete()
     Chunk.objects.bulk_create(
@@ -55,8 +75,6 @@ def fold(run: Run) -> int:
         update_fields=["first_step", "last_step", "count", "data"],
         batch_size=500,
     )
-    Batch.objects.filter(pk__in=[pk for pk, _ in waiting]).update(folded=True, payload=b"")
-    return len(waiting)
 
 
 def _stored(rows: list[Series]) -> dict[int, int]:
@@ -83,9 +101,8 @@ def _extend(plan: Plan, series: Series, stored: int, ends: dict[int, Chunk], fre
     fresh = fresh.in_order()
     if stored and fresh.steps[0] < ends[0].last_step:
         # Some points fall between points that are folded already: merge, and rewrite the series.
-        chunks = Chunk.objects.filter(series=series, level=0).order_by("index")
-        old = [Points.decode(bytes(chunk.data), chunk.count) for chunk in chunks]
-        fresh, stored, ends = Points.joined([*old, fresh]).in_order(), 0, {}
+        old = stored_points(series)
+        fresh, stored, ends = Points.joined([old, fresh]).in_order(), 0, {}
         plan.rewritten.append(series.pk)
 
     # `start` is the position of the first new element on this level; the stored part of its

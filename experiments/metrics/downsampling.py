@@ -57,7 +57,10 @@ class Points:
             keep &= self.steps >= first
         if last is not None:
             keep &= self.steps <= last
-        return Points(self.steps[keep], self.times[keep], self.values[keep])
+        return self.where(keep)
+
+    def where(self, chosen: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> "Points":
+        return Points(self.steps[chosen], self.times[chosen], self.values[chosen])
 
     def in_order(self) -> "Points":
         """Sort by step; points of the same step keep the order in which they arrived."""

@@ -17,8 +17,10 @@ from django.db.models import Count, Sum
 from backline import wire
 from backline.columns import Float64, Int64
 from experiments.metrics import compaction, curves
+from experiments.metrics import replaced as replaced_points
 from experiments.metrics.curves import Curve
 from experiments.models import Batch, Run, Series
+from experiments.models.sessions import attempt_and_rank
 
 __all__ = [
     "Conflict",
@@ -30,6 +32,7 @@ __all__ = [
     "points",
     "read",
     "read_many",
+    "replaced",
 ]
 
 # A run is folded when this much is unfolded: reading stays quick, and a batch is folded once.
@@ -58,19 +61,22 @@ def ingest(run: Run, session: str, number: int, batch: bytes) -> Ingested:
     with transaction.atomic():
         # One writer per run: summaries are read, changed and written back below.
         Run.objects.select_for_update(no_key=True).only("pk").get(pk=run.pk)
-        row, new = Batch.objects.get_or_create(
-            run=run,
-            session=session,
-            number=number,
-            defaults={"payload": batch, "digest": digest, "points": content.points},
-        )
-        if not new:
+        known = Batch.objects.filter(run=run, session=session, number=number)
+        if (row := known.defer("payload").first()) is not None:
             if row.digest != digest:
                 raise Conflict(
                     f"Delivery {number} of session {session} was already made with other content."
                 )
             return Ingested(points=row.points, duplicate=True)
-        _summarise(run, content)
+        kept = _summarise(run, session, content)
+        Batch.objects.create(
+            run=run,
+            session=session,
+            number=number,
+            payload=batch if kept is content else wire.encode(list(kept.tables)),
+            digest=digest,
+            points=content.points,
+        )
         waiting = Batch.objects.filter(run=run, folded=False).aggregate(
             batches=Count("pk"), points=Sum("points")
         )
@@ -126,13 +132,26 @@ def newest_values(run: Run, name: str) -> tuple[Float64, Float64]:
     return newest.times, newest.values
 
 
-def _summarise(run: Run, content: wire.Batch) -> None:
-    """Update the run's Series with this batch."""
-    wanted = {name for table in content.tables for name in table.names}
-    rows = {row.name: row for row in Series.objects.filter(run=run, name__in=wanted)}
-    for name, steps, _, values in content.series():
-        _count(rows.setdefault(name, Series(run=run, name=name)), steps, values)
+def replaced(run: Run, name: str, points: int = 1000) -> list[tuple[int, Curve]]:
+    """Return what a metric's older attempts have logged beside its curve: attempt and curve."""
+    return replaced_points.curves_of(run, name, points)
+
+
+def _summarise(run: Run, session: str, content: wire.Batch) -> wire.Batch:
+    """Update the run's Series with this batch; return what of it is in their curves."""
+    names = {name for table in content.tables for name in table.names}
+    rows = {row.name: row for row in Series.objects.filter(run=run, name__in=names)}
+    attempt, _ = attempt_and_rank(session)
+    kept, rewritten = replaced_points.make_way(run, attempt, content, rows)
+    for row, left in rewritten:
+        row.count = row.nonfinite = 0
+        row.last = row.minimum = row.maximum = row.minimum_step = row.maximum_step = None
+        if len(left):
+            _count(row, left.steps, left.values)
+    for name, steps, _, values in kept.series():
+        _count(rows[name], steps, values)
     _write(rows.values())
+    return kept
 
 
 def _write(rows: Iterable[Series]) -> None:
@@ -142,7 +161,7 @@ def _write(rows: Iterable[Series]) -> None:
         unique_fields=["run", "name"],
         update_fields=[
             "count", "last", "last_step", "minimum", "minimum_step", "maximum", "maximum_step",
-            "nonfinite",
+            "nonfinite", "attempt", "starts",
         ],
         batch_size=500,
     )  # fmt: skip

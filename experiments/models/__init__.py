@@ -3,7 +3,7 @@
 from experiments.models.checkpoints import Checkpoint, CheckpointQuerySet
 from experiments.models.cleared_scope import ClearedScope
 from experiments.models.datasets import Dataset, DatasetHold, DatasetItem, DatasetQuerySet
-from experiments.models.metrics import Batch, Chunk, Series
+from experiments.models.metrics import Batch, Chunk, ReplacedPoints, Series
 from experiments.models.projects import Membership, Project, ProjectQuerySet
 from experiments.models.publishing import ModelPage, ModelPageText
 from experiments.models.runs import (
@@ -35,6 +35,7 @@ __all__ = [
     "ModelPageText",
     "Project",
     "ProjectQuerySet",
+    "ReplacedPoints",
     "Run",
     "RunQuerySet",
     "Series",

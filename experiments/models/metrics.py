@@ -48,6 +48,10 @@ class Series(models.Model):
     maximum = models.FloatField(null=True)
     maximum_step = models.BigIntegerField(null=True)
     nonfinite = models.BigIntegerField(default=0)
+    # The newest attempt that has logged it, and the first step of each attempt after the first
+    # (experiments/metrics/replaced.py).
+    attempt = models.IntegerField(default=0)
+    starts = models.JSONField(default=dict)
 
     class Meta:
         ordering = ["name"]
@@ -71,3 +75,17 @@ class Chunk(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["series", "level", "index"], name="chunk_once")
         ]
+
+
+class ReplacedPoints(models.Model):
+    """Points of one metric and attempt that a newer attempt has logged again, as logged."""
+
+    run = models.ForeignKey(Run, models.CASCADE, related_name="replaced_points")
+    name = models.CharField(max_length=200)
+    attempt = models.IntegerField()
+    count = models.IntegerField()
+    data = models.BinaryField()
+
+    class Meta:
+        ordering = ["id"]
+        indexes = [models.Index(fields=["run", "name"], name="replaced_by_name")]

@@ -27,15 +27,6 @@ class NoSlot(RuntimeError):
     """Every slot of the cluster is taken; the run keeps its place in the queue."""
 
 
-def attempt_and_rank(session: str) -> tuple[int, int]:
-    """Return attempt and rank from a session's name: (2, 3) for "attempt-2-rank-3", else (0, 0).
-
-    A program inside `backline exec` adds six hex digits at each start: "attempt-2-1f0c9a".
-    """
-    match = re.fullmatch(r"attempt-(\d{1,6})(?:-rank-(\d{1,6}))?(?:-[0-9a-f]{6})?", session)
-    return (int(match[1]), int(match[2] or 0)) if match else (0, 0)
-
-
 class _NoRoom(Exception):
     """The run's project already uses all its GPUs; the claim is rolled back."""
 

@@ -26,11 +26,11 @@ from experiments.clearance.permission import (
     why_not_start_from,
 )
 from experiments.models import Attempt, Checkpoint, Dataset, Project, Run
+from experiments.models.sessions import attempt_and_rank
 from experiments.runs import initial_weights, quotas
 from experiments.runs import resources as machines
 from experiments.runs.attempts import (
     NoSlot,
-    attempt_and_rank,
     claim,
     fail,
     finish,

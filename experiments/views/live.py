@@ -63,14 +63,24 @@ def run_state(request: HttpRequest, project: Project, number: int) -> HttpRespon
 @require_safe
 @requires_view
 def run_curve(request: HttpRequest, project: Project, number: int) -> HttpResponse:
-    """Return curves by name: `?name=loss&name=lr&points=1000`."""
+    """Return curves by name: `?name=loss&name=lr&points=1000`; beside each, what attempts have
+    logged of it that a newer attempt has logged again."""
     run = visible_run(signed_in(request), project, number)
     query = parameters.read_parameters(request)
     names = query.texts("name", most=MAX_CURVES)
     points = query.number("points") if "points" in query else 1000
     if points is None or not 2 <= points <= MAX_POINTS:
         return HttpResponseBadRequest(f"points goes from 2 to {MAX_POINTS}.")
-    curves = [metrics.read(run, name, points).as_json() for name in names]
+    curves = [
+        {
+            **metrics.read(run, name, points).as_json(),
+            "replaced": [
+                {**curve.as_json(), "attempt": attempt}
+                for attempt, curve in metrics.replaced(run, name, points)
+            ],
+        }
+        for name in names
+    ]
     return JsonResponse({"run": run.number, "curves": curves})
 
 

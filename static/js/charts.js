@@ -47,6 +47,14 @@ function traces(curves, { axis, weight }) {
       mode: x.length < 3 ? "lines+markers" : "lines", line: { color: colour, width: 2, dash: curve.dash },
       hovertemplate: "%{y:.5g}<extra>%{fullData.name}</extra>",
     });
+    // What a newer attempt has logged again; the legend shows it.
+    for (const old of curve.replaced ?? []) {
+      drawn.push({
+        x: along(old, axis), y: old.mean, name: `attempt ${old.attempt}, replaced`, visible: "legendonly",
+        connectgaps: false, mode: old.steps.length < 3 ? "lines+markers" : "lines",
+        line: { color: colour, width: 1, dash: "dot" }, hovertemplate: "%{y:.5g}<extra>%{fullData.name}</extra>",
+      });
+    }
   }
   return drawn;
 }
@@ -144,7 +152,8 @@ class Chart {
     if (!this.drawn) this.plot.replaceChildren();
     this.drawn = true;
     window.Plotly.react(this.plot, traces(this.curves, this.options),
-      layout(this.figure.dataset.name, this.options, this.curves.length > 1, this.plot.classList.contains("low")),
+      layout(this.figure.dataset.name, this.options,
+        this.curves.length > 1 || this.curves.some((curve) => curve.replaced?.length), this.plot.classList.contains("low")),
       { responsive: true, displaylogo: false, displayModeBar: false });
     this.tabulate();
   }
