@@ -69,16 +69,18 @@ class Run:
         figures: SystemMetrics | None,
         place: ProcessPlace,
         config: dict[str, Any] | None = None,
+        step: int = -1,
         counting: Counting | None = None,
         around: Spool | None = None,
     ) -> None:
-        """`config` is the spec's with what JSON cannot express (NaN, infinities); `around` is the
-        session of `backline exec`, which reports progress for the program."""
+        """`config` is the spec's with what JSON cannot express (NaN, infinities); `step` the last
+        one of a run that is resumed; `around` the session of `backline exec`, which reports
+        progress for the program."""
         self.spec = spec
         self.config = self._config(spec.config if config is None else config)
         self.url = spool.session.url + spec.url
         self._token = token
-        self._step = -1
+        self._step = step
         self._place = place
         self._counting = counting
         self._around = around
@@ -201,6 +203,11 @@ class Run:
     def rank(self) -> int:
         """The rank of this process among those of the run, from 0."""
         return self._place.rank
+
+    @property
+    def step(self) -> int:
+        """The last step that was logged, also before the run was resumed; -1 before the first."""
+        return self._step
 
     @property
     def stop_requested(self) -> StopRequest | None:

@@ -33,6 +33,7 @@ def init(
     url: str | None = None,
     token: str | None = None,
     *,
+    resume: str | bool = False,
     capture_console: bool = True,
     system_figures: bool = True,
 ) -> Run:
@@ -41,6 +42,9 @@ def init(
     In a job of the portal, everything comes from the environment: it is the job's run, whatever
     project, name and config say, unless both project and token are given. Elsewhere it opens a
     new run in `project`, with a token made in the portal (or BACKLINE_URL and BACKLINE_TOKEN).
+    `resume` is the id, the number or the name of a run of the project to go on with, also after
+    it has ended; with True, of `name`. A name that no run has opens a new one. Several processes of
+    one launch by torchrun (or with one BACKLINE_GROUP, and a RANK each) are one run.
     `config` is a dict, a Namespace, a dataclass, an OmegaConf ...: anything with names in it.
     Raises Refused, with the portal's reason, Unreachable if the portal does not answer, and
     OSError if no disk takes what is logged; then no run is open.
@@ -55,17 +59,27 @@ def init(
     if not project:
         raise ValueError("Outside the portal, a run needs a project=.")
     root = places.writable_root()
+    place = ProcessPlace.read()
+    launch = place.launch()
     values = configs.plain(config, say=_say)
     new_run = wire.NewRun(
         project=str(project)[:50],
         name=bounds.readable(str(name or ""))[:150],
         config=configs.as_json(values),
+        resume=bounds.readable(str((name if resume is True else resume) or ""))[:150],
+        group=launch.name if launch else "",
+        restart=launch.restart if launch else 0,
+        rank=place.rank if launch else 0,
     )
     answer = _ask(url, token, lambda t: t.post("/api/v1/runs", new_run), START_SECONDS)
     opened = wire.OpenedRun.model_validate(answer)
-    session = places.new_session()
+    # A portal of an earlier version names no session.
+    session = opened.session or places.new_session()
+    is_main = launch is None or place.rank == 0
     try:
-        spool = _new_spool(root, url, opened.token, opened.spec, session=session, outside=True)
+        spool = _new_spool(
+            root, url, opened.token, opened.spec, session=session, outside=True, main=is_main
+        )
     except OSError as error:
         _close(url, opened, session, f"The spool {root} cannot be written: {error}.")
         raise
@@ -74,9 +88,11 @@ def init(
         spool=spool,
         token=opened.token,
         console=Console() if capture_console else None,
-        figures=SystemMetrics() if system_figures else None,
-        place=ProcessPlace(),
-        config=values,
+        figures=SystemMetrics() if system_figures and place.first_of_machine else None,
+        place=place if launch else ProcessPlace(),
+        # Of a run that is resumed, what it has been configured with before, too.
+        config=opened.spec.config | values,
+        step=opened.step,
     )
 
 
@@ -138,7 +154,14 @@ def job_spool(
 
 
 def _new_spool(
-    root: Path, url: str, token: str, spec: wire.RunSpec, *, session: str, outside: bool
+    root: Path,
+    url: str,
+    token: str,
+    spec: wire.RunSpec,
+    *,
+    session: str,
+    outside: bool,
+    main: bool = True,
 ) -> Spool:
     clear_lent(root)
     for folder in unfinished(root)[:8]:
@@ -155,6 +178,7 @@ def _new_spool(
             pid=process.pid,
             pid_started=process.create_time(),
             outside=outside,
+            main=main,
         ),
     )
 

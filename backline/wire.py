@@ -214,14 +214,33 @@ class RunSpec(Message):
 
 
 class NewRun(Message):
+    """A run whose program was started outside: opened, joined by another process, or resumed."""
+
     project: str = Field(min_length=1, max_length=50)
     name: str = Field(default="", max_length=150)
     config: Json = {}
+    resume: str = Field(
+        default="",
+        max_length=150,
+        description="The id, the number or the name of a run to go on with. A name that no run of "
+        "the project has opens a new one.",
+    )
+    group: str = Field(
+        default="",
+        max_length=100,
+        description="What the processes of one launch have in common: they are one run.",
+    )
+    rank: int = Field(default=0, ge=0, le=999_999)
+    restart: int = Field(
+        default=0, ge=0, le=999, description="How often the launcher has started them again."
+    )
 
 
 class OpenedRun(Message):
     spec: RunSpec
     token: str = Field(description="Good for this run only.")
+    session: str = Field(default="", max_length=40, description="The name to deliver under.")
+    step: int = Field(default=-1, description="The last step before it was resumed; -1 if new.")
 
 
 class Submission(Message):

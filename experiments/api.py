@@ -16,7 +16,7 @@ from experiments.metrics import metrics
 from experiments.metrics.curves import CurveBody
 from experiments.models import Checkpoint, Dataset, Project, Run
 from experiments.models.cleared_scope import ClearedScope
-from experiments.runs import costs, quotas, run_spec, runs
+from experiments.runs import config_changes, costs, quotas, run_spec, runs
 from portal import tokens
 from portal.inputs.schemas import Limit, Offset, Step, Words
 
@@ -204,17 +204,25 @@ def run_list(
 
 @router.post("/runs", response=wire.OpenedRun)
 def open_run(request: HttpRequest, wanted: wire.NewRun) -> wire.OpenedRun:
-    """Open a run whose program was started outside; the answer has a token for that run alone."""
+    """Open a run whose program was started outside, or join or resume one; the answer has a token
+    for that run alone."""
     user = access.person(request)
     project = _project(request, wanted.project)
     try:
-        run = runs.open_client_run(by=user, project=project, name=wanted.name, config=wanted.config)
+        joined = runs.join_client_run(by=user, project=project, wanted=wanted)
     except runs.NotPermitted as error:
         raise HttpError(403, str(error)) from error
-    except recipes.ConfigInvalid as error:
+    except runs.NoSuchRun as error:
+        raise HttpError(404, str(error)) from error
+    except runs.NotPossible as error:
+        raise HttpError(409, str(error)) from error
+    except (recipes.ConfigInvalid, config_changes.NotChangeable) as error:
         raise HttpError(422, str(error)) from error
+    run = joined.run
     _, secret = tokens.issue(user, f"Run {run.number}", scope=f"run:{run.pk}", by=user)
-    return wire.OpenedRun(spec=run_spec.spec_of(run), token=secret)
+    return wire.OpenedRun(
+        spec=run_spec.spec_of(run), token=secret, session=joined.session, step=joined.step
+    )
 
 
 @router.post("/submissions", response=RunBody)

@@ -79,6 +79,8 @@ def beat(request: HttpRequest, run_id: UUID, sign: wire.Heartbeat) -> wire.Heart
         return wire.HeartbeatAnswer(
             stop=True, reason=f"The run has ended: {run.get_state_display()}."
         )
+    if runs.is_replaced(run, sign.session):
+        return wire.HeartbeatAnswer(stop=True, reason="The run was resumed by another program.")
     newest = run.attempts.order_by("-number").values_list("number", flat=True).first()
     if (
         run.origin == Run.Origin.PORTAL
@@ -225,7 +227,7 @@ def end(
     """Report the end of a session, and how its program ended. That ends a run started outside; a
     run of the portal ends by its exit code instead."""
     run = access.writable(request, run_id)
-    if run.origin == Run.Origin.CLIENT and ending.of_run:
+    if run.origin == Run.Origin.CLIENT and ending.of_run and not runs.is_replaced(run, session):
         if run.is_open:
             for name in ending.children:
                 late.note_session(run, name)

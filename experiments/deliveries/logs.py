@@ -64,7 +64,7 @@ def tail(run: Run, lines: int = 200, *, rank: int | None = None) -> list[LogLine
     line_count = 0
     rows = run.logs.order_by("-pk")
     if rank:
-        rows = rows.filter(session__endswith=f"{RANK}{rank}")
+        rows = rows.filter(session__regex=rf"{RANK}{rank}(-[0-9a-f]+)?$")
     elif rank == 0:
         rows = rows.exclude(session__contains=RANK)
     for chunk in rows.iterator(chunk_size=50):

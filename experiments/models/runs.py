@@ -67,6 +67,8 @@ class Run(models.Model):
         "self", models.SET_NULL, null=True, blank=True, related_name="copies"
     )
     submitted_by = models.ForeignKey(User, models.PROTECT, related_name="runs")
+    # What the processes of one launch outside the portal have in common, and its restart.
+    group = models.CharField(max_length=120, blank=True)
     tags = models.JSONField(default=list, blank=True)
     notes = models.TextField(blank=True)
 
@@ -100,6 +102,9 @@ class Run(models.Model):
         indexes = [
             models.Index(fields=["state", "queued_at"], name="run_by_state"),
             models.Index(fields=["project", "-queued_at"], name="run_newest"),
+            models.Index(
+                fields=["project", "group"], condition=~models.Q(group=""), name="run_of_launch"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -270,11 +270,14 @@ def _close(attempt: Attempt, state: Attempt.State, reason: str, exit_code: int |
         return False
     attempt.cost = costs.of_attempt(attempt, now, costs.prices())
     attempt.save(update_fields=["cost"])
-    deadline = now + LATE_DELIVERY
-    _tokens(attempt.run).filter(Q(expires_at=None) | Q(expires_at__gt=deadline)).update(
-        expires_at=deadline
-    )
+    limit_tokens(attempt.run)
     return True
+
+
+def limit_tokens(run: Run) -> None:
+    """Let the run's tokens end when nothing of it may be delivered any more."""
+    deadline = timezone.now() + LATE_DELIVERY
+    _tokens(run).filter(Q(expires_at=None) | Q(expires_at__gt=deadline)).update(expires_at=deadline)
 
 
 def _tokens(run: Run) -> ApiTokenQuerySet:

@@ -10,10 +10,8 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Max
 from django.utils import timezone
 
-from backline import bounds
 from experiments import recipes
 from experiments.clearance.permission import (
     NotAllowed,
@@ -42,6 +40,15 @@ from experiments.runs.attempts import (
     settle,
 )
 from experiments.runs.cluster_events import store_events, store_wait_reasons
+from experiments.runs.numbers import next_number
+from experiments.runs.outside import (
+    NoSuchRun,
+    NotPossible,
+    close_client_run,
+    is_replaced,
+    join_client_run,
+    open_client_run,
+)
 from experiments.runs.quotas import OverQuota
 from experiments.runs.resources import Resources
 from experiments.runs.states import BUSY, State, move
@@ -53,6 +60,7 @@ from portal.models import User
 __all__ = [
     "BUSY",
     "NoSlot",
+    "NoSuchRun",
     "NotAllowed",
     "NotPermitted",
     "NotPossible",
@@ -71,6 +79,8 @@ __all__ = [
     "fail",
     "finish",
     "holds_on",
+    "is_replaced",
+    "join_client_run",
     "lose",
     "mark_created",
     "mark_preempted",
@@ -87,12 +97,6 @@ __all__ = [
     "submit",
     "withhold",
 ]  # fmt: skip
-
-
-class NotPossible(ValueError):
-    """The run's state does not allow this; the sentence says which state that is."""
-
-    code = "not_possible"
 
 
 # --- Writes ---------------------------------------------------------------------------------
@@ -134,7 +138,7 @@ def submit(
         quotas.check(project, requested)
         run = Run.objects.create(
             project=project,
-            number=_next_number(project),
+            number=next_number(project),
             name=(name.strip() or definition.title)[:150],
             recipe=recipe,
             config=resolved,
@@ -310,12 +314,13 @@ def beat(run: Run, session: str, stage: str = "", progress: float | None = None)
     """
     now = timezone.now()
     attempt = run.attempts.order_by("-number").first()
-    is_main = run.origin == Run.Origin.CLIENT
+    number, _ = attempt_and_rank(session)
+    # Of several processes only the first reports for the run; a program inside
+    # `backline exec` reports through that. A script of an older client names no attempt.
+    is_main = session == f"attempt-{number}" or not number
+    if run.origin == Run.Origin.CLIENT and is_replaced(run, session):
+        return run
     if run.origin == Run.Origin.PORTAL:
-        number, _ = attempt_and_rank(session)
-        # Of several processes only the first reports for the run; a program inside
-        # `backline exec` reports through that.
-        is_main = session == f"attempt-{number}"
         if attempt is None or number != attempt.number:
             run.refresh_from_db()
             return run
@@ -331,60 +336,6 @@ def beat(run: Run, session: str, stage: str = "", progress: float | None = None)
         Run.objects.filter(pk=run.pk, state__in=Run.OPEN_STATES).update(**fields)
     run.refresh_from_db()
     return run
-
-
-def open_client_run(
-    *, by: User, project: Project, name: str = "", config: dict[str, Any] | None = None
-) -> Run:
-    """Open a run whose program was started outside and reports by the client; RUNNING at once."""
-    check_member(by, project)
-    try:
-        bounds.check_json(config or {}, "The config", most=recipes.MAX_BYTES)
-    except bounds.NotStorable as error:
-        raise recipes.ConfigInvalid({recipes.WHOLE: str(error)}) from error
-    now = timezone.now()
-    with transaction.atomic():
-        run = Run.objects.create(
-            project=project,
-            number=_next_number(project),
-            name=(name.strip() or "Run from outside")[:150],
-            origin=Run.Origin.CLIENT,
-            config=config or {},
-            submitted_by=by,
-            state=State.RUNNING,
-            started_at=now,
-            heartbeat_at=now,
-        )
-        audit.record(by=by, verb="run.opened", subject=run, project=project.pk)
-    return run
-
-
-def close_client_run(run: Run, *, outcome: str = "finished", reason: str = "") -> bool:
-    """End a run as its outside program reported: finished, failed or cancelled.
-
-    The portal itself passes `silent` for a program that has not reported for long; when it
-    reports again, `beat` opens the run again.
-    """
-    new = {"finished": State.FINISHED, "cancelled": State.CANCELLED}.get(outcome, State.FAILED)
-    fields: dict[str, Any] = {"ended_at": timezone.now()}
-    if outcome == "silent":
-        fields["stop_as"] = outcome
-    with transaction.atomic():
-        if new is State.CANCELLED:
-            asked = {"stop_as": new.value, "state_reason": reason[:500]}
-            move(run, (State.RUNNING,), State.STOPPING, **asked)
-        done = move(run, (State.STOPPING,), State.CANCELLED, ended_at=fields["ended_at"]) or (
-            new is not State.CANCELLED
-            and move(run, (State.RUNNING,), new, state_reason=reason[:500], **fields)
-        )
-        if done:
-            audit.record(
-                by=None,
-                verb=f"run.{run.state}",
-                subject=run,
-                private={"reason": run.state_reason},
-            )
-    return done
 
 
 # --- Reads ----------------------------------------------------------------------------------
@@ -408,10 +359,3 @@ def code_version() -> str:
             return f"git {completed.stdout.strip()}"
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     return f"version {project['project']['version']}"
-
-
-def _next_number(project: Project) -> int:
-    """Return the next number. Inside a transaction: its lock gives two submits two numbers."""
-    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
-    last = Run.objects.filter(project=project).aggregate(last=Max("number"))["last"]
-    return (last or 0) + 1

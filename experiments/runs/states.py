@@ -18,10 +18,11 @@ MOVES: dict[State, frozenset[State]] = {
     ),
     State.RUNNING: frozenset({State.STOPPING, State.FINISHED, State.FAILED, State.QUEUED}),
     State.STOPPING: frozenset({State.CANCELLED, State.WITHHELD, State.FINISHED, State.FAILED}),
-    # A person retries the run, or a client that was believed lost reports again.
+    # A person retries the run; a script that was started outside resumes it, or was believed lost
+    # and reports again.
     State.FAILED: frozenset({State.QUEUED, State.RUNNING}),
-    State.CANCELLED: frozenset({State.QUEUED}),
-    State.FINISHED: frozenset(),
+    State.CANCELLED: frozenset({State.QUEUED, State.RUNNING}),
+    State.FINISHED: frozenset({State.RUNNING}),
     # A retry does not restore a permission that ended: submit a new run.
     State.WITHHELD: frozenset(),
 }

@@ -188,6 +188,7 @@ BODIES: dict[str, Any] = {
         "threads": 2,
         "reason": "It is faster here.",
     },
+    "/api/v1/runs/{run_id}/config": {"values": {"batch": 8}},
     "/api/v1/runs/{run_id}/logs": {
         "session": "attempt-1",
         "stream": "stdout",

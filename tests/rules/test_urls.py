@@ -58,6 +58,7 @@ TABLE = {
     "api/v1/runs": (SIGNED_IN, SIGNED_IN),
     "api/v1/runs/<uuidstr:run_id>": (TEAM, NOBODY),
     "api/v1/runs/<uuidstr:run_id>/arithmetic": (NOBODY, SIGNED_IN),
+    "api/v1/runs/<uuidstr:run_id>/config": (NOBODY, SIGNED_IN),
     "api/v1/runs/<uuidstr:run_id>/audio/<int:recording_id>": (NOBODY, NOBODY),
     "api/v1/runs/<uuidstr:run_id>/batches": (NOBODY, SIGNED_IN),
     "api/v1/runs/<uuidstr:run_id>/checkpoints": (NOBODY, SIGNED_IN),

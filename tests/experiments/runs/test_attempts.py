@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from experiments.models import Attempt, Checkpoint, Project, Run
-from experiments.runs import attempts, runs
+from experiments.runs import runs
 from portal import audit
 from portal.models import Blob, User
 
@@ -167,8 +167,8 @@ def test_sessions_of_other_ranks_belong_to_the_attempt_but_do_not_speak_for_the_
     run: Run,
 ) -> None:
     begun(run)
-    assert attempts.attempt_and_rank("attempt-2-rank-3") == (2, 3)
-    assert attempts.attempt_and_rank("somebody") == (0, 0)
+    assert runs.attempt_and_rank("attempt-2-rank-3") == (2, 3)
+    assert runs.attempt_and_rank("somebody") == (0, 0)
     runs.beat(run, "attempt-1", "Training", 0.5)
     before = timezone.now()
     run = runs.beat(run, "attempt-1-rank-3", "Waiting", 0.1)

@@ -1,0 +1,203 @@
+"""Runs whose programs were started outside the portal: opened, joined, resumed and ended.
+
+Each start of such a program is an attempt, as of a run of the portal. Its sessions are named by it:
+"attempt-2", "attempt-2-rank-1".
+"""
+
+import secrets
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Max, Q
+from django.utils import timezone
+
+from backline import bounds, wire
+from experiments import recipes
+from experiments.clearance.permission import check_member
+from experiments.models import Project, Run, Session
+from experiments.models.sessions import attempt_and_rank
+from experiments.runs import attempts, config_changes
+from experiments.runs.numbers import next_number
+from experiments.runs.states import State, move
+from portal import audit
+from portal.models import User
+
+ENDED = (State.FINISHED, State.FAILED, State.CANCELLED)
+
+
+class NotPossible(ValueError):
+    """The run's state does not allow this; the sentence says which state that is."""
+
+    code = "not_possible"
+
+
+class NoSuchRun(LookupError):
+    """The project has no such run."""
+
+
+@dataclass(frozen=True)
+class Joined:
+    """A run, the name of the session in which a program delivers to it, and the last step that was
+    logged before it was resumed (-1 if nothing was)."""
+
+    run: Run
+    session: str
+    step: int = -1
+
+
+def join_client_run(*, by: User, project: Project, wanted: wire.NewRun) -> Joined:
+    """Return the run of a program that was started outside: a new one, the one that another
+    process of the same launch has opened, or one to resume.
+
+    Raises NotPermitted, recipes.ConfigInvalid, NoSuchRun, or NotPossible for a run that was queued
+    in the portal, is asked to stop, or was withheld.
+    """
+    check_member(by, project)
+    with transaction.atomic():
+        # One process of a launch after the other: the first one opens the run.
+        Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+        launch = f"{wanted.group}/{wanted.restart}" if wanted.group else ""
+        step = -1
+        run = _of_launch(project, by, launch, wanted) if launch else None
+        if run is not None:
+            attempt = newest_attempt(run) or 1
+        else:
+            old = _to_resume(project, by, wanted)
+            run = old or open_client_run(
+                by=by, project=project, name=wanted.name or wanted.resume, config=wanted.config
+            )
+            attempt = newest_attempt(run) + 1
+            if old:
+                _resume(run, by, attempt, wanted.config)
+                step = _last_step(run)
+            Run.objects.filter(pk=run.pk).update(group=launch)
+        session = _new_session(run, attempt, wanted.rank)
+    return Joined(run, session, step)
+
+
+def newest_attempt(run: Run) -> int:
+    """Return the number of the newest attempt of an outside run; 0 if its sessions name none."""
+    names = run.sessions.filter(name__startswith="attempt-").values_list("name", flat=True)
+    return max((attempt_and_rank(name)[0] for name in names), default=0)
+
+
+def is_replaced(run: Run, session: str) -> bool:
+    """Return whether the session is of an attempt after which another one has begun."""
+    number, _ = attempt_and_rank(session)
+    return run.origin == Run.Origin.CLIENT and 0 < number < newest_attempt(run)
+
+
+def _of_launch(project: Project, by: User, launch: str, wanted: wire.NewRun) -> Run | None:
+    """Return the run that another process of this launch has opened or resumed."""
+    run = Run.objects.filter(project=project, submitted_by=by, group=launch).first()
+    # Where nothing tells launches apart but their address, an ended one is an earlier one's.
+    return None if run is None or (not run.is_open and not wanted.rank) else run
+
+
+def _to_resume(project: Project, by: User, wanted: wire.NewRun) -> Run | None:
+    runs = Run.objects.filter(project=project).order_by("-number")
+    if wanted.resume:
+        return _named(runs, project, wanted.resume)
+    if wanted.group and wanted.restart:
+        # The launcher has started its processes again, after one of them has failed.
+        return runs.filter(submitted_by=by, group__startswith=f"{wanted.group}/").first()
+    return None
+
+
+def _named(runs: Any, project: Project, text: str) -> Run | None:
+    try:
+        key = Q(pk=UUID(text))
+    except ValueError:
+        run = runs.filter(name=text, origin=Run.Origin.CLIENT).first()
+        if run is not None or not (text.isascii() and text.isdecimal() and len(text) < 10):
+            return run  # type: ignore[no-any-return]
+        key = Q(number=int(text))
+    run = runs.filter(key).first()
+    if run is None:
+        raise NoSuchRun(f"The project {project.slug} has no run {text}.")
+    return run  # type: ignore[no-any-return]
+
+
+def _resume(run: Run, by: User, attempt: int, config: dict[str, Any]) -> None:
+    if run.origin != Run.Origin.CLIENT:
+        raise NotPossible(f"Run {run.number} was queued in the portal: try it again there.")
+    fields = {"state_reason": "", "stop_as": "", "ended_at": None, "heartbeat_at": timezone.now()}
+    if not move(run, ENDED, State.RUNNING, **fields) and run.state != State.RUNNING:
+        raise NotPossible(f"Run {run.number} cannot be resumed; it is: {run.get_state_display()}.")
+    audit.record(by=by, verb="run.resumed", subject=run, attempt=attempt)
+    if config:
+        config_changes.complete(run, config)
+
+
+def _last_step(run: Run) -> int:
+    """Return the highest step of the run's own metrics; those of the machine count seconds."""
+    series = run.series.exclude(name__startswith="system/")
+    last: int | None = series.aggregate(last=Max("last_step"))["last"]
+    return -1 if last is None else last
+
+
+def _new_session(run: Run, attempt: int, rank: int) -> str:
+    name = f"attempt-{attempt}" + (f"-rank-{rank}" if rank else "")
+    if run.sessions.filter(name=name).exists():
+        # Two processes that call themselves the same: neither overwrites the other.
+        name += f"-{secrets.token_hex(3)}"
+    Session.objects.create(run=run, name=name)
+    return name
+
+
+def open_client_run(
+    *, by: User, project: Project, name: str = "", config: dict[str, Any] | None = None
+) -> Run:
+    """Open a run whose program was started outside and reports by the client; RUNNING at once."""
+    check_member(by, project)
+    try:
+        bounds.check_json(config or {}, "The config", most=recipes.MAX_BYTES)
+    except bounds.NotStorable as error:
+        raise recipes.ConfigInvalid({recipes.WHOLE: str(error)}) from error
+    now = timezone.now()
+    with transaction.atomic():
+        run = Run.objects.create(
+            project=project,
+            number=next_number(project),
+            name=(name.strip() or "Run from outside")[:150],
+            origin=Run.Origin.CLIENT,
+            config=config or {},
+            submitted_by=by,
+            state=State.RUNNING,
+            started_at=now,
+            heartbeat_at=now,
+        )
+        audit.record(by=by, verb="run.opened", subject=run, project=project.pk)
+    return run
+
+
+def close_client_run(run: Run, *, outcome: str = "finished", reason: str = "") -> bool:
+    """End a run as its outside program reported: finished, failed or cancelled.
+
+    The portal itself passes `silent` for a program that has not reported for long; when it
+    reports again, `beat` opens the run again.
+    """
+    new = {"finished": State.FINISHED, "cancelled": State.CANCELLED}.get(outcome, State.FAILED)
+    fields: dict[str, Any] = {"ended_at": timezone.now()}
+    if outcome == "silent":
+        fields["stop_as"] = outcome
+    with transaction.atomic():
+        if new is State.CANCELLED:
+            asked = {"stop_as": new.value, "state_reason": reason[:500]}
+            move(run, (State.RUNNING,), State.STOPPING, **asked)
+        done = move(run, (State.STOPPING,), State.CANCELLED, ended_at=fields["ended_at"]) or (
+            new is not State.CANCELLED
+            and move(run, (State.RUNNING,), new, state_reason=reason[:500], **fields)
+        )
+        if done:
+            if outcome != "silent":
+                attempts.limit_tokens(run)
+            audit.record(
+                by=None,
+                verb=f"run.{run.state}",
+                subject=run,
+                private={"reason": run.state_reason},
+            )
+    return done
