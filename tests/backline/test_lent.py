@@ -65,9 +65,11 @@ def program(job: Job, code: str, **env: str) -> "subprocess.Popen[str]":
     )  # fmt: skip
 
 
-def music(job: Job) -> list[Path]:
+def music(job: Job) -> list[str]:
     """All that lies on the machine under the name of a digest."""
-    return [path for path in job.work.rglob("*") if len(path.name.partition(".")[0]) == 64]
+    # The sender may be taking the tree away meanwhile, which stops no walk.
+    names = (name for _, _, files in os.walk(job.work) for name in files)
+    return [name for name in names if len(name.partition(".")[0]) == 64]
 
 
 def asked(door: Door) -> list[str]:
