@@ -295,9 +295,9 @@ class Config(dict[str, Any]):
 
 
 def same(one: Any, other: Any) -> bool:
-    """Return whether two values of JSON are the same; unlike in Python, 1 is not true or 1.0."""
+    """Return whether two values of JSON are the same; unlike in Python, 1 is not true."""
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(same, one, other))
-    return type(one) is type(other) and bool(one == other)
+    return isinstance(one, bool) is isinstance(other, bool) and bool(one == other)

@@ -1,18 +1,26 @@
 """Comparison of runs: which settings differ, and the same metric of each."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, QuerySet
+from django.db.models import Count
 
+from backline.configs import same
 from experiments.metrics import metrics
 from experiments.models import Project, Run, Series
-from experiments.templatetags.figures import colour, dash
+from experiments.templatetags.figures import DASHES, colour, setting
 from portal.models import User
 
 MAX_RUNS = 20
+# Numbers of one address that are looked up, and that a sentence names.
+MAX_NUMBERS = 200
+LISTED = 10
+# Settings that tell runs of one name apart, and the characters of each value.
+TELLING = 2
+VALUE_LENGTH = 20
 
 
 @dataclass(frozen=True)
@@ -23,11 +31,34 @@ class Difference:
     values: list[Any]
 
 
-def chosen(*, user: User, project: Project, text: str) -> QuerySet[Run]:
+@dataclass(frozen=True)
+class Choice:
+    """The runs of a comparison by number, and a sentence on those that are not among them."""
+
+    runs: list[Run]
+    note: str = ""
+
+
+def choose(*, user: User, project: Project, text: str) -> Choice:
     """Return the runs whose numbers are in the URL (`3,5`), as far as they may be seen."""
-    numbers = [int(n) for n in re.findall(r"[0-9]{1,9}", text)[:MAX_RUNS]]
-    runs = Run.objects.visible_to(user).filter(project=project, number__in=numbers)
-    return runs.select_related("submitted_by", "dataset", "project").order_by("number")
+    numbers = list(dict.fromkeys(int(n) for n in re.findall(r"[0-9]{1,9}", text)))
+    rows = Run.objects.visible_to(user).filter(project=project, number__in=numbers[:MAX_NUMBERS])
+    runs = {run.number: run for run in rows.select_related("submitted_by", "dataset", "project")}
+    missing = [str(number) for number in numbers if number not in runs]
+    kept = sorted([number for number in numbers if number in runs][:MAX_RUNS])
+    left_out = [str(number) for number in numbers if number in runs and number not in kept]
+    notes = []
+    if left_out:
+        notes.append(
+            f"At most {MAX_RUNS} runs are compared; left out: {', '.join(left_out[:LISTED])}"
+            f"{' and others' if left_out[LISTED:] else ''}."
+        )
+    if missing:
+        notes.append(
+            f"This project has no run {', '.join(missing[:LISTED])}"
+            f"{' and others' if missing[LISTED:] else ''}."
+        )
+    return Choice([runs[number] for number in kept], " ".join(notes))
 
 
 def differences(runs: Iterable[Run]) -> list[Difference]:
@@ -38,7 +69,7 @@ def differences(runs: Iterable[Run]) -> list[Difference]:
     return [
         difference
         for difference in candidates
-        if any(value != difference.values[0] for value in difference.values)
+        if not all(same(value, difference.values[0]) for value in difference.values)
     ]
 
 
@@ -80,22 +111,52 @@ def first_choice(names: Sequence[str]) -> str:
 
 
 def controls(names: Sequence[str]) -> list[str]:
-    """Return the metrics that say whether the model does what is asked of it."""
-    return [name for name in names if name.startswith("control/")] or [
+    """Return the metrics that say whether the model does what is asked of it, beside its loss."""
+    found = [name for name in names if name.startswith("control/")] or [
         name for name in names if "accuracy" in name
     ]
+    return [name for name in found if name != first_choice(names)]
+
+
+def labels(runs: Sequence[Run]) -> dict[int, str]:
+    """Return a label for each run's number: its name, and of runs of one name what differs."""
+    by_name: dict[str, list[Run]] = defaultdict(list)
+    for run in runs:
+        by_name[run.name].append(run)
+    told: dict[int, list[str]] = defaultdict(list)
+    for members in by_name.values():
+        telling = [d for d in differences(members) if all(map(_is_short, d.values))]
+        for difference in telling[:TELLING]:
+            for run, value in zip(members, difference.values, strict=True):
+                told[run.number].append(f"{difference.key} {setting(value)}")
+    return {run.number: ", ".join([f"{run.number} {run.name}", *told[run.number]]) for run in runs}
+
+
+def _is_short(value: object) -> bool:
+    return not isinstance(value, list | dict) and len(str(value)) <= VALUE_LENGTH
+
+
+def dashes(runs: Sequence[Run]) -> dict[int, str]:
+    """Return the dash of each run's line: solid, but where another run has its colour."""
+    seen: dict[int, int] = defaultdict(int)
+    chosen = {}
+    for run in runs:
+        chosen[run.number] = DASHES[seen[colour(run.number)] % len(DASHES)]
+        seen[colour(run.number)] += 1
+    return chosen
 
 
 def traces(runs: Sequence[Run], name: str, points: int = 1000) -> list[dict[str, object]]:
     """Return what the chart draws: each run's curve of one metric, with name, colour and dash."""
     curves = metrics.read_many([run.pk for run in runs], name, points)
+    label, dash = labels(runs), dashes(runs)
     return [
         {
             **curves[run.pk].as_json(),
             "run": run.number,
-            "label": f"{run.number} {run.name}",
+            "label": label[run.number],
             "colour": colour(run.number),
-            "dash": dash(run.number),
+            "dash": dash[run.number],
         }
         for run in runs
         if run.pk in curves

@@ -10,7 +10,8 @@ which one must hold. A minus before a term negates it. Quotes keep spaces togeth
     run:3,5                  numbers in the project
     queued>2026-11-01        day in UTC; also started, ended
     config.learning_rate=0.002   = != < <= > >=, and : for a part of a text
-    metric.loss<0.1          the last value; metric.loss.min and .max for the extremes
+    metric.loss<0.1          the last value; metric.loss.min and .max for the extremes, =nan for
+                             what is not finite
 """
 
 import difflib
@@ -22,16 +23,16 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 from django.db.models import CharField, Exists, OuterRef, Q, QuerySet, TextField
-from django.db.models.fields.json import KeyTextTransform, KeyTransform
 from django.db.models.functions import Cast
 
 from experiments.models import Run, Series
+from experiments.run_table import setting_paths
 
 MAX_LENGTH = 500
 MAX_TERMS = 20
-MAX_DEPTH = 6
 KNOWN = ("state", "recipe", "dataset", "tag", "owner", "name", "run", "queued", "started", "ended")
 EXTREMES = {"min": "minimum", "max": "maximum", "last": "last", "count": "count"}
+NOT_FINITE = {"nan", "inf", "infinity"}
 COMPARISONS = {"=": "exact", ":": "exact", "<": "lt", "<=": "lte", ">": "gt", ">=": "gte"}
 TERM = re.compile(
     r"""\s*(?P<minus>-?)
@@ -110,7 +111,7 @@ def _condition(term: Term, alias: str) -> tuple[dict[str, object], Q]:
     if kind == "metric" and name:
         return {}, _metric(term, name)
     if kind == "config" and name:
-        return _config(term, name.split("."), alias)
+        return _config(term, name, alias)
     if term.subject not in KNOWN:
         matches = difflib.get_close_matches(term.subject, KNOWN, n=1)
         hint = f" Did you mean “{matches[0]}”?" if matches else ""
@@ -185,49 +186,80 @@ def _day(term: Term) -> Q:
 
 
 def _metric(term: Term, name: str) -> Q:
-    stem, _, ending = name.rpartition(".")
-    name, field = (stem, EXTREMES[ending]) if stem and ending in EXTREMES else (name, "last")
     value = number_of(term.value)
+    not_finite = term.value.lower().lstrip("+-") in NOT_FINITE
+    if value is None and not (not_finite and term.operator in {":", "=", "!="}):
+        raise BadQuery(
+            f"“{term.subject}” is compared with a number (nan too, by =), not with "
+            f"“{term.value[:40]}”."
+        )
+    stem, field = extreme_of(name)
+    own = Series.objects.filter(run=OuterRef("pk"), name=name)
+    condition = _of_summary(own, "last", term.operator, value)
+    if field == "last":
+        return condition
+    # `loss.min` is the least loss, unless the run has a metric of that very name.
+    least = Series.objects.filter(run=OuterRef("pk"), name=stem)
+    return condition | (~Q(Exists(own)) & _of_summary(least, field, term.operator, value))
+
+
+def extreme_of(name: str) -> tuple[str, str]:
+    """Return a metric and the column of its summary: `loss.min` -> ("loss", "minimum")."""
+    stem, _, ending = name.rpartition(".")
+    return (stem, EXTREMES[ending]) if stem and ending in EXTREMES else (name, "last")
+
+
+def _of_summary(
+    series: QuerySet[Series], field: str, operator: str, value: float | int | None
+) -> Q:
+    """Return the condition on a column of a summary, which is null where it is not finite."""
     if value is None:
-        raise BadQuery(f"“{term.subject}” is compared with a number, not with “{term.value[:40]}”.")
-    series = Series.objects.filter(run=OuterRef("pk"), name=name)
-    if term.operator == "!=":
+        series = (
+            series.exclude(**{field: None}) if "!" in operator else series.filter(**{field: None})
+        )
+        return Q(Exists(series))
+    if operator == "!=":
         return Q(Exists(series.exclude(**{field: value}).exclude(**{field: None})))
-    return Q(Exists(series.filter(**{f"{field}__{COMPARISONS[term.operator]}": value})))
+    return Q(Exists(series.filter(**{f"{field}__{COMPARISONS[operator]}": value})))
 
 
-def _config(term: Term, keys: list[str], alias: str) -> tuple[dict[str, object], Q]:
-    if len(keys) > MAX_DEPTH or not all(keys):
+def _config(term: Term, name: str, alias: str) -> tuple[dict[str, object], Q]:
+    """Return the condition on a setting, in whichever way a run has it under this name."""
+    ways = setting_paths.readings(name)
+    if not ways:
         raise BadQuery(f"“{term.subject[:60]}” names no setting.")
+    aliases: dict[str, object] = {}
+    conditions, earlier = Q(pk__in=[]), Q()
+    for number, keys in enumerate(ways):
+        own = f"{alias}_{number}"
+        aliases |= {
+            own: setting_paths.value_of(keys),
+            f"{own}_text": Cast(setting_paths.text_of(keys), CharField()),
+            f"{own}_type": setting_paths.TypeOf(keys),
+        }
+        # What is not there has to make the condition false, not unknown: it may be negated.
+        there = Q(**{f"{own}__isnull": False})
+        conditions |= earlier & there & _comparison(term, own)
+        earlier &= ~there
+    return aliases, conditions
+
+
+def _comparison(term: Term, alias: str) -> Q:
     if term.operator == ":":
         condition = Q(pk__in=[])
         for value in term.values:
-            condition |= Q(**{f"{alias}__icontains": value})
-        return {alias: Cast(config_text(keys), CharField())}, condition
-    aliases: dict[str, object] = {alias: config_value(keys)}
-    number = number_of(term.value)
+            condition |= Q(**{f"{alias}_text__icontains": value})
+        return condition
     if term.operator in {"=", "!="}:
-        equal = Q(**{alias: term.value if term.quoted else _json_value(term.value)})
-        return aliases, Q(**{f"{alias}__isnull": False}) & ~equal if "!" in term.operator else equal
+        expected = term.value if term.quoted else _json_value(term.value)
+        equal = Q(**{f"{alias}_type__in": setting_paths.types(expected), alias: expected})
+        return ~equal if "!" in term.operator else equal
+    number = number_of(term.value)
     if number is None:
         raise BadQuery(f"“{term.subject}” is compared with a number, not with “{term.value[:40]}”.")
     # Databases order texts after numbers; only numbers are meant here.
     numbers = Q(**{f"{alias}__gte": -1e308, f"{alias}__lte": 1e308})
-    return aliases, numbers & Q(**{f"{alias}__{COMPARISONS[term.operator]}": number})
-
-
-def config_value(keys: list[str]) -> KeyTransform:
-    """Return the JSON value of a setting, by the path of keys to it."""
-    value: KeyTransform | str = "config"
-    for key in keys:
-        value = KeyTransform(key, value)
-    assert isinstance(value, KeyTransform)  # noqa: S101 - there is at least one key.
-    return value
-
-
-def config_text(keys: list[str]) -> KeyTextTransform:
-    """Return the same value as text."""
-    return KeyTextTransform(keys[-1], config_value(keys[:-1]) if keys[1:] else "config")
+    return numbers & Q(**{f"{alias}__{COMPARISONS[term.operator]}": number})
 
 
 def number_of(text: str) -> float | int | None:
@@ -244,6 +276,8 @@ def number_of(text: str) -> float | int | None:
 def _json_value(text: str) -> object:
     if text in {"true", "false"}:
         return text == "true"
+    if text == "null":
+        return None
     number = number_of(text)
     return text if number is None else number
 

@@ -1,5 +1,6 @@
 """The run table: which columns, in what order, which page. Filtered and sorted by the database."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -7,6 +8,8 @@ from urllib.parse import urlencode
 
 from django.core.paginator import Page, Paginator
 from django.db.models import (
+    Case,
+    Exists,
     Expression,
     F,
     FloatField,
@@ -15,11 +18,12 @@ from django.db.models import (
     QuerySet,
     Subquery,
     Sum,
+    When,
 )
 from django.db.models.functions import Coalesce, Now
 
 from experiments.models import Attempt, Project, Run, Series
-from experiments.run_table import compare, query
+from experiments.run_table import compare, query, setting_paths
 from experiments.runs import costs
 from portal.models import User
 
@@ -146,8 +150,10 @@ def _offered(project: Project) -> list[str]:
     newest = list(project.runs.order_by("-queued_at").values_list("id", "config")[:SAMPLE])
     names = Series.objects.filter(run__in=[pk for pk, _ in newest]).order_by("name")
     metrics = list(names.values_list("name", flat=True).distinct()[:SAMPLE])
-    settings = {key for _, config in newest for key in config if isinstance(config, dict)}
-    return [f"metric.{name}" for name in metrics] + [f"config.{key}" for key in sorted(settings)]
+    settings = {key for _, config in newest for key in compare.flat(config)}
+    return [f"metric.{name}" for name in metrics] + [
+        f"config.{key}" for key in sorted(settings)[:SAMPLE]
+    ]
 
 
 def _main(metrics: list[str]) -> list[str]:
@@ -178,10 +184,15 @@ def _column(key: str, table: Table, keys: list[str], requested: Sequence[str]) -
 
 def _ordered(runs: QuerySet[Run], sort: str) -> QuerySet[Run]:
     key = sort.removeprefix("-")
-    expression = _order(key)
-    if expression is None:
+    kind, _, name = key.partition(".")
+    ways = setting_paths.readings(name) if kind == "config" else []
+    if ways:
+        aliases = {f"way_{n}": setting_paths.value_of(keys) for n, keys in enumerate(ways)}
+        runs = runs.alias(**aliases).annotate(order=setting_paths.first(list(aliases)))
+    elif (expression := _order(key)) is not None:
+        runs = runs.annotate(order=expression)
+    else:
         return runs.order_by("-queued_at", "-number")
-    runs = runs.annotate(order=expression)
     order = F("order")
     ordering = order.desc(nulls_last=True) if sort.startswith("-") else order.asc(nulls_last=True)
     return runs.order_by(ordering, "-number")
@@ -196,22 +207,24 @@ def _order(key: str) -> Expression | F | Subquery | None:
         # An ended attempt has its cost; one that still runs does not count with its cost so far.
         paid = Attempt.objects.filter(run=OuterRef("pk")).order_by().values("run")
         return Subquery(paid.annotate(paid=Sum("cost")).values("paid"), output_field=FloatField())
-    kind, _, path = key.partition(".")
-    if kind == "config" and path and all(keys := path.split(".")) and len(keys) < query.MAX_DEPTH:
-        return query.config_value(keys)
-    if kind == "metric" and path:
-        name, column = metric_of(path)
-        series = Series.objects.filter(run=OuterRef("pk"), name=name)
-        return Subquery(series.values(column)[:1], output_field=FloatField())
+    kind, _, name = key.partition(".")
+    if kind == "metric" and name:
+        return _metric_order(name)
     return None
 
 
-def metric_of(name: str) -> tuple[str, str]:
-    """A metric's name and the column of its summary: `loss.min` -> ("loss", "minimum")."""
-    stem, _, ending = name.rpartition(".")
-    if stem and ending in query.EXTREMES:
-        return stem, query.EXTREMES[ending]
-    return name, "last"
+def _metric_order(name: str) -> Case | Subquery:
+    """Return the metric of that very name, else the extreme that the name says."""
+
+    def summary(metric: str, column: str) -> Subquery:
+        series = Series.objects.filter(run=OuterRef("pk"), name=metric)
+        return Subquery(series.values(column)[:1], output_field=FloatField())
+
+    stem, column = query.extreme_of(name)
+    if column == "last":
+        return summary(name, "last")
+    own = Exists(Series.objects.filter(run=OuterRef("pk"), name=name))
+    return Case(When(own, then=summary(name, "last")), default=summary(stem, column))
 
 
 def _whole_runs(project: Project, numbers: list[int]) -> list[Run]:
@@ -222,7 +235,8 @@ def _whole_runs(project: Project, numbers: list[int]) -> list[Run]:
 
 
 def _rows(runs: list[Run], keys: list[str]) -> list[RunRow]:
-    names = {metric_of(key.removeprefix("metric."))[0] for key in keys if key.startswith("metric.")}
+    metrics = [key.removeprefix("metric.") for key in keys if key.startswith("metric.")]
+    names = {*metrics, *(query.extreme_of(name)[0] for name in metrics)}
     summaries: dict[tuple[Any, str], Series] = {}
     if names and runs:
         series = Series.objects.filter(run__in=[run.pk for run in runs], name__in=names)
@@ -242,15 +256,25 @@ def _with_costs(rows: list[RunRow]) -> list[RunRow]:
 
 
 def _cell(run: Run, key: str, summaries: dict[tuple[Any, str], Series]) -> Cell:
-    kind, _, path = key.partition(".")
-    value: Any
+    kind, _, name = key.partition(".")
+    value: Any = None
     if kind == "metric":
-        name, column = metric_of(path)
-        value = getattr(summaries.get((run.pk, name)), column, None)
+        value = _metric(run, name, summaries)
     elif kind == "config":
-        value = run.config if isinstance(run.config, dict) else {}
-        for part in path.split("."):
-            value = value.get(part) if isinstance(value, dict) else None
-    else:
-        value = None
+        found = setting_paths.look_up(run.config, name)
+        value = None if found is setting_paths.MISSING else found
     return Cell(key, title_of(key), value, number=kind == "metric")
+
+
+def _metric(run: Run, name: str, summaries: dict[tuple[Any, str], Series]) -> float | None:
+    """Return the metric of that very name, else the extreme that the name says; NaN for a value
+    that is not finite, None where nothing was logged."""
+    stem, column = query.extreme_of(name)
+    if series := summaries.get((run.pk, name)):
+        column = "last"
+    else:
+        series = summaries.get((run.pk, stem))
+    if series is None:
+        return None
+    value: float | None = getattr(series, column)
+    return math.nan if value is None else value

@@ -12,7 +12,7 @@ from experiments.models import Run
 register = template.Library()
 
 NOTHING = "\N{EN DASH}"
-# The number of run colours in the design tokens; after them the dash changes.
+# The number of run colours in the design tokens; runs of one colour differ by their dash.
 COLOURS = 8
 DASHES = ("solid", "dash", "dot", "dashdot")
 
@@ -23,7 +23,7 @@ def figure(value: float | None) -> str:
     if value is None or not isinstance(value, int | float):
         return NOTHING
     if not math.isfinite(value):
-        return "not a number" if math.isnan(value) else ("∞" if value > 0 else "\N{MINUS SIGN}∞")
+        return "NaN" if math.isnan(value) else ("∞" if value > 0 else "\N{MINUS SIGN}∞")
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
 
 
@@ -52,9 +52,3 @@ def took(run: Run) -> float | None:
 def colour(number: int) -> int:
     """The colour (1 to 8) of a run: it follows from its number, so it is the same everywhere."""
     return (number - 1) % COLOURS + 1
-
-
-@register.filter
-def dash(number: int) -> str:
-    """The dash of a run's line: it changes after every COLOURS runs."""
-    return DASHES[(number - 1) // COLOURS % len(DASHES)]

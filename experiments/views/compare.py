@@ -15,13 +15,15 @@ from portal.views import signed_in
 @requires_view
 def compare(request: HttpRequest, project: Project) -> HttpResponse:
     text = parameters.read_parameters(request).text("runs")
-    runs = list(comparing.chosen(user=signed_in(request), project=project, text=text))
+    choice = comparing.choose(user=signed_in(request), project=project, text=text)
+    runs = choice.runs
     names = comparing.metric_names(runs)
     requested = parameters.read_parameters(request).text("metric")
     metric = requested if requested in names else comparing.first_choice(names)
     context = {
         "project": project,
         "runs": runs,
+        "note": choice.note,
         "numbers": ",".join(str(run.number) for run in runs),
         "ids": ",".join(str(run.pk) for run in runs),
         "names": names,
@@ -37,6 +39,6 @@ def compare(request: HttpRequest, project: Project) -> HttpResponse:
 def curves(request: HttpRequest, project: Project) -> HttpResponse:
     """Return the curves of `?runs=3,5&name=loss` as JSON for the chart."""
     text = parameters.read_parameters(request).text("runs")
-    runs = list(comparing.chosen(user=signed_in(request), project=project, text=text))
+    runs = comparing.choose(user=signed_in(request), project=project, text=text).runs
     name = parameters.read_parameters(request).text("name")
     return JsonResponse({"name": name, "curves": comparing.traces(runs, name)})

@@ -88,11 +88,15 @@ def run(request: HttpRequest, project: Project, number: int) -> HttpResponse:
     run = visible_run(user, project, number)
     series = list(run.series.order_by("name"))
     names = [s.name for s in series if not s.name.startswith(SYSTEM)]
+    # In this order: the loss first, as in the charts.
+    headlines = [compare.first_choice(names), *compare.controls(names)]
+    by_name = {s.name: s for s in series}
     context = {
         **header(user, run),
         "summaries": [s for s in series if not s.name.startswith(SYSTEM)],
         "loss": compare.first_choice(names),
         "controls": compare.controls(names),
+        "headlines": [by_name[name] for name in headlines if name in by_name],
         "others": names,
         "system": [s.name for s in series if s.name.startswith(SYSTEM)],
         "log_text": live.log_text(run),

@@ -47,6 +47,7 @@ function traces(curves, { axis, weight }) {
       mode: x.length < 3 ? "lines+markers" : "lines", line: { color: colour, width: 2, dash: curve.dash },
       hovertemplate: "%{y:.5g}<extra>%{fullData.name}</extra>",
     });
+    marks(curve, x, colour, drawn);
     // What a newer attempt has logged again; the legend shows it.
     for (const old of curve.replaced ?? []) {
       drawn.push({
@@ -57,6 +58,21 @@ function traces(curves, { axis, weight }) {
     }
   }
   return drawn;
+}
+
+/** Mark where values are NaN or infinite: at the height of the last finite one before. */
+function marks(curve, x, colour, drawn) {
+  const at = [...curve.nonfinite.keys()].filter((i) => curve.nonfinite[i]);
+  if (!at.length) return;
+  const height = (i) => {
+    const before = curve.mean.slice(0, i + 1).findLast((value) => value !== null);
+    return before ?? curve.mean.find((value) => value !== null) ?? 0;
+  };
+  drawn.push({
+    x: at.map((i) => x[i]), y: at.map(height), mode: "markers", showlegend: false, name: curve.label,
+    marker: { symbol: "x", size: 9, color: colour },
+    text: at.map((i) => `${curve.nonfinite[i]} not finite`), hovertemplate: "%{text}<extra>%{fullData.name}</extra>",
+  });
 }
 
 function layout(name, { axis, log }, several, low) {

@@ -201,3 +201,112 @@ def test_a_page_holds_fifty_runs(client: Client, ada: User, project: Project) ->
     page = client.get(reverse("experiments:runs", args=[project.slug])).content.decode()
     assert page.count("data-select ") == 50
     assert "Page 1 of 2" in page
+
+
+# --- Names as programs have them -----------------------------------------------------------------
+
+
+@pytest.fixture
+def named(project: Project, ada: User) -> None:
+    configs: list[dict[str, object]] = [
+        {"model.lr": 0.1, "flag": True, "opt": None},
+        {"model": {"lr": 0.2}, "flag": 1, "opt": 2},
+        {"model": {"lr": 0.3}, "model.lr": 0.4, "flag": False, "opt": 1},
+        {"a": {"b.c": {"d": 5}}, "flag": 0, "opt": 3},
+        {"flag": "true"},
+    ]
+    for number, config in enumerate(configs, 1):
+        make(project, ada, number, config=config)
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("config.model.lr=0.1", {1}),
+        ("config.model.lr=0.2", {2}),
+        # Where a run has both, the key of that very name counts.
+        ("config.model.lr=0.3", set()),
+        ("config.model.lr>0.15", {2, 3}),
+        ("config.model.lr!=0.1", {2, 3}),
+        ("-config.model.lr=0.1", {2, 3, 4, 5}),
+        ("config.model.lr:0.", {1, 2, 3}),
+        ('config."model.lr"=0.4', {3}),
+        ("config.a.b.c.d=5", {4}),
+        ("config.flag=true", {1}),
+        ("config.flag=1", {2}),
+        ("config.flag=false", {3}),
+        ("config.flag=0", {4}),
+        ('config.flag="true"', {5}),
+        ("config.flag>0", {2}),
+        ("config.opt=null", {1}),
+        ("config.opt!=null", {2, 3, 4}),
+        ("config.opt>=1", {2, 3, 4}),
+    ],
+)
+def test_settings_with_dots_and_of_any_kind_are_found(
+    project: Project, named: None, text: str, numbers: set[int]
+) -> None:
+    found = query.apply(Run.objects.filter(project=project), text)
+    assert {run.number for run in found} == numbers
+
+
+@pytest.mark.parametrize(
+    ("sort", "numbers"),
+    [
+        ("config.model.lr", [1, 2, 3, 5, 4]),
+        ("-config.model.lr", [3, 2, 1, 5, 4]),
+        ("config.opt", [3, 2, 4, 5, 1]),
+        ("-config.opt", [4, 2, 3, 5, 1]),
+    ],
+)
+def test_null_and_nothing_come_last_both_ways(
+    project: Project, ada: User, named: None, sort: str, numbers: list[int]
+) -> None:
+    found = table.read(user=ada, project=project, text="", sort=sort, columns=[], page=1)
+    assert [row.run.number for row in found.rows] == numbers
+
+
+def test_settings_with_dots_are_offered_and_shown(project: Project, ada: User, named: None) -> None:
+    key = "config.model.lr"
+    found = table.read(user=ada, project=project, text="", sort="run", columns=[key], page=1)
+    assert {row.run.number: row.cells[0].value for row in found.rows} == {
+        1: 0.1, 2: 0.2, 3: 0.4, 4: None, 5: None,
+    }  # fmt: skip
+    offered = {key for key, _, _ in found.offered}
+    assert {"config.model.lr", "config.a.b.c.d", "config.flag"} <= offered
+
+
+def test_a_metric_of_that_very_name_wins(project: Project, ada: User) -> None:
+    one, two, three = (make(project, ada, number) for number in (1, 2, 3))
+    measure(one, "loss", 0.5, 0.1)
+    measure(one, "loss.min", 7.0)
+    measure(two, "loss", 0.4, 0.3)
+    measure(three, "grad.max", None)
+
+    def found(text: str) -> set[int]:
+        return {run.number for run in query.apply(Run.objects.filter(project=project), text)}
+
+    assert found("metric.loss.min=7") == {1}
+    assert found("metric.loss.min=0.1") == set()
+    assert found("metric.loss.min=0.3") == {2}
+    assert found("metric.grad.max=nan") == {3}
+    assert found("metric.grad.max!=nan") == set()
+    assert found("metric.loss!=nan") == {1, 2}
+    read = table.read(
+        user=ada, project=project, text="", sort="-metric.loss.min",
+        columns=["metric.loss.min", "metric.grad.max"], page=1,
+    )  # fmt: skip
+    assert [row.run.number for row in read.rows] == [1, 2, 3]
+    assert [row.cells[0].value for row in read.rows] == [7.0, 0.3, None]
+    assert str(read.rows[2].cells[1].value) == "nan"
+
+
+def test_what_is_not_finite_is_shown_and_compared_by_equality_alone(
+    client: Client, project: Project, ada: User
+) -> None:
+    measure(make(project, ada, 1), "loss", None)
+    client.force_login(ada)
+    page = client.get(reverse("experiments:runs", args=[project.slug]) + "?col=metric.loss")
+    assert "NaN" in page.content.decode()
+    with pytest.raises(query.BadQuery, match="nan too, by ="):
+        query.apply(Run.objects.all(), "metric.loss<nan")
