@@ -9,10 +9,10 @@ from itertools import combinations
 from typing import Any
 
 from django.db.models import Case, CharField, Func, JSONField, Q, When
-from django.db.models.fields.json import (
+from django.db.models.fields.json import (  # type: ignore[attr-defined]
     KeyTextTransform,
     KeyTransform,
-    compile_json_path,  # type: ignore[attr-defined]
+    compile_json_path,
 )
 
 # More parts than this are too many ways to read a name.
@@ -75,11 +75,11 @@ class TypeOf(Func):
         super().__init__("config")
         self.keys = keys
 
-    def as_sqlite(self, compiler: Any, _connection: Any, **_: Any) -> Any:
+    def as_sqlite(self, compiler: Any, connection: Any, **_: Any) -> Any:  # noqa: ARG002
         column, parameters = compiler.compile(self.source_expressions[0])
         return f"JSON_TYPE({column}, %s)", (*parameters, compile_json_path(self.keys))
 
-    def as_postgresql(self, compiler: Any, _connection: Any, **_: Any) -> Any:
+    def as_postgresql(self, compiler: Any, connection: Any, **_: Any) -> Any:  # noqa: ARG002
         column, parameters = compiler.compile(self.source_expressions[0])
         return f"jsonb_typeof({column} #> %s::text[])", (*parameters, list(self.keys))
 

@@ -17,8 +17,8 @@ HARMLESS = {
     "model.published", "model.reworded", "model.text_approved", "party.added", "party.amended",
     "party.identified", "party.unidentified", "person.added", "profile.changed", "project.quota",
     "project.scope", "recording.added", "recording.announced", "recording.audio", "release.added",
-    "run.opened", "run.resumed", "run.retried", "run.submitted", "sample.given_out", "sample.received",
-    "stem.added", "token.issued", "work.added",
+    "run.opened", "run.resumed", "run.retried", "run.submitted", "sample.given_out",
+    "sample.received", "stem.added", "token.issued", "work.added",
     # Who looked and listened: it is told, and changes nothing.
     "dataset.fetched", "recording.fetched", "sample.reviewed",
     # It widens what may be used, and asks somebody other than who narrowed it; or it is asked anew
