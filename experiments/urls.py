@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from experiments.views import compare, datasets, live, new, projects, run, settings, table
+from experiments.views import compare, datasets, live, log, new, projects, run, settings, table
 from experiments.views.publishing import publishing
 
 app_name = "experiments"
@@ -30,7 +30,8 @@ urlpatterns = [
     path("<slug:slug>/runs/<int:number>/live/", live.run_live, name="run_live"),
     path("<slug:slug>/runs/<int:number>/state/", live.run_state, name="run_state"),
     path("<slug:slug>/runs/<int:number>/curve/", live.run_curve, name="run_curve"),
-    path("<slug:slug>/runs/<int:number>/log/", live.run_log, name="run_log"),
+    path("<slug:slug>/runs/<int:number>/log/", log.run_log, name="run_log"),
+    path("<slug:slug>/runs/<int:number>/log/file/", log.run_log_file, name="run_log_file"),
     path("<slug:slug>/runs/<int:number>/scope/", run.run_scope, name="run_scope"),
     path("<slug:slug>/runs/<int:number>/cancel/", run.run_cancel, name="run_cancel"),
     path("<slug:slug>/runs/<int:number>/retry/", run.run_retry, name="run_retry"),

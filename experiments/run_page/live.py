@@ -11,8 +11,9 @@ from asgiref.sync import sync_to_async
 from django.db import close_old_connections
 from django.db.models import Avg, Count, F, Max, Sum
 from django.utils import timezone
+from django.utils.safestring import SafeString, mark_safe
 
-from experiments.deliveries import logs, undelivered
+from experiments.deliveries import logs, terminal, undelivered
 from experiments.models import ClusterEvent, Run
 from experiments.runs import outputs, quotas, runs
 
@@ -140,13 +141,17 @@ def in_words(seconds: float) -> str:
     return f"{round(seconds / 3600)} h"
 
 
-def log_text(run: Run, rank: int | None = None) -> str:
+def log_html(run: Run) -> SafeString:
     """Return the tail of the console; where several processes write, each line has its rank."""
-    lines = logs.tail(run, LOG_LINES, rank=rank)
-    if rank is None and logs.ranks(run):
-        width = len(str(max((line.rank for line in lines), default=0)))
-        return "\n".join(f"[{line.rank:>{width}}] {line.text}" for line in lines)
-    return "\n".join(line.text for line in lines)
+    lines = logs.tail(run, LOG_LINES)
+    width = len(str(max((line.rank for line in lines), default=0))) if logs.ranks(run) else 0
+    return mark_safe("\n".join(line_html(line, width) for line in lines))  # noqa: S308 - as below.
+
+
+def line_html(line: logs.LogLine, width: int = 0) -> SafeString:
+    """Return a line as a terminal shows it, safe to show; `width` of its rank, 0 for none."""
+    rank = f"[{line.rank:>{width}}] " if width else ""
+    return mark_safe(rank + terminal.as_html(line.text))  # noqa: S308 - escaped there.
 
 
 def snapshot(run_id: UUID, *, log_from: int = -1) -> dict[str, object] | None:
@@ -157,7 +162,7 @@ def snapshot(run_id: UUID, *, log_from: int = -1) -> dict[str, object] | None:
     now = read_moment(run)
     body: dict[str, object] = asdict(now)
     if now.log != log_from:
-        body["log_text"] = log_text(run)
+        body["log_html"] = log_html(run)
     return body
 
 

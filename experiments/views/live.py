@@ -82,12 +82,3 @@ def run_curve(request: HttpRequest, project: Project, number: int) -> HttpRespon
         for name in names
     ]
     return JsonResponse({"run": run.number, "curves": curves})
-
-
-@require_safe
-@requires_view
-def run_log(request: HttpRequest, project: Project, number: int) -> HttpResponse:
-    """Return the tail of the console as plain text; `?rank=3` selects one of several processes."""
-    run = visible_run(signed_in(request), project, number)
-    rank = parameters.read_parameters(request).number("rank")
-    return HttpResponse(live.log_text(run, rank), content_type="text/plain; charset=utf-8")

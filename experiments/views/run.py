@@ -99,7 +99,7 @@ def run(request: HttpRequest, project: Project, number: int) -> HttpResponse:
         "headlines": [by_name[name] for name in headlines if name in by_name],
         "others": names,
         "system": [s.name for s in series if s.name.startswith(SYSTEM)],
-        "log_text": live.log_text(run),
+        "log_html": live.log_html(run),
         "settings": compare.flat(run.config),
         "config_yaml": forms.to_yaml(run.config),
         "config_changes": _config_changes(run),

@@ -49,12 +49,13 @@ async function renew() {
   }
 }
 
-function logChanged(text) {
+function logChanged(html) {
   const box = document.querySelector("[data-log-text]");
   if (!box) return;
   // Whoever reads further up is left there.
   const atEnd = box.scrollHeight - box.scrollTop - box.clientHeight < 40;
-  box.textContent = text || "Nothing was written yet.";
+  // Each line was escaped by the portal; its spans are colours.
+  box.innerHTML = html || "Nothing was written yet.";
   if (atEnd) box.scrollTop = box.scrollHeight;
 }
 
@@ -80,7 +81,7 @@ function apply(changed) {
         : !["failed", "cancelled"].includes(known.state);
     }
   }
-  if ("log_text" in changed) logChanged(changed.log_text);
+  if ("log_html" in changed) logChanged(changed.log_html);
   if ("curve" in changed && "curve" in before) curvesChanged();
   if (("metrics" in changed && changed.metrics !== Number(now.dataset.metrics)) ||
       ("events" in changed && changed.events !== Number(now.dataset.events)) ||

@@ -109,6 +109,7 @@ TABLE = {
     "projects/<slug:slug>/runs/<int:number>/curve/": (TEAM, NOBODY),
     "projects/<slug:slug>/runs/<int:number>/duplicate/": (TEAM, NOBODY),
     "projects/<slug:slug>/runs/<int:number>/live/": (TEAM, NOBODY),
+    "projects/<slug:slug>/runs/<int:number>/log/file/": (TEAM, NOBODY),
     "projects/<slug:slug>/runs/<int:number>/log/": (TEAM, NOBODY),
     "projects/<slug:slug>/runs/<int:number>/rerun/": (NOBODY, TEAM),
     "projects/<slug:slug>/runs/<int:number>/retry/": (NOBODY, TEAM),

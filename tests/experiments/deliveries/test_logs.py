@@ -3,7 +3,7 @@
 import pytest
 
 from backline import wire
-from experiments.deliveries import logs
+from experiments.deliveries import logs, terminal
 from experiments.models import Project, Run
 from portal.models import User
 
@@ -40,8 +40,8 @@ def test_the_tail_has_both_streams_and_what_the_terminal_would_show(run: Run) ->
     say(run, 0, "loading 10%\rloading 90%\rdone\nhalf")
     say(run, 0, "Traceback\n", stream="stderr")
     say(run, 33, " a line\n")
-    found = [(line.stream, line.text) for line in logs.tail(run, 10)]
-    assert found == [("stdout", "done"), ("stderr", "Traceback"), ("stdout", "half a line")]
+    found = [(line.stream, terminal.as_text(line.text)) for line in logs.tail(run, 10)]
+    assert found == [("stdout", "doneing 90%"), ("stderr", "Traceback"), ("stdout", "half a line")]
     assert [line.text for line in logs.tail(run, 1)] == ["half a line"]
 
 

@@ -100,10 +100,10 @@ async def test_events_tell_what_changed_and_end_with_the_run(going: Run) -> None
     told = events(raw)
     assert [name for name, _ in told] == ["change", "change", "change", "end"]
     assert told[0][1]["state"] == "running"
-    assert set(told[1][1]) == {"log", "log_text"}
-    assert told[1][1]["log_text"] == "hello"
+    assert set(told[1][1]) == {"log", "log_html"}
+    assert told[1][1]["log_html"] == "hello"
     assert told[2][1]["state"] == "finished"
-    assert "log_text" not in told[2][1]
+    assert "log_html" not in told[2][1]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -140,9 +140,9 @@ def test_asking_tells_the_same_and_the_log_only_when_it_grew(
     write(going, "one\ntwo\n")
     address = reverse("experiments:run_state", args=[going.project.slug, going.number])
     first = client.get(address).json()
-    assert first["log_text"] == "one\ntwo"
+    assert first["log_html"] == "one\ntwo"
     again = client.get(address, {"log": first["log"]}).json()
-    assert "log_text" not in again
+    assert "log_html" not in again
     assert again["state"] == "running"
 
 
@@ -161,10 +161,11 @@ def test_curves_come_as_json(client: Client, ada: User, going: Run) -> None:
     assert "vendor/plotly.min.js" in page
 
 
-def test_the_console_is_plain_text(client: Client, ada: User, going: Run) -> None:
+def test_the_console_is_text_and_no_markup(client: Client, ada: User, going: Run) -> None:
     logs.append(going, wire.LogPiece(session="s", stream="stdout", offset=0, text="<b>hi</b>\n"))
     client.force_login(ada)
-    answer = client.get(reverse("experiments:run_log", args=[going.project.slug, going.number]))
-    assert answer["Content-Type"].startswith("text/plain")
-    assert answer.content == b"<b>hi</b>"
-    assert "<b>hi</b>" not in client.get(going.get_absolute_url()).content.decode()
+    for name in ("run", "run_log"):
+        address = reverse(f"experiments:{name}", args=[going.project.slug, going.number])
+        page = client.get(address).content.decode()
+        assert "<b>hi</b>" not in page
+        assert "&lt;b&gt;hi&lt;/b&gt;" in page

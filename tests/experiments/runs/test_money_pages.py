@@ -198,11 +198,16 @@ def test_lines_of_several_processes_say_which_one_wrote_them(
     for session, line in (("attempt-1", "zero\n"), ("attempt-1-rank-11", "eleven\n")):
         piece = wire.LogPiece(session=session, stream="stdout", offset=0, text=line)
         logs.append(run, piece)
-    assert live.log_text(run) == "[ 0] zero\n[11] eleven"
+    assert live.log_html(run) == "[ 0] zero\n[11] eleven"
     text = read(page, run.get_absolute_url())
     assert f'{address("run_log", run.number)}?rank=11">rank 11</a>' in text
-    assert read(page, address("run_log", run.number) + "?rank=11") == "eleven"
-    assert read(page, address("run_log", run.number) + "?rank=0") == "zero"
+    for rank, line in ((11, "eleven"), (0, "zero")):
+        query = f"?rank={rank}"
+        of_rank = read(page, address("run_log", run.number) + query)
+        assert f"<span>{line}</span>" in of_rank
+        assert of_rank.count("<li id=") == 1
+        file = page.get(address("run_log_file", run.number) + query)
+        assert b"".join(file.streaming_content).decode() == f"{line}\n"  # type: ignore[attr-defined]
 
 
 def test_cost_is_a_column_that_sorts(page: Client, ada: User, project: Project) -> None:
