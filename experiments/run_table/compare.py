@@ -126,6 +126,8 @@ def labels(runs: Sequence[Run]) -> dict[int, str]:
     told: dict[int, list[str]] = defaultdict(list)
     for members in by_name.values():
         telling = [d for d in differences(members) if all(map(_is_short, d.values))]
+        # First what has the most values, and is set everywhere.
+        telling.sort(key=lambda d: (-len(set(map(str, d.values))), None in d.values))
         for difference in telling[:TELLING]:
             for run, value in zip(members, difference.values, strict=True):
                 told[run.number].append(f"{difference.key} {setting(value)}")

@@ -231,7 +231,7 @@ def describe_attempts(run: Run, attempts: Sequence[Attempt]) -> str:
     """Describe the attempts: "3 attempts: 2 made room for others, 1 was lost."."""
     if not attempts:
         outside = run.origin == Run.Origin.CLIENT
-        return "Started outside: the portal knows no attempts." if outside else "Not started yet."
+        return "Started outside the portal." if outside else "Not started yet."
     parts = []
     for state, singular, plural in (
         (Attempt.State.PREEMPTED, "made room for others", "made room for others"),

@@ -5,7 +5,9 @@ Each start of such a program is an attempt, as of a run of the portal. Its sessi
 """
 
 import secrets
+from collections import defaultdict
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -81,6 +83,30 @@ def newest_attempt(run: Run) -> int:
     """Return the number of the newest attempt of an outside run; 0 if its sessions name none."""
     names = run.sessions.filter(name__startswith="attempt-").values_list("name", flat=True)
     return max((attempt_and_rank(name)[0] for name in names), default=0)
+
+
+@dataclass(frozen=True)
+class Start:
+    """An attempt of an outside run: its processes, and whether all have delivered everything."""
+
+    number: int
+    processes: int
+    began_at: datetime
+    delivered_at: datetime | None
+
+
+def starts(run: Run) -> list[Start]:
+    """Return the attempts of an outside run, oldest first."""
+    sessions: dict[int, list[Session]] = defaultdict(list)
+    for session in run.sessions.all():
+        sessions[attempt_and_rank(session.name)[0]].append(session)
+    found = []
+    for number, members in sorted(sessions.items()):
+        ends = [session.ended_at for session in members]
+        delivered = None if None in ends else max(end for end in ends if end)
+        began = min(session.began_at for session in members)
+        found.append(Start(number, len(members), began, delivered))
+    return found
 
 
 def is_replaced(run: Run, session: str) -> bool:

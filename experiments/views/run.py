@@ -18,7 +18,7 @@ from experiments.models.cleared_scope import ClearedScope
 from experiments.run_page import live, ranks
 from experiments.run_table import compare
 from experiments.runs import attempts as trying
-from experiments.runs import cluster_events, costs, runs
+from experiments.runs import cluster_events, costs, outside, runs
 from experiments.runs.resources import Resources
 from experiments.views.access import may_act, requires_member, requires_view
 from portal import audit
@@ -149,6 +149,7 @@ def attempts(run: Run) -> dict[str, object]:
             for row, amount in zip(rows, amounts, strict=True)
         ],
         "tried": trying.describe_attempts(run, rows),
+        "starts": [] if from_portal else outside.starts(run),
         "asked": requested,
         "hours": costs.hours(requested.max_hours),
         "cost": prices.format_amount(sum(amounts, costs.NOTHING)) if prices and from_portal else "",

@@ -47,7 +47,7 @@ function traces(curves, { axis, weight }) {
       mode: x.length < 3 ? "lines+markers" : "lines", line: { color: colour, width: 2, dash: curve.dash },
       hovertemplate: "%{y:.5g}<extra>%{fullData.name}</extra>",
     });
-    marks(curve, x, colour, drawn);
+    marks(curve, x, drawn);
     // What a newer attempt has logged again; the legend shows it.
     for (const old of curve.replaced ?? []) {
       drawn.push({
@@ -61,7 +61,7 @@ function traces(curves, { axis, weight }) {
 }
 
 /** Mark where values are NaN or infinite: at the height of the last finite one before. */
-function marks(curve, x, colour, drawn) {
+function marks(curve, x, drawn) {
   const at = [...curve.nonfinite.keys()].filter((i) => curve.nonfinite[i]);
   if (!at.length) return;
   const height = (i) => {
@@ -70,7 +70,7 @@ function marks(curve, x, colour, drawn) {
   };
   drawn.push({
     x: at.map((i) => x[i]), y: at.map(height), mode: "markers", showlegend: false, name: curve.label,
-    marker: { symbol: "x", size: 9, color: colour },
+    marker: { symbol: "x", size: 10, color: toRgba(css("--bad")) },
     text: at.map((i) => `${curve.nonfinite[i]} not finite`), hovertemplate: "%{text}<extra>%{fullData.name}</extra>",
   });
 }

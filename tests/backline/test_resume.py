@@ -9,7 +9,7 @@ import pytest
 
 from experiments.metrics import metrics
 from experiments.models import Project, Run, Series
-from experiments.runs import runs
+from experiments.runs import outside, runs
 from portal.models import User
 from tests.backline.script import BEGIN, Scripts, curves
 from tests.backline.test_client import wait_for
@@ -43,6 +43,7 @@ def test_a_script_that_crashed_goes_on_with_its_run(scripts: Scripts) -> None:
     ((attempt, replaced),) = metrics.replaced(run, "loss", 1_000)
     assert (attempt, replaced.steps.tolist()) == (1, list(range(400, 452)))
     assert sorted(run.sessions.values_list("name", flat=True)) == ["attempt-1", "attempt-2"]
+    assert [(start.number, start.processes) for start in outside.starts(run)] == [(1, 1), (2, 1)]
     # A third time, without steps: they go on.
     third = scripts.run(f"""
 run = backline.init(os.environ["PROJECT"], resume="{run.number}", system_figures=False)

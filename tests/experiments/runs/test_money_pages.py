@@ -164,7 +164,7 @@ def test_a_run_from_outside_has_asked_for_no_machine(
 ) -> None:
     run = runs.open_client_run(by=ada, project=project)
     text = read(page, run.get_absolute_url())
-    assert "Started outside: the portal knows no attempts." in text
+    assert "Started outside the portal." in text
     assert "Asked for" not in text
     assert "EUR" not in text
 
