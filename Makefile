@@ -62,8 +62,9 @@ $(BIN)/python:
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement $<
 	@touch $@
 
-.venv/.test: requirements/test.txt .venv/.base
+.venv/.test: requirements/test.txt requirements/frameworks.txt $(STAMPS)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement requirements/frameworks.txt
 	@touch $@
 
 .venv-bench/.peers: requirements/bench.txt

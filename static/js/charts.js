@@ -70,7 +70,7 @@ function marks(curve, x, drawn) {
   };
   drawn.push({
     x: at.map((i) => x[i]), y: at.map(height), mode: "markers", showlegend: false, name: curve.label,
-    marker: { symbol: "x", size: 10, color: toRgba(css("--bad")) },
+    marker: { symbol: "x", size: 10, color: toRgba(css("--ink")) },
     text: at.map((i) => `${curve.nonfinite[i]} not finite`), hovertemplate: "%{text}<extra>%{fullData.name}</extra>",
   });
 }

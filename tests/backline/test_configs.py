@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import torch
 from django.test import Client
+from omegaconf import OmegaConf
 from pydantic import BaseModel
 
 from backline import bounds, configs
@@ -125,14 +126,11 @@ def test_nan_and_infinities_are_kept() -> None:
 
 
 def test_a_config_of_omegaconf_is_resolved() -> None:
-    omegaconf = pytest.importorskip("omegaconf")
-    config = omegaconf.OmegaConf.create(
-        {"lr": 0.1, "twice": "${lr}", "list": [1, "${lr}"], "missing": "???"}
-    )
+    config = OmegaConf.create({"lr": 0.1, "twice": "${lr}", "list": [1, "${lr}"], "missing": "???"})
     assert configs.plain(config, say=lambda _: None) == {
         "lr": 0.1, "twice": 0.1, "list": [1, 0.1], "missing": "???",
     }  # fmt: skip
-    config = omegaconf.OmegaConf.create({"wrong": "${nowhere}"})
+    config = OmegaConf.create({"wrong": "${nowhere}"})
     assert configs.plain(config, say=lambda _: None) == {"wrong": "${nowhere}"}
 
 

@@ -175,22 +175,6 @@ print(os.path.exists("x"))
     assert run.samples.count() == 0
 
 
-def test_a_cell_of_a_notebook_that_raises_fails_the_run(scripts: Scripts) -> None:
-    pytest.importorskip("IPython")
-    done = scripts.run("""
-from IPython.core.interactiveshell import InteractiveShell
-shell = InteractiveShell.instance()
-shell.user_ns["PROJECT"] = os.environ["PROJECT"]
-for cell in ("import backline", "run = backline.init(PROJECT)", "run.log({'loss': 1.0}, step=1)",
-             "1 / 0", "run.log({'loss': 2.0}, step=2)"):
-    shell.run_cell(cell)
-""")
-    run = Run.objects.get()
-    assert (run.state, run.state_reason) == ("failed", "ZeroDivisionError: division by zero")
-    assert curves(run)["loss"] == {1: 1.0}
-    assert "The run has ended: log does nothing" in done.stderr
-
-
 # --- Places ---------------------------------------------------------------------------------
 
 
