@@ -32,9 +32,11 @@ if __name__ == "__main__":
     model = Model()
     run.config.update(model.hparams)
     data = torch.utils.data.TensorDataset(torch.randn(64, 4))
-    loader = torch.utils.data.DataLoader(data, batch_size=4, num_workers=2, multiprocessing_context="fork")
+    loader = torch.utils.data.DataLoader(
+        data, batch_size=4, num_workers=2, multiprocessing_context="fork")
     trainer = pl.Trainer(
-        max_epochs=2, accelerator="cpu", logger=False, enable_checkpointing=False, enable_model_summary=False)
+        max_epochs=2, accelerator="cpu", logger=False, enable_checkpointing=False,
+        enable_model_summary=False)
     trainer.fit(model, loader)
     run.finish()
 """
