@@ -40,7 +40,7 @@ COPY backline backline
 COPY experiments/__init__.py experiments/__init__.py
 COPY experiments/recipes experiments/recipes
 COPY audio_samples/__init__.py audio_samples/__init__.py
-COPY audio/measures.py audio/measures.py
+COPY audio/containers.py audio/decoding.py audio/measures.py audio/
 COPY workers/__init__.py workers/run.py workers/
 COPY workers/training workers/training
 COPY workers/generation workers/generation

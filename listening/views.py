@@ -19,7 +19,7 @@ from listening import clearance, trials
 from listening.forms import CHOICES_SHOWN, TestForm
 from listening.models import Item, ListeningTest
 from portal import confirmation
-from portal.http.serving import blob_response
+from portal.http.playing import audio_response
 from portal.inputs import parameters
 from portal.models import User
 from portal.views import signed_in
@@ -115,7 +115,7 @@ def audio(request: HttpRequest, code: UUID) -> HttpResponseBase:
     item = get_object_or_404(items.select_related("sample__audio", "test"), code=code)
     if item.sample_id not in clearance.audible([item.sample_id], outside=item.test.is_outside):
         return answer_gone("This clip was withdrawn and can no longer be heard.")
-    return blob_response(request, item.sample.audio, "clip", tag=str(code))
+    return audio_response(request, item.sample.audio, "clip", tag=str(code))
 
 
 @require_safe

@@ -12,7 +12,8 @@ from audio_samples import releases
 from audio_samples.models import ClipRelease
 from audio_samples.views.samples import answer_gone
 from experiments.views.publishing import public
-from portal.http.serving import blob_response, ending
+from portal.http.playing import audio_response
+from portal.http.serving import ending
 
 POLICY = public.POLICY.replace("img-src", "media-src 'self'; img-src")
 
@@ -44,4 +45,4 @@ def audio(request: HttpRequest, slug: str, number: UUID) -> HttpResponseBase:
     if release is None or release.file is None:
         return answer_gone("This clip is not to be heard here, or no longer.")
     name = f"{page.slug}-{number}.{ending(release.file.media_type)}"
-    return blob_response(request, release.file, name, tag=str(number))
+    return audio_response(request, release.file, name, tag=str(number))

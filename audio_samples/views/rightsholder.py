@@ -19,7 +19,8 @@ from audio_samples.models import Sample
 from audio_samples.reviews import flags
 from audio_samples.views.samples import answer_gone
 from portal import confirmation
-from portal.http.serving import blob_response, ending
+from portal.http.playing import audio_response
+from portal.http.serving import ending
 from portal.inputs import parameters
 from portal.models import Role
 from portal.views import signed_in
@@ -109,7 +110,7 @@ def audio(request: HttpRequest, pk: int) -> HttpResponseBase:
     if reason := silences.reason_for_rightsholders(sample):
         return answer_gone(reason)
     end = ending(sample.audio.media_type)
-    return blob_response(
+    return audio_response(
         request, sample.audio, f"sample-{sample.pk}.{end}", tag=f"sample-{sample.pk}"
     )
 

@@ -17,7 +17,8 @@ from audio_samples.models import CreditStatement, Sample
 from experiments.models import Project, Run
 from portal import storage
 from portal.http import csv_files
-from portal.http.serving import blob_response, disposition, ending, gathered, stream_response
+from portal.http.playing import audio_response
+from portal.http.serving import disposition, ending, gathered, stream_response
 from portal.inputs import parameters
 from portal.views import signed_in
 from rights.usage import crediting
@@ -104,7 +105,7 @@ def audio(request: HttpRequest, pk: int) -> HttpResponseBase:
         return answer_gone(reason)
     end = ending(sample.audio.media_type)
     name = f"{sample.run.project.slug}-{sample.run.number}-{sample.name}-{sample.step}.{end}"
-    return blob_response(request, sample.audio, name)
+    return audio_response(request, sample.audio, name)
 
 
 @require_safe

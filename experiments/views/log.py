@@ -1,7 +1,5 @@
 """The console of a run: all of it, page by page, searched, and as a file."""
 
-from collections.abc import Iterator
-
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
@@ -11,6 +9,7 @@ from experiments.models import Project
 from experiments.run_page import live
 from experiments.views.access import requires_view
 from experiments.views.run import visible_run
+from portal.http.serving import gathered, stream_response
 from portal.inputs import parameters
 from portal.views import signed_in
 
@@ -51,15 +50,7 @@ def run_log_file(request: HttpRequest, project: Project, number: int) -> Streami
     """Return everything that was written as a file, as it was written, with its colours."""
     run = visible_run(signed_in(request), project, number)
     rank = parameters.read_parameters(request).number("rank")
-    response = StreamingHttpResponse(
-        _encoded(logs.whole(run, rank=rank)), content_type="text/plain; charset=utf-8"
-    )
     of_rank = "" if rank is None else f"-rank-{rank}"
     name = f"{project.slug}-{run.number}{of_rank}.log"
-    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    return response
-
-
-def _encoded(texts: Iterator[str]) -> Iterator[bytes]:
-    for text in texts:
-        yield text.encode(errors="replace")
+    pieces = gathered(logs.whole(run, rank=rank))
+    return stream_response(request, pieces, "text/plain; charset=utf-8", name)

@@ -6,8 +6,10 @@ the whole file, which the RFC allows; browsers ask for one range when they play 
 
 import re
 import sys
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from urllib.parse import quote
 
 from asgiref.sync import sync_to_async
@@ -19,6 +21,15 @@ from portal import storage
 from portal.models import Blob
 
 RANGE = re.compile(r"([0-9]*)-([0-9]*)")
+
+
+@dataclass(frozen=True)
+class Content:
+    """Bytes in place of a blob's own: how many, of what kind, and a way to any span of them."""
+
+    size: int
+    media_type: str
+    span: Callable[[int, int], Generator[bytes, None, None]]
 
 
 class Unsatisfiable(ValueError):
@@ -147,20 +158,23 @@ def blob_response(
     *,
     attachment: bool = False,
     tag: str = "",
+    content: Content | None = None,
 ) -> HttpResponseBase:
-    """Return the blob's bytes, whole (200), in part (206), unchanged (304), or refuse (404, 416).
+    """Return the blob's bytes, or `content` made of them: whole (200), in part (206), unchanged
+    (304), or a refusal (404, 416).
 
     `max_age` is in seconds; 0 says no-store, the right thing for audio that may be withheld
     at any moment. Shared caches never store either. `tag` replaces the digest in the entity tag
     where the digest would tell a listener what the audio is.
     """
-    etag = f'"{tag or blob.sha256}"'
+    etag = f'"{tag or blob.sha256}{"-made" if content else ""}"'
+    content = content or Content(blob.size, blob.media_type, partial(storage.span, blob.sha256))
     response: HttpResponseBase
     if matches(request.headers.get("If-None-Match", ""), etag):
         response = HttpResponse(status=304)
     else:
-        response = _body(request, blob, etag)
-    audio = blob.media_type.startswith("audio/")
+        response = _body(request, blob, content, etag)
+    audio = content.media_type.startswith("audio/")
     headers = {
         "ETag": etag,
         "Accept-Ranges": "bytes",
@@ -171,21 +185,21 @@ def blob_response(
     }
     if response.status_code in {200, 206}:
         # What is not audio is only ever downloaded, so nothing uploaded can act as a page of ours.
-        headers["Content-Type"] = blob.media_type if audio else "application/octet-stream"
+        headers["Content-Type"] = content.media_type if audio else "application/octet-stream"
         headers["Content-Disposition"] = disposition(filename, attachment=attachment or not audio)
     for name, value in headers.items():
         response.headers[name] = value
     return response
 
 
-def _body(request: HttpRequest, blob: Blob, etag: str) -> HttpResponseBase:
+def _body(request: HttpRequest, blob: Blob, content: Content, etag: str) -> HttpResponseBase:
     try:
-        requested = _requested_span(request, etag, blob.size)
+        requested = _requested_span(request, etag, content.size)
     except Unsatisfiable:
         refusal = HttpResponse("The file ends before this range begins.", status=416)
-        refusal.headers["Content-Range"] = f"bytes */{blob.size}"
+        refusal.headers["Content-Range"] = f"bytes */{content.size}"
         return refusal
-    start, end = requested or (0, blob.size - 1)
+    start, end = requested or (0, content.size - 1)
     response: HttpResponseBase
     if request.method == "HEAD":
         response = HttpResponse()
@@ -194,11 +208,11 @@ def _body(request: HttpRequest, blob: Blob, etag: str) -> HttpResponseBase:
             return HttpResponse("The file is missing from storage.", status=404)
         # The file is opened when the first piece is wanted: a response that nobody reads keeps
         # no file open.
-        pieces = storage.span(blob.sha256, start, end - start + 1)
+        pieces = content.span(start, end - start + 1)
         asynchronous = isinstance(request, ASGIRequest)
         response = StreamingHttpResponse(_in_threads(pieces) if asynchronous else pieces)
     response.headers["Content-Length"] = str(end - start + 1)
     if requested is not None:
         response.status_code = 206
-        response.headers["Content-Range"] = f"bytes {start}-{end}/{blob.size}"
+        response.headers["Content-Range"] = f"bytes {start}-{end}/{content.size}"
     return response

@@ -5,6 +5,7 @@ format is what the bytes are, not what the name says. Files are stored as delive
 """
 
 import hashlib
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -22,9 +23,15 @@ from portal.database import long_work
 LIMITS = decoding.Limits("file", max_seconds=2 * 60 * 60, min_rate=4_000, max_rate=384_000)
 # Below this peak (-80 dBFS) a file is silent.
 SILENCE_PEAK = 1e-4
+# A mean above this share of full scale is an offset and not the sound.
+MAX_OFFSET = 0.01
 EXTENSIONS = {
     "wav": "WAV",
     "wave": "WAV",
+    "bwf": "WAV",
+    "aif": "AIFF",
+    "aiff": "AIFF",
+    "aifc": "AIFF",
     "flac": "FLAC",
     "mp3": "MP3",
     "ogg": "Ogg",
@@ -75,7 +82,7 @@ def examine(file: IO[bytes], *, filename: str) -> Audio:
         sound=measured.digest.hexdigest(),
         print=landmarks,
     )
-    audio.warnings.extend(_warnings(audio, filename))
+    audio.warnings.extend([*decoder.warnings, *_warnings(audio, filename, measured)])
     return audio
 
 
@@ -95,6 +102,12 @@ class _Measures:
         self.meter = Meter(rate=rate, channels=channels)
         self.digest = sound_digest.Digest(rate=rate, channels=channels)
         self.frames, self.peak = 0, 0.0
+        self._sum = np.zeros(channels)
+
+    @property
+    def offset(self) -> float:
+        """The largest mean of a channel, without its sign."""
+        return float(np.abs(self._sum / max(1, self.frames)).max())
 
     def passed_on(
         self, blocks: Iterator[npt.NDArray[np.float32]]
@@ -102,12 +115,13 @@ class _Measures:
         for block in blocks:
             self.frames += len(block)
             self.peak = max(self.peak, float(np.abs(block).max()))
+            self._sum += block.sum(axis=0, dtype=np.float64)
             self.meter.add(block.T)
             self.digest.add(block)
             yield block
 
 
-def _warnings(audio: Audio, filename: str) -> list[str]:
+def _warnings(audio: Audio, filename: str, measured: "_Measures") -> list[str]:
     warnings = []
     extension = PurePath(filename).suffix.lower().lstrip(".")
     if EXTENSIONS.get(extension) != audio.format:
@@ -124,4 +138,15 @@ def _warnings(audio: Audio, filename: str) -> list[str]:
         )
     if audio.lufs is None:
         warnings.append("Too short or too quiet for a loudness measurement.")
+    if measured.frames < audio.sample_rate // 100:
+        count = f"{measured.frames:,} sample{'' if measured.frames == 1 else 's'}"
+        warnings.append(f"It is {count} long: nothing can be heard in that.")
+    if measured.peak > 1:
+        over = 20 * math.log10(measured.peak)
+        warnings.append(f"Its peaks are {over:.1f} dB above full scale: players clip them.")
+    if measured.offset > MAX_OFFSET:
+        warnings.append(
+            f"It has a constant offset (DC) of {measured.offset:.1%} of full scale, which takes "
+            "headroom and clicks at its edges."
+        )
     return warnings

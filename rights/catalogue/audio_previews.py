@@ -7,13 +7,16 @@ at the first request and stored; one at a time in a process, so that a list of p
 
 import io
 import threading
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
 import soundfile
 
+from audio import decoding
 from portal import storage
 from portal.models import Blob
+from rights.catalogue import audio_intake
 from rights.models import Preview, Recording
 
 # Raise it wherever something below changes: new previews are made then.
@@ -60,10 +63,13 @@ def _make(recording: Recording) -> tuple[Blob, float]:
     if recording.audio_id is None:
         raise NoPreview("Its file is not here yet.")
     try:
-        with storage.open_blob(recording.audio_id) as file, soundfile.SoundFile(file) as sound:
-            rate, seconds = sound.samplerate, min(SECONDS, SHARE * recording.duration)
-            wave = sound.read(int(seconds * rate), dtype="float32", always_2d=True).mean(axis=1)
-    except (FileNotFoundError, soundfile.LibsndfileError) as error:
+        with (
+            storage.open_blob(recording.audio_id) as file,
+            decoding.opened(file, audio_intake.LIMITS) as decoder,
+        ):
+            rate, seconds = decoder.rate, min(SECONDS, SHARE * recording.duration)
+            wave = _first(decoder.blocks(), int(seconds * rate)).mean(axis=1)
+    except (FileNotFoundError, decoding.BadAudio) as error:
         raise NoPreview("Its file is missing from storage, or can no longer be read.") from error
     if not wave.size:
         raise NoPreview("It is too short for a preview.")
@@ -74,6 +80,13 @@ def _make(recording: Recording) -> tuple[Blob, float]:
     soundfile.write(encoded, marked(wave, rate=_nearest(rate)), _nearest(rate), format="MP3")
     encoded.seek(0)
     return storage.put(encoded, media_type=MEDIA_TYPE), len(wave) / rate
+
+
+def _first(blocks: Iterator[Wave], frames: int) -> Wave:
+    taken: list[Wave] = []
+    while sum(map(len, taken)) < frames and (block := next(blocks, None)) is not None:
+        taken.append(block)
+    return np.concatenate(taken)[:frames] if taken else np.zeros((0, 1), np.float32)
 
 
 def _nearest(rate: int) -> int:

@@ -5,13 +5,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import soundfile
 import torch
 from torch import Tensor
 
+from audio import decoding
 from backline.wire import DatasetItem
 from workers.data import mel
 from workers.models.torchaudio_door import functional
+
+# What the portal takes (rights/catalogue/audio_intake.py): all of it is learned from.
+LIMITS = decoding.Limits("file", max_seconds=2 * 60 * 60, min_rate=4_000, max_rate=384_000)
 
 
 class Unreadable(ValueError):
@@ -31,17 +34,18 @@ class Recording:
 def load(item: DatasetItem, *, fetch: Callable[[DatasetItem], Path]) -> Recording:
     """Fetch, decode, mix to mono, resample to 16 kHz, analyse. Raises `Unreadable`."""
     try:
-        data, rate = soundfile.read(fetch(item), dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, RuntimeError) as error:
-        raise Unreadable(f"The recording “{item.title}” cannot be decoded: {error}.") from error
-    if len(data) < mel.WINDOW or not torch.isfinite(torch.from_numpy(data)).all():
+        with fetch(item).open("rb") as file:
+            data, rate, _ = decoding.decode(file, LIMITS)
+    except decoding.BadAudio as error:
+        raise Unreadable(f"The recording “{item.title}” cannot be decoded. {error}") from error
+    if data.shape[1] < mel.WINDOW:
         raise Unreadable(f"The recording “{item.title}” is too short or not sound.")
-    audio = torch.from_numpy(data).mean(dim=1)
+    audio = torch.from_numpy(data).mean(dim=0)
     if rate != mel.RATE:
         audio = functional.resample(audio, rate, mel.RATE)
     genre = str(item.tags.get("genre", "")).strip().casefold()
     return Recording(
-        number=item.recording, genre=genre, mel=mel.analyse(audio), seconds=len(data) / rate
+        number=item.recording, genre=genre, mel=mel.analyse(audio), seconds=data.shape[1] / rate
     )
 
 

@@ -5,7 +5,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_safe
 
-from portal.http.serving import blob_response
+from portal.http.playing import audio_response
 from portal.views import signed_in
 from rights.catalogue import audio_previews, originals
 from rights.models import Recording, Stem, Use
@@ -28,7 +28,7 @@ def recording_audio(request: HttpRequest, pk: int) -> HttpResponseBase:
         preview = audio_previews.preview_of(row)
     except audio_previews.NoPreview as error:
         return _refuse(f"There is no preview of this recording. {error}", status=404)
-    return blob_response(request, preview.audio, f"{row.title} (preview).mp3")
+    return audio_response(request, preview.audio, f"{row.title} (preview).mp3")
 
 
 @require_safe
@@ -43,13 +43,13 @@ def stem_audio(request: HttpRequest, pk: int, number: int) -> HttpResponseBase:
             "You may not hear this stem: stems are for the recording's holders and for projects "
             "whose dataset holds it for the use of stems."
         )
-    response = blob_response(request, stem.audio, f"{row.title} - {stem}.{stem.format.lower()}")
+    response = audio_response(request, stem.audio, f"{row.title} - {stem}.{stem.format.lower()}")
     return _with_fetch_logged(request, row, response, f"stem:{stem.pk}")
 
 
 def _whole_file(request: HttpRequest, row: Recording, name: str, *, how: str) -> HttpResponseBase:
     assert row.audio is not None  # noqa: S101 - the caller has checked.
-    return _with_fetch_logged(request, row, blob_response(request, row.audio, name), how)
+    return _with_fetch_logged(request, row, audio_response(request, row.audio, name), how)
 
 
 def _with_fetch_logged(

@@ -149,6 +149,6 @@ def test_the_page_of_the_log(client: Client, ada: User, ben: User, run: Run) -> 
     assert "No line has it" in client.get(address + "?q=nowhere").content.decode()
     assert "rank one" in client.get(address + "?rank=1").content.decode()
     answer = client.get(file)
-    assert answer["Content-Disposition"] == 'attachment; filename="first-light-1.log"'
+    assert 'filename="first-light-1.log"' in answer["Content-Disposition"]
     content = b"".join(answer.streaming_content)  # type: ignore[attr-defined]
     assert content.startswith(b"line 1\nline 2\n")

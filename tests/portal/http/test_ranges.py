@@ -1,8 +1,16 @@
 """Byte ranges by RFC 9110, section 14."""
 
-import pytest
+import io
+from typing import Any
 
-from portal.http.serving import Unsatisfiable, span
+import numpy as np
+import pytest
+import soundfile
+from django.test import RequestFactory
+
+from portal import storage
+from portal.http.playing import audio_response
+from portal.http.serving import Unsatisfiable, blob_response, span
 
 SIZE = 100
 WHOLE = (0, SIZE - 1)
@@ -39,3 +47,36 @@ def test_what_begins_behind_the_end_cannot_be_given(header: str) -> None:
 def test_an_empty_file_has_no_parts() -> None:
     with pytest.raises(Unsatisfiable):
         span("bytes=0-", 0)
+
+
+# --- What no browser plays -----------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("kind", "subtype"), [("AIFF", "PCM_16"), ("WAV", "DOUBLE")])
+def test_what_no_browser_plays_is_sent_as_24_bit_wav(kind: str, subtype: str) -> None:
+    sound = np.sin(np.arange(8_000) / 5)[:, None] * 0.5
+    file = io.BytesIO()
+    soundfile.write(file, sound, 8_000, format=kind, subtype=subtype)
+    blob = storage.put(io.BytesIO(file.getvalue()), media_type=f"audio/{kind.lower()}")
+
+    def ask(**headers: str) -> tuple[int, bytes, Any]:
+        request = RequestFactory().get("/", headers=headers)
+        answer = audio_response(request, blob, "song.aiff")
+        return answer.status_code, b"".join(answer.streaming_content), answer  # type: ignore[attr-defined]
+
+    status, whole, answer = ask()
+    assert status == 200
+    assert answer["Content-Type"] == "audio/wav"
+    assert 'filename="song.wav"' in answer["Content-Disposition"]
+    assert int(answer["Content-Length"]) == len(whole)
+    decoded, rate = soundfile.read(io.BytesIO(whole))
+    assert rate == 8_000
+    assert np.abs(decoded - sound[:, 0]).max() < 2**-15
+    status, part, answer = ask(Range="bytes=100-199")
+    assert (status, part) == (206, whole[100:200])
+    assert answer["Content-Range"] == f"bytes 100-199/{len(whole)}"
+    # A program that fetches it has it as it is.
+    stored = blob_response(RequestFactory().get("/"), blob, "song.aiff")
+    assert b"".join(stored.streaming_content) == file.getvalue()  # type: ignore[attr-defined]
+    assert stored["ETag"] != answer["ETag"]

@@ -54,7 +54,7 @@ def cut(file: io.BytesIO) -> io.BytesIO:
             lambda: written(np.full((44_100, 2), np.nan), 44_100, format="WAV", subtype="FLOAT"),
             "not_finite",
         ),
-        (lambda: tone(format="AIFF"), "format"),
+        (lambda: tone(format="CAF"), "format"),
         (lambda: tone(channels=6, format="WAV"), "channels"),
         (lambda: tone(rate=2_000, format="WAV"), "rate"),
     ],
@@ -82,6 +82,8 @@ def test_a_flac_that_breaks_off_is_refused() -> None:
         (lambda: tone(format="MP3"), "a.wav", "ends in .wav, but the file is MP3"),
         (tone, "noname", "has no ending, but the file is FLAC"),
         (lambda: tone(seconds=0.3), "a.flac", "Too short"),
+        (lambda: shifted(1.5), "a.wav", "Its peaks are 6.0 dB above full scale"),
+        (lambda: shifted(1.0, offset=-0.1), "a.wav", "constant offset (DC) of 10.0%"),
     ],
 )
 def test_odd_files_are_taken_with_a_warning(
@@ -89,6 +91,20 @@ def test_odd_files_are_taken_with_a_warning(
 ) -> None:
     (said,) = audio_intake.examine(file(), filename=filename).warnings
     assert warning in said
+
+
+def shifted(level: float, offset: float = 0.0) -> io.BytesIO:
+    """A tone at a level and with an offset, as floats, which may be above full scale."""
+    time = np.arange(44_100 * 2) / 44_100
+    wave = level * (4 / 3) * np.sin(2 * np.pi * 440 * time) * (1 if level > 1 else 0.5) + offset
+    return written(np.stack([wave, wave], axis=1), 44_100, format="WAV", subtype="FLOAT")
+
+
+def test_a_single_sample_is_taken_and_said() -> None:
+    said = audio_intake.examine(
+        written(np.full((1, 2), 0.5), 44_100, format="WAV"), filename="a.wav"
+    ).warnings
+    assert any("1 sample long" in warning for warning in said)
 
 
 def test_192_khz_is_taken_as_it_is() -> None:
