@@ -119,6 +119,9 @@ def progress_words(run: Run) -> str:
     if run.state not in {Run.State.RUNNING, Run.State.STOPPING}:
         return ""
     share = f"{run.progress * 100:.0f} %"
+    if run.state == Run.State.STOPPING:
+        # It ends soon, and not at its end.
+        return share
     remaining = time_left(run, timezone.now())
     return f"{share}, about {in_words(remaining)} left" if remaining is not None else share
 

@@ -73,7 +73,12 @@ function apply(changed) {
   for (const name of ["detail", "progress_words"]) {
     if (name in changed) set(name, (place) => { place.textContent = changed[name]; });
   }
-  if ("progress" in changed) set("progress", (place) => { place.value = changed.progress; });
+  if ("progress" in changed || "open" in changed) {
+    set("progress", (place) => {
+      place.value = known.progress;
+      place.toggleAttribute("data-empty", !known.open || !known.progress);
+    });
+  }
   if ("state" in changed) {
     for (const form of document.querySelectorAll("[data-shown-while]")) {
       form.hidden = form.dataset.shownWhile === "open"

@@ -64,6 +64,15 @@ def test_a_going_run_says_how_far_and_how_much_longer(going: Run) -> None:
     assert live.time_left(going, timezone.now()) is None
 
 
+def test_a_run_that_is_stopping_has_no_time_left_to_tell(ada: User, going: Run) -> None:
+    Run.objects.filter(pk=going.pk).update(
+        progress=0.5, progress_at=timezone.now(), started_at=timezone.now() - timedelta(minutes=1)
+    )
+    runs.cancel(run=going, by=ada)
+    going.refresh_from_db()
+    assert live.read_moment(going).progress_words == "50 %"
+
+
 def test_a_program_that_is_not_heard_any_more_is_said_to_be_silent(going: Run) -> None:
     heard = timezone.now() - timedelta(seconds=16)
     Run.objects.filter(pk=going.pk).update(heartbeat_at=heard)
