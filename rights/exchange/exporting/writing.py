@@ -106,8 +106,8 @@ def _contributor(credit: CreditRow) -> str:
 def _shares(shares: list[ShareRow]) -> str:
     entries = []
     for share in shares:
-        # A name that itself ends in a separator needs another one before the share.
-        separator = " = " if share.party.name.endswith((":", "=")) else " "
+        # Read back word for word (EXPORTED_SHARE), also a name that ends in a dash or in a number.
+        separator = " " if " = " in share.party.name else " = "
         entries.append(escaped(share.party.name) + separator + percent(share.ppm))
     return "; ".join(entries)
 

@@ -41,6 +41,7 @@ def _bare(text: str) -> str:
     return re.sub(r"[^a-z0-9]", "", folded(text))
 
 
+SPLIT_HINT = "Name 50; Name 50, in per cent; exactly 100. Or “equal: Name; Name; Name”."
 FIELDS = (
     Field("title", "Title", "The recording's title; needed.", "track title,song,track,track name"),
     Field("isrc", "ISRC", "US-SKG-19-12345.", "isrc code"),
@@ -57,9 +58,9 @@ FIELDS = (
           "publishers,music publisher"),
     Field("contributors", "Contributors", "Name (Role); Name (Role: instrument).",
           "contributor,credits"),
-    Field("master_split", "Master split", "Name 50; Name 50, in per cent; exactly 100.",
+    Field("master_split", "Master split", SPLIT_HINT,
           "master splits,master shares,recording split,master ownership"),
-    Field("composition_split", "Composition split", "Name 50; Name 50, in per cent; exactly 100.",
+    Field("composition_split", "Composition split", SPLIT_HINT,
           "composition splits,composition shares,publishing split,writer split,work split"),
     Field("label", "Label", "Of the release.", "record label,label name"),
     Field("release_title", "Release title", "The album or single.", "album,release,album title"),
@@ -88,7 +89,24 @@ ROLES = {_bare(code): code for code in RoleCode.values} | {
     _bare(str(label)): code for code, label in RoleCode.choices
 }
 CONTRIBUTOR = re.compile(r"(?P<name>.+?) ?\((?P<role>[^():]+)(?::(?P<instrument>[^()]*))?\)")
-SHARE = re.compile(r"(?P<name>.+?) ?[:=]? (?P<share>[0-9]+(?:[.,][0-9]+)?) ?%?")
+NUMBER = r"[0-9]+(?:[.,][0-9]+)?"
+# Between a name and its share: nothing, or what people write there, brackets included.
+SHARE = re.compile(
+    rf"(?P<name>.+?)[ :=|(\[\u2010-\u2015-]*(?:[ :=|(\[\u2010-\u2015]|(?<= )-)"
+    rf"(?P<share>{NUMBER}) ?%?[)\]]?"
+)
+# As an export writes it: the name is all that comes before, whatever it ends with.
+EXPORTED_SHARE = re.compile(rf"(?P<name>(?:(?! = ).)+) = (?P<share>{NUMBER})")
+SHARE_FIRST = re.compile(rf"(?P<share>{NUMBER}) ?%[ :=|\u2010-\u2015-]*(?P<name>\D.*)")
+EQUAL = re.compile(r"(?:equal|equally|equal shares) ?[:=] ?(?P<names>.+)", re.IGNORECASE)
+# What people write between shares in place of a semicolon; not the comma of a decimal number.
+OTHER_SEPARATORS = re.compile(r"\s*(?:,\s+|,(?=\D)|/|\||\+|&|\band\b)\s*")
+# Fields that have several values: two columns of one name are one.
+SEVERAL = {
+    "main_artist", "featured", "composers", "publisher", "contributors", "master_split",
+    "composition_split",
+}  # fmt: skip
+PPM = 1_000_000
 
 
 def guess(header: Sequence[str]) -> dict[str, str]:
@@ -109,7 +127,7 @@ class CsvReader:
         self._table = table
         self._portal = portal
         self._places = {
-            name: table.header.index(column)
+            name: [place for place, other in enumerate(table.header) if other == column]
             for name, column in columns.items()
             if column in table.header and name in NAMES
         }
@@ -118,11 +136,21 @@ class CsvReader:
         for number, cells in self._table.rows():
             if number <= after:
                 continue
+            found = {name: _texts(cells, places) for name, places in self._places.items()}
             values = {
-                name: cells[place] if place < len(cells) else ""
-                for name, place in self._places.items()
+                name: "; ".join(texts) if name in SEVERAL else next(iter(texts), "")
+                for name, texts in found.items()
             }
             row = row_of(number, values, portal=self._portal)
+            for name, texts in found.items():
+                if name not in SEVERAL and len(texts) > 1:
+                    header = self._table.header[self._places[name][0]]
+                    values_said = "”, “".join(texts)
+                    row.add_problem(
+                        name,
+                        f"Several columns are called “{header}” and differ: “{values_said}”. "
+                        "Give them names of their own.",
+                    )
             if len(cells) > len(self._table.header):
                 row.add_problem(
                     "",
@@ -130,6 +158,12 @@ class CsvReader:
                     "in it not in quotation marks?",
                 )
             yield row
+
+
+def _texts(cells: Sequence[str], places: Sequence[int]) -> list[str]:
+    """Return what the columns of one field say, each text once."""
+    texts = (cells[place].strip() for place in places if place < len(cells))
+    return list(dict.fromkeys(text for text in texts if text))
 
 
 def row_of(number: int, cells: Mapping[str, str], *, portal: str = "") -> Row:
@@ -255,10 +289,16 @@ def _contributor(row: Row, text: str) -> CreditRow | None:
 
 def _shares(row: Row, field: str, text: str) -> list[ShareRow]:
     """Read shares in per cent as whole parts per million; what cannot be read is a problem."""
+    if (match := EQUAL.fullmatch(text.strip())) and len(names := split_names(match["names"])) > 1:
+        return _equal_shares(names)
     shares = []
-    for part in _split(text):
+    for part in _split(text.replace("\n", ";")):
         plain = clean(_unescaped(part))
-        match = SHARE.fullmatch(plain)
+        match = EXPORTED_SHARE.fullmatch(plain)
+        if match is None and (written := _with_semicolons(plain)):
+            row.add_problem(field, f"Write semicolons between shares: “{written}”.")
+            continue
+        match = match or SHARE.fullmatch(plain) or SHARE_FIRST.fullmatch(plain)
         if match is None:
             row.add_problem(field, f"“{plain}” is not a name and a share, such as “Jo Doe 50”.")
             continue
@@ -267,7 +307,7 @@ def _shares(row: Row, field: str, text: str) -> list[ShareRow]:
         except InvalidOperation:
             row.add_problem(field, f"“{match['share']}” is not a share in per cent.")
             continue
-        if ppm != ppm.to_integral_value() or not 0 < ppm <= 1_000_000:
+        if ppm != ppm.to_integral_value() or not 0 < ppm <= PPM:
             row.add_problem(
                 field,
                 f"{match['share']} % lies outside of 0 to 100 %, or has more than four digits "
@@ -276,3 +316,17 @@ def _shares(row: Row, field: str, text: str) -> list[ShareRow]:
             continue
         shares.append(ShareRow(PartyRow(clean(match["name"])), int(ppm)))
     return shares
+
+
+def _with_semicolons(text: str) -> str:
+    """Return the shares as they are to be written, if something else stands between them."""
+    parts = [part for part in OTHER_SEPARATORS.split(text) if part]
+    if len(parts) < 2 or not all(SHARE.fullmatch(part) for part in parts):
+        return ""
+    return "; ".join(parts)
+
+
+def _equal_shares(names: list[str]) -> list[ShareRow]:
+    """Return equal shares that add up to the whole: the first ones have a millionth more."""
+    each, rest = divmod(PPM, len(names))
+    return [ShareRow(PartyRow(name), each + (place < rest)) for place, name in enumerate(names)]

@@ -1,5 +1,7 @@
 """CSV into the catalogue: what is read, what is refused, and what a second time changes."""
 
+import io
+
 import pytest
 
 from portal.models import AuditEvent, User
@@ -242,3 +244,70 @@ def test_shares_must_be_exact(rosa: User) -> None:
     ]
     job = checked(rosa, table(rows))
     assert (job.added, job.refused) == (2, 3), told(job)
+
+
+# --- Shares as people write them -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cell", "shares"),
+    [
+        ("Dashjane - 50; Dashmax - 50", {"Dashjane": 50, "Dashmax": 50}),
+        ("Dashjane \u2013 50 %; Dashmax \u201450%", {"Dashjane": 50, "Dashmax": 50}),
+        ("Jane: 50; Max=50", {"Jane": 50, "Max": 50}),
+        ("Jane (50%); Max [50]", {"Jane": 50, "Max": 50}),
+        ("50% Jane; 50 % - Max", {"Jane": 50, "Max": 50}),
+        ("Jane 50\nMax 50", {"Jane": 50, "Max": 50}),
+        ("Jane 33,3333; Max 66,6667", {"Jane": 33.3333, "Max": 66.6667}),
+        ("Jean-Luc 50; Anne-Marie 50", {"Jean-Luc": 50, "Anne-Marie": 50}),
+        ("Earth, Wind & Fire 100", {"Earth, Wind & Fire": 100}),
+        ("Smith, John 50; Doe, Jo 50", {"Smith, John": 50, "Doe, Jo": 50}),
+        ("Blink 182 50; U2 50", {"Blink 182": 50, "U2": 50}),
+        ("Foo - = 50; Bar = 50", {"Foo -": 50, "Bar": 50}),
+        ("equal: A; B; C", {"A": 33.3334, "B": 33.3333, "C": 33.3333}),
+        ("Equal shares: A; B", {"A": 50, "B": 50}),
+        ("Equal: 100", {"Equal": 100}),
+    ],
+)
+def test_shares_are_read_as_people_write_them(cell: str, shares: dict[str, float]) -> None:
+    row = columns.row_of(1, {"master_split": cell})
+    assert row.problems == []
+    assert {share.party.name: share.ppm / 10_000 for share in row.split} == shares
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "Jane 50, Max 50",
+        "Jane 50 / Max 50",
+        "Jane 50 and Max 50",
+        "Jane 50,Max 50",
+        "Jane 50 | Max 50",
+        "Jane = 50, Max = 50",
+    ],
+)
+def test_another_separator_is_answered_by_what_to_write(cell: str) -> None:
+    row = columns.row_of(1, {"master_split": cell})
+    (problem,) = row.problems
+    assert problem.sentence.startswith("Write semicolons between shares: “Jane ")
+    assert "; Max" in problem.sentence
+
+
+def test_columns_of_one_name_are_both_read() -> None:
+    text = "title,artist,artist,isrc,isrc\nSong,Jane,Max,US-SKG-19-12345,\nOther,Jane,Jane,,x\n"
+    table = texts.Table(io.BytesIO(text.encode()))
+    first, second = columns.CsvReader(table, columns.guess(table.header)).rows()
+    assert [artist.name for artist in first.artists] == ["Jane", "Max"]
+    assert (first.isrc, first.problems) == ("US-SKG-19-12345", [])
+    assert [artist.name for artist in second.artists] == ["Jane"]
+
+
+def test_columns_of_one_name_that_differ_are_a_problem_where_one_value_is_meant() -> None:
+    table = texts.Table(io.BytesIO(b"title,title\nSong,Tune\nSame,Same\n"))
+    first, second = columns.CsvReader(table, columns.guess(table.header)).rows()
+    (problem,) = first.problems
+    assert problem.sentence == (
+        "Several columns are called “title” and differ: “Song”, “Tune”. "
+        "Give them names of their own."
+    )
+    assert (second.title, second.problems) == ("Same", [])
