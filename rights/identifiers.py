@@ -10,7 +10,6 @@ else's.
 import re
 import uuid
 
-from stdnum import ean as stdnum_ean
 from stdnum import grid as stdnum_grid
 from stdnum import isni as stdnum_isni
 from stdnum import isrc as stdnum_isrc
@@ -119,19 +118,38 @@ def ipi_base_digit(nine: str) -> str:
 
 
 def upc(text: str) -> str:
-    """Return a UPC or EAN of 8, 12, 13 or 14 digits; empty stays empty."""
+    """Return a UPC, EAN or GTIN in its one form: 8, 12, 13 or 14 digits; empty stays empty.
+
+    A number is the same with zeros before it (GS1 General Specifications, 7.9): 12, 13 and 14
+    digits of one number are its shortest, and zeros that a spreadsheet has left out count as there
+    if the check digit fits.
+    """
     if not text.strip():
         return ""
     compact = _bare(text)
-    try:
-        # stdnum checks 8, 12, 13 and 14 digits under one name.
-        return str(stdnum_ean.validate(compact))
-    except ValidationError as error:
+    if not re.fullmatch(r"[0-9]{7,14}", compact):
         raise BadIdentifier(
             "upc",
             f"“{text}” is not a UPC or EAN. It has 8, 12, 13 or 14 digits, the last of which "
             "checks the others, such as 036000291452.",
-        ) from error
+        )
+    digit = gtin_check_digit(compact[:-1])
+    if compact[-1] != digit:
+        raise BadIdentifier(
+            "upc",
+            f"“{text}” is not a UPC or EAN: its last digit checks the others, and would have to be "
+            f"{digit}, not {compact[-1]}.",
+        )
+    number = compact.zfill(14)
+    length = next(length for length in (8, 12, 13, 14) if not number[:-length].strip("0"))
+    return number[-length:]
+
+
+def gtin_check_digit(digits: str) -> str:
+    """GS1: from the right, the digits count three times and once by turns; the sum and the check
+    digit are a multiple of ten."""
+    total = sum(int(digit) * (3, 1)[place % 2] for place, digit in enumerate(reversed(digits)))
+    return str(-total % 10)
 
 
 def grid(text: str) -> str:

@@ -10,6 +10,7 @@ from portal import audit
 from portal.inputs import parameters
 from portal.models import Role
 from portal.views import signed_in
+from rights import identifiers
 from rights.access import READERS, is_admin, open_to, page_of
 from rights.forms import ReleaseForm
 from rights.models import Release
@@ -24,12 +25,20 @@ def releases(request: HttpRequest) -> HttpResponse:
     if query:
         rows = rows.filter(
             models.Q(title__icontains=query)
-            | models.Q(upc=query)
+            | models.Q(upc=_upc(query))
             | models.Q(grid__iexact=query.replace("-", ""))
             | models.Q(label__name__icontains=query)
         )
     context = {"page": page_of(request, rows.order_by("title", "pk")), "query": query}
     return render(request, "rights/releases.html", context | {"is_admin": is_admin(request)})
+
+
+def _upc(query: str) -> str:
+    """Return the one form of a number that somebody looks for, in whichever form it is typed."""
+    try:
+        return identifiers.upc(query) or query
+    except identifiers.BadIdentifier:
+        return query
 
 
 @require_safe

@@ -1,13 +1,19 @@
 """The repertoire in the browser's terms: announced recordings, stems, releases, credits, works."""
 
+from importlib import import_module
+
 import pytest
+from django.apps import apps
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
 from portal import audit
 from portal.models import User
+from rights import identifiers
+from rights.catalogue import catalogue
 from rights.consent import consent
+from rights.errors import Refused
 from rights.models import Credit, Party, Purpose, Recording, Release, Stem, Use, Work
 from tests.catalogue import allow, make_party, make_recording
 from tests.conftest import tone
@@ -149,3 +155,62 @@ def test_a_form_stays_short_however_long_the_catalogue(
         page = client.get(address(name)).content.decode()
         assert song.title not in page, name
         assert "hx-get" in page or name == "release_new"
+
+
+# --- Numbers of releases have one form -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("036000291452", "036000291452"),
+        ("0036000291452", "036000291452"),
+        ("00036000291452", "036000291452"),
+        # A spreadsheet has left out the zero.
+        ("36000291452", "036000291452"),
+        ("0-36000-29145-2", "036000291452"),
+        ("4006381333931", "4006381333931"),
+        ("04006381333931", "4006381333931"),
+        ("96385074", "96385074"),
+        ("0000096385074", "96385074"),
+        ("10012345678902", "10012345678902"),
+        ("", ""),
+    ],
+)
+def test_upc_ean_and_gtin_of_one_number_are_one(text: str, number: str) -> None:
+    assert identifiers.upc(text) == number
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("036000291453", "would have to be 2, not 3"),
+        ("3.60003E+10", "has 8, 12, 13 or 14 digits"),
+        ("123", "has 8, 12, 13 or 14 digits"),
+        ("\u0660" * 12, "has 8, 12, 13 or 14 digits"),
+    ],
+)
+def test_a_wrong_upc_is_answered_by_its_digit(text: str, words: str) -> None:
+    with pytest.raises(identifiers.BadIdentifier, match=words):
+        identifiers.upc(text)
+
+
+@pytest.mark.django_db
+def test_a_release_is_found_by_each_form_of_its_number(client: Client, rosa: User) -> None:
+    catalogue.add_release(by=rosa, title="Album", upc="0036000291452")
+    with pytest.raises(Refused):
+        catalogue.add_release(by=rosa, title="The same", upc="36000291452")
+    client.force_login(rosa)
+    for text in ("036000291452", "0036000291452", "00036000291452"):
+        assert "Album" in client.get(address("releases"), {"q": text}).content.decode()
+
+
+@pytest.mark.django_db
+def test_older_numbers_get_the_one_form(rosa: User) -> None:
+    migration = import_module("rights.migrations.0024_one_form_of_upcs")
+    first = Release.objects.create(title="a", upc="0036000291452")
+    kept = Release.objects.create(title="b", upc="4006381333931")
+    double = Release.objects.create(title="c", upc="04006381333931")
+    migration.one_form(apps, None)
+    rows = dict(Release.objects.values_list("pk", "upc"))
+    assert rows == {first.pk: "036000291452", kept.pk: kept.upc, double.pk: double.upc}
