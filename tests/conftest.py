@@ -36,13 +36,17 @@ DATABASES = {"db", "transactional_db", "live_server"}
 TOGETHER = ("cluster", "browser", "flow")
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Group what stays in one worker (`pytest -n 2 --dist loadgroup`): when it is collected, as
+    pytest-xdist reads the groups before this file may change the list."""
+    room = item.path.relative_to(ROOT / "tests").parts[0]
+    if room in TOGETHER:
+        item.add_marker(pytest.mark.xdist_group(room))
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What takes hours runs only for who asks for it by name, and on PostgreSQL only what asks for
-    a database. Workers share out the rest (`pytest -n 2 --dist loadgroup`)."""
-    for item in items:
-        room = item.path.relative_to(ROOT / "tests").parts[0]
-        if room in TOGETHER:
-            item.add_marker(pytest.mark.xdist_group(room))
+    a database. Workers share out the rest."""
     # What takes long is begun first, else all workers but one wait for it in the end.
     items.sort(
         key=lambda item: (
