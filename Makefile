@@ -6,7 +6,7 @@ BIN := .venv/bin
 # Of the tests, beside each other: one more than cores, as a third of their time is waiting for
 # processes and disks. What shares a world stays together (tests/conftest.py).
 WORKERS ?= $(shell expr $$(nproc) + 1)
-TEST := -n $(WORKERS) --dist loadgroup
+TEST := -n $(WORKERS)
 # Each computes in one thread: several that wait for each other by spinning take the cores from all.
 test test-postgres test-thorough test-nasty: export OMP_NUM_THREADS = 1
 # A file of requirements is installed again only when it has changed.

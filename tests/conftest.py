@@ -13,6 +13,8 @@ from django.conf import LazySettings
 from django.db import connection
 from django.test import TransactionTestCase
 from hypothesis import HealthCheck, settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from audio_samples.credentials import chain
 from experiments.models import Membership, Project
@@ -36,12 +38,25 @@ DATABASES = {"db", "transactional_db", "live_server"}
 TOGETHER = ("cluster", "browser", "flow")
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Group what stays in one worker (`pytest -n 2 --dist loadgroup`): when it is collected, as
-    pytest-xdist reads the groups before this file may change the list."""
-    room = item.path.relative_to(ROOT / "tests").parts[0]
-    if room in TOGETHER:
-        item.add_marker(pytest.mark.xdist_group(room))
+class Rooms(LoadScopeScheduling):
+    """Shares out tests one by one, and the rooms that have to stay together as a whole.
+
+    The groups of pytest-xdist (`--dist loadgroup`, version 3.8) have no effect with pytest 9: it
+    writes them into names that pytest does not read any more.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _room(nodeid) or nodeid
+
+
+def _room(nodeid: str) -> str:
+    """Return the room that a test has to share a worker with, or nothing."""
+    room = nodeid.removeprefix("tests/").partition("/")[0]
+    return room if room in TOGETHER else ""
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Rooms:
+    return Rooms(config, log)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -50,7 +65,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     # What takes long is begun first, else all workers but one wait for it in the end.
     items.sort(
         key=lambda item: (
-            item.get_closest_marker("xdist_group") is None,
+            not _room(item.nodeid),
             item.get_closest_marker("slow") is None,
         )
     )
