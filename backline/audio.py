@@ -2,11 +2,19 @@
 
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 IEEE_FLOAT = 3
+
+
+def samples_of(audio: Any) -> Any:
+    """Return what numpy can read of samples, also of a live tensor of torch or one in bf16."""
+    if hasattr(audio, "detach"):
+        audio = audio.detach().cpu().float().numpy()
+    return audio
 
 
 def write_wav(path: Path, audio: npt.ArrayLike, *, sample_rate: int) -> None:

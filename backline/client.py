@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 import time
+import zlib
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -25,13 +26,13 @@ import numpy.typing as npt
 import psutil
 
 from backline import bounds, dataset, describing, lent, places, wire
-from backline.audio import write_wav
+from backline.audio import samples_of, write_wav
 from backline.configs import Config
 from backline.console import Console, Source
 from backline.delivery.spool import FETCHED, Spool, wait_for_children
 from backline.delivery.transport import Transport, persist
 from backline.delivery.writer import WAKE_ROWS, Writer
-from backline.exits import WATCH, Outcome, outcome_of
+from backline.exits import WATCH, Outcome, outcome_named, outcome_of
 from backline.numbers import INT64, PLAIN_NUMBERS, number_of, shown, step_of
 from backline.ranks import ProcessPlace
 from backline.system_metrics import SystemMetrics
@@ -104,6 +105,8 @@ class Run:
         # Whether there is no writer, because the run has ended or was not used here yet.
         self._idle = True
         self._finished = False
+        # What a signal has asked for while `finish` was writing.
+        self._leave: Callable[[], None] | None = None
         self._progress = wire.Progress()
         self._stop: StopRequest | None = None
         self._given: set[str] = set()
@@ -229,17 +232,30 @@ class Run:
         """
         if self._idle and not self._open("log"):
             return
-        if step is None:
-            step = self._step + 1
-        if type(step) is not int or step not in INT64:
-            step = self._whole(step)
+        try:
+            if step is None:
+                step = self._step + 1
+            if type(step) is not int or step not in INT64:
+                step = self._whole(step)
+            # Types first: an array would take text of digits, a live tensor with torch's warning.
+            if not PLAIN_NUMBERS.issuperset(map(type, values.values())):
+                values = self._numbers_of(values)
+            row = (
+                step,
+                time.time(),
+                tuple(values),
+                array("d", cast("Iterable[float]", values.values())),
+            )
+        except Exception as error:  # noqa: BLE001 - what is no mapping, or changes meanwhile.
+            self._warn_once(
+                f"{shown(values)} was not logged, as it is no mapping of names to numbers: "
+                f"{shown(error)}",
+                about=f"values {type(error).__name__}",
+            )
+            return
         self._step = step
-        # Types first: an array would take text of digits, and a live tensor with torch's warning.
-        if not PLAIN_NUMBERS.issuperset(map(type, values.values())):
-            values = self._numbers_of(values)
-        numbers = array("d", cast("Iterable[float]", values.values()))
-        if numbers or self._marks_steps:
-            self._rows.append((step, time.time(), tuple(values), numbers))
+        if row[3] or self._marks_steps:
+            self._rows.append(row)
             if len(self._rows) > WAKE_ROWS and self._writer:
                 self._writer.wake()
 
@@ -263,25 +279,35 @@ class Run:
         is_file = isinstance(audio, (str, os.PathLike))
         if not is_file and sample_rate is None:
             raise ValueError("Samples need their sample_rate, in Hz.")
-        subject = f"The clip {name!r:.60}"
+        if self._open("log_audio") is None:
+            return
+        subject = f"The clip {shown(name)}"
         meta = describing.message(
             subject, wire.SampleMeta, name=name, step=step, prompt=prompt,
             seed=seed, final=final, references=list(references), say=self._say,
         )  # fmt: skip
         if meta is None:
             return
-        takes = self._takes.setdefault((meta.name, meta.step, meta.prompt, meta.seed), count())
+        takes = self._takes.setdefault(
+            (meta.name, meta.step, meta.prompt, meta.seed), count(self._first_take())
+        )
         meta = meta.model_copy(update={"take": next(takes)})
 
         def write(file: Path) -> wire.SampleMeta:
             if is_file:
                 shutil.copyfile(cast("str", audio), file)
             else:
-                write_wav(file, cast("npt.ArrayLike", audio), sample_rate=sample_rate or 0)
+                write_wav(file, samples_of(audio), sample_rate=round(float(sample_rate or 0)))
             return meta
 
         suffix = Path(cast("str", audio)).suffix if is_file else ".wav"
         self._send_file(subject, "sample", suffix, write, call="log_audio")
+
+    def _first_take(self) -> int:
+        """Return where this process counts equal clips from: those of two processes differ."""
+        name = self._spool.session.session
+        child = 0 if self._spool.session.main else zlib.crc32(name.encode()) & 0xFFFFFF
+        return (self._place.rank << 40) + (child << 16)
 
     def save_checkpoint(
         self, path: str | os.PathLike[str], *, step: int, meta: dict[str, Any] | None = None
@@ -324,8 +350,8 @@ class Run:
             meta = write(file)
             self._count_whole(writer)
             writer.put_file(kind, file, meta)
-        except OSError as error:
-            self._warn_once(f"{subject} was not stored and is lost: {error}")
+        except Exception as error:  # noqa: BLE001 - a clip or a checkpoint must not end a training.
+            self._warn_once(f"{subject} was not stored and is lost: {shown(error)}")
             with suppress(OSError):
                 file.unlink(missing_ok=True)
 
@@ -368,18 +394,19 @@ class Run:
         """Report how far the program is (0 to 1) and what it is doing."""
         if self._open("progress") is None:
             return
-        # In this order, NaN becomes 0.
-        share = min(1.0, max(0.0, fraction))
-        progress = wire.Progress(fraction=share, stage=bounds.readable(stage)[:100])
-        if progress != self._progress:
-            self._progress = progress
-            try:
+        try:
+            # In this order, NaN becomes 0.
+            share = min(1.0, max(0.0, number_of(fraction)))
+            text = "" if stage is None else bounds.readable(str(stage))[:100]
+            progress = wire.Progress(fraction=share, stage=text)
+            if progress != self._progress:
+                self._progress = progress
                 (self._around or self._spool).report_progress(progress)
-            except FileNotFoundError:
-                # The program around this one may have been killed, and its folder deleted.
-                pass
-            except OSError as error:
-                self._warn_once(f"Progress cannot be reported: {error}", about="progress")
+        except FileNotFoundError:
+            # The program around this one may have been killed, and its folder deleted.
+            pass
+        except Exception as error:  # noqa: BLE001 - no number, a full disk: it is only for people.
+            self._warn_once(f"Progress cannot be reported: {shown(error)}", about="progress")
 
     def fetch(self, source: wire.DatasetItem | wire.CheckpointSource) -> Path:
         """Return a local file with the bytes of a dataset item or checkpoint, checked by SHA-256.
@@ -431,18 +458,14 @@ class Run:
             return
         # What was changed inside of a value, without `update`.
         self._try(self.config.deliver_changes)
+        ending = self._ending(outcome, reason)
         self._finished = self._idle = True
-        WATCH.remove(self)
-        ending = wire.Ending(
-            outcome=outcome,
-            reason=bounds.readable(reason)[:500],
-            of_run=self._spool.session.main,
-        )
         end = time.monotonic() + places.seconds_from("BACKLINE_DRAIN_SECONDS", DRAIN_SECONDS)
         steps = (
             writer.stop,
             self._give_back,
             partial(self._say_ending, writer, ending, end),
+            self._let_go,
             self._release_console,
             partial(self._wait, end),
         )
@@ -450,6 +473,43 @@ class Run:
         with ExitStack() as stack:
             for step in reversed(steps):
                 stack.callback(self._try, step)
+
+    def _ending(self, outcome: Any, reason: Any) -> wire.Ending:
+        reason = "" if reason is None else str(reason)
+        try:
+            outcome, reason = outcome_named(outcome, reason)
+        except ValueError as error:
+            self._warn_once(f"{error} The run is taken as finished.")
+            outcome = "finished"
+        return wire.Ending(
+            outcome=outcome,
+            reason=bounds.readable(reason)[:500],
+            of_run=self._spool.session.main,
+        )
+
+    def end_by_signal(self, name: str, leave: Callable[[], None]) -> None:
+        """Write down what was logged and how the program ends, without waiting; then `leave`."""
+        writer = self._writer
+        if self._finished and self in WATCH:
+            # `finish` is under way, and has not written everything down.
+            self._leave = leave
+        elif self._finished or writer is None:
+            leave()
+        elif writer.gate.is_mine():
+            writer.gate.later(partial(self.end_by_signal, name, leave))
+        else:
+            self._try(partial(self._say_last, writer, name))
+            leave()
+
+    def _let_go(self) -> None:
+        """Let the program end: everything is written down."""
+        WATCH.remove(self)
+        if self._leave:
+            self._leave()
+
+    def _say_last(self, writer: Writer, name: str) -> None:
+        writer.put("ending", self._ending("failed", f"The program was ended by {name}."))
+        self._spool.finish()
 
     def _try(self, act: Callable[[], None]) -> None:
         try:

@@ -23,6 +23,8 @@ from backline.numbers import shown
 MAX_DEPTH = bounds.MAX_JSON_DEPTH - 2
 MAX_ITEMS = 1_000
 MAX_VALUES = 10_000
+# Characters of a value that may be left out of a config that is too long, before others are.
+LARGE = 2_000
 # Characters of what is kept as a text.
 MAX_TEXT = 1_000
 # Memory addresses would make the configs of two equal runs differ.
@@ -205,21 +207,40 @@ def plain(
 
 
 def _shorten(config: dict[str, Any], most: int) -> list[str]:
-    """Replace the largest values of a config until it can be stored; return their names."""
+    """Leave the largest values out of a config until it can be stored, and then the last ones;
+    return their names."""
+    if _is_storable(config, most):
+        return []
+    values = {name: len(repr(value)) for name, value in config.items()}
+    sizes = {name: len(name) + size + 8 for name, size in values.items()}
+    room = most - sum(sizes.values())
     left_out: list[str] = []
-    while True:
-        try:
-            bounds.check_json(as_json(config), most=most)
-        except bounds.NotStorable:
-            sizes = {name: len(repr(value)) for name, value in config.items()}
-            largest = max(sizes, key=sizes.__getitem__)
-            if largest in left_out:
-                config.clear()
-                return ["everything"]
-            left_out.append(largest)
-            config[largest] = f"left out: {sizes[largest]:,} characters"
-        else:
-            return left_out
+    for name in sorted(sizes, key=sizes.__getitem__, reverse=True):
+        words = f"left out: {values[name]:,} characters"
+        if room >= 0 or sizes[name] < LARGE:
+            break
+        left_out.append(name)
+        config[name] = words
+        room += sizes[name] - len(name) - len(words) - 8
+        sizes[name] = len(name) + len(words) + 8
+    for name in reversed(list(config)):
+        if room >= 0:
+            break
+        room += sizes[name]
+        left_out.append(name)
+        del config[name]
+    if not _is_storable(config, most):
+        config.clear()
+        return ["everything"]
+    return left_out
+
+
+def _is_storable(config: dict[str, Any], most: int) -> bool:
+    try:
+        bounds.check_json(as_json(config), most=most)
+    except bounds.NotStorable:
+        return False
+    return True
 
 
 def as_json(value: Any) -> Any:
@@ -237,6 +258,10 @@ class Config(dict[str, Any]):
     """The config of a run. It can be completed and changed; each change is delivered, and the
     portal shows when it was made. Values of the first level are attributes, too."""
 
+    _deliver: Callable[[dict[str, Any]], None]
+    _say: Callable[[str], None]
+    _delivered: dict[str, Any]
+
     def __init__(
         self,
         values: Mapping[str, Any],
@@ -245,9 +270,16 @@ class Config(dict[str, Any]):
         say: Callable[[str], None],
     ) -> None:
         super().__init__(values)
-        self._deliver = deliver
-        self._say = say
-        self._delivered = as_json(dict(self))
+        for name, value in (
+            ("_deliver", deliver), ("_say", say), ("_delivered", as_json(dict(self)))
+        ):  # fmt: skip
+            object.__setattr__(self, name, value)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name.startswith("_"):
+            object.__setattr__(self, name, value)
+        else:
+            self[name] = value
 
     def __setitem__(self, name: str, value: Any) -> None:
         self.update({name: value})

@@ -9,13 +9,17 @@ One that nothing has caught goes away when no frame is left; its code is the pro
 import atexit
 import builtins
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Literal, NoReturn, Protocol
+from typing import Any, Literal, NoReturn, Protocol, get_args
 
 Outcome = Literal["finished", "failed", "cancelled"]
+# What ends a program at once, if it does not catch it, and leaves it the time for a last word.
+SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 INTERRUPTED = "Interrupted from the keyboard."
 
 
@@ -23,6 +27,9 @@ class Ending(Protocol):
     """What has to be finished when the program ends."""
 
     def finish(self, outcome: Outcome = "finished", reason: str = "") -> None: ...
+
+    def end_by_signal(self, name: str, leave: Callable[[], None]) -> None:
+        """Write down what there is, at once, and then call `leave`."""
 
 
 def outcome_of(error: BaseException | None) -> tuple[Outcome, str]:
@@ -38,6 +45,19 @@ def outcome_of(error: BaseException | None) -> tuple[Outcome, str]:
         return "failed", f"{type(error).__name__}: {error}"
     except Exception:  # noqa: BLE001 - an exception whose text cannot be made.
         return "failed", type(error).__name__
+
+
+def outcome_named(outcome: Any, reason: str) -> tuple[Outcome, str]:
+    """Return the outcome that a call of `finish` means: one of ours, or an exit code.
+
+    Raises ValueError for everything else.
+    """
+    if outcome in get_args(Outcome):
+        return outcome, reason
+    if outcome is None or isinstance(outcome, int):
+        named, why = _outcome_of_code(outcome)
+        return named, reason or why
+    raise ValueError(f"{outcome!r:.40} is none of {', '.join(get_args(Outcome))}.")
 
 
 def _outcome_of_code(code: Any) -> tuple[Outcome, str]:
@@ -57,9 +77,10 @@ class _Watch:
         self._outcome: tuple[Outcome, str] = ("finished", "")
         self._replaced: list[tuple[object, str, object, object]] = []
         self._notebook: Any = None
+        self._exiting = False
 
     def add(self, ending: Ending) -> None:
-        if not self._endings:
+        if not self._replaced:
             self._install()
         self._endings.append(ending)
 
@@ -69,16 +90,42 @@ class _Watch:
             if not self._endings:
                 self._uninstall()
 
+    def __contains__(self, ending: object) -> bool:
+        return any(ending is other for other in self._endings)
+
     def finish_all(self) -> None:
         for ending in reversed(self._endings[:]):
             ending.finish(*self._outcome)
 
     def forget(self) -> None:
-        """Forget what belongs to the process that this one was forked from."""
+        """Forget what belongs to the process that this one was forked from; its hooks stay."""
         self._outcome = ("finished", "")
+        self._endings.clear()
 
     def left_by(self, error: BaseException) -> None:
         self._outcome = outcome_of(error)
+
+    def exited_by(self, error: SystemExit) -> None:
+        """Note the exception that ends the program; what functions of `atexit` raise does not."""
+        if not self._exiting:
+            self.left_by(error)
+
+    def note_exit(self) -> None:
+        self._exiting = True
+
+    def _on_signal(self, number: int, _frame: Any) -> None:
+        """Write down what the runs have, and then end as the signal would have ended it."""
+
+        def leave() -> None:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+
+        for ending in reversed(self._endings[1:]):
+            ending.end_by_signal(signal.Signals(number).name, lambda: None)
+        if self._endings:
+            self._endings[0].end_by_signal(signal.Signals(number).name, leave)
+        else:
+            leave()
 
     def _install(self) -> None:
         self._outcome = ("finished", "")
@@ -88,6 +135,11 @@ class _Watch:
             # Of the module `site`, which may be missing.
             if hasattr(builtins, name):
                 self._replace(builtins, name, _exit)
+        if threading.current_thread() is threading.main_thread():
+            for number in SIGNALS:
+                # Whoever catches it says what happens then.
+                if signal.getsignal(number) is signal.SIG_DFL:
+                    signal.signal(number, self._on_signal)
         shell = sys.modules.get("IPython") and sys.modules["IPython"].get_ipython()
         if shell:
             self._notebook = shell.events
@@ -99,6 +151,10 @@ class _Watch:
             if getattr(owner, name, None) is ours:
                 setattr(owner, name, before)
         self._replaced.clear()
+        if threading.current_thread() is threading.main_thread():
+            for number in SIGNALS:
+                if signal.getsignal(number) == self._on_signal:
+                    signal.signal(number, signal.SIG_DFL)
         if self._notebook is not None:
             with suppress(ValueError):
                 self._notebook.unregister("post_run_cell", self._after_cell)
@@ -135,7 +191,7 @@ class _Exit(SystemExit):
     def __del__(self) -> None:
         # One that was caught goes away in a frame of whoever caught it.
         if sys is not None and sys._getframe().f_back is None and os.getpid() == self.process:
-            WATCH.left_by(self)
+            WATCH.exited_by(self)
 
 
 # As it is called in everything that prints it.
@@ -149,4 +205,6 @@ def _exit(status: Any = None, /) -> NoReturn:
 
 WATCH = _Watch()
 atexit.register(WATCH.finish_all)
+# Called before the functions of `atexit`; concurrent.futures uses it for that.
+threading._register_atexit(WATCH.note_exit)  # type: ignore[attr-defined]
 os.register_at_fork(after_in_child=WATCH.forget)

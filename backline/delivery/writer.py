@@ -21,6 +21,7 @@ from backline import wire
 from backline.console import Source
 from backline.delivery.launcher import launch
 from backline.delivery.spool import Spool
+from backline.numbers import shown
 from backline.ranks import ProcessPlace
 from backline.system_metrics import SystemMetrics
 
@@ -203,7 +204,7 @@ class Writer:
                     duty()
                 except Exception as error:  # noqa: BLE001 - nothing may end this thread: a run would go on unseen.
                     self._warn(
-                        f"{type(error).__name__} in the background: {error}",
+                        f"{type(error).__name__} in the background: {shown(error)}",
                         about=f"{duty.__name__} {type(error).__name__}",
                     )
 
@@ -251,7 +252,7 @@ class Writer:
         except Exception as error:  # noqa: BLE001 - the rows would be tried for ever.
             if len(rows) > 1:
                 return [delivery for row in rows for delivery in self._encoded([row])]
-            self._warn(f"{rows[0][2]!r:.80} cannot be logged: {error}")
+            self._warn(f"{shown(rows[0][2])} cannot be logged: {shown(error)}")
             return []
 
     def _read_figures(self) -> None:
@@ -334,17 +335,20 @@ class Writer:
 
     def _name(self, name: Any, column: int, sent: dict[str, int]) -> None:
         """Note under which name a column is sent, or why it is not."""
-        text = str(name).strip()
+        try:
+            text = str(name).strip()
+        except Exception:  # noqa: BLE001 - whatever a name does, the others are kept.
+            text = ""
         if not wire.good_name(text) or not wire.good_name(self._place.metric(text)):
             self._warn(
                 f"{text[:50]!r} cannot be the name of a metric (1 to {wire.MAX_NAME} printable "
                 "characters); not logged."
             )
         elif self._place.metric(text) in sent:
-            self._warn(f"{name!r:.60} is logged twice in one call; the first counts.")
+            self._warn(f"{shown(name)} is logged twice in one call; the first counts.")
         else:
-            if text != name:
-                self._warn(f"{name!r:.60} is logged as {text!r:.60}.")
+            if not isinstance(name, str) or text != name:
+                self._warn(f"{shown(name)} is logged as {text!r:.60}.")
             sent[self._place.metric(text)] = column
 
 

@@ -257,3 +257,100 @@ def test_a_disk_that_has_room_again_at_the_end_loses_nothing(
     run.finish()
     assert Run.objects.get().state == "finished"
     assert curves()["loss"] == {1: 1.0}
+
+
+# --- What a stranger has tried -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("call", "state", "reason"),
+    [
+        ("run.finish(0)", "finished", ""),
+        ("run.finish(None)", "finished", ""),
+        ("run.finish(1)", "failed", "The program exited with code 1."),
+        ("run.finish(2, 'out of memory')", "failed", "out of memory"),
+        ("run.finish('banana')", "finished", ""),
+        ("run.finish('failed', None)", "failed", ""),
+        ("import atexit; atexit.register(lambda: sys.exit(6))", "finished", ""),
+        ("os.kill(os.getpid(), signal.SIGTERM)", "failed", "The program was ended by SIGTERM."),
+        ("os.kill(os.getpid(), signal.SIGHUP)", "failed", "The program was ended by SIGHUP."),
+    ],
+)
+def test_a_run_ends_with_what_it_has_whatever_finish_is_told(
+    scripts: Scripts, call: str, state: str, reason: str
+) -> None:
+    done = scripts.run(WITHOUT + call + "\n")
+    assert "pydantic" not in done.stderr
+    wait_for(lambda: not Run.objects.get().is_open)
+    run = Run.objects.get()
+    assert (run.state, run.state_reason) == (state, reason), done.stderr
+    wait_for(lambda: "loss" in curves(run))
+    assert curves(run)["loss"] == {1: 1.0}
+
+
+def test_a_pool_that_is_terminated_has_delivered_what_its_workers_logged(scripts: Scripts) -> None:
+    done = scripts.run("""
+import multiprocessing
+run = backline.init(os.environ["PROJECT"], system_figures=False)
+def work(i): run.log({"pool": float(i)}, step=i)
+with multiprocessing.get_context("fork").Pool(2) as pool: pool.map(work, range(30))
+run.finish()
+assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+""")
+    assert done.returncode == 0, done.stderr
+    wait_for(lambda: len(curves().get("pool", {})) == 30)
+    assert Run.objects.get().state == "finished"
+
+
+def test_nothing_raises_into_the_loop(scripts: Scripts) -> None:
+    done = scripts.run("""
+import numpy as np, torch, threading
+run = backline.init(os.environ["PROJECT"], system_figures=False)
+class Name:
+    def __repr__(self): raise RuntimeError("repr")
+class Odd(dict):
+    def values(self): raise RuntimeError("values")
+for thing in (None, [1], "text", 5, Odd(a=1), {Name(): 2.0}, {"good": 1.0}):
+    run.log(thing, step=1)
+    run.flush()
+shared = {"a": 1.0}
+def change():
+    for n in range(20_000): shared[f"k{n % 50}"] = 1.0; shared.pop(f"k{(n + 25) % 50}", None)
+thread = threading.Thread(target=change); thread.start()
+for step in range(300): run.log(shared, step=step)
+thread.join()
+for fraction, stage in ((None, ""), ("x", ""), (np.array([1, 2]), ""), (0.5, None), (0.5, 5)):
+    run.progress(fraction, stage=stage)
+live = torch.zeros(1, 800, requires_grad=True)
+for audio, rate in ((live, 8_000), (live.to(torch.bfloat16), 8_000), ([[0.1] * 800], 8_000.0),
+                    ([[0.1] * 800], "8000"), ([], 8_000), (None, 8_000), (b"x", 8_000),
+                    ("nowhere.wav", None), ([[0.1] * 800], 10**9)):
+    run.log_audio("clip", audio, sample_rate=rate)
+run.save_checkpoint(None, step=1)
+run.config.attr = 2
+run.config.update({f"k{n}": "v" * 100 for n in range(20_000)})
+print("through")
+""")
+    assert (done.returncode, done.stdout) == (0, "through\n"), done.stderr
+    run = Run.objects.get()
+    assert run.state == "finished"
+    assert curves(run)["good"] == {1: 1.0}
+    assert len(curves(run)["a"]) > 200
+    assert run.samples.count() == 4
+    assert run.config["attr"] == 2
+    assert run.config["k0"] == "v" * 100
+
+
+def test_equal_clips_of_two_processes_are_two(scripts: Scripts) -> None:
+    done = scripts.run("""
+run = backline.init(os.environ["PROJECT"], system_figures=False)
+for _ in range(2):
+    child = os.fork()
+    if not child:
+        for _ in range(3): run.log_audio("same", [[0.1] * 800], sample_rate=8_000, seed=1)
+        run.finish()
+        os._exit(0)
+    os.waitpid(child, 0)
+""")
+    assert done.returncode == 0, done.stderr
+    assert Run.objects.get().samples.count() == 6
