@@ -35,7 +35,7 @@ DOORS = {
 }
 # What takes long by itself, and the modules that are doors to it: all call
 # `forbid_in_transaction`.
-LONG = {"soundfile", "subprocess", "httpx", "requests", "urllib.request", "boto3", "kubernetes"}
+LONG = {"av", "soundfile", "subprocess", "httpx", "requests", "urllib.request", "boto3", "kubernetes"}
 GUARDED = {
     "rights/catalogue/audio_intake.py",
     "audio_samples/analysis.py",
@@ -50,6 +50,7 @@ BEHIND = {
     "rights/catalogue/audio_previews.py",
     "rights/catalogue/sound_prints.py",
     "audio_samples/credentials/issuing.py",
+    "portal/http/playing.py",
     # The store's own fittings, behind portal/storage/__init__.py.
     "portal/storage/s3.py",
     # They start and watch processes, and touch no rows.

@@ -36,8 +36,8 @@ def load(item: DatasetItem, *, fetch: Callable[[DatasetItem], Path]) -> Recordin
     try:
         with fetch(item).open("rb") as file:
             data, rate, _ = decoding.decode(file, LIMITS)
-    except decoding.BadAudio as error:
-        raise Unreadable(f"The recording “{item.title}” cannot be decoded. {error}") from error
+    except (decoding.BadAudio, OSError) as error:
+        raise Unreadable(f"The recording “{item.title}” cannot be decoded: {error}") from error
     if data.shape[1] < mel.WINDOW:
         raise Unreadable(f"The recording “{item.title}” is too short or not sound.")
     audio = torch.from_numpy(data).mean(dim=0)

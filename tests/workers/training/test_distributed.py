@@ -295,7 +295,7 @@ def test_one_process_that_fails_ends_all_and_its_reason_is_the_last_line(tmp_pat
     assert done.code == 1
     assert done.err.splitlines()[-1] == (
         "[rank 1] The recording “0-ambient” cannot be decoded: "
-        "Error opening '/nowhere/0-ambient.flac': System error.."
+        "[Errno 2] No such file or directory: '/nowhere/0-ambient.flac'"
     )
 
 
