@@ -35,7 +35,9 @@ DOORS = {
 }
 # What takes long by itself, and the modules that are doors to it: all call
 # `forbid_in_transaction`.
-LONG = {"av", "soundfile", "subprocess", "httpx", "requests", "urllib.request", "boto3", "kubernetes"}
+LONG = {
+    "av", "soundfile", "subprocess", "httpx", "requests", "urllib.request", "boto3", "kubernetes",
+}  # fmt: skip
 GUARDED = {
     "rights/catalogue/audio_intake.py",
     "audio_samples/analysis.py",
