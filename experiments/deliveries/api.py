@@ -227,11 +227,11 @@ def end(
     """Report the end of a session, and how its program ended. That ends a run started outside; a
     run of the portal ends by its exit code instead."""
     run = access.writable(request, run_id)
-    if run.origin == Run.Origin.CLIENT and ending.of_run and not runs.is_replaced(run, session):
+    if run.origin == Run.Origin.CLIENT and ending.of_run:
         if run.is_open:
             for name in ending.children:
                 late.note_session(run, name)
-        runs.close_client_run(run, outcome=ending.outcome, reason=ending.reason)
+        runs.close_client_run(run, outcome=ending.outcome, reason=ending.reason, session=session)
     if not ending.owed:
         late.close(run, session)
     if not run.is_open:

@@ -149,6 +149,8 @@ def _named(runs: Any, project: Project, text: str) -> Run | None:
 def _resume(run: Run, by: User, attempt: int, config: dict[str, Any]) -> None:
     if run.origin != Run.Origin.CLIENT:
         raise NotPossible(f"Run {run.number} was queued in the portal: try it again there.")
+    # Locked: an end of the attempt before comes before this, or not at all.
+    Run.objects.select_for_update(no_key=True).only("pk").get(pk=run.pk)
     fields = {"state_reason": "", "stop_as": "", "ended_at": None, "heartbeat_at": timezone.now()}
     if not move(run, ENDED, State.RUNNING, **fields) and run.state != State.RUNNING:
         raise NotPossible(f"Run {run.number} cannot be resumed; it is: {run.get_state_display()}.")
@@ -199,8 +201,11 @@ def open_client_run(
     return run
 
 
-def close_client_run(run: Run, *, outcome: str = "finished", reason: str = "") -> bool:
-    """End a run as its outside program reported: finished, failed or cancelled.
+def close_client_run(
+    run: Run, *, outcome: str = "finished", reason: str = "", session: str = ""
+) -> bool:
+    """End a run as its outside program reported: finished, failed or cancelled. The program of an
+    attempt after which another one has begun ends nothing.
 
     The portal itself passes `silent` for a program that has not reported for long; when it
     reports again, `beat` opens the run again.
@@ -210,6 +215,10 @@ def close_client_run(run: Run, *, outcome: str = "finished", reason: str = "") -
     if outcome == "silent":
         fields["stop_as"] = outcome
     with transaction.atomic():
+        # Locked, so that the run is not resumed between the question and the end.
+        Run.objects.select_for_update(no_key=True).only("pk").get(pk=run.pk)
+        if is_replaced(run, session):
+            return False
         if new is State.CANCELLED:
             asked = {"stop_as": new.value, "state_reason": reason[:500]}
             move(run, (State.RUNNING,), State.STOPPING, **asked)
