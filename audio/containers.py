@@ -8,6 +8,7 @@ ask it.
 
 import os
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import IO
 
@@ -80,19 +81,27 @@ class View:
 # --- WAV and AIFF ------------------------------------------------------------------------------
 
 
-def _wav(view: View) -> Container:
-    position, size_64, byte_rate = 12, 0, 0
+def _chunks(view: View, size_format: str) -> Iterator[tuple[bytes, int, int]]:
+    """Yield name, position of the body and size of each chunk of a RIFF or IFF file."""
+    position = 12
     while len(head := view.read(position, 8)) == 8:
-        name, size = head[:4], struct.unpack("<I", head[4:])[0]
-        body = view.read(position + 8, 28)
+        size = struct.unpack(size_format, head[4:])[0]
+        yield head[:4], position + 8, size
+        position += 8 + size + size % 2
+
+
+def _wav(view: View) -> Container:
+    size_64 = byte_rate = 0
+    for name, start, size in _chunks(view, "<I"):
+        body = view.read(start, 28)
         if name == b"ds64" and len(body) >= 16:
             size_64 = struct.unpack("<Q", body[8:16])[0]
         elif name == b"fmt " and len(body) >= 16:
             byte_rate = struct.unpack("<I", body[8:12])[0]
         elif name == b"data":
-            return _wav_data(view, position + 8, size_64 if size == UNKNOWN and size_64 else size,
-                             byte_rate)  # fmt: skip
-        position += 8 + size + size % 2
+            return _wav_data(
+                view, start, size_64 if size == UNKNOWN and size_64 else size, byte_rate
+            )
     return Container("WAV")
 
 
@@ -107,27 +116,21 @@ def _wav_data(view: View, start: int, promised: int, byte_rate: int) -> Containe
 
 
 def _aiff(view: View) -> Container:
-    position = 12
-    while len(head := view.read(position, 8)) == 8:
-        name, size = head[:4], struct.unpack(">I", head[4:])[0]
-        if name == b"SSND" and position + 8 + size > view.size + 1:
-            share = (view.size - position - 16) / max(1, size - 8)
+    for name, start, size in _chunks(view, ">I"):
+        if name == b"SSND" and start + size > view.size + 1:
+            share = (view.size - start - 8) / max(1, size - 8)
             raise Truncated(share * _aiff_seconds(view), _aiff_seconds(view))
-        position += 8 + size + size % 2
     return Container("AIFF")
 
 
 def _aiff_seconds(view: View) -> float:
-    position = 12
-    while len(head := view.read(position, 8)) == 8:
-        name, size = head[:4], struct.unpack(">I", head[4:])[0]
-        body = view.read(position + 8, 18)
+    for name, start, _ in _chunks(view, ">I"):
+        body = view.read(start, 18)
         if name == b"COMM" and len(body) == 18:
             frames, exponent = struct.unpack(">I", body[2:6])[0], struct.unpack(">H", body[8:10])[0]
             # The rate is a float of 80 bits.
             rate = struct.unpack(">Q", body[10:18])[0] * 2.0 ** (exponent - 16383 - 63)
             return float(frames / rate) if rate else 0.0
-        position += 8 + size + size % 2
     return 0.0
 
 
@@ -144,7 +147,7 @@ def _flac(view: View, start: int) -> Container:
 def _ogg(view: View) -> Container:
     position, rates = 0, dict[int, int]()
     ended: dict[int, bool] = {}
-    seconds, chained = 0.0, False
+    chained = False
     granules: dict[int, int] = {}
     while position < view.size:
         head = view.read(position, 27)
@@ -273,6 +276,8 @@ def _next_frame(view: View, position: int) -> int:
     if after > position:
         return after
     window = view.read(position + 1, RESYNC)
+    # Looked for once: bytes that are no sound have thousands of places where a frame might begin.
+    tag = window.find(b"ID3")
     at = window.find(b"\xff")
     while at >= 0:
         place = position + 1 + at
@@ -280,8 +285,7 @@ def _next_frame(view: View, position: int) -> int:
         # Two in a row: one alone may be any bytes.
         if frame and (place + frame.size >= view.size or _mp3_frame(view, place + frame.size)):
             return place
-        tag = window.rfind(b"ID3", 0, at)
-        if tag >= 0:
+        if 0 <= tag < at:
             return position + 1 + tag
         at = window.find(b"\xff", at + 1)
     return view.size if len(window) < RESYNC else position + RESYNC

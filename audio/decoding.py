@@ -57,6 +57,10 @@ class Limits:
     max_rate: int
 
 
+# What the portal takes as a recording, and all of which is learned from.
+RECORDING = Limits("file", max_seconds=2 * 60 * 60, min_rate=4_000, max_rate=384_000)
+
+
 class Source(Protocol):
     """A decoder of one file. `frames` are those that its header promises, None if it does not."""
 

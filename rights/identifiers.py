@@ -10,6 +10,7 @@ else's.
 import re
 import uuid
 
+from stdnum import ean as stdnum_ean
 from stdnum import grid as stdnum_grid
 from stdnum import isni as stdnum_isni
 from stdnum import isrc as stdnum_isrc
@@ -133,7 +134,8 @@ def upc(text: str) -> str:
             f"“{text}” is not a UPC or EAN. It has 8, 12, 13 or 14 digits, the last of which "
             "checks the others, such as 036000291452.",
         )
-    digit = gtin_check_digit(compact[:-1])
+    # The rule of GS1 counts from the right, so it is one for all lengths.
+    digit = stdnum_ean.calc_check_digit(compact[:-1])
     if compact[-1] != digit:
         raise BadIdentifier(
             "upc",
@@ -143,13 +145,6 @@ def upc(text: str) -> str:
     number = compact.zfill(14)
     length = next(length for length in (8, 12, 13, 14) if not number[:-length].strip("0"))
     return number[-length:]
-
-
-def gtin_check_digit(digits: str) -> str:
-    """GS1: from the right, the digits count three times and once by turns; the sum and the check
-    digit are a multiple of ten."""
-    total = sum(int(digit) * (3, 1)[place % 2] for place, digit in enumerate(reversed(digits)))
-    return str(-total % 10)
 
 
 def grid(text: str) -> str:

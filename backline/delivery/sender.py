@@ -216,10 +216,9 @@ class Sender:
                 ending = wire.Ending.model_validate_json(delivery.path.read_bytes())
                 # What was set aside may still be accepted, and the portal waits for it.
                 owed = max(0, len(self.spool.pending()) - 1)
-                names = [child.session.session for child in children(self.spool)]
-                ending = ending.model_copy(
-                    update={"owed": owed, "children": names[:1_000] if ending.of_run else []}
-                )
+                others = children(self.spool) if ending.of_run else []
+                names = [other.session.session for other in others[:1_000]]
+                ending = ending.model_copy(update={"owed": owed, "children": names})
                 transport.post(f"{base}/ending", ending, session=session.session)
             case "sample":
                 self._upload(transport, f"{base}/samples", delivery, wire.SampleMeta)

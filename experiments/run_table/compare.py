@@ -115,7 +115,8 @@ def controls(names: Sequence[str]) -> list[str]:
     found = [name for name in names if name.startswith("control/")] or [
         name for name in names if "accuracy" in name
     ]
-    return [name for name in found if name != first_choice(names)]
+    first = first_choice(names)
+    return [name for name in found if name != first]
 
 
 def labels(runs: Sequence[Run]) -> dict[int, str]:
@@ -123,15 +124,17 @@ def labels(runs: Sequence[Run]) -> dict[int, str]:
     by_name: dict[str, list[Run]] = defaultdict(list)
     for run in runs:
         by_name[run.name].append(run)
-    told: dict[int, list[str]] = defaultdict(list)
+    differing: dict[int, list[str]] = defaultdict(list)
     for members in by_name.values():
         telling = [d for d in differences(members) if all(map(_is_short, d.values))]
         # First what has the most values, and is set everywhere.
         telling.sort(key=lambda d: (-len(set(map(str, d.values))), None in d.values))
         for difference in telling[:TELLING]:
             for run, value in zip(members, difference.values, strict=True):
-                told[run.number].append(f"{difference.key} {setting(value)}")
-    return {run.number: ", ".join([f"{run.number} {run.name}", *told[run.number]]) for run in runs}
+                differing[run.number].append(f"{difference.key} {setting(value)}")
+    return {
+        run.number: ", ".join([f"{run.number} {run.name}", *differing[run.number]]) for run in runs
+    }
 
 
 def _is_short(value: object) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Max, Q
+from django.db.models import Max, Q, QuerySet
 from django.utils import timezone
 
 from backline import bounds, wire
@@ -132,18 +132,18 @@ def _to_resume(project: Project, by: User, wanted: wire.NewRun) -> Run | None:
     return None
 
 
-def _named(runs: Any, project: Project, text: str) -> Run | None:
+def _named(runs: QuerySet[Run], project: Project, text: str) -> Run | None:
     try:
         key = Q(pk=UUID(text))
     except ValueError:
         run = runs.filter(name=text, origin=Run.Origin.CLIENT).first()
         if run is not None or not (text.isascii() and text.isdecimal() and len(text) < 10):
-            return run  # type: ignore[no-any-return]
+            return run
         key = Q(number=int(text))
     run = runs.filter(key).first()
     if run is None:
         raise NoSuchRun(f"The project {project.slug} has no run {text}.")
-    return run  # type: ignore[no-any-return]
+    return run
 
 
 def _resume(run: Run, by: User, attempt: int, config: dict[str, Any]) -> None:

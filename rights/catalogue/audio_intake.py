@@ -20,7 +20,7 @@ from audio.decoding import BadAudio
 from audio.loudness import Meter
 from portal.database import long_work
 
-LIMITS = decoding.Limits("file", max_seconds=2 * 60 * 60, min_rate=4_000, max_rate=384_000)
+LIMITS = decoding.RECORDING
 # Below this peak (-80 dBFS) a file is silent.
 SILENCE_PEAK = 1e-4
 # A mean above this share of full scale is an offset and not the sound.

@@ -19,7 +19,8 @@ def work(run, number):
     for step in range(50):
         run.log({f"child/{number}": float(step)}, step=step)
     run.log_audio(f"clip {number}", [[0.1 * number] * 800], sample_rate=8_000)
-    print("child", number)
+    # In one piece: several processes share the pipe.
+    sys.stdout.write(f"child {number}\\n")
     if number == 1:
         run.flush()
 """

@@ -13,9 +13,6 @@ from backline.wire import DatasetItem
 from workers.data import mel
 from workers.models.torchaudio_door import functional
 
-# What the portal takes (rights/catalogue/audio_intake.py): all of it is learned from.
-LIMITS = decoding.Limits("file", max_seconds=2 * 60 * 60, min_rate=4_000, max_rate=384_000)
-
 
 class Unreadable(ValueError):
     """A recording cannot be used; the message names it."""
@@ -35,7 +32,7 @@ def load(item: DatasetItem, *, fetch: Callable[[DatasetItem], Path]) -> Recordin
     """Fetch, decode, mix to mono, resample to 16 kHz, analyse. Raises `Unreadable`."""
     try:
         with fetch(item).open("rb") as file:
-            data, rate, _ = decoding.decode(file, LIMITS)
+            data, rate, _ = decoding.decode(file, decoding.RECORDING)
     except (decoding.BadAudio, OSError) as error:
         raise Unreadable(f"The recording “{item.title}” cannot be decoded: {error}") from error
     if data.shape[1] < mel.WINDOW:
