@@ -1,5 +1,7 @@
 """The refusal that every verb of the rights app raises."""
 
+from portal.inputs.text import clean_line, clean_prose, unreadable
+
 
 class Refused(ValueError):
     """A value that is not valid, or an act that cannot be done.
@@ -14,9 +16,12 @@ class Refused(ValueError):
         self.field = field
 
 
-def required(text: str, *, field: str, longest: int) -> str:
-    """Return the text without outer spaces; raise Refused where it is missing or too long."""
-    text = text.strip()
+def required(text: str, *, field: str, longest: int, prose: bool = False) -> str:
+    """Return the text as it is stored, `prose` with its lines. Raises Refused where it is missing,
+    too long or no text."""
+    text = clean_prose(text) if prose else clean_line(text)
+    if sentence := unreadable(text):
+        raise Refused("unreadable", sentence, field=field)
     if not text:
         raise Refused("required", f"The {field} is missing.", field=field)
     if len(text) > longest:

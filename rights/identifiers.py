@@ -11,11 +11,9 @@ import re
 import uuid
 
 from stdnum import ean as stdnum_ean
-from stdnum import grid as stdnum_grid
-from stdnum import isni as stdnum_isni
 from stdnum import isrc as stdnum_isrc
 from stdnum.exceptions import ValidationError
-from stdnum.iso7064 import mod_37_36
+from stdnum.iso7064 import mod_11_2, mod_37_36
 
 
 class BadIdentifier(ValueError):
@@ -26,8 +24,37 @@ class BadIdentifier(ValueError):
         self.field = field
 
 
+# A number as a spreadsheet shows it when it has dropped digits, and one with an empty fraction.
+ROUNDED = re.compile(r"[0-9](?:[.,][0-9]+)?E\+?[0-9]+", re.IGNORECASE)
+WHOLE = re.compile(r"([0-9]+)[.,]0+")
+
+
 def _bare(text: str) -> str:
-    return re.sub(r"[\s.\-]", "", text).upper()
+    return re.sub(r"[\s.\-\u2010-\u2015]", "", text).upper()
+
+
+def _digits(field: str, text: str) -> str:
+    """Return a code that is mostly digits without separators. Raises BadIdentifier where a
+    spreadsheet took it for a number and has rounded it."""
+    if ROUNDED.fullmatch(text.strip()):
+        raise BadIdentifier(
+            field,
+            f"“{text}” was rounded by a spreadsheet, and its last digits are lost. Format the "
+            "column as text there, and fill it in again.",
+        )
+    whole = WHOLE.fullmatch(text.strip())
+    return whole[1] if whole else _bare(text)
+
+
+def _wrong_digit(field: str, text: str, what: str, right: str, given: str) -> BadIdentifier:
+    """Return the refusal of a code whose last characters do not check the others."""
+    plural = len(right) > 1
+    last = f"last {len(right)} digits check" if plural else "last digit checks"
+    return BadIdentifier(
+        field,
+        f"“{text}” is not {what}: its {last} the others, and would have to be {right}, not "
+        f"{given}. One of the digits is wrong.",
+    )
 
 
 def isrc(text: str) -> str:
@@ -35,7 +62,7 @@ def isrc(text: str) -> str:
     if not text.strip():
         return ""
     try:
-        return str(stdnum_isrc.validate(text))
+        return str(stdnum_isrc.validate(re.sub(r"^\s*ISRC[:\s]\s*", "", text, flags=re.IGNORECASE)))
     except ValidationError as error:
         raise BadIdentifier(
             "isrc",
@@ -45,30 +72,40 @@ def isrc(text: str) -> str:
 
 
 def isni(text: str) -> str:
-    """Return the sixteen characters of an ISNI; an empty text stays empty."""
+    """Return the sixteen characters of an ISNI; an empty text stays empty. Zeros that a
+    spreadsheet has left out count as there if the check digit fits."""
     if not text.strip():
         return ""
-    try:
-        return str(stdnum_isni.validate(text))
-    except ValidationError as error:
+    compact = _digits("isni", text.rpartition("/")[2]).removeprefix("ISNI").removeprefix(":")
+    if not re.fullmatch(r"[0-9]{7,15}[0-9X]", compact):
         raise BadIdentifier(
             "isni",
             f"“{text}” is not an ISNI. It has sixteen digits, the last of which checks the others "
             "and may be an X, such as 0000 0001 2281 955X.",
-        ) from error
+        )
+    number = compact.zfill(16)
+    digit = str(mod_11_2.calc_check_digit(number[:-1]))
+    if number[-1] != digit:
+        raise _wrong_digit("isni", text, "an ISNI", digit, number[-1])
+    return number
 
 
 def iswc(text: str) -> str:
-    """Return T and ten digits, the last of which checks the others; an empty text stays empty."""
+    """Return T and ten digits, the last of which checks the others; an empty text stays empty.
+    Some catalogues leave out the T."""
     if not text.strip():
         return ""
-    compact = _bare(text)
-    if not re.fullmatch(r"T[0-9]{10}", compact) or compact[-1] != iswc_check_digit(compact[1:10]):
+    compact = _bare(text).removeprefix("ISWC").removeprefix(":")
+    compact = f"T{compact}" if re.fullmatch(r"[0-9]{10}", compact) else compact
+    if not re.fullmatch(r"T[0-9]{10}", compact):
         raise BadIdentifier(
             "iswc",
             f"“{text}” is not an ISWC. It has a T and ten digits, the last of which checks the "
             "others, such as T-034.524.680-1.",
         )
+    digit = iswc_check_digit(compact[1:10])
+    if compact[-1] != digit:
+        raise _wrong_digit("iswc", text, "an ISWC", digit, compact[-1])
     return compact
 
 
@@ -82,13 +119,16 @@ def ipi_name(text: str) -> str:
     """Return eleven digits with leading zeros; the last two check the others. Empty stays empty."""
     if not text.strip():
         return ""
-    compact = _bare(text).zfill(11)
-    if not re.fullmatch(r"[0-9]{11}", compact) or compact[-2:] != ipi_check_digits(compact[:9]):
+    compact = _digits("ipi_name", text).zfill(11)
+    if not re.fullmatch(r"[0-9]{11}", compact):
         raise BadIdentifier(
             "ipi_name",
             f"“{text}” is not an IPI name number. It has eleven digits, the last two of which "
             "check the others, such as 00000000199.",
         )
+    digits = ipi_check_digits(compact[:9])
+    if compact[-2:] != digits:
+        raise _wrong_digit("ipi_name", text, "an IPI name number", digits, compact[-2:])
     return compact
 
 
@@ -103,12 +143,15 @@ def ipi_base(text: str) -> str:
     if not text.strip():
         return ""
     compact = _bare(text)
-    if not re.fullmatch(r"I[0-9]{10}", compact) or compact[-1] != ipi_base_digit(compact[1:10]):
+    if not re.fullmatch(r"I[0-9]{10}", compact):
         raise BadIdentifier(
             "ipi_base",
             f"“{text}” is not an IPI base number. It has an I and ten digits, the last of which "
             "checks the others, such as I-000000001-9.",
         )
+    digit = ipi_base_digit(compact[1:10])
+    if compact[-1] != digit:
+        raise _wrong_digit("ipi_base", text, "an IPI base number", digit, compact[-1])
     return compact
 
 
@@ -127,7 +170,7 @@ def upc(text: str) -> str:
     """
     if not text.strip():
         return ""
-    compact = _bare(text)
+    compact = _digits("upc", text)
     if not re.fullmatch(r"[0-9]{7,14}", compact):
         raise BadIdentifier(
             "upc",
@@ -137,11 +180,7 @@ def upc(text: str) -> str:
     # The rule of GS1 counts from the right, so it is one for all lengths.
     digit = stdnum_ean.calc_check_digit(compact[:-1])
     if compact[-1] != digit:
-        raise BadIdentifier(
-            "upc",
-            f"“{text}” is not a UPC or EAN: its last digit checks the others, and would have to be "
-            f"{digit}, not {compact[-1]}.",
-        )
+        raise _wrong_digit("upc", text, "a UPC or EAN", digit, compact[-1])
     number = compact.zfill(14)
     length = next(length for length in (8, 12, 13, 14) if not number[:-length].strip("0"))
     return number[-length:]
@@ -151,14 +190,17 @@ def grid(text: str) -> str:
     """Return the eighteen characters of a GRid; empty stays empty."""
     if not text.strip():
         return ""
-    try:
-        return str(stdnum_grid.validate(text))
-    except ValidationError as error:
+    compact = _bare(text).removeprefix("GRID").removeprefix(":")
+    if not re.fullmatch(r"[0-9A-Z]{18}", compact):
         raise BadIdentifier(
             "grid",
             f"“{text}” is not a GRid. It has eighteen letters and digits, the last of which checks "
             "the others, such as A1-2425G-ABC1234002-M.",
-        ) from error
+        )
+    character = mod_37_36.calc_check_digit(compact[:-1])
+    if compact[-1] != character:
+        raise _wrong_digit("grid", text, "a GRid", character, compact[-1])
+    return compact
 
 
 def dpid(text: str) -> str:

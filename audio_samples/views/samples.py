@@ -20,6 +20,7 @@ from portal.http import csv_files
 from portal.http.playing import audio_response
 from portal.http.serving import disposition, ending, gathered, stream_response
 from portal.inputs import parameters
+from portal.inputs.text import matching
 from portal.views import signed_in
 from rights.usage import crediting
 
@@ -132,7 +133,7 @@ def project(request: HttpRequest, slug: str) -> HttpResponse:
     if (number := query.number("run")) is not None:
         samples = samples.filter(run__number=number)
     if filters["prompt"]:
-        samples = samples.filter(prompt__icontains=filters["prompt"])
+        samples = samples.filter(matching(filters["prompt"], "prompt"))
     if filters["final"]:
         samples = samples.filter(final=filters["final"] == "yes")
     newest = clips.with_credits(samples).order_by("-created_at", "-pk")

@@ -27,6 +27,7 @@ from django.db.models.functions import Cast
 
 from experiments.models import Run, Series
 from experiments.run_table import setting_paths
+from portal.inputs.text import matching
 
 MAX_LENGTH = 500
 MAX_TERMS = 20
@@ -285,9 +286,9 @@ def _json_value(text: str) -> object:
 FIELDS: dict[str, Callable[[Term], Q]] = {
     "state": _state,
     "recipe": lambda term: _any(term, lambda v: Q(recipe__iexact=v)),
-    "dataset": lambda term: _any(term, lambda v: Q(dataset__name__icontains=v)),
+    "dataset": lambda term: _any(term, lambda v: matching(v, "dataset__name")),
     "owner": lambda term: _any(term, lambda v: Q(submitted_by__username__iexact=v)),
-    "name": lambda term: _any(term, lambda v: Q(name__icontains=v)),
+    "name": lambda term: _any(term, lambda v: matching(v, "name")),
     "run": _number,
     "queued": _day,
     "started": _day,

@@ -11,6 +11,7 @@ from experiments.clearance.permission import check_member, context_of
 from experiments.models import Dataset, DatasetItem, Project
 from portal import audit
 from portal.database import bulk
+from portal.inputs.text import clean_line
 from portal.models import User
 from rights.consent import consent
 from rights.models import Recording, Use
@@ -64,7 +65,7 @@ def freeze(
     transaction with it: a permission that ends meanwhile is seen here or leaves a later hold.
     """
     check_member(by, project)
-    name = name.strip()[:100] or "Dataset"
+    name = clean_line(name)[:100] or "Dataset"
     ids = consent.ids_of(recordings)
     with bulk.without_gc(len(ids)), transaction.atomic():
         Project.objects.select_for_update(no_key=True).get(pk=project.pk)

@@ -24,6 +24,7 @@ from experiments.runs import attempts, config_changes
 from experiments.runs.numbers import next_number
 from experiments.runs.states import State, move
 from portal import audit
+from portal.inputs.text import clean_line
 from portal.models import User
 
 ENDED = (State.FINISHED, State.FAILED, State.CANCELLED)
@@ -189,7 +190,7 @@ def open_client_run(
         run = Run.objects.create(
             project=project,
             number=next_number(project),
-            name=(name.strip() or "Run from outside")[:150],
+            name=(clean_line(name) or "Run from outside")[:150],
             origin=Run.Origin.CLIENT,
             config=config or {},
             submitted_by=by,

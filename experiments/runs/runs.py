@@ -53,6 +53,7 @@ from experiments.runs.quotas import OverQuota
 from experiments.runs.resources import Resources
 from experiments.runs.states import BUSY, State, move
 from portal import audit, celery
+from portal.inputs.text import clean_line
 from portal.machine import separation
 from portal.models import User
 
@@ -139,7 +140,7 @@ def submit(
         run = Run.objects.create(
             project=project,
             number=next_number(project),
-            name=(name.strip() or definition.title)[:150],
+            name=(clean_line(name) or definition.title)[:150],
             recipe=recipe,
             config=resolved,
             resources=requested.model_dump(),

@@ -14,6 +14,7 @@ from experiments.runs import datasets as sets
 from experiments.runs import runs
 from experiments.views.access import may_act, requires_member, requires_view
 from portal.inputs import parameters
+from portal.inputs.text import matching
 from portal.models import User
 from portal.views import signed_in
 from rights.models import Recording, RecordingQuerySet, Use
@@ -131,8 +132,6 @@ def _search(user: User, query: str) -> RecordingQuerySet:
         tag_text=Cast("tags", TextField())
     )
     for word in query.split()[:10]:
-        by_artist = Recording.objects.filter(credits__party__name__icontains=word).values("pk")
-        rows = rows.filter(
-            Q(title__icontains=word) | Q(tag_text__icontains=word) | Q(pk__in=by_artist)
-        )
+        by_artist = Recording.objects.filter(matching(word, "credits__party__name")).values("pk")
+        rows = rows.filter(matching(word, "title", "tag_text") | Q(pk__in=by_artist))
     return rows.order_by("title")

@@ -1,9 +1,11 @@
 """The bounds of every form, and the portal's own forms.
 
 A form takes nothing that its row could not store (backline/bounds.py), even if its fields set no
-bounds: texts have a maximum length, numbers fit a column, and dates lie in the calendar.
+bounds: texts have a maximum length, numbers fit a column, and dates lie in the calendar. Texts are
+cleaned as everywhere (portal/inputs/text.py) before anything checks them.
 """
 
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -14,6 +16,7 @@ from django.utils import timezone
 
 from backline import bounds
 from portal.inputs import parameters
+from portal.inputs.text import clean_line, clean_prose, unreadable
 from portal.models import User
 
 # Numbers that people type are stored in columns of 32 bits.
@@ -21,7 +24,8 @@ MAX_NUMBER = 2**31 - 1
 
 
 class Bounded(forms.BaseForm):
-    """Adds to every field the bounds that it lacks; once, when it is first cleaned."""
+    """Adds to every field the bounds that it lacks, and to texts their cleaning; once, when it is
+    first cleaned."""
 
     _bounded = False
 
@@ -30,6 +34,8 @@ class Bounded(forms.BaseForm):
             self._bounded = True
             for field in self.fields.values():
                 field.validators += _missing_validators(field)
+                if cleaner := _cleaner(field):
+                    field.to_python = _after(cleaner, field.to_python)  # type: ignore[method-assign]
         super().full_clean()
 
 
@@ -53,6 +59,21 @@ class RowsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]  # no
         return super().clean(value)
 
 
+def _cleaner(field: forms.Field) -> Callable[[str], str] | None:
+    """Return how the field's text is cleaned; None for what is no text, or no person's: passwords,
+    documents, and what a page hides in itself."""
+    if not isinstance(field, forms.CharField) or isinstance(field, forms.JSONField):
+        return None
+    if not field.strip or isinstance(field.widget, forms.PasswordInput | forms.HiddenInput):
+        return None
+    return clean_prose if isinstance(field.widget, forms.Textarea) else clean_line
+
+
+def _after(cleaner: Callable[[str], str], convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return `convert` for texts that are cleaned before it."""
+    return lambda value: convert(cleaner(value) if isinstance(value, str) else value)
+
+
 def _missing_validators(field: forms.Field) -> list[Any]:
     match field:
         case forms.ChoiceField() | forms.ModelChoiceField():
@@ -74,6 +95,8 @@ def _storable(value: object) -> None:
     # A field that converts its text has checked it already.
     if isinstance(value, str):
         _validate(bounds.check_text, value)
+        if sentence := unreadable(value):
+            raise ValidationError(sentence)
 
 
 def _in_calendar(value: date) -> None:

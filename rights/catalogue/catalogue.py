@@ -9,6 +9,7 @@ from django.db import transaction
 
 from portal import audit, storage
 from portal.database import commit_order
+from portal.inputs.text import clean_line
 from portal.models import Blob, User
 from rights import identifiers
 from rights.catalogue import audio_intake, file_provenance, sound_prints
@@ -249,10 +250,10 @@ def add_credit(
     the list does not have."""
     if role not in RoleCode.values:
         raise Refused("role", f"“{role}” is not a role.", field="role")
-    user_defined = user_defined.strip()[:60] if role == RoleCode.USER_DEFINED else ""
+    user_defined = clean_line(user_defined)[:60] if role == RoleCode.USER_DEFINED else ""
     if role == RoleCode.USER_DEFINED and not user_defined:
         raise Refused("user_defined", "Say what the role is.", field="user_defined")
-    instrument = instrument.strip()[:100]
+    instrument = clean_line(instrument)[:100]
     same = subject.credits.filter(party=party, role=role, instrument=instrument)
     if same.filter(user_defined=user_defined).exists():
         raise Refused("duplicate", f"{party} has that credit already.", field="party")
@@ -265,7 +266,7 @@ def add_credit(
         role=role,
         user_defined=user_defined,
         instrument=instrument,
-        display_text=display_text.strip()[:200],
+        display_text=clean_line(display_text)[:200],
         created_at=at,
     )
     audit.record(by=by, verb="credit.added", subject=subject, party=party.pk, role=role)
@@ -297,7 +298,7 @@ def add_stem(
         stem = Stem.objects.create(
             recording=recording,
             part=part,
-            name=name.strip()[:100],
+            name=clean_line(name)[:100],
             audio=blob,
             format=audio.format,
             duration=audio.duration,

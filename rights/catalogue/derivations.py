@@ -10,6 +10,7 @@ from django.db.models import Q, QuerySet
 
 from portal import audit
 from portal.database import commit_order
+from portal.inputs.text import clean_line
 from portal.models import User
 from rights.consent import relations
 from rights.errors import Refused, required
@@ -42,7 +43,7 @@ def add_relation(
         recording=recording,
         source=source,
         kind=kind,
-        note=note.strip()[:300],
+        note=clean_line(note)[:300],
         said_by=by,
         created_at=at,
     )

@@ -10,6 +10,7 @@ from django.db.models import Q, QuerySet
 from audio import matching
 from portal import audit
 from portal.database import commit_order
+from portal.inputs.text import clean_line
 from portal.models import User
 from rights.catalogue import derivations
 from rights.errors import Refused
@@ -88,7 +89,7 @@ def answer(question: SoundQuestion, *, by: User, answer: str, note: str = "") ->
     at = commit_order.moment()
     unanswered = SoundQuestion.objects.filter(pk=question.pk, answered_at=None)
     if not unanswered.update(
-        answer=answer, note=note.strip()[:300], answered_by=by, answered_at=at
+        answer=answer, note=clean_line(note)[:300], answered_by=by, answered_at=at
     ):
         raise Refused("state", "Somebody has answered this already.")
     question.refresh_from_db()

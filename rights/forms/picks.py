@@ -11,12 +11,13 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Model, QuerySet
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from portal.inputs import parameters
+from portal.inputs.text import matching, matching_code
 from rights.models import Agreement, Party, Recording, Work
 
 MAX_SUGGESTIONS = 10
@@ -39,12 +40,8 @@ class Kind:
 
     def named(self, text: str, lookup: str) -> "QuerySet[Model]":
         """Return the rows whose name or code is `text` (`iexact`) or contains it (`icontains`)."""
-        condition = Q()
-        for name in self.names:
-            condition |= Q(**{f"{name}__{lookup}": text})
-        compact = re.sub(r"[\s.\-]", "", text).upper()
-        for code in self.codes if compact else ():
-            condition |= Q(**{f"{code}__{lookup}": compact})
+        condition = matching(text, *self.names, lookup=lookup)
+        condition |= matching_code(text, *self.codes, lookup=lookup)
         return self.rows().filter(condition).distinct()
 
     def suggest(self, text: str) -> list[str]:

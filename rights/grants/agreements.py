@@ -13,6 +13,7 @@ from backline.uses import use_named
 from portal import audit, storage
 from portal.database import commit_order
 from portal.database.rehearsal import rehearsed
+from portal.inputs.text import clean_line, clean_prose
 from portal.models import User
 from rights import territories
 from rights.errors import Refused, required
@@ -68,7 +69,7 @@ def sign(
             document=blob,
             signed_on=signed_on,
             ends_on=ends_on,
-            terms=terms.strip(),
+            terms=clean_prose(terms),
             withdrawal_policy=withdrawal_policy,
             remedy_days=remedy_days,
             created_by=by,
@@ -139,12 +140,12 @@ def draft_grant(
         work=work,
         purposes=list(purposes),
         territories=list(territories),
-        model_family=model_family.strip(),
+        model_family=clean_line(model_family),
         first_version=first_version,
         last_version=last_version,
-        products=[product.strip() for product in products if product.strip()],
+        products=[product for product in map(clean_line, products) if product],
         channels=list(channels),
-        condition=condition.strip(),
+        condition=clean_prose(condition),
         withdrawal_policy=agreement.withdrawal_policy,
         remedy_days=agreement.remedy_days,
         starts_on=starts_on,

@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import Q
 
 from backline.uses import use_named
+from portal.inputs.text import matching, matching_code
 from portal.models import Role, User
 from rights import territories
 from rights.consent import consent
@@ -52,16 +53,11 @@ def current_split(path: str) -> "models.Prefetch[str, models.QuerySet[SplitSheet
 
 
 def search(recordings: RecordingQuerySet, query: str) -> RecordingQuerySet:
-    """Filter by title, ISRC (with or without hyphens), credited name, work or genre."""
+    """Filter by title, credited name, work or genre, and by ISRC or ISWC."""
     if not query:
         return recordings
-    condition = (
-        Q(title__icontains=query)
-        | Q(isrc__icontains=query.replace("-", ""))
-        | Q(credits__party__name__icontains=query)
-        | Q(works__title__icontains=query)
-        | Q(tags__genre__icontains=query)
-    )
+    names = ("title", "credits__party__name", "credits__party__credited_as", "works__title")
+    condition = matching(query, *names, "tags__genre") | matching_code(query, "isrc", "works__iswc")
     return recordings.filter(condition).distinct()
 
 

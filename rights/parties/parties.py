@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from portal import audit
 from portal.database import commit_order
+from portal.inputs.text import clean_line
 from portal.models import User
 from rights import identifiers as numbers
 from rights import territories
@@ -44,7 +45,7 @@ def add_party(
     party = Party.objects.create(
         name=name,
         kind=kind,
-        credited_as=credited_as.strip()[:200],
+        credited_as=clean_line(credited_as)[:200],
         contact=contact,
     )
     party.people.set(people)
@@ -74,7 +75,7 @@ def update_party(
     values = {
         "name": _checked(name, kind, contact, other_than=party),
         "kind": kind,
-        "credited_as": credited_as.strip()[:200],
+        "credited_as": clean_line(credited_as)[:200],
         "contact": contact,
     }
     changed = [field for field, value in values.items() if getattr(party, field) != value]

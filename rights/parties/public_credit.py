@@ -7,6 +7,7 @@ on each request, so it takes effect at once.
 from django.db import transaction
 
 from portal import audit
+from portal.inputs.text import clean_line, unreadable
 from portal.models import Role, User
 from rights.errors import Refused
 from rights.models import Party
@@ -31,14 +32,13 @@ def choose(
         raise Refused("not_yours", f"You do not speak for {party}.")
     if credit not in Party.PublicCredit.values:
         raise Refused("credit", "Choose one of the three.", field="credit")
-    wording = wording.strip()
+    wording = clean_line(wording)
     if credit == Party.PublicCredit.WORDING and not wording:
         raise Refused("required", "Write the words to be shown.", field="wording")
     if len(wording) > LONGEST:
         raise Refused("too_long", f"Use {LONGEST} characters at most.", field="wording")
-    if not wording.isprintable():
-        # Line breaks, and marks that change the direction of the text after them.
-        raise Refused("wording", "Use one line, without invisible characters.", field="wording")
+    if sentence := unreadable(wording):
+        raise Refused("wording", sentence, field="wording")
     party.public_credit, party.public_wording = credit, wording
     named = credit != Party.PublicCredit.UNNAMED
     party.public_titles, party.public_after = titles and named, after and named

@@ -16,6 +16,7 @@ from django.db.models import Q
 from portal import audit
 from portal.confirmation import Act
 from portal.database import commit_order
+from portal.inputs.text import clean_line
 from portal.models import User
 from rights import territories
 from rights.consent import consent
@@ -38,7 +39,7 @@ def record_signals(
     from now on, and those that cover it now end for it; a party's grants of those uses are
     suspended, and what it grants later is its newer choice.
     """
-    source = source.strip()[:300]
+    source = clean_line(source)[:300]
     if not source:
         raise Refused("source", "Say where it was read.", field="source")
     at = commit_order.moment()

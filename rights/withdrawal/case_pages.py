@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
+from portal.inputs.text import matching
 from portal.models import Role, User
 from rights.models import (
     CaseItem,
@@ -53,7 +54,7 @@ def visible_cases(user: User, state: str = "open", use: str = "", query: str = "
     if use:
         rows = rows.filter(use=use)
     if query:
-        rows = rows.filter(party__name__icontains=query)
+        rows = rows.filter(matching(query, "party__name"))
     if state == "closed":
         rows = rows.filter(status=WithdrawalCase.Status.CLOSED)
     elif state != "all":

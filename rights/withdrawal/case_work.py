@@ -54,7 +54,7 @@ def remedy(case: WithdrawalCase, kind_name: str, by: User, note: str = "") -> in
 @transaction.atomic
 def mitigate(case: WithdrawalCase, *, by: User, note: str) -> None:
     """Note that something else was done, such as unlearning. It settles nothing."""
-    note = required(note, field="note", longest=400)
+    note = required(note, field="note", longest=400, prose=True)
     check_open(lock(case))
     step = case.steps.get(rung=Rung.E4)
     step.note = f"{step.note} Noted, settles nothing: {note}".strip()[-500:]
@@ -69,7 +69,7 @@ def settle(item: CaseItem, *, outcome: str, by: User, note: str, replaced_by: st
     item.refresh_from_db()
     if item.outcome in SETTLED_OUTCOMES:
         raise Refused("settled", f"It is settled already: {item.get_outcome_display().lower()}.")
-    note = required(note, field="note", longest=500)
+    note = required(note, field="note", longest=500, prose=True)
     if outcome not in (Outcome.RETRAINED, Outcome.COVERED):
         raise Refused(
             "outcome",
@@ -125,7 +125,7 @@ def assign(task: CaseTask, *, by: User, owner: User | None, due_at: datetime) ->
 def close(case: WithdrawalCase, by: User, note: str) -> WithdrawalCase:
     """Close the case with a final statement. Raises Refused while anything is open, and for whoever
     opened it or settled something in it by hand."""
-    note = required(note, field="note", longest=500)
+    note = required(note, field="note", longest=500, prose=True)
     check_open(lock(case))
     refresh(case)
     open_count = case.items.exclude(outcome__in=SETTLED_OUTCOMES).count()

@@ -25,6 +25,18 @@ from rights.identifiers import BadIdentifier
         (identifiers.isni, "0000 0001 2281 955X", "000000012281955X"),
         (identifiers.isni, "0000000121032683", "0000000121032683"),
         (identifiers.isni, "", ""),
+        # As other systems and spreadsheets write them.
+        (identifiers.isrc, "ISRC: US-SKG-19-12345", "USSKG1912345"),
+        (identifiers.isrc, "ISRC11912345", "ISRC11912345"),
+        (identifiers.iswc, "0345246801", "T0345246801"),
+        (identifiers.iswc, "ISWC T-034.524.680-1", "T0345246801"),
+        (identifiers.isni, "12281955x", "000000012281955X"),
+        (identifiers.isni, "https://isni.org/isni/000000012281955X", "000000012281955X"),
+        (identifiers.isni, "121032683.0", "0000000121032683"),
+        (identifiers.ipi_name, "199.0", "00000000199"),
+        (identifiers.ipi_base, "i-000000001-9", "I0000000019"),
+        (identifiers.grid, "GRid:A1-2425G-ABC1234002-M", "A12425GABC1234002M"),
+        (identifiers.upc, "36000291452.0", "036000291452"),
     ],
 )
 def test_valid_codes_are_read_and_made_compact(
@@ -54,6 +66,31 @@ def test_invalid_codes_are_refused_with_a_sentence(read: Callable[[str], str], t
     assert refusal.value.field == read.__name__
 
 
+@pytest.mark.parametrize(
+    ("read", "text", "right", "given"),
+    [
+        (identifiers.iswc, "T-034.524.680-2", "1", "2"),
+        (identifiers.isni, "0000 0001 2281 9551", "X", "1"),
+        (identifiers.ipi_name, "00000000198", "99", "98"),
+        (identifiers.ipi_base, "I-000000001-8", "9", "8"),
+        (identifiers.grid, "A1-2425G-ABC1234002-N", "M", "N"),
+        (identifiers.upc, "036000291453", "2", "3"),
+    ],
+)
+def test_a_refusal_names_the_digit(
+    read: Callable[[str], str], text: str, right: str, given: str
+) -> None:
+    with pytest.raises(BadIdentifier, match=f"would have to be {right}, not {given}"):
+        read(text)
+
+
+@pytest.mark.parametrize("text", ["3.60003E+11", "1,22819e14"])
+def test_a_number_that_a_spreadsheet_has_rounded_is_not_guessed(text: str) -> None:
+    for read in (identifiers.upc, identifiers.isni, identifiers.ipi_name):
+        with pytest.raises(BadIdentifier, match="rounded by a spreadsheet"):
+            read(text)
+
+
 @given(st.integers(0, 999_999_999), st.integers(0, 7))
 def test_an_iswc_catches_every_swap_of_neighbours(number: int, place: int) -> None:
     digits = f"{number:09d}"
@@ -71,7 +108,11 @@ def test_ipi_check_digits_have_two_places(number: int) -> None:
 
 @given(st.text(max_size=20))
 def test_no_text_breaks_a_reader(text: str) -> None:
-    for read in (identifiers.isrc, identifiers.iswc, identifiers.ipi_name, identifiers.isni):
+    readers = (
+        identifiers.isrc, identifiers.iswc, identifiers.ipi_name, identifiers.ipi_base,
+        identifiers.isni, identifiers.grid, identifiers.upc,
+    )  # fmt: skip
+    for read in readers:
         try:
             assert read(text).isascii()
         except BadIdentifier:

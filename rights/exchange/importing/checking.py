@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import date
 from decimal import Decimal, InvalidOperation
 
+from portal.inputs.text import unreadable
 from rights import identifiers
 from rights.exchange.importing.rows import (
     ROLE_CODES,
@@ -19,7 +20,6 @@ from rights.exchange.importing.rows import (
     WorkRow,
     clean,
     folded,
-    has_controls,
 )
 from rights.identifiers import BadIdentifier
 from rights.models import PPM, Party, RoleCode, Scheme
@@ -52,8 +52,8 @@ def check(row: Row) -> Row:
 
 def _text(row: Row, field: str, text: str, longest: int) -> str:
     text = clean(text)
-    if has_controls(text):
-        row.add_problem(field, "There is a character in it that is no text.")
+    if sentence := unreadable(text):
+        row.add_problem(field, sentence)
     if len(text) > longest:
         row.add_problem(field, f"It is longer than {longest} characters.")
     return text

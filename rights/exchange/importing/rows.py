@@ -3,12 +3,12 @@
 import hashlib
 import json
 import re
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Protocol
 
+from portal.inputs.text import clean_line
 from rights.models import RoleCode, Scheme
 
 # Credits with these roles belong to the composition, all others to the recording.
@@ -23,7 +23,6 @@ MAX_ROWS = 1_000_000
 # Names repeat a lot in one file; this many cleaned names are cached.
 REMEMBERED = 50_000
 LONGEST_NAME = 300
-CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 ROLE_CODES = frozenset(RoleCode.values)
 SCHEMES = frozenset(Scheme.values)
 
@@ -138,13 +137,13 @@ class Reader(Protocol):
 
 
 def clean(text: str) -> str:
-    """Return the text with composed characters and single spaces, stripped."""
+    """Return the text as it is stored (portal/inputs/text.py)."""
     return _cleaned(text) if len(text) <= LONGEST_NAME else _cleaned.__wrapped__(text)
 
 
 @lru_cache(REMEMBERED)
 def _cleaned(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFC", text).split())
+    return clean_line(text)
 
 
 def folded(text: str) -> str:
@@ -155,11 +154,6 @@ def folded(text: str) -> str:
 @lru_cache(REMEMBERED)
 def _folded(text: str) -> str:
     return clean(text).casefold()
-
-
-def has_controls(text: str) -> bool:
-    """Whether it has a control character or lone surrogate: databases and programs choke on it."""
-    return CONTROLS.search(text) is not None
 
 
 def key_of(*parts: object) -> str:

@@ -8,9 +8,9 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from portal import audit
 from portal.inputs import parameters
+from portal.inputs.text import matching, matching_code
 from portal.models import Role
 from portal.views import signed_in
-from rights import identifiers
 from rights.access import READERS, is_admin, open_to, page_of
 from rights.forms import ReleaseForm
 from rights.models import Release
@@ -24,21 +24,10 @@ def releases(request: HttpRequest) -> HttpResponse:
     rows = Release.objects.annotate(count=models.Count("tracks")).select_related("label")
     if query:
         rows = rows.filter(
-            models.Q(title__icontains=query)
-            | models.Q(upc=_upc(query))
-            | models.Q(grid__iexact=query.replace("-", ""))
-            | models.Q(label__name__icontains=query)
+            matching(query, "title", "label__name") | matching_code(query, "upc", "grid")
         )
     context = {"page": page_of(request, rows.order_by("title", "pk")), "query": query}
     return render(request, "rights/releases.html", context | {"is_admin": is_admin(request)})
-
-
-def _upc(query: str) -> str:
-    """Return the one form of a number that somebody looks for, in whichever form it is typed."""
-    try:
-        return identifiers.upc(query) or query
-    except identifiers.BadIdentifier:
-        return query
 
 
 @require_safe

@@ -1,7 +1,6 @@
 """Pages of works and recordings with their files and stems: view, search, add."""
 
 from django.contrib import messages
-from django.db import models
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -9,6 +8,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from portal import audit
 from portal.inputs import parameters
+from portal.inputs.text import matching, matching_code
 from portal.models import Role
 from portal.views import signed_in
 from rights import acts
@@ -36,7 +36,7 @@ from rights.views.frames import form_page
 def works(request: HttpRequest) -> HttpResponse:
     query = parameters.read_parameters(request).text("q")
     rows = Work.objects.visible_to(signed_in(request)).filter(
-        models.Q(title__icontains=query) | models.Q(iswc__icontains=query)
+        matching(query, "title") | matching_code(query, "iswc")
     )
     rows = rows.prefetch_related("credits__party", choices.current_split("splits"))
     context = {"page": page_of(request, rows), "query": query, "is_admin": is_admin(request)}

@@ -1,6 +1,5 @@
 """Pages of agreements: the signed contracts under which grants are made."""
 
-from django.db import models
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
@@ -9,6 +8,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from portal.http.serving import blob_response
 from portal.inputs import parameters
+from portal.inputs.text import matching
 from portal.models import Role
 from portal.views import signed_in
 from rights.access import LOOKERS, is_admin, open_to, page_of
@@ -22,9 +22,7 @@ from rights.views.frames import form_page
 def agreements(request: HttpRequest) -> HttpResponse:
     query = parameters.read_parameters(request).text("q")
     rows = Agreement.objects.visible_to(signed_in(request)).select_related("counterparty")
-    rows = rows.filter(
-        models.Q(counterparty__name__icontains=query) | models.Q(title__icontains=query)
-    )
+    rows = rows.filter(matching(query, "counterparty__name", "title"))
     context = {"page": page_of(request, rows), "query": query, "is_admin": is_admin(request)}
     return render(request, "rights/agreements.html", context)
 

@@ -8,6 +8,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from portal import audit
 from portal.inputs import parameters
+from portal.inputs.text import matching
 from portal.models import Role
 from portal.views import signed_in
 from rights import acts
@@ -27,8 +28,7 @@ def mandates(request: HttpRequest) -> HttpResponse:
     rows = Mandate.objects.visible_to(signed_in(request)).select_related("holder", "agent")
     query = parameters.read_parameters(request).text("q")
     if query:
-        by_holder = rows.filter(holder__name__icontains=query)
-        rows = by_holder | rows.filter(agent__name__icontains=query)
+        rows = rows.filter(matching(query, "holder__name", "agent__name"))
     context = {"page": page_of(request, rows), "query": query, "is_admin": is_admin(request)}
     return render(request, "rights/mandates.html", context)
 

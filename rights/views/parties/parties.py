@@ -10,6 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from portal import audit
 from portal.inputs import parameters
+from portal.inputs.text import matching, matching_code
 from portal.models import Role
 from portal.views import signed_in
 from rights.access import READERS, is_admin, open_to, page_of
@@ -31,9 +32,7 @@ def parties(request: HttpRequest) -> HttpResponse:
     rows = Party.objects.visible_to(signed_in(request))
     if query:
         rows = rows.filter(
-            models.Q(name__icontains=query)
-            | models.Q(credited_as__icontains=query)
-            | models.Q(identifiers__value__iexact=query.replace("-", "").replace(" ", ""))
+            matching(query, "name", "credited_as") | matching_code(query, "identifiers__value")
         ).distinct()
     rows = rows.annotate(agreed=models.Count("agreements", distinct=True))
     rows = rows.prefetch_related("identifiers").order_by("name", "pk")

@@ -43,7 +43,7 @@ def test_who_is_not_named_has_no_titles_listed_either(rosa: User, party: Party) 
     assert (party.public_name, party.public_titles, party.public_after) == ("", False, False)
 
 
-@pytest.mark.parametrize("words", ["", "two\nlines", "turned \u202e round", "x" * 201])
+@pytest.mark.parametrize("words", ["", "\u202e\u200b", "a\x93b", "x" * 201])
 def test_words_that_cannot_be_shown_are_refused_beside_their_field(
     client: Client, noor: User, party: Party, words: str
 ) -> None:
@@ -54,6 +54,16 @@ def test_words_that_cannot_be_shown_are_refused_beside_their_field(
     assert b"errorlist" in answer.content
     party.refresh_from_db()
     assert party.public_credit == Party.PublicCredit.NAME
+
+
+def test_words_are_shown_in_one_line_that_nothing_turns_round(rosa: User, party: Party) -> None:
+    public_credit.choose(
+        by=rosa, party=party, credit="wording", wording="two\nlines, turned \u202eround"
+    )
+    assert party.public_name == "two lines, turned round"
+    # A joiner is part of the spelling.
+    public_credit.choose(by=rosa, party=party, credit="wording", wording="\u0645\u06cc\u200c\u062e")
+    assert party.public_name == "\u0645\u06cc\u200c\u062e"
 
 
 def test_nobody_chooses_for_another(
