@@ -126,8 +126,8 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_waiting_for_disks() -> Iterator[None]:
-    """What is to survive a loss of power is tested by who asks for it (tests/backline/test_power.py)
-    and by programs of their own; here files are gone with the test, and a disk is slow."""
+    """Files are gone with their test, and disks are slow. A loss of power is played by who tests it
+    (tests/backline/test_power.py)."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda _: None)
         yield

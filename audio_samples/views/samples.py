@@ -84,7 +84,7 @@ def credits_table(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Send every recording of the credit statement with its names, as comma-separated values."""
     sample, statement = _credited(request, pk)
     rows = itertools.chain([crediting.TABLE], crediting.table(statement.read()))
-    pieces = gathered(csv_files.line(row) for row in rows)
+    pieces = gathered(csv_files.document(rows))
     return stream_response(request, pieces, "text/csv; charset=utf-8", _credits_name(sample, "csv"))
 
 

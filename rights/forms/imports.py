@@ -1,6 +1,8 @@
 """Forms of the import pages."""
 
 from base64 import b64decode, b64encode
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from django import forms
@@ -9,8 +11,10 @@ from portal.confirmation import Act
 from portal.models import User
 from rights import identifiers
 from rights.errors import Refused
-from rights.exchange.importing import jobs
+from rights.exchange.importing import columns, jobs
 from rights.exchange.importing.columns import FIELDS
+from rights.exchange.importing.previews import TablePreview
+from rights.exchange.importing.reading import ENCODINGS, BadDate, Order, Reading, read_date
 from rights.forms import VerbForm
 from rights.forms.picks import PickField
 from rights.models import ImportJob, Party, Recording, Signal
@@ -20,7 +24,8 @@ from rights.tdm import reservations, signals
 class ImportForm(VerbForm):
     file = forms.FileField(
         allow_empty_file=True,
-        help_text="CSV, DDEX ERN 4.3 as XML, our JSON, or a list of ISRC, use and yes or no.",
+        help_text="CSV or Excel (.xlsx), a DDEX ERN message as XML, our JSON, or a list of ISRC, "
+        "use and yes or no.",
     )
     format = forms.ChoiceField(
         label="What it is",
@@ -58,9 +63,70 @@ class ImportForm(VerbForm):
         )
 
 
+class ReadingForm(VerbForm):
+    """How the file of a table is read; what it says is shown by a preview before it counts."""
+
+    sheet = forms.ChoiceField(required=False)
+    encoding = forms.ChoiceField(
+        required=False,
+        help_text="If letters below look wrong, the file was written in another one.",
+    )
+    header_line = forms.TypedChoiceField(
+        label="Line with the names of the columns", coerce=int, empty_value=0, required=False
+    )
+
+    def __init__(self, *args: Any, preview: TablePreview, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        sheet, encoding, header_line = (
+            self.fields[name] for name in ("sheet", "encoding", "header_line")
+        )
+        sheet.choices = [("", "The first with cells"), *((name, name) for name in preview.sheets)]  # type: ignore[attr-defined]
+        found = ENCODINGS.get(preview.encoding.removesuffix("-sig"), preview.encoding)
+        unchosen = "Found out from the file"
+        if found and not preview.reading.encoding:
+            unchosen = f"{unchosen}: {found}"
+        encoding.choices = [("", unchosen), *ENCODINGS.items()]  # type: ignore[attr-defined]
+        header_line.choices = [  # type: ignore[attr-defined]
+            (0, "The first that is not empty"),
+            *(
+                (number, f"{number}: {' · '.join(cells)[:80]}")
+                for number, cells in enumerate(preview.first_lines, start=1)
+                if cells
+            ),
+        ]
+        reading = preview.reading
+        self.initial = {
+            "sheet": reading.sheet, "encoding": reading.encoding,
+            "header_line": reading.header_line,
+        }  # fmt: skip
+        if len(preview.sheets) < 2:
+            del self.fields["sheet"]
+        if preview.sheets:
+            del self.fields["encoding"]
+
+
+def reading_asked(data: Mapping[str, str], stored: Reading) -> Reading:
+    """Return the reading that a page asks for, or the stored one where it asks for none. What is no
+    choice is left out."""
+    if not {"sheet", "encoding", "header_line"} & data.keys():
+        return stored
+    line = data.get("header_line", "")
+    return replace(
+        stored,
+        sheet=data.get("sheet", "")[:100],
+        encoding=encoding if (encoding := data.get("encoding", "")) in ENCODINGS else "",
+        header_line=int(line) if line.isascii() and line.isdecimal() and len(line) < 4 else 0,
+    )
+
+
 class CheckForm(VerbForm):
     """Which column holds what, and what the import may do besides adding."""
 
+    dates = forms.ChoiceField(
+        required=False,
+        help_text="Of dates in numbers. Those that begin with four digits of the year, and months "
+        "by name, say it themselves.",
+    )
     update_titles = forms.BooleanField(
         label="Update titles",
         required=False,
@@ -83,25 +149,36 @@ class CheckForm(VerbForm):
         help_text="You answer for it: each confirmation says that you entered it.",
     )
 
-    def __init__(self, *args: Any, job: ImportJob, header: list[str], **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, job: ImportJob, preview: TablePreview | None, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
-        self.job = job
+        self.job, self.preview = job, preview
+        header = preview.header if preview and job.format == ImportJob.Format.CSV else []
         choices = [("", "Not in this file"), *((name, name) for name in header if name)]
+        guessed = columns.guess(header)
         for field in FIELDS if header else ():
+            stored = job.columns.get(field.name, "")
             self.fields[f"column_{field.name}"] = forms.ChoiceField(
                 label=field.words,
                 choices=choices,
                 required=field.name == "title",
-                initial=job.columns.get(field.name, ""),
+                # What was chosen for another header line or sheet is not there any more.
+                initial=stored if stored in header else guessed.get(field.name, ""),
                 help_text=field.hint,
             )
         for name in jobs.FLAGS:
             self.fields[name].initial = job.options.get(name, False)
-        self.header = header
+        if header and preview:
+            self.fields["dates"].choices = _orders(preview.dates)  # type: ignore[attr-defined]
+            self.initial["dates"] = preview.reading.dates or columns.guess_order(preview.dates)
+        else:
+            del self.fields["dates"]
 
     @property
     def columns(self) -> list[forms.BoundField]:
-        return [self[name] for name in self.fields if name.startswith("column_")]
+        names = [name for name in self.fields if name.startswith("column_")]
+        return [self[name] for name in (*names, *({"dates"} & self.fields.keys()))]
 
     @property
     def flags(self) -> list[forms.BoundField]:
@@ -112,13 +189,35 @@ class CheckForm(VerbForm):
 
     def save(self, *, by: User) -> ImportJob:
         data = self.cleaned_data
-        columns = {
+        chosen = {
             name.removeprefix("column_"): value
             for name, value in data.items()
             if name.startswith("column_") and value
         }
         flags = {name: data[name] for name in jobs.FLAGS}
-        return jobs.check(self.job, by=by, columns=columns if self.header else None, **flags)
+        reading = self.preview and replace(self.preview.reading, dates=data.get("dates", ""))
+        is_mapped = self.job.format == ImportJob.Format.CSV
+        return jobs.check(
+            self.job, by=by, columns=chosen if is_mapped else None, reading=reading, **flags
+        )
+
+
+def _orders(samples: list[str]) -> list[tuple[str, str]]:
+    """Return the orders of a date to choose from, each with what it makes of one of the file's."""
+    example = next(iter(samples), "01/03/2026")
+    words = {
+        Order.DAY_FIRST: "Day first", Order.MONTH_FIRST: "Month first",
+        Order.YEAR_FIRST: "Year first",
+    }  # fmt: skip
+    choices = [("", "Not said: dates that could be either are problems")]
+    for order, label in words.items():
+        try:
+            day = read_date(example, order)
+        except BadDate:
+            choices.append((order.value, label))
+        else:
+            choices.append((order.value, f"{label}: {example} is {day:%-d %B %Y}"))
+    return choices
 
 
 class SignalForm(VerbForm):

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from itertools import chain
 
 from django.db.models import QuerySet, Sum
 from django.utils import timezone
@@ -199,12 +200,11 @@ def as_rows(statement: Statement) -> Iterator[dict[str, object]]:
 
 def as_csv(statement: Statement) -> Iterator[str]:
     """Yield RFC 4180 text line by line, with the names of the columns first and the sum last."""
-    yield csv_files.line(COLUMNS)
-    for row in as_rows(statement):
-        yield csv_files.line([row[name] for name in COLUMNS])
     total = statement.total
     seconds = f"{total.seconds:f}"
-    yield csv_files.line(["total", "", "", "", "", "", total.examples, seconds, "", "", ""])
+    last = ["total", "", "", "", "", "", total.examples, seconds, "", "", ""]
+    rows = ([row[name] for name in COLUMNS] for row in as_rows(statement))
+    yield from csv_files.document(chain([COLUMNS], rows, [last]))
 
 
 def as_json(statement: Statement) -> dict[str, object]:

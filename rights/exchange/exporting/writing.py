@@ -1,8 +1,10 @@
 """Write rows as CSV and as our JSON, and a party's participation as a list, in pieces of text."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from datetime import date
 from decimal import Decimal
+from itertools import chain
 from typing import Any
 
 from django.conf import settings
@@ -34,16 +36,12 @@ COLUMNS = {
 def as_csv(recordings: RecordingQuerySet) -> Iterator[str]:
     """Yield a line for each recording and release, with the first work only. Other works, and
     roles and wordings that a cell cannot express, are in the JSON."""
-    yield _lines([[field.words for field in FIELDS]])
-    for part in reading.rows(recordings):
-        yield _lines(line for row in part for line in _csv_lines(row))
+    header: list[list[object]] = [[field.words for field in FIELDS]]
+    lines = (line for part in reading.rows(recordings) for row in part for line in _csv_lines(row))
+    yield from csv_files.document(chain(header, lines), exact=True)
 
 
-def _lines(lines: Iterable[list[str]]) -> str:
-    return "".join(map(csv_files.line, lines))
-
-
-def _csv_lines(row: Row) -> Iterator[list[str]]:
+def _csv_lines(row: Row) -> Iterator[list[object]]:
     cells = _cells(row)
     for release in row.releases or [ReleaseRow()]:
         release_cells = {
@@ -51,8 +49,9 @@ def _csv_lines(row: Row) -> Iterator[list[str]]:
             "upc": release.upc,
             "grid": release.grid,
             "label": escaped(release.label.name) if release.label else "",
-            "release_date": release.released_on,
-            "track_number": str(release.position or ""),
+            # A spreadsheet may know that this is a day, and write it in the order of its country.
+            "release_date": date.fromisoformat(release.released_on) if release.released_on else "",
+            "track_number": release.position or "",
         }
         values = cells | release_cells
         yield [values.get(field.name, "") for field in FIELDS]
@@ -204,6 +203,9 @@ def _share(share: ShareRow) -> dict[str, Any]:
 def as_participation(recordings: RecordingQuerySet, party: Party) -> Iterator[str]:
     """Yield ISRC, use and yes or no, by one party's own grants: yes where its open ones (offered
     and suspended too) cover every right it holds. Recordings without ISRC are left out."""
-    yield _lines([["ISRC", "use", "answer"]])
-    for part in answers.lines(recordings, party, list(Use)):
-        yield _lines([isrc, use, "yes" if yes else "no"] for isrc, use, yes in part)
+    lines = (
+        [isrc, use, "yes" if yes else "no"]
+        for part in answers.lines(recordings, party, list(Use))
+        for isrc, use, yes in part
+    )
+    yield from csv_files.document(chain([["ISRC", "use", "answer"]], lines), exact=True)

@@ -4,7 +4,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from itertools import islice
 
+from rights.exchange.importing.reading import BadDate, Reading, orders_of, read_date
 from rights.exchange.importing.rows import (
     WORK_ROLES,
     CreditRow,
@@ -17,7 +19,7 @@ from rights.exchange.importing.rows import (
     folded,
     whole_number,
 )
-from rights.exchange.importing.texts import Table
+from rights.exchange.importing.tables import Table
 from rights.models import Party, RoleCode
 
 
@@ -66,7 +68,8 @@ FIELDS = (
     Field("release_title", "Release title", "The album or single.", "album,release,album title"),
     Field("upc", "UPC or EAN", "036000291452.", "upc,ean,barcode,upc ean,gtin,icpn,release upc"),
     Field("grid", "GRid", "A1-2425G-ABC1234002-M.", "release grid"),
-    Field("release_date", "Release date", "2026-03-01.", "released,date,released on"),
+    Field("release_date", "Release date", "2026-03-01, or as chosen under “Dates”.",
+          "released,date,released on"),
     Field("track_number", "Track number", "The place on the release, from 1.",
           "track no,track nr,position,sequence"),
     Field("mbid", "MusicBrainz recording id", "", "recording mbid,musicbrainz id"),
@@ -106,6 +109,10 @@ SEVERAL = {
     "main_artist", "featured", "composers", "publisher", "contributors", "master_split",
     "composition_split",
 }  # fmt: skip
+# What a spreadsheet shows where a formula failed.
+FAILED = frozenset({"#REF!", "#N/A", "#NAME?", "#VALUE!", "#DIV/0!", "#NUM!", "#NULL!"})
+# Dates are looked at in this many rows to find out their order.
+LOOKED_AT = 2_000
 PPM = 1_000_000
 
 
@@ -118,6 +125,31 @@ def guess(header: Sequence[str]) -> dict[str, str]:
                 columns[field.name] = column
                 break
     return columns
+
+
+def guess_header(lines: Sequence[Sequence[str]]) -> int:
+    """Return which line names the columns, from 1: the one with most names that we know; 0, the
+    first that is not empty, where no other has more."""
+    scores = [len(guess([cell.strip() for cell in cells])) for cells in lines]
+    first = next((place for place, cells in enumerate(lines) if cells), 0)
+    best = max(range(len(scores)), key=lambda place: (scores[place], -place), default=0)
+    return best + 1 if scores and scores[best] > max(1, scores[first]) else 0
+
+
+def date_samples(table: Table, columns: Mapping[str, str]) -> list[str]:
+    """Return the dates of the first rows whose order is in question; none where none is."""
+    column = columns.get("release_date", "")
+    if column not in table.header:
+        return []
+    place = table.header.index(column)
+    rows = (cells for _, cells in islice(table.rows(), LOOKED_AT) if place < len(cells))
+    return [text for cells in rows if (text := cells[place].strip()) and orders_of(text)]
+
+
+def guess_order(samples: Sequence[str]) -> str:
+    """Return the one order in which all of these dates can be read, or nothing."""
+    orders = set.intersection(*map(orders_of, samples)) if samples else set()
+    return next(iter(orders)) if len(orders) == 1 else ""
 
 
 class CsvReader:
@@ -141,7 +173,9 @@ class CsvReader:
                 name: "; ".join(texts) if name in SEVERAL else next(iter(texts), "")
                 for name, texts in found.items()
             }
-            row = row_of(number, values, portal=self._portal)
+            row = row_of(number, values, portal=self._portal, reading=self._table.reading)
+            for name in (name for name, value in values.items() if value in FAILED):
+                row.add_problem(name, f"“{values[name]}” is a failed formula of a spreadsheet.")
             for name, texts in found.items():
                 if name not in SEVERAL and len(texts) > 1:
                     header = self._table.header[self._places[name][0]]
@@ -151,7 +185,7 @@ class CsvReader:
                         f"Several columns are called “{header}” and differ: “{values_said}”. "
                         "Give them names of their own.",
                     )
-            if len(cells) > len(self._table.header):
+            if any(cell.strip() for cell in cells[len(self._table.header) :]):
                 row.add_problem(
                     "",
                     "The row has more cells than the file has columns: is a text with a separator "
@@ -166,7 +200,9 @@ def _texts(cells: Sequence[str], places: Sequence[int]) -> list[str]:
     return list(dict.fromkeys(text for text in texts if text))
 
 
-def row_of(number: int, cells: Mapping[str, str], *, portal: str = "") -> Row:
+def row_of(
+    number: int, cells: Mapping[str, str], *, portal: str = "", reading: Reading | None = None
+) -> Row:
     def cell(name: str) -> str:
         return cells.get(name, "").strip()
 
@@ -195,7 +231,7 @@ def row_of(number: int, cells: Mapping[str, str], *, portal: str = "") -> Row:
     if work.title or work.iswc or work.mbid or work.credits or work.split:
         row.works.append(work)
     row.tags = {tag: cell(tag) for tag in ("genre", "tempo", "key") if cell(tag)}
-    _release(row, cell)
+    _release(row, cell, reading.dates if reading else "")
     return row
 
 
@@ -213,7 +249,7 @@ def _number_artist(row: Row, cell: Cell) -> None:
         row.artists[0].numbers = numbers
 
 
-def _release(row: Row, cell: Cell) -> None:
+def _release(row: Row, cell: Cell, order: str) -> None:
     labels = split_names(cell("label"))
     label = PartyRow(labels[0], Party.Kind.LABEL) if labels else None
     if len(labels) > 1:
@@ -234,10 +270,18 @@ def _release(row: Row, cell: Cell) -> None:
             upc=cell("upc"),
             grid=cell("grid"),
             label=label,
-            released_on=cell("release_date"),
+            released_on=_day(row, cell("release_date"), order),
             position=whole_number(position),
         )
     )
+
+
+def _day(row: Row, text: str, order: str) -> str:
+    try:
+        return read_date(text, order).isoformat() if text else ""
+    except BadDate as error:
+        row.add_problem("release_date", str(error))
+        return ""
 
 
 def split_names(text: str) -> list[str]:

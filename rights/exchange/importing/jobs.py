@@ -6,6 +6,7 @@ wake it.
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import IO, Any
 
 from django.conf import settings
@@ -18,8 +19,10 @@ from portal.models import User
 from rights.errors import Refused, required
 from rights.exchange.importing import columns, documents, ern, participation
 from rights.exchange.importing.changes import Options
+from rights.exchange.importing.reading import Reading
 from rights.exchange.importing.rows import BadFile, Reader, Row
-from rights.exchange.importing.texts import Table
+from rights.exchange.importing.tables import Table
+from rights.exchange.importing.workbooks import is_workbook
 from rights.models import Agreement, ImportJob, Party
 
 State = ImportJob.State
@@ -30,6 +33,9 @@ MEDIA = {
     Format.CSV: "text/csv", Format.ERN: "application/xml", Format.JSON: "application/json",
     Format.PARTICIPATION: "text/csv",
 }  # fmt: skip
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+# The formats that are tables: CSV or a workbook.
+TABLES = frozenset({Format.CSV, Format.PARTICIPATION})
 
 
 def upload(
@@ -58,13 +64,18 @@ def upload(
         participation.check_agreement(party, agreement)
         options |= {"party": party.pk, "agreement": agreement.pk if agreement else None}
     column_map: dict[str, str] = {}
+    media_type = MEDIA[Format(kind)]
     try:
-        if kind == Format.CSV:
-            column_map = columns.guess(Table(file).header)
+        if kind in TABLES:
+            media_type = XLSX if is_workbook(file) else media_type
+            reading = guess_reading(file) if kind == Format.CSV else Reading()
+            options["reading"] = reading.stored()
+            header = Table(file, reading).header
+            column_map = columns.guess(header) if kind == Format.CSV else {}
     except BadFile as error:
         raise Refused("file", str(error), field="file") from error
     file.seek(0)
-    blob = storage.put(file, media_type=MEDIA[Format(kind)])
+    blob = storage.put(file, media_type=media_type)
     with transaction.atomic():
         job = ImportJob.objects.create(
             name=name, file=blob, format=kind, columns=column_map, options=options, made_by=by
@@ -74,7 +85,7 @@ def upload(
 
 
 def guess_format(file: IO[bytes]) -> str:
-    """Guess the format by the first characters: XML, JSON, else a table."""
+    """Guess the format by the first characters: XML, JSON, else a table (CSV or a workbook)."""
     file.seek(0)
     start = file.read(512).lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n\0")
     file.seek(0)
@@ -83,11 +94,27 @@ def guess_format(file: IO[bytes]) -> str:
     return Format.JSON if start.startswith(b"{") else Format.CSV
 
 
+def guess_reading(file: IO[bytes]) -> Reading:
+    """Find out how a catalogue's table is read: which line names its columns, and the order of its
+    dates. What cannot be read is said when the file is checked: another encoding may help."""
+    try:
+        reading = Reading(header_line=columns.guess_header(Table(file).first_lines()))
+        table = Table(file, reading)
+        samples = columns.date_samples(table, columns.guess(table.header))
+    except BadFile:
+        return Reading()
+    return replace(reading, dates=columns.guess_order(samples))
+
+
+def reading_of(job: ImportJob) -> Reading:
+    return Reading.of(job.options.get("reading"))
+
+
 @contextmanager
-def table_of(job: ImportJob) -> Iterator[Table]:
-    """Open the table of a CSV job; raises BadFile."""
+def table_of(job: ImportJob, reading: Reading | None = None) -> Iterator[Table]:
+    """Open the table of a job, read as chosen or in another way; raises BadFile."""
     with storage.open_blob(job.file_id) as file:
-        yield Table(file)
+        yield Table(file, reading or reading_of(job))
 
 
 def rows_of(job: ImportJob, after: int = 0) -> Iterator[Row]:
@@ -99,7 +126,7 @@ def rows_of(job: ImportJob, after: int = 0) -> Iterator[Row]:
 def _reader(job: ImportJob, file: IO[bytes]) -> Reader:
     portal = settings.PORTAL_URL
     if job.format == Format.CSV:
-        return columns.CsvReader(Table(file), job.columns, portal=portal)
+        return columns.CsvReader(Table(file, reading_of(job)), job.columns, portal=portal)
     if job.format == Format.ERN:
         return ern.ErnReader(file, portal=portal)
     return documents.JsonReader(file, portal=portal)
@@ -114,13 +141,20 @@ def options_of(job: ImportJob) -> Options:
 
 @transaction.atomic
 def check(
-    job: ImportJob, *, by: User, columns: Mapping[str, str] | None = None, **flags: bool
+    job: ImportJob,
+    *,
+    by: User,
+    columns: Mapping[str, str] | None = None,
+    reading: Reading | None = None,
+    **flags: bool,
 ) -> ImportJob:
-    """Have the whole file checked, with this map of columns and these options. Nothing is entered.
-    Raises Refused for a job that has begun to enter rows."""
+    """Have the whole file checked, read in this way, with this map of columns and these options.
+    Nothing is entered. Raises Refused for a job that has begun to enter rows."""
     if job.format == Format.CSV and columns is not None and "title" not in columns:
         raise Refused("title", "Say which column holds the title.", field="title")
     options = job.options | {name: bool(flags.get(name)) for name in FLAGS}
+    if reading is not None:
+        options["reading"] = reading.stored()
     _move(
         job,
         (State.UPLOADED, State.CHECKED, State.FAILED),

@@ -15,8 +15,9 @@ from rights import identifiers
 from rights.consent import persons
 from rights.errors import Refused
 from rights.exchange.importing.changes import Verdict
+from rights.exchange.importing.reading import Reading
 from rights.exchange.importing.rows import Problem, clean, folded
-from rights.exchange.importing.texts import Table
+from rights.exchange.importing.tables import Table
 from rights.grants import agreements, lifecycle
 from rights.identifiers import BadIdentifier
 from rights.models import (
@@ -59,8 +60,15 @@ class ParticipationLine:
 class LineReader:
     """Reads lines of a table or of plain text; `use` and `yes` stand in for what a line omits."""
 
-    def __init__(self, file: IO[bytes], *, use: str = "", yes: bool | None = None) -> None:
-        self._table = Table(file)
+    def __init__(
+        self,
+        file: IO[bytes],
+        reading: Reading | None = None,
+        *,
+        use: str = "",
+        yes: bool | None = None,
+    ) -> None:
+        self._table = Table(file, reading)
         self._use, self._apply_yes = use, yes
 
     def rows(self, after: int = 0) -> Iterator[ParticipationLine]:

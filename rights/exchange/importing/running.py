@@ -98,7 +98,7 @@ class ParticipationWork:
 
     def rows(self, after: int) -> Iterator[ParticipationLine]:
         with storage.open_blob(self.job.file_id) as file:
-            yield from LineReader(file).rows(after)
+            yield from LineReader(file, jobs.reading_of(self.job)).rows(after)
 
     def look(self, part: Sequence[ParticipationLine]) -> Counter[str]:
         self.answers.load(part)

@@ -1,6 +1,6 @@
 """The catalogue as streamed files, and what the portal declares to machines about it."""
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 
 from django.contrib.auth.decorators import login_not_required
 from django.db.models import Q
@@ -9,7 +9,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
-from portal.http.serving import stream_response
+from portal.http.serving import gathered, stream_response
 from portal.inputs import parameters
 from portal.models import Role
 from portal.views import signed_in
@@ -50,7 +50,7 @@ def export(request: HttpRequest, extension: str) -> HttpResponseBase:
     if extension not in FORMATS:
         raise Http404
     media_type, write = FORMATS[extension]
-    pieces = _bytes(write(_rows(request)))
+    pieces = gathered(write(_rows(request)))
     return stream_response(request, pieces, media_type, f"recordings.{extension}")
 
 
@@ -61,7 +61,7 @@ def export_participation(request: HttpRequest) -> HttpResponseBase:
     user = signed_in(request)
     parties = Party.objects.all() if user.has_role(*EXPORTERS) else user.parties.all()
     party = get_object_or_404(parties, pk=parameters.read_parameters(request).number("party"))
-    pieces = _bytes(as_participation(_rows(request), party))
+    pieces = gathered(as_participation(_rows(request), party))
     return stream_response(request, pieces, "text/csv", f"participation of {party}.csv")
 
 
@@ -90,8 +90,3 @@ def _rows(request: HttpRequest) -> RecordingQuerySet:
         rows = rows.filter(pk__in=own.values("pk"))
     matches = choices.search(rows, parameters.read_parameters(request).text("q"))
     return Recording.objects.filter(pk__in=matches.order_by().values("pk"))
-
-
-def _bytes(pieces: Iterator[str]) -> Generator[bytes, None, None]:
-    # An empty piece would end the stream.
-    yield from (piece.encode() for piece in pieces if piece)

@@ -1,6 +1,6 @@
 """Pages of imports: send a file, say how to read it, see what it would change, enter it."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Iterator
 
 from django.contrib import messages
 from django.db import models, transaction
@@ -14,21 +14,22 @@ from portal import confirmation
 from portal.confirmation import PreviewChanged
 from portal.database import commit_order
 from portal.http import csv_files
-from portal.http.serving import stream_response
+from portal.http.serving import gathered, stream_response
 from portal.inputs import parameters
 from portal.models import Role, User
 from portal.views import signed_in
 from rights.access import open_to, page_of
 from rights.errors import Refused
 from rights.exchange.importing import jobs
-from rights.exchange.importing.rows import BadFile
-from rights.forms.imports import CheckForm, ImportForm, SignalForm
+from rights.exchange.importing.previews import preview_of
+from rights.forms.imports import CheckForm, ImportForm, ReadingForm, SignalForm, reading_asked
 from rights.models import ImportJob, ImportProblem, Signal
 from rights.tdm import signals as noting
 from rights.views import confirming
 from rights.views.frames import form_page
 
 State = ImportJob.State
+READING = ("sheet", "encoding", "header_line")
 IN_PROGRESS = (State.CHECKING, State.WAITING, State.RUNNING)
 
 
@@ -79,22 +80,32 @@ def import_progress(request: HttpRequest, pk: int) -> HttpResponse:
 def import_check(request: HttpRequest, pk: int) -> HttpResponse:
     """GET asks which column holds what; POST has the file checked. It enters nothing."""
     job = _job(request, pk)
-    header: list[str] = []
-    samples: list[list[str]] = []
-    try:
-        if job.format == ImportJob.Format.CSV:
-            with jobs.table_of(job) as table:
-                header = table.header
-                samples = [cells for _, (_, cells) in zip(range(3), table.rows(), strict=False)]
-    except (BadFile, FileNotFoundError) as error:
-        messages.error(request, str(error))
-        return redirect(job)
-    form = CheckForm(request.POST or None, job=job, header=header)
-    if request.method == "POST" and form.is_valid():
+    preview = None
+    if job.format in jobs.TABLES:
+        sent = (
+            parameters.posted_parameters(request)
+            if request.method == "POST"
+            else parameters.read_parameters(request)
+        )
+        reading = reading_asked(sent.given(*READING), jobs.reading_of(job))
+        try:
+            preview = preview_of(job, reading)
+        except FileNotFoundError:
+            messages.error(request, "The file is missing from storage.")
+            return redirect(job)
+    form = CheckForm(request.POST or None, job=job, preview=preview)
+    problem = preview.problem if preview else ""
+    if request.method == "POST" and not problem and form.is_valid():
         with form.refusals():
             return redirect(form.save(by=signed_in(request)))
-    context = {"job": job, "form": form, "header": header, "samples": samples}
-    return render(request, "rights/import_check.html", context)
+    context = {
+        "job": job,
+        "form": form,
+        "preview": preview,
+        "reading_form": ReadingForm(preview=preview) if preview else None,
+    }
+    status = 422 if problem or form.errors else 200
+    return render(request, "rights/import_check.html", context, status=status)
 
 
 @require_POST
@@ -142,30 +153,17 @@ def _act(request: HttpRequest, pk: int, verb: Callable[..., ImportJob]) -> HttpR
 def import_problems(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Stream all problems as CSV, each with what a reader of the file needs to find the row."""
     job = _job(request, pk)
-    return stream_response(
-        request,
-        _problem_lines(job.problems.order_by("row", "pk")),
-        "text/csv",
-        f"problems of {job.name}.csv",
-    )
+    lines = csv_files.document(_problem_lines(job.problems.order_by("row", "pk")))
+    return stream_response(request, gathered(lines), "text/csv", f"problems of {job.name}.csv")
 
 
-def _problem_lines(rows: models.QuerySet[ImportProblem]) -> Generator[bytes, None, None]:
-    yield csv_files.line(["row", "field", "problem", "kind"]).encode("utf-8-sig")
+def _problem_lines(rows: models.QuerySet[ImportProblem]) -> Iterator[list[object]]:
+    yield ["row", "field", "problem", "kind"]
     start, size = 0, 1_000
     while batch := list(rows[start : start + size]):
-        lines = [
-            csv_files.line(
-                [
-                    problem.row,
-                    problem.field,
-                    problem.sentence,
-                    "warning" if problem.warning else "problem",
-                ]
-            )
-            for problem in batch
-        ]
-        yield "".join(lines).encode()
+        for problem in batch:
+            kind = "warning" if problem.warning else "problem"
+            yield [problem.row, problem.field, problem.sentence, kind]
         start += size
 
 

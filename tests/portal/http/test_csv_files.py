@@ -36,8 +36,35 @@ def test_a_cell_with_another_separator_stands_in_quotes() -> None:
     assert csv_files.line(["a;=1+1", "b"]) == '"a;=1+1","b"\r\n'
 
 
-@given(st.lists(st.text(st.characters(blacklist_categories=["Cs"])) | st.sampled_from(FORMULAS)))
-def test_every_cell_comes_back_as_it_was(cells: list[str]) -> None:
+CHANGED = [
+    "007", "036000291452", "0000000121032683", "1E5", "1,5e3", "3/4", "1-2", "28.5", "1.10",
+    "2026-03-01", "10:30", "7:05 pm", "March 7", "1-Mar", "7 Sept. 1999", "TRUE", "false", "$5",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", CHANGED)
+def test_what_a_spreadsheet_would_change_is_a_text_where_it_has_to_come_back(text: str) -> None:
+    assert csv_files.harmless(text) == text
+    assert csv_files.harmless(text, exact=True) == "'" + text
+    assert csv_files.original("'" + text) == text
+
+
+@pytest.mark.parametrize("text", ["1999", "50%", "'90s", "90210", "Maybe", "Mayhem 7a", "truer"])
+def test_what_it_leaves_alone_is_left_alone(text: str) -> None:
+    assert csv_files.harmless(text, exact=True) == text
+    assert csv_files.original("'" + text) == "'" + text
+
+
+def test_a_document_begins_with_its_mark() -> None:
+    assert "".join(csv_files.document([["a"], ["\u00e9"]])) == "\ufeffa\r\n\u00e9\r\n"
+
+
+ODD = [*FORMULAS, *CHANGED, *("'" + text for text in CHANGED)]
+
+
+@pytest.mark.parametrize("exact", [False, True])
+@given(st.lists(st.text(st.characters(blacklist_categories=["Cs"])) | st.sampled_from(ODD)))
+def test_every_cell_comes_back_as_it_was(exact: bool, cells: list[str]) -> None:
     cells = [cell.replace("\0", "").replace("\r", "") for cell in cells] or ["a"]
-    (read,) = csv.reader(io.StringIO(csv_files.line(cells), newline=""))
+    (read,) = csv.reader(io.StringIO(csv_files.line(cells, exact=exact), newline=""))
     assert [csv_files.original(cell) for cell in read] == cells

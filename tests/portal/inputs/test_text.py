@@ -11,6 +11,9 @@ from portal.inputs.forms import Form
 from portal.inputs.text import clean_line, clean_prose, matching, matching_code, unreadable
 from rights.models import Release, Work
 
+# "I want": without its joiner another word.
+PERSIAN = "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"
+
 
 @pytest.mark.parametrize(
     ("text", "cleaned"),
@@ -23,7 +26,7 @@ from rights.models import Release, Work
         ("Bea\x07 Voice\x7f", "Bea Voice"),
         ("one\r\ntwo\u2028three", "one two three"),
         # Joiners are part of words in Persian and of emoji.
-        ("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"),
+        (PERSIAN, PERSIAN),
         ("\U0001f469\u200d\U0001f3a4", "\U0001f469\u200d\U0001f3a4"),
         ("\u200b\ufeff ", ""),
     ],

@@ -1,26 +1,39 @@
 """The catalogue as files, and back: an export that is imported changes nothing."""
 
+import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from portal.http import csv_files
 from portal.models import User
 from rights.catalogue import catalogue
 from rights.exchange.exporting.ern import as_ern
 from rights.exchange.exporting.writing import as_csv, as_json, percent
-from rights.exchange.importing import columns, texts
+from rights.exchange.importing import columns, jobs, tables
 from rights.exchange.importing.checking import check
 from rights.exchange.importing.documents import JsonReader
+from rights.exchange.importing.reading import read_date
 from rights.exchange.importing.rows import CreditRow, PartyRow, Row, ShareRow, WorkRow
 from rights.models import Recording, RecordingQuerySet, RoleCode
 from rights.parties import splits
 from tests.catalogue import make_party, make_recording
 from tests.examples import examples
-from tests.rights.exchange.importing import counts, imported, song, table, told
+from tests.rights.exchange.importing import (
+    counts,
+    imported,
+    song,
+    table,
+    told,
+    uploaded,
+    work_off,
+)
 
 Export = Callable[[RecordingQuerySet], Iterator[str]]
 FILES = [(as_csv, "x.csv"), (as_json, "x.json"), (as_ern, "x.xml")]
@@ -46,6 +59,65 @@ def world(rosa: User) -> None:
     )
     catalogue.add_credit(by=rosa, subject=several.works.all()[0], party=other, role="Lyricist")
     catalogue.add_release(by=rosa, title="No number", label=other, tracks=[several, odd])
+
+
+def saved_by_a_spreadsheet(text: str, *, separator: str, date_format: str, encoding: str) -> bytes:
+    """What Excel makes of a CSV file that somebody opens and saves, in one country or another."""
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, delimiter=separator)
+    rows = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline="")))
+    # It also likes to add cells.
+    writer.writerows([[_shown(cell, date_format) for cell in row] + [""] for row in rows])
+    return out.getvalue().encode(encoding)
+
+
+def _shown(cell: str, date_format: str) -> str:
+    if re.fullmatch(r"[0-9]+", cell):
+        number = str(int(cell))
+        return number if len(number) < 12 else f"{float(number):.5E}"
+    if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", cell):
+        return read_date(cell).strftime(date_format)
+    if re.fullmatch(r"true|false", cell, re.IGNORECASE):
+        return cell.upper()
+    return cell
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("separator", "date_format", "encoding", "dates"),
+    [
+        (",", "%-m/%-d/%Y", "utf-8-sig", "mdy"),
+        (";", "%d.%m.%Y", "cp1252", "dmy"),
+        (";", "%d/%m/%y", "utf-8-sig", "dmy"),
+    ],
+    ids=["United States", "Germany", "Britain"],
+)
+def test_an_export_that_a_spreadsheet_has_saved_changes_nothing(
+    rosa: User, separator: str, date_format: str, encoding: str, dates: str
+) -> None:
+    world(rosa)
+    rows = [
+        song(50, Title="007"),
+        song(51, Title="'07"),
+        song(52, Title="3/4"),
+        song(53, Title="True"),
+    ]
+    days = {"Release date": "2026-03-01"}
+    imported(rosa, table([row | days for row in rows]), "numbers.csv")
+    before = counts()
+    text = "".join(as_csv(Recording.objects.all()))
+    assert text[0] == "\ufeff"
+    saved = saved_by_a_spreadsheet(
+        text, separator=separator, date_format=date_format, encoding=encoding
+    )
+    job = uploaded(rosa, saved, "x.csv")
+    reading = replace(jobs.reading_of(job), dates=dates)
+    jobs.check(job, by=rosa, columns=job.columns, reading=reading)
+    work_off()
+    job.refresh_from_db()
+    assert (job.added, job.changed, job.refused) == (0, 0, 0), told(job)
+    assert job.unchanged == Recording.objects.count()
+    assert counts() == before
 
 
 @pytest.mark.django_db
@@ -132,8 +204,9 @@ def test_any_names_and_shares_survive_a_csv(
     shares = {names[0]: cut, "The other one": 1_000_000 - cut}
     row.split = [ShareRow(PartyRow(name), ppm) for name, ppm in shares.items()]
     row.works = [work]
-    text = writing._lines([[field.words for field in columns.FIELDS], *writing._csv_lines(row)])
-    made = texts.Table(io.BytesIO(text.encode()))
+    header = [field.words for field in columns.FIELDS]
+    text = "".join(csv_files.document([header, *writing._csv_lines(row)], exact=True))
+    made = tables.Table(io.BytesIO(text.encode()))
     read = next(iter(columns.CsvReader(made, columns.guess(made.header), portal="").rows()))
     again, expected = check(read), check(row)
     assert [problem.sentence for problem in again.problems] == [

@@ -5,7 +5,7 @@ import io
 import pytest
 
 from portal.models import AuditEvent, User
-from rights.exchange.importing import columns, texts
+from rights.exchange.importing import columns, tables
 from rights.models import (
     Credit,
     ImportJob,
@@ -219,7 +219,7 @@ def test_a_last_cell_in_quotation_marks_is_whole(rosa: User, end: bytes) -> None
 
 
 def test_too_many_rows_end_in_a_sentence(rosa: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(texts, "MAX_ROWS", 3)
+    monkeypatch.setattr(tables, "MAX_ROWS", 3)
     job = checked(rosa, table([song(n) for n in range(5)]))
     assert job.state == ImportJob.State.FAILED
     assert "more than 3 rows" in job.error
@@ -295,7 +295,7 @@ def test_another_separator_is_answered_by_what_to_write(cell: str) -> None:
 
 def test_columns_of_one_name_are_both_read() -> None:
     text = "title,artist,artist,isrc,isrc\nSong,Jane,Max,US-SKG-19-12345,\nOther,Jane,Jane,,x\n"
-    table = texts.Table(io.BytesIO(text.encode()))
+    table = tables.Table(io.BytesIO(text.encode()))
     first, second = columns.CsvReader(table, columns.guess(table.header)).rows()
     assert [artist.name for artist in first.artists] == ["Jane", "Max"]
     assert (first.isrc, first.problems) == ("US-SKG-19-12345", [])
@@ -303,7 +303,7 @@ def test_columns_of_one_name_are_both_read() -> None:
 
 
 def test_columns_of_one_name_that_differ_are_a_problem_where_one_value_is_meant() -> None:
-    table = texts.Table(io.BytesIO(b"title,title\nSong,Tune\nSame,Same\n"))
+    table = tables.Table(io.BytesIO(b"title,title\nSong,Tune\nSame,Same\n"))
     first, second = columns.CsvReader(table, columns.guess(table.header)).rows()
     (problem,) = first.problems
     assert problem.sentence == (
