@@ -226,8 +226,7 @@ def _release(row: Row, cell: Cell) -> None:
         if position:
             row.add_problem("track_number", "There is a track number and no release.", warning=True)
         return
-    if position and not whole_number(position):
-        row.add_problem("track_number", f"“{position}” is not a track number.")
+    odd = bool(position) and not whole_number(position)
     row.releases.append(
         ReleaseRow(
             title=cell("release_title"),
@@ -236,6 +235,7 @@ def _release(row: Row, cell: Cell) -> None:
             label=label,
             released_on=cell("release_date"),
             position=whole_number(position),
+            faults=[("track_number", f"“{position}” is not a track number.")] if odd else [],
         )
     )
 

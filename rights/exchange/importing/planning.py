@@ -103,7 +103,7 @@ class _Draft:
 
     def _compare(self, shadow: RecordingShadow) -> None:
         row = self.row
-        self._value(shadow, "title", row.title, "title", self.options.update_titles)
+        self._title(shadow, row, "title")
         self._value(shadow, "isrc", row.isrc, "isrc", False)
         self._value(shadow, "mbid", row.mbid, "mbid", False)
         if row.isrc and not shadow.isrc:
@@ -119,6 +119,14 @@ class _Draft:
             tags[name] = value
         if tags != shadow.tags:
             self.steps.append(lambda: self.changes.update(shadow, tags=tags))
+
+    def _title(
+        self, shadow: RecordingShadow | ReleaseShadow, row: Row | ReleaseRow, field_name: str
+    ) -> None:
+        """Compare titles. What is here may be the same title in another script of the message."""
+        may_change = self.options.update_titles
+        if may_change or folded(shadow.title) not in map(folded, row.other_titles):
+            self._value(shadow, "title", row.title, field_name, may_change)
 
     def _value(self, shadow: Any, name: str, value: str, field_name: str, may_change: bool) -> None:
         """Fill an empty value; a different one is a problem, unless it may be changed."""
@@ -358,6 +366,15 @@ class _Draft:
     # --- Releases -----------------------------------------------------------------------------
 
     def _release(self, recording: RecordingShadow, index: int) -> None:
+        """Plan a release. If it does not fit what is here it waits, and leaves no step behind."""
+        since, steps = len(self.row.problems), len(self.steps)
+        parties, numbers = dict(self._parties), dict(self._numbers)
+        self._plan_release(recording, index)
+        if self.row.release_waits(self.row.releases[index], since):
+            del self.steps[steps:]
+            self._parties, self._numbers = parties, numbers
+
+    def _plan_release(self, recording: RecordingShadow, index: int) -> None:
         release_row = self.row.releases[index]
         label = self._party(release_row.label, "label") if release_row.label else None
         release = self.known.release_of(self.row, index, recording)
@@ -396,7 +413,7 @@ class _Draft:
     def _compare_release(
         self, entry: ReleaseShadow, release_row: ReleaseRow, label: PartyShadow | None
     ) -> None:
-        self._value(entry, "title", release_row.title, "release_title", self.options.update_titles)
+        self._title(entry, release_row, "release_title")
         self._value(entry, "upc", release_row.upc, "upc", False)
         self._value(entry, "grid", release_row.grid, "grid", False)
         self._value(entry, "released_on", release_row.released_on, "release_date", False)
