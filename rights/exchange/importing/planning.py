@@ -54,6 +54,8 @@ class _Draft:
         self._parties: dict[str, PartyShadow] = {}
         self._numbers: dict[tuple[str, str], PartyShadow] = {}
         self._split_of: set[int] = set()
+        # Who is credited in the recording already, where it is here.
+        self._credited: set[PartyShadow] = set()
 
     def draw(self) -> None:
         row = self.row
@@ -62,6 +64,8 @@ class _Draft:
             recording = self._new_recording()
         else:
             self._compare(recording)
+            for subject in (recording, *recording.works):
+                self._credited.update(party for party, *_ in subject.credits)
         works = [self._work(recording, index) for index in range(len(row.works))]
         for credit in row.credits:
             self._credit(recording, recording, credit, works)
@@ -213,7 +217,11 @@ class _Draft:
     def _party(self, party_row: PartyRow, field_name: str) -> PartyShadow:
         """Find the party that is meant, by name or number; else plan a new one."""
         row, parties = self.row, self.known.parties
-        by_name = self._parties.get(folded(party_row.name)) or parties.named(party_row.name)
+        by_name = (
+            self._parties.get(folded(party_row.name))
+            or parties.named(party_row.name)
+            or self._spelled_otherwise(party_row)
+        )
         party = by_name
         for scheme, value in party_row.numbers.items():
             by_number = self._numbers.get((scheme, value)) or parties.numbered(scheme, value)
@@ -227,7 +235,7 @@ class _Draft:
         if party is None:
             party = PartyShadow(None, party_row.name, party_row.kind or Party.Kind.PERSON)
             self._add_party(party)
-        elif by_name is None and folded(party_row.name) != folded(party.credited_as):
+        elif by_name is None and not _may_be(party_row, party):
             # A typo in a number would otherwise give one party's rights to another.
             row.add_problem(
                 field_name,
@@ -238,6 +246,12 @@ class _Draft:
             self._number(party, scheme, value, field_name)
         self._parties[folded(party_row.name)] = party
         return party
+
+    def _spelled_otherwise(self, party_row: PartyRow) -> PartyShadow | None:
+        """Return a party that this very recording credits here by another spelling of the name.
+        Elsewhere a spelling is not enough: a transcription fits several people."""
+        shadows = (self.known.parties.named(name) for name in party_row.other_names)
+        return next((party for party in shadows if party in self._credited), None)
 
     def _add_party(self, party: PartyShadow) -> None:
         def step() -> None:
@@ -455,3 +469,9 @@ class _Draft:
             self.changes.tracks.append((release, recording, number))
 
         self.steps.append(step)
+
+
+def _may_be(party_row: PartyRow, party: PartyShadow) -> bool:
+    """Whether one of the names in the file is the party's, or the one that it is credited by."""
+    names = {folded(name) for name in (party_row.name, *party_row.other_names)}
+    return bool(names & {folded(party.name), folded(party.credited_as)} - {""})

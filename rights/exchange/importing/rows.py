@@ -49,6 +49,8 @@ class PartyRow:
     name: str
     kind: str = ""
     numbers: dict[str, str] = field(default_factory=dict)
+    # Its name in other scripts and spellings, which are nobody else's in the file.
+    other_names: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)

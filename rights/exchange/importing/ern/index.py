@@ -101,6 +101,7 @@ class Index:
         self._spellings.settle()
         for party in self._named:
             party.name = self._spellings.name_of(party.name)
+            party.other_names = self._spellings.others_of(party.name)
 
     # --- Parties ------------------------------------------------------------------------------
 
@@ -114,7 +115,7 @@ class Index:
         names = names_of(element)
         name = self._spellings.name_of(names[0]) if names else ""
         kind = "label" if folded(name) in self._labels else ""
-        return PartyRow(name, kind, numbers_of(element))
+        return PartyRow(name, kind, numbers_of(element), self._spellings.others_of(name))
 
     @staticmethod
     def reference_of(element: Element) -> str:

@@ -55,8 +55,8 @@ class ErnReader:
             )
         if self._message.others:
             return (
-                f"The message has {_counted(self._message)} and no sound recordings; only sound "
-                "recordings are read. The sound of a video is entered by a message that has it as "
+                f"The message has {_counted(self._message)}, but no sound recordings: only these "
+                "are read. The sound of a video is entered by a message that has it as "
                 "a SoundRecording, with an ISRC of its own: ask the sender for that."
             )
         if index.tracks:

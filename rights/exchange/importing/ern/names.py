@@ -102,12 +102,14 @@ class Spellings:
     _claims: dict[str, list[str]] = field(default_factory=dict)
     _written: dict[str, str] = field(default_factory=dict)
     _names: dict[str, str] = field(default_factory=dict)
+    _others: dict[str, list[str]] = field(default_factory=dict)
 
     def note(self, names: list[str], numbers: dict[str, str]) -> None:
         if not names:
             return
         main, *others = (folded(name) for name in names)
-        self._written.setdefault(main, names[0])
+        for spelling, name in zip((main, *others), names, strict=True):
+            self._written.setdefault(spelling, name)
         self._numbers.setdefault(main, {}).update(numbers)
         for other in others:
             claims = self._claims.setdefault(other, [])
@@ -124,11 +126,16 @@ class Spellings:
             (root,) = roots
             if root != spelling and not self._contradict(root, spelling):
                 self._names[spelling] = root
+                self._others.setdefault(root, []).append(self._written[spelling])
 
     def name_of(self, name: str) -> str:
         """Return the name by which the message's party of this spelling is entered."""
         root = self._root(folded(name))
         return name if root == folded(name) else self._written.get(root, name)
+
+    def others_of(self, name: str) -> list[str]:
+        """Return the other spellings that mean the party of this name, and nobody else."""
+        return self._others.get(folded(name), [])
 
     def _root(self, name: str) -> str:
         while name in self._names:
