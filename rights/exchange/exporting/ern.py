@@ -1,4 +1,4 @@
-"""A DDEX ERN 4.3.2 message of recordings, in pieces of text, as importing/ern.py reads it.
+"""A DDEX ERN 4.3.2 message of recordings, in pieces of text, as importing/ern/ reads it.
 
 The recordings are read twice, since parties come before them and releases after them. A message
 has one release at most; several are written with their recordings, as related releases. It has no
@@ -17,7 +17,7 @@ from django.conf import settings
 from backline.uses import ARTISTS
 from rights.exchange.exporting import reading
 from rights.exchange.exporting.writing import percent
-from rights.exchange.importing.ern import IPI_BASE, STUDIO_PRODUCER, TRACK_OF
+from rights.exchange.importing.ern.vocabulary import IPI_BASE, STUDIO_PRODUCER, TRACK_OF
 from rights.exchange.importing.rows import CreditRow, PartyRow, ReleaseRow, Row, ShareRow
 from rights.models import RecordingQuerySet, RoleCode, Scheme
 

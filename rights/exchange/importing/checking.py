@@ -43,8 +43,8 @@ def check(row: Row) -> Row:
     row.split = _split(row, "master_split", row.split)
     for work in row.works:
         _check_work(row, work)
-    for release in row.releases:
-        _check_release(row, release)
+    # A release with a fault of its own waits, and the recording is entered without it.
+    row.releases = [release for release in row.releases if _check_release(row, release)]
     if not row.artists:
         row.add_problem("main_artist", "No main artist is named.", warning=True)
     return row
@@ -100,7 +100,11 @@ def _check_work(row: Row, work: WorkRow) -> None:
     work.split = _split(row, "composition_split", work.split)
 
 
-def _check_release(row: Row, release: ReleaseRow) -> None:
+def _check_release(row: Row, release: ReleaseRow) -> bool:
+    """Check a release, and return whether it can be entered with its recording."""
+    since = len(row.problems)
+    for fault in release.faults:
+        row.add_problem(*fault)
     release.title = _text(row, "release_title", release.title, LONGEST_TITLE)
     release.upc = _number(row, "upc", identifiers.upc, release.upc)
     release.grid = _number(row, "grid", identifiers.grid, release.grid)
@@ -114,6 +118,7 @@ def _check_release(row: Row, release: ReleaseRow) -> None:
                 "release_date", f"“{release.released_on[:40]}” is not a day such as 2026-03-01."
             )
             release.released_on = ""
+    return not row.release_waits(release, since)
 
 
 def _check_party(row: Row, field: str, party: PartyRow) -> None:

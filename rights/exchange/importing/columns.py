@@ -262,8 +262,7 @@ def _release(row: Row, cell: Cell, order: str) -> None:
         if position:
             row.add_problem("track_number", "There is a track number and no release.", warning=True)
         return
-    if position and not whole_number(position):
-        row.add_problem("track_number", f"“{position}” is not a track number.")
+    odd = bool(position) and not whole_number(position)
     row.releases.append(
         ReleaseRow(
             title=cell("release_title"),
@@ -272,6 +271,7 @@ def _release(row: Row, cell: Cell, order: str) -> None:
             label=label,
             released_on=_day(row, cell("release_date"), order),
             position=whole_number(position),
+            faults=[("track_number", f"“{position}” is not a track number.")] if odd else [],
         )
     )
 

@@ -198,6 +198,8 @@ def row_of(number: int, value: Any, *, owned: bool) -> Row:
     try:
         part = RecordingPart.model_validate(value)
     except ValidationError as error:
+        if faulty := _faulty_releases(error):
+            return _without_releases(number, value, faulty, owned=owned)
         row = Row(number, title=str(value.get("title", "")) if isinstance(value, dict) else "")
         for problem in error.errors()[:20]:
             place = ".".join(str(step) for step in problem["loc"])
@@ -243,6 +245,36 @@ def row_of(number: int, value: Any, *, owned: bool) -> Row:
         )
         for release in part.releases
     ]
+    return row
+
+
+def _faulty_releases(error: ValidationError) -> dict[int, list[tuple[str, str]]]:
+    """Return the faults of each faulty release by its place, or none if anything else is faulty."""
+    faulty: dict[int, list[tuple[str, str]]] = {}
+    for problem in error.errors():
+        match problem["loc"]:
+            case ("releases", int(place), *steps):
+                name = ".".join(str(step) for step in steps) or "release"
+                fault = (name[:60], f"{name}: {problem['msg']}.")
+                faulty.setdefault(place, []).append(fault)
+            case _:
+                return {}
+    return faulty
+
+
+def _without_releases(
+    number: int, value: dict[str, Any], faulty: dict[int, list[tuple[str, str]]], *, owned: bool
+) -> Row:
+    """Read the recording without its faulty releases; they are noted, and wait."""
+    releases = value["releases"]
+    good = [release for place, release in enumerate(releases) if place not in faulty]
+    row = row_of(number, value | {"releases": good}, owned=owned)
+    for place, faults in faulty.items():
+        release = releases[place]
+        title = release.get("title") if isinstance(release, dict) else ""
+        row.releases.append(
+            ReleaseRow(title=title if isinstance(title, str) else "", faults=faults[:20])
+        )
     return row
 
 

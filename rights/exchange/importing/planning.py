@@ -54,6 +54,8 @@ class _Draft:
         self._parties: dict[str, PartyShadow] = {}
         self._numbers: dict[tuple[str, str], PartyShadow] = {}
         self._split_of: set[int] = set()
+        # Who is credited in the recording already, where it is here.
+        self._credited: set[PartyShadow] = set()
 
     def draw(self) -> None:
         row = self.row
@@ -62,6 +64,8 @@ class _Draft:
             recording = self._new_recording()
         else:
             self._compare(recording)
+            for subject in (recording, *recording.works):
+                self._credited.update(party for party, *_ in subject.credits)
         works = [self._work(recording, index) for index in range(len(row.works))]
         for credit in row.credits:
             self._credit(recording, recording, credit, works)
@@ -103,7 +107,7 @@ class _Draft:
 
     def _compare(self, shadow: RecordingShadow) -> None:
         row = self.row
-        self._value(shadow, "title", row.title, "title", self.options.update_titles)
+        self._title(shadow, row, "title")
         self._value(shadow, "isrc", row.isrc, "isrc", False)
         self._value(shadow, "mbid", row.mbid, "mbid", False)
         if row.isrc and not shadow.isrc:
@@ -119,6 +123,14 @@ class _Draft:
             tags[name] = value
         if tags != shadow.tags:
             self.steps.append(lambda: self.changes.update(shadow, tags=tags))
+
+    def _title(
+        self, shadow: RecordingShadow | ReleaseShadow, row: Row | ReleaseRow, field_name: str
+    ) -> None:
+        """Compare titles. What is here may be the same title in another script of the message."""
+        may_change = self.options.update_titles
+        if may_change or folded(shadow.title) not in map(folded, row.other_titles):
+            self._value(shadow, "title", row.title, field_name, may_change)
 
     def _value(self, shadow: Any, name: str, value: str, field_name: str, may_change: bool) -> None:
         """Fill an empty value; a different one is a problem, unless it may be changed."""
@@ -205,7 +217,11 @@ class _Draft:
     def _party(self, party_row: PartyRow, field_name: str) -> PartyShadow:
         """Find the party that is meant, by name or number; else plan a new one."""
         row, parties = self.row, self.known.parties
-        by_name = self._parties.get(folded(party_row.name)) or parties.named(party_row.name)
+        by_name = (
+            self._parties.get(folded(party_row.name))
+            or parties.named(party_row.name)
+            or self._spelled_otherwise(party_row)
+        )
         party = by_name
         for scheme, value in party_row.numbers.items():
             by_number = self._numbers.get((scheme, value)) or parties.numbered(scheme, value)
@@ -219,7 +235,7 @@ class _Draft:
         if party is None:
             party = PartyShadow(None, party_row.name, party_row.kind or Party.Kind.PERSON)
             self._add_party(party)
-        elif by_name is None and folded(party_row.name) != folded(party.credited_as):
+        elif by_name is None and not _may_be(party_row, party):
             # A typo in a number would otherwise give one party's rights to another.
             row.add_problem(
                 field_name,
@@ -230,6 +246,12 @@ class _Draft:
             self._number(party, scheme, value, field_name)
         self._parties[folded(party_row.name)] = party
         return party
+
+    def _spelled_otherwise(self, party_row: PartyRow) -> PartyShadow | None:
+        """Return a party that this very recording credits here by another spelling of the name.
+        Elsewhere a spelling is not enough: a transcription fits several people."""
+        shadows = (self.known.parties.named(name) for name in party_row.other_names)
+        return next((party for party in shadows if party in self._credited), None)
 
     def _add_party(self, party: PartyShadow) -> None:
         def step() -> None:
@@ -358,6 +380,15 @@ class _Draft:
     # --- Releases -----------------------------------------------------------------------------
 
     def _release(self, recording: RecordingShadow, index: int) -> None:
+        """Plan a release. If it does not fit what is here it waits, and leaves no step behind."""
+        since, steps = len(self.row.problems), len(self.steps)
+        parties, numbers = dict(self._parties), dict(self._numbers)
+        self._plan_release(recording, index)
+        if self.row.release_waits(self.row.releases[index], since):
+            del self.steps[steps:]
+            self._parties, self._numbers = parties, numbers
+
+    def _plan_release(self, recording: RecordingShadow, index: int) -> None:
         release_row = self.row.releases[index]
         label = self._party(release_row.label, "label") if release_row.label else None
         release = self.known.release_of(self.row, index, recording)
@@ -396,7 +427,7 @@ class _Draft:
     def _compare_release(
         self, entry: ReleaseShadow, release_row: ReleaseRow, label: PartyShadow | None
     ) -> None:
-        self._value(entry, "title", release_row.title, "release_title", self.options.update_titles)
+        self._title(entry, release_row, "release_title")
         self._value(entry, "upc", release_row.upc, "upc", False)
         self._value(entry, "grid", release_row.grid, "grid", False)
         self._value(entry, "released_on", release_row.released_on, "release_date", False)
@@ -438,3 +469,9 @@ class _Draft:
             self.changes.tracks.append((release, recording, number))
 
         self.steps.append(step)
+
+
+def _may_be(party_row: PartyRow, party: PartyShadow) -> bool:
+    """Whether one of the names in the file is the party's, or the one that it is credited by."""
+    names = {folded(name) for name in (party_row.name, *party_row.other_names)}
+    return bool(names & {folded(party.name), folded(party.credited_as)} - {""})

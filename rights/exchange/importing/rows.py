@@ -48,6 +48,8 @@ class PartyRow:
     name: str
     kind: str = ""
     numbers: dict[str, str] = field(default_factory=dict)
+    # Its name in other scripts and spellings, which are nobody else's in the file.
+    other_names: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -88,6 +90,10 @@ class ReleaseRow:
     released_on: str = ""
     # None: after the last known track.
     position: int | None = None
+    # The same title in other scripts and spellings: not stored, and no contradiction either.
+    other_titles: list[str] = field(default_factory=list)
+    # What the reader found wrong with it alone: field and sentence.
+    faults: list[tuple[str, str]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -105,12 +111,36 @@ class Row:
     works: list[WorkRow] = field(default_factory=list)
     split: list[ShareRow] = field(default_factory=list)
     releases: list[ReleaseRow] = field(default_factory=list)
+    # The same title in other scripts and spellings: not stored, and no contradiction either.
+    other_titles: list[str] = field(default_factory=list)
+    # The audio file that is to come, without folders, and its hash, such as "md5:" and hex digits.
+    file_name: str = ""
+    file_hash: str = ""
     # Which parts a machine made, as the file declares; empty where it declares nothing.
     machine: str = ""
     problems: list[Problem] = field(default_factory=list)
 
     def add_problem(self, field_name: str, sentence: str, *, warning: bool = False) -> None:
         self.problems.append(Problem(self.number, field_name, sentence[:400], warning))
+
+    def release_waits(self, release: ReleaseRow, since: int) -> bool:
+        """Return whether problems came up from this place on, which are the release's alone.
+
+        They do not keep the recording out: the release is left out instead, and they are warnings
+        that say so. Imported once more when they are corrected, the file adds the release.
+        """
+        problems = [problem for problem in self.problems[since:] if not problem.warning]
+        if not problems:
+            return False
+        name = release.title or release.upc or release.grid
+        which = f" “{name[:60]}”" if name else ""
+        for problem in problems:
+            problem.warning = True
+            problem.sentence = (
+                f"{problem.sentence[:300]} The release{which} waits: correct this, and import the "
+                "file again."
+            )
+        return True
 
     @property
     def refused(self) -> bool:

@@ -6,9 +6,9 @@ import pytest
 
 from portal.models import User
 from rights.exchange.importing.ern import ErnReader
-from rights.exchange.importing.rows import BadFile
+from rights.exchange.importing.rows import BadFile, Row
 from rights.models import ImportJob, Party, Recording, Release, Signal, SplitSheet, Use
-from tests.rights.exchange.importing import checked, counts, imported, told
+from tests.rights.exchange.importing import checked, counts, imported, song, table, told
 
 MESSAGE = """<?xml version="1.0" encoding="UTF-8"?>
 <ern:NewReleaseMessage xmlns:ern="http://ddex.net/xml/ern/{version}" AvsVersionId="9"
@@ -138,7 +138,7 @@ MANY_ATTRIBUTES = HEAD + b" " + b" ".join(b'a%d="1"' % n for n in range(2_000)) 
 LONG_TEXT = HEAD + b"><PartyList><Party>" + b"y" * 5_000_000 + b"</Party></PartyList>" + END
 LONG_COMMENT = HEAD + b"><!--" + b"y" * 5_000_000 + b"-->" + END
 FOREIGN = b'<feed xmlns="http://www.w3.org/2005/Atom"/>'
-OLD = b'<ern:NewReleaseMessage xmlns:ern="http://ddex.net/xml/ern/382"/>'
+OLD = b'<ern:NewReleaseMessage xmlns:ern="http://ddex.net/xml/ern/33"/>'
 BROKEN = message()[:-200]
 NONSENSE = b"<?xml version='1.0' encoding='rot13'?><a/>"
 
@@ -217,3 +217,332 @@ def test_none_is_nothing(rosa: User) -> None:
     imported(rosa, declared("<ContainsAI>None</ContainsAI>"), "message.xml")
     assert Recording.objects.count() == 2
     assert not Signal.objects.exists()
+
+
+# --- Where senders put the ISRC -------------------------------------------------------------------
+
+
+def rows(text: str) -> list[Row]:
+    return list(ErnReader(io.BytesIO(text.encode())).rows())
+
+
+def with_ids(ids: str) -> Row:
+    """The first recording with these numbers in place of its own."""
+    text = message().decode()
+    start = text.index("<SoundRecordingEdition>")
+    end = text.index("</SoundRecordingEdition>") + len("</SoundRecordingEdition>")
+    return rows(text[:start] + ids + text[end:])[0]
+
+
+def sentences(row: Row, *, warning: bool) -> list[str]:
+    return [problem.sentence for problem in row.problems if problem.warning == warning]
+
+
+def edition(isrc: str, kind: str = "") -> str:
+    named = f"<Type>{kind}</Type>" if kind else ""
+    return (
+        f"<SoundRecordingEdition>{named}<ResourceId><ISRC>{isrc}</ISRC></ResourceId>"
+        "</SoundRecordingEdition>"
+    )
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        "<SoundRecordingId><ISRC>USSKG1912345</ISRC></SoundRecordingId>",
+        "<ResourceId><ISRC>USSKG1912345</ISRC></ResourceId>",
+        edition("USSKG1912345"),
+        edition("USSKG1912345", "NonImmersiveEdition"),
+        edition("USSKG1912345", "ImmersiveEdition"),
+        (
+            "<SoundRecordingId><ProprietaryId Namespace='x'>7</ProprietaryId></SoundRecordingId>"
+            "<SoundRecordingId><ISRC>USSKG1912345</ISRC></SoundRecordingId>"
+        ),
+        edition("USSKG1912345")
+        + "<SoundRecordingId><ISRC>US-SKG-19-12345</ISRC></SoundRecordingId>",
+        edition("USSKG1912345") + "<ResourceId><ISRC>usskg1912345</ISRC></ResourceId>",
+        (
+            "<ResourceId IsReplaced='true'><ISRC>USSKG1900000</ISRC></ResourceId>"
+            "<ResourceId><ISRC>USSKG1912345</ISRC></ResourceId>"
+        ),
+    ],
+)
+def test_an_isrc_is_read_wherever_it_stands(ids: str) -> None:
+    row = with_ids(ids)
+    assert (row.isrc, sentences(row, warning=False)) == ("USSKG1912345", [])
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        edition("USSKG1912345") + edition("USSKG1912399"),
+        edition("USSKG1912345") + "<ResourceId><ISRC>USSKG1912399</ISRC></ResourceId>",
+        "<ResourceId><ISRC>USSKG1912345</ISRC><ISRC>USSKG1912399</ISRC></ResourceId>",
+    ],
+)
+def test_two_isrcs_of_one_recording_are_a_problem(ids: str) -> None:
+    (sentence,) = sentences(with_ids(ids), warning=False)
+    assert sentence.startswith(
+        "The message gives the recording several ISRCs, USSKG1912345 and USSKG1912399."
+    )
+
+
+def test_the_isrc_of_an_immersive_edition_is_passed_over_with_a_warning() -> None:
+    row = with_ids(
+        edition("USSKG1912399", "ImmersiveEdition") + edition("USSKG1912345", "NonImmersiveEdition")
+    )
+    assert (row.isrc, sentences(row, warning=False)) == ("USSKG1912345", [])
+    assert sentences(row, warning=True) == [
+        (
+            "Its immersive edition has the ISRC USSKG1912399, which is another recording; it is "
+            "passed over."
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    "details",
+    [
+        (
+            "<TechnicalDetails><DeliveryFile><Type>AudioFile</Type><File><URI>resources/A%201.wav</URI>"
+            "<HashSum><Algorithm>SHA-256</Algorithm><HashSumValue>{digest}</HashSumValue></HashSum>"
+            "</File></DeliveryFile></TechnicalDetails>"
+        ),
+        (
+            "<TechnicalDetails><IsClip>true</IsClip><File><URI>clip.mp3</URI></File></TechnicalDetails>"
+            "<TechnicalDetails><File><URI>file:///in/A%201.wav</URI><HashSum><Algorithm><Value>SHA256"
+            "</Value></Algorithm><HashSumValue>{digest}</HashSumValue></HashSum></File>"
+            "</TechnicalDetails>"
+        ),
+    ],
+)
+@pytest.mark.parametrize("inside", [True, False])
+def test_the_file_that_is_to_come_is_read_with_its_hash(details: str, inside: bool) -> None:
+    details = details.format(digest="AB" * 32)
+    whole = edition("USSKG1912345")
+    row = with_ids(
+        whole.replace("</SoundRecordingEdition>", f"{details}</SoundRecordingEdition>")
+        if inside
+        else whole + details
+    )
+    assert (row.file_name, row.file_hash) == ("A 1.wav", f"sha256:{'ab' * 32}")
+
+
+def test_a_partys_wrong_number_is_a_problem_of_each_of_its_recordings(rosa: User) -> None:
+    job = checked(rosa, message().replace(b"000000012281955X", b"0000000122819551"), "release.xml")
+    assert job.refused == 2
+
+
+# --- Titles and names in several scripts ----------------------------------------------------------
+
+
+def titled(titles: str, *, language: str = "en") -> Row:
+    text = message().decode().replace("<DisplayTitleText>First light</DisplayTitleText>", titles)
+    text = text.replace('LanguageAndScriptCode="en"', f'LanguageAndScriptCode="{language}"')
+    return rows(text)[0]
+
+
+DEFAULT = 'IsDefault="true"'
+
+
+@pytest.mark.parametrize(
+    ("titles", "title", "others"),
+    [
+        (
+            ('<DisplayTitleText LanguageAndScriptCode="ja-Jpan">初光</DisplayTitleText>'
+            f"<DisplayTitleText {DEFAULT}>Hatsuhikari</DisplayTitleText>"),
+            "Hatsuhikari", ["初光"],
+        ),
+        (
+            (f'<DisplayTitleText ApplicableTerritoryCode="JP" {DEFAULT}>初光</DisplayTitleText>'
+            f'<DisplayTitleText ApplicableTerritoryCode="Worldwide" {DEFAULT}>Hatsuhikari'
+            "</DisplayTitleText>"),
+            "Hatsuhikari", ["初光"],
+        ),
+        (
+            ('<DisplayTitleText LanguageAndScriptCode="ja-Jpan">初光</DisplayTitleText>'
+            '<DisplayTitleText LanguageAndScriptCode="en">Hatsuhikari</DisplayTitleText>'),
+            "Hatsuhikari", ["初光"],
+        ),
+        (
+            ("<DisplayTitleText>Hatsuhikari</DisplayTitleText>"
+            "<DisplayTitleText>初光</DisplayTitleText>"
+            "<DisplayTitle><TitleText>Hatsuhikari</TitleText><SubTitle>Live</SubTitle>"
+            "</DisplayTitle>"
+            '<AdditionalTitle TitleType="TranslatedTitle"><TitleText>First light</TitleText>'
+            "</AdditionalTitle>"
+            "<AlternativeTitle><TitleText>HATSUHIKARI</TitleText></AlternativeTitle>"),
+            "Hatsuhikari", ["初光", "Hatsuhikari (Live)", "First light"],
+        ),
+        (
+            ('<Title TitleType="TranslatedTitle"><TitleText>First light</TitleText></Title>'
+            '<Title TitleType="OriginalTitle"><TitleText>初光</TitleText></Title>'
+            '<Title TitleType="FormalTitle"><TitleText>Hatsuhikari</TitleText></Title>'),
+            "Hatsuhikari", ["初光", "First light"],
+        ),
+        (
+            ("<DisplayTitle><TitleText>Light</TitleText><SubTitle>Live</SubTitle>"
+            "<SubTitle>Remaster</SubTitle></DisplayTitle>"),
+            "Light (Live) (Remaster)", [],
+        ),
+        (
+            ("<DisplayTitle><TitleText>Light (Live)</TitleText><SubTitle>live</SubTitle>"
+            "</DisplayTitle>"),
+            "Light (Live)", [],
+        ),
+        ("<DisplayTitleText/><DisplayTitleText>光</DisplayTitleText>", "光", []),
+    ],
+)  # fmt: skip
+def test_the_default_title_is_the_title(titles: str, title: str, others: list[str]) -> None:
+    row = titled(titles)
+    assert (row.title, row.other_titles, row.problems) == (title, others, [])
+
+
+BOTH_TITLES = (
+    f"<DisplayTitleText {DEFAULT}>Hatsuhikari</DisplayTitleText>"
+    "<DisplayTitleText>First light</DisplayTitleText>"
+)
+
+
+@pytest.mark.django_db
+def test_a_title_in_another_script_is_no_other_title(rosa: User) -> None:
+    imported(rosa, message(), "release.xml")
+    both = message().decode().replace(
+        "<DisplayTitleText>First light</DisplayTitleText>", BOTH_TITLES
+    ).replace(
+        "<DisplayTitleText>Lights</DisplayTitleText>",
+        f"<DisplayTitleText {DEFAULT}>Hikari</DisplayTitleText>"
+        "<DisplayTitleText>Lights</DisplayTitleText>",
+    ).encode()  # fmt: skip
+    before = counts()
+    again = imported(rosa, both, "release.xml")
+    assert (again.unchanged, again.added, again.changed) == (2, 0, 0), told(again)
+    assert counts() == before
+    imported(rosa, both, "release.xml", update_titles=True)
+    assert Recording.objects.get(isrc="USSKG1912345").title == "Hatsuhikari"
+    assert Release.objects.get().title == "Hikari"
+
+
+def with_parties(*parties: str) -> list[Row]:
+    """The message with these parties, whose references are P1, P2 and so on."""
+    text = message().decode()
+    start, end = text.index("<PartyList>"), text.index("</PartyList>")
+    listed = "".join(
+        f"<Party><PartyReference>P{number}</PartyReference>{party}</Party>"
+        for number, party in enumerate(parties, start=1)
+    )
+    return rows(f"{text[:start]}<PartyList>{listed}{text[end:]}")
+
+
+def spelled(*names: str, ascii_name: str = "", isni: str = "", default: int = -1) -> str:
+    transcribed = (
+        ascii_name and f"<FullNameAsciiTranscribed>{ascii_name}</FullNameAsciiTranscribed>"
+    )
+    party_names = "".join(
+        f"<PartyName {DEFAULT if place == default else ''}><FullName>{name}</FullName>{transcribed}"
+        "</PartyName>"
+        for place, name in enumerate(names)
+    )
+    return party_names + (f"<PartyId><ISNI>{isni}</ISNI></PartyId>" if isni else "")
+
+
+def names_in(row: Row) -> set[str]:
+    return {party.name for party in row.parties()}
+
+
+def test_the_first_or_default_name_of_a_party_is_its_name() -> None:
+    first, _ = with_parties(
+        spelled("片山", "Katayama"), spelled("光", "Hikari", default=1), spelled("L")
+    )
+    assert names_in(first) == {"片山", "Hikari", "L"}
+
+
+def test_a_name_in_parts_is_put_together() -> None:
+    parts = (
+        "<PartyName><KeyName>Doe</KeyName><NamesBeforeKeyName>Jane</NamesBeforeKeyName></PartyName>"
+    )
+    first, _ = with_parties(parts, spelled("M"), spelled("L"))
+    assert "Jane Doe" in names_in(first)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_party_in_two_scripts_is_one_party_of_the_message(order: int) -> None:
+    parties = [spelled("片山", "Katayama"), spelled("Katayama")][::order]
+    first, _ = with_parties(*parties, spelled("L"))
+    assert names_in(first) == {"片山", "L"}
+
+
+def test_a_transcription_of_a_party_is_the_same_party() -> None:
+    first, _ = with_parties(
+        spelled("片山", ascii_name="Katayama"), spelled("Katayama"), spelled("L")
+    )
+    assert names_in(first) == {"片山", "L"}
+
+
+def test_parties_that_name_each_other_are_one() -> None:
+    first, _ = with_parties(spelled("片山", "Katayama"), spelled("Katayama", "片山"), spelled("L"))
+    assert names_in(first) == {"片山", "L"}
+
+
+def test_a_transcription_that_fits_two_people_is_neither_of_them() -> None:
+    first, _ = with_parties(
+        spelled("李娜", ascii_name="Li Na"), spelled("李那", ascii_name="Li Na"), spelled("Li Na")
+    )
+    assert names_in(first) == {"李娜", "李那", "Li Na"}
+
+
+def test_a_spelling_with_another_number_is_another_party() -> None:
+    first, _ = with_parties(
+        spelled("李娜", ascii_name="Li Na", isni="000000012281955X"),
+        spelled("Li Na", isni="0000000121032683"),
+        spelled("L"),
+    )
+    assert names_in(first) == {"李娜", "Li Na", "L"}
+
+
+@pytest.mark.django_db
+def test_a_message_in_two_scripts_makes_each_party_once(rosa: User) -> None:
+    text = message().decode().replace(
+        "<FullName>Jane Doe</FullName></PartyName>",
+        "<FullName>Jane Doe</FullName></PartyName>"
+        "<PartyName><FullName>ジェーン</FullName></PartyName>",
+    ).replace("Max &amp; Co", "ジェーン")  # fmt: skip
+    imported(rosa, text.encode(), "release.xml")
+    assert sorted(Party.objects.values_list("name", flat=True)) == ["Good Label", "Jane Doe"]
+
+
+@pytest.mark.django_db
+def test_an_artist_who_is_credited_by_another_spelling_is_no_further_artist(rosa: User) -> None:
+    imported(rosa, message(), "release.xml")
+    text = message().decode().replace(
+        "<PartyName><FullName>Jane Doe<",
+        "<PartyName><FullName>ジェーン</FullName></PartyName><PartyName><FullName>Jane Doe<",
+    )  # fmt: skip
+    before = counts()
+    again = imported(rosa, text.encode(), "release.xml")
+    assert (again.unchanged, again.refused) == (2, 0), told(again)
+    assert counts() == before
+
+
+@pytest.mark.django_db
+def test_a_spelling_alone_makes_nobody_of_another_recording_the_same(rosa: User) -> None:
+    imported(rosa, table([song(1, Artist="Katayama")]))
+    text = message().decode().replace(
+        "<PartyName><FullName>Jane Doe<",
+        "<PartyName><FullName>片山</FullName></PartyName><PartyName><FullName>Katayama<",
+    ).replace("<ISNI>000000012281955X</ISNI>", "")  # fmt: skip
+    imported(rosa, text.encode(), "release.xml")
+    artist = Recording.objects.get(isrc="USSKG1912345").credits.get(role="MainArtist")
+    assert artist.party.name == "片山"
+
+
+@pytest.mark.django_db
+def test_a_number_and_a_spelling_together_name_a_party_that_is_here(rosa: User) -> None:
+    imported(rosa, table([song(1, Artist="Jane Doe", **{"Artist ISNI": "000000012281955X"})]))
+    text = message().decode().replace(
+        "<PartyName><FullName>Jane Doe<",
+        "<PartyName><FullName>ジェーン</FullName></PartyName><PartyName><FullName>Jane Doe<",
+    )  # fmt: skip
+    job = imported(rosa, text.encode(), "release.xml")
+    assert job.added == 2, told(job)
+    assert not Party.objects.filter(name="ジェーン").exists()
