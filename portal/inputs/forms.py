@@ -35,7 +35,7 @@ class Bounded(forms.BaseForm):
             for field in self.fields.values():
                 field.validators += _missing_validators(field)
                 if cleaner := _cleaner(field):
-                    field.to_python = _after(cleaner, field.to_python)  # type: ignore[method-assign]
+                    field.to_python = _after(cleaner, field.to_python)  # type: ignore[method-assign,assignment]
         super().full_clean()
 
 

@@ -17,7 +17,7 @@ from rights.exchange.importing.previews import TablePreview
 from rights.exchange.importing.reading import ENCODINGS, BadDate, Order, Reading, read_date
 from rights.forms import VerbForm
 from rights.forms.picks import PickField
-from rights.models import ImportJob, Party, Recording, Signal
+from rights.models import ImportJob, NewParty, Party, Recording, Signal
 from rights.tdm import reservations, signals
 
 
@@ -71,9 +71,7 @@ class ReadingForm(VerbForm):
         required=False,
         help_text="If letters below look wrong, the file was written in another one.",
     )
-    header_line = forms.TypedChoiceField(
-        label="Line with the names of the columns", coerce=int, empty_value=0, required=False
-    )
+    header_line = forms.ChoiceField(label="Line with the names of the columns", required=False)
 
     def __init__(self, *args: Any, preview: TablePreview, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -195,7 +193,9 @@ class CheckForm(VerbForm):
             if name.startswith("column_") and value
         }
         flags = {name: data[name] for name in jobs.FLAGS}
-        reading = self.preview and replace(self.preview.reading, dates=data.get("dates", ""))
+        reading = None
+        if self.preview is not None:
+            reading = replace(self.preview.reading, dates=data.get("dates", ""))
         is_mapped = self.job.format == ImportJob.Format.CSV
         return jobs.check(
             self.job, by=by, columns=chosen if is_mapped else None, reading=reading, **flags
@@ -218,6 +218,40 @@ def _orders(samples: list[str]) -> list[tuple[str, str]]:
         else:
             choices.append((order.value, f"{label}: {example} is {day:%-d %B %Y}"))
     return choices
+
+
+class PartiesForm(VerbForm):
+    """Which of the names that would become new parties are parties of the catalogue."""
+
+    def __init__(
+        self, *args: Any, new_parties: list[NewParty], same: dict[str, Party], **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.new_parties, self.same = new_parties, same
+        for party in new_parties:
+            field = PickField("party", required=False, label=f"{party.name} is")
+            field.widget.attrs["placeholder"] = "A new party"
+            self.fields[f"party_{party.pk}"] = field
+        for name in same:
+            self.fields[f"undo_{name}"] = forms.BooleanField(label="A new party", required=False)
+
+    @property
+    def rows(self) -> list[tuple[NewParty, forms.BoundField]]:
+        return [(party, self[f"party_{party.pk}"]) for party in self.new_parties]
+
+    @property
+    def undone(self) -> list[tuple[str, Party, forms.BoundField]]:
+        return [(name, party, self[f"undo_{name}"]) for name, party in self.same.items()]
+
+    def save(self, job: ImportJob, *, by: User) -> ImportJob:
+        data = self.cleaned_data
+        same: dict[str, Party | None] = {
+            party.name: data[f"party_{party.pk}"]
+            for party in self.new_parties
+            if data[f"party_{party.pk}"]
+        }
+        same |= {name: None for name in self.same if data[f"undo_{name}"]}
+        return jobs.identify(job, by=by, same=same)
 
 
 class SignalForm(VerbForm):

@@ -4,7 +4,7 @@ from rights.models.agreements import Agreement, Grant, GrantSuspension, OptOut
 from rights.models.append_only import Immutable
 from rights.models.cases import CaseItem, CaseStep, CaseTask, WithdrawalCase
 from rights.models.evidence import Decision, DecisionLine, Hold, UsageEvent
-from rights.models.imports import ImportedKey, ImportJob, ImportProblem
+from rights.models.imports import ImportedKey, ImportJob, ImportProblem, NewParty
 from rights.models.parties import (
     GroupMember,
     KindChange,
@@ -41,7 +41,8 @@ from rights.models.vocabulary import (
 __all__ = [
     "PPM", "Agreement", "CaseItem", "CaseStep", "CaseTask", "Channel", "Credit", "Decision",
     "DecisionLine", "Grant", "GrantSuspension", "GroupMember", "Hold", "Immutable", "ImportJob",
-    "ImportProblem", "ImportedKey", "KindChange", "Landmark", "Mandate", "OptOut", "Party",
+    "ImportProblem", "ImportedKey", "KindChange", "Landmark", "Mandate", "NewParty", "OptOut",
+    "Party",
     "PartyIdentifier", "Preview", "Purpose", "Recording", "RecordingQuerySet",
     "RecordingRelation", "RecordingWork", "Release", "ReleaseTrack", "RightType", "RoleCode",
     "Scheme", "Signal", "SoundPrint", "SoundQuestion", "SplitAnswer", "SplitLine", "SplitSheet",

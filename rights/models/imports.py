@@ -18,8 +18,8 @@ class ImportJob(models.Model):
     """One file that is imported into the catalogue in parts; each part is one transaction."""
 
     class Format(models.TextChoices):
-        CSV = "csv", "CSV"
-        ERN = "ern", "DDEX ERN 4.3"
+        CSV = "csv", "CSV or Excel"
+        ERN = "ern", "DDEX ERN"
         JSON = "json", "JSON"
         PARTICIPATION = "participation", "Participation by ISRC"
 
@@ -73,6 +73,22 @@ class ImportProblem(models.Model):
     field = models.CharField(max_length=60, blank=True)
     sentence = models.CharField(max_length=400)
     warning = models.BooleanField(default=False)
+
+    class Meta:
+        ordering = ["job", "row", "id"]
+
+
+class NewParty(models.Model):
+    """A party that entering a checked file would add, with the names that are like its own."""
+
+    job = models.ForeignKey(ImportJob, models.CASCADE, related_name="new_parties")
+    name = models.CharField(max_length=200)
+    kind = models.CharField(max_length=20)
+    row = models.PositiveIntegerField(help_text="The first row that names it.")
+    # Of each like name: "name", and the "party" that has it or the "row" of this file.
+    similar = models.JSONField(default=list)
+    # 0 with like names, 1 without: those to be looked at come first.
+    similar_first = models.SmallIntegerField(default=1)
 
     class Meta:
         ordering = ["job", "row", "id"]

@@ -134,7 +134,7 @@ def test_the_statement_as_a_table_has_names(run: Run, ada: User, client: Client)
     client.force_login(ada)
     answer = client.get(reverse("audio_samples:credits_table", args=[sample.pk]))
     text = b"".join(answer).decode()  # type: ignore[arg-type]
-    assert text.splitlines()[0].startswith("basis,recording,title")
+    assert text.splitlines()[0].startswith("\ufeffbasis,recording,title")
     assert "'=1+1" in text
     assert song.credits.get().party.credit_name in text
 

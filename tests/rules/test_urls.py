@@ -165,6 +165,7 @@ TABLE = {
     "rights/imports/<int:pk>/": (ADMIN, NOBODY),
     "rights/imports/<int:pk>/cancel/": (NOBODY, ADMIN),
     "rights/imports/<int:pk>/check/": (ADMIN, ADMIN),
+    "rights/imports/<int:pk>/parties/": (ADMIN, ADMIN),
     "rights/imports/<int:pk>/problems.csv": (ADMIN, NOBODY),
     "rights/imports/<int:pk>/progress/": (ADMIN, NOBODY),
     "rights/imports/<int:pk>/resume/": (NOBODY, ADMIN),

@@ -53,6 +53,17 @@ class Changes:
     machine: list[tuple[RecordingShadow, str]] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
 
+    def entered(self) -> dict[str, list[int]]:
+        """Return the ids of the rows that were written, as the part's audit line lists them."""
+        shadows: dict[str, list[Any]] = {
+            "parties": self.parties,
+            "works": self.works,
+            "recordings": self.recordings,
+            "releases": self.releases,
+            "splits": [sheet for _, sheet in self.sheets],
+        }
+        return {name: [shadow.pk for shadow in each] for name, each in shadows.items()}
+
     def update(self, shadow: Any, **values: Any) -> None:
         for name, value in values.items():
             setattr(shadow, name, value)

@@ -262,26 +262,21 @@ def _release(row: Row, cell: Cell, order: str) -> None:
         if position:
             row.add_problem("track_number", "There is a track number and no release.", warning=True)
         return
-    odd = bool(position) and not whole_number(position)
-    row.releases.append(
-        ReleaseRow(
-            title=cell("release_title"),
-            upc=cell("upc"),
-            grid=cell("grid"),
-            label=label,
-            released_on=_day(row, cell("release_date"), order),
-            position=whole_number(position),
-            faults=[("track_number", f"“{position}” is not a track number.")] if odd else [],
-        )
+    release = ReleaseRow(
+        title=cell("release_title"),
+        upc=cell("upc"),
+        grid=cell("grid"),
+        label=label,
+        position=whole_number(position),
     )
-
-
-def _day(row: Row, text: str, order: str) -> str:
+    if position and not release.position:
+        release.faults.append(("track_number", f"“{position}” is not a track number."))
     try:
-        return read_date(text, order).isoformat() if text else ""
+        day = cell("release_date")
+        release.released_on = read_date(day, order).isoformat() if day else ""
     except BadDate as error:
-        row.add_problem("release_date", str(error))
-        return ""
+        release.faults.append(("release_date", str(error)))
+    row.releases.append(release)
 
 
 def split_names(text: str) -> list[str]:

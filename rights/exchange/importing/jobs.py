@@ -20,7 +20,7 @@ from rights.errors import Refused, required
 from rights.exchange.importing import columns, documents, ern, participation
 from rights.exchange.importing.changes import Options
 from rights.exchange.importing.reading import Reading
-from rights.exchange.importing.rows import BadFile, Reader, Row
+from rights.exchange.importing.rows import BadFile, Reader, Row, folded
 from rights.exchange.importing.tables import Table
 from rights.exchange.importing.workbooks import is_workbook
 from rights.models import Agreement, ImportJob, Party
@@ -28,6 +28,7 @@ from rights.models import Agreement, ImportJob, Party
 State = ImportJob.State
 Format = ImportJob.Format
 TASK = "rights.imports"
+MOST_SAME = 5_000
 FLAGS = ("update_titles", "update_tags", "extend", "propose_splits", "confirmed_on_paper")
 MEDIA = {
     Format.CSV: "text/csv", Format.ERN: "application/xml", Format.JSON: "application/json",
@@ -132,6 +133,21 @@ def _reader(job: ImportJob, file: IO[bytes]) -> Reader:
     return documents.JsonReader(file, portal=portal)
 
 
+def same_parties(job: ImportJob) -> dict[str, int]:
+    """Return the names that somebody has said to be parties' of the catalogue: folded name to row
+    id."""
+    return dict(job.options.get("same", {}))
+
+
+def entered_by(job: ImportJob) -> dict[str, set[int]]:
+    """Return what the parts of this import have added so far, by the keys of their audit lines."""
+    entered: dict[str, set[int]] = {}
+    for body in audit.history(job).filter(verb="import.part").values_list("body", flat=True):
+        for name in ("parties", "works", "recordings", "releases", "splits"):
+            entered.setdefault(name, set()).update(body.get(name, ()))
+    return entered
+
+
 def options_of(job: ImportJob) -> Options:
     return Options(
         source=str(job.options.get("source", job.name)),
@@ -155,6 +171,12 @@ def check(
     options = job.options | {name: bool(flags.get(name)) for name in FLAGS}
     if reading is not None:
         options["reading"] = reading.stored()
+    return _have_checked(job, by, options, job.columns if columns is None else dict(columns))
+
+
+def _have_checked(
+    job: ImportJob, by: User, options: Mapping[str, Any], columns: Mapping[str, str]
+) -> ImportJob:
     _move(
         job,
         (State.UPLOADED, State.CHECKED, State.FAILED),
@@ -162,11 +184,26 @@ def check(
         "An import that has begun is not checked again; start a new one with the same file.",
         done=0,
         options=options,
-        columns=dict(columns) if columns is not None else job.columns,
+        columns=columns,
     )
-    audit.record(by=by, verb="import.checked", subject=job, options=options, columns=job.columns)
+    audit.record(by=by, verb="import.checked", subject=job, options=options, columns=columns)
     wake(TASK)
     return job
+
+
+@transaction.atomic
+def identify(job: ImportJob, *, by: User, same: Mapping[str, Party | None]) -> ImportJob:
+    """Take names of the file for parties of the catalogue, or (None) for new ones after all, and
+    have the file checked again. Raises Refused for a job that has begun to enter rows."""
+    chosen = same_parties(job)
+    for name, party in same.items():
+        if party is None:
+            chosen.pop(folded(name), None)
+        else:
+            chosen[folded(name)] = party.pk
+    if len(chosen) > MOST_SAME:
+        raise Refused("same", f"At most {MOST_SAME:,} names are taken for other parties'.")
+    return _have_checked(job, by, job.options | {"same": chosen}, job.columns)
 
 
 @transaction.atomic

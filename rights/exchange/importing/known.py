@@ -1,12 +1,14 @@
 """What the catalogue has of the recordings, works, releases and parties in a part of a file.
 
 They are read in a handful of statements, whatever the size of the part. Shadows stand for rows,
-also for rows to be created (`pk` is None): plans change shadows, writing turns them into rows.
+also for rows to be created (`pk` is None): plans change shadows, writing turns them into rows. Of
+what the file itself adds, `row` is the row that does, or EARLIER where a part before this one has.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from django.db.models import Max, Q
@@ -26,6 +28,10 @@ from rights.models import (
 )
 
 Kind = ImportedKey.Kind
+EARLIER = -1
+# What earlier parts of the same import have added: the keys of its audit lines, and row ids.
+Entered = Mapping[str, Collection[int]]
+NONE: Entered = MappingProxyType({})
 
 
 @dataclass(eq=False, slots=True)
@@ -36,6 +42,7 @@ class PartyShadow:
     credited_as: str = ""
     # Scheme and value.
     numbers: set[tuple[str, str]] = field(default_factory=set)
+    row: int = 0
 
 
 # Party, role, user-defined role, instrument.
@@ -47,6 +54,7 @@ class SheetShadow:
     pk: int | None
     status: str
     shares: dict[PartyShadow, int]
+    row: int = 0
 
 
 @dataclass(eq=False, slots=True)
@@ -57,6 +65,9 @@ class WorkShadow:
     mbid: str = ""
     credits: dict[CreditKey, str] = field(default_factory=dict)
     sheet: SheetShadow | None = None
+    row: int = 0
+    # Values that were empty here, and the rows that fill them in.
+    filled: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(eq=False, slots=True)
@@ -69,6 +80,8 @@ class RecordingShadow:
     credits: dict[CreditKey, str] = field(default_factory=dict)
     works: list[WorkShadow] = field(default_factory=list)
     sheet: SheetShadow | None = None
+    row: int = 0
+    filled: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(eq=False, slots=True)
@@ -82,12 +95,19 @@ class ReleaseShadow:
     # Only the tracks that a part mentions, by position.
     tracks: dict[int, RecordingShadow] = field(default_factory=dict)
     last: int = 0
+    row: int = 0
+    filled: dict[str, int] = field(default_factory=dict)
 
 
 class Parties:
-    """All parties by folded name: they are few compared with recordings, and named often."""
+    """All parties by folded name: they are few compared with recordings, and named often.
 
-    def __init__(self) -> None:
+    `same` are names that somebody has said to be parties' of the catalogue: folded name to row id.
+    """
+
+    def __init__(self, *, same: Mapping[str, int] | None = None, entered: Entered = NONE) -> None:
+        self._same = same or {}
+        self._entered = entered.get("parties", ())
         self._by_name: dict[str, PartyShadow] = {}
         self._by_pk: dict[int, PartyShadow] = {}
         self._by_number: dict[tuple[str, str], PartyShadow] = {}
@@ -101,7 +121,8 @@ class Parties:
         for pk, name, kind, credited_as in newer.values_list(*columns).iterator(2_000):
             self._last = pk
             if pk not in self._by_pk:
-                self.add(PartyShadow(pk, name, kind, credited_as))
+                row = EARLIER if pk in self._entered else 0
+                self.add(PartyShadow(pk, name, kind, credited_as, row=row))
 
     def add(self, party: PartyShadow) -> None:
         self._by_name.setdefault(folded(party.name), party)
@@ -134,7 +155,8 @@ class Parties:
         self._numbered |= new_pks
 
     def named(self, name: str) -> PartyShadow | None:
-        return self._by_name.get(folded(name))
+        key = folded(name)
+        return self.by_pk(self._same[key]) if key in self._same else self._by_name.get(key)
 
     def numbered(self, scheme: str, value: str) -> PartyShadow | None:
         return self._by_number.get((scheme, value))
@@ -150,8 +172,11 @@ class Parties:
 class Known:
     """Recordings, works and releases that some rows mention, by whatever identifies them."""
 
-    def __init__(self, source: str, parties: Parties | None = None) -> None:
+    def __init__(
+        self, source: str, parties: Parties | None = None, entered: Entered = NONE
+    ) -> None:
         self.source = source
+        self._entered = entered
         self.parties = parties or Parties()
         self.recordings: dict[str, RecordingShadow] = {}
         self.works: dict[str, WorkShadow] = {}
@@ -163,6 +188,9 @@ class Known:
         self._release_pks: dict[int, ReleaseShadow] = {}
         # From a recording to its releases without a number.
         self._on: dict[int, set[int]] = defaultdict(set)
+
+    def _row_of(self, kind: str, pk: int) -> int:
+        return EARLIER if pk in self._entered.get(kind, ()) else 0
 
     # --- Finding ------------------------------------------------------------------------------
 
@@ -233,6 +261,7 @@ class Known:
         for pk, title, isrc, mbid, tags in rows.values_list("pk", "title", "isrc", "mbid", "tags"):
             if pk not in self._recording_pks:
                 fresh[pk] = RecordingShadow(pk, title, isrc, mbid, dict(tags or {}))
+                fresh[pk].row = self._row_of("recordings", pk)
         if not fresh:
             return
         for pk, shadow in fresh.items():
@@ -258,6 +287,7 @@ class Known:
         for pk, title, iswc, mbid in rows.values_list("pk", "title", "iswc", "mbid"):
             if pk not in self._work_pks:
                 fresh[pk] = self._work_pks[pk] = WorkShadow(pk, title, iswc, mbid)
+                fresh[pk].row = self._row_of("works", pk)
                 if iswc:
                     self.works[iswc] = fresh[pk]
         if fresh:
@@ -283,7 +313,7 @@ class Known:
         ):
             shadow = fresh[pk]
             if shadow.sheet is None:
-                shadow.sheet = SheetShadow(sheet, status, {})
+                shadow.sheet = SheetShadow(sheet, status, {}, self._row_of("splits", sheet))
             shadow.sheet.shares[self.parties.by_pk(party)] = ppm
 
     def _load_releases(self, rows: Sequence[Row], pks: Collection[int]) -> dict[int, ReleaseShadow]:
@@ -303,6 +333,7 @@ class Known:
                 shadow = ReleaseShadow(
                     release.pk, release.title, release.upc, release.grid, label, released_on
                 )
+                shadow.row = self._row_of("releases", release.pk)
                 fresh[release.pk] = self._release_pks[release.pk] = shadow
                 for number in filter(None, (release.upc, release.grid)):
                     self.releases[number] = shadow

@@ -10,6 +10,7 @@ from typing import Any
 from rights import identifiers
 from rights.exchange.importing.changes import Changes, Options, Subject, Verdict
 from rights.exchange.importing.known import (
+    EARLIER,
     Kind,
     Known,
     PartyShadow,
@@ -64,7 +65,8 @@ class _Draft:
             recording = self._new_recording()
         else:
             self._compare(recording)
-            for subject in (recording, *recording.works):
+            subjects: list[Subject] = [recording, *recording.works]
+            for subject in subjects:
                 self._credited.update(party for party, *_ in subject.credits)
         works = [self._work(recording, index) for index in range(len(row.works))]
         for credit in row.credits:
@@ -83,6 +85,7 @@ class _Draft:
     def _new_recording(self) -> RecordingShadow:
         row, known = self.row, self.known
         shadow = RecordingShadow(None, row.title, row.isrc, row.mbid, dict(row.tags))
+        shadow.row = row.number
         self.new = True
 
         def step() -> None:
@@ -115,9 +118,10 @@ class _Draft:
         tags = dict(shadow.tags)
         for name, value in row.tags.items():
             if name in tags and tags[name] != value and not self.options.update_tags:
+                there, here = _places(shadow)
                 row.add_problem(
                     name,
-                    f"“{shadow.title}” has {tags[name]} here and {value} in the file; choose "
+                    f"“{shadow.title}” has {tags[name]} {there} and {value} {here}; choose "
                     "“Update genre, tempo and key” to change it.",
                 )
             tags[name] = value
@@ -139,11 +143,15 @@ class _Draft:
             return
         if old and not may_change:
             choice = "; choose “Update titles” to change it" if name == "title" else ""
-            self.row.add_problem(
-                field_name, f"It is “{old}” here and “{value}” in the file{choice}."
-            )
+            there, here = _places(shadow, name)
+            self.row.add_problem(field_name, f"It is “{old}” {there} and “{value}” {here}{choice}.")
             return
-        self.steps.append(lambda: self.changes.update(shadow, **{name: value}))
+
+        def step() -> None:
+            shadow.filled[name] = self.row.number
+            self.changes.update(shadow, **{name: value})
+
+        self.steps.append(step)
 
     def _work(self, recording: RecordingShadow, index: int) -> WorkShadow:
         work_row = self.row.works[index]
@@ -183,6 +191,7 @@ class _Draft:
     def _new_work(self, index: int) -> WorkShadow:
         work_row = self.row.works[index]
         work = WorkShadow(None, work_row.title or self.row.title, work_row.iswc, work_row.mbid)
+        work.row = self.row.number
 
         def step() -> None:
             if work.iswc:
@@ -199,8 +208,8 @@ class _Draft:
         if late and recording.works and not self.options.extend:
             self.row.add_problem(
                 "work_title",
-                f"The work “{work.title}” is not in “{recording.title}” here; choose “Add works "
-                "and artists to recordings that are here” to add it.",
+                f"“{recording.title}” {_places(recording)[0]} is without the work “{work.title}”; "
+                "choose “Add works and artists to recordings that are here” to add it.",
             )
             return
 
@@ -234,13 +243,14 @@ class _Draft:
             party = party or by_number
         if party is None:
             party = PartyShadow(None, party_row.name, party_row.kind or Party.Kind.PERSON)
+            party.row = row.number
             self._add_party(party)
         elif by_name is None and not _may_be(party_row, party):
             # A typo in a number would otherwise give one party's rights to another.
             row.add_problem(
                 field_name,
-                f"{party_row.name} has the number of {party.name} here. Write {party.name}, or "
-                "note there that it is credited by this name.",
+                f"{party_row.name} has the number of {party.name} {_places(party)[0]}. Write "
+                f"{party.name}, or note there that it is credited by this name.",
             )
         for scheme, value in party_row.numbers.items():
             self._number(party, scheme, value, field_name)
@@ -265,10 +275,10 @@ class _Draft:
             return
         others = [number for name, number in party.numbers if name == scheme]
         if others and scheme in ONE_EACH:
-            label = Scheme(scheme).label
+            label, (there, here) = Scheme(scheme).label, _places(party)
             self.row.add_problem(
                 field_name,
-                f"{party.name} has the {label} {others[0]} here and {value} in the file.",
+                f"{party.name} has the {label} {others[0]} {there} and {value} {here}.",
             )
             return
         if scheme == Scheme.DPID and (warning := identifiers.dpid_warning(value)):
@@ -298,7 +308,8 @@ class _Draft:
                     if credit.display_text and display_text != credit.display_text:
                         self.row.add_problem(
                             field_name,
-                            f"The wording of {party.name}'s credit is another here; it stays.",
+                            f"The wording of {party.name}'s credit is another "
+                            f"{_places(shadow)[0]}; it stays.",
                             warning=True,
                         )
                     return
@@ -308,8 +319,8 @@ class _Draft:
         if late and credit.role == RoleCode.MAIN_ARTIST and not self.options.extend:
             self.row.add_problem(
                 field_name,
-                f"{party.name} is no main artist of “{recording.title}” here; choose “Add works "
-                "and artists to recordings that are here” to add them.",
+                f"{party.name} is no main artist of “{recording.title}” {_places(recording)[0]}; "
+                "choose “Add works and artists to recordings that are here” to add them.",
             )
             return
 
@@ -338,14 +349,18 @@ class _Draft:
         if sheet is None:
             self._new_sheet(subject, shares, proposed=False)
         elif sheet.shares != shares:
-            if not self.options.propose_splits:
+            if sheet.row:
+                self.row.add_problem(
+                    field_name,
+                    f"The split of “{subject.title}” is another {_places(sheet)[0]}: the file says "
+                    "two different ones.",
+                )
+            elif not self.options.propose_splits:
                 self.row.add_problem(
                     field_name,
                     f"The split of “{subject.title}” is another here; choose “Propose a new split” "
                     "to have its holders asked.",
                 )
-            elif sheet.pk is None:
-                self.row.add_problem(field_name, "The file says two different splits of it.")
             else:
                 self._new_sheet(subject, shares, proposed=True)
         elif self.options.confirmed_on_paper and sheet.status == SplitSheet.Status.DISPUTED:
@@ -368,7 +383,7 @@ class _Draft:
     ) -> None:
         paper = self.options.confirmed_on_paper
         status = SplitSheet.Status.CONFIRMED if paper else SplitSheet.Status.CONFIRMING
-        sheet = SheetShadow(None, status, shares)
+        sheet = SheetShadow(None, status, shares, self.row.number)
 
         def step() -> None:
             subject.sheet = sheet
@@ -412,6 +427,7 @@ class _Draft:
             release_row.grid,
             label,
             release_row.released_on,
+            row=self.row.number,
         )
 
         def step() -> None:
@@ -437,10 +453,11 @@ class _Draft:
         if label and entry.label is None:
             self.steps.append(lambda: self.changes.update(entry, label=label))
         elif label and label is not entry.label and entry.label:
+            there, here = _places(entry, "label")
             self.row.add_problem(
                 "label",
-                f"The label of “{entry.title}” is {entry.label.name} here and {label.name} in the "
-                "file.",
+                f"The label of “{entry.title}” is {entry.label.name} {there} and {label.name} "
+                f"{here}.",
             )
 
     def _track(
@@ -450,9 +467,10 @@ class _Draft:
         numbers = [number for number, track in release.tracks.items() if track is recording]
         if numbers:
             if position and position not in numbers:
+                there, here = _places(release)
                 row.add_problem(
                     "track_number",
-                    f"It is track {numbers[0]} of “{release.title}” here, {position} in the file.",
+                    f"It is track {numbers[0]} of “{release.title}” {there}, {position} {here}.",
                 )
             return
         other = release.tracks.get(position) if position else None
@@ -475,3 +493,12 @@ def _may_be(party_row: PartyRow, party: PartyShadow) -> bool:
     """Whether one of the names in the file is the party's, or the one that it is credited by."""
     names = {folded(name) for name in (party_row.name, *party_row.other_names)}
     return bool(names & {folded(party.name), folded(party.credited_as)} - {""})
+
+
+def _places(shadow: Any, name: str = "") -> tuple[str, str]:
+    """Say where a thing stands, or one of its values: "here" is the catalogue, and what another row
+    of the file says is no fact of the catalogue. The second is this row, in contrast to that."""
+    row = shadow.row or (shadow.filled.get(name, 0) if name else 0)
+    if not row:
+        return "here", "in the file"
+    return (f"in row {row}" if row != EARLIER else "in another row"), "in this one"

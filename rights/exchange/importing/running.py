@@ -24,11 +24,12 @@ from portal.http import outages
 from rights.errors import Refused
 from rights.exchange.importing import checking, jobs, planning, writing
 from rights.exchange.importing.changes import Changes
-from rights.exchange.importing.known import Known, Parties
+from rights.exchange.importing.known import Known, Parties, PartyShadow
 from rights.exchange.importing.participation import Answers, LineReader, ParticipationLine
 from rights.exchange.importing.rows import BadFile, Problem, Row
 from rights.identifiers import BadIdentifier
-from rights.models import ImportJob, ImportProblem
+from rights.models import ImportJob, ImportProblem, NewParty
+from rights.parties.similar_names import NameIndex, index_of_parties
 
 State = ImportJob.State
 # Rows per transaction: enough to share its cost, few enough to wait for.
@@ -58,6 +59,9 @@ class Work(Protocol[R]):
     def enter(self, part: Sequence[R]) -> Counter[str]:
         """Enter the part, inside the caller's transaction."""
 
+    def new_parties(self) -> list[NewParty]:
+        """Return the parties that entering the part last looked at would add."""
+
     def reset(self) -> None:
         """Drop what was read or made for a part that was rolled back."""
 
@@ -66,8 +70,10 @@ class CatalogueWork:
     def __init__(self, job: ImportJob) -> None:
         self.job = job
         self.options = jobs.options_of(job)
-        self.parties = Parties()
+        self.reset()
         self.known = Known(self.options.source, self.parties)
+        self._names: NameIndex | None = None
+        self._new_parties: list[NewParty] = []
 
     def rows(self, after: int) -> Iterator[Row]:
         for row in jobs.rows_of(self.job, after):
@@ -75,20 +81,49 @@ class CatalogueWork:
 
     def look(self, part: Sequence[Row]) -> Counter[str]:
         self.known.load(part)
-        return self._plan(part, self.known, Changes())
+        changes = Changes()
+        counts = self._plan(part, self.known, changes)
+        self._new_parties = [self._new_party(shadow) for shadow in changes.parties]
+        return counts
+
+    def _new_party(self, shadow: PartyShadow) -> NewParty:
+        """Return a party that would be added, with the names like its own: of the catalogue, and of
+        rows before."""
+        if self._names is None:
+            self._names = index_of_parties()
+        similar = [
+            {"name": each.name} | ({"party": each.key} if each.key > 0 else {"row": -each.key})
+            for each in self._names.similar(shadow.name)
+        ]
+        self._names.add(-shadow.row, shadow.name)
+        return NewParty(
+            job=self.job,
+            name=shadow.name,
+            kind=shadow.kind,
+            row=shadow.row,
+            similar=similar,
+            similar_first=0 if similar else 1,
+        )
+
+    def new_parties(self) -> list[NewParty]:
+        return self._new_parties
 
     def enter(self, part: Sequence[Row]) -> Counter[str]:
-        known, changes = Known(self.options.source, self.parties), Changes()
+        known = Known(self.options.source, self.parties, self.entered)
+        changes = Changes()
         known.load(part)
         counts = self._plan(part, known, changes)
         writing.write(self.job, known, changes)
+        for name, pks in changes.entered().items():
+            self.entered.setdefault(name, set()).update(pks)
         return counts
 
     def _plan(self, part: Sequence[Row], known: Known, changes: Changes) -> Counter[str]:
         return Counter(planning.plan(row, known, self.options, changes) for row in part)
 
     def reset(self) -> None:
-        self.parties = Parties()
+        self.entered = jobs.entered_by(self.job)
+        self.parties = Parties(same=jobs.same_parties(self.job), entered=self.entered)
 
 
 class ParticipationWork:
@@ -103,6 +138,9 @@ class ParticipationWork:
     def look(self, part: Sequence[ParticipationLine]) -> Counter[str]:
         self.answers.load(part)
         return Counter(self.answers.answer(line, enter=False) for line in part)
+
+    def new_parties(self) -> list[NewParty]:
+        return []
 
     def enter(self, part: Sequence[ParticipationLine]) -> Counter[str]:
         self.answers.load(part)
@@ -175,6 +213,7 @@ def claim(now: datetime | None = None, *, wanted: ImportJob | None = None) -> Im
 def look_at(job: ImportJob) -> None:
     """Do the dry run: note every problem of every row, and count verdicts. Enters nothing."""
     job.problems.all().delete()
+    job.new_parties.all().delete()
     work, counts, rows = work_of(job), Counter[str](), 0
     with _parts(work.rows(0)) as parts:
         for part in parts:
@@ -182,6 +221,7 @@ def look_at(job: ImportJob) -> None:
             rows += len(part)
             with transaction.atomic():
                 ImportProblem.objects.bulk_create(_problems(job, part))
+                NewParty.objects.bulk_create(work.new_parties())
                 _beat(job, State.CHECKING, rows=rows, **_tally(counts))
     with transaction.atomic():
         _beat(job, State.CHECKING, rows=rows, state=State.CHECKED, error="", **_tally(counts))

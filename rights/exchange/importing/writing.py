@@ -224,18 +224,15 @@ class _Writing:
     def _record(self) -> None:
         """Write one audit line for the part: its rows, what was created for them, their digest."""
         changes = self.changes
+        entered: dict[str, Any] = dict(changes.entered())
         audit.record(
             by=self.by,
             verb="import.part",
             subject=self.job,
             rows=[changes.rows[0].number, changes.rows[-1].number],
             digest=digest(changes.rows),
-            parties=[party.pk for party in changes.parties],
-            works=[work.pk for work in changes.works],
-            recordings=[recording.pk for recording in changes.recordings],
-            releases=[release.pk for release in changes.releases],
             credits=len(changes.credits),
-            splits=[sheet.pk for _, sheet in changes.sheets],
+            **entered,
             confirmed=any(
                 sheet.status == SplitSheet.Status.CONFIRMED for _, sheet in changes.sheets
             ),

@@ -22,8 +22,15 @@ from rights.access import open_to, page_of
 from rights.errors import Refused
 from rights.exchange.importing import jobs
 from rights.exchange.importing.previews import preview_of
-from rights.forms.imports import CheckForm, ImportForm, ReadingForm, SignalForm, reading_asked
-from rights.models import ImportJob, ImportProblem, Signal
+from rights.forms.imports import (
+    CheckForm,
+    ImportForm,
+    PartiesForm,
+    ReadingForm,
+    SignalForm,
+    reading_asked,
+)
+from rights.models import ImportJob, ImportProblem, Party, Signal
 from rights.tdm import signals as noting
 from rights.views import confirming
 from rights.views.frames import form_page
@@ -106,6 +113,30 @@ def import_check(request: HttpRequest, pk: int) -> HttpResponse:
     }
     status = 422 if problem or form.errors else 200
     return render(request, "rights/import_check.html", context, status=status)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@open_to(Role.RIGHTS_ADMIN)
+def import_parties(request: HttpRequest, pk: int) -> HttpResponse:
+    """GET lists the parties that would be added, with like names; POST says which of them are
+    parties of the catalogue, and has the file checked again."""
+    job, user = _job(request, pk), signed_in(request)
+    page = page_of(request, job.new_parties.order_by("similar_first", "row", "pk"))
+    chosen = jobs.same_parties(job)
+    found = Party.objects.in_bulk(chosen.values())
+    same = {name: found[number] for name, number in chosen.items()}
+    form = PartiesForm(request.POST or None, new_parties=list(page), same=same)
+    if form.is_valid():
+        with form.refusals():
+            return redirect(form.save(job, by=user))
+    context = {
+        "job": job,
+        "page": page,
+        "form": form,
+        "may_identify": job.state == State.CHECKED,
+    }
+    status = 422 if form.errors else 200
+    return render(request, "rights/import_parties.html", context, status=status)
 
 
 @require_POST
@@ -233,5 +264,8 @@ def _context(request: HttpRequest, job: ImportJob) -> dict[str, object]:
         "may_resume": job.state == State.CANCELLED or (job.state == State.FAILED and job.done > 0),
         "page": page_of(request, problems),
         "kind": kind,
+        "new_parties": job.new_parties.count(),
+        "like_others": job.new_parties.filter(similar_first=0).order_by("row", "pk")[:10],
+        "same": len(job.options.get("same", {})),
         "dry": job.state in (State.UPLOADED, State.CHECKING, State.CHECKED),
     }

@@ -10,6 +10,7 @@ urlpatterns = [
     path("imports/<int:pk>/", imports.import_job, name="import"),
     path("imports/<int:pk>/progress/", imports.import_progress, name="import_progress"),
     path("imports/<int:pk>/check/", imports.import_check, name="import_check"),
+    path("imports/<int:pk>/parties/", imports.import_parties, name="import_parties"),
     path("imports/<int:pk>/start/", imports.import_start, name="import_start"),
     path("imports/<int:pk>/cancel/", imports.import_cancel, name="import_cancel"),
     path("imports/<int:pk>/resume/", imports.import_resume, name="import_resume"),

@@ -11,7 +11,7 @@ from rights.exchange.importing import jobs, running
 from rights.models import ImportJob, Party
 
 # What an import writes of itself, whatever the file does.
-OF_THE_JOB = {"ImportJob", "ImportProblem", "AuditEvent", "AuditPrivate", "Blob"}
+OF_THE_JOB = {"ImportJob", "ImportProblem", "NewParty", "AuditEvent", "AuditPrivate", "Blob"}
 
 
 def table(rows: Iterable[Mapping[str, str]], *, encoding: str = "utf-8", sep: str = ",") -> bytes:

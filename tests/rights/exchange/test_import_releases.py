@@ -102,7 +102,7 @@ def test_the_check_counts_what_comes_of_it(rosa: User) -> None:
         ({"Release date": "soon"}, "release_date"),
         ({"Track number": "B2"}, "track_number"),
         ({"Album": "x" * 301}, "release_title"),
-        ({"Album": "a\x07b"}, "release_title"),
+        ({"Album": "a\x93b"}, "release_title"),
         ({"Label": "x" * 201}, "label"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator
 from urllib.parse import unquote
 from xml.etree.ElementTree import Element
 
+from portal.inputs.text import unreadable
 from rights.exchange.importing.ern.xml import child, children, is_true, listed_value, local, text
-from rights.exchange.importing.rows import Row, has_controls
+from rights.exchange.importing.rows import Row
 
 LONGEST_NAME = 300
 # From an algorithm's name without marks to the one we write and the length of its digest in bytes.
@@ -29,7 +30,7 @@ def read_file(row: Row, places: Iterable[Element]) -> None:
         name = _name(file)
         if not name and child(file, "HashSum") is None:
             continue
-        if len(name) > LONGEST_NAME or has_controls(name):
+        if len(name) > LONGEST_NAME or unreadable(name):
             row.add_problem(
                 "file", f"“{name[:60]}” cannot be the name of a file; it is left out.", warning=True
             )
