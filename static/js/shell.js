@@ -38,11 +38,11 @@ document.addEventListener("submit", (event) => {
   confirmFirst(event);
 });
 
-// Of tabs that do not fit beside each other, the chosen one is in sight.
-for (const tab of document.querySelectorAll(".tabs > [aria-current]")) {
+// Of tabs that do not fit beside each other, the chosen one is in sight, and the next one begins.
+for (const tab of document.querySelectorAll(":is(.tabs, .subnav > div, .bar nav) > [aria-current]")) {
   const row = tab.parentElement;
-  const past = tab.getBoundingClientRect().right - row.getBoundingClientRect().right;
-  if (past > 0) row.scrollLeft += past + 16;
+  const past = tab.getBoundingClientRect().right - row.getBoundingClientRect().right + 48;
+  if (past > 0) row.scrollLeft += past;
 }
 
 announce();
