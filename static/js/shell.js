@@ -2,6 +2,7 @@
 
 import { confirmFirst } from "./confirm.js";
 import { announce } from "./errors.js";
+import "./rows.js";
 import { rememberTheme } from "./theme.js";
 import { freshen } from "./token.js";
 
@@ -37,13 +38,6 @@ document.addEventListener("submit", (event) => {
   }
   confirmFirst(event);
 });
-
-// Of tabs that do not fit beside each other, the chosen one is in sight, and the next one begins.
-for (const tab of document.querySelectorAll(":is(.tabs, .subnav > div, .bar nav) > [aria-current]")) {
-  const row = tab.parentElement;
-  const past = tab.getBoundingClientRect().right - row.getBoundingClientRect().right + 48;
-  if (past > 0) row.scrollLeft += past;
-}
 
 announce();
 
