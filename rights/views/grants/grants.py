@@ -18,7 +18,7 @@ from rights.consent import opt_outs
 from rights.errors import Refused
 from rights.forms import ChangeForm, GrantForm, ReasonForm, VerbForm
 from rights.grants import choices, lifecycle, listing, terms
-from rights.models import Grant, RightType, Use
+from rights.models import Agreement, Grant, Party, RightType, Use
 from rights.models.vocabulary import use_choices
 from rights.views import confirming
 from rights.views.frames import form_page
@@ -50,7 +50,7 @@ def grants(request: HttpRequest) -> HttpResponse:
     if right:
         rows = rows.filter(right_type=right)
     # Links from a party's or an agreement's page.
-    only = []
+    only: list[tuple[str, Party | Agreement]] = []
     if party := params.number("party"):
         rows = rows.filter(grantor=party)
         only += [("party", grant.grantor) for grant in visible.filter(grantor=party)[:1]]
