@@ -15,7 +15,8 @@ def _models(parties: Sequence[Party]) -> Iterator[Mapping[str, object]]:
     for start in range(0, len(runs), BATCH_SIZE):
         for model in rightsholder_samples.trained_models(runs[start : start + BATCH_SIZE], parties):
             yield {
-                "model": model.source.name,
+                "model": model.source.title,
+                "history": model.history,
                 "reference": model.source.reference,
                 "use": model.run.use,
                 "state": model.source.state,

@@ -16,7 +16,7 @@ from audio_samples import clips, releases
 from audio_samples.audibility import silences
 from audio_samples.models import ClipRelease, Sample, SampleFlag, SampleQuerySet
 from experiments.clearance.descendants import runs_with
-from experiments.models import Checkpoint, Run, revocations
+from experiments.models import Checkpoint, DatasetItem, Run, revocations
 from experiments.publishing import public_words
 from rights.models import Party, Recording, UsageEvent, Use
 from rights.rightsholder import overview, registries
@@ -81,6 +81,23 @@ class TrainedModel:
     total_seconds: float = 0.0
     checkpoints: dict[str, int] = field(default_factory=dict)
     samples: int = 0
+    # How many of the recordings it was made with are the parties'.
+    recordings: int = 0
+
+    @property
+    def history(self) -> str:
+        """With how much music it was made, and what became of it, in one sentence."""
+        source = self.source
+        text = source.made[:1].upper() + source.made[1:]
+        if source.recordings:
+            of_all = f"{source.recordings:,} recording{'' if source.recordings == 1 else 's'}"
+            text += f" with {of_all}, {self.recordings or 'none'} of them yours"
+        parts = [text, source.ended]
+        if self.by_weights:
+            parts.append("it started from a model that had learned from your music")
+        if self.use.facts.makes_model:
+            parts.append("the lab shows it to the world" if source.released else "not released")
+        return "; ".join(filter(None, parts)) + "."
 
     @property
     def share(self) -> float | None:
@@ -113,6 +130,14 @@ def trained_models(runs: Sequence[Run], parties: Sequence[Party]) -> list[Traine
         models[pks[source]].examples, models[pks[source]].seconds = examples, seconds
     for source, seconds in events.values_list("source").annotate(Sum("seconds")):
         models[pks[source]].total_seconds = seconds
+    own_items = DatasetItem.objects.filter(
+        dataset__in={run.dataset_id for run in runs if run.dataset_id is not None},
+        included=True,
+        recording__in=overview.repertoire(parties).values("pk"),
+    )
+    by_dataset = dict(own_items.order_by().values_list("dataset").annotate(Count("pk")))
+    for model in models.values():
+        model.recordings = by_dataset.get(model.run.dataset_id or 0, 0)
     for pk, state, number in _checkpoints(runs):
         models[pk].checkpoints[state] = models[pk].checkpoints.get(state, 0) + number
     finals = Sample.objects.filter(run__in=list(models), final=True).order_by()

@@ -29,6 +29,8 @@ class UseFacts:
     """What follows from a use.
 
     - `meaning`: what it permits, in a sentence for a musician.
+    - `outcome`: what a run with it makes, as those read it whose music it uses; they do not learn
+      what the lab calls it.
     - `signals`: the keys by which a file refuses it; without any, a key of our own.
     - `asks`: the roles of credits whose person must agree, the main artist's among them; empty
       if it is not a use of a person.
@@ -40,6 +42,7 @@ class UseFacts:
     """
 
     meaning: str
+    outcome: str = ""
     signals: tuple[str, ...] = ()
     asks: frozenset[str] = frozenset()
     makes_model: bool = False
@@ -70,6 +73,7 @@ class Use(StrEnum):
                 "The lab may measure it and play it to listeners, to judge how good its models "
                 "are; no model learns from it."
             ),
+            outcome="An evaluation of models",
             signals=(INFERENCE,),
             follows_model=True,
         ),
@@ -82,6 +86,7 @@ class Use(StrEnum):
                 "Models that recognise things in music (genre, tempo, instruments) may learn from "
                 "it; they make no music."
             ),
+            outcome="A model that recognises things in music",
             signals=(MINING, TRAINING),
             makes_model=True,
             # Permission to train classifiers is not permission to train generators.
@@ -95,6 +100,7 @@ class Use(StrEnum):
             meaning=(
                 "Models that make new music may learn from it, together with many other recordings."
             ),
+            outcome="A music generation model",
             signals=(MINING, GENERATIVE_TRAINING),
             makes_model=True,
         ),
@@ -104,6 +110,7 @@ class Use(StrEnum):
         "Fine-tuning on a named artist or catalogue",
         UseFacts(
             meaning="A model may be tuned to your catalogue alone, so that it sounds close to you.",
+            outcome="A music generation model tuned to a catalogue",
             # The keys of CAWG refuse it together with other training; its own key refuses it alone.
             signals=(MINING, GENERATIVE_TRAINING, "backline.finetune"),
             makes_model=True,
@@ -117,6 +124,7 @@ class Use(StrEnum):
             meaning=(
                 "Somebody may play it to a model as an example, and have new music made after it."
             ),
+            outcome="Music made after reference recordings",
             signals=(INFERENCE,),
             is_reference=True,
             follows_model=True,
@@ -129,18 +137,20 @@ class Use(StrEnum):
             meaning=(
                 "It may be taken apart into voice, drums and so on, and the parts used again."
             ),
+            outcome="A separation into stems",
         ),
     )
     DERIVE_REMIX = (
         "derive.remix",
         "Remixes",
-        UseFacts(meaning="A model may make remixes of this very recording."),
+        UseFacts(meaning="A model may make remixes of this very recording.", outcome="Remixes"),
     )
     DERIVE_COVER = (
         "derive.cover",
         "Covers",
         UseFacts(
             meaning="A model may make new versions of the song, played or sung by others.",
+            outcome="Covers",
         ),
     )
     VOICE = (
@@ -148,6 +158,7 @@ class Use(StrEnum):
         "Voice models",
         UseFacts(
             meaning="A model may learn to sing or speak with the artist's voice.",
+            outcome="A voice model",
             asks=VOICES,
             makes_model=True,
             starts=frozenset({"voice", "eval"}),
@@ -159,6 +170,7 @@ class Use(StrEnum):
         "Use of the artist's name",
         UseFacts(
             meaning="The artist's name may be shown with a model or with what it makes.",
+            outcome="A use of artists' names",
             asks=ARTISTS,
             follows_model=True,
         ),
@@ -171,6 +183,7 @@ class Use(StrEnum):
                 "People may ask a model for music “in the style of” the artist, by name, and get "
                 "it."
             ),
+            outcome="Music in named styles",
             asks=ARTISTS,
             follows_model=True,
         ),
@@ -182,6 +195,7 @@ class Use(StrEnum):
             meaning=(
                 "Music that was made with it may leave the lab: in an app, a file, or a film."
             ),
+            outcome="A distribution of outputs",
             follows_model=True,
         ),
     )

@@ -47,6 +47,9 @@ class ConfigField:
     # Value and label.
     choices: list[tuple[str, str]] = field(default_factory=list)
     error: str = ""
+    # Whether it is one of the few that are changed first: those are always in sight.
+    first: bool = False
+    default: str = ""
 
     @property
     def name(self) -> str:
@@ -65,6 +68,29 @@ class ConfigField:
             return f"at least {self.minimum}"
         return f"at most {self.maximum}" if self.maximum else ""
 
+    @property
+    def changed(self) -> bool:
+        """Whether it says something else than the recipe's default: 2e-3 is 0.002."""
+        if self.kind == "number":
+            return _number(self.value) != _number(self.default)
+        return _plain(self.value) != _plain(self.default)
+
+
+@dataclass
+class Group:
+    """Settings under one heading, folded until somebody looks for one of them."""
+
+    title: str
+    fields: list[ConfigField]
+
+    @property
+    def changed(self) -> list[ConfigField]:
+        return [field for field in self.fields if field.changed]
+
+    @property
+    def wrong(self) -> bool:
+        return any(field.error for field in self.fields)
+
 
 def fields(
     recipe: recipes.Recipe,
@@ -77,14 +103,33 @@ def fields(
     schema = recipe.config.model_json_schema()
     groups: dict[str, list[ConfigField]] = {}
     for key, part in _flat(schema, schema, ""):
-        default = _value_at(values, key) if values is not None else None
-        field = _field(key, part, part.get("default") if default is None else default)
+        given = _value_at(values, key) if values is not None else None
+        field = _field(key, part, part.get("default"))
+        field.default = field.value
+        if given is not None:
+            field.value = _field(key, part, given).value
         if typed is not None:
             missing = "" if field.kind == "checkbox" else field.value
             field.value = typed.get(field.name, missing)
         field.error = (errors or {}).get(key, "")
         groups.setdefault(str(part.get("group", "Settings")), []).append(field)
     return groups
+
+
+def arrange(
+    groups: Mapping[str, list[ConfigField]],
+) -> tuple[list[ConfigField], list[Group]]:
+    """Return the settings that stay in sight, and the rest by group.
+
+    Which come first, the recipe's model says. Where it names none, all stay in sight.
+    """
+    every = [field for fields in groups.values() for field in fields]
+    first = [field for field in every if field.first] or every
+    rest = [
+        Group(title, [field for field in fields if field not in first])
+        for title, fields in groups.items()
+    ]
+    return first, [group for group in rest if group.fields]
 
 
 def read(recipe: recipes.Recipe, typed: Mapping[str, str]) -> dict[str, Any]:
@@ -171,6 +216,7 @@ def _field(key: str, part: dict[str, Any], value: Any) -> ConfigField:
     title = str(part.get("title", key))
     text_value = WRITERS.get(str(part.get("widget", "")), _text)(value)
     field = ConfigField(key, title, str(part.get("description", "")), "text", text_value)
+    field.first = bool(part.get("first"))
     kind = part.get("type")
     if "enum" in part:
         labels = part.get("labels", {})
@@ -245,6 +291,11 @@ def _number(text: str) -> int | float | str:
         except ValueError:
             continue
     return text
+
+
+def _plain(text: str) -> str:
+    """Return the text as it is compared: browsers send line ends of two characters."""
+    return text.replace("\r\n", "\n").strip()
 
 
 def _value_at(values: Mapping[str, Any] | None, key: str) -> Any:

@@ -41,6 +41,6 @@ def is_admin(request: HttpRequest) -> bool:
     return signed_in(request).has_role(Role.RIGHTS_ADMIN)
 
 
-def page_of(request: HttpRequest, rows: models.QuerySet[M]) -> Page[M]:
+def page_of(request: HttpRequest, rows: models.QuerySet[M], *, size: int = PAGE_SIZE) -> Page[M]:
     """Return the page that ?page= names; a number out of range gives the nearest page."""
-    return Paginator(rows, PAGE_SIZE).get_page(parameters.read_parameters(request).page())
+    return Paginator(rows, size).get_page(parameters.read_parameters(request).page())

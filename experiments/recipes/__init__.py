@@ -1,7 +1,8 @@
 """What a run can do: named recipes, each with a frozen, validated config.
 
 Pure pydantic: the web side makes forms from it, the compute side reads the same model, and
-neither needs the other's dependencies.
+neither needs the other's dependencies. `json_schema_extra` says how the form shows a field: its
+`group`, its `widget`, and whether it is one of those that are changed `first` and stay in sight.
 """
 
 import json

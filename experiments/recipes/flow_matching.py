@@ -48,7 +48,7 @@ class FlowMatchingConfig(BaseModel):
         ),
         min_length=1,
         max_length=8,
-        json_schema_extra={"group": "Samples", "widget": "textarea"},
+        json_schema_extra={"first": True, "group": "Samples", "widget": "textarea"},
     )
     use: Literal["train.generative", "finetune"] = Field(
         default="train.generative",
@@ -57,7 +57,7 @@ class FlowMatchingConfig(BaseModel):
             "Fine-tuning where the dataset is a named artist's or catalogue's, to make a model "
             "sound like it. Consent is asked for exactly this."
         ),
-        json_schema_extra={"group": "Training", "labels": uses.labels()},
+        json_schema_extra={"first": True, "group": "Training", "labels": uses.labels()},
     )
     seed: int = Field(
         default=1,
@@ -65,7 +65,7 @@ class FlowMatchingConfig(BaseModel):
         le=2**31 - 1,
         title="Seed",
         description="Same seed, settings, dataset and machine: the same samples, bit for bit.",
-        json_schema_extra={"group": "Training"},
+        json_schema_extra={"first": True, "group": "Training"},
     )
     steps: int = Field(
         default=800,
@@ -73,7 +73,7 @@ class FlowMatchingConfig(BaseModel):
         le=200_000,
         title="Steps",
         description="Optimiser steps. 800 take about three minutes on two idle cores.",
-        json_schema_extra={"group": "Training"},
+        json_schema_extra={"first": True, "group": "Training"},
     )
     batch_size: int = Field(
         default=16,
@@ -81,7 +81,7 @@ class FlowMatchingConfig(BaseModel):
         le=256,
         title="Batch size",
         description="Clips per step, all processes together.",
-        json_schema_extra={"group": "Training"},
+        json_schema_extra={"first": True, "group": "Training"},
     )
     learning_rate: float = Field(
         default=2e-3,
@@ -92,7 +92,7 @@ class FlowMatchingConfig(BaseModel):
             "The highest rate: after the warm-up, then falling to zero as a cosine. The matrices "
             "of the blocks learn by Muon at ten times this rate, all else by AdamW."
         ),
-        json_schema_extra={"group": "Training"},
+        json_schema_extra={"first": True, "group": "Training"},
     )
     warmup_steps: int = Field(
         default=50,

@@ -23,7 +23,7 @@ class GenerateConfig(BaseModel):
         ),
         min_length=1,
         max_length=32,
-        json_schema_extra={"group": "Clips", "widget": "textarea"},
+        json_schema_extra={"first": True, "group": "Clips", "widget": "textarea"},
     )
     seed: int = Field(
         default=1,
@@ -31,7 +31,7 @@ class GenerateConfig(BaseModel):
         le=2**31 - 1,
         title="Seed",
         description="Same seed, settings, model and machine: the same clips, bit for bit.",
-        json_schema_extra={"group": "Clips"},
+        json_schema_extra={"first": True, "group": "Clips"},
     )
     clips: int = Field(
         default=2,
@@ -39,7 +39,7 @@ class GenerateConfig(BaseModel):
         le=32,
         title="Clips per prompt",
         description="Each with its own seed, counted on from the first.",
-        json_schema_extra={"group": "Clips"},
+        json_schema_extra={"first": True, "group": "Clips"},
     )
     guidance: float = Field(
         default=2.0,
@@ -47,7 +47,7 @@ class GenerateConfig(BaseModel):
         le=10.0,
         title="Guidance",
         description="How strongly the genre steers. 1 is without guidance, 0 without genre.",
-        json_schema_extra={"group": "Clips"},
+        json_schema_extra={"first": True, "group": "Clips"},
     )
     sampling_steps: int = Field(
         default=25,

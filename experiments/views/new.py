@@ -14,7 +14,8 @@ from experiments.runs import costs, initial_weights, quotas, resources, runs
 from experiments.runs.resources import Resources
 from experiments.views.access import requires_member
 from experiments.views.run import visible_run
-from portal.inputs import parameters
+from portal.inputs import parameters, problems
+from portal.inputs.problems import Problem
 from portal.machine import separation
 from portal.models import User
 from portal.views import signed_in
@@ -25,6 +26,8 @@ LEFT_OUT_SHOWN = 50
 CHECKPOINTS_SHOWN = 100
 # Longer than a valid config, so that one that is too long is shown again with its error.
 MAX_TYPED = 64 * recipes.MAX_BYTES
+# Errors with these keys are not about a setting, so YAML in place of the settings cannot mend them.
+BESIDE_SETTINGS = ("dataset", "start_from", recipes.WHOLE)
 
 
 @require_safe
@@ -106,8 +109,8 @@ def run_submit(request: HttpRequest, project: Project) -> HttpResponse:
     form = forms.RunForm(typed, project=project, recipe=recipe, by=user)
     extra: dict[str, Any] = {"source": source, "yaml": typed.get("yaml", "")}
     errors: dict[str, str] = {}
+    pasted = str(typed.get("yaml", "")).strip()
     try:
-        pasted = str(typed.get("yaml", "")).strip()
         config = forms.from_yaml(pasted) if pasted else forms.read(recipe, typed)
         if form.is_valid():
             data = form.cleaned_data
@@ -128,7 +131,11 @@ def run_submit(request: HttpRequest, project: Project) -> HttpResponse:
     except forms.BadYaml as refusal:
         extra["yaml_error"] = str(refusal)
     except recipes.ConfigInvalid as refusal:
-        errors = form.add_resource_errors(refusal.errors)
+        errors = form.add_resource_errors(_resource_errors(form) | refusal.errors)
+        if pasted:
+            # What was pasted is used instead of the settings: it has to be mended, not they.
+            of_config, errors = _apart(errors)
+            extra["yaml_error"] = " ".join(of_config.values())
     except runs.NotAllowed as refusal:
         extra["refusals"] = refusal.refusals
     except runs.OverQuota as refusal:
@@ -150,10 +157,26 @@ def run_submit(request: HttpRequest, project: Project) -> HttpResponse:
     )
 
 
+def _apart(errors: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the errors of the settings, and those of what is chosen beside them."""
+    beside = {name: text for name, text in errors.items() if name in BESIDE_SETTINGS}
+    return {name: text for name, text in errors.items() if name not in beside}, beside
+
+
 def _typed_resources(form: forms.RunForm) -> dict[str, object]:
     """Return the resources as typed in the form, valid or not."""
     values = {name: form[name].value() for name in Resources.model_fields}
     return {name: value for name, value in values.items() if value not in (None, "")}
+
+
+def _resource_errors(form: forms.RunForm) -> dict[str, str]:
+    """Return what is wrong with the typed resources, so that all is said at once."""
+    try:
+        resources.read(_typed_resources(form))
+    except recipes.ConfigInvalid as refusal:
+        known = {f"resources.{name}" for name in form.errors}
+        return {key: text for key, text in refusal.errors.items() if key not in known}
+    return {}
 
 
 def _chosen_checkpoint(user: User, recipe: recipes.Recipe, number: int | None) -> Checkpoint | None:
@@ -209,14 +232,15 @@ def _page(
     **extra: Any,
 ) -> HttpResponse:
     errors = errors or {}
-    field_keys = {field.key for group in groups.values() for field in group}
+    first_settings, folded = forms.arrange(groups)
     items = dataset.items if dataset else DatasetItem.objects.none()
     left_out = items.filter(included=False).select_related("recording")
     context = {
         "project": project,
         "recipe": recipe,
         "form": form,
-        "groups": groups.items(),
+        "first_settings": first_settings,
+        "groups": folded,
         "dataset": dataset,
         "datasets": forms.datasets_for(recipe, project),
         "included": items.filter(included=True).count(),
@@ -227,20 +251,38 @@ def _page(
         "refused": separation.why_not() if recipe.own else "",
         "dataset_error": errors.get("dataset", ""),
         "start_error": errors.get("start_from", ""),
-        "whole": [
-            text
-            for key, text in errors.items()
-            if key not in field_keys | {"dataset", "start_from"}
-        ],
         **_initial_weights_context(project, recipe, form, first),
-        "wrong": bool(
-            errors
-            or form.errors
-            or extra.get("yaml_error")
-            or extra.keys() & {"refusals", "over_quota"}
-        ),
+        "problems": _problems(form, first_settings, folded, errors, extra),
         **estimate(project, _typed_resources(form)),
         **extra,
     }
+    context["wrong"] = bool(context["problems"] or extra.get("refusals"))
     status = 422 if context["wrong"] else 200
     return render(request, "experiments/run_new.html", context, status=status)
+
+
+def _problems(
+    form: forms.RunForm,
+    first_settings: list[forms.ConfigField],
+    folded: list[forms.Group],
+    errors: Mapping[str, str],
+    extra: Mapping[str, Any],
+) -> list[Problem]:
+    """Return all that is wrong, in the order of the page; what belongs to no field comes first."""
+    settings = [*first_settings, *(field for group in folded for field in group.fields)]
+    known = {field.key for field in settings} | {"dataset", "start_from"}
+    return [
+        *(Problem(text) for key, text in errors.items() if key not in known),
+        *(
+            Problem(errors[name], f"id_{name}")
+            for name in ("start_from", "dataset")
+            if name in errors
+        ),
+        *problems.of_form(form),
+        *(Problem(field.error, field.ident) for field in settings if field.error),
+        *(Problem(text, "id_yaml") for text in filter(None, [extra.get("yaml_error")])),
+        *(
+            Problem(f"Not queued: {refusal}", "id_gpus")
+            for refusal in filter(None, [extra.get("over_quota")])
+        ),
+    ]

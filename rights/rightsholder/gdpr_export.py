@@ -323,7 +323,7 @@ def _usage(about: _About) -> Iterator[Row]:
             yield {
                 "recording": row.recording_id,
                 "use": row.use,
-                "model": sources[row.source].name,
+                "model": sources[row.source].title,
                 "reference": sources[row.source].reference,
                 "step": row.step,
                 "examples": row.examples,

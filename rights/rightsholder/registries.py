@@ -6,17 +6,38 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.utils.formats import date_format
+
 from rights.models import Party
 
 
 @dataclass(frozen=True)
 class PublicSource:
-    """One source in public words: `reference` identifies it, `state` is its status."""
+    """One source in public words: `reference` identifies it, `state` is its status.
+
+    `name` is for everybody. Those whose music it used read more (docs/decisions.md): its `kind`,
+    as "A music generation model for research", how far it is (`made`), with how many recordings it
+    was made, and whether it is `released`: shown to the world under its name.
+    """
 
     name: str
     reference: str
     state: str = ""
     at: datetime | None = None
+    kind: str = ""
+    # "trained", "in training"
+    made: str = ""
+    recordings: int = 0
+    # Why it ended before it was done: "stopped, because a permission ended".
+    ended: str = ""
+    released: bool = False
+
+    @property
+    def title(self) -> str:
+        """What the holders of the music read in place of a name that only the lab uses."""
+        if self.released or not self.kind or self.at is None:
+            return self.name
+        return f"{self.kind}, {date_format(self.at, 'j F Y')}"
 
 
 Namer = Callable[[Sequence[str]], Mapping[str, PublicSource]]

@@ -185,7 +185,7 @@ def as_rows(statement: Statement) -> Iterator[dict[str, object]]:
     for line in statement.lines:
         yield {
             "use": line.use.value,
-            "model": line.model.name,
+            "model": line.model.title,
             "reference": line.model.reference,
             "recording": line.recording_id,
             "isrc": line.isrc,

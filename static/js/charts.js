@@ -84,8 +84,10 @@ function layout(name, { axis, log }, several, low) {
     font: { color: ink, family: getComputedStyle(document.body).fontFamily, size: 12 }, hovermode: "x unified",
     hoverlabel: { bgcolor: toRgba(css("--panel")), bordercolor: line, font: { color: ink } },
     showlegend: several, legend: { traceorder: "normal", orientation: "h", y: 1.02, yanchor: "bottom", x: 0 },
-    xaxis: { ...side, title: { text: axis === "time" ? "seconds since its first point" : "step" } },
-    yaxis: { ...side, title: low ? undefined : { text: name }, type: log ? "log" : "linear", exponentformat: "SI" }, uirevision: "kept",
+    // Dragging zooms steps or seconds alone: the values always fill the height. A finger scrolls the page.
+    dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom",
+    xaxis: { ...side, title: { text: axis === "time" ? "seconds since its first point" : "step" }, uirevision: axis },
+    yaxis: { ...side, fixedrange: true, title: low ? undefined : { text: name }, type: log ? "log" : "linear", exponentformat: "SI" }, uirevision: "kept",
   };
 }
 
@@ -130,6 +132,11 @@ class Chart {
       history.replaceState(history.state, "", `#chart&log=${l ? 1 : 0}&axis=${a}&smooth=${weight}`);
       this.draw();
     });
+    this.reset = figure.querySelector("[data-chart-reset]");
+    this.reset.addEventListener("click", () => {
+      axis.focus();
+      window.Plotly.relayout(this.plot, { "xaxis.autorange": true });
+    });
     figure.querySelector("[data-chart-details]").addEventListener("toggle", () => this.tabulate());
   }
 
@@ -165,13 +172,21 @@ class Chart {
   draw() {
     if (!this.curves.length) { this.say("Nothing was logged under this name yet."); return; }
     if (!window.Plotly) { this.say("The chart cannot be drawn here; its figures are in the table below."); this.tabulate(); return; }
-    if (!this.drawn) this.plot.replaceChildren();
+    const first = !this.drawn;
+    if (first) this.plot.replaceChildren();
     this.drawn = true;
     window.Plotly.react(this.plot, traces(this.curves, this.options),
       layout(this.figure.dataset.name, this.options,
         this.curves.length > 1 || this.curves.some((curve) => curve.replaced?.length), this.plot.classList.contains("low")),
-      { responsive: true, displaylogo: false, displayModeBar: false });
+      { responsive: true, displaylogo: false, displayModeBar: false, showTips: false, doubleClick: "autosize" });
+    if (first) this.plot.on("plotly_relayout", () => this.offerReset());
+    this.offerReset();
     this.tabulate();
+  }
+
+  /** Where a part is shown, the way back stands beside the chart: Plotly's own note covers it. */
+  offerReset() {
+    this.reset.hidden = this.plot.layout.xaxis.autorange !== false;
   }
 
   tabulate() {

@@ -1,5 +1,4 @@
 // A run's page stays true while it is open: by server-sent events, else by asking.
-// The same file serves the form of a new run.
 
 import { adopt, refresh } from "./charts.js";
 
@@ -157,23 +156,3 @@ if (now) {
     else poll();
   }
 }
-
-// A new run: another dataset or model shows what is in it; nothing that was typed is lost, but for
-// the settings that the weights of a model prescribe.
-const form = document.querySelector("[data-run-form]");
-for (const choice of form?.querySelectorAll("[data-reload]") ?? []) {
-  choice.addEventListener("change", async () => {
-    const answer = await fetch(choice.dataset.reload + encodeURIComponent(choice.value));
-    if (!answer.ok) return;
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    const fresh = page.getElementById(choice.dataset.card);
-    const card = document.getElementById(choice.dataset.card);
-    if (!fresh || !card) return;
-    card.replaceWith(document.adoptNode(fresh));
-    for (const name of (fresh.dataset.shape ?? "").split(" ").filter(Boolean)) {
-      const [old, now] = [document, page].map((one) => one.getElementById(`config-${name}`));
-      if (old && now) old.value = now.value;
-    }
-  });
-}
-form?.querySelector("[aria-invalid=true]")?.focus();

@@ -1,5 +1,8 @@
 // The frame of every page: menu, theme, keys, and what to say when a request fails.
 
+import { confirmFirst } from "./confirm.js";
+import { announce } from "./errors.js";
+import "./rows.js";
 import { rememberTheme } from "./theme.js";
 import { freshen } from "./token.js";
 
@@ -33,16 +36,10 @@ document.addEventListener("submit", (event) => {
     event.preventDefault();
     rememberTheme(event.submitter.value);
   }
-  const question = event.submitter?.dataset.confirm ?? event.target.dataset.confirm;
-  if (question && !window.confirm(question)) event.preventDefault();
+  confirmFirst(event);
 });
 
-// Of tabs that do not fit beside each other, the chosen one is in sight.
-for (const tab of document.querySelectorAll(".tabs > [aria-current]")) {
-  const row = tab.parentElement;
-  const past = tab.getBoundingClientRect().right - row.getBoundingClientRect().right;
-  if (past > 0) row.scrollLeft += past + 16;
-}
+announce();
 
 const rows = () => [...document.querySelectorAll("[data-rows] > *:not([hidden])")];
 

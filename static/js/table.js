@@ -58,8 +58,9 @@ async function renew() {
     const before = known.get(row.id);
     if (!before) return row;
     [...row.cells].forEach((cell, i) => {
-      if (i > 0 && before.cells[i] && before.cells[i].innerHTML !== cell.innerHTML && !before.cells[i].contains(document.activeElement)) {
-        before.cells[i].innerHTML = cell.innerHTML;
+      const shown = before.cells[i];
+      if (i > 0 && shown && shown.outerHTML !== cell.outerHTML && !shown.contains(document.activeElement)) {
+        shown.replaceWith(cell);
       }
     });
     return before;

@@ -230,9 +230,9 @@ def test_music_heard_through_another_runs_weights_counts_too(
     made = make_sample(later)
     assert rightsholder_samples.samples_of([party]).filter(pk=made.pk).exists()
     shown = as_user(noor).get(reverse("audio_samples:mine")).content.decode()
-    assert "it started from a model that had learned from you" in shown
+    assert "none of them yours; it started from a model that had learned from your music" in shown
     page = as_user(noor).get(reverse("audio_samples:mine_model", args=[later.pk]))
-    assert "It heard none of your music itself" in page.content.decode()
+    assert "none of them yours; it started from a model" in page.content.decode()
 
 
 def test_one_recording_shows_what_came_of_it_alone(

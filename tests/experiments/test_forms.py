@@ -184,3 +184,98 @@ def test_an_unknown_recipe_is_not_there(client: Client, ada: User, project: Proj
     client.force_login(ada)
     address = reverse("experiments:run_new", args=[project.slug]) + "?recipe=nope"
     assert client.get(address).status_code == 404
+
+
+def test_few_settings_stay_in_sight_and_the_rest_is_folded() -> None:
+    first, folded = forms.arrange(forms.fields(FLOW))
+    assert {one.key for one in first} == {
+        "prompts", "use", "seed", "steps", "batch_size", "learning_rate",
+    }  # fmt: skip
+    assert [group.title for group in folded] == ["Samples", "Training", "Model", "Arithmetic"]
+    shown = {one.key for one in first} | {one.key for group in folded for one in group.fields}
+    assert shown == set(FLOW.config.model_fields)
+
+
+def test_a_recipe_of_few_settings_folds_none() -> None:
+    first, folded = forms.arrange(forms.fields(recipes.get("tone_check")))
+    assert len(first) == 5
+    assert folded == []
+
+
+@pytest.mark.parametrize(
+    ("recipe", "key", "value"),
+    [
+        ("flow_matching", "learning_rate", "2e-3"),
+        ("flow_matching", "guidance", " 2.0 "),
+        ("flow_matching", "prompts", "ambient pad\r\ntechno\r\nchip arpeggio\r\npiano waltz\r\n"),
+        ("program", "command", "python train.py"),
+        ("program", "image", ""),
+    ],
+)
+def test_the_default_in_another_spelling_is_not_a_change(recipe: str, key: str, value: str) -> None:
+    groups = forms.fields(recipes.get(recipe), typed={forms.PREFIX + key: value})
+    assert not next(one for group in groups.values() for one in group if one.key == key).changed
+
+
+def test_a_group_says_what_differs_from_the_recipe() -> None:
+    copied = {"steps": 5, "width": 256, "heads": 8, "kernel": 9}
+    _, folded = forms.arrange(forms.fields(FLOW, values=copied))
+    model = next(group for group in folded if group.title == "Model")
+    assert [one.title for one in model.changed] == ["Width", "Attention heads"]
+
+
+def flow_typed(project: Project, ada: User, rosa: User, **changes: str) -> dict[str, str]:
+    frozen = datasets.freeze(
+        by=ada,
+        project=project,
+        name="ours",
+        recordings=make_allowed(rosa),
+        use=Use.TRAIN_GENERATIVE,
+    )
+    sent = {one.name: one.value for group in forms.fields(FLOW).values() for one in group}
+    sent |= {"recipe": FLOW.name, "dataset": str(frozen.pk), "cpus": "1", "gpus": "0"}
+    return sent | changes
+
+
+def test_an_error_in_a_folded_group_opens_it_and_is_linked_at_the_top(
+    client: Client, ada: User, rosa: User, project: Project
+) -> None:
+    client.force_login(ada)
+    sent = flow_typed(project, ada, rosa, **{"config.width": "1"})
+    status, page = submit(client, project, sent)
+    assert status == 422
+    top, rest = page.split("data-run-form", 1)
+    assert '<a href="#config-width">Width must be at least 16.</a>' in top
+    assert rest.count("<details open>") == 1
+    assert "1 changed: Width" in " ".join(rest.split())
+
+
+def test_all_that_is_wrong_is_said_at_once(
+    client: Client, ada: User, rosa: User, project: Project
+) -> None:
+    client.force_login(ada)
+    changes = {"config.steps": "0", "gpus": "99", "name": "x" * 151, "start_from": "77"}
+    _, page = submit(client, project, flow_typed(project, ada, rosa, **changes))
+    top = page.split("data-run-form", 1)[0]
+    for ident in ("id_name", "id_start_from", "id_gpus", "config-steps"):
+        assert top.count(f'href="#{ident}"') == 1, ident
+
+
+def test_an_error_of_pasted_yaml_leads_to_the_yaml(
+    client: Client, ada: User, project: Project
+) -> None:
+    client.force_login(ada)
+    _, page = submit(client, project, typed() | {"yaml": "steps: 0\nseconds: 99"})
+    assert page.count("Steps must be at least 1.") == 2
+    assert '<a href="#id_yaml">' in page.split("data-run-form", 1)[0]
+    assert 'href="#config-steps"' not in page
+
+
+def test_a_page_that_nobody_sent_says_nothing_is_wrong(
+    client: Client, ada: User, project: Project
+) -> None:
+    client.force_login(ada)
+    address = reverse("experiments:run_new", args=[project.slug]) + "?recipe=flow_matching"
+    page = client.get(address).content.decode()
+    assert "data-errors" not in page
+    assert "<details open>" not in page

@@ -26,7 +26,7 @@ def test_log_in_by_password(client: Client, ada: User) -> None:
 
 def test_a_wrong_password_is_told_beside_the_form(client: Client, ada: User) -> None:
     answer = client.post("/account/login/", {"login": "ada", "password": "wrong"})
-    assert b"errorlist" in answer.content
+    assert b"data-errors" in answer.content
 
 
 def test_nobody_signs_up_from_outside(client: Client) -> None:

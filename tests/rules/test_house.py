@@ -76,6 +76,34 @@ def test_django_has_nothing_to_object_to() -> None:
     assert run_checks() == []
 
 
+# Fragments of a form that stands in another template, and forms that only look something up.
+LISTS_NO_ERRORS = {
+    "experiments/model_text_fields.html", "rights/field.html", "rights/why.html",
+    "rights/mine_statements.html",
+}  # fmt: skip
+
+
+def test_every_form_lists_what_is_wrong_with_it_above_its_fields() -> None:
+    without = [
+        name
+        for template in TEMPLATES
+        if "portal/field.html" in (text := template.read_text())
+        and "portal/errors.html" not in text
+        and (name := str(template.relative_to(ROOT / "templates"))) not in LISTS_NO_ERRORS
+    ]
+    assert without == []
+
+
+def test_no_page_asks_in_a_window_of_the_browser() -> None:
+    """Its question has neither our words nor our looks: static/js/confirm.js asks."""
+    asking = [
+        path.name
+        for path in [*TEMPLATES, *sorted((ROOT / "static" / "js").glob("*.js"))]
+        if re.search(r"hx-confirm|\b(?:window\.)?(?:confirm|alert|prompt)\(", path.read_text())
+    ]
+    assert asking == []
+
+
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_templates_carry_no_script(template: Path) -> None:
     """The content security policy would not run it: scripts are files, data is data."""

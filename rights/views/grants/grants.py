@@ -17,8 +17,8 @@ from rights.acts import GrantVerb
 from rights.consent import opt_outs
 from rights.errors import Refused
 from rights.forms import ChangeForm, GrantForm, ReasonForm, VerbForm
-from rights.grants import choices, lifecycle, terms
-from rights.models import Grant, Use
+from rights.grants import choices, lifecycle, listing, terms
+from rights.models import Agreement, Grant, Party, RightType, Use
 from rights.models.vocabulary import use_choices
 from rights.views import confirming
 from rights.views.frames import form_page
@@ -26,6 +26,8 @@ from rights.withdrawal.impact import Effect
 
 # How many opt-outs the page of a grant lists at most.
 MAX_OPT_OUTS = 50
+# More than other lists have: a party's are together, and the rights of a use are one line.
+GRANTS_ON_A_PAGE = 100
 ENDS_ANOTHER = (
     "It ends the version before it, for good. Open it, read what that ends, and put it in force "
     "there."
@@ -35,21 +37,43 @@ ENDS_ANOTHER = (
 @require_safe
 @open_to(*LOOKERS)
 def grants(request: HttpRequest) -> HttpResponse:
-    rows = Grant.objects.visible_to(signed_in(request))
+    """List the grants by party: those in force or waiting, unless others are asked for."""
+    visible = Grant.objects.visible_to(signed_in(request))
     params = parameters.read_parameters(request)
-    if status := params.choice("status", Grant.Status.values):
-        rows = rows.filter(status=status)
-    if use := params.choice("use", list(Use)):
+    status = params.choice("status", [code for code, _ in listing.CHOICES])
+    use = params.choice("use", list(Use))
+    right = params.choice("right", RightType.values)
+    query = params.text("q")
+    rows = listing.search(visible, query)
+    if use:
         rows = rows.filter(use=use)
+    if right:
+        rows = rows.filter(right_type=right)
+    # Links from a party's or an agreement's page.
+    only: list[tuple[str, Party | Agreement]] = []
     if party := params.number("party"):
         rows = rows.filter(grantor=party)
-    rows = rows.select_related("grantor", "agreement", "recording", "work")
+        only += [("party", grant.grantor) for grant in visible.filter(grantor=party)[:1]]
+    if agreement := params.number("agreement"):
+        rows = rows.filter(agreement=agreement)
+        only += [
+            ("agreement", grant.agreement) for grant in visible.filter(agreement=agreement)[:1]
+        ]
+    shown = listing.with_status(rows, status)
+    page = page_of(request, listing.in_order(shown), size=GRANTS_ON_A_PAGE)
     context = {
-        "page": page_of(request, rows),
+        "page": page,
+        "groups": listing.by_party(page.object_list, shown),
+        "ended": 0 if status else listing.with_status(rows, listing.ENDED).count(),
+        "only": only,
+        "filtered": bool(use or right or query or only),
         "status": status,
         "use": use,
-        "statuses": Grant.Status.choices,
+        "right": right,
+        "query": query,
+        "statuses": listing.CHOICES,
         "uses": use_choices(),
+        "rights": RightType.choices,
         "is_admin": is_admin(request),
     }
     return render(request, "rights/grants.html", context)

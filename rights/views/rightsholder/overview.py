@@ -25,8 +25,8 @@ from rights.errors import Refused
 from rights.forms.rightsholder import EndForm, OfferForm
 from rights.grants import choices, lifecycle, offers, plain_language
 from rights.models import Grant, Party, Recording, SplitLine, SplitSheet, UsageEvent, Use
-from rights.rightsholder import overview, use_status
-from rights.rightsholder.use_status import Choice, UseStatus
+from rights.rightsholder import overview, page_summary, use_status
+from rights.rightsholder.use_status import UseStatus
 from rights.views import confirming
 from rights.withdrawal import holds, impact
 
@@ -44,11 +44,12 @@ def repertoire(request: HttpRequest) -> HttpResponse:
     recordings = choices.search(overview.repertoire(parties), query).prefetch_related("works")
     page = page_of(request, recordings)
     page_rows = list(page.object_list)
-    statuses = use_status.statuses_of(page_rows, parties)
+    summary = page_summary.summarise(use_status.statuses_of(page_rows, parties))
     context = {
         "tab": "recordings",
         "page": page,
-        "rows": [(row, Summary.from_statuses(statuses[row.pk])) for row in page_rows],
+        "summary": summary,
+        "rows": [(row, summary.different[row.pk]) for row in page_rows],
         "query": query,
         "parties": parties,
         "signs_for": overview.signed_for_by(parties),
@@ -56,25 +57,6 @@ def repertoire(request: HttpRequest) -> HttpResponse:
         "asked": offers_to(user).count(),
     }
     return render(request, "rights/mine.html", context)
-
-
-@dataclass(frozen=True)
-class Summary:
-    """All uses of one recording in short lists."""
-
-    offer_use: list[Use]
-    not_yet: list[UseStatus]
-    end_use: int
-
-    @classmethod
-    def from_statuses(cls, statuses: list[UseStatus]) -> "Summary":
-        on = [status.use for status in statuses if status.allowed]
-        not_yet = [
-            status
-            for status in statuses
-            if not status.allowed and (status.part or status.word != Choice.OFF)
-        ]
-        return cls(on, not_yet, len(statuses) - len(on) - len(not_yet))
 
 
 def unanswered(user: User) -> QuerySet[SplitLine]:

@@ -347,3 +347,17 @@ def test_every_kind_of_descendant_has_plain_words() -> None:
         one = plain_language.consequence(kind.name, 1, stays=False)
         assert one != plain_language.consequence(kind.name, 2, stays=False)
         assert one.startswith(plain_language.consequence(kind.name, 1, stays=True))
+
+
+def test_what_is_on_is_said_once_for_all_and_a_difference_beside_its_recording(
+    noors: Client, rosa: User, party: Party, song: Recording
+) -> None:
+    other = make_recording(rosa, party, title="Second")
+    allow(rosa, party, Use.EVAL)
+    lifecycle.opt_out(other, Use.EVAL, party, rosa, "Not this one.")
+    make_recording(rosa, party, title="Third")
+    shown = " ".join(page(noors, "rights:mine").split())
+    above, table = shown.split("<table", 1)
+    assert Use.EVAL.label in above
+    assert table.count(Use.EVAL.label) == 1
+    assert f"{Use.EVAL.label}: " in table.split(f">{other.title}</a>")[1].split("</tr>")[0]

@@ -176,7 +176,9 @@ def test_a_model_is_named_only_once_the_lab_shows_it_to_the_world(
         published_by=run.submitted_by,
     )  # fmt: skip
     address = reverse("rights:mine_statement_json", args=[party.pk])
-    assert noors.get(address).json()["lines"][0]["model"] == "An internal model"
+    assert noors.get(address).json()["lines"][0]["model"] == (
+        "A music generation model for research, 1 November 2026"
+    )
     ModelPage.objects.filter(pk=shown.pk).update(
         approved_by=rosa, published_at=datetime(2026, 11, 2, tzinfo=UTC)
     )

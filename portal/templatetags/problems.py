@@ -1,0 +1,15 @@
+"""What is wrong with a form, for the list above its fields (portal/errors.html)."""
+
+from django import template
+from django.forms import BaseForm
+
+from portal.inputs import problems as of_forms
+from portal.inputs.problems import Problem
+
+register = template.Library()
+
+
+@register.filter
+def problems(form: BaseForm | None) -> list[Problem]:
+    """Return what is wrong with the form; of a page that has none, nothing."""
+    return of_forms.of_form(form) if form else []
