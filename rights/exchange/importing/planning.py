@@ -64,7 +64,8 @@ class _Draft:
             recording = self._new_recording()
         else:
             self._compare(recording)
-            for subject in (recording, *recording.works):
+            subjects: list[Subject] = [recording, *recording.works]
+            for subject in subjects:
                 self._credited.update(party for party, *_ in subject.credits)
         works = [self._work(recording, index) for index in range(len(row.works))]
         for credit in row.credits:
