@@ -134,7 +134,7 @@ class SignalForm(VerbForm):
         label="Or paste it",
         required=False,
         max_length=texts.MOST_BYTES,
-        widget=forms.Textarea(attrs={"rows": 8, "spellcheck": "false"}),
+        widget=forms.Textarea(attrs={"rows": 8, "spellcheck": "false", "class": "mono"}),
         help_text="As the tool or the browser shows it, with the lines before and after it.",
     )
     # In Base64, a third longer than the file.

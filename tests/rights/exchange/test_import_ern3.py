@@ -212,6 +212,20 @@ def test_the_whole_world_counts_and_other_artists_elsewhere_are_a_warning() -> N
     ]
 
 
+def test_several_territories_with_other_artists_are_told_once() -> None:
+    text = message()
+    block = "<SoundRecordingDetailsByTerritory><TerritoryCode>DE</TerritoryCode>"
+    other = (
+        "<DisplayArtist><PartyName><FullName>A Third</FullName></PartyName></DisplayArtist>"
+        "</SoundRecordingDetailsByTerritory>"
+    )
+    start = text.rindex("<SoundRecordingDetailsByTerritory>\n        <TerritoryCode>DE")
+    text = f"{text[:start]}{block.replace('DE', 'JP')}{other}{text[start:]}"
+    assert warnings(rows(text)[1]) == [
+        "In JP, DE the message names other artists; those of Worldwide are taken."
+    ]
+
+
 def test_without_the_whole_world_the_first_territory_counts() -> None:
     text = message().replace("<TerritoryCode>Worldwide<", "<TerritoryCode>FR<")
     first, second = rows(text)

@@ -118,6 +118,14 @@ def test_each_fault_of_a_release_alone_lets_it_wait(
     assert not Party.objects.filter(name__startswith="xx").exists()
 
 
+def test_a_long_title_does_not_cut_off_what_to_do(rosa: User) -> None:
+    imported(rosa, table([song(1, Album="x" * 300)]))
+    job = imported(rosa, table([song(2, Album="y" * 300)]))
+    sentence = told(job)[0][2]
+    assert len(sentence) <= 400
+    assert sentence.endswith(f"“{'y' * 60}” waits: correct this, and import the file again.")
+
+
 def test_a_fault_of_a_recording_or_work_refuses_it_with_a_release_that_waits(rosa: User) -> None:
     job = imported(
         rosa, table([song(1, UPC=WRONG, ISWC="T-1"), song(2, UPC=WRONG, ISRC="US-1")])
