@@ -29,8 +29,8 @@ C2PATOOL = "Run “c2patool” with the file's name and nothing else, and give a
 
 
 def read(content: bytes, *, scheme: str = "", path: str = "") -> list[Reservation]:
-    """Return every reservation in it, of any kind or of the one named. Raises Refused, with what it
-    seems to be, where there is none or a part cannot be read."""
+    """Return every reservation in it, whatever its kind; one that is named has to be among them.
+    Raises Refused, with what it seems to be, where there is none or a part cannot be read."""
     statement = Statement.of(content)
     if not statement.text.strip():
         raise texts.unreadable(f"There is nothing in it. {WANTED}")
@@ -44,8 +44,7 @@ def read(content: bytes, *, scheme: str = "", path: str = "") -> list[Reservatio
             f"What is in it is {kinds}. Choose that, or have it found out.",
             field="scheme",
         )
-    chosen = [readers[scheme]] if scheme else readers.values()
-    return reservations.merged(reservation for reader in chosen for reservation in reader())
+    return reservations.merged(said for reader in readers.values() for said in reader())
 
 
 def _readers(

@@ -247,6 +247,14 @@ def test_tracks_of_several_territories_are_counted_once() -> None:
     assert [[release.position for release in row.releases] for row in rows(text)] == [[2], [1]]
 
 
+def test_a_cover_is_no_track_whether_its_type_or_its_place_says_so() -> None:
+    positions = [[2], [1]]
+    untyped = message().replace("<ResourceType>Image</ResourceType>", "")
+    assert [[release.position for release in row.releases] for row in rows(untyped)] == positions
+    primary = message().replace("SecondaryResource", "PrimaryResource")
+    assert [[release.position for release in row.releases] for row in rows(primary)] == positions
+
+
 def test_a_release_without_groups_has_its_tracks_in_the_order_of_its_list() -> None:
     text = message()
     start, end = text.index("<ResourceGroup>"), text.index("<ReleaseDate>")

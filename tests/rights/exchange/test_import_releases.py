@@ -232,6 +232,17 @@ def test_a_faulty_release_of_a_document_waits_and_the_others_do_not(
     assert Release.objects.get().title == "Best of"
 
 
+def test_a_label_of_a_release_that_waits_is_still_the_next_releases(rosa: User) -> None:
+    imported(rosa, document({"title": "Lights", "upc": RIGHT}), "a.json")
+    label = {"name": "New label", "numbers": {"isni": "000000012281955X"}}
+    conflict = {"title": "Another", "upc": RIGHT, "label": label}
+    job = imported(rosa, document(conflict, {"title": "Best of", "label": label}), "a.json")
+    assert outcome(job) == (0, 1, 0, 0), told(job)
+    party = Party.objects.get(name="New label")
+    assert Release.objects.get(title="Best of").label == party
+    assert party.identifiers.get().value == "000000012281955X"
+
+
 def test_a_faulty_release_does_not_hide_another_fault(rosa: User) -> None:
     content = json.loads(document({"title": "Lights", "track": 0}))
     content["recordings"][0]["works"] = [{"iswc": 7}]

@@ -182,6 +182,11 @@ def test_what_it_is_is_found_out_and_a_wrong_choice_is_told(text: str, scheme: s
     assert f"What is in it is {Signal.Scheme(scheme).label}." in str(refused)
 
 
+def test_a_choice_of_one_kind_hides_no_denial_of_another() -> None:
+    text = f"{printed(RULES)}\n{printed(REPORT)}"
+    assert sorted(found(text, scheme="tdmrep")) == sorted([*RESERVED, *DENIED])
+
+
 # --- What is refused ------------------------------------------------------------------------------
 
 
@@ -242,6 +247,11 @@ def test_a_report_without_its_beginning_is_refused_whole() -> None:
     lines = printed(REPORT).splitlines()
     for missing in range(1, len(lines)):
         assert "its beginning is missing" in str(refusal("\n".join(lines[missing:]))), missing
+
+
+def test_the_rest_of_a_report_before_a_whole_one_is_not_passed_over() -> None:
+    rest = '"cawg.training-mining": {'
+    assert "its beginning is missing" in str(refusal(f"{rest}\n{printed(RULES)}"))
 
 
 def test_headers_with_something_like_json_are_read() -> None:
