@@ -18,13 +18,13 @@ from rights.exchange.importing.reading import ENCODINGS, BadDate, Order, Reading
 from rights.forms import VerbForm
 from rights.forms.picks import PickField
 from rights.models import ImportJob, NewParty, Party, Recording, Signal
-from rights.tdm import reservations, signals
+from rights.tdm import reading, signals, texts
 
 
 class ImportForm(VerbForm):
     file = forms.FileField(
         allow_empty_file=True,
-        help_text="CSV or Excel (.xlsx), a DDEX ERN message as XML, our JSON, or a list of ISRC, "
+        help_text="CSV or Excel (.xlsx), DDEX ERN 3.4 to 4.3 as XML, our JSON, or a list of ISRC, "
         "use and yes or no.",
     )
     format = forms.ChoiceField(
@@ -263,12 +263,27 @@ class SignalForm(VerbForm):
         help_text="A site's tdmrep.json, or the headers or source of a page of it; or a file's "
         "training-mining assertion as JSON: alone, or all that c2patool prints.",
     )
-    content = forms.CharField(widget=forms.HiddenInput, required=False)
+    text = forms.CharField(
+        label="Or paste it",
+        required=False,
+        max_length=texts.MOST_BYTES,
+        widget=forms.Textarea(attrs={"rows": 8, "spellcheck": "false", "class": "mono"}),
+        help_text="As the tool or the browser shows it, with the lines before and after it.",
+    )
+    # In Base64, a third longer than the file.
+    content = forms.CharField(
+        widget=forms.HiddenInput, required=False, max_length=2 * texts.MOST_BYTES
+    )
     scheme = forms.ChoiceField(
         label="What it is",
         choices=[
-            (scheme.value, scheme.label) for scheme in (Signal.Scheme.TDMREP, Signal.Scheme.CAWG)
+            ("", "Find out from the content"),
+            *(
+                (scheme.value, scheme.label)
+                for scheme in (Signal.Scheme.TDMREP, Signal.Scheme.CAWG)
+            ),
         ],
+        required=False,
     )
     isrc = forms.CharField(
         label="ISRC",
@@ -289,24 +304,35 @@ class SignalForm(VerbForm):
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
-        if file := data.get("file"):
-            data["content"] = b64encode(file.read(reservations.MOST_BYTES + 1)).decode()
-            self.data = {**self.data, "content": data["content"]}
-        elif not data.get("content"):
-            self.add_error("file", "Choose the file that says it.")
+        file, text = data.get("file"), data.get("text")
+        if file and text:
+            self.add_error("text", "Choose a file or paste its text, not both.")
+        elif file:
+            self._keep(data, b64encode(file.read(texts.MOST_BYTES + 1)).decode())
+        elif text:
+            # What was pasted stays in its own field, and counts before a file that was sent before.
+            self.BESIDE = {"file": "text"}
+            self._keep(data, "")
+        elif not data.get("content") and "text" not in self.errors:
+            self.add_error("file", "Choose the file that says it, or paste what it says.")
         return data
+
+    def _keep(self, data: dict[str, Any], content: str) -> None:
+        """Keep the file's content in the page that is shown before the act."""
+        data["content"] = content
+        # One by one: unpacked, a QueryDict gives each field as a list.
+        self.data = {name: self.data.get(name) for name in self.data} | {"content": content}
 
     def act(self, *, by: User) -> Act[None, tuple[Recording | Party, list[Signal]]]:
         """Return the act of noting, to be shown first. Raises Refused or BadIdentifier."""
         data = self.cleaned_data
         subject = self._subject(data["isrc"], data["party"])
-        content = _decoded(data["content"])
-        if data["scheme"] == Signal.Scheme.TDMREP:
-            entries = reservations.read_tdmrep(content, path=data["path"])
-        else:
-            entries = reservations.read_assertion(content)
+        content = data["text"].encode() or _decoded(data["content"])
         return signals.signal_act(
-            by=by, subject=subject, reservations=entries, source=data["source"]
+            by=by,
+            subject=subject,
+            reservations=reading.read(content, scheme=data["scheme"], path=data["path"]),
+            source=data["source"],
         )
 
     def _subject(self, isrc: str, party: Party | None) -> Recording | Party:

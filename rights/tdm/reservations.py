@@ -9,15 +9,15 @@ C2PA 1.4, section 18.21 (`c2pa.training-mining`); PLUS data mining vocabulary of
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from html.parser import HTMLParser
 from typing import Any, Literal, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from backline import uses
 from rights.errors import Refused
 from rights.models import Signal, Use
+from rights.tdm import texts
 
 LABEL = "cawg.training-mining"
 # The assertion's keys and the uses that they stand for; other uses have keys of our own.
@@ -25,7 +25,6 @@ KEYS = uses.by_key()
 # A reservation covers text and data mining; by law, training is a part of it.
 RESERVED = KEYS[uses.MINING]
 EVERY_USE = tuple(Use)
-MOST_BYTES = 256 * 1024
 MOST_ENTRIES = 100
 MAX_INFO = 500
 Answer = Literal["allowed", "notAllowed", "constrained"]
@@ -59,41 +58,68 @@ def read_tdmrep(content: bytes, *, path: str = "") -> list[Reservation]:
 
     `path` may be a full URL. Raises Refused, also where no rule matches: then nothing was read.
     """
-    text = _text(content)
-    rules = list(_rules(text))
+    return read_rules(Statement.of(content), path=path)
+
+
+class Statement(NamedTuple):
+    """What somebody brought: its text, the JSON values in it, and names with values from the
+    headers and meta elements of a page."""
+
+    text: str
+    values: Sequence[Any]
+    pairs: Sequence[tuple[str, str]]
+
+    @classmethod
+    def of(cls, content: bytes) -> "Statement":
+        """Raises Refused for what is no text, and for JSON that cannot be read in full."""
+        text = texts.text_of(content)
+        page = texts.page_in(text)
+        if page is not None:
+            # Headers may stand above the page; a line of the page itself is none of them.
+            above = text[: len(text) - len(page)]
+            return cls(text, [], [*texts.headers(above), *texts.metas(page)])
+        return cls(text, texts.json_in(text), list(texts.headers(text)))
+
+    @property
+    def reserves(self) -> bool:
+        """Whether headers or meta elements speak of a reservation."""
+        return any(_name(name) in PAGE_NAMES for name, _ in self.pairs)
+
+
+PAGE_NAMES = frozenset({"tdm-reservation", "tdm-policy"})
+
+
+def read_rules(statement: Statement, *, path: str = "") -> list[Reservation]:
+    """Read the rules of a site, and what its headers say beside them. Raises Refused."""
+    rules = [rule for value in statement.values for rule in _listed(value)]
+    if statement.reserves or not statement.values:
+        rules += _page_rule(statement.pairs)
     if not rules:
         raise Refused("nothing", "The file has no rule in it, so there is nothing to note.",
                       field="file")  # fmt: skip
-    located = any(rule.location for rule in rules)
-    matching = [
-        rule for rule in rules if not path.strip() or not located or fits(rule.location, path)
-    ]
-    if not matching:
-        patterns = ", ".join(f"“{rule.location[:80]}”" for rule in rules[:10])
-        more = f" and {len(rules) - 10} more" if len(rules) > 10 else ""
-        raise Refused(
-            "no_rule",
-            f"No rule of the file fits “{path.strip()[:200]}”, so nothing is noted. Its patterns: "
-            f"{patterns}{more}.",
-            field="path",
-        )
-    if path.strip() and located:
-        matching = matching[:1]
-    rule = next((rule for rule in matching if rule.reserved), matching[0])
+    rule = _rule_that_counts(rules, path.strip())
     denied = RESERVED if rule.reserved else ()
     value = str(int(rule.reserved))
     return [Reservation(Signal.Scheme.TDMREP, "tdm-reservation", value, rule.policy, denied)]
 
 
-def _rules(text: str) -> Iterator[Rule]:
-    start = text.lstrip("\ufeff \t\r\n")[:1]
-    if start in {"[", "{"}:
-        yield from _listed(_parsed(text))
-    elif start == "<":
-        yield from _page_rule(_metas(text))
-    else:
-        lines = (line.partition(":") for line in text.splitlines())
-        yield from _page_rule((name, value) for name, _, value in lines)
+def _rule_that_counts(rules: list[Rule], path: str) -> Rule:
+    """Return the first rule that fits the path, or one that reserves if no path is given. What a
+    page says of itself counts as well, and a denial before anything else."""
+    located = [rule for rule in rules if rule.location]
+    if path and located:
+        of_page = [rule for rule in rules if not rule.location]
+        rules = [rule for rule in located if fits(rule.location, path)][:1] + of_page
+    if not rules:
+        patterns = ", ".join(f"“{rule.location[:80]}”" for rule in located[:10])
+        more = f" and {len(located) - 10} more" if len(located) > 10 else ""
+        raise Refused(
+            "no_rule",
+            f"No rule of the file fits “{path[:200]}”, so nothing is noted. Its patterns: "
+            f"{patterns}{more}.",
+            field="path",
+        )
+    return next((rule for rule in rules if rule.reserved), rules[0])
 
 
 def _listed(value: Any) -> Iterator[Rule]:
@@ -132,7 +158,7 @@ def _page_rule(pairs: Iterable[tuple[str, str]]) -> Iterator[Rule]:
 
 def _reserved(value: Any, where: str) -> bool:
     text = str(value).strip().strip("\"'").strip().casefold()
-    if isinstance(value, float) and value == int(value):
+    if isinstance(value, float) and value.is_integer():
         text = str(int(value))
     if text in {"1", "true"}:
         return True
@@ -145,24 +171,6 @@ def _no_tdmrep(why: str) -> Refused:
     return Refused("file", f"This is not a tdmrep.json: {why}", field="file")
 
 
-class _Metas(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[tuple[str, str]] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        values = {name.casefold(): value or "" for name, value in attrs}
-        name = values.get("name") or values.get("property") or values.get("http-equiv") or ""
-        if tag == "meta" and name:
-            self.found.append((name, values.get("content", "")))
-
-
-def _metas(text: str) -> list[tuple[str, str]]:
-    reader = _Metas()
-    reader.feed(text)
-    return reader.found
-
-
 def fits(location: str, path: str) -> bool:
     """Return whether a rule's location matches this path, as in robots.txt: a star is anything, a
     final dollar sign the end. Either may be a full URL; where both are, their sites have to be the
@@ -170,10 +178,27 @@ def fits(location: str, path: str) -> bool:
     (site, pattern), (path_site, target) = _site_and_path(location), _site_and_path(path)
     if site and path_site and site != path_site:
         return False
+    return _fits_pattern(pattern, target)
+
+
+def _fits_pattern(pattern: str, target: str) -> bool:
+    """Match without a regular expression, which many stars would keep busy for ever."""
     anchored = pattern.endswith("$")
-    parts = (pattern[:-1] if anchored else pattern).split("*")
-    regex = ".*".join(re.escape(part) for part in parts)
-    return re.match(regex + (r"\Z" if anchored else ""), target, re.DOTALL) is not None
+    first, *rest = (pattern[:-1] if anchored else pattern).split("*")
+    if not target.startswith(first):
+        return False
+    if not rest:
+        return not anchored or target == first
+    *between, last = rest
+    at = len(first)
+    for part in between:
+        place = target.find(part, at)
+        if place < 0:
+            return False
+        at = place + len(part)
+    if anchored:
+        return len(target) - len(last) >= at and target.endswith(last)
+    return target.find(last, at) >= 0
 
 
 def _site_and_path(text: str) -> tuple[str, str]:
@@ -205,13 +230,26 @@ def read_assertion(content: bytes) -> list[Reservation]:
     Each of several manifests counts: what was derived from a file with a denial is not freer than
     that file. Constrained is a denial: a person has to ask whoever gave more information.
     """
-    value = _parsed(_text(content))
-    assertions = [data for label, data in _assertions(value) if is_training_mining(label)]
-    if not assertions and isinstance(value, dict) and "entries" in _members(value):
-        assertions = [value]
-    if not assertions:
+    return read_entries(Statement.of(content).values)
+
+
+def read_entries(values: Sequence[Any]) -> list[Reservation]:
+    """Read every training-mining assertion in these values. Raises Refused."""
+    if not values:
+        raise _no_assertion("there is no JSON in it.")
+    found = list(assertions_in(values))
+    if not found:
         raise _no_assertion("there is no training-mining assertion in it.")
-    return merged(reservation for data in assertions for reservation in entries_of(data))
+    return merged(reservation for data in found for reservation in entries_of(data))
+
+
+def assertions_in(values: Sequence[Any]) -> Iterator[Any]:
+    """Yield the data of every training-mining assertion; one may stand alone without its label."""
+    for value in values:
+        found = [data for label, data in _assertions(value) if is_training_mining(label)]
+        if not found and isinstance(value, dict) and "entries" in _members(value):
+            found = [value]
+        yield from found
 
 
 def is_training_mining(label: str) -> bool:
@@ -221,7 +259,7 @@ def is_training_mining(label: str) -> bool:
 
 def _assertions(value: Any, depth: int = 0) -> Iterator[tuple[str, Any]]:
     """Yield every label in the value with its data, at any depth."""
-    if depth > 12:
+    if depth > texts.DEEPEST:
         raise _no_assertion("it lies deeper than any assertion does.")
     if isinstance(value, list):
         for item in value:
@@ -235,6 +273,11 @@ def _assertions(value: Any, depth: int = 0) -> Iterator[tuple[str, Any]]:
                 yield name, member
             elif not (isinstance(label, str) and name == "data"):
                 yield from _assertions(member, depth + 1)
+
+
+def labels_in(value: Any) -> Iterator[str]:
+    """Yield the labels of the assertions in a value."""
+    return (label for label, _ in _assertions(value))
 
 
 def entries_of(data: Any) -> list[Reservation]:
@@ -337,37 +380,7 @@ def _no_assertion(why: str) -> Refused:
     return Refused("file", f"This is not a training-mining assertion: {why}", field="file")
 
 
-# --- Reading JSON -------------------------------------------------------------------------------
-
-
-def _text(content: bytes) -> str:
-    if len(content) > MOST_BYTES:
-        raise Refused("file", "The file is longer than any signal needs.", field="file")
-    encoding = "utf-16" if content[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig"
-    try:
-        return content.decode(encoding)
-    except UnicodeDecodeError as error:
-        raise Refused("file", "The file is not text: save it as UTF-8.", field="file") from error
-
-
-def _parsed(text: str) -> Any:
-    try:
-        return json.loads(text.lstrip("\ufeff"), object_pairs_hook=_refuse_duplicates)
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, Refused):
-            raise
-        raise Refused("file", "The file is not JSON.", field="file") from error
-
-
-def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuse a duplicate key: it would be read with its last value only."""
-    members = dict(pairs)
-    if len(members) < len(pairs):
-        names = [name for name, _ in pairs]
-        duplicate = next(name for name in names if names.count(name) > 1)
-        raise Refused("file", f"“{duplicate[:60]}” stands twice in the same place of the file.",
-                      field="file")  # fmt: skip
-    return members
+# --- Names and texts --------------------------------------------------------------------------
 
 
 def _plain(value: Any) -> str:
@@ -379,6 +392,11 @@ def _plain(value: Any) -> str:
 def _members(value: Mapping[str, Any]) -> dict[str, Any]:
     """Return the members by names in one spelling: lower case, hyphens, stripped."""
     return {_name(name): member for name, member in value.items()}
+
+
+def names(value: Mapping[str, Any]) -> list[str]:
+    """Return the members' names in one spelling."""
+    return [_name(name) for name in value]
 
 
 def _name(name: str) -> str:

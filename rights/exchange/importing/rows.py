@@ -137,7 +137,7 @@ class Row:
         for problem in problems:
             problem.warning = True
             problem.sentence = (
-                f"{problem.sentence[:300]} The release{which} waits: correct this, and import the "
+                f"{problem.sentence[:250]} The release{which} waits: correct this, and import the "
                 "file again."
             )
         return True

@@ -513,8 +513,9 @@ def test_a_message_in_two_scripts_makes_each_party_once(rosa: User) -> None:
 
 @pytest.mark.django_db
 def test_an_artist_who_is_credited_by_another_spelling_is_no_further_artist(rosa: User) -> None:
-    imported(rosa, message(), "release.xml")
-    text = message().decode().replace(
+    unnumbered = message().decode().replace("<ISNI>000000012281955X</ISNI>", "")
+    imported(rosa, unnumbered.encode(), "release.xml")
+    text = unnumbered.replace(
         "<PartyName><FullName>Jane Doe<",
         "<PartyName><FullName>ジェーン</FullName></PartyName><PartyName><FullName>Jane Doe<",
     )  # fmt: skip

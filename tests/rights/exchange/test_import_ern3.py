@@ -212,6 +212,20 @@ def test_the_whole_world_counts_and_other_artists_elsewhere_are_a_warning() -> N
     ]
 
 
+def test_several_territories_with_other_artists_are_told_once() -> None:
+    text = message()
+    block = "<SoundRecordingDetailsByTerritory><TerritoryCode>DE</TerritoryCode>"
+    other = (
+        "<DisplayArtist><PartyName><FullName>A Third</FullName></PartyName></DisplayArtist>"
+        "</SoundRecordingDetailsByTerritory>"
+    )
+    start = text.rindex("<SoundRecordingDetailsByTerritory>\n        <TerritoryCode>DE")
+    text = f"{text[:start]}{block.replace('DE', 'JP')}{other}{text[start:]}"
+    assert warnings(rows(text)[1]) == [
+        "In JP, DE the message names other artists; those of Worldwide are taken."
+    ]
+
+
 def test_without_the_whole_world_the_first_territory_counts() -> None:
     text = message().replace("<TerritoryCode>Worldwide<", "<TerritoryCode>FR<")
     first, second = rows(text)
@@ -231,6 +245,14 @@ def test_tracks_of_several_territories_are_counted_once() -> None:
         "<ReleaseDetailsByTerritory>", 1,
     )  # fmt: skip
     assert [[release.position for release in row.releases] for row in rows(text)] == [[2], [1]]
+
+
+def test_a_cover_is_no_track_whether_its_type_or_its_place_says_so() -> None:
+    positions = [[2], [1]]
+    untyped = message().replace("<ResourceType>Image</ResourceType>", "")
+    assert [[release.position for release in row.releases] for row in rows(untyped)] == positions
+    primary = message().replace("SecondaryResource", "PrimaryResource")
+    assert [[release.position for release in row.releases] for row in rows(primary)] == positions
 
 
 def test_a_release_without_groups_has_its_tracks_in_the_order_of_its_list() -> None:

@@ -1,5 +1,6 @@
 """The pages of imports, exports and signals: the whole way through, and who may see what."""
 
+import base64
 import json
 
 import pytest
@@ -10,7 +11,7 @@ from django.urls import reverse
 from portal.models import User
 from rights.exchange.importing import jobs
 from rights.models import ImportJob, Recording, Signal, Use
-from tests.catalogue import allow, make_party, make_recording
+from tests.catalogue import allow, make_allowed, make_party, make_recording
 from tests.confirming import confirm, seal_on
 from tests.rights.exchange.importing import checked, imported, song, table, uploaded, work_off
 
@@ -210,6 +211,95 @@ def test_a_signal_is_noted_on_its_page(client: Client, rosa: User) -> None:
     assert Signal.objects.get().recording == recording
     shown = client.get(reverse("rights:training_mining", args=[recording.pk])).json()
     assert shown["data"]["entries"]["cawg.ai_training"] == {"use": "notAllowed"}
+
+
+NO = json.dumps({"entries": {"cawg.ai_training": {"use": "notAllowed"}}})
+
+
+def one_recording(rosa: User) -> Recording:
+    imported(rosa, table([song(1)]))
+    return Recording.objects.get()
+
+
+def signal_fields(recording: Recording, **more: object) -> dict[str, object]:
+    return {"isrc": recording.isrc, "source": "song.wav", "scheme": ""} | more
+
+
+def test_a_pasted_report_is_noted(client: Client, rosa: User) -> None:
+    recording = one_recording(rosa)
+    client.force_login(rosa)
+    pasted = f"$ c2patool song.wav\r\n{NO}\r\nrosa@studio:~$ "
+    client.post(reverse("rights:signal_new"), signal_fields(recording, text=pasted))
+    signal = Signal.objects.get()
+    assert (signal.key, signal.value, signal.scheme) == ("cawg.ai_training", "notAllowed", "cawg")
+
+
+def test_what_a_pasted_text_ends_is_shown_before_it_is_noted(client: Client, rosa: User) -> None:
+    (recording,) = make_allowed(rosa, 1)
+    client.force_login(rosa)
+    fields = signal_fields(recording, text=f"report:\r\n{NO}")
+    page = client.post(reverse("rights:signal_new"), fields)
+    assert "What this ends" in page.text
+    assert not Signal.objects.exists()
+    form = page.context["form"]
+    assert form["text"].value() == f"report:\r\n{NO}"
+    assert form["content"].value() == ""
+    seal = page.context["shown"].seal
+    client.post(reverse("rights:signal_new"), fields | {"shown": seal, "content": ""})
+    assert Signal.objects.get().recording == recording
+
+
+def test_a_long_file_is_still_there_when_what_it_ends_was_shown(client: Client, rosa: User) -> None:
+    (recording,) = make_allowed(rosa, 1)
+    client.force_login(rosa)
+    content = f"{' ' * 100_000}\n{NO}".encode()
+    fields = signal_fields(recording)
+    page = client.post(
+        reverse("rights:signal_new"), fields | {"file": SimpleUploadedFile("a.json", content)}
+    )
+    form, seal = page.context["form"], page.context["shown"].seal
+    assert (form["source"].value(), form["isrc"].value()) == ("song.wav", recording.isrc)
+    sent = fields | {"shown": seal, "content": form["content"].value()}
+    client.post(reverse("rights:signal_new"), sent)
+    assert Signal.objects.get().recording == recording
+
+
+def test_a_pasted_text_counts_before_a_file_that_was_sent_before(
+    client: Client, rosa: User
+) -> None:
+    recording = one_recording(rosa)
+    client.force_login(rosa)
+    before = base64.b64encode(b"HTTP/1.1 200 OK").decode()
+    client.post(reverse("rights:signal_new"), signal_fields(recording, text=NO, content=before))
+    assert Signal.objects.get().key == "cawg.ai_training"
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "words"),
+    [
+        ({"text": "User-agent: *\nDisallow: /"}, "text", "This is a robots.txt or ai.txt"),
+        ({"text": '{"a": '}, "text", "The JSON in it cannot be read"),
+        ({"text": "x" * 300_000}, "text", "at most 262144 characters"),
+        ({"text": "a\0b"}, "text", "Null characters are not allowed"),
+        ({"text": NO, "scheme": "tdmrep"}, "scheme", "What is in it is CAWG or C2PA"),
+        ({}, "file", "Choose the file that says it, or paste what it says."),
+        ({"content": "?"}, "file", "Choose the file once more."),
+        ({"file": b"fLaC\0\0\0\x22"}, "file", "This is a FLAC file itself."),
+        ({"file": NO.encode(), "text": NO}, "text", "Choose a file or paste its text, not both."),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_read_is_told_beside_its_field(
+    client: Client, rosa: User, fields: dict[str, object], field: str, words: str
+) -> None:
+    recording = one_recording(rosa)
+    client.force_login(rosa)
+    if isinstance(content := fields.get("file"), bytes):
+        fields = fields | {"file": SimpleUploadedFile("a.json", content)}
+    page = client.post(reverse("rights:signal_new"), signal_fields(recording, **fields))
+    assert page.status_code == 422
+    assert list(page.context["form"].errors) == [field]
+    assert words in page.context["form"].errors[field][0]
+    assert not Signal.objects.exists()
 
 
 @pytest.mark.parametrize(("name", "back"), [("import_new", "imports"), ("signal_new", "signals")])

@@ -118,6 +118,14 @@ def test_each_fault_of_a_release_alone_lets_it_wait(
     assert not Party.objects.filter(name__startswith="xx").exists()
 
 
+def test_a_long_title_does_not_cut_off_what_to_do(rosa: User) -> None:
+    imported(rosa, table([song(1, Album="x" * 300)]))
+    job = imported(rosa, table([song(2, Album="y" * 300)]))
+    sentence = told(job)[0][2]
+    assert len(sentence) <= 400
+    assert sentence.endswith(f"“{'y' * 60}” waits: correct this, and import the file again.")
+
+
 def test_a_fault_of_a_recording_or_work_refuses_it_with_a_release_that_waits(rosa: User) -> None:
     job = imported(
         rosa, table([song(1, UPC=WRONG, ISWC="T-1"), song(2, UPC=WRONG, ISRC="US-1")])
@@ -222,6 +230,17 @@ def test_a_faulty_release_of_a_document_waits_and_the_others_do_not(
     assert all(problem.warning for problem in job.problems.all())
     assert "waits: correct this, and import the file again." in told(job)[0][2]
     assert Release.objects.get().title == "Best of"
+
+
+def test_a_label_of_a_release_that_waits_is_still_the_next_releases(rosa: User) -> None:
+    imported(rosa, document({"title": "Lights", "upc": RIGHT}), "a.json")
+    label = {"name": "New label", "numbers": {"isni": "000000012281955X"}}
+    conflict = {"title": "Another", "upc": RIGHT, "label": label}
+    job = imported(rosa, document(conflict, {"title": "Best of", "label": label}), "a.json")
+    assert outcome(job) == (0, 1, 0, 0), told(job)
+    party = Party.objects.get(name="New label")
+    assert Release.objects.get(title="Best of").label == party
+    assert party.identifiers.get().value == "000000012281955X"
 
 
 def test_a_faulty_release_does_not_hide_another_fault(rosa: User) -> None:

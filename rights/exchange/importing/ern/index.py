@@ -176,7 +176,7 @@ class Index:
             discs = [list(_listed(listed))] if listed is not None else []
         for place, (reference, number) in enumerate((item for disc in discs for item in disc), 1):
             tracks = self.tracks.setdefault(reference, [])
-            if not any(track.release is found.release for track in tracks):
+            if not tracks or tracks[-1].release is not found.release:
                 # Discs are groups of groups, each numbered from 1: across several we count on.
                 sequence = number if len(discs) == 1 else None
                 tracks.append(replace(found, position=sequence or place))

@@ -99,7 +99,7 @@ class Spellings:
 
     # From each party's name to its numbers, and from a spelling to the names that claim it.
     _numbers: dict[str, dict[str, str]] = field(default_factory=dict)
-    _claims: dict[str, list[str]] = field(default_factory=dict)
+    _claims: dict[str, dict[str, None]] = field(default_factory=dict)
     _written: dict[str, str] = field(default_factory=dict)
     _names: dict[str, str] = field(default_factory=dict)
     _others: dict[str, list[str]] = field(default_factory=dict)
@@ -112,9 +112,7 @@ class Spellings:
             self._written.setdefault(spelling, name)
         self._numbers.setdefault(main, {}).update(numbers)
         for other in others:
-            claims = self._claims.setdefault(other, [])
-            if main not in claims:
-                claims.append(main)
+            self._claims.setdefault(other, {})[main] = None
 
     def settle(self) -> None:
         """Decide, once all parties are noted. A transcription often fits several people: a
@@ -126,7 +124,8 @@ class Spellings:
             (root,) = roots
             if root != spelling and not self._contradict(root, spelling):
                 self._names[spelling] = root
-                self._others.setdefault(root, []).append(self._written[spelling])
+        for spelling in list(self._names):
+            self._others.setdefault(self._root(spelling), []).append(self._written[spelling])
 
     def name_of(self, name: str) -> str:
         """Return the name by which the message's party of this spelling is entered."""
@@ -138,9 +137,13 @@ class Spellings:
         return self._others.get(folded(name), [])
 
     def _root(self, name: str) -> str:
+        """Follow a spelling to its party, and shorten the way, which a message could make long."""
+        root = name
+        while root in self._names:
+            root = self._names[root]
         while name in self._names:
-            name = self._names[name]
-        return name
+            self._names[name], name = root, self._names[name]
+        return root
 
     def _contradict(self, name: str, other: str) -> bool:
         numbers, others = self._numbers.get(name, {}), self._numbers.get(other, {})

@@ -118,9 +118,10 @@ class Recording:
                 f"The message gives the recording several ISRCs, {listed}. Each names another "
                 "recording: ask the sender which one this is.",
             )
+        read = {id(edition) for edition in editions_of(self._element)}
         for edition in children(self._element, "SoundRecordingEdition"):
             isrc = text(edition, "ResourceId", "ISRC")
-            if isrc and not any(edition is kid for kid in editions_of(self._element)):
+            if isrc and id(edition) not in read:
                 self.row.add_problem(
                     "isrc",
                     f"Its immersive edition has the ISRC {isrc[:20]}, which is another recording; "
@@ -207,14 +208,17 @@ class Recording:
         """Warn where other artists are named elsewhere: only one answer can be entered."""
         chosen, *others = territories_of(self._element) or [self._element]
         names = _artist_names(chosen)
+        codes: list[str] = []
         for block in others:
             if (elsewhere := _artist_names(block)) and elsewhere != names:
-                self.row.add_problem(
-                    "main_artist",
-                    f"In {', '.join(codes_of(block))[:60] or 'other territories'} the message "
-                    f"names other artists; those of {', '.join(codes_of(chosen))[:60]} are taken.",
-                    warning=True,
-                )
+                codes += codes_of(block) or ["other territories"]
+        if codes:
+            self.row.add_problem(
+                "main_artist",
+                f"In {', '.join(codes)[:60]} the message names other artists; those of "
+                f"{', '.join(codes_of(chosen))[:60]} are taken.",
+                warning=True,
+            )
 
     def _contributors(self) -> None:
         artists = {folded(credit.party.name) for credit in self.row.credits}
