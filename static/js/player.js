@@ -6,7 +6,9 @@
 //   </clip-player>
 //
 // data-mode: "aligned" keeps the place when switching, "restart" begins again.
-// data-blind hides waveforms and names. Keys: see KEYS.
+// data-blind hides waveforms and names, data-compact waveforms alone. data-preload="none" fetches the
+// clips when they are to be played. Where all clips are withheld, why is all that is shown.
+// Keys: see KEYS.
 
 import { Engine, audioContext, unlock } from "./player-engine.js";
 import { drawWave, loudest, watchPointer } from "./player-draw.js";
@@ -65,7 +67,8 @@ class ClipPlayer extends HTMLElement {
     const seen = new IntersectionObserver((entries) => {
       if (!entries.some((entry) => entry.isIntersecting)) return;
       seen.disconnect();
-      if (this.state === "idle" && !navigator.connection?.saveData) this.load();
+      const waits = this.dataset.preload === "none" || navigator.connection?.saveData;
+      if (this.state === "idle" && !this.silent && !waits) this.load();
     }, { rootMargin: "100px" });
     seen.observe(this);
   }
@@ -106,7 +109,7 @@ class ClipPlayer extends HTMLElement {
   // Takes the clips of a list; those that were there keep their sound, their lane and their place.
   setClips(list) {
     if (!list) return;
-    const { engine } = this;
+    const { engine, silent } = this;
     const chosen = this.clips[engine.selected];
     const known = new Map(this.clips.map((clip) => [clip.id, clip]));
     const lanes = this.clips.map((clip) => clip.id + clip.withheld).join();
@@ -121,14 +124,56 @@ class ClipPlayer extends HTMLElement {
     list.hidden = true;
     if (lanes !== next.map((clip) => clip.id + clip.withheld).join()) this.buildLanes();
     const missing = next.some((clip) => !clip.buffer && !clip.failed && !clip.withheld);
-    if (this.state === "ready" && missing) this.load();
+    if (silent && !this.silent) this.say("");
+    if ((silent || this.state === "ready") && missing) this.load();
     this.modes.hidden = next.length < 2;
+    this.help.hidden = this.dataset.compact !== undefined;
     this.place.max = String(engine.duration || 1);
     this.show();
   }
 
+  // Whether there is nothing to hear, and why is all there is to say.
+  get silent() {
+    return this.clips.length > 0 && this.clips.every((clip) => clip.withheld);
+  }
+
+  // The one reason of a row that is silent; empty where there are several, each with its clip.
+  silence() {
+    const reasons = new Set(this.clips.map((clip) => clip.withheld));
+    if (!this.silent || reasons.size > 1) return "";
+    const [reason] = reasons;
+    return this.clips.length > 1 ? `All ${this.clips.length} clips. ${reason}` : reason;
+  }
+
+  // A clip that was to be heard until now: it falls silent and says why.
+  withdraw(index, reason) {
+    const clip = this.clips[index];
+    if (!clip) return;
+    if (index === this.engine.selected) this.pause();
+    this.engine.silence(clip);
+    clip.withheld = reason;
+    this.settle();
+  }
+
+  // After some clips turned out to be withheld, or to be there.
+  settle() {
+    if (!this.clips[this.engine.selected]?.buffer) {
+      this.engine.selected = Math.max(0, this.clips.findIndex((clip) => clip.buffer));
+    }
+    if (this.clips.some((clip) => clip.withheld)) this.buildLanes();
+    this.place.max = String(this.engine.duration || 1);
+    this.show();
+  }
+
+  // [[from, to], ...] in seconds: what of a clip has sounded on this page.
+  heard(index = 0) {
+    this.engine.note();
+    return this.clips[index]?.heard ?? [];
+  }
+
   buildLanes() {
     const blind = this.dataset.blind !== undefined;
+    const drawn = !blind && this.dataset.compact === undefined;
     this.lanes.replaceChildren(...this.clips.map((clip, index) => {
       const name = blind ? `Clip ${index + 1}` : clip.label;
       const pick = make("button", { type: "button", class: "pick", "aria-pressed": "false" },
@@ -138,7 +183,7 @@ class ClipPlayer extends HTMLElement {
       if (clip.withheld) {
         pick.disabled = true;
         lane.append(make("p", { class: "why" }, clip.withheld));
-      } else if (!blind) {
+      } else if (drawn) {
         clip.canvas = make("canvas", { "aria-hidden": "true" });
         lane.append(clip.canvas);
         this.listen(clip, index);
@@ -146,7 +191,7 @@ class ClipPlayer extends HTMLElement {
       clip.pick = pick;
       return lane;
     }));
-    this.lanes.hidden = blind && this.clips.length === 1;
+    this.lanes.hidden = Boolean(this.silence()) || (!drawn && this.clips.length === 1);
   }
 
   listen(clip, index) {
@@ -174,12 +219,8 @@ class ClipPlayer extends HTMLElement {
       this.show(`Loading ${done} of ${wanted.length}`);
     }));
     makeRoom(this);
-    this.state = this.clips.some((clip) => clip.buffer) ? "ready" : "failed";
-    if (!this.clips[this.engine.selected]?.buffer) {
-      this.engine.selected = Math.max(0, this.clips.findIndex((clip) => clip.buffer));
-    }
-    this.place.max = String(this.engine.duration || 1);
-    this.show();
+    this.state = this.clips.some((clip) => clip.buffer) ? "ready" : this.silent ? "idle" : "failed";
+    this.settle();
     this.dispatchEvent(new CustomEvent("clips-ready", { bubbles: true }));
   }
 
@@ -195,7 +236,7 @@ class ClipPlayer extends HTMLElement {
   }
 
   take() {
-    if (current === this) return;
+    if (current === this || this.silent) return;
     current?.pause();
     current?.controls.classList.remove("dock");
     current = this;
@@ -206,7 +247,12 @@ class ClipPlayer extends HTMLElement {
     this.take();
     if (this.playing) this.pause();
     else if (this.state === "ready") await this.begin();
-    else if (this.state !== "loading") this.load();
+    else if (this.state !== "loading") {
+      const begins = this.state === "idle" && this.dataset.preload === "none";
+      if (begins) unlock(); // while the click still counts
+      await this.load();
+      if (begins) await this.begin();
+    }
   }
 
   async begin() {
@@ -272,17 +318,21 @@ class ClipPlayer extends HTMLElement {
   }
 
   show(label) {
-    const { state } = this;
-    const idle = { idle: "Load", loading: "Loading", failed: "Load again", ready: "Play" }[state];
+    const { state, silent } = this;
+    const first = this.dataset.preload === "none" ? "Play" : "Load";
+    const idle = { idle: first, loading: "Loading", failed: "Load again", ready: "Play" }[state];
     this.play.textContent = this.playing ? "Pause" : label ?? idle;
     this.play.disabled = (state === "loading" && !this.playing) || !this.clips.some((clip) => !clip.withheld);
-    this.dataset.state = this.playing ? "playing" : state;
+    this.dataset.state = this.playing ? "playing" : silent ? "silent" : state;
+    this.controls.hidden = silent;
+    this.keys.hidden ||= silent;
     this.noLoop.hidden = !this.engine.loop;
     this.clips.forEach((clip, index) => {
       clip.pick?.setAttribute("aria-pressed", String(index === this.engine.selected));
     });
     const failed = this.clips.find((clip) => clip.failed && !clip.withheld);
-    if (failed && state !== "loading") this.say(failed.failed);
+    if (silent) this.say(this.silence());
+    else if (failed && state !== "loading") this.say(failed.failed);
     this.draw();
   }
 
