@@ -167,9 +167,7 @@ def parse_stretches(words: Iterable[str]) -> list[Stretch]:
     for word in words:
         start, _, end = word.partition("-")
         if not (_is_ms(start) and _is_ms(end) and int(start) < int(end)):
-            raise BadStretches(
-                "What was played is a list of milliseconds: 0-1500,2000-4250."
-            )
+            raise BadStretches("What was played is a list of milliseconds: 0-1500,2000-4250.")
         stretches.append((int(start), int(end)))
     return stretches
 

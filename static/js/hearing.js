@@ -41,6 +41,12 @@ class Plain {
 
   get playing() { return !this.audio.paused; }
 
+  take() {
+    const { heard } = this;
+    this.heard = [];
+    return heard;
+  }
+
   note() {
     const { currentTime: now, muted, volume } = this.audio;
     const silent = muted || volume === 0;
@@ -59,7 +65,7 @@ class Ours {
 
   get playing() { return this.player.playing; }
 
-  get heard() { return this.player.heard(); }
+  take() { return this.player.heard(); }
 }
 
 export class Hearing {
@@ -74,6 +80,8 @@ export class Hearing {
     this.sent = 0; // when, by the page's clock
     this.busy = false;
     this.failing = false; // the last report did not arrive
+    // What was played just before a reload may reach the portal after the page was made.
+    this.asks = performance.getEntriesByType("navigation")[0]?.type !== "navigate";
     this.over = false;
     const player = document.querySelector("clip-player");
     const onplay = () => { this.plays += 1; };
@@ -96,7 +104,7 @@ export class Hearing {
   get muted() { return this.source.muted; }
 
   measure() {
-    this.visit = union([...this.visit, ...whole(this.source.heard)]);
+    this.visit = union([...this.visit, ...whole(this.source.take())]);
   }
 
   update() {
@@ -107,7 +115,7 @@ export class Hearing {
   }
 
   news() {
-    return this.plays > 0 || written(this.visit) !== this.reported || (this.muted && this.mute === "");
+    return this.asks || this.plays > 0 || written(this.visit) !== this.reported || (this.muted && this.mute === "");
   }
 
   // An answer carries what was heard, and says by it that it was measured.
@@ -134,7 +142,7 @@ export class Hearing {
     const body = new FormData();
     body.set("csrfmiddlewaretoken", this.form.elements.csrfmiddlewaretoken.value);
     this.fill(body);
-    Object.assign(this, { sent: performance.now(), busy: true, failing: true });
+    Object.assign(this, { sent: performance.now(), busy: true, failing: true, asks: false });
     try {
       const response = await fetch(this.form.dataset.heardAt, { method: "POST", body, keepalive: leaving });
       if (response.ok) {

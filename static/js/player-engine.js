@@ -62,6 +62,17 @@ function sounded({ from, since, loop }, start, end) {
     : [...before, [at, loop.end], [loop.start, loop.start + to - loop.end]];
 }
 
+// The same stretches in order, those that touch as one.
+function joined(stretches) {
+  const merged = [];
+  for (const [from, to] of stretches.sort((a, b) => a[0] - b[0])) {
+    const last = merged.at(-1);
+    if (last && from <= last[1] + 0.001) last[1] = Math.max(last[1], to);
+    else if (to > from) merged.push([from, to]);
+  }
+  return merged;
+}
+
 export class Engine {
   constructor({ onended }) {
     this.clips = []; // {id, buffer, duration, gain (dB)}; buffer null where it cannot be heard
@@ -142,13 +153,8 @@ export class Engine {
     const now = audioContext().currentTime;
     const clip = this.clips[this.selected];
     if (clip?.buffer && group.voices.has(clip)) {
-      clip.heard ??= [];
-      for (const [from, end] of sounded(group, group.noted, now)) {
-        const to = Math.min(end, clip.duration);
-        const last = clip.heard.at(-1);
-        if (last && Math.abs(from - last[1]) < 0.001) last[1] = Math.max(last[1], to);
-        else if (to > from) clip.heard.push([from, to]);
-      }
+      const fresh = sounded(group, group.noted, now).map(([from, to]) => [from, Math.min(to, clip.duration)]);
+      clip.heard = joined([...(clip.heard ?? []), ...fresh]);
     }
     group.noted = Math.max(group.noted, now);
   }

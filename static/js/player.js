@@ -174,7 +174,8 @@ class ClipPlayer extends HTMLElement {
   buildLanes() {
     const blind = this.dataset.blind !== undefined;
     const drawn = !blind && this.dataset.compact === undefined;
-    this.lanes.replaceChildren(...this.clips.map((clip, index) => {
+    const shown = this.silence() ? [] : this.clips;
+    this.lanes.replaceChildren(...shown.map((clip, index) => {
       const name = blind ? `Clip ${index + 1}` : clip.label;
       const pick = make("button", { type: "button", class: "pick", "aria-pressed": "false" },
         make("kbd", { "aria-hidden": "true" }, String(index + 1)), make("span", {}, name));
@@ -191,7 +192,7 @@ class ClipPlayer extends HTMLElement {
       clip.pick = pick;
       return lane;
     }));
-    this.lanes.hidden = Boolean(this.silence()) || (!drawn && this.clips.length === 1);
+    this.lanes.hidden = shown.length === 0 || (!drawn && shown.length === 1);
   }
 
   listen(clip, index) {

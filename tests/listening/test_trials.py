@@ -7,7 +7,7 @@ from django.urls import reverse
 from audio_samples.models import Sample
 from experiments.models import Membership, Project, Run
 from listening import trials
-from listening.models import ListeningTest, Rating
+from listening.models import Item, ListeningTest, Rating
 from portal import audit
 from portal.models import User
 from rights.grants import lifecycle
@@ -50,6 +50,11 @@ def url_of(code: object) -> str:
     return reverse("listening:answer", args=[code])
 
 
+def listen(client: Client, item: Item) -> None:
+    """Fetch the clip, as a browser without scripts does when its player is started."""
+    assert client.get(reverse("listening:audio", args=[item.code])).status_code == 200
+
+
 def test_opening_needs_audible_samples_of_the_project(ada: User, run: Run) -> None:
     def opened(samples: object) -> ListeningTest:
         return trials.open_test(
@@ -82,6 +87,7 @@ def test_each_listener_has_an_order_of_their_own_that_stays(
 
 def test_an_answer_is_stored_when_given_and_can_be_changed(test: ListeningTest, lou: User) -> None:
     client, item = as_user(lou), trials.clip_order(test, lou)[0].item
+    listen(client, item)
     json = {"Accept": "application/json"}
     assert client.post(url_of(item.code), {"score": "4"}, headers=json).json() == {"score": 4}
     assert client.post(url_of(item.code), {"score": "4"}, headers=json).json() == {"score": 4}
@@ -95,6 +101,7 @@ def test_without_scripts_the_form_goes_on_to_the_next_clip(test: ListeningTest, 
     for number in range(1, 7):
         place = client.get(page).context["place"]
         assert place.number == number
+        listen(client, place.item)
         assert client.post(url_of(place.item.code), {"score": "3"}).url == page
     assert "You have rated every clip" in client.get(page).content.decode()
     assert client.get(page + "?clip=2").context["place"].number == 2
@@ -173,6 +180,7 @@ def test_a_closed_test_takes_no_answers_and_says_so(
     test: ListeningTest, ada: User, lou: User, project: Project
 ) -> None:
     item = trials.clip_order(test, lou)[0].item
+    listen(as_user(lou), item)
     trials.answer(item=item, listener=lou, score=5)
     close = reverse("listening:close", args=[project.slug, test.pk])
     assert as_user(ada).post(close).status_code == 409
@@ -198,6 +206,7 @@ def test_withheld_clips_leave_an_open_test_with_a_word(
     test: ListeningTest, lou: User, ada: User, rosa: User, recordings: list[Recording]
 ) -> None:
     item = trials.clip_order(test, lou)[0].item
+    listen(as_user(lou), item)
     trials.answer(item=item, listener=lou, score=5)
     lifecycle.opt_out(
         recording=recordings[0],
