@@ -24,7 +24,11 @@ clip-player .why { align-self: center; margin: 0; color: var(--warn); font-size:
 clip-player .controls { display: flex; flex-wrap: wrap; align-items: center; gap: var(--space-2) var(--space-3); }
 clip-player .controls.dock { position: static; padding: 0; border: 0; background: none; }
 clip-player .play { min-width: 8.5rem; }
-clip-player[data-compact] .play { min-width: 5rem; }
+clip-player[data-compact] .controls { flex-wrap: nowrap; }
+clip-player[data-compact] .play { min-width: 5.5rem; min-height: 1.75rem; padding: 0 var(--space-2); }
+clip-player[data-compact] input[type="range"] { flex: 1 1 4rem; min-width: 4rem; }
+clip-player[data-compact] .time { min-width: 7.5em; font-size: var(--size-1); }
+clip-player[data-compact] .words:empty { position: absolute; }
 clip-player input[type="range"] { flex: 1 1 8rem; min-height: 24px; accent-color: var(--accent); }
 clip-player .time { min-width: 8.5em; text-align: start; }
 clip-player select { min-height: 2rem; color: var(--ink); background: var(--panel); border: 1px solid var(--edge);

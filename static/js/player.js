@@ -85,7 +85,8 @@ class ClipPlayer extends HTMLElement {
     this.setAttribute("role", "group");
     this.setAttribute("aria-label", this.dataset.label || "Player");
     this.lanes = make("div", { class: "lanes" });
-    this.play = make("button", { type: "button", class: "button primary play", disabled: "" }, "Loading");
+    const look = this.dataset.compact === undefined ? "button primary play" : "button play";
+    this.play = make("button", { type: "button", class: look, disabled: "" }, "Loading");
     this.place = make("input", { type: "range", min: "0", max: "1", step: "0.01", value: "0", "aria-label": "Position" });
     this.time = make("span", { class: "time num" }, "0:00.0");
     this.modes = make("select", { "aria-label": "When switching clips" },
@@ -142,7 +143,8 @@ class ClipPlayer extends HTMLElement {
     const reasons = new Set(this.clips.map((clip) => clip.withheld));
     if (!this.silent || reasons.size > 1) return "";
     const [reason] = reasons;
-    return this.clips.length > 1 ? `All ${this.clips.length} clips. ${reason}` : reason;
+    const all = this.clips.length === 2 ? "Both" : `All ${this.clips.length}`;
+    return this.clips.length > 1 ? `${all} clips. ${reason}` : reason;
   }
 
   // A clip that was to be heard until now: it falls silent and says why.

@@ -241,6 +241,69 @@ def test_a_test_is_set_up_in_the_browser(run: Run, ada: User) -> None:
     assert "&lt;i&gt;T&lt;/i&gt;" in opened
 
 
+def test_the_picker_plays_each_clip_and_fetches_none_before(run: Run, ada: User) -> None:
+    sample = make_sample(run, "final/a", prompt="slow techno", step=40, seed=3, take=1)
+    gone = make_sample(run, "final/b", prompt="gone")
+    Sample.objects.filter(pk=gone.pk).update(withheld_at=gone.created_at)
+    page = as_user(ada).get(reverse("listening:new", args=[run.project.slug]))
+    text = page.content.decode()
+    assert text.count('data-compact data-preload="none"') == 1
+    assert f'data-src="{reverse("audio_samples:audio", args=[sample.pk])}"' in text
+    assert "after training, seed 3, take 2, final/a" in " ".join(text.split())
+    assert [row.clips[0].sample for row in page.context["rows"]] == [sample]
+
+
+@pytest.mark.parametrize(
+    ("query", "names", "words"),
+    [
+        ({}, {"a", "b", "c"}, []),
+        ({"run": "1"}, {"a", "b", "c"}, ["Run 1"]),
+        ({"run": "2"}, set(), ["Run 2"]),
+        ({"prompt": "WALTZ"}, {"b"}, ["Prompt contains “WALTZ”"]),
+        ({"final": "yes"}, {"a", "b"}, ["Made after training"]),
+        ({"final": "no", "prompt": "techno"}, {"c"},
+         ["Prompt contains “techno”", "Made in training"]),
+        ({"run": "x", "prompt": "", "final": ""}, {"a", "b", "c"}, []),
+    ],
+)  # fmt: skip
+def test_the_picker_takes_the_filters_of_the_samples_page(
+    run: Run, ada: User, query: dict[str, str], names: set[str], words: list[str]
+) -> None:
+    make_sample(run, "a", prompt="techno")
+    make_sample(run, "b", prompt="waltz")
+    make_sample(run, "c", prompt="techno", final=False)
+    page = as_user(ada).get(reverse("listening:new", args=[run.project.slug]), query)
+    assert {row.clips[0].sample.name for row in page.context["rows"]} == names
+    assert page.context["filters"] == words
+
+
+def test_what_is_chosen_stays_on_the_page_whatever_the_filters_are(
+    run: Run, ada: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("listening.views.CHOICES_SHOWN", 1)
+    chosen = make_sample(run, "a", prompt="techno")
+    make_sample(run, "b", prompt="waltz")
+    client, url = as_user(ada), reverse("listening:new", args=[run.project.slug])
+    page = client.get(url, {"sample": chosen.pk, "prompt": "waltz"})
+    assert [row.clips[0].sample for row in page.context["rows"]] == [chosen]
+    assert "The newest 1 of 2 are shown." in " ".join(client.get(url).content.decode().split())
+    again = client.post(f"{url}?prompt=waltz", {"samples": [chosen.pk], "title": ""})
+    assert f'value="{chosen.pk}" checked' in again.content.decode()
+
+
+def test_results_tell_what_was_made_in_training_from_what_came_after(run: Run, ada: User) -> None:
+    made = [
+        make_sample(run, "a", step=20, final=False),
+        make_sample(run, "a", step=20),
+        make_sample(run, "a", step=20, take=1),
+    ]
+    test = trials.open_test(by=ada, project=run.project, title="T", question="Q", samples=made)
+    url = reverse("listening:results", args=[run.project.slug, test.pk])
+    text = " ".join(as_user(ada).get(url).content.decode().split())
+    for words in ("> step 20, a,", "> after training, a,", "> after training, take 2, a,"):
+        assert words in text
+
+
 def test_mean_and_interval_are_students() -> None:
     """1, 2, 3, 4, 5: t(0.975, 4) = 2.7764451, s = 1.5811388, so 3 plus or minus 1.96324."""
     found = trials.estimate([1, 2, 3, 4, 5])
