@@ -201,8 +201,7 @@ def tests(request: HttpRequest, project: Project) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires_member
 def new(request: HttpRequest, project: Project) -> HttpResponse:
-    """Set up a test; samples may be preselected, `?sample=1&sample=2`, or filtered by `?run=`,
-    `?prompt=` and `?final=`."""
+    """Set up a test; samples may be preselected, `?sample=1`, or filtered as on their page."""
     chosen = parameters.read_parameters(request).numbers("sample")
     initial = {"samples": chosen}
     form = TestForm(request.POST or None, project=project, initial=initial)
@@ -263,8 +262,7 @@ def _for_players(samples: SampleQuerySet) -> SampleQuerySet:
 @require_safe
 @requires_view
 def results(request: HttpRequest, project: Project, pk: int) -> HttpResponse:
-    """Show the listeners' ratings, per run and per sample; `?heard=whole` leaves out the answers
-    of those who had not heard the clip whole."""
+    """Show the ratings by run and by sample; `?heard=whole`: of clips heard whole alone."""
     test = get_object_or_404(ListeningTest, project=project, pk=pk)
     whole_only = parameters.read_parameters(request).choice("heard", {"whole"}) == "whole"
     context = {

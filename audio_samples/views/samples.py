@@ -177,8 +177,10 @@ def run_samples(request: HttpRequest, slug: str, number: int) -> HttpResponse:
 
 @require_safe
 def home_fragment(request: HttpRequest) -> HttpResponse:
-    """Show the newest clips of the person's projects, for their home page, and why those that would
-    stand among them are withheld."""
+    """Show the newest clips of the person's projects on their home page, and what is withheld.
+
+    Withheld ones are told of where they would stand among the newest.
+    """
     samples = Sample.objects.visible_to(signed_in(request)).filter(final=True)
     newest = list(_newest(samples.audible())[:ON_HOME])
     silent = samples.withheld()
