@@ -30,6 +30,7 @@ const KEYS = [
 const SHORTEST_LOOP = 0.1;
 
 let current = null; // the player that keys go to, and the only one that may sound
+let docked = null; // the one whose controls stand at the lower edge of a narrow screen
 const channel = "BroadcastChannel" in window ? new BroadcastChannel("backline-player") : null;
 channel?.addEventListener("message", () => current?.pause());
 // Any other sound of the page pauses the player, and the other way round.
@@ -62,6 +63,7 @@ class ClipPlayer extends HTMLElement {
     this.addEventListener("keydown", (event) => this.key(event));
     this.addEventListener("pointerdown", () => this.take());
     this.addEventListener("focusin", () => this.take());
+    this.addEventListener("click", () => this.dock());
     new ResizeObserver(() => this.draw()).observe(this);
     this.restore();
     const seen = new IntersectionObserver((entries) => {
@@ -78,6 +80,7 @@ class ClipPlayer extends HTMLElement {
       if (this.isConnected) return;
       this.pause();
       if (current === this) current = null;
+      if (docked === this) docked = null;
     });
   }
 
@@ -241,8 +244,15 @@ class ClipPlayer extends HTMLElement {
   take() {
     if (current === this || this.silent) return;
     current?.pause();
-    current?.controls.classList.remove("dock");
     current = this;
+  }
+
+  // On a narrow screen the controls move to its lower edge: after the click, for a button that moves
+  // away under the pointer is not clicked.
+  dock() {
+    if (docked === this || this.silent) return;
+    docked?.controls.classList.remove("dock");
+    docked = this;
     this.controls.classList.add("dock");
   }
 
@@ -264,6 +274,7 @@ class ClipPlayer extends HTMLElement {
       return;
     }
     if (this.state !== "ready" || this.playing) return;
+    this.dock();
     for (const audio of document.querySelectorAll("audio")) audio.pause();
     channel?.postMessage("playing");
     this.say("");

@@ -45,6 +45,7 @@ function count() {
 function gone(sentence) {
   document.querySelector("clip-player")?.withdraw?.(0, sentence);
   form.hidden = true;
+  document.querySelector("[data-go-on]").hidden = false;
 }
 
 function listenFirst(missing) {

@@ -137,6 +137,8 @@ def test_a_clip_that_is_withdrawn_while_it_plays_falls_silent_with_the_reason(
     expect(page.locator("clip-player button:visible")).to_have_count(0)
     expect(page.locator("form[data-rate]")).to_be_hidden()
     assert "Noor" not in page.content()
+    page.get_by_role("link", name="Go on").click()
+    expect(page.get_by_text("All clips of this test were withdrawn.")).to_be_visible()
 
 
 def test_where_our_player_does_not_load_the_browsers_own_is_measured_and_silence_is_not_heard(

@@ -289,6 +289,7 @@ def test_controls_dock_at_the_bottom_of_a_narrow_screen(
     page.set_viewport_size({"width": 390, "height": 800})
     open_run(page, live_server, ada, run)
     page.click("clip-player .play")
+    expect(page.locator("clip-player .play")).to_have_text("Pause")
     box = page.locator("clip-player .controls").bounding_box()
     assert box is not None
     assert round(box["y"] + box["height"]) == 800
