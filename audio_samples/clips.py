@@ -145,7 +145,17 @@ def grid(runs: Iterable[Run]) -> list[ClipRow]:
 
 
 def _distinguished(row: ClipRow) -> ClipRow:
-    """Number the clips of a row that have the same label."""
+    """Tell clips of a row with the same label apart: by when they were made where that differs,
+    the others by number."""
+    stages: dict[str, set[str]] = {}
+    for clip in row.clips:
+        stages.setdefault(clip.label, set()).add(clip.sample.stage)
+    row.clips = [
+        replace(clip, label=f"{clip.label}, {clip.sample.stage}")
+        if len(stages[clip.label]) > 1
+        else clip
+        for clip in row.clips
+    ]
     counts = Counter(clip.label for clip in row.clips)
     numbers: Counter[str] = Counter()
     for place, clip in enumerate(row.clips):

@@ -1,4 +1,5 @@
-"""Listening tests, their items and ratings: the groundwork; real test designs come later."""
+"""Listening tests, their items, what was heard of them and how it was rated: the groundwork; real
+test designs come later."""
 
 import uuid
 from typing import Self
@@ -76,17 +77,61 @@ class Item(models.Model):
         ]
 
 
+class Hearing(models.Model):
+    """What one listener was sent and has played of one item, over all visits and tabs.
+
+    The row comes with the first bytes that the portal serves. The rest is what the page's script
+    measures, and what it claims: a program that pretends to be one may claim anything.
+    """
+
+    item = models.ForeignKey(Item, models.CASCADE, related_name="hearings")
+    listener = models.ForeignKey(User, models.PROTECT, related_name="hearings")
+    first_fetched_at = models.DateTimeField(default=timezone.now)
+    first_played_at = models.DateTimeField(null=True, blank=True)
+    # [[from, to], ...] in milliseconds of the clip, in order and apart from each other.
+    stretches = models.JSONField(default=list)
+    plays = models.IntegerField(default=0)
+    muted = models.BooleanField(default=False, help_text="Some of it was played without sound.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["item", "listener"], name="one_hearing_per_listener")
+        ]
+
+
 class Rating(models.Model):
-    """One listener's answer to one item; a new answer replaces it and is counted as a change."""
+    """One listener's answer to one item, with what was heard of it until then; a new answer
+    replaces it and is counted as a change."""
+
+    class Heard(models.TextChoices):
+        """How much of the clip had been heard when it was rated."""
+
+        WHOLE = "whole", "Heard whole"
+        PART = "part", "Heard in part"
+        UNMEASURED = "unmeasured", "Sent, not measured"
+        # Answers from before the portal kept it.
+        UNRECORDED = "", "Not recorded"
 
     item = models.ForeignKey(Item, models.CASCADE, related_name="ratings")
     listener = models.ForeignKey(User, models.PROTECT, related_name="ratings")
     score = models.SmallIntegerField()
     changes = models.IntegerField(default=0)
     answered_at = models.DateTimeField(default=timezone.now)
+    heard = models.CharField(max_length=10, choices=Heard.choices, blank=True, default="")
+    # Of the clip, each second once. None where nothing was measured; so are the next four.
+    seconds_heard = models.FloatField(null=True, blank=True)
+    share_heard = models.FloatField(null=True, blank=True, help_text="Of the clip, 0 to 1.")
+    plays = models.IntegerField(null=True, blank=True)
+    first_played_at = models.DateTimeField(null=True, blank=True)
+    muted = models.BooleanField(null=True, blank=True)
 
     class Meta:
         constraints = [
+            models.CheckConstraint(
+                condition=models.Q(heard__in=("whole", "part"), seconds_heard__isnull=False)
+                | models.Q(heard__in=("", "unmeasured"), seconds_heard__isnull=True),
+                name="heard_is_measured",
+            ),
             models.UniqueConstraint(fields=["item", "listener"], name="one_rating_per_listener"),
             models.CheckConstraint(
                 condition=models.Q(score__gte=1, score__lte=5), name="score_1_to_5"

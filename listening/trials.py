@@ -7,6 +7,7 @@ seed and the listener, so it is the same after a break, and different for everyb
 import hashlib
 import math
 import secrets
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ from django.utils import timezone
 
 from audio_samples.models import Sample
 from experiments.models import Project
-from listening import clearance
+from listening import clearance, hearing
 from listening.models import Item, ListeningTest, Rating
 from portal import audit
 from portal.models import User
@@ -105,13 +106,13 @@ def close_test(test: ListeningTest, *, by: User) -> bool:
     return bool(updated)
 
 
-def answer(*, item: Item, listener: User, score: int) -> Rating:
-    """Store one answer now; another score replaces it and counts as a change.
+def answer(*, item: Item, listener: User, score: int, measured: bool = False) -> Rating:
+    """Store one answer now, with what was heard of the clip; another score replaces it and counts
+    as a change, the same score again only brings along what was heard since.
 
-    Raises BadScore, Closed or Withdrawn.
+    `measured`: the answer comes from a page that measures (listening/hearing.py).
+    Raises BadScore, Closed, Withdrawn or hearing.NotHeard.
     """
-    if not 1 <= score <= 5:
-        raise BadScore("A score is a whole number from 1 to 5.")
     with transaction.atomic():
         # The row is locked, so that no answer slips in after the test was closed.
         test = ListeningTest.objects.select_for_update(no_key=True).get(pk=item.test_id)
@@ -119,14 +120,19 @@ def answer(*, item: Item, listener: User, score: int) -> Rating:
             raise Closed("This test is closed and takes no more answers. Thank you for listening.")
         if item.sample_id not in clearance.audible([item.sample_id], outside=test.is_outside):
             raise Withdrawn("This clip was withdrawn, so it is not rated any more.")
+        if not 1 <= score <= 5:
+            raise BadScore("A score is a whole number from 1 to 5.")
+        heard = hearing.answer_fields(item=item, listener=listener, measured=measured)
         try:
             with transaction.atomic():
-                return Rating.objects.create(item=item, listener=listener, score=score)
+                return Rating.objects.create(item=item, listener=listener, score=score, **heard)
         except IntegrityError:
-            Rating.objects.filter(item=item, listener=listener).exclude(score=score).update(
+            before = Rating.objects.filter(item=item, listener=listener)
+            before.exclude(score=score).update(
                 score=score, changes=F("changes") + 1, answered_at=timezone.now()
             )
-            return Rating.objects.get(item=item, listener=listener)
+            before.update(**heard)
+            return before.get()
 
 
 @dataclass(frozen=True)
@@ -198,19 +204,38 @@ class ResultLine:
 
 
 @dataclass(frozen=True)
+class HeardLine:
+    """How many answers were given after hearing this much, of all answers of the test."""
+
+    kind: Rating.Heard
+    answers: int
+
+
+@dataclass(frozen=True)
 class Results:
+    """The answers that count here; `left_out` of them were given without hearing the clip whole.
+
+    `heard` counts all of them, left out or not.
+    """
+
     listeners: int
     answers: int
     changes: int
+    left_out: int
+    heard: list[HeardLine]
     samples: list[ResultLine]
     runs: list[ResultLine]
 
 
-def results(test: ListeningTest) -> Results:
-    """Return all answers so far, by sample and by run; withheld samples are marked but included."""
+def results(test: ListeningTest, *, whole_only: bool = False) -> Results:
+    """Return all answers so far, by sample and by run; withheld samples are marked but included.
+
+    `whole_only` leaves out answers by who had not heard the clip whole, or of whom nobody knows.
+    """
     items = list(test.items.select_related("sample__run__project"))
     audible = clearance.audible((item.sample_id for item in items), outside=test.is_outside)
-    ratings = list(Rating.objects.filter(item__test=test))
+    everything = list(Rating.objects.filter(item__test=test))
+    ratings = [one for one in everything if one.heard == Rating.Heard.WHOLE or not whole_only]
     by_item: dict[int, list[float]] = {item.pk: [] for item in items}
     by_run: dict[object, list[float]] = {item.sample.run: [] for item in items}
     run_of = {item.pk: item.sample.run for item in items}
@@ -221,10 +246,13 @@ def results(test: ListeningTest) -> Results:
         ResultLine(item.sample, estimate(by_item[item.pk]), item.sample_id not in audible)
         for item in items
     ]
+    counts = Counter(rating.heard for rating in everything)
     return Results(
         listeners=len({rating.listener_id for rating in ratings}),
         answers=len(ratings),
         changes=sum(rating.changes for rating in ratings),
+        left_out=len(everything) - len(ratings),
+        heard=[HeardLine(kind, counts[kind]) for kind in Rating.Heard if counts[kind]],
         samples=sorted(lines, key=_best_first),
         runs=sorted(
             (ResultLine(run, estimate(scores)) for run, scores in by_run.items()), key=_best_first

@@ -4,7 +4,7 @@ Samples are loaded `with_holds`. Where there are several reasons a page shows th
 the one that lasts longest; a reviewer sees all of them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import Enum
 
 from audio_samples.models import Sample, SampleFlag
@@ -41,6 +41,14 @@ def reason_withheld(sample: Sample) -> str:
         hold: str | None = sample.hold_reason  # type: ignore[attr-defined]
         return _sentence(sample.withheld_reason or hold or Silence.PERMISSION_ENDED.value)
     return _sentence(first.value) if first else ""
+
+
+def by_reason(samples: Iterable[Sample]) -> list[tuple[str, list[Sample]]]:
+    """Group withheld samples by their sentence for the lab, the most frequent one first."""
+    groups: dict[str, list[Sample]] = {}
+    for sample in samples:
+        groups.setdefault(reason_withheld(sample), []).append(sample)
+    return sorted(groups.items(), key=lambda group: -len(group[1]))
 
 
 def current_reason(sample: int) -> str:

@@ -149,6 +149,19 @@ class Sample(models.Model):
     def get_absolute_url(self) -> str:
         return reverse("audio_samples:sample", args=[self.pk])
 
+    @property
+    def stage(self) -> str:
+        """When it was made: "after training", or "step 1,000"."""
+        return "after training" if self.final else f"step {self.step:,}"
+
+    @property
+    def variant(self) -> str:
+        """What tells it from others of its run with the same prompt or name, in a line."""
+        seed = [] if self.seed is None else [f"seed {self.seed}"]
+        # The first take is counted as 0, and people count from 1.
+        take = [f"take {self.take + 1}"] if self.take else []
+        return ", ".join([self.stage, *seed, *take])
+
 
 class Credential(models.Model):
     """A sample that somebody downloaded: what was signed into the file, and for whom.

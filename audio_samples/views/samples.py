@@ -13,13 +13,14 @@ from django.views.decorators.http import require_safe
 from audio_samples import analysis, clips, releases
 from audio_samples.audibility import silences
 from audio_samples.copy_check import screenings
-from audio_samples.models import CreditStatement, Sample
+from audio_samples.models import CreditStatement, Sample, SampleQuerySet
 from experiments.models import Project, Run
 from portal import storage
 from portal.http import csv_files
 from portal.http.playing import audio_response
 from portal.http.serving import disposition, ending, gathered, stream_response
 from portal.inputs import parameters
+from portal.inputs.parameters import Parameters
 from portal.inputs.text import matching
 from portal.views import signed_in
 from rights.usage import crediting
@@ -27,6 +28,9 @@ from rights.usage import crediting
 PER_PAGE = 24
 # This many downloads of a sample are listed; all are counted.
 LISTED = 10
+# Of the newest clips, so many are shown on the home page, and of so many it says why they are not.
+ON_HOME = 6
+EXPLAINED = 50
 
 
 def visible_sample(request: HttpRequest, pk: int) -> Sample:
@@ -129,13 +133,7 @@ def project(request: HttpRequest, slug: str) -> HttpResponse:
     project = get_object_or_404(Project.objects.visible_to(signed_in(request)), slug=slug)
     query = parameters.read_parameters(request)
     filters = {key: query.text(key) for key in ("run", "prompt", "final")}
-    samples = Sample.objects.filter(run__project=project)
-    if (number := query.number("run")) is not None:
-        samples = samples.filter(run__number=number)
-    if filters["prompt"]:
-        samples = samples.filter(matching(filters["prompt"], "prompt"))
-    if filters["final"]:
-        samples = samples.filter(final=filters["final"] == "yes")
+    samples = filtered(Sample.objects.filter(run__project=project), query)
     newest = clips.with_credits(samples).order_by("-created_at", "-pk")
     page = Paginator(newest, PER_PAGE).get_page(query.page())
     rows = [
@@ -155,6 +153,17 @@ def project(request: HttpRequest, slug: str) -> HttpResponse:
     )
 
 
+def filtered(samples: SampleQuerySet, query: Parameters) -> SampleQuerySet:
+    """Return those that `?run=`, `?prompt=` and `?final=` leave, as far as they are given."""
+    if (number := query.number("run")) is not None:
+        samples = samples.filter(run__number=number)
+    if prompt := query.text("prompt"):
+        samples = samples.filter(matching(prompt, "prompt"))
+    if final := query.text("final"):
+        samples = samples.filter(final=final == "yes")
+    return samples
+
+
 @require_safe
 def run_samples(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     """Show the run page's samples; fetched every few seconds while the run is open."""
@@ -169,14 +178,26 @@ def run_samples(request: HttpRequest, slug: str, number: int) -> HttpResponse:
 
 @require_safe
 def home_fragment(request: HttpRequest) -> HttpResponse:
-    """Show the newest clips of the person's projects, for their home page."""
-    samples = Sample.objects.visible_to(signed_in(request)).audible().filter(final=True)
-    newest = clips.with_credits(samples).order_by("-created_at", "-pk")[:6]
+    """Show the newest clips of the person's projects on their home page, and what is withheld.
+
+    Withheld ones are told of where they would stand among the newest.
+    """
+    samples = Sample.objects.visible_to(signed_in(request)).filter(final=True)
+    newest = list(_newest(samples.audible())[:ON_HOME])
+    silent = samples.withheld()
+    if len(newest) == ON_HOME:
+        silent = silent.filter(created_at__gte=newest[-1].created_at)
     rows = [
         clips.ClipRow(f"home:{sample.pk}", sample.prompt or sample.name, [clips.clip(sample)])
         for sample in newest
     ]
-    return render(request, "audio_samples/home.html", {"rows": rows})
+    withheld = silences.by_reason(_newest(silent)[:EXPLAINED])
+    context = {"rows": rows, "withheld": withheld, "withheld_count": silent.count()}
+    return render(request, "audio_samples/home.html", context)
+
+
+def _newest(samples: SampleQuerySet) -> SampleQuerySet:
+    return clips.with_credits(samples).order_by("-created_at", "-pk")
 
 
 @require_safe

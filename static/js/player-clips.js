@@ -38,34 +38,41 @@ export function readClips(list) {
   }));
 }
 
-// Leaves `clip.buffer`, or `clip.failed` with a sentence for the person listening.
+// Leaves `clip.buffer`; or `clip.withheld`, why nobody hears it here; or `clip.failed`, what went wrong
+// this time. Both are sentences for the person listening, and only after the last is it tried again.
 export async function loadClip(clip, context) {
   await turn();
   try {
     const response = await fetch(clip.src, { credentials: "same-origin" });
     if (!response.ok) {
-      clip.failed = await refusal(response, clip.label);
+      Object.assign(clip, { failed: "" }, await refusal(response, clip.label));
       return;
     }
     clip.buffer = await context.decodeAudioData(await response.arrayBuffer());
     clip.duration = clip.buffer.duration;
     clip.failed = "";
   } catch (error) {
-    clip.failed = error instanceof DOMException
-      ? `${clip.label}: this browser could not decode the clip.`
-      : `${clip.label}: the clip could not be fetched. Is the portal reachable?`;
+    if (error instanceof DOMException) {
+      Object.assign(clip, { failed: "", withheld: "This browser cannot decode the clip." });
+    } else clip.failed = `${clip.label}: the clip could not be fetched. Is the portal reachable?`;
   } finally {
     pass();
   }
 }
 
+const FINAL = {
+  403: "This clip is not open to you.",
+  404: "This clip is not there, or not for you.",
+  410: "This clip is withheld.",
+};
+
 async function refusal(response, label) {
+  const { status } = response;
   const plain = (response.headers.get("Content-Type") || "").startsWith("text/plain");
   const words = plain ? (await response.text()).slice(0, 500) : "";
-  if (words) return `${label}: ${words}`;
-  if (response.status === 410) return `${label}: this clip is withheld.`;
-  if (response.status === 404) return `${label}: this clip is not there, or not for you.`;
-  return `${label}: the portal answered ${response.status}. Try again in a moment.`;
+  if (FINAL[status]) return { withheld: words || FINAL[status] };
+  if (status === 401) return { failed: `${label}: you are logged out. Log in in another tab, then load it again.` };
+  return { failed: `${label}: ${words || `the portal answered ${status}. Try again in a moment.`}` };
 }
 
 // Keeps all decoded sound within the budget by taking it from the rows used longest ago.

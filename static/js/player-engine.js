@@ -45,6 +45,34 @@ export function padded(buffer, frames) {
   return longer;
 }
 
+// What of a row sounded between two times of the context's clock, as [from, to] in seconds. Loops are
+// followed round; `group` says where and when the sound began.
+function sounded({ from, since, loop }, start, end) {
+  const first = from + Math.max(0, start - since);
+  const last = from + Math.max(0, end - since);
+  if (!loop || last <= loop.end) return [[first, last]];
+  const before = first < loop.end ? [[first, loop.end]] : [];
+  const length = loop.end - loop.start;
+  const again = Math.max(first, loop.end);
+  if (last - again >= length) return [...before, [loop.start, loop.end]];
+  const at = loop.start + ((again - loop.start) % length);
+  const to = at + last - again;
+  return to <= loop.end
+    ? [...before, [at, to]]
+    : [...before, [at, loop.end], [loop.start, loop.start + to - loop.end]];
+}
+
+// The same stretches in order, those that touch as one.
+function joined(stretches) {
+  const merged = [];
+  for (const [from, to] of stretches.sort((a, b) => a[0] - b[0])) {
+    const last = merged.at(-1);
+    if (last && from <= last[1] + 0.001) last[1] = Math.max(last[1], to);
+    else if (to > from) merged.push([from, to]);
+  }
+  return merged;
+}
+
 export class Engine {
   constructor({ onended }) {
     this.clips = []; // {id, buffer, duration, gain (dB)}; buffer null where it cannot be heard
@@ -100,7 +128,7 @@ export class Engine {
       if (loop) Object.assign(source, { loop: true, loopStart: loop.start, loopEnd: loop.end });
       voices.set(clip, { source, gate });
     });
-    const group = { voices, master, loop, from, since: at, faded: at, begun: at };
+    const group = { voices, master, loop, from, since: at, faded: at, begun: at, noted: at };
     // Beginning inside a clip would click; its own beginning must keep its attack.
     if (from > 0) {
       master.gain.setValueAtTime(0, context.currentTime);
@@ -116,6 +144,21 @@ export class Engine {
     }
   }
 
+  // Notes in the open clip's `heard` what of it has sounded since this was last called: by the
+  // clock of the sound, so a hidden tab, a sleeping timer or a stalled device counts neither too much
+  // nor too little.
+  note() {
+    const { group } = this;
+    if (group === null) return;
+    const now = audioContext().currentTime;
+    const clip = this.clips[this.selected];
+    if (clip?.buffer && group.voices.has(clip)) {
+      const fresh = sounded(group, group.noted, now).map(([from, to]) => [from, Math.min(to, clip.duration)]);
+      clip.heard = joined([...(clip.heard ?? []), ...fresh]);
+    }
+    group.noted = Math.max(group.noted, now);
+  }
+
   finish() {
     this.stop();
     this.rest = this.loop ? this.loop.start : 0;
@@ -125,6 +168,7 @@ export class Engine {
   stop() {
     const { group } = this;
     if (group === null) return;
+    this.note();
     this.rest = this.position;
     this.group = null;
     const { gain } = group.master;
@@ -139,6 +183,7 @@ export class Engine {
   select(index) {
     const before = this.clips[this.selected];
     const next = this.clips[index];
+    this.note();
     this.selected = index;
     const { group } = this;
     if (group === null || before === next) return;
@@ -172,6 +217,7 @@ export class Engine {
       return;
     }
     // The sources run on; only the clock is counted anew from here.
+    this.note();
     Object.assign(this.group, { from: position, since: audioContext().currentTime, loop });
     for (const { source } of this.group.voices.values()) {
       source.loop = loop !== null;
@@ -181,6 +227,7 @@ export class Engine {
 
   // A clip that may no longer be heard falls silent at once.
   silence(clip) {
+    this.note();
     clip.buffer = null;
     this.group?.voices.get(clip)?.source.disconnect();
   }

@@ -24,6 +24,11 @@ clip-player .why { align-self: center; margin: 0; color: var(--warn); font-size:
 clip-player .controls { display: flex; flex-wrap: wrap; align-items: center; gap: var(--space-2) var(--space-3); }
 clip-player .controls.dock { position: static; padding: 0; border: 0; background: none; }
 clip-player .play { min-width: 8.5rem; }
+clip-player[data-compact] .controls { flex-wrap: nowrap; }
+clip-player[data-compact] .play { min-width: 5.5rem; min-height: 1.75rem; padding: 0 var(--space-2); }
+clip-player[data-compact] input[type="range"] { flex: 1 1 4rem; min-width: 4rem; }
+clip-player[data-compact] .time { min-width: 7.5em; font-size: var(--size-1); }
+clip-player[data-compact] .words:empty { position: absolute; }
 clip-player input[type="range"] { flex: 1 1 8rem; min-height: 24px; accent-color: var(--accent); }
 clip-player .time { min-width: 8.5em; text-align: start; }
 clip-player select { min-height: 2rem; color: var(--ink); background: var(--panel); border: 1px solid var(--edge);
@@ -32,6 +37,7 @@ clip-player .keys { display: grid; grid-template-columns: max-content 1fr; gap: 
   font-size: var(--size-1); margin: 0; }
 clip-player .keys dd { margin: 0; color: var(--muted); }
 clip-player .words { margin: 0; font-size: var(--size-1); color: var(--bad); overflow-wrap: anywhere; }
+clip-player[data-state="silent"] :is(.words, .why) { color: var(--muted); }
 @media (max-width: 40rem) {
   clip-player .lane { grid-template-columns: minmax(0, 1fr); gap: var(--space-1); }
   clip-player .controls.dock { position: fixed; inset: auto 0 0 0; background: var(--panel);

@@ -6,7 +6,9 @@
 //   </clip-player>
 //
 // data-mode: "aligned" keeps the place when switching, "restart" begins again.
-// data-blind hides waveforms and names. Keys: see KEYS.
+// data-blind hides waveforms and names, data-compact waveforms alone. data-preload="none" fetches the
+// clips when they are to be played. Where all clips are withheld, why is all that is shown.
+// Keys: see KEYS.
 
 import { Engine, audioContext, unlock } from "./player-engine.js";
 import { drawWave, loudest, watchPointer } from "./player-draw.js";
@@ -28,6 +30,7 @@ const KEYS = [
 const SHORTEST_LOOP = 0.1;
 
 let current = null; // the player that keys go to, and the only one that may sound
+let docked = null; // the one whose controls stand at the lower edge of a narrow screen
 const channel = "BroadcastChannel" in window ? new BroadcastChannel("backline-player") : null;
 channel?.addEventListener("message", () => current?.pause());
 // Any other sound of the page pauses the player, and the other way round.
@@ -60,12 +63,14 @@ class ClipPlayer extends HTMLElement {
     this.addEventListener("keydown", (event) => this.key(event));
     this.addEventListener("pointerdown", () => this.take());
     this.addEventListener("focusin", () => this.take());
+    this.addEventListener("click", () => this.dock());
     new ResizeObserver(() => this.draw()).observe(this);
     this.restore();
     const seen = new IntersectionObserver((entries) => {
       if (!entries.some((entry) => entry.isIntersecting)) return;
       seen.disconnect();
-      if (this.state === "idle" && !navigator.connection?.saveData) this.load();
+      const waits = this.dataset.preload === "none" || navigator.connection?.saveData;
+      if (this.state === "idle" && !this.silent && !waits) this.load();
     }, { rootMargin: "100px" });
     seen.observe(this);
   }
@@ -75,6 +80,7 @@ class ClipPlayer extends HTMLElement {
       if (this.isConnected) return;
       this.pause();
       if (current === this) current = null;
+      if (docked === this) docked = null;
     });
   }
 
@@ -82,7 +88,8 @@ class ClipPlayer extends HTMLElement {
     this.setAttribute("role", "group");
     this.setAttribute("aria-label", this.dataset.label || "Player");
     this.lanes = make("div", { class: "lanes" });
-    this.play = make("button", { type: "button", class: "button primary play", disabled: "" }, "Loading");
+    const look = this.dataset.compact === undefined ? "button primary play" : "button play";
+    this.play = make("button", { type: "button", class: look, disabled: "" }, "Loading");
     this.place = make("input", { type: "range", min: "0", max: "1", step: "0.01", value: "0", "aria-label": "Position" });
     this.time = make("span", { class: "time num" }, "0:00.0");
     this.modes = make("select", { "aria-label": "When switching clips" },
@@ -106,7 +113,7 @@ class ClipPlayer extends HTMLElement {
   // Takes the clips of a list; those that were there keep their sound, their lane and their place.
   setClips(list) {
     if (!list) return;
-    const { engine } = this;
+    const { engine, silent } = this;
     const chosen = this.clips[engine.selected];
     const known = new Map(this.clips.map((clip) => [clip.id, clip]));
     const lanes = this.clips.map((clip) => clip.id + clip.withheld).join();
@@ -121,15 +128,59 @@ class ClipPlayer extends HTMLElement {
     list.hidden = true;
     if (lanes !== next.map((clip) => clip.id + clip.withheld).join()) this.buildLanes();
     const missing = next.some((clip) => !clip.buffer && !clip.failed && !clip.withheld);
-    if (this.state === "ready" && missing) this.load();
+    if (silent && !this.silent) this.say("");
+    if ((silent || this.state === "ready") && missing) this.load();
     this.modes.hidden = next.length < 2;
+    this.help.hidden = this.dataset.compact !== undefined;
     this.place.max = String(engine.duration || 1);
     this.show();
   }
 
+  // Whether there is nothing to hear, and why is all there is to say.
+  get silent() {
+    return this.clips.length > 0 && this.clips.every((clip) => clip.withheld);
+  }
+
+  // The one reason of a row that is silent; empty where there are several, each with its clip.
+  silence() {
+    const reasons = new Set(this.clips.map((clip) => clip.withheld));
+    if (!this.silent || reasons.size > 1) return "";
+    const [reason] = reasons;
+    const all = this.clips.length === 2 ? "Both" : `All ${this.clips.length}`;
+    return this.clips.length > 1 ? `${all} clips. ${reason}` : reason;
+  }
+
+  // A clip that was to be heard until now: it falls silent and says why.
+  withdraw(index, reason) {
+    const clip = this.clips[index];
+    if (!clip) return;
+    if (index === this.engine.selected) this.pause();
+    this.engine.silence(clip);
+    clip.withheld = reason;
+    this.settle();
+  }
+
+  // After some clips turned out to be withheld, or to be there.
+  settle() {
+    if (!this.clips[this.engine.selected]?.buffer) {
+      this.engine.selected = Math.max(0, this.clips.findIndex((clip) => clip.buffer));
+    }
+    if (this.clips.some((clip) => clip.withheld)) this.buildLanes();
+    this.place.max = String(this.engine.duration || 1);
+    this.show();
+  }
+
+  // [[from, to], ...] in seconds: what of a clip has sounded on this page.
+  heard(index = 0) {
+    this.engine.note();
+    return this.clips[index]?.heard ?? [];
+  }
+
   buildLanes() {
     const blind = this.dataset.blind !== undefined;
-    this.lanes.replaceChildren(...this.clips.map((clip, index) => {
+    const drawn = !blind && this.dataset.compact === undefined;
+    const shown = this.silence() ? [] : this.clips;
+    this.lanes.replaceChildren(...shown.map((clip, index) => {
       const name = blind ? `Clip ${index + 1}` : clip.label;
       const pick = make("button", { type: "button", class: "pick", "aria-pressed": "false" },
         make("kbd", { "aria-hidden": "true" }, String(index + 1)), make("span", {}, name));
@@ -138,7 +189,7 @@ class ClipPlayer extends HTMLElement {
       if (clip.withheld) {
         pick.disabled = true;
         lane.append(make("p", { class: "why" }, clip.withheld));
-      } else if (!blind) {
+      } else if (drawn) {
         clip.canvas = make("canvas", { "aria-hidden": "true" });
         lane.append(clip.canvas);
         this.listen(clip, index);
@@ -146,7 +197,7 @@ class ClipPlayer extends HTMLElement {
       clip.pick = pick;
       return lane;
     }));
-    this.lanes.hidden = blind && this.clips.length === 1;
+    this.lanes.hidden = shown.length === 0 || (!drawn && shown.length === 1);
   }
 
   listen(clip, index) {
@@ -174,12 +225,8 @@ class ClipPlayer extends HTMLElement {
       this.show(`Loading ${done} of ${wanted.length}`);
     }));
     makeRoom(this);
-    this.state = this.clips.some((clip) => clip.buffer) ? "ready" : "failed";
-    if (!this.clips[this.engine.selected]?.buffer) {
-      this.engine.selected = Math.max(0, this.clips.findIndex((clip) => clip.buffer));
-    }
-    this.place.max = String(this.engine.duration || 1);
-    this.show();
+    this.state = this.clips.some((clip) => clip.buffer) ? "ready" : this.silent ? "idle" : "failed";
+    this.settle();
     this.dispatchEvent(new CustomEvent("clips-ready", { bubbles: true }));
   }
 
@@ -195,10 +242,17 @@ class ClipPlayer extends HTMLElement {
   }
 
   take() {
-    if (current === this) return;
+    if (current === this || this.silent) return;
     current?.pause();
-    current?.controls.classList.remove("dock");
     current = this;
+  }
+
+  // On a narrow screen the controls move to its lower edge: after the click, for a button that moves
+  // away under the pointer is not clicked.
+  dock() {
+    if (docked === this || this.silent) return;
+    docked?.controls.classList.remove("dock");
+    docked = this;
     this.controls.classList.add("dock");
   }
 
@@ -206,7 +260,12 @@ class ClipPlayer extends HTMLElement {
     this.take();
     if (this.playing) this.pause();
     else if (this.state === "ready") await this.begin();
-    else if (this.state !== "loading") this.load();
+    else if (this.state !== "loading") {
+      const begins = this.state === "idle" && this.dataset.preload === "none";
+      if (begins) unlock(); // while the click still counts
+      await this.load();
+      if (begins) await this.begin();
+    }
   }
 
   async begin() {
@@ -215,6 +274,7 @@ class ClipPlayer extends HTMLElement {
       return;
     }
     if (this.state !== "ready" || this.playing) return;
+    this.dock();
     for (const audio of document.querySelectorAll("audio")) audio.pause();
     channel?.postMessage("playing");
     this.say("");
@@ -272,17 +332,21 @@ class ClipPlayer extends HTMLElement {
   }
 
   show(label) {
-    const { state } = this;
-    const idle = { idle: "Load", loading: "Loading", failed: "Load again", ready: "Play" }[state];
+    const { state, silent } = this;
+    const first = this.dataset.preload === "none" ? "Play" : "Load";
+    const idle = { idle: first, loading: "Loading", failed: "Load again", ready: "Play" }[state];
     this.play.textContent = this.playing ? "Pause" : label ?? idle;
     this.play.disabled = (state === "loading" && !this.playing) || !this.clips.some((clip) => !clip.withheld);
-    this.dataset.state = this.playing ? "playing" : state;
+    this.dataset.state = this.playing ? "playing" : silent ? "silent" : state;
+    this.controls.hidden = silent;
+    this.keys.hidden ||= silent;
     this.noLoop.hidden = !this.engine.loop;
     this.clips.forEach((clip, index) => {
       clip.pick?.setAttribute("aria-pressed", String(index === this.engine.selected));
     });
     const failed = this.clips.find((clip) => clip.failed && !clip.withheld);
-    if (failed && state !== "loading") this.say(failed.failed);
+    if (silent) this.say(this.silence());
+    else if (failed && state !== "loading") this.say(failed.failed);
     this.draw();
   }
 

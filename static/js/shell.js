@@ -21,6 +21,20 @@ export function note(sentence, kind = "error") {
   place.append(line);
 }
 
+// Sound that may not be heard any more says why, in place of a player that does nothing.
+document.addEventListener("error", async (event) => {
+  const audio = event.target;
+  if (!(audio instanceof HTMLAudioElement) || !audio.currentSrc) return;
+  const response = await fetch(audio.currentSrc, { headers: { Range: "bytes=0-0" } }).catch(() => null);
+  const plain = response?.headers.get("Content-Type")?.startsWith("text/plain");
+  if (!plain || ![403, 404, 410].includes(response.status)) return;
+  const line = document.createElement("p");
+  line.className = "silent";
+  line.setAttribute("role", "status");
+  line.textContent = (await response.text()).slice(0, 500);
+  audio.replaceWith(line);
+}, true);
+
 // A menu closes when one clicks elsewhere or presses Escape.
 document.addEventListener("click", (event) => {
   for (const menu of document.querySelectorAll("details[data-menu][open]")) {

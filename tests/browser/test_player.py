@@ -4,13 +4,17 @@ import time
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from django.urls import reverse
+from playwright.sync_api import Page, Route, expect
 from pytest_django.live_server_helper import LiveServer
 
 from audio_samples import samples
+from audio_samples.reviews import flags
 from experiments.models import Project, Run
 from portal.models import User
+from rights.models import Party
 from tests.audio_samples.cast import make_run, make_sample
+from tests.browser.test_axe import log_in, serious
 from tests.catalogue import make_allowed
 from tests.conftest import tone
 
@@ -60,15 +64,24 @@ def run(ada: User, rosa: User, project: Project) -> Run:
 
 
 def open_run(page: Page, live_server: LiveServer, user: User, run: Run) -> None:
-    from django.test import Client
+    show_run(page, live_server, user, run)
+    page.wait_for_selector("clip-player[data-state=ready]")
 
-    client = Client()
-    client.force_login(user)
-    cookie = client.cookies["sessionid"].value
-    page.context.add_cookies([{"name": "sessionid", "value": cookie, "url": live_server.url}])
+
+def show_run(page: Page, live_server: LiveServer, user: User, run: Run) -> None:
+    log_in(page, live_server, user)
     # The fragment as it is: the run page only puts it into its frame.
     page.goto(f"{live_server.url}/samples/grid/?runs={run.pk}")
-    page.wait_for_selector("clip-player[data-state=ready]")
+
+
+def fetch_again(page: Page) -> None:
+    """Merge what the fragment is now, as a page does that fetches it every few seconds."""
+    page.evaluate("""async () => {
+      const {merge} = await import('/static/js/player-merge.js');
+      const text = await (await fetch(location.href)).text();
+      const page = new DOMParser().parseFromString(text, 'text/html');
+      merge(document.querySelector('[data-keyed]'), page.querySelector('[data-keyed]'));
+    }""")
 
 
 def until(page: Page, truth: str) -> None:
@@ -164,12 +177,7 @@ def test_a_new_clip_joins_without_stopping_the_sound(
     make_sample(run, "final/new", prompt="same", seed=9)
     page.click("clip-player .play")
     until(page, "heard.starts.length === 3")
-    page.evaluate("""async () => {
-      const {merge} = await import('/static/js/player-merge.js');
-      const text = await (await fetch(location.href)).text();
-      const page = new DOMParser().parseFromString(text, 'text/html');
-      merge(document.querySelector('[data-keyed]'), page.querySelector('[data-keyed]'));
-    }""")
+    fetch_again(page)
     until(page, "document.querySelectorAll('.lane').length === 4")
     assert heard(page)["stops"] == 0
     assert page.inner_text("clip-player .play") == "Pause"
@@ -185,12 +193,103 @@ def test_a_withheld_clip_says_why_and_the_others_play(
     until(page, "heard.starts.length === 2")
 
 
+def test_a_row_of_withheld_clips_is_one_line_and_nothing_to_press(
+    page: Page, live_server: LiveServer, ada: User, run: Run
+) -> None:
+    for sample in run.samples.all():
+        samples.withhold(sample, by=ada, reason="Noor withdrew it")
+    show_run(page, live_server, ada, run)
+    page.wait_for_selector("clip-player[data-state=silent]")
+    assert page.inner_text("clip-player") == "All 3 clips. Withheld: Noor withdrew it."
+    expect(page.locator("clip-player button:visible")).to_have_count(0)
+
+
+def test_clips_that_are_withheld_while_the_page_is_open_say_so_and_are_not_tried_again(
+    page: Page, live_server: LiveServer, ada: User, run: Run
+) -> None:
+    def withhold(route: Route) -> None:
+        """Between the page and its first clip."""
+        for sample in run.samples.filter(withheld_at=None):
+            samples.withhold(sample, by=ada, reason="Noor withdrew it")
+        route.continue_()
+
+    page.route("**/samples/*/audio", withhold)
+    show_run(page, live_server, ada, run)
+    page.wait_for_selector("clip-player[data-state=silent]")
+    assert page.inner_text("clip-player") == "All 3 clips. Withheld: Noor withdrew it."
+    expect(page.get_by_text("Load again")).to_have_count(0)
+
+
+def test_a_clip_that_is_back_is_loaded_again(
+    page: Page, live_server: LiveServer, ada: User, run: Run
+) -> None:
+    for sample in run.samples.all():
+        samples.withhold(sample, by=ada, reason="A mistake")
+    show_run(page, live_server, ada, run)
+    page.wait_for_selector("clip-player[data-state=silent]")
+    run.samples.update(withheld_at=None, withheld_reason="")
+    fetch_again(page)
+    page.wait_for_selector("clip-player[data-state=ready]")
+    assert "Withheld" not in page.inner_text("clip-player")
+    expect(page.locator("clip-player .play")).to_have_text("Play")
+
+
+def test_only_a_clip_that_did_not_arrive_is_loaded_again(
+    page: Page, live_server: LiveServer, ada: User, run: Run
+) -> None:
+    page.route("**/samples/*/audio", lambda route: route.abort())
+    show_run(page, live_server, ada, run)
+    play = page.locator("clip-player .play")
+    expect(play).to_have_text("Load again")
+    expect(page.locator("clip-player .words")).to_contain_text("Is the portal reachable?")
+    page.unroute("**/samples/*/audio")
+    play.click()
+    expect(play).to_have_text("Play")
+
+
+def test_the_picker_of_a_test_fetches_a_clip_when_it_is_played(
+    page: Page, live_server: LiveServer, ada: User, run: Run
+) -> None:
+    fetched: list[str] = []
+    page.on("request", lambda one: fetched.append(one.url) if "/audio" in one.url else None)
+    log_in(page, live_server, ada)
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.goto(live_server.url + reverse("listening:new", args=[run.project.slug]))
+    first = page.locator("clip-player").first
+    expect(first.get_by_role("button", name="Play")).to_be_enabled()
+    assert fetched == []
+    first.get_by_role("button", name="Play").press(" ")
+    expect(first.get_by_role("button", name="Pause")).to_be_visible()
+    assert len(fetched) == 1
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert serious(page) == []
+
+
+def test_the_browsers_own_player_gives_way_to_the_reason(
+    page: Page, live_server: LiveServer, rosa: User, noor: User, run: Run
+) -> None:
+    party = Party.objects.get()
+    party.people.add(noor)
+    sample = run.samples.first()
+    assert sample is not None
+    flag = flags.flag(by=noor, party=party, sample=sample, reason="Too close.")
+    log_in(page, live_server, rosa)
+    page.goto(live_server.url + reverse("audio_samples:flag", args=[flag.pk]))
+    page.route("**/flags/*/audio", lambda route: route.fulfill(
+        status=410, content_type="text/plain; charset=utf-8", body="Withheld: it was recalled."
+    ))  # fmt: skip
+    page.locator("audio").evaluate("audio => audio.play().catch(() => {})")
+    expect(page.get_by_text("Withheld: it was recalled.")).to_be_visible()
+    expect(page.locator("audio")).to_have_count(0)
+
+
 def test_controls_dock_at_the_bottom_of_a_narrow_screen(
     page: Page, live_server: LiveServer, ada: User, run: Run
 ) -> None:
     page.set_viewport_size({"width": 390, "height": 800})
     open_run(page, live_server, ada, run)
     page.click("clip-player .play")
+    expect(page.locator("clip-player .play")).to_have_text("Pause")
     box = page.locator("clip-player .controls").bounding_box()
     assert box is not None
     assert round(box["y"] + box["height"]) == 800

@@ -112,6 +112,7 @@ def test_from_the_catalogue_to_a_heard_credited_sample(page: Page, portal: Porta
     assert "techno" not in page.content()
     assert "first-light" not in page.content()
     assert serious(page) == []
+    page.get_by_role("button", name="Play").click()
     page.get_by_role("radio", name="4").check()
     expect(page.locator("[data-done-words]")).to_contain_text("1 of 2")
 

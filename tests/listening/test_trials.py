@@ -7,7 +7,7 @@ from django.urls import reverse
 from audio_samples.models import Sample
 from experiments.models import Membership, Project, Run
 from listening import trials
-from listening.models import ListeningTest, Rating
+from listening.models import Item, ListeningTest, Rating
 from portal import audit
 from portal.models import User
 from rights.grants import lifecycle
@@ -50,6 +50,11 @@ def url_of(code: object) -> str:
     return reverse("listening:answer", args=[code])
 
 
+def listen(client: Client, item: Item) -> None:
+    """Fetch the clip, as a browser without scripts does when its player is started."""
+    assert client.get(reverse("listening:audio", args=[item.code])).status_code == 200
+
+
 def test_opening_needs_audible_samples_of_the_project(ada: User, run: Run) -> None:
     def opened(samples: object) -> ListeningTest:
         return trials.open_test(
@@ -82,6 +87,7 @@ def test_each_listener_has_an_order_of_their_own_that_stays(
 
 def test_an_answer_is_stored_when_given_and_can_be_changed(test: ListeningTest, lou: User) -> None:
     client, item = as_user(lou), trials.clip_order(test, lou)[0].item
+    listen(client, item)
     json = {"Accept": "application/json"}
     assert client.post(url_of(item.code), {"score": "4"}, headers=json).json() == {"score": 4}
     assert client.post(url_of(item.code), {"score": "4"}, headers=json).json() == {"score": 4}
@@ -95,6 +101,7 @@ def test_without_scripts_the_form_goes_on_to_the_next_clip(test: ListeningTest, 
     for number in range(1, 7):
         place = client.get(page).context["place"]
         assert place.number == number
+        listen(client, place.item)
         assert client.post(url_of(place.item.code), {"score": "3"}).url == page
     assert "You have rated every clip" in client.get(page).content.decode()
     assert client.get(page + "?clip=2").context["place"].number == 2
@@ -173,6 +180,7 @@ def test_a_closed_test_takes_no_answers_and_says_so(
     test: ListeningTest, ada: User, lou: User, project: Project
 ) -> None:
     item = trials.clip_order(test, lou)[0].item
+    listen(as_user(lou), item)
     trials.answer(item=item, listener=lou, score=5)
     close = reverse("listening:close", args=[project.slug, test.pk])
     assert as_user(ada).post(close).status_code == 409
@@ -198,6 +206,7 @@ def test_withheld_clips_leave_an_open_test_with_a_word(
     test: ListeningTest, lou: User, ada: User, rosa: User, recordings: list[Recording]
 ) -> None:
     item = trials.clip_order(test, lou)[0].item
+    listen(as_user(lou), item)
     trials.answer(item=item, listener=lou, score=5)
     lifecycle.opt_out(
         recording=recordings[0],
@@ -230,6 +239,69 @@ def test_a_test_is_set_up_in_the_browser(run: Run, ada: User) -> None:
     assert "Choose at least one sample" in refused.content.decode()
     opened = client.post(url, {**data, "samples": [sample.pk]}, follow=True).content.decode()
     assert "&lt;i&gt;T&lt;/i&gt;" in opened
+
+
+def test_the_picker_plays_each_clip_and_fetches_none_before(run: Run, ada: User) -> None:
+    sample = make_sample(run, "final/a", prompt="slow techno", step=40, seed=3, take=1)
+    gone = make_sample(run, "final/b", prompt="gone")
+    Sample.objects.filter(pk=gone.pk).update(withheld_at=gone.created_at)
+    page = as_user(ada).get(reverse("listening:new", args=[run.project.slug]))
+    text = page.content.decode()
+    assert text.count('data-compact data-preload="none"') == 1
+    assert f'data-src="{reverse("audio_samples:audio", args=[sample.pk])}"' in text
+    assert "after training, seed 3, take 2, final/a" in " ".join(text.split())
+    assert [row.clips[0].sample for row in page.context["rows"]] == [sample]
+
+
+@pytest.mark.parametrize(
+    ("query", "names", "words"),
+    [
+        ({}, {"a", "b", "c"}, []),
+        ({"run": "1"}, {"a", "b", "c"}, ["Run 1"]),
+        ({"run": "2"}, set(), ["Run 2"]),
+        ({"prompt": "WALTZ"}, {"b"}, ["Prompt contains “WALTZ”"]),
+        ({"final": "yes"}, {"a", "b"}, ["Made after training"]),
+        ({"final": "no", "prompt": "techno"}, {"c"},
+         ["Prompt contains “techno”", "Made in training"]),
+        ({"run": "x", "prompt": "", "final": ""}, {"a", "b", "c"}, []),
+    ],
+)  # fmt: skip
+def test_the_picker_takes_the_filters_of_the_samples_page(
+    run: Run, ada: User, query: dict[str, str], names: set[str], words: list[str]
+) -> None:
+    make_sample(run, "a", prompt="techno")
+    make_sample(run, "b", prompt="waltz")
+    make_sample(run, "c", prompt="techno", final=False)
+    page = as_user(ada).get(reverse("listening:new", args=[run.project.slug]), query)
+    assert {row.clips[0].sample.name for row in page.context["rows"]} == names
+    assert page.context["filters"] == words
+
+
+def test_what_is_chosen_stays_on_the_page_whatever_the_filters_are(
+    run: Run, ada: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("listening.views.CHOICES_SHOWN", 1)
+    chosen = make_sample(run, "a", prompt="techno")
+    make_sample(run, "b", prompt="waltz")
+    client, url = as_user(ada), reverse("listening:new", args=[run.project.slug])
+    page = client.get(url, {"sample": chosen.pk, "prompt": "waltz"})
+    assert [row.clips[0].sample for row in page.context["rows"]] == [chosen]
+    assert "The newest 1 of 2 are shown." in " ".join(client.get(url).content.decode().split())
+    again = client.post(f"{url}?prompt=waltz", {"samples": [chosen.pk], "title": ""})
+    assert f'value="{chosen.pk}" checked' in again.content.decode()
+
+
+def test_results_tell_what_was_made_in_training_from_what_came_after(run: Run, ada: User) -> None:
+    made = [
+        make_sample(run, "a", step=20, final=False),
+        make_sample(run, "a", step=20),
+        make_sample(run, "a", step=20, take=1),
+    ]
+    test = trials.open_test(by=ada, project=run.project, title="T", question="Q", samples=made)
+    url = reverse("listening:results", args=[run.project.slug, test.pk])
+    text = " ".join(as_user(ada).get(url).content.decode().split())
+    for words in ("> step 20, a,", "> after training, a,", "> after training, take 2, a,"):
+        assert words in text
 
 
 def test_mean_and_interval_are_students() -> None:

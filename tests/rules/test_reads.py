@@ -20,9 +20,11 @@ pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 WRITES = re.compile(r"\s*(INSERT|UPDATE|DELETE|REPLACE|COPY|WITH turn)\b", re.IGNORECASE)
 # Who hears or takes away a recording whole, or judges what is silent, leaves a line of it; and the
-# first who hears half a minute of it has that made.
+# first who hears half a minute of it has that made. Which clip was sent to a listener is noted:
+# nobody rates what they were never sent.
 AUDITED = re.compile(
     r"/rights/recordings/\d+/(audio|stems/\d+)/|/samples/(cases|clips|copies|flags)/\d+/audio"
+    r"|/listen/clips/[0-9a-f-]+ as"
 )
 # allauth's own: a new second factor's secret waits in the session until it is confirmed, and the
 # list of addresses makes the row of an address that an operator has entered.

@@ -79,6 +79,7 @@ TABLE = {
     "listen/<int:pk>/": ("LMO", NOBODY),
     "listen/clips/<uuid:code>": ("LMO", NOBODY),
     "listen/clips/<uuid:code>/answer": (NOBODY, "LMO"),
+    "listen/clips/<uuid:code>/heard": (NOBODY, "LMO"),
     "listen/of/<slug:slug>/": (TEAM, NOBODY),
     "listen/of/<slug:slug>/<int:pk>/": (TEAM, NOBODY),
     "listen/of/<slug:slug>/<int:pk>/close": (TEAM, TEAM),
