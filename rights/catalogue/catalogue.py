@@ -11,7 +11,7 @@ from portal import audit, storage
 from portal.database import commit_order
 from portal.models import Blob, User
 from rights import identifiers
-from rights.catalogue import audio_intake, file_provenance, sound_prints
+from rights.catalogue import audio_intake, file_provenance, sound_prints, titles
 from rights.errors import Refused, required
 from rights.models import (
     Credit,
@@ -28,6 +28,9 @@ from rights.parties import splits
 from rights.tdm.reservations import Reservation
 from rights.withdrawal import cases, losses
 
+# A warning names no more recordings than these.
+MOST_NAMED = 5
+
 
 @transaction.atomic
 def add_work(*, by: User | None, title: str, iswc: str = "", mbid: str = "") -> Work:
@@ -39,6 +42,19 @@ def add_work(*, by: User | None, title: str, iswc: str = "", mbid: str = "") -> 
     work = Work.objects.create(title=title, iswc=iswc, mbid=identifiers.mbid(mbid))
     audit.record(by=by, verb="work.added", subject=work, private={"title": title})
     return work
+
+
+class Announced(Refused):
+    """The ISRC is that of a recording whose file has not come yet: the page may lead there."""
+
+    def __init__(self, recording: Recording) -> None:
+        super().__init__(
+            "announced",
+            f"That ISRC is the one of “{recording.title}”, which is announced and has no file yet. "
+            "Its file is uploaded on its own page.",
+            field="isrc",
+        )
+        self.recording = recording
 
 
 @dataclass(frozen=True)
@@ -172,10 +188,23 @@ def attach_audio(*, by: User, recording: Recording, file: IO[bytes], filename: s
     return recording
 
 
+def same_named(recording: Recording) -> list[Recording]:
+    """Return the other recordings of that title by one of its main artists: perhaps it is entered
+    twice. Titles are the same in any case and with other punctuation."""
+    main = Credit.objects.filter(recording=recording, role=RoleCode.MAIN_ARTIST)
+    by_them = Credit.objects.filter(role=RoleCode.MAIN_ARTIST, party__in=main.values("party"))
+    others = Recording.objects.filter(pk__in=by_them.values("recording")).exclude(pk=recording.pk)
+    key = titles.key(recording.title)
+    same = [pk for pk, title in others.values_list("pk", "title") if titles.key(title) == key]
+    return list(Recording.objects.filter(pk__in=same[:MOST_NAMED]).order_by("pk"))
+
+
 def _new_recording(title: str, isrc: str) -> tuple[str, str]:
     title = required(title, field="title", longest=300)
     isrc = identifiers.isrc(isrc)
     if isrc and (other := Recording.objects.filter(isrc=isrc).first()):
+        if other.audio_id is None:
+            raise Announced(other)
         raise Refused("duplicate", f"That ISRC is the one of “{other.title}”.", field="isrc")
     return title, isrc
 

@@ -1,6 +1,5 @@
 """Pages of works and recordings with their files and stems: view, search, add."""
 
-from django.contrib import messages
 from django.db import models
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -26,8 +25,9 @@ from rights.forms import (
     WorkForm,
 )
 from rights.grants import choices
-from rights.models import Recording, Use, Work
+from rights.models import Recording, RoleCode, Use, Work
 from rights.views import confirming
+from rights.views.catalogue import arrivals
 from rights.views.frames import form_page
 
 
@@ -129,8 +129,8 @@ def upload(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         with form.refusals():
             row = form.save(by=signed_in(request))
-            for warning in row.warnings:
-                messages.warning(request, warning)
+            arrivals.say(request, row)
+            arrivals.say_same_named(request, row)
             return redirect(row)
     back = reverse("rights:recordings")
     return form_page(request, form, heading="Upload a recording", button="Upload", back=back)
@@ -145,8 +145,7 @@ def recording_file(request: HttpRequest, pk: int) -> HttpResponse:
     if form.is_valid():
         with form.refusals():
             row = form.save(by=signed_in(request), recording=row)
-            for warning in row.warnings:
-                messages.warning(request, warning)
+            arrivals.say(request, row)
             return redirect(row)
     return page(request, row, file_form=form, status=422)
 
@@ -156,9 +155,11 @@ def recording_file(request: HttpRequest, pk: int) -> HttpResponse:
 def recording_stem(request: HttpRequest, pk: int) -> HttpResponse:
     row = _recording(request, pk)
     form = StemForm(request.POST, request.FILES)
+    known = set(sound_questions.open_about(row).values_list("pk", flat=True))
     if form.is_valid():
         with form.refusals():
             form.save(by=signed_in(request), recording=row)
+            arrivals.say_questions(request, row, known=known)
             return redirect(row)
     return page(request, row, stem_form=form, status=422)
 
@@ -173,6 +174,8 @@ def recording_credit(request: HttpRequest, pk: int) -> HttpResponse:
         request, form, lambda data: acts.crediting(row, by=user, **data)
     )
     if done is not None:
+        if form.cleaned_data["role"] == RoleCode.MAIN_ARTIST:
+            arrivals.say_same_named(request, row)
         return redirect(row)
     if context:
         return _addition(request, row, form, context, "Add the credit")
