@@ -148,13 +148,23 @@ def announce_recording(
     isrc: str = "",
     works: Iterable[Work] = (),
     tags: Mapping[str, Any] | None = None,
+    expected_file: str = "",
+    expected_hash: str = "",
 ) -> Recording:
     """Add a recording by its metadata alone: its holders can be named and asked; it can be used for
-    nothing until `attach_audio`. Raises Refused or identifiers.BadIdentifier."""
+    nothing until `attach_audio`. `expected_file` and `expected_hash` are the name and hash by which
+    its file will be known. Raises Refused or identifiers.BadIdentifier."""
     title, isrc = _new_recording(title, isrc)
+    expected_hash = identifiers.file_hash(expected_hash)
     at = commit_order.moment()
     recording = Recording.objects.create(
-        title=title, isrc=isrc, tags=dict(tags or {}), added_by=by, created_at=at
+        title=title,
+        isrc=isrc,
+        tags=dict(tags or {}),
+        expected_file=expected_file.strip()[:300],
+        expected_hash=expected_hash,
+        added_by=by,
+        created_at=at,
     )
     _link(recording, works, at=at)
     audit.record(

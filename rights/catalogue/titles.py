@@ -4,7 +4,9 @@ import re
 import unicodedata
 
 # What is written or left out at will: Don't and Dont.
-APOSTROPHES = re.compile("['\N{LEFT SINGLE QUOTATION MARK}\N{RIGHT SINGLE QUOTATION MARK}`´]")
+APOSTROPHES = re.compile(
+    "['\N{LEFT SINGLE QUOTATION MARK}\N{RIGHT SINGLE QUOTATION MARK}`\N{ACUTE ACCENT}]"
+)
 # A guest in brackets belongs to the credits; other words in brackets name another mix.
 GUEST = re.compile(r"[(\[]\s*(?:feat|ft|featuring)\b\.?[^)\]]*[)\]]", re.IGNORECASE)
 

@@ -25,6 +25,7 @@ from listening import trials
 from portal import storage, tokens
 from portal.models import Role, User
 from rights.catalogue import catalogue, derivations
+from rights.catalogue.file_batches import batches
 from rights.consent import consent
 from rights.exchange.importing import jobs
 from rights.grants import agreements, lifecycle
@@ -182,6 +183,7 @@ def make_world() -> World:
     case = WithdrawalCase.objects.get()
     judged = case.items.create(kind="sample", key=str(sample.pk), label="One of its samples")
     job = jobs.upload(by=rosa, file=io.BytesIO(b"title,isrc\nNew,QZABC2699999\n"), name="list.csv")
+    batch = batches.receive(by=rosa, files=[batches.Sent("song.wav", io.BytesIO(b"no sound"), 8)])
     token, _ = tokens.issue(ada, "script", by=ada)
 
     sheet = song.splits.get()
@@ -208,6 +210,7 @@ def make_world() -> World:
             (r"rights/cases/items/", {"pk": case.items.earliest("pk").pk}),
             (r"rights/cases/tasks/", {"pk": case.tasks.earliest("pk").pk}),
             (r"rights/imports/", {"pk": job.pk}),
+            (r"rights/files/", {"pk": batch.pk, "number": batch.files.get().pk}),
             (r"rights/find/", {"kind": "party"}),
             (r"rights/exports/", {"extension": "csv"}),
             (r"api/v1/rights/recordings/", {"pk": song.pk}),
