@@ -1,5 +1,6 @@
 """The repertoire: works, recordings and their parts, releases, and who contributed what."""
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -181,6 +182,7 @@ def attach_audio(*, by: User, recording: Recording, file: IO[bytes], filename: s
     """Attach the file of a recording that had none. A file is never exchanged: permission was
     given for this one."""
     stored = _store_file(file, filename)
+    stored.audio.warnings.extend(_unexpected(file, recording.expected_hash))
     with transaction.atomic():
         at = commit_order.moment()
         _refuse_duplicate(stored.audio)
@@ -228,6 +230,17 @@ def _store_file(file: IO[bytes], filename: str) -> Stored:
     audio.warnings.extend(file_provenance.warning(reservations))
     blob = storage.put(file, media_type=audio.media_type)
     return Stored(audio, blob, reservations, sound_prints.listen(audio), filename)
+
+
+def _unexpected(file: IO[bytes], expected_hash: str) -> list[str]:
+    """Return the warning for a file with another hash than the recording was announced with."""
+    if not expected_hash:
+        return []
+    method, _, digits = expected_hash.partition(":")
+    file.seek(0)
+    if hashlib.file_digest(file, method).hexdigest() == digits:  # type: ignore[arg-type]
+        return []
+    return ["It was announced with the hash of another file: ask its sender which one is meant."]
 
 
 def _refuse_duplicate(audio: audio_intake.Audio) -> None:

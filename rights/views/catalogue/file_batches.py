@@ -52,9 +52,12 @@ GROUPS: Mapping[str, tuple[str, tuple[State, ...]]] = MappingProxyType({
 def file_batches(request: HttpRequest) -> HttpResponse:
     rows = FileBatch.objects.visible_to(signed_in(request)).select_related("made_by")
     page = page_of(request, rows)
-    for batch in page:
-        batch.counts = _counts(batch)  # type: ignore[attr-defined]
-    return render(request, "rights/file_batches.html", {"page": page})
+    by_batch: dict[int, Counter[str]] = {batch.pk: Counter() for batch in page}
+    found = BatchFile.objects.filter(batch__in=by_batch).order_by().values_list("batch", "state")
+    for pk, state, count in found.annotate(Count("pk")):
+        by_batch[pk][state] = count
+    listed = [(batch, _counts(by_batch[batch.pk])) for batch in page]
+    return render(request, "rights/file_batches.html", {"page": page, "listed": listed})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -258,7 +261,7 @@ def _page(
 def _frame(batch: FileBatch) -> dict[str, Any]:
     """Return what the page shows of the batch as a whole."""
     by_state = _by_state(batch)
-    counts = _counts(batch, by_state)
+    counts = _counts(by_state)
     looking = batch.state == FileBatch.State.LOOKING
     waiting = by_state[State.WAITING] if looking else by_state[State.ATTACHING]
     total = sum(by_state.values()) if looking else counts["attached"] + counts["refused"]
@@ -280,8 +283,7 @@ def _by_state(batch: FileBatch) -> Counter[str]:
     return Counter(dict(rows))
 
 
-def _counts(batch: FileBatch, by_state: Counter[str] | None = None) -> Counter[str]:
-    by_state = by_state or _by_state(batch)
+def _counts(by_state: Counter[str]) -> Counter[str]:
     return Counter(
         {name: sum(by_state[state] for state in states) for name, (_, states) in GROUPS.items()}
     )

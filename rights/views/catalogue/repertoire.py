@@ -71,13 +71,17 @@ def work_new(request: HttpRequest) -> HttpResponse:
 @require_safe
 @open_to(*READERS)
 def recordings(request: HttpRequest) -> HttpResponse:
-    query = parameters.read_parameters(request).text("q")
+    read = parameters.read_parameters(request)
+    query, announced = read.text("q"), read.choice("file", ("announced",))
     rows = choices.search(Recording.objects.visible_to(signed_in(request)), query)
+    if announced:
+        rows = rows.filter(audio=None)
     rows = rows.prefetch_related("credits__party", "works", choices.current_split("splits"))
     current_page = page_of(request, rows)
     context = {
         "page": current_page,
         "query": query,
+        "announced": announced,
         "training": choices.training_answers(list(current_page.object_list)),
         "is_admin": is_admin(request),
     }

@@ -1,5 +1,6 @@
 """The same sound in other files, and the same recording twice, are told of when the file comes."""
 
+import hashlib
 import io
 import struct
 import unicodedata
@@ -275,3 +276,14 @@ def test_an_artist_who_is_credited_later_is_looked_at_then(
         follow=True,
     )
     assert "another recording of this title" in notes(response)
+
+
+@pytest.mark.parametrize(("expected", "warned"), [(True, False), (False, True)])
+def test_a_file_with_another_hash_than_announced_comes_with_a_warning(
+    rosa: User, *, expected: bool, warned: bool
+) -> None:
+    content = encoded("WAV")
+    digest = hashlib.sha1(content if expected else b"another").hexdigest()  # noqa: S324
+    known = catalogue.announce_recording(by=rosa, title="A", expected_hash=f"sha1:{digest}")
+    catalogue.attach_audio(by=rosa, recording=known, file=io.BytesIO(content), filename="a.wav")
+    assert any("hash of another file" in warning for warning in known.warnings) == warned

@@ -338,6 +338,17 @@ def test_others_do_not_find_the_pages(client: Client, rosa: User, ada: User, olg
             assert client.post(address).status_code == 404
 
 
+def test_what_is_still_without_a_file_is_a_list(admin: Client, rosa: User) -> None:
+    announced_alone = reverse("rights:recordings") + "?file=announced"
+    assert "Every recording has its file." in text(admin.get(announced_alone))
+    for title in ("Arrived", "Expected"):
+        announce(rosa, title)
+    batch = attached(rosa, {"Arrived.wav": sound(300)})
+    assert announced_alone in text(admin.get(batch.get_absolute_url()))
+    page = text(admin.get(announced_alone))
+    assert ("Expected" in page, "Arrived" in page) == (True, False)
+
+
 def test_the_ways_there(admin: Client, rosa: User) -> None:
     new = f'href="{at("file_batch_new")}"'
     assert new in text(admin.get(reverse("rights:recordings")))
