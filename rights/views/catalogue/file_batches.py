@@ -233,6 +233,7 @@ def _page(
     first = next((name for name in GROUPS if counts[name]), "matched")
     show = parameters.read_parameters(request).choice("show", tuple(GROUPS), first)
     rows = batch.files.select_related("recording", "decided_by")
+    rows = rows.prefetch_related("recording__credits__party")
     if forms:
         # The file that was filled in wrongly, wherever it stands in the list.
         rows = rows.filter(pk__in=forms)
@@ -310,7 +311,8 @@ def _rows(
 
 
 def _recordings(files: list[BatchFile]) -> dict[int, Recording]:
-    return Recording.objects.in_bulk({pk for file in files for pk in file.candidates})
+    pks = {pk for file in files for pk in file.candidates}
+    return Recording.objects.prefetch_related("credits__party").in_bulk(pks)
 
 
 def _possible(file: BatchFile, recordings: Mapping[int, Recording]) -> list[Recording]:

@@ -28,6 +28,8 @@ from tests.rights.catalogue.file_batches.files import (
     work_off,
     zipped,
 )
+from tests.rights.exchange.importing import imported, table
+from tests.rights.exchange.importing import song as title_and_isrc
 
 pytestmark = pytest.mark.django_db
 State = BatchFile.State
@@ -212,8 +214,8 @@ def test_an_uncertain_file_has_its_candidates_with_links_and_buttons(
     batch = looked_at(rosa, {"Intro.wav": sound(300)})
     page = text(admin.get(batch.get_absolute_url()))
     assert "Not certain" in page
-    for song in songs:
-        assert f'href="{song.get_absolute_url()}"' in page
+    for song, name in zip(songs, ("Ada", "Bea"), strict=True):
+        assert f'href="{song.get_absolute_url()}">Intro</a>, {name}' in page
         assert f'name="recording" value="{label(song)}"' in page
     choose(admin, batch, "Intro.wav", label(songs[1]))
     found = row(batch, "Intro.wav")
@@ -231,7 +233,7 @@ def test_a_recording_that_is_not_there_is_said_beside_the_field_of_its_file(
     page = text(response)
     assert "There is no recording “Nothing like it”." in page
     assert "y.wav" not in page
-    assert '<details class="more" open>' in page
+    assert '<details class="more small" open>' in page
 
 
 def test_a_recording_that_has_its_file_is_refused_beside_the_field(
@@ -353,6 +355,7 @@ def test_the_ways_there(admin: Client, rosa: User) -> None:
     new = f'href="{at("file_batch_new")}"'
     assert new in text(admin.get(reverse("rights:recordings")))
     assert new in text(admin.get(at("file_batches")))
+    assert new in text(admin.get(imported(rosa, table([title_and_isrc(1)])).get_absolute_url()))
     song = announce(rosa, "Song", expected_file="take_1.wav", expected_hash="d" * 32)
     page = text(admin.get(song.get_absolute_url()))
     assert "take_1.wav" in page
