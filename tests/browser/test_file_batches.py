@@ -108,7 +108,7 @@ def test_it_works_without_javascript(
     quiet.get_by_role("button", name="Leave out Song.wav").click()
     quiet.goto(f"{quiet.url.partition('?')[0]}?show=unmatched")
     row = quiet.get_by_role("row").filter(has_text="x.wav")
-    row.get_by_text("Its recording").click()
+    row.get_by_text("Choose", exact=False).first.click()
     row.get_by_label("Recording").fill("Song")
     row.get_by_role("button", name="Match", exact=True).click()
     quiet.goto(quiet.url.partition("?")[0])

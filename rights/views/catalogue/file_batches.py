@@ -182,7 +182,8 @@ def file_batch_discard(request: HttpRequest, pk: int) -> HttpResponse:
         back=batch.get_absolute_url(),
         words=f"{files} that no recording has will be removed from storage, for good. What is "
         "attached stays, and the list of the files too.",
-        context={"shown": {"seal": seal}},
+        # The button is of the colour of harm.
+        context={"shown": {"seal": seal}, "ends": {"count": count}},
     )
 
 
@@ -231,6 +232,8 @@ def _page(
     frame = _frame(batch)
     counts: Counter[str] = frame["counts"]
     first = next((name for name in GROUPS if counts[name]), "matched")
+    if batch.state == FileBatch.State.ATTACHING:
+        first = "attached"
     show = parameters.read_parameters(request).choice("show", tuple(GROUPS), first)
     rows = batch.files.select_related("recording", "decided_by")
     rows = rows.prefetch_related("recording__credits__party")
@@ -265,7 +268,7 @@ def _frame(batch: FileBatch) -> dict[str, Any]:
     counts = _counts(by_state)
     looking = batch.state == FileBatch.State.LOOKING
     waiting = by_state[State.WAITING] if looking else by_state[State.ATTACHING]
-    total = sum(by_state.values()) if looking else counts["attached"] + counts["refused"]
+    total = sum(by_state.values()) if looking else counts["attached"]
     return {
         "batch": batch,
         "counts": counts,
