@@ -218,6 +218,7 @@ def _unpack(file: BatchFile, content: IO[bytes], deadline: float) -> None:
                 if entry.number in done:
                     continue
                 beat(file.batch, State.LOOKING)
+                _refuse_bomb(file)
                 _unpack_one(file, archive, entry)
                 BatchFile.objects.filter(pk=file.pk).update(tries=0)
                 if time.monotonic() > deadline:
@@ -227,6 +228,14 @@ def _unpack(file: BatchFile, content: IO[bytes], deadline: float) -> None:
         return
     words = "1 file was in it." if len(listed) == 1 else f"{len(listed):,} files were in it."
     finish(file, FileState.UNPACKED, sentence=words)
+
+
+def _refuse_bomb(file: BatchFile) -> None:
+    """Raise BadArchive if entry after entry was unpacked for nothing: a small archive can name the
+    same bytes thousands of times."""
+    in_vain = BatchFile.objects.filter(archive=file, sentence=unpacking.TOO_MUCH)
+    if in_vain.count() >= unpacking.MOST_TOO_MUCH:
+        raise unpacking.BadArchive("Too many files in it unpack to more than sound does.")
 
 
 def _unpack_one(file: BatchFile, archive: zipfile.ZipFile, entry: unpacking.Entry) -> None:

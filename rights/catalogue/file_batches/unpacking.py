@@ -24,6 +24,9 @@ MOST_LIST_BYTES = 4 * 1024 * 1024
 # Sound is packed by half, silence by a thousand times. Small entries may be anything.
 MOST_RATIO = 200
 FREE_BYTES = 1024 * 1024
+TOO_MUCH = f"It unpacks to more than {MOST_RATIO} times its size, which no sound does."
+# After so many of these in one archive the others are not tried.
+MOST_TOO_MUCH = 10
 LONGEST_PATH = 500
 METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 # What zipfile and zlib raise for archives that are broken, or made to break them.
@@ -198,9 +201,7 @@ class Counted:
         piece = self._file.read(1024 * 1024 if size < 0 else size)
         self.count += len(piece)
         if self.count > self._most:
-            raise BadArchive(
-                f"It unpacks to more than {MOST_RATIO} times its size, which no sound does."
-            )
+            raise BadArchive(TOO_MUCH)
         return piece
 
 

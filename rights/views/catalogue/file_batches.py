@@ -5,6 +5,7 @@ from collections.abc import Callable, Generator, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -68,7 +69,12 @@ def file_batch_new(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         with form.refusals():
             return redirect(form.save(by=signed_in(request)))
-    context = {"form": form, "announced": _announced().count(), "kept_days": batches.KEPT.days}
+    context = {
+        "form": form,
+        "announced": _announced().count(),
+        "most_files": settings.DATA_UPLOAD_MAX_NUMBER_FILES,
+        "kept_days": batches.KEPT.days,
+    }
     return render(request, "rights/file_batch_new.html", context)
 
 

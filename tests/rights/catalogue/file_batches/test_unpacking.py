@@ -185,6 +185,14 @@ def test_what_unpacks_to_more_than_sound_does_is_stopped(rosa: User) -> None:
     assert row(batch, "a.zip/song.wav").state == State.UNMATCHED
 
 
+def test_after_some_bombs_the_rest_of_a_zip_is_not_tried(rosa: User) -> None:
+    bombs = {f"{number:02d}.wav": bytes(3_000_000) for number in range(unpacking.MOST_TOO_MUCH)}
+    batch = looked_at(rosa, {"a.zip": zipped(bombs | {"song.wav": sound(300)})})
+    assert row(batch, "a.zip").sentence == "Too many files in it unpack to more than sound does."
+    assert "a.zip/song.wav" not in states(batch)
+    assert set(states(batch).values()) == {State.REFUSED}
+
+
 def test_a_size_in_a_header_is_not_believed(rosa: User) -> None:
     """It says ten bytes, and has twenty million."""
     content = zipped({"bomb.wav": bytes(20_000_000)})
