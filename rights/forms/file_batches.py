@@ -1,10 +1,11 @@
 """Forms of the pages of file batches."""
 
 import json
+from collections.abc import Sequence
+from types import MappingProxyType
 from typing import Any
 
 from django import forms
-from django.core.files.uploadedfile import UploadedFile
 
 from portal.models import User
 from rights.catalogue.file_batches import batches
@@ -24,7 +25,7 @@ class FilesInput(forms.FileInput):
     def __init__(self, **attrs: Any) -> None:
         super().__init__(attrs={"multiple": True, **attrs})
 
-    def value_from_datadict(self, data: Any, files: Any, name: str) -> list[UploadedFile]:  # noqa: ARG002
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:  # noqa: ARG002
         return files.getlist(name) if hasattr(files, "getlist") else files.get(name) or []
 
 
@@ -42,9 +43,9 @@ class FilesForm(VerbForm):
     """A browser sends the names of a folder's files without the folders; static/js/folder.js adds
     them, and without it they are only missing."""
 
-    BESIDE = {"file": "files"}
+    BESIDE = MappingProxyType({"files": "sent"})
 
-    files = FilesField(
+    sent = FilesField(
         label="Files or zips",
         widget=FilesInput(),
         help_text="WAV, FLAC, AIFF, MP3 or Ogg, or zips of them. Kept exactly as you send them.",
@@ -60,9 +61,9 @@ class FilesForm(VerbForm):
 
     def save(self, *, by: User) -> FileBatch:
         data = self.cleaned_data
-        paths = self._paths_of(data["folder"])
+        paths = self._paths_of([str(file.name) for file in data["folder"]])
         sent = [
-            *(batches.Sent(str(file.name), file, file.size) for file in data["files"]),
+            *(batches.Sent(str(file.name), file, file.size) for file in data["sent"]),
             *(
                 batches.Sent(path, file, file.size)
                 for path, file in zip(paths, data["folder"], strict=True)
@@ -70,12 +71,11 @@ class FilesForm(VerbForm):
         ]
         return batches.receive(by=by, files=sent)
 
-    def _paths_of(self, files: list[UploadedFile]) -> list[str]:
-        """Return the names with their folders, if they are those of these files."""
-        names = [str(file.name) for file in files]
+    def _paths_of(self, names: Sequence[str]) -> Sequence[str]:
+        """Return these names of files after those of their folders, as far as they are known."""
         try:
             paths = json.loads(self.cleaned_data["paths"] or "[]")
-        except ValueError:
+        except (ValueError, RecursionError):
             return names
         if not isinstance(paths, list) or len(paths) != len(names):
             return names
