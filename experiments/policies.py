@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.core.cache import cache
 from django.db import transaction
-from django.db.models import Count, ProtectedError, QuerySet
+from django.db.models import Count, QuerySet
 
 from experiments.metrics import metrics
 from experiments.models import Checkpoint, ModelPage, Run
@@ -20,7 +20,6 @@ from experiments.run_table import compare
 from experiments.runs import checkpoints, costs, outputs, runs
 from experiments.runs.resources import Resources
 from portal import audit, storage
-from portal.models import Blob
 
 log = logging.getLogger(__name__)
 
@@ -215,7 +214,7 @@ def clean_up(run: Run, now: datetime) -> list[int]:
             audit.record(
                 by=None, verb="run.checkpoint_removed", subject=run, step=step, sha256=sha256
             )
-        forget_blob(sha256)
+        storage.forget(sha256)
     return removable
 
 
@@ -245,20 +244,6 @@ def needed(run: Run, rows: Mapping[int, Checkpoint]) -> set[int]:
     steps |= {step for step, row in rows.items() if row.pk in referenced}
     configs = " ".join(str(config) for config in run.copies.values_list("config", flat=True))
     return steps | {step for step, row in rows.items() if row.digest in configs}
-
-
-def forget_blob(sha256: str) -> bool:
-    """Delete bytes that no row refers to any more; false if one does.
-
-    Every reference to a blob is PROTECT, so the database itself knows.
-    """
-    try:
-        with transaction.atomic():
-            Blob.objects.get(pk=sha256).delete()
-            transaction.on_commit(lambda: storage.remove(sha256))
-    except (ProtectedError, Blob.DoesNotExist):
-        return False
-    return True
 
 
 def _with_many_checkpoints() -> list[Run]:

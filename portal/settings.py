@@ -395,7 +395,11 @@ if bool(STORAGE_ACCESS_KEY) != bool(STORAGE_SECRET_KEY):
 # Operators are warned when a disk with data of the portal is this full.
 DISK_WARN_PERCENT = env_int("DISK_WARN_PERCENT", 90, 1)
 UPLOAD_MAX_BYTES = env_int("UPLOAD_MAX_BYTES", 512 * 1024 * 1024, 1)
+# All files of one batch, unpacked (rights/catalogue/file_batches).
+FILE_BATCH_MAX_BYTES = env_int("FILE_BATCH_MAX_BYTES", 4 * 1024 * 1024 * 1024, 1)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024
+# Each of them is an open file while its request lasts, and a process may have about a thousand.
+DATA_UPLOAD_MAX_NUMBER_FILES = 300
 
 REDIS_URL = env("REDIS_URL", f"redis+socket://{STATE_DIR / 'redis.sock'}")
 CELERY_BROKER_URL = REDIS_URL
@@ -424,6 +428,12 @@ CELERY_BEAT_SCHEDULE = {
     # Continues imports whose worker died; other imports wake the task themselves.
     "imports": {
         "task": "rights.imports",
+        "schedule": 10,
+        "options": {"expires": 10, "ignore_result": True},
+    },
+    # Continues batches of files whose worker died, and discards old ones.
+    "file_batches": {
+        "task": "rights.file_batches",
         "schedule": 10,
         "options": {"expires": 10, "ignore_result": True},
     },

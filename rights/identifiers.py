@@ -235,3 +235,25 @@ def mbid(text: str) -> str:
             "mbid",
             f"“{text}” is not a MusicBrainz id, such as 5b11f4ce-a62d-471e-81fc-a69a8278c7da.",
         ) from error
+
+
+HASH_DIGITS = {"sha256": 64, "sha1": 40, "md5": 32}
+
+
+def file_hash(text: str) -> str:
+    """Return the hash of a file with its method before it, `sha256:` and hexadecimal digits; empty
+    stays empty. A hash alone is told by its length."""
+    compact = re.sub(r"\s", "", text).casefold()
+    if not compact:
+        return ""
+    method, colon, digits = compact.rpartition(":")
+    method = method.replace("-", "").replace("_", "")
+    if not colon:
+        method = next((name for name, count in HASH_DIGITS.items() if len(digits) == count), "")
+    if not re.fullmatch(r"[0-9a-f]+", digits) or len(digits) != HASH_DIGITS.get(method):
+        raise BadIdentifier(
+            "expected_hash",
+            f"“{text}” is not the hash of a file. It has 64 hexadecimal digits (SHA-256), 40 "
+            "(SHA-1) or 32 (MD5), such as md5:9e107d9d372bb6826bd81d3542a419d6.",
+        )
+    return f"{method}:{digits}"

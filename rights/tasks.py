@@ -3,6 +3,7 @@
 from celery import shared_task
 
 from rights.catalogue import sound_backfill
+from rights.catalogue.file_batches import running as file_batches_running
 from rights.exchange.importing import running
 
 
@@ -10,6 +11,12 @@ from rights.exchange.importing import running
 def imports() -> None:
     """Continue an import that has work to do. Two at once never take the same job."""
     running.run_next()
+
+
+@shared_task(name="rights.file_batches")
+def file_batches() -> None:
+    """Continue a batch of files. Two at once never take the same batch."""
+    file_batches_running.run_next()
 
 
 @shared_task(name="rights.compare_sounds")

@@ -122,6 +122,7 @@ urlpatterns = [
     ),
     path("mandates/<int:pk>/approve/", mandates.mandate_approve, name="mandate_approve"),
     path("mandates/<int:pk>/revoke/", mandates.mandate_revoke, name="mandate_revoke"),
+    path("files/", include("rights.views.catalogue.file_batch_urls")),
     path("cases/", include("rights.views.withdrawal.urls")),
     path("", include("rights.views.exchange.urls")),
     path("parties/<int:pk>/leave/", withdraw_party.party_withdraw, name="party_leave"),

@@ -2,7 +2,13 @@
 
 import sys
 
-from django.core.exceptions import BadRequest, RequestDataTooBig, TooManyFieldsSent
+from django.conf import settings
+from django.core.exceptions import (
+    BadRequest,
+    RequestDataTooBig,
+    TooManyFieldsSent,
+    TooManyFilesSent,
+)
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.csrf import requires_csrf_token
@@ -16,6 +22,10 @@ UNREADABLE = (
     "you typed or pasted the address, look for signs in it that do not belong there."
 )
 TOO_BIG = "This is more than the portal takes at once, and nothing was changed. Send less of it."
+TOO_MANY_FILES = (
+    "More than {most} files came at once, and nothing was changed. Send them in several turns, or "
+    "as one zip."
+)
 # For responses to which no view added a text: the status, with the heading and text of its page.
 PAGE_TEXTS = {
     405: (
@@ -62,6 +72,9 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     sentence, status = message or UNREADABLE, 400
     if isinstance(exception, RequestDataTooBig | TooManyFieldsSent):
         sentence, status = TOO_BIG, 413
+    if isinstance(exception, TooManyFilesSent):
+        most = settings.DATA_UPLOAD_MAX_NUMBER_FILES
+        sentence, status = TOO_MANY_FILES.format(most=most), 413
     if request.path.startswith(API):
         return JsonResponse({"detail": sentence}, status=status)
     return render(request, "400.html", {"sentence": sentence}, status=status)

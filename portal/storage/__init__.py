@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import IO, Protocol, cast
 
 from django.conf import settings
+from django.db import transaction
+from django.db.models import ProtectedError
 from django.utils.module_loading import import_string
 
-from portal.database import long_work
+from portal.database import commit_order, long_work
 from portal.models import Blob
 from portal.storage.files import Files
 
@@ -33,6 +35,12 @@ class Unreachable(OSError):
 
 class Full(Unreachable):
     """The store has no room left."""
+
+
+class Readable(Protocol):
+    """Where bytes come from: a file, or anything that is read like one, once."""
+
+    def read(self, size: int, /) -> bytes: ...
 
 
 class Store(Protocol):
@@ -98,7 +106,7 @@ def _bucket(url: str, endpoint: str, region: str, access_key: str, secret_key: s
     return bucket
 
 
-def put(source: IO[bytes], *, media_type: str, max_bytes: int | None = None) -> Blob:
+def put(source: Readable, *, media_type: str, max_bytes: int | None = None) -> Blob:
     """Store the bytes of `source`, return their blob; raises TooLarge and leaves nothing behind.
 
     They arrive in a draft, whose digest is known at its end, and get their name as a whole.
@@ -154,6 +162,28 @@ def remove(sha256: str) -> None:
     """Remove the bytes. The caller has to know that no row needs them any more."""
     long_work.forbid_in_transaction("A file is removed")
     current().remove(sha256)
+
+
+def forget(sha256: str) -> bool:
+    """Remove a blob that no row refers to any more; return false if one does.
+
+    Every reference to a blob is PROTECT, so the database itself knows. Whoever adds a reference
+    takes the turn too, and finds the blob gone or is found here.
+    """
+    try:
+        with transaction.atomic():
+            commit_order.moment()
+            Blob.objects.get(pk=sha256).delete()
+            transaction.on_commit(lambda: _remove_forgotten(sha256))
+    except (ProtectedError, Blob.DoesNotExist):
+        return False
+    return True
+
+
+def _remove_forgotten(sha256: str) -> None:
+    # Somebody may have sent the same bytes again meanwhile.
+    if not Blob.objects.filter(pk=sha256).exists():
+        remove(sha256)
 
 
 def check_store() -> tuple[bool, str]:

@@ -1,5 +1,6 @@
 """The repertoire: works, recordings and their parts, releases, and who contributed what."""
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -12,7 +13,7 @@ from portal.database import commit_order
 from portal.inputs.text import clean_line
 from portal.models import Blob, User
 from rights import identifiers
-from rights.catalogue import audio_intake, file_provenance, sound_prints
+from rights.catalogue import audio_intake, file_provenance, sound_prints, titles
 from rights.errors import Refused, required
 from rights.models import (
     Credit,
@@ -29,6 +30,9 @@ from rights.parties import splits
 from rights.tdm.reservations import Reservation
 from rights.withdrawal import cases, losses
 
+# A warning names no more recordings than these.
+MOST_NAMED = 5
+
 
 @transaction.atomic
 def add_work(*, by: User | None, title: str, iswc: str = "", mbid: str = "") -> Work:
@@ -40,6 +44,19 @@ def add_work(*, by: User | None, title: str, iswc: str = "", mbid: str = "") -> 
     work = Work.objects.create(title=title, iswc=iswc, mbid=identifiers.mbid(mbid))
     audit.record(by=by, verb="work.added", subject=work, private={"title": title})
     return work
+
+
+class Announced(Refused):
+    """The ISRC is that of a recording whose file has not come yet: the page may lead there."""
+
+    def __init__(self, recording: Recording) -> None:
+        super().__init__(
+            "announced",
+            f"That ISRC is the one of “{recording.title}”, which is announced and has no file yet. "
+            "Its file is uploaded on its own page.",
+            field="isrc",
+        )
+        self.recording = recording
 
 
 @dataclass(frozen=True)
@@ -133,13 +150,23 @@ def announce_recording(
     isrc: str = "",
     works: Iterable[Work] = (),
     tags: Mapping[str, Any] | None = None,
+    expected_file: str = "",
+    expected_hash: str = "",
 ) -> Recording:
     """Add a recording by its metadata alone: its holders can be named and asked; it can be used for
-    nothing until `attach_audio`. Raises Refused or identifiers.BadIdentifier."""
+    nothing until `attach_audio`. `expected_file` and `expected_hash` are the name and hash by which
+    its file will be known. Raises Refused or identifiers.BadIdentifier."""
     title, isrc = _new_recording(title, isrc)
+    expected_hash = identifiers.file_hash(expected_hash)
     at = commit_order.moment()
     recording = Recording.objects.create(
-        title=title, isrc=isrc, tags=dict(tags or {}), added_by=by, created_at=at
+        title=title,
+        isrc=isrc,
+        tags=dict(tags or {}),
+        expected_file=expected_file.strip()[:300],
+        expected_hash=expected_hash,
+        added_by=by,
+        created_at=at,
     )
     _link(recording, works, at=at)
     audit.record(
@@ -156,6 +183,7 @@ def attach_audio(*, by: User, recording: Recording, file: IO[bytes], filename: s
     """Attach the file of a recording that had none. A file is never exchanged: permission was
     given for this one."""
     stored = _store_file(file, filename)
+    stored.audio.warnings.extend(_unexpected(file, recording.expected_hash))
     with transaction.atomic():
         at = commit_order.moment()
         _refuse_duplicate(stored.audio)
@@ -173,10 +201,23 @@ def attach_audio(*, by: User, recording: Recording, file: IO[bytes], filename: s
     return recording
 
 
+def same_named(recording: Recording) -> list[Recording]:
+    """Return the other recordings of that title by one of its main artists: perhaps it is entered
+    twice. Titles are the same in any case and with other punctuation."""
+    main = Credit.objects.filter(recording=recording, role=RoleCode.MAIN_ARTIST)
+    by_them = Credit.objects.filter(role=RoleCode.MAIN_ARTIST, party__in=main.values("party"))
+    others = Recording.objects.filter(pk__in=by_them.values("recording")).exclude(pk=recording.pk)
+    key = titles.key(recording.title)
+    same = [pk for pk, title in others.values_list("pk", "title") if titles.key(title) == key]
+    return list(Recording.objects.filter(pk__in=same[:MOST_NAMED]).order_by("pk"))
+
+
 def _new_recording(title: str, isrc: str) -> tuple[str, str]:
     title = required(title, field="title", longest=300)
     isrc = identifiers.isrc(isrc)
     if isrc and (other := Recording.objects.filter(isrc=isrc).first()):
+        if other.audio_id is None:
+            raise Announced(other)
         raise Refused("duplicate", f"That ISRC is the one of “{other.title}”.", field="isrc")
     return title, isrc
 
@@ -190,6 +231,17 @@ def _store_file(file: IO[bytes], filename: str) -> Stored:
     audio.warnings.extend(file_provenance.warning(reservations))
     blob = storage.put(file, media_type=audio.media_type)
     return Stored(audio, blob, reservations, sound_prints.listen(audio), filename)
+
+
+def _unexpected(file: IO[bytes], expected_hash: str) -> list[str]:
+    """Return the warning for a file with another hash than the recording was announced with."""
+    if not expected_hash:
+        return []
+    method, _, digits = expected_hash.partition(":")
+    file.seek(0)
+    if hashlib.file_digest(file, method).hexdigest() == digits:  # type: ignore[arg-type]
+        return []
+    return ["It was announced with the hash of another file: ask its sender which one is meant."]
 
 
 def _refuse_duplicate(audio: audio_intake.Audio) -> None:

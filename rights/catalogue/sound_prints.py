@@ -94,11 +94,12 @@ def ask(
     compared here."""
     at = at or commit_order.moment()
     sound_print = store_print(blob=blob, match=sound_match)
-    alike = list(sound_match.alike)
+    alike = sound_match.alike
     newer = SoundPrint.objects.filter(pk__gt=sound_match.upto).exclude(pk=sound_print.pk)
     if newer.exists():
         alike = _alike(blob.sha256, sound_match.sound, sound_match.print)
-    for match in alike:
+    # The very same file may be here already as another recording's, or as a part of one.
+    for match in (Alike(blob.sha256, None), *alike):
         for other in _owners(match.audio):
             sound_questions.ask(recording=recording, other=other, match=match.match, at=at)
     SoundPrint.objects.filter(pk=sound_print.pk).update(compared=True)

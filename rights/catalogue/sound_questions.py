@@ -124,3 +124,8 @@ def _related(recording: Recording, source: Recording, kind: Kind) -> bool:
 def open_questions() -> QuerySet[SoundQuestion]:
     rows = SoundQuestion.objects.filter(answered_at=None).select_related("recording", "other")
     return rows.order_by("created_at", "pk")
+
+
+def open_about(recording: Recording) -> QuerySet[SoundQuestion]:
+    """Return the open questions about the recording, as the later one or the earlier."""
+    return open_questions().filter(Q(recording=recording) | Q(other=recording))

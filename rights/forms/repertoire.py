@@ -1,10 +1,13 @@
 """Forms of works, recordings and their parts, releases, credits and splits."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
 from django import forms
 from django.db import transaction
+from django.utils.html import format_html
 
 from portal.models import User
 from rights.catalogue import catalogue, derivations, sound_questions
@@ -71,6 +74,17 @@ class UploadForm(VerbForm):
         min_value=20, max_value=400, required=False, help_text="Beats per minute."
     )
     key = forms.CharField(max_length=20, required=False, help_text="Such as A minor.")
+
+    @contextmanager
+    def refusals(self) -> Iterator[None]:
+        """Lead to the recording whose ISRC was typed, where it waits for this very file."""
+        with super().refusals():
+            try:
+                yield
+            except catalogue.Announced as error:
+                address = f"{error.recording.get_absolute_url()}#file"
+                link = format_html('{} <a href="{}">Go there</a>', str(error), address)
+                self.add_error("isrc", link)
 
     def save(self, *, by: User) -> Recording:
         """Enter all of it or nothing: a refused file leaves no work and no credit behind. The file

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('rights', '0024_one_form_of_upcs'),
+        ('rights', '0025_file_batches'),
     ]
 
     operations = [

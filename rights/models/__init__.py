@@ -4,6 +4,7 @@ from rights.models.agreements import Agreement, Grant, GrantSuspension, OptOut
 from rights.models.append_only import Immutable
 from rights.models.cases import CaseItem, CaseStep, CaseTask, WithdrawalCase
 from rights.models.evidence import Decision, DecisionLine, Hold, UsageEvent
+from rights.models.file_batches import BatchFile, FileBatch
 from rights.models.imports import ImportedKey, ImportJob, ImportProblem, NewParty
 from rights.models.parties import (
     GroupMember,
@@ -39,13 +40,12 @@ from rights.models.vocabulary import (
 )
 
 __all__ = [
-    "PPM", "Agreement", "CaseItem", "CaseStep", "CaseTask", "Channel", "Credit", "Decision",
-    "DecisionLine", "Grant", "GrantSuspension", "GroupMember", "Hold", "Immutable", "ImportJob",
-    "ImportProblem", "ImportedKey", "KindChange", "Landmark", "Mandate", "NewParty", "OptOut",
-    "Party",
-    "PartyIdentifier", "Preview", "Purpose", "Recording", "RecordingQuerySet",
-    "RecordingRelation", "RecordingWork", "Release", "ReleaseTrack", "RightType", "RoleCode",
-    "Scheme", "Signal", "SoundPrint", "SoundQuestion", "SplitAnswer", "SplitLine", "SplitSheet",
-    "Stem", "UsageEvent",
-    "Use", "WithdrawalCase", "WithdrawalPolicy", "Work",
+    "PPM", "Agreement", "BatchFile", "CaseItem", "CaseStep", "CaseTask", "Channel", "Credit",
+    "Decision", "DecisionLine", "FileBatch", "Grant", "GrantSuspension", "GroupMember", "Hold",
+    "Immutable", "ImportJob", "ImportProblem", "ImportedKey", "KindChange", "Landmark",
+    "Mandate", "NewParty", "OptOut", "Party", "PartyIdentifier", "Preview", "Purpose", "Recording",
+    "RecordingQuerySet", "RecordingRelation", "RecordingWork", "Release", "ReleaseTrack",
+    "RightType", "RoleCode", "Scheme", "Signal", "SoundPrint", "SoundQuestion", "SplitAnswer",
+    "SplitLine", "SplitSheet", "Stem", "UsageEvent", "Use", "WithdrawalCase",
+    "WithdrawalPolicy", "Work",
 ]  # fmt: skip

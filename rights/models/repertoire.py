@@ -86,6 +86,11 @@ class Recording(models.Model):
     warnings = models.JSONField(default=list, blank=True)
     # What a model may be conditioned on: {"genre": "techno", "tempo": 128, "key": "A minor"}.
     tags = models.JSONField(default=dict, blank=True)
+    # By what its file will be known, of a recording that was announced (file_batches/).
+    expected_file = models.CharField(max_length=300, blank=True, help_text="Its name.")
+    expected_hash = models.CharField(
+        max_length=80, blank=True, help_text="Such as sha256: and 64 hexadecimal digits."
+    )
     added_by = models.ForeignKey(User, models.PROTECT, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
 

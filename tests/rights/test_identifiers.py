@@ -117,3 +117,30 @@ def test_no_text_breaks_a_reader(text: str) -> None:
             assert read(text).isascii()
         except BadIdentifier:
             continue
+
+
+SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+
+
+@pytest.mark.parametrize(
+    ("typed", "compact"),
+    [
+        ("", ""),
+        (" ", ""),
+        (SHA256, f"sha256:{SHA256}"),
+        (f"SHA-256: {SHA256.upper()}", f"sha256:{SHA256}"),
+        ("sha_1:" + "a" * 40, "sha1:" + "a" * 40),
+        ("D" * 32, "md5:" + "d" * 32),
+    ],
+)
+def test_a_hash_of_a_file_is_read_in_any_spelling(typed: str, compact: str) -> None:
+    assert identifiers.file_hash(typed) == compact
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["abc", "md5:" + "d" * 31, "md5:" + "g" * 32, "crc32:" + "d" * 8, "md5:", "sha1:" + SHA256],
+)
+def test_what_is_no_hash_is_refused_with_what_one_is(typed: str) -> None:
+    with pytest.raises(identifiers.BadIdentifier, match="hexadecimal digits"):
+        identifiers.file_hash(typed)

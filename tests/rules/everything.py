@@ -25,6 +25,7 @@ from listening import trials
 from portal import storage, tokens
 from portal.models import Role, User
 from rights.catalogue import catalogue, derivations
+from rights.catalogue.file_batches import batches
 from rights.consent import consent
 from rights.exchange.importing import jobs
 from rights.grants import agreements, lifecycle
@@ -182,6 +183,7 @@ def make_world() -> World:
     case = WithdrawalCase.objects.get()
     judged = case.items.create(kind="sample", key=str(sample.pk), label="One of its samples")
     job = jobs.upload(by=rosa, file=io.BytesIO(b"title,isrc\nNew,QZABC2699999\n"), name="list.csv")
+    batch = batches.receive(by=rosa, files=[batches.Sent("song.wav", io.BytesIO(b"no sound"), 8)])
     token, _ = tokens.issue(ada, "script", by=ada)
 
     sheet = song.splits.get()
@@ -227,6 +229,7 @@ def make_world() -> World:
             (r"samples/credentials/", {"number": given.credential.pk}),
             (r"samples/copies/", {"pk": near.pk}),
             (r"listen/", {"pk": test.pk}),
+            (r"rights/files/", {"pk": batch.pk, "number": batch.files.get().pk}),
             (r"tokens/", {"pk": token.pk}),
             (r"operator/", {"object_id": run.pk, "id": noor.pk,
                             "content_type_id": ContentType.objects.get_for_model(Run).pk}),

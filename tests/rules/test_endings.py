@@ -28,6 +28,9 @@ HARMLESS = {
     # An import is sent again; what of it ends something goes through verbs that are journaled.
     "import.checked", "import.failed", "import.finished", "import.part", "import.resumed",
     "import.started", "import.stopped", "import.uploaded", "*.imported",
+    # Files wait for a person's yes and are sent again; none has been anybody's recording yet.
+    "files.broken_off", "files.chosen", "files.confirmed", "files.discarded", "files.left_out",
+    "files.matched", "files.matched_again", "files.uploaded",
     # They follow from a word that is journaled itself, and come again with it.
     "case.opened", "case.reopened", "dataset.tainted", "grant.excluded", "hold.lifted",
     "hold.placed",

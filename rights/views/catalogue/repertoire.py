@@ -1,6 +1,5 @@
 """Pages of works and recordings with their files and stems: view, search, add."""
 
-from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -26,8 +25,9 @@ from rights.forms import (
     WorkForm,
 )
 from rights.grants import choices
-from rights.models import Recording, Use, Work
+from rights.models import Recording, RoleCode, Use, Work
 from rights.views import confirming
+from rights.views.catalogue import arrivals
 from rights.views.frames import form_page
 
 
@@ -71,13 +71,17 @@ def work_new(request: HttpRequest) -> HttpResponse:
 @require_safe
 @open_to(*READERS)
 def recordings(request: HttpRequest) -> HttpResponse:
-    query = parameters.read_parameters(request).text("q")
+    read = parameters.read_parameters(request)
+    query, announced = read.text("q"), read.choice("file", ("announced",))
     rows = choices.search(Recording.objects.visible_to(signed_in(request)), query)
+    if announced:
+        rows = rows.filter(audio=None)
     rows = rows.prefetch_related("credits__party", "works", choices.current_split("splits"))
     current_page = page_of(request, rows)
     context = {
         "page": current_page,
         "query": query,
+        "announced": announced,
         "training": choices.training_answers(list(current_page.object_list)),
         "is_admin": is_admin(request),
     }
@@ -129,8 +133,8 @@ def upload(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         with form.refusals():
             row = form.save(by=signed_in(request))
-            for warning in row.warnings:
-                messages.warning(request, warning)
+            arrivals.say(request, row)
+            arrivals.say_same_named(request, row)
             return redirect(row)
     back = reverse("rights:recordings")
     return form_page(request, form, heading="Upload a recording", button="Upload", back=back)
@@ -145,8 +149,7 @@ def recording_file(request: HttpRequest, pk: int) -> HttpResponse:
     if form.is_valid():
         with form.refusals():
             row = form.save(by=signed_in(request), recording=row)
-            for warning in row.warnings:
-                messages.warning(request, warning)
+            arrivals.say(request, row)
             return redirect(row)
     return page(request, row, file_form=form, status=422)
 
@@ -156,9 +159,11 @@ def recording_file(request: HttpRequest, pk: int) -> HttpResponse:
 def recording_stem(request: HttpRequest, pk: int) -> HttpResponse:
     row = _recording(request, pk)
     form = StemForm(request.POST, request.FILES)
+    known = set(sound_questions.open_about(row).values_list("pk", flat=True))
     if form.is_valid():
         with form.refusals():
             form.save(by=signed_in(request), recording=row)
+            arrivals.say_questions(request, row, known=known)
             return redirect(row)
     return page(request, row, stem_form=form, status=422)
 
@@ -173,6 +178,8 @@ def recording_credit(request: HttpRequest, pk: int) -> HttpResponse:
         request, form, lambda data: acts.crediting(row, by=user, **data)
     )
     if done is not None:
+        if form.cleaned_data["role"] == RoleCode.MAIN_ARTIST:
+            arrivals.say_same_named(request, row)
         return redirect(row)
     if context:
         return _addition(request, row, form, context, "Add the credit")

@@ -1,0 +1,1 @@
+"""Many files at once for recordings that were announced: received, looked at, matched, attached."""
