@@ -52,7 +52,8 @@ def main() -> None:
     slow = sum(page.milliseconds > target for page in pages)
     most = max(pages, key=lambda page: page.queries)
     print(
-        f"{len(pages)} pages; {slow} over {target:.0f} ms; most queries: {most.queries} ({most.path})"
+        f"{len(pages)} pages; {slow} over {target:.0f} ms; most queries: {most.queries} "
+        f"({most.path})"
     )
 
 
