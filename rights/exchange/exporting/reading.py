@@ -109,6 +109,8 @@ class _Part:
             recording.isrc,
             recording.mbid,
             own=recording.pk,
+            expected_file=recording.expected_file,
+            expected_hash=recording.expected_hash,
             duration=recording.duration,
         )
         row.tags = {

@@ -64,6 +64,8 @@ def _cells(row: Row) -> dict[str, str]:
         "isrc": row.isrc,
         "mbid": row.mbid,
         "own": f"{settings.PORTAL_URL}/rights/recordings/{row.own}/",
+        "expected_file": row.expected_file,
+        "expected_hash": row.expected_hash,
         "work_title": work.title,
         "iswc": work.iswc,
         "work_mbid": work.mbid,
@@ -140,6 +142,8 @@ def _row_document(row: Row) -> dict[str, Any]:
             "title": row.title,
             "isrc": row.isrc,
             "mbid": row.mbid,
+            "file": row.expected_file,
+            "hash": row.expected_hash,
             **row.tags,
             "credits": [_credit(credit) for credit in row.credits],
             "works": [

@@ -3,6 +3,7 @@
 Every problem is reported, not only the first. Numbers are compact afterwards, names clean.
 """
 
+import re
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal, InvalidOperation
@@ -39,6 +40,7 @@ def check(row: Row) -> Row:
     row.mbid = _number(row, "mbid", identifiers.mbid, row.mbid)
     row.ref = _text(row, "ref", row.ref, 300)
     _check_tags(row)
+    _check_file(row)
     row.credits = _credits(row, "main_artist", row.credits)
     row.split = _split(row, "master_split", row.split)
     for work in row.works:
@@ -65,6 +67,20 @@ def _number(row: Row, field: str, read: Callable[[str], str], text: str) -> str:
     except BadIdentifier as error:
         row.add_problem(field, str(error))
         return ""
+
+
+def _check_file(row: Row) -> None:
+    """Check what is said of the file that is to come; the recording does not wait for it."""
+    since = len(row.problems)
+    # Of a path, the name is what the file will be known by.
+    name = re.split(r"[/\\]", row.expected_file)[-1]
+    row.expected_file = _text(row, "expected_file", name, LONGEST_TITLE)
+    row.expected_hash = _number(row, "expected_hash", identifiers.file_hash, row.expected_hash)
+    for problem in row.problems[since:]:
+        problem.warning = True
+        problem.sentence = f"{problem.sentence[:360]} It is left out."
+        if problem.field == "expected_file":
+            row.expected_file = ""
 
 
 def _check_tags(row: Row) -> None:

@@ -83,6 +83,10 @@ FIELDS = (
     Field("artist_mbid", "MusicBrainz artist id", "Of the first main artist.", ""),
     Field("ref", "Your own number", "What you call the recording, where it has no ISRC.",
           "id,reference,internal id,catalogue number,catalog number,track id"),
+    Field("expected_file", "File name", "Of the audio file that is to come.",
+          "file,filename,audio file,audio filename,wav"),
+    Field("expected_hash", "File hash", "SHA-256, SHA-1 or MD5 of that file.",
+          "hash,checksum,md5,sha1,sha256,sha-256"),
     Field("own", "Backline address", "In files that were exported here.", "backline"),
 )  # fmt: skip
 Cell = Callable[[str], str]
@@ -230,6 +234,7 @@ def row_of(
     work.split = _shares(row, "composition_split", cell("composition_split"))
     if work.title or work.iswc or work.mbid or work.credits or work.split:
         row.works.append(work)
+    row.expected_file, row.expected_hash = cell("expected_file"), cell("expected_hash")
     row.tags = {tag: cell(tag) for tag in ("genre", "tempo", "key") if cell(tag)}
     _release(row, cell, reading.dates if reading else "")
     return row

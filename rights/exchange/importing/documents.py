@@ -83,6 +83,8 @@ class RecordingPart(DocumentPart):
     genre: Text = ""
     tempo: float | int | Literal[""] = ""
     key: Text = ""
+    file: Text = ""
+    hash: Text = ""
     credits: list[CreditPart] = Field(default_factory=list, max_length=500)
     works: list[WorkPart] = Field(default_factory=list, max_length=100)
     split: list[SharePart] = Field(default_factory=list, max_length=500)
@@ -214,6 +216,8 @@ def row_of(number: int, value: Any, *, owned: bool) -> Row:
         mbid=part.mbid,
         own=part.id if owned else None,
         ref=part.ref,
+        expected_file=part.file,
+        expected_hash=part.hash,
         tags={
             name: str(tag)
             for name, tag in (("genre", part.genre), ("tempo", part.tempo), ("key", part.key))

@@ -77,6 +77,9 @@ class RecordingShadow:
     isrc: str = ""
     mbid: str = ""
     tags: dict[str, Any] = field(default_factory=dict)
+    expected_file: str = ""
+    expected_hash: str = ""
+    has_audio: bool = False
     credits: dict[CreditKey, str] = field(default_factory=dict)
     works: list[WorkShadow] = field(default_factory=list)
     sheet: SheetShadow | None = None
@@ -256,12 +259,20 @@ class Known:
     def _load_recordings(self, isrcs: Collection[str], pks: Collection[int]) -> None:
         if not isrcs and not pks:
             return
-        rows = Recording.objects.filter(Q(isrc__in=isrcs) | Q(pk__in=pks)).order_by()
+        rows = (
+            Recording.objects.filter(Q(isrc__in=isrcs) | Q(pk__in=pks))
+            .order_by()
+            .only("title", "isrc", "mbid", "tags", "expected_file", "expected_hash", "audio")
+        )
         fresh: dict[int, RecordingShadow] = {}
-        for pk, title, isrc, mbid, tags in rows.values_list("pk", "title", "isrc", "mbid", "tags"):
+        for recording in rows:
+            pk = recording.pk
             if pk not in self._recording_pks:
-                fresh[pk] = RecordingShadow(pk, title, isrc, mbid, dict(tags or {}))
-                fresh[pk].row = self._row_of("recordings", pk)
+                fresh[pk] = RecordingShadow(
+                    pk, recording.title, recording.isrc, recording.mbid, dict(recording.tags or {}),
+                    expected_file=recording.expected_file, expected_hash=recording.expected_hash,
+                    has_audio=recording.audio_id is not None, row=self._row_of("recordings", pk),
+                )  # fmt: skip
         if not fresh:
             return
         for pk, shadow in fresh.items():

@@ -84,8 +84,10 @@ class _Draft:
 
     def _new_recording(self) -> RecordingShadow:
         row, known = self.row, self.known
-        shadow = RecordingShadow(None, row.title, row.isrc, row.mbid, dict(row.tags))
-        shadow.row = row.number
+        shadow = RecordingShadow(
+            None, row.title, row.isrc, row.mbid, dict(row.tags), row=row.number,
+            expected_file=row.expected_file, expected_hash=row.expected_hash,
+        )  # fmt: skip
         self.new = True
 
         def step() -> None:
@@ -113,6 +115,10 @@ class _Draft:
         self._title(shadow, row, "title")
         self._value(shadow, "isrc", row.isrc, "isrc", False)
         self._value(shadow, "mbid", row.mbid, "mbid", False)
+        if not shadow.has_audio:
+            # Another file is announced: nobody has permitted anything for the one before.
+            self._value(shadow, "expected_file", row.expected_file, "expected_file", True)
+            self._value(shadow, "expected_hash", row.expected_hash, "expected_hash", True)
         if row.isrc and not shadow.isrc:
             self.steps.append(lambda: self.known.recordings.update({row.isrc: shadow}))
         tags = dict(shadow.tags)

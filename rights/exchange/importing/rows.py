@@ -114,8 +114,8 @@ class Row:
     # The same title in other scripts and spellings: not stored, and no contradiction either.
     other_titles: list[str] = field(default_factory=list)
     # The audio file that is to come, without folders, and its hash, such as "md5:" and hex digits.
-    file_name: str = ""
-    file_hash: str = ""
+    expected_file: str = ""
+    expected_hash: str = ""
     # Which parts a machine made, as the file declares; empty where it declares nothing.
     machine: str = ""
     problems: list[Problem] = field(default_factory=list)

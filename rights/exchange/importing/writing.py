@@ -119,6 +119,7 @@ class _Writing:
         recordings = Recording.objects.bulk_create(
             Recording(
                 title=shadow.title, isrc=shadow.isrc, mbid=shadow.mbid, tags=shadow.tags,
+                expected_file=shadow.expected_file, expected_hash=shadow.expected_hash,
                 added_by=self.by, created_at=self.at,
             )
             for shadow in self.changes.recordings

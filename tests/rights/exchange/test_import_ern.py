@@ -325,7 +325,7 @@ def test_the_file_that_is_to_come_is_read_with_its_hash(details: str, inside: bo
         if inside
         else whole + details
     )
-    assert (row.file_name, row.file_hash) == ("A 1.wav", f"sha256:{'ab' * 32}")
+    assert (row.expected_file, row.expected_hash) == ("A 1.wav", f"sha256:{'ab' * 32}")
 
 
 def test_a_partys_wrong_number_is_a_problem_of_each_of_its_recordings(rosa: User) -> None:

@@ -445,10 +445,10 @@ def test_a_test_message_is_said_to_be_one() -> None:
 
 def test_the_file_that_is_to_come_is_read_with_its_hash() -> None:
     first, second = rows(message())
-    assert (first.file_name, first.file_hash) == (
+    assert (first.expected_file, first.expected_hash) == (
         "A1_first.wav", "md5:5d41402abc4b2a76b9719d911017c592",
     )  # fmt: skip
-    assert (second.file_name, second.file_hash) == ("", "")
+    assert (second.expected_file, second.expected_hash) == ("", "")
 
 
 @pytest.mark.parametrize(
@@ -463,20 +463,20 @@ def test_the_file_that_is_to_come_is_read_with_its_hash() -> None:
 def test_hashes_are_read_in_hexadecimal_and_base64(algorithm: str, value: str, stored: str) -> None:
     text = message().replace("5D41402ABC4B2A76B9719D911017C592", value)
     first, _ = rows(text.replace(">MD5<", f">{algorithm}<"))
-    assert first.file_hash == stored
+    assert first.expected_hash == stored
     assert warnings(first) == []
 
 
 @pytest.mark.parametrize("value", ["PENDING", "0" * 32, "5D41402A", "é" * 32, "ab" * 32])
 def test_a_hash_that_is_none_is_left_out_with_a_warning(value: str) -> None:
     first, _ = rows(message().replace("5D41402ABC4B2A76B9719D911017C592", value))
-    assert (first.file_name, first.file_hash) == ("A1_first.wav", "")
+    assert (first.expected_file, first.expected_hash) == ("A1_first.wav", "")
     assert warnings(first) == [f"“{value[:60]}” is no MD5 of a file; it is left out."]
 
 
 def test_a_hash_of_an_unknown_kind_is_left_out_with_a_warning() -> None:
     first, _ = rows(message().replace(">MD5<", ' UserDefinedValue="CRC32">UserDefined<'))
-    assert first.file_hash == ""
+    assert first.expected_hash == ""
     assert "of the kind “CRC32”" in warnings(first)[0]
 
 
@@ -484,4 +484,4 @@ def test_a_hash_of_an_unknown_kind_is_left_out_with_a_warning() -> None:
     "name", ["../A1_first.wav", "/etc/A1_first.wav", r"C:\in\A1_first.wav", "A1_first.wav"]
 )
 def test_a_files_name_has_no_folders(name: str) -> None:
-    assert rows(message().replace(">A1_first.wav<", f">{name}<"))[0].file_name == "A1_first.wav"
+    assert rows(message().replace(">A1_first.wav<", f">{name}<"))[0].expected_file == "A1_first.wav"

@@ -35,7 +35,7 @@ def read_file(row: Row, places: Iterable[Element]) -> None:
                 "file", f"“{name[:60]}” cannot be the name of a file; it is left out.", warning=True
             )
             name = ""
-        row.file_name, row.file_hash = name, _hash(row, child(file, "HashSum"))
+        row.expected_file, row.expected_hash = name, _hash(row, child(file, "HashSum"))
         return
 
 
@@ -62,7 +62,7 @@ def _hash(row: Row, hash_sum: Element | None) -> str:
     known = ALGORITHMS.get(re.sub(r"[^a-z0-9]", "", named.casefold()))
     if known is None:
         row.add_problem(
-            "file_hash",
+            "expected_hash",
             f"The file's hash is of the kind “{named[:40]}”; only MD5, SHA-1 and SHA-256 are "
             "compared, so it is left out.",
             warning=True,
@@ -72,7 +72,7 @@ def _hash(row: Row, hash_sum: Element | None) -> str:
     digest = _digest(value, length)
     if not digest or not any(digest):
         row.add_problem(
-            "file_hash",
+            "expected_hash",
             f"“{value[:60]}” is no {algorithm.upper()} of a file; it is left out.",
             warning=True,
         )
