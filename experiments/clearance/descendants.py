@@ -86,14 +86,18 @@ class Datasets:
     def mark(
         self, case: WithdrawalCase, held: Mapping[str, Hold], staying: Collection[str]
     ) -> None:
+        here = DatasetHold.objects.filter(use=case.use, case=case)
+        marked = dict(here.filter(hold=None).values_list("dataset_id", "pk"))
         for source, hold in held.items():
-            mark, new = DatasetHold.objects.get_or_create(
-                dataset_id=int(source), use=case.use, case=case, defaults={"hold": hold}
-            )
-            if not new and mark.hold is None:
-                DatasetHold.objects.filter(pk=mark.pk).update(hold=hold)
+            if pk := marked.get(int(source)):
+                DatasetHold.objects.filter(pk=pk).update(hold=hold)
+        # A mark that is here already stays.
+        marks = [*held.items(), *((source, None) for source in staying)]
         DatasetHold.objects.bulk_create(
-            [DatasetHold(dataset_id=int(source), use=case.use, case=case) for source in staying],
+            [
+                DatasetHold(dataset_id=int(source), use=case.use, case=case, hold=hold)
+                for source, hold in marks
+            ],
             ignore_conflicts=True,
         )
 

@@ -179,6 +179,15 @@ def evaluate(
     )  # fmt: skip
 
 
+def evaluate_uses(
+    recordings: Recordings, uses: Iterable[Use], context: Context
+) -> dict[Use, Verdict]:
+    """Return the answers of now for several uses, with what they share read once."""
+    now, ids = days.utc(timezone.now()), ids_of(recordings)
+    basis = snapshot.basis_of(ids, now, now=True)
+    return {use: _evaluate_by(basis, ids, use, context, now) for use in uses}
+
+
 def replay(decision: Decision) -> Verdict:
     """Evaluate the decision again from what was known then. If its digest is not the stored one,
     somebody changed what may not be changed. Raises PolicyChanged for another policy's decision."""
@@ -202,7 +211,22 @@ def _evaluate(
     made_at: datetime | None = None,
 ) -> Verdict:
     with bulk.without_gc(len(ids)):
-        facts = snapshot.gather(ids, use, known_at, at=at, now=now)
+        basis = snapshot.basis_of(ids, known_at, now=now)
+    return _evaluate_by(basis, ids, use, context, at, made_at=made_at)
+
+
+def _evaluate_by(
+    basis: snapshot.Basis,
+    ids: Sequence[int],
+    use: Use,
+    context: Context,
+    at: datetime,
+    *,
+    made_at: datetime | None = None,
+) -> Verdict:
+    known_at = basis.facts.known_at
+    with bulk.without_gc(len(ids)):
+        facts = snapshot.for_use(basis, use, at=at)
         judge = evaluator.Judge(facts, context, at, made_at=made_at)
         judged = {music.pk: (music, *judge.judge(music)) for music in facts.recordings}
         names = _names([need for _, missing, _ in judged.values() for need in missing])

@@ -1,10 +1,12 @@
 """The snapshot: all rows that an answer on consent rests on, as they were known at one moment.
 
-The number of queries is the same for one recording and for all.
+The number of queries is the same for one recording and for all. What does not depend on a use is
+read once for several of them.
 """
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Any
@@ -29,7 +31,25 @@ def gather(
 
     It has only what can count at that moment: the digest of a decision rests on these facts, and
     what comes later, or was over before, must not change it."""
-    facts = Facts(use, known_at, at or known_at)
+    return for_use(basis_of(ids, known_at, now=now), use, at=at)
+
+
+@dataclass(frozen=True)
+class Basis:
+    """What is known about some recordings whatever they are used for: recordings, sources, works,
+    shares and the mandates of those who hold them."""
+
+    facts: Facts
+    ids: list[int]
+    now: bool
+    # By the parties asked, their mandates: most uses ask the same.
+    mandates: dict[frozenset[int], dict[int, list[MandateTerms]]] = field(default_factory=dict)
+
+
+def basis_of(ids: Iterable[int], known_at: datetime, *, now: bool) -> Basis:
+    """Return what does not depend on a use; see `gather`."""
+    # The use is replaced: no fact of the basis looks at it.
+    facts = Facts(Use.TRAIN_GENERATIVE, known_at)
     requested = set(ids)
     facts.sources = relations.sources_of(requested, known_at=known_at)
     recording_ids = sorted(requested.union(*facts.sources.values()))
@@ -37,15 +57,29 @@ def gather(
     _questions(facts, recording_ids)
     works = {work for linked in facts.works.values() for work in linked}
     _shares(facts, recording_ids, sorted(works), None if now else known_at)
+    return Basis(facts, recording_ids, now)
+
+
+def for_use(basis: Basis, use: Use, *, at: datetime | None = None) -> Facts:
+    """Return the facts for one use: the basis, which is shared, and what concerns the use alone."""
+    empty = Facts(use, basis.facts.known_at, at or basis.facts.known_at)
+    facts = replace(
+        basis.facts, use=use, at=empty.at, artists=empty.artists, groups=empty.groups,
+        grants=empty.grants, replaced=empty.replaced, mandates=empty.mandates,
+        suspended=empty.suspended, opted_out=empty.opted_out,
+    )  # fmt: skip
     if use in PERSONA_USES:
-        _artists(facts, recording_ids)
+        _artists(facts, basis.ids)
         _groups(facts)
-    parties = facts.parties()
-    _mandates(facts, sorted(parties))
+    parties = frozenset(facts.parties())
+    if parties not in basis.mandates:
+        _mandates(facts, sorted(parties))
+        basis.mandates[parties] = facts.mandates
+    facts.mandates = basis.mandates[parties]
     agents = {mandate.agent for mandates in facts.mandates.values() for mandate in mandates}
-    statuses = _grants(facts, sorted(agents | parties), recording_ids)
-    _opt_outs(facts, recording_ids)
-    if not now or Grant.Status.SUSPENDED in statuses.values():
+    statuses = _grants(facts, sorted(agents | parties), basis.ids)
+    _opt_outs(facts, basis.ids)
+    if not basis.now or Grant.Status.SUSPENDED in statuses.values():
         _suspensions(facts, statuses)
     return facts
 

@@ -73,13 +73,10 @@ def per_use(recording: Recording, parties: list[Party] | None = None) -> list[Us
         for grant in open_grants(party, recording):
             if grant.status == Grant.Status.ACTIVE:
                 chosen.add(grant.use)
+    verdicts = consent.evaluate_uses([recording], Use, USUAL)
     return [
-        UseLine(
-            use=use,
-            line=consent.evaluate([recording], use, USUAL)[recording.pk],
-            chosen=use in chosen,
-        )
-        for use in Use
+        UseLine(use=use, line=verdict[recording.pk], chosen=use in chosen)
+        for use, verdict in verdicts.items()
     ]
 
 

@@ -175,7 +175,8 @@ def assertion(recording: Recording) -> dict[str, Any]:
     """
     context = consent.Context(Purpose.RESEARCH, territories.WORLD, "")
     granted = {
-        use: consent.evaluate([recording], use, context)[recording.pk].allowed for use in Use
+        use: verdict[recording.pk].allowed
+        for use, verdict in consent.evaluate_uses([recording], Use, context).items()
     }
     return {
         "label": LABEL,

@@ -320,9 +320,8 @@ class Watch:
     def __init__(self, recordings: Iterable[Recording] | Iterable[int]) -> None:
         self._ids = sorted(relations.with_derived(recordings))
         self._at = timezone.now()
-        self._before = {
-            use: snapshot.gather(self._ids, use, self._at, now=True) for use in _granted(self._ids)
-        }
+        basis = snapshot.basis_of(self._ids, self._at, now=True)
+        self._before = {use: snapshot.for_use(basis, use) for use in _granted(self._ids)}
         self._reliances = {
             use: descendants.basis().relied_on(self._ids, use) for use in self._before
         }
@@ -330,8 +329,10 @@ class Watch:
     def losses(self) -> Iterator[Loss]:
         """Yield a loss for each use under which something that was permitted is not any more."""
         at = timezone.now()
+        basis = snapshot.basis_of(self._ids, at, now=True) if self._before else None
         for use, before in self._before.items():
-            after = snapshot.gather(self._ids, use, at, now=True)
+            assert basis is not None  # noqa: S101 - there is a use
+            after = snapshot.for_use(basis, use)
             lost = _possible(before, self._at) - _possible(after, at)
             affected_sets = [
                 affected
