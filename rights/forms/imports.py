@@ -67,10 +67,7 @@ class ReadingForm(VerbForm):
     """How the file of a table is read; what it says is shown by a preview before it counts."""
 
     sheet = forms.ChoiceField(required=False)
-    encoding = forms.ChoiceField(
-        required=False,
-        help_text="If letters below look wrong, the file was written in another one.",
-    )
+    encoding = forms.ChoiceField(required=False)
     header_line = forms.ChoiceField(label="Line with the names of the columns", required=False)
 
     def __init__(self, *args: Any, preview: TablePreview, **kwargs: Any) -> None:
@@ -122,6 +119,8 @@ class CheckForm(VerbForm):
 
     dates = forms.ChoiceField(
         required=False,
+        label="Order of dates",
+        widget=forms.RadioSelect,
         help_text="Of dates in numbers. Those that begin with four digits of the year, and months "
         "by name, say it themselves.",
     )
@@ -167,7 +166,7 @@ class CheckForm(VerbForm):
             )
         for name in jobs.FLAGS:
             self.fields[name].initial = job.options.get(name, False)
-        if header and preview:
+        if header and preview and preview.dates:
             self.fields["dates"].choices = _orders(preview.dates)  # type: ignore[attr-defined]
             self.initial["dates"] = preview.reading.dates or columns.guess_order(preview.dates)
         else:
@@ -175,8 +174,7 @@ class CheckForm(VerbForm):
 
     @property
     def columns(self) -> list[forms.BoundField]:
-        names = [name for name in self.fields if name.startswith("column_")]
-        return [self[name] for name in (*names, *({"dates"} & self.fields.keys()))]
+        return [self[name] for name in self.fields if name.startswith("column_")]
 
     @property
     def flags(self) -> list[forms.BoundField]:
@@ -195,7 +193,8 @@ class CheckForm(VerbForm):
         flags = {name: data[name] for name in jobs.FLAGS}
         reading = None
         if self.preview is not None:
-            reading = replace(self.preview.reading, dates=data.get("dates", ""))
+            dates = data.get("dates", self.preview.reading.dates)
+            reading = replace(self.preview.reading, dates=dates)
         is_mapped = self.job.format == ImportJob.Format.CSV
         return jobs.check(
             self.job, by=by, columns=chosen if is_mapped else None, reading=reading, **flags
@@ -231,6 +230,9 @@ class PartiesForm(VerbForm):
         for party in new_parties:
             field = PickField("party", required=False, label=f"{party.name} is")
             field.widget.attrs["placeholder"] = "A new party"
+            field.widget.suggestions = [
+                f"{each['name']} #{each['party']}" for each in party.similar if "party" in each
+            ]
             self.fields[f"party_{party.pk}"] = field
         for name in same:
             self.fields[f"undo_{name}"] = forms.BooleanField(label="A new party", required=False)

@@ -13,7 +13,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from portal.inputs import parameters
@@ -101,6 +101,8 @@ class PickInput(forms.TextInput):
     def __init__(self, kind: str) -> None:
         super().__init__(attrs={"autocomplete": "off"})
         self.kind = kind
+        # What is suggested before anything is typed.
+        self.suggestions: list[str] = []
 
     def render(
         self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: Any = None
@@ -114,7 +116,10 @@ class PickInput(forms.TextInput):
             "hx-target": f"#{list_id}",
         }
         field = super().render(name, value, merged, renderer)
-        return format_html('{}<datalist id="{}"></datalist>', field, list_id)
+        options = format_html_join(
+            "", '<option value="{}">', ((text,) for text in self.suggestions)
+        )
+        return format_html('{}<datalist id="{}">{}</datalist>', field, list_id, options)
 
 
 class PickField(forms.CharField):

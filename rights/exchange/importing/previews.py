@@ -1,5 +1,6 @@
 """What the mapper shows of a table: its first rows as they would be read, before anything is."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -37,17 +38,20 @@ def preview_of(job: ImportJob, reading: Reading) -> TablePreview:
     preview = TablePreview(reading)
     try:
         with jobs.table_of(job, reading) as table:
-            _fill(preview, table)
+            _fill(preview, table, job.columns)
     except BadFile as error:
         preview.problem = str(error)
     return preview
 
 
-def _fill(preview: TablePreview, table: Table) -> None:
+def _fill(preview: TablePreview, table: Table, chosen: Mapping[str, str]) -> None:
     preview.header, preview.header_line = table.header, table.header_line
     preview.sheets, preview.encoding = table.sheets, table.encoding
     preview.first_lines = table.first_lines()
     rows = list(islice(table.rows(), LOOKED_AT))
     foreign = [row for row in rows[FIRST_ROWS:] if not "".join(row[1]).isascii()]
     preview.rows = rows[:FIRST_ROWS] + foreign[:FIRST_ROWS]
-    preview.dates = columns.date_samples(table, columns.guess(table.header))
+    by_name = columns.guess(table.header)
+    preview.dates = columns.date_samples(table, by_name | dict(chosen)) or columns.date_samples(
+        table, by_name
+    )
