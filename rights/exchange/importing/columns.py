@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from itertools import islice
 
 from rights.exchange.importing.reading import BadDate, Reading, orders_of, read_date
 from rights.exchange.importing.rows import (
@@ -115,8 +114,6 @@ SEVERAL = {
 }  # fmt: skip
 # What a spreadsheet shows where a formula failed.
 FAILED = frozenset({"#REF!", "#N/A", "#NAME?", "#VALUE!", "#DIV/0!", "#NUM!", "#NULL!"})
-# Dates are looked at in this many rows to find out their order.
-LOOKED_AT = 2_000
 PPM = 1_000_000
 
 
@@ -146,7 +143,7 @@ def date_samples(table: Table, columns: Mapping[str, str]) -> list[str]:
     if column not in table.header:
         return []
     place = table.header.index(column)
-    rows = (cells for _, cells in islice(table.rows(), LOOKED_AT) if place < len(cells))
+    rows = (cells for _, cells in table.first_rows() if place < len(cells))
     return [text for cells in rows if (text := cells[place].strip()) and orders_of(text)]
 
 

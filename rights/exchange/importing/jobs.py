@@ -22,7 +22,7 @@ from rights.exchange.importing.changes import Options
 from rights.exchange.importing.reading import Reading
 from rights.exchange.importing.rows import BadFile, Reader, Row, folded
 from rights.exchange.importing.tables import Table
-from rights.exchange.importing.workbooks import is_workbook
+from rights.exchange.importing.workbooks import check_workbook, is_workbook
 from rights.models import Agreement, ImportJob, Party
 
 State = ImportJob.State
@@ -68,7 +68,9 @@ def upload(
     media_type = MEDIA[Format(kind)]
     try:
         if kind in TABLES:
-            media_type = XLSX if is_workbook(file) else media_type
+            if is_workbook(file):
+                check_workbook(file)
+                media_type = XLSX
             reading = guess_reading(file) if kind == Format.CSV else Reading()
             options["reading"] = reading.stored()
             header = Table(file, reading).header

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 
 from rights.exchange.importing import columns, jobs
 from rights.exchange.importing.reading import Reading
@@ -11,8 +10,6 @@ from rights.exchange.importing.tables import Table
 from rights.models import ImportJob
 
 FIRST_ROWS = 3
-# Rows with letters that an encoding may get wrong are looked for within these.
-LOOKED_AT = 2_000
 
 
 @dataclass
@@ -48,7 +45,7 @@ def _fill(preview: TablePreview, table: Table, chosen: Mapping[str, str]) -> Non
     preview.header, preview.header_line = table.header, table.header_line
     preview.sheets, preview.encoding = table.sheets, table.encoding
     preview.first_lines = table.first_lines()
-    rows = list(islice(table.rows(), LOOKED_AT))
+    rows = list(table.first_rows())
     foreign = [row for row in rows[FIRST_ROWS:] if not "".join(row[1]).isascii()]
     preview.rows = rows[:FIRST_ROWS] + foreign[:FIRST_ROWS]
     by_name = columns.guess(table.header)

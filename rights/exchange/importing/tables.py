@@ -26,6 +26,10 @@ LONGEST_CELL = 65_536
 MOST_COLUMNS = 200
 # The header is looked for in these lines: reports have a few lines of words before it.
 HEADER_WITHIN = 30
+# What is shown of a file, and found out from it, is in these.
+FIRST_LINES = 3_000
+# Empty lines count: a workbook may have thirty million of them.
+MOST_LINES = 2 * MAX_ROWS
 
 
 class Lines(Protocol):
@@ -56,7 +60,7 @@ class Table:
 
     def _find_header(self) -> tuple[int, list[str]]:
         wanted = self.reading.header_line
-        for number, cells in enumerate(self._lines.lines(), start=1):
+        for number, cells in enumerate(islice(self._lines.lines(), FIRST_LINES), start=1):
             if number == wanted or (not wanted and any(cell.strip() for cell in cells)):
                 header = _trimmed([_text(cell).replace("\0", "").strip() for cell in cells])
                 if header:
@@ -74,10 +78,23 @@ class Table:
         """Return the first lines of the file, whichever of them is the header."""
         return [_trimmed(cells) for cells in islice(self._lines.lines(), count)]
 
+    def first_rows(self) -> Iterator[tuple[int, list[str]]]:
+        """Yield the rows among the first lines, as `rows` does."""
+        return self._rows(islice(self._lines.lines(), self.header_line, FIRST_LINES))
+
     def rows(self) -> Iterator[tuple[int, list[str]]]:
         """Yield number and cells of each row; empty lines are no rows. Raises BadFile."""
+        yield from self._rows(islice(self._counted_lines(), self.header_line, None))
+
+    def _counted_lines(self) -> Iterator[list[str]]:
+        for number, cells in enumerate(self._lines.lines(), start=1):
+            if number > MOST_LINES:
+                raise BadFile(f"The file has more than {MOST_LINES:,} lines.")
+            yield cells
+
+    def _rows(self, lines: Iterable[list[str]]) -> Iterator[tuple[int, list[str]]]:
         number = 0
-        for cells in islice(self._lines.lines(), self.header_line, None):
+        for cells in lines:
             if not any(cell.strip() for cell in cells):
                 continue
             number += 1

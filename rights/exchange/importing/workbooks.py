@@ -18,12 +18,21 @@ from rights.exchange.importing.rows import BadFile
 ZIP = b"PK\x03\x04"
 # What Excel wrote before 2007, and writes today for a file with a password.
 OLD = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-# Unpacked: all texts of a workbook lie in memory while it is read, its sheets do not.
-MAX_BYTES = 1024 * 1024 * 1024
-MAX_TEXTS_BYTES = 128 * 1024 * 1024
+# Unpacked. Texts and styles lie in memory while a workbook is read; of a sheet, one row does.
+MAX_SHEETS_BYTES = 512 * 1024 * 1024
+MAX_TEXTS_BYTES = 32 * 1024 * 1024
+MAX_PART_BYTES = 8 * 1024 * 1024
 MAX_PARTS = 2_000
+MAX_ROW_BYTES = 16 * 1024 * 1024
+MOST_ELEMENTS = 200_000
 LONGEST_CELL = 65_536
 TEXTS = "xl/sharedStrings.xml"
+SHEETS = "xl/worksheets/"
+# The parts that are parsed as a whole.
+PARSED = (".xml", ".rels")
+ROW = b"<row"
+PIECE = 1024 * 1024
+TOO_LARGE = "The workbook is larger than is read. Save its sheet as CSV, and send that."
 # What a broken file makes the library raise.
 BROKEN = (
     InvalidFileException, zipfile.BadZipFile, KeyError, ValueError, TypeError, IndexError,
@@ -32,7 +41,8 @@ BROKEN = (
 
 
 def is_workbook(file: IO[bytes]) -> bool:
-    """Return whether the file is a workbook. Raises BadFile for what is none but no text either."""
+    """Return whether the file is a workbook or another archive, by its first bytes. Raises BadFile
+    for an old Excel file."""
     file.seek(0)
     start = file.read(8)
     file.seek(0)
@@ -41,27 +51,61 @@ def is_workbook(file: IO[bytes]) -> bool:
             "This is an old Excel file (.xls), or one with a password. Save it as .xlsx without a "
             "password, or as CSV."
         )
-    if not start.startswith(ZIP):
-        return False
+    return start.startswith(ZIP)
+
+
+def check_workbook(file: IO[bytes]) -> None:
+    """Look through all of a workbook before it is stored; what cannot be read within bounds of
+    memory is refused. Raises BadFile."""
     try:
         with zipfile.ZipFile(file) as archive:
             parts = archive.infolist()
+            if "xl/workbook.xml" not in {part.filename for part in parts}:
+                raise BadFile(
+                    "This is an archive, and no Excel workbook (.xlsx). Send the table in it, as "
+                    ".xlsx or CSV."
+                )
+            _check_sizes(parts)
+            for part in parts:
+                if part.filename.startswith(SHEETS):
+                    with archive.open(part) as sheet:
+                        _check_rows(sheet)
     except BROKEN as error:
+        if isinstance(error, BadFile):
+            raise
         raise BadFile("The workbook is damaged: it cannot be unpacked.") from error
-    names = {part.filename for part in parts}
-    if "xl/workbook.xml" not in names:
-        raise BadFile(
-            "This is an archive, and no Excel workbook (.xlsx). Send the table in it, as .xlsx or "
-            "CSV."
-        )
-    sizes = {part.filename: part.file_size for part in parts}
-    if (
-        len(parts) > MAX_PARTS
-        or sum(sizes.values()) > MAX_BYTES
-        or sizes.get(TEXTS, 0) > MAX_TEXTS_BYTES
-    ):
-        raise BadFile("The workbook is larger than is read. Save its sheet as CSV, and send that.")
-    return True
+    finally:
+        file.seek(0)
+
+
+def _check_sizes(parts: list[zipfile.ZipInfo]) -> None:
+    sheets = sum(part.file_size for part in parts if part.filename.startswith(SHEETS))
+    too_large = [
+        part
+        for part in parts
+        if part.filename.endswith(PARSED)
+        and not part.filename.startswith(SHEETS)
+        and part.file_size > (MAX_TEXTS_BYTES if part.filename == TEXTS else MAX_PART_BYTES)
+    ]
+    if len(parts) > MAX_PARTS or sheets > MAX_SHEETS_BYTES or too_large:
+        raise BadFile(TOO_LARGE)
+
+
+def _check_rows(sheet: IO[bytes]) -> None:
+    """Check that no row, nor what is before and after them, is too large to lie in memory."""
+    size = elements = 0
+    rest = b""
+    while piece := sheet.read(PIECE):
+        first, *others = (rest + piece).split(ROW)
+        # A mark of a row may be cut in two.
+        rest = (others or [first])[-1][1 - len(ROW) :]
+        for place, part in enumerate((first, *others)):
+            size, elements = (size, elements) if place == 0 else (0, 0)
+            size, elements = size + len(part), elements + part.count(b"<")
+            if size > MAX_ROW_BYTES or elements > MOST_ELEMENTS:
+                raise BadFile(TOO_LARGE)
+        # Counted again with the next piece.
+        size, elements = max(0, size - len(rest)), max(0, elements - rest.count(b"<"))
 
 
 class Workbook:

@@ -15,6 +15,7 @@ from rights.exchange.importing.columns import guess_header, guess_order
 from rights.exchange.importing.reading import BadDate, Reading, orders_of, read_date
 from rights.exchange.importing.rows import BadFile
 from rights.exchange.importing.tables import Table
+from rights.exchange.importing.workbooks import check_workbook, is_workbook
 from rights.models import ImportJob, Party, Recording, Release
 from tests.rights.exchange.importing import checked, imported, song, table, told, uploaded, work_off
 
@@ -204,6 +205,15 @@ def test_rows_after_gaps_are_read() -> None:
     assert [(number, row[:2]) for number, row in read(file.getvalue()).rows()] == [(1, ["A", "B"])]
 
 
+def uploaded_cells(content: bytes) -> list[list[str]]:
+    if is_workbook(io.BytesIO(content)):
+        check_workbook(io.BytesIO(content))
+    return cells(content)
+
+
+SHEET = "xl/worksheets/sheet1.xml"
+
+
 def zipped(**parts: bytes) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -218,14 +228,34 @@ def zipped(**parts: bytes) -> bytes:
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600, "old Excel file"),
         (zipped(**{"word/document.xml": b"<a/>"}), "no Excel workbook"),
         (zipped(**{"xl/workbook.xml": b"<a/>"}), "damaged"),
+        (zipped(**{"xl/workbook.xml": b"", "xl/styles.xml": b"<a/>" * 3_000_000}), "larger"),
+        (zipped(**{"xl/workbook.xml": b"", SHEET: b"<row>" + b"<c/>" * 300_000}), "larger"),
+        (zipped(**{"xl/workbook.xml": b"", SHEET: b"<row><c>" + b"x" * 20_000_000}), "larger"),
         (b"PK\x03\x04" + b"\0" * 100, "cannot be unpacked"),
-        (zipped(**{"xl/workbook.xml": b"", "xl/sharedStrings.xml": b"a" * 140_000_000}), "larger"),
+        (zipped(**{"xl/workbook.xml": b"", "xl/sharedStrings.xml": b"a" * 40_000_000}), "larger"),
     ],
-    ids=["xls", "docx", "empty", "cut", "bomb"],
+    ids=["xls", "docx", "empty", "styles", "wide", "long", "cut", "texts"],
 )
 def test_what_is_no_workbook_is_refused_in_words(content: bytes, words: str) -> None:
     with pytest.raises(BadFile, match=words):
-        cells(content)
+        uploaded_cells(content)
+
+
+def test_many_small_rows_are_no_large_one() -> None:
+    rows = b"<sheetData>" + b"<row><c/><c/></row>" * 200_000
+    check_workbook(io.BytesIO(zipped(**{"xl/workbook.xml": b"", SHEET: rows})))
+
+
+def test_a_sheet_of_empty_rows_ends_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rights.exchange.importing.tables.FIRST_LINES", 5)
+    monkeypatch.setattr("rights.exchange.importing.tables.MOST_LINES", 8)
+    with pytest.raises(BadFile, match="The file is empty"):
+        cells(b"\n" * 5 + b"Title\nA\n")
+    found = read(b"Title\nA\n" + b"\n" * 4 + b"B\n")
+    assert [row for _, row in found.first_rows()] == [["A"]]
+    assert [row for _, row in found.rows()] == [["A"], ["B"]]
+    with pytest.raises(BadFile, match="more than 8 lines"):
+        list(read(b"Title\nA\n" + b"\n" * 7).rows())
 
 
 def test_an_entity_in_a_workbook_is_not_expanded() -> None:
