@@ -2,13 +2,13 @@
 
 The portal notes by itself that it has sent a clip to a listener. What was played of it the page's
 script measures and reports; the union over all visits and tabs is kept. An answer carries what was
-known when it was given. A program that pretends to be the script can claim anything, except that
-it was sent a clip which it never fetched.
+known when it was given. A program that pretends to be the script can claim much, but not that it
+was sent a clip which it never fetched, nor to have heard more than the time has been since.
 """
 
 import math
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypedDict
 
 from django.db import transaction
@@ -25,6 +25,10 @@ ENOUGH_MS = 10_000
 WHOLE_SHARE = 0.95
 # Two stretches that lie closer together were played as one.
 GAP_MS = 250
+# Time that passes without a report counts up to here; a page that plays reports every few seconds.
+LONGEST_PAUSE_MS = 60_000
+# What is on its way or was buffered when the clip was noted as sent.
+SLACK_MS = 2_000
 # A page sends what it has not sent yet, so these are far beyond what a person plays.
 MOST_STRETCHES = 400
 MOST_PLAYS = 1_000
@@ -68,7 +72,7 @@ def to_go(missing: int) -> str:
 
 def heard_ms(hearing: Hearing) -> int:
     """Return how much of the clip was played, each millisecond counted once."""
-    return sum(end - start for start, end in hearing.stretches)
+    return _lasting(hearing.stretches)
 
 
 def _whole_ms(duration: float) -> int:
@@ -91,7 +95,8 @@ def note_played(
 ) -> Hearing:
     """Add what was played since the last report, and how often it was started.
 
-    A report that comes twice, late or from another tab changes nothing but the number of plays.
+    A report that comes twice, late or from another tab changes nothing but the number of plays. Of
+    what nobody can have heard in the time since, the rest is left out: the page reports it again.
     Raises NotHeard where the clip was never sent to this listener.
     """
     with transaction.atomic():
@@ -101,13 +106,32 @@ def note_played(
             raise never_sent()
         length = math.ceil(item.sample.duration * 1000)
         within = [(start, min(end, length)) for start, end in stretches if start < length]
-        hearing.stretches = union([*hearing.stretches, *within])
+        now = timezone.now()
+        passed = now - (hearing.reported_at or hearing.first_fetched_at)
+        hearing.clock_ms += min(LONGEST_PAUSE_MS, max(0, passed // timedelta(milliseconds=1)))
+        hearing.reported_at = now
+        most = hearing.clock_ms + SLACK_MS
+        hearing.stretches = _within(hearing.stretches, within, most)
         hearing.plays = min(hearing.plays + plays, MOST_PLAYS)
         hearing.muted = hearing.muted or muted
         if hearing.first_played_at is None and (plays or hearing.stretches):
             hearing.first_played_at = timezone.now()
         hearing.save()
     return hearing
+
+
+def _within(before: list[Stretch], added: Iterable[Stretch], most: int) -> list[Stretch]:
+    """Return all stretches together, the added ones as far as `most` milliseconds allow."""
+    merged = union(before)
+    for start, end in sorted(added):
+        excess = max(0, _lasting(union([*merged, (start, end)])) - most)
+        if end - excess > start:
+            merged = union([*merged, (start, end - excess)])
+    return merged
+
+
+def _lasting(stretches: Iterable[Stretch]) -> int:
+    return sum(end - start for start, end in stretches)
 
 
 def never_sent() -> NotHeard:

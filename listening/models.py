@@ -92,6 +92,9 @@ class Hearing(models.Model):
     stretches = models.JSONField(default=list)
     plays = models.IntegerField(default=0)
     muted = models.BooleanField(default=False, help_text="Some of it was played without sound.")
+    # When the last report came, and the time between reports in which it can have been played.
+    reported_at = models.DateTimeField(null=True, blank=True)
+    clock_ms = models.BigIntegerField(default=0)
 
     class Meta:
         constraints = [

@@ -53,7 +53,9 @@ def _progress(user: User) -> list[dict[str, object]]:
     for test in ListeningTest.objects.open_to(user):
         clips = [clip for clip in trials.clip_order(test, user) if not clip.withdrawn]
         done = sum(clip.score is not None for clip in clips)
-        rows.append({"test": test, "done": done, "total": len(clips)})
+        if clips:
+            # Where all was withdrawn, there is nothing to be heard.
+            rows.append({"test": test, "done": done, "total": len(clips)})
     return rows
 
 

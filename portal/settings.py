@@ -262,6 +262,8 @@ INSTALLED_APPS = [
     "allauth.socialaccount.providers.openid_connect",
     "django_htmx",
     "template_partials",
+    # For the files of the API's page, which would come from elsewhere without it.
+    "ninja",
     "portal",
     "rights",
     "experiments",

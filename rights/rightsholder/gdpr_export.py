@@ -38,6 +38,8 @@ from rights.rightsholder import overview, registries
 Row = Mapping[str, object]
 _ENCODER = DjangoJSONEncoder(ensure_ascii=False, allow_nan=False)
 BATCH_SIZE = 500
+# Of a decision's context, what names a project: that is internal to the lab.
+PROJECTS = frozenset({"product", "model_family"})
 
 
 @dataclass
@@ -266,8 +268,7 @@ def _decisions(about: _About) -> Iterator[Row]:
                 "decision": decision.pk,
                 "recording": line.recording_id,
                 "use": decision.use,
-                # The product is internal to the lab.
-                "context": {key: context[key] for key in sorted(context) if key != "product"},
+                "context": {key: context[key] for key in sorted(context) if key not in PROJECTS},
                 "at": decision.as_of,
                 "allowed": line.allowed,
                 "reasons": [

@@ -1,11 +1,13 @@
 """What was heard of a clip: noted by the portal and the page's script, carried by the answer."""
 
+from datetime import timedelta
 from itertools import pairwise
 
 import pytest
 from django.db import IntegrityError, transaction
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -356,3 +358,45 @@ def test_the_page_of_results_says_how_many_it_leaves_out(item: Item, ada: User, 
     assert "1 answer left out here." in page
     assert "Not recorded" in page
     assert "left out" not in as_user(ada).get(url, {"heard": "everything"}).content.decode()
+
+
+# What can have been heard
+
+
+def after(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Let this much time have passed since the clip was sent."""
+    later = timezone.now() + timedelta(seconds=seconds)
+    monkeypatch.setattr("listening.hearing.timezone.now", lambda: later)
+
+
+@pytest.mark.real_time
+def test_nobody_hears_more_than_the_time_since_it_was_sent(
+    long_item: Item, lou: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetch(lou, long_item)
+    assert answer(lou, long_item, stretches="0-30000", plays="1").status_code == 422
+    assert hearing.heard_ms(Hearing.objects.get()) <= hearing.SLACK_MS + 1_000
+    after(monkeypatch, 5)
+    heard = played(long_item, lou, (0, 30_000))
+    assert 5_000 <= hearing.heard_ms(heard) <= 5_000 + hearing.SLACK_MS + 1_000
+    # The page reports the rest again, and gets it when its time has come.
+    after(monkeypatch, 11)
+    assert answer(lou, long_item, stretches="0-10500", plays="0").status_code == 200
+    assert Rating.objects.get().heard == Heard.PART
+
+
+@pytest.mark.real_time
+def test_reports_in_a_row_bring_no_slack_of_their_own(long_item: Item, lou: User) -> None:
+    fetch(lou, long_item)
+    for number in range(20):
+        played(long_item, lou, (number * 1_000, number * 1_000 + 1_000))
+    assert hearing.heard_ms(Hearing.objects.get()) <= hearing.SLACK_MS + 2_000
+
+
+@pytest.mark.real_time
+def test_a_page_that_lies_open_for_a_day_gains_a_minute(
+    long_item: Item, lou: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetch(lou, long_item)
+    after(monkeypatch, 86_400)
+    assert played(long_item, lou, (0, 1_000)).clock_ms == hearing.LONGEST_PAUSE_MS
