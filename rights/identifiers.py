@@ -8,12 +8,15 @@ else's.
 """
 
 import re
+import unicodedata
 import uuid
 
 from stdnum import ean as stdnum_ean
 from stdnum import isrc as stdnum_isrc
 from stdnum.exceptions import ValidationError
 from stdnum.iso7064 import mod_11_2, mod_37_36
+
+from portal.inputs.text import clean_line
 
 
 class BadIdentifier(ValueError):
@@ -30,19 +33,26 @@ WHOLE = re.compile(r"([0-9]+)[.,]0+")
 
 
 def _bare(text: str) -> str:
-    return re.sub(r"[\s.\-\u2010-\u2015]", "", text).upper()
+    return re.sub(r"[\s.\-\u2010-\u2015]", "", _typed(text)).upper()
+
+
+def _typed(text: str) -> str:
+    """Return the code as a person sees it: without invisible characters, and with the full-width
+    letters and digits of Japanese files as plain ones."""
+    return clean_line(unicodedata.normalize("NFKC", text))
 
 
 def _digits(field: str, text: str) -> str:
     """Return a code that is mostly digits without separators. Raises BadIdentifier where a
     spreadsheet took it for a number and has rounded it."""
-    if ROUNDED.fullmatch(text.strip()):
+    text = _typed(text)
+    if ROUNDED.fullmatch(text):
         raise BadIdentifier(
             field,
             f"“{text}” was rounded by a spreadsheet, and its last digits are lost. Format the "
             "column as text there, and fill it in again.",
         )
-    whole = WHOLE.fullmatch(text.strip())
+    whole = WHOLE.fullmatch(text)
     return whole[1] if whole else _bare(text)
 
 
@@ -62,7 +72,10 @@ def isrc(text: str) -> str:
     if not text.strip():
         return ""
     try:
-        return str(stdnum_isrc.validate(re.sub(r"^\s*ISRC[:\s]\s*", "", text, flags=re.IGNORECASE)))
+        code = _bare(text)
+        # Twelve characters may begin with these four letters too.
+        code = code.removeprefix("ISRC").removeprefix(":") if len(code) > 12 else code
+        return str(stdnum_isrc.validate(code))
     except ValidationError as error:
         raise BadIdentifier(
             "isrc",
@@ -170,7 +183,7 @@ def upc(text: str) -> str:
     """
     if not text.strip():
         return ""
-    compact = _digits("upc", text)
+    compact = re.sub(r"^(?:UPC|EAN|GTIN|ICPN):?", "", _digits("upc", text))
     if not re.fullmatch(r"[0-9]{7,14}", compact):
         raise BadIdentifier(
             "upc",

@@ -18,18 +18,22 @@ FORMULA = re.compile(
     "[=+\\-@\u2212\ufe62\ufe63\ufe66\ufe6b\uff0b\uff0d\uff1d\uff20\u207a-\u207c]|[\t\r\n])"
 )
 # What a spreadsheet takes for a number, a date, a time or a truth, and saves in another way: codes
-# with leading zeros or more digits than it shows, "1E5", "3/4", "1-2", "1.5" (the first of May),
-# "March 7", "TRUE".
+# with leading zeros or more digits than it shows, "1E5", "(5)", "3/4", "1-2", "1.5" (the first of
+# May), "MAR1", "9 PM", "TRUE"; in the languages of most of our labels.
 MONTH = (
-    r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?"
-    r"|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\.?"
+    r"(?:jan(?:uary|uar|v|vier)?|j\u00e4n(?:ner)?|feb(?:ruary|ruar|r)?|f\u00e9vr?(?:ier)?|mar(?:ch|s)?"
+    r"|m\u00e4r(?:z)?|mrz|apr(?:il)?|avr(?:il)?|may|mai|june?|juni|juin|july?|juli|juil(?:let)?"
+    r"|aug(?:ust)?|ao\u00fbt|sept?(?:ember|embre)?|o[ck]t(?:ober|obre)?|nov(?:ember|embre)?"
+    r"|de[cz](?:ember)?|d\u00e9c(?:embre)?|ene|gen|abr|mag|giu|lug|ago|set|ott|dic)\.?"
 )
+TRUTH = "true|false|wahr|falsch|vrai|faux|verdadero|falso|vero|waar|onwaar"
 CHANGED = re.compile(
-    r"'*(?:0[0-9]+|[0-9]{12,}|[0-9]+(?:[.,][0-9]+)?e[+-]?[0-9]+|[0-9]+[.,][0-9]*0"
-    r"|[0-9]{1,4}[-/.: ][0-9]{1,4}(?:[-/.: ][0-9]{1,4})?(?: ?[ap]m)?"
-    rf"|(?:[0-9]{{1,2}}[-. ]{{1,2}})?{MONTH}(?:[-, ]{{1,2}}[0-9]{{1,4}}){{1,2}}"
-    rf"|[0-9]{{1,2}}[-. ]{{1,2}}{MONTH}"
-    r"|true|false|[$\u20ac\u00a3\u00a5] ?[0-9.,]+)",
+    r"'*(?:0[0-9]+|[0-9]{12,}|[0-9]*[.,]?[0-9]*e[+-]?[0-9]+|[0-9]+[.,][0-9]*0|[.,][0-9]+|[0-9]+[.,]"
+    r"|\([0-9.,]+\)|%[0-9.,]+|[0-9.,]+ +%|[\uff10-\uff19]+|[0-9]+\u6708(?:[0-9]+\u65e5)?"
+    r"|[0-9]{1,4}[-/.: ][0-9]{1,4}(?:[-/.: ][0-9]{1,4})?\.?(?: ?[ap]m?)?|[0-9]{1,2} ?[ap]m?"
+    rf"|(?:[0-9]{{1,2}}[-. ]{{0,2}})?{MONTH}(?:[-, ]{{0,2}}[0-9]{{1,4}}){{1,2}}"
+    rf"|[0-9]{{1,4}}[-. ]{{0,2}}{MONTH}"
+    rf"|{TRUTH}|[$\u20ac\u00a3\u00a5] ?[0-9.,]+)",
     re.IGNORECASE,
 )
 # In countries that write numbers with a comma, a cell ends at these unless it is quoted.

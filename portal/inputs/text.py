@@ -15,7 +15,9 @@ from django.db.models import Q
 
 # C0 without the spaces in it, DEL, and what is invisible and means nothing between letters.
 MEANINGLESS = re.compile(
-    "[\x01-\x08\x0e-\x1b\x7f\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]"
+    "[\x01-\x08\x0e-\x1b\x7f\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff"
+    # Letters that are blanks: fillers of Hangul, and the Braille pattern without a dot.
+    "\u115f\u1160\u2800\u3164\uffa0]"
 )
 SPACE = re.compile(r"[^\S\t]")
 # NUL and half characters, which no database stores, and C1: no text has these, but letters

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from django import forms
+from django.core.exceptions import ValidationError
 
 from portal.confirmation import Act
 from portal.models import User
@@ -236,6 +237,15 @@ class PartiesForm(VerbForm):
             self.fields[f"party_{party.pk}"] = field
         for name in same:
             self.fields[f"undo_{name}"] = forms.BooleanField(label="A new party", required=False)
+
+    def clean(self) -> dict[str, Any]:
+        answers = (name for name in self.data if name.startswith("party_") and self.data[name])
+        if any(name not in self.fields for name in answers):
+            raise ValidationError(
+                "The file was checked again meanwhile, and nothing of this was taken in: see what "
+                "is new now, and say it again."
+            )
+        return super().clean() or {}
 
     @property
     def rows(self) -> list[tuple[NewParty, forms.BoundField]]:

@@ -9,6 +9,9 @@ from hypothesis import strategies as st
 from rights import identifiers
 from rights.identifiers import BadIdentifier
 
+# As Japanese files write digits.
+FULL_WIDTH = "\uff14\uff10\uff10\uff16\uff13\uff18\uff11\uff13\uff13\uff13\uff19\uff13\uff11"
+
 
 @pytest.mark.parametrize(
     ("read", "text", "compact"),
@@ -37,6 +40,15 @@ from rights.identifiers import BadIdentifier
         (identifiers.ipi_base, "i-000000001-9", "I0000000019"),
         (identifiers.grid, "GRid:A1-2425G-ABC1234002-M", "A12425GABC1234002M"),
         (identifiers.upc, "36000291452.0", "036000291452"),
+        (identifiers.upc, "EAN 4006381333931", "4006381333931"),
+        (identifiers.upc, "ICPN:4006381333931", "4006381333931"),
+        (
+            identifiers.upc,
+            "\uff14\uff10\uff10\uff16\uff13\uff18\uff11\uff13\uff13\uff13\uff19\uff13\uff11",
+            "4006381333931",
+        ),
+        (identifiers.isrc, "ISRCUSSKG1912345", "USSKG1912345"),
+        (identifiers.isrc, "\u200bUSSKG1912345\u200e", "USSKG1912345"),
     ],
 )
 def test_valid_codes_are_read_and_made_compact(

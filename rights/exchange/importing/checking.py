@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import date
 from decimal import Decimal, InvalidOperation
 
+from backline import bounds
 from portal.inputs.text import unreadable
 from rights import identifiers
 from rights.exchange.importing.rows import (
@@ -26,7 +27,13 @@ from rights.identifiers import BadIdentifier
 from rights.models import PPM, Party, RoleCode, Scheme
 from rights.parties.parties import PARSERS
 
+# What stands where a name should, and is nobody's.
+NOBODY = frozenset({
+    "various artists", "various", "v.a.", "va", "n/a", "unknown", "unknown artist", "none", "tba",
+    "tbc", "tbd", "-", "--", "\u2013", "\u2014", "?", "verschiedene interpreten", "artistes divers",
+})  # fmt: skip
 LONGEST_TITLE = 300
+LOST = bounds.LOST
 LONGEST_NAME = 200
 TEMPOS = (20, 400)
 
@@ -54,6 +61,12 @@ def check(row: Row) -> Row:
 
 def _text(row: Row, field: str, text: str, longest: int) -> str:
     text = clean(text)
+    if LOST in text:
+        row.add_problem(
+            field,
+            "A character in it could not be read: the file was written in another encoding. Choose "
+            "it under “How the file is read”.",
+        )
     if sentence := unreadable(text):
         row.add_problem(field, sentence)
     if len(text) > longest:
@@ -157,6 +170,13 @@ def _credits(row: Row, field: str, credit_rows: list[CreditRow]) -> list[CreditR
     unique: dict[tuple[str, str, str, str], CreditRow] = {}
     for credit in credit_rows:
         _check_party(row, field, credit.party)
+        if folded(credit.party.name) in NOBODY:
+            row.add_problem(
+                field,
+                f"“{credit.party.name}” is nobody in particular; it is left out.",
+                warning=True,
+            )
+            continue
         if credit.role not in ROLE_CODES:
             row.add_problem(field, f"“{credit.role[:40]}” is not a role.")
         credit.user_defined = _text(row, field, credit.user_defined, 60)
@@ -176,6 +196,10 @@ def _split(row: Row, field: str, shares: list[ShareRow]) -> list[ShareRow]:
     by_party: dict[str, ShareRow] = {}
     for share in shares:
         _check_party(row, field, share.party)
+        if folded(share.party.name) in NOBODY:
+            row.add_problem(
+                field, f"“{share.party.name}” is nobody in particular: who holds this share?"
+            )
         key = folded(share.party.name)
         if key in by_party:
             by_party[key].ppm += share.ppm

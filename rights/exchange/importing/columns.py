@@ -186,6 +186,12 @@ class CsvReader:
                         f"Several columns are called “{header}” and differ: “{values_said}”. "
                         "Give them names of their own.",
                     )
+            if self._table.odd_quotes:
+                row.add_problem(
+                    "",
+                    "A quotation mark within a text in quotation marks has to be doubled: "
+                    '“12"" Mix”.',
+                )
             if any(cell.strip() for cell in cells[len(self._table.header) :]):
                 row.add_problem(
                     "",

@@ -21,7 +21,7 @@ from rights.exchange.importing import columns, documents, ern, participation
 from rights.exchange.importing.changes import Options
 from rights.exchange.importing.reading import Reading
 from rights.exchange.importing.rows import BadFile, Reader, Row, folded
-from rights.exchange.importing.tables import Table
+from rights.exchange.importing.tables import Lines, Table, lines_of
 from rights.exchange.importing.workbooks import check_workbook, is_workbook
 from rights.models import Agreement, ImportJob, Party
 
@@ -71,12 +71,15 @@ def upload(
             if is_workbook(file):
                 check_workbook(file)
                 media_type = XLSX
-            reading = guess_reading(file) if kind == Format.CSV else Reading()
+            lines = lines_of(file, Reading())
+            reading = guess_reading(file, lines) if kind == Format.CSV else Reading()
             options["reading"] = reading.stored()
-            header = Table(file, reading).header
+            header = Table(file, reading, lines=lines).header
             column_map = columns.guess(header) if kind == Format.CSV else {}
     except BadFile as error:
         raise Refused("file", str(error), field="file") from error
+    if same := _said_before(str(options["source"])):
+        options["same"] = same
     file.seek(0)
     blob = storage.put(file, media_type=media_type)
     with transaction.atomic():
@@ -85,6 +88,14 @@ def upload(
         )
         audit.record(by=by, verb="import.uploaded", subject=job, file=blob.sha256, format=str(kind))
     return job
+
+
+def _said_before(source: str) -> dict[str, int]:
+    """Return whose names the source's last import was told to take for parties that are here."""
+    last = ImportJob.objects.filter(options__source=source).order_by("-created_at", "-pk").first()
+    same = same_parties(last) if last else {}
+    known = set(Party.objects.filter(pk__in=same.values()).values_list("pk", flat=True))
+    return {name: pk for name, pk in same.items() if pk in known}
 
 
 def guess_format(file: IO[bytes]) -> str:
@@ -97,12 +108,13 @@ def guess_format(file: IO[bytes]) -> str:
     return Format.JSON if start.startswith(b"{") else Format.CSV
 
 
-def guess_reading(file: IO[bytes]) -> Reading:
+def guess_reading(file: IO[bytes], lines: Lines) -> Reading:
     """Find out how a catalogue's table is read: which line names its columns, and the order of its
     dates. What cannot be read is said when the file is checked: another encoding may help."""
     try:
-        reading = Reading(header_line=columns.guess_header(Table(file).first_lines()))
-        table = Table(file, reading)
+        first_lines = Table(file, lines=lines).first_lines()
+        reading = Reading(header_line=columns.guess_header(first_lines))
+        table = Table(file, reading, lines=lines)
         samples = columns.date_samples(table, columns.guess(table.header))
     except BadFile:
         return Reading()

@@ -21,13 +21,15 @@ PIECE = 1024 * 1024
 SEPARATORS = ",;\t|"
 # How a file of Excel's names its separator, in a line of its own before all others.
 SEPARATOR_LINE = re.compile(r'"?sep=(?P<separator>[,;\t|])"?\s*', re.IGNORECASE)
+# How distributors keep Excel from changing a code.
+EXCEL_SAFE = re.compile(r'="([^"]*)"')
 # A cell longer than this means that a quotation mark was never closed.
 LONGEST_CELL = 65_536
 MOST_COLUMNS = 200
 # The header is looked for in these lines: reports have a few lines of words before it.
 HEADER_WITHIN = 30
-# What is shown of a file, and found out from it, is in these.
-FIRST_LINES = 3_000
+# What is shown of a file, and found out from it, is in these: a page waits for them.
+FIRST_LINES = 1_000
 # Empty lines count: a workbook may have thirty million of them.
 MOST_LINES = 2 * MAX_ROWS
 
@@ -37,6 +39,8 @@ class Lines(Protocol):
 
     encoding: str
     sheets: list[str]
+    # Whether the line yielded last has a quotation mark that would have to be doubled.
+    odd_quotes: bool
 
     def lines(self) -> Iterator[list[str]]:
         """Yield the cells of each line, empty lines too; raises BadFile."""
@@ -50,9 +54,12 @@ def lines_of(file: IO[bytes], reading: Reading) -> Lines:
 class Table:
     """A table: its header, and its rows of cells, numbered from 1. Raises BadFile."""
 
-    def __init__(self, file: IO[bytes], reading: Reading | None = None) -> None:
+    def __init__(
+        self, file: IO[bytes], reading: Reading | None = None, *, lines: Lines | None = None
+    ) -> None:
         self.reading = reading or Reading()
-        self._lines = lines_of(file, self.reading)
+        # Lines that were opened already: a workbook takes seconds to open.
+        self._lines = lines or lines_of(file, self.reading)
         self.encoding, self.sheets = self._lines.encoding, self._lines.sheets
         self.header_line, self.header = self._find_header()
         if len(self.header) > MOST_COLUMNS:
@@ -73,6 +80,11 @@ class Table:
             if wanted
             else "The file is empty: its first line must name its columns."
         )
+
+    @property
+    def odd_quotes(self) -> bool:
+        """Whether the row yielded last has a quotation mark that would have to be doubled."""
+        return self._lines.odd_quotes
 
     def first_lines(self, count: int = HEADER_WITHIN) -> list[list[str]]:
         """Return the first lines of the file, whichever of them is the header."""
@@ -106,7 +118,9 @@ class Table:
 
 
 def _text(cell: str) -> str:
-    return csv_files.original(cell)
+    """Return the cell's text, without what an export of ours or of others puts around it."""
+    safe = EXCEL_SAFE.fullmatch(cell)
+    return safe[1] if safe else csv_files.original(cell)
 
 
 def _trimmed(cells: list[str]) -> list[str]:
@@ -159,6 +173,7 @@ class TextLines:
     """The lines of a CSV file."""
 
     sheets: list[str] = []
+    odd_quotes = False
 
     def __init__(self, file: IO[bytes], encoding: str = "") -> None:
         self._file = file
@@ -212,6 +227,8 @@ class TextLines:
         if self._named:
             next(source, None)
         reader = csv.reader(source, delimiter=self.separator, strict=False)
+        mark = re.escape(self.separator)
+        odd = re.compile(rf'(?:^|{mark})"(?:[^"]|"")*"(?!"|{mark}|[\r\n]|$)')
         start = 1
         try:
             for cells in reader:
@@ -220,6 +237,7 @@ class TextLines:
                         f"The row that begins on line {start} has no end: a quotation mark in it "
                         "is never closed, and takes in all that follows."
                     )
+                self.odd_quotes = odd.search(source.taken()) is not None
                 yield cells
                 start = reader.line_num + 1
         except csv.Error as error:
@@ -240,6 +258,7 @@ class _Source:
 
     def __init__(self, lines: Iterable[str]) -> None:
         self._lines = iter(lines)
+        self._taken: list[str] = []
         self.ended = False
 
     def __iter__(self) -> Iterator[str]:
@@ -247,6 +266,13 @@ class _Source:
 
     def __next__(self) -> str:
         for line in self._lines:
+            self._taken.append(line)
             return line
         self.ended = True
         raise StopIteration
+
+    def taken(self) -> str:
+        """Return the lines since the last call as one text."""
+        text = "".join(self._taken)
+        self._taken.clear()
+        return text

@@ -25,6 +25,8 @@ MAX_PART_BYTES = 8 * 1024 * 1024
 MAX_PARTS = 2_000
 MAX_ROW_BYTES = 16 * 1024 * 1024
 MOST_ELEMENTS = 200_000
+# Empty ones count.
+MOST_LINES = 1_100_000
 LONGEST_CELL = 65_536
 TEXTS = "xl/sharedStrings.xml"
 SHEETS = "xl/worksheets/"
@@ -93,10 +95,13 @@ def _check_sizes(parts: list[zipfile.ZipInfo]) -> None:
 
 def _check_rows(sheet: IO[bytes]) -> None:
     """Check that no row, nor what is before and after them, is too large to lie in memory."""
-    size = elements = 0
+    size = elements = rows = 0
     rest = b""
     while piece := sheet.read(PIECE):
         first, *others = (rest + piece).split(ROW)
+        rows += len(others)
+        if rows > MOST_LINES:
+            raise BadFile(f"The workbook has more than {MOST_LINES:,} rows. Send it in parts.")
         # A mark of a row may be cut in two.
         rest = (others or [first])[-1][1 - len(ROW) :]
         for place, part in enumerate((first, *others)):
@@ -112,6 +117,7 @@ class Workbook:
     """The lines of one sheet; by default of the first that people see and that has a cell."""
 
     encoding = ""
+    odd_quotes = False
 
     def __init__(self, file: IO[bytes], sheet: str = "") -> None:
         self._file = file

@@ -38,6 +38,8 @@ def test_a_cell_with_another_separator_stands_in_quotes() -> None:
 
 CHANGED = [
     "007", "036000291452", "0000000121032683", "1E5", "1,5e3", "3/4", "1-2", "28.5", "1.10",
+    "MAR1", "May1", "1Mar", "9 PM", "9 a", "(5)", "(1,000)", ".5", "5.", "1.E5", "%5", "5 %",
+    "2. M\u00e4rz", "2-Mai", "Dez 5", "1.2.", "Wahr", "VRAI", "\uff11\uff12", "5\u67081\u65e5",
     "2026-03-01", "10:30", "7:05 pm", "March 7", "1-Mar", "7 Sept. 1999", "TRUE", "false", "$5",
 ]  # fmt: skip
 
@@ -49,7 +51,10 @@ def test_what_a_spreadsheet_would_change_is_a_text_where_it_has_to_come_back(tex
     assert csv_files.original("'" + text) == text
 
 
-@pytest.mark.parametrize("text", ["1999", "50%", "'90s", "90210", "Maybe", "Mayhem 7a", "truer"])
+@pytest.mark.parametrize(
+    "text",
+    ["1999", "50%", "'90s", "90210", "Maybe", "Mayhem 7a", "truer", "74 Jailbreak", "May", "U2"],
+)
 def test_what_it_leaves_alone_is_left_alone(text: str) -> None:
     assert csv_files.harmless(text, exact=True) == text
     assert csv_files.original("'" + text) == "'" + text

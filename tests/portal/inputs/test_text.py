@@ -29,6 +29,7 @@ PERSIAN = "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"
         (PERSIAN, PERSIAN),
         ("\U0001f469\u200d\U0001f3a4", "\U0001f469\u200d\U0001f3a4"),
         ("\u200b\ufeff ", ""),
+        ("\u3164", ""),
     ],
 )  # fmt: skip
 def test_a_line(text: str, cleaned: str) -> None:

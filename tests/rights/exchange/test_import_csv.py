@@ -311,3 +311,13 @@ def test_columns_of_one_name_that_differ_are_a_problem_where_one_value_is_meant(
         "Give them names of their own."
     )
     assert (second.title, second.problems) == ("Same", [])
+
+
+@pytest.mark.parametrize("name", ["Various Artists", "N/A", "-", "UNKNOWN"])
+def test_who_is_nobody_in_particular_is_no_party(rosa: User, name: str) -> None:
+    job = imported(rosa, table([song(1, Artist=name), song(2, **{"Master split": f"{name} 100"})]))
+    assert (job.added, job.refused) == (1, 1)
+    assert not Party.objects.filter(name=name).exists()
+    assert Recording.objects.get().credits.count() == 0
+    sentences = [sentence for _, _, sentence in told(job)]
+    assert any("who holds this share" in sentence for sentence in sentences)

@@ -70,6 +70,19 @@ def test_a_name_that_is_a_partys_enters_as_that_party(rosa: User) -> None:
     assert Party.objects.filter(name="Dashjane").exists()
 
 
+def test_the_next_file_of_the_source_starts_from_what_was_said(rosa: User) -> None:
+    jane = make_party(rosa, "Dash Jane")
+    job = checked(rosa, table([one_song("Dashjane")]))
+    jobs.identify(job, by=rosa, same={"Dashjane": jane})
+    work_off()
+    job.refresh_from_db()
+    jobs.start(job, by=rosa)
+    work_off()
+    again = checked(rosa, table([one_song("Dashjane")]))
+    assert (again.added, again.changed, again.unchanged, again.refused) == (0, 0, 1, 0)
+    assert jobs.same_parties(again) == {"dashjane": jane.pk}
+
+
 def test_it_can_be_taken_back_and_not_after_rows_are_entered(rosa: User) -> None:
     jane = make_party(rosa, "Dash Jane")
     job = checked(rosa, table([one_song("Dashjane")]))
@@ -105,6 +118,19 @@ def test_the_page(client: Client, rosa: User, ada: User) -> None:
     assert job.new_parties.filter(name="Dashjane").exists()
     client.force_login(ada)
     assert client.get(page).status_code in (403, 404)
+
+
+def test_an_answer_to_an_older_check_is_not_lost_in_silence(client: Client, rosa: User) -> None:
+    jane = make_party(rosa, "Dash Jane")
+    job = checked(rosa, table([one_song("Dashjane")]))
+    client.force_login(rosa)
+    answer = {f"party_{job.new_parties.get().pk}": f"Dash Jane #{jane.pk}"}
+    jobs.check(job, by=rosa, columns=job.columns)
+    work_off()
+    page = client.post(f"/rights/imports/{job.pk}/parties/", answer)
+    assert page.status_code == 422
+    assert "checked again meanwhile" in page.content.decode()
+    assert client.post(f"/rights/imports/{job.pk}/parties/", {}).status_code == 200
 
 
 def test_here_is_the_catalogue_and_not_another_row(rosa: User) -> None:

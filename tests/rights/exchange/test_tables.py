@@ -150,6 +150,10 @@ def test_an_encoding_that_cannot_be_is_said() -> None:
         cells("Title\nBeyoncé\n".encode("cp1252"), encoding="utf-8")
 
 
+def test_what_keeps_a_code_safe_from_excel_is_taken_off() -> None:
+    assert cells(b'Title,UPC\n="007",="4006381333931"\n')[1] == ["007", "4006381333931"]
+
+
 # --- Workbooks ----------------------------------------------------------------------------------
 
 
@@ -244,6 +248,13 @@ def test_what_is_no_workbook_is_refused_in_words(content: bytes, words: str) -> 
 def test_many_small_rows_are_no_large_one() -> None:
     rows = b"<sheetData>" + b"<row><c/><c/></row>" * 200_000
     check_workbook(io.BytesIO(zipped(**{"xl/workbook.xml": b"", SHEET: rows})))
+
+
+def test_too_many_rows_are_refused_before_they_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rights.exchange.importing.workbooks.MOST_LINES", 9)
+    check_workbook(io.BytesIO(zipped(**{"xl/workbook.xml": b"", SHEET: b"<row/>" * 9})))
+    with pytest.raises(BadFile, match="more than 9 rows"):
+        check_workbook(io.BytesIO(zipped(**{"xl/workbook.xml": b"", SHEET: b"<row/>" * 10})))
 
 
 def test_a_sheet_of_empty_rows_ends_soon(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -365,3 +376,20 @@ def test_the_page_shows_what_each_order_makes_of_a_date(client: Client, rosa: Us
     page = client.get(f"/rights/imports/{job.pk}/check/").content.decode()
     assert "Day first: 02/03/2026 is 2 March 2026" in page
     assert "Month first: 02/03/2026 is 3 February 2026" in page
+
+
+@pytest.mark.django_db
+def test_what_another_encoding_has_lost_is_a_problem(rosa: User) -> None:
+    # Bytes that Windows-1252 does not have.
+    job = checked(rosa, "Title,Artist\n\u30e9\u30fc\u30e1\u30f3,A\nB,C\n".encode("cp932"))
+    assert (job.added, job.refused) == (1, 1)
+    assert any("written in another encoding" in sentence for _, _, sentence in told(job))
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("row", ['"12" Mix",a', 'a,"Jane "JD" Doe"', 'a,"b" ', '"a"b,c'])
+def test_a_quotation_mark_that_is_not_doubled_is_a_problem_of_its_row(rosa: User, row: str) -> None:
+    content = f'Title,Artist\n"Good ""one""","x, ""y"", z"\n{row}\n"Last","line\n""two"""\n'
+    job = checked(rosa, content.encode())
+    assert (job.added, job.refused) == (2, 1)
+    assert [number for number, _, sentence in told(job) if "doubled" in sentence] == [2]
