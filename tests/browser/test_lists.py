@@ -182,9 +182,10 @@ def test_a_drag_zooms_steps_alone_and_is_undone_beside_the_chart(
 def fitted(page: Page, live_server: LiveServer, ada: User) -> Callable[..., Any]:
     """What gives the range of values for a view of the steps 1 to 3."""
     log_in(page, live_server, ada)
+    page.goto(live_server.url)
 
     def fit(traces: str, *, log: bool = False) -> Any:
-        module = live_server.url + static("js/charts.js")
+        module = static("js/charts.js")
         return page.evaluate(
             f"""import("{module}").then((charts) =>
                 charts.fitted({traces}, [1, 3], {str(log).lower()}))"""
