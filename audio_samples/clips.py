@@ -144,6 +144,32 @@ def grid(runs: Iterable[Run]) -> list[ClipRow]:
     return [_distinguished(row) for row in rows.values()]
 
 
+@dataclass(frozen=True)
+class SilentRows:
+    """Why nothing of some rows is to be heard: one reason for all their clips."""
+
+    reason: str
+    count: int
+
+    @property
+    def sentence(self) -> str:
+        everything = "Both clips" if self.count == 2 else f"All {self.count:,} clips"
+        return f"{everything}. {self.reason}"
+
+    @property
+    def version(self) -> str:
+        return hashlib.sha256(self.sentence.encode()).hexdigest()[:12]
+
+
+def silent_rows(rows: Sequence[ClipRow]) -> SilentRows | None:
+    """Return what is said once instead of in each of several rows, or None where one sounds or
+    there are several reasons. One row says it itself."""
+    reasons = [clip.withheld for row in rows for clip in row.clips]
+    if len(rows) < 2 or len(set(reasons)) != 1 or not reasons[0]:
+        return None
+    return SilentRows(reason=reasons[0], count=len(reasons))
+
+
 def _distinguished(row: ClipRow) -> ClipRow:
     """Tell clips of a row with the same label apart: by when they were made where that differs,
     the others by number."""

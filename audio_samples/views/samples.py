@@ -169,11 +169,14 @@ def run_samples(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     """Show the run page's samples; fetched every few seconds while the run is open."""
     runs = Run.objects.visible_to(signed_in(request)).select_related("project", "dataset")
     run = get_object_or_404(runs, project__slug=slug, number=number)
-    return render(
-        request,
-        "audio_samples/run_samples.html",
-        {"run": run, "project": run.project, "rows": clips.of_run(run)},
-    )
+    rows = clips.of_run(run)
+    context = {
+        "run": run,
+        "project": run.project,
+        "rows": rows,
+        "silent": clips.silent_rows(rows),
+    }
+    return render(request, "audio_samples/run_samples.html", context)
 
 
 @require_safe
@@ -215,7 +218,8 @@ def grid(request: HttpRequest) -> HttpResponse:
     rows = clips.grid(runs)
     for row in rows:
         row.mode = mode
-    return render(request, "audio_samples/grid.html", {"runs": runs, "rows": rows, "mode": mode})
+    context = {"runs": runs, "rows": rows, "silent": clips.silent_rows(rows), "mode": mode}
+    return render(request, "audio_samples/grid.html", context)
 
 
 def _is_uuid(text: str) -> bool:

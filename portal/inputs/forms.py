@@ -115,7 +115,6 @@ class TokenForm(Form):
         label="What it is for",
         max_length=100,
         help_text="For example: notebook on my laptop.",
-        widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
     days = forms.TypedChoiceField(
         label="Good for",

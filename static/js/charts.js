@@ -91,6 +91,39 @@ function layout(name, { axis, log }, several, low) {
   };
 }
 
+/** The y range of what the traces show between two x, with some room; null where that is nothing.
+    On a log axis what is not above zero is not shown, and the range is in powers of ten. */
+export function fitted(drawn, [from, to], log) {
+  const [left, right] = [Math.min(from, to), Math.max(from, to)];
+  const scaled = (value) => (log ? Math.log10(value) : value);
+  const isShown = (value) => Number.isFinite(value) && (!log || value > 0);
+  let low = Infinity;
+  let high = -Infinity;
+  const take = (value) => {
+    low = Math.min(low, value);
+    high = Math.max(high, value);
+  };
+  for (const { x, y, mode, visible } of drawn) {
+    if (visible === "legendonly" || visible === false) continue;
+    for (let i = 0; i < x.length; i += 1) {
+      if (!isShown(y[i])) continue;
+      const here = scaled(y[i]);
+      if (x[i] >= left && x[i] <= right) take(here);
+      if (mode === "markers" || i + 1 >= x.length || !isShown(y[i + 1])) continue;
+      // Where the line to the next point crosses an edge, it is in view there.
+      const there = scaled(y[i + 1]);
+      for (const edge of [left, right]) {
+        if ((x[i] - edge) * (x[i + 1] - edge) < 0) {
+          take(here + (there - here) * ((edge - x[i]) / (x[i + 1] - x[i])));
+        }
+      }
+    }
+  }
+  if (low > high) return null;
+  const room = (high - low) * 0.06 || (log ? 0.1 : Math.abs(high) * 0.06 || 1);
+  return [low - room, high + room];
+}
+
 function table(box, curves) {
   const out = document.createElement("table");
   out.className = "table";
@@ -179,14 +212,28 @@ class Chart {
       layout(this.figure.dataset.name, this.options,
         this.curves.length > 1 || this.curves.some((curve) => curve.replaced?.length), this.plot.classList.contains("low")),
       { responsive: true, displaylogo: false, displayModeBar: false, showTips: false, doubleClick: "autosize" });
-    if (first) this.plot.on("plotly_relayout", () => this.offerReset());
-    this.offerReset();
+    if (first) {
+      this.plot.on("plotly_relayout", () => this.shown());
+      this.plot.on("plotly_restyle", () => this.shown()); // the legend shows or hides a curve
+    }
+    this.shown();
     this.tabulate();
   }
 
   /** Where a part is shown, the way back stands beside the chart: Plotly's own note covers it. */
-  offerReset() {
+  shown() {
     this.reset.hidden = this.plot.layout.xaxis.autorange !== false;
+    this.fit();
+  }
+
+  /** The values in view fill the height, also where a part of the steps is shown. */
+  fit() {
+    const { xaxis, yaxis } = this.plot.layout;
+    const range = xaxis.autorange === false ? fitted(this.plot.data, xaxis.range, this.options.log) : null;
+    const old = yaxis.autorange === false ? this.range : null;
+    if (String(range) === String(old)) return; // its own change comes back here
+    this.range = range;
+    window.Plotly.relayout(this.plot, range ? { "yaxis.range": range } : { "yaxis.autorange": true });
   }
 
   tabulate() {

@@ -19,3 +19,12 @@ export function writeAddress({ player, clip, at, loop }) {
   if (loop) said.set("loop", `${loop.start.toFixed(2)}-${loop.end.toFixed(2)}`);
   history.replaceState(history.state, "", `#${said}`);
 }
+
+// A redirect keeps what stands behind the #: what a form opens would carry the place of this page's
+// player. A form that its script sends leaves the page where it is, and the address with it.
+export function watchForms() {
+  document.addEventListener("submit", (event) => {
+    if (event.defaultPrevented || event.target.method !== "post" || !readAddress()) return;
+    history.replaceState(history.state, "", location.pathname + location.search);
+  });
+}

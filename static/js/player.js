@@ -13,14 +13,15 @@
 import { Engine, audioContext, unlock } from "./player-engine.js";
 import { drawWave, loudest, watchPointer } from "./player-draw.js";
 import { watchFragments } from "./player-merge.js";
-import { readAddress, writeAddress } from "./player-address.js";
+import { readAddress, watchForms, writeAddress } from "./player-address.js";
 import { loadClip, makeRoom, readClips } from "./player-clips.js";
 import { styles } from "./player-style.js";
 
+const AMONG_CLIPS = ["switch to that clip", "the clip before, the next"];
 const KEYS = [
   ["Space", "play, pause"],
-  ["1 – 9", "switch to that clip"],
-  ["↑ ↓", "the clip before, the next"],
+  ["1 – 9", AMONG_CLIPS[0]],
+  ["↑ ↓", AMONG_CLIPS[1]],
   ["← →", "back, forward by half a second"],
   ["Home", "to the start"],
   ["[ ]", "the loop begins, ends here"],
@@ -99,7 +100,9 @@ class ClipPlayer extends HTMLElement {
     this.noLoop = make("button", { type: "button", class: "button quiet small", hidden: "" }, "Clear loop");
     this.help = make("button", { type: "button", class: "button quiet small", "aria-expanded": "false" }, "Keys");
     this.keys = make("dl", { class: "keys", hidden: "" });
-    for (const [name, what] of KEYS) this.keys.append(make("dt", {}, make("kbd", {}, name)), make("dd", {}, what));
+    // Blind, a clip stands alone, and its page may have a use for the digits.
+    const keys = this.dataset.blind === undefined ? KEYS : KEYS.filter(([, what]) => !AMONG_CLIPS.includes(what));
+    for (const [name, what] of keys) this.keys.append(make("dt", {}, make("kbd", {}, name)), make("dd", {}, what));
     this.words = make("p", { class: "words", role: "status" });
     this.controls = make("div", { class: "controls" }, this.play, this.place, this.time, this.modes, this.noLoop, this.help);
     this.append(this.lanes, this.controls, this.keys, this.words);
@@ -443,3 +446,4 @@ document.addEventListener("keydown", (event) => {
 
 if (!customElements.get("clip-player")) customElements.define("clip-player", ClipPlayer);
 watchFragments();
+watchForms();

@@ -75,8 +75,17 @@ if (form) {
   form.addEventListener("change", (event) => {
     if (event.target.name === "score") store(event.target.value, hearing);
   });
+  // The page has one clip: keys are for it before it was ever used.
+  const player = document.querySelector("clip-player");
+  player.take?.();
   // Before the player sees them: here the digits answer.
   document.addEventListener("keydown", (event) => {
+    if (event.key === "?" && player.showKeys && !player.silent) {
+      event.preventDefault();
+      event.stopPropagation();
+      player.showKeys();
+      return;
+    }
     if (!/^[1-5]$/.test(event.key) || event.ctrlKey || event.metaKey || event.altKey || form.hidden) return;
     event.preventDefault();
     event.stopPropagation();

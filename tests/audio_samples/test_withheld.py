@@ -86,6 +86,50 @@ def test_a_withheld_clip_is_a_line_without_an_address(run: Run, ada: User) -> No
         assert reverse("audio_samples:audio", args=[sample.pk]) not in text
 
 
+def rows_of(user: User, run: Run) -> list[str]:
+    """The run's samples and its column of the grid, as somebody gets them."""
+    client = Client()
+    client.force_login(user)
+    pages = (
+        reverse("audio_samples:run_samples", args=[run.project.slug, run.number]),
+        reverse("audio_samples:grid") + f"?runs={run.pk}",
+    )
+    return [client.get(page).content.decode() for page in pages]
+
+
+def test_rows_that_are_all_withheld_for_one_reason_are_one_line(run: Run, ada: User) -> None:
+    made = [make_sample(run, name, prompt=f"prompt {name}") for name in "abc"]
+    for sample in made:
+        withhold(sample, ada, "Noor withdrew it")
+    for text in rows_of(ada, run):
+        assert text.count("Withheld: Noor withdrew it.") == 1
+        assert '<p class="silent">All 3 clips. Withheld: Noor withdrew it.</p>' in text
+        assert "<clip-player" not in text
+        # What they were, and their credits, stay at hand.
+        for sample in made:
+            assert f'href="{sample.get_absolute_url()}"' in text
+            assert sample.prompt in text
+
+
+def test_rows_with_two_reasons_or_one_that_sounds_say_each_its_own(run: Run, ada: User) -> None:
+    first, second = (make_sample(run, name, prompt=f"prompt {name}") for name in "ab")
+    withhold(first, ada, "Noor withdrew it")
+    for text in rows_of(ada, run):
+        assert text.count("<clip-player") == 2
+    withhold(second, ada, "A master was lost")
+    for text in rows_of(ada, run):
+        assert text.count("<clip-player") == 2
+        assert '<span class="silent">Withheld: Noor withdrew it.</span>' in text
+        assert '<span class="silent">Withheld: A master was lost.</span>' in text
+
+
+def test_of_two_clips_the_line_says_both(run: Run, ada: User) -> None:
+    for name in "ab":
+        withhold(make_sample(run, name, prompt=f"prompt {name}"), ada, "A draft")
+    for text in rows_of(ada, run):
+        assert "Both clips. Withheld: A draft." in text
+
+
 @pytest.mark.parametrize(
     ("said", "words"),
     [

@@ -80,6 +80,21 @@ def test_a_group_says_what_was_changed_in_it(
     expect(page.get_by_text("1 changed")).to_have_count(0)
 
 
+def test_numbers_that_were_typed_are_there_again_after_going_back(
+    page: Page, live_server: LiveServer, ada: User, new_run: str
+) -> None:
+    log_in(page, live_server, ada)
+    page.goto(new_run)
+    page.get_by_label("Name").first.fill("mine")
+    page.locator("#config-batch_size").fill("3")
+    page.locator("#id_max_hours").fill("7")
+    # Back from another page, and made anew: no page is kept alive here.
+    page.goto(live_server.url + "/")
+    page.go_back()
+    expect(page.locator("#config-batch_size")).to_have_value("3")
+    expect(page.locator("#id_max_hours")).to_have_value("7")
+
+
 def test_each_error_leads_to_its_field(
     page: Page, live_server: LiveServer, ada: User, new_run: str
 ) -> None:

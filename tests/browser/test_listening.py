@@ -86,6 +86,36 @@ def test_the_scale_opens_once_the_clip_was_heard_and_the_answer_carries_it(
     assert Rating.objects.get().changes == 1
 
 
+def test_the_space_bar_plays_before_the_player_was_ever_used(
+    page: Page, live_server: LiveServer, lou: User, test: ListeningTest
+) -> None:
+    open_page(page, live_server, lou, test)
+    page.wait_for_selector("clip-player[data-state=ready]")
+    page.keyboard.press(" ")
+    until(page, f"{HEARD} > 0.2")
+    page.keyboard.press(" ")
+    expect(page.locator("clip-player")).to_have_attribute("data-state", "ready")
+    # A link keeps its own keys.
+    page.get_by_role("link", name="Stop for now").focus()
+    page.keyboard.press(" ")
+    expect(page.locator("clip-player")).to_have_attribute("data-state", "ready")
+
+
+def test_the_keys_of_the_page_are_shown_and_hidden_by_a_key(
+    page: Page, live_server: LiveServer, lou: User, test: ListeningTest
+) -> None:
+    open_page(page, live_server, lou, test)
+    page.wait_for_selector("clip-player[data-state=ready]")
+    keys = page.locator("clip-player .keys")
+    expect(keys).to_be_hidden()
+    page.keyboard.press("?")
+    expect(keys).to_be_visible()
+    # The digits answer here.
+    assert "switch to that clip" not in keys.inner_text()
+    page.keyboard.press("?")
+    expect(keys).to_be_hidden()
+
+
 def test_a_reload_in_the_middle_loses_nothing_and_what_was_skipped_was_not_heard(
     page: Page, live_server: LiveServer, lou: User, test: ListeningTest
 ) -> None:

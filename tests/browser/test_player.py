@@ -1,5 +1,6 @@
 """The player in a real Chromium: one start for all clips, and switching that only turns gains."""
 
+import re
 import time
 from typing import Any
 
@@ -263,6 +264,23 @@ def test_the_picker_of_a_test_fetches_a_clip_when_it_is_played(
     assert len(fetched) == 1
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert serious(page) == []
+
+
+def test_the_place_of_a_player_does_not_follow_to_what_a_form_opens(
+    page: Page, live_server: LiveServer, ada: User, run: Run
+) -> None:
+    log_in(page, live_server, ada)
+    page.goto(live_server.url + reverse("listening:new", args=[run.project.slug]))
+    first = page.locator("clip-player").first
+    first.get_by_role("button", name="Play").click()
+    first.get_by_role("button", name="Pause").click()
+    until(page, "location.hash.startsWith('#player=')")
+    page.get_by_label("Title").fill("Round")
+    page.get_by_label("Question").fill("Does it groove?")
+    page.locator("input[name=samples]").first.check()
+    page.get_by_role("button", name="Open the test").click()
+    page.wait_for_url(re.compile(r"/\d+/(#.*)?$"))
+    assert page.evaluate("location.hash") == ""
 
 
 def test_the_browsers_own_player_gives_way_to_the_reason(
