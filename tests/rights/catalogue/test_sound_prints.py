@@ -169,6 +169,62 @@ def test_a_recording_that_was_a_part_before_is_a_question(
     assert (found.recording, found.other) == (copy, song)
 
 
+def add_part(rosa: User, recording: Recording, seed: int, kind: str = "FLAC") -> None:
+    catalogue.add_stem(
+        by=rosa, recording=recording, part="vocals", file=written(played(seed), kind),
+        filename="v.flac",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["FLAC", "WAV"], ids=["the very file", "another file"])
+def test_a_copy_as_a_part_of_an_older_recording_puts_that_one_in_question(
+    *, rosa: User, song: Recording, other: Party, kind: str
+) -> None:
+    victim = again(rosa, other, written(played(5)))
+    add_part(rosa, song, 5, kind)
+    found = SoundQuestion.objects.get()
+    assert (found.recording, found.other) == (song, victim)
+    assert usable(song, victim) == [False, True]
+
+
+def test_where_a_part_agrees_is_said_of_the_right_one(
+    rosa: User, song: Recording, other: Party
+) -> None:
+    inside = np.concatenate([played(8, 6.0), played(5)], axis=1)
+    again(rosa, other, written(inside))
+    add_part(rosa, song, 5)
+    found = SoundQuestion.objects.get()
+    assert found.recording == song
+    assert found.at is not None
+    assert found.other_at is not None
+    assert found.other_at - found.at == pytest.approx(6.0, abs=0.2)
+
+
+@pytest.mark.parametrize("older_first", [True, False])
+def test_of_two_with_the_same_part_the_one_that_got_it_later_is_in_question(
+    *, rosa: User, song: Recording, other: Party, older_first: bool
+) -> None:
+    newer = again(rosa, other, written(played(2)))
+    first, second = (song, newer) if older_first else (newer, song)
+    add_part(rosa, first, 5)
+    add_part(rosa, second, 5, "WAV")
+    found = SoundQuestion.objects.get()
+    assert (found.recording, found.other) == (second, first)
+
+
+def test_who_has_had_a_sound_first_keeps_it_whatever_parts_come_after(
+    rosa: User, song: Recording, other: Party
+) -> None:
+    victim = again(rosa, other, written(played(5)))
+    add_part(rosa, song, 5)
+    add_part(rosa, victim, 5, "WAV")
+    SoundQuestion.objects.all().delete()
+    SoundPrint.objects.all().delete()
+    sound_backfill.run_pass()
+    found = SoundQuestion.objects.get()
+    assert (found.recording, found.other) == (song, victim)
+
+
 @pytest.mark.parametrize("answer", list(Answer))
 def test_an_answer_makes_it_usable_as_far_as_all_whose_word_it_needs_allow(
     *, rosa: User, song: Recording, party: Party, other: Party, answer: Answer
