@@ -356,6 +356,22 @@ def test_a_rights_admin_hears_both_and_answers(
     assert "It was made from the earlier one" in answered.content.decode()
 
 
+def test_the_page_of_a_question_about_a_part_says_when_the_part_came(
+    *, client: Client, rosa: User, song: Recording, other: Party
+) -> None:
+    again(rosa, other, written(played(5)))
+    client.force_login(rosa)
+    sent = {"part": "vocals", "file": written(played(5))}
+    added = client.post(reverse("rights:recording_stem", args=[song.pk]), sent, follow=True)
+    assert "“Song” has the very same samples as “Again”" in added.content.decode()
+    question = SoundQuestion.objects.get()
+    page = client.get(reverse("rights:sound_question", args=[question.pk])).content.decode()
+    later, earlier = page.split('id="the-earlier"')
+    assert "Its part “Vocals” came" in later
+    assert reverse("rights:stem_audio", args=[song.pk, song.stems.get().pk]) in later
+    assert "Its part" not in earlier
+
+
 def test_a_rights_admin_says_and_takes_back_where_a_recording_comes_from(
     *, client: Client, rosa: User, ada: User, song: Recording, other: Party
 ) -> None:
