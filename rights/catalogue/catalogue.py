@@ -347,6 +347,7 @@ def add_stem(
     blob = storage.put(file, media_type=audio.media_type)
     sound_match = sound_prints.listen(audio)
     with transaction.atomic():
+        at = commit_order.moment()
         stem = Stem.objects.create(
             recording=recording,
             part=part,
@@ -357,13 +358,14 @@ def add_stem(
             sample_rate=audio.sample_rate,
             channels=audio.channels,
             added_by=by,
+            created_at=at,
         )
         audit.record(by=by, verb="stem.added", subject=recording, part=part, audio=blob.sha256)
         file_provenance.note_signals(
             by=by, recording=recording, reservations=reservations, filename=filename
         )
         # A part may be somebody else's voice as well.
-        sound_prints.ask(recording=recording, blob=blob, sound_match=sound_match)
+        sound_prints.ask(recording=recording, blob=blob, sound_match=sound_match, at=at)
     return stem
 
 

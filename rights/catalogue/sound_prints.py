@@ -13,7 +13,7 @@ from typing import IO
 
 import numpy as np
 from django.db import transaction
-from django.db.models import Max, Q
+from django.db.models import Max
 
 from audio import decoding, index, matching, prints, sound_digest
 from audio.prints import Print
@@ -22,6 +22,7 @@ from portal.database import bulk, commit_order
 from portal.models import Blob
 from rights.catalogue import sound_questions
 from rights.catalogue.audio_intake import LIMITS, Audio
+from rights.catalogue.sound_questions import Side
 from rights.models import Landmark, Recording, SoundPrint, Stem
 
 # One hash in this many is stored as a row: three to six in a second of music. Chosen by the first
@@ -99,16 +100,37 @@ def ask(
     if newer.exists():
         alike = _alike(blob.sha256, sound_match.sound, sound_match.print)
     # The very same file may be here already as another recording's, or as a part of one.
-    for match in (Alike(blob.sha256, None), *alike):
-        for other in _owners(match.audio):
-            sound_questions.ask(recording=recording, other=other, match=match.match, at=at)
+    found = [
+        (other, match.match)
+        for match in (Alike(blob.sha256, None), *alike)
+        for other in _owners(match.audio)
+    ]
+    # With several files that are alike, the other has had the sound since the first of them.
+    since: dict[int, datetime] = {}
+    for other, _ in found:
+        since[other.recording.pk] = min(other.came, since.get(other.recording.pk, other.came))
+    own = next((one for one in _owners(blob.sha256) if one.recording.pk == recording.pk), None)
+    for other, stretch in found:
+        sound_questions.ask(
+            own or Side(recording, at),
+            Side(other.recording, since[other.recording.pk]),
+            match=stretch,
+            at=at,
+        )
     SoundPrint.objects.filter(pk=sound_print.pk).update(compared=True)
 
 
-def _owners(sha256: str) -> Iterable[Recording]:
-    """Return the recordings with this file, as their own or as one of their stems."""
-    stems = Stem.objects.filter(audio=sha256)
-    return Recording.objects.filter(Q(audio=sha256) | Q(pk__in=stems.values("recording")))
+def _owners(sha256: str) -> list[Side]:
+    """Return the recordings with this file, as their own or as one of their stems, each with the
+    moment that the file came to it."""
+    sides: dict[int, Side] = {}
+    for one in Recording.objects.filter(audio=sha256):
+        sides[one.pk] = Side(one, one.audio_at or one.created_at)
+    for stem in Stem.objects.filter(audio=sha256).select_related("recording"):
+        before = sides.get(stem.recording_id)
+        if before is None or stem.created_at < before.came:
+            sides[stem.recording_id] = Side(stem.recording, stem.created_at)
+    return [sides[pk] for pk in sorted(sides)]
 
 
 # --- Prints -----------------------------------------------------------------------------------

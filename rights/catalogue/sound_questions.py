@@ -1,6 +1,7 @@
 """Questions about recordings that sound alike: opened when a file comes, answered by an admin."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 
@@ -28,17 +29,27 @@ RELATION_OF_ANSWER: Mapping[str, tuple[Kind, bool]] = MappingProxyType({
 })  # fmt: skip
 
 
-def ask(
-    *, recording: Recording, other: Recording, match: matching.Match | None, at: datetime
-) -> SoundQuestion | None:
-    """Ask how the recording relates to one it sounds like; None if that is known or was asked.
+@dataclass(frozen=True)
+class Side:
+    """A recording with a sound, as its own file or as a part, and the moment the sound came."""
 
-    The question is about the recording whose file came later. `match` is None where the samples
-    are the very same. Call it inside a transaction.
+    recording: Recording
+    came: datetime
+
+
+def ask(
+    one: Side, two: Side, *, match: matching.Match | None, at: datetime
+) -> SoundQuestion | None:
+    """Ask how two recordings relate that sound alike; None if that is known or was asked.
+
+    The question is about the recording to which the sound came later: a part that comes today puts
+    an old recording in question, and not the newer one that it was taken from. `match`, in the
+    order of the two, is None where the samples are the very same. Call it inside a transaction.
     """
+    recording, other = one.recording, two.recording
     if recording.pk == other.pk or _asked_before(recording, other):
         return None
-    turned = _arrival(other) > _arrival(recording)
+    turned = (two.came, other.pk) > (one.came, recording.pk)
     if turned:
         recording, other = other, recording
     question = SoundQuestion.objects.create(
@@ -57,10 +68,6 @@ def ask(
         score=question.score,
     )
     return question
-
-
-def _arrival(recording: Recording) -> tuple[object, int]:
-    return recording.audio_at or recording.created_at, recording.pk
 
 
 def _where(match: matching.Match, *, turned: bool) -> dict[str, float]:

@@ -47,8 +47,9 @@ class Landmark(models.Model):
 
 
 class SoundQuestion(models.Model):
-    """A recording sounds like an earlier one. It is used for nothing until a rights admin has
-    answered how they relate; the answer may create a relation between them."""
+    """A recording sounds like another that had the sound earlier, as its file or as a part. It is
+    used for nothing until a rights admin has answered how they relate; the answer may create a
+    relation between them."""
 
     class Answer(models.TextChoices):
         CONTAINS = "contains", "It contains a part of the earlier one"

@@ -7,7 +7,7 @@ or says two things, is left to a person. Nothing here reads the database.
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rights.catalogue import titles
 from rights.catalogue.file_batches import names
@@ -275,15 +275,24 @@ def _why_unmatched(isrc: str) -> str:
 
 
 def find_all(
-    files: Sequence[File], index: Index, *, taken: Mapping[int, str], others: Mapping[str, str]
+    files: Sequence[File],
+    index: Index,
+    *,
+    taken: Mapping[int, str],
+    others: Mapping[str, str],
+    earlier: Sequence[File] = (),
 ) -> dict[int, Finding]:
     """Return what each file is, by its id. Of several files for one recording none is chosen.
 
     `taken` has the recordings that other files of the batch are chosen for, `others` the SHA-256
-    of those files; both give the path of the file.
+    of those files; both give the path of the file. `earlier` are the files that were found to be
+    copies of others before: they need no finding, and their names still speak.
     """
     findings: dict[int, Finding] = {}
     first_paths = dict(others)
+    copies = defaultdict[str, list[File]](list)
+    for file in (*files, *earlier):
+        copies[file.sha256].append(file)
     for file in files:
         if file.sha256 in first_paths and file.sha256 not in index.by_audio:
             findings[file.pk] = Finding(
@@ -291,8 +300,35 @@ def find_all(
             )
         else:
             first_paths[file.sha256] = file.path
-            findings[file.pk] = find(file, index)
+            findings[file.pk] = _find_copies(file, copies[file.sha256], index)
     return findings | _rivals(files, findings, taken)
+
+
+def _find_copies(file: File, copies: Sequence[File], index: Index) -> Finding:
+    """Return what a file is that was sent under several names. Each speaks for it, whichever
+    came first. Names that together fit several recordings are left to a person."""
+    found = {copy.path: find(copy, index) for copy in (file, *copies)}
+    told = {path: one for path, one in found.items() if one.state != State.UNMATCHED}
+    if not told:
+        return found[file.path]
+    meant = {path: _meant(one) for path, one in told.items()}
+    fits = list(dict.fromkeys(pk for pks in meant.values() for pk in pks))
+    other = next((path for path in told if path != file.path), file.path)
+    if len(fits) > 1 and any(set(pks) != set(fits) for pks in meant.values()):
+        words = "It was sent as “{}” too, and its names together fit more than one recording."
+        return Finding(
+            State.AMBIGUOUS, candidates=fits[:MOST_CANDIDATES], sentence=_cut(words, other)
+        )
+    # All mean the same; a doubt that one of them raises is a doubt.
+    doubts = [one for one in told.values() if one.state == State.AMBIGUOUS]
+    best = (doubts or list(told.values()))[0]
+    if file.path in told or best.sentence:
+        return best
+    return replace(best, sentence=_cut("It was sent as “{}” too, which says so.", other))
+
+
+def _meant(finding: Finding) -> Sequence[int]:
+    return finding.candidates if finding.recording is None else [finding.recording]
 
 
 def _rivals(

@@ -268,7 +268,9 @@ def match(batch: FileBatch) -> None:
     """Match all files that were looked at, and have a person decide. Attaches nothing."""
     rows = list(batch.files.filter(state=FileState.LOOKED_AT).order_by("path", "pk"))
     files = [_facts(row) for row in rows]
-    index = catalogue_index.load(files)
+    # Copies keep their names when the files are matched anew.
+    earlier = [_facts(row) for row in batch.files.filter(state=FileState.TWICE).order_by("pk")]
+    index = catalogue_index.load([*files, *earlier])
     with batches.locked(batch, State.LOOKING) as locked:
         others = batch.files.exclude(state__in=(FileState.LOOKED_AT, *BatchFile.DONE))
         paths = {row.sha256: row.path for row in others if row.sha256}
@@ -277,7 +279,7 @@ def match(batch: FileBatch) -> None:
             for row in others.filter(state__in=(FileState.MATCHED, FileState.ATTACHING))
             if row.recording_id
         }
-        findings = matching.find_all(files, index, taken=taken, others=paths)
+        findings = matching.find_all(files, index, taken=taken, others=paths, earlier=earlier)
         for row in rows:
             finding = findings[row.pk]
             row.state, row.how = finding.state, finding.how

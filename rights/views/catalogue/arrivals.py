@@ -28,11 +28,12 @@ def say_questions(request: HttpRequest, recording: Recording, known: Collection[
 def question_words(question: SoundQuestion) -> SafeString:
     likeness = "has the very same samples as" if question.same_samples else "sounds like"
     return format_html(
-        "“{}” {} “{}”, which was here before. It is used for nothing until a rights admin has said "
-        'what they are to each other. <a href="{}">Listen to both and answer</a>',
+        "“{}” {} “{}”, which had that sound before. “{}” is used for nothing until a rights admin "
+        'has said what they are to each other. <a href="{}">Listen to both and answer</a>',
         question.recording,
         likeness,
         question.other,
+        question.recording,
         reverse("rights:sound_question", args=[question.pk]),
     )
 

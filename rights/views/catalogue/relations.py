@@ -85,7 +85,9 @@ def sound_questions_listed(request: HttpRequest) -> HttpResponse:
 @open_to(Role.RIGHTS_ADMIN)
 def sound_question(request: HttpRequest, pk: int) -> HttpResponse:
     """Play both recordings from where they match; POST stores the answer."""
-    row = get_object_or_404(SoundQuestion.objects.select_related("recording", "other"), pk=pk)
+    rows = SoundQuestion.objects.select_related("recording", "other")
+    rows = rows.prefetch_related("recording__stems__added_by", "other__stems__added_by")
+    row = get_object_or_404(rows, pk=pk)
     form = SoundAnswerForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         with form.refusals():

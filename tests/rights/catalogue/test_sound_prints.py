@@ -169,6 +169,62 @@ def test_a_recording_that_was_a_part_before_is_a_question(
     assert (found.recording, found.other) == (copy, song)
 
 
+def add_part(rosa: User, recording: Recording, seed: int, kind: str = "FLAC") -> None:
+    catalogue.add_stem(
+        by=rosa, recording=recording, part="vocals", file=written(played(seed), kind),
+        filename="v.flac",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["FLAC", "WAV"], ids=["the very file", "another file"])
+def test_a_copy_as_a_part_of_an_older_recording_puts_that_one_in_question(
+    *, rosa: User, song: Recording, other: Party, kind: str
+) -> None:
+    victim = again(rosa, other, written(played(5)))
+    add_part(rosa, song, 5, kind)
+    found = SoundQuestion.objects.get()
+    assert (found.recording, found.other) == (song, victim)
+    assert usable(song, victim) == [False, True]
+
+
+def test_where_a_part_agrees_is_said_of_the_right_one(
+    rosa: User, song: Recording, other: Party
+) -> None:
+    inside = np.concatenate([played(8, 6.0), played(5)], axis=1)
+    again(rosa, other, written(inside))
+    add_part(rosa, song, 5)
+    found = SoundQuestion.objects.get()
+    assert found.recording == song
+    assert found.at is not None
+    assert found.other_at is not None
+    assert found.other_at - found.at == pytest.approx(6.0, abs=0.2)
+
+
+@pytest.mark.parametrize("older_first", [True, False])
+def test_of_two_with_the_same_part_the_one_that_got_it_later_is_in_question(
+    *, rosa: User, song: Recording, other: Party, older_first: bool
+) -> None:
+    newer = again(rosa, other, written(played(2)))
+    first, second = (song, newer) if older_first else (newer, song)
+    add_part(rosa, first, 5)
+    add_part(rosa, second, 5, "WAV")
+    found = SoundQuestion.objects.get()
+    assert (found.recording, found.other) == (second, first)
+
+
+def test_who_has_had_a_sound_first_keeps_it_whatever_parts_come_after(
+    rosa: User, song: Recording, other: Party
+) -> None:
+    victim = again(rosa, other, written(played(5)))
+    add_part(rosa, song, 5)
+    add_part(rosa, victim, 5, "WAV")
+    SoundQuestion.objects.all().delete()
+    SoundPrint.objects.all().delete()
+    sound_backfill.run_pass()
+    found = SoundQuestion.objects.get()
+    assert (found.recording, found.other) == (song, victim)
+
+
 @pytest.mark.parametrize("answer", list(Answer))
 def test_an_answer_makes_it_usable_as_far_as_all_whose_word_it_needs_allow(
     *, rosa: User, song: Recording, party: Party, other: Party, answer: Answer
@@ -298,6 +354,22 @@ def test_a_rights_admin_hears_both_and_answers(
     assert "Somebody has answered this already." in late.content.decode()
     answered = client.get(reverse("rights:sound_questions") + "?state=answered")
     assert "It was made from the earlier one" in answered.content.decode()
+
+
+def test_the_page_of_a_question_about_a_part_says_when_the_part_came(
+    *, client: Client, rosa: User, song: Recording, other: Party
+) -> None:
+    again(rosa, other, written(played(5)))
+    client.force_login(rosa)
+    sent = {"part": "vocals", "file": written(played(5))}
+    added = client.post(reverse("rights:recording_stem", args=[song.pk]), sent, follow=True)
+    assert "“Song” has the very same samples as “Again”" in added.content.decode()
+    question = SoundQuestion.objects.get()
+    page = client.get(reverse("rights:sound_question", args=[question.pk])).content.decode()
+    later, earlier = page.split('id="the-earlier"')
+    assert "Its part “Vocals” came" in later
+    assert reverse("rights:stem_audio", args=[song.pk, song.stems.get().pk]) in later
+    assert "Its part" not in earlier
 
 
 def test_a_rights_admin_says_and_takes_back_where_a_recording_comes_from(

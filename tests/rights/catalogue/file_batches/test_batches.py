@@ -151,6 +151,30 @@ def test_the_same_file_twice_is_attached_once(rosa: User) -> None:
     assert states(batch) == {"Song.wav": FileState.ATTACHED, "z/Song (1).wav": FileState.TWICE}
 
 
+def test_the_same_file_under_two_isrcs_is_uncertain_however_often_it_is_matched(
+    rosa: User,
+) -> None:
+    codes = ("QZF009000001", "QZF009000002")
+    songs = [announce(rosa, f"Song {code}", isrc=code) for code in codes]
+    batch = looked_at(rosa, {f"{code}.wav": sound(300) for code in codes})
+    for _ in range(2):
+        assert states(batch) == {
+            "QZF009000001.wav": FileState.AMBIGUOUS,
+            "QZF009000002.wav": FileState.TWICE,
+        }
+        assert row(batch, "QZF009000001.wav").candidates == [song.pk for song in songs]
+        batch.refresh_from_db()
+        batches.match_again(batch, by=rosa)
+        work_off()
+
+
+def test_a_file_is_attached_by_the_second_name_it_was_sent_under(rosa: User) -> None:
+    song = announce(rosa, "Song", isrc="QZF009000001")
+    batch = attached(rosa, {name: sound(300) for name in ("AAA_mix_v7.wav", "QZF009000001.wav")})
+    assert row(batch, "AAA_mix_v7.wav").recording == song
+    assert states(batch)["AAA_mix_v7.wav"] == FileState.ATTACHED
+
+
 def test_files_are_chosen_for_announced_recordings_alone(rosa: User) -> None:
     done = announce(rosa, "Done")
     attached(rosa, {"Done.wav": sound(300)})

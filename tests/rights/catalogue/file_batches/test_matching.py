@@ -286,8 +286,8 @@ def test_bytes_that_are_here_are_nothing_to_do() -> None:
 # --- The files of one batch -------------------------------------------------------------------
 
 
-def find_all(*files: File, **more: dict[object, str]) -> list[Finding]:
-    given = {"taken": {}, "others": {}} | more
+def find_all(*files: File, **more: object) -> list[Finding]:
+    given = {"taken": {}, "others": {}, **more}
     found = matching.find_all(files, matching.index_of(ALL), **given)  # type: ignore[arg-type]
     return [found[file.pk] for file in files]
 
@@ -308,6 +308,59 @@ def test_of_two_equal_files_the_second_is_the_same_twice() -> None:
     first, second = find_all(file(1, "Song.wav", "a"), file(2, "x/Song.wav", "a"))
     assert (first.state, second.state) == (State.MATCHED, State.TWICE)
     assert "“Song.wav”" in second.sentence
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        ("QZABC2600001.wav", "Don't Stop.wav"),
+        ("Don't Stop.wav", "QZABC2600001.wav"),
+        ("Song.wav", "01_final_v3.wav"),
+        ("Intro.wav", "Bea Voice - Intro.wav"),
+        ("x.wav", "Song.wav", "Don't Stop.wav"),
+    ],
+)
+def test_one_file_under_the_names_of_several_recordings_is_left_to_a_person(
+    paths: Sequence[str],
+) -> None:
+    first, *more = find_all(*(file(pk, path, "a") for pk, path in enumerate(paths, 1)))
+    candidates = {find(path).recording for path in paths} - {None}
+    assert (first.state, {one.state for one in more}) == (State.AMBIGUOUS, {State.TWICE})
+    assert candidates <= set(first.candidates)
+    assert len(first.candidates) == 2
+    assert "It was sent as “" in first.sentence
+
+
+@pytest.mark.parametrize("other", ["QZABC2600001.wav", "Song.wav"])
+def test_a_file_is_found_by_any_name_it_was_sent_under(other: str) -> None:
+    first, second = find_all(file(1, "AAA_final_mix_v7.wav", "a"), file(2, other, "a"))
+    assert (first.state, first.recording) == (State.MATCHED, SONG.pk)
+    assert f"“{other}”" in first.sentence
+    assert second.state == State.TWICE
+
+
+def test_two_names_of_one_recording_agree() -> None:
+    first, second = find_all(file(1, "QZABC2600001.wav", "a"), file(2, "Song.wav", "a"))
+    assert (first.state, first.how) == (State.MATCHED, How.ISRC_IN_NAME)
+    assert second.state == State.TWICE
+
+
+def test_two_doubts_about_the_same_recordings_are_told_as_they_are() -> None:
+    first, _ = find_all(file(1, "Intro.wav", "a"), file(2, "01 Intro.wav", "a"))
+    assert first == find("Intro.wav")
+
+
+def test_the_hash_is_before_all_names_that_a_file_was_sent_under() -> None:
+    names_ = ("Song.wav", "Don't Stop.wav")
+    files = [file(pk, name, "a", md5="b" * 32) for pk, name in enumerate(names_, 1)]
+    first, _ = find_all(*files)
+    assert (first.state, first.recording) == (State.MATCHED, HASHED.pk)
+
+
+def test_names_of_copies_from_before_speak_when_files_are_matched_anew() -> None:
+    before = [file(2, "Don't Stop.wav", "a")]
+    (found,) = find_all(file(1, "Song.wav", "a"), earlier=before)
+    assert (found.state, sorted(found.candidates)) == (State.AMBIGUOUS, [SONG.pk, DONT.pk])
 
 
 def test_the_file_with_the_announced_hash_is_chosen_among_two() -> None:
