@@ -197,7 +197,7 @@ def test_a_closed_test_takes_no_answers_and_says_so(
     # Whoever had the clip before them when it closed is told why the answer does not count.
     answer = reverse("listening:answer", args=[item.code])
     told = client.post(answer, {"score": "2"}, headers={"Accept": "application/json"})
-    assert told.status_code == 422
+    assert told.status_code == 409
     assert "closed" in told.json()["error"]
     assert "test is closed" in client.post(answer, {"score": "2"}, follow=True).content.decode()
 
