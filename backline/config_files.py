@@ -7,6 +7,7 @@ import yaml
 
 # What PyYAML raises, beside its own errors, of values that are not what their tag says.
 BAD_VALUES = (ValueError, LookupError, AttributeError, TypeError, OverflowError)
+MERGE = "tag:yaml.org,2002:merge"
 
 
 class BadYaml(ValueError):
@@ -18,8 +19,10 @@ class _Loader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen = set()
-        # Before names of elsewhere are merged in (<<): those may be set anew here.
         for key_node, _ in node.value:
+            if key_node.tag == MERGE:
+                # Names that are merged in may be set anew here.
+                continue
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, Hashable):
                 continue
