@@ -1,7 +1,7 @@
 """What is wrong with a form, in one list above it: each line leads to its field."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.forms import BaseForm, BoundField
@@ -31,17 +31,17 @@ def of_fields(form: BaseForm, names: Iterable[str]) -> list[Problem]:
     found = []
     for field in (form[name] for name in names):
         ident = "" if field.is_hidden else _ident(field)
-        found += [Problem(_named(field.label, str(text)), ident) for text in field.errors]
+        found += [Problem(_named(str(field.label), str(text)), ident) for text in field.errors]
     return found
 
 
-def of_page(context: Mapping[str, object]) -> bool:
-    """Return whether a page with this context says that something was not accepted."""
+def of_page(values: Iterable[object]) -> bool:
+    """Return whether a page that is made of these values says that something was not accepted."""
     return any(
         value.is_bound and bool(value.errors)
         if isinstance(value, BaseForm)
         else isinstance(value, list) and bool(value) and isinstance(value[0], Problem)
-        for value in context.values()
+        for value in values
     )
 
 

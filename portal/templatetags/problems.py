@@ -20,4 +20,4 @@ def problems(form: BaseForm | None) -> list[Problem]:
 def title_mark(context: Context) -> str:
     """Return what stands before the title of a page that says what is wrong: heard first, and seen
     in the tab."""
-    return "Error: " if of_forms.of_page(context.flatten()) else ""
+    return "Error: " if of_forms.of_page(context.flatten().values()) else ""
