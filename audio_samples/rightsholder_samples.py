@@ -96,7 +96,7 @@ class TrainedModel:
         if self.by_weights:
             parts.append("it started from a model that had learned from your music")
         if self.use.facts.makes_model:
-            parts.append("the lab shows it to the world" if source.released else "not released")
+            parts.append(_release(source))
         return "; ".join(filter(None, parts)) + "."
 
     @property
@@ -115,6 +115,12 @@ class TrainedModel:
     def by_weights(self) -> bool:
         """Whether it used none of the music itself, but started from weights that had."""
         return not self.examples and self.run.start_from_id is not None
+
+
+def _release(source: registries.PublicSource) -> str:
+    if source.withdrawn:
+        return "the lab showed it to the world, and has withdrawn it"
+    return "the lab shows it to the world" if source.released else "not released"
 
 
 def trained_models(runs: Sequence[Run], parties: Sequence[Party]) -> list[TrainedModel]:

@@ -7,11 +7,8 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-from backline import wire
+from backline import config_files, wire
 from backline.delivery import sender
 from backline.delivery.spool import clear_lent, unfinished
 from backline.delivery.transport import Refused, Transport, Unreachable
@@ -31,7 +28,7 @@ def runs(transport: Transport, options: argparse.Namespace) -> None:
 
 def submit(transport: Transport, options: argparse.Namespace) -> None:
     """Queue the run that a YAML file describes: project, recipe, config, dataset, name."""
-    content: Any = yaml.safe_load(options.file.read_text(encoding="utf-8"))
+    content = config_files.load(options.file.read_text(encoding="utf-8"))
     submission = wire.Submission.model_validate(content)
     row = transport.post("/api/v1/submissions", submission)
     _print(f"Run {row['number']} is queued: {transport.url}{row['url']}")
@@ -80,7 +77,7 @@ def main() -> int:
     try:
         with Transport(options.url, token) as transport:
             {"runs": runs, "submit": submit}[options.command](transport, options)
-    except (Refused, Unreachable, OSError, ValueError, yaml.YAMLError) as error:
+    except (Refused, Unreachable, OSError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0

@@ -31,6 +31,7 @@ from backline.bounds import (
     readable,
 )
 from backline.columns import Float64, Int64, Malformed, pack, unpack
+from backline.no_truth import NoTruthAsNumber
 
 __all__ = ["VERSION", "Batch", "Malformed", "Message", "Table", "decode", "encode"]
 
@@ -243,7 +244,7 @@ class OpenedRun(Message):
     step: int = Field(default=-1, description="The last step before it was resumed; -1 if new.")
 
 
-class Submission(Message):
+class Submission(Message, NoTruthAsNumber):
     """A run to be queued in the portal, as `backline submit` sends it."""
 
     project: str = Field(max_length=50)

@@ -9,7 +9,7 @@ import yaml
 from django import forms
 from django.db.models import QuerySet
 
-from backline import bounds
+from backline import bounds, config_files
 from experiments import recipes
 from experiments.clearance import project_scope
 from experiments.models import Checkpoint, Dataset, Project
@@ -160,18 +160,10 @@ def from_yaml(text: str) -> dict[str, Any]:
     if size > MAX_YAML:
         raise BadYaml(f"The text is {size / 1024:,.0f} kB long; at most {MAX_YAML // 1024} kB go.")
     try:
-        # Aliases can expand a short text without end; a config has no use for them.
-        aliases = any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text))
-        data = None if aliases else yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" at line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "it cannot be read"
-        raise BadYaml(f"This is not YAML{where}: {problem}.") from None
-    except (ValueError, RecursionError) as error:
-        raise BadYaml(f"This is not YAML that can be read: {type(error).__name__}.") from None
-    if aliases:
-        raise BadYaml("Aliases (*name) are not read; write the values out.")
+        # A config has no use for aliases.
+        data = config_files.load(text, aliases=False)
+    except config_files.BadYaml as error:
+        raise BadYaml(str(error)) from None
     if not isinstance(data, dict) or not all(isinstance(key, str) for key in data):
         raise BadYaml("A config is a list of names with values, one “name: value” per line.")
     try:

@@ -24,6 +24,7 @@ from portal.models import User
 
 MAX_ITEMS = 200
 CONFIDENCE = 0.95
+CLOSED = "This test is closed and takes no more answers. Thank you for listening."
 
 
 class BadTest(ValueError):
@@ -117,7 +118,7 @@ def answer(*, item: Item, listener: User, score: int, measured: bool = False) ->
         # The row is locked, so that no answer slips in after the test was closed.
         test = ListeningTest.objects.select_for_update(no_key=True).get(pk=item.test_id)
         if test.closed_at is not None:
-            raise Closed("This test is closed and takes no more answers. Thank you for listening.")
+            raise Closed(CLOSED)
         if item.sample_id not in clearance.audible([item.sample_id], outside=test.is_outside):
             raise Withdrawn("This clip was withdrawn, so it is not rated any more.")
         if not 1 <= score <= 5:

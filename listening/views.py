@@ -131,7 +131,8 @@ def answer(request: HttpRequest, code: UUID) -> HttpResponse:
         rating = trials.answer(item=item, listener=user, score=score, measured=measured)
     except REFUSALS as refusal:
         if by_script:
-            status = 410 if isinstance(refusal, trials.Withdrawn) else 422
+            statuses = {trials.Withdrawn: 410, trials.Closed: 409}
+            status = statuses.get(type(refusal), 422)
             return JsonResponse({"error": str(refusal)}, status=status)
         if isinstance(refusal, BESIDE_THE_SCALE):
             return _page(
@@ -149,7 +150,10 @@ def answer(request: HttpRequest, code: UUID) -> HttpResponse:
 @require_POST
 def heard(request: HttpRequest, code: UUID) -> HttpResponse:
     """Note what the page's script measured of a clip, `stretches=0-1500,2000-4250`."""
-    item = _item(code, ListeningTest.objects.open_to(signed_in(request)))
+    # As with an answer: a test that closed meanwhile says so.
+    item = _item(code, ListeningTest.objects.meant_for(signed_in(request)))
+    if item.test.closed_at is not None:
+        return JsonResponse({"error": trials.CLOSED}, status=409)
     if not _is_audible(item):
         return answer_gone(WITHDRAWN)
     try:
@@ -245,6 +249,7 @@ def _choices(request: HttpRequest, project: Project, chosen: list[int]) -> dict[
         ],
         "total": fitting.count(),
         "filters": list(_filter_words(query)),
+        "withheld": not shown and Sample.objects.filter(run__project=project).exists(),
     }
 
 

@@ -40,7 +40,12 @@ FROM_WEIGHTS_ALONE = "Music made with a trained model"
 def public_sources(runs: Sequence[Run]) -> dict[UUID, registries.PublicSource]:
     """Return each run in public words, in a constant number of queries."""
     pages = ModelPage.objects.public().filter(run__in=[run.pk for run in runs])
-    names = {page.run_id: f"{page.title}, version {page.version}" for page in pages.order_by("pk")}
+    names: dict[UUID, str] = {}
+    shown = set()
+    for page in pages.order_by("pk"):
+        names[page.run_id] = f"{page.title}, version {page.version}"
+        if page.withdrawn_at is None:
+            shown.add(page.run_id)
     sizes = _recordings_in([run.dataset_id for run in runs if run.dataset_id is not None])
     purposes = dict(
         Project.objects.filter(pk__in={run.project_id for run in runs})
@@ -58,6 +63,7 @@ def public_sources(runs: Sequence[Run]) -> dict[UUID, registries.PublicSource]:
             recordings=sizes.get(run.dataset_id or 0, 0),
             ended=ENDS.get(Run.State(run.state), ""),
             released=run.pk in names,
+            withdrawn=run.pk in names and run.pk not in shown,
         )
         for run in runs
     }

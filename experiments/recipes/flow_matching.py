@@ -2,9 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
 from backline import uses
+from backline.no_truth import NoTruthAsNumber
 
 MAX_PROMPT = 500
 # The settings that determine the network's shape: weights fit where these are the same.
@@ -32,7 +33,7 @@ def check_prompts(prompts: list[str]) -> list[str]:
     return prompts
 
 
-class FlowMatchingConfig(BaseModel):
+class FlowMatchingConfig(NoTruthAsNumber):
     """Conditional flow matching on log-mel spectrograms (Lipman et al. 2023, arXiv 2210.02747)."""
 
     model_config = ConfigDict(

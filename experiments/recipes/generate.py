@@ -2,12 +2,13 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BeforeValidator, ConfigDict, Field, field_validator
 
+from backline.no_truth import NoTruthAsNumber
 from experiments.recipes.flow_matching import check_prompts, lines
 
 
-class GenerateConfig(BaseModel):
+class GenerateConfig(NoTruthAsNumber):
     """Sampling as after training, or from a noised recording (SDEdit, arXiv 2108.01073)."""
 
     model_config = ConfigDict(

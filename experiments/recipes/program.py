@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BeforeValidator, ConfigDict, Field, field_validator
 
 from backline import uses
+from backline.no_truth import NoTruthAsNumber
 from backline.uses import Use
 
 MAX_WORD = 4_096
@@ -80,7 +81,7 @@ def _text(value: object) -> object:
     return str(value) if isinstance(value, int | float) else value
 
 
-class ProgramConfig(BaseModel):
+class ProgramConfig(NoTruthAsNumber):
     """An image, a command and an environment. The client, token and limits come with the run."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

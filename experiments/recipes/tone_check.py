@@ -1,9 +1,11 @@
 """The config of the tone check: the shortest run that passes through every stage."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
+
+from backline.no_truth import NoTruthAsNumber
 
 
-class ToneCheckConfig(BaseModel):
+class ToneCheckConfig(NoTruthAsNumber):
     """Fits a sine of the given frequency by gradient descent and plays it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

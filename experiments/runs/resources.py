@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from django.conf import settings
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from backline.no_truth import NoTruthAsNumber
 from experiments import recipes
 from experiments.models import Run
 
@@ -14,7 +15,7 @@ from experiments.models import Run
 ANY = "any"
 
 
-class Resources(BaseModel):
+class Resources(NoTruthAsNumber):
     """What one attempt gets of the cluster."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -90,9 +91,10 @@ def read(requested: Mapping[str, Any]) -> Resources:
     try:
         resources = Resources.model_validate(values)
     except ValidationError as failure:
-        raise _invalid(
-            {_field(error): _sentence(error) for error in failure.errors(include_url=False)}
-        ) from None
+        wrong = {_field(error): _sentence(error) for error in failure.errors(include_url=False)}
+        # The others have all of their errors said at once.
+        others = {name: value for name, value in values.items() if name not in wrong}
+        raise _invalid(_impossible(Resources.model_validate(others)) | wrong) from None
     if errors := _impossible(resources):
         raise _invalid(errors)
     return resources

@@ -129,18 +129,19 @@ def run_submit(request: HttpRequest, project: Project) -> HttpResponse:
         # The form is wrong already: report the errors of the config together with its own.
         recipes.validate(recipe.name, config)
     except forms.BadYaml as refusal:
-        extra["yaml_error"] = str(refusal)
+        extra["yaml_errors"] = [str(refusal)]
     except recipes.ConfigInvalid as refusal:
-        errors = form.add_resource_errors(_resource_errors(form) | refusal.errors)
+        errors = form.add_resource_errors(refusal.errors)
         if pasted:
             # What was pasted is used instead of the settings: it has to be mended, not they.
             of_config, errors = _apart(errors)
-            extra["yaml_error"] = " ".join(of_config.values())
+            extra["yaml_errors"] = list(of_config.values())
     except runs.NotAllowed as refusal:
         extra["refusals"] = refusal.refusals
     except runs.OverQuota as refusal:
         extra["over_quota"] = refusal
     form.is_valid()
+    form.add_resource_errors(_resource_errors(form))
     dataset = form.cleaned_data.get("dataset")
     groups = forms.fields(recipe, typed=typed, errors=errors)
     checkpoint = form.cleaned_data.get("start_from")
@@ -192,11 +193,15 @@ def _initial_weights_context(
     """Return the checkpoints to choose from, and what the chosen one is licensed for."""
     if recipe.weights == "none":
         return {}
-    rows = initial_weights.choices(form.by, recipe).startable()
-    shown = list(rows[:CHECKPOINTS_SHOWN])
+    every = initial_weights.choices(form.by, recipe)
+    shown = list(every.startable()[:CHECKPOINTS_SHOWN])
     if checkpoint is not None and checkpoint not in shown:
         shown.append(checkpoint)
-    context: dict[str, object] = {"weights": shown, "first": checkpoint}
+    context: dict[str, object] = {
+        "weights": shown,
+        "first": checkpoint,
+        "weights_withheld": not shown and every.exists() and not every.usable().exists(),
+    }
     if checkpoint is not None:
         scope = clearance.of_weights(checkpoint)
         context["lines"] = clearance.lines(scope, permission.context_of(project))
@@ -243,6 +248,7 @@ def _page(
         "groups": folded,
         "dataset": dataset,
         "datasets": forms.datasets_for(recipe, project),
+        "retired": project.datasets.filter(use__in=recipe.uses, status=Dataset.Status.RETIRED),
         "included": items.filter(included=True).count(),
         "left_out": left_out[:LEFT_OUT_SHOWN],
         "left_out_count": left_out.count(),
@@ -269,20 +275,32 @@ def _problems(
     extra: Mapping[str, Any],
 ) -> list[Problem]:
     """Return all that is wrong, in the order of the page; what belongs to no field comes first."""
-    settings = [*first_settings, *(field for group in folded for field in group.fields)]
-    known = {field.key for field in settings} | {"dataset", "start_from"}
+    known = {field.key for field in first_settings} | {"dataset", "start_from"}
+    known |= {field.key for group in folded for field in group.fields}
     return [
         *(Problem(text) for key, text in errors.items() if key not in known),
-        *(
-            Problem(errors[name], f"id_{name}")
-            for name in ("start_from", "dataset")
-            if name in errors
-        ),
-        *problems.of_form(form),
-        *(Problem(field.error, field.ident) for field in settings if field.error),
-        *(Problem(text, "id_yaml") for text in filter(None, [extra.get("yaml_error")])),
+        *problems.of_whole(form),
+        *problems.of_fields(form, ["name"]),
+        *_of_choice(form, "start_from", errors),
+        *_of_choice(form, "dataset", errors),
+        *_of_settings(first_settings),
+        *problems.of_fields(form, [one.name for one in form.machine]),
         *(
             Problem(f"Not queued: {refusal}", "id_gpus")
             for refusal in filter(None, [extra.get("over_quota")])
         ),
+        *(problem for group in folded for problem in _of_settings(group.fields)),
+        *(Problem(text, "id_yaml") for text in extra.get("yaml_errors", [])),
     ]
+
+
+def _of_choice(form: forms.RunForm, name: str, errors: Mapping[str, str]) -> list[Problem]:
+    """Return what is wrong with the dataset or the weights: for the run, then as such."""
+    return [
+        *(Problem(text, f"id_{name}") for text in filter(None, [errors.get(name)])),
+        *problems.of_fields(form, [name]),
+    ]
+
+
+def _of_settings(settings: list[forms.ConfigField]) -> list[Problem]:
+    return [Problem(field.error, field.ident) for field in settings if field.error]

@@ -14,9 +14,8 @@ CHOICES = [
     (OPEN, "in force or waiting"),
     (ENDED, "ended"),
     (ALL, "all"),
-    *((code, label.lower()) for code, label in Grant.Status.choices),
+    *((status.value, Grant.words(status).lower()) for status in Grant.Status),
 ]
-WORDS = {Grant.Status.ACTIVE: "in force", Grant.Status.OFFERED: "waiting for approval"}
 # Two grants that agree in these say the same, each for a right of its own.
 SAME = (
     "use", "status", "state_in_words", "recording_id", "work_id", "agreement_id", "purposes",
@@ -92,7 +91,7 @@ def by_party(page: Iterable[Grant], rows: QuerySet[Grant]) -> list[PartyGrants]:
     counts = {(party, status): number for party, status, number in counted}
     for group in groups:
         group.counts = [
-            (WORDS.get(status, status.label.lower()), counts[group.party.pk, status])
+            (Grant.words(status).lower(), counts[group.party.pk, status])
             for status in Grant.Status
             if (group.party.pk, status) in counts
         ]

@@ -172,11 +172,14 @@ class Grant(models.Model):
 
     @property
     def state_in_words(self) -> str:
-        if self.status == self.Status.ACTIVE:
-            return "In force"
         if self.status == self.Status.WITHDRAWN and self.activated_at is None:
             return "Declined"
-        return str(self.get_status_display())
+        return self.words(self.Status(self.status))
+
+    @classmethod
+    def words(cls, status: "Grant.Status") -> str:
+        """Return the one word that every page has for a state."""
+        return "In force" if status == cls.Status.ACTIVE else str(status.label)
 
 
 class OptOut(models.Model):

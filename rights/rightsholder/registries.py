@@ -31,6 +31,8 @@ class PublicSource:
     # Why it ended before it was done: "stopped, because a permission ended".
     ended: str = ""
     released: bool = False
+    # The lab has taken it back from the world since; its public page says so.
+    withdrawn: bool = False
 
     @property
     def title(self) -> str:

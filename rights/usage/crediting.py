@@ -11,6 +11,7 @@ import json
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
 from typing import NamedTuple, TypedDict
 
 from backline.uses import ARTISTS
@@ -173,6 +174,8 @@ class GrantNote(TypedDict):
     right: str
     use: str
     agreement: str
+    # Until when it allowed it; None: it has not ended.
+    ended_at: datetime | None
 
 
 class Note(TypedDict):
@@ -235,12 +238,17 @@ def _row(note: Note) -> list[str]:
             f"{contributor['name']} ({contributor['role']})" for contributor in note["contributors"]
         ),
         "; ".join(
-            f"{grant['grantor']} ({grant['right']}: {grant['use']})" for grant in note["grants"]
+            f"{grant['grantor']} ({grant['right']}: {grant['use']}){_until(grant)}"
+            for grant in note["grants"]
         ),
         str(note["examples"]),
         f"{note['seconds']:.6f}",
         f"{note['share']:.12f}",
     ]
+
+
+def _until(grant: GrantNote) -> str:
+    return f" until {grant['ended_at']:%Y-%m-%d}" if grant["ended_at"] else ""
 
 
 def _notes(lines: Sequence[CreditLine]) -> list[Note]:
@@ -301,7 +309,13 @@ def _contributor(credit: Credit, on: str) -> Contributor:
 def _grant_notes(grants: Collection[int]) -> dict[int, GrantNote]:
     # Values, not objects: a grant's wide columns took most of the time of a long table.
     rows = Grant.objects.filter(pk__in=among(grants)).values_list(
-        "pk", "right_type", "use", "agreement__title", "grantor__name", "grantor__credited_as"
+        "pk",
+        "right_type",
+        "use",
+        "agreement__title",
+        "grantor__name",
+        "grantor__credited_as",
+        "ended_at",
     )
     return {
         pk: GrantNote(
@@ -310,6 +324,7 @@ def _grant_notes(grants: Collection[int]) -> dict[int, GrantNote]:
             right=str(RightType(right).label),
             use=str(Use(use).label),
             agreement=title,
+            ended_at=ended_at,
         )
-        for pk, right, use, title, name, credited_as in rows
+        for pk, right, use, title, name, credited_as, ended_at in rows
     }

@@ -69,8 +69,8 @@ class Ours {
 }
 
 export class Hearing {
-  constructor(form, { onchange, ongone }) {
-    Object.assign(this, { form, onchange, ongone });
+  constructor(form, { onchange, ongone, onclosed }) {
+    Object.assign(this, { form, onchange, ongone, onclosed });
     this.required = Number(form.dataset.required);
     this.known = read(form.dataset.heard); // as the portal has it
     this.visit = []; // as measured here
@@ -150,9 +150,13 @@ export class Hearing {
         this.took(body);
       } else if (response.status === 410) {
         this.ongone(await response.text());
+      } else if (response.status === 409) {
+        this.onclosed((await response.json()).error);
+      } else if (response.status === 404) {
+        this.onclosed("This test is not open to you any more.");
       }
       // Withdrawn, closed, or not for this person any more: nothing more is asked of it.
-      this.over = [403, 404, 410].includes(response.status);
+      this.over = [403, 404, 409, 410].includes(response.status);
     } catch {
       // Nobody answers: it goes with the next report, or with the answer.
     } finally {

@@ -20,6 +20,7 @@ async function store(score, hearing) {
       return;
     }
     if (response.status === 410) gone(answer.error);
+    if (response.status === 409) closed(answer.error);
     if (!response.ok) {
       words.textContent = answer.error || "The answer was not stored. Please try again.";
       return;
@@ -48,6 +49,14 @@ function gone(sentence) {
   document.querySelector("[data-go-on]").hidden = false;
 }
 
+// The test takes no more answers: none is asked for.
+function closed(sentence) {
+  form.hidden = true;
+  const words = document.querySelector("[data-closed]");
+  words.textContent = sentence;
+  words.classList.add("note");
+}
+
 function listenFirst(missing) {
   return `Listen first; ${Math.ceil(missing / 1000)} s to go.`;
 }
@@ -71,6 +80,7 @@ if (form) {
   const hearing = new Hearing(form, {
     onchange() { showScale(this); },
     ongone: gone,
+    onclosed: closed,
   });
   form.addEventListener("change", (event) => {
     if (event.target.name === "score") store(event.target.value, hearing);

@@ -77,6 +77,11 @@ def test_one_that_the_lab_shows_to_the_world_has_its_name(
     one = model(run, party)
     assert one.source.title == "Tide, version 2"
     assert one.history.endswith("; the lab shows it to the world.")
+    # Withdrawn from the world: its name was public and stays.
+    ModelPage.objects.update(withdrawn_at=datetime(2026, 11, 20, tzinfo=UTC))
+    one = model(run, party)
+    assert one.source.title == "Tide, version 2"
+    assert one.history.endswith("; the lab showed it to the world, and has withdrawn it.")
 
 
 def test_a_purpose_is_said_in_words(run: Run, party: Party) -> None:

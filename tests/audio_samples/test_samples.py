@@ -10,6 +10,7 @@ import pytest
 import soundfile
 from django.test import Client
 from django.urls import reverse
+from django.utils.formats import date_format
 
 from audio.decoding import BadAudio
 from audio_samples import analysis, clips, credit_statements, samples
@@ -391,3 +392,23 @@ def test_the_picture_of_a_file_that_is_gone_is_not_there(
     storage.remove(sample.audio_id)
     client.force_login(ada)
     assert client.get(reverse("audio_samples:spectrogram", args=[sample.pk])).status_code == 404
+
+
+def test_what_has_ended_since_is_told_in_the_past_with_its_day(
+    run: Run, recordings: list[Recording], ada: User, rosa: User, client: Client
+) -> None:
+    sample = make_sample(run)
+    client.force_login(ada)
+    address = reverse("audio_samples:sample", args=[sample.pk])
+    assert "Was allowed by" not in client.get(address).content.decode()
+    party = recordings[0].splits.get().lines.get().party
+    for grant in party.grants.filter(use=Use.TRAIN_GENERATIVE):
+        lifecycle.withdraw(grant=grant, by=rosa, reason="Not any more.")
+    page = client.get(address).content.decode()
+    ended = party.grants.filter(use=Use.TRAIN_GENERATIVE).first().ended_at
+    # Two rights in each of two recordings.
+    assert (page.count("Was allowed by"), page.count("Allowed by")) == (4, 0)
+    assert page.count(f", until {date_format(ended, 'j F Y')}") == 4
+    assert sample.credit is not None
+    for row in crediting.table(sample.credit.read()):
+        assert row[7].count(f" until {ended:%Y-%m-%d}") == 2

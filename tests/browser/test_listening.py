@@ -171,6 +171,32 @@ def test_a_clip_that_is_withdrawn_while_it_plays_falls_silent_with_the_reason(
     expect(page.get_by_text("All clips of this test were withdrawn.")).to_be_visible()
 
 
+def test_a_test_that_is_closed_meanwhile_says_so_and_asks_for_no_answer(
+    page: Page, live_server: LiveServer, ada: User, lou: User, test: ListeningTest
+) -> None:
+    open_page(page, live_server, lou, test)
+    play(page)
+    expect(page.get_by_role("radio", name="4")).to_be_enabled()
+    trials.close_test(test, by=ada)
+    page.keyboard.press("4")
+    told = page.get_by_text(trials.CLOSED).and_(page.get_by_role("status"))
+    expect(told).to_be_visible()
+    expect(page.locator("form[data-rate]")).to_be_hidden()
+    assert not Rating.objects.exists()
+
+
+def test_what_is_heard_of_a_test_that_was_closed_opens_no_scale(
+    page: Page, live_server: LiveServer, ada: User, lou: User, test: ListeningTest
+) -> None:
+    open_page(page, live_server, lou, test)
+    page.wait_for_selector("clip-player[data-state=ready]")
+    trials.close_test(test, by=ada)
+    play(page)
+    expect(page.get_by_text(trials.CLOSED).and_(page.get_by_role("status"))).to_be_visible()
+    expect(page.locator("form[data-rate]")).to_be_hidden()
+    assert serious(page) == []
+
+
 def test_where_our_player_does_not_load_the_browsers_own_is_measured_and_silence_is_not_heard(
     page: Page, live_server: LiveServer, lou: User, test: ListeningTest
 ) -> None:

@@ -1,6 +1,7 @@
 """The form of a new run: made from the recipe's model, and nothing that was typed is lost."""
 
 import contextlib
+import re
 
 import pytest
 from django.test import Client
@@ -117,6 +118,12 @@ def test_resources_out_of_bounds_are_refused_on_the_page(
         ("a: &x 1\nb: *x", "Aliases"),
         ("!!python/object:os.system {}", "not YAML"),
         ("when: 2026-13-77", "YAML"),
+        ("steps: !!bool maybe", "one of its values cannot be read"),
+        ("steps: 5\nseconds: 1\nsteps: 9", "“steps” stands twice, again at line 3: keep one."),
+        ("a: {b: 1, b: 2}", "“b” stands twice"),
+        ("a: " + "[" * 5_000, "too many levels inside each other"),
+        ("steps: true", "Steps must be a whole number."),
+        ("seconds: yes", "Length must be a number."),
         ("a: " + "x" * 1_000_000, "at most 64 kB"),
     ],
 )
@@ -271,6 +278,41 @@ def test_an_error_of_pasted_yaml_leads_to_the_yaml(
     assert 'href="#config-steps"' not in page
 
 
+def test_every_error_of_pasted_yaml_is_a_line_of_its_own(
+    client: Client, ada: User, project: Project
+) -> None:
+    client.force_login(ada)
+    _, page = submit(client, project, typed() | {"yaml": "steps: 0\nseconds: 99\nloud: 1"})
+    wrong = ["Length must be at most 30.0.", "Steps must be at least 1.",
+             "This recipe has no setting “loud”."]  # fmt: skip
+    top = page.split("data-run-form", 1)[0]
+    assert [top.count(f'<a href="#id_yaml">{text}</a>') for text in wrong] == [1, 1, 1]
+    assert [page.count(f"<li>{text}</li>") for text in wrong] == [1, 1, 1]
+
+
+def test_the_errors_of_the_machine_are_said_at_once_in_the_order_of_the_page(
+    client: Client, ada: User, rosa: User, project: Project
+) -> None:
+    client.force_login(ada)
+    changes = {"config.prompts": "", "cpus": "abc", "memory_gb": "0", "max_hours": "-1",
+               "config.width": "1", "gpus": "9"}  # fmt: skip
+    _, page = submit(client, project, flow_typed(project, ada, rosa, **changes))
+    top = page.split("data-run-form", 1)[0]
+    assert re.findall(r'<li><a href="#(.*?)"', top) == [
+        "config-prompts", "id_gpus", "id_cpus", "id_memory_gb", "id_max_hours", "config-width",
+    ]  # fmt: skip
+    assert ">GPUs must be at most 8.</a>" in top
+    assert ">Processor cores: Enter a whole number.</a>" in top
+
+
+def test_the_title_of_a_page_says_that_something_is_wrong(
+    client: Client, ada: User, project: Project
+) -> None:
+    client.force_login(ada)
+    _, page = submit(client, project, typed(steps="0"))
+    assert "<title>Error: New run" in page
+
+
 def test_a_page_that_nobody_sent_says_nothing_is_wrong(
     client: Client, ada: User, project: Project
 ) -> None:
@@ -279,3 +321,4 @@ def test_a_page_that_nobody_sent_says_nothing_is_wrong(
     page = client.get(address).content.decode()
     assert "data-errors" not in page
     assert "<details open>" not in page
+    assert "<title>New run" in page

@@ -5,10 +5,10 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from experiments.models import Dataset, Membership, Project, Run
+from experiments.models import Checkpoint, Dataset, Membership, Project, Run
 from experiments.runs import datasets, runs
 from experiments.views import datasets as dataset_views
-from portal.models import User
+from portal.models import Blob, User
 from rights.models import Use
 from tests.catalogue import make_allowed, make_party, make_recording
 
@@ -194,6 +194,34 @@ def test_all_that_a_search_finds_can_be_frozen_though_few_are_shown(
     assert "Zither one" not in text
 
 
+def test_a_run_that_logged_nothing_may_say_why_in_its_log(
+    client: Client, ada: User, waiting: Run
+) -> None:
+    client.force_login(ada)
+    Run.objects.update(state=Run.State.FAILED, started_at=timezone.now(), ended_at=timezone.now())
+    page = client.get(waiting.get_absolute_url()).content.decode()
+    assert "The program ended without logging any" in page
+    assert "The run never started." not in page
+
+
+def test_a_form_says_that_what_there_is_may_not_be_used(
+    client: Client, ada: User, frozen: Dataset, project: Project
+) -> None:
+    client.force_login(ada)
+    new = reverse("experiments:run_new", args=[project.slug])
+    none_yet = "There is no checkpoint yet that you may use."
+    assert none_yet in client.get(new, {"recipe": "generate"}).content.decode()
+    run = runs.submit(by=ada, project=project, recipe="flow_matching", config={}, dataset=frozen)
+    blob = Blob.objects.create(sha256="cd" * 32, size=1, media_type="application/octet-stream")
+    Checkpoint.objects.create(run=run, step=1, blob=blob, retired_at=timezone.now())
+    page = client.get(new, {"recipe": "generate"}).content.decode()
+    assert "no run may start from any of them: they are withheld" in page
+    assert none_yet not in page
+    Dataset.objects.update(status=Dataset.Status.RETIRED)
+    page = client.get(new, {"recipe": "flow_matching"}).content.decode()
+    assert "Every dataset of this project for this use is retired." in page
+
+
 def test_cancel_retry_and_rerun_by_their_buttons(client: Client, ada: User, waiting: Run) -> None:
     client.force_login(ada)
 
@@ -206,6 +234,9 @@ def test_cancel_retry_and_rerun_by_their_buttons(client: Client, ada: User, wait
     press("run_cancel")
     page = client.get(waiting.get_absolute_url()).content.decode()
     assert "has ended already" in page
+    # It was cancelled in the queue: no program ran.
+    assert "The run never started." in page
+    assert "The program ended without logging any" not in page
     press("run_retry")
     assert waiting.state == Run.State.QUEUED
     press("run_retry")

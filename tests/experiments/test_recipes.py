@@ -28,6 +28,18 @@ def test_every_field_explains_itself(recipe: recipes.Recipe) -> None:
 
 
 @pytest.mark.parametrize("recipe", recipes.RECIPES.values(), ids=lambda recipe: recipe.name)
+@pytest.mark.parametrize("truth", [True, False])
+def test_a_boolean_is_no_number(recipe: recipes.Recipe, truth: bool) -> None:
+    properties = recipe.config.model_json_schema()["properties"]
+    kinds = {name: part.get("type") for name, part in properties.items()}
+    numbers = {name for name, kind in kinds.items() if kind in {"integer", "number"}}
+    errors = refused(recipe.name, dict.fromkeys(numbers, truth)) if numbers else {}
+    assert errors.keys() == numbers
+    assert all(text.endswith(("must be a whole number.", "must be a number."))
+               for text in errors.values())  # fmt: skip
+
+
+@pytest.mark.parametrize("recipe", recipes.RECIPES.values(), ids=lambda recipe: recipe.name)
 def test_uses_are_the_rights_rooms_words(recipe: recipes.Recipe) -> None:
     assert recipe.use in {"", *Use}
     assert recipe.use or not recipe.needs_dataset

@@ -299,7 +299,9 @@ def test_reports_come_from_who_may_answer_and_end_with_the_test(
     fetch(lou, item)
     assert report(rosa, item, stretches="0-10").status_code == 404
     trials.close_test(ListeningTest.objects.get(), by=ada)
-    assert report(lou, item, stretches="0-10").status_code == 404
+    late = report(lou, item, stretches="0-10")
+    assert (late.status_code, late.json()) == (409, {"error": trials.CLOSED})
+    assert report(rosa, item, stretches="0-10").status_code == 404
     told = answer(lou, item, stretches="0-4000")
     assert "closed" in told.json()["error"]
     assert Hearing.objects.get().stretches == []

@@ -4,6 +4,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from audio_samples import samples
 from audio_samples.models import Sample
 from experiments.models import Membership, Project, Run
 from listening import trials
@@ -197,7 +198,7 @@ def test_a_closed_test_takes_no_answers_and_says_so(
     # Whoever had the clip before them when it closed is told why the answer does not count.
     answer = reverse("listening:answer", args=[item.code])
     told = client.post(answer, {"score": "2"}, headers={"Accept": "application/json"})
-    assert told.status_code == 422
+    assert told.status_code == 409
     assert "closed" in told.json()["error"]
     assert "test is closed" in client.post(answer, {"score": "2"}, follow=True).content.decode()
 
@@ -313,3 +314,18 @@ def test_mean_and_interval_are_students() -> None:
     assert trials.estimate([]) == trials.Estimate(0, None, None, None)
     assert trials.estimate([4]) == trials.Estimate(1, 4, None, None)
     assert trials.estimate([1, 5]).low == 1
+
+
+def test_the_form_says_whether_there_are_no_samples_or_all_are_withheld(
+    ada: User, run: Run, recordings: list[Recording], rosa: User, project: Project
+) -> None:
+    def page() -> str:
+        address = reverse("listening:new", args=[project.slug])
+        return as_user(ada).get(address).content.decode()
+
+    none, withheld = "There is no sample in this project yet.", "Every sample of this project is"
+    assert (none in page(), withheld in page()) == (True, False)
+    sample = make_sample(run)
+    assert (none in page(), withheld in page()) == (False, False)
+    samples.withhold(sample, by=ada, reason="Noor withdrew it")
+    assert (none in page(), withheld in page()) == (False, True)

@@ -25,6 +25,8 @@ def _prices(settings: LazySettings) -> None:
         ({"max_hours": 0.01}, "max_hours", "Hours at most must be at least 0.02."),
         ({"max_hours": 721}, "max_hours", "Hours at most must be at most 720."),
         ({"max_hours": float("nan")}, "max_hours", "Hours at most must be a number."),
+        ({"cpus": True}, "cpus", "Processor cores must be a whole number."),
+        ({"max_hours": True}, "max_hours", "Hours at most must be a number."),
         ({"gpus": "two"}, "gpus", "GPUs must be a whole number."),
         ({"gpus": 1, "gpu_type": "H1000"}, "gpu_type",
          "There is no GPU type “H1000” here. Known are: NVIDIA-H100, any."),
@@ -41,6 +43,15 @@ def test_what_cannot_be_had_is_refused_with_a_sentence(
     with pytest.raises(recipes.ConfigInvalid) as refusal:
         resources.read(wanted)
     assert refusal.value.errors == {f"resources.{field}": sentence}
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    with pytest.raises(recipes.ConfigInvalid) as refusal:
+        resources.read({"cpus": "two", "gpus": "all", "gpu_type": "H1000", "tpus": 1})
+    assert set(refusal.value.errors) == {
+        f"resources.{name}" for name in ("cpus", "gpus", "gpu_type", "tpus")
+    }
+    assert refusal.value.errors["resources.gpus"] == "GPUs must be a whole number."
 
 
 def test_one_machine_is_one_node(settings: LazySettings) -> None:

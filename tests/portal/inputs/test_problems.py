@@ -1,6 +1,8 @@
 """What is wrong with a form, in the order of its fields, each with the id that a link needs."""
 
+import pytest
 from django import forms
+from django.template import Context, Template
 from django.template.loader import render_to_string
 
 from portal.inputs import problems
@@ -52,3 +54,30 @@ def test_what_was_typed_is_no_markup() -> None:
 def test_without_problems_there_is_no_list() -> None:
     for context in ({"form": Sent()}, {}):
         assert render_to_string("portal/errors.html", context).strip() == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Name must be shorter.", "Name must be shorter."),
+        ("The name is taken.", "The name is taken."),
+        ("Names are shorter.", "Name: Names are shorter."),
+        ("Say another name.", "Name: Say another name."),
+    ],
+)
+def test_a_sentence_that_begins_with_the_field_is_not_named_again(text: str, shown: str) -> None:
+    form = Sent({"name": "x"})
+    form.add_error("name", text)
+    assert problems.of_fields(form, ["name"]) == [Problem(shown, "id_name")]
+
+
+def test_a_title_says_whether_something_is_wrong() -> None:
+    page = "{% load problems %}<title>{% title_mark %}Names</title>"
+    for context, title in (
+        ({"form": Sent({})}, "Error: Names"),
+        ({"problems": [Problem("Bad.")]}, "Error: Names"),
+        ({"form": Sent()}, "Names"),
+        ({"problems": []}, "Names"),
+        ({}, "Names"),
+    ):
+        assert Template(page).render(Context(context)) == f"<title>{title}</title>"

@@ -9,7 +9,7 @@ from django.urls import reverse
 from portal.models import User
 from rights.grants import lifecycle, listing
 from rights.models import Grant, Party, RightType, Use
-from tests.catalogue import allow, make_party
+from tests.catalogue import allow, make_party, make_recording
 
 pytestmark = pytest.mark.django_db
 
@@ -123,3 +123,28 @@ def test_filters_survive_the_next_page(client: Client, rosa: User, mira: Party) 
     assert "122 in force" in page
     page = shown(client, rosa, use="eval", q="mira", page=2)
     assert "<strong>Mira Solberg</strong>" in page
+
+
+def test_a_state_has_one_word_in_the_filter_the_count_and_the_row(
+    client: Client, rosa: User, mira: Party
+) -> None:
+    Grant.objects.filter(use=Use.EVAL).update(status=Grant.Status.OFFERED)
+    page = shown(client, rosa)
+    assert '<option value="active">in force</option>' in page
+    assert '<option value="offered">offered</option>' in page
+    assert "2 offered, 2 in force</span>" in page
+    assert '<span class="state" data-state="active">In force</span>' in page
+    assert '<span class="state" data-state="offered">Offered</span>' in page
+
+
+def test_a_grant_for_one_song_is_found_by_its_title_and_a_wide_one_is_not(
+    client: Client, rosa: User, mira: Party, tomas: Party
+) -> None:
+    song = make_recording(rosa, mira)
+    Grant.objects.filter(grantor=mira, use=Use.EVAL).update(recording=song)
+    page = shown(client, rosa, q=song.title)
+    assert "Evaluation and listening tests</td>" in page
+    assert "Training of generative models</td>" not in page
+    note = "A grant for a whole catalogue is not found by the title of a recording or work"
+    assert note in page
+    assert note not in shown(client, rosa)
