@@ -311,3 +311,11 @@ def test_columns_of_one_name_that_differ_are_a_problem_where_one_value_is_meant(
         "Give them names of their own."
     )
     assert (second.title, second.problems) == ("Same", [])
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("number", ["1" + "0" * 30, "-1", "½"])
+def test_a_number_of_our_own_that_no_column_holds_is_the_senders(rosa: User, number: str) -> None:
+    job = imported(rosa, table([song(1, backline=number)]))
+    assert (job.added, job.refused) == (1, 0), told(job)
+    assert Recording.objects.count() == 1
