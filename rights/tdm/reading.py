@@ -5,7 +5,7 @@ read, all of it; everything else is refused in words, so that nobody believes th
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from rights.errors import Refused
@@ -99,7 +99,7 @@ def _what_it_is(statement: Statement) -> str:
     """Return a sentence on what it seems to be, and what to do instead."""
     text = statement.text.strip()
     if statement.values:
-        return _which_json(statement.values)
+        return _which_json(statement)
     for sentence, *patterns in SEEMS:
         if all(re.search(pattern, text, re.IGNORECASE | re.MULTILINE) for pattern in patterns):
             return sentence
@@ -165,13 +165,19 @@ SEEMS = (
 )
 
 
-def _which_json(values: Sequence[Any]) -> str:
+def _which_json(statement: Statement) -> str:
+    values = statement.values
     first = values[0]
     keys = list(first) if isinstance(first, dict) else []
     if isinstance(first, list) and first and isinstance(first[0], dict):
         keys = list(first[0])
     names = [str(key) for key in keys]
     if {"manifests", "active_manifest", "assertions", "assertion_store", "claim"} & set(names):
+        if MENTIONED.search(statement.text):
+            # A claim lists it, or a redaction took it out: that is not the same as silence.
+            return (
+                f"This report names a training-mining assertion, but it has no entries. {C2PATOOL}"
+            )
         labels = sorted({label for value in values for label in reservations.labels_in(value)})
         listed = ", ".join(label[:60] for label in labels[:6]) or "none"
         return (

@@ -266,8 +266,9 @@ def _assertions(value: Any, depth: int = 0) -> Iterator[tuple[str, Any]]:
             yield from _assertions(item, depth + 1)
     elif isinstance(value, dict):
         label = value.get("label")
-        if isinstance(label, str) and "data" in value:
-            yield label, value["data"]
+        if isinstance(label, str) and ("data" in value or is_training_mining(label)):
+            # One without its data is not passed over: what it denies is somewhere else.
+            yield label, value.get("data")
         for name, member in value.items():
             if is_training_mining(name):
                 yield name, member

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from html import unescape
 from typing import Any
 
+from backline import bounds
 from rights.errors import Refused
 
 MOST_BYTES = 256 * 1024
@@ -125,7 +126,7 @@ def _value_at(text: str, start: int) -> tuple[Any, int]:
     except ValueError as error:
         raise unreadable("The JSON in it has a number too long to be one.") from error
     _refuse_depth(value)
-    return value, end
+    return _readable(value), end
 
 
 def _refuse_remnants(text: str) -> None:
@@ -135,6 +136,7 @@ def _refuse_remnants(text: str) -> None:
 
 def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Refuse a duplicate key: it would be read with its last value only."""
+    pairs = [(bounds.readable(name), value) for name, value in pairs]
     members = dict(pairs)
     if len(members) < len(pairs):
         seen: set[str] = set()
@@ -143,6 +145,18 @@ def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
                 raise unreadable(f"“{name[:60]}” stands twice in the same place of the file.")
             seen.add(name)
     return members
+
+
+def _readable(value: Any) -> Any:
+    """Replace what JSON can escape and no database stores, in values as in keys: a denial under
+    such a key stays one."""
+    if isinstance(value, str):
+        return bounds.readable(value)
+    if isinstance(value, list):
+        return [_readable(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _readable(member) for name, member in value.items()}
+    return value
 
 
 def _refuse_constant(name: str) -> None:

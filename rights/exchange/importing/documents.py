@@ -5,11 +5,13 @@ Read one recording at a time, however long the list is; docs/imports.md has the 
 
 import codecs
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import IO, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
+from backline import bounds
 from rights.exchange.importing.rows import (
     MAX_ROWS,
     BadFile,
@@ -26,6 +28,8 @@ PIECE = 65_536
 LONGEST = 1024 * 1024
 
 Text = Annotated[str, Field(max_length=2_000)]
+# A number of the portal's own, as its columns hold it.
+Own = Annotated[int, Field(ge=0, le=bounds.MAX_INT)]
 
 
 class DocumentPart(BaseModel):
@@ -54,7 +58,7 @@ class SharePart(DocumentPart):
 
 
 class WorkPart(DocumentPart):
-    id: int | None = None
+    id: Own | None = None
     ref: Text = ""
     title: Text = ""
     iswc: Text = ""
@@ -75,7 +79,7 @@ class ReleasePart(DocumentPart):
 class RecordingPart(DocumentPart):
     """One recording. `id` is the portal's own number, `ref` the sender's."""
 
-    id: int | None = None
+    id: Own | None = None
     ref: Text = ""
     title: Text = ""
     isrc: Text = ""
@@ -110,12 +114,18 @@ class JsonReader:
         """Yield the head with each recording, never with the whole list in memory."""
         text = _Text(self._file)
         head: dict[str, Any] = {}
+        names = set[str]()
         text.expect("{")
         while not text.taken("}"):
             name = text.value()
             text.expect(":")
+            if not isinstance(name, str):
+                raise BadFile("The file is not JSON: the name of a field is a text.")
+            if name in names:
+                raise BadFile(_twice(name))
+            names.add(name)
             if name != "recordings":
-                head[str(name)] = text.value()
+                head[name] = text.value()
                 text.taken(",")
                 continue
             if head.get("format") != FORMAT:
@@ -125,8 +135,28 @@ class JsonReader:
                 yield head, text.value()
                 text.taken(",")
             text.taken(",")
+        text.end()
         if head.get("format") != FORMAT:
             raise BadFile(f'The file must begin with "format": "{FORMAT}".')
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse a field that stands twice: only one of its values would be read."""
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        seen = set[str]()
+        for name, _ in pairs:
+            if name in seen:
+                raise BadFile(_twice(name))
+            seen.add(name)
+    return members
+
+
+def _twice(name: str) -> str:
+    return (
+        f"“{bounds.readable(name)[:60]}” stands twice in the same place of the file, and only one "
+        "of them can be meant."
+    )
 
 
 class _Text:
@@ -136,7 +166,7 @@ class _Text:
         file.seek(0)
         self._file = file
         self._letters = codecs.getincrementaldecoder("utf-8-sig")()
-        self._decoder = json.JSONDecoder(parse_constant=self._refuse)
+        self._decoder = json.JSONDecoder(object_pairs_hook=_members, parse_constant=self._refuse)
         self._text = ""
         self._over = False
 
@@ -175,6 +205,14 @@ class _Text:
         if not self._skip() or not self.taken(mark):
             raise BadFile(f"The file is not JSON of ours: “{mark}” is missing somewhere.")
 
+    def end(self) -> None:
+        """Refuse what follows the document: it would be passed over in silence."""
+        if self._skip():
+            raise BadFile(
+                "Something follows the last brace of the document, and would be lost. Send each "
+                "document in a file of its own."
+            )
+
     def value(self) -> Any:
         if not self._skip():
             raise BadFile("The file ends in the middle.")
@@ -187,6 +225,10 @@ class _Text:
                 if not self._more():
                     raise BadFile(f"The file is not JSON: {error.msg}.") from error
                 continue
+            except BadFile:
+                raise
+            except ValueError as error:
+                raise BadFile("The file has a number too long to be one.") from error
             except RecursionError as error:
                 raise BadFile("Values lie too deep in one another.") from error
             # A number at the end of the text read so far may continue.
@@ -204,9 +246,9 @@ def row_of(number: int, value: Any, *, owned: bool) -> Row:
             return _without_releases(number, value, faulty, owned=owned)
         row = Row(number, title=str(value.get("title", "")) if isinstance(value, dict) else "")
         for problem in error.errors()[:20]:
-            place = ".".join(str(step) for step in problem["loc"])
+            place = _place(problem["loc"])
             row.add_problem(
-                place[:60] or "recording", f"{place or 'The recording'}: {problem['msg']}."
+                place[:60] or "recording", f"{place or 'The recording'}: {_why(problem)}."
             )
         return row
     row = Row(
@@ -252,14 +294,46 @@ def row_of(number: int, value: Any, *, owned: bool) -> Row:
     return row
 
 
+def _place(steps: Sequence[int | str]) -> str:
+    return bounds.readable(".".join(str(step) for step in steps))
+
+
+# What is wrong with a value, by the code that the checking library gives it.
+WORDS = {
+    "missing": "it is missing",
+    "extra_forbidden": "there is no such field",
+    "model_type": "an object is expected here",
+    "dict_type": "an object is expected here",
+    "list_type": "a list is expected here",
+    "string_type": "a text is expected here",
+    "string_unicode": "there is a character in it that is no text",
+    "int_type": "a whole number is expected here",
+    "int_parsing": "a whole number is expected here",
+    "int_from_float": "a whole number is expected here",
+    "int_parsing_size": "the number is too large",
+    "float_type": "a number is expected here",
+    "float_parsing": "a number is expected here",
+    "string_too_long": "the text is longer than {max_length:,} characters",
+    "too_long": "there are more than {max_length:,} of them",
+    "greater_than": "the number has to be more than {gt:,}",
+    "greater_than_equal": "the number has to be {ge:,} or more",
+    "less_than_equal": "the number may be {le:,} at most",
+}
+
+
+def _why(problem: ErrorDetails) -> str:
+    words = WORDS.get(problem["type"])
+    return words.format(**problem.get("ctx", {})) if words else problem["msg"]
+
+
 def _faulty_releases(error: ValidationError) -> dict[int, list[tuple[str, str]]]:
     """Return the faults of each faulty release by its place, or none if anything else is faulty."""
     faulty: dict[int, list[tuple[str, str]]] = {}
     for problem in error.errors():
         match problem["loc"]:
             case ("releases", int(place), *steps):
-                name = ".".join(str(step) for step in steps) or "release"
-                fault = (name[:60], f"{name}: {problem['msg']}.")
+                name = _place(steps) or "release"
+                fault = (name[:60], f"{name}: {_why(problem)}.")
                 faulty.setdefault(place, []).append(fault)
             case _:
                 return {}

@@ -21,7 +21,7 @@ from rights.exchange.importing import columns, documents, ern, participation
 from rights.exchange.importing.changes import Options
 from rights.exchange.importing.reading import Reading
 from rights.exchange.importing.rows import BadFile, Reader, Row, folded
-from rights.exchange.importing.tables import Lines, Table, lines_of
+from rights.exchange.importing.tables import Lines, Table, lines_of, refuse_others
 from rights.exchange.importing.workbooks import check_workbook, is_workbook
 from rights.models import Agreement, ImportJob, Party
 
@@ -55,6 +55,10 @@ def upload(
     its own is found again by what its source calls it.
     """
     name = required(name.rpartition("/")[2], field="file", longest=200)
+    try:
+        refuse_others(file)
+    except BadFile as error:
+        raise Refused("file", str(error), field="file") from error
     kind = format or guess_format(file)
     if kind not in Format.values:
         raise Refused("format", "This is not a kind of file that is read.", field="format")

@@ -320,7 +320,7 @@ def _problems(job: ImportJob, part: Sequence[Any]) -> list[ImportProblem]:
         ImportProblem(
             job=job,
             row=problem.row,
-            field=problem.field[:60],
+            field=_writable(problem.field)[:60],
             sentence=_writable(problem.sentence)[:400],
             warning=problem.warning,
         )
@@ -347,5 +347,7 @@ def _fail(job: ImportJob, sentence: str) -> None:
     with transaction.atomic():
         commit_order.moment()
         at_work = ImportJob.objects.filter(pk=job.pk, state__in=(State.CHECKING, State.RUNNING))
-        if at_work.update(state=State.FAILED, error=sentence[:500], ended_at=timezone.now()):
+        if at_work.update(
+            state=State.FAILED, error=_writable(sentence)[:500], ended_at=timezone.now()
+        ):
             audit.record(by=job.made_by, verb="import.failed", subject=job, done=job.done)

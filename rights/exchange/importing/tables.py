@@ -34,6 +34,31 @@ FIRST_LINES = 1_000
 MOST_LINES = 2 * MAX_ROWS
 
 
+# The first element of a page, or of a spreadsheet in XML, after what may stand before it.
+PAGE = re.compile(
+    rb"(?:<\?.{0,400}?\?>|<!--.{0,400}?-->|\s)*"
+    rb"<(?:!doctype\s+html|html|head|meta|style|body|table|(?:\w{1,20}:)?workbook|office:document)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def refuse_others(file: IO[bytes]) -> None:
+    """Refuse files of other kinds by how they begin, whatever their names say. Raises BadFile."""
+    file.seek(0)
+    start = file.read(4096).replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n")
+    file.seek(0)
+    if start.startswith(b"%PDF"):
+        raise BadFile(
+            "This is a PDF, which nothing can be read from for sure. Ask for the table that it was "
+            "made from, and send it as .xlsx or CSV."
+        )
+    if PAGE.match(start):
+        raise BadFile(
+            "This is a page (HTML) or a spreadsheet in XML, as some programs name .xls. Open it in "
+            "a spreadsheet program, and save it as .xlsx or CSV."
+        )
+
+
 class Lines(Protocol):
     """What a kind of file gives: its lines of cells, as often as they are asked for."""
 

@@ -175,6 +175,93 @@ def test_json_that_is_not_ours_ends_in_a_sentence(text: str) -> None:
         list(JsonReader(io.BytesIO(text.encode())).rows())
 
 
+HEAD = '"format": "backline.catalogue/1", "recordings": ['
+SONG = '{"title": "One"}'
+
+
+def why_refused(text: str) -> str:
+    from rights.exchange.importing.rows import BadFile
+
+    with pytest.raises(BadFile) as refused:
+        list(JsonReader(io.BytesIO(text.encode())).rows())
+    return str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "after",
+    [f"{{{HEAD}{SONG}]}}", "}", "x", f"\n\n{SONG}", " " * 70_000 + "1"],
+    ids=["document", "brace", "letter", "recording", "far away"],
+)
+def test_what_follows_a_document_is_not_lost_in_silence(after: str) -> None:
+    assert "Something follows the last brace" in why_refused(f"{{{HEAD}{SONG}]}}{after}")
+
+
+def test_spaces_may_follow_a_document() -> None:
+    text = f"{{{HEAD}{SONG}]}}" + " \r\n\t" * 30_000
+    assert [row.title for row in JsonReader(io.BytesIO(text.encode())).rows()] == ["One"]
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        (f'{{{HEAD}{{"title": "a", "title": "b"}}]}}', "title"),
+        (f'{{{HEAD}{{"releases": [{{"upc": "1", "upc": "1"}}]}}]}}', "upc"),
+        (f"{{{HEAD}{SONG}], {HEAD}{SONG}]}}", "format"),
+        (f'{{{HEAD}{SONG}], "recordings": [{SONG}]}}', "recordings"),
+        (f'{{"portal": "a", "portal": "b", {HEAD}]}}', "portal"),
+        (f'{{{HEAD}{{"\\ud800": 1, "\\ud800": 2}}]}}', "\N{REPLACEMENT CHARACTER}"),
+    ],
+    ids=["recording", "release", "format", "recordings", "head", "surrogate"],
+)
+def test_a_field_that_stands_twice_is_refused(text: str, name: str) -> None:
+    assert f"“{name}” stands twice" in why_refused(text)
+
+
+def test_a_number_of_too_many_digits_is_refused() -> None:
+    assert "a number too long" in why_refused(f'{{{HEAD}{{"id": {"9" * 5_000}}}]}}')
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("faulty", "field", "sentence"),
+    [
+        ('"id": 1' + "0" * 30, "id",
+         "id: the number may be 9,223,372,036,854,775,807 at most."),
+        ('"id": -1', "id", "id: the number has to be 0 or more."),
+        ('"works": [{"id": 9223372036854775808}]', "works.0.id",
+         "works.0.id: the number may be 9,223,372,036,854,775,807 at most."),
+        ('"credits": [{"party": 7, "role": "MainArtist"}]', "credits.0.party",
+         "credits.0.party: an object is expected here."),
+        ('"credits": 7', "credits", "credits: a list is expected here."),
+        ('"credits": [{"role": "MainArtist"}]', "credits.0.party",
+         "credits.0.party: it is missing."),
+        ('"isrc": 7', "isrc", "isrc: a text is expected here."),
+        ('"colour": "red"', "colour", "colour: there is no such field."),
+        (r'"\u0000": 1', "\N{REPLACEMENT CHARACTER}",
+         "\N{REPLACEMENT CHARACTER}: there is no such field."),
+        (r'"\ud800": 1', "recording",
+         "The recording: there is a character in it that is no text."),
+        (r'"isrc": "\ud800"', "isrc", "isrc: there is a character in it that is no text."),
+        (f'"ref": "{"x" * 2_001}"', "ref", "ref: the text is longer than 2,000 characters."),
+    ],
+    ids=["id", "negative", "work", "object", "list", "missing", "text", "field", "nul", "half",
+         "half value", "long"],
+)  # fmt: skip
+def test_a_fault_is_its_recordings_alone_and_told_in_words(
+    rosa: User, faulty: str, field: str, sentence: str
+) -> None:
+    text = f'{{{HEAD}{{"title": "Two", {faulty}}}, {SONG}]}}'
+    job = imported(rosa, text.encode(), "x.json")
+    assert (job.added, job.refused) == (1, 1), told(job)
+    assert (1, field, sentence) in told(job)
+
+
+def test_the_largest_number_of_a_recording_is_read() -> None:
+    text = f'{{"portal": "x", {HEAD}{{"title": "One", "id": {2**63 - 1}}}]}}'
+    (row,) = JsonReader(io.BytesIO(text.encode()), portal="x").rows()
+    assert row.own == 2**63 - 1
+
+
 # What a name may hold in a file: no line ends and no control characters.
 NAME = st.text(
     st.characters(blacklist_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1, max_size=30

@@ -321,3 +321,11 @@ def test_who_is_nobody_in_particular_is_no_party(rosa: User, name: str) -> None:
     assert Recording.objects.get().credits.count() == 0
     sentences = [sentence for _, _, sentence in told(job)]
     assert any("who holds this share" in sentence for sentence in sentences)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("number", ["1" + "0" * 30, "-1", "½"])
+def test_a_number_of_our_own_that_no_column_holds_is_the_senders(rosa: User, number: str) -> None:
+    job = imported(rosa, table([song(1, backline=number)]))
+    assert (job.added, job.refused) == (1, 0), told(job)
+    assert Recording.objects.count() == 1

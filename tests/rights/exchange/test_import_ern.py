@@ -238,6 +238,18 @@ def sentences(row: Row, *, warning: bool) -> list[str]:
     return [problem.sentence for problem in row.problems if problem.warning == warning]
 
 
+@pytest.mark.parametrize(("number", "own"), [("12", 12), ("1" + "0" * 30, None)])
+def test_a_number_of_our_own_is_one_that_a_column_holds(number: str, own: int | None) -> None:
+    text = (
+        '<ern:NewReleaseMessage xmlns:ern="http://ddex.net/xml/ern/43"><ResourceList>'
+        f'<SoundRecording><ResourceId><ProprietaryId Namespace="x">{number}</ProprietaryId>'
+        "</ResourceId><DisplayTitleText>One</DisplayTitleText></SoundRecording>"
+        "</ResourceList></ern:NewReleaseMessage>"
+    )
+    (row,) = ErnReader(io.BytesIO(text.encode()), portal="x").rows()
+    assert row.own == own
+
+
 def edition(isrc: str, kind: str = "") -> str:
     named = f"<Type>{kind}</Type>" if kind else ""
     return (

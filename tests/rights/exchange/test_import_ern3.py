@@ -1,6 +1,7 @@
 """DDEX ERN 3: parties named in place, details by territory, works by reference."""
 
 import io
+import re
 
 import pytest
 
@@ -234,6 +235,84 @@ def test_without_the_whole_world_the_first_territory_counts() -> None:
     )  # fmt: skip
     assert [artist.name for artist in second.artists] == ["Somebody Else"]
     assert "In FR the message names other artists; those of DE are taken." in warnings(second)
+
+
+ALL_BUT_DE = "<ExcludedTerritoryCode>DE</ExcludedTerritoryCode>"
+
+
+@pytest.mark.parametrize(
+    ("worldwide", "germany", "sentence"),
+    [
+        ("<TerritoryCode>DE</TerritoryCode>", ALL_BUT_DE,
+         "In DE the message names other artists; those of all territories but DE are taken."),
+        (ALL_BUT_DE, "<TerritoryCode>DE</TerritoryCode>",
+         "In all territories but DE the message names other artists; those of DE are taken."),
+        ("", "",
+         "the message names other artists; those of the first block are taken."),
+    ],
+)  # fmt: skip
+def test_territories_without_a_code_are_told_in_words(
+    worldwide: str, germany: str, sentence: str
+) -> None:
+    codes = {"Worldwide": worldwide, "DE": germany}
+    text = re.sub(
+        r"<TerritoryCode>(Worldwide|DE)</TerritoryCode>", lambda code: codes[code[1]], message()
+    )
+    assert any(sentence in told for told in warnings(rows(text)[1]))
+
+
+def disc(number: str, *tracks: tuple[str, str]) -> str:
+    """A group of tracks, each by its number and reference; without numbers where they are empty."""
+    items = "".join(
+        f"<ResourceGroupContentItem>{numbered(track)}"
+        f"<ReleaseResourceReference>{reference}</ReleaseResourceReference>"
+        "</ResourceGroupContentItem>"
+        for track, reference in tracks
+    )
+    return f"<ResourceGroup>{numbered(number)}{items}</ResourceGroup>"
+
+
+def numbered(number: str) -> str:
+    return f"<SequenceNumber>{number}</SequenceNumber>" if number else ""
+
+
+@pytest.mark.parametrize(
+    ("discs", "positions"),
+    [
+        (disc("2", ("1", "A1")) + disc("1", ("1", "A2")), [2, 1]),
+        (disc("10", ("1", "A1")) + disc("9", ("1", "A2")), [2, 1]),
+        (disc("1", ("1", "A1")) + disc("2", ("1", "A2")), [1, 2]),
+        (disc("2", ("1", "A1")) + disc("", ("1", "A2")), [1, 2]),
+        (disc("2", ("1", "A3")) + disc("1", ("2", "A1"), ("1", "A2")), [2, 1]),
+    ],
+    ids=["turned", "as numbers", "in order", "one without", "tracks turned"],
+)
+@pytest.mark.parametrize("version", ["382", "43"])
+def test_discs_are_in_the_order_of_their_numbers(
+    discs: str, positions: list[int], version: str
+) -> None:
+    groups = f"<ResourceGroup>{discs}</ResourceGroup>"
+    release = (
+        "<Release><ReleaseReference>R0</ReleaseReference><ReleaseId><ICPN>4006381333931</ICPN>"
+        "</ReleaseId><ReferenceTitle><TitleText>Lights</TitleText></ReferenceTitle>"
+        "<DisplayTitleText>Lights</DisplayTitleText>"
+    )
+    if version == "382":
+        groups = (
+            "<ReleaseDetailsByTerritory><TerritoryCode>Worldwide</TerritoryCode>"
+            f"{groups}</ReleaseDetailsByTerritory>"
+        )
+    recordings = "".join(
+        f"<SoundRecording><ResourceReference>{reference}</ResourceReference>"
+        f"<DisplayTitleText>{reference}</DisplayTitleText></SoundRecording>"
+        for reference in ("A1", "A2")
+    )
+    text = (
+        f'<ern:NewReleaseMessage xmlns:ern="http://ddex.net/xml/ern/{version}"><ResourceList>'
+        f"{recordings}</ResourceList><ReleaseList>{release}{groups}</Release></ReleaseList>"
+        "</ern:NewReleaseMessage>"
+    )
+    assert [row.releases[0].position for row in rows(text)] == positions
 
 
 def test_tracks_of_several_territories_are_counted_once() -> None:

@@ -1,6 +1,7 @@
 """Tables as spreadsheets and reports write them: their encoding, header line, sheet and dates."""
 
 import io
+import re
 import zipfile
 from datetime import date, datetime
 
@@ -345,6 +346,38 @@ def test_a_file_that_is_no_table_is_refused_beside_its_field(rosa: User) -> None
     with pytest.raises(Refused, match="old Excel file") as refusal:
         uploaded(rosa, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600, "songs.xls")
     assert refusal.value.field == "file"
+
+
+SHEET_IN_XML = (
+    '<?xml version="1.0"?>\n<?mso-application progid="Excel.Sheet"?>\n'
+    '<Workbook xmlns="urn:schemas-microsoft-com:office:spreadsheet"></Workbook>'
+)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("format", ["", "csv"])
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"<html><table><tr><td>Title</td></tr></table></html>", "save it as .xlsx or CSV"),
+        (b"\n<!DOCTYPE html><html></html>", "save it as .xlsx or CSV"),
+        (b"<!-- report --><table><tr><td>Title</td></tr></table>", "save it as .xlsx or CSV"),
+        (SHEET_IN_XML.encode(), "save it as .xlsx or CSV"),
+        (SHEET_IN_XML.encode("utf-16"), "save it as .xlsx or CSV"),
+        (b"%PDF-1.7\n1 0 obj", "This is a PDF"),
+    ],
+    ids=["html", "doctype", "table", "xml", "utf-16", "pdf"],
+)
+def test_a_page_or_pdf_that_is_named_a_table_is_refused_in_words(
+    rosa: User,
+    content: bytes,
+    words: str,
+    format: str,  # noqa: A002
+) -> None:
+    with pytest.raises(Refused, match=re.escape(words)) as refused:
+        uploaded(rosa, content, "songs.xls", format=format)
+    assert refused.value.field == "file"
+    assert not ImportJob.objects.exists()
 
 
 @pytest.mark.django_db

@@ -234,6 +234,50 @@ def test_everything_else_is_refused_by_what_it_seems_to_be(text: str, words: str
     assert refused.field == "file"
 
 
+@pytest.mark.parametrize("character", [r"\ud800", r"\udfff", r"\u0000"])
+def test_a_denial_under_a_key_that_cannot_be_stored_is_kept(character: str) -> None:
+    text = (
+        '{"label": "cawg.training-mining", "data": {"entries": '
+        f'{{"{character}": {{"use": "notAllowed", "constraint_info": "a{character}"}}}}}}}}'
+    )
+    assert found(text) == [("\N{REPLACEMENT CHARACTER}", "notAllowed", set(Use))]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        r'{"\ud800": 1}',
+        r'{"\ud800": 1, "\ud800": 2}',
+        r'{"\u0000": 1, "\ud800": 2}',
+        r'{"manifests": {"a": {"assertions": [{"label": "\ud800", "data": 1}]}}}',
+        r'[{"location": "/\ud800", "tdm-reservation": "\ud800"}]',
+        r'{"label": "cawg.training-mining", "data": {"entries": {"a\ud800": {}}}}',
+        r'{"label": "cawg.training-mining", "data": {"entries": {"a": {"use": "\ud800"}}}}',
+    ],
+)
+def test_a_refusal_quotes_nothing_that_cannot_be_written(text: str) -> None:
+    assert "\ud800" not in str(refusal(text))
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        {"assertions": [{"label": "cawg.training-mining"}]},
+        {"assertions": [{"label": "c2pa.training-mining__1"}]},
+        {"assertions": [{"label": "cawg.training-mining"}], "redactions": ["self#jumbf=x"]},
+        {"assertions": [
+            {"label": "cawg.training-mining"}, {"label": "cawg.training-mining", "data": ASSERTION},
+        ]},
+        {"assertions": [], "redactions": ["self#jumbf=c2pa.assertions/cawg.training-mining"]},
+        {"claim": {"assertions": [{"url": "self#jumbf=c2pa.assertions/cawg.training-mining"}]}},
+    ],
+)  # fmt: skip
+def test_an_assertion_that_is_only_named_is_not_taken_for_silence(manifest: Any) -> None:
+    refused = refusal(json.dumps({"manifests": {"a": manifest}}))
+    assert "it has no entries" in str(refused)
+    assert "nothing to note" not in str(refused)
+
+
 def test_a_report_that_breaks_off_is_refused_whole() -> None:
     """What is missing may be the denial: the part that is there is not read."""
     yes = {"entries": {"cawg.ai_training": {"use": "allowed"}}}

@@ -122,8 +122,7 @@ def test_what_was_meant_by_constrained_is_kept_in_both_spellings() -> None:
         ('{"entries": 7}', "neither a map nor a list"),
         ('{"manifests": {"a": {"assertions": []}}}', "no training-mining assertion"),
         ('{"entries": {"a": {"use": "notAllowed"}, "a": {"use": "allowed"}}}', "stands twice"),
-        ('{"entries": {"a\\u0000": {"use": "notAllowed"}}}', "is none"),
-        ('{"entries": {"\\ud800": {"use": "notAllowed"}}}', "is none"),
+        ('{"entries": {"a\\u0007": {"use": "notAllowed"}}}', "is none"),
     ],
 )
 def test_what_cannot_be_read_is_refused_and_never_taken_for_a_yes(content: str, words: str) -> None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 from xml.etree.ElementTree import Element
 
 from rights.exchange.importing.ern.names import Spellings, names_of, parties_in, titles_of
@@ -27,6 +28,7 @@ NAMESPACES = {"ISNI": Scheme.ISNI, "DPID": Scheme.DPID, "IPI": Scheme.IPI_NAME}
 DATES = ("ReleaseDate", "OriginalReleaseDate", "GlobalReleaseDate", "GlobalOriginalReleaseDate")
 # A resource of a release that takes no place among its tracks.
 NO_TRACKS = frozenset({"Image", "Text", "SheetMusic"})
+Thing = TypeVar("Thing")
 
 
 @dataclass
@@ -169,7 +171,7 @@ class Index:
         if _is_track_release(element):
             return
         found = self.release_of(element)
-        discs = [items for group in _groups(element) if (items := list(_items(group)))]
+        discs = [items for group in _groups(element) if (items := _ordered(_items(group)))]
         if not discs:
             # A message of ERN 3 may list its tracks without grouping them.
             listed = child(element, "ReleaseResourceReferenceList")
@@ -272,7 +274,26 @@ def _is_track_release(release: Element) -> bool:
 def _groups(release: Element) -> Iterator[Element]:
     """Yield the groups that may hold tracks. Those of other territories repeat the same ones."""
     for place in territories_of(release)[:1] or [release]:
-        yield from (kid for kid in place.iter() if local(kid) == "ResourceGroup")
+        yield from _groups_in(place)
+
+
+def _groups_in(place: Element) -> Iterator[Element]:
+    """Yield the groups at any depth: each before those in it, and discs by their numbers."""
+    numbered = [
+        (group, whole_number(text(group, "SequenceNumber")))
+        for group in children(place, "ResourceGroup")
+    ]
+    for group, _ in _ordered(numbered):
+        yield group
+        yield from _groups_in(group)
+
+
+def _ordered(numbered: Iterable[tuple[Thing, int | None]]) -> list[tuple[Thing, int | None]]:
+    """Return the things by their numbers, or as they stand where one of them has none."""
+    things = list(numbered)
+    if any(number is None for _, number in things):
+        return things
+    return sorted(things, key=lambda pair: pair[1] or 0)
 
 
 def _items(group: Element) -> Iterator[tuple[str, int | None]]:

@@ -208,15 +208,16 @@ class Recording:
         """Warn where other artists are named elsewhere: only one answer can be entered."""
         chosen, *others = territories_of(self._element) or [self._element]
         names = _artist_names(chosen)
-        codes: list[str] = []
-        for block in others:
-            if (elsewhere := _artist_names(block)) and elsewhere != names:
-                codes += codes_of(block) or ["other territories"]
+        codes = [
+            _territories_in(block, "other territories")
+            for block in others
+            if (elsewhere := _artist_names(block)) and elsewhere != names
+        ]
         if codes:
             self.row.add_problem(
                 "main_artist",
                 f"In {', '.join(codes)[:60]} the message names other artists; those of "
-                f"{', '.join(codes_of(chosen))[:60]} are taken.",
+                f"{_territories_in(chosen, 'the first block')[:60]} are taken.",
                 warning=True,
             )
 
@@ -326,6 +327,14 @@ class Recording:
                 continue
             shares.append(ShareRow(party, int(ppm)))
         return shares
+
+
+def _territories_in(block: Element, unnamed: str) -> str:
+    """Return a block's territories in words, also where it only names those that it is not for."""
+    if codes := codes_of(block):
+        return ", ".join(codes)
+    excluded = ", ".join(text(kid) for kid in children(block, "ExcludedTerritoryCode"))
+    return f"all territories but {excluded}" if excluded else unnamed
 
 
 def _role_of(contributor: Element) -> str:
