@@ -234,6 +234,24 @@ def test_a_pasted_report_is_noted(client: Client, rosa: User) -> None:
     assert (signal.key, signal.value, signal.scheme) == ("cawg.ai_training", "notAllowed", "cawg")
 
 
+@pytest.mark.parametrize("escape", [r"\ud800", r"\u0000"])
+def test_a_denial_under_an_escape_that_cannot_be_stored_is_noted(
+    client: Client, rosa: User, escape: str
+) -> None:
+    recording = one_recording(rosa)
+    client.force_login(rosa)
+    pasted = (
+        '{"label":"cawg.training-mining","data":{"entries":{"' + escape + '":'
+        '{"use":"notAllowed"}}}}'
+    )
+    answer = client.post(
+        reverse("rights:signal_new"), signal_fields(recording, text=pasted), follow=True
+    )
+    assert answer.status_code == 200
+    signal = Signal.objects.get()
+    assert (signal.key, signal.denied) == ("\N{REPLACEMENT CHARACTER}", [use.value for use in Use])
+
+
 def test_what_a_pasted_text_ends_is_shown_before_it_is_noted(client: Client, rosa: User) -> None:
     (recording,) = make_allowed(rosa, 1)
     client.force_login(rosa)
