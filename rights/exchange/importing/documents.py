@@ -245,11 +245,15 @@ def row_of(number: int, value: Any, *, owned: bool) -> Row:
         if faulty := _faulty_releases(error):
             return _without_releases(number, value, faulty, owned=owned)
         row = Row(number, title=str(value.get("title", "")) if isinstance(value, dict) else "")
-        for problem in error.errors()[:20]:
-            place = _place(problem["loc"])
-            row.add_problem(
-                place[:60] or "recording", f"{place or 'The recording'}: {_why(problem)}."
-            )
+        faults = dict.fromkeys(
+            # A tempo that is no number fails as a number of each kind: that is one fault.
+            ("tempo", "a number is expected here")
+            if problem["loc"][:1] == ("tempo",)
+            else (_place(problem["loc"]), _why(problem))
+            for problem in error.errors()
+        )
+        for place, why in list(faults)[:20]:
+            row.add_problem(place[:60] or "recording", f"{place or 'The recording'}: {why}.")
         return row
     row = Row(
         number,

@@ -236,6 +236,7 @@ def test_a_number_of_too_many_digits_is_refused() -> None:
         ('"credits": [{"role": "MainArtist"}]', "credits.0.party",
          "credits.0.party: it is missing."),
         ('"isrc": 7', "isrc", "isrc: a text is expected here."),
+        ('"tempo": "fast"', "tempo", "tempo: a number is expected here."),
         ('"colour": "red"', "colour", "colour: there is no such field."),
         (r'"\u0000": 1', "\N{REPLACEMENT CHARACTER}",
          "\N{REPLACEMENT CHARACTER}: there is no such field."),
@@ -244,8 +245,8 @@ def test_a_number_of_too_many_digits_is_refused() -> None:
         (r'"isrc": "\ud800"', "isrc", "isrc: there is a character in it that is no text."),
         (f'"ref": "{"x" * 2_001}"', "ref", "ref: the text is longer than 2,000 characters."),
     ],
-    ids=["id", "negative", "work", "object", "list", "missing", "text", "field", "nul", "half",
-         "half value", "long"],
+    ids=["id", "negative", "work", "object", "list", "missing", "text", "tempo", "field", "nul",
+         "half", "half value", "long"],
 )  # fmt: skip
 def test_a_fault_is_its_recordings_alone_and_told_in_words(
     rosa: User, faulty: str, field: str, sentence: str
@@ -253,7 +254,18 @@ def test_a_fault_is_its_recordings_alone_and_told_in_words(
     text = f'{{{HEAD}{{"title": "Two", {faulty}}}, {SONG}]}}'
     job = imported(rosa, text.encode(), "x.json")
     assert (job.added, job.refused) == (1, 1), told(job)
-    assert (1, field, sentence) in told(job)
+    assert [
+        (name, said) for row, name, said in told(job) if row == 1 and name != "main_artist"
+    ] == [(field, sentence)]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("tempo", ["1" + "0" * 400, "1e999", "-1e999"])
+def test_a_tempo_that_no_column_holds_is_a_problem_of_its_row(rosa: User, tempo: str) -> None:
+    text = f'{{{HEAD}{{"title": "Two", "tempo": {tempo}}}, {SONG}]}}'
+    job = imported(rosa, text.encode(), "x.json")
+    assert (job.added, job.refused) == (1, 1), told(job)
+    assert "tempo" in {field for _, field, _ in told(job)}
 
 
 def test_the_largest_number_of_a_recording_is_read() -> None:
