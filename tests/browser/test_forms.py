@@ -107,7 +107,7 @@ def test_each_error_leads_to_its_field(
     found = page.get_by_role("alert")
     expect(found).to_be_focused()
     expect(found.get_by_role("link")).to_have_text(
-        ["GPUs: GPUs must be at most 8.", "Width must be at least 16."]
+        ["GPUs must be at most 8.", "Width must be at least 16."]
     )
     # Even when somebody has folded it again.
     page.get_by_text("Model", exact=True).click()

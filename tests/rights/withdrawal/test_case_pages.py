@@ -133,7 +133,7 @@ def test_another_party_and_a_researcher_see_no_case_at_all(
     other = User.objects.create_user("other", password="p", roles=["rightsholder"])
     make_party(rosa, "Somebody else", people=[other])
     for user in (other, ada):
-        assert "No case is open" in page(client, user, reverse("rights:cases"))
+        assert "No case with a task for you is open" in page(client, user, reverse("rights:cases"))
         page(client, user, case.get_absolute_url(), 404)
 
 
