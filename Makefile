@@ -15,9 +15,16 @@ STAMPS := .venv/.base .venv/.torch .venv/.torchaudio
 up: $(STAMPS)
 	@exec $(BIN)/python manage.py up
 
+# Where the databases differ: rows that are locked, SQL that is written out, JSON that is searched,
+# work that is shared out. `make test-postgres` repeats all rooms.
+POSTGRES_DIFFERS ?= tests/races tests/rights/consent tests/rights/test_machine.py \
+  tests/rights/withdrawal/test_losses.py tests/rights/exchange/test_import_jobs.py \
+  tests/rights/exchange/test_import_parties.py tests/rights/catalogue/file_batches \
+  tests/experiments/run_table tests/experiments/metrics tests/experiments/deliveries
+
 test: $(STAMPS) .venv/.test
 	$(BIN)/python -m pytest $(TEST)
-	$(BIN)/python -m tests.postgres --if-found $(TEST) tests/rights tests/races
+	$(BIN)/python -m tests.postgres --if-found $(TEST) $(POSTGRES_DIFFERS)
 
 # All rooms of the portal on PostgreSQL, on a server of its own that goes away again.
 POSTGRES_TESTS ?= tests/portal tests/rights tests/experiments tests/audio_samples tests/listening tests/races
