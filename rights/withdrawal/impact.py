@@ -119,8 +119,9 @@ def _lost(ending: list[Grant]) -> Iterator[Loss]:
     groups: dict[tuple[int, str], list[Grant]] = defaultdict(list)
     for grant in ending:
         groups[grant.grantor_id, grant.use].append(grant)
+    bases = losses.Bases()
     for group in groups.values():
-        if loss := losses.of_grants(group, ending=ending):
+        if loss := losses.of_grants(group, ending=ending, bases=bases):
             yield loss
 
 

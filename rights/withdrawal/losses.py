@@ -130,7 +130,25 @@ class Ending:
 # --- Permissions that end --------------------------------------------------------------------
 
 
-def of_grants(grants: Collection[Grant], *, ending: Collection[Grant] = ()) -> Loss:
+class Bases:
+    """What is known of some recordings at one moment: read once for all uses that ask for them."""
+
+    def __init__(self) -> None:
+        self.at = timezone.now()
+        self._by_recordings: dict[frozenset[int], snapshot.Basis] = {}
+
+    def basis_of(self, recordings: Collection[int]) -> snapshot.Basis:
+        key = frozenset(recordings)
+        if key not in self._by_recordings:
+            # A derived recording needs the permissions that its source needs.
+            ids = relations.with_derived(key)
+            self._by_recordings[key] = snapshot.basis_of(ids, self.at, now=True)
+        return self._by_recordings[key]
+
+
+def of_grants(
+    grants: Collection[Grant], *, ending: Collection[Grant] = (), bases: Bases | None = None
+) -> Loss:
     """Return what is lost when these grants of one use end together with all of `ending`: none of
     them covers for another."""
     use = Use(next(iter(grants)).use)
@@ -140,6 +158,7 @@ def of_grants(grants: Collection[Grant], *, ending: Collection[Grant] = ()) -> L
         holds.covered_by_any(grants),
         only_by=[grant.pk for grant in grants],
         policy=policy_of(grants),
+        bases=bases,
     )
 
 
@@ -158,8 +177,10 @@ def of_mandate(mandate: Mandate) -> Iterator[Loss]:
     """Yield for each use the loss of what is permitted through the mandate alone."""
     if mandate.approved_at is None or mandate.revoked_at is not None:
         return
+    bases = Bases()
     for use, recordings in holds.covered_through(mandate).items():
-        loss = of_ending(Ending(use, mandates=frozenset({mandate.pk})), recordings)
+        ending = Ending(use, mandates=frozenset({mandate.pk}))
+        loss = of_ending(ending, recordings, bases=bases)
         if loss:
             yield loss
 
@@ -177,14 +198,14 @@ def of_ending(
     *,
     only_by: Collection[int] = (),
     policy: Policy = UNAGREED,
+    bases: Bases | None = None,
 ) -> Loss:
     """Return what these recordings lose by the ending; where `only_by` names grants, only what is
     lost by those of all that end together. `policy` is that of what ends, for what was made under
     no other."""
-    at = timezone.now()
-    # A derived recording needs the permissions that its source needs.
-    recording_ids = relations.with_derived(recordings)
-    before = snapshot.gather(recording_ids, ending.use, at, now=True)
+    bases = bases or Bases()
+    at = bases.at
+    before = snapshot.for_use(bases.basis_of(recordings), ending.use)
     change = _Change(before, ending.applied(before, at), at, only_by, policy)
     if not change.lost:
         return Loss(ending.use)
