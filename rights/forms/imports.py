@@ -104,7 +104,7 @@ class ReadingForm(VerbForm):
 def reading_asked(data: Mapping[str, str], stored: Reading) -> Reading:
     """Return the reading that a page asks for, or the stored one where it asks for none. What is no
     choice is left out."""
-    if not {"sheet", "encoding", "header_line"} & data.keys():
+    if not ReadingForm.base_fields.keys() & data.keys():
         return stored
     line = data.get("header_line", "")
     return replace(

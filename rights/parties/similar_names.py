@@ -21,9 +21,9 @@ LEAST = 85
 # One name that has all words of the other, and two at least: "Good Label" and "Good Label Ltd".
 CONTAINED = 90
 WORDS_CONTAINED = 2
-# A beginning of a word that more names share says little, and takes long.
+# A prefix that more names share says little, and takes long.
 COMMON = 2_000
-BEGINNING = 3
+PREFIX = 3
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,14 @@ class _Plain:
     joined: str
 
     @classmethod
-    def of(cls, name: str) -> Self:
+    def from_name(cls, name: str) -> Self:
         decomposed = unicodedata.normalize("NFKD", name.casefold())
         letters = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
         words = re.findall(r"[^\W_]+", letters)
         return cls(tuple(sorted(words)), "".join(words))
 
-    def beginnings(self) -> set[str]:
-        return {word[:BEGINNING] for word in (*self.words, self.joined) if word}
+    def prefixes(self) -> set[str]:
+        return {word[:PREFIX] for word in (*self.words, self.joined) if word}
 
     def likeness(self, other: Self) -> float:
         shorter = min(set(self.words), set(other.words), key=len)
@@ -63,7 +63,7 @@ class _Plain:
 
 
 class NameIndex:
-    """Names by the beginnings of their words; each has a key of the caller's."""
+    """Names by the prefixes of their words; each has a key of the caller's."""
 
     def __init__(self, names: Iterable[tuple[int, str]] = ()) -> None:
         self._names: list[tuple[int, str, _Plain]] = []
@@ -72,17 +72,17 @@ class NameIndex:
             self.add(key, name)
 
     def add(self, key: int, name: str) -> None:
-        plain = _Plain.of(name)
-        for beginning in plain.beginnings():
-            self._places[beginning].append(len(self._names))
+        plain = _Plain.from_name(name)
+        for prefix in plain.prefixes():
+            self._places[prefix].append(len(self._names))
         self._names.append((key, name, plain))
 
     def similar(self, name: str, *, most: int = 3) -> list[SimilarName]:
         """Return the names most like this one, the likest first; each key once."""
-        plain = _Plain.of(name)
+        plain = _Plain.from_name(name)
         places: set[int] = set()
-        for beginning in plain.beginnings():
-            found = self._places.get(beginning, ())
+        for prefix in plain.prefixes():
+            found = self._places.get(prefix, ())
             places.update(found if len(found) <= COMMON else ())
         best: dict[int, SimilarName] = {}
         for place in places:

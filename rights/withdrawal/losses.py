@@ -349,10 +349,11 @@ class Watch:
 
     def losses(self) -> Iterator[Loss]:
         """Yield a loss for each use under which something that was permitted is not any more."""
+        if not self._before:
+            return
         at = timezone.now()
-        basis = snapshot.basis_of(self._ids, at, now=True) if self._before else None
+        basis = snapshot.basis_of(self._ids, at, now=True)
         for use, before in self._before.items():
-            assert basis is not None  # noqa: S101 - there is a use
             after = snapshot.for_use(basis, use)
             lost = _possible(before, self._at) - _possible(after, at)
             affected_sets = [

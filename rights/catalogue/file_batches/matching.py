@@ -80,7 +80,7 @@ class Known:
 
 @dataclass(frozen=True)
 class Finding:
-    """What came of looking for a file's recording."""
+    """What was found in looking for a file's recording."""
 
     state: State
     how: str = ""

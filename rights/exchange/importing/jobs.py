@@ -126,7 +126,7 @@ def guess_reading(file: IO[bytes], lines: Lines) -> Reading:
 
 
 def reading_of(job: ImportJob) -> Reading:
-    return Reading.of(job.options.get("reading"))
+    return Reading.from_stored(job.options.get("reading"))
 
 
 @contextmanager

@@ -48,7 +48,7 @@ class Reading:
     dates: str = ""
 
     @classmethod
-    def of(cls, stored: Any) -> Self:
+    def from_stored(cls, stored: Any) -> Self:
         """Return what is stored of it; what this version does not know is left out."""
         values = stored if isinstance(stored, Mapping) else {}
         return cls(**{name: values[name] for name in cls.__dataclass_fields__ if name in values})

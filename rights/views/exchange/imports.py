@@ -36,7 +36,6 @@ from rights.views import confirming
 from rights.views.frames import form_page
 
 State = ImportJob.State
-READING = ("sheet", "encoding", "header_line")
 IN_PROGRESS = (State.CHECKING, State.WAITING, State.RUNNING)
 
 
@@ -94,7 +93,7 @@ def import_check(request: HttpRequest, pk: int) -> HttpResponse:
             if request.method == "POST"
             else parameters.read_parameters(request)
         )
-        reading = reading_asked(sent.given(*READING), jobs.reading_of(job))
+        reading = reading_asked(sent.given(*ReadingForm.base_fields), jobs.reading_of(job))
         try:
             preview = preview_of(job, reading)
         except FileNotFoundError:
@@ -266,6 +265,6 @@ def _context(request: HttpRequest, job: ImportJob) -> dict[str, object]:
         "kind": kind,
         "new_parties": job.new_parties.count(),
         "like_others": job.new_parties.filter(similar_first=0).order_by("row", "pk")[:10],
-        "same": len(job.options.get("same", {})),
+        "same": len(jobs.same_parties(job)),
         "dry": job.state in (State.UPLOADED, State.CHECKING, State.CHECKED),
     }
