@@ -13,6 +13,8 @@ from rights.exchange.importing.known import (
 )
 from rights.exchange.importing.rows import Row
 
+# What a part adds, as its audit line lists it.
+ENTERED = ("parties", "works", "recordings", "releases", "splits")
 Verdict = Literal["added", "changed", "unchanged", "refused"]
 Subject = RecordingShadow | WorkShadow
 
@@ -62,7 +64,7 @@ class Changes:
             "releases": self.releases,
             "splits": [sheet for _, sheet in self.sheets],
         }
-        return {name: [shadow.pk for shadow in each] for name, each in shadows.items()}
+        return {name: [shadow.pk for shadow in shadows[name]] for name in ENTERED}
 
     def update(self, shadow: Any, **values: Any) -> None:
         for name, value in values.items():

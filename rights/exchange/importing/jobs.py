@@ -18,7 +18,7 @@ from portal.database import commit_order
 from portal.models import User
 from rights.errors import Refused, required
 from rights.exchange.importing import columns, documents, ern, participation
-from rights.exchange.importing.changes import Options
+from rights.exchange.importing.changes import ENTERED, Options
 from rights.exchange.importing.reading import Reading
 from rights.exchange.importing.rows import BadFile, Reader, Row, folded
 from rights.exchange.importing.tables import Lines, Table, lines_of, refuse_others
@@ -161,7 +161,7 @@ def entered_by(job: ImportJob) -> dict[str, set[int]]:
     """Return what the parts of this import have added so far, by the keys of their audit lines."""
     entered: dict[str, set[int]] = {}
     for body in audit.history(job).filter(verb="import.part").values_list("body", flat=True):
-        for name in ("parties", "works", "recordings", "releases", "splits"):
+        for name in ENTERED:
             entered.setdefault(name, set()).update(body.get(name, ()))
     return entered
 
