@@ -75,12 +75,10 @@ class Clips:
     remedied = Outcome.RECALLED
 
     def find(self, origin: Origin) -> Iterable[Node]:
-        uses = list(origin.uses)
-        if Use.DISTRIBUTE in uses:
+        if Use.DISTRIBUTE in origin.uses:
             # Distribution asks everybody behind the model, whichever use it learned under.
-            uses = list(Use)
-        runs = runs_of(replace(origin, uses=uses, cache={}))
-        return self._nodes(ClipRelease.objects.filter(sample__in=samples_of(runs)))
+            origin = replace(origin, uses=list(Use), cache={})
+        return self._nodes(ClipRelease.objects.filter(sample__in=samples_of(runs_of(origin))))
 
     def now(self, keys: Sequence[str]) -> dict[str, Node]:
         rows = rows_named(ClipRelease.objects, keys)
