@@ -10,6 +10,7 @@ from django.db.models import (
     F,
     FloatField,
     OuterRef,
+    QuerySet,
     Subquery,
     Sum,
     TextField,
@@ -122,6 +123,10 @@ class SettingField(Field):
 
     def orders(self) -> list[Combinable]:
         return order_of(self.json())
+
+    def grouped(self, runs: QuerySet[Run], alias: str) -> tuple[QuerySet[Run], Combinable]:
+        del alias
+        return runs, self.json()
 
     def read(self, runs: Sequence[Run]) -> dict[UUID, Any]:
         found = {

@@ -6,7 +6,18 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Case, Exists, FloatField, OuterRef, Subquery, When
+from django.db.models import (
+    Case,
+    Exists,
+    F,
+    FilteredRelation,
+    FloatField,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    When,
+)
 from django.db.models.expressions import Combinable
 
 from experiments.models import Run, Series
@@ -55,6 +66,16 @@ class MetricField(Field):
         own = _summary(self.name, "last")
         has_own = Exists(Series.objects.filter(run=OuterRef("pk"), name=self.name))
         return [Case(When(has_own, then=own), default=_summary(self.metric, self.column))]
+
+    def joined(self, runs: QuerySet[Run], alias: str) -> tuple[QuerySet[Run], list[Combinable]]:
+        names = dict.fromkeys([self.name, self.metric])
+        for place, name in enumerate(names):
+            named = FilteredRelation("series", condition=Q(series__name=name))
+            runs = runs.alias(**{f"{alias}_{place}": named})
+        if not self.is_ambiguous:
+            return runs, [F(f"{alias}_0__{self.column}")]
+        own = When(**{f"{alias}_0__isnull": False}, then=F(f"{alias}_0__last"))
+        return runs, [Case(own, default=F(f"{alias}_1__{self.column}"), output_field=FloatField())]
 
     def read(self, runs: Sequence[Run]) -> dict[UUID, Any]:
         return read_metrics([self], runs)[self.key]
