@@ -2,7 +2,18 @@
 
 from django.urls import path
 
-from experiments.views import compare, datasets, live, log, new, projects, run, settings, table
+from experiments.views import (
+    compare,
+    datasets,
+    live,
+    log,
+    new,
+    projects,
+    query,
+    run,
+    settings,
+    table,
+)
 from experiments.views.publishing import publishing
 
 app_name = "experiments"
@@ -25,6 +36,7 @@ urlpatterns = [
     path("<slug:slug>/datasets/<int:pk>/", datasets.dataset, name="dataset"),
     path("<slug:slug>/runs/new/", new.run_new, name="run_new"),
     path("<slug:slug>/runs/new/estimate/", new.run_estimate, name="run_estimate"),
+    path("<slug:slug>/runs/complete/", query.complete, name="query_complete"),
     path("<slug:slug>/runs/submit/", new.run_submit, name="run_submit"),
     path("<slug:slug>/runs/<int:number>/", run.run, name="run"),
     path("<slug:slug>/runs/<int:number>/live/", live.run_live, name="run_live"),
