@@ -2,7 +2,18 @@
 
 from django.urls import path
 
-from experiments.views import compare, datasets, live, log, new, projects, run, settings, table
+from experiments.views import (
+    compare,
+    datasets,
+    live,
+    log,
+    new,
+    projects,
+    run,
+    saved_views,
+    settings,
+    table,
+)
 from experiments.views.publishing import publishing
 
 app_name = "experiments"
@@ -10,6 +21,12 @@ urlpatterns = [
     path("", projects.projects, name="projects"),
     path("mine/", projects.home_fragment, name="home_fragment"),
     path("<slug:slug>/", table.runs, name="runs"),
+    path("<slug:slug>/runs/columns/", table.runs_columns, name="runs_columns"),
+    path("<slug:slug>/runs.csv", table.runs_csv, name="runs_csv"),
+    path("<slug:slug>/runs.parquet", table.runs_parquet, name="runs_parquet"),
+    path("<slug:slug>/views/save/", saved_views.view_save, name="view_save"),
+    path("<slug:slug>/views/first/", saved_views.view_first, name="view_first"),
+    path("<slug:slug>/views/<int:pk>/delete/", saved_views.view_delete, name="view_delete"),
     path("<slug:slug>/settings/", settings.project_settings, name="project_settings"),
     path("<slug:slug>/settings/scope/", settings.project_scope, name="project_scope"),
     path("<slug:slug>/settings/quotas/", settings.project_quotas, name="project_quotas"),

@@ -6,6 +6,7 @@ from experiments.models.datasets import Dataset, DatasetHold, DatasetItem, Datas
 from experiments.models.metrics import Batch, Chunk, ReplacedPoints, Series
 from experiments.models.projects import Membership, Project, ProjectQuerySet
 from experiments.models.publishing import ModelPage, ModelPageText
+from experiments.models.run_views import FirstView, RunView
 from experiments.models.runs import (
     Attempt,
     ClusterEvent,
@@ -29,6 +30,7 @@ __all__ = [
     "DatasetHold",
     "DatasetItem",
     "DatasetQuerySet",
+    "FirstView",
     "LogChunk",
     "Membership",
     "ModelPage",
@@ -38,6 +40,7 @@ __all__ = [
     "ReplacedPoints",
     "Run",
     "RunQuerySet",
+    "RunView",
     "Series",
     "Session",
     "Undelivered",

@@ -20,6 +20,8 @@ from backline import wire
 from experiments.deliveries import usage_report
 from experiments.models import Membership, Project, Run
 from experiments.publishing import pages
+from experiments.run_table import saved_views
+from experiments.run_table.layout import Layout
 from experiments.runs import checkpoints, datasets, runs
 from listening import trials
 from portal import storage, tokens
@@ -185,6 +187,7 @@ def make_world() -> World:
     job = jobs.upload(by=rosa, file=io.BytesIO(b"title,isrc\nNew,QZABC2699999\n"), name="list.csv")
     batch = batches.receive(by=rosa, files=[batches.Sent("song.wav", io.BytesIO(b"no sound"), 8)])
     token, _ = tokens.issue(ada, "script", by=ada)
+    view = saved_views.save(by=ada, project=project, name=WORK[1], layout=Layout(), shared=True)
 
     sheet = song.splits.get()
     work = song.works.get()
@@ -217,6 +220,7 @@ def make_world() -> World:
             (r"", {"slug": project.slug, "run_id": run.pk, "step": 10, "recording_id": song.pk}),
             (r"", {"number": run.number, "code": test.items.get().code}),
             (r"projects/.*datasets/", {"pk": dataset.pk}),
+            (r"projects/.*views/", {"pk": view.pk}),
             (r"projects/.*models/", {"pk": page.pk}),
             (r"models/", {"slug": page.slug}),
             (r"publishing/texts/", {"pk": waiting.pk}),
