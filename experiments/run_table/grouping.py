@@ -185,8 +185,12 @@ def _as_numbers(key: str, column: list[Any]) -> "np.ndarray[Any, Any]":
     """Return the values as floats; NaN for what is missing or no number."""
     if isinstance(fields.find(key), SettingField):
         known = {raw: _number(json.loads(raw)) for raw in set(column) if raw is not None}
-        column = [known.get(raw, math.nan) for raw in column]
-    return np.array([_number(value) for value in column], dtype=np.float64)
+        return np.array([known.get(raw, math.nan) for raw in column], dtype=np.float64)
+    try:
+        # None becomes NaN.
+        return np.array(column, dtype=np.float64)
+    except (TypeError, ValueError):
+        return np.array([_number(value) for value in column], dtype=np.float64)
 
 
 def _number(value: Any) -> float:

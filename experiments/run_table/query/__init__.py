@@ -15,9 +15,10 @@ from django.db.models import QuerySet
 from experiments.models import Run
 from experiments.run_table.query import conditions
 from experiments.run_table.query.errors import BadQuery
+from experiments.run_table.query.hints import Hint, hints
 from experiments.run_table.query.parser import MAX_LENGTH, MAX_TERMS, parse, parts
 
-__all__ = ["MAX_LENGTH", "MAX_TERMS", "BadQuery", "apply", "parse", "parts"]
+__all__ = ["MAX_LENGTH", "MAX_TERMS", "BadQuery", "Hint", "apply", "hints", "parse", "parts"]
 
 
 def apply(rows: QuerySet[Run], text: str) -> QuerySet[Run]:

@@ -21,16 +21,19 @@ from experiments.run_table.query.logic import (
 from experiments.run_table.query.syntax import Compare
 from portal.inputs.text import spellings
 
+# Every run has these.
+REQUIRED = ("state", "number")
 # In these a colon asks for a part of the text, in others for all of it; of both whatever the case.
 IN_PARTS = ("name", "dataset", "code", "launch")
 
 
 def compare(term: Compare, field: Field) -> Q:
     """Return the condition on a fact of the run."""
-    if field.key == "state":
-        return _state(term)
-    if field.key == "number" and term.operator not in LOOKUPS:
-        return _run_number(term)
+    if field.key in REQUIRED and term.operator not in LOOKUPS:
+        none = is_none(term, Q(pk__in=[]))
+        if none is not None or term.operator == "true":
+            return Q(pk__isnull=False) if none is None else none
+        return _state(term) if field.key == "state" else _run_number(term)
     return KINDS.get(field.kind, _number)(term, field)
 
 

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from experiments.models import Project, Run
-from experiments.run_table import query
+from experiments.run_table import fields, query
+from experiments.run_table.query import writing
 from portal.models import User
 from tests.experiments.run_table.test_table import make, measure
 
@@ -257,3 +258,54 @@ def test_the_settings_of_hostile_names_are_found(project: Project, ada: User) ->
     for number, name in enumerate(names):
         text = f'config["{name}"] == {number}'
         assert query.apply(Run.objects.filter(project=project), text).count() == 1, name
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("run.lrr < 1 and state:failed", [("run.lrr", "run.lr")]),
+        ("not (metrics.los < 1 or metrics.loss < 1)", [("metrics.los", "metrics.loss")]),
+        ("config.model.lr == 1 or run.failed or first", []),
+        ("metrics.loss.min < 1 and metrics['a/b'].max > 1 and resources.gpus > 1", []),
+        ("run.whatever_else == 1", [("run.whatever_else", "")]),
+    ],
+)
+def test_a_name_that_no_run_has_is_pointed_out(
+    project: Project, cast: list[Run], text: str, expected: list[tuple[str, str]]
+) -> None:
+    found = query.hints(text, fields.catalogue(project))
+    written = [text[hint.position : hint.position + hint.length] for hint in found]
+    assert list(zip(written, [hint.suggestion for hint in found], strict=True)) == expected
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "text"),
+    [
+        ("config.lr", 0.1, "run.lr == 0.1"),
+        ("config.lr", None, "run.lr is None"),
+        ("config.flag", True, "run.flag == True"),
+        ("config.state", "a", 'config.state == "a"'),
+        ("config.model.lr", "it's", 'config.model.lr == "it\'s"'),
+        ("config.a b", 'q"t', 'config["a b"] == \'q"t\''),
+        ("config.x", "'\"", 'run.x == "\'"""'),
+        ("state", "failed", "run.state == failed"),
+        ("tags", ["a", "b"], '"a" in run.tags and "b" in run.tags'),
+        ("queued", DAY, "run.queued == 2026-11-01"),
+        ("metric.val/loss.min", 0.5, "metrics.val/loss.min == 0.5"),
+        ("metric.val loss", float("nan"), 'metric."val loss" == nan'),
+        ("config.x", [1], ""),
+        ("no.such", 1, ""),
+    ],
+)
+def test_a_cell_becomes_a_term_that_can_be_read(
+    project: Project, key: str, value: object, text: str
+) -> None:
+    assert writing.term(key, value) == text
+    query.apply(Run.objects.filter(project=project), text).count()
+
+
+def test_a_term_is_added_beside_an_or() -> None:
+    assert writing.with_term("", "run.lr == 1") == "run.lr == 1"
+    assert writing.with_term("state:failed", "run.lr == 1") == "state:failed and run.lr == 1"
+    added = writing.with_term("a or b", "run.lr == 1")
+    assert added == "(a or b) and run.lr == 1"
