@@ -136,31 +136,50 @@ class OrderOf(_OfSetting):
 
 
 class Equals(_OfSetting):
-    """Whether a setting is this value, of this type: 1 is 1.0, and is neither true nor "1"."""
+    """Whether a setting is one of these values, of its type: 1 is 1.0, and neither true nor "1".
+
+    All values at once, so that the setting is looked up as often for a hundred as for one.
+    """
 
     conditional = True
     output_field: Any = BooleanField()
-    postgresql = "({json} = %s::jsonb)"
 
-    def __init__(self, setting: Setting, value: object) -> None:
+    def __init__(self, setting: Setting, *values: object) -> None:
         super().__init__(setting)
-        self.value = value
+        self.values = values
 
-    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        self.parameters = (json.dumps(self.value),)
-        return super().as_postgresql(compiler, connection, **context)
+    def as_postgresql(self, compiler: Any, connection: Any, **_: Any) -> Any:  # noqa: ARG002
+        self.parameters = tuple(json.dumps(value) for value in self.values)
+        places = ", ".join(["%s::jsonb"] * len(self.values))
+        return self._filled(compiler, f"({{json}} IN ({places}))")
 
     def as_sqlite(self, compiler: Any, connection: Any, **_: Any) -> Any:  # noqa: ARG002
-        name = {None: "null", True: "true", False: "false"}
-        if self.value is None or isinstance(self.value, bool):
-            return self._filled(compiler, f"(json_type({{json}}) = '{name[self.value]}')")
-        if isinstance(self.value, list | dict):
-            self.parameters = (json.dumps(self.value),)
-            return self._filled(compiler, "({json} = json(%s))")
-        kinds = "'text'" if isinstance(self.value, str) else "'integer', 'real'"
-        self.parameters = (self.value,)
-        template = f"(json_type({{json}}) IN ({kinds}) AND {{json}} ->> '$' = %s)"
-        return self._filled(compiler, template)
+        by_type: dict[str, list[object]] = {}
+        for value in self.values:
+            by_type.setdefault(_sqlite_type(value), []).append(value)
+        conditions, parameters = [], []
+        for kind, values in by_type.items():
+            places = ", ".join(["%s"] * len(values))
+            if kind in {"'null'", "'true'", "'false'"}:
+                conditions.append(f"json_type({{json}}) = {kind}")
+            elif kind == "'array', 'object'":
+                conditions.append(f"json({{json}}) IN ({places})")
+                parameters += [json.dumps(value, separators=(",", ":")) for value in values]
+            else:
+                conditions.append(
+                    f"(json_type({{json}}) IN ({kind}) AND {{json}} ->> '$' IN ({places}))"
+                )
+                parameters += values
+        self.parameters = tuple(parameters)
+        return self._filled(compiler, f"({' OR '.join(conditions)})")
+
+
+def _sqlite_type(value: object) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "'null'", True: "'true'", False: "'false'"}[value]
+    if isinstance(value, list | dict):
+        return "'array', 'object'"
+    return "'text'" if isinstance(value, str) else "'integer', 'real'"
 
 
 class Compares(_OfSetting):

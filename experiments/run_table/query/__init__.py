@@ -13,7 +13,7 @@ and asks of names for a part. A word alone is a part of the name.
 from django.db.models import QuerySet
 
 from experiments.models import Run
-from experiments.run_table.query import conditions
+from experiments.run_table.query import conditions, names
 from experiments.run_table.query.errors import BadQuery
 from experiments.run_table.query.hints import Hint, hints
 from experiments.run_table.query.parser import MAX_LENGTH, MAX_TERMS, parse, parts
@@ -23,6 +23,8 @@ __all__ = ["MAX_LENGTH", "MAX_TERMS", "BadQuery", "Hint", "apply", "hints", "par
 
 def apply(rows: QuerySet[Run], text: str) -> QuerySet[Run]:
     """Return the runs for which the query holds; raise BadQuery if it cannot be read."""
-    for node in parse(text):
+    nodes = parse(text)
+    names.check_look_ups(nodes)
+    for node in nodes:
         rows = rows.filter(conditions.condition(node))
     return rows

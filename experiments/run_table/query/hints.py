@@ -1,6 +1,6 @@
 """Names that can be read but that no run seems to have: `run.lrr` is no error and finds nothing."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from experiments.run_table.fields import Offer
@@ -9,7 +9,7 @@ from experiments.run_table.fields.metrics import MetricField
 from experiments.run_table.query import names, writing
 from experiments.run_table.query.literals import closest
 from experiments.run_table.query.parser import parse
-from experiments.run_table.query.syntax import Compare, Node, Not, Path
+from experiments.run_table.query.syntax import Path, paths
 
 
 @dataclass(frozen=True)
@@ -31,19 +31,8 @@ def hints(text: str, offers: Iterable[Offer]) -> list[Hint]:
     known = [offer.field for offer in offers]
     settings = {f.name: f.key for f in known if isinstance(f, SettingField)}
     metrics = {f.name: f.key for f in known if isinstance(f, MetricField)}
-    found = {hint: None for path in _paths(parse(text)) if (hint := _hint(path, settings, metrics))}
+    found = {hint: None for path in paths(parse(text)) if (hint := _hint(path, settings, metrics))}
     return list(found)
-
-
-def _paths(nodes: Iterable[Node]) -> Iterator[Path]:
-    for node in nodes:
-        match node:
-            case Compare(path):
-                yield path
-            case Not(inner):
-                yield from _paths([inner])
-            case _:
-                yield from _paths(node.items)
 
 
 def _hint(path: Path, settings: dict[str, str], metrics: dict[str, str]) -> Hint | None:

@@ -1,13 +1,16 @@
 """Which field a name in the query line stands for."""
 
+from collections.abc import Iterable
+
 from experiments.run_table import setting_paths
 from experiments.run_table.fields import Field, lookup
 from experiments.run_table.fields.built_in import ALIASES, BUILT_IN, SettingField
 from experiments.run_table.fields.metrics import SUMMARY, MetricField
 from experiments.run_table.query.errors import BadQuery
 from experiments.run_table.query.literals import STATES, closest
-from experiments.run_table.query.syntax import Path
+from experiments.run_table.query.syntax import Node, Path, paths
 
+MAX_LOOK_UPS = 120
 METRIC = ("metric", "metrics")
 # Words of their own, in the order in which they are listed for who wrote another.
 KNOWN = ("state", "recipe", "dataset", "tag", "owner", "name", "run", "queued", "started", "ended")
@@ -24,6 +27,22 @@ def field_of(path: Path) -> Field:
     if isinstance(field, SettingField) and not setting_paths.readings(field.name):
         raise _bad(path, f"“{path.written[:60]}” names no setting.")
     return field
+
+
+def check_look_ups(nodes: Iterable[Node]) -> None:
+    """Raise BadQuery where the names of settings have too many dots together: each way to read
+    each of them is a look-up in each run."""
+    ways = 0
+    for path in paths(nodes):
+        field = None if flag_of(path) is not None else field_of(path)
+        if isinstance(field, SettingField):
+            ways += len(setting_paths.readings(field.name))
+        if ways > MAX_LOOK_UPS:
+            raise _bad(
+                path,
+                "The names of settings in this query have too many dots together. Ask for fewer "
+                "settings, or for some whose names are shorter.",
+            )
 
 
 def flag_of(path: Path) -> set[str] | None:

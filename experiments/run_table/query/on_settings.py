@@ -19,13 +19,13 @@ def compare(term: Compare, field: SettingField) -> Q:
     setting = field.json()
     there = Q(IsNull(setting, False))
     if term.operator == "true":
-        return there & opposite(any_of(Q(Equals(setting, value)) for value in EMPTY))
+        return there & opposite(Q(Equals(setting, *EMPTY)))
     if term.operator in LOOKUPS:
         value = literals.number(term.literals[0], term.path.written)
         return Q(Compares(setting, term.operator, value))
     if term.operator in {"==", "!=", "in"}:
         values = term.literals if term.operator == "in" else (_whole(term),)
-        equal = any_of(Q(Equals(setting, literals.setting(literal))) for literal in values)
+        equal = Q(Equals(setting, *(literals.setting(literal) for literal in values)))
         return there & opposite(equal) if term.operator == "!=" else equal
     if term.operator == ":":
         text = TextOf(setting)

@@ -241,6 +241,8 @@ class _Parser:
             listed.append(literal)
             if not self.scan.take(",") and not self.scan.sees(closing):
                 raise self.scan.bad(f"After a value in a list comes a comma or “{closing}”.", start)
+        if not listed:
+            raise self.scan.bad("Nothing stands in the list.", start)
         return tuple(listed)
 
     def _argument(self) -> Literal:

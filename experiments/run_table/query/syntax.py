@@ -1,5 +1,6 @@
 """What a query line is made of, once it has been read."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal as OneOf
 
@@ -88,3 +89,15 @@ class Any:
 
 
 Node = Compare | Not | All | Any
+
+
+def paths(nodes: Iterable[Node]) -> Iterator[Path]:
+    """Yield every name in a query."""
+    for node in nodes:
+        match node:
+            case Compare(path):
+                yield path
+            case Not(inner):
+                yield from paths([inner])
+            case _:
+                yield from paths(node.items)

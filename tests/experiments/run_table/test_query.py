@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from experiments.models import Project, Run
 from experiments.run_table import fields, query
@@ -184,6 +186,7 @@ def test_a_query_in_the_manner_of_python_finds_what_it_says(
         ("1 < 2", "Runs have no “2”", "2", ""),
         ('"a" == "b"', "needs a field", '"a" == ', ""),
         ("run.state in (failed", "a comma or", "(failed", ""),
+        ("run.lr in ()", "Nothing stands in the list", "()", ""),
         ("run.state in (failed,,)", "values between commas", "(failed,", ""),
         ("run.lr.upper(1) == 3", "a call; known are", "run.lr.upper", ""),
         ("run.name < 3", "compared with a text", "run.name < 3", ""),
@@ -209,6 +212,16 @@ def test_an_error_says_where_and_what_instead(
     error = refusal.value
     assert text[error.position : error.position + error.length] == place
     assert error.suggestion == suggestion
+
+
+def test_the_most_expensive_lines_are_bounded(project: Project, cast: list[Run]) -> None:
+    rows = Run.objects.filter(project=project)
+    listed = f"config.a.b.c.d.e.f in ({','.join('12345678901234567890' * 5)})"
+    with CaptureQueriesContext(connection) as seen:
+        assert list(query.apply(rows, f"{listed} and run.lr in ({','.join(['1'] * 90)})")) == []
+    assert len(seen[0]["sql"]) < 10_000
+    with pytest.raises(query.BadQuery, match="too many dots"):
+        query.apply(rows, " ".join(f"config.a.b.c.d.e.f<{n}" for n in range(10)))
 
 
 HOSTILE = [
