@@ -47,6 +47,7 @@ def runs(request: HttpRequest, project: Project) -> HttpResponse:
         "links": links,
         "terms": links.parts(),
         "wrong": links.wrong(shown.error) if shown.error else None,
+        "hints": links.hints(shown.offered) if not (shown.rows or shown.error) else [],
         "groupable": links.grouped_by(shown.offered),
         "view": view,
         "changed": view is not None and saved_views.layout_of(view) != current,
