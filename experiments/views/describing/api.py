@@ -1,0 +1,117 @@
+"""What people say of a run, for scripts: name, description, notes, tags, and their history."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpRequest
+from ninja import Field, Router, Schema
+from ninja.errors import HttpError
+
+from backline import bounds, wire
+from experiments import access
+from experiments.models import Run, RunEdit
+from experiments.runs import describing
+from experiments.runs.runs import NotPermitted
+from portal.inputs.schemas import Limit, Offset, PathNumber
+
+router = Router(tags=["experiments"])
+
+
+class WordsBody(Schema):
+    """What a run is called and what is said of it, at a version."""
+
+    id: UUID
+    name: str
+    description: str
+    notes: str
+    tags: list[str]
+    version: int
+
+    @staticmethod
+    def resolve_version(run: Run) -> int:
+        return run.described
+
+
+class WordsChange(bounds.Bounded, Schema):
+    """The fields to change; what is left out stays."""
+
+    name: str | None = Field(None, max_length=1_000)
+    description: str | None = Field(None, max_length=5_000)
+    notes: str | None = Field(None, max_length=5 * bounds.MAX_PROSE)
+    tags: list[str] | None = Field(None, max_length=1_000, description="All of them.")
+    add_tags: list[str] = Field([], max_length=1_000)
+    remove_tags: list[str] = Field([], max_length=1_000)
+    version: int | None = Field(
+        None, description="The one that you saw: 409 if somebody has changed the same since."
+    )
+
+
+class EditBody(Schema):
+    version: int
+    at: datetime
+    by: str = Field(description="A user name; empty for the run's own program.")
+    before: dict[str, Any]
+    after: dict[str, Any]
+
+    @staticmethod
+    def resolve_by(edit: RunEdit) -> str:
+        return edit.by.username if edit.by else ""
+
+
+class EditPage(Schema):
+    count: int
+    items: list[EditBody]
+
+
+def change_words(request: HttpRequest, run_id: UUID, wanted: WordsChange) -> Run:
+    """Change a run's name, description, notes or tags."""
+    run = access.writable(request, run_id)
+    try:
+        if access.run_token(request) is not None:
+            return _said_by_program(run, wanted)
+        return describing.edit(
+            run=run, by=access.person(request), **wanted.model_dump(exclude_unset=True)
+        )
+    except describing.BadDescription as error:
+        raise HttpError(422, str(error)) from error
+    except describing.Overtaken as error:
+        raise HttpError(409, str(error)) from error
+    except NotPermitted as error:
+        raise HttpError(403, str(error)) from error
+    except describing.Gone as error:
+        raise HttpError(404, str(error)) from error
+
+
+@router.get("/runs/{uuid:run_id}/edits", response=EditPage)
+def run_edits(
+    request: HttpRequest, run_id: UUID, limit: Limit = 50, offset: Offset = 0
+) -> dict[str, object]:
+    """Every change of its name, description, notes and tags, newest first."""
+    rows = access.readable(request, run_id).edits.select_related("by")
+    return {"count": rows.count(), "items": rows[offset : offset + limit]}
+
+
+@router.post("/runs/{uuid:run_id}/edits/{int:version}/undo", response=WordsBody)
+def undo_edit(request: HttpRequest, run_id: UUID, version: PathNumber) -> Run:
+    """Set what this edit has changed as it was before it; 409 if it was changed again since."""
+    person = access.person(request)
+    edit = access.writable(request, run_id).edits.filter(version=version).first()
+    if edit is None:
+        raise HttpError(404, f"The run has no edit {version}.")
+    try:
+        return describing.undo(edit=edit, by=person)
+    except describing.Overtaken as error:
+        raise HttpError(409, str(error)) from error
+    except describing.Gone as error:
+        raise HttpError(404, str(error)) from error
+
+
+def _said_by_program(run: Run, wanted: WordsChange) -> Run:
+    if wanted.tags is not None:
+        raise HttpError(422, "A program adds and removes tags: add_tags, remove_tags.")
+    # The verb checks it, with a sentence for each field.
+    said = wire.Words.model_construct(**wanted.model_dump(exclude={"tags", "version"}))
+    describing.report(run, said, source="")
+    run.refresh_from_db()
+    return run
