@@ -1,11 +1,19 @@
 """Addresses of projects, their runs and their datasets."""
 
-from django.urls import path
+from django.urls import include, path
 
 from experiments.views import compare, datasets, live, log, new, projects, run, settings, table
+from experiments.views.describing import pages
 from experiments.views.publishing import publishing
 
 app_name = "experiments"
+DESCRIBING = [
+    path("describe/", pages.run_describe, name="run_describe"),
+    path("tags/add/", pages.run_tags_add, name="run_tags_add"),
+    path("tags/remove/", pages.run_tags_remove, name="run_tags_remove"),
+    path("edits/", pages.run_edits, name="run_edits"),
+    path("edits/<int:version>/undo/", pages.run_edit_undo, name="run_edit_undo"),
+]
 urlpatterns = [
     path("", projects.projects, name="projects"),
     path("mine/", projects.home_fragment, name="home_fragment"),
@@ -27,6 +35,7 @@ urlpatterns = [
     path("<slug:slug>/runs/new/estimate/", new.run_estimate, name="run_estimate"),
     path("<slug:slug>/runs/submit/", new.run_submit, name="run_submit"),
     path("<slug:slug>/runs/<int:number>/", run.run, name="run"),
+    path("<slug:slug>/runs/<int:number>/", include(DESCRIBING)),
     path("<slug:slug>/runs/<int:number>/live/", live.run_live, name="run_live"),
     path("<slug:slug>/runs/<int:number>/state/", live.run_state, name="run_state"),
     path("<slug:slug>/runs/<int:number>/curve/", live.run_curve, name="run_curve"),

@@ -15,19 +15,18 @@ which one must hold. A minus before a term negates it. Quotes keep spaces togeth
 """
 
 import difflib
-import json
 import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
-from django.db.models import CharField, Exists, OuterRef, Q, QuerySet, TextField
+from django.db.models import CharField, Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Cast
 
-from experiments.models import Run, Series
+from experiments.models import Run, RunTag, Series
 from experiments.run_table import setting_paths
-from portal.inputs.text import matching
+from portal.inputs.text import clean_line, matching
 
 MAX_LENGTH = 500
 MAX_TERMS = 20
@@ -120,8 +119,6 @@ def _condition(term: Term, alias: str) -> tuple[dict[str, object], Q]:
             f"Runs have no “{term.subject[:40]}”.{hint} "
             f"Known are {', '.join(KNOWN)}, config.name and metric.name."
         )
-    if term.subject == "tag":
-        return {alias: Cast("tags", TextField())}, _tag(term, alias)
     return {}, FIELDS[term.subject](term)
 
 
@@ -157,13 +154,9 @@ def _number(term: Term) -> Q:
     return _any(term, one)
 
 
-def _tag(term: Term, alias: str) -> Q:
-    def one(value: str) -> Q:
-        # A database stores the text escaped or as it is; a tag is found in both.
-        plain, escaped = json.dumps(value, ensure_ascii=False), json.dumps(value)
-        return Q(**{f"{alias}__icontains": plain}) | Q(**{f"{alias}__icontains": escaped})
-
-    return _any(term, one)
+def _tag(value: str) -> Q:
+    same = RunTag.objects.filter(run=OuterRef("pk"), key=clean_line(value).casefold())
+    return Q(Exists(same))
 
 
 def _day(term: Term) -> Q:
@@ -290,6 +283,7 @@ FIELDS: dict[str, Callable[[Term], Q]] = {
     "owner": lambda term: _any(term, lambda v: Q(submitted_by__username__iexact=v)),
     "name": lambda term: _any(term, lambda v: matching(v, "name")),
     "run": _number,
+    "tag": lambda term: _any(term, _tag),
     "queued": _day,
     "started": _day,
     "ended": _day,

@@ -307,7 +307,7 @@ def in_bodies(house: House) -> Iterator[Sending]:
 
 
 def _bodies(path: str, known: Any, raw: bytes, words: str, house: House) -> Iterator[Sending]:
-    address = path.format(**known)
+    address = path.format(**known) + nasty.ADDITIONS.get(path, "")
     # What runs deliver comes by their own token; the rest by a person's.
     kinds = ("run",) if "{run_id}" in path else ("member", "admin")
     for kind in kinds:
@@ -321,7 +321,8 @@ def _bodies(path: str, known: Any, raw: bytes, words: str, house: House) -> Iter
 def _post(address: str, raw: bytes, kind: str, house: House, words: str) -> Sending:
     return Sending(
         f"post {words} by the token of {kind}", "nobody",
-        lambda c: c.post(
+        lambda c: c.generic(
+            nasty.METHODS.get(re.sub(r"[0-9a-f-]{36}", "{run_id}", address), "POST"),
             address, raw, content_type="application/json",
             headers={"authorization": f"Bearer {house.secrets[kind]}"},
         ),

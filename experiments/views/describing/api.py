@@ -1,7 +1,7 @@
 """What people say of a run, for scripts: name, description, notes, tags, and their history."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from django.http import HttpRequest
@@ -33,16 +33,20 @@ class WordsBody(Schema):
         return run.described
 
 
+Name = Annotated[str, Field(max_length=500)]
+Version = Annotated[int, Field(ge=0, le=bounds.MAX_INT)]
+
+
 class WordsChange(bounds.Bounded, Schema):
     """The fields to change; what is left out stays."""
 
     name: str | None = Field(None, max_length=1_000)
     description: str | None = Field(None, max_length=5_000)
     notes: str | None = Field(None, max_length=5 * bounds.MAX_PROSE)
-    tags: list[str] | None = Field(None, max_length=1_000, description="All of them.")
-    add_tags: list[str] = Field([], max_length=1_000)
-    remove_tags: list[str] = Field([], max_length=1_000)
-    version: int | None = Field(
+    tags: list[Name] | None = Field(None, max_length=1_000, description="All of them.")
+    add_tags: list[Name] = Field([], max_length=1_000)
+    remove_tags: list[Name] = Field([], max_length=1_000)
+    version: Version | None = Field(
         None, description="The one that you saw: 409 if somebody has changed the same since."
     )
 
