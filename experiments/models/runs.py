@@ -23,10 +23,6 @@ class RunQuerySet(models.QuerySet["Run"]):
         """Return the runs of the person's projects, without those that were deleted."""
         return self.filter(project__in=Project.objects.visible_to(user), deleted_at=None)
 
-    def listed(self) -> Self:
-        """Return those that a table shows unless it is asked for archived runs."""
-        return self.filter(archived_at=None, deleted_at=None)
-
 
 class Run(models.Model):
     """One program with one config, tried in one or more attempts."""

@@ -114,7 +114,14 @@ class Table:
 
 
 def read(
-    *, user: User, project: Project, text: str, sort: str, columns: Sequence[str], page: int
+    *,
+    user: User,
+    project: Project,
+    text: str,
+    sort: str,
+    columns: Sequence[str],
+    page: int,
+    archived: bool = False,
 ) -> Table:
     """Return the page of the table that a URL asks for, in a constant number of queries."""
     offered = _offered(project)
@@ -124,6 +131,8 @@ def read(
         keys = [*DEFAULT, *_main(metrics)]
     table = Table(text=text, sort=sort)
     runs: QuerySet[Run] = Run.objects.visible_to(user).filter(project=project)
+    if not archived:
+        runs = runs.filter(archived_at=None)
     try:
         runs = query.apply(runs, text)
     except query.BadQuery as error:
@@ -147,7 +156,11 @@ def title_of(key: str) -> str:
 
 
 def _offered(project: Project) -> list[str]:
-    newest = list(project.runs.order_by("-queued_at").values_list("id", "config")[:SAMPLE])
+    newest = list(
+        project.runs.filter(deleted_at=None)
+        .order_by("-queued_at")
+        .values_list("id", "config")[:SAMPLE]
+    )
     names = Series.objects.filter(run__in=[pk for pk, _ in newest]).order_by("name")
     metrics = list(names.values_list("name", flat=True).distinct()[:SAMPLE])
     settings = {key for _, config in newest for key in compare.flat(config)}
