@@ -3,10 +3,17 @@
 from django.urls import include, path
 
 from experiments.views import compare, datasets, live, log, new, projects, run, settings, table
-from experiments.views.describing import pages
+from experiments.views.describing import bulk, pages
 from experiments.views.publishing import publishing
 
 app_name = "experiments"
+MANY = [
+    path("runs/bulk/<slug:act>/", bulk.run_bulk, name="run_bulk"),
+    path("runs/batches/<int:pk>/", bulk.run_batch, name="run_batch"),
+    path("runs/batches/<int:pk>/undo/", bulk.run_batch_undo, name="run_batch_undo"),
+    path("runs/deleted/", bulk.runs_deleted, name="runs_deleted"),
+    path("tags/", bulk.project_tags, name="project_tags"),
+]
 DESCRIBING = [
     path("describe/", pages.run_describe, name="run_describe"),
     path("tags/add/", pages.run_tags_add, name="run_tags_add"),
@@ -35,6 +42,7 @@ urlpatterns = [
     path("<slug:slug>/runs/new/estimate/", new.run_estimate, name="run_estimate"),
     path("<slug:slug>/runs/submit/", new.run_submit, name="run_submit"),
     path("<slug:slug>/runs/<int:number>/", run.run, name="run"),
+    path("<slug:slug>/", include(MANY)),
     path("<slug:slug>/runs/<int:number>/", include(DESCRIBING)),
     path("<slug:slug>/runs/<int:number>/live/", live.run_live, name="run_live"),
     path("<slug:slug>/runs/<int:number>/state/", live.run_state, name="run_state"),

@@ -24,6 +24,7 @@ def runs(request: HttpRequest, project: Project) -> HttpResponse:
         sort=query.text("sort"),
         columns=[key for value in query.texts("col") for key in value.split(",")],
         page=query.page(),
+        archived=query.choice("archived", ("1",)) == "1",
     )
     context = {
         "project": project,

@@ -10,10 +10,13 @@ from ninja.errors import HttpError
 
 from backline import bounds, wire
 from experiments import access
-from experiments.models import Run, RunEdit
-from experiments.runs import describing
-from experiments.runs.runs import NotPermitted
+from experiments.models import Project, Run, RunEdit
+from experiments.run_table import query
+from experiments.runs import bulk, describing
+from experiments.runs.runs import NotPermitted, NotPossible
+from portal.database.bulk import among
 from portal.inputs.schemas import Limit, Offset, PathNumber
+from portal.models import User
 
 router = Router(tags=["experiments"])
 
@@ -109,6 +112,83 @@ def undo_edit(request: HttpRequest, run_id: UUID, version: PathNumber) -> Run:
         raise HttpError(409, str(error)) from error
     except describing.Gone as error:
         raise HttpError(404, str(error)) from error
+
+
+class BulkChange(bounds.Bounded, Schema):
+    """Which runs: by their numbers, or all that a query finds."""
+
+    numbers: list[Annotated[int, Field(ge=1, le=2**31 - 1)]] = Field([], max_length=20_000)
+    query: str | None = Field(None, max_length=500, description="As in the table: tag:baseline.")
+    archived: bool = Field(False, description="Whether the query finds archived runs too.")
+    count: Annotated[int, Field(ge=0, le=bounds.MAX_INT)] | None = Field(
+        None, description="How many you expect: 409 if others match."
+    )
+    tags: list[Name] = Field([], max_length=1_000, description="To add, or to remove.")
+
+
+class NotDone(Schema):
+    number: int
+    reason: str
+
+
+class BulkBody(Schema):
+    batch: int = Field(description="What undo takes; 0 for an undoing.")
+    done: int
+    unchanged: int = Field(description="Runs that are so already.")
+    refused: list[NotDone]
+
+    @classmethod
+    def of(cls, batch: int, plan: bulk.Plan) -> "BulkBody":
+        refused = [NotDone(number=run.number, reason=why) for run, why in plan.refused]
+        return cls(batch=batch, done=len(plan.runs), unchanged=len(plan.unchanged), refused=refused)
+
+
+@router.post("/projects/{slug:slug}/bulk/{slug:act}", response=BulkBody)
+def act_on_many(request: HttpRequest, slug: str, act: str, wanted: BulkChange) -> BulkBody:
+    """Do one act for many runs: tag, untag, archive, restore, delete, bring_back or cancel. It is
+    done for those that it is possible for; the answer says why not for others."""
+    person = access.person(request)
+    project = _project(person, slug)
+    try:
+        rows = bulk.rows_for(act, project, person)
+        if wanted.query is not None and not wanted.numbers:
+            rows = query.apply(rows, wanted.query)
+            rows = rows if wanted.archived or act != "archive" else rows.filter(archived_at=None)
+        else:
+            rows = rows.filter(number__in=among(wanted.numbers))
+        batch, plan = bulk.do(
+            by=person, project=project, rows=rows, act=act, tags=wanted.tags,
+            expected=wanted.count,
+        )  # fmt: skip
+    except NotPermitted as error:
+        raise HttpError(403, str(error)) from error
+    except bulk.Changed as error:
+        raise HttpError(409, str(error)) from error
+    except (bulk.BadBatch, describing.BadDescription, query.BadQuery) as error:
+        raise HttpError(422, str(error)) from error
+    return BulkBody.of(batch.pk, plan)
+
+
+@router.post("/projects/{slug:slug}/batches/{int:batch}/undo", response=BulkBody)
+def undo_batch(request: HttpRequest, slug: str, batch: PathNumber) -> BulkBody:
+    """Undo an act on many runs, for every one that was not changed in the same way since."""
+    person = access.person(request)
+    row = _project(person, slug).run_batches.filter(pk=batch).first()
+    if row is None:
+        raise HttpError(404, f"There is no batch {batch}.")
+    try:
+        return BulkBody.of(0, bulk.undo(batch=row, by=person))
+    except NotPermitted as error:
+        raise HttpError(403, str(error)) from error
+    except NotPossible as error:
+        raise HttpError(409, str(error)) from error
+
+
+def _project(person: User, slug: str) -> Project:
+    project = Project.objects.visible_to(person).filter(slug=slug).first()
+    if project is None:
+        raise HttpError(404, f"There is no project {slug} that you are a member of.")
+    return project
 
 
 def _said_by_program(run: Run, wanted: WordsChange) -> Run:
