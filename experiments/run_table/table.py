@@ -111,6 +111,7 @@ class Table:
     page: Page[int] | None = None
     offered: list[tuple[str, str, bool]] = field(default_factory=list)
     live: bool = False
+    archived: bool = False
 
 
 def read(
@@ -129,7 +130,7 @@ def read(
     if not keys:
         metrics = [key for key in offered if key.startswith("metric.")]
         keys = [*DEFAULT, *_main(metrics)]
-    table = Table(text=text, sort=sort)
+    table = Table(text=text, sort=sort, archived=archived)
     runs: QuerySet[Run] = Run.objects.visible_to(user).filter(project=project)
     if not archived:
         runs = runs.filter(archived_at=None)
@@ -189,6 +190,7 @@ def _column(key: str, table: Table, keys: list[str], requested: Sequence[str]) -
     if current:
         descending = not table.sort.startswith("-")
     pairs = [("q", table.text), ("sort", f"-{key}" if descending else key)]
+    pairs.append(("archived", "1" if table.archived else ""))
     parameters = [(k, v) for k, v in pairs if v] + [("col", k) for k in (keys if requested else ())]
     title = "Run" if key == "name" else title_of(key)
     direction = ("descending" if table.sort.startswith("-") else "ascending") if current else ""

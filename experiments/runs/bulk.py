@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from experiments.clearance.permission import check_member
 from experiments.models import Project, Run, RunBatch, RunEdit, RunTag
-from experiments.runs import describing, numbers, shelving
+from experiments.runs import describing, edit_rows, numbers, shelving
 from experiments.runs.outside import NotPossible
 from experiments.runs.states import State, move_many
 from portal import audit, celery
@@ -164,6 +164,11 @@ def plan(*, project: Project, rows: QuerySet[Run], act: str, tags: Iterable[str]
     return _plan(_load(project, rows), act, _tags_for(act, tags), timezone.now())
 
 
+def chosen(*, project: Project, rows: QuerySet[Run]) -> list[Run]:
+    """Return the runs that an act would be about, whatever it will be. Raises BadBatch."""
+    return _load(project, rows)
+
+
 def rows_for(act: str, project: Project, user: User) -> QuerySet[Run]:
     """Return the runs that an act may be about: of this project, and deleted ones only to bring
     them back."""
@@ -304,7 +309,7 @@ def _undo_shelving(runs: list[Run], edits: dict[UUID, RunEdit], act: str, at: da
 def _apply(plan: Plan, batch: RunBatch, undoes: dict[UUID, RunEdit] | None = None) -> None:
     if plan.act in SHELVING:
         column, on = SHELVING[plan.act]
-        shelving.put(plan.runs, column, on=on, by=batch.by, at=batch.at, batch=batch)
+        shelving.put(plan.runs, column, on=on, by=batch.by, at=batch.at, batch=batch, undoes=undoes)
     elif plan.act == "cancel":
         _cancel(plan.runs, batch)
     else:
@@ -313,33 +318,23 @@ def _apply(plan: Plan, batch: RunBatch, undoes: dict[UUID, RunEdit] | None = Non
 
 def _put_tags(plan: Plan, batch: RunBatch, undoes: dict[UUID, RunEdit]) -> None:
     """Store the tags of many runs: one prepared statement for all, as each may have its own."""
-    edits, values, rows = [], [], []
-    column, key = Run._meta.get_field("tags"), Run._meta.pk
+    column = Run._meta.get_field("tags")
+    changes, values = [], []
     for run in plan.runs:
-        before, run.tags = run.tags, plan.tags[run.pk]
+        changes.append((run, {"tags": run.tags}, {"tags": plan.tags[run.pk]}))
+        run.tags = plan.tags[run.pk]
         run.described += 1
-        edits.append(
-            RunEdit(
-                run=run, version=run.described, at=batch.at, by=batch.by, batch=batch,
-                before={"tags": before}, after={"tags": run.tags}, undoes=undoes.get(run.pk),
-            )
-        )  # fmt: skip
-        values.append(
-            (
-                column.get_db_prep_value(run.tags, connection),
-                run.described,
-                key.get_db_prep_value(run.pk, connection),
-            )
-        )
-        rows += describing.tag_rows(run)
+        stored = column.get_db_prep_value(run.tags, connection)
+        values.append((stored, run.described, edit_rows.db_key(run)))
     with connection.cursor() as cursor:
         cursor.executemany(
             "UPDATE experiments_run SET tags = %s, described = %s WHERE id = %s", values
         )
     for part in parts([run.pk for run in plan.runs], AT_ONCE):
-        RunTag.objects.filter(run__in=part).delete()
-    RunTag.objects.bulk_create(rows, batch_size=AT_ONCE)
-    RunEdit.objects.bulk_create(edits, batch_size=AT_ONCE)
+        rows = RunTag.objects.filter(run__in=part)
+        rows._raw_delete(rows.db)
+    edit_rows.store_tags(plan.runs)
+    edit_rows.store_edits(changes, by=batch.by, at=batch.at, batch=batch, undoes=undoes)
 
 
 def _cancel(runs: list[Run], batch: RunBatch) -> None:

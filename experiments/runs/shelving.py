@@ -7,7 +7,7 @@ dataset, decision and cost, because the ledger, credits, statements and the walk
 rest on it; so do the digests of its weights and clips: delivered again, they are recognised.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -17,7 +17,7 @@ from django.db.models import F
 
 from experiments.clearance.permission import check_member
 from experiments.models import Batch, Checkpoint, Chunk, ModelPage, Run, RunBatch, RunEdit
-from experiments.runs import outputs
+from experiments.runs import edit_rows, outputs
 from experiments.runs.checkpoints import unlist_checkpoint
 from experiments.runs.outside import NotPossible
 from portal import audit, storage
@@ -78,25 +78,19 @@ def put(
     by: User,
     at: datetime,
     batch: RunBatch | None = None,
+    undoes: Mapping[UUID, RunEdit] | None = None,
 ) -> None:
     """Archive or delete locked runs, or take that back, with their history; `why_not` is asked
     before, and the caller writes the audit line."""
     column, moment = f"{field}_at", at if on else None
     for part in parts([run.pk for run in rows], AT_ONCE):
-        changes: dict[str, Any] = {column: moment, "described": F("described") + 1}
-        Run.objects.filter(pk__in=part).update(**changes)
-    edits = []
+        values: dict[str, Any] = {column: moment, "described": F("described") + 1}
+        Run.objects.filter(pk__in=part).update(**values)
     for run in rows:
         setattr(run, column, moment)
         run.described += 1
-        before, after = {field: not on}, {field: on}
-        edits.append(
-            RunEdit(
-                run=run, version=run.described, at=at, by=by, before=before, after=after,
-                batch=batch,
-            )
-        )  # fmt: skip
-    RunEdit.objects.bulk_create(edits, batch_size=AT_ONCE)
+    changes = [(run, {field: not on}, {field: on}) for run in rows]
+    edit_rows.store_edits(changes, by=by, at=at, batch=batch, undoes=undoes or {})
 
 
 def purge_due(now: datetime, *, at_most: int = 20) -> int:

@@ -198,6 +198,13 @@ BODIES: dict[str, Any] = {
         "remove_tags": ["c"],
         "version": 1_000,
     },
+    "/api/v1/projects/{slug}/bulk/{act}": {
+        "numbers": [1],
+        "query": "name:a",
+        "archived": False,
+        "count": 1,
+        "tags": ["a"],
+    },
     "/api/v1/runs/{run_id}/words": {
         "name": "a",
         "description": "a",

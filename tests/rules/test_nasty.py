@@ -286,7 +286,8 @@ def _file(name: str, content: bytes) -> SimpleUploadedFile:
 
 def in_bodies(house: House) -> Iterator[Sending]:
     """Each value at each place of each body of the API, by each kind of token and by cookie."""
-    known = {"run_id": str(house.world.people["member"].memberships.get().project.runs.get().pk)}
+    run = house.world.people["member"].memberships.get().project.runs.get()
+    known = {"run_id": str(run.pk), "slug": run.project.slug, "act": "tag"}
     ids = {"RECORDING": _recording(house), "SHA": nasty.SHA}
     for path, right in nasty.BODIES.items():
         body = _with(right, ids)

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from experiments.models import Project, RunBatch
+from experiments.models import Project, Run, RunBatch
 from experiments.run_table import query
 from experiments.runs import bulk, describing, numbers, shelving
 from experiments.runs.runs import NotPossible
@@ -39,21 +39,24 @@ def run_bulk(request: HttpRequest, project: Project, act: str) -> HttpResponse:
     user = signed_in(request)
     asked = parameters.read_parameters(request).everything()
     form = BulkForm(request.POST) if request.method == "POST" else BulkForm(asked)
-    error, plan = "", None
+    error, plan, chosen = "", None, list[Run]()
     try:
         if form.is_valid() and request.method == "POST":
             return _do(request, project, act, form)
     except REFUSALS as refusal:
         error = str(refusal)
     try:
-        # Of an act on tags, the page is shown before any were named.
-        tags = form.tag_names() if form.is_valid() else []
-        if form.is_valid() and (tags or act not in bulk.TAGGING):
-            rows = form.rows(act, project, user)
-            plan = bulk.plan(project=project, rows=rows, act=act, tags=tags)
+        if form.is_valid():
+            rows, tags = form.rows(act, project, user), form.tag_names()
+            if tags or act not in bulk.TAGGING:
+                plan = bulk.plan(project=project, rows=rows, act=act, tags=tags)
+            else:
+                # The page is shown before any tag was named.
+                chosen = bulk.chosen(project=project, rows=rows)
     except REFUSALS as refusal:
         error = error or str(refusal)
-    context = _context(request, project, act, form, plan) | {"error": error}
+    context = _context(request, project, act, form, plan or bulk.Plan(act, chosen))
+    context["error"] = error
     status = 422 if (error or form.errors) and request.method == "POST" else 200
     return render(request, "experiments/describing/bulk.html", context, status=status)
 
@@ -171,11 +174,11 @@ def project_tags(request: HttpRequest, project: Project) -> HttpResponse:
 
 
 def _context(
-    request: HttpRequest, project: Project, act: str, form: BulkForm, plan: bulk.Plan | None
+    request: HttpRequest, project: Project, act: str, form: BulkForm, plan: bulk.Plan
 ) -> dict[str, object]:
     """Return what the page of an act shows; its seal covers the runs that it will change."""
     user = signed_in(request)
-    name, facts = f"runs.{act}:{project.pk}", plan.numbers if plan else ""
+    name = f"runs.{act}:{project.pk}"
     return {
         "project": project,
         "act": act,
@@ -184,9 +187,10 @@ def _context(
         "plan": plan,
         "tagging": act in bulk.TAGGING,
         "final": act not in bulk.UNDOABLE,
-        "shown": {"seal": confirmation.seal(by=user, name=name, facts=facts)} if plan else None,
-        "listed": plan.runs[:LISTED] if plan else [],
-        "refused": plan.refused[:LISTED] if plan else [],
+        "shown": {"seal": confirmation.seal(by=user, name=name, facts=plan.numbers)},
+        "listed": plan.runs[:LISTED],
+        "more": max(0, len(plan.runs) - LISTED),
+        "refused": plan.refused[:LISTED],
         "days": shelving.KEPT.days,
     }
 
