@@ -37,6 +37,7 @@ from backline.numbers import INT64, PLAIN_NUMBERS, number_of, shown, step_of
 from backline.ranks import ProcessPlace
 from backline.system_metrics import SystemMetrics
 from backline.usage_count import Counting
+from backline.words import Described, Tags
 
 DRAIN_SECONDS = 30.0
 # How long the end of a run is reported directly, where the disk takes nothing.
@@ -52,7 +53,7 @@ class StopRequest:
     reason: str
 
 
-class Run:
+class Run(Described):
     """One run of a program. Made by `backline.init`; use it as a context manager or call finish.
 
     A process that this one forks, or starts by multiprocessing with the run among its arguments,
@@ -80,6 +81,10 @@ class Run:
         self.spec = spec
         self.config = self._config(spec.config if config is None else config)
         self.url = spool.session.url + spec.url
+        self._texts = {
+            "name": spec.name, "description": spec.description, "notes": spec.notes
+        }  # fmt: skip
+        self._known_tags = self._tags(spec.tags)
         self._token = token
         self._step = step
         self._place = place
@@ -96,6 +101,17 @@ class Run:
     def _deliver_config(self, values: dict[str, Any]) -> None:
         if writer := self._open("config.update"):
             writer.put("config", wire.ConfigUpdate(values=values))
+
+    def _tags(self, names: Iterable[str]) -> Tags:
+        return Tags(names, deliver=self._deliver_words, say=self._say)
+
+    def _deliver_words(self, call: str, words: wire.Words) -> None:
+        if writer := self._open(call):
+            writer.put("words", words)
+
+    def say_first(self, words: wire.Words) -> None:
+        """Say what stands at the start of the program: it replaces nothing that was written."""
+        self._deliver_words("init", words.model_copy(update={"first": True}))
 
     def _own_process(self) -> None:
         """Forget what belongs to the process that this one was started by."""
@@ -170,22 +186,24 @@ class Run:
         """Return the run for a process that is being started with it; raises RuntimeError for any
         other pickling, as the token of the run would go with it."""
         assert_spawning(self)
-        passed_on = ("spec", "url", "_token", "_step", "_place", "_counting", "_captures")
+        passed_on = ("spec", "url", "_token", "_step", "_place", "_counting", "_captures", "_texts")
         state = {name: getattr(self, name) for name in passed_on}
         return state | {
             "spool": (self._spool.folder, self._spool.session),
             "finished": self._finished,
             "config": dict(self.config),
+            "tags": list(self._known_tags),
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._spool = Spool(*state.pop("spool"))
-        finished, config = state.pop("finished"), state.pop("config")
+        finished, config, tags = (state.pop(name) for name in ("finished", "config", "tags"))
         self.__dict__ |= state
         self._around = None
         self._own_process()
         self._finished = finished
         self.config = self._config(config)
+        self._known_tags = self._tags(tags)
 
     def __enter__(self) -> Self:
         return self

@@ -3,7 +3,7 @@
 import os
 import secrets
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ from backline.delivery.transport import Refused, Transport, Unreachable, persist
 from backline.ranks import ProcessPlace
 from backline.system_metrics import SystemMetrics
 from backline.usage_count import Counting
+from backline.words import first_words
 
 T = TypeVar("T")
 
@@ -33,6 +34,9 @@ def init(
     url: str | None = None,
     token: str | None = None,
     *,
+    tags: Iterable[str] = (),
+    description: str = "",
+    notes: str = "",
     resume: str | bool = False,
     capture_console: bool = True,
     system_figures: bool = True,
@@ -46,6 +50,8 @@ def init(
     it has ended; with True, of `name`. A name that no run has opens a new one. Several processes of
     one launch by torchrun (or with one BACKLINE_GROUP, and a RANK each) are one run.
     `config` is a dict, a Namespace, a dataclass, an OmegaConf ...: anything with names in it.
+    `tags`, `description` (a line) and `notes` (Markdown) say what the run is about; in a job, and
+    of a run that is resumed, they replace nothing that was written in the portal.
     Raises Refused, with the portal's reason, Unreachable if the portal does not answer, and
     OSError if no disk takes what is logged; then no run is open.
     """
@@ -54,8 +60,11 @@ def init(
     token = token or os.environ.get("BACKLINE_TOKEN", "")
     if not token:
         raise ValueError("A token is needed: token= or BACKLINE_TOKEN. The portal makes them.")
+    words = first_words(description=description, notes=notes, tags=tags, say=_say)
     if in_job:
-        return _join(url, token, capture_console=capture_console, system_figures=system_figures)
+        run = _join(url, token, capture_console=capture_console, system_figures=system_figures)
+        _say_first(run, words)
+        return run
     if not project:
         raise ValueError("Outside the portal, a run needs a project=.")
     root = places.writable_root()
@@ -66,6 +75,7 @@ def init(
         project=str(project)[:50],
         name=bounds.readable(str(name or ""))[:150],
         config=configs.as_json(values),
+        **words,
         resume=bounds.readable(str((name if resume is True else resume) or ""))[:150],
         group=launch.name if launch else "",
         restart=launch.restart if launch else 0,
@@ -94,6 +104,17 @@ def init(
         config=opened.spec.config | values,
         step=opened.step,
     )
+
+
+def _say_first(run: Run, words: dict[str, Any]) -> None:
+    said = wire.Words(
+        description=words["description"] or None,
+        notes=words["notes"] or None,
+        add_tags=words["tags"],
+    )
+    # Of several processes the first speaks for the run.
+    if run.rank == 0 and said != wire.Words():
+        run.say_first(said)
 
 
 def _say(sentence: str) -> None:

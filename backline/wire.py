@@ -197,6 +197,9 @@ class RunSpec(Message):
     project: str
     number: int
     name: str
+    description: str = ""
+    notes: str = ""
+    tags: list[str] = []
     url: str = Field(description="The run's page, as a path at the portal.")
     recipe: str
     config: dict[str, Any]
@@ -214,12 +217,32 @@ class RunSpec(Message):
     )
 
 
+# A tag stands in lists between commas, and in queries between quotation marks.
+Tag = Annotated[str, Field(min_length=1, max_length=60, pattern=r'^[^,"]*$')]
+
+
+class Words(Message):
+    """What a program says of its run; what is left out stays."""
+
+    name: str | None = Field(default=None, min_length=1, max_length=150)
+    description: str | None = Field(default=None, max_length=300, description="In a line.")
+    notes: str | None = Field(default=None, max_length=MAX_PROSE, description="In Markdown.")
+    add_tags: list[Tag] = Field(default=[], max_length=50)
+    remove_tags: list[Tag] = Field(default=[], max_length=50)
+    first: bool = Field(
+        default=False, description="Said at its start: it replaces nothing that was written."
+    )
+
+
 class NewRun(Message):
     """A run whose program was started outside: opened, joined by another process, or resumed."""
 
     project: str = Field(min_length=1, max_length=50)
     name: str = Field(default="", max_length=150)
     config: Json = {}
+    description: str = Field(default="", max_length=300)
+    notes: str = Field(default="", max_length=MAX_PROSE)
+    tags: list[Tag] = Field(default=[], max_length=50)
     resume: str = Field(
         default="",
         max_length=150,

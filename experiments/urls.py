@@ -1,6 +1,6 @@
 """Addresses of projects, their runs and their datasets."""
 
-from django.urls import path
+from django.urls import include, path
 
 from experiments.views import (
     compare,
@@ -15,9 +15,24 @@ from experiments.views import (
     settings,
     table,
 )
+from experiments.views.describing import bulk, pages
 from experiments.views.publishing import publishing
 
 app_name = "experiments"
+MANY = [
+    path("runs/bulk/<slug:act>/", bulk.run_bulk, name="run_bulk"),
+    path("runs/batches/<int:pk>/", bulk.run_batch, name="run_batch"),
+    path("runs/batches/<int:pk>/undo/", bulk.run_batch_undo, name="run_batch_undo"),
+    path("runs/deleted/", bulk.runs_deleted, name="runs_deleted"),
+    path("tags/", bulk.project_tags, name="project_tags"),
+]
+DESCRIBING = [
+    path("describe/", pages.run_describe, name="run_describe"),
+    path("tags/add/", pages.run_tags_add, name="run_tags_add"),
+    path("tags/remove/", pages.run_tags_remove, name="run_tags_remove"),
+    path("edits/", pages.run_edits, name="run_edits"),
+    path("edits/<int:version>/undo/", pages.run_edit_undo, name="run_edit_undo"),
+]
 urlpatterns = [
     path("", projects.projects, name="projects"),
     path("mine/", projects.home_fragment, name="home_fragment"),
@@ -46,6 +61,8 @@ urlpatterns = [
     path("<slug:slug>/runs/complete/", query.complete, name="query_complete"),
     path("<slug:slug>/runs/submit/", new.run_submit, name="run_submit"),
     path("<slug:slug>/runs/<int:number>/", run.run, name="run"),
+    path("<slug:slug>/", include(MANY)),
+    path("<slug:slug>/runs/<int:number>/", include(DESCRIBING)),
     path("<slug:slug>/runs/<int:number>/live/", live.run_live, name="run_live"),
     path("<slug:slug>/runs/<int:number>/state/", live.run_state, name="run_state"),
     path("<slug:slug>/runs/<int:number>/curve/", live.run_curve, name="run_curve"),

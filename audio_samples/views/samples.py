@@ -108,9 +108,9 @@ def audio(request: HttpRequest, pk: int) -> HttpResponseBase:
     sample = visible_sample(request, pk)
     if reason := silences.reason_withheld(sample):
         return answer_gone(reason)
-    end = ending(sample.audio.media_type)
+    end = ending(sample.file.media_type)
     name = f"{sample.run.project.slug}-{sample.run.number}-{sample.name}-{sample.step}.{end}"
-    return audio_response(request, sample.audio, name)
+    return audio_response(request, sample.file, name)
 
 
 @require_safe
@@ -119,7 +119,7 @@ def spectrogram(request: HttpRequest, pk: int) -> HttpResponse:
     if reason := silences.reason_withheld(sample):
         return answer_gone(reason)
     try:
-        with storage.open_blob(sample.audio_id) as file:
+        with storage.open_blob(sample.file.sha256) as file:
             picture = analysis.spectrogram(file)
     except FileNotFoundError as error:
         raise Http404 from error

@@ -3,6 +3,7 @@
 from experiments.models.checkpoints import Checkpoint, CheckpointQuerySet
 from experiments.models.cleared_scope import ClearedScope
 from experiments.models.datasets import Dataset, DatasetHold, DatasetItem, DatasetQuerySet
+from experiments.models.describing import RunBatch, RunEdit, RunTag
 from experiments.models.metrics import Batch, Chunk, ReplacedPoints, Series
 from experiments.models.projects import Membership, Project, ProjectQuerySet
 from experiments.models.publishing import ModelPage, ModelPageText
@@ -39,7 +40,10 @@ __all__ = [
     "ProjectQuerySet",
     "ReplacedPoints",
     "Run",
+    "RunBatch",
+    "RunEdit",
     "RunQuerySet",
+    "RunTag",
     "RunView",
     "Series",
     "Session",

@@ -20,7 +20,12 @@ SILENCE = timedelta(seconds=15)
 
 class RunQuerySet(models.QuerySet["Run"]):
     def visible_to(self, user: User) -> Self:
-        return self.filter(project__in=Project.objects.visible_to(user))
+        """Return the runs of the person's projects, without those that were deleted."""
+        return self.filter(project__in=Project.objects.visible_to(user), deleted_at=None)
+
+    def listed(self) -> Self:
+        """Return those that a table shows unless it is asked for archived runs."""
+        return self.filter(archived_at=None, deleted_at=None)
 
 
 class Run(models.Model):
@@ -69,8 +74,18 @@ class Run(models.Model):
     submitted_by = models.ForeignKey(User, models.PROTECT, related_name="runs")
     # What the processes of one launch outside the portal have in common, and its restart.
     group = models.CharField(max_length=120, blank=True)
+    # What people and programs say of it, changed by runs/describing.py alone, which counts the
+    # changes in `described` (RunEdit.version) and keeps the rows of RunTag the same as `tags`.
+    description = models.CharField(max_length=300, blank=True)
     tags = models.JSONField(default=list, blank=True)
     notes = models.TextField(blank=True)
+    described = models.IntegerField(default=0)
+    # Archived: in no list unless asked for. Deleted: gone for people, and a week later its points,
+    # log, weights and clips are gone too (runs/shelving.py). Its row stays for the ledger, for
+    # decisions and credits, and for the permissions that are walked through it.
+    archived_at = models.DateTimeField(null=True, blank=True)
+    deleted_at = models.DateTimeField(null=True, blank=True)
+    purged_at = models.DateTimeField(null=True, blank=True)
 
     state = models.CharField(max_length=12, choices=State.choices, default=State.QUEUED)
     # A sentence: why it waits, failed or was stopped.
@@ -104,6 +119,11 @@ class Run(models.Model):
             models.Index(fields=["project", "-queued_at"], name="run_newest"),
             models.Index(
                 fields=["project", "group"], condition=~models.Q(group=""), name="run_of_launch"
+            ),
+            models.Index(
+                fields=["deleted_at"],
+                condition=models.Q(deleted_at__isnull=False, purged_at=None),
+                name="run_to_purge",
             ),
         ]
 

@@ -157,7 +157,7 @@ class Equals(_OfSetting):
         by_type: dict[str, list[object]] = {}
         for value in self.values:
             by_type.setdefault(_sqlite_type(value), []).append(value)
-        conditions, parameters = [], []
+        conditions, parameters = list[str](), list[object]()
         for kind, values in by_type.items():
             places = ", ".join(["%s"] * len(values))
             if kind in {"'null'", "'true'", "'false'"}:

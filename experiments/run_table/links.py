@@ -107,6 +107,19 @@ class Links:
         return self._with(sort=f"-{key}" if descends else key)
 
     @property
+    def archived(self) -> Toggle:
+        on = self.layout.archived
+        return Toggle("Archived runs", on, self._with(archived=not on))
+
+    @property
+    def found(self) -> str:
+        """Return the query that finds what the table finds, hidden states left out."""
+        text = self.layout.text
+        for state in self.layout.hidden:
+            text = writing.with_term(text, f"not run.{state}")
+        return text
+
+    @property
     def sizes(self) -> list[Toggle]:
         return [
             Toggle(str(size), size == self.layout.page_size, self._with(page_size=size))

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from typing import Protocol
+from uuid import UUID
 
 from experiments.models import Run
 
@@ -15,6 +16,14 @@ class Outputs(Protocol):
     def steps_among(self, run: Run, steps: Collection[int]) -> set[int]:
         """Return those of the steps at which the run made some."""
 
+    def why_kept(self, runs: Collection[UUID]) -> dict[UUID, str]:
+        """Return which of the runs may not be deleted because of what they made, each with a
+        sentence."""
+
+    def forget(self, run: Run) -> list[str]:
+        """Delete the bytes of what the run made, inside a transaction; return the digests that may
+        be forgotten. What permissions and credits rest on stays."""
+
 
 _kinds: list[Outputs] = []
 
@@ -25,6 +34,17 @@ def register(kind: Outputs) -> None:
 
 def count(run: Run) -> int:
     return sum(kind.count(run) for kind in _kinds)
+
+
+def why_kept(runs: Collection[UUID]) -> dict[UUID, str]:
+    reasons: dict[UUID, str] = {}
+    for kind in _kinds:
+        reasons = kind.why_kept(runs) | reasons
+    return reasons
+
+
+def forget(run: Run) -> list[str]:
+    return [digest for kind in _kinds for digest in kind.forget(run)]
 
 
 def steps_among(run: Run, steps: Collection[int]) -> set[int]:

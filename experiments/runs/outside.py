@@ -6,6 +6,7 @@ Each start of such a program is an attempt, as of a run of the portal. Its sessi
 
 import secrets
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,9 +19,9 @@ from django.utils import timezone
 from backline import bounds, wire
 from experiments import recipes
 from experiments.clearance.permission import check_member
-from experiments.models import Project, Run, Session
+from experiments.models import Project, Run, RunTag, Session
 from experiments.models.sessions import attempt_and_rank
-from experiments.runs import attempts, config_changes
+from experiments.runs import attempts, config_changes, describing
 from experiments.runs.numbers import next_number
 from experiments.runs.states import State, move
 from portal import audit
@@ -69,11 +70,12 @@ def join_client_run(*, by: User, project: Project, wanted: wire.NewRun) -> Joine
         else:
             old = _to_resume(project, by, wanted)
             run = old or open_client_run(
-                by=by, project=project, name=wanted.name or wanted.resume, config=wanted.config
-            )
+                by=by, project=project, name=wanted.name or wanted.resume, config=wanted.config,
+                description=wanted.description, notes=wanted.notes, tags=wanted.tags,
+            )  # fmt: skip
             attempt = newest_attempt(run) + 1
             if old:
-                _resume(run, by, attempt, wanted.config)
+                _resume(run, by, attempt, wanted)
                 step = _last_step(run)
             Run.objects.filter(pk=run.pk).update(group=launch)
         session = _new_session(run, attempt, wanted.rank)
@@ -118,13 +120,14 @@ def is_replaced(run: Run, session: str) -> bool:
 
 def _of_launch(project: Project, by: User, launch: str, wanted: wire.NewRun) -> Run | None:
     """Return the run that another process of this launch has opened or resumed."""
-    run = Run.objects.filter(project=project, submitted_by=by, group=launch).first()
+    runs = Run.objects.filter(project=project, submitted_by=by, group=launch, deleted_at=None)
+    run = runs.first()
     # Where nothing tells launches apart but their address, an ended one is an earlier one's.
     return None if run is None or (not run.is_open and not wanted.rank) else run
 
 
 def _to_resume(project: Project, by: User, wanted: wire.NewRun) -> Run | None:
-    runs = Run.objects.filter(project=project).order_by("-number")
+    runs = Run.objects.filter(project=project, deleted_at=None).order_by("-number")
     if wanted.resume:
         return _named(runs, project, wanted.resume)
     if wanted.group and wanted.restart:
@@ -147,7 +150,7 @@ def _named(runs: QuerySet[Run], project: Project, text: str) -> Run | None:
     return run
 
 
-def _resume(run: Run, by: User, attempt: int, config: dict[str, Any]) -> None:
+def _resume(run: Run, by: User, attempt: int, wanted: wire.NewRun) -> None:
     if run.origin != Run.Origin.CLIENT:
         raise NotPossible(f"Run {run.number} was queued in the portal: try it again there.")
     # Locked: an end of the attempt before comes before this, or not at all.
@@ -156,8 +159,13 @@ def _resume(run: Run, by: User, attempt: int, config: dict[str, Any]) -> None:
     if not move(run, ENDED, State.RUNNING, **fields) and run.state != State.RUNNING:
         raise NotPossible(f"Run {run.number} cannot be resumed; it is: {run.get_state_display()}.")
     audit.record(by=by, verb="run.resumed", subject=run, attempt=attempt)
-    if config:
-        config_changes.complete(run, config)
+    if wanted.config:
+        config_changes.complete(run, wanted.config)
+    said = wire.Words(
+        description=wanted.description, notes=wanted.notes, add_tags=wanted.tags, first=True
+    )
+    describing.report(run, said, source="")
+    run.refresh_from_db(fields=["description", "notes", "tags", "described"])
 
 
 def _last_step(run: Run) -> int:
@@ -177,10 +185,21 @@ def _new_session(run: Run, attempt: int, rank: int) -> str:
 
 
 def open_client_run(
-    *, by: User, project: Project, name: str = "", config: dict[str, Any] | None = None
+    *,
+    by: User,
+    project: Project,
+    name: str = "",
+    config: dict[str, Any] | None = None,
+    description: str = "",
+    notes: str = "",
+    tags: Iterable[str] = (),
 ) -> Run:
-    """Open a run whose program was started outside and reports by the client; RUNNING at once."""
+    """Open a run whose program was started outside and reports by the client; RUNNING at once.
+
+    Raises NotPermitted, recipes.ConfigInvalid, BadDescription.
+    """
     check_member(by, project)
+    words = describing.cleaned(description=description, notes=notes, tags=tags)
     try:
         bounds.check_json(config or {}, "The config", most=recipes.MAX_BYTES)
     except bounds.NotStorable as error:
@@ -197,7 +216,9 @@ def open_client_run(
             state=State.RUNNING,
             started_at=now,
             heartbeat_at=now,
+            **words,
         )
+        RunTag.objects.bulk_create(describing.tag_rows(run))
         audit.record(by=by, verb="run.opened", subject=run, project=project.pk)
     return run
 

@@ -189,6 +189,30 @@ BODIES: dict[str, Any] = {
         "reason": "It is faster here.",
     },
     "/api/v1/runs/{run_id}/config": {"values": {"batch": 8}},
+    "/api/v1/runs/{run_id}": {
+        "name": "a",
+        "description": "a",
+        "notes": "a",
+        "tags": ["a"],
+        "add_tags": ["b"],
+        "remove_tags": ["c"],
+        "version": 1_000,
+    },
+    "/api/v1/projects/{slug}/bulk/{act}": {
+        "numbers": [1],
+        "query": "name:a",
+        "archived": False,
+        "count": 1,
+        "tags": ["a"],
+    },
+    "/api/v1/runs/{run_id}/words": {
+        "name": "a",
+        "description": "a",
+        "notes": "a",
+        "add_tags": ["b"],
+        "remove_tags": ["c"],
+        "first": False,
+    },
     "/api/v1/runs/{run_id}/logs": {
         "session": "attempt-1",
         "stream": "stdout",
@@ -209,6 +233,9 @@ BODIES: dict[str, Any] = {
     "/api/v1/runs/{run_id}/ending": {"outcome": "finished", "reason": "a"},
     "/api/v1/runs/{run_id}/undelivered": {"session": "attempt-1", "count": 1, "reason": "a"},
 }
+# What the address has beside, and what is not posted.
+ADDITIONS = {"/api/v1/runs/{run_id}/words": "?session=attempt-1&number=1"}
+METHODS = {"/api/v1/runs/{run_id}": "PATCH"}
 # The JSON beside a file.
 METAS: dict[str, Any] = {
     "/api/v1/runs/{run_id}/checkpoints": {"step": 11, "sha256": "SHA", "meta": {"loss": 1.0}},

@@ -286,7 +286,8 @@ def _file(name: str, content: bytes) -> SimpleUploadedFile:
 
 def in_bodies(house: House) -> Iterator[Sending]:
     """Each value at each place of each body of the API, by each kind of token and by cookie."""
-    known = {"run_id": str(house.world.people["member"].memberships.get().project.runs.get().pk)}
+    run = house.world.people["member"].memberships.get().project.runs.get()
+    known = {"run_id": str(run.pk), "slug": run.project.slug, "act": "tag"}
     ids = {"RECORDING": _recording(house), "SHA": nasty.SHA}
     for path, right in nasty.BODIES.items():
         body = _with(right, ids)
@@ -307,7 +308,7 @@ def in_bodies(house: House) -> Iterator[Sending]:
 
 
 def _bodies(path: str, known: Any, raw: bytes, words: str, house: House) -> Iterator[Sending]:
-    address = path.format(**known)
+    address = path.format(**known) + nasty.ADDITIONS.get(path, "")
     # What runs deliver comes by their own token; the rest by a person's.
     kinds = ("run",) if "{run_id}" in path else ("member", "admin")
     for kind in kinds:
@@ -321,7 +322,8 @@ def _bodies(path: str, known: Any, raw: bytes, words: str, house: House) -> Iter
 def _post(address: str, raw: bytes, kind: str, house: House, words: str) -> Sending:
     return Sending(
         f"post {words} by the token of {kind}", "nobody",
-        lambda c: c.post(
+        lambda c: c.generic(
+            nasty.METHODS.get(re.sub(r"[0-9a-f-]{36}", "{run_id}", address), "POST"),
             address, raw, content_type="application/json",
             headers={"authorization": f"Bearer {house.secrets[kind]}"},
         ),
