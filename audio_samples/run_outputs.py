@@ -4,6 +4,7 @@ from collections.abc import Collection
 
 from audio_samples.models import Sample
 from experiments.models import Run
+from experiments.run_page import tabs
 from experiments.runs.outputs import register
 
 
@@ -17,3 +18,4 @@ class Samples:
 
 
 register(Samples())
+tabs.count_rows("samples", Sample.objects.all)

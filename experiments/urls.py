@@ -2,7 +2,18 @@
 
 from django.urls import path
 
-from experiments.views import compare, datasets, live, log, new, projects, run, settings, table
+from experiments.views import (
+    compare,
+    datasets,
+    live,
+    log,
+    new,
+    projects,
+    run,
+    run_tabs,
+    settings,
+    table,
+)
 from experiments.views.publishing import publishing
 
 app_name = "experiments"
@@ -26,11 +37,22 @@ urlpatterns = [
     path("<slug:slug>/runs/new/", new.run_new, name="run_new"),
     path("<slug:slug>/runs/new/estimate/", new.run_estimate, name="run_estimate"),
     path("<slug:slug>/runs/submit/", new.run_submit, name="run_submit"),
-    path("<slug:slug>/runs/<int:number>/", run.run, name="run"),
+    # The tabs of a run's page.
+    path("<slug:slug>/runs/<int:number>/", run_tabs.run, name="run"),
+    path("<slug:slug>/runs/<int:number>/charts/", run_tabs.charts, name="run_charts"),
+    path("<slug:slug>/runs/<int:number>/samples/", run_tabs.samples, name="run_samples"),
+    path("<slug:slug>/runs/<int:number>/config/", run_tabs.config, name="run_config"),
+    path("<slug:slug>/runs/<int:number>/system/", run_tabs.system, name="run_system"),
+    path("<slug:slug>/runs/<int:number>/data/", run_tabs.data, name="run_data"),
+    path(
+        "<slug:slug>/runs/<int:number>/checkpoints/", run_tabs.checkpoints, name="run_checkpoints"
+    ),
+    path("<slug:slug>/runs/<int:number>/attempts/", run_tabs.attempts, name="run_attempts"),
     path("<slug:slug>/runs/<int:number>/live/", live.run_live, name="run_live"),
     path("<slug:slug>/runs/<int:number>/state/", live.run_state, name="run_state"),
     path("<slug:slug>/runs/<int:number>/curve/", live.run_curve, name="run_curve"),
     path("<slug:slug>/runs/<int:number>/log/", log.run_log, name="run_log"),
+    path("<slug:slug>/runs/<int:number>/log/lines/", log.run_log_lines, name="run_log_lines"),
     path("<slug:slug>/runs/<int:number>/log/file/", log.run_log_file, name="run_log_file"),
     path("<slug:slug>/runs/<int:number>/scope/", run.run_scope, name="run_scope"),
     path("<slug:slug>/runs/<int:number>/cancel/", run.run_cancel, name="run_cancel"),

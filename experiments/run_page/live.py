@@ -21,7 +21,7 @@ TICK = 1.0
 # A connection ends after this many seconds and the browser reconnects: rights are checked anew.
 LONGEST = 240.0
 HEARTBEAT = 15.0
-LOG_LINES = 200
+LOG_LINES = 20
 # Assumed length of a run before any has finished: that of the demo's recipe.
 USUAL_SECONDS = 180.0
 
