@@ -15,6 +15,7 @@ from backline.console import Console
 from backline.delivery.launcher import launch
 from backline.delivery.spool import Session, Spool, clear_lent, unfinished
 from backline.delivery.transport import Refused, Transport, Unreachable, persist
+from backline.environment import capture
 from backline.ranks import ProcessPlace
 from backline.system_metrics import SystemMetrics
 from backline.usage_count import Counting
@@ -93,6 +94,7 @@ def init(
         # Of a run that is resumed, what it has been configured with before, too.
         config=opened.spec.config | values,
         step=opened.step,
+        describes="program" if is_main else None,
     )
 
 
@@ -114,13 +116,20 @@ def _close(url: str, opened: wire.OpenedRun, session: str, reason: str) -> None:
 def _join(url: str, token: str, *, capture_console: bool, system_figures: bool) -> Run:
     """Join the run of this job, as one of its ranks; inside `backline exec`, beside its session."""
     place = ProcessPlace.read()
+    describes: capture.Source | None = None if place.rank else "program"
     exec_folder = os.environ.get("BACKLINE_EXEC", "")
     if not exec_folder:
         spec, spool = job_spool(url, token, place)
         console = Console() if capture_console else None
         figures = SystemMetrics() if system_figures and place.first_of_machine else None
         return Run(
-            spec=spec, spool=spool, token=token, console=console, figures=figures, place=place
+            spec=spec,
+            spool=spool,
+            token=token,
+            console=console,
+            figures=figures,
+            place=place,
+            describes=describes,
         )
     # A program may start and end several times in one job: each time is a session of its own.
     spec, spool = job_spool(url, token, place, suffix=f"-{secrets.token_hex(3)}")
@@ -135,6 +144,7 @@ def _join(url: str, token: str, *, capture_console: bool, system_figures: bool) 
         figures=None,
         place=place,
         counting=Counting(Path(exec_folder)),
+        describes=describes,
         around=Spool.open(Path(exec_folder)) if is_exec_rank else None,
     )
 

@@ -10,6 +10,7 @@ from experiments.views import (
     new,
     projects,
     run,
+    run_code,
     run_tabs,
     settings,
     table,
@@ -42,6 +43,16 @@ urlpatterns = [
     path("<slug:slug>/runs/<int:number>/charts/", run_tabs.charts, name="run_charts"),
     path("<slug:slug>/runs/<int:number>/samples/", run_tabs.samples, name="run_samples"),
     path("<slug:slug>/runs/<int:number>/config/", run_tabs.config, name="run_config"),
+    path("<slug:slug>/runs/<int:number>/code/", run_code.code, name="run_code"),
+    path(
+        "<slug:slug>/runs/<int:number>/environment/", run_code.environment, name="run_environment"
+    ),
+    path("<slug:slug>/runs/<int:number>/reproduce/", run_code.reproduce, name="run_reproduce"),
+    path(
+        "<slug:slug>/runs/<int:number>/reproduce/<str:name>",
+        run_code.reproduce_file,
+        name="run_reproduce_file",
+    ),
     path("<slug:slug>/runs/<int:number>/system/", run_tabs.system, name="run_system"),
     path("<slug:slug>/runs/<int:number>/data/", run_tabs.data, name="run_data"),
     path(

@@ -10,7 +10,7 @@ from experiments.models.sessions import NAME_MAX
 class Environment(models.Model):
     """What one program of a run was started from and in: one row for each session that says so.
 
-    The first report of a session stays. `attempt` is 0 for a program that was started outside.
+    The first report of a session stays. `attempt` is 0 where the session's name has none.
     """
 
     run = models.ForeignKey(Run, models.CASCADE, related_name="environments")

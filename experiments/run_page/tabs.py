@@ -50,6 +50,8 @@ _tabs = [
     Tab("log", "Log", "experiments:run_log"),
     Tab("samples", "Samples", "experiments:run_samples"),
     Tab("config", "Config", "experiments:run_config"),
+    Tab("code", "Code", "experiments:run_code"),
+    Tab("environment", "Environment", "experiments:run_environment"),
     Tab(
         "system", "System", "experiments:run_system",
         rows=lambda: Series.objects.filter(name__startswith=SYSTEM),
@@ -94,7 +96,7 @@ def labels(run: Run, *, current: str) -> list[Label]:
 def counts(run: Run) -> dict[str, int]:
     """Return how many rows the run has for each tab that counts some."""
     counted = {f"count_of_{tab.key}": _count(tab.rows()) for tab in _tabs if tab.rows}
-    found = Run.objects.filter(pk=run.pk).values(**counted).get()
+    found: dict[str, int] = Run.objects.filter(pk=run.pk).values(**counted).get()  # type: ignore[assignment]
     return {name.removeprefix("count_of_"): number for name, number in found.items()}
 
 
