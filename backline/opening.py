@@ -35,6 +35,8 @@ def init(
     token: str | None = None,
     *,
     resume: str | bool = False,
+    fork_from: str | int = "",
+    step: int | None = None,
     capture_console: bool = True,
     system_figures: bool = True,
 ) -> Run:
@@ -46,6 +48,9 @@ def init(
     `resume` is the id, the number or the name of a run of the project to go on with, also after
     it has ended; with True, of `name`. A name that no run has opens a new one. Several processes of
     one launch by torchrun (or with one BACKLINE_GROUP, and a RANK each) are one run.
+    `fork_from` is the id, the number or the name of a run too: a new run goes on from its `step`
+    (the last one without), counts on from there, shows its curves up to there, and has its config
+    unless `config` says otherwise.
     `config` is a dict, a Namespace, a dataclass, an OmegaConf ...: anything with names in it.
     Raises Refused, with the portal's reason, Unreachable if the portal does not answer, and
     OSError if no disk takes what is logged; then no run is open.
@@ -59,6 +64,10 @@ def init(
         return _join(url, token, capture_console=capture_console, system_figures=system_figures)
     if not project:
         raise ValueError("Outside the portal, a run needs a project=.")
+    if fork_from and resume:
+        raise ValueError("A run is resumed or forked from another one, not both.")
+    if step is not None and not fork_from:
+        raise ValueError("step= says where to fork: it needs fork_from=.")
     root = places.writable_root()
     place = ProcessPlace.read()
     launch = place.launch()
@@ -68,12 +77,16 @@ def init(
         name=bounds.readable(str(name or ""))[:150],
         config=configs.as_json(values),
         resume=bounds.readable(str((name if resume is True else resume) or ""))[:150],
+        fork_from=bounds.readable(str(fork_from))[:150],
+        fork_step=step,
         group=launch.name if launch else "",
         restart=launch.restart if launch else 0,
         rank=place.rank if launch else 0,
     )
     answer = _ask(url, token, lambda t: t.post("/api/v1/runs", new_run), START_SECONDS)
     opened = wire.OpenedRun.model_validate(answer)
+    if fork_from and not opened.forked:
+        _say("This portal knows no forks: the run begins anew, without the curves of the other.")
     # A portal of an earlier version names no session.
     session = opened.session or places.new_session()
     is_main = launch is None or place.rank == 0

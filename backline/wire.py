@@ -237,6 +237,13 @@ class NewRun(Message):
         description="The id, the number or the name of a run to go on with. A name that no run of "
         "the project has opens a new one.",
     )
+    fork_from: str = Field(
+        default="",
+        max_length=150,
+        description="The id, the number or the name of a run: a new one goes on from its step, and "
+        "has its curves up to there.",
+    )
+    fork_step: Natural | None = Field(default=None, description="Without it, the last step.")
     group: str = Field(
         default="",
         max_length=100,
@@ -252,7 +259,12 @@ class OpenedRun(Message):
     spec: RunSpec
     token: str = Field(description="Good for this run only.")
     session: str = Field(default="", max_length=40, description="The name to deliver under.")
-    step: int = Field(default=-1, description="The last step before it was resumed; -1 if new.")
+    step: int = Field(
+        default=-1, description="The last step before it was resumed or forked; -1 if new."
+    )
+    forked: bool = Field(
+        default=False, description="Whether it is a fork; earlier portals know none."
+    )
 
 
 class Submission(Message, NoTruthAsNumber):

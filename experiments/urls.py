@@ -69,5 +69,6 @@ urlpatterns = [
     path("<slug:slug>/runs/<int:number>/cancel/", run.run_cancel, name="run_cancel"),
     path("<slug:slug>/runs/<int:number>/retry/", run.run_retry, name="run_retry"),
     path("<slug:slug>/runs/<int:number>/rerun/", run.run_rerun, name="run_rerun"),
+    path("<slug:slug>/runs/<int:number>/fork/", new.run_fork, name="run_fork"),
     path("<slug:slug>/runs/<int:number>/duplicate/", new.run_duplicate, name="run_duplicate"),
 ]

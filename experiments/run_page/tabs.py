@@ -11,7 +11,7 @@ from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery, 
 from django.db.models.functions import Coalesce
 from django.urls import reverse
 
-from experiments.models import Attempt, Checkpoint, Run, Series
+from experiments.models import Checkpoint, Run, Series
 
 # Metrics of the machine, which have a tab of their own.
 SYSTEM = "system/"
@@ -61,7 +61,7 @@ _tabs = [
         "checkpoints", "Checkpoints", "experiments:run_checkpoints",
         rows=Checkpoint.objects.all,
     ),
-    Tab("attempts", "Attempts", "experiments:run_attempts", rows=Attempt.objects.all),
+    Tab("attempts", "Attempts", "experiments:run_attempts"),
 ]  # fmt: skip
 
 

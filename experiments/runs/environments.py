@@ -28,7 +28,8 @@ class Report:
 
     @property
     def packages(self) -> dict[str, str]:
-        return dict(self.row.packages)
+        """Versions by name, in the order of names: databases keep no other."""
+        return dict(sorted(self.row.packages.items(), key=lambda item: item[0].lower()))
 
     @property
     def diff(self) -> str:

@@ -46,8 +46,15 @@ def header(user: User, run: Run, *, tab: str = "") -> dict[str, object]:
         "may_cancel": allowed and run.is_open and run.state != Run.State.STOPPING,
         "may_retry": allowed and from_portal and retryable,
         "may_start_from": allowed and run.recipe == recipes.get("generate").reads,
+        "may_fork": allowed and from_portal and _starts_from_itself(run),
         "may_copy": allowed and from_portal and run.recipe in recipes.RECIPES,
     }
+
+
+def _starts_from_itself(run: Run) -> bool:
+    """Return whether the run's recipe can go on from the weights that it saves."""
+    recipe = recipes.RECIPES.get(run.recipe)
+    return recipe is not None and recipe.weights == "may" and recipe.reads in {None, run.recipe}
 
 
 @require_safe

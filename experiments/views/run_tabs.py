@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -17,7 +18,7 @@ from experiments.models import Attempt, Checkpoint, ModelPage, Project, Run, Ser
 from experiments.run_page import live, overview, ranks, tabs
 from experiments.run_table import compare
 from experiments.runs import attempts as trying
-from experiments.runs import cluster_events, costs, outside
+from experiments.runs import cluster_events, costs, forks, outside
 from experiments.runs.resources import Resources
 from experiments.views.access import requires_view
 from experiments.views.run import header, visible_run
@@ -62,6 +63,7 @@ def run(request: HttpRequest, project: Project, number: int) -> HttpResponse:
         "log_html": live.log_html(run),
         "changed": [one for one in chosen if one.changed],
         "settings_count": len(chosen),
+        "parent": forks.visible_parent(run, user),
         **expenses(run, list(run.attempts.select_related("run").order_by("number"))),
     }
     return render(request, "experiments/run/overview.html", context)
@@ -190,11 +192,13 @@ def checkpoints(request: HttpRequest, project: Project, number: int) -> HttpResp
     """Show the weights that the run saved, where it started from, and what came of them."""
     user = signed_in(request)
     run = visible_run(user, project, number)
-    later = Run.objects.visible_to(user).filter(start_from__run=run)
+    later = Run.objects.visible_to(user).filter(Q(start_from__run=run) | Q(forked_from=run))
     pages = ModelPage.objects.visible_to(user).filter(run=run)
     context = {
         **header(user, run, tab="checkpoints"),
         "origin": visible_origin(user, run),
+        "parent": forks.visible_parent(run, user),
+        "last_step": forks.last_step(run),
         "checkpoints": run.checkpoints.select_related("blob"),
         "startable": set(run.checkpoints.startable().values_list("pk", flat=True)),
         "kept": settings.CHECKPOINTS_KEPT,

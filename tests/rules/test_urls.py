@@ -113,6 +113,7 @@ TABLE = {
     "projects/<slug:slug>/runs/<int:number>/config/": (TEAM, NOBODY),
     "projects/<slug:slug>/runs/<int:number>/code/": (TEAM, NOBODY),
     "projects/<slug:slug>/runs/<int:number>/environment/": (TEAM, NOBODY),
+    "projects/<slug:slug>/runs/<int:number>/fork/": (TEAM, NOBODY),
     "projects/<slug:slug>/runs/<int:number>/reproduce/": (TEAM, NOBODY),
     "projects/<slug:slug>/runs/<int:number>/reproduce/<str:name>": (TEAM, NOBODY),
     "projects/<slug:slug>/runs/<int:number>/data/": (TEAM, NOBODY),

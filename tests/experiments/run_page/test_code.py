@@ -192,8 +192,8 @@ def test_a_script_is_done_again_by_quoted_commands_and_files(
         "python train.py --name 'a b; rm -rf /'",
     ]
     assert how.files["requirements.txt"].splitlines()[1:] == [
-        "torch==2.9.0", "# mine==0.1: from a folder of its machine",
-        "forked @ git+https://host/x.git@ab12",
+        "forked @ git+https://host/x.git@ab12", "# mine==0.1: from a folder of its machine",
+        "torch==2.9.0",
     ]  # fmt: skip
     assert how.files["uncommitted.patch"] == DIFF
     missing = " ".join(how.missing)

@@ -54,7 +54,7 @@ def test_tabs_say_how_much_is_on_them_by_one_query(ada: User, run: Run) -> None:
     assert counted == {
         **dict.fromkeys(counted, 0), "charts": 2, "system": 1,
     }  # fmt: skip
-    assert {"samples", "checkpoints", "attempts"} <= set(counted)
+    assert {"samples", "checkpoints"} <= set(counted)
 
 
 def test_a_tab_that_an_app_above_registers_stands_where_it_asks_once() -> None:
