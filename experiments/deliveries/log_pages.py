@@ -94,7 +94,9 @@ def read_after(run: Run, number: int, *, rank: int | None = None) -> Growth:
 
 def _counts(rows: QuerySet[LogChunk]) -> list[tuple[int, int]]:
     """Return the pieces in order, each with the number of lines that it ends."""
-    return list(rows.order_by("pk").annotate(ends=BREAKS).values_list("pk", "ends"))
+    noted = rows.order_by("pk").values_list("pk", "breaks")
+    older = dict(rows.filter(breaks=None).annotate(ends=BREAKS).values_list("pk", "ends"))
+    return [(pk, older.get(pk, 0) if breaks is None else breaks) for pk, breaks in noted]
 
 
 def _lines_after(

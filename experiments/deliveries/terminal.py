@@ -65,7 +65,8 @@ def has_escapes(text: str) -> bool:
 
 def as_text(line: str) -> str:
     """Return the characters that the line shows."""
-    if not SPECIAL.search(line):
+    # The first question is far quicker, and answers it for almost every line.
+    if line.isprintable() or not SPECIAL.search(line):
         return line
     return "".join(character for character, _ in _cells(line))
 

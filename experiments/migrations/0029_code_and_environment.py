@@ -27,6 +27,10 @@ class Migration(migrations.Migration):
             name='plain',
             field=models.BooleanField(null=True),
         ),
+        migrations.AddIndex(
+            model_name='logchunk',
+            index=models.Index(fields=['run', 'id', 'breaks'], name='log_chunk_breaks'),
+        ),
         migrations.AddField(
             model_name='run',
             name='fork_step',

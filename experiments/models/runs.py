@@ -228,3 +228,5 @@ class LogChunk(models.Model):
                 fields=["run", "session", "stream", "offset"], name="log_chunk_once"
             )
         ]
+        # A log of a million lines is counted from the index, without its texts.
+        indexes = [models.Index(fields=["run", "id", "breaks"], name="log_chunk_breaks")]
