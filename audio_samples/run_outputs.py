@@ -6,6 +6,7 @@ from uuid import UUID
 from audio_samples.models import ClipRelease, Sample, SampleFlag, SampleQuerySet
 from audio_samples.models.copy_check import Screening
 from experiments.models import Run
+from experiments.run_page import tabs
 from experiments.runs.outputs import register
 from portal.database.bulk import parts
 from rights.models import CaseItem
@@ -63,3 +64,4 @@ def _in_cases(samples: SampleQuerySet) -> set[UUID]:
 
 
 register(Samples())
+tabs.count_rows("samples", Sample.objects.all)

@@ -32,6 +32,7 @@ from backline.console import Console, Source
 from backline.delivery.spool import FETCHED, Spool, wait_for_children
 from backline.delivery.transport import Transport, persist
 from backline.delivery.writer import WAKE_ROWS, Writer
+from backline.environment import capture
 from backline.exits import WATCH, Outcome, outcome_named, outcome_of
 from backline.numbers import INT64, PLAIN_NUMBERS, number_of, shown, step_of
 from backline.ranks import ProcessPlace
@@ -74,10 +75,13 @@ class Run(Described):
         step: int = -1,
         counting: Counting | None = None,
         around: Spool | None = None,
+        describes: capture.Source | None = None,
+        command: Sequence[str] | None = None,
     ) -> None:
         """`config` is the spec's with what JSON cannot express (NaN, infinities); `step` the last
         one of a run that is resumed; `around` the session of `backline exec`, which reports
-        progress for the program."""
+        progress for the program; `describes` says as what this process reports its code and
+        environment, `command` what it starts if it is a launcher."""
         self.spec = spec
         self.config = self._config(spec.config if config is None else config)
         self.url = spool.session.url + spec.url
@@ -94,6 +98,8 @@ class Run(Described):
         self._spool = spool
         self._own_process()
         self._begin(spool, console=console, figures=figures)
+        if describes:
+            self._describe(describes, command)
 
     def _config(self, values: Mapping[str, Any]) -> Config:
         return Config(values, deliver=self._deliver_config, say=self._say)
@@ -117,6 +123,7 @@ class Run(Described):
         """Forget what belongs to the process that this one was started by."""
         self._writer: Writer | None = None
         self._console: Source | None = None
+        self._capture: capture.Capture | None = None
         self._rows: list[Any] = []
         # Whether there is no writer, because the run has ended or was not used here yet.
         self._idle = True
@@ -129,6 +136,20 @@ class Run(Described):
         self._takes: dict[tuple[str, int, str, int | None], count[int]] = {}
         self._lent: dict[Path, lent.Folder] = {}
         self._warned: set[str] = set()
+
+    def _describe(self, source: capture.Source, command: Sequence[str] | None) -> None:
+        """Report code and environment, if this portal takes that and nobody has switched it off."""
+        if self._writer is None or not capture.is_wanted(self.spec.accepts):
+            return
+        self._capture = capture.Capture(
+            partial(self._writer.put, "environment"),
+            session=self._spool.session.session,
+            source=source,
+            command=command,
+            secrets=(self._token, os.environ.get("BACKLINE_TOKEN", "")),
+            warn=self._warn_once,
+        )
+        self._capture.start()
 
     def _begin(
         self, spool: Spool, *, console: Source | None, figures: SystemMetrics | None
@@ -480,6 +501,7 @@ class Run(Described):
         self._finished = self._idle = True
         end = time.monotonic() + places.seconds_from("BACKLINE_DRAIN_SECONDS", DRAIN_SECONDS)
         steps = (
+            self._end_capture,
             writer.stop,
             self._give_back,
             partial(self._say_ending, writer, ending, end),
@@ -491,6 +513,10 @@ class Run(Described):
         with ExitStack() as stack:
             for step in reversed(steps):
                 stack.callback(self._try, step)
+
+    def _end_capture(self) -> None:
+        if self._capture:
+            self._capture.close()
 
     def _ending(self, outcome: Any, reason: Any) -> wire.Ending:
         reason = "" if reason is None else str(reason)
@@ -526,6 +552,8 @@ class Run(Described):
             self._leave()
 
     def _say_last(self, writer: Writer, name: str) -> None:
+        if self._capture:
+            self._capture.close(0)
         writer.put("ending", self._ending("failed", f"The program was ended by {name}."))
         self._spool.finish()
 

@@ -15,6 +15,7 @@ from backline.console import Console
 from backline.delivery.launcher import launch
 from backline.delivery.spool import Session, Spool, clear_lent, unfinished
 from backline.delivery.transport import Refused, Transport, Unreachable, persist
+from backline.environment import capture
 from backline.ranks import ProcessPlace
 from backline.system_metrics import SystemMetrics
 from backline.usage_count import Counting
@@ -38,6 +39,8 @@ def init(
     description: str = "",
     notes: str = "",
     resume: str | bool = False,
+    fork_from: str | int = "",
+    step: int | None = None,
     capture_console: bool = True,
     system_figures: bool = True,
 ) -> Run:
@@ -49,6 +52,9 @@ def init(
     `resume` is the id, the number or the name of a run of the project to go on with, also after
     it has ended; with True, of `name`. A name that no run has opens a new one. Several processes of
     one launch by torchrun (or with one BACKLINE_GROUP, and a RANK each) are one run.
+    `fork_from` is the id, the number or the name of a run too: a new run goes on from its `step`
+    (the last one without), counts on from there, shows its curves up to there, and has its config
+    unless `config` says otherwise.
     `config` is a dict, a Namespace, a dataclass, an OmegaConf ...: anything with names in it.
     `tags`, `description` (a line) and `notes` (Markdown) say what the run is about; in a job, and
     of a run that is resumed, they replace nothing that was written in the portal.
@@ -67,6 +73,10 @@ def init(
         return run
     if not project:
         raise ValueError("Outside the portal, a run needs a project=.")
+    if fork_from and resume:
+        raise ValueError("A run is resumed or forked from another one, not both.")
+    if step is not None and not fork_from:
+        raise ValueError("step= says where to fork: it needs fork_from=.")
     root = places.writable_root()
     place = ProcessPlace.read()
     launch = place.launch()
@@ -77,12 +87,16 @@ def init(
         config=configs.as_json(values),
         **words,
         resume=bounds.readable(str((name if resume is True else resume) or ""))[:150],
+        fork_from=bounds.readable(str(fork_from))[:150],
+        fork_step=step,
         group=launch.name if launch else "",
         restart=launch.restart if launch else 0,
         rank=place.rank if launch else 0,
     )
     answer = _ask(url, token, lambda t: t.post("/api/v1/runs", new_run), START_SECONDS)
     opened = wire.OpenedRun.model_validate(answer)
+    if fork_from and not opened.forked:
+        _say("This portal knows no forks: the run begins anew, without the curves of the other.")
     # A portal of an earlier version names no session.
     session = opened.session or places.new_session()
     is_main = launch is None or place.rank == 0
@@ -103,6 +117,7 @@ def init(
         # Of a run that is resumed, what it has been configured with before, too.
         config=opened.spec.config | values,
         step=opened.step,
+        describes="program" if is_main else None,
     )
 
 
@@ -135,13 +150,20 @@ def _close(url: str, opened: wire.OpenedRun, session: str, reason: str) -> None:
 def _join(url: str, token: str, *, capture_console: bool, system_figures: bool) -> Run:
     """Join the run of this job, as one of its ranks; inside `backline exec`, beside its session."""
     place = ProcessPlace.read()
+    describes: capture.Source | None = None if place.rank else "program"
     exec_folder = os.environ.get("BACKLINE_EXEC", "")
     if not exec_folder:
         spec, spool = job_spool(url, token, place)
         console = Console() if capture_console else None
         figures = SystemMetrics() if system_figures and place.first_of_machine else None
         return Run(
-            spec=spec, spool=spool, token=token, console=console, figures=figures, place=place
+            spec=spec,
+            spool=spool,
+            token=token,
+            console=console,
+            figures=figures,
+            place=place,
+            describes=describes,
         )
     # A program may start and end several times in one job: each time is a session of its own.
     spec, spool = job_spool(url, token, place, suffix=f"-{secrets.token_hex(3)}")
@@ -156,6 +178,7 @@ def _join(url: str, token: str, *, capture_console: bool, system_figures: bool) 
         figures=None,
         place=place,
         counting=Counting(Path(exec_folder)),
+        describes=describes,
         around=Spool.open(Path(exec_folder)) if is_exec_rank else None,
     )
 

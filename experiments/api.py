@@ -16,7 +16,7 @@ from experiments.metrics import metrics
 from experiments.metrics.curves import CurveBody
 from experiments.models import Checkpoint, Dataset, Project, Run
 from experiments.models.cleared_scope import ClearedScope
-from experiments.runs import config_changes, costs, describing, quotas, run_spec, runs
+from experiments.runs import config_changes, costs, describing, forks, quotas, run_spec, runs
 from experiments.views.describing import api as words
 from portal import tokens
 from portal.inputs.schemas import Limit, Offset, Step, Words
@@ -142,6 +142,7 @@ class RunDetails(RunBody):
     code_version: str
     metrics: list[Summary]
     start_from: int | None = Field(description="The checkpoint that it started from.")
+    fork_step: int | None = Field(description="The step of another run that it goes on from.")
     checkpoints: list[CheckpointBody]
     scope: ScopeBody | None = Field(description="What its checkpoints were cleared for.")
 
@@ -224,7 +225,7 @@ def open_run(request: HttpRequest, wanted: wire.NewRun) -> wire.OpenedRun:
         raise HttpError(403, str(error)) from error
     except runs.NoSuchRun as error:
         raise HttpError(404, str(error)) from error
-    except runs.NotPossible as error:
+    except (runs.NotPossible, forks.NotForkable) as error:
         raise HttpError(409, str(error)) from error
     except (
         recipes.ConfigInvalid, config_changes.NotChangeable, describing.BadDescription,
@@ -233,7 +234,11 @@ def open_run(request: HttpRequest, wanted: wire.NewRun) -> wire.OpenedRun:
     run = joined.run
     _, secret = tokens.issue(user, f"Run {run.number}", scope=f"run:{run.pk}", by=user)
     return wire.OpenedRun(
-        spec=run_spec.spec_of(run), token=secret, session=joined.session, step=joined.step
+        spec=run_spec.spec_of(run),
+        token=secret,
+        session=joined.session,
+        step=joined.step,
+        forked=run.fork_step is not None,
     )
 
 

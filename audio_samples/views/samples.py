@@ -166,14 +166,17 @@ def filtered(samples: SampleQuerySet, query: Parameters) -> SampleQuerySet:
 
 @require_safe
 def run_samples(request: HttpRequest, slug: str, number: int) -> HttpResponse:
-    """Show the run page's samples; fetched every few seconds while the run is open."""
+    """Show a run's samples, or the `?first=` rows of them; fetched again while the run is open."""
     runs = Run.objects.visible_to(signed_in(request)).select_related("project", "dataset")
     run = get_object_or_404(runs, project__slug=slug, number=number)
-    rows = clips.of_run(run)
+    found = clips.of_run(run)
+    first = parameters.read_parameters(request).number("first")
+    rows = found[:first] if first else found
     context = {
         "run": run,
         "project": run.project,
         "rows": rows,
+        "left_out": len(found) - len(rows),
         "silent": clips.silent_rows(rows),
     }
     return render(request, "audio_samples/run_samples.html", context)

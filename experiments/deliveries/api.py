@@ -20,7 +20,15 @@ from experiments.deliveries import late, logs, undelivered, usage_report
 from experiments.metrics import metrics
 from experiments.models import Run, declared_uses
 from experiments.models.sessions import NAME_MAX
-from experiments.runs import arithmetic, checkpoints, config_changes, describing, run_spec, runs
+from experiments.runs import (
+    arithmetic,
+    checkpoints,
+    config_changes,
+    describing,
+    environments,
+    run_spec,
+    runs,
+)
 from portal import storage
 from portal.http.serving import blob_response
 from portal.inputs.schemas import Described, PathNumber, RowNumber, Words
@@ -123,6 +131,14 @@ def add_arithmetic(request: HttpRequest, run_id: UUID, chosen: wire.Arithmetic) 
     if not run.is_open and access.run_token(request) is None:
         raise HttpError(409, f"Run {run.number} has ended; it takes nothing new.")
     return wire.Received(duplicate=not arithmetic.store_choice(run, chosen))
+
+
+@router.post("/runs/{uuid:run_id}/environment", response=wire.Received)
+def add_environment(request: HttpRequest, run_id: UUID, report: wire.Environment) -> wire.Received:
+    """Store what a program was started from and in; the first report of a session stays."""
+    run = access.writable(request, run_id)
+    _admit(request, run, report.session)
+    return wire.Received(duplicate=not environments.store_report(run, report))
 
 
 @router.post("/runs/{uuid:run_id}/config", response=wire.Received)

@@ -4,6 +4,7 @@ from experiments.models.checkpoints import Checkpoint, CheckpointQuerySet
 from experiments.models.cleared_scope import ClearedScope
 from experiments.models.datasets import Dataset, DatasetHold, DatasetItem, DatasetQuerySet
 from experiments.models.describing import RunBatch, RunEdit, RunTag
+from experiments.models.environments import Environment
 from experiments.models.metrics import Batch, Chunk, ReplacedPoints, Series
 from experiments.models.projects import Membership, Project, ProjectQuerySet
 from experiments.models.publishing import ModelPage, ModelPageText
@@ -31,6 +32,7 @@ __all__ = [
     "DatasetHold",
     "DatasetItem",
     "DatasetQuerySet",
+    "Environment",
     "FirstView",
     "LogChunk",
     "Membership",

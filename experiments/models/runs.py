@@ -71,6 +71,11 @@ class Run(models.Model):
     copied_from = models.ForeignKey(
         "self", models.SET_NULL, null=True, blank=True, related_name="copies"
     )
+    # The run whose curves are its own up to `fork_step`: a reference, no point is copied.
+    forked_from = models.ForeignKey(
+        "self", models.SET_NULL, null=True, blank=True, related_name="forks"
+    )
+    fork_step = models.BigIntegerField(null=True, blank=True)
     submitted_by = models.ForeignKey(User, models.PROTECT, related_name="runs")
     # What the processes of one launch outside the portal have in common, and its restart.
     group = models.CharField(max_length=120, blank=True)
@@ -186,6 +191,9 @@ class Attempt(models.Model):
     reason = models.CharField(max_length=500, blank=True)
     exit_code = models.IntegerField(null=True, blank=True)
     node = models.CharField(max_length=100, blank=True)
+    image = models.CharField(
+        max_length=300, blank=True, help_text="The image that the cluster runs, with its digest."
+    )
     look = models.CharField(
         max_length=300, blank=True, help_text="The command that shows more of it on the cluster."
     )
@@ -227,6 +235,10 @@ class LogChunk(models.Model):
     stream = models.CharField(max_length=10)
     offset = models.BigIntegerField()
     text = models.TextField()
+    # Its line breaks, and whether it is ASCII without escapes, so that lines are counted and
+    # searched without reading all texts. None: stored before that was noted.
+    breaks = models.IntegerField(null=True)
+    plain = models.BooleanField(null=True)
     at = models.DateTimeField(default=timezone.now)
 
     class Meta:
@@ -236,3 +248,5 @@ class LogChunk(models.Model):
                 fields=["run", "session", "stream", "offset"], name="log_chunk_once"
             )
         ]
+        # A log of a million lines is counted from the index, without its texts.
+        indexes = [models.Index(fields=["run", "id", "breaks"], name="log_chunk_breaks")]

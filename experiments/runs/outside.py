@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Max, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from backline import bounds, wire
@@ -21,7 +21,7 @@ from experiments import recipes
 from experiments.clearance.permission import check_member
 from experiments.models import Project, Run, RunTag, Session
 from experiments.models.sessions import attempt_and_rank
-from experiments.runs import attempts, config_changes, describing
+from experiments.runs import attempts, config_changes, describing, forks
 from experiments.runs.numbers import next_number
 from experiments.runs.states import State, move
 from portal import audit
@@ -55,8 +55,8 @@ def join_client_run(*, by: User, project: Project, wanted: wire.NewRun) -> Joine
     """Return the run of a program that was started outside: a new one, the one that another
     process of the same launch has opened, or one to resume.
 
-    Raises NotPermitted, recipes.ConfigInvalid, NoSuchRun, or NotPossible for a run that was queued
-    in the portal, is asked to stop, or was withheld.
+    Raises NotPermitted, recipes.ConfigInvalid, NoSuchRun, forks.NotForkable, or NotPossible for a
+    run that was queued in the portal, is asked to stop, or was withheld.
     """
     check_member(by, project)
     with transaction.atomic():
@@ -69,17 +69,42 @@ def join_client_run(*, by: User, project: Project, wanted: wire.NewRun) -> Joine
             attempt = newest_attempt(run) or 1
         else:
             old = _to_resume(project, by, wanted)
-            run = old or open_client_run(
-                by=by, project=project, name=wanted.name or wanted.resume, config=wanted.config,
-                description=wanted.description, notes=wanted.notes, tags=wanted.tags,
-            )  # fmt: skip
+            if old is None and wanted.fork_from:
+                run = _fork(project, by, wanted)
+                step = run.fork_step if run.fork_step is not None else -1
+            else:
+                run = old or open_client_run(
+                    by=by, project=project, name=wanted.name or wanted.resume, config=wanted.config,
+                    description=wanted.description, notes=wanted.notes, tags=wanted.tags,
+                )  # fmt: skip
             attempt = newest_attempt(run) + 1
             if old:
                 _resume(run, by, attempt, wanted)
-                step = _last_step(run)
+                step = forks.last_step(run)
             Run.objects.filter(pk=run.pk).update(group=launch)
         session = _new_session(run, attempt, wanted.rank)
     return Joined(run, session, step)
+
+
+def _fork(project: Project, by: User, wanted: wire.NewRun) -> Run:
+    """Open a run that goes on from a step of another one, with its config unless it is given."""
+    parent = _named(
+        Run.objects.filter(project=project).order_by("-number"), project, wanted.fork_from
+    )
+    if parent is None:
+        raise NoSuchRun(f"The project {project.slug} has no run “{wanted.fork_from}” to fork.")
+    forks.check_line(parent)
+    step = forks.check_step(parent, wanted.fork_step)
+    run = open_client_run(
+        by=by,
+        project=project,
+        name=wanted.name or f"{parent.name}, from step {step}",
+        config={**parent.submitted_config, **wanted.config},
+    )
+    run.forked_from, run.fork_step = parent, step
+    run.save(update_fields=["forked_from", "fork_step"])
+    audit.record(by=by, verb="run.forked", subject=run, parent=str(parent.pk), step=step)
+    return run
 
 
 def newest_attempt(run: Run) -> int:
@@ -166,13 +191,6 @@ def _resume(run: Run, by: User, attempt: int, wanted: wire.NewRun) -> None:
     )
     describing.report(run, said, source="")
     run.refresh_from_db(fields=["description", "notes", "tags", "described"])
-
-
-def _last_step(run: Run) -> int:
-    """Return the highest step of the run's own metrics; those of the machine count seconds."""
-    series = run.series.exclude(name__startswith="system/")
-    last: int | None = series.aggregate(last=Max("last_step"))["last"]
-    return -1 if last is None else last
 
 
 def _new_session(run: Run, attempt: int, rank: int) -> str:

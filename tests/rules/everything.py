@@ -222,6 +222,7 @@ def make_world() -> World:
             (r"api/v1/rights/recordings/", {"pk": song.pk}),
             (r"api/v1/audit/", {"seq": 1}),
             (r"", {"slug": project.slug, "run_id": run.pk, "step": 10, "recording_id": song.pk}),
+            (r"projects/.*reproduce/", {"name": "config.yaml"}),
             (r"", {"number": run.number, "code": test.items.get().code}),
             (r"", {"version": 1, "act": "tag", "batch": runs_batch.pk}),
             (r"projects/.*datasets/", {"pk": dataset.pk}),

@@ -50,6 +50,7 @@ SHOWN = {
     "/samples": ("/samples/of/umbra/", "/samples/clips/", "/samples/flags/", "/samples/copies/"),
     "/publishing": ("/models/", "/projects/umbra/models/"),
     "/api": ("/projects/umbra/", "/projects/umbra/runs/1/", "/projects/umbra/runs/1/state/",
+             "/projects/umbra/runs/1/log/", "/projects/umbra/runs/1/config/",
              "/samples/of/umbra/", "/projects/umbra/compare/?runs=1,2"),
     "/projects": ("/projects/umbra/", "/projects/umbra/runs/1/", "/projects/umbra/datasets/",
                   "/projects/umbra/models/", "/operator/portal/auditevent/"),

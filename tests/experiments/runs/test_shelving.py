@@ -20,6 +20,7 @@ from experiments.metrics import metrics
 from experiments.models import Batch, Checkpoint, LogChunk, Membership, Project, Run, Series
 from experiments.publishing import pages
 from experiments.run_table import table
+from experiments.run_table.layout import Layout
 from experiments.runs import checkpoints, costs, describing, initial_weights, runs, shelving
 from listening import trials
 from portal import audit, storage
@@ -82,7 +83,7 @@ def gone(run: Run, ada: User) -> Run:
 
 
 def listed(ada: User, project: Project, **how: bool) -> list[int]:
-    shown = table.read(user=ada, project=project, text="", sort="", columns=[], page=1, **how)
+    shown = table.read(user=ada, project=project, layout=Layout(**how))
     return [row.run.number for row in shown.rows]
 
 
