@@ -51,7 +51,7 @@ TABLE = {
     "api/v1/projects": (SIGNED_IN, NOBODY),
     "api/v1/projects/<slug:slug>": (TEAM, NOBODY),
     "api/v1/projects/<slug:slug>/batches/<int:batch>/undo": (NOBODY, TEAM),
-    "api/v1/projects/<slug:slug>/bulk/<slug:act>": (NOBODY, TEAM),
+    "api/v1/projects/<slug:slug>/bulk/<slug:act>": (NOBODY, SIGNED_IN),
     "api/v1/rights/decisions": (READERS, NOBODY),
     "api/v1/rights/decisions/<pk>/lines": (READERS, NOBODY),
     "api/v1/rights/decisions/<pk>/replay": (NOBODY, READERS),

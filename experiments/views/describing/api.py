@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from django.http import HttpRequest
-from ninja import Field, Router, Schema
+from ninja import Field, Path, Router, Schema
 from ninja.errors import HttpError
 
 from backline import bounds, wire
@@ -37,6 +37,7 @@ class WordsBody(Schema):
 
 
 Name = Annotated[str, Field(max_length=500)]
+Word = Annotated[str, Path(max_length=50)]
 Version = Annotated[int, Field(ge=0, le=bounds.MAX_INT)]
 
 
@@ -144,7 +145,7 @@ class BulkBody(Schema):
 
 
 @router.post("/projects/{slug:slug}/bulk/{slug:act}", response=BulkBody)
-def act_on_many(request: HttpRequest, slug: str, act: str, wanted: BulkChange) -> BulkBody:
+def act_on_many(request: HttpRequest, slug: Word, act: Word, wanted: BulkChange) -> BulkBody:
     """Do one act for many runs: tag, untag, archive, restore, delete, bring_back or cancel. It is
     done for those that it is possible for; the answer says why not for others."""
     person = access.person(request)
@@ -170,7 +171,7 @@ def act_on_many(request: HttpRequest, slug: str, act: str, wanted: BulkChange) -
 
 
 @router.post("/projects/{slug:slug}/batches/{int:batch}/undo", response=BulkBody)
-def undo_batch(request: HttpRequest, slug: str, batch: PathNumber) -> BulkBody:
+def undo_batch(request: HttpRequest, slug: Word, batch: PathNumber) -> BulkBody:
     """Undo an act on many runs, for every one that was not changed in the same way since."""
     person = access.person(request)
     row = _project(person, slug).run_batches.filter(pk=batch).first()
