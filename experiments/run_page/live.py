@@ -5,7 +5,6 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
@@ -79,8 +78,8 @@ def _numbers(run: Run) -> dict[str, int]:
         "events": events.values("attempt__run").annotate(found=Sum("count")),
     }
     columns = {f"now_{name}": Subquery(rows.values("found")) for name, rows in wanted.items()}
-    found: dict[str, Any] = Run.objects.filter(pk=run.pk).values(**columns).first() or {}
-    return {name: int(found.get(f"now_{name}") or 0) for name in wanted}
+    found = Run.objects.filter(pk=run.pk).annotate(**columns).values_list(*columns).first()
+    return {name: int(value or 0) for name, value in zip(wanted, found or [0] * 4, strict=True)}
 
 
 def detail(run: Run) -> str:
