@@ -46,6 +46,8 @@ MAX_NUMBERS = 4_000_000
 MAX_NAME = 200
 MAX_NAMES = 5_000
 MAX_LOG_CHARACTERS = 1_000_000
+MAX_ALERT_TITLE = 200
+MAX_ALERT_TEXT = 2_000
 
 
 @dataclass(frozen=True)
@@ -305,6 +307,14 @@ class ConfigUpdate(Message):
     """What a program adds to its run's config, or changes in it: values of the first level."""
 
     values: Json
+
+
+class Alert(Message):
+    """What the program wants its people to look at. Longer texts are cut by the client."""
+
+    title: str = Field(min_length=1, max_length=MAX_ALERT_TITLE)
+    text: str = Field(default="", max_length=MAX_ALERT_TEXT)
+    level: Literal["info", "warn", "error"] = "info"
 
 
 class CheckpointMeta(Message):

@@ -1,8 +1,20 @@
 """What was tried and how it went: one module per question, and their tables here by name."""
 
+from experiments.models.alerts import (
+    Alert,
+    AlertQuerySet,
+    AlertRule,
+    AlertRuleQuerySet,
+    RuleWatch,
+    Webhook,
+    WebhookDelivery,
+    WebhookQuerySet,
+)
 from experiments.models.checkpoints import Checkpoint, CheckpointQuerySet
 from experiments.models.cleared_scope import ClearedScope
 from experiments.models.datasets import Dataset, DatasetHold, DatasetItem, DatasetQuerySet
+from experiments.models.discussion import Comment, CommentEdit, CommentQuerySet, Muted
+from experiments.models.inbox import Level, Notice, NoticeQuerySet, NoticeSettings, ProjectSeen
 from experiments.models.metrics import Batch, Chunk, ReplacedPoints, Series
 from experiments.models.projects import Membership, Project, ProjectQuerySet
 from experiments.models.publishing import ModelPage, ModelPageText
@@ -17,6 +29,10 @@ from experiments.models.runs import (
 from experiments.models.sessions import Session, Undelivered
 
 __all__ = [
+    "Alert",
+    "AlertQuerySet",
+    "AlertRule",
+    "AlertRuleQuerySet",
     "Attempt",
     "Batch",
     "Checkpoint",
@@ -24,21 +40,34 @@ __all__ = [
     "Chunk",
     "ClearedScope",
     "ClusterEvent",
+    "Comment",
+    "CommentEdit",
+    "CommentQuerySet",
     "ConfigChange",
     "Dataset",
     "DatasetHold",
     "DatasetItem",
     "DatasetQuerySet",
+    "Level",
     "LogChunk",
     "Membership",
     "ModelPage",
     "ModelPageText",
+    "Muted",
+    "Notice",
+    "NoticeQuerySet",
+    "NoticeSettings",
     "Project",
     "ProjectQuerySet",
+    "ProjectSeen",
     "ReplacedPoints",
+    "RuleWatch",
     "Run",
     "RunQuerySet",
     "Series",
     "Session",
     "Undelivered",
+    "Webhook",
+    "WebhookDelivery",
+    "WebhookQuerySet",
 ]

@@ -17,8 +17,9 @@ from audio_samples.models import ClipRelease
 from audio_samples.models.copy_check import Screening
 from audio_samples.reviews import flags
 from backline import wire
+from experiments.alerts import alerts, rules, webhooks
 from experiments.deliveries import usage_report
-from experiments.models import Membership, Project, Run
+from experiments.models import Membership, Notice, Project, Run
 from experiments.publishing import pages
 from experiments.runs import checkpoints, datasets, runs
 from listening import trials
@@ -185,6 +186,14 @@ def make_world() -> World:
     job = jobs.upload(by=rosa, file=io.BytesIO(b"title,isrc\nNew,QZABC2699999\n"), name="list.csv")
     batch = batches.receive(by=rosa, files=[batches.Sent("song.wav", io.BytesIO(b"no sound"), 8)])
     token, _ = tokens.issue(ada, "script", by=ada)
+    rule = rules.create(
+        by=ada, project=project, kind="state", states=["failed"], audience="owner", scope="all",
+        name="Failed", level="warn", cooldown_minutes=0, query="",
+    )  # fmt: skip
+    alerts.raise_by_rule(rule, run, crossing=1, text="It failed.", at=timezone.now())
+    webhook, _ = webhooks.create(
+        by=ada, project=project, name="pager", kind="json", url="https://hooks.example.com/x"
+    )
 
     sheet = song.splits.get()
     work = song.works.get()
@@ -231,6 +240,9 @@ def make_world() -> World:
             (r"listen/", {"pk": test.pk}),
             (r"rights/files/", {"pk": batch.pk, "number": batch.files.get().pk}),
             (r"tokens/", {"pk": token.pk}),
+            (r"inbox/", {"pk": Notice.objects.get(user=ada).pk}),
+            (r"projects/.*alerts/rules/", {"pk": rule.pk}),
+            (r"projects/.*webhooks/", {"pk": webhook.pk}),
             (r"operator/", {"object_id": run.pk, "id": noor.pk,
                             "content_type_id": ContentType.objects.get_for_model(Run).pk}),
         ][::-1],
