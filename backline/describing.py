@@ -44,9 +44,7 @@ def alert(title: Any, text: Any, level: Any, *, say: Say) -> wire.Alert | None:
     """Return the alert, cut to what is stored; a level that does not exist becomes info."""
     known = get_args(wire.Alert.model_fields["level"].annotation)
     if level not in known:
-        say(
-            f"An alert's level is {', '.join(known)}, not {shown(level)}; it is sent as info."
-        )
+        say(f"An alert's level is {', '.join(known)}, not {shown(level)}; it is sent as info.")
         level = "info"
     words = " ".join(_readable(title).split())[: wire.MAX_ALERT_TITLE]
     return message(
