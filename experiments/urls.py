@@ -4,6 +4,7 @@ from django.urls import path
 
 from experiments.views import compare, datasets, live, log, new, projects, run, settings, table
 from experiments.views.alerts import rules, webhooks
+from experiments.views.discussion import discussion
 from experiments.views.publishing import publishing
 
 app_name = "experiments"
@@ -18,7 +19,12 @@ urlpatterns = [
     path("<slug:slug>/models/new/", publishing.model_new, name="model_new"),
     path("<slug:slug>/models/<int:pk>/", publishing.model, name="model"),
     path("<slug:slug>/models/<int:pk>/texts/", publishing.model_texts, name="model_texts"),
-    # Alerts and webhooks.
+    # Discussion, alerts and webhooks.
+    path(
+        "<slug:slug>/runs/<int:number>/discussion/",
+        discussion.run_discussion,
+        name="run_discussion",
+    ),
     path("<slug:slug>/alerts/", rules.alerts, name="alerts"),
     path("<slug:slug>/alerts/rules/new/", rules.rule_new, name="rule_new"),
     path("<slug:slug>/alerts/rules/<int:pk>/", rules.rule, name="rule"),

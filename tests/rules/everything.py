@@ -19,6 +19,7 @@ from audio_samples.reviews import flags
 from backline import wire
 from experiments.alerts import alerts, rules, webhooks
 from experiments.deliveries import usage_report
+from experiments.discussion import comments, subjects
 from experiments.models import Membership, Notice, Project, Run
 from experiments.publishing import pages
 from experiments.runs import checkpoints, datasets, runs
@@ -191,6 +192,7 @@ def make_world() -> World:
         name="Failed", level="warn", cooldown_minutes=0, query="",
     )  # fmt: skip
     alerts.raise_by_rule(rule, run, crossing=1, text="It failed.", at=timezone.now())
+    comment = comments.post(by=ada, subject=subjects.of_run(run), text=WORK[3]).comment
     webhook, _ = webhooks.create(
         by=ada, project=project, name="pager", kind="json", url="https://hooks.example.com/x"
     )
@@ -240,6 +242,8 @@ def make_world() -> World:
             (r"listen/", {"pk": test.pk}),
             (r"rights/files/", {"pk": batch.pk, "number": batch.files.get().pk}),
             (r"tokens/", {"pk": token.pk}),
+            (r"discussion/", {"kind": "run", "key": run.pk, "pk": comment.pk}),
+            (r"api/v1/comments/", {"pk": comment.pk}),
             (r"inbox/", {"pk": Notice.objects.get(user=ada).pk}),
             (r"projects/.*alerts/rules/", {"pk": rule.pk}),
             (r"projects/.*webhooks/", {"pk": webhook.pk}),
