@@ -53,8 +53,8 @@ def _not_finite(rule: AlertRule, runs: QuerySet[Run], _now: datetime) -> Finding
     rows = _series(rule, runs).filter(nonfinite__gt=0)
     return {
         run: Finding(
-            f"{rule.metric} is NaN or infinite in {bad:,} of {count:,} points, "
-            f"the last at step {step:,}."
+            f"{rule.metric} is NaN or infinite in {bad:,} of the {count:,} points up to "
+            f"step {step:,}."
         )
         for run, bad, count, step in rows.values_list("run", "nonfinite", "count", "last_step")
     }

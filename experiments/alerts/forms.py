@@ -93,6 +93,16 @@ class RuleForm(Form):
                 label="Who is told", choices=[(me.value, me.label)]
             )
 
+    @property
+    def when(self) -> list[forms.BoundField]:
+        """The fields that say when it speaks."""
+        return [field for field in self if field.name not in COMMON]
+
+    @property
+    def whom(self) -> list[forms.BoundField]:
+        """The fields that say of which runs, and to whom."""
+        return [field for field in self if field.name in COMMON]
+
     def clean_query(self) -> str:
         text = str(self.cleaned_data["query"])
         try:

@@ -3,10 +3,12 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from html import unescape
 
 from django.db import transaction
 from django.db.models import Exists, Max, OuterRef, Q
 from django.utils import timezone
+from django.utils.html import strip_tags
 
 from backline import bounds
 from experiments.alerts import webhooks
@@ -16,6 +18,7 @@ from experiments.discussion.subjects import Subject
 from experiments.inbox import notices
 from experiments.models import Comment, CommentEdit, CommentQuerySet, Muted, Notice
 from portal import audit
+from portal.inputs import markdown
 from portal.inputs.text import clean_prose, unreadable
 from portal.models import User
 
@@ -170,8 +173,8 @@ def last_change(subject: Subject) -> str:
 
 
 def excerpt(text: str) -> str:
-    """Return the beginning of a comment in one line, for an inbox."""
-    line = " ".join(text.split())
+    """Return the beginning of a comment in one line, as it reads without its markup."""
+    line = " ".join(unescape(strip_tags(markdown.render(text))).split())
     return line if len(line) <= 300 else f"{line[:299]}…"
 
 

@@ -14,7 +14,7 @@ class NoticeSettingsForm(ModelForm):
     class Meta:
         model = NoticeSettings
         fields = [
-            "mails", "mail_level", "mail_comments", "daily_at", "time_zone", "quiet_from",
+            "mails", "mail_level", "mail_comments", "time_zone", "daily_at", "quiet_from",
             "quiet_to",
         ]  # fmt: skip
         widgets = {
@@ -26,7 +26,7 @@ class NoticeSettingsForm(ModelForm):
         labels = {"time_zone": "Time zone", "mail_comments": "Comments and mentions by mail too"}
         help_texts = {
             "mail_level": "And everything more urgent.",
-            "time_zone": "Such as Europe/Berlin. Hours below, and times in mails, are of it.",
+            "time_zone": "Such as Europe/Berlin. The hours below are of it, and times in mails.",
             "quiet_from": "No mail is sent in these hours; what came in them comes as one after.",
         }
 

@@ -102,7 +102,7 @@ def test_nan_from_the_first_step_on_is_found_by_its_own_rule_and_told_once(
     assert [watching.run_pass(), watching.run_pass()] == [1, 0]
     log(run, [NAN, 1.0, NAN], first=2)
     assert watching.run_pass() == 0
-    assert said() == ["loss is NaN or infinite in 2 of 2 points, the last at step 1."]
+    assert said() == ["loss is NaN or infinite in 2 of the 2 points up to step 1."]
 
 
 def test_one_nan_between_two_passes_is_found(ada: User, project: Project) -> None:

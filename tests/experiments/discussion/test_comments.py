@@ -50,11 +50,11 @@ def test_a_comment_tells_whose_run_it_is_and_not_its_writer(
 ) -> None:
     comments.post(by=ada, subject=about, text="Mine.")
     assert told() == []
-    posted = comments.post(by=mia, subject=about, text="The loss looks odd.")
+    posted = comments.post(by=mia, subject=about, text="The **loss** looks `<odd>`.")
     notice = Notice.objects.get()
     assert (notice.user, notice.kind) == (ada, "comment")
     assert notice.title == "Mia Kern commented on 1 Probe"
-    assert notice.text == "The loss looks odd."
+    assert notice.text == "The loss looks <odd>."
     assert notice.url.endswith(f"?comment={posted.comment.pk}#comment-{posted.comment.pk}")
     line = audit.history(posted.comment).get()
     assert (line.verb, "odd" in str(line.details)) == ("comment.posted", False)
