@@ -17,6 +17,7 @@ over before is nobody's news, what holds now is.
 import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import groupby
 from uuid import UUID
 
 from django.db import transaction
@@ -25,7 +26,7 @@ from django.utils import timezone
 
 from experiments.alerts import alerts, conditions
 from experiments.alerts.conditions import Finding, Findings
-from experiments.models import AlertRule, RuleWatch, Run
+from experiments.models import AlertRule, Project, RuleWatch, Run
 from experiments.run_table import query
 from portal.database import bulk
 
@@ -37,6 +38,8 @@ LATE = timedelta(minutes=10)
 NOTE_EVERY = timedelta(minutes=1)
 # Crossings in one transaction.
 TOGETHER = 25
+# Runs that are looked up once for all rules.
+FEW = 1_000
 
 
 def run_pass(now: datetime | None = None) -> int:
@@ -44,19 +47,24 @@ def run_pass(now: datetime | None = None) -> int:
     and does not stop the others."""
     now = now or timezone.now()
     raised = 0
-    rules = AlertRule.objects.filter(enabled=True, created_by__is_active=True)
-    for rule in rules.select_related("project", "created_by"):
-        try:
-            raised += evaluate(rule, now)
-        except Exception:
-            log.exception("Alert rule %s could not be evaluated; the next pass tries.", rule.pk)
+    rows = AlertRule.objects.filter(enabled=True, created_by__is_active=True)
+    rows = rows.select_related("project", "created_by").order_by("project", "pk")
+    for project, group in groupby(rows, key=lambda rule: rule.project):
+        rules = list(group)
+        within = _recent(project, min(_since(rule) for rule in rules))
+        for rule in rules:
+            try:
+                raised += evaluate(rule, now, within=within)
+            except Exception:
+                log.exception("Alert rule %s could not be evaluated; the next pass tries.", rule.pk)
     return raised
 
 
-def evaluate(rule: AlertRule, now: datetime) -> int:
-    """Raise the alerts of one rule that are due; return how many."""
+def evaluate(rule: AlertRule, now: datetime, *, within: QuerySet[Run]) -> int:
+    """Raise the alerts of one rule that are due; return how many. `within` are the runs that any
+    rule of the project speaks of."""
     try:
-        runs = _candidates(rule)
+        runs = _candidates(rule, within)
     except query.BadQuery as refusal:
         _note_problem(rule, f"Its query cannot be read: {refusal}")
         return 0
@@ -69,11 +77,23 @@ def evaluate(rule: AlertRule, now: datetime) -> int:
     return raised
 
 
-def _candidates(rule: AlertRule) -> QuerySet[Run]:
-    """Return the runs that the rule speaks of."""
-    since = max(rule.since, (rule.checked_at or rule.since) - LATE)
-    runs = Run.objects.filter(project=rule.project).order_by()
+def _since(rule: AlertRule) -> datetime:
+    """Return since when runs have ended that the rule has not looked at for the last time."""
+    return max(rule.since, (rule.checked_at or rule.since) - LATE)
+
+
+def _recent(project: Project, since: datetime) -> QuerySet[Run]:
+    """Return the runs that are open or have ended since. Where they are few they are looked up once
+    for all rules of the project: to find them among tens of thousands takes longest."""
+    runs = Run.objects.filter(project=project).order_by()
     runs = runs.filter(Q(state__in=Run.OPEN_STATES) | Q(ended_at__gte=since))
+    ids = list(runs.values_list("pk", flat=True)[: FEW + 1])
+    return Run.objects.filter(pk__in=ids).order_by() if len(ids) <= FEW else runs
+
+
+def _candidates(rule: AlertRule, within: QuerySet[Run]) -> QuerySet[Run]:
+    """Return the runs that the rule speaks of."""
+    runs = within.filter(Q(state__in=Run.OPEN_STATES) | Q(ended_at__gte=_since(rule)))
     if rule.scope == AlertRule.Scope.MINE:
         runs = runs.filter(submitted_by=rule.created_by)
     return query.apply(runs, rule.query) if rule.scope == AlertRule.Scope.QUERY else runs

@@ -93,6 +93,7 @@ TABLE = {
     "inbox/away/": (SIGNED_IN, NOBODY),
     "inbox/away/<slug:slug>/seen/": (NOBODY, TEAM),
     "inbox/count/": (SIGNED_IN, NOBODY),
+    "inbox/home/": (SIGNED_IN, NOBODY),
     "inbox/read/": (NOBODY, SIGNED_IN),
     "inbox/settings/": (SIGNED_IN, SIGNED_IN),
     "listen/": (SIGNED_IN, NOBODY),

@@ -36,8 +36,11 @@ def alerts(request: HttpRequest, project: Project) -> HttpResponse:
     level = query.choice("level", LEVELS)
     if level:
         rows = rows.filter(level__in=LEVELS[LEVELS.index(Level(level)) :])
-    if rule := query.number("rule"):
+    rule, run = query.number("rule"), query.number("run")
+    if rule is not None:
         rows = rows.filter(rule=rule)
+    if run is not None:
+        rows = rows.filter(run__number=run)
     own = AlertRule.objects.visible_to(user).filter(project=project).select_related("created_by")
     context = {
         "project": project,
@@ -46,6 +49,7 @@ def alerts(request: HttpRequest, project: Project) -> HttpResponse:
         "level": level,
         "levels": Level.choices,
         "rule": rule,
+        "run_number": run,
         "may_see_webhooks": webhooks.may_change(user, project),
         "webhooks": project.webhooks.count(),
     }

@@ -19,6 +19,8 @@ from portal.inputs import parameters
 from portal.views import signed_in
 
 PER_PAGE = 50
+# Of the home page.
+AT_HOME = 8
 SPANS = {"1": "the last day", "3": "the last 3 days", "7": "the last week", "30": "the last month"}
 
 
@@ -46,6 +48,15 @@ def inbox(request: HttpRequest) -> HttpResponse:
         "zone": hours.zone_of(preferences.of(user)),
     }
     return render(request, "inbox/inbox.html", context)
+
+
+@require_safe
+def home_fragment(request: HttpRequest) -> HttpResponse:
+    """Show the newest of what is unread, for the home page."""
+    user = signed_in(request)
+    rows = Notice.objects.visible_to(user).unread().select_related("project")
+    context = {"notices": rows[:AT_HOME], "zone": hours.zone_of(preferences.of(user))}
+    return render(request, "inbox/home.html", context)
 
 
 @require_safe

@@ -6,6 +6,7 @@ from experiments.views.inbox import inbox
 
 urlpatterns = [
     path("", inbox.inbox, name="inbox"),
+    path("home/", inbox.home_fragment, name="inbox_home"),
     path("count/", inbox.inbox_count, name="inbox_count"),
     path("read/", inbox.inbox_read, name="inbox_read"),
     path("<int:pk>/read/", inbox.notice_read, name="notice_read"),

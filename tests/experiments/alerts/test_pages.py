@@ -127,7 +127,10 @@ def test_alerts_are_filtered_by_level_and_rule(client: Client, ada: User, projec
     log(running(ada, project), [99.0])
     watching.run_pass()
     client.force_login(ada)
-    for query, count in (("", 2), ("?level=warn", 1), (f"?rule={soft.pk}", 1), ("?level=x", 2)):
+    for query, count in (
+        ("", 2), ("?level=warn", 1), (f"?rule={soft.pk}", 1), ("?level=x", 2), ("?run=1", 2),
+        ("?run=2", 0),
+    ):  # fmt: skip
         answer = client.get(page("alerts", project) + query)
         assert answer.context["page"].paginator.count == count, query
     assert loud.pk != soft.pk

@@ -326,6 +326,6 @@ def test_a_quiet_pass_writes_nothing(
     rule(ada, project)
     log(running(ada, project), [99.0])
     watching.run_pass()
-    with django_assert_num_queries(4) as asked:
+    with django_assert_num_queries(5) as asked:
         watching.run_pass()
     assert all(one["sql"].startswith("SELECT") for one in asked.captured_queries)

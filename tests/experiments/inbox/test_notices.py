@@ -43,6 +43,7 @@ def test_every_page_says_how_much_is_unread(client: Client, ada: User, project: 
     notices.tell(news(project), [ada])
     assert '<span class="count">1<' in client.get(home).content.decode()
     assert '<span class="count">1<' in client.get(reverse("inbox_count")).content.decode()
+    assert "Loss is NaN" in client.get(reverse("inbox_home")).content.decode()
 
 
 def test_reading_is_said_by_the_person_and_taken_back_by_them(
