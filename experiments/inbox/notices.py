@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, F
+from django.db.models import Count, F, Q
 from django.urls import reverse
 from django.utils import timezone
 
@@ -23,6 +23,8 @@ Kind = Notice.Kind
 # Alerts of one project within GROUP_SECONDS that a person gets one by one.
 GROUP_AFTER = 5
 GROUP_SECONDS = 60
+KEPT = timedelta(days=90)
+REMOVED_AT_ONCE = 500
 # A line that counts goes on counting for so long.
 MANY_SECONDS = 3600
 
@@ -107,6 +109,15 @@ def mark_seen(*, by: User, project: Project, until: datetime) -> None:
         )
         if not new:
             ProjectSeen.objects.filter(pk=row.pk, at__lt=until).update(at=until)
+
+
+def remove_old(now: datetime) -> None:
+    """Remove what was read long ago, and what nobody has read for a year; alerts and comments
+    themselves stay."""
+    old = Q(read_at__lt=now - KEPT) | Q(at__lt=now - 4 * KEPT)
+    ids = list(Notice.objects.filter(old).values_list("pk", flat=True)[:REMOVED_AT_ONCE])
+    if ids:
+        Notice.objects.filter(pk__in=ids).delete()
 
 
 def _read(rows: NoticeQuerySet) -> int:

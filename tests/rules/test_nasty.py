@@ -22,6 +22,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import transaction
 from django.test import Client
 
+from experiments.models import Comment
 from portal import tokens
 from portal.api import api
 from rights.withdrawal import descendants
@@ -47,6 +48,7 @@ SHOWN = {
                 "/rights/signals/", "/rights/exports/recordings.csv",
                 "/rights/exports/recordings.json", "/operator/portal/auditevent/"),
     "/listen": ("/listen/of/umbra/", "/listen/"),
+    "/inbox": ("/inbox/?show=all", "/inbox/away/"),
     "/samples": ("/samples/of/umbra/", "/samples/clips/", "/samples/flags/", "/samples/copies/"),
     "/publishing": ("/models/", "/projects/umbra/models/"),
     "/api": ("/projects/umbra/", "/projects/umbra/runs/1/", "/projects/umbra/runs/1/state/",
@@ -287,7 +289,8 @@ def _file(name: str, content: bytes) -> SimpleUploadedFile:
 def in_bodies(house: House) -> Iterator[Sending]:
     """Each value at each place of each body of the API, by each kind of token and by cookie."""
     known = {"run_id": str(house.world.people["member"].memberships.get().project.runs.get().pk)}
-    ids = {"RECORDING": _recording(house), "SHA": nasty.SHA}
+    known["pk"] = str(Comment.objects.get().pk)
+    ids = {"RECORDING": _recording(house), "SHA": nasty.SHA, "RUN": known["run_id"]}
     for path, right in nasty.BODIES.items():
         body = _with(right, ids)
         for where, value, spoiled in nasty.spoiled(body):
@@ -307,7 +310,7 @@ def in_bodies(house: House) -> Iterator[Sending]:
 
 
 def _bodies(path: str, known: Any, raw: bytes, words: str, house: House) -> Iterator[Sending]:
-    address = path.format(**known)
+    address = path.format(**known) + nasty.QUERIES.get(path, "")
     # What runs deliver comes by their own token; the rest by a person's.
     kinds = ("run",) if "{run_id}" in path else ("member", "admin")
     for kind in kinds:

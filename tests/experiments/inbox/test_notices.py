@@ -36,6 +36,18 @@ def test_a_person_without_an_account_any_more_is_told_nothing(ada: User, project
     assert notices.tell(news(project), [ada]) == 0
 
 
+def test_what_was_read_long_ago_goes_and_what_is_unread_stays_for_a_year(
+    ada: User, project: Project
+) -> None:
+    now = timezone.now()
+    for key, age in (("read", 100), ("unread", 100), ("older", 400), ("new", 1)):
+        notices.tell(news(project, key), [ada], at=now - timedelta(days=age))
+    Notice.objects.filter(key__in=("read", "new")).update(read_at=now - timedelta(days=100))
+    Notice.objects.filter(key="new").update(read_at=now)
+    notices.remove_old(now)
+    assert sorted(Notice.objects.values_list("key", flat=True)) == ["new", "unread"]
+
+
 def test_every_page_says_how_much_is_unread(client: Client, ada: User, project: Project) -> None:
     client.force_login(ada)
     home = reverse("home")
