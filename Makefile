@@ -9,6 +9,8 @@ WORKERS ?= $(shell expr $$(nproc) + 1)
 TEST := -n $(WORKERS)
 # Each computes in one thread: several that wait for each other by spinning take the cores from all.
 test test-postgres test-thorough test-nasty: export OMP_NUM_THREADS = 1
+# Python compiles what is imported when it is: all modules of all packages would take a minute.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 # A file of requirements is installed again only when it has changed.
 STAMPS := .venv/.base .venv/.torch .venv/.torchaudio
 
@@ -58,20 +60,20 @@ $(BIN)/python:
 	$(PYTHON) -m venv .venv
 
 .venv/.base: requirements/base.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	$(PIP) --requirement $<
 	@touch $@
 
 .venv/.torch: requirements/torch.txt .venv/.base
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	$(PIP) --requirement $<
 	@touch $@
 
 .venv/.torchaudio: requirements/torchaudio.txt .venv/.torch
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement $<
+	$(PIP) --no-deps --requirement $<
 	@touch $@
 
 .venv/.test: requirements/test.txt requirements/frameworks.txt $(STAMPS)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement $<
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement requirements/frameworks.txt
+	$(PIP) --requirement $<
+	$(PIP) --no-deps --requirement requirements/frameworks.txt
 	@touch $@
 
 .venv-bench/.peers: requirements/bench.txt

@@ -46,7 +46,8 @@ class Samples:
     remedied = Outcome.RECALLED
 
     def find(self, origin: Origin) -> Iterable[Node]:
-        return _nodes(samples_of(runs_of(origin)))
+        runs = runs_of(origin)
+        return _nodes(samples_of(runs)) if runs else []
 
     def now(self, keys: Sequence[str]) -> dict[str, Node]:
         return {node.key: node for node in _nodes(rows_named(Sample.objects, keys))}
@@ -75,12 +76,12 @@ class Clips:
     remedied = Outcome.RECALLED
 
     def find(self, origin: Origin) -> Iterable[Node]:
-        uses = list(origin.uses)
-        if Use.DISTRIBUTE in uses:
+        if Use.DISTRIBUTE in origin.uses:
             # Distribution asks everybody behind the model, whichever use it learned under.
-            uses = list(Use)
-        runs = runs_of(replace(origin, uses=uses, cache={}))
-        return self._nodes(ClipRelease.objects.filter(sample__in=samples_of(runs)))
+            origin = replace(origin, uses=list(Use), cache={})
+        runs = runs_of(origin)
+        # Most uses of a party made nothing: the query below is the largest of this page to write.
+        return self._nodes(ClipRelease.objects.filter(sample__in=samples_of(runs))) if runs else []
 
     def now(self, keys: Sequence[str]) -> dict[str, Node]:
         rows = rows_named(ClipRelease.objects, keys)

@@ -1,6 +1,13 @@
 """Hooks for the apps below, which may not import this one: each module registers itself."""
 
-from audio_samples import descendants, discussion, gdpr_export, journal_replay, run_outputs
+from audio_samples import (
+    descendants,
+    discussion,
+    gdpr_export,
+    journal_replay,
+    run_fields,
+    run_outputs,
+)
 from audio_samples.credentials import file_provenance
 
 __all__ = [
@@ -9,5 +16,6 @@ __all__ = [
     "file_provenance",
     "gdpr_export",
     "journal_replay",
+    "run_fields",
     "run_outputs",
 ]

@@ -2,7 +2,19 @@
 
 from django.urls import path
 
-from experiments.views import compare, datasets, live, log, new, projects, run, settings, table
+from experiments.views import (
+    compare,
+    datasets,
+    live,
+    log,
+    new,
+    projects,
+    query,
+    run,
+    saved_views,
+    settings,
+    table,
+)
 from experiments.views.alerts import rules, webhooks
 from experiments.views.discussion import discussion
 from experiments.views.publishing import publishing
@@ -12,6 +24,12 @@ urlpatterns = [
     path("", projects.projects, name="projects"),
     path("mine/", projects.home_fragment, name="home_fragment"),
     path("<slug:slug>/", table.runs, name="runs"),
+    path("<slug:slug>/runs/columns/", table.runs_columns, name="runs_columns"),
+    path("<slug:slug>/runs.csv", table.runs_csv, name="runs_csv"),
+    path("<slug:slug>/runs.parquet", table.runs_parquet, name="runs_parquet"),
+    path("<slug:slug>/views/save/", saved_views.view_save, name="view_save"),
+    path("<slug:slug>/views/first/", saved_views.view_first, name="view_first"),
+    path("<slug:slug>/views/<int:pk>/delete/", saved_views.view_delete, name="view_delete"),
     path("<slug:slug>/settings/", settings.project_settings, name="project_settings"),
     path("<slug:slug>/settings/scope/", settings.project_scope, name="project_scope"),
     path("<slug:slug>/settings/quotas/", settings.project_quotas, name="project_quotas"),
@@ -46,6 +64,7 @@ urlpatterns = [
     path("<slug:slug>/datasets/<int:pk>/", datasets.dataset, name="dataset"),
     path("<slug:slug>/runs/new/", new.run_new, name="run_new"),
     path("<slug:slug>/runs/new/estimate/", new.run_estimate, name="run_estimate"),
+    path("<slug:slug>/runs/complete/", query.complete, name="query_complete"),
     path("<slug:slug>/runs/submit/", new.run_submit, name="run_submit"),
     path("<slug:slug>/runs/<int:number>/", run.run, name="run"),
     path("<slug:slug>/runs/<int:number>/live/", live.run_live, name="run_live"),

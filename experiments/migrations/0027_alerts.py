@@ -11,7 +11,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('experiments', '0022_configs_attempts_launches'),
+        ('experiments', '0024_series_by_name'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -18,6 +18,7 @@ from experiments.models.inbox import Level, Notice, NoticeQuerySet, NoticeSettin
 from experiments.models.metrics import Batch, Chunk, ReplacedPoints, Series
 from experiments.models.projects import Membership, Project, ProjectQuerySet
 from experiments.models.publishing import ModelPage, ModelPageText
+from experiments.models.run_views import FirstView, RunView
 from experiments.models.runs import (
     Attempt,
     ClusterEvent,
@@ -48,6 +49,7 @@ __all__ = [
     "DatasetHold",
     "DatasetItem",
     "DatasetQuerySet",
+    "FirstView",
     "Level",
     "LogChunk",
     "Membership",
@@ -64,6 +66,7 @@ __all__ = [
     "RuleWatch",
     "Run",
     "RunQuerySet",
+    "RunView",
     "Series",
     "Session",
     "Undelivered",

@@ -15,6 +15,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from portal import audit
 from portal.celery import wake
 from portal.database import commit_order
+from portal.database.bulk import among
 from portal.models import User
 from rights.consent import opt_outs, persons
 from rights.models import (
@@ -74,11 +75,23 @@ def covers_share(grant: Grant, recording: Recording, holder: Party) -> bool:
 
 
 def _signed_for(grant: Grant) -> list[int]:
-    """Return the grantor, and the holders whose agent it is for this right. A mandate whose last
-    day has passed counts until it is ended: otherwise what ends before that would leave no hold."""
-    mandates = Mandate.objects.standing().filter(agent=grant.grantor_id)
+    """Return the grantor, and the holders whose agent it is for this right."""
+    return _holders_in(_mandates_of([grant.grantor_id]), grant)
+
+
+def _mandates_of(agents: Collection[int]) -> list[Mandate]:
+    """Return the mandates of these agents. One whose last day has passed counts until it is ended:
+    otherwise what ends before that would leave no hold."""
+    return list(Mandate.objects.standing().filter(agent__in=among(agents)))
+
+
+def _holders_in(mandates: Iterable[Mandate], grant: Grant) -> list[int]:
     # Rights are a JSON list, which SQLite cannot search; an agent's mandates are few.
-    holder_ids = [row.holder_id for row in mandates if grant.right_type in row.right_types]
+    holder_ids = [
+        row.holder_id
+        for row in mandates
+        if row.agent_id == grant.grantor_id and grant.right_type in row.right_types
+    ]
     return [grant.grantor_id, *holder_ids]
 
 
@@ -125,25 +138,34 @@ def _among(
     return rows.filter(pk__in=named) if named else rows
 
 
-def covered_by_any(grants: Iterable[Grant]) -> set[int]:
-    """Return what any of these grants covers: one query for thousands of single-recording
-    grants."""
-    groups: dict[tuple[int, str, str], list[Grant]] = defaultdict(list)
-    for grant in grants:
-        groups[grant.grantor_id, grant.use, grant.right_type].append(grant)
-    covered: set[int] = set()
-    for group in groups.values():
-        covered.update(_covered_by_alike(group).order_by().values_list("pk", flat=True))
+def covered_by_each(groups: Collection[Collection[Grant]]) -> list[set[int]]:
+    """Return for each group what any of its grants covers: one query for thousands of
+    single-recording grants. Mandates and opt-outs of all grantors are read once."""
+    grantors = {grant.grantor_id for group in groups for grant in group}
+    mandates, opted_out = _mandates_of(grantors), defaultdict[tuple[int, str], set[int]](set)
+    uses = {grant.use for group in groups for grant in group}
+    own_opt_outs = OptOut.objects.filter(party__in=among(grantors), use__in=uses).order_by()
+    for party, use, recording in own_opt_outs.values_list("party", "use", "recording"):
+        opted_out[party, use].add(recording)
+    covered = []
+    for group in groups:
+        alike: dict[tuple[int, str, str], list[Grant]] = defaultdict(list)
+        for grant in group:
+            alike[grant.grantor_id, grant.use, grant.right_type].append(grant)
+        rows = [
+            _covered_by_alike(grants, _holders_in(mandates, grants[0]), opted_out[grantor, use])
+            for (grantor, use, _), grants in alike.items()
+        ]
+        covered.append({pk for row in rows for pk in row.order_by().values_list("pk", flat=True)})
     return covered
 
 
-def _covered_by_alike(grants: Collection[Grant]) -> RecordingQuerySet:
+def _covered_by_alike(
+    grants: Collection[Grant], holders: Collection[int], opted_out: Collection[int]
+) -> RecordingQuerySet:
     """Return the same for grants of one grantor, use and right, because no database takes a
-    statement of a thousand parts."""
+    statement of a thousand parts; `opted_out` are the recordings that the grantor opted out."""
     first = next(iter(grants))
-    holders = _signed_for(first)
-    grantor_opt_outs = OptOut.objects.filter(party=first.grantor_id, use=first.use)
-    opted_out = set(grantor_opt_outs.values_list("recording", flat=True))
     condition, recordings, works = Q(pk__in=[]), set(), set()
     for grant in grants:
         if grant.recording_id and grant.recording_id not in opted_out:

@@ -1,7 +1,7 @@
 """What would follow if permissions ended, before anybody withdraws. Nothing of it is stored."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from django.db.models import Sum
@@ -104,7 +104,7 @@ def of_opting_out(recording: Recording, by_party: Mapping[Party, Collection[Gran
 def impact(grants: Iterable[Grant]) -> tuple[list[Recording], list[descendants.Level]]:
     """Return the recordings that lose a permission when these grants end at once, and all that was
     derived from them by that use."""
-    all_losses = list(_lost(list(grants)))
+    all_losses = _lost(list(grants))
     lost = {pk for loss in all_losses for pk in loss.recordings}
     rows = Recording.objects.filter(pk__in=among(lost)).only("title")
     return list(rows), _levels(all_losses)
@@ -115,14 +115,11 @@ def of_party(party: Party) -> list[Grant]:
     return list(party.grants.filter(status__in=holds.STANDING).defer(*DEFERRED).order_by())
 
 
-def _lost(ending: list[Grant]) -> Iterator[Loss]:
+def _lost(ending: list[Grant]) -> list[Loss]:
     groups: dict[tuple[int, str], list[Grant]] = defaultdict(list)
     for grant in ending:
         groups[grant.grantor_id, grant.use].append(grant)
-    bases = losses.Bases()
-    for group in groups.values():
-        if loss := losses.of_grants(group, ending=ending, bases=bases):
-            yield loss
+    return [loss for loss in losses.of_each(list(groups.values()), ending=ending) if loss]
 
 
 def _effect(grants: Collection[Grant], all_losses: Iterable[Loss]) -> Effect:

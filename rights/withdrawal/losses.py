@@ -13,7 +13,7 @@ The same functions answer before an act, for its preview, and in it. Nothing is 
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
@@ -146,20 +146,29 @@ class Bases:
         return self._by_recordings[key]
 
 
-def of_grants(
-    grants: Collection[Grant], *, ending: Collection[Grant] = (), bases: Bases | None = None
-) -> Loss:
+def of_grants(grants: Collection[Grant], *, ending: Collection[Grant] = ()) -> Loss:
     """Return what is lost when these grants of one use end together with all of `ending`: none of
     them covers for another."""
-    use = Use(next(iter(grants)).use)
-    ended = {grant.pk for grant in (*grants, *ending) if grant.use == use}
-    return of_ending(
-        Ending(use, grants=frozenset(ended)),
-        holds.covered_by_any(grants),
-        only_by=[grant.pk for grant in grants],
-        policy=policy_of(grants),
-        bases=bases,
-    )
+    return of_each([grants], ending=ending)[0]
+
+
+def of_each(groups: Sequence[Collection[Grant]], *, ending: Collection[Grant] = ()) -> list[Loss]:
+    """Return the same for each of several groups, and read once what does not depend on a use."""
+    bases = Bases()
+    losses = []
+    for grants, covered in zip(groups, holds.covered_by_each(groups), strict=True):
+        use = Use(next(iter(grants)).use)
+        ended = {grant.pk for grant in (*grants, *ending) if grant.use == use}
+        losses.append(
+            of_ending(
+                Ending(use, grants=frozenset(ended)),
+                covered,
+                only_by=[grant.pk for grant in grants],
+                policy=policy_of(grants),
+                bases=bases,
+            )
+        )
+    return losses
 
 
 def of_opt_out(party: Party, recording: Recording, grants: Collection[Grant]) -> Loss:

@@ -87,11 +87,7 @@ def _lost(grants: list[Grant]) -> list[tuple[Grant, losses.Loss]]:
     groups: dict[tuple[str, str], list[Grant]] = defaultdict(list)
     for grant in grants:
         groups[grant.use, grant.withdrawal_policy].append(grant)
-    bases = losses.Bases()
-    return [
-        (
-            min(group, key=lambda grant: (grant.remedy_days, grant.pk)),
-            losses.of_grants(group, ending=grants, bases=bases),
-        )
-        for group in groups.values()
+    soonest = [
+        min(group, key=lambda grant: (grant.remedy_days, grant.pk)) for group in groups.values()
     ]
+    return list(zip(soonest, losses.of_each(list(groups.values()), ending=grants), strict=True))

@@ -22,6 +22,8 @@ from experiments.deliveries import usage_report
 from experiments.discussion import comments, subjects
 from experiments.models import Membership, Notice, Project, Run
 from experiments.publishing import pages
+from experiments.run_table import saved_views
+from experiments.run_table.layout import Layout
 from experiments.runs import checkpoints, datasets, runs
 from listening import trials
 from portal import storage, tokens
@@ -187,6 +189,7 @@ def make_world() -> World:
     job = jobs.upload(by=rosa, file=io.BytesIO(b"title,isrc\nNew,QZABC2699999\n"), name="list.csv")
     batch = batches.receive(by=rosa, files=[batches.Sent("song.wav", io.BytesIO(b"no sound"), 8)])
     token, _ = tokens.issue(ada, "script", by=ada)
+    view = saved_views.save(by=ada, project=project, name=WORK[1], layout=Layout(), shared=True)
     rule = rules.create(
         by=ada, project=project, kind="state", states=["failed"], audience="owner", scope="all",
         name="Failed", level="warn", cooldown_minutes=0, query="",
@@ -228,6 +231,7 @@ def make_world() -> World:
             (r"", {"slug": project.slug, "run_id": run.pk, "step": 10, "recording_id": song.pk}),
             (r"", {"number": run.number, "code": test.items.get().code}),
             (r"projects/.*datasets/", {"pk": dataset.pk}),
+            (r"projects/.*views/", {"pk": view.pk}),
             (r"projects/.*models/", {"pk": page.pk}),
             (r"models/", {"slug": page.slug}),
             (r"publishing/texts/", {"pk": waiting.pk}),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from experiments.models import Project, Run, Series
 from experiments.run_table import query, table
+from experiments.run_table.layout import Column, Layout
 from portal.models import User
 from tests.examples import examples
 
@@ -26,6 +27,10 @@ def make(project: Project, by: User, number: int, **fields: object) -> Run:
 
 def measure(run: Run, name: str, last: float | None, low: float | None = None) -> None:
     Series.objects.create(run=run, name=name, count=3, last=last, minimum=low, maximum=last)
+
+
+def laid_out(*keys: str, sort: str = "") -> Layout:
+    return Layout(sort=sort, columns=tuple(Column(key=key) for key in keys))
 
 
 @pytest.fixture
@@ -146,7 +151,7 @@ def test_any_shown_column_sorts_with_missing_values_last(
     ada: User, project: Project, three: list[Run]
 ) -> None:
     def order(sort: str) -> list[int]:
-        found = table.read(user=ada, project=project, text="", sort=sort, columns=[], page="1")
+        found = table.read(user=ada, project=project, layout=laid_out(sort=sort))
         return [row.run.number for row in found.rows]
 
     assert order("metric.loss") == [1, 2, 3]
@@ -262,17 +267,17 @@ def test_settings_with_dots_and_of_any_kind_are_found(
 def test_null_and_nothing_come_last_both_ways(
     project: Project, ada: User, named: None, sort: str, numbers: list[int]
 ) -> None:
-    found = table.read(user=ada, project=project, text="", sort=sort, columns=[], page=1)
+    found = table.read(user=ada, project=project, layout=laid_out(sort=sort))
     assert [row.run.number for row in found.rows] == numbers
 
 
 def test_settings_with_dots_are_offered_and_shown(project: Project, ada: User, named: None) -> None:
     key = "config.model.lr"
-    found = table.read(user=ada, project=project, text="", sort="run", columns=[key], page=1)
+    found = table.read(user=ada, project=project, layout=laid_out(key, sort="run"))
     assert {row.run.number: row.cells[0].value for row in found.rows} == {
         1: 0.1, 2: 0.2, 3: 0.4, 4: None, 5: None,
     }  # fmt: skip
-    offered = {key for key, _, _ in found.offered}
+    offered = {offer.key for offer in found.offered}
     assert {"config.model.lr", "config.a.b.c.d", "config.flag"} <= offered
 
 
@@ -292,10 +297,8 @@ def test_a_metric_of_that_very_name_wins(project: Project, ada: User) -> None:
     assert found("metric.grad.max=nan") == {3}
     assert found("metric.grad.max!=nan") == set()
     assert found("metric.loss!=nan") == {1, 2}
-    read = table.read(
-        user=ada, project=project, text="", sort="-metric.loss.min",
-        columns=["metric.loss.min", "metric.grad.max"], page=1,
-    )  # fmt: skip
+    layout = laid_out("metric.loss.min", "metric.grad.max", sort="-metric.loss.min")
+    read = table.read(user=ada, project=project, layout=layout)
     assert [row.run.number for row in read.rows] == [1, 2, 3]
     assert [row.cells[0].value for row in read.rows] == [7.0, 0.3, None]
     assert str(read.rows[2].cells[1].value) == "nan"
