@@ -124,8 +124,9 @@ def check_address(address: str, host: str) -> None:
     public = found.is_global and not found.is_multicast and not found.is_reserved
     if not public or any(found in network for network in SPECIAL):
         raise Forbidden(
-            f"{host} is an address of this machine or of a private network ({address}). "
-            "An operator can allow a host by WEBHOOK_HOSTS."
+            # Without the address: nobody learns the portal's network from its refusals.
+            f"{host} leads to this machine or to a private network. An operator can allow a host "
+            "by WEBHOOK_HOSTS."
         )
 
 

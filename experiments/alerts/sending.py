@@ -41,6 +41,8 @@ KEPT = timedelta(days=30)
 def run_pass(now: datetime | None = None, *, resolver: outbound.Resolver | None = None) -> int:
     """Send what is due, the oldest first; return how many were tried."""
     began, tried = time.monotonic(), 0
+    # Each try of one that does not answer takes seconds, which the others would wait for.
+    silent: set[int] = set()
     now = now or timezone.now()
     rows = WebhookDelivery.objects.filter(
         state=State.WAITING, next_at__lte=now, webhook__enabled=True
@@ -48,10 +50,12 @@ def run_pass(now: datetime | None = None, *, resolver: outbound.Resolver | None 
     for pk in list(rows.order_by("next_at").values_list("pk", flat=True)[:100]):
         if time.monotonic() - began > PASS_SECONDS:
             break
-        delivery = rows.select_related("webhook__project").filter(pk=pk).first()
+        due = rows.select_related("webhook__project").exclude(webhook__in=silent)
+        delivery = due.filter(pk=pk).first()
         if delivery is not None and _claim(delivery, now):
             tried += 1
-            send(delivery, now, resolver=resolver)
+            if send(delivery, now, resolver=resolver) is None:
+                silent.add(delivery.webhook_id)
     old = WebhookDelivery.objects.exclude(state=State.WAITING).filter(created_at__lt=now - KEPT)
     if old.exists():
         old.delete()
@@ -60,11 +64,13 @@ def run_pass(now: datetime | None = None, *, resolver: outbound.Resolver | None 
 
 def send(
     delivery: WebhookDelivery, now: datetime, *, resolver: outbound.Resolver | None = None
-) -> None:
-    """Try a claimed delivery once, and store what came of it."""
+) -> int | None:
+    """Try a claimed delivery once, and store what came of it; return the status that was answered,
+    None for no answer."""
     webhook = delivery.webhook
     body = messages.body_of(delivery)
-    status, answer = None, ""
+    status: int | None = None
+    answer = ""
     try:
         reply = outbound.post(
             keys.unseal(webhook.sealed_url), body, _headers(delivery, body), resolver=resolver
@@ -77,6 +83,7 @@ def send(
         log.exception("Webhook delivery %s failed in an unforeseen way.", delivery.pk)
         answer = f"It could not be sent: {type(error).__name__}."
     _store(delivery, status, answer, now)
+    return status
 
 
 def _headers(delivery: WebhookDelivery, body: bytes) -> dict[str, str]:

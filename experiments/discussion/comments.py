@@ -18,6 +18,7 @@ from experiments.discussion.subjects import Subject
 from experiments.inbox import notices
 from experiments.models import Comment, CommentEdit, CommentQuerySet, Muted, Notice
 from portal import audit
+from portal.database import bulk
 from portal.inputs import markdown
 from portal.inputs.text import clean_prose, unreadable
 from portal.models import User
@@ -25,6 +26,7 @@ from portal.models import User
 LONGEST = bounds.MAX_PROSE
 # Of one person: faster than anybody writes, and slower than a program that floods inboxes.
 PER_MINUTE = 20
+TOLD_AS = (Notice.Kind.COMMENT, Notice.Kind.MENTION)
 
 
 class NotPossible(ValueError):
@@ -125,6 +127,20 @@ def mute(*, by: User, subject: Subject, on: bool) -> None:
         Muted.objects.get_or_create(user=by, kind=subject.kind, key=subject.key)
     else:
         Muted.objects.filter(user=by, kind=subject.kind, key=subject.key).delete()
+
+
+def forget(kind: str, key: str) -> int:
+    """Delete all that was said of something that is gone for good, from inboxes too; return how
+    many comments that were. Call it in the transaction that removes it."""
+    rows = Comment.objects.about(kind, key)
+    ids = list(rows.values_list("pk", flat=True))
+    notice_keys = [f"{told.value}:{pk}" for pk in ids for told in TOLD_AS]
+    for part in bulk.parts(notice_keys, 500):
+        Notice.objects.filter(key__in=part).delete()
+    rows.filter(parent__isnull=False).delete()
+    rows.delete()
+    Muted.objects.filter(kind=kind, key=key).delete()
+    return len(ids)
 
 
 # --- Reads ----------------------------------------------------------------------------------
@@ -236,7 +252,7 @@ def _news(comment: Comment, subject: Subject, kind: Notice.Kind) -> notices.News
 
 
 def _keys(comment: Comment) -> list[str]:
-    return [f"{kind.value}:{comment.pk}" for kind in (Notice.Kind.COMMENT, Notice.Kind.MENTION)]
+    return [f"{kind.value}:{comment.pk}" for kind in TOLD_AS]
 
 
 def _address(comment: Comment, subject: Subject) -> str:

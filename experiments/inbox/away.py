@@ -53,7 +53,8 @@ def since_of(user: User, project: Project) -> datetime:
 
 def of_project(user: User, project: Project, *, since: datetime) -> Summary:
     """Return what happened in the project since then, as far as the person may see it."""
-    ended = Run.objects.filter(project=project, ended_at__gt=since)
+    runs = Run.objects.visible_to(user).filter(project=project)
+    ended = runs.filter(ended_at__gt=since)
     ended = ended.exclude(state__in=Run.OPEN_STATES)
     counts = ended.order_by().values_list("state").annotate(n=Count("pk")).order_by("-n", "state")
     alerts = Alert.objects.visible_to(user).filter(project=project, at__gt=since)
@@ -67,7 +68,7 @@ def of_project(user: User, project: Project, *, since: datetime) -> Summary:
         states=[StateCount(state, count) for state, count in counts],
         # Failures first: they are what one has to do something about.
         ended=list(ended.order_by(_failed_first(), "-ended_at")[:LISTED]),
-        started=Run.objects.filter(project=project, queued_at__gt=since).count(),
+        started=runs.filter(queued_at__gt=since).count(),
         alert_count=alerts.count(),
         alerts=list(alerts.select_related("run__project", "rule")[:LISTED]),
         comment_count=comments.exclude(author=user).count(),

@@ -116,8 +116,8 @@ class RuleWatch(models.Model):
 
 class AlertQuerySet(models.QuerySet["Alert"]):
     def visible_to(self, user: User) -> Self:
-        """Return the alerts of the user's projects; those of a personal rule are its owner's."""
-        alerts = self.filter(project__in=Project.objects.visible_to(user))
+        """Return alerts on runs that the user sees; those of a personal rule are its owner's."""
+        alerts = self.filter(run__in=Run.objects.visible_to(user))
         return alerts.filter(Q(only_for=None) | Q(only_for=user))
 
 

@@ -80,6 +80,8 @@ def test_an_alert_is_heard_of_read_and_talked_about(
         page.context.add_cookies([{"name": "theme", "value": theme, "url": live_server.url}])
         page.set_viewport_size({"width": width, "height": 900})
         for name, address in addresses.items():
+            if width > 1000 and name not in {"inbox", "alerts", "discussion"} and not SHOTS:
+                continue
             page.goto(live_server.url + address)
             wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
             found = serious(page) + ([f"{wide} px wider than the window"] if wide > 0 else [])

@@ -189,7 +189,23 @@ def test_a_name_that_comes_to_lead_to_a_private_address_is_not_sent_to(
     sending.run_pass(resolver=resolver)
     delivery = webhook.deliveries.get()
     assert delivery.state == State.WAITING
-    assert "private network (10.0.0.1)" in delivery.answer
+    assert "private network" in delivery.answer
+    # Its log is no way to learn the addresses of the portal's network.
+    assert "10.0.0.1" not in delivery.answer
+
+
+def test_a_webhook_that_does_not_answer_holds_up_no_other(
+    ada: User, project: Project, receiver: Receiver
+) -> None:
+    dead, alive = enter(ada, project, "http://127.0.0.1:9/"), enter(ada, project, receiver.url)
+    rule(ada, project)
+    for number in range(3):
+        log(running(ada, project, f"No. {number}"), [99.0])
+    watching.run_pass()
+    # One try of the dead one, and all three of the other.
+    assert sending.run_pass() == 4
+    assert dead.deliveries.filter(tries=1).count() == 1
+    assert alive.deliveries.filter(state=State.DELIVERED).count() == 3
 
 
 def test_an_answer_of_control_characters_is_stored_as_what_one_can_read(

@@ -163,6 +163,19 @@ def test_what_is_taken_back_is_gone_with_its_history_and_from_inboxes_and_its_pl
     assert comments.count(about) == 0
 
 
+def test_what_was_said_of_something_that_is_gone_goes_with_it_and_nothing_else(
+    ada: User, mia: User, about: Subject
+) -> None:
+    other = subjects.of_run(running(ada, about.project))
+    root = comments.post(by=mia, subject=about, text="@ada here").comment
+    comments.post(by=ada, subject=about, text="Answer.", parent=root)
+    comments.post(by=mia, subject=other, text="There.")
+    comments.mute(by=mia, subject=about, on=True)
+    assert comments.forget(about.kind, about.key) == 2
+    assert [comment.text for comment in Comment.objects.all()] == ["There."]
+    assert [notice.text for notice in Notice.objects.all()] == ["There."]
+
+
 @pytest.mark.parametrize("text", ["", "  \n ", "x" * 20_001, "a\0b", "\u200b"])
 def test_what_is_no_comment_is_refused_with_a_sentence(
     ada: User, about: Subject, text: str
