@@ -1,10 +1,18 @@
 """Hooks for the apps below, which may not import this one: each module registers itself."""
 
-from audio_samples import descendants, gdpr_export, journal_replay, run_fields, run_outputs
+from audio_samples import (
+    descendants,
+    discussion,
+    gdpr_export,
+    journal_replay,
+    run_fields,
+    run_outputs,
+)
 from audio_samples.credentials import file_provenance
 
 __all__ = [
     "descendants",
+    "discussion",
     "file_provenance",
     "gdpr_export",
     "journal_replay",

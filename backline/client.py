@@ -26,6 +26,7 @@ import numpy.typing as npt
 import psutil
 
 from backline import bounds, dataset, describing, lent, places, wire
+from backline.allowance import Allowance
 from backline.audio import samples_of, write_wav
 from backline.configs import Config
 from backline.console import Console, Source
@@ -45,6 +46,9 @@ DRAIN_SECONDS = 30.0
 LAST_WORD_SECONDS = 5.0
 # What was interrupted by a full disk is tried again this often at the end.
 RETRY_SECONDS = 0.2
+# A program's alerts: so many at once, and then one each so many seconds.
+ALERTS_AT_ONCE = 20
+ALERT_SECONDS = 6.0
 
 
 @dataclass(frozen=True)
@@ -136,6 +140,7 @@ class Run(Described):
         self._takes: dict[tuple[str, int, str, int | None], count[int]] = {}
         self._lent: dict[Path, lent.Folder] = {}
         self._warned: set[str] = set()
+        self._alerts = Allowance(ALERTS_AT_ONCE, ALERT_SECONDS)
 
     def _describe(self, source: capture.Source, command: Sequence[str] | None) -> None:
         """Report code and environment, if this portal takes that and nobody has switched it off."""
@@ -428,6 +433,24 @@ class Run(Described):
         find it in `spec.arithmetic`; the first report stays."""
         if writer := self._open("log_arithmetic"):
             writer.put("arithmetic", chosen)
+
+    def alert(self, title: str, text: str = "", level: str = "info") -> None:
+        """Tell the run's people something: in their inbox, by mail, by the project's webhooks.
+
+        `level` is info, warn or error. It waits for nothing and raises nothing; without the portal
+        it is delivered later, once. Of more than ALERTS_AT_ONCE, one each ALERT_SECONDS goes out.
+        """
+        writer = self._open("alert")
+        if writer is None:
+            return
+        if not self._alerts.take():
+            self._warn_once(
+                "Alerts come faster than people read them: some are left out.", about="alerts"
+            )
+            return
+        words = describing.alert(title, text, level, say=self._say)
+        if words is not None:
+            writer.put("alert", words)
 
     def progress(self, fraction: float, *, stage: str = "") -> None:
         """Report how far the program is (0 to 1) and what it is doing."""

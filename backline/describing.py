@@ -5,11 +5,12 @@ Nothing here raises for it: a delivery that cannot be made must not end a traini
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import ValidationError
 
 from backline import bounds, configs, wire
+from backline.numbers import shown
 
 M = TypeVar("M", bound=wire.Message)
 Say = Callable[[str], None]
@@ -37,6 +38,33 @@ def notes(subject: str, meta: dict[str, Any], *, say: Say) -> dict[str, Any]:
         storable = configs.plain(meta, say=lambda _: None, most=bounds.MAX_JSON_BYTES)
         return dict(configs.as_json(storable))
     return meta
+
+
+def alert(title: Any, text: Any, level: Any, *, say: Say) -> wire.Alert | None:
+    """Return the alert, cut to what is stored; a level that does not exist becomes info."""
+    known = get_args(wire.Alert.model_fields["level"].annotation)
+    if level not in known:
+        say(f"An alert's level is {', '.join(known)}, not {shown(level)}; it is sent as info.")
+        level = "info"
+    words = " ".join(_readable(title).split())[: wire.MAX_ALERT_TITLE]
+    return message(
+        f"The alert {shown(title)}",
+        wire.Alert,
+        title=words or "Alert",
+        text=_readable(text)[: wire.MAX_ALERT_TEXT],
+        level=level,
+        say=say,
+    )
+
+
+def _readable(value: Any) -> str:
+    """Return it as text, whatever it is: an alert about an exception must not raise another."""
+    if value is None:
+        return ""
+    try:
+        return bounds.readable(str(value))
+    except Exception as error:  # noqa: BLE001 - whatever a value does, training goes on.
+        return f"(a {type(value).__name__} that cannot be written: {type(error).__name__})"
 
 
 def _plain(value: Any) -> Any:

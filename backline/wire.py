@@ -47,6 +47,8 @@ MAX_NAME = 200
 MAX_NAMES = 5_000
 MAX_LOG_CHARACTERS = 1_000_000
 MAX_DIFF = 1_000_000
+MAX_ALERT_TITLE = 200
+MAX_ALERT_TEXT = 2_000
 
 
 @dataclass(frozen=True)
@@ -417,6 +419,14 @@ class Environment(Message):
     image: Printed = Field(default="", max_length=300)
     code: Code = Code()
     masked: Natural = Field(default=0, description="How many texts were masked as secrets.")
+
+
+class Alert(Message):
+    """What the program wants its people to look at. Longer texts are cut by the client."""
+
+    title: str = Field(min_length=1, max_length=MAX_ALERT_TITLE)
+    text: str = Field(default="", max_length=MAX_ALERT_TEXT)
+    level: Literal["info", "warn", "error"] = "info"
 
 
 class CheckpointMeta(Message):

@@ -2,6 +2,7 @@
 
 from experiments import journal_replay
 from experiments.clearance import descendants, originals
+from experiments.inbox import bell
 from experiments.publishing import public_words
 
-__all__ = ["descendants", "journal_replay", "originals", "public_words"]
+__all__ = ["bell", "descendants", "journal_replay", "originals", "public_words"]

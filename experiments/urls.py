@@ -17,7 +17,9 @@ from experiments.views import (
     settings,
     table,
 )
+from experiments.views.alerts import rules, webhooks
 from experiments.views.describing import bulk, pages
+from experiments.views.discussion import discussion
 from experiments.views.publishing import publishing
 
 app_name = "experiments"
@@ -52,6 +54,25 @@ urlpatterns = [
     path("<slug:slug>/models/new/", publishing.model_new, name="model_new"),
     path("<slug:slug>/models/<int:pk>/", publishing.model, name="model"),
     path("<slug:slug>/models/<int:pk>/texts/", publishing.model_texts, name="model_texts"),
+    # Discussion, alerts and webhooks.
+    path(
+        "<slug:slug>/runs/<int:number>/discussion/",
+        discussion.run_discussion,
+        name="run_discussion",
+    ),
+    path("<slug:slug>/alerts/", rules.alerts, name="alerts"),
+    path("<slug:slug>/alerts/rules/new/", rules.rule_new, name="rule_new"),
+    path("<slug:slug>/alerts/rules/<int:pk>/", rules.rule, name="rule"),
+    path("<slug:slug>/alerts/rules/<int:pk>/switch/", rules.rule_switch, name="rule_switch"),
+    path("<slug:slug>/alerts/rules/<int:pk>/delete/", rules.rule_delete, name="rule_delete"),
+    path("<slug:slug>/webhooks/", webhooks.hooks, name="webhooks"),
+    path("<slug:slug>/webhooks/new/", webhooks.webhook_new, name="webhook_new"),
+    path("<slug:slug>/webhooks/<int:pk>/", webhooks.webhook, name="webhook"),
+    path("<slug:slug>/webhooks/<int:pk>/change/", webhooks.webhook_change, name="webhook_change"),
+    path("<slug:slug>/webhooks/<int:pk>/test/", webhooks.webhook_test, name="webhook_test"),
+    path("<slug:slug>/webhooks/<int:pk>/secret/", webhooks.webhook_secret, name="webhook_secret"),
+    path("<slug:slug>/webhooks/<int:pk>/switch/", webhooks.webhook_switch, name="webhook_switch"),
+    path("<slug:slug>/webhooks/<int:pk>/delete/", webhooks.webhook_delete, name="webhook_delete"),
     path("<slug:slug>/compare/", compare.compare, name="compare"),
     path("<slug:slug>/compare/curves/", compare.curves, name="compare_curves"),
     path("<slug:slug>/datasets/", datasets.datasets, name="datasets"),

@@ -67,6 +67,8 @@ for router in (
     "experiments.api.router",
     "experiments.deliveries.api.router",
     "experiments.views.describing.api.router",
+    "experiments.alerts.api.router",
+    "experiments.discussion.api.router",
     "audio_samples.api.router",
     "rights.api.router",
 ):

@@ -176,6 +176,31 @@ def database(url: str, connections: int) -> dict[str, object]:
     )
 
 
+def mail_server(url: str) -> tuple[str, int, str, str, bool, bool]:
+    """Return host, port, user, password, whether it speaks TLS at once, and whether by STARTTLS."""
+    if not url:
+        return "localhost", 25, "", "", False, False
+    try:
+        parts = urlparse(url)
+        port = parts.port
+    except ValueError:
+        parts, port = urlparse(""), None
+    if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
+        # The address itself is not shown: it has a password in it.
+        raise ImproperlyConfigured("EMAIL_URL must be smtp://user:password@host:587 or smtps://.")
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    at_once = parts.scheme == "smtps"
+    # A password goes over no connection that others can read.
+    return (
+        parts.hostname,
+        port or (465 if at_once else 25),
+        user,
+        password,
+        at_once,
+        bool(user and not at_once),
+    )
+
+
 def bucket_url(url: str) -> str:
     """Return s3://bucket or s3://bucket/prefix unchanged; empty if blobs are files."""
     parts = urlparse(url)
@@ -299,6 +324,7 @@ TEMPLATES = [
         "OPTIONS": {
             # Counts are written with commas everywhere.
             "builtins": ["django.contrib.humanize.templatetags.humanize"],
+            "libraries": {"run_cells": "experiments.run_table.cells"},
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
@@ -355,7 +381,26 @@ ACCOUNT_RATE_LIMITS = {
 # A reset mail proves whose account it is, so it logs in, also while its password is guessed.
 ACCOUNT_LOGIN_ON_PASSWORD_RESET = True
 ACCOUNT_EMAIL_VERIFICATION = "none"
-EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+# Where mail is sent: smtp://user:password@host:587 (STARTTLS), smtps://...:465, or smtp://host:25.
+# Without it, mails for a new password are printed to the log, and notices are not mailed.
+EMAIL_URL = env("EMAIL_URL", "")
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env("EMAIL_FROM", "") or "backline@localhost"
+if any(character in DEFAULT_FROM_EMAIL for character in "\r\n") or "@" not in DEFAULT_FROM_EMAIL:
+    raise ImproperlyConfigured("EMAIL_FROM must be an address, such as backline@lab.example.")
+EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if EMAIL_URL else 'console'}.EmailBackend"
+EMAIL_TIMEOUT = 15
+(
+    EMAIL_HOST,
+    EMAIL_PORT,
+    EMAIL_HOST_USER,
+    EMAIL_HOST_PASSWORD,
+    EMAIL_USE_SSL,
+    EMAIL_USE_TLS,
+) = mail_server(EMAIL_URL)
+# Hosts that webhooks may reach although they are private, and by http too.
+WEBHOOK_HOSTS = {
+    name for text in env("WEBHOOK_HOSTS", "").split(",") if (name := text.strip().lower())
+}
 
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "UTC"
@@ -414,6 +459,8 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 # (portal/machine/liveness.py).
 ALIVE_FILE = env("ALIVE_FILE", "")
 RECONCILE_SECONDS = env_int("RECONCILE_SECONDS", 3, 1)
+# How often the alert rules of projects are evaluated.
+ALERT_SECONDS = env_int("ALERT_SECONDS", 10, 1)
 CELERY_BEAT_SCHEDULE = {
     "reconcile": {
         "task": "workers.reconcile",
@@ -444,6 +491,18 @@ CELERY_BEAT_SCHEDULE = {
         "task": "rights.compare_sounds",
         "schedule": 60,
         "options": {"expires": 60, "ignore_result": True},
+    },
+    # The alert rules of projects; a pass that finds nothing new writes nothing.
+    "watch_runs": {
+        "task": "experiments.watch_runs",
+        "schedule": ALERT_SECONDS,
+        "options": {"expires": ALERT_SECONDS, "ignore_result": True},
+    },
+    # Mails and webhooks that are due; what waits for nothing wakes the task itself.
+    "send_notices": {
+        "task": "experiments.send_notices",
+        "schedule": 10,
+        "options": {"expires": 10, "ignore_result": True},
     },
     # The copy check of new samples; with more than fits into one pass it wakes itself.
     "screen": {

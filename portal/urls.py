@@ -12,6 +12,8 @@ urlpatterns = [
     path(".well-known/", include("rights.views.exchange.wellknown_urls")),
     path("rights/", include("rights.urls")),
     path("projects/", include("experiments.urls")),
+    path("inbox/", include("experiments.views.inbox.urls")),
+    path("discussion/", include("experiments.views.discussion.urls")),
     path("models/", include("experiments.views.publishing.public_urls")),
     path("models/", include("audio_samples.views.public_urls")),
     path("publishing/", include("experiments.views.publishing.urls")),

@@ -23,6 +23,7 @@ HOME: tuple[tuple[Role, str, str], ...] = (
     (Role.RIGHTS_ADMIN, "Rights: review queue", "rights:home_fragment"),
     (Role.RIGHTSHOLDER, "My music", "rights:mine_fragment"),
     (Role.RESEARCHER, "My runs", "experiments:home_fragment"),
+    (Role.RESEARCHER, "New for me", "inbox_home"),
     (Role.RESEARCHER, "Newest samples", "audio_samples:home_fragment"),
     (Role.LISTENER, "Listening tests open to me", "listening:home_fragment"),
 )

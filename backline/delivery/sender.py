@@ -220,6 +220,11 @@ class Sender:
                 transport.post(
                     f"{base}/words", words, session=session.session, number=delivery.number
                 )
+            case "alert":
+                alert = wire.Alert.model_validate_json(delivery.path.read_bytes())
+                transport.post(
+                    f"{base}/alerts", alert, session=session.session, number=delivery.number
+                )
             case "ending":
                 ending = wire.Ending.model_validate_json(delivery.path.read_bytes())
                 # What was set aside may still be accepted, and the portal waits for it.

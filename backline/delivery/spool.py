@@ -46,6 +46,7 @@ KINDS = (
     "arithmetic",
     "config",
     "words",
+    "alert",
     "environment",
     "sample",
     "checkpoint",

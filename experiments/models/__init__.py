@@ -1,10 +1,22 @@
 """What was tried and how it went: one module per question, and their tables here by name."""
 
+from experiments.models.alerts import (
+    Alert,
+    AlertQuerySet,
+    AlertRule,
+    AlertRuleQuerySet,
+    RuleWatch,
+    Webhook,
+    WebhookDelivery,
+    WebhookQuerySet,
+)
 from experiments.models.checkpoints import Checkpoint, CheckpointQuerySet
 from experiments.models.cleared_scope import ClearedScope
 from experiments.models.datasets import Dataset, DatasetHold, DatasetItem, DatasetQuerySet
 from experiments.models.describing import RunBatch, RunEdit, RunTag
+from experiments.models.discussion import Comment, CommentEdit, CommentQuerySet, Muted
 from experiments.models.environments import Environment
+from experiments.models.inbox import Level, Notice, NoticeQuerySet, NoticeSettings, ProjectSeen
 from experiments.models.metrics import Batch, Chunk, ReplacedPoints, Series
 from experiments.models.projects import Membership, Project, ProjectQuerySet
 from experiments.models.publishing import ModelPage, ModelPageText
@@ -20,6 +32,10 @@ from experiments.models.runs import (
 from experiments.models.sessions import Session, Undelivered
 
 __all__ = [
+    "Alert",
+    "AlertQuerySet",
+    "AlertRule",
+    "AlertRuleQuerySet",
     "Attempt",
     "Batch",
     "Checkpoint",
@@ -27,6 +43,9 @@ __all__ = [
     "Chunk",
     "ClearedScope",
     "ClusterEvent",
+    "Comment",
+    "CommentEdit",
+    "CommentQuerySet",
     "ConfigChange",
     "Dataset",
     "DatasetHold",
@@ -34,13 +53,20 @@ __all__ = [
     "DatasetQuerySet",
     "Environment",
     "FirstView",
+    "Level",
     "LogChunk",
     "Membership",
     "ModelPage",
     "ModelPageText",
+    "Muted",
+    "Notice",
+    "NoticeQuerySet",
+    "NoticeSettings",
     "Project",
     "ProjectQuerySet",
+    "ProjectSeen",
     "ReplacedPoints",
+    "RuleWatch",
     "Run",
     "RunBatch",
     "RunEdit",
@@ -50,4 +76,7 @@ __all__ = [
     "Series",
     "Session",
     "Undelivered",
+    "Webhook",
+    "WebhookDelivery",
+    "WebhookQuerySet",
 ]

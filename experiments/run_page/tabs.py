@@ -62,6 +62,7 @@ _tabs = [
         rows=Checkpoint.objects.all,
     ),
     Tab("attempts", "Attempts", "experiments:run_attempts"),
+    Tab("discussion", "Discussion", "experiments:run_discussion"),
 ]  # fmt: skip
 
 

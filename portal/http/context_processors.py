@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 
+from portal.http import bell
 from portal.models import Role, User
 
 THEMES = (("auto", "System"), ("light", "Light"), ("dark", "Dark"))
@@ -50,5 +51,7 @@ def shell(request: HttpRequest) -> dict[str, object]:
     if isinstance(user, User):
         context["navigation"] = navigation(user, request.path)
         context["role_words"] = ", ".join(str(Role(role).label) for role in user.roles)
+        # Counted where a template asks for it: a fragment has no frame.
+        context["unread"] = lambda: bell.unread(user)
         context["is_operator"] = user.has_role(Role.OPERATOR)
     return context

@@ -40,6 +40,7 @@ PROJECT_PAGES = (
     ("datasets", "Datasets", "experiments:datasets"),
     ("models", "Models", "experiments:models"),
     ("listening", "Listening tests", "listening:tests"),
+    ("alerts", "Alerts", "experiments:alerts"),
     ("settings", "Settings", "experiments:project_settings"),
 )
 

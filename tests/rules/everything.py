@@ -17,8 +17,10 @@ from audio_samples.models import ClipRelease
 from audio_samples.models.copy_check import Screening
 from audio_samples.reviews import flags
 from backline import wire
+from experiments.alerts import alerts, rules, webhooks
 from experiments.deliveries import usage_report
-from experiments.models import Membership, Project, Run
+from experiments.discussion import comments, subjects
+from experiments.models import Membership, Notice, Project, Run
 from experiments.publishing import pages
 from experiments.run_table import saved_views
 from experiments.run_table.layout import Layout
@@ -192,6 +194,15 @@ def make_world() -> World:
     batch = batches.receive(by=rosa, files=[batches.Sent("song.wav", io.BytesIO(b"no sound"), 8)])
     token, _ = tokens.issue(ada, "script", by=ada)
     view = saved_views.save(by=ada, project=project, name=WORK[1], layout=Layout(), shared=True)
+    rule = rules.create(
+        by=ada, project=project, kind="state", states=["failed"], audience="owner", scope="all",
+        name="Failed", level="warn", cooldown_minutes=0, query="",
+    )  # fmt: skip
+    alerts.raise_by_rule(rule, run, crossing=1, text="It failed.", at=timezone.now())
+    comment = comments.post(by=ada, subject=subjects.of_run(run), text=WORK[3]).comment
+    webhook, _ = webhooks.create(
+        by=ada, project=project, name="pager", kind="json", url="https://hooks.example.com/x"
+    )
 
     sheet = song.splits.get()
     work = song.works.get()
@@ -242,6 +253,11 @@ def make_world() -> World:
             (r"listen/", {"pk": test.pk}),
             (r"rights/files/", {"pk": batch.pk, "number": batch.files.get().pk}),
             (r"tokens/", {"pk": token.pk}),
+            (r"discussion/", {"kind": "run", "key": run.pk, "pk": comment.pk}),
+            (r"api/v1/comments/", {"pk": comment.pk}),
+            (r"inbox/", {"pk": Notice.objects.get(user=ada).pk}),
+            (r"projects/.*alerts/rules/", {"pk": rule.pk}),
+            (r"projects/.*webhooks/", {"pk": webhook.pk}),
             (r"operator/", {"object_id": run.pk, "id": noor.pk,
                             "content_type_id": ContentType.objects.get_for_model(Run).pk}),
         ][::-1],

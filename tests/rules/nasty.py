@@ -183,6 +183,9 @@ BODIES: dict[str, Any] = {
         "name": "a",
         "resources": {"cpus": 1},
     },
+    "/api/v1/comments": {"kind": "run", "key": "RUN", "text": "a @ada", "parent": None},
+    "/api/v1/comments/{pk}/edit": {"text": "a @ada"},
+    "/api/v1/runs/{run_id}/alerts": {"title": "a", "text": "b", "level": "warn"},
     "/api/v1/runs/{run_id}/arithmetic": {
         "precision": "fp32",
         "threads": 2,
@@ -248,8 +251,11 @@ BODIES: dict[str, Any] = {
     "/api/v1/runs/{run_id}/ending": {"outcome": "finished", "reason": "a"},
     "/api/v1/runs/{run_id}/undelivered": {"session": "attempt-1", "count": 1, "reason": "a"},
 }
-# What the address has beside, and what is not posted.
-ADDITIONS = {"/api/v1/runs/{run_id}/words": "?session=attempt-1&number=1"}
+# What the address has beside a body, and what is not posted.
+ADDITIONS = {
+    "/api/v1/runs/{run_id}/words": "?session=attempt-1&number=1",
+    "/api/v1/runs/{run_id}/alerts": "?session=attempt-1&number=1",
+}
 METHODS = {"/api/v1/runs/{run_id}": "PATCH"}
 # The JSON beside a file.
 METAS: dict[str, Any] = {

@@ -22,6 +22,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import transaction
 from django.test import Client
 
+from experiments.models import Comment
 from portal import tokens
 from portal.api import api
 from rights.withdrawal import descendants
@@ -47,6 +48,7 @@ SHOWN = {
                 "/rights/signals/", "/rights/exports/recordings.csv",
                 "/rights/exports/recordings.json", "/operator/portal/auditevent/"),
     "/listen": ("/listen/of/umbra/", "/listen/"),
+    "/inbox": ("/inbox/?show=all", "/inbox/away/"),
     "/samples": ("/samples/of/umbra/", "/samples/clips/", "/samples/flags/", "/samples/copies/"),
     "/publishing": ("/models/", "/projects/umbra/models/"),
     "/api": ("/projects/umbra/", "/projects/umbra/runs/1/", "/projects/umbra/runs/1/state/",
@@ -289,7 +291,8 @@ def in_bodies(house: House) -> Iterator[Sending]:
     """Each value at each place of each body of the API, by each kind of token and by cookie."""
     run = house.world.people["member"].memberships.get().project.runs.get()
     known = {"run_id": str(run.pk), "slug": run.project.slug, "act": "tag"}
-    ids = {"RECORDING": _recording(house), "SHA": nasty.SHA}
+    known["pk"] = str(Comment.objects.get().pk)
+    ids = {"RECORDING": _recording(house), "SHA": nasty.SHA, "RUN": known["run_id"]}
     for path, right in nasty.BODIES.items():
         body = _with(right, ids)
         for where, value, spoiled in nasty.spoiled(body):

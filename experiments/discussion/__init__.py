@@ -1,0 +1,1 @@
+"""Comments on what a project has: runs, samples, sweeps, reports."""

@@ -1,0 +1,1 @@
+"""A project's alerts, the rules that raise them, and its webhooks."""
