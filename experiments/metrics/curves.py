@@ -158,6 +158,17 @@ def exact(run: Run, name: str) -> Points:
     return Points.joined([*parts, tail] if tail else parts).in_order()
 
 
+def values_at(run: Run, name: str, steps: Sequence[int]) -> dict[int, float]:
+    """Return the value of the last point at or before each step; a step before all is left out."""
+    points = exact(run, name)
+    places = np.searchsorted(points.steps, np.asarray(steps, np.int64), side="right") - 1
+    return {
+        step: float(points.values[place])
+        for step, place in zip(steps, places.tolist(), strict=True)
+        if place >= 0
+    }
+
+
 def newest_points(run: Run, name: str) -> Points:
     """Return the last points as logged, in order of step: at least a full chunk if there is one."""
     chunks = Chunk.objects.filter(series__run=run, series__name=name, level=0).order_by("-index")

@@ -15,6 +15,7 @@ from experiments.models.runs import (
     RunQuerySet,
 )
 from experiments.models.sessions import Session, Undelivered
+from experiments.models.sweeps import Sweep, SweepQuerySet, SweepTrial
 
 __all__ = [
     "Attempt",
@@ -40,5 +41,8 @@ __all__ = [
     "RunQuerySet",
     "Series",
     "Session",
+    "Sweep",
+    "SweepQuerySet",
+    "SweepTrial",
     "Undelivered",
 ]
