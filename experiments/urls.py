@@ -2,7 +2,19 @@
 
 from django.urls import path
 
-from experiments.views import compare, datasets, live, log, new, projects, run, settings, table
+from experiments.views import (
+    compare,
+    datasets,
+    live,
+    log,
+    new,
+    projects,
+    run,
+    settings,
+    sweep_new,
+    sweeps,
+    table,
+)
 from experiments.views.publishing import publishing
 
 app_name = "experiments"
@@ -37,4 +49,19 @@ urlpatterns = [
     path("<slug:slug>/runs/<int:number>/retry/", run.run_retry, name="run_retry"),
     path("<slug:slug>/runs/<int:number>/rerun/", run.run_rerun, name="run_rerun"),
     path("<slug:slug>/runs/<int:number>/duplicate/", new.run_duplicate, name="run_duplicate"),
+    # Sweeps
+    path("<slug:slug>/sweeps/", sweeps.sweeps_list, name="sweeps"),
+    path("<slug:slug>/sweeps/offer/", sweep_new.sweep_offer, name="sweep_offer"),
+    path("<slug:slug>/sweeps/start/", sweep_new.sweep_start, name="sweep_start"),
+    path("<slug:slug>/sweeps/<int:number>/", sweeps.sweep, name="sweep"),
+    path("<slug:slug>/sweeps/<int:number>/curves/", sweeps.sweep_curves, name="sweep_curves"),
+    path("<slug:slug>/sweeps/<int:number>/stop/", sweeps.sweep_stop, name="sweep_stop"),
+    path("<slug:slug>/sweeps/<int:number>/pause/", sweeps.sweep_pause, name="sweep_pause"),
+    path("<slug:slug>/sweeps/<int:number>/resume/", sweeps.sweep_resume, name="sweep_resume"),
+    path("<slug:slug>/sweeps/<int:number>/budget/", sweeps.sweep_budget, name="sweep_budget"),
+    path(
+        "<slug:slug>/sweeps/<int:number>/trials/<int:trial>/stop/",
+        sweeps.sweep_trial_stop,
+        name="sweep_trial_stop",
+    ),
 ]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypedDict
 from uuid import UUID
 
+import numpy as np
 from django.db.models import Q, Sum
 
 from backline.columns import Float64, Int64

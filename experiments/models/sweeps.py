@@ -135,9 +135,7 @@ class SweepTrial(models.Model):
 
     class Meta:
         ordering = ["number"]
-        constraints = [
-            models.UniqueConstraint(fields=["sweep", "number"], name="sweep_trial_once")
-        ]
+        constraints = [models.UniqueConstraint(fields=["sweep", "number"], name="sweep_trial_once")]
         indexes = [models.Index(fields=["state"], name="sweep_trial_by_state")]
 
     @property

@@ -320,9 +320,7 @@ def end_early(run: Run, *, verb: str, reason: str, stop_as: State = State.FAILED
         waits = stop_as == State.CANCELLED and move(
             run, (State.QUEUED,), State.CANCELLED, ended_at=timezone.now(), **fields
         )
-        if not waits and not move(
-            run, (State.STARTING, State.RUNNING), State.STOPPING, **fields
-        ):
+        if not waits and not move(run, (State.STARTING, State.RUNNING), State.STOPPING, **fields):
             return False
         audit.record(by=None, verb=verb, subject=run, private={"reason": reason})
         celery.wake()

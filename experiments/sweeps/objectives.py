@@ -94,7 +94,9 @@ def _one(wanted: object) -> Objective:
     if not isinstance(wanted, Mapping):
         raise _invalid("An objective is the name of a metric, with a goal.")
     if unknown := set(wanted) - {"metric", "goal", "reading"}:
-        raise _invalid(f"An objective has metric, goal and reading, not {sorted(unknown)[0]!s:.40}.")
+        raise _invalid(
+            f"An objective has metric, goal and reading, not {sorted(unknown)[0]!s:.40}."
+        )
     metric = str(wanted.get("metric", "")).strip()
     if not wire.good_name(metric):
         raise _invalid("An objective needs the name of a metric that the runs log.")

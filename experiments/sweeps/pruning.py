@@ -134,7 +134,10 @@ def judge(rule: Rule, trial: Seen, others: Sequence[Seen], objective: Objective)
         elif value > _bar(rule, value, peers):
             rank = 1 + sum(peer < value for peer in peers)
             return step, _words(
-                objective, step, own, f"place {rank} of {len(peers) + 1}; one in {rule.factor} goes on"
+                objective,
+                step,
+                own,
+                f"place {rank} of {len(peers) + 1}; one in {rule.factor} goes on",
             )
     return -1, ""
 

@@ -170,7 +170,7 @@ def put(config: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
     filled = copy.deepcopy(dict(config))
     for key, value in params.items():
         if key.startswith(OPTION):
-            filled["command"] = _with_option(filled["command"], key, value)
+            filled["command"] = _with_option(filled.get("command", []), key, value)
             continue
         *parents, last = key.split(".")
         place = filled

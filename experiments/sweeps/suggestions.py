@@ -218,7 +218,9 @@ def _of_cmaes(
         values = _ranked([ended[one] for one in numbers], objective)
         optimiser.tell(list(zip(points, values, strict=True)))
     shares = [optimiser.ask() for _ in range(place + 1)][-1]
-    return {p.key: p.decode(float(share)) for p, share in zip(space.parameters, shares, strict=True)}
+    return {
+        p.key: p.decode(float(share)) for p, share in zip(space.parameters, shares, strict=True)
+    }
 
 
 def _ranked(trials: Sequence[Tried], objective: Objective) -> list[float]:

@@ -17,7 +17,6 @@ from experiments import recipes
 from experiments.clearance.permission import check_consent, check_member
 from experiments.models import Checkpoint, Dataset, Project, Sweep, SweepTrial
 from experiments.runs import costs, quotas, runs
-from experiments.runs.resources import Resources
 from experiments.sweeps import objectives as objective_words
 from experiments.sweeps import pruning, space, suggestions
 from experiments.sweeps.objectives import Objective
@@ -96,10 +95,11 @@ def start(*, by: User, project: Project, wanted: Wanted) -> Sweep:
     Consent is asked here once for all trials, and again for each.
     """
     planned = check(by=by, project=project, wanted=wanted)
-    decision = check_consent(
-        project=project, dataset=wanted.dataset, use=planned.run.use, by=by
+    decision = check_consent(project=project, dataset=wanted.dataset, use=planned.run.use, by=by)
+    name = (
+        clean_line(wanted.name)
+        or f"{planned.run.recipe.title}: {', '.join(planned.space.as_json())}"
     )
-    name = clean_line(wanted.name) or f"{planned.run.recipe.title}: {', '.join(planned.space.as_json())}"
     with transaction.atomic():
         quotas.check(project, planned.run.resources)
         last = Sweep.objects.filter(project=project).aggregate(last=Max("number"))["last"]
@@ -171,7 +171,14 @@ def resume(*, sweep: Sweep, by: User) -> Sweep:
     old = (State.PAUSED, State.STOPPED, State.FAILED)
     now = timezone.now()
     return _move(
-        sweep, by, old, State.RUNNING, verb="sweep.resumed", reason="", ended_at=None, resumed_at=now
+        sweep,
+        by,
+        old,
+        State.RUNNING,
+        verb="sweep.resumed",
+        reason="",
+        ended_at=None,
+        resumed_at=now,
     )
 
 
@@ -199,9 +206,7 @@ def stop_trial(*, trial: SweepTrial, by: User) -> SweepTrial:
     waiting = SweepTrial.objects.filter(pk=trial.pk, state=SweepTrial.State.WAITING)
     reason = f"Cancelled by {by.display_name}."
     with transaction.atomic():
-        if waiting.update(
-            state=SweepTrial.State.CANCELLED, reason=reason, ended_at=timezone.now()
-        ):
+        if waiting.update(state=SweepTrial.State.CANCELLED, reason=reason, ended_at=timezone.now()):
             audit.record(
                 by=by, verb="sweep.trial_cancelled", subject=trial.sweep, trial=trial.number
             )
@@ -249,9 +254,8 @@ def _move(
         rows = Sweep.objects.filter(pk=sweep.pk, state__in=old)
         if not rows.update(state=new, **fields):
             sweep.refresh_from_db()
-            raise NotPossible(
-                f"Sweep {sweep.number} is in no state for this: {sweep.get_state_display().lower()}."
-            )
+            state = sweep.get_state_display().lower()
+            raise NotPossible(f"Sweep {sweep.number} is in no state for this: {state}.")
         audit.record(by=by, verb=verb, subject=sweep)
         celery.wake()
     sweep.refresh_from_db()
@@ -312,13 +316,15 @@ def _check_values(by: User, project: Project, wanted: Wanted, searched: Space) -
     """Try every value in the config, and every combination of a small grid; return the plan of the
     first. A refusal names the key and the value."""
     first = {p.key: p.ends()[0] for p in searched.parameters}
-    whole = {key: value for key, value in first.items() if key in recipes.get(wanted.recipe).config.model_fields}
+    whole = {
+        key: value
+        for key, value in first.items()
+        if key in recipes.get(wanted.recipe).config.model_fields
+    }
     # Resolved at first, so that a variable of an environment has a place to stand in.
     base = _plan(by, project, wanted, wanted.config, whole)
     planned = _plan(by, project, wanted, base.config, first)
-    tried = [
-        {**first, p.key: value} for p in searched.parameters for value in p.ends()[1:]
-    ]
+    tried = [{**first, p.key: value} for p in searched.parameters for value in p.ends()[1:]]
     if searched.count is not None and searched.count <= CHECKED:
         tried = list(searched.combinations())
     for params in tried:

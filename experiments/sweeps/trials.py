@@ -73,9 +73,7 @@ def _of_finished(
 ) -> Outcome:
     if problem := next((one.problem for one in readings if one.problem), ""):
         return Outcome(State.FAILED, problem, ended_at=ended)
-    missing = [
-        one for one, reading in zip(wanted, readings, strict=True) if reading.value is None
-    ]
+    missing = [one for one, reading in zip(wanted, readings, strict=True) if reading.value is None]
     if not missing:
         values = [reading.value for reading in readings if reading.value is not None]
         return Outcome(State.COMPLETE, "", values, ended)
@@ -121,9 +119,7 @@ def same(trial: SweepTrial, params: dict[str, object]) -> bool:
 # --- Looks at what still runs -----------------------------------------------------------------
 
 
-def note_looks(
-    trials: Sequence[SweepTrial], rule: Rule, objective: Objective
-) -> None:
+def note_looks(trials: Sequence[SweepTrial], rule: Rule, objective: Objective) -> None:
     """Store the metric at each step at which the rule looks and that a run has passed."""
     with_runs = [trial for trial in trials if trial.run_id is not None and trial.pruned_at is None]
     rows = Series.objects.filter(

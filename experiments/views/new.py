@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from experiments import forms, recipes
@@ -12,6 +13,7 @@ from experiments.clearance import clearance, permission
 from experiments.models import Checkpoint, Dataset, DatasetItem, Project, Run
 from experiments.runs import costs, initial_weights, quotas, resources, runs
 from experiments.runs.resources import Resources
+from experiments.sweeps import asked, offer
 from experiments.views.access import requires_member
 from experiments.views.run import visible_run
 from portal.inputs import parameters, problems
@@ -45,7 +47,7 @@ def run_new(request: HttpRequest, project: Project) -> HttpResponse:
                 "no_own": separation.why_not(),
             },
         )
-    recipe = _recipe(name)
+    recipe = recipe_or_404(name)
     query = parameters.read_parameters(request)
     sets = forms.datasets_for(recipe, project)
     dataset = sets.filter(pk=query.number("dataset") or 0).first()
@@ -57,7 +59,7 @@ def run_new(request: HttpRequest, project: Project) -> HttpResponse:
     # Weights fit one network shape, so the form starts with the settings of these weights.
     shape = initial_weights.shape(checkpoint) if checkpoint and recipe.needs_dataset else {}
     groups = forms.fields(recipe, values=shape)
-    return _page(request, project, recipe, form, groups, dataset=dataset, first=checkpoint)
+    return page(request, project, recipe, form, groups, dataset=dataset, first=checkpoint)
 
 
 @require_safe
@@ -65,14 +67,14 @@ def run_new(request: HttpRequest, project: Project) -> HttpResponse:
 def run_duplicate(request: HttpRequest, project: Project, number: int) -> HttpResponse:
     """Show the form for a new run, filled in like this run."""
     source = visible_run(signed_in(request), project, number)
-    recipe = _recipe(source.recipe)
+    recipe = recipe_or_404(source.recipe)
     initial = {
         "name": source.name, "dataset": source.dataset, "start_from": source.start_from,
         **source.resources,
     }  # fmt: skip
     form = forms.RunForm(project=project, recipe=recipe, by=signed_in(request), initial=initial)
     groups = forms.fields(recipe, values=source.submitted_config)
-    return _page(
+    return page(
         request, project, recipe, form, groups, dataset=source.dataset, source=source,
         first=source.start_from,
     )  # fmt: skip
@@ -103,7 +105,11 @@ def run_submit(request: HttpRequest, project: Project) -> HttpResponse:
     """Queue the run; on any refusal show the page again, with everything that was typed."""
     user = signed_in(request)
     typed = dict(parameters.posted_parameters(request).words(longest=MAX_TYPED))
-    recipe = _recipe(str(typed.get("recipe", "")))
+    recipe = recipe_or_404(str(typed.get("recipe", "")))
+    if asked.is_sweep(recipe, typed):
+        # The same form is sent there: it says what the sweep would be, and asks.
+        there = reverse("experiments:sweep_offer", args=[project.slug])
+        return HttpResponseRedirect(there, preserve_request=True)
     copied_from = parameters.posted_parameters(request).number("copied_from")
     source = visible_run(user, project, copied_from) if copied_from is not None else None
     form = forms.RunForm(typed, project=project, recipe=recipe, by=user)
@@ -145,7 +151,7 @@ def run_submit(request: HttpRequest, project: Project) -> HttpResponse:
     dataset = form.cleaned_data.get("dataset")
     groups = forms.fields(recipe, typed=typed, errors=errors)
     checkpoint = form.cleaned_data.get("start_from")
-    return _page(
+    return page(
         request,
         project,
         recipe,
@@ -216,14 +222,14 @@ def _initial_weights_context(
     return context
 
 
-def _recipe(name: str) -> recipes.Recipe:
+def recipe_or_404(name: str) -> recipes.Recipe:
     try:
         return recipes.get(name)
     except recipes.UnknownRecipe as refusal:
         raise Http404(str(refusal)) from None
 
 
-def _page(
+def page(
     request: HttpRequest,
     project: Project,
     recipe: recipes.Recipe,
@@ -236,7 +242,10 @@ def _page(
     errors: dict[str, str] | None = None,
     **extra: Any,
 ) -> HttpResponse:
+    """Show the form of a new run, or of a sweep, with what was typed and what is wrong with it."""
     errors = errors or {}
+    names = offer.metric_names(project, recipe.name)
+    sweep_form = asked.SweepForm(prefix=asked.PREFIX, initial={"objective": (names or ["loss"])[0]})
     first_settings, folded = forms.arrange(groups)
     items = dataset.items if dataset else DatasetItem.objects.none()
     left_out = items.filter(included=False).select_related("recording")
@@ -260,6 +269,8 @@ def _page(
         **_initial_weights_context(project, recipe, form, first),
         "problems": _problems(form, first_settings, folded, errors, extra),
         **estimate(project, _typed_resources(form)),
+        "sweep_form": sweep_form,
+        "metric_names": names,
         **extra,
     }
     context["wrong"] = bool(context["problems"] or extra.get("refusals"))
@@ -289,6 +300,7 @@ def _problems(
             Problem(f"Not queued: {refusal}", "id_gpus")
             for refusal in filter(None, [extra.get("over_quota")])
         ),
+        *(problems.of_form(extra["sweep_form"]) if "sweep_form" in extra else []),
         *(problem for group in folded for problem in _of_settings(group.fields)),
         *(Problem(text, "id_yaml") for text in extra.get("yaml_errors", [])),
     ]

@@ -1,20 +1,13 @@
 """A sweep from its start to its last trial, by reconcile passes alone."""
 
 import math
-from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.utils import timezone
 
-from experiments.models import Membership, Project, Run, Sweep, SweepTrial
-from experiments.runs import datasets, runs
-from experiments.sweeps import passes, sweeps
+from experiments.models import Project, Sweep, SweepTrial
 from experiments.sweeps.sweeps import Budget
 from portal.models import AuditEvent, User
-from rights.grants import lifecycle
-from rights.models import Recording, Use
-from tests.catalogue import make_allowed
 from tests.experiments.sweeps import world
 from workers.cluster.fake import RecordingCluster
 from workers.reconciling import reconcile
@@ -34,10 +27,7 @@ def cluster() -> RecordingCluster:
 
 def score(params: dict[str, Any]) -> float:
     """Best at 440 Hz and one second."""
-    return (
-        math.log(params["frequency"] / 440) ** 2
-        + (params.get("seconds", 1.0) - 1) ** 2
-    )
+    return math.log(params["frequency"] / 440) ** 2 + (params.get("seconds", 1.0) - 1) ** 2
 
 
 def states(sweep: Sweep) -> list[str]:

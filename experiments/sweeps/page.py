@@ -1,0 +1,194 @@
+"""What the page of a sweep shows: the trials, the best of them, what mattered, what it took."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.core.cache import cache
+
+from experiments.models import Sweep, SweepTrial
+from experiments.run_table import importance
+from experiments.run_table.importance import Importances
+from experiments.runs import costs
+from experiments.sweeps import objectives, passes, pruning, space, trials
+from experiments.sweeps.objectives import Objective
+from experiments.templatetags.figures import colour
+
+# Curves that are drawn at once: the newest trials.
+MAX_CURVES = 100
+CACHED_SECONDS = 3600
+State = SweepTrial.State
+
+
+@dataclass
+class TrialRow:
+    trial: SweepTrial
+    params: list[Any]
+    values: list[float | None]
+    is_best: bool = False
+    may_stop: bool = False
+
+
+@dataclass
+class SweepPage:
+    sweep: Sweep
+    rows: list[TrialRow]
+    keys: list[str]
+    objectives: list[Objective]
+    best: list[TrialRow]
+    counts: str
+    spent: str
+    budget: str
+    rule: str
+    space: list[tuple[str, str]]
+    importances: Importances | None
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+def read(sweep: Sweep, now: datetime) -> SweepPage:
+    rows = trials.read(sweep)
+    wanted = objectives.load(sweep.objectives)
+    searched = space.load(sweep.space)
+    keys = [parameter.key for parameter in searched.parameters]
+    best = {row.number for row in best_of(rows, wanted)}
+    listed = [_row(row, keys, wanted, best) for row in rows]
+    rule = pruning.load(sweep.pruning)
+    return SweepPage(
+        sweep=sweep,
+        rows=listed,
+        keys=keys,
+        objectives=wanted,
+        best=[row for row in listed if row.is_best],
+        counts=counts(rows, sweep.max_trials),
+        spent=_spent(sweep, rows, now),
+        budget=_budget(sweep),
+        rule=str(rule) if rule else "",
+        space=[(parameter.key, str(parameter)) for parameter in searched.parameters],
+        importances=_importances(rows) if len(wanted) == 1 else None,
+        data=_data(listed, searched, wanted),
+    )
+
+
+def best_of(rows: Sequence[SweepTrial], wanted: Sequence[Objective]) -> list[SweepTrial]:
+    """Return the best complete trial; of several objectives those that no other beats in all."""
+    complete = [row for row in rows if row.state == State.COMPLETE and row.values]
+    if len(wanted) == 1:
+        first = min(complete, key=lambda r: (r.values[0] * wanted[0].sign, r.number), default=None)
+        return [first] if first is not None else []
+    scores = {
+        row.number: tuple(v * one.sign for v, one in zip(row.values, wanted, strict=True))
+        for row in complete
+    }
+    return [
+        row
+        for row in complete
+        if not any(_beats(other, scores[row.number]) for other in scores.values())
+    ]
+
+
+def _beats(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    return one != other and all(a <= b for a, b in zip(one, other, strict=True))
+
+
+def counts(rows: Sequence[SweepTrial], most: int) -> str:
+    """Return how many trials there are, by what came of them: "12 of 20 trials: 9 complete"."""
+    by_state = Counter(State(row.state) for row in rows)
+    parts = [f"{by_state[state]} {state.label.lower()}" for state in State if by_state[state]]
+    return f"{len(rows)} of {most} trials{': ' if parts else ''}{', '.join(parts)}"
+
+
+def _row(row: SweepTrial, keys: list[str], wanted: Sequence[Objective], best: set[int]) -> TrialRow:
+    return TrialRow(
+        trial=row,
+        params=[row.params.get(key) for key in keys],
+        values=[row.values[n] if n < len(row.values) else None for n in range(len(wanted))],
+        is_best=row.number in best,
+        may_stop=trials.is_at_work(row),
+    )
+
+
+def _spent(sweep: Sweep, rows: Sequence[SweepTrial], now: datetime) -> str:
+    hours = f"{passes.hours_used(sweep, rows, now):.2g} h"
+    if prices := costs.prices():
+        return f"{hours}, {prices.format_amount(passes.cost_of(rows))}"
+    return hours
+
+
+def _budget(sweep: Sweep) -> str:
+    parts = [f"{sweep.max_trials} trials", f"{sweep.parallel} at once"]
+    if sweep.max_hours is not None:
+        parts.append(f"{sweep.max_hours:g} hours")
+    if sweep.max_cost is not None:
+        parts.append(costs.prices().format_amount(sweep.max_cost))
+    return ", ".join(parts)
+
+
+def _importances(rows: Sequence[SweepTrial]) -> Importances:
+    """Work out what mattered, once for the same trials: a page is asked for every few seconds."""
+    complete = [row for row in rows if row.state == State.COMPLETE and row.values]
+    table = [[row.params, row.values[0]] for row in complete]
+    digest = hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()
+    key = f"experiments.sweeps.importances.{digest}"
+    known: Importances | None = cache.get(key)
+    if known is None:
+        known = importance.of([row.params for row in complete], [row.values[0] for row in complete])
+        cache.set(key, known, CACHED_SECONDS)
+    return known
+
+
+def _data(
+    rows: Sequence[TrialRow], searched: space.Space, wanted: Sequence[Objective]
+) -> dict[str, Any]:
+    """Return what the charts are drawn from (static/js/sweep.js)."""
+    return {
+        "objectives": [{"title": one.title, "goal": one.goal} for one in wanted],
+        "parameters": [
+            {"key": p.key, "log": p.log, "list": p.kind == "list"} for p in searched.parameters
+        ],
+        "trials": [
+            {
+                "number": row.trial.number,
+                "run": row.trial.run.number if row.trial.run else None,
+                "colour": colour(row.trial.run.number) if row.trial.run else 8,
+                "params": row.params,
+                "values": row.values,
+                "best": row.is_best,
+            }
+            for row in rows
+            if row.trial.state == State.COMPLETE
+        ],
+    }
+
+
+# --- The list ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A sweep in the list of its project."""
+
+    sweep: Sweep
+    counts: str
+    objective: str
+    best: SweepTrial | None
+    value: float | None
+    front: int
+
+
+def summary(sweep: Sweep) -> Summary:
+    rows = list(sweep.trials.all())
+    wanted = objectives.load(sweep.objectives)
+    best = best_of(rows, wanted)
+    alone = best[0] if len(wanted) == 1 and best else None
+    return Summary(
+        sweep=sweep,
+        counts=counts(rows, sweep.max_trials),
+        objective="; ".join(f"{one.goal} {one.title}" for one in wanted),
+        best=alone,
+        value=alone.values[0] if alone else None,
+        front=len(best) if len(wanted) > 1 else 0,
+    )
