@@ -66,6 +66,7 @@ for router in (
     "portal.audit.api.router",
     "experiments.api.router",
     "experiments.deliveries.api.router",
+    "experiments.sweeps.api.router",
     "audio_samples.api.router",
     "rights.api.router",
 ):

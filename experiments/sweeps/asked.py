@@ -48,7 +48,8 @@ def is_sweep(recipe: recipes.Recipe, typed: Mapping[str, str]) -> bool:
     """Whether a form asks for several values of a setting, in its fields or in its YAML."""
     pasted = str(typed.get("yaml", "")).strip()
     if not pasted:
-        return bool(split(recipe, typed)[1])
+        more = str(typed.get(f"{PREFIX}-space", "")).strip()
+        return bool(more or split(recipe, typed)[1])
     try:
         return "sweep" in config_forms.from_yaml(pasted)
     except config_forms.BadYaml:

@@ -16,7 +16,7 @@ from experiments.run_table.importance import Importances
 from experiments.runs import costs
 from experiments.sweeps import objectives, passes, pruning, space, trials
 from experiments.sweeps.objectives import Objective
-from experiments.templatetags.figures import colour
+from experiments.templatetags.figures import colour, setting
 
 # Curves that are drawn at once: the newest trials.
 MAX_CURVES = 100
@@ -27,7 +27,7 @@ State = SweepTrial.State
 @dataclass
 class TrialRow:
     trial: SweepTrial
-    params: list[Any]
+    params: list[tuple[str, str]]
     values: list[float | None]
     is_best: bool = False
     may_stop: bool = False
@@ -41,6 +41,9 @@ class SweepPage:
     objectives: list[Objective]
     best: list[TrialRow]
     counts: str
+    open: bool
+    seconds: float
+    unit: str
     spent: str
     budget: str
     rule: str
@@ -64,7 +67,10 @@ def read(sweep: Sweep, now: datetime) -> SweepPage:
         objectives=wanted,
         best=[row for row in listed if row.is_best],
         counts=counts(rows, sweep.max_trials),
-        spent=_spent(sweep, rows, now),
+        open=any(row.is_open for row in rows),
+        seconds=passes.hours_used(sweep, rows, now) * 3600,
+        unit="GPU time" if sweep.resources.get("gpus") else "machine time",
+        spent=_spent(rows),
         budget=_budget(sweep),
         rule=str(rule) if rule else "",
         space=[(parameter.key, str(parameter)) for parameter in searched.parameters],
@@ -104,18 +110,21 @@ def counts(rows: Sequence[SweepTrial], most: int) -> str:
 def _row(row: SweepTrial, keys: list[str], wanted: Sequence[Objective], best: set[int]) -> TrialRow:
     return TrialRow(
         trial=row,
-        params=[row.params.get(key) for key in keys],
+        params=[(key, _words(row.params.get(key))) for key in keys],
         values=[row.values[n] if n < len(row.values) else None for n in range(len(wanted))],
         is_best=row.number in best,
         may_stop=trials.is_at_work(row),
     )
 
 
-def _spent(sweep: Sweep, rows: Sequence[SweepTrial], now: datetime) -> str:
-    hours = f"{passes.hours_used(sweep, rows, now):.2g} h"
-    if prices := costs.prices():
-        return f"{hours}, {prices.format_amount(passes.cost_of(rows))}"
-    return hours
+def _words(value: object) -> str:
+    """Return a value as it is told apart: six digits of a number that a method has drawn."""
+    return f"{value:.6g}" if isinstance(value, float) else setting(value)
+
+
+def _spent(rows: Sequence[SweepTrial]) -> str:
+    prices = costs.prices()
+    return prices.format_amount(passes.cost_of(rows)) if prices else ""
 
 
 def _budget(sweep: Sweep) -> str:
@@ -154,7 +163,7 @@ def _data(
                 "number": row.trial.number,
                 "run": row.trial.run.number if row.trial.run else None,
                 "colour": colour(row.trial.run.number) if row.trial.run else 8,
-                "params": row.params,
+                "params": [row.trial.params.get(key) for key, _ in row.params],
                 "values": row.values,
                 "best": row.is_best,
             }

@@ -138,7 +138,9 @@ def _prune(sweep: Sweep, rows: Sequence[SweepTrial]) -> None:
     trials.note_looks(rows, rule, objective)
     seen = [trials.seen(row) for row in rows]
     for row in rows:
-        if row.run is None or row.pruned_at is not None or row.run.state != Run.State.RUNNING:
+        if row.run is None or row.pruned_at is not None:
+            continue
+        if not row.run.is_open or row.run.state == Run.State.STOPPING:
             continue
         step, reason = pruning.judge(rule, trials.seen(row), seen, objective)
         if reason:

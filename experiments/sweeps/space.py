@@ -245,7 +245,7 @@ def _range(key: str, spec: Mapping[str, Any], *, whole: bool | None) -> Paramete
     low, high = _number(spec, "min"), _number(spec, "max")
     step = _number(spec, "step") if spec.get("step") is not None else None
     log = spec.get("log", False)
-    if not isinstance(log, bool):
+    if log is not True and log is not False:
         raise ValueError("has log, which is true or false.")
     kind = spec.get("type") or ("int" if _all_whole(whole, low, high, step, log=log) else "float")
     if kind not in KINDS:

@@ -92,8 +92,11 @@ def sweep_curves(request: HttpRequest, project: Project, number: int) -> HttpRes
     found = visible_sweep(signed_in(request), project, number)
     name = parameters.read_parameters(request).text("name")
     rows = Run.objects.filter(sweep_trial__sweep=found).select_related("submitted_by", "dataset")
-    newest = list(rows.order_by("-sweep_trial__number")[: page.MAX_CURVES])
-    return JsonResponse({"name": name, "curves": compare.traces(newest[::-1], name)})
+    newest = rows.order_by("-sweep_trial__number").select_related("sweep_trial")
+    drawn = list(newest[: page.MAX_CURVES])[::-1]
+    trials = {run.number: f"trial {run.sweep_trial.number}" for run in drawn}
+    curves = [{**trace, "label": trials[trace["run"]]} for trace in compare.traces(drawn, name)]
+    return JsonResponse({"name": name, "curves": curves})
 
 
 def _act(request: HttpRequest, project: Project, number: int, act: Any) -> HttpResponse:

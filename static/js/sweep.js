@@ -2,12 +2,11 @@
 // the sweep runs, what has changed is fetched and put in place.
 
 import { refresh } from "./charts.js";
+import * as parallel from "./parallel.js";
 
 const EVERY_MS = 5000;
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const read = (place = document) => JSON.parse(place.querySelector("#sweep-data")?.textContent ?? "null");
-// Cividis: the same to colour-blind eyes, light to dark.
-const SCALE = "Cividis";
 
 function sides(title, more = {}) {
   return { title: { text: title }, gridcolor: css("--line"), zerolinecolor: css("--line"), linecolor: css("--line"),
@@ -61,67 +60,64 @@ export function front(data) {
   };
 }
 
-/** One axis of the parallel coordinates: numbers, orders of magnitude, or the values of a list. */
-export function axis(label, values, { log = false, list = false } = {}) {
-  const numbers = values.every((value) => typeof value === "number");
-  if (!numbers || (list && new Set(values).size <= 12)) {
-    const kinds = [...new Set(values)].sort((a, b) => (numbers ? a - b : String(a).localeCompare(String(b))));
-    return { label, values: values.map((value) => kinds.indexOf(value)), tickvals: kinds.map((_, i) => i),
-      ticktext: kinds.map((kind) => (typeof kind === "string" ? kind : JSON.stringify(kind))), range: [-0.3, kinds.length - 0.7] };
-  }
-  if (!log) return { label, values };
-  const exponents = values.map(Math.log10);
-  const [low, high] = [Math.floor(Math.min(...exponents)), Math.ceil(Math.max(...exponents))];
-  const ticks = Array.from({ length: high - low + 1 }, (_, i) => low + i);
-  return { label, values: exponents, range: [low, high], tickvals: ticks, ticktext: ticks.map((tick) => Number(`1e${tick}`).toPrecision(1)) };
-}
-
-export function parallel(data) {
+/** How good each trial is by the first objective, from 0 to 1. */
+export function goodness(data) {
   const values = data.trials.map((trial) => trial.values[0]);
-  const dimensions = [
-    ...data.parameters.map(({ key, log, list }, i) => axis(key, data.trials.map((trial) => trial.params[i]), { log, list })),
-    ...data.objectives.map(({ title }, i) => axis(title, data.trials.map((trial) => trial.values[i]))),
-  ];
-  const ink = css("--ink");
-  return {
-    traces: [{ type: "parcoords", dimensions, labelfont: { color: ink, size: 12 }, tickfont: { color: ink, size: 11 },
-      rangefont: { color: "rgba(0,0,0,0)" },
-      line: { color: values, colorscale: SCALE, reversescale: data.objectives[0].goal === "minimize", showscale: false } }],
-    layout: { ...layout({}, {}), margin: { l: 64, r: 48, t: 48, b: 20 } },
-  };
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  return values.map((value) => {
+    const share = low === high ? 1 : (value - low) / (high - low);
+    return data.objectives[0].goal === "minimize" ? 1 - share : share;
+  });
 }
 
-const KINDS = { history, front, parallel };
+function drawParallel(place, data) {
+  const axes = [
+    ...data.parameters.map(({ key, log, list }, i) => parallel.axis(key, data.trials.map((trial) => trial.params[i]), { log, list })),
+    ...data.objectives.map(({ title }, i) => parallel.axis(title, data.trials.map((trial) => trial.values[i]))),
+  ];
+  const names = data.trials.map((trial) => [`trial ${trial.number}`, ...data.parameters.map(({ key }, i) => `${key} ${JSON.stringify(trial.params[i])}`),
+    ...data.objectives.map(({ title }, i) => `${title} ${trial.values[i]}`)].join("\n"));
+  parallel.draw(place, { axes, good: goodness(data), names });
+}
+
+const KINDS = { history, front };
 
 function draw() {
   const data = read();
-  if (!data || !window.Plotly) return;
+  if (!data?.trials.length) return;
   for (const place of document.querySelectorAll("[data-sweep-chart]")) {
-    if (!data.trials.length) continue;
-    if (!place.classList.contains("js-plotly-plot")) place.replaceChildren();
-    const drawn = KINDS[place.dataset.sweepChart](data);
-    window.Plotly.react(place, drawn.traces, drawn.layout, { responsive: true, displayModeBar: false, displaylogo: false });
+    if (place.dataset.sweepChart === "parallel") drawParallel(place, data);
+    else if (window.Plotly) {
+      if (!place.classList.contains("js-plotly-plot")) place.replaceChildren();
+      const drawn = KINDS[place.dataset.sweepChart](data);
+      window.Plotly.react(place, drawn.traces, drawn.layout, { responsive: true, displayModeBar: false, displaylogo: false });
+    }
   }
 }
 
 let shownTrials = JSON.stringify(read());
 
-/** Put what has changed in place; a row where somebody is keeps its focus. */
+/** Put what has changed in place: a piece where somebody is waits until they have left it. */
+function put(page) {
+  for (const piece of document.querySelectorAll("[data-piece]")) {
+    const fresh = page.getElementById(piece.id);
+    if (!fresh || piece.outerHTML === fresh.outerHTML || piece.contains(document.activeElement)) continue;
+    const scrolled = piece.scrollTop;
+    const placed = document.adoptNode(fresh);
+    piece.replaceWith(placed);
+    placed.scrollTop = scrolled;
+  }
+}
+
 async function renew() {
-  const live = document.getElementById("sweep-live");
-  if (!live?.hasAttribute("data-live")) return;
-  if (!document.hidden && !document.querySelector("dialog[open]") && !live.contains(document.activeElement)) {
+  if (!document.getElementById("sweep-head")?.hasAttribute("data-live")) return;
+  if (!document.hidden && !document.querySelector("dialog[open]")) {
     const answer = await fetch(location.href).catch(() => null);
     if (answer?.ok) {
-      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      const fresh = page.getElementById("sweep-live");
-      if (fresh) {
-        if (fresh.outerHTML !== live.outerHTML) live.replaceWith(document.adoptNode(fresh));
-        document.querySelector(".head .actions")?.replaceChildren(...(page.querySelector(".head .actions")?.childNodes ?? []));
-        const now = JSON.stringify(read());
-        if (now !== shownTrials) { shownTrials = now; draw(); }
-        refresh();
-      }
+      put(new DOMParser().parseFromString(await answer.text(), "text/html"));
+      const now = JSON.stringify(read());
+      if (now !== shownTrials) { shownTrials = now; draw(); }
+      refresh();
     }
   }
   setTimeout(renew, EVERY_MS);
@@ -130,5 +126,6 @@ async function renew() {
 draw();
 addEventListener("load", draw); // Plotly is deferred: it may come after this module.
 setTimeout(renew, EVERY_MS);
+new ResizeObserver(() => requestAnimationFrame(draw)).observe(document.querySelector(".sweep-charts"));
 new MutationObserver(draw).observe(document.documentElement, { attributeFilter: ["data-theme"] });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
