@@ -260,6 +260,9 @@ class Submission(Message, NoTruthAsNumber):
     )
 
 
+Count32 = Annotated[int, Field(ge=0, le=2**31 - 1)]
+
+
 class SweepOptions(Message, NoTruthAsNumber):
     """What a sweep tries and for what, as `sweep:` in a YAML file says it. A name that is not known
     is refused: it would be a limit that nobody keeps to."""
@@ -269,20 +272,20 @@ class SweepOptions(Message, NoTruthAsNumber):
     space: Json = Field(
         default={}, description="By setting: a list of values, or a range {min, max, log, step}."
     )
-    objective: str | Json | list[Any] = Field(
+    objective: Annotated[str, Field(max_length=MAX_NAME)] | Json | list[Any] = Field(
         default="loss", description="A metric, or {metric, goal, reading}, or a list of these."
     )
     method: str = Field(default="", max_length=10, description="grid, random, tpe or cmaes.")
-    pruning: str | Json | None = Field(
+    pruning: Annotated[str, Field(max_length=20)] | Json | None = Field(
         default=None,
         description="asha, hyperband or median, or {rule, first, factor, every, most}.",
     )
-    trials: int | None = None
-    parallel: int = 2
-    hours: float | None = Field(default=None, description="Of GPUs, or of machines without any.")
-    cost: float | None = None
-    failures: int = Field(default=3, description="So many in a row stop the sweep.")
-    seed: int = 1
+    trials: Count32 | None = None
+    parallel: Count32 = 2
+    hours: Amount | None = Field(default=None, description="Of GPUs, or of machines without any.")
+    cost: Amount | None = None
+    failures: Count32 = Field(default=3, description="So many in a row stop the sweep.")
+    seed: Count32 = 1
 
 
 class SweepSubmission(Submission):

@@ -258,7 +258,9 @@ def _range(key: str, spec: Mapping[str, Any], *, whole: bool | None) -> Paramete
         raise ValueError("has a step that does not fit: above 0, within the range, without log.")
     if kind == "int" and not all(float(n).is_integer() for n in (low, high, step or 1)):
         raise ValueError("takes whole numbers: write min, max and step so.")
-    return Parameter(key, kind, low=low, high=high, step=step, log=log)
+    return Parameter(
+        key, "int" if kind == "int" else "float", low=low, high=high, step=step, log=log
+    )
 
 
 def _all_whole(

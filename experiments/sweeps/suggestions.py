@@ -1,4 +1,4 @@
-"""What a sweep tries next: the door to Optuna and cmaes.
+"""What a sweep tries next: the door to Optuna, and the way to cmaes (evolution.py).
 
 A suggestion is a function of the sweep's seed, the number of the trial and the trials so far.
 Nothing is kept between two calls, so whoever asks again after a crash gets the same answer from
@@ -7,12 +7,10 @@ the same rows.
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-import cmaes
-import numpy as np
 import optuna
+from django.utils.module_loading import import_string
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -25,45 +23,23 @@ from experiments import recipes
 from experiments.models import Sweep, SweepTrial
 from experiments.sweeps.objectives import Objective
 from experiments.sweeps.space import WHOLE, Parameter, Space, canonical
+from experiments.sweeps.tried import Exhausted, Tried, Wait, seed_of
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+__all__ = ["Exhausted", "Tried", "Wait", "check", "suggest"]
 
 Method = Sweep.Method
 # Combinations that were tried are drawn again so often; then the next untried one of a finite
 # space is taken.
 REDRAWS = 8
 SEARCHED = 10_000
-# Of a range's width; CMA-ES begins in its middle.
-SIGMA = 0.25
 STATES = {
     SweepTrial.State.COMPLETE: TrialState.COMPLETE,
     SweepTrial.State.PRUNED: TrialState.PRUNED,
     SweepTrial.State.WAITING: TrialState.RUNNING,
     SweepTrial.State.RUNNING: TrialState.RUNNING,
 }
-
-
-class Exhausted(Exception):
-    """Every combination was tried."""
-
-
-class Wait(Exception):
-    """The next suggestion depends on trials that have not ended."""
-
-
-@dataclass(frozen=True)
-class Tried:
-    """A trial as the methods see it. `values` has one for each objective if it is complete."""
-
-    number: int
-    params: Mapping[str, Any]
-    state: str
-    values: Sequence[float] = ()
-    rungs: Mapping[int, float] = field(default_factory=dict)
-
-    @property
-    def is_open(self) -> bool:
-        return self.state in SweepTrial.OPEN_STATES
 
 
 def check(method: str, space: Space, objectives: Sequence[Objective]) -> None:
@@ -99,12 +75,15 @@ def suggest(
     if method == Method.GRID:
         return _of_grid(space, number)
     if method == Method.CMAES:
-        return _of_cmaes(space, objectives[0], seed, number, tried)
+        # It loads SciPy, so only where such a sweep runs.
+        of_cmaes = import_string("experiments.sweeps.evolution.of_cmaes")
+        params: dict[str, Any] = of_cmaes(space, objectives[0], seed, number, tried)
+        return params
     known = {canonical(trial.params) for trial in tried}
     if space.count is not None and len(known) >= space.count:
         raise Exhausted
     for redraw in range(REDRAWS):
-        sampler = _sampler(method, _seed(seed, number, redraw))
+        sampler = _sampler(method, seed_of(seed, number, redraw))
         params = _of_optuna(sampler, space, objectives, tried)
         if space.count is None or canonical(params) not in known:
             return params
@@ -138,12 +117,17 @@ def _of_optuna(
     objectives: Sequence[Objective],
     tried: Sequence[Tried],
 ) -> dict[str, Any]:
-    study = optuna.create_study(sampler=sampler, directions=[one.goal for one in objectives])
+    study = optuna.create_study(sampler=sampler, directions=_directions(objectives))
     distributions = {p.key: distribution(p) for p in space.parameters}
     study.add_trials([_frozen(trial, space, distributions, objectives) for trial in tried])
     drawn = study.ask(distributions).params
     return {p.key: p.at(drawn[p.key]) if p.kind == "list" else drawn[p.key]
             for p in space.parameters}  # fmt: skip
+
+
+def _directions(objectives: Sequence[Objective]) -> list[optuna.study.StudyDirection]:
+    ways = optuna.study.StudyDirection
+    return [ways.MINIMIZE if one.goal == "minimize" else ways.MAXIMIZE for one in objectives]
 
 
 def distribution(parameter: Parameter) -> BaseDistribution:
@@ -183,50 +167,3 @@ def _place(parameter: Parameter, value: Any) -> Any:
         return value
     wanted = canonical({"value": value})
     return next(n for n, v in enumerate(parameter.values) if canonical({"value": v}) == wanted)
-
-
-def _seed(seed: int, number: int, redraw: int = 0) -> int:
-    return int(np.random.SeedSequence([seed, number, redraw]).generate_state(1)[0])
-
-
-# --- CMA-ES -----------------------------------------------------------------------------------
-
-
-def _of_cmaes(
-    space: Space, objective: Objective, seed: int, number: int, tried: Sequence[Tried]
-) -> dict[str, Any]:
-    """Replay all generations before this trial's, then take its place in its own.
-
-    A generation is told when all of its trials have ended; one without a value counts as worse
-    than those that have one.
-    """
-    size = len(space.parameters)
-    optimiser = cmaes.CMA(
-        mean=np.full(size, 0.5),
-        sigma=SIGMA,
-        bounds=np.tile([0.0, 1.0], (size, 1)),
-        seed=_seed(seed, 0),
-    )
-    population = optimiser.population_size
-    ended = {trial.number: trial for trial in tried if not trial.is_open}
-    generation, place = divmod(number - 1, population)
-    for earlier in range(generation):
-        numbers = range(earlier * population + 1, (earlier + 1) * population + 1)
-        if not all(one in ended for one in numbers):
-            raise Wait
-        points = [optimiser.ask() for _ in numbers]
-        values = _ranked([ended[one] for one in numbers], objective)
-        optimiser.tell(list(zip(points, values, strict=True)))
-    shares = [optimiser.ask() for _ in range(place + 1)][-1]
-    return {
-        p.key: p.decode(float(share)) for p, share in zip(space.parameters, shares, strict=True)
-    }
-
-
-def _ranked(trials: Sequence[Tried], objective: Objective) -> list[float]:
-    known = [t.values[0] * objective.sign for t in trials if t.values and t.state == "complete"]
-    worst = max(known, default=0.0) + 1.0
-    return [
-        t.values[0] * objective.sign if t.values and t.state == "complete" else worst
-        for t in trials
-    ]

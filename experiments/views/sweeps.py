@@ -1,6 +1,6 @@
 """The sweeps of a project, the page of one, and what people do with it."""
 
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import messages
 from django.core.paginator import Paginator
@@ -95,7 +95,10 @@ def sweep_curves(request: HttpRequest, project: Project, number: int) -> HttpRes
     newest = rows.order_by("-sweep_trial__number").select_related("sweep_trial")
     drawn = list(newest[: page.MAX_CURVES])[::-1]
     trials = {run.number: f"trial {run.sweep_trial.number}" for run in drawn}
-    curves = [{**trace, "label": trials[trace["run"]]} for trace in compare.traces(drawn, name)]
+    curves = [
+        {**trace, "label": trials.get(cast("int", trace["run"]))}
+        for trace in compare.traces(drawn, name)
+    ]
     return JsonResponse({"name": name, "curves": curves})
 
 

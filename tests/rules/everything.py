@@ -18,9 +18,11 @@ from audio_samples.models.copy_check import Screening
 from audio_samples.reviews import flags
 from backline import wire
 from experiments.deliveries import usage_report
-from experiments.models import Membership, Project, Run
+from experiments.models import Membership, Project, Run, SweepTrial
 from experiments.publishing import pages
 from experiments.runs import checkpoints, datasets, runs
+from experiments.sweeps import sweeps
+from experiments.sweeps.sweeps import Wanted
 from listening import trials
 from portal import storage, tokens
 from portal.models import Role, User
@@ -142,6 +144,12 @@ def make_world() -> World:
     run = runs.submit(
         by=ada, project=project, recipe="flow_matching", config={}, dataset=dataset, name=WORK[1]
     )
+    sweep = sweeps.start(
+        by=ada, project=project, wanted=Wanted(
+            recipe="tone_check", config={}, space={"seed": [1, 2]}, objective="loss", name=WORK[1],
+        ),
+    )  # fmt: skip
+    SweepTrial.objects.create(sweep=sweep, number=1, params={"seed": 1})
     attempt = runs.claim(run)
     assert attempt
     runs.mark_started(attempt)
@@ -216,6 +224,8 @@ def make_world() -> World:
             (r"api/v1/audit/", {"seq": 1}),
             (r"", {"slug": project.slug, "run_id": run.pk, "step": 10, "recording_id": song.pk}),
             (r"", {"number": run.number, "code": test.items.get().code}),
+            (r"projects/.*sweeps/", {"number": sweep.number, "trial": 1}),
+            (r"api/v1/sweeps/", {"sweep_id": sweep.pk}),
             (r"projects/.*datasets/", {"pk": dataset.pk}),
             (r"projects/.*models/", {"pk": page.pk}),
             (r"models/", {"slug": page.slug}),
