@@ -16,6 +16,7 @@ from backline import wire
 from experiments import forms as config_forms
 from experiments import recipes
 from experiments.models import Checkpoint, Dataset, Sweep
+from experiments.runs import costs
 from experiments.sweeps import pruning
 from experiments.sweeps.space import WHOLE
 from experiments.sweeps.sweeps import MAX_PARALLEL, MAX_TRIALS, Budget, Wanted
@@ -134,7 +135,7 @@ class SweepForm(BudgetForm):
     )
     method = forms.ChoiceField(
         label="Method", required=False,
-        choices=[("", "Grid if it is small, else TPE"), *Sweep.Method.choices],
+        choices=[("", "Grid if small, else TPE"), *Sweep.Method.choices],
     )  # fmt: skip
     pruning = forms.ChoiceField(
         label="Stop bad trials early", required=False,
@@ -171,7 +172,8 @@ class SweepForm(BudgetForm):
             "objective", "goal", "reading", "method", "trials", "parallel", "hours", "cost",
             "pruning", "first", "factor", "every", "most", "failures", "seed",
         )  # fmt: skip
-        return [self[name] for name in names if name in self.fields]
+        priced = bool(costs.prices())
+        return [self[name] for name in names if name != "cost" or priced]
 
     def clean_space(self) -> dict[str, Any]:
         text = self.cleaned_data["space"]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from experiments.models import Project, Series, Sweep
 from experiments.run_table import compare
 from experiments.runs import costs, quotas
+from experiments.sweeps import objectives
 from experiments.sweeps.sweeps import Plan
 
 # Whose metrics are offered as objectives, and how many.
@@ -62,10 +63,11 @@ def _cost(plan: Plan) -> str:
 
 def metric_names(project: Project, recipe: str) -> list[str]:
     """Return the metrics that runs of this recipe have logged here, the one to look at first
-    ahead."""
+    ahead, and what else a sweep can be about."""
     newest = project.runs.filter(recipe=recipe).order_by("-queued_at").values("pk")[:NEWEST_RUNS]
     rows = Series.objects.filter(run__in=list(newest.values_list("pk", flat=True)))
     rows = rows.exclude(name__startswith="system/").order_by("name")
     names = list(rows.values_list("name", flat=True).distinct()[:MOST_NAMES])
     first = compare.first_choice(names)
-    return [first, *(name for name in names if name != first)] if names else []
+    others = [name for name in names if name != first]
+    return [*([first] if names else []), *others, *objectives.registered()]

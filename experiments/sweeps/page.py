@@ -117,6 +117,11 @@ def _row(row: SweepTrial, keys: list[str], wanted: Sequence[Objective], best: se
     )
 
 
+def drawn_metric(wanted: Sequence[Objective]) -> str:
+    """Return the metric whose curves are drawn: the first objective that is one."""
+    return next((one.metric for one in wanted if one.metric not in objectives.registered()), "loss")
+
+
 def _words(value: object) -> str:
     """Return a value as it is told apart: six digits of a number that a method has drawn."""
     return f"{value:.6g}" if isinstance(value, float) else setting(value)

@@ -245,7 +245,7 @@ def page(
     """Show the form of a new run, or of a sweep, with what was typed and what is wrong with it."""
     errors = errors or {}
     names = offer.metric_names(project, recipe.name)
-    sweep_form = asked.SweepForm(prefix=asked.PREFIX, initial={"objective": (names or ["loss"])[0]})
+    sweep_form = asked.SweepForm(prefix=asked.PREFIX, initial={"objective": _first(names)})
     first_settings, folded = forms.arrange(groups)
     items = dataset.items if dataset else DatasetItem.objects.none()
     left_out = items.filter(included=False).select_related("recording")
@@ -276,6 +276,11 @@ def page(
     context["wrong"] = bool(context["problems"] or extra.get("refusals"))
     status = 422 if context["wrong"] else 200
     return render(request, "experiments/run_new.html", context, status=status)
+
+
+def _first(names: list[str]) -> str:
+    """Return the metric that a sweep is about unless somebody says otherwise."""
+    return next((name for name in names if not name.endswith(":")), "loss")
 
 
 def _problems(

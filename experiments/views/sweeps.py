@@ -71,7 +71,7 @@ def _page(
         "shown": shown,
         "numbers": ",".join(map(str, drawn[-page.MAX_CURVES :])),
         "left_out": max(len(drawn) - page.MAX_CURVES, 0),
-        "metric": shown.objectives[0].metric,
+        "metric": page.drawn_metric(shown.objectives),
         "config_yaml": forms.to_yaml(sweep.config),
         "may_act": acts,
         "may_resume": acts and sweep.state in {

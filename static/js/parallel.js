@@ -12,7 +12,11 @@ const part = (tag, attributes, text = "") => {
   node.textContent = text;
   return node;
 };
-const short = (value) => (typeof value !== "number" ? String(value) : Number(value.toPrecision(4)).toString());
+const short = (value) => {
+  if (typeof value !== "number") return String(value);
+  const size = Math.abs(value);
+  return value && (size < 1e-3 || size >= 1e6) ? value.toExponential(2) : Number(value.toPrecision(4)).toString();
+};
 const fewest = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
 
 /** One axis: where each value lies (0 at the foot, 1 at the head), and its marks. */

@@ -10,6 +10,9 @@ export function count(text) {
   return LIST.test(text) ? new Set(text.split(/[,;]/).filter((word) => word.trim()).map(Number)).size : 1;
 }
 
+// Which numbers a rule of pruning reads.
+const READS = { "": [], asha: ["first", "factor"], hyperband: ["first", "factor", "most"], median: ["first", "every"] };
+
 const form = document.querySelector("[data-run-form]");
 const button = form?.querySelector("[data-queue]");
 const usual = button?.textContent;
@@ -21,6 +24,21 @@ function tell() {
   form.querySelector("[data-sweep]").open = true;
   const runs = counts.reduce((all, n) => all * n, 1);
   button.textContent = Number.isFinite(runs) && !more ? `See the sweep of ${runs} runs` : "See the sweep";
+}
+
+const rule = form?.querySelector("[name='sweep-pruning']");
+
+function showRule() {
+  for (const name of new Set(Object.values(READS).flat())) {
+    const field = form.querySelector(`[name='sweep-${name}']`).closest(".field");
+    // One that is wrong stays in sight.
+    field.hidden = !READS[rule.value].includes(name) && !field.classList.contains("invalid");
+  }
+}
+
+if (rule) {
+  rule.addEventListener("change", showRule);
+  addEventListener("pageshow", showRule);
 }
 
 if (button) {

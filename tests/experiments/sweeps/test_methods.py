@@ -81,7 +81,8 @@ def test_every_suggestion_lies_in_its_range(
     low: float, factor: float, log: bool, seed: int
 ) -> None:
     wanted = {"a": {"min": low, "max": low * factor, "log": log, "type": "float"},
-              "b": {"min": 1, "max": 9, "step": 4, "type": "int"}, "c": ["x", None, [1, 2]]}  # fmt: skip
+              "b": {"min": 1, "max": 9, "step": 4, "type": "int"},
+              "c": ["x", None, [1, 2]]}  # fmt: skip
     searched = space.load(wanted)
     for method in ("random", "tpe"):
         params = suggestions.suggest(
