@@ -95,6 +95,7 @@ __all__ = [
     "open_client_run",
     "queue_position",
     "rerun",
+    "resolve",
     "retry",
     "settle",
     "store_events",
@@ -198,14 +199,22 @@ def check(
     definition = recipes.get(recipe)
     if definition.own and (reason := separation.why_not()):
         raise recipes.ConfigInvalid({recipes.WHOLE: reason})
-    resolved = recipes.validate(recipe, config).model_dump(mode="json")
+    requested = machines.read(resources or {})
+    resolved = resolve(recipe=definition, config=config, resources=requested)
     initial_weights.check(
         by=by, project=project, recipe=definition, config=resolved, checkpoint=start_from
     )
-    requested = machines.read(resources or {})
-    _check_resources(definition, resolved, requested)
     _check_dataset(definition, project, dataset)
     return Plan(definition, resolved, requested, definition.use_of(resolved))
+
+
+def resolve(
+    *, recipe: recipes.Recipe, config: Mapping[str, Any], resources: Resources
+) -> dict[str, Any]:
+    """Return the config with all its defaults, checked for these resources; raise ConfigInvalid."""
+    resolved = recipes.validate(recipe.name, config).model_dump(mode="json")
+    _check_resources(recipe, resolved, resources)
+    return resolved
 
 
 def _give(trial: SweepTrial, run: Run) -> bool:

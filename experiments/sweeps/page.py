@@ -18,8 +18,9 @@ from experiments.sweeps import objectives, passes, pruning, space, trials
 from experiments.sweeps.objectives import Objective
 from experiments.templatetags.figures import colour, setting
 
-# Curves that are drawn at once: the newest trials.
+# Curves that are drawn at once, and rows that are listed unless all are asked for: the newest.
 MAX_CURVES = 100
+MAX_ROWS = 200
 CACHED_SECONDS = 3600
 State = SweepTrial.State
 
@@ -37,6 +38,8 @@ class TrialRow:
 class SweepPage:
     sweep: Sweep
     rows: list[TrialRow]
+    # Of `rows`, those that the table has: the newest and the best.
+    listed: list[TrialRow]
     keys: list[str]
     objectives: list[Objective]
     best: list[TrialRow]
@@ -52,7 +55,8 @@ class SweepPage:
     data: dict[str, Any] = field(default_factory=dict)
 
 
-def read(sweep: Sweep, now: datetime) -> SweepPage:
+def read(sweep: Sweep, now: datetime, *, everything: bool = False) -> SweepPage:
+    """Return the page; its table has the newest trials and the best, or all of them."""
     rows = trials.read(sweep)
     wanted = objectives.load(sweep.objectives)
     searched = space.load(sweep.space)
@@ -63,6 +67,11 @@ def read(sweep: Sweep, now: datetime) -> SweepPage:
     return SweepPage(
         sweep=sweep,
         rows=listed,
+        listed=[
+            row
+            for place, row in enumerate(listed)
+            if everything or row.is_best or place >= len(listed) - MAX_ROWS
+        ],
         keys=keys,
         objectives=wanted,
         best=[row for row in listed if row.is_best],

@@ -27,6 +27,12 @@ log = logging.getLogger(__name__)
 State = Sweep.State
 # How long one pass goes on starting trials: each asks for consent.
 STARTING_SECONDS = 3.0
+# What is wrong with these is wrong with every trial: they may not be used any more.
+OF_ALL_TRIALS = {"dataset", "start_from"}
+REFUSALS = (
+    runs.NotAllowed, permission.NotUsable, runs.NotPermitted, recipes.UnknownRecipe,
+    recipes.ConfigInvalid,
+)  # fmt: skip
 
 
 def advance(now: datetime) -> None:
@@ -227,7 +233,6 @@ def _ask(sweep: Sweep, rows: Sequence[SweepTrial]) -> SweepTrial | None:
 def _submit(sweep: Sweep, row: SweepTrial) -> bool:
     """Queue the run of a trial; false if the sweep has to wait or has ended. Consent is asked
     again, and a refusal ends the sweep in words."""
-    now = timezone.now()
     try:
         with transaction.atomic():
             # Before consent: a sweep that waits for hours must not leave a decision each time.
@@ -244,17 +249,24 @@ def _submit(sweep: Sweep, row: SweepTrial) -> bool:
     except runs.NotPossible:
         # Another pass was faster, or the trial was cancelled.
         return False
-    except (runs.NotAllowed, permission.NotUsable) as refusal:
-        return not _end(sweep, State.WITHHELD, f"Trial {row.number} was refused. {refusal}", now)
-    except (runs.NotPermitted, recipes.UnknownRecipe) as refusal:
-        return not _end(sweep, State.FAILED, f"Trial {row.number} was refused. {refusal}", now)
-    except recipes.ConfigInvalid as refusal:
-        row.state, row.reason, row.ended_at = SweepTrial.State.FAILED, str(refusal)[:500], now
-        row.save(update_fields=["state", "reason", "ended_at"])
-        return True
+    except REFUSALS as refusal:
+        return _refuse(sweep, row, refusal)
     row.state = SweepTrial.State.RUNNING
     _note(sweep, "")
     return True
+
+
+def _refuse(sweep: Sweep, row: SweepTrial, refusal: Exception) -> bool:
+    """Store that a trial was refused; true if the sweep goes on, as only its values are wrong."""
+    now = timezone.now()
+    if isinstance(refusal, recipes.ConfigInvalid) and not refusal.errors.keys() & OF_ALL_TRIALS:
+        row.state, row.reason, row.ended_at = SweepTrial.State.FAILED, str(refusal)[:500], now
+        row.save(update_fields=["state", "reason", "ended_at"])
+        return True
+    is_consent = not isinstance(refusal, runs.NotPermitted | recipes.UnknownRecipe)
+    state = State.WITHHELD if is_consent else State.FAILED
+    _end(sweep, state, f"Trial {row.number} was refused. {refusal}", now)
+    return False
 
 
 def _note(sweep: Sweep, reason: str) -> None:

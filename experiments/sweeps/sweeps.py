@@ -4,7 +4,8 @@ What happens between is in passes.py: the reconcile pass asks for trials, reads 
 and ends the sweep.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -16,7 +17,7 @@ from django.utils import timezone
 from experiments import recipes
 from experiments.clearance.permission import check_consent, check_member
 from experiments.models import Checkpoint, Dataset, Project, Sweep, SweepTrial
-from experiments.runs import costs, quotas, runs
+from experiments.runs import costs, initial_weights, quotas, runs
 from experiments.sweeps import objectives as objective_words
 from experiments.sweeps import pruning, space, suggestions
 from experiments.sweeps.objectives import Objective
@@ -316,11 +317,8 @@ def _check_values(by: User, project: Project, wanted: Wanted, searched: Space) -
     """Try every value in the config, and every combination of a small grid; return the plan of the
     first. A refusal names the key and the value."""
     first = {p.key: p.ends()[0] for p in searched.parameters}
-    whole = {
-        key: value
-        for key, value in first.items()
-        if key in recipes.get(wanted.recipe).config.model_fields
-    }
+    fields = recipes.get(wanted.recipe).config.model_fields
+    whole = {key: value for key, value in first.items() if key in fields}
     # Resolved at first, so that a variable of an environment has a place to stand in.
     base = _plan(by, project, wanted, wanted.config, whole)
     planned = _plan(by, project, wanted, base.config, first)
@@ -328,7 +326,13 @@ def _check_values(by: User, project: Project, wanted: Wanted, searched: Space) -
     if searched.count is not None and searched.count <= CHECKED:
         tried = list(searched.combinations())
     for params in tried:
-        _plan(by, project, wanted, base.config, params)
+        config = space.put(base.config, params)
+        with _naming(params):
+            resolved = runs.resolve(
+                recipe=planned.recipe, config=config, resources=planned.resources
+            )
+            if wanted.start_from is not None:
+                initial_weights.check_shape(planned.recipe, resolved, wanted.start_from)
     return planned
 
 
@@ -339,12 +343,19 @@ def _plan(
     config: Mapping[str, Any],
     params: Mapping[str, Any],
 ) -> runs.Plan:
-    try:
+    with _naming(params):
         return runs.check(
             by=by, project=project, recipe=wanted.recipe, resources=wanted.resources,
             config=space.put(config, params), dataset=wanted.dataset,
             start_from=wanted.start_from,
         )  # fmt: skip
+
+
+@contextmanager
+def _naming(params: Mapping[str, Any]) -> Iterator[None]:
+    """Add to a refusal of a config which value was tried."""
+    try:
+        yield
     except recipes.ConfigInvalid as refusal:
         raise recipes.ConfigInvalid(
             {name: _with_value(name, text, params) for name, text in refusal.errors.items()}

@@ -63,7 +63,8 @@ def _page(
 ) -> HttpResponse:
     """Show the page of a sweep; with the form of its budget, if that was sent and is wrong."""
     acts = may_act(user=user, project=sweep.project)
-    shown = page.read(sweep, timezone.now())
+    everything = "all" in parameters.read_parameters(request)
+    shown = page.read(sweep, timezone.now(), everything=everything)
     drawn = [row.trial.run.number for row in shown.rows if row.trial.run is not None]
     context = {
         "project": sweep.project,
@@ -71,6 +72,7 @@ def _page(
         "shown": shown,
         "numbers": ",".join(map(str, drawn[-page.MAX_CURVES :])),
         "left_out": max(len(drawn) - page.MAX_CURVES, 0),
+        "unlisted": len(shown.rows) - len(shown.listed),
         "metric": page.drawn_metric(shown.objectives),
         "config_yaml": forms.to_yaml(sweep.config),
         "may_act": acts,

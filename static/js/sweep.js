@@ -45,6 +45,12 @@ export function history(data) {
   };
 }
 
+/** An objective in few letters: its metric, and whether low or high is good. */
+const named = ({ title, goal }) => {
+  const metric = title.split(", ")[0];
+  return `${metric.length > 22 ? `…${metric.slice(-21)}` : metric} (${goal === "minimize" ? "low" : "high"} is good)`;
+};
+
 /** Two objectives against each other; what no other beats is filled and joined. */
 export function front(data) {
   const points = (trials) => ({ x: trials.map((t) => t.values[0]), y: trials.map((t) => t.values[1]), text: trials.map(said(data)) });
@@ -56,7 +62,7 @@ export function front(data) {
       { ...points(best), mode: "lines+markers", hovertemplate, line: { color: css("--accent"), dash: "dot", width: 1 },
         marker: { size: 10, color: css("--accent") } },
     ],
-    layout: layout(sides(`${data.objectives[0].goal} ${data.objectives[0].title}`), sides(`${data.objectives[1].goal} ${data.objectives[1].title}`)),
+    layout: layout(sides(named(data.objectives[0])), sides(named(data.objectives[1]))),
   };
 }
 

@@ -1,15 +1,18 @@
 """A sweep from the form of a new run: what is typed, what it would be, what is refused."""
 
 import re
+from typing import Any
 
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from experiments import recipes
-from experiments.models import Project, Run, Sweep
-from experiments.sweeps import asked
+from experiments.models import Project, Run, Sweep, SweepTrial
+from experiments.sweeps import asked, passes, sweeps
 from portal.models import User
+from tests.experiments.sweeps import world
 from tests.experiments.test_forms import typed
 
 
@@ -145,3 +148,42 @@ def test_each_recipe_offers_its_metrics_and_keeps_its_form(
     for name in recipes.RECIPES:
         page = client.get(reverse("experiments:run_new", args=[project.slug]), {"recipe": name})
         assert "Try several values: a sweep" in page.content.decode()
+
+
+def test_a_large_grid_is_checked_in_few_queries(
+    ada: User, project: Project, django_assert_max_num_queries: Any
+) -> None:
+    space = {"seed": list(range(20)), "steps": {"min": 1, "max": 10}}
+    with django_assert_max_num_queries(12):
+        plan = sweeps.check(
+            by=ada, project=project, wanted=world.wanted(space=space, method="grid")
+        )
+    assert plan.trials == 200
+
+
+def test_a_run_says_of_which_sweep_it_is(client: Client, ada: User, project: Project) -> None:
+    sweep = world.start(ada, project)
+    passes.advance(timezone.now())
+    client.force_login(ada)
+    page = client.get(reverse("experiments:run", args=[project.slug, 1])).content.decode()
+    assert f'<a href="{sweep.get_absolute_url()}">Trial 1 of sweep 1</a>' in page
+
+
+def test_the_page_of_a_large_sweep_lists_the_newest_and_the_best_and_says_so(
+    client: Client, ada: User, project: Project
+) -> None:
+    sweep = world.start(ada, project, space={"seed": {"min": 1, "max": 900}})
+    SweepTrial.objects.bulk_create(
+        SweepTrial(
+            sweep=sweep, number=number, params={"seed": number}, values=[float(number)],
+            state=SweepTrial.State.COMPLETE,
+        )
+        for number in range(1, 301)
+    )  # fmt: skip
+    client.force_login(ada)
+    page = client.get(sweep.get_absolute_url()).content.decode()
+    assert 'id="trial-1"' in page
+    assert 'id="trial-300"' in page
+    assert 'id="trial-99"' not in page
+    assert "99 older trials" in page
+    assert 'id="trial-99"' in client.get(f"{sweep.get_absolute_url()}?all").content.decode()

@@ -8,7 +8,7 @@ import pytest
 from django.conf import LazySettings
 from django.utils import timezone
 
-from experiments.models import Membership, Project, Run, Sweep, SweepTrial
+from experiments.models import Dataset, Membership, Project, Run, Sweep, SweepTrial
 from experiments.runs import datasets, quotas, runs
 from experiments.sweeps import passes, sweeps, trials
 from experiments.sweeps.sweeps import Budget
@@ -73,10 +73,10 @@ def test_each_method_walks_to_its_last_trial(
     ada: User, project: Project, cluster: RecordingCluster, method: str
 ) -> None:
     sweep = world.start(
-        ada, project, space=RANGES, method=method, budget=Budget(trials=9, parallel=4)
+        ada, project, space=RANGES, method=method, budget=Budget(trials=7, parallel=4)
     )
     world.finish(cluster, sweep, score)
-    assert (sweep.state, states(sweep)) == (State.FINISHED, [Trial.COMPLETE] * 9)
+    assert (sweep.state, states(sweep)) == (State.FINISHED, [Trial.COMPLETE] * 7)
 
 
 def test_several_objectives_have_a_value_each(
@@ -429,3 +429,15 @@ def test_a_trial_that_ends_before_it_is_stopped_is_complete(
     reconcile(cluster)
     row = world.trial(sweep, 2)
     assert (row.state, row.values) == (Trial.COMPLETE, [0.9])
+
+
+def test_a_dataset_that_is_retired_ends_the_sweep_in_words(
+    ada: User, project: Project, recordings: list[Recording], cluster: RecordingCluster
+) -> None:
+    sweep = learning(ada, project, recordings, budget=Budget(parallel=1))
+    Dataset.objects.update(status=Dataset.Status.RETIRED)
+    passes.advance(timezone.now())
+    sweep.refresh_from_db()
+    assert sweep.state == State.WITHHELD
+    assert "was retired, so no run may use it again" in sweep.reason
+    assert not Run.objects.exists()
