@@ -27,8 +27,13 @@ class Outcome:
 
 def read(sweep: Sweep) -> list[SweepTrial]:
     """Return all trials with their runs, in order, without what is large."""
-    rows = sweep.trials.select_related("run", "run__project").defer("run__config", "run__notes")
-    return list(rows.order_by("number"))
+    unread = ("run__config", "run__notes", "run__resources", "run__arithmetic", "run__tags")
+    rows = list(sweep.trials.select_related("run").defer(*unread).order_by("number"))
+    for row in rows:
+        row.sweep = sweep
+        if row.run is not None:
+            row.run.project = sweep.project
+    return rows
 
 
 def settle(sweep: Sweep, trials: Sequence[SweepTrial], now: datetime) -> None:
