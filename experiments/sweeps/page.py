@@ -32,6 +32,8 @@ class TrialRow:
     values: list[float | None]
     is_best: bool = False
     may_stop: bool = False
+    # Beside the state, whose word it does not repeat.
+    why: str = ""
 
 
 @dataclass
@@ -123,6 +125,7 @@ def _row(row: SweepTrial, keys: list[str], wanted: Sequence[Objective], best: se
         values=[row.values[n] if n < len(row.values) else None for n in range(len(wanted))],
         is_best=row.number in best,
         may_stop=trials.is_at_work(row),
+        why=row.reason.removeprefix("Pruned "),
     )
 
 
@@ -209,7 +212,7 @@ def summary(sweep: Sweep) -> Summary:
     alone = best[0] if len(wanted) == 1 and best else None
     return Summary(
         sweep=sweep,
-        counts=counts(rows, sweep.max_trials),
+        counts=counts(rows, sweep.max_trials).replace(" trials", "", 1),
         objective="; ".join(f"{one.goal} {one.title}" for one in wanted),
         best=alone,
         value=alone.values[0] if alone else None,

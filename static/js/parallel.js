@@ -63,6 +63,8 @@ export function draw(place, { axes, good, names }) {
   const x = (i) => (axes.length === 1 ? width / 2 : ROOM.side + (i * (width - 2 * ROOM.side)) / (axes.length - 1));
   const y = (share) => ROOM.top + (1 - share) * (height - ROOM.top - ROOM.bottom);
   const svg = part("svg", { viewBox: `0 0 ${width} ${height}`, width: "100%", height: "100%", class: "parallel" });
+  // Of many lines each is fainter, so that where they gather is seen.
+  svg.style.setProperty("--opacity", Math.min(0.85, Math.max(0.15, 60 / good.length)).toFixed(2));
   // The best last, on top.
   for (const n of good.map((_, i) => i).sort((a, b) => good[a] - good[b])) {
     const points = axes.map(({ places }, i) => `${x(i).toFixed(1)},${y(places[n]).toFixed(1)}`).join(" ");

@@ -38,7 +38,7 @@ export function history(data) {
     traces: [
       { x, y: line, mode: "lines", line: { shape: "hv", color: css("--accent"), width: 2 }, hoverinfo: "skip" },
       { x, y: data.trials.map((trial) => trial.values[0]), mode: "markers", text: data.trials.map(said(data)),
-        marker: { size: 8, color: data.trials.map((trial) => css(`--run-${trial.colour}`)) },
+        marker: { size: x.length > 200 ? 4 : 8, color: data.trials.map((trial) => css(`--run-${trial.colour}`)) },
         hovertemplate: "%{y:.5g}<br>%{text}<extra></extra>" },
     ],
     layout: layout(sides("trial", { dtick: x.length < 12 ? 1 : undefined }), sides(data.objectives[0].title, { exponentformat: "SI" })),
