@@ -21,7 +21,10 @@ class SweepQuerySet(models.QuerySet["Sweep"]):
 
     def to_advance(self) -> Self:
         """Return those that a reconcile pass has something to do for."""
-        open_trials = SweepTrial.objects.filter(state__in=SweepTrial.OPEN_STATES)
+        # Somebody may try the run of a trial again that has ended.
+        open_trials = SweepTrial.objects.filter(
+            models.Q(state__in=SweepTrial.OPEN_STATES) | models.Q(run__state__in=Run.OPEN_STATES)
+        )
         return self.filter(
             models.Q(state__in=(Sweep.State.RUNNING, Sweep.State.PAUSED))
             | models.Q(pk__in=open_trials.values("sweep"))

@@ -2,13 +2,14 @@
 
 import hashlib
 import json
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from django.core.cache import cache
+from django.db.models import Count
 
 from experiments.models import Sweep, SweepTrial
 from experiments.run_table import importance
@@ -77,7 +78,7 @@ def read(sweep: Sweep, now: datetime, *, everything: bool = False) -> SweepPage:
         keys=keys,
         objectives=wanted,
         best=[row for row in listed if row.is_best],
-        counts=counts(rows, sweep.max_trials),
+        counts=counts(Counter(row.state for row in rows), sweep.max_trials),
         open=any(row.is_open for row in rows),
         seconds=passes.hours_used(sweep, rows, now) * 3600,
         unit="GPU time" if sweep.resources.get("gpus") else "machine time",
@@ -92,30 +93,38 @@ def read(sweep: Sweep, now: datetime, *, everything: bool = False) -> SweepPage:
 
 def best_of(rows: Sequence[SweepTrial], wanted: Sequence[Objective]) -> list[SweepTrial]:
     """Return the best complete trial; of several objectives those that no other beats in all."""
-    complete = [row for row in rows if row.state == State.COMPLETE and row.values]
+    complete = {row.number: row for row in rows if row.state == State.COMPLETE and row.values}
+    pairs = [(number, row.values) for number, row in complete.items()]
+    return [complete[number] for number in best_numbers(pairs, wanted)]
+
+
+def best_numbers(
+    values: Iterable[tuple[int, Sequence[float]]], wanted: Sequence[Objective]
+) -> list[int]:
+    """Return the best of numbered values by all objectives, in order of their numbers: of equal
+    ones the first if there is one objective, else all of the front."""
+    scored = sorted(
+        (tuple(v * one.sign for v, one in zip(row, wanted, strict=True)), number)
+        for number, row in values
+    )
     if len(wanted) == 1:
-        first = min(complete, key=lambda r: (r.values[0] * wanted[0].sign, r.number), default=None)
-        return [first] if first is not None else []
-    scores = {
-        row.number: tuple(v * one.sign for v, one in zip(row.values, wanted, strict=True))
-        for row in complete
-    }
-    return [
-        row
-        for row in complete
-        if not any(_beats(other, scores[row.number]) for other in scores.values())
-    ]
+        return [number for _, number in scored[:1]]
+    front: list[tuple[tuple[float, ...], int]] = []
+    # In this order no later one beats an earlier one.
+    for score, number in scored:
+        if not any(_beats(other, score) for other, _ in front):
+            front.append((score, number))
+    return sorted(number for _, number in front)
 
 
 def _beats(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
     return one != other and all(a <= b for a, b in zip(one, other, strict=True))
 
 
-def counts(rows: Sequence[SweepTrial], most: int) -> str:
-    """Return how many trials there are, by what came of them: "12 of 20 trials: 9 complete"."""
-    by_state = Counter(State(row.state) for row in rows)
-    parts = [f"{by_state[state]} {state.label.lower()}" for state in State if by_state[state]]
-    return f"{len(rows)} of {most} trials{': ' if parts else ''}{', '.join(parts)}"
+def counts(states: Counter[str], most: int) -> str:
+    """Return how many trials there are, by what came of them: "12 of 20: 9 complete, 3 failed"."""
+    parts = [f"{states[state]} {state.label.lower()}" for state in State if states[state]]
+    return f"{states.total()} of {most}{': ' if parts else ''}{', '.join(parts)}"
 
 
 def _row(row: SweepTrial, keys: list[str], wanted: Sequence[Objective], best: set[int]) -> TrialRow:
@@ -195,26 +204,36 @@ def _data(
 
 @dataclass(frozen=True)
 class Summary:
-    """A sweep in the list of its project."""
+    """A sweep in the list of its project: its best trial, or how many are on the front."""
 
     sweep: Sweep
     counts: str
     objective: str
-    best: SweepTrial | None
     value: float | None
     front: int
 
 
-def summary(sweep: Sweep) -> Summary:
-    rows = list(sweep.trials.all())
+def summaries(sweeps: Sequence[Sweep]) -> list[Summary]:
+    """Return what the list shows of these sweeps, in two queries."""
+    rows = SweepTrial.objects.filter(sweep__in=sweeps).order_by()
+    states: dict[int, Counter[str]] = defaultdict(Counter)
+    for pk, state, number in rows.values_list("sweep", "state").annotate(Count("pk")):
+        states[pk][state] = number
+    values: dict[int, dict[int, list[float]]] = defaultdict(dict)
+    complete = rows.filter(state=State.COMPLETE).values_list("sweep", "number", "values")
+    for pk, number, found in complete:
+        values[pk][number] = found
+    return [_summary(sweep, states[sweep.pk], values[sweep.pk]) for sweep in sweeps]
+
+
+def _summary(sweep: Sweep, states: Counter[str], values: dict[int, list[float]]) -> Summary:
     wanted = objectives.load(sweep.objectives)
-    best = best_of(rows, wanted)
-    alone = best[0] if len(wanted) == 1 and best else None
+    best = best_numbers(values.items(), wanted)
+    alone = len(wanted) == 1 and bool(best)
     return Summary(
         sweep=sweep,
-        counts=counts(rows, sweep.max_trials).replace(" trials", "", 1),
+        counts=counts(states, sweep.max_trials),
         objective="; ".join(f"{one.goal} {one.title}" for one in wanted),
-        best=alone,
-        value=alone.values[0] if alone else None,
-        front=len(best) if len(wanted) > 1 else 0,
+        value=values[best[0]][0] if alone else None,
+        front=0 if alone else len(best),
     )

@@ -41,10 +41,10 @@ def sweeps_list(request: HttpRequest, project: Project) -> HttpResponse:
     user = signed_in(request)
     rows = Sweep.objects.visible_to(user).filter(project=project).select_related("submitted_by")
     number = parameters.read_parameters(request).page()
-    listed = Paginator(rows.prefetch_related("trials"), PAGE).get_page(number)
+    listed = Paginator(rows, PAGE).get_page(number)
     context = {
         "project": project,
-        "rows": [page.summary(sweep) for sweep in listed],
+        "rows": page.summaries(list(listed)),
         "page": listed,
         "may_act": may_act(user=user, project=project),
     }

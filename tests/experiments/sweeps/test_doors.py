@@ -187,3 +187,22 @@ def test_the_page_of_a_large_sweep_lists_the_newest_and_the_best_and_says_so(
     assert 'id="trial-99"' not in page
     assert "99 older trials" in page
     assert 'id="trial-99"' in client.get(f"{sweep.get_absolute_url()}?all").content.decode()
+
+
+def test_the_list_has_the_best_of_each_sweep_in_few_queries(
+    client: Client, ada: User, project: Project, django_assert_max_num_queries: Any
+) -> None:
+    url = reverse("experiments:sweeps", args=[project.slug])
+    client.force_login(ada)
+    assert "No sweep yet." in client.get(url).content.decode()
+    for _ in range(3):
+        sweep = world.start(ada, project)
+        for number, value in ((1, 0.5), (2, 0.125)):
+            SweepTrial.objects.create(
+                sweep=sweep, number=number, params={"frequency": 1.0}, values=[value],
+                state=SweepTrial.State.COMPLETE,
+            )  # fmt: skip
+    with django_assert_max_num_queries(12):
+        page = client.get(url).content.decode()
+    assert page.count("0.125") == 3
+    assert "2 of 3: 2 complete" in page

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from experiments import recipes
-from experiments.sweeps import objectives, pruning, space, suggestions
+from experiments.sweeps import objectives, page, pruning, space, suggestions
 from experiments.sweeps.pruning import Rule, Seen
 from experiments.sweeps.suggestions import Tried
 from tests.examples import examples
@@ -223,3 +223,22 @@ def _optuna_as_it_is() -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         yield
+
+
+# --- The best ---------------------------------------------------------------------------------
+
+points = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=0, max_size=14)
+
+
+@settings(max_examples=examples(60))
+@given(values=points, goals=st.tuples(st.booleans(), st.booleans()))
+def test_the_front_is_what_optuna_calls_its_best_trials(
+    values: list[tuple[int, int]], goals: tuple[bool, bool]
+) -> None:
+    words = ["minimize" if low else "maximize" for low in goals]
+    wanted = [objectives.Objective(name, goal) for name, goal in zip("ab", words, strict=True)]
+    study = optuna.create_study(directions=words)
+    for pair in values:
+        study.add_trial(optuna.create_trial(values=[float(value) for value in pair]))
+    theirs = sorted(trial.number for trial in study.best_trials)
+    assert page.best_numbers(enumerate(values), wanted) == theirs

@@ -259,6 +259,28 @@ def test_a_paused_sweep_starts_nothing_until_it_is_continued(
     assert {"sweep.paused", "sweep.resumed"} <= set(verbs())
 
 
+def test_a_failed_run_that_somebody_tries_again_gives_its_trial_a_value_after_all(
+    ada: User, project: Project, cluster: RecordingCluster
+) -> None:
+    sweep = world.start(ada, project, budget=Budget(parallel=3))
+    for _ in range(3):
+        reconcile(cluster)
+    for number in (1, 2, 3):
+        world.end(cluster, world.trial(sweep, number), None, "failed")
+    reconcile(cluster)
+    assert states(sweep) == [Trial.FAILED] * 3
+    assert sweep.state == State.FAILED
+    row = world.trial(sweep, 2)
+    assert row.run is not None
+    runs.retry(run=row.run, by=ada)
+    reconcile(cluster)
+    assert states(sweep) == [Trial.FAILED, Trial.RUNNING, Trial.FAILED]
+    world.log(row.run, "loss", {1: 0.25})
+    cluster.end(f"run-{row.run.id.hex[:12]}-2", "succeeded", exit_code=0)
+    reconcile(cluster)
+    assert world.trial(sweep, 2).values == [0.25]
+
+
 # --- Budget and quota -------------------------------------------------------------------------
 
 
