@@ -12,6 +12,7 @@ from backline.client import Run, StopRequest
 from backline.dataset import Item
 from backline.delivery.transport import Refused, Unreachable
 from backline.opening import init
+from backline.sweeps import Sweep, sweep
 
-__all__ = ["Item", "Refused", "Run", "StopRequest", "Unreachable", "init"]
+__all__ = ["Item", "Refused", "Run", "StopRequest", "Sweep", "Unreachable", "init", "sweep"]
 __version__ = "0.1.0"

@@ -27,8 +27,17 @@ def runs(transport: Transport, options: argparse.Namespace) -> None:
 
 
 def submit(transport: Transport, options: argparse.Namespace) -> None:
-    """Queue the run that a YAML file describes: project, recipe, config, dataset, name."""
+    """Queue the run that a YAML file describes: project, recipe, config, dataset, name; with
+    `sweep` in it, start a sweep of such runs."""
     content = config_files.load(options.file.read_text(encoding="utf-8"))
+    if isinstance(content, dict) and "sweep" in content:
+        wanted = wire.SweepSubmission.model_validate(content)
+        row = transport.post("/api/v1/sweeps", wanted)
+        _print(
+            f"Sweep {row['number']} is started, {row['max_trials']} trials at most: "
+            f"{transport.url}{row['url']}"
+        )
+        return
     submission = wire.Submission.model_validate(content)
     row = transport.post("/api/v1/submissions", submission)
     _print(f"Run {row['number']} is queued: {transport.url}{row['url']}")

@@ -308,6 +308,66 @@ class Submission(Message, NoTruthAsNumber):
     )
 
 
+Count32 = Annotated[int, Field(ge=0, le=2**31 - 1)]
+
+
+class SweepOptions(Message, NoTruthAsNumber):
+    """What a sweep tries and for what, as `sweep:` in a YAML file says it. A name that is not known
+    is refused: it would be a limit that nobody keeps to."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    space: Json = Field(
+        default={}, description="By setting: a list of values, or a range {min, max, log, step}."
+    )
+    objective: Annotated[str, Field(max_length=MAX_NAME)] | Json | list[Any] = Field(
+        default="loss", description="A metric, or {metric, goal, reading}, or a list of these."
+    )
+    method: str = Field(default="", max_length=10, description="grid, random, tpe or cmaes.")
+    pruning: Annotated[str, Field(max_length=20)] | Json | None = Field(
+        default=None,
+        description="asha, hyperband or median, or {rule, first, factor, every, most}.",
+    )
+    trials: Count32 | None = None
+    parallel: Count32 = 2
+    hours: Amount | None = Field(default=None, description="Of GPUs, or of machines without any.")
+    cost: Amount | None = None
+    failures: Count32 = Field(default=3, description="So many in a row stop the sweep.")
+    seed: Count32 = 1
+
+
+class SweepSubmission(Submission):
+    """A sweep to be started in the portal: a run, and what differs between its trials."""
+
+    sweep: SweepOptions
+
+
+class SweepTrialBody(Message):
+    number: int
+    state: str
+    params: Json
+    values: list[float] = []
+    reason: str = ""
+    run: int | None = Field(default=None, description="The run's number in its project.")
+    url: str = ""
+
+
+class SweepBody(Message):
+    id: int
+    project: str
+    number: int
+    name: str
+    state: str
+    reason: str
+    method: str
+    objectives: list[Json]
+    max_trials: int
+    active: bool
+    url: str
+    trials: list[SweepTrialBody] = []
+    best: list[int] = Field(default=[], description="Numbers of the best trials, or of the front.")
+
+
 class Progress(Message):
     stage: str = Field(default="", max_length=100)
     fraction: float = Field(default=0, ge=0, le=1)

@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import Count, QuerySet
 
 from experiments.metrics import metrics
-from experiments.models import Checkpoint, ModelPage, Run
+from experiments.models import Checkpoint, ModelPage, Run, Sweep
 from experiments.run_table import compare
 from experiments.runs import checkpoints, costs, outputs, runs, shelving
 from experiments.runs.resources import Resources
@@ -237,13 +237,15 @@ def best_steps(run: Run) -> set[int]:
 
 
 def needed(run: Run, rows: Mapping[int, Checkpoint]) -> set[int]:
-    """Return the steps whose checkpoint is in use: by a sample of the run, a run that started from
-    it, a published model, the config of a copy that starts from it."""
+    """Return the steps whose checkpoint is in use: by a sample of the run, a run or a sweep that
+    started from it, a published model, the config of a copy that starts from it."""
     steps = outputs.steps_among(run, list(rows))
     continued = Run.objects.filter(start_from__in=list(rows.values()))
     published = ModelPage.objects.filter(checkpoint__in=list(rows.values()))
+    swept = Sweep.objects.filter(start_from__in=list(rows.values()))
     referenced = {
         *continued.values_list("start_from", flat=True),
+        *swept.values_list("start_from", flat=True),
         *published.values_list("checkpoint", flat=True),
     }
     steps |= {step for step, row in rows.items() if row.pk in referenced}

@@ -15,6 +15,8 @@ from experiments.views import (
     run_tabs,
     saved_views,
     settings,
+    sweep_new,
+    sweeps,
     table,
 )
 from experiments.views.alerts import rules, webhooks
@@ -118,4 +120,19 @@ urlpatterns = [
     path("<slug:slug>/runs/<int:number>/rerun/", run.run_rerun, name="run_rerun"),
     path("<slug:slug>/runs/<int:number>/fork/", new.run_fork, name="run_fork"),
     path("<slug:slug>/runs/<int:number>/duplicate/", new.run_duplicate, name="run_duplicate"),
+    # Sweeps
+    path("<slug:slug>/sweeps/", sweeps.sweeps_list, name="sweeps"),
+    path("<slug:slug>/sweeps/offer/", sweep_new.sweep_offer, name="sweep_offer"),
+    path("<slug:slug>/sweeps/start/", sweep_new.sweep_start, name="sweep_start"),
+    path("<slug:slug>/sweeps/<int:number>/", sweeps.sweep, name="sweep"),
+    path("<slug:slug>/sweeps/<int:number>/curves/", sweeps.sweep_curves, name="sweep_curves"),
+    path("<slug:slug>/sweeps/<int:number>/stop/", sweeps.sweep_stop, name="sweep_stop"),
+    path("<slug:slug>/sweeps/<int:number>/pause/", sweeps.sweep_pause, name="sweep_pause"),
+    path("<slug:slug>/sweeps/<int:number>/resume/", sweeps.sweep_resume, name="sweep_resume"),
+    path("<slug:slug>/sweeps/<int:number>/budget/", sweeps.sweep_budget, name="sweep_budget"),
+    path(
+        "<slug:slug>/sweeps/<int:number>/trials/<int:trial>/stop/",
+        sweeps.sweep_trial_stop,
+        name="sweep_trial_stop",
+    ),
 ]

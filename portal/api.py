@@ -69,6 +69,7 @@ for router in (
     "experiments.views.describing.api.router",
     "experiments.alerts.api.router",
     "experiments.discussion.api.router",
+    "experiments.sweeps.api.router",
     "audio_samples.api.router",
     "rights.api.router",
 ):

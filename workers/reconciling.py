@@ -23,6 +23,7 @@ from experiments.clearance import permission
 from experiments.metrics import metrics
 from experiments.models import Attempt, Batch, Run
 from experiments.runs import quotas, runs
+from experiments.sweeps import passes
 from portal import celery, endings, tokens
 from rights.grants import lifecycle
 from rights.withdrawal import cases
@@ -99,6 +100,8 @@ def reconcile(cluster: Cluster, *, manifest: Manifest = local_job) -> None:
     for run in list(_stopping_without_attempt()):
         with _log_errors(str(run)):
             runs.settle(run)
+    with _log_errors("sweeps"):
+        passes.advance(timezone.now())
     with _log_errors("care"):
         policies.apply_policies(timezone.now())
     with _log_errors("what ended jobs leave"):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypedDict
 from uuid import UUID
 
+import numpy as np
 from django.db.models import Q, Sum
 
 from backline.columns import Float64, Int64
@@ -156,6 +157,17 @@ def exact(run: Run, name: str) -> Points:
     parts = [Points.decode(bytes(data), n) for data, n in chunks.values_list("data", "count")]
     tail = _tails([run.pk], name).get(run.pk)
     return Points.joined([*parts, tail] if tail else parts).in_order()
+
+
+def values_at(run: Run, name: str, steps: Sequence[int]) -> dict[int, float]:
+    """Return the value of the last point at or before each step; a step before all is left out."""
+    points = exact(run, name)
+    places = np.searchsorted(points.steps, np.asarray(steps, np.int64), side="right") - 1
+    return {
+        step: float(points.values[place])
+        for step, place in zip(steps, places.tolist(), strict=True)
+        if place >= 0
+    }
 
 
 def newest_points(run: Run, name: str) -> Points:

@@ -33,6 +33,7 @@ __all__ = [
     "read",
     "read_many",
     "replaced",
+    "values_at",
 ]
 
 # A run is folded when this much is unfolded: reading stays quick, and a batch is folded once.
@@ -124,6 +125,11 @@ def points(run: Run, name: str) -> tuple[Int64, Float64, Float64]:
     """Return a series' points as logged, by step: steps, Unix times, values (NaN, infinities)."""
     series = curves.exact(run, name)
     return series.steps, series.times, series.values
+
+
+def values_at(run: Run, name: str, steps: Sequence[int]) -> dict[int, float]:
+    """Return a series' value at each step, which is that of the last point at or before it."""
+    return curves.values_at(run, name, steps)
 
 
 def newest_values(run: Run, name: str) -> tuple[Float64, Float64]:

@@ -30,6 +30,7 @@ from experiments.models.runs import (
     RunQuerySet,
 )
 from experiments.models.sessions import Session, Undelivered
+from experiments.models.sweeps import Sweep, SweepQuerySet, SweepTrial
 
 __all__ = [
     "Alert",
@@ -75,6 +76,9 @@ __all__ = [
     "RunView",
     "Series",
     "Session",
+    "Sweep",
+    "SweepQuerySet",
+    "SweepTrial",
     "Undelivered",
     "Webhook",
     "WebhookDelivery",

@@ -45,7 +45,7 @@ def check(
     if recipe.reads is not None and checkpoint.run.recipe != recipe.reads:
         reads = recipes.get(recipe.reads).title.lower()
         raise recipes.ConfigInvalid({FIELD: f"This recipe reads checkpoints of {reads} only."})
-    _check_shape(recipe, config, checkpoint)
+    check_shape(recipe, config, checkpoint)
     use = recipe.use_of(config)
     if reason := why_not_start_from(checkpoint, project, recipe=recipe.name, use=use):
         raise recipes.ConfigInvalid({FIELD: reason})
@@ -65,7 +65,7 @@ def shape(checkpoint: Checkpoint) -> dict[str, int]:
     return {name: settings[name] for name in SHAPE if isinstance(settings.get(name), int)}
 
 
-def _check_shape(recipe: recipes.Recipe, config: Mapping[str, Any], checkpoint: Checkpoint) -> None:
+def check_shape(recipe: recipes.Recipe, config: Mapping[str, Any], checkpoint: Checkpoint) -> None:
     """Raise ConfigInvalid for another shape: weights fit one shape of network only."""
     if recipe.config is not FlowMatchingConfig:
         return

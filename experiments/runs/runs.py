@@ -5,6 +5,8 @@ The course of a run's attempts is in attempts.py, the moves that exist in states
 
 import subprocess
 import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -23,7 +25,7 @@ from experiments.clearance.permission import (
     why_not_dataset,
     why_not_start_from,
 )
-from experiments.models import Attempt, Checkpoint, Dataset, Project, Run
+from experiments.models import Attempt, Checkpoint, Dataset, Project, Run, SweepTrial
 from experiments.models.sessions import attempt_and_rank
 from experiments.runs import forks, initial_weights, quotas
 from experiments.runs import resources as machines
@@ -66,11 +68,13 @@ __all__ = [
     "NotPermitted",
     "NotPossible",
     "OverQuota",
+    "Plan",
     "Refusal",
     "Resources",
     "attempt_and_rank",
     "beat",
     "cancel",
+    "check",
     "check_consent",
     "claim",
     "close_client_run",
@@ -91,6 +95,7 @@ __all__ = [
     "open_client_run",
     "queue_position",
     "rerun",
+    "resolve",
     "retry",
     "settle",
     "store_events",
@@ -115,28 +120,24 @@ def submit(
     copied_from: Run | None = None,
     start_from: Checkpoint | None = None,
     fork: bool = False,
+    trial: SweepTrial | None = None,
 ) -> Run:
     """Queue a run of `recipe`, with the initial weights of `start_from` if they are given; as a
     `fork` it has the curves of their run up to there.
 
-    Raises recipes.UnknownRecipe or ConfigInvalid (a sentence per field), NotAllowed (the
-    consent decision is stored), OverQuota, NotPermitted. On a refusal no run exists.
+    A `trial` of a sweep gets the run in the same transaction, so it never has two. Raises
+    recipes.UnknownRecipe or ConfigInvalid (a sentence per field), NotAllowed (the consent decision
+    is stored), OverQuota, NotPermitted, NotPossible for a trial that waits no more. On a refusal
+    no run exists.
     """
-    check_member(by, project)
-    definition = recipes.get(recipe)
-    if definition.own and (reason := separation.why_not()):
-        raise recipes.ConfigInvalid({recipes.WHOLE: reason})
-    resolved = recipes.validate(recipe, config).model_dump(mode="json")
-    initial_weights.check(
-        by=by, project=project, recipe=definition, config=resolved, checkpoint=start_from
-    )
+    plan = check(
+        by=by, project=project, recipe=recipe, config=config, dataset=dataset,
+        resources=resources, start_from=start_from,
+    )  # fmt: skip
     if fork and start_from is not None:
         _check_line(start_from.run)
-    requested = machines.read(resources or {})
-    _check_resources(definition, resolved, requested)
-    _check_dataset(definition, project, dataset)
-    use = definition.use_of(resolved)
-    decision = check_consent(project=project, dataset=dataset, use=use, by=by)
+    definition, requested = plan.recipe, plan.resources
+    decision = check_consent(project=project, dataset=dataset, use=plan.use, by=by)
     # The first call runs git, so it comes before the transaction.
     version = code_version()
     with transaction.atomic():
@@ -146,9 +147,9 @@ def submit(
             number=next_number(project),
             name=(clean_line(name) or definition.title)[:150],
             recipe=recipe,
-            config=resolved,
+            config=plan.config,
             resources=requested.model_dump(),
-            use=use,
+            use=plan.use,
             dataset=dataset,
             dataset_digest=dataset.digest if dataset else "",
             decision=decision,
@@ -159,6 +160,8 @@ def submit(
             fork_step=start_from.step if fork and start_from else None,
             submitted_by=by,
         )
+        if trial is not None and not _give(trial, run):
+            raise NotPossible(f"Trial {trial.number} does not wait for a run any more.")
         audit.record(
             by=by,
             verb="run.submitted",
@@ -179,6 +182,58 @@ def _check_line(parent: Run) -> None:
         forks.check_line(parent)
     except forks.NotForkable as refusal:
         raise recipes.ConfigInvalid({"start_from": str(refusal)}) from None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run would be of, valid and resolved."""
+
+    recipe: recipes.Recipe
+    config: dict[str, Any]
+    resources: Resources
+    use: str
+
+
+def check(
+    *,
+    by: User,
+    project: Project,
+    recipe: str,
+    config: Mapping[str, Any],
+    dataset: Dataset | None = None,
+    resources: Mapping[str, Any] | None = None,
+    start_from: Checkpoint | None = None,
+) -> Plan:
+    """Return what a run would be of, and queue nothing; consent and quota are not asked.
+
+    Raises recipes.UnknownRecipe, ConfigInvalid and NotPermitted as `submit` does.
+    """
+    check_member(by, project)
+    definition = recipes.get(recipe)
+    if definition.own and (reason := separation.why_not()):
+        raise recipes.ConfigInvalid({recipes.WHOLE: reason})
+    requested = machines.read(resources or {})
+    resolved = resolve(recipe=definition, config=config, resources=requested)
+    initial_weights.check(
+        by=by, project=project, recipe=definition, config=resolved, checkpoint=start_from
+    )
+    _check_dataset(definition, project, dataset)
+    return Plan(definition, resolved, requested, definition.use_of(resolved))
+
+
+def resolve(
+    *, recipe: recipes.Recipe, config: Mapping[str, Any], resources: Resources
+) -> dict[str, Any]:
+    """Return the config with all its defaults, checked for these resources; raise ConfigInvalid."""
+    resolved = recipes.validate(recipe.name, config).model_dump(mode="json")
+    _check_resources(recipe, resolved, resources)
+    return resolved
+
+
+def _give(trial: SweepTrial, run: Run) -> bool:
+    """Compare and set: true if this call gave the waiting trial its run."""
+    waiting = SweepTrial.objects.filter(pk=trial.pk, state=SweepTrial.State.WAITING)
+    return waiting.update(run=run, state=SweepTrial.State.RUNNING) == 1
 
 
 def _check_resources(recipe: recipes.Recipe, config: dict[str, Any], requested: Resources) -> None:
@@ -276,14 +331,18 @@ def withhold(run: Run, reason: str, *, by: User | None = None) -> bool:
     return done
 
 
-def end_early(run: Run, *, verb: str, reason: str) -> bool:
-    """Stop, for the portal itself, a run that takes too long or does nothing; it ends as failed.
+def end_early(run: Run, *, verb: str, reason: str, stop_as: State = State.FAILED) -> bool:
+    """Stop, for the portal itself, a run that takes too long or does nothing; it ends as failed, or
+    as cancelled where nothing is wrong with it. One that waits and is cancelled ends now.
 
     Returns True if this call asked it to stop. A stop that somebody else asked for stays theirs.
     """
     with transaction.atomic():
-        fields = {"stop_as": State.FAILED.value, "state_reason": reason[:500]}
-        if not move(run, (State.STARTING, State.RUNNING), State.STOPPING, **fields):
+        fields = {"stop_as": stop_as.value, "state_reason": reason[:500]}
+        waits = stop_as == State.CANCELLED and move(
+            run, (State.QUEUED,), State.CANCELLED, ended_at=timezone.now(), **fields
+        )
+        if not waits and not move(run, (State.STARTING, State.RUNNING), State.STOPPING, **fields):
             return False
         audit.record(by=None, verb=verb, subject=run, private={"reason": reason})
         celery.wake()

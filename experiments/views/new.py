@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
@@ -14,6 +14,7 @@ from experiments.clearance import clearance, permission
 from experiments.models import Checkpoint, Dataset, DatasetItem, Project, Run
 from experiments.runs import costs, forks, initial_weights, quotas, resources, runs
 from experiments.runs.resources import Resources
+from experiments.sweeps import asked, offer
 from experiments.views.access import requires_member
 from experiments.views.run import header, visible_run
 from portal.inputs import parameters, problems
@@ -47,7 +48,7 @@ def run_new(request: HttpRequest, project: Project) -> HttpResponse:
                 "no_own": separation.why_not(),
             },
         )
-    recipe = _recipe(name)
+    recipe = recipe_or_404(name)
     query = parameters.read_parameters(request)
     sets = forms.datasets_for(recipe, project)
     dataset = sets.filter(pk=query.number("dataset") or 0).first()
@@ -59,7 +60,7 @@ def run_new(request: HttpRequest, project: Project) -> HttpResponse:
     # Weights fit one network shape, so the form starts with the settings of these weights.
     shape = initial_weights.shape(checkpoint) if checkpoint and recipe.needs_dataset else {}
     groups = forms.fields(recipe, values=shape)
-    return _page(request, project, recipe, form, groups, dataset=dataset, first=checkpoint)
+    return page(request, project, recipe, form, groups, dataset=dataset, first=checkpoint)
 
 
 @require_safe
@@ -67,7 +68,7 @@ def run_new(request: HttpRequest, project: Project) -> HttpResponse:
 def run_duplicate(request: HttpRequest, project: Project, number: int) -> HttpResponse:
     """Show the form for a new run, filled in like this run."""
     source = visible_run(signed_in(request), project, number)
-    recipe = _recipe(source.recipe)
+    recipe = recipe_or_404(source.recipe)
     # The checkpoint at which it is forked: a copy that goes on from there, with its curves.
     wanted = parameters.read_parameters(request).number("fork")
     fork = source.checkpoints.startable().filter(pk=wanted).first() if wanted else None
@@ -77,7 +78,7 @@ def run_duplicate(request: HttpRequest, project: Project, number: int) -> HttpRe
     }  # fmt: skip
     form = forms.RunForm(project=project, recipe=recipe, by=signed_in(request), initial=initial)
     groups = forms.fields(recipe, values=source.submitted_config)
-    return _page(
+    return page(
         request, project, recipe, form, groups, dataset=source.dataset,
         source=None if fork else source, first=fork or source.start_from, fork=fork is not None,
     )  # fmt: skip
@@ -126,7 +127,11 @@ def run_submit(request: HttpRequest, project: Project) -> HttpResponse:
     """Queue the run; on any refusal show the page again, with everything that was typed."""
     user = signed_in(request)
     typed = dict(parameters.posted_parameters(request).words(longest=MAX_TYPED))
-    recipe = _recipe(str(typed.get("recipe", "")))
+    recipe = recipe_or_404(str(typed.get("recipe", "")))
+    if asked.is_sweep(recipe, typed):
+        # The same form is sent there: it says what the sweep would be, and asks.
+        there = reverse("experiments:sweep_offer", args=[project.slug])
+        return HttpResponseRedirect(there, preserve_request=True)
     copied_from = parameters.posted_parameters(request).number("copied_from")
     source = visible_run(user, project, copied_from) if copied_from is not None else None
     fork = parameters.posted_parameters(request).number("fork") == 1
@@ -170,7 +175,7 @@ def run_submit(request: HttpRequest, project: Project) -> HttpResponse:
     dataset = form.cleaned_data.get("dataset")
     groups = forms.fields(recipe, typed=typed, errors=errors)
     checkpoint = form.cleaned_data.get("start_from")
-    return _page(
+    return page(
         request,
         project,
         recipe,
@@ -241,14 +246,14 @@ def _initial_weights_context(
     return context
 
 
-def _recipe(name: str) -> recipes.Recipe:
+def recipe_or_404(name: str) -> recipes.Recipe:
     try:
         return recipes.get(name)
     except recipes.UnknownRecipe as refusal:
         raise Http404(str(refusal)) from None
 
 
-def _page(
+def page(
     request: HttpRequest,
     project: Project,
     recipe: recipes.Recipe,
@@ -261,7 +266,10 @@ def _page(
     errors: dict[str, str] | None = None,
     **extra: Any,
 ) -> HttpResponse:
+    """Show the form of a new run, or of a sweep, with what was typed and what is wrong with it."""
     errors = errors or {}
+    names = offer.metric_names(project, recipe.name)
+    sweep_form = asked.SweepForm(prefix=asked.PREFIX, initial={"objective": _first(names)})
     first_settings, folded = forms.arrange(groups)
     items = dataset.items if dataset else DatasetItem.objects.none()
     left_out = items.filter(included=False).select_related("recording")
@@ -285,11 +293,18 @@ def _page(
         **_initial_weights_context(project, recipe, form, first),
         "problems": _problems(form, first_settings, folded, errors, extra),
         **estimate(project, _typed_resources(form)),
+        "sweep_form": sweep_form,
+        "metric_names": names,
         **extra,
     }
     context["wrong"] = bool(context["problems"] or extra.get("refusals"))
     status = 422 if context["wrong"] else 200
     return render(request, "experiments/run_new.html", context, status=status)
+
+
+def _first(names: list[str]) -> str:
+    """Return the metric that a sweep is about unless somebody says otherwise."""
+    return next((name for name in names if not name.endswith(":")), "loss")
 
 
 def _problems(
@@ -314,6 +329,7 @@ def _problems(
             Problem(f"Not queued: {refusal}", "id_gpus")
             for refusal in filter(None, [extra.get("over_quota")])
         ),
+        *(problems.of_form(extra["sweep_form"]) if "sweep_form" in extra else []),
         *(problem for group in folded for problem in _of_settings(group.fields)),
         *(Problem(text, "id_yaml") for text in extra.get("yaml_errors", [])),
     ]

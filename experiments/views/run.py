@@ -26,6 +26,7 @@ def visible_run(user: User, project: Project, number: int) -> Run:
         "decision",
         "copied_from",
         "start_from__run__project",
+        "sweep_trial__sweep__project",
     ).first()
     if run is None:
         raise Http404

@@ -30,12 +30,17 @@ STATES = {
     "lost": "Lost",
     "preempted": "Made room",
     "stopped": "Stopped",
+    "paused": "Paused",
+    "waiting": "Waiting for its run",
+    "complete": "Complete",
+    "pruned": "Pruned",
 }
 
 # The project's own pages: name, label, URL name. A page that does not exist yet has no link.
 PROJECT_PAGES = (
     ("runs", "Runs", "experiments:runs"),
     ("compare", "Compare", "experiments:compare"),
+    ("sweeps", "Sweeps", "experiments:sweeps"),
     ("samples", "Samples", "audio_samples:project"),
     ("datasets", "Datasets", "experiments:datasets"),
     ("models", "Models", "experiments:models"),

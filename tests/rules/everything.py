@@ -20,11 +20,13 @@ from backline import wire
 from experiments.alerts import alerts, rules, webhooks
 from experiments.deliveries import usage_report
 from experiments.discussion import comments, subjects
-from experiments.models import Membership, Notice, Project, Run
+from experiments.models import Membership, Notice, Project, Run, SweepTrial
 from experiments.publishing import pages
 from experiments.run_table import saved_views
 from experiments.run_table.layout import Layout
 from experiments.runs import bulk, checkpoints, datasets, describing, runs
+from experiments.sweeps import sweeps
+from experiments.sweeps.sweeps import Wanted
 from listening import trials
 from portal import storage, tokens
 from portal.models import Role, User
@@ -146,6 +148,12 @@ def make_world() -> World:
     run = runs.submit(
         by=ada, project=project, recipe="flow_matching", config={}, dataset=dataset, name=WORK[1]
     )
+    sweep = sweeps.start(
+        by=ada, project=project, wanted=Wanted(
+            recipe="tone_check", config={}, space={"seed": [1, 2]}, objective="loss", name=WORK[1],
+        ),
+    )  # fmt: skip
+    SweepTrial.objects.create(sweep=sweep, number=1, params={"seed": 1})
     attempt = runs.claim(run)
     assert attempt
     runs.mark_started(attempt)
@@ -236,6 +244,8 @@ def make_world() -> World:
             (r"projects/.*reproduce/", {"name": "config.yaml"}),
             (r"", {"number": run.number, "code": test.items.get().code}),
             (r"", {"version": 1, "act": "tag", "batch": runs_batch.pk}),
+            (r"projects/.*sweeps/", {"number": sweep.number, "trial": 1}),
+            (r"api/v1/sweeps/", {"sweep_id": sweep.pk}),
             (r"projects/.*datasets/", {"pk": dataset.pk}),
             (r"projects/.*views/", {"pk": view.pk}),
             (r"projects/.*batches/", {"pk": runs_batch.pk}),

@@ -8,8 +8,8 @@ import pytest
 ROOT = Path(__file__).parents[2] / "templates"
 FORM = re.compile(r"<form\b.*?</form>", re.DOTALL)
 BUTTON = re.compile(r"<button\b[^>]*\bdanger\b.*?</button>", re.DOTALL)
-# Can be undone: the run can be tried again from its last checkpoint.
-UNDONE = {"experiments/run.html"}
+# Can be undone: the run can be tried again from its last checkpoint, the sweep continued.
+UNDONE = {"experiments/run.html", "experiments/sweep.html"}
 PAGES = sorted(
     str(path.relative_to(ROOT))
     for path in ROOT.rglob("*.html")

@@ -38,6 +38,10 @@ HARMLESS = {
     # By the clock, which looks again.
     "grant.expired", "run.idle_stopped", "run.idle_warned", "run.overdue",
     "run.checkpoint_removed",
+    # Of a sweep, and of its runs by the clock, which looks again.
+    "run.pruned", "run.sweep_budget", "sweep.budget", "sweep.ended", "sweep.paused",
+    "sweep.resumed",
+    "sweep.started", "sweep.stopped", "sweep.trial_cancelled",
     # How work on a case goes on, and answers that leave something as it was before it was asked.
     "case.closed", "case.mitigated", "case.task_assigned", "clip.refused", "model.text_refused",
     "sample.copy_dismissed", "consent.decided",

@@ -1,0 +1,1 @@
+"""Sweeps: many runs of one recipe whose settings a method chooses, under a budget."""
