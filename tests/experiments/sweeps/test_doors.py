@@ -10,8 +10,12 @@ from django.utils import timezone
 
 from experiments import recipes
 from experiments.models import Project, Run, Sweep, SweepTrial
+from experiments.runs import datasets
 from experiments.sweeps import asked, passes, sweeps
 from portal.models import User
+from rights.grants import lifecycle
+from rights.models import Use
+from tests.catalogue import make_allowed
 from tests.experiments.sweeps import world
 from tests.experiments.test_forms import typed
 
@@ -206,3 +210,22 @@ def test_the_list_has_the_best_of_each_sweep_in_few_queries(
         page = client.get(url).content.decode()
     assert page.count("0.125") == 3
     assert "2 of 3: 2 complete" in page
+
+
+def test_a_refusal_of_consent_names_the_recordings_as_on_a_new_run(
+    client: Client, ada: User, rosa: User, project: Project
+) -> None:
+    recordings = make_allowed(rosa, 2)
+    use = Use.TRAIN_GENERATIVE
+    dataset = datasets.freeze(by=ada, project=project, name="d", recordings=recordings, use=use)
+    party = recordings[0].credits.get(role="MainArtist").party
+    lifecycle.opt_out(recordings[0], use, party, rosa, "No more")
+    client.force_login(ada)
+    form = {key: value for key, value in sent().items() if not key.startswith("config.")}
+    data = form | {"recipe": "flow_matching", "dataset": str(dataset.pk), "config.seed": "1, 2"}
+    status, page = post(client, project, "sweep_start", data)
+    assert status == 422
+    assert "Not queued: not everybody whose music this is allows it." in page
+    assert recordings[0].title in page
+    assert 'value="1, 2"' in page
+    assert not Sweep.objects.exists()
