@@ -5,11 +5,15 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from experiments.models import Project, Run
 from experiments.run_table import query
 from experiments.run_table.query import completion
 from portal.models import Role, User
+from tests.examples import examples
+from tests.experiments.run_table.test_query_fuzz import PIECES
 from tests.experiments.run_table.test_table import make, measure
 
 
@@ -124,3 +128,18 @@ def test_a_keystroke_costs_the_same_with_more_runs(
     )
     assert [queries("run.|"), queries("run.opt == |")] == before
     assert len(offered(ada, project, "run.opt == |").options) == completion.MOST
+
+
+@settings(
+    max_examples=examples(200),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(text=st.lists(PIECES, max_size=10).map("".join), at=st.integers(-2, 60))
+def test_whatever_is_typed_something_or_nothing_fits(
+    project: Project, ada: User, few: list[Run], text: str, at: int
+) -> None:
+    found = completion.complete(user=ada, project=project, text=text, at=at)
+    assert 0 <= found.start <= found.end <= len(text)
+    assert found.start <= max(min(at, len(text)), 0)
+    assert len(found.options) <= completion.MOST
