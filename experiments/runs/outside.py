@@ -88,9 +88,8 @@ def join_client_run(*, by: User, project: Project, wanted: wire.NewRun) -> Joine
 
 def _fork(project: Project, by: User, wanted: wire.NewRun) -> Run:
     """Open a run that goes on from a step of another one, with its config unless it is given."""
-    parent = _named(
-        Run.objects.filter(project=project).order_by("-number"), project, wanted.fork_from
-    )
+    there = Run.objects.filter(project=project, deleted_at=None).order_by("-number")
+    parent = _named(there, project, wanted.fork_from)
     if parent is None:
         raise NoSuchRun(f"The project {project.slug} has no run “{wanted.fork_from}” to fork.")
     forks.check_line(parent)
@@ -100,6 +99,9 @@ def _fork(project: Project, by: User, wanted: wire.NewRun) -> Run:
         project=project,
         name=wanted.name or f"{parent.name}, from step {step}",
         config={**parent.submitted_config, **wanted.config},
+        description=wanted.description,
+        notes=wanted.notes,
+        tags=wanted.tags,
     )
     run.forked_from, run.fork_step = parent, step
     run.save(update_fields=["forked_from", "fork_step"])

@@ -129,6 +129,8 @@ def purge(run: Run) -> None:
         sounds = outputs.forget(run)
         run.edits.all().delete()
         run.tag_rows.all().delete()
+        # What was not committed is somebody's text too.
+        run.environments.all().delete()
         Run.objects.filter(pk=run.pk).update(
             purged_at=at, notes="", description="", tags=[], stage="", warning=""
         )

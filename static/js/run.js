@@ -35,7 +35,8 @@ async function renew() {
   countTabs(page);
   for (const fresh of page.querySelectorAll("[data-renewed]")) {
     const old = document.getElementById(fresh.id);
-    if (!old) continue;
+    // Whoever types or chooses in it is not interrupted; it is written anew the next time.
+    if (!old || old.querySelector(":is(input, select, textarea):focus:not([data-chart] *)")) continue;
     for (const [n, more] of [...fresh.querySelectorAll("details")].entries()) {
       more.open = old.querySelectorAll("details")[n]?.open ?? more.open;
     }

@@ -69,3 +69,17 @@ def test_tabs_change_under_a_header_that_stays_and_a_log_is_followed(
     expect(nav.locator("[aria-current]")).to_be_in_viewport(ratio=0.98)
     expect(nav).to_have_attribute("data-fades", re.compile("before"))
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_what_is_typed_stays_while_the_page_is_written_anew(
+    page: Page, live_server: LiveServer, ada: User, project: Project
+) -> None:
+    run = runs.open_client_run(by=ada, project=project, name="Tried")
+    log_in(page, live_server, ada)
+    page.goto(live_server.url + run.get_absolute_url())
+    tag = page.get_by_label("Add a tag")
+    tag.fill("half a wo")
+    log_loss(run, [1.0, 0.5])
+    expect(page.locator('#overview [data-name="loss"]')).to_be_visible()
+    expect(tag).to_have_value("half a wo")
+    expect(tag).to_be_focused()

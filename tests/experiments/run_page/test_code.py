@@ -8,11 +8,12 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from backline import wire
 from experiments.models import Attempt, Environment, Project, Run
 from experiments.run_page import diffs, reproducing
-from experiments.runs import environments, runs
+from experiments.runs import environments, runs, shelving
 from portal import tokens
 from portal.models import User
 
@@ -260,3 +261,11 @@ def test_the_image_that_the_cluster_runs_is_kept_with_its_attempt(
     environments.store_report(run, report("attempt-1"))
     client.force_login(ada)
     assert image in text_of(client, "run_environment", run)
+
+
+def test_a_purged_run_has_no_code_left(ada: User, run: Run) -> None:
+    environments.store_report(run, report())
+    Run.objects.update(state=Run.State.FINISHED, deleted_at=timezone.now())
+    run.refresh_from_db()
+    shelving.purge(run)
+    assert not Environment.objects.exists()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from backline import wire
 from experiments.metrics import metrics
@@ -184,3 +185,16 @@ def test_a_run_of_the_portal_is_forked_at_its_nearest_checkpoint(
     (part,) = inherited(client, fork)
     assert part["steps"] == [-3, -2, -1, 0]
     assert part["mean"] == [1.0, 0.5, 0.25, 0.125]
+
+
+def test_a_deleted_run_is_not_forked_and_takes_its_curves_along(
+    client: Client, ada: User, project: Project, parent: Run
+) -> None:
+    run = opened(ada, project, fork_from="First", fork_step=10, tags=["tried"], notes="Why")
+    assert (run.tags, run.notes) == (["tried"], "Why")
+    client.force_login(ada)
+    assert len(inherited(client, run)) == 1
+    Run.objects.filter(pk=parent.pk).update(deleted_at=timezone.now())
+    assert inherited(client, run) == []
+    with pytest.raises(runs.NoSuchRun):
+        opened(ada, project, fork_from="First")
