@@ -2,9 +2,9 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Any, TypedDict
 from uuid import UUID
 
 from django.db.models import Q, Sum
@@ -13,6 +13,9 @@ from backline.columns import Float64, Int64
 from experiments.metrics import compaction
 from experiments.metrics.downsampling import Buckets, Points
 from experiments.models import Batch, Chunk, Run, Series
+
+
+NOTHING = Points.empty().buckets()
 
 
 class CurveBody(TypedDict):
@@ -43,7 +46,7 @@ class Curve:
 
     @classmethod
     def empty(cls, name: str) -> "Curve":
-        return cls(name=name, level=0, buckets=Points.empty().buckets())
+        return cls(name=name, level=0, buckets=NOTHING)
 
     def __len__(self) -> int:
         return len(self.buckets)
@@ -115,6 +118,9 @@ class Span:
         return (end - start + 1) / (last - first + 1)
 
 
+Key = tuple[UUID, str]
+
+
 def read_many(
     run_ids: Sequence[UUID],
     name: str,
@@ -124,25 +130,48 @@ def read_many(
     to_step: int | None,
 ) -> dict[UUID, Curve]:
     """Return curves by run; runs without the metric are left out."""
-    series = list(Series.objects.filter(run__in=run_ids, name=name))
+    found = read_all(run_ids, [name], points, from_step=from_step, to_step=to_step)
+    return {run: curve for (run, _), curve in found.items()}
+
+
+def read_all(
+    run_ids: Sequence[UUID],
+    names: Sequence[str],
+    points: int,
+    *,
+    from_step: int | None,
+    to_step: int | None,
+) -> dict[Key, Curve]:
+    """Return the curves of several metrics by run and name; what was not logged is left out.
+
+    The number of queries grows with neither runs nor names.
+    """
+    series = list(Series.objects.filter(run__in=run_ids, name__in=names))
     span = Span(from_step, to_step)
-    curves = _read(series, name, points, span)
+    curves = _read(series, points, span)
     # A run may be folded between the reading of its chunks and that of its batches. Its curve
     # would then be silently too short: read it again.
-    short = [row for row in series if not span and _total(curves[row.run_id]) < row.count]
-    return curves | _read(short, name, points, span) if short else curves
+    short = [row for row in series if not span and _total(curves[_key(row)]) < row.count]
+    return curves | _read(short, points, span) if short else curves
 
 
-def _read(series: list[Series], name: str, points: int, span: Span) -> dict[UUID, Curve]:
-    stored = _stored(_levels(series, span, points), span)
-    tails = _tails([row.run_id for row in series], name)
+def _key(row: Series) -> Key:
+    return row.run_id, row.name
+
+
+def _read(series: list[Series], points: int, span: Span) -> dict[Key, Curve]:
+    levels = _levels(series, span, points)
+    stored = _stored(levels, span)
+    tails = _tails({row.run_id for row in series}, {row.name for row in series})
     curves = {}
     for row in series:
-        level, buckets = stored.get(row.pk, (0, Points.empty().buckets()))
-        if row.run_id in tails:
-            buckets = _merged(buckets, tails[row.run_id].buckets())
-        buckets = buckets.between(span.first, span.last).thinned(points)
-        curves[row.run_id] = Curve(name=name, level=level, buckets=buckets)
+        buckets = stored.get(row.pk, NOTHING)
+        if (tail := tails.get(_key(row))) is not None:
+            buckets = _merged(buckets, tail.buckets())
+        if span:
+            buckets = buckets.between(span.first, span.last)
+        level = levels.get(row.pk, 0)
+        curves[_key(row)] = Curve(name=row.name, level=level, buckets=buckets.thinned(points))
     return curves
 
 
@@ -154,7 +183,7 @@ def exact(run: Run, name: str) -> Points:
     """Return every point of a series as logged, in order of step."""
     chunks = Chunk.objects.filter(series__run=run, series__name=name, level=0).order_by("index")
     parts = [Points.decode(bytes(data), n) for data, n in chunks.values_list("data", "count")]
-    tail = _tails([run.pk], name).get(run.pk)
+    tail = _tails([run.pk], {name}).get((run.pk, name))
     return Points.joined([*parts, tail] if tail else parts).in_order()
 
 
@@ -162,7 +191,7 @@ def newest_points(run: Run, name: str) -> Points:
     """Return the last points as logged, in order of step: at least a full chunk if there is one."""
     chunks = Chunk.objects.filter(series__run=run, series__name=name, level=0).order_by("-index")
     parts = [Points.decode(bytes(data), n) for data, n in chunks.values_list("data", "count")[:2]]
-    tail = _tails([run.pk], name).get(run.pk)
+    tail = _tails([run.pk], {name}).get((run.pk, name))
     return Points.joined([*reversed(parts), tail] if tail else [*reversed(parts)]).in_order()
 
 
@@ -186,38 +215,39 @@ def _levels(series: list[Series], span: Span, points: int) -> dict[int, int]:
     return chosen
 
 
-def _stored(levels: dict[int, int], span: Span) -> dict[int, tuple[int, Buckets]]:
+def _stored(levels: dict[int, int], span: Span) -> dict[int, Buckets]:
     """Return the folded part of each series, from its chosen level."""
     by_level: dict[int, list[int]] = defaultdict(list)
     for pk, level in levels.items():
         by_level[level].append(pk)
-    stored: dict[int, tuple[int, Buckets]] = {}
+    stored: dict[int, Buckets] = {}
     for level, members in by_level.items():
-        parts: dict[int, list[Buckets]] = defaultdict(list)
         chunks = Chunk.objects.filter(span.query(), series__in=members, level=level)
-        rows = chunks.order_by("series", "index").values_list("series", "data", "count")
-        for pk, data, count in rows:
-            parts[pk].append(
-                Points.decode(bytes(data), count).buckets()
-                if level == 0
-                else Buckets.decode(bytes(data), count)
-            )
-        stored |= {pk: (level, Buckets.joined(pieces)) for pk, pieces in parts.items()}
+        rows = list(chunks.order_by("series", "index").values_list("series", "data", "count"))
+        parts: dict[int, list[Buckets]] = defaultdict(list)
+        for (pk, _, _), buckets in zip(rows, _decoded(level, rows), strict=True):
+            parts[pk].append(buckets)
+        stored |= {pk: Buckets.joined(pieces) for pk, pieces in parts.items()}
     return stored
 
 
-def _tails(run_ids: Sequence[UUID], name: str) -> dict[UUID, Points]:
-    """Return the points in batches that are not folded yet, by run, in order of step."""
+def _decoded(level: int, rows: list[tuple[int, Any, int]]) -> list[Buckets]:
+    if level == 0:
+        return [Points.decode(bytes(data), count).buckets() for _, data, count in rows]
+    return Buckets.decode_many([(bytes(data), count) for _, data, count in rows])
+
+
+def _tails(run_ids: Collection[UUID], names: set[str]) -> dict[Key, Points]:
+    """Return the points in batches that are not folded yet, in order of step."""
     waiting: dict[UUID, list[bytes]] = defaultdict(list)
     rows = Batch.objects.filter(run__in=run_ids, folded=False).order_by("pk")
     for run_id, payload in rows.values_list("run_id", "payload"):
         waiting[run_id].append(bytes(payload))
-    tails = {}
-    for run_id, payloads in waiting.items():
-        tail = compaction.unfolded(payloads, only={name}).get(name)
-        if tail is not None:
-            tails[run_id] = tail.in_order()
-    return tails
+    return {
+        (run_id, name): tail.in_order()
+        for run_id, payloads in waiting.items()
+        for name, tail in compaction.unfolded(payloads, only=names).items()
+    }
 
 
 def _merged(stored: Buckets, tail: Buckets) -> Buckets:

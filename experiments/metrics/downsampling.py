@@ -5,18 +5,21 @@ one of level 2 FACTOR buckets of level 1, and so on. Drawing takes the coarsest 
 has enough buckets, so a curve of a million points costs as little as one of a thousand.
 """
 
+from collections import defaultdict
 from dataclasses import dataclass, fields
 from typing import Self
 
 import numpy as np
 
-from backline.columns import Float64, Int64, Malformed, pack, unpack
+from backline.columns import Float64, Int64, Malformed, pack, unpack, unpack_many
 
 FACTOR = 8
 # Elements per stored chunk, on every level. A multiple of FACTOR: a bucket never spans two chunks.
 CHUNK = 4096
 # A level is built while the one below it has more elements than this.
 SMALLEST = 512
+# Chunks that are decoded in one step.
+TOGETHER = 64
 
 __all__ = ["CHUNK", "FACTOR", "SMALLEST", "Buckets", "Malformed", "Points"]
 
@@ -116,6 +119,8 @@ class Buckets:
 
     @classmethod
     def joined(cls, parts: list[Self]) -> Self:
+        if len(parts) == 1:
+            return parts[0]
         return cls(
             *(
                 np.concatenate([getattr(part, field.name) for part in parts])
@@ -170,3 +175,20 @@ class Buckets:
     @classmethod
     def decode(cls, data: bytes, count: int) -> Self:
         return cls(*unpack(data, kinds="iiffffii", counts=[count] * 8))  # type: ignore[arg-type]
+
+    @classmethod
+    def decode_many(cls, rows: list[tuple[bytes, int]]) -> list[Self]:
+        """Return what `decode` returns for each of these data and counts, quicker."""
+        places: dict[int, list[int]] = defaultdict(list)
+        for place, (_, count) in enumerate(rows):
+            places[count].append(place)
+        decoded: dict[int, Self] = {}
+        for count, members in places.items():
+            # Some at a time: what is inflated stays in the processor's cache.
+            for start in range(0, len(members), TOGETHER):
+                some = members[start : start + TOGETHER]
+                parts = [rows[place][0] for place in some]
+                columns = unpack_many(parts, kinds="iiffffii", count=count)
+                for at, place in enumerate(some):
+                    decoded[place] = cls(*(column[at] for column in columns))  # type: ignore[arg-type]
+        return [decoded[place] for place in range(len(rows))]

@@ -31,6 +31,7 @@ __all__ = [
     "newest_values",
     "points",
     "read",
+    "read_all",
     "read_many",
     "replaced",
 ]
@@ -118,6 +119,19 @@ def read_many(
 ) -> dict[UUID, Curve]:
     """Return one metric of many runs, in a number of queries that does not grow with the runs."""
     return curves.read_many(run_ids, name, points, from_step=from_step, to_step=to_step)
+
+
+def read_all(
+    run_ids: Sequence[UUID],
+    names: Sequence[str],
+    points: int = 1000,
+    *,
+    from_step: int | None = None,
+    to_step: int | None = None,
+) -> dict[tuple[UUID, str], Curve]:
+    """Return several metrics of many runs, by run and name, in a number of queries that grows with
+    neither."""
+    return curves.read_all(run_ids, names, points, from_step=from_step, to_step=to_step)
 
 
 def points(run: Run, name: str) -> tuple[Int64, Float64, Float64]:
