@@ -1,0 +1,63 @@
+"""What a field is, and what an app above this one registers."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.db.models.expressions import Combinable
+
+from experiments.models import Project, Run
+
+
+class Kind(StrEnum):
+    NUMBER = "number"
+    TEXT = "text"
+    TIME = "time"
+    DURATION = "duration"
+    MONEY = "money"
+    LIST = "list"
+    # A setting: a number in one run, a text in another.
+    ANY = "any"
+
+
+NUMBERS = (Kind.NUMBER, Kind.DURATION, Kind.MONEY)
+
+
+class Field(ABC):
+    """One fact of each run. `group` names the heading under which a picker lists it."""
+
+    group: ClassVar[str] = "run"
+
+    def __init__(self, key: str, title: str, kind: Kind) -> None:
+        self.key, self.title, self.kind = key, title, kind
+
+    @property
+    def is_number(self) -> bool:
+        return self.kind in NUMBERS
+
+    @property
+    def descends(self) -> bool:
+        """Whether the first click on its head sorts from the largest down, as numbers and times."""
+        return self.is_number or self.kind == Kind.TIME
+
+    @abstractmethod
+    def orders(self) -> list[Combinable]:
+        """Return what the database orders by; null for a run that has no value."""
+
+    @abstractmethod
+    def read(self, runs: Sequence[Run]) -> dict[UUID, Any]:
+        """Return the value of each run that has one, in a constant number of queries."""
+
+
+class Source(ABC):
+    """Fields of an app above this one: measures of what runs made, ratings of listeners."""
+
+    @abstractmethod
+    def find(self, name: str) -> Field | None:
+        """Return the field `prefix.name`; None if there is none."""
+
+    @abstractmethod
+    def of_project(self, project: Project) -> Iterable[Field]:
+        """Return the fields that runs of this project have, at bounded cost."""
