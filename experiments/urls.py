@@ -2,7 +2,18 @@
 
 from django.urls import path
 
-from experiments.views import compare, datasets, live, log, new, projects, run, settings, table
+from experiments.views import (
+    charts,
+    compare,
+    datasets,
+    live,
+    log,
+    new,
+    projects,
+    run,
+    settings,
+    table,
+)
 from experiments.views.publishing import publishing
 
 app_name = "experiments"
@@ -37,4 +48,6 @@ urlpatterns = [
     path("<slug:slug>/runs/<int:number>/retry/", run.run_retry, name="run_retry"),
     path("<slug:slug>/runs/<int:number>/rerun/", run.run_rerun, name="run_rerun"),
     path("<slug:slug>/runs/<int:number>/duplicate/", new.run_duplicate, name="run_duplicate"),
+    # Charts of many runs.
+    path("<slug:slug>/charts/data/", charts.data, name="charts_data"),
 ]

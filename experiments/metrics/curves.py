@@ -1,19 +1,20 @@
 """Reading series for drawing: the coarsest level that has enough detail, and the unfolded rest."""
 
+import hashlib
 import math
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
 from uuid import UUID
 
-from django.db.models import Q, Sum
+from django.db.models import Min, Q, Sum
 
+from backline import wire
 from backline.columns import Float64, Int64
 from experiments.metrics import compaction
 from experiments.metrics.downsampling import Buckets, Points
 from experiments.models import Batch, Chunk, Run, Series
-
 
 NOTHING = Points.empty().buckets()
 
@@ -195,6 +196,50 @@ def newest_points(run: Run, name: str) -> Points:
     return Points.joined([*reversed(parts), tail] if tail else [*reversed(parts)]).in_order()
 
 
+def read_new(
+    run_ids: Sequence[UUID], names: Sequence[str], known: Mapping[Key, tuple[int, int]]
+) -> dict[Key, Points | None]:
+    """Return what was logged since a reader knew series with a number of points and a last step:
+    the new points, or None where they do not simply follow and the curve is to be read whole.
+
+    Series that have not changed are left out; those that the reader did not know are None.
+    """
+    rows = Series.objects.filter(run__in=run_ids, name__in=names)
+    counts = {_key(row): row.count for row in rows}
+    changed = {key for key, count in counts.items() if key not in known or count != known[key][0]}
+    tails = _tails({run for run, _ in changed}, {name for _, name in changed}) if changed else {}
+    new: dict[Key, Points | None] = {}
+    for key in changed:
+        count, last = known.get(key, (0, -1))
+        tail = tails.get(key, Points.empty())
+        points = tail.where(tail.steps > last)
+        # Folded meanwhile, logged out of order, or replaced by a newer attempt.
+        follow = key in known and len(points) == counts[key] - count
+        new[key] = points if follow else None
+    return new
+
+
+def state(run_ids: Sequence[UUID], names: Sequence[str]) -> str:
+    """Return a digest that changes whenever one of these curves does."""
+    rows = Series.objects.filter(run__in=run_ids, name__in=names).order_by("pk")
+    facts = rows.values_list("pk", "count", "last_step", "attempt", "last", "starts")
+    return hashlib.sha256(repr(list(facts)).encode()).hexdigest()[:32]
+
+
+def first_times(run_ids: Sequence[UUID]) -> dict[UUID, float]:
+    """Return when each run logged its first point: of the first of its metrics that is folded, or
+    else of all that waits to be. Runs without points are left out."""
+    chunks = Chunk.objects.filter(series__run__in=run_ids, level=0, index=0)
+    firsts = chunks.values("series__run").annotate(first=Min("pk")).values("first")
+    rows = Chunk.objects.filter(pk__in=firsts).values_list("series__run", "data", "count")
+    found = {run: float(Points.decode(bytes(data), n).times.min()) for run, data, n in rows}
+    waiting = Batch.objects.filter(run__in=set(run_ids) - set(found), folded=False)
+    for run, payload in waiting.values_list("run_id", "payload"):
+        times = [table.times.min() for table in wire.decode(bytes(payload)).tables]
+        found[run] = min([*map(float, times), found.get(run, math.inf)])
+    return found
+
+
 def _levels(series: list[Series], span: Span, points: int) -> dict[int, int]:
     """Choose each series' level to draw: the coarsest with at least `points` elements, else 0."""
     chunks = Chunk.objects.filter(span.query(), series__in=series).values("series", "level")
@@ -225,16 +270,20 @@ def _stored(levels: dict[int, int], span: Span) -> dict[int, Buckets]:
         chunks = Chunk.objects.filter(span.query(), series__in=members, level=level)
         rows = list(chunks.order_by("series", "index").values_list("series", "data", "count"))
         parts: dict[int, list[Buckets]] = defaultdict(list)
-        for (pk, _, _), buckets in zip(rows, _decoded(level, rows), strict=True):
+        for (pk, _, _), buckets in zip(rows, _decoded(level, rows, span), strict=True):
             parts[pk].append(buckets)
         stored |= {pk: Buckets.joined(pieces) for pk, pieces in parts.items()}
     return stored
 
 
-def _decoded(level: int, rows: list[tuple[int, Any, int]]) -> list[Buckets]:
-    if level == 0:
-        return [Points.decode(bytes(data), count).buckets() for _, data, count in rows]
-    return Buckets.decode_many([(bytes(data), count) for _, data, count in rows])
+def _decoded(level: int, rows: list[tuple[int, Any, int]], span: Span) -> list[Buckets]:
+    data = [(bytes(data), count) for _, data, count in rows]
+    if level:
+        return Buckets.decode_many(data)
+    points = Points.decode_many(data)
+    if span:
+        points = [some.between(span.first, span.last) for some in points]
+    return [some.buckets() for some in points]
 
 
 def _tails(run_ids: Collection[UUID], names: set[str]) -> dict[Key, Points]:

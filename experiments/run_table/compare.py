@@ -39,18 +39,20 @@ class Choice:
     note: str = ""
 
 
-def choose(*, user: User, project: Project, text: str) -> Choice:
+def choose(*, user: User, project: Project, text: str, most: int = MAX_RUNS) -> Choice:
     """Return the runs whose numbers are in the URL (`3,5`), as far as they may be seen."""
     numbers = list(dict.fromkeys(int(n) for n in re.findall(r"[0-9]{1,9}", text)))
-    rows = Run.objects.visible_to(user).filter(project=project, number__in=numbers[:MAX_NUMBERS])
+    rows = Run.objects.visible_to(user).filter(
+        project=project, number__in=numbers[: max(MAX_NUMBERS, most)]
+    )
     runs = {run.number: run for run in rows.select_related("submitted_by", "dataset", "project")}
     missing = [str(number) for number in numbers if number not in runs]
-    kept = sorted([number for number in numbers if number in runs][:MAX_RUNS])
+    kept = sorted([number for number in numbers if number in runs][:most])
     left_out = [str(number) for number in numbers if number in runs and number not in kept]
     notes = []
     if left_out:
         notes.append(
-            f"At most {MAX_RUNS} runs are compared; left out: {', '.join(left_out[:LISTED])}"
+            f"At most {most} runs are compared; left out: {', '.join(left_out[:LISTED])}"
             f"{' and others' if left_out[LISTED:] else ''}."
         )
     if missing:
