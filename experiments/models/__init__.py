@@ -1,5 +1,6 @@
 """What was tried and how it went: one module per question, and their tables here by name."""
 
+from experiments.models.charts import ChartLayout, ChartLayoutQuerySet
 from experiments.models.checkpoints import Checkpoint, CheckpointQuerySet
 from experiments.models.cleared_scope import ClearedScope
 from experiments.models.datasets import Dataset, DatasetHold, DatasetItem, DatasetQuerySet
@@ -19,6 +20,8 @@ from experiments.models.sessions import Session, Undelivered
 __all__ = [
     "Attempt",
     "Batch",
+    "ChartLayout",
+    "ChartLayoutQuerySet",
     "Checkpoint",
     "CheckpointQuerySet",
     "Chunk",

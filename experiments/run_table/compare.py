@@ -108,8 +108,12 @@ def metric_names(runs: Sequence[Run]) -> list[str]:
 
 def first_choice(names: Sequence[str]) -> str:
     """Return the metric to look at first: a loss if there is any."""
-    losses = [name for name in names if name.split("/")[-1] == "loss" or name.endswith("loss")]
+    losses = [name for name in names if is_loss(name)]
     return (losses or list(names) or [""])[0]
+
+
+def is_loss(name: str) -> bool:
+    return name.endswith("loss")
 
 
 def controls(names: Sequence[str]) -> list[str]:

@@ -17,6 +17,7 @@ from audio_samples.models import ClipRelease
 from audio_samples.models.copy_check import Screening
 from audio_samples.reviews import flags
 from backline import wire
+from experiments.charts import layouts
 from experiments.deliveries import usage_report
 from experiments.models import Membership, Project, Run
 from experiments.publishing import pages
@@ -188,6 +189,7 @@ def make_world() -> World:
 
     sheet = song.splits.get()
     work = song.works.get()
+    charts = layouts.save(by=ada, project=project, name="Umbra layout", content={"panels": []})
     return World(
         people,
         [
@@ -218,6 +220,7 @@ def make_world() -> World:
             (r"", {"number": run.number, "code": test.items.get().code}),
             (r"projects/.*datasets/", {"pk": dataset.pk}),
             (r"projects/.*models/", {"pk": page.pk}),
+            (r"projects/.*charts/", {"pk": charts.pk}),
             (r"models/", {"slug": page.slug}),
             (r"publishing/texts/", {"pk": waiting.pk}),
             (r"publishing/pages/", {"pk": page.pk}),
