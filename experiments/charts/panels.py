@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from experiments.charts.bands import Spread
 from experiments.run_table import compare
 
-VERSION = 1
+VERSION: Literal[1] = 1
 MOST_PANELS = 200
 # Panels that a page begins with; more are added by name.
 MOST_AT_FIRST = 48

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from django.db.models import QuerySet
+
 from experiments.models import Project, Run
 from experiments.run_table import compare, query
 from portal.models import User
@@ -27,7 +29,7 @@ def choose(*, user: User, project: Project, numbers: str, text: str) -> Selectio
     if numbers:
         choice = compare.choose(user=user, project=project, text=numbers, most=MOST)
         return Selection(choice.runs, len(choice.runs), choice.note)
-    rows = Run.objects.visible_to(user).filter(project=project)
+    rows: QuerySet[Run] = Run.objects.visible_to(user).filter(project=project)
     try:
         rows = query.apply(rows, text)
     except query.BadQuery as error:

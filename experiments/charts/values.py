@@ -32,12 +32,10 @@ class BarBody(TypedDict):
 def of_runs(runs: Sequence[Run], keys: Sequence[str]) -> dict[str, Any]:
     """Return the values of some fields of all runs: numbers as numbers, all else as words."""
     found = fields.values(runs, keys)
-    rows = [
-        {"run": run.number, "values": [_plain(value) for value in found[run.pk]]} for run in runs
-    ]
+    rows = {run.number: [_plain(value) for value in found[run.pk]] for run in runs}
     return {
-        "fields": [_field(key, [row["values"][n] for row in rows]) for n, key in enumerate(keys)],
-        "rows": rows,
+        "fields": [_field(key, [row[n] for row in rows.values()]) for n, key in enumerate(keys)],
+        "rows": [{"run": number, "values": row} for number, row in rows.items()],
     }
 
 

@@ -8,8 +8,9 @@ import { sentence } from "./source.js";
 
 // Viridis: read as an order in grey and by eyes that see fewer colours.
 const RAMP = [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]];
-const part = (share) => {
-  const at = Math.min(Math.max(share, 0), 1) * (RAMP.length - 1);
+const part = (share, isDark) => {
+  // The end that the ground would swallow is left out.
+  const at = (Math.min(Math.max(share, 0), 1) * 0.85 + (isDark ? 0.15 : 0)) * (RAMP.length - 1);
   const [low, high] = [RAMP[Math.floor(at)], RAMP[Math.ceil(at)]];
   return `rgb(${low.map((value, n) => Math.round(value + (high[n] - value) * (at % 1))).join(",")})`;
 };
@@ -98,6 +99,12 @@ class Fields extends Panel {
     return link;
   }
 
+  /** Whether the page's ground is dark. */
+  isDark() {
+    const [red] = this.style("--panel").match(/\d+/g) ?? [255];
+    return Number(red) < 128;
+  }
+
   /** The colour of each run by a field: a ramp for numbers, the run colours for words. */
   paintsBy(place) {
     const values = this.shown.map(({ values: own }) => own[place]);
@@ -106,7 +113,8 @@ class Fields extends Panel {
       const words = [...new Set(values.map(String))].sort();
       return (value) => (value === null ? this.style("--edge") : this.page.colours[words.indexOf(String(value)) % 8]);
     }
-    return (value) => (value === null ? this.style("--edge") : part(high > low ? (value - low) / (high - low) : 0.5));
+    const isDark = this.isDark();
+    return (value) => (value === null ? this.style("--edge") : part(high > low ? (value - low) / (high - low) : 0.5, isDark));
   }
 
   rows() {
