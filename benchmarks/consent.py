@@ -34,7 +34,7 @@ TARGETS = {"freeze": 10.0, "decision": 0.005, "impact": 2.0}
 # --- In the process that has the database ----------------------------------------------------
 
 
-def fill(model: Any, count: int, **columns: str) -> None:
+def fill(model: Any, count: int, /, **columns: str) -> None:
     """`count` rows whose columns are SQL expressions over i = 0, 1, …; the others have their
     defaults. Keys are i + 1 unless they are given."""
     from django.db import connection

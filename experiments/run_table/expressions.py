@@ -2,13 +2,16 @@
 
 A setting is whatever JSON a program has sent, so each is looked at as a number, as a text and as
 the value itself: databases disagree on how a number and a text compare, and on what `true` is.
+What a person has typed is always a parameter (S608 below: the rest is written here).
 """
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
-from django.db.models import CharField, FloatField, Func, TextField, Value
+from django.db import connection
+from django.db.models import BooleanField, CharField, FloatField, Func, TextField
 from django.db.models.expressions import Combinable
 
 from experiments.run_table import setting_paths
@@ -64,16 +67,25 @@ class _OfSetting(Func):
 
     sqlite = ""
     postgresql = ""
+    # Of the templates, in their order; `{json}` needs none.
+    parameters: tuple[object, ...] = ()
 
-    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        return self._filled(compiler, self.sqlite, context, connection)
+    def as_sqlite(self, compiler: Any, connection: Any, **_: Any) -> Any:  # noqa: ARG002
+        return self._filled(compiler, self.sqlite)
 
-    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        return self._filled(compiler, self.postgresql, context, connection)
+    def as_postgresql(self, compiler: Any, connection: Any, **_: Any) -> Any:  # noqa: ARG002
+        return self._filled(compiler, self.postgresql)
 
-    def _filled(self, compiler: Any, template: str, *_: Any) -> Any:
+    def _filled(self, compiler: Any, template: str) -> Any:
+        """Return the SQL of a template and the parameters of its parts, in their order."""
         sql, parameters = compiler.compile(self.source_expressions[0])
-        return template.replace("{json}", sql), tuple(parameters) * template.count("{json}")
+        pieces = template.split("{json}")
+        own = iter(self.parameters)
+        filled: list[object] = []
+        for number, piece in enumerate(pieces):
+            filled += parameters if number else ()
+            filled += (next(own) for _ in range(piece.count("%s")))
+        return sql.join(pieces), tuple(filled)
 
 
 class TypeOf(_OfSetting):
@@ -95,8 +107,9 @@ class NumberOf(_OfSetting):
 
     output_field: Any = FloatField()
     sqlite = "(CASE WHEN json_type({json}) IN ('integer', 'real') THEN {json} ->> '$' END)"
-    # No float: a seed of 64 bits is compared to its last digit.
-    postgresql = "(CASE WHEN jsonb_typeof({json}) = 'number' THEN ({json})::numeric END)"
+    postgresql = (
+        "(CASE WHEN jsonb_typeof({json}) = 'number' THEN ({json})::numeric::double precision END)"
+    )
 
 
 class TextOf(_OfSetting):
@@ -110,15 +123,132 @@ class TextOf(_OfSetting):
     postgresql = "(NULLIF({json}, 'null'::jsonb) #>> '{}')"
 
 
-class ElementOf(Func):
-    """Whether a JSON array has this text or number in it, of exactly that type."""
+class OrderOf(_OfSetting):
+    """What settings are ordered by on PostgreSQL: texts, then numbers, then true and false."""
 
-    output_field: Any = FloatField()
+    output_field: Any = TextField()
+    sqlite = (
+        "(CASE json_type({json}) WHEN 'text' THEN 1 WHEN 'integer' THEN 2 WHEN 'real' THEN 2 "
+        "WHEN 'false' THEN 3 WHEN 'true' THEN 4 WHEN 'null' THEN NULL ELSE 5 + "
+        "(json_type({json}) = 'object') END)"
+    )
+    postgresql = "NULLIF({json}, 'null'::jsonb)"
 
-    def __init__(self, array: Combinable | str, value: object) -> None:
-        super().__init__(array, Value(json.dumps(value, ensure_ascii=False)))
+
+class Equals(_OfSetting):
+    """Whether a setting is this value, of this type: 1 is 1.0, and is neither true nor "1"."""
+
+    conditional = True
+    output_field: Any = BooleanField()
+    postgresql = "({json} = %s::jsonb)"
+
+    def __init__(self, setting: Setting, value: object) -> None:
+        super().__init__(setting)
+        self.value = value
+
+    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        self.parameters = (json.dumps(self.value),)
+        return super().as_postgresql(compiler, connection, **context)
+
+    def as_sqlite(self, compiler: Any, connection: Any, **_: Any) -> Any:  # noqa: ARG002
+        name = {None: "null", True: "true", False: "false"}
+        if self.value is None or isinstance(self.value, bool):
+            return self._filled(compiler, f"(json_type({{json}}) = '{name[self.value]}')")
+        if isinstance(self.value, list | dict):
+            self.parameters = (json.dumps(self.value),)
+            return self._filled(compiler, "({json} = json(%s))")
+        kinds = "'text'" if isinstance(self.value, str) else "'integer', 'real'"
+        self.parameters = (self.value,)
+        template = f"(json_type({{json}}) IN ({kinds}) AND {{json}} ->> '$' = %s)"
+        return self._filled(compiler, template)
 
 
-def number_and_text(setting: Setting) -> list[Combinable]:
-    """Return what to order a setting by: numbers by their size, then texts by their letters."""
-    return [NumberOf(setting), TextOf(setting)]
+class Compares(_OfSetting):
+    """Whether a setting is a number below or above this one; `sign` is one of < <= > >=."""
+
+    conditional = True
+    output_field: Any = BooleanField()
+
+    def __init__(self, setting: Setting, sign: str, value: float) -> None:
+        super().__init__(setting)
+        if sign not in {"<", "<=", ">", ">="}:
+            raise ValueError(sign)
+        self.sign, self.value = sign, value
+
+    def as_sqlite(self, compiler: Any, connection: Any, **_: Any) -> Any:  # noqa: ARG002
+        self.parameters = (self.value,)
+        number = "json_type({json}) IN ('integer', 'real')"
+        return self._filled(compiler, f"({number} AND {{json}} ->> '$' {self.sign} %s)")
+
+    def as_postgresql(self, compiler: Any, connection: Any, **_: Any) -> Any:  # noqa: ARG002
+        # JSON of other types is less or more than any number. The comparison stands first: where
+        # it fails, the setting is looked up once.
+        self.parameters = (json.dumps(self.value),)
+        template = f"({{json}} {self.sign} %s::jsonb AND jsonb_typeof({{json}}) = 'number')"
+        return self._filled(compiler, template)
+
+
+class HasElement(Func):
+    """Whether a JSON array has this text, number or truth in it; false for what is no array.
+
+    `loosely` takes capitals for small letters (on SQLite those of A to Z alone).
+    """
+
+    conditional = True
+    output_field: Any = BooleanField()
+
+    def __init__(self, array: Any, value: object, *, loosely: bool = False) -> None:
+        super().__init__(array)
+        self.value, self.loosely = value, loosely
+
+    def as_sqlite(self, compiler: Any, connection: Any, **_: Any) -> Any:  # noqa: ARG002
+        sql, parameters = compiler.compile(self.source_expressions[0])
+        array = f"CASE json_type({sql}) WHEN 'array' THEN {sql} ELSE '[]' END"
+        kinds = {bool: "'true', 'false'", str: "'text'"}.get(type(self.value), "'integer', 'real'")
+        equal = "lower(value) = lower(%s)" if self.loosely else "value = %s"
+        return (
+            f"EXISTS (SELECT 1 FROM json_each({array}) WHERE type IN ({kinds}) AND {equal})",  # noqa: S608
+            (*parameters, *parameters, self.value),
+        )
+
+    def as_postgresql(self, compiler: Any, connection: Any, **_: Any) -> Any:  # noqa: ARG002
+        sql, parameters = compiler.compile(self.source_expressions[0])
+        if self.loosely:
+            array = f"CASE jsonb_typeof({sql}) WHEN 'array' THEN {sql} ELSE '[]' END"
+            each = f"jsonb_array_elements_text({array}) AS element"
+            return (
+                f"EXISTS (SELECT 1 FROM {each} WHERE lower(element) = lower(%s))",  # noqa: S608
+                (*parameters, *parameters, self.value),
+            )
+        # A number of its own contains itself, so arrays alone are asked.
+        return (
+            f"(jsonb_typeof({sql}) = 'array' AND {sql} @> %s::jsonb)",
+            (*parameters, *parameters, json.dumps(self.value)),
+        )
+
+
+class Like(Func):
+    """Whether a text is like a pattern in which * stands for any characters, whatever the case."""
+
+    conditional = True
+    output_field: Any = BooleanField()
+
+    def __init__(self, text: Any, pattern: str) -> None:
+        super().__init__(text)
+        escaped = re.sub(r"([\\%_])", r"\\\1", pattern)
+        self.pattern = escaped.replace("*", "%")
+
+    def as_sqlite(self, compiler: Any, connection: Any, **_: Any) -> Any:  # noqa: ARG002
+        sql, parameters = compiler.compile(self.source_expressions[0])
+        return f"({sql} LIKE %s ESCAPE '\\')", (*parameters, self.pattern)
+
+    def as_postgresql(self, compiler: Any, connection: Any, **_: Any) -> Any:  # noqa: ARG002
+        sql, parameters = compiler.compile(self.source_expressions[0])
+        return f"({sql} ILIKE %s ESCAPE '\\')", (*parameters, self.pattern)
+
+
+def order_of(setting: Setting) -> list[Combinable]:
+    """Return what to order a setting by: by its type, then by its size or its letters."""
+    if connection.vendor == "sqlite":
+        return [OrderOf(setting), TextOf(setting)]
+    return [OrderOf(setting)]

@@ -8,13 +8,6 @@ from collections.abc import Iterator
 from itertools import combinations
 from typing import Any
 
-from django.db.models import Case, CharField, Func, JSONField, Q, When
-from django.db.models.fields.json import (  # type: ignore[attr-defined]
-    KeyTextTransform,
-    KeyTransform,
-    compile_json_path,
-)
-
 # More parts than this are too many ways to read a name.
 MAX_PARTS = 6
 MISSING = object()
@@ -50,54 +43,3 @@ def look_up(config: object, name: str) -> Any:
         if value is not MISSING:
             return value
     return MISSING
-
-
-def value_of(keys: tuple[str, ...]) -> KeyTransform:
-    """Return the JSON value at a path of keys, for the database."""
-    value: KeyTransform | str = "config"
-    for key in keys:
-        value = KeyTransform(key, value)
-    assert isinstance(value, KeyTransform)  # noqa: S101 - there is at least one key.
-    return value
-
-
-def text_of(keys: tuple[str, ...]) -> KeyTextTransform:
-    """Return the same value as text."""
-    return KeyTextTransform(keys[-1], value_of(keys[:-1]) if keys[1:] else "config")
-
-
-class TypeOf(Func):
-    """The name that a database has for the type of a setting: only it tells true from "true"."""
-
-    output_field = CharField()
-
-    def __init__(self, keys: tuple[str, ...]) -> None:
-        super().__init__("config")
-        self.keys = keys
-
-    def as_sqlite(self, compiler: Any, connection: Any, **_: Any) -> Any:  # noqa: ARG002
-        column, parameters = compiler.compile(self.source_expressions[0])
-        return f"JSON_TYPE({column}, %s)", (*parameters, compile_json_path(self.keys))
-
-    def as_postgresql(self, compiler: Any, connection: Any, **_: Any) -> Any:  # noqa: ARG002
-        column, parameters = compiler.compile(self.source_expressions[0])
-        return f"jsonb_typeof({column} #> %s::text[])", (*parameters, list(self.keys))
-
-
-def types(value: object) -> tuple[str, ...]:
-    """Return what the databases call the type of a value."""
-    if value is None:
-        return ("null",)
-    if isinstance(value, bool):
-        return ("true", "false", "boolean")
-    return ("text", "string") if isinstance(value, str) else ("integer", "real", "number")
-
-
-def first(aliases: list[str]) -> Case:
-    """Return the first of these values that is there; nothing if that is null."""
-    cases, earlier = [], Q()
-    for alias in aliases:
-        there = Q(**{f"{alias}__isnull": False})
-        cases.append(When(earlier & there & ~Q(**{alias: None}), then=alias))
-        earlier &= Q(**{f"{alias}__isnull": True})
-    return Case(*cases, output_field=JSONField())

@@ -53,23 +53,28 @@ def unreadable(text: str) -> str:
 # --- Searching --------------------------------------------------------------------------------
 
 
-def matching(text: str, *fields: str, lookup: str = "icontains") -> Q:
-    """Return the condition that one of the fields contains the text, however either is written.
+def spellings(text: str) -> list[str]:
+    """Return the ways in which rows may have this text, for a search that ignores the case.
 
     Rows from before texts were cleaned may have decomposed accents; and SQLite finds capitals of
     A to Z alone.
     """
     cleaned = clean_line(text)
-    spellings = {cleaned, unicodedata.normalize("NFD", cleaned)}
+    found = {cleaned, unicodedata.normalize("NFD", cleaned)}
     if connection.vendor == "sqlite" and not cleaned.isascii():
-        spellings |= {
+        found |= {
             unicodedata.normalize(form, cased)
             for cased in (cleaned.lower(), cleaned.upper(), cleaned.title())
             for form in ("NFC", "NFD")
         }
+    return sorted(found)
+
+
+def matching(text: str, *fields: str, lookup: str = "icontains") -> Q:
+    """Return the condition that one of the fields contains the text, however either is written."""
     condition = Q()
     for field in fields:
-        for spelling in sorted(spellings):
+        for spelling in spellings(text):
             condition |= Q(**{f"{field}__{lookup}": spelling})
     return condition
 

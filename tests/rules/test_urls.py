@@ -127,6 +127,7 @@ TABLE = {
     "projects/<slug:slug>/runs/<int:number>/state/": (TEAM, NOBODY),
     "projects/<slug:slug>/runs/new/": (TEAM, NOBODY),
     "projects/<slug:slug>/runs/new/estimate/": (TEAM, NOBODY),
+    "projects/<slug:slug>/runs/complete/": (TEAM, NOBODY),
     "projects/<slug:slug>/runs/submit/": (NOBODY, NOBODY),
     "projects/<slug:slug>/settings/": (TEAM, NOBODY),
     "projects/<slug:slug>/settings/quotas/": (NOBODY, TEAM),

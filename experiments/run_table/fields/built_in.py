@@ -10,6 +10,7 @@ from django.db.models import (
     F,
     FloatField,
     OuterRef,
+    QuerySet,
     Subquery,
     Sum,
     TextField,
@@ -21,7 +22,7 @@ from django.db.models.functions import Cast, Coalesce, Concat, Now, NullIf
 
 from experiments.models import Attempt, Run
 from experiments.run_table import setting_paths
-from experiments.run_table.expressions import Moment, Setting, number_and_text
+from experiments.run_table.expressions import Moment, Setting, order_of
 from experiments.run_table.fields.kinds import Field, Kind
 from experiments.runs import costs
 from experiments.runs.resources import Resources
@@ -121,7 +122,11 @@ class SettingField(Field):
         return Setting(self.name, self.column)
 
     def orders(self) -> list[Combinable]:
-        return number_and_text(self.json())
+        return order_of(self.json())
+
+    def grouped(self, runs: QuerySet[Run], alias: str) -> tuple[QuerySet[Run], Combinable]:
+        del alias
+        return runs, self.json()
 
     def read(self, runs: Sequence[Run]) -> dict[UUID, Any]:
         found = {

@@ -5,14 +5,13 @@ runs, and others spread evenly over the project's numbers. What only a run outsi
 offered, but can be written into the query line or an address.
 """
 
-import json
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Count, Max
 
+from backline import configs
 from experiments.models import Project, Run, Series
 from experiments.run_table import compare
 from experiments.run_table.fields import lookup
@@ -23,7 +22,7 @@ from experiments.runs import costs
 from experiments.runs.resources import Resources
 
 # Of the newest runs, and of all others.
-NEWEST, SPREAD = 100, 100
+NEWEST, SPREAD = 60, 60
 # Runs of 2,000 metrics each would otherwise be 400,000 rows to look at.
 NEWEST_MEASURED, SPREAD_MEASURED = 20, 20
 MAX_OF_A_KIND = 300
@@ -80,9 +79,15 @@ def _facts(runs: Sequence[Run]) -> list[Offer]:
     offers = []
     for field in fields:
         found = {} if field.key == "cost" else field.read(runs)
-        varies = field.key == "cost" or len({_canonical(v) for v in found.values()}) > 1
+        varies = field.key == "cost" or _differ(found.values())
         offers.append(Offer(field, varies, len(found) / max(len(runs), 1)))
     return offers
+
+
+def _differ(values: Iterable[Any]) -> bool:
+    known = iter(values)
+    first = next(known, None)
+    return any(not configs.same(value, first) for value in known)
 
 
 def _metrics(runs: Sequence[Run]) -> list[Offer]:
@@ -103,24 +108,25 @@ def _metrics(runs: Sequence[Run]) -> list[Offer]:
 
 
 def _settings(runs: Sequence[Run]) -> list[Offer]:
-    filled: Counter[str] = Counter()
-    different: dict[str, set[str]] = defaultdict(set)
+    # Thousands of values: each is only compared with the first of its name.
+    filled: dict[str, int] = {}
+    first: dict[str, Any] = {}
+    different: set[str] = set()
     for run in runs:
         for name, value in compare.flat(run.config).items():
-            filled[name] += 1
-            if len(different[name]) < 2:
-                different[name].add(_canonical(value))
+            filled[name] = filled.get(name, 0) + 1
+            if name in different:
+                continue
+            known = first.setdefault(name, value)
+            # Mostly the same number or text again, which needs no closer look.
+            if known.__class__ is value.__class__ and known == value:
+                continue
+            if not configs.same(known, value):
+                different.add(name)
     offers = [
-        Offer(SettingField(name), varies=len(different[name]) > 1, filled=count / len(runs))
+        Offer(SettingField(name), varies=name in different, filled=count / len(runs))
         for name, count in filled.items()
         if all(name.split("."))
     ]
     offers.sort(key=lambda offer: (not offer.varies, -offer.filled, offer.key))
     return offers[:MAX_OF_A_KIND]
-
-
-def _canonical(value: Any) -> str:
-    """Return the same text for the same value: 1 and 1.0 are one, 1 and true are not."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return json.dumps(value, sort_keys=True, default=str)

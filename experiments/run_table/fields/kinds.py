@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any, ClassVar
 from uuid import UUID
 
+from django.db.models import QuerySet
 from django.db.models.expressions import Combinable
 
 from experiments.models import Project, Run
@@ -45,6 +46,19 @@ class Field(ABC):
     @abstractmethod
     def orders(self) -> list[Combinable]:
         """Return what the database orders by; null for a run that has no value."""
+
+    def joined(self, runs: QuerySet[Run], alias: str) -> tuple[QuerySet[Run], list[Combinable]]:
+        """Return the runs with what their order needs, by names that begin with `alias`, and the
+        order itself. A field whose values stand in another table joins it here: looking them up
+        run by run would take five times as long."""
+        del alias
+        return runs, self.orders()
+
+    def grouped(self, runs: QuerySet[Run], alias: str) -> tuple[QuerySet[Run], Combinable]:
+        """Return the runs with what is needed, and one expression that is equal for equal values:
+        of a setting or a list its JSON."""
+        runs, orders = self.joined(runs, alias)
+        return runs, orders[0]
 
     @abstractmethod
     def read(self, runs: Sequence[Run]) -> dict[UUID, Any]:

@@ -70,7 +70,8 @@ def ordered(runs: QuerySet[Run], sort: str) -> QuerySet[Run]:
     if field is None:
         return runs.order_by("-queued_at", "-number")
     # Annotated, not only ordered by: what is computed for a row is computed once.
-    aliases = {f"order_{number}": order for number, order in enumerate(field.orders())}
+    runs, orders = field.joined(runs, "joined")
+    aliases = {f"order_{number}": order for number, order in enumerate(orders)}
     runs = runs.annotate(**aliases)
     downwards = sort.startswith("-")
     terms = [

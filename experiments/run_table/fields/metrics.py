@@ -6,7 +6,18 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Case, Exists, FloatField, OuterRef, Subquery, When
+from django.db.models import (
+    Case,
+    Exists,
+    F,
+    FilteredRelation,
+    FloatField,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    When,
+)
 from django.db.models.expressions import Combinable
 
 from experiments.models import Run, Series
@@ -35,24 +46,36 @@ class MetricField(Field):
 
     group = "metric"
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, column: str = "") -> None:
+        """Read `name` as above; where `column` is given, it is the metric's name as it is."""
         stem, _, ending = name.rpartition(".")
         self.name = name
-        self.metric, self.column = (
-            (stem, SUMMARY[ending]) if stem and ending in SUMMARY else (name, "last")
-        )
-        super().__init__(f"metric.{name}", name, Kind.NUMBER)
+        self.metric, self.column = name, SUMMARY[column or "last"]
+        if not column and stem and ending in SUMMARY:
+            self.metric, self.column = stem, SUMMARY[ending]
+        title = name if column in {"", "last"} else f"{name}.{column}"
+        super().__init__(f"metric.{title}", title, Kind.NUMBER)
 
     @property
     def is_ambiguous(self) -> bool:
         return self.metric != self.name
 
     def orders(self) -> list[Combinable]:
-        own = _summary(self.name, "last")
         if not self.is_ambiguous:
-            return [own]
+            return [_summary(self.name, self.column)]
+        own = _summary(self.name, "last")
         has_own = Exists(Series.objects.filter(run=OuterRef("pk"), name=self.name))
         return [Case(When(has_own, then=own), default=_summary(self.metric, self.column))]
+
+    def joined(self, runs: QuerySet[Run], alias: str) -> tuple[QuerySet[Run], list[Combinable]]:
+        names = dict.fromkeys([self.name, self.metric])
+        for place, name in enumerate(names):
+            named = FilteredRelation("series", condition=Q(series__name=name))
+            runs = runs.alias(**{f"{alias}_{place}": named})
+        if not self.is_ambiguous:
+            return runs, [F(f"{alias}_0__{self.column}")]
+        own = When(**{f"{alias}_0__isnull": False}, then=F(f"{alias}_0__last"))
+        return runs, [Case(own, default=F(f"{alias}_1__{self.column}"), output_field=FloatField())]
 
     def read(self, runs: Sequence[Run]) -> dict[UUID, Any]:
         return read_metrics([self], runs)[self.key]
@@ -73,7 +96,8 @@ def read_metrics(metrics: Sequence[MetricField], runs: Sequence[Run]) -> dict[st
     found: dict[str, dict[UUID, Any]] = {}
     for metric in metrics:
         columns = dict.fromkeys(by_name[metric.metric], metric.column)
-        columns |= dict.fromkeys(by_name[metric.name], "last")
+        if metric.is_ambiguous:
+            columns |= dict.fromkeys(by_name[metric.name], "last")
         values = {}
         for pk, column in columns.items():
             row = by_name[metric.name].get(pk) or by_name[metric.metric][pk]

@@ -38,8 +38,8 @@ def order(project: Project, sort: str) -> list[int]:
 @pytest.mark.parametrize(
     ("sort", "numbers"),
     [
-        # Numbers by their size, then texts, and both ways last what has no value.
-        ("config.lr", [1, 2, 3, 4]),
+        # Texts, then numbers by their size, and last both ways what has no value.
+        ("config.lr", [3, 1, 2, 4]),
         ("-config.lr", [2, 1, 3, 4]),
         ("-config.opt", [2, 1, 4, 3]),
         ("resources.gpus", [2, 3, 4, 1]),
