@@ -63,6 +63,11 @@ def choose(*, user: User, project: Project, text: str, most: int = MAX_RUNS) -> 
     return Choice([runs[number] for number in kept], " ".join(notes))
 
 
+def is_of_environment(key: str) -> bool:
+    """Return whether a fact of `differences` is of where and with what a run ran."""
+    return key == "code" or key.startswith(("resources.", "arithmetic."))
+
+
 def differences(runs: Iterable[Run]) -> list[Difference]:
     """Return the settings, resources and other facts in which the runs differ, by name."""
     described = [_described(run) for run in runs]
