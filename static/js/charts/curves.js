@@ -64,6 +64,7 @@ export class Curves extends Panel {
       x: { kind: isTime(x) ? x : "number", log: this.setting("log_x") && x !== "wall", title: x === "step" ? "" : WORDS[x] ?? x },
       y: { log: this.setting("log_y") }, clip: this.setting("clip"), smooth: this.setting("smooth"),
       amount: this.setting("amount"), bands: this.groups ? true : undefined,
+      loose: this.groups && this.setting("spread") !== "minmax",
     });
     this.explain(lines);
   }

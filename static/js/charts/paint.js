@@ -35,8 +35,9 @@ export function span(lines, log) {
   return high >= low ? [low, high] : null;
 }
 
-/** The range of values in view, or null. With `clip`, of nine tenths of them. */
-export function heights(lines, [from, to], { log, clip, bands }) {
+/** The range of values in view, or null. With `clip`, of nine tenths of them; `loose` bands (what is
+    computed of few runs may reach anywhere) widen it to three times what the lines need at most. */
+export function heights(lines, [from, to], { log, clip, bands, loose }) {
   let low = Infinity;
   let high = -Infinity;
   const middle = [];
@@ -54,7 +55,7 @@ export function heights(lines, [from, to], { log, clip, bands }) {
       if (inside) {
         take(line.drawn[i]);
         if (clip && isShown(line.drawn[i])) middle.push(line.drawn[i]);
-        if (bands) { take(line.low[i]); take(line.high[i]); }
+        if (bands && !loose) { take(line.low[i]); take(line.high[i]); }
       }
       // Where the line to the next point crosses an edge, it is in view there.
       if (i + 1 >= end) continue;
@@ -68,7 +69,20 @@ export function heights(lines, [from, to], { log, clip, bands }) {
     const sorted = Float64Array.from(middle).sort();
     [low, high] = [sorted[Math.floor(sorted.length * 0.05)], sorted[Math.ceil(sorted.length * 0.95) - 1]];
   }
+  if (bands && loose && !log && low <= high) [low, high] = widened(lines, [from, to], low, high);
   return low <= high ? roomy(low, high, log) : null;
+}
+
+function widened(lines, [from, to], low, high) {
+  let [least, most] = [low, high];
+  for (const line of lines) {
+    const [start, end] = part(line, from, to);
+    for (let i = start; i < end; i += 1) {
+      if (line.low[i] < least) least = line.low[i];
+      if (line.high[i] > most) most = line.high[i];
+    }
+  }
+  return [Math.max(least, low - (high - low)), Math.min(most, high + (high - low))];
 }
 
 /** Where things are: the scales and the frame of a view. */

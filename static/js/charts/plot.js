@@ -50,7 +50,7 @@ export class Plot {
     const shaded = this.lines.length <= MOST_BANDS || this.options.bands === true;
     const bands = this.options.bands !== false && shaded;
     // Smoothing is for the course of a curve: its extremes are shown, but do not set the height.
-    const range = heights(this.lines, [from, to], { log: y.log, clip, bands: bands && (this.options.smooth === "none" || this.options.bands) })
+    const range = heights(this.lines, [from, to], { log: y.log, clip, bands: bands && (this.options.smooth === "none" || this.options.bands), loose: this.options.loose })
       ?? (y.log ? [0.1, 10] : [0, 1]);
     return {
       width, height, lines: this.lines, bands, styles: this.styles(),
