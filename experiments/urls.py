@@ -56,6 +56,7 @@ urlpatterns = [
     path("<slug:slug>/charts/data/", chart_data.charts_data, name="charts_data"),
     path("<slug:slug>/charts/values/", chart_data.charts_values, name="charts_values"),
     path("<slug:slug>/charts/bars/", chart_data.charts_bars, name="charts_bars"),
+    path("<slug:slug>/charts/importance/", chart_data.charts_importance, name="charts_importance"),
     path("<slug:slug>/charts/keep/", charts.charts_keep, name="charts_keep"),
     path("<slug:slug>/charts/save/", charts.charts_save, name="charts_save"),
     path("<slug:slug>/charts/reset/", charts.charts_reset, name="charts_reset"),

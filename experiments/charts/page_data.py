@@ -54,6 +54,7 @@ def make(
             "data": reverse("experiments:charts_data", args=[project.slug]),
             "values": reverse("experiments:charts_values", args=[project.slug]),
             "bars": reverse("experiments:charts_bars", args=[project.slug]),
+            "importance": reverse("experiments:charts_importance", args=[project.slug]),
             "keep": reverse("experiments:charts_keep", args=[project.slug]),
         },
     }

@@ -8,8 +8,11 @@ from typing import Any, TypedDict
 import numpy as np
 
 from experiments.charts import bands, groups
-from experiments.models import Run
-from experiments.run_table import fields
+from experiments.models import Project, Run
+from experiments.run_table import fields, importance
+
+# Settings that a forest is grown over.
+MOST_SETTINGS = 40
 
 
 class FieldBody(TypedDict):
@@ -27,6 +30,23 @@ class BarBody(TypedDict):
     mean: float
     low: float | None
     high: float | None
+
+
+class ImportanceRow(TypedDict):
+    key: str
+    title: str
+    share: float
+    trend: float | None
+
+
+class ImportanceBody(TypedDict):
+    """Settings by how much they matter; `note` is what a reader has to be careful about."""
+
+    rows: list[ImportanceRow]
+    count: int
+    explained: float
+    note: str
+    method: str
 
 
 def of_runs(runs: Sequence[Run], keys: Sequence[str]) -> dict[str, Any]:
@@ -47,6 +67,32 @@ def bars(runs: Sequence[Run], key: str, by: Sequence[str]) -> list[BarBody]:
         for label, members in groups.by(runs, by).items()
         if (bar := _bar(label, {run.number: _plain(found[run.pk][0]) for run in members}))
     ]
+
+
+def importances(project: Project, runs: Sequence[Run], key: str) -> ImportanceBody:
+    """Return how much each setting that differs between these runs matters for a field."""
+    settings = [
+        offer.key
+        for offer in fields.catalogue(project)
+        if offer.field.group == "setting" and offer.varies
+    ][:MOST_SETTINGS]
+    found = fields.values(runs, [key, *settings])
+    target = [_number(found[run.pk][0]) for run in runs]
+    rows = [dict(zip(settings, found[run.pk][1:], strict=True)) for run in runs]
+    of = importance.of(rows, target)
+    return ImportanceBody(
+        rows=[
+            {"key": one.key, "title": one.key.removeprefix("config."), "share": one.share,
+             "trend": one.trend}
+            for one in of.rows
+        ],
+        count=of.count, explained=of.explained, note=of.note, method=of.method,
+    )  # fmt: skip
+
+
+def _number(value: Any) -> float | None:
+    plain = _plain(value)
+    return float(plain) if isinstance(plain, int | float) else None
 
 
 def _bar(label: str, values: Mapping[int, float | str | None]) -> BarBody | None:

@@ -64,6 +64,17 @@ def charts_bars(request: HttpRequest, project: Project) -> HttpResponse:
     return JsonResponse({"bars": bars})
 
 
+@require_safe
+@requires_view
+def charts_importance(request: HttpRequest, project: Project) -> HttpResponse:
+    """Return which settings of the chosen runs matter for `?field=metric.loss`."""
+    chosen = _chosen(request, project)
+    if chosen.error:
+        return HttpResponseBadRequest(chosen.error)
+    key = parameters.read_parameters(request).text("field")
+    return JsonResponse(dict(values.importances(project, chosen.runs, key)))
+
+
 def _chosen(request: HttpRequest, project: Project) -> Selection:
     query = parameters.read_parameters(request)
     return selection.choose(

@@ -100,6 +100,7 @@ TABLE = {
     "projects/<slug:slug>/charts/<int:pk>/delete/": (NOBODY, TEAM),
     "projects/<slug:slug>/charts/bars/": (TEAM, NOBODY),
     "projects/<slug:slug>/charts/data/": (TEAM, NOBODY),
+    "projects/<slug:slug>/charts/importance/": (TEAM, NOBODY),
     "projects/<slug:slug>/charts/keep/": (NOBODY, TEAM),
     "projects/<slug:slug>/charts/reset/": (NOBODY, TEAM),
     "projects/<slug:slug>/charts/save/": (NOBODY, TEAM),

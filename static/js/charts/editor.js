@@ -1,15 +1,17 @@
 // The dialog in which a panel is made and changed.
 
-import { choose } from "./page.js";
+import { choose } from "./choices.js";
 
 const FOUND = 30;
 const HELP = {
   scatter: "The first is X, the second Y, a third the colour.",
   parallel: "One axis each; the last is also the colour.",
   bars: "One field with numbers. Runs are grouped as the page says.",
+  importance: "The field that settings may matter for, as metric.val/loss.min.",
 };
 const LEAST = { curves: ["names", 1, "Choose a metric or write a formula."], scatter: ["fields", 2, "Choose two fields, X and Y."],
-  parallel: ["fields", 2, "Choose two fields or more."], bars: ["fields", 1, "Choose one field."] };
+  parallel: ["fields", 2, "Choose two fields or more."], bars: ["fields", 1, "Choose one field."],
+  importance: ["fields", 1, "Choose the field that settings may matter for."] };
 const OWN = ["x", "smooth", "amount", "group", "spread", "log_y", "log_x", "clip"];
 const lines = (text) => text.split("\n").map((line) => line.trim()).filter(Boolean);
 

@@ -326,3 +326,47 @@ export class Bars extends Fields {
     return [["Group", "Runs", "Mean", "Low", "High"], ...this.shown.map((bar) => [this.label(bar), bar.n, bar.mean, bar.low, bar.high])];
   }
 }
+
+export class Importance extends Fields {
+  static missing = "Choose the field that settings may matter for: Edit, in its menu.";
+
+  named() {
+    const [field] = this.spec.fields;
+    return field ? `What matters for ${this.titleOf(field)}` : "No field yet";
+  }
+
+  async load() {
+    if (!this.spec.fields.length) { this.say(Importance.missing); return; }
+    this.overview = await this.ask(this.page.data.urls.importance, [["field", this.spec.fields[0]]]);
+    this.show();
+  }
+
+  show() {
+    const { rows, note, method, count, explained } = this.overview;
+    if (!rows.length) { this.say(note); this.foot.textContent = ""; return; }
+    const { picture, width, height, ink, muted } = this.canvas();
+    const size = Math.max(16, Math.min(28, (height - 12) / rows.length));
+    const left = Math.min(width * 0.4, Math.max(...rows.map(({ title }) => title.length)) * 6.4 + 12);
+    const most = Math.max(...rows.map(({ share }) => share)) || 1;
+    const high = Math.max(height, rows.length * size + 12);
+    picture.setAttribute("height", high);
+    picture.style.height = `${high}px`;
+    this.place.style.overflowY = high > height ? "auto" : "";
+    rows.forEach(({ title, share, trend }, n) => {
+      const middle = 6 + (n + 0.5) * size;
+      const way = trend === null ? "" : Math.abs(trend) < 0.2 ? "" : trend > 0 ? " ↑" : " ↓";
+      const words = `${title}: ${(share * 100).toFixed(0)} % of what matters${trend === null ? "" : `, rank correlation ${figure(trend, 2)}`}`;
+      picture.append(svg("g", {}, this.text(title, left - 6, middle, { anchor: "end", fill: ink }),
+        svg("rect", { x: left, y: middle - size * 0.3, width: Math.max((share / most) * (width - left - 70), 1), height: size * 0.6,
+          fill: note ? muted : this.style("--accent"), "fill-opacity": note ? 0.5 : 0.85 }),
+        this.text(`${(share * 100).toFixed(0)} %${way}`, width - 6, middle, { anchor: "end", fill: ink }), svg("title", {}, words)));
+    });
+    this.foot.textContent = [note, `${method}, ${count} runs, explains ${(explained * 100).toFixed(0)} % of the variance`].filter(Boolean).join(" · ");
+    this.foot.title = this.foot.textContent;
+    this.foot.classList.toggle("warned", Boolean(note));
+  }
+
+  rows() {
+    return [["Setting", "Share", "Rank correlation"], ...this.overview.rows.map(({ title, share, trend }) => [title, share, trend])];
+  }
+}

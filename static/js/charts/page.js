@@ -1,15 +1,22 @@
 // A page of charts: settings for all panels, runs as their legend, what is kept and by whom.
 
 import { note } from "../shell.js";
+import { choose } from "./choices.js";
 import { Curves } from "./curves.js";
-import { Editor } from "./editor.js";
-import { Bars, Parallel, Scatter } from "./fields.js";
 import { Grid } from "./grid.js";
 import { figure } from "./scales.js";
 import { METHODS } from "./smoothing.js";
 import { sentence, Source } from "./source.js";
 
-const KINDS = { curves: Curves, scatter: Scatter, parallel: Parallel, bars: Bars };
+// What is not on most pages is fetched when it is.
+const KINDS = { curves: Curves };
+async function needKinds(specs) {
+  if (specs.some(({ kind }) => !KINDS[kind])) {
+    const { Bars, Importance, Parallel, Scatter } = await import("./fields.js");
+    Object.assign(KINDS, { scatter: Scatter, parallel: Parallel, bars: Bars, importance: Importance });
+  }
+}
+
 const USUAL = { x: "step", log_x: false, log_y: false, smooth: "none", amount: 0.6, group: [], spread: "minmax", clip: false };
 const KEEP_MS = 800;
 
@@ -22,7 +29,6 @@ class Page {
     this.hiddenGroups = new Set();
     this.source = new Source({ url: data.urls.data, runs: this.runs });
     this.grid = new Grid(document.querySelector("[data-chart-grid]"), this);
-    this.editor = new Editor(document.getElementById("panel-dialog"), this);
     this.bar();
     this.legend();
     this.colour();
@@ -191,10 +197,15 @@ class Page {
 
   speak(words) { document.querySelector("[data-spoken]").textContent = words; }
 
-  edit(panel) { this.editor.open(panel); }
+  async edit(panel) {
+    const { Editor } = await import("./editor.js");
+    this.editor ??= new Editor(document.getElementById("panel-dialog"), this);
+    this.editor.open(panel);
+  }
 
   /** Take a panel as the editor made it: a new one, or in place of another. */
-  take(spec, old) {
+  async take(spec, old) {
+    await needKinds([spec]);
     if (old) {
       const fresh = this.panel(spec);
       fresh.seen = true;
@@ -263,11 +274,8 @@ function known(settings) {
   return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== null));
 }
 
-/** Choose an option, which is added if these runs do not have it. */
-export function choose(select, value, title) {
-  if (![...select.options].some((option) => option.value === value)) select.add(new Option(title, value));
-  select.value = value;
-}
-
 const place = document.getElementById("charts-data");
-if (place) document.chartPage = new Page(JSON.parse(place.textContent));
+if (place) {
+  const data = JSON.parse(place.textContent);
+  needKinds(data.layout.panels).then(() => { document.chartPage = new Page(data); });
+}

@@ -166,3 +166,20 @@ def test_values_and_bars_of_the_chosen_runs(client: Client, ada: User, project: 
     # Two values 2 and 4: mean 3, standard error 1, t with one degree 12.706.
     assert bars[0]["low"] == pytest.approx(3 - 12.7062, abs=1e-3)
     assert bars[1]["low"] is None
+
+
+def test_importance_says_its_method_and_warns_of_few_runs(
+    client: Client, ada: User, project: Project
+) -> None:
+    for number in range(1, 13):
+        config = {"lr": number / 10, "seed": (number * 7) % 5, "fixed": 1}
+        log(make(project, ada, number, config=config), loss=[number / 10])
+    client.force_login(ada)
+    query = {"runs": ",".join(map(str, range(1, 13))), "field": "metric.loss"}
+    found = client.get(address("charts_importance", project), query).json()
+    assert [row["title"] for row in found["rows"]] == ["lr", "seed"]
+    assert found["rows"][0]["share"] > 0.8
+    assert "permutation importance" in found["method"]
+    assert "12 runs" in found["note"]
+    nothing = client.get(address("charts_importance", project), {"runs": "1", "field": "x"}).json()
+    assert nothing["rows"] == []
