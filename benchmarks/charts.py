@@ -172,7 +172,7 @@ def browse(environment: dict[str, str]) -> None:
         page.fill("[name=login]", "ada")
         page.fill("[name=password]", "a long enough password")
         page.keyboard.press("Enter")
-        page.wait_for_url("**/compare/**")
+        page.wait_for_selector("[data-chart-grid]")
         shown = [page.reload() and page.evaluate(DRAWN) for _ in range(3)]
         found = page.evaluate(DRAWING)
         browser.close()

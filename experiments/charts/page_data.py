@@ -13,6 +13,7 @@ from experiments.templatetags.figures import colour
 
 # Of a project whose runs log thousands of metrics.
 MOST_NAMES = 3_000
+EACH_ITS_OWN = {"number", "name", "progress"}
 
 
 def metric_names(runs: Sequence[Run]) -> list[str]:
@@ -39,15 +40,7 @@ def make(
             for run in selection.runs
         ],
         "names": list(names),
-        "fields": [
-            {
-                "key": offer.key,
-                "title": offer.title,
-                "kind": offer.field.group,
-                "varies": offer.varies,
-            }
-            for offer in fields.catalogue(project)
-        ],
+        "fields": [_field(offer) for offer in fields.catalogue(project)],
         "layout": layout.model_dump(mode="json"),
         "saved": is_saved,
         "urls": {
@@ -58,3 +51,11 @@ def make(
             "keep": reverse("experiments:charts_keep", args=[project.slug]),
         },
     }
+
+
+def _field(offer: fields.Offer) -> dict[str, Any]:
+    """Return a field as pickers list it; `groups` says that runs may share a value of it."""
+    field = offer.field
+    own = field.kind in {fields.Kind.TIME, fields.Kind.DURATION, fields.Kind.MONEY}
+    groups = offer.varies and field.group != "metric" and not own and field.key not in EACH_ITS_OWN
+    return {"key": field.key, "title": field.title, "kind": field.group, "groups": groups}

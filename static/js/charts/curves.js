@@ -1,6 +1,6 @@
 // A panel of curves: one line for each run, or group of runs, and each of its metrics.
 
-import { MOST_BANDS } from "./paint.js";
+import { MOST_BANDS, MOST_DASHED } from "./paint.js";
 import { Panel } from "./panel.js";
 import { Plot } from "./plot.js";
 import { save } from "./saving.js";
@@ -94,7 +94,7 @@ export class Curves extends Panel {
     if (this.setting("clip")) words.push("axis of nine tenths of the values");
     const bad = lines.reduce((sum, { marks }) => sum + (marks ? marks.count.reduce((a, b) => a + b, 0) : 0), 0);
     if (bad) words.push(`× ${bad} not finite`);
-    if (lines.length > 32) words.push(`${lines.length} lines in 8 colours and 4 dashes: point at one`);
+    if (lines.length > MOST_DASHED) words.push(`${lines.length} lines in 8 colours: point at one to tell it from others`);
     this.foot.textContent = words.join(" · ");
     this.foot.title = this.foot.textContent;
     this.foot.classList.toggle("error", this.errors.length > 0);

@@ -25,7 +25,7 @@ export class Editor {
     for (const name of page.data.names) fields.x.add(new Option(name, name));
     fields.group.add(new Option("as the page", ""));
     fields.group.add(new Option("nothing", "-"));
-    for (const { key, title, kind, varies } of page.data.fields) if (kind !== "metric" && varies) fields.group.add(new Option(title, key));
+    for (const { key, title, groups } of page.data.fields) if (groups) fields.group.add(new Option(title, key));
     this.finder("[data-find-name]", "[data-found-names]", fields.names, page.data.names.map((name) => [name, name]));
     this.finder("[data-find-field]", "[data-found-fields]", fields.fields, page.data.fields.map(({ key, title, kind }) => [key, `${title} · ${kind}`]));
     fields.kind.addEventListener("change", () => this.fit());

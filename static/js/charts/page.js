@@ -59,8 +59,8 @@ class Page {
     const bar = document.querySelector("[data-chart-bar]");
     const field = (name) => bar.querySelector(`[data-set="${name}"]`);
     for (const name of this.data.names) field("x").add(new Option(name, name));
-    for (const { key, title, kind, varies } of this.data.fields) {
-      if (kind !== "metric" && varies) field("group").add(new Option(kind === "setting" ? title : title.toLowerCase(), key));
+    for (const { key, title, kind, groups } of this.data.fields) {
+      if (groups) field("group").add(new Option(kind === "setting" ? title : title.toLowerCase(), key));
     }
     for (const [name, value] of Object.entries(this.settings)) {
       const input = field(name);
@@ -257,7 +257,7 @@ class Page {
     clearTimeout(this.due);
     // Somebody's saved layout stays as it is until it is saved again.
     if (this.data.saved) this.words.textContent = this.noted = "Changed here, not saved: Layout, Save layout.";
-    else this.due = setTimeout(() => this.keep(), KEEP_MS);
+    else this.due = setTimeout(() => { this.due = null; this.keep(); }, KEEP_MS);
   }
 
   async keep() {
@@ -266,6 +266,7 @@ class Page {
     const answer = await fetch(this.data.urls.keep, { method: "POST", body, headers: { "X-CSRFToken": token } }).catch(() => null);
     if (!answer) note("The portal did not answer: this layout is not kept yet.", "warn");
     else if (!answer.ok) note(await sentence(answer));
+    else this.kept = (this.kept ?? 0) + 1;
   }
 }
 

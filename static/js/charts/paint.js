@@ -4,6 +4,8 @@ import { roomy, scale, ticks } from "./scales.js";
 
 const DASHES = { solid: [], dash: [7, 4], dot: [2, 3], dashdot: [8, 3, 2, 3] };
 const BELOW = 20;
+// 8 colours and 4 dashes: more lines cannot be told apart, and dashes only make them restless.
+export const MOST_DASHED = 32;
 // With more lines than these, the extremes of each would cover the others.
 export const MOST_BANDS = 12;
 
@@ -246,7 +248,7 @@ export function paintLine(pen, line, place, view, { bold = false, bands = false 
   }
   pen.globalAlpha = 1;
   pen.lineWidth = bold ? 3 : view.lines.length > 30 ? 1 : 1.6;
-  pen.setLineDash(DASHES[line.dash] ?? []);
+  pen.setLineDash(view.lines.length > MOST_DASHED && !bold ? [] : DASHES[line.dash] ?? []);
   trace(pen, line, line.drawn, place, within);
   if (line.x.length < 3) single(pen, line, line.drawn, place);
 }
