@@ -120,7 +120,8 @@ def differences(runs: Sequence[Run], shown: Sequence[Run]) -> Differences:
     """Return what is not the same in all of these runs, with the values of those that are shown."""
     found = compare.differences(runs)
     places = [runs.index(run) for run in shown]
-    settings, environment = [], []
+    settings: list[compare.Difference] = []
+    environment: list[compare.Difference] = []
     for one in found:
         values = compare.Difference(one.key, [one.values[place] for place in places])
         (environment if compare.is_of_environment(one.key) else settings).append(values)

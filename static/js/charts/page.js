@@ -25,7 +25,7 @@ class Page {
     Object.assign(this, { data, figure });
     this.runs = data.runs.map((run) => ({ ...run, hidden: false }));
     this.byNumber = new Map(this.runs.map((run) => [run.number, run]));
-    this.settings = { ...USUAL, ...known(data.layout.page) };
+    this.settings = { ...USUAL, ...known(data.layout.page), ...asked() };
     this.hiddenGroups = new Set();
     this.source = new Source({ url: data.urls.data, runs: this.runs });
     this.grid = new Grid(document.querySelector("[data-chart-grid]"), this);
@@ -268,6 +268,15 @@ class Page {
     else if (!answer.ok) note(await sentence(answer));
     else this.kept = (this.kept ?? 0) + 1;
   }
+}
+
+/** What the address says over the layout: a link from a grouped table brings its groups. */
+function asked() {
+  const query = new URLSearchParams(location.search);
+  const settings = {};
+  if (query.has("group")) settings.group = query.get("group").split(",").filter(Boolean).slice(0, 4);
+  if (query.get("x")) settings.x = query.get("x");
+  return settings;
 }
 
 /** Only what is set. */
