@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from experiments.charts import explaining
 from experiments.models import Run, Series
 from experiments.run_table import compare, directions
 
@@ -13,6 +14,8 @@ from experiments.run_table import compare, directions
 MOST_COLUMNS = 24
 MOST_METRICS = 300
 # What of a metric is compared, by the word in the address, and the column of its summary.
+# What groups of runs can be told apart by, beside metrics.
+FAILED = "failed"
 SUMMARIES = {"last": "last", "min": "minimum", "max": "maximum"}
 
 # Words in the names of metrics of which more is better. What has none of them, and none of which
@@ -126,3 +129,46 @@ def differences(runs: Sequence[Run], shown: Sequence[Run]) -> Differences:
         values = compare.Difference(one.key, [one.values[place] for place in places])
         (environment if compare.is_of_environment(one.key) else settings).append(values)
     return Differences(settings, environment)
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Two groups of the runs and the settings in which they are unlike; `note` says whom it leaves
+    out, and what it cannot say."""
+
+    first: str
+    second: str
+    contrasts: list[explaining.Contrast]
+    note: str
+
+
+def explain(runs: Sequence[Run], split: str) -> Explanation | None:
+    """Return what sets two groups apart: failed runs from finished ones, or the better half by a
+    metric from the rest. None if the runs are not in two such groups."""
+    if split == FAILED:
+        states = {Run.State.FAILED: True, Run.State.FINISHED: False}
+        chosen = {run: states[run.state] for run in runs if run.state in states}  # type: ignore[index]
+        words = ("Failed", "Finished")
+    else:
+        found = _values(runs, [split], "last")[split]
+        values = {run: found[run.pk] for run in runs if math.isfinite(found.get(run.pk, math.nan))}
+        better = direction_of(split)
+        ordered = sorted(values, key=lambda run: values[run], reverse=better != "lower")
+        chosen = {run: place < len(ordered) // 2 for place, run in enumerate(ordered)}
+        words = ("Better half", "Other half") if better else ("Higher half", "Lower half")
+    groups = [run for run, is_first in chosen.items() if is_first]
+    others = [run for run, is_first in chosen.items() if not is_first]
+    if not groups or not others:
+        return None
+    rows = [compare.described(run) for run in chosen]
+    notes = []
+    if len(chosen) < len(runs):
+        notes.append(f"{len(runs) - len(chosen)} of the runs are in neither group.")
+    if min(len(groups), len(others)) < explaining.FEWEST:
+        notes.append("So few runs say nothing: any setting may differ between them by chance.")
+    return Explanation(
+        f"{words[0]} ({len(groups)})",
+        f"{words[1]} ({len(others)})",
+        explaining.contrasts(rows, list(chosen.values())),
+        " ".join(notes),
+    )

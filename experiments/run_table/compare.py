@@ -70,9 +70,9 @@ def is_of_environment(key: str) -> bool:
 
 def differences(runs: Iterable[Run]) -> list[Difference]:
     """Return the settings, resources and other facts in which the runs differ, by name."""
-    described = [_described(run) for run in runs]
-    keys = sorted({key for facts in described for key in facts})
-    candidates = [Difference(key, [facts.get(key) for facts in described]) for key in keys]
+    each = [described(run) for run in runs]
+    keys = sorted({key for facts in each for key in facts})
+    candidates = [Difference(key, [facts.get(key) for facts in each]) for key in keys]
     return [
         difference
         for difference in candidates
@@ -80,7 +80,8 @@ def differences(runs: Iterable[Run]) -> list[Difference]:
     ]
 
 
-def _described(run: Run) -> dict[str, Any]:
+def described(run: Run) -> dict[str, Any]:
+    """Return the facts by which runs are told apart: recipe, code, dataset, settings, resources."""
     facts: dict[str, Any] = {"recipe": run.recipe or None, "code": run.code_version or None}
     facts["dataset"] = str(run.dataset) if run.dataset else None
     arithmetic = {key: value for key, value in (run.arithmetic or {}).items() if key != "reason"}

@@ -49,6 +49,8 @@ def compare(request: HttpRequest, project: Project) -> HttpResponse:
         "values": list(comparison.SUMMARIES),
         "differences": comparison.differences(choice.runs, table.runs),
         "max_runs": selection.MOST,
+        "split": (split := query.text("split")),
+        "explanation": comparison.explain(choice.runs, split) if split else None,
     }
     if choice.runs:
         context["data"] = _chart_data(signed_in(request), project, choice, names, asked)

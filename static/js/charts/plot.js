@@ -93,6 +93,12 @@ export class Plot {
     pen.beginPath();
     pen.rect(box.left, box.top - 2, box.right - box.left, box.bottom - box.top + 3);
     pen.clip();
+    if (this.nearest && this.lines.length > 8) {
+      // The others step back.
+      pen.fillStyle = css("--panel", this.box);
+      pen.globalAlpha = 0.6;
+      pen.fillRect(box.left + 1, box.top, box.right - box.left, box.bottom - box.top);
+    }
     if (this.nearest) paintLine(pen, this.nearest, this.place, this.now, { bold: true, bands: true });
     pen.setLineDash([]);
     pen.globalAlpha = 1;

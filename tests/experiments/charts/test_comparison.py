@@ -92,3 +92,30 @@ def test_a_metric_in_the_address_stands_first_and_does_not_change_ones_own_panel
     assert data["layout"]["panels"][0]["names"] == ["lr"]
     assert data["saved"] is True
     assert client.get(address).context["data"]["layout"]["panels"][0]["names"][0] == "loss"
+
+
+def test_what_sets_two_groups_apart_is_told_with_its_chance(
+    client: Client, ada: User, project: Project
+) -> None:
+    for number in range(1, 17):
+        config = {"lr": number / 100, "seed": (number * 7) % 5, "opt": "adam", "fixed": 1}
+        if number > 12:
+            config["opt"] = "sgd"
+        log(make(project, ada, number, config=config), loss=[number])
+    make(project, ada, 17)
+    client.force_login(ada)
+    numbers = ",".join(str(number) for number in range(1, 18))
+    address = reverse("experiments:compare", args=[project.slug]) + f"?runs={numbers}"
+    found = client.get(address + "&split=loss").context["explanation"]
+    first = found.contrasts[0]
+    assert (found.first, found.second) == ("Better half (8)", "Other half (8)")
+    assert (first.key, first.apart, first.is_beyond_chance) == ("lr", 1.0, True)
+    assert first.first == "0.045 (0.01 to 0.08)"
+    by_key = {one.key: one for one in found.contrasts}
+    assert not by_key["seed"].is_beyond_chance
+    assert by_key["opt"].apart == 0.5
+    assert by_key["opt"].second == "adam (4 of 8), sgd (4 of 8)"
+    assert "fixed" not in by_key
+    assert "1 of the runs are in neither group" in found.note
+    assert client.get(address + "&split=failed").context["explanation"] is None
+    assert client.get(address + "&split=%00x").status_code == 400
