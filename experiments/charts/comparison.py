@@ -107,7 +107,8 @@ def _value(value: float | None, best: float | None, base: float | None) -> Value
     more = share = None
     if value is not None and base is not None and math.isfinite(value - base):
         more = value - base
-        share = more / abs(base) if base else None
+        # Ten times as much says nothing more as a percentage.
+        share = more / abs(base) if abs(more) <= 10 * abs(base) and base else None
     return Value(value, best is not None and value == best, more, share)
 
 

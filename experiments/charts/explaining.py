@@ -93,10 +93,12 @@ def _apart(column: _Column, divisions: Chosen) -> Float64:
     if column.ranks is not None:
         # The Mann-Whitney statistic from the ranks of the first group.
         over = divisions @ column.ranks - first * (first + 1) / 2
-        return np.abs(2 * over / (first * second) - 1)
+        delta: Float64 = np.abs(2 * over / (first * second) - 1)
+        return delta
     shares = (divisions @ column.marks.T) / first[:, None]
     others = (~divisions @ column.marks.T) / second[:, None]
-    return np.abs(shares - others).sum(axis=1) / 2
+    apart: Float64 = np.abs(shares - others).sum(axis=1) / 2
+    return apart
 
 
 def _chance(columns: Sequence[_Column], chosen: Chosen) -> float:

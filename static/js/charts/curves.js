@@ -100,7 +100,9 @@ export class Curves extends Panel {
     this.foot.classList.toggle("error", this.errors.length > 0);
   }
 
-  zoomed(range) {
+  /** Show a part of x, or all of it; the panels that go along are told so once. */
+  zoomed(range, alone = false) {
+    if (!alone) this.page.zoomed(this, range);
     this.range = range;
     this.plot?.zoom(range);
     this.element.querySelector('[data-act="reset"]').hidden = !range;

@@ -79,7 +79,7 @@ class Page {
       if (name === "group") this.hiddenGroups.clear();
       this.barFits(bar);
       if (["x", "group", "spread"].includes(name)) {
-        if (name === "x") this.grid.panels.forEach((panel) => panel.zoomed?.(null));
+        if (name === "x") this.grid.panels.forEach((panel) => panel.zoomed?.(null, true));
         this.refresh();
       } else {
         this.redraw();
@@ -192,6 +192,14 @@ class Page {
   pointed(from, at) {
     for (const panel of this.grid.panels) {
       if (panel !== from && panel.plot?.point && panel.setting("x") === from.setting("x")) panel.plot.point(at);
+    }
+  }
+
+  /** Where panels zoom together, all that have the same x show the same part of it. */
+  zoomed(from, range) {
+    if (!document.querySelector("[data-together]").checked) return;
+    for (const panel of this.grid.panels) {
+      if (panel !== from && panel.zoomed && panel.setting("x") === from.setting("x")) panel.zoomed(range, true);
     }
   }
 

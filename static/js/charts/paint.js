@@ -6,7 +6,8 @@ const DASHES = { solid: [], dash: [7, 4], dot: [2, 3], dashdot: [8, 3, 2, 3] };
 const BELOW = 20;
 // 8 colours and 4 dashes: more lines cannot be told apart, and dashes only make them restless.
 export const MOST_DASHED = 32;
-// With more lines than these, the extremes of each would cover the others.
+// With more lines than these, the extremes of each and its points behind a smoothed one would cover
+// the others: only the line under the pointer has them.
 export const MOST_BANDS = 12;
 
 /** The first index at which an ascending array reaches a value. */
@@ -241,7 +242,7 @@ export function paintLine(pen, line, place, view, { bold = false, bands = false 
     pen.lineWidth = 1;
     peaks(pen, line, place, within);
   }
-  if (line.drawn !== line.mean) {
+  if (line.drawn !== line.mean && (bold || view.lines.length <= MOST_BANDS)) {
     pen.globalAlpha = 0.28;
     pen.lineWidth = 1;
     trace(pen, line, line.mean, place, within);
