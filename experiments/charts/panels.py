@@ -54,7 +54,7 @@ class Panel(Strict):
     """One panel. Curves have `names`; the other kinds have `fields` of the run table."""
 
     id: Id
-    kind: Literal["curves", "scatter", "parallel", "bars", "importance"] = "curves"
+    kind: Literal["curves", "scatter", "contour", "parallel", "bars", "importance"] = "curves"
     title: Annotated[str, StringConstraints(max_length=120)] = ""
     section: Annotated[str, StringConstraints(max_length=80)] = ""
     width: Annotated[int, Field(ge=2, le=COLUMNS)] = 4

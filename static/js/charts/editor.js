@@ -5,11 +5,13 @@ import { choose } from "./choices.js";
 const FOUND = 30;
 const HELP = {
   scatter: "The first is X, the second Y, a third the colour.",
+  contour: "X, Y, and what the surface shows, all with numbers.",
   parallel: "One axis each; the last is also the colour.",
   bars: "One field with numbers. Runs are grouped as the page says.",
   importance: "The field that settings may matter for, as metric.val/loss.min.",
 };
 const LEAST = { curves: ["names", 1, "Choose a metric or write a formula."], scatter: ["fields", 2, "Choose two fields, X and Y."],
+  contour: ["fields", 3, "Choose three fields: X, Y and the surface."],
   parallel: ["fields", 2, "Choose two fields or more."], bars: ["fields", 1, "Choose one field."],
   importance: ["fields", 1, "Choose the field that settings may matter for."] };
 const OWN = ["x", "smooth", "amount", "group", "spread", "log_y", "log_x", "clip"];

@@ -49,6 +49,11 @@ class Fields extends Panel {
 
   named() { return this.spec.fields.map((key) => this.titleOf(key)).join(" · ") || "No field yet"; }
 
+  /** Log axes are a panel's own here: what is on the page's Y is on no axis of these. */
+  setting(name) {
+    return name.startsWith("log_") ? this.spec.settings[name] ?? false : super.setting(name);
+  }
+
   titleOf(key) {
     return this.page.data.fields.find((field) => field.key === key)?.title ?? key.replace(/^(metric|config)\./, "");
   }
@@ -171,6 +176,51 @@ export class Scatter extends Fields {
     if (without) words.push(`${without} without a value${this.setting("log_x") || this.setting("log_y") ? " above zero" : ""}`);
     if (colour) words.push(`colour: ${colour}, ${range(column(2))}`);
     this.foot.textContent = words.join(" · ");
+    return { picture, x, y, paint, box: { left, right: width - 12, top: 10, bottom: height - 34 } };
+  }
+}
+
+const CELL = 12; // pixels
+const NEAR = 70;
+
+export class Contour extends Scatter {
+  static least = 3;
+  static missing = "Choose three fields with numbers, X, Y and what the surface shows: Edit, in its menu.";
+
+  named() {
+    const [x, y, surface] = this.spec.fields.map((key) => this.titleOf(key));
+    return surface ? `${surface} over ${x} and ${y}` : "No fields yet";
+  }
+
+  /** Behind the runs a surface: in each cell the mean of the runs near it, the nearer the more. */
+  show() {
+    const { picture, x, y, paint, box } = super.show();
+    const points = this.shown.map(({ values: [across, up, value] }) => [x.at(across), y.at(up), value])
+      .filter(([across, up, value]) => across !== null && up !== null && typeof value === "number");
+    const cells = svg("g", { "aria-hidden": "true" });
+    for (let left = box.left; left < box.right; left += CELL) {
+      for (let top = box.top; top < box.bottom; top += CELL) {
+        const value = this.at(points, left + CELL / 2, top + CELL / 2);
+        if (value === null) continue;
+        cells.append(svg("rect", { x: left, y: top, width: Math.min(CELL, box.right - left), height: Math.min(CELL, box.bottom - top),
+          fill: paint(value), "fill-opacity": 0.45 }));
+      }
+    }
+    picture.prepend(cells);
+    this.foot.textContent += " · surface: mean of runs nearby";
+  }
+
+  at(points, across, up) {
+    let sum = 0;
+    let norm = 0;
+    for (const [x, y, value] of points) {
+      const distance = Math.hypot(x - across, y - up);
+      if (distance > NEAR) continue;
+      const weight = ((NEAR - distance) / (NEAR * (distance + 1))) ** 2;
+      sum += weight * value;
+      norm += weight;
+    }
+    return norm > 0 ? sum / norm : null;
   }
 }
 

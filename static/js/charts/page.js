@@ -12,8 +12,8 @@ import { sentence, Source } from "./source.js";
 const KINDS = { curves: Curves };
 async function needKinds(specs) {
   if (specs.some(({ kind }) => !KINDS[kind])) {
-    const { Bars, Importance, Parallel, Scatter } = await import("./fields.js");
-    Object.assign(KINDS, { scatter: Scatter, parallel: Parallel, bars: Bars, importance: Importance });
+    const { Bars, Contour, Importance, Parallel, Scatter } = await import("./fields.js");
+    Object.assign(KINDS, { scatter: Scatter, contour: Contour, parallel: Parallel, bars: Bars, importance: Importance });
   }
 }
 
