@@ -23,6 +23,8 @@ from experiments.models import Run
 STEP, RELATIVE, WALL = "step", "relative", "wall"
 # Points of the first look, where a range of another x has to be found among the steps.
 LOOK = 256
+# Metrics of all names and formulas of one request together.
+MOST_METRICS = 60
 
 
 @dataclass(frozen=True)
@@ -124,15 +126,26 @@ def _parsed(
     """Return each name as a formula; a metric is one that is only its name."""
     parsed: dict[str, Formula] = {}
     errors: dict[str, formulas.BadFormula] = {}
+    needed: set[str] = set()
     for name in names:
-        if not name.startswith("="):
-            parsed[name] = Formula(name, formulas.Name(name, 0), (name,))
-            continue
         try:
-            parsed[name] = formulas.parse(name[1:])
+            parsed[name] = _formula(name, needed)
         except formulas.BadFormula as error:
             errors[name] = error
+        else:
+            needed.update(parsed[name].names)
     return parsed, errors
+
+
+def _formula(name: str, others: set[str]) -> Formula:
+    """Return the formula of a name, unless it asks for too much beside the others."""
+    if name.startswith("="):
+        formula = formulas.parse(name[1:])
+    else:
+        formula = Formula(name, formulas.Name(name, 0), (name,))
+    if len(others.union(formula.names)) > MOST_METRICS:
+        raise formulas.BadFormula(f"One request reads at most {MOST_METRICS} metrics", 0)
+    return formula
 
 
 def _steps_of(

@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, JsonR
 from django.utils.http import quote_etag
 from django.views.decorators.http import require_safe
 
-from experiments.charts import answers, groups, selection, values
+from experiments.charts import answers, groups, lines, selection, values
 from experiments.charts.bands import Spread
 from experiments.charts.lines import Wanted
 from experiments.charts.selection import Selection
@@ -100,7 +100,7 @@ def _wanted(query: Parameters, chosen: Selection) -> Wanted:
     return Wanted(
         runs=chosen.runs,
         names=names,
-        points=answers.affordable(points, len(chosen.runs), len(names)),
+        points=answers.affordable(points, len(chosen.runs), len(lines.names_in(names))),
         x=query.text("x", "step"),
         x_from=_real(query.text("from")),
         x_to=_real(query.text("to")),

@@ -143,6 +143,16 @@ def test_a_formula_is_joined_by_step_and_an_error_names_its_character(
     assert {row[1] for row in found.header["lines"]} == {0, 3}
 
 
+def test_formulas_cannot_ask_for_more_metrics_than_a_request_reads(
+    signed_in: Client, ada: User, project: Project
+) -> None:
+    log(make(project, ada, 1), loss=[1])
+    greedy = [f"={'+'.join(f'm{row}x{n}' for n in range(40))}" for row in range(39)]
+    found = ask(signed_in, project, runs="1", name=[*greedy, "loss"])
+    assert "at most 60 metrics" in found.header["errors"][greedy[1]]["sentence"]
+    assert found.line(0, 39)["mean"] == [1]
+
+
 def test_groups_are_one_line_each_with_their_band(
     signed_in: Client, ada: User, project: Project
 ) -> None:
