@@ -34,12 +34,13 @@ def choose(*, user: User, project: Project, numbers: str, text: str) -> Selectio
         rows = query.apply(rows, text)
     except query.BadQuery as error:
         return Selection(error=str(error))
-    found = list(rows.order_by("-number").values_list("number", flat=True))
     most = MOST if text else NEWEST
-    chosen = Run.objects.filter(project=project, number__in=found[:most])
+    numbers = list(rows.order_by("-number").values_list("number", flat=True)[: most + 1])
+    found = len(numbers) if len(numbers) <= most else rows.count()
+    chosen = Run.objects.filter(project=project, number__in=numbers[:most])
     runs = list(chosen.select_related("submitted_by", "dataset", "project").order_by("number"))
     note = ""
-    if len(found) > most:
+    if found > most:
         what = "that the query finds" if text else "of this project"
-        note = f"Shown are the newest {most} of the {len(found):,} runs {what}."
-    return Selection(runs, len(found), note)
+        note = f"Shown are the newest {most} of the {found:,} runs {what}."
+    return Selection(runs, found, note)

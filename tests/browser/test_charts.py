@@ -85,6 +85,12 @@ def test_charts_are_drawn_read_arranged_and_kept(
     grip.focus()
     page.keyboard.press("Shift+ArrowRight")
     expect(spoken).to_contain_text("5 of 12 columns")
+    # A panel that was removed comes back where it was.
+    page.locator("summary[aria-label]").last.click()
+    page.get_by_role("button", name="Remove").click()
+    expect(page.locator(".panel")).to_have_count(1)
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator(".panel")).to_have_count(2)
     page.set_viewport_size({"width": 390, "height": 844})
     wait_until(page, "() => document.chartPage.kept > 0 && !document.chartPage.due")
     assert fits(page)

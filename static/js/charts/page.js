@@ -241,11 +241,27 @@ class Page {
     this.changed();
   }
 
+  /** Take a panel away; the way back stands beside the legend until something else is done. */
   remove(panel) {
+    const place = this.grid.panels.indexOf(panel);
     panel.gone?.();
     this.grid.remove(panel);
     if (!this.grid.panels.length) this.empty();
     this.speak(`${panel.title} is removed`);
+    this.changed();
+    const undo = Object.assign(document.createElement("button"), { type: "button", className: "button quiet small", textContent: "Undo" });
+    undo.addEventListener("click", () => this.putBack(panel.spec, place));
+    this.words.replaceChildren(`${panel.title} is removed. `, undo);
+  }
+
+  putBack(spec, place) {
+    this.grid.place.querySelector(":scope > .empty")?.remove();
+    const before = this.grid.panels[place];
+    const fresh = this.panel(spec);
+    this.grid.add(fresh);
+    if (before?.spec.section === spec.section) before.element.before(fresh.element);
+    fresh.element.focus();
+    this.words.textContent = this.noted;
     this.changed();
   }
 

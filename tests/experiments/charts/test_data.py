@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from backline import wire
-from experiments.charts import packing
+from experiments.charts import packing, selection
 from experiments.metrics import metrics
 from experiments.models import Project, Run
 from portal.models import User
@@ -239,6 +239,19 @@ def test_a_query_chooses_runs_and_one_that_cannot_be_read_is_refused(
     address = reverse("experiments:charts_data", args=[project.slug])
     refused = signed_in.get(address, {"q": "nonsense:1", "name": "loss"})
     assert refused.status_code == 400
+
+
+def test_what_a_page_of_charts_leaves_out_is_said(
+    ada: User, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selection, "NEWEST", 2)
+    for number in (1, 2, 3):
+        make(project, ada, number)
+    newest = selection.choose(user=ada, project=project, numbers="", text="")
+    assert [run.number for run in newest.runs] == [2, 3]
+    assert newest.note == "Shown are the newest 2 of the 3 runs of this project."
+    all_found = selection.choose(user=ada, project=project, numbers="", text="state:finished")
+    assert (len(all_found.runs), all_found.found, all_found.note) == (3, 3, "")
 
 
 @pytest.mark.parametrize(
