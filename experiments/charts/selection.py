@@ -35,9 +35,9 @@ def choose(*, user: User, project: Project, numbers: str, text: str) -> Selectio
     except query.BadQuery as error:
         return Selection(error=str(error))
     most = MOST if text else NEWEST
-    numbers = list(rows.order_by("-number").values_list("number", flat=True)[: most + 1])
-    found = len(numbers) if len(numbers) <= most else rows.count()
-    chosen = Run.objects.filter(project=project, number__in=numbers[:most])
+    newest = list(rows.order_by("-number").values_list("number", flat=True)[: most + 1])
+    found = len(newest) if len(newest) <= most else rows.count()
+    chosen = Run.objects.filter(project=project, number__in=newest[:most])
     runs = list(chosen.select_related("submitted_by", "dataset", "project").order_by("number"))
     note = ""
     if found > most:
