@@ -45,6 +45,23 @@ def inflate(data: bytes | memoryview, size: int) -> bytes:
     return raw
 
 
+def unpack_many(parts: list[bytes], *, kinds: str, count: int) -> list[Int64 | Float64]:
+    """Return the columns of several `pack`s of the same counts, each with the shape (parts, count).
+
+    Far quicker than one by one where the columns are short. Raises Malformed like `unpack`.
+    """
+    inflated = b"".join(inflate(data, WIDTH * count * len(kinds)) for data in parts)
+    raw = np.frombuffer(inflated, dtype=np.uint8).reshape(len(parts), len(kinds), WIDTH, count)
+    numbers = np.ascontiguousarray(raw.transpose(1, 0, 3, 2))
+    columns: list[Int64 | Float64] = []
+    for kind, column in zip(kinds, numbers, strict=True):
+        if kind == "i":
+            columns.append(np.cumsum(column.view("<i8")[..., 0], axis=1, dtype=np.int64))
+        else:
+            columns.append(column.view("<f8")[..., 0].astype(np.float64, copy=False))
+    return columns
+
+
 def unpack(data: bytes | memoryview, *, kinds: str, counts: list[int]) -> list[Int64 | Float64]:
     """Return the columns of `pack`: one letter of `kinds` (i or f) and one count for each.
 

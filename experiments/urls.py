@@ -3,6 +3,8 @@
 from django.urls import include, path
 
 from experiments.views import (
+    chart_data,
+    charts,
     compare,
     datasets,
     live,
@@ -135,4 +137,15 @@ urlpatterns = [
         sweeps.sweep_trial_stop,
         name="sweep_trial_stop",
     ),
+    # Charts of many runs.
+    path("<slug:slug>/charts/", charts.charts, name="charts"),
+    path("<slug:slug>/charts/data/", chart_data.charts_data, name="charts_data"),
+    path("<slug:slug>/charts/values/", chart_data.charts_values, name="charts_values"),
+    path("<slug:slug>/charts/bars/", chart_data.charts_bars, name="charts_bars"),
+    path("<slug:slug>/charts/importance/", chart_data.charts_importance, name="charts_importance"),
+    path("<slug:slug>/charts/keep/", charts.charts_keep, name="charts_keep"),
+    path("<slug:slug>/charts/save/", charts.charts_save, name="charts_save"),
+    path("<slug:slug>/charts/reset/", charts.charts_reset, name="charts_reset"),
+    path("<slug:slug>/charts/<int:pk>/", charts.chart_layout, name="chart_layout"),
+    path("<slug:slug>/charts/<int:pk>/delete/", charts.charts_delete, name="charts_delete"),
 ]

@@ -1,19 +1,23 @@
 """Reading series for drawing: the coarsest level that has enough detail, and the unfolded rest."""
 
+import hashlib
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Any, TypedDict
 from uuid import UUID
 
 import numpy as np
-from django.db.models import Q, Sum
+from django.db.models import Min, Q, Sum
 
+from backline import wire
 from backline.columns import Float64, Int64
 from experiments.metrics import compaction
 from experiments.metrics.downsampling import Buckets, Points
 from experiments.models import Batch, Chunk, Run, Series
+
+NOTHING = Points.empty().buckets()
 
 
 class CurveBody(TypedDict):
@@ -44,7 +48,7 @@ class Curve:
 
     @classmethod
     def empty(cls, name: str) -> "Curve":
-        return cls(name=name, level=0, buckets=Points.empty().buckets())
+        return cls(name=name, level=0, buckets=NOTHING)
 
     def __len__(self) -> int:
         return len(self.buckets)
@@ -116,6 +120,9 @@ class Span:
         return (end - start + 1) / (last - first + 1)
 
 
+Key = tuple[UUID, str]
+
+
 def read_many(
     run_ids: Sequence[UUID],
     name: str,
@@ -125,25 +132,48 @@ def read_many(
     to_step: int | None,
 ) -> dict[UUID, Curve]:
     """Return curves by run; runs without the metric are left out."""
-    series = list(Series.objects.filter(run__in=run_ids, name=name))
+    found = read_all(run_ids, [name], points, from_step=from_step, to_step=to_step)
+    return {run: curve for (run, _), curve in found.items()}
+
+
+def read_all(
+    run_ids: Sequence[UUID],
+    names: Sequence[str],
+    points: int,
+    *,
+    from_step: int | None,
+    to_step: int | None,
+) -> dict[Key, Curve]:
+    """Return the curves of several metrics by run and name; what was not logged is left out.
+
+    The number of queries grows with neither runs nor names.
+    """
+    series = list(Series.objects.filter(run__in=run_ids, name__in=names))
     span = Span(from_step, to_step)
-    curves = _read(series, name, points, span)
+    curves = _read(series, points, span)
     # A run may be folded between the reading of its chunks and that of its batches. Its curve
     # would then be silently too short: read it again.
-    short = [row for row in series if not span and _total(curves[row.run_id]) < row.count]
-    return curves | _read(short, name, points, span) if short else curves
+    short = [row for row in series if not span and _total(curves[_key(row)]) < row.count]
+    return curves | _read(short, points, span) if short else curves
 
 
-def _read(series: list[Series], name: str, points: int, span: Span) -> dict[UUID, Curve]:
-    stored = _stored(_levels(series, span, points), span)
-    tails = _tails([row.run_id for row in series], name)
+def _key(row: Series) -> Key:
+    return row.run_id, row.name
+
+
+def _read(series: list[Series], points: int, span: Span) -> dict[Key, Curve]:
+    levels = _levels(series, span, points)
+    stored = _stored(levels, span)
+    tails = _tails({row.run_id for row in series}, {row.name for row in series})
     curves = {}
     for row in series:
-        level, buckets = stored.get(row.pk, (0, Points.empty().buckets()))
-        if row.run_id in tails:
-            buckets = _merged(buckets, tails[row.run_id].buckets())
-        buckets = buckets.between(span.first, span.last).thinned(points)
-        curves[row.run_id] = Curve(name=name, level=level, buckets=buckets)
+        buckets = stored.get(row.pk, NOTHING)
+        if (tail := tails.get(_key(row))) is not None:
+            buckets = _merged(buckets, tail.buckets())
+        if span:
+            buckets = buckets.between(span.first, span.last)
+        level = levels.get(row.pk, 0)
+        curves[_key(row)] = Curve(name=row.name, level=level, buckets=buckets.thinned(points))
     return curves
 
 
@@ -155,7 +185,7 @@ def exact(run: Run, name: str) -> Points:
     """Return every point of a series as logged, in order of step."""
     chunks = Chunk.objects.filter(series__run=run, series__name=name, level=0).order_by("index")
     parts = [Points.decode(bytes(data), n) for data, n in chunks.values_list("data", "count")]
-    tail = _tails([run.pk], name).get(run.pk)
+    tail = _tails([run.pk], {name}).get((run.pk, name))
     return Points.joined([*parts, tail] if tail else parts).in_order()
 
 
@@ -174,12 +204,59 @@ def newest_points(run: Run, name: str) -> Points:
     """Return the last points as logged, in order of step: at least a full chunk if there is one."""
     chunks = Chunk.objects.filter(series__run=run, series__name=name, level=0).order_by("-index")
     parts = [Points.decode(bytes(data), n) for data, n in chunks.values_list("data", "count")[:2]]
-    tail = _tails([run.pk], name).get(run.pk)
+    tail = _tails([run.pk], {name}).get((run.pk, name))
     return Points.joined([*reversed(parts), tail] if tail else [*reversed(parts)]).in_order()
 
 
+def read_new(
+    run_ids: Sequence[UUID], names: Sequence[str], known: Mapping[Key, tuple[int, int]]
+) -> dict[Key, Points | None]:
+    """Return what was logged since a reader knew series with a number of points and a last step:
+    the new points, or None where they do not simply follow and the curve is to be read whole.
+
+    Series that have not changed are left out; those that the reader did not know are None.
+    """
+    rows = Series.objects.filter(run__in=run_ids, name__in=names)
+    counts = {_key(row): row.count for row in rows}
+    changed = {key for key, count in counts.items() if key not in known or count != known[key][0]}
+    tails = _tails({run for run, _ in changed}, {name for _, name in changed}) if changed else {}
+    new: dict[Key, Points | None] = {}
+    for key in changed:
+        count, last = known.get(key, (0, -1))
+        tail = tails.get(key, Points.empty())
+        points = tail.where(tail.steps > last)
+        # Folded meanwhile, logged out of order, or replaced by a newer attempt.
+        follow = key in known and len(points) == counts[key] - count
+        new[key] = points if follow else None
+    return new
+
+
+def state(run_ids: Sequence[UUID], names: Sequence[str]) -> str:
+    """Return a digest that changes whenever one of these curves does."""
+    rows = Series.objects.filter(run__in=run_ids, name__in=names).order_by("pk")
+    facts = rows.values_list("pk", "count", "last_step", "attempt", "last", "starts")
+    return hashlib.sha256(repr(list(facts)).encode()).hexdigest()[:32]
+
+
+def first_times(run_ids: Sequence[UUID]) -> dict[UUID, float]:
+    """Return when each run logged its first point: of the first of its metrics that is folded, or
+    else of all that waits to be. Runs without points are left out."""
+    chunks = Chunk.objects.filter(series__run__in=run_ids, level=0, index=0)
+    firsts = chunks.values("series__run").annotate(first=Min("pk")).values("first")
+    rows = Chunk.objects.filter(pk__in=firsts).values_list("series__run", "data", "count")
+    found = {run: float(Points.decode(bytes(data), n).times.min()) for run, data, n in rows}
+    waiting = Batch.objects.filter(run__in=set(run_ids) - set(found), folded=False)
+    for run, payload in waiting.values_list("run_id", "payload"):
+        times = [table.times.min() for table in wire.decode(bytes(payload)).tables]
+        found[run] = min([*map(float, times), found.get(run, math.inf)])
+    return found
+
+
 def _levels(series: list[Series], span: Span, points: int) -> dict[int, int]:
-    """Choose each series' level to draw: the coarsest with at least `points` elements, else 0."""
+    """Choose each series' level to draw: the coarsest with about `points` elements, else 0.
+
+    Three quarters of them are enough: the next level has eight times as many to inflate.
+    """
     chunks = Chunk.objects.filter(span.query(), series__in=series).values("series", "level")
     elements: dict[tuple[int, int], float] = defaultdict(float)
     if span:
@@ -194,42 +271,47 @@ def _levels(series: list[Series], span: Span, points: int) -> dict[int, int]:
             elements[pk, level] = count
     chosen: dict[int, int] = {}
     for (pk, level), number in elements.items():
-        chosen[pk] = max(level if number >= points else 0, chosen.get(pk, 0))
+        chosen[pk] = max(level if number * 4 >= points * 3 else 0, chosen.get(pk, 0))
     return chosen
 
 
-def _stored(levels: dict[int, int], span: Span) -> dict[int, tuple[int, Buckets]]:
+def _stored(levels: dict[int, int], span: Span) -> dict[int, Buckets]:
     """Return the folded part of each series, from its chosen level."""
     by_level: dict[int, list[int]] = defaultdict(list)
     for pk, level in levels.items():
         by_level[level].append(pk)
-    stored: dict[int, tuple[int, Buckets]] = {}
+    stored: dict[int, Buckets] = {}
     for level, members in by_level.items():
-        parts: dict[int, list[Buckets]] = defaultdict(list)
         chunks = Chunk.objects.filter(span.query(), series__in=members, level=level)
-        rows = chunks.order_by("series", "index").values_list("series", "data", "count")
-        for pk, data, count in rows:
-            parts[pk].append(
-                Points.decode(bytes(data), count).buckets()
-                if level == 0
-                else Buckets.decode(bytes(data), count)
-            )
-        stored |= {pk: (level, Buckets.joined(pieces)) for pk, pieces in parts.items()}
+        rows = list(chunks.order_by("series", "index").values_list("series", "data", "count"))
+        parts: dict[int, list[Buckets]] = defaultdict(list)
+        for (pk, _, _), buckets in zip(rows, _decoded(level, rows, span), strict=True):
+            parts[pk].append(buckets)
+        stored |= {pk: Buckets.joined(pieces) for pk, pieces in parts.items()}
     return stored
 
 
-def _tails(run_ids: Sequence[UUID], name: str) -> dict[UUID, Points]:
-    """Return the points in batches that are not folded yet, by run, in order of step."""
+def _decoded(level: int, rows: list[tuple[int, Any, int]], span: Span) -> list[Buckets]:
+    data = [(bytes(data), count) for _, data, count in rows]
+    if level:
+        return Buckets.decode_many(data)
+    points = Points.decode_many(data)
+    if span:
+        points = [some.between(span.first, span.last) for some in points]
+    return [some.buckets() for some in points]
+
+
+def _tails(run_ids: Collection[UUID], names: set[str]) -> dict[Key, Points]:
+    """Return the points in batches that are not folded yet, in order of step."""
     waiting: dict[UUID, list[bytes]] = defaultdict(list)
     rows = Batch.objects.filter(run__in=run_ids, folded=False).order_by("pk")
     for run_id, payload in rows.values_list("run_id", "payload"):
         waiting[run_id].append(bytes(payload))
-    tails = {}
-    for run_id, payloads in waiting.items():
-        tail = compaction.unfolded(payloads, only={name}).get(name)
-        if tail is not None:
-            tails[run_id] = tail.in_order()
-    return tails
+    return {
+        (run_id, name): tail.in_order()
+        for run_id, payloads in waiting.items()
+        for name, tail in compaction.unfolded(payloads, only=names).items()
+    }
 
 
 def _merged(stored: Buckets, tail: Buckets) -> Buckets:

@@ -5,18 +5,21 @@ one of level 2 FACTOR buckets of level 1, and so on. Drawing takes the coarsest 
 has enough buckets, so a curve of a million points costs as little as one of a thousand.
 """
 
+from collections import defaultdict
 from dataclasses import dataclass, fields
 from typing import Self
 
 import numpy as np
 
-from backline.columns import Float64, Int64, Malformed, pack, unpack
+from backline.columns import Float64, Int64, Malformed, pack, unpack, unpack_many
 
 FACTOR = 8
 # Elements per stored chunk, on every level. A multiple of FACTOR: a bucket never spans two chunks.
 CHUNK = 4096
 # A level is built while the one below it has more elements than this.
 SMALLEST = 512
+# Elements that are decoded in one step.
+TOGETHER = 16_384
 
 __all__ = ["CHUNK", "FACTOR", "SMALLEST", "Buckets", "Malformed", "Points"]
 
@@ -77,6 +80,11 @@ class Points:
         steps, times, values = unpack(data, kinds="iff", counts=[count] * 3)
         return cls(steps.astype(np.int64, copy=False), times.astype(float), values.astype(float))
 
+    @classmethod
+    def decode_many(cls, rows: list[tuple[bytes, int]]) -> list[Self]:
+        """Return what `decode` returns for each of these data and counts, quicker."""
+        return [cls(*columns) for columns in _columns(rows, kinds="iff")]  # type: ignore[arg-type]
+
     def buckets(self) -> "Buckets":
         """Return each point as a bucket of its own."""
         finite = np.isfinite(self.values)
@@ -116,6 +124,8 @@ class Buckets:
 
     @classmethod
     def joined(cls, parts: list[Self]) -> Self:
+        if len(parts) == 1:
+            return parts[0]
         return cls(
             *(
                 np.concatenate([getattr(part, field.name) for part in parts])
@@ -133,7 +143,10 @@ class Buckets:
             keep &= self.last >= first
         if last is not None:
             keep &= self.first <= last
-        return Buckets(*(getattr(self, field.name)[keep] for field in fields(self)))
+        return self.where(keep)
+
+    def where(self, chosen: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> "Buckets":
+        return Buckets(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
     def in_order(self) -> "Buckets":
         order = np.argsort(self.first, kind="stable")
@@ -170,3 +183,25 @@ class Buckets:
     @classmethod
     def decode(cls, data: bytes, count: int) -> Self:
         return cls(*unpack(data, kinds="iiffffii", counts=[count] * 8))  # type: ignore[arg-type]
+
+    @classmethod
+    def decode_many(cls, rows: list[tuple[bytes, int]]) -> list[Self]:
+        """Return what `decode` returns for each of these data and counts, quicker."""
+        return [cls(*columns) for columns in _columns(rows, kinds="iiffffii")]  # type: ignore[arg-type]
+
+
+def _columns(rows: list[tuple[bytes, int]], *, kinds: str) -> list[list[Int64 | Float64]]:
+    """Return the columns of each row; rows of the same count are decoded together."""
+    places: dict[int, list[int]] = defaultdict(list)
+    for place, (_, count) in enumerate(rows):
+        places[count].append(place)
+    decoded: list[list[Int64 | Float64]] = [[] for _ in rows]
+    for count, members in places.items():
+        # Some at a time: what is inflated stays in the processor's cache.
+        together = max(1, TOGETHER // max(1, count))
+        for start in range(0, len(members), together):
+            some = members[start : start + together]
+            columns = unpack_many([rows[place][0] for place in some], kinds=kinds, count=count)
+            for at, place in enumerate(some):
+                decoded[place] = [column[at] for column in columns]
+    return decoded

@@ -6,7 +6,7 @@ reading merges the batches that are not folded yet.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -19,6 +19,7 @@ from backline.columns import Float64, Int64
 from experiments.metrics import compaction, curves
 from experiments.metrics import replaced as replaced_points
 from experiments.metrics.curves import Curve
+from experiments.metrics.downsampling import Points
 from experiments.models import Batch, Run, Series
 from experiments.models.sessions import attempt_and_rank
 
@@ -26,13 +27,17 @@ __all__ = [
     "Conflict",
     "Curve",
     "compact",
+    "first_times",
     "ingest",
     "names",
     "newest_values",
     "points",
     "read",
+    "read_all",
     "read_many",
+    "read_new",
     "replaced",
+    "state",
     "values_at",
 ]
 
@@ -119,6 +124,37 @@ def read_many(
 ) -> dict[UUID, Curve]:
     """Return one metric of many runs, in a number of queries that does not grow with the runs."""
     return curves.read_many(run_ids, name, points, from_step=from_step, to_step=to_step)
+
+
+def read_all(
+    run_ids: Sequence[UUID],
+    names: Sequence[str],
+    points: int = 1000,
+    *,
+    from_step: int | None = None,
+    to_step: int | None = None,
+) -> dict[tuple[UUID, str], Curve]:
+    """Return several metrics of many runs, by run and name, in a number of queries that grows with
+    neither."""
+    return curves.read_all(run_ids, names, points, from_step=from_step, to_step=to_step)
+
+
+def read_new(
+    run_ids: Sequence[UUID], names: Sequence[str], known: Mapping[tuple[UUID, str], tuple[int, int]]
+) -> dict[tuple[UUID, str], Points | None]:
+    """Return the points since a reader knew each curve with so many points and that last step; None
+    for a curve that is to be read whole, nothing for one that has not changed."""
+    return curves.read_new(run_ids, names, known)
+
+
+def state(run_ids: Sequence[UUID], names: Sequence[str]) -> str:
+    """Return a digest of these curves: it changes whenever one of them does."""
+    return curves.state(run_ids, names)
+
+
+def first_times(run_ids: Sequence[UUID]) -> dict[UUID, float]:
+    """Return the Unix time of each run's first point: the origin of its relative time."""
+    return curves.first_times(run_ids)
 
 
 def points(run: Run, name: str) -> tuple[Int64, Float64, Float64]:

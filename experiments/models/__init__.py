@@ -10,6 +10,7 @@ from experiments.models.alerts import (
     WebhookDelivery,
     WebhookQuerySet,
 )
+from experiments.models.charts import ChartLayout, ChartLayoutQuerySet
 from experiments.models.checkpoints import Checkpoint, CheckpointQuerySet
 from experiments.models.cleared_scope import ClearedScope
 from experiments.models.datasets import Dataset, DatasetHold, DatasetItem, DatasetQuerySet
@@ -39,6 +40,8 @@ __all__ = [
     "AlertRuleQuerySet",
     "Attempt",
     "Batch",
+    "ChartLayout",
+    "ChartLayoutQuerySet",
     "Checkpoint",
     "CheckpointQuerySet",
     "Chunk",

@@ -39,18 +39,20 @@ class Choice:
     note: str = ""
 
 
-def choose(*, user: User, project: Project, text: str) -> Choice:
+def choose(*, user: User, project: Project, text: str, most: int = MAX_RUNS) -> Choice:
     """Return the runs whose numbers are in the URL (`3,5`), as far as they may be seen."""
     numbers = list(dict.fromkeys(int(n) for n in re.findall(r"[0-9]{1,9}", text)))
-    rows = Run.objects.visible_to(user).filter(project=project, number__in=numbers[:MAX_NUMBERS])
+    rows = Run.objects.visible_to(user).filter(
+        project=project, number__in=numbers[: max(MAX_NUMBERS, most)]
+    )
     runs = {run.number: run for run in rows.select_related("submitted_by", "dataset", "project")}
     missing = [str(number) for number in numbers if number not in runs]
-    kept = sorted([number for number in numbers if number in runs][:MAX_RUNS])
+    kept = sorted([number for number in numbers if number in runs][:most])
     left_out = [str(number) for number in numbers if number in runs and number not in kept]
     notes = []
     if left_out:
         notes.append(
-            f"At most {MAX_RUNS} runs are compared; left out: {', '.join(left_out[:LISTED])}"
+            f"At most {most} runs are compared; left out: {', '.join(left_out[:LISTED])}"
             f"{' and others' if left_out[LISTED:] else ''}."
         )
     if missing:
@@ -61,11 +63,16 @@ def choose(*, user: User, project: Project, text: str) -> Choice:
     return Choice([runs[number] for number in kept], " ".join(notes))
 
 
+def is_of_environment(key: str) -> bool:
+    """Return whether a fact of `differences` is of where and with what a run ran."""
+    return key == "code" or key.startswith(("resources.", "arithmetic."))
+
+
 def differences(runs: Iterable[Run]) -> list[Difference]:
     """Return the settings, resources and other facts in which the runs differ, by name."""
-    described = [_described(run) for run in runs]
-    keys = sorted({key for facts in described for key in facts})
-    candidates = [Difference(key, [facts.get(key) for facts in described]) for key in keys]
+    each = [described(run) for run in runs]
+    keys = sorted({key for facts in each for key in facts})
+    candidates = [Difference(key, [facts.get(key) for facts in each]) for key in keys]
     return [
         difference
         for difference in candidates
@@ -73,7 +80,8 @@ def differences(runs: Iterable[Run]) -> list[Difference]:
     ]
 
 
-def _described(run: Run) -> dict[str, Any]:
+def described(run: Run) -> dict[str, Any]:
+    """Return the facts by which runs are told apart: recipe, code, dataset, settings, resources."""
     facts: dict[str, Any] = {"recipe": run.recipe or None, "code": run.code_version or None}
     facts["dataset"] = str(run.dataset) if run.dataset else None
     arithmetic = {key: value for key, value in (run.arithmetic or {}).items() if key != "reason"}
@@ -106,8 +114,12 @@ def metric_names(runs: Sequence[Run]) -> list[str]:
 
 def first_choice(names: Sequence[str]) -> str:
     """Return the metric to look at first: a loss if there is any."""
-    losses = [name for name in names if name.split("/")[-1] == "loss" or name.endswith("loss")]
+    losses = [name for name in names if is_loss(name)]
     return (losses or list(names) or [""])[0]
+
+
+def is_loss(name: str) -> bool:
+    return name.endswith("loss")
 
 
 def controls(names: Sequence[str]) -> list[str]:

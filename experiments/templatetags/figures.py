@@ -52,3 +52,19 @@ def took(run: Run) -> float | None:
 def colour(number: int) -> int:
     """The colour (1 to 8) of a run: it follows from its number, so it is the same everywhere."""
     return (number - 1) % COLOURS + 1
+
+
+@register.filter
+def signed(value: float) -> str:
+    """A difference with its sign, as +0.012."""
+    return f"{_sign(value)}{figure(abs(value))}"
+
+
+@register.filter
+def signed_percent(share: float) -> str:
+    """A part as a signed percentage: +3.1 %."""
+    return f"{_sign(share)}{abs(share) * 100:.3g} %"
+
+
+def _sign(value: float) -> str:
+    return "\N{MINUS SIGN}" if value < 0 else "+"

@@ -39,6 +39,7 @@ STATES = {
 # The project's own pages: name, label, URL name. A page that does not exist yet has no link.
 PROJECT_PAGES = (
     ("runs", "Runs", "experiments:runs"),
+    ("charts", "Charts", "experiments:charts"),
     ("compare", "Compare", "experiments:compare"),
     ("sweeps", "Sweeps", "experiments:sweeps"),
     ("samples", "Samples", "audio_samples:project"),

@@ -18,6 +18,7 @@ from audio_samples.models.copy_check import Screening
 from audio_samples.reviews import flags
 from backline import wire
 from experiments.alerts import alerts, rules, webhooks
+from experiments.charts import layouts
 from experiments.deliveries import usage_report
 from experiments.discussion import comments, subjects
 from experiments.models import Membership, Notice, Project, Run, SweepTrial
@@ -214,6 +215,7 @@ def make_world() -> World:
 
     sheet = song.splits.get()
     work = song.works.get()
+    charts = layouts.save(by=ada, project=project, name="Umbra layout", content={"panels": []})
     return World(
         people,
         [
@@ -250,6 +252,7 @@ def make_world() -> World:
             (r"projects/.*views/", {"pk": view.pk}),
             (r"projects/.*batches/", {"pk": runs_batch.pk}),
             (r"projects/.*models/", {"pk": page.pk}),
+            (r"projects/.*charts/", {"pk": charts.pk}),
             (r"models/", {"slug": page.slug}),
             (r"publishing/texts/", {"pk": waiting.pk}),
             (r"publishing/pages/", {"pk": page.pk}),

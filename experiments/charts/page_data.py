@@ -1,0 +1,61 @@
+"""What the scripts of a chart page are given: runs, metrics, fields, addresses and the layout."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.urls import reverse
+
+from experiments.charts.panels import Layout
+from experiments.charts.selection import Selection
+from experiments.models import Project, Run, Series
+from experiments.run_table import compare, fields
+from experiments.templatetags.figures import colour
+
+# Of a project whose runs log thousands of metrics.
+MOST_NAMES = 3_000
+EACH_ITS_OWN = {"number", "name", "progress"}
+
+
+def metric_names(runs: Sequence[Run]) -> list[str]:
+    """Return the metrics that these runs have, by name."""
+    rows = Series.objects.filter(run__in=[run.pk for run in runs]).order_by("name")
+    return list(rows.values_list("name", flat=True).distinct()[:MOST_NAMES])
+
+
+def make(
+    *, project: Project, selection: Selection, names: Sequence[str], layout: Layout, is_saved: bool
+) -> dict[str, Any]:
+    """Return it as JSON can have it; `is_saved` says that the layout is a named one."""
+    labels, dashes = compare.labels(selection.runs), compare.dashes(selection.runs)
+    return {
+        "runs": [
+            {
+                "number": run.number,
+                "label": labels[run.number],
+                "url": run.get_absolute_url(),
+                "colour": colour(run.number),
+                "dash": dashes[run.number],
+                "open": run.is_open,
+            }
+            for run in selection.runs
+        ],
+        "names": list(names),
+        "fields": [_field(offer) for offer in fields.catalogue(project)],
+        "layout": layout.model_dump(mode="json"),
+        "saved": is_saved,
+        "urls": {
+            "data": reverse("experiments:charts_data", args=[project.slug]),
+            "values": reverse("experiments:charts_values", args=[project.slug]),
+            "bars": reverse("experiments:charts_bars", args=[project.slug]),
+            "importance": reverse("experiments:charts_importance", args=[project.slug]),
+            "keep": reverse("experiments:charts_keep", args=[project.slug]),
+        },
+    }
+
+
+def _field(offer: fields.Offer) -> dict[str, Any]:
+    """Return a field as pickers list it; `groups` says that runs may share a value of it."""
+    field = offer.field
+    own = field.kind in {fields.Kind.TIME, fields.Kind.DURATION, fields.Kind.MONEY}
+    groups = offer.varies and field.group != "metric" and not own and field.key not in EACH_ITS_OWN
+    return {"key": field.key, "title": field.title, "kind": field.group, "groups": groups}
