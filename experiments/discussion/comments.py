@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from html import unescape
 
 from django.db import transaction
@@ -12,11 +12,18 @@ from django.utils.html import strip_tags
 
 from backline import bounds
 from experiments.alerts import webhooks
-from experiments.discussion import mentions
+from experiments.discussion import mentions, subjects
 from experiments.discussion.mentions import Mentions
 from experiments.discussion.subjects import Subject
 from experiments.inbox import notices
-from experiments.models import Comment, CommentEdit, CommentQuerySet, Muted, Notice
+from experiments.models import (
+    Comment,
+    CommentEdit,
+    CommentQuerySet,
+    Muted,
+    Notice,
+    Project,
+)
 from portal import audit
 from portal.database import bulk
 from portal.inputs import markdown
@@ -47,6 +54,16 @@ class Posted:
 
     comment: Comment
     named: Mentions
+
+
+@dataclass(frozen=True)
+class Said:
+    """A comment in a list of news: about what, its beginning, and where it stands."""
+
+    comment: Comment
+    subject: Subject
+    words: str
+    url: str
 
 
 @dataclass
@@ -165,6 +182,22 @@ def threads(page: Iterable[Comment]) -> list[Thread]:
 
 def count(subject: Subject) -> int:
     return Comment.objects.about(subject.kind, subject.key).filter(deleted_at=None).count()
+
+
+def since(user: User, project: Project, moment: datetime, *, at_most: int) -> list[Said]:
+    """Return what others have said in the project since then, newest first, of things that the user
+    may see."""
+    rows = Comment.objects.visible_to(user).filter(project=project, at__gt=moment, deleted_at=None)
+    newest = rows.exclude(author=user).select_related("author").order_by("-at", "-id")
+    known: dict[tuple[str, str], Subject | None] = {}
+    said = []
+    for comment in newest[:at_most]:
+        about = comment.kind, comment.key
+        if about not in known:
+            known[about] = subjects.find(user, *about)
+        if (subject := known[about]) is not None:
+            said.append(Said(comment, subject, excerpt(comment.text), _address(comment, subject)))
+    return said
 
 
 def counts(kind: str, keys: Sequence[str]) -> dict[str, int]:
