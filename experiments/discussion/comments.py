@@ -1,12 +1,12 @@
 """Comments: written, answered, changed with their history, taken back; and who is told of them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from html import unescape
 
 from django.db import transaction
-from django.db.models import Exists, Max, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from django.utils.html import strip_tags
 
@@ -200,30 +200,14 @@ def since(user: User, project: Project, moment: datetime, *, at_most: int) -> li
     return said
 
 
-def counts(kind: str, keys: Sequence[str]) -> dict[str, int]:
-    """Return how many comments each of several subjects has, by key; those without are left out."""
-    rows = Comment.objects.filter(kind=kind, key__in=keys, deleted_at=None)
-    found: dict[str, int] = {}
-    for key in rows.values_list("key", flat=True):
-        found[key] = found.get(key, 0) + 1
-    return found
-
-
 def is_muted(user: User, subject: Subject) -> bool:
     return Muted.objects.filter(user=user, kind=subject.kind, key=subject.key).exists()
 
 
-def last_change(subject: Subject) -> str:
-    """Return a word that changes with the discussion, for a page that asks whether it has."""
-    rows = Comment.objects.about(subject.kind, subject.key)
-    moments = rows.aggregate(at=Max("at"), edited=Max("edited_at"), deleted=Max("deleted_at"))
-    newest = max(filter(None, moments.values()), default=None)
-    return newest.isoformat() if newest else ""
-
-
 def excerpt(text: str) -> str:
     """Return the beginning of a comment in one line, as it reads without its markup."""
-    line = " ".join(unescape(strip_tags(markdown.render(text))).split())
+    # Of a long one the beginning is enough, and quick within a transaction.
+    line = " ".join(unescape(strip_tags(markdown.render(text[:2_000]))).split())
     return line if len(line) <= 300 else f"{line[:299]}…"
 
 
