@@ -36,7 +36,8 @@ class Refusal(Schema):
 def writable_run(request: HttpRequest, run_id: str) -> Run:
     """Return the run if this caller may add to it; else raise Http404, as for a missing run."""
     auth = cast("ApiToken | User", request.auth)  # type: ignore[attr-defined]
-    runs = Run.objects.select_related("project", "dataset", "decision").filter(pk=run_id)
+    runs = Run.objects.filter(pk=run_id, deleted_at=None)
+    runs = runs.select_related("project", "dataset", "decision")
     if isinstance(auth, ApiToken) and auth.scope != "api":
         run = runs.first() if auth.scope == f"run:{run_id}" else None
     else:

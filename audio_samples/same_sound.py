@@ -19,10 +19,10 @@ def runs_of(samples: Iterable[Sample]) -> dict[int, list[Run]]:
     A run of unknown origin that delivered it later has copied it: a known origin stays known.
     """
     clips = list(samples)
-    same = Q(audio__in={sample.audio_id for sample in clips})
+    same = Q(audio__in={sample.audio_id for sample in clips if sample.audio_id})
     if sounds := {sample.sound for sample in clips if sample.sound}:
         same |= Q(sound__in=sounds)
-    by_audio, by_sound = defaultdict[str, set[int]](set), defaultdict[str, set[int]](set)
+    by_audio, by_sound = defaultdict[str | None, set[int]](set), defaultdict[str, set[int]](set)
     rows = Sample.objects.filter(same).order_by("created_at", "pk").only("audio", "sound", "run")
     run_of: dict[int, UUID] = {}
     for row in rows:
@@ -33,7 +33,9 @@ def runs_of(samples: Iterable[Sample]) -> dict[int, list[Run]]:
     runs = Run.objects.select_related("project", "start_from").in_bulk(set(run_of.values()))
     runs_by_sample = {}
     for sample in clips:
-        twins = by_audio[sample.audio_id] | (by_sound[sample.sound] if sample.sound else set())
+        # One whose bytes were deleted has its sound.
+        twins = by_audio[sample.audio_id] if sample.audio_id else set()
+        twins = twins | (by_sound[sample.sound] if sample.sound else set())
         run_pks = dict.fromkeys(run_of[pk] for pk in sorted(twins, key=order.__getitem__))
         runs_by_sample[sample.pk] = [
             runs[pk]

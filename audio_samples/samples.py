@@ -117,7 +117,12 @@ def withhold(sample: Sample, *, by: User | None, reason: str) -> bool:
 
 def store_sound_digests(at_most: int = 20) -> int:
     """Store the sound digest of older clips that have none; return how many were noted."""
-    rows = list(Sample.objects.filter(sound="").select_related("audio").order_by("pk")[:at_most])
+    rows = list(
+        Sample.objects.filter(sound="")
+        .exclude(audio=None)
+        .select_related("audio")
+        .order_by("pk")[:at_most]
+    )
     for row in rows:
         Sample.objects.filter(pk=row.pk).update(sound=_sound_of(row))
     return len(rows)
@@ -126,10 +131,10 @@ def store_sound_digests(at_most: int = 20) -> int:
 def _sound_of(sample: Sample) -> str:
     """Return the sound digest; a missing or unreadable file has that of its bytes instead."""
     try:
-        with storage.open_blob(sample.audio_id) as file:
+        with storage.open_blob(sample.file.sha256) as file:
             audio, rate, _ = analysis.decode(file)
     except (BadAudio, FileNotFoundError):
-        return sample.audio_id
+        return sample.file.sha256
     return sound_digest.digest(audio, rate=rate)
 
 

@@ -33,11 +33,13 @@ from backline.console import Console, Source
 from backline.delivery.spool import FETCHED, Spool, wait_for_children
 from backline.delivery.transport import Transport, persist
 from backline.delivery.writer import WAKE_ROWS, Writer
+from backline.environment import capture
 from backline.exits import WATCH, Outcome, outcome_named, outcome_of
 from backline.numbers import INT64, PLAIN_NUMBERS, number_of, shown, step_of
 from backline.ranks import ProcessPlace
 from backline.system_metrics import SystemMetrics
 from backline.usage_count import Counting
+from backline.words import Described, Tags
 
 DRAIN_SECONDS = 30.0
 # How long the end of a run is reported directly, where the disk takes nothing.
@@ -56,7 +58,7 @@ class StopRequest:
     reason: str
 
 
-class Run:
+class Run(Described):
     """One run of a program. Made by `backline.init`; use it as a context manager or call finish.
 
     A process that this one forks, or starts by multiprocessing with the run among its arguments,
@@ -77,13 +79,20 @@ class Run:
         step: int = -1,
         counting: Counting | None = None,
         around: Spool | None = None,
+        describes: capture.Source | None = None,
+        command: Sequence[str] | None = None,
     ) -> None:
         """`config` is the spec's with what JSON cannot express (NaN, infinities); `step` the last
         one of a run that is resumed; `around` the session of `backline exec`, which reports
-        progress for the program."""
+        progress for the program; `describes` says as what this process reports its code and
+        environment, `command` what it starts if it is a launcher."""
         self.spec = spec
         self.config = self._config(spec.config if config is None else config)
         self.url = spool.session.url + spec.url
+        self._texts = {
+            "name": spec.name, "description": spec.description, "notes": spec.notes
+        }  # fmt: skip
+        self._known_tags = self._tags(spec.tags)
         self._token = token
         self._step = step
         self._place = place
@@ -93,6 +102,8 @@ class Run:
         self._spool = spool
         self._own_process()
         self._begin(spool, console=console, figures=figures)
+        if describes:
+            self._describe(describes, command)
 
     def _config(self, values: Mapping[str, Any]) -> Config:
         return Config(values, deliver=self._deliver_config, say=self._say)
@@ -101,10 +112,22 @@ class Run:
         if writer := self._open("config.update"):
             writer.put("config", wire.ConfigUpdate(values=values))
 
+    def _tags(self, names: Iterable[str]) -> Tags:
+        return Tags(names, deliver=self._deliver_words, say=self._say)
+
+    def _deliver_words(self, call: str, words: wire.Words) -> None:
+        if writer := self._open(call):
+            writer.put("words", words)
+
+    def say_first(self, words: wire.Words) -> None:
+        """Say what stands at the start of the program: it replaces nothing that was written."""
+        self._deliver_words("init", words.model_copy(update={"first": True}))
+
     def _own_process(self) -> None:
         """Forget what belongs to the process that this one was started by."""
         self._writer: Writer | None = None
         self._console: Source | None = None
+        self._capture: capture.Capture | None = None
         self._rows: list[Any] = []
         # Whether there is no writer, because the run has ended or was not used here yet.
         self._idle = True
@@ -118,6 +141,20 @@ class Run:
         self._lent: dict[Path, lent.Folder] = {}
         self._warned: set[str] = set()
         self._alerts = Allowance(ALERTS_AT_ONCE, ALERT_SECONDS)
+
+    def _describe(self, source: capture.Source, command: Sequence[str] | None) -> None:
+        """Report code and environment, if this portal takes that and nobody has switched it off."""
+        if self._writer is None or not capture.is_wanted(self.spec.accepts):
+            return
+        self._capture = capture.Capture(
+            partial(self._writer.put, "environment"),
+            session=self._spool.session.session,
+            source=source,
+            command=command,
+            secrets=(self._token, os.environ.get("BACKLINE_TOKEN", "")),
+            warn=self._warn_once,
+        )
+        self._capture.start()
 
     def _begin(
         self, spool: Spool, *, console: Source | None, figures: SystemMetrics | None
@@ -175,22 +212,24 @@ class Run:
         """Return the run for a process that is being started with it; raises RuntimeError for any
         other pickling, as the token of the run would go with it."""
         assert_spawning(self)
-        passed_on = ("spec", "url", "_token", "_step", "_place", "_counting", "_captures")
+        passed_on = ("spec", "url", "_token", "_step", "_place", "_counting", "_captures", "_texts")
         state = {name: getattr(self, name) for name in passed_on}
         return state | {
             "spool": (self._spool.folder, self._spool.session),
             "finished": self._finished,
             "config": dict(self.config),
+            "tags": list(self._known_tags),
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._spool = Spool(*state.pop("spool"))
-        finished, config = state.pop("finished"), state.pop("config")
+        finished, config, tags = (state.pop(name) for name in ("finished", "config", "tags"))
         self.__dict__ |= state
         self._around = None
         self._own_process()
         self._finished = finished
         self.config = self._config(config)
+        self._known_tags = self._tags(tags)
 
     def __enter__(self) -> Self:
         return self
@@ -485,6 +524,7 @@ class Run:
         self._finished = self._idle = True
         end = time.monotonic() + places.seconds_from("BACKLINE_DRAIN_SECONDS", DRAIN_SECONDS)
         steps = (
+            self._end_capture,
             writer.stop,
             self._give_back,
             partial(self._say_ending, writer, ending, end),
@@ -496,6 +536,10 @@ class Run:
         with ExitStack() as stack:
             for step in reversed(steps):
                 stack.callback(self._try, step)
+
+    def _end_capture(self) -> None:
+        if self._capture:
+            self._capture.close()
 
     def _ending(self, outcome: Any, reason: Any) -> wire.Ending:
         reason = "" if reason is None else str(reason)
@@ -531,6 +575,8 @@ class Run:
             self._leave()
 
     def _say_last(self, writer: Writer, name: str) -> None:
+        if self._capture:
+            self._capture.close(0)
         writer.put("ending", self._ending("failed", f"The program was ended by {name}."))
         self._spool.finish()
 

@@ -46,6 +46,7 @@ MAX_NUMBERS = 4_000_000
 MAX_NAME = 200
 MAX_NAMES = 5_000
 MAX_LOG_CHARACTERS = 1_000_000
+MAX_DIFF = 1_000_000
 MAX_ALERT_TITLE = 200
 MAX_ALERT_TEXT = 2_000
 
@@ -157,6 +158,11 @@ Printed = Annotated[
     str, BeforeValidator(lambda text: readable(text) if isinstance(text, str) else text)
 ]
 SessionName = Annotated[str, Field(min_length=1, max_length=40)]
+ShortPath = Annotated[Printed, Field(max_length=300)]
+Argument = Annotated[Printed, Field(max_length=1_000)]
+_Short = Annotated[Printed, Field(max_length=200)]
+Packages = Annotated[dict[_Short, _Short], Field(max_length=3_000)]
+Variables = Annotated[dict[_Short, _Short], Field(max_length=100)]
 
 
 class DatasetItem(Message):
@@ -199,6 +205,9 @@ class RunSpec(Message):
     project: str
     number: int
     name: str
+    description: str = ""
+    notes: str = ""
+    tags: list[str] = []
     url: str = Field(description="The run's page, as a path at the portal.")
     recipe: str
     config: dict[str, Any]
@@ -214,6 +223,28 @@ class RunSpec(Message):
     arithmetic: Arithmetic | None = Field(
         default=None, description="Chosen by an earlier attempt, or by the run that this repeats."
     )
+    accepts: list[str] = Field(
+        default=[],
+        description="Deliveries that portals of earlier versions do not know and this one takes: "
+        "environment.",
+    )
+
+
+# A tag stands in lists between commas, and in queries between quotation marks.
+Tag = Annotated[str, Field(min_length=1, max_length=60, pattern=r'^[^,"]*$')]
+
+
+class Words(Message):
+    """What a program says of its run; what is left out stays."""
+
+    name: str | None = Field(default=None, min_length=1, max_length=150)
+    description: str | None = Field(default=None, max_length=300, description="In a line.")
+    notes: str | None = Field(default=None, max_length=MAX_PROSE, description="In Markdown.")
+    add_tags: list[Tag] = Field(default=[], max_length=50)
+    remove_tags: list[Tag] = Field(default=[], max_length=50)
+    first: bool = Field(
+        default=False, description="Said at its start: it replaces nothing that was written."
+    )
 
 
 class NewRun(Message):
@@ -222,12 +253,22 @@ class NewRun(Message):
     project: str = Field(min_length=1, max_length=50)
     name: str = Field(default="", max_length=150)
     config: Json = {}
+    description: str = Field(default="", max_length=300)
+    notes: str = Field(default="", max_length=MAX_PROSE)
+    tags: list[Tag] = Field(default=[], max_length=50)
     resume: str = Field(
         default="",
         max_length=150,
         description="The id, the number or the name of a run to go on with. A name that no run of "
         "the project has opens a new one.",
     )
+    fork_from: str = Field(
+        default="",
+        max_length=150,
+        description="The id, the number or the name of a run: a new one goes on from its step, and "
+        "has its curves up to there.",
+    )
+    fork_step: Natural | None = Field(default=None, description="Without it, the last step.")
     group: str = Field(
         default="",
         max_length=100,
@@ -243,7 +284,12 @@ class OpenedRun(Message):
     spec: RunSpec
     token: str = Field(description="Good for this run only.")
     session: str = Field(default="", max_length=40, description="The name to deliver under.")
-    step: int = Field(default=-1, description="The last step before it was resumed; -1 if new.")
+    step: int = Field(
+        default=-1, description="The last step before it was resumed or forked; -1 if new."
+    )
+    forked: bool = Field(
+        default=False, description="Whether it is a fork; earlier portals know none."
+    )
 
 
 class Submission(Message, NoTruthAsNumber):
@@ -307,6 +353,72 @@ class ConfigUpdate(Message):
     """What a program adds to its run's config, or changes in it: values of the first level."""
 
     values: Json
+
+
+class Gpu(Message):
+    name: str = Field(max_length=100)
+    memory_bytes: Natural = 0
+    driver: str = Field(default="", max_length=50)
+
+
+class Hardware(Message):
+    """What a program may use of its machine."""
+
+    processor: Printed = Field(default="", max_length=200)
+    cores: Natural = 0
+    threads: Natural = Field(default=0, description="Of the processor, that the program may use.")
+    memory_bytes: Natural = 0
+    gpus: list[Gpu] = Field(default=[], max_length=64)
+
+
+class Code(Message):
+    """The state of the repository that a program was started from; without one, why not."""
+
+    note: Printed = Field(default="", max_length=500, description="A sentence: what is missing.")
+    commit: str = Field(default="", pattern="^[0-9a-f]{0,64}$")
+    branch: Printed = Field(default="", max_length=200)
+    remote: Printed = Field(default="", max_length=500, description="Without user and password.")
+    pushed: bool | None = Field(
+        default=None, description="Whether a remote branch had the commit, as far as git knew."
+    )
+    repository: Printed = Field(default="", max_length=200, description="The name of its folder.")
+    folder: ShortPath = Field(
+        default="", description="Where the program was started, from the repository's root on."
+    )
+    changed: Natural = Field(default=0, description="Files with changes that are not committed.")
+    untracked: list[ShortPath] = Field(default=[], max_length=100)
+    untracked_count: Natural = 0
+    private: list[ShortPath] = Field(
+        default=[], max_length=100, description="Changed files whose content is never sent."
+    )
+    diff: Printed = Field(default="", max_length=MAX_DIFF)
+    diff_is_whole: bool = True
+
+
+class Environment(Message):
+    """What a program was started from and in, once for each session; secrets are masked."""
+
+    session: SessionName
+    source: Literal["program", "launcher"] = Field(
+        default="program",
+        description="Who says so: the program itself, or what starts it, which knows less.",
+    )
+    entry: Printed = Field(default="", max_length=500, description="A file, -m module, a command.")
+    arguments: list[Argument] = Field(default=[], max_length=200)
+    arguments_left_out: Natural = 0
+    python: Printed = Field(default="", max_length=100)
+    packages: Packages = Field(default={}, description="Version by name, of those installed.")
+    direct: Packages = Field(
+        default={},
+        description="Where those come from that no index has: a repository at a commit, a folder.",
+    )
+    system: Printed = Field(default="", max_length=200)
+    host: Printed = Field(default="", max_length=200)
+    hardware: Hardware = Hardware()
+    variables: Variables = {}
+    image: Printed = Field(default="", max_length=300)
+    code: Code = Code()
+    masked: Natural = Field(default=0, description="How many texts were masked as secrets.")
 
 
 class Alert(Message):

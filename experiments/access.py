@@ -9,7 +9,7 @@ from ninja.errors import HttpError
 from experiments.models import Membership, Run
 from portal.models import ApiToken, User
 
-RUNS = Run.objects.select_related("project", "dataset", "submitted_by")
+RUNS = Run.objects.filter(deleted_at=None).select_related("project", "dataset", "submitted_by")
 
 
 def caller(request: HttpRequest) -> ApiToken | User:

@@ -16,7 +16,8 @@ from experiments.metrics import metrics
 from experiments.metrics.curves import CurveBody
 from experiments.models import Checkpoint, Dataset, Project, Run
 from experiments.models.cleared_scope import ClearedScope
-from experiments.runs import config_changes, costs, quotas, run_spec, runs
+from experiments.runs import config_changes, costs, describing, forks, quotas, run_spec, runs
+from experiments.views.describing import api as words
 from portal import tokens
 from portal.inputs.schemas import Limit, Offset, Step, Words
 
@@ -125,6 +126,11 @@ class ScopeBody(Schema):
 
 
 class RunDetails(RunBody):
+    description: str
+    notes: str = Field(description="In Markdown.")
+    tags: list[str]
+    version: int = Field(description="Of name, description, notes and tags: for PATCH.")
+    archived_at: datetime | None
     config: dict[str, Any]
     resources: dict[str, Any]
     arithmetic: wire.Arithmetic | None = Field(
@@ -136,8 +142,13 @@ class RunDetails(RunBody):
     code_version: str
     metrics: list[Summary]
     start_from: int | None = Field(description="The checkpoint that it started from.")
+    fork_step: int | None = Field(description="The step of another run that it goes on from.")
     checkpoints: list[CheckpointBody]
     scope: ScopeBody | None = Field(description="What its checkpoints were cleared for.")
+
+    @staticmethod
+    def resolve_version(run: Run) -> int:
+        return run.described
 
     @staticmethod
     def resolve_start_from(run: Run) -> int | None:
@@ -214,14 +225,20 @@ def open_run(request: HttpRequest, wanted: wire.NewRun) -> wire.OpenedRun:
         raise HttpError(403, str(error)) from error
     except runs.NoSuchRun as error:
         raise HttpError(404, str(error)) from error
-    except runs.NotPossible as error:
+    except (runs.NotPossible, forks.NotForkable) as error:
         raise HttpError(409, str(error)) from error
-    except (recipes.ConfigInvalid, config_changes.NotChangeable) as error:
+    except (
+        recipes.ConfigInvalid, config_changes.NotChangeable, describing.BadDescription,
+    ) as error:  # fmt: skip
         raise HttpError(422, str(error)) from error
     run = joined.run
     _, secret = tokens.issue(user, f"Run {run.number}", scope=f"run:{run.pk}", by=user)
     return wire.OpenedRun(
-        spec=run_spec.spec_of(run), token=secret, session=joined.session, step=joined.step
+        spec=run_spec.spec_of(run),
+        token=secret,
+        session=joined.session,
+        step=joined.step,
+        forked=run.fork_step is not None,
     )
 
 
@@ -258,6 +275,10 @@ def submit(request: HttpRequest, wanted: wire.Submission) -> Run:
 def run_details(request: HttpRequest, run_id: UUID) -> Run:
     """One run with its config and the summary of every metric."""
     return access.readable(request, run_id)
+
+
+# Here, as one address has one router.
+router.patch("/runs/{uuid:run_id}", response=words.WordsBody)(words.change_words)
 
 
 @router.get("/runs/{uuid:run_id}/metrics")

@@ -1,7 +1,8 @@
 """Policies that save cluster cost and storage, applied in each reconcile pass.
 
 A run that has used up its hours is stopped; an idle one is warned and then stopped; superfluous
-checkpoints are removed. Each action writes an audit line. A policy is off where its setting is 0.
+checkpoints are removed, and deleted runs purged. Each action writes an audit line. A policy is off
+where its setting is 0.
 """
 
 import logging
@@ -17,7 +18,7 @@ from django.db.models import Count, QuerySet
 from experiments.metrics import metrics
 from experiments.models import Checkpoint, ModelPage, Run
 from experiments.run_table import compare
-from experiments.runs import checkpoints, costs, outputs, runs
+from experiments.runs import checkpoints, costs, outputs, runs, shelving
 from experiments.runs.resources import Resources
 from portal import audit, storage
 
@@ -40,6 +41,10 @@ def apply_policies(now: datetime) -> None:
     # Skip if a process has checked within the last minute; two that check at once do no harm.
     if not cache.add("experiments.policies", now.isoformat(), CHECK_SECONDS):
         return
+    try:
+        shelving.purge_due(now)
+    except Exception:
+        log.exception("Deleted runs could not be purged; the next pass tries again.")
     if settings.IDLE_WARN_MINUTES:
         for run in _running_portal_runs():
             _apply_to_run(watch_idle, run, now)

@@ -1,6 +1,6 @@
 """Addresses of projects, their runs and their datasets."""
 
-from django.urls import path
+from django.urls import include, path
 
 from experiments.views import (
     compare,
@@ -11,15 +11,32 @@ from experiments.views import (
     projects,
     query,
     run,
+    run_code,
+    run_tabs,
     saved_views,
     settings,
     table,
 )
 from experiments.views.alerts import rules, webhooks
+from experiments.views.describing import bulk, pages
 from experiments.views.discussion import discussion
 from experiments.views.publishing import publishing
 
 app_name = "experiments"
+MANY = [
+    path("runs/bulk/<slug:act>/", bulk.run_bulk, name="run_bulk"),
+    path("runs/batches/<int:pk>/", bulk.run_batch, name="run_batch"),
+    path("runs/batches/<int:pk>/undo/", bulk.run_batch_undo, name="run_batch_undo"),
+    path("runs/deleted/", bulk.runs_deleted, name="runs_deleted"),
+    path("tags/", bulk.project_tags, name="project_tags"),
+]
+DESCRIBING = [
+    path("describe/", pages.run_describe, name="run_describe"),
+    path("tags/add/", pages.run_tags_add, name="run_tags_add"),
+    path("tags/remove/", pages.run_tags_remove, name="run_tags_remove"),
+    path("edits/", pages.run_edits, name="run_edits"),
+    path("edits/<int:version>/undo/", pages.run_edit_undo, name="run_edit_undo"),
+]
 urlpatterns = [
     path("", projects.projects, name="projects"),
     path("mine/", projects.home_fragment, name="home_fragment"),
@@ -66,15 +83,39 @@ urlpatterns = [
     path("<slug:slug>/runs/new/estimate/", new.run_estimate, name="run_estimate"),
     path("<slug:slug>/runs/complete/", query.complete, name="query_complete"),
     path("<slug:slug>/runs/submit/", new.run_submit, name="run_submit"),
-    path("<slug:slug>/runs/<int:number>/", run.run, name="run"),
+    path("<slug:slug>/", include(MANY)),
+    path("<slug:slug>/runs/<int:number>/", include(DESCRIBING)),
+    # The tabs of a run's page.
+    path("<slug:slug>/runs/<int:number>/", run_tabs.run, name="run"),
+    path("<slug:slug>/runs/<int:number>/charts/", run_tabs.charts, name="run_charts"),
+    path("<slug:slug>/runs/<int:number>/samples/", run_tabs.samples, name="run_samples"),
+    path("<slug:slug>/runs/<int:number>/config/", run_tabs.config, name="run_config"),
+    path("<slug:slug>/runs/<int:number>/code/", run_code.code, name="run_code"),
+    path(
+        "<slug:slug>/runs/<int:number>/environment/", run_code.environment, name="run_environment"
+    ),
+    path("<slug:slug>/runs/<int:number>/reproduce/", run_code.reproduce, name="run_reproduce"),
+    path(
+        "<slug:slug>/runs/<int:number>/reproduce/<str:name>",
+        run_code.reproduce_file,
+        name="run_reproduce_file",
+    ),
+    path("<slug:slug>/runs/<int:number>/system/", run_tabs.system, name="run_system"),
+    path("<slug:slug>/runs/<int:number>/data/", run_tabs.data, name="run_data"),
+    path(
+        "<slug:slug>/runs/<int:number>/checkpoints/", run_tabs.checkpoints, name="run_checkpoints"
+    ),
+    path("<slug:slug>/runs/<int:number>/attempts/", run_tabs.attempts, name="run_attempts"),
     path("<slug:slug>/runs/<int:number>/live/", live.run_live, name="run_live"),
     path("<slug:slug>/runs/<int:number>/state/", live.run_state, name="run_state"),
     path("<slug:slug>/runs/<int:number>/curve/", live.run_curve, name="run_curve"),
     path("<slug:slug>/runs/<int:number>/log/", log.run_log, name="run_log"),
+    path("<slug:slug>/runs/<int:number>/log/lines/", log.run_log_lines, name="run_log_lines"),
     path("<slug:slug>/runs/<int:number>/log/file/", log.run_log_file, name="run_log_file"),
     path("<slug:slug>/runs/<int:number>/scope/", run.run_scope, name="run_scope"),
     path("<slug:slug>/runs/<int:number>/cancel/", run.run_cancel, name="run_cancel"),
     path("<slug:slug>/runs/<int:number>/retry/", run.run_retry, name="run_retry"),
     path("<slug:slug>/runs/<int:number>/rerun/", run.run_rerun, name="run_rerun"),
+    path("<slug:slug>/runs/<int:number>/fork/", new.run_fork, name="run_fork"),
     path("<slug:slug>/runs/<int:number>/duplicate/", new.run_duplicate, name="run_duplicate"),
 ]

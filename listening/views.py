@@ -190,7 +190,7 @@ def audio(request: HttpRequest, code: UUID) -> HttpResponseBase:
     item = _item(code, ListeningTest.objects.open_to(user))
     if not _is_audible(item):
         return answer_gone(WITHDRAWN)
-    response = audio_response(request, item.sample.audio, "clip", tag=str(code))
+    response = audio_response(request, item.sample.file, "clip", tag=str(code))
     if request.method == "GET" and response.status_code in {200, 206}:
         hearing.note_fetched(item=item, listener=user)
     return response

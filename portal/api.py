@@ -66,6 +66,7 @@ for router in (
     "portal.audit.api.router",
     "experiments.api.router",
     "experiments.deliveries.api.router",
+    "experiments.views.describing.api.router",
     "experiments.alerts.api.router",
     "experiments.discussion.api.router",
     "audio_samples.api.router",

@@ -324,6 +324,7 @@ TEMPLATES = [
         "OPTIONS": {
             # Counts are written with commas everywhere.
             "builtins": ["django.contrib.humanize.templatetags.humanize"],
+            "libraries": {"run_cells": "experiments.run_table.cells"},
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",

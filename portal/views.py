@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from portal import audit, confirmation, health, tokens
 from portal.http.context_processors import THEMES
-from portal.inputs import parameters
+from portal.inputs import markdown, parameters
 from portal.inputs.forms import ProfileForm, TokenForm
 from portal.models import ApiToken, Role, User
 
@@ -138,6 +138,15 @@ def _tokens(
         "portal_url": request.build_absolute_uri("/").rstrip("/"),
     }
     return render(request, "portal/tokens.html", context, status=status)
+
+
+@require_POST
+def markdown_preview(request: HttpRequest) -> HttpResponse:
+    """Return what somebody is writing as it will look: the one text that is sent, by any name."""
+    signed_in(request)
+    typed = parameters.posted_parameters(request).words(longest=markdown.LONGEST)
+    texts = [text for name, text in typed if name != "csrfmiddlewaretoken"]
+    return HttpResponse(markdown.render("".join(texts[:1])))
 
 
 @require_safe

@@ -33,6 +33,9 @@ settings.register_profile(
 settings.load_profile("busy")
 
 
+# Programs in tests describe their code where that is what is tested: it takes half a second.
+os.environ.setdefault("BACKLINE_CODE", "off")
+
 # Fixtures that open the database.
 DATABASES = {"db", "transactional_db", "live_server"}
 # What has one world for the whole run, or measures what else the machine does, stays in one worker.

@@ -158,8 +158,9 @@ def _advance(
         news.events(attempt)
         _conclude(attempt, status, cluster)
         return
-    if attempt.state != Attempt.State.RUNNING or attempt.node != status.node[:100]:
-        runs.mark_created(attempt, node=status.node)
+    known = (attempt.node, attempt.image) == (status.node[:100], status.image[:300])
+    if attempt.state != Attempt.State.RUNNING or not known:
+        runs.mark_created(attempt, node=status.node, image=status.image)
         runs.mark_started(attempt)
     news.events(attempt)
     if stopping:

@@ -11,6 +11,7 @@ from audio_samples.models import Sample, SampleFlag
 
 
 class Silence(Enum):
+    DELETED = "the lab deleted the run that made it, and the sound with it"
     TAKEN_BACK = "it was recalled, or the lab took it back"
     PERMISSION_ENDED = "a permission behind it ended"
     FLAG_UPHELD = "a rightsholder objected to it, and a rights admin agreed"
@@ -20,6 +21,8 @@ class Silence(Enum):
 
 def silences(sample: Sample) -> Iterator[Silence]:
     """Yield everything that keeps the sample silent, in the order in which pages show it."""
+    if sample.audio_id is None:
+        yield Silence.DELETED
     if sample.withheld_at is not None:
         yield Silence.TAKEN_BACK
     if sample.hold_reason is not None:  # type: ignore[attr-defined]
@@ -80,7 +83,7 @@ def other_silences(sample: Sample, *, except_flag: SampleFlag | None = None) -> 
                 reasons.append(f"{silence.value}: {hold or 'no reason was given'}")
             case Silence.FLAG_OPEN | Silence.FLAG_UPHELD:
                 reasons += _other_flags(row, except_flag)
-            case Silence.SAME_SOUND:
+            case Silence.SAME_SOUND | Silence.DELETED:
                 reasons.append(silence.value)
     return [reason.rstrip(". ") for reason in reasons]
 

@@ -176,7 +176,7 @@ def _screen_against(sample: Sample, indexes: Sequence[DatasetIndex]) -> Screenin
         screening.outcome, screening.threshold = Outcome.NOTHING, None
         return screening
     try:
-        with storage.open_blob(sample.audio_id) as file:
+        with storage.open_blob(sample.file.sha256) as file:
             audio, rate, _ = analysis.decode(file)
     except FileNotFoundError:
         return _failed(screening, "The clip's file is missing from storage.")

@@ -115,7 +115,7 @@ def _older_sounds(sound: Sound) -> set[str]:
         duration__range=(sound.duration - DURATION_TOLERANCE, sound.duration + DURATION_TOLERANCE),
     )  # fmt: skip
     for row in rows.order_by("-pk")[:CANDIDATES]:
-        with suppress(FileNotFoundError), storage.open_blob(row.audio_id) as blob:
+        with suppress(FileNotFoundError), storage.open_blob(row.file.sha256) as blob:
             if other := sound_of(blob):
                 Sample.objects.filter(pk=row.pk).update(sound=other.digest)
                 digests.add(other.digest)

@@ -97,9 +97,9 @@ def _updated_statement(sample: Sample) -> CreditStatement | None:
 def _copy_for_signing(sample: Sample, folder: Path) -> tuple[Path, str]:
     """Copy the sample's file in a form that can be signed; return it and its media type."""
     copy = folder / "original"
-    with storage.open_blob(sample.audio_id) as blob, copy.open("wb") as file:
+    with storage.open_blob(sample.file.sha256) as blob, copy.open("wb") as file:
         shutil.copyfileobj(blob, file)
-    if sample.audio.media_type == MP3:
+    if sample.file.media_type == MP3:
         return copy, MP3
     with copy.open("rb") as file:
         first_bytes = file.read(4)

@@ -73,7 +73,7 @@ class NamedArtist(models.Model):
 
 class SampleQuerySet(models.QuerySet["Sample"]):
     def visible_to(self, user: User) -> Self:
-        return self.filter(run__project__in=Project.objects.visible_to(user))
+        return self.filter(run__project__in=Project.objects.visible_to(user), run__deleted_at=None)
 
     def audible(self) -> Self:
         """Return the samples that may be heard now. A permission that has just ended counts, and
@@ -114,7 +114,9 @@ class Sample(models.Model):
     take = models.BigIntegerField(default=0)
     # SHA-256 of all that makes it another clip of its run than others (audio_samples/samples.py).
     identity = models.CharField(max_length=64, editable=False)
-    audio = models.ForeignKey(Blob, models.PROTECT, related_name="+")
+    # None once its run was deleted and the bytes with it; the row stays, so that its sound is known
+    # if it is delivered again: what silences it silences that too.
+    audio = models.ForeignKey(Blob, models.PROTECT, null=True, related_name="+")
     # SHA-256 of the decoded sound, whatever the file format (audio_samples/analysis.py); empty for
     # an older clip until it is computed.
     sound = models.CharField(max_length=64, blank=True, default="", db_index=True)
@@ -148,6 +150,13 @@ class Sample(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("audio_samples:sample", args=[self.pk])
+
+    @property
+    def file(self) -> Blob:
+        """Its bytes, which every sample has that may be heard."""
+        if self.audio is None:
+            raise FileNotFoundError(f"The bytes of sample {self.pk} were deleted with its run.")
+        return self.audio
 
     @property
     def stage(self) -> str:
@@ -306,6 +315,7 @@ def same_sound(of: str = "") -> SampleQuerySet:
 def reasons_for_silence() -> list[Q]:
     """Return, for a sample in an outer query, every condition that silences it for everybody."""
     return [
+        Q(audio=None),
         Q(withheld_at__isnull=False),
         Q(revocations.is_revoked("run")),
         Q(Exists(_silencing_flags())),

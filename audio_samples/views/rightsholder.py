@@ -109,9 +109,9 @@ def audio(request: HttpRequest, pk: int) -> HttpResponseBase:
     _, sample = _sample(request, pk)
     if reason := silences.reason_for_rightsholders(sample):
         return answer_gone(reason)
-    end = ending(sample.audio.media_type)
+    end = ending(sample.file.media_type)
     return audio_response(
-        request, sample.audio, f"sample-{sample.pk}.{end}", tag=f"sample-{sample.pk}"
+        request, sample.file, f"sample-{sample.pk}.{end}", tag=f"sample-{sample.pk}"
     )
 
 

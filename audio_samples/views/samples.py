@@ -108,9 +108,9 @@ def audio(request: HttpRequest, pk: int) -> HttpResponseBase:
     sample = visible_sample(request, pk)
     if reason := silences.reason_withheld(sample):
         return answer_gone(reason)
-    end = ending(sample.audio.media_type)
+    end = ending(sample.file.media_type)
     name = f"{sample.run.project.slug}-{sample.run.number}-{sample.name}-{sample.step}.{end}"
-    return audio_response(request, sample.audio, name)
+    return audio_response(request, sample.file, name)
 
 
 @require_safe
@@ -119,7 +119,7 @@ def spectrogram(request: HttpRequest, pk: int) -> HttpResponse:
     if reason := silences.reason_withheld(sample):
         return answer_gone(reason)
     try:
-        with storage.open_blob(sample.audio_id) as file:
+        with storage.open_blob(sample.file.sha256) as file:
             picture = analysis.spectrogram(file)
     except FileNotFoundError as error:
         raise Http404 from error
@@ -166,14 +166,17 @@ def filtered(samples: SampleQuerySet, query: Parameters) -> SampleQuerySet:
 
 @require_safe
 def run_samples(request: HttpRequest, slug: str, number: int) -> HttpResponse:
-    """Show the run page's samples; fetched every few seconds while the run is open."""
+    """Show a run's samples, or the `?first=` rows of them; fetched again while the run is open."""
     runs = Run.objects.visible_to(signed_in(request)).select_related("project", "dataset")
     run = get_object_or_404(runs, project__slug=slug, number=number)
-    rows = clips.of_run(run)
+    found = clips.of_run(run)
+    first = parameters.read_parameters(request).number("first")
+    rows = found[:first] if first else found
     context = {
         "run": run,
         "project": run.project,
         "rows": rows,
+        "left_out": len(found) - len(rows),
         "silent": clips.silent_rows(rows),
     }
     return render(request, "audio_samples/run_samples.html", context)

@@ -209,9 +209,17 @@ class Sender:
             case "arithmetic":
                 content = delivery.path.read_bytes()
                 transport.post(f"{base}/arithmetic", wire.Arithmetic.model_validate_json(content))
+            case "environment":
+                content = delivery.path.read_bytes()
+                transport.post(f"{base}/environment", wire.Environment.model_validate_json(content))
             case "config":
                 update = wire.ConfigUpdate.model_validate_json(delivery.path.read_bytes())
                 transport.post(f"{base}/config", update, session=session.session)
+            case "words":
+                words = wire.Words.model_validate_json(delivery.path.read_bytes())
+                transport.post(
+                    f"{base}/words", words, session=session.session, number=delivery.number
+                )
             case "alert":
                 alert = wire.Alert.model_validate_json(delivery.path.read_bytes())
                 transport.post(

@@ -39,7 +39,19 @@ from pydantic import BaseModel
 from backline import lent, wire
 
 PARTS = ("outbox", "files", "refused", "failing")
-KINDS = ("batch", "log", "usage", "arithmetic", "config", "alert", "sample", "checkpoint", "ending")
+KINDS = (
+    "batch",
+    "log",
+    "usage",
+    "arithmetic",
+    "config",
+    "words",
+    "alert",
+    "environment",
+    "sample",
+    "checkpoint",
+    "ending",
+)
 # Beside the sessions: a folder for each attempt.
 FETCHED = "fetched"
 # Deliveries that may be large go beside the stream, so that metrics do not wait for weights.

@@ -112,7 +112,16 @@ def execute(command: list[str], *, folder: Path | None) -> int:
         return _code_of(refusal)
     figures = SystemMetrics() if place.first_of_machine else None
     relay = Relay()
-    run = Run(spec=spec, spool=spool, token=token, console=relay, figures=figures, place=place)
+    run = Run(
+        spec=spec,
+        spool=spool,
+        token=token,
+        console=relay,
+        figures=figures,
+        place=place,
+        describes=None if place.rank else "launcher",
+        command=command,
+    )
     program = Program(run, spool=spool, place=place, relay=relay, figures=figures, folder=folder)
     try:
         code = program.perform(command, bell)

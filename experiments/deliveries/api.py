@@ -20,7 +20,15 @@ from experiments.deliveries import late, logs, undelivered, usage_report
 from experiments.metrics import metrics
 from experiments.models import Run, declared_uses
 from experiments.models.sessions import NAME_MAX
-from experiments.runs import arithmetic, checkpoints, config_changes, run_spec, runs
+from experiments.runs import (
+    arithmetic,
+    checkpoints,
+    config_changes,
+    describing,
+    environments,
+    run_spec,
+    runs,
+)
 from portal import storage
 from portal.http.serving import blob_response
 from portal.inputs.schemas import Described, PathNumber, RowNumber, Words
@@ -125,6 +133,14 @@ def add_arithmetic(request: HttpRequest, run_id: UUID, chosen: wire.Arithmetic) 
     return wire.Received(duplicate=not arithmetic.store_choice(run, chosen))
 
 
+@router.post("/runs/{uuid:run_id}/environment", response=wire.Received)
+def add_environment(request: HttpRequest, run_id: UUID, report: wire.Environment) -> wire.Received:
+    """Store what a program was started from and in; the first report of a session stays."""
+    run = access.writable(request, run_id)
+    _admit(request, run, report.session)
+    return wire.Received(duplicate=not environments.store_report(run, report))
+
+
 @router.post("/runs/{uuid:run_id}/config", response=wire.Received)
 def add_to_config(
     request: HttpRequest, run_id: UUID, update: wire.ConfigUpdate, session: Words = ""
@@ -136,6 +152,23 @@ def add_to_config(
     try:
         return wire.Received(duplicate=not config_changes.complete(run, update.values))
     except config_changes.NotChangeable as error:
+        raise HttpError(409, str(error)) from error
+
+
+@router.post("/runs/{uuid:run_id}/words", response=wire.Received)
+def add_words(
+    request: HttpRequest, run_id: UUID, said: wire.Words, session: Words, number: RowNumber
+) -> wire.Received:
+    """The name, description, notes and tags that the program gives its run; the same number of a
+    session counts once."""
+    run = access.writable(request, run_id)
+    _require_name(session)
+    _admit(request, run, session)
+    try:
+        return wire.Received(
+            duplicate=not describing.report(run, said, source=f"{session}/{number}")
+        )
+    except (describing.BadDescription, describing.Gone) as error:
         raise HttpError(409, str(error)) from error
 
 

@@ -2,11 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 
 from django.db import transaction
-from django.db.models import QuerySet, Value
-from django.db.models.functions import Length, Replace
+from django.db.models import QuerySet
 
 from backline import wire
 from experiments.deliveries import terminal
@@ -20,37 +18,17 @@ RANK = "-rank-"
 SPARE_LINES = 50
 
 
-# Lines of a page of the whole log, and matches of a search that are listed.
-PAGE = 1_000
-MATCHES = 500
-
-
 @dataclass(frozen=True)
 class LogLine:
-    """A line as it was written, with its escapes; `number` counts from 1 where it is known."""
+    """A line as it was written, with its escapes; `number` counts from 1 where it is known.
+
+    `is_open` says that no line break has ended it: its program may write more of it."""
 
     stream: str
     text: str
     rank: int = 0
     number: int = 0
-
-
-@dataclass(frozen=True)
-class LogPage:
-    """One page of a log. `pages` is at least 1."""
-
-    lines: list[LogLine]
-    page: int
-    pages: int
-    total: int
-
-
-@dataclass(frozen=True)
-class Search:
-    """The first matches of a search, and how many there are."""
-
-    matches: list[LogLine]
-    count: int
+    is_open: bool = False
 
 
 def append(run: Run, piece: wire.LogPiece) -> bool:
@@ -73,13 +51,18 @@ def append(run: Run, piece: wire.LogPiece) -> bool:
             raw, offset = raw[max(0, overlap) :], offset + max(0, overlap)
         if not raw:
             return False
+        text = raw.decode(errors="replace")
         _, new = LogChunk.objects.get_or_create(
             run=run,
             session=piece.session,
             stream=piece.stream,
             offset=offset,
-            defaults={"text": raw.decode(errors="replace")}
-            | ({"at": piece.at} if piece.at else {}),
+            defaults={
+                "text": text,
+                "breaks": text.count("\n"),
+                "plain": text.isascii() and not terminal.has_escapes(text),
+                **({"at": piece.at} if piece.at else {}),
+            },
         )
         return new
 
@@ -91,15 +74,15 @@ def tail(run: Run, lines: int = 200, *, rank: int | None = None) -> list[LogLine
     """
     chunks: list[LogChunk] = []
     line_count = 0
-    for chunk in _of_rank(run, rank).order_by("-pk").iterator(chunk_size=50):
+    for chunk in of_rank(run, rank).order_by("-pk").iterator(chunk_size=50):
         chunks.append(chunk)
         line_count += chunk.text.count("\n")
         if line_count > lines + SPARE_LINES:
             break
-    return list(_lines(reversed(chunks)))[-lines:] if lines > 0 else []
+    return list(lines_in(reversed(chunks)))[-lines:] if lines > 0 else []
 
 
-def _of_rank(run: Run, rank: int | None) -> QuerySet[LogChunk]:
+def of_rank(run: Run, rank: int | None) -> QuerySet[LogChunk]:
     """Return the pieces of all processes, or of one of them."""
     rows = run.logs.all()
     if rank:
@@ -107,67 +90,10 @@ def _of_rank(run: Run, rank: int | None) -> QuerySet[LogChunk]:
     return rows.exclude(session__contains=RANK) if rank == 0 else rows
 
 
-def read_page(run: Run, page: int | None, *, rank: int | None = None) -> LogPage:
-    """Return a page of the whole log, counted from 1; None is the last one."""
-    rows = _of_rank(run, rank)
-    breaks = Length("text") - Length(Replace("text", Value("\n"), Value("")))
-    counts = list(rows.order_by("pk").annotate(breaks=breaks).values_list("pk", "breaks"))
-    total = sum(count for _, count in counts)
-    # What is not finished by a line break is on the last page.
-    pages = max(1, -(-total // PAGE))
-    page = pages if page is None else min(max(1, page), pages)
-    skipped, first = 0, 0
-    for pk, count in counts:
-        if skipped + count > (page - 1) * PAGE:
-            first = pk
-            break
-        skipped += count
-    else:
-        first = counts[-1][0] if counts else 0
-        skipped -= counts[-1][1] if counts else 0
-    chunks = rows.filter(pk__gte=first).order_by("pk").iterator(chunk_size=50)
-    lines = _lines(chunks, _open_lines(rows, first), number=skipped)
-    start = (page - 1) * PAGE
-    wanted = [line for line in islice(lines, start + PAGE + 1 - skipped) if line.number > start]
-    is_last = page == pages
-    return LogPage(wanted if is_last else wanted[:PAGE], page, pages, total)
-
-
-def page_of(line: LogLine) -> int:
-    """Return the page that has the line."""
-    return 1 + (line.number - 1) // PAGE
-
-
-def search(run: Run, text: str, *, rank: int | None = None) -> Search:
-    """Return the lines that show this text, in upper or lower case."""
-    needle = text.casefold()
-    matches: list[LogLine] = []
-    count = 0
-    for line in _lines(_of_rank(run, rank).order_by("pk").iterator(chunk_size=200)):
-        if needle in terminal.as_text(line.text).casefold():
-            count += 1
-            if count <= MATCHES:
-                matches.append(line)
-    return Search(matches, count)
-
-
 def whole(run: Run, *, rank: int | None = None) -> Iterator[str]:
     """Yield everything that was written, as it was written, in order of arrival."""
-    rows = _of_rank(run, rank).order_by("pk")
+    rows = of_rank(run, rank).order_by("pk")
     yield from rows.values_list("text", flat=True).iterator(chunk_size=50)
-
-
-def _open_lines(rows: QuerySet[LogChunk], before: int) -> dict[tuple[str, str], str]:
-    """Return the lines that the pieces before this one have begun and not finished."""
-    earlier = rows.filter(pk__lt=before)
-    found = {}
-    for session, stream in earlier.order_by().values_list("session", "stream").distinct():
-        own = earlier.filter(session=session, stream=stream).order_by("pk")
-        last = own.filter(text__contains="\n").order_by("-pk").first()
-        parts = [last.text.rpartition("\n")[2]] if last else []
-        own = own.filter(pk__gt=last.pk) if last else own
-        found[session, stream] = "".join([*parts, *own.values_list("text", flat=True)])
-    return found
 
 
 def ranks(run: Run) -> list[int]:
@@ -189,21 +115,41 @@ def text(run: Run, stream: str, session: str, offset: int = 0) -> str:
     return b"".join(parts).decode(errors="replace")
 
 
-def _lines(
+class LineReader:
+    """Joins pieces to lines; `number` counts the lines so far."""
+
+    def __init__(
+        self, open_lines: dict[tuple[str, str], str] | None = None, *, number: int = 0
+    ) -> None:
+        self.number = number
+        self._open = dict(open_lines or {})
+
+    def feed(self, chunk: LogChunk) -> Iterator[LogLine]:
+        """Yield the lines that this piece finishes."""
+        key = (chunk.session, chunk.stream)
+        *complete, self._open[key] = (self._open.get(key, "") + chunk.text).split("\n")
+        rank = attempt_and_rank(chunk.session)[1]
+        for line in complete:
+            self.number += 1
+            yield LogLine(chunk.stream, line, rank, self.number)
+
+    def rest(self) -> Iterator[LogLine]:
+        """Yield the lines that nothing has finished."""
+        for (session, stream), unfinished in sorted(self._open.items()):
+            if unfinished:
+                self.number += 1
+                rank = attempt_and_rank(session)[1]
+                yield LogLine(stream, unfinished, rank, self.number, is_open=True)
+
+
+def lines_in(
     chunks: Iterable[LogChunk],
     open_lines: dict[tuple[str, str], str] | None = None,
     *,
     number: int = 0,
 ) -> Iterator[LogLine]:
     """Yield lines in the order in which they were finished, then those that were not."""
-    open_lines = dict(open_lines or {})
+    reader = LineReader(open_lines, number=number)
     for chunk in chunks:
-        key = (chunk.session, chunk.stream)
-        *complete, open_lines[key] = (open_lines.get(key, "") + chunk.text).split("\n")
-        for line in complete:
-            number += 1
-            yield LogLine(chunk.stream, line, attempt_and_rank(chunk.session)[1], number)
-    for (session, stream), unfinished in open_lines.items():
-        if unfinished:
-            number += 1
-            yield LogLine(stream, unfinished, attempt_and_rank(session)[1], number)
+        yield from reader.feed(chunk)
+    yield from reader.rest()

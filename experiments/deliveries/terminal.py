@@ -58,9 +58,15 @@ def as_html(line: str) -> SafeString:
     return mark_safe("".join(parts))  # noqa: S308 - each part is escaped, classes are ours.
 
 
+def has_escapes(text: str) -> bool:
+    """Return whether a terminal would show anything but these very characters."""
+    return SPECIAL.search(text) is not None
+
+
 def as_text(line: str) -> str:
     """Return the characters that the line shows."""
-    if not SPECIAL.search(line):
+    # The first question is far quicker, and answers it for almost every line.
+    if line.isprintable() or not SPECIAL.search(line):
         return line
     return "".join(character for character, _ in _cells(line))
 

@@ -13,7 +13,9 @@ from experiments.models.alerts import (
 from experiments.models.checkpoints import Checkpoint, CheckpointQuerySet
 from experiments.models.cleared_scope import ClearedScope
 from experiments.models.datasets import Dataset, DatasetHold, DatasetItem, DatasetQuerySet
+from experiments.models.describing import RunBatch, RunEdit, RunTag
 from experiments.models.discussion import Comment, CommentEdit, CommentQuerySet, Muted
+from experiments.models.environments import Environment
 from experiments.models.inbox import Level, Notice, NoticeQuerySet, NoticeSettings, ProjectSeen
 from experiments.models.metrics import Batch, Chunk, ReplacedPoints, Series
 from experiments.models.projects import Membership, Project, ProjectQuerySet
@@ -49,6 +51,7 @@ __all__ = [
     "DatasetHold",
     "DatasetItem",
     "DatasetQuerySet",
+    "Environment",
     "FirstView",
     "Level",
     "LogChunk",
@@ -65,7 +68,10 @@ __all__ = [
     "ReplacedPoints",
     "RuleWatch",
     "Run",
+    "RunBatch",
+    "RunEdit",
     "RunQuerySet",
+    "RunTag",
     "RunView",
     "Series",
     "Session",

@@ -20,7 +20,12 @@ SILENCE = timedelta(seconds=15)
 
 class RunQuerySet(models.QuerySet["Run"]):
     def visible_to(self, user: User) -> Self:
-        return self.filter(project__in=Project.objects.visible_to(user))
+        """Return the runs of the person's projects, without those that were deleted."""
+        return self.filter(project__in=Project.objects.visible_to(user), deleted_at=None)
+
+    def listed(self) -> Self:
+        """Return those that a table shows unless it is asked for archived runs."""
+        return self.filter(archived_at=None, deleted_at=None)
 
 
 class Run(models.Model):
@@ -66,11 +71,26 @@ class Run(models.Model):
     copied_from = models.ForeignKey(
         "self", models.SET_NULL, null=True, blank=True, related_name="copies"
     )
+    # The run whose curves are its own up to `fork_step`: a reference, no point is copied.
+    forked_from = models.ForeignKey(
+        "self", models.SET_NULL, null=True, blank=True, related_name="forks"
+    )
+    fork_step = models.BigIntegerField(null=True, blank=True)
     submitted_by = models.ForeignKey(User, models.PROTECT, related_name="runs")
     # What the processes of one launch outside the portal have in common, and its restart.
     group = models.CharField(max_length=120, blank=True)
+    # What people and programs say of it, changed by runs/describing.py alone, which counts the
+    # changes in `described` (RunEdit.version) and keeps the rows of RunTag the same as `tags`.
+    description = models.CharField(max_length=300, blank=True)
     tags = models.JSONField(default=list, blank=True)
     notes = models.TextField(blank=True)
+    described = models.IntegerField(default=0)
+    # Archived: in no list unless asked for. Deleted: gone for people, and a week later its points,
+    # log, weights and clips are gone too (runs/shelving.py). Its row stays for the ledger, for
+    # decisions and credits, and for the permissions that are walked through it.
+    archived_at = models.DateTimeField(null=True, blank=True)
+    deleted_at = models.DateTimeField(null=True, blank=True)
+    purged_at = models.DateTimeField(null=True, blank=True)
 
     state = models.CharField(max_length=12, choices=State.choices, default=State.QUEUED)
     # A sentence: why it waits, failed or was stopped.
@@ -102,8 +122,27 @@ class Run(models.Model):
         indexes = [
             models.Index(fields=["state", "queued_at"], name="run_by_state"),
             models.Index(fields=["project", "-queued_at"], name="run_newest"),
+            # What the run table needs of a run that it only counts, joins and orders: read from
+            # here, and not from rows that carry their configs.
+            models.Index(
+                fields=[
+                    "project",
+                    "id",
+                    "number",
+                    "queued_at",
+                    "state",
+                    "archived_at",
+                    "deleted_at",
+                ],
+                name="run_narrow",
+            ),
             models.Index(
                 fields=["project", "group"], condition=~models.Q(group=""), name="run_of_launch"
+            ),
+            models.Index(
+                fields=["deleted_at"],
+                condition=models.Q(deleted_at__isnull=False, purged_at=None),
+                name="run_to_purge",
             ),
         ]
 
@@ -166,6 +205,9 @@ class Attempt(models.Model):
     reason = models.CharField(max_length=500, blank=True)
     exit_code = models.IntegerField(null=True, blank=True)
     node = models.CharField(max_length=100, blank=True)
+    image = models.CharField(
+        max_length=300, blank=True, help_text="The image that the cluster runs, with its digest."
+    )
     look = models.CharField(
         max_length=300, blank=True, help_text="The command that shows more of it on the cluster."
     )
@@ -207,6 +249,10 @@ class LogChunk(models.Model):
     stream = models.CharField(max_length=10)
     offset = models.BigIntegerField()
     text = models.TextField()
+    # Its line breaks, and whether it is ASCII without escapes, so that lines are counted and
+    # searched without reading all texts. None: stored before that was noted.
+    breaks = models.IntegerField(null=True)
+    plain = models.BooleanField(null=True)
     at = models.DateTimeField(default=timezone.now)
 
     class Meta:
@@ -216,3 +262,5 @@ class LogChunk(models.Model):
                 fields=["run", "session", "stream", "offset"], name="log_chunk_once"
             )
         ]
+        # A log of a million lines is counted from the index, without its texts.
+        indexes = [models.Index(fields=["run", "id", "breaks"], name="log_chunk_breaks")]

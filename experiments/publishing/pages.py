@@ -185,6 +185,8 @@ def _check_model(project: Project, run: Run, checkpoint: Checkpoint | None) -> N
 
     if run.project_id != project.pk or (checkpoint and checkpoint.run_id != run.pk):
         raise no("not_here", "Choose a run or a checkpoint of this project.")
+    if run.deleted_at is not None:
+        raise no("deleted", f"Run {run.number} was deleted. Bring it back first.")
     if run.dataset is None or not declared_uses.makes_models(run.use):
         raise no("no_learning", "That run learned from no dataset, so there is nothing to tell.")
     if checkpoint is None and run.is_open:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator
 
 from backline import uses
+from backline.environment import masking
 from backline.no_truth import NoTruthAsNumber
 from backline.uses import Use
 
@@ -26,15 +27,6 @@ IMAGE = re.compile(
     r"(?::(?P<tag>\w[\w.-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
 )
 
-SECRET_WORDS = frozenset(
-    {"TOKEN", "SECRET", "SECRETS", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIALS", "APIKEY"}
-)
-SECRET_KEYS = frozenset({"API", "ACCESS", "PRIVATE", "SSH", "SIGNING", "ENCRYPTION", "AUTH"})
-# Tokens with a known prefix, private keys, addresses with a password.
-SECRET_VALUE = re.compile(
-    r"\b(?:bl|hf|ghp|gho|github_pat|glpat)[_-][A-Za-z0-9_-]{16,}|\bAKIA[A-Z0-9]{12,}"
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY|://[^/\s:@]+:[^/\s@]+@"
-)
 SECRETS_HINT = (
     "A config is read by everybody in the project: keep it in the lab's secret store, and let "
     "the program read it there."
@@ -141,7 +133,7 @@ class ProgramConfig(NoTruthAsNumber):
         for number, word in enumerate(command, start=1):
             if "\0" in word or len(word) > MAX_WORD:
                 raise ValueError(f"has a word that cannot be passed on (number {number}).")
-            if SECRET_VALUE.search(word):
+            if masking.VALUE.search(word):
                 raise ValueError(f"holds what looks like a secret (word {number}). {SECRETS_HINT}")
         return command
 
@@ -176,7 +168,7 @@ class ProgramConfig(NoTruthAsNumber):
                 raise ValueError(f"may not hold {name}: names with {RESERVED} are the portal's.")
             if any(ord(letter) < 32 for letter in value) or len(value) > MAX_WORD:
                 raise ValueError(f"has a value that cannot be passed on ({name}).")
-            if _names_a_secret(name) or SECRET_VALUE.search(value):
+            if masking.names_a_secret(name) or masking.VALUE.search(value):
                 raise ValueError(f"may not hold {name}, which looks like a secret. {SECRETS_HINT}")
         return env
 
@@ -200,8 +192,3 @@ def started_by(
     folder = program.dataset_folder if has_dataset else ""
     mount = ("--dataset", str(PurePosixPath(scratch) / folder)) if folder else ()
     return ("-m", "backline", "exec", *mount, "--", *program.command)
-
-
-def _names_a_secret(name: str) -> bool:
-    parts = set(name.upper().split("_"))
-    return bool(parts & SECRET_WORDS) or ("KEY" in parts and bool(parts & SECRET_KEYS))

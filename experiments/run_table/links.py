@@ -26,8 +26,10 @@ class Toggle:
 
 @dataclass(frozen=True)
 class Wrong:
-    """A query that cannot be read, cut where it is wrong; `address` is that of the corrected."""
+    """A query, cut at the characters that are wrong or find nothing; `corrected` is what was
+    probably meant, empty where nobody knows, and `address` where it leads."""
 
+    sentence: str
     before: str
     part: str
     after: str
@@ -87,12 +89,12 @@ class Links:
         ]
 
     def wrong(self, error: query.BadQuery) -> Wrong:
-        """Return the query around the characters that are wrong with it."""
-        text, start = self.layout.text, error.position
-        end = start + error.length
-        before, part, after = text[:start], text[start:end] or " ", text[end:]
-        corrected = f"{before}{error.suggestion}{after}" if error.suggestion else ""
-        return Wrong(before, part, after, corrected, self._with(text=corrected))
+        return self._around(str(error), error.position, error.length, error.suggestion)
+
+    def hints(self, offers: Iterable[Offer]) -> list[Wrong]:
+        """Return which names of a query that finds nothing no run seems to have."""
+        found = query.hints(self.layout.text, offers)
+        return [self._around(h.sentence, h.position, h.length, h.suggestion) for h in found]
 
     def narrowed(self, term: str) -> str:
         """Return the runs of one group alone, no longer grouped."""
@@ -103,6 +105,19 @@ class Links:
         if self.layout.sort.removeprefix("-") == key:
             descends = not self.layout.sort.startswith("-")
         return self._with(sort=f"-{key}" if descends else key)
+
+    @property
+    def archived(self) -> Toggle:
+        on = self.layout.archived
+        return Toggle("Archived runs", on, self._with(archived=not on))
+
+    @property
+    def found(self) -> str:
+        """Return the query that finds what the table finds, hidden states left out."""
+        text = self.layout.text
+        for state in self.layout.hidden:
+            text = writing.with_term(text, f"not run.{state}")
+        return text
 
     @property
     def sizes(self) -> list[Toggle]:
@@ -116,6 +131,12 @@ class Links:
         on = state in hidden
         other = tuple(s for s in HIDEABLE if (s == state) != (s in hidden))
         return Toggle(str(state.label), on, self._with(hidden=other))
+
+    def _around(self, sentence: str, start: int, length: int, suggestion: str) -> Wrong:
+        text, end = self.layout.text, start + length
+        corrected = f"{text[:start]}{suggestion}{text[end:]}" if suggestion else ""
+        address = self._with(text=corrected) if corrected else ""
+        return Wrong(sentence, text[:start], text[start:end] or " ", text[end:], corrected, address)
 
     def _with(self, **changed: object) -> str:
         return self.layout.model_copy(update=changed).address(self.view)

@@ -144,7 +144,9 @@ def offer_columns(project: Project) -> list[Offer]:
 
 def find(*, user: User, project: Project, layout: Layout) -> QuerySet[Run]:
     """Return the runs that a layout shows on all its pages. Raises query.BadQuery."""
-    runs: QuerySet[Run] = Run.objects.visible_to(user).filter(project=project)
+    runs = Run.objects.visible_to(user).filter(project=project)
+    if not layout.archived:
+        runs = runs.listed()
     if layout.hidden:
         runs = runs.exclude(state__in=layout.hidden)
     return query.apply(runs, layout.text)

@@ -66,12 +66,13 @@ def claim(run: Run, *, slots: int | None = None) -> Attempt | None:
     return None
 
 
-def mark_created(attempt: Attempt, *, node: str = "", look: str = "") -> bool:
+def mark_created(attempt: Attempt, *, node: str = "", image: str = "", look: str = "") -> bool:
     """Record that the cluster has the job; False if it was recorded before, or the attempt ended.
 
     The job of an attempt that ended must go. Call again when the node becomes known later.
     """
-    fields = {key: value for key, value in (("node", node[:100]), ("look", look[:300])) if value}
+    told = {"node": node[:100], "image": image[:300], "look": look[:300]}
+    fields = {key: value for key, value in told.items() if value}
     if _step(attempt, (Attempt.State.CLAIMED,), Attempt.State.CREATED, **fields):
         return True
     if any(getattr(attempt, key) != value for key, value in fields.items()):

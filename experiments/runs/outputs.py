@@ -1,7 +1,8 @@
 """What rooms above store of a run's outputs: they register it, as this room may not import them."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Protocol
+from uuid import UUID
 
 from experiments.models import Run
 
@@ -15,8 +16,18 @@ class Outputs(Protocol):
     def steps_among(self, run: Run, steps: Collection[int]) -> set[int]:
         """Return those of the steps at which the run made some."""
 
+    def why_kept(self, runs: Collection[UUID]) -> dict[UUID, str]:
+        """Return which of the runs may not be deleted because of what they made, each with a
+        sentence."""
+
+    def forget(self, run: Run) -> list[str]:
+        """Delete the bytes of what the run made, inside a transaction; return the digests that may
+        be forgotten. What permissions and credits rest on stays."""
+
 
 _kinds: list[Outputs] = []
+# What is done about a run beside its outputs when it is purged.
+_acts: list[Callable[[Run], None]] = []
 
 
 def register(kind: Outputs) -> None:
@@ -25,6 +36,24 @@ def register(kind: Outputs) -> None:
 
 def count(run: Run) -> int:
     return sum(kind.count(run) for kind in _kinds)
+
+
+def why_kept(runs: Collection[UUID]) -> dict[UUID, str]:
+    reasons: dict[UUID, str] = {}
+    for kind in _kinds:
+        reasons = kind.why_kept(runs) | reasons
+    return reasons
+
+
+def on_purge(act: Callable[[Run], None]) -> None:
+    """Have `act` remove what rooms above know of a run that is purged, in that transaction."""
+    _acts.append(act)
+
+
+def forget(run: Run) -> list[str]:
+    for act in _acts:
+        act(run)
+    return [digest for kind in _kinds for digest in kind.forget(run)]
 
 
 def steps_among(run: Run, steps: Collection[int]) -> set[int]:

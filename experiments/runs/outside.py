@@ -6,21 +6,22 @@ Each start of such a program is an attempt, as of a run of the portal. Its sessi
 
 import secrets
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Max, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from backline import bounds, wire
 from experiments import recipes
 from experiments.clearance.permission import check_member
-from experiments.models import Project, Run, Session
+from experiments.models import Project, Run, RunTag, Session
 from experiments.models.sessions import attempt_and_rank
-from experiments.runs import attempts, config_changes
+from experiments.runs import attempts, config_changes, describing, forks
 from experiments.runs.numbers import next_number
 from experiments.runs.states import State, move
 from portal import audit
@@ -54,8 +55,8 @@ def join_client_run(*, by: User, project: Project, wanted: wire.NewRun) -> Joine
     """Return the run of a program that was started outside: a new one, the one that another
     process of the same launch has opened, or one to resume.
 
-    Raises NotPermitted, recipes.ConfigInvalid, NoSuchRun, or NotPossible for a run that was queued
-    in the portal, is asked to stop, or was withheld.
+    Raises NotPermitted, recipes.ConfigInvalid, NoSuchRun, forks.NotForkable, or NotPossible for a
+    run that was queued in the portal, is asked to stop, or was withheld.
     """
     check_member(by, project)
     with transaction.atomic():
@@ -68,16 +69,42 @@ def join_client_run(*, by: User, project: Project, wanted: wire.NewRun) -> Joine
             attempt = newest_attempt(run) or 1
         else:
             old = _to_resume(project, by, wanted)
-            run = old or open_client_run(
-                by=by, project=project, name=wanted.name or wanted.resume, config=wanted.config
-            )
+            if old is None and wanted.fork_from:
+                run = _fork(project, by, wanted)
+                step = run.fork_step if run.fork_step is not None else -1
+            else:
+                run = old or open_client_run(
+                    by=by, project=project, name=wanted.name or wanted.resume, config=wanted.config,
+                    description=wanted.description, notes=wanted.notes, tags=wanted.tags,
+                )  # fmt: skip
             attempt = newest_attempt(run) + 1
             if old:
-                _resume(run, by, attempt, wanted.config)
-                step = _last_step(run)
+                _resume(run, by, attempt, wanted)
+                step = forks.last_step(run)
             Run.objects.filter(pk=run.pk).update(group=launch)
         session = _new_session(run, attempt, wanted.rank)
     return Joined(run, session, step)
+
+
+def _fork(project: Project, by: User, wanted: wire.NewRun) -> Run:
+    """Open a run that goes on from a step of another one, with its config unless it is given."""
+    parent = _named(
+        Run.objects.filter(project=project).order_by("-number"), project, wanted.fork_from
+    )
+    if parent is None:
+        raise NoSuchRun(f"The project {project.slug} has no run “{wanted.fork_from}” to fork.")
+    forks.check_line(parent)
+    step = forks.check_step(parent, wanted.fork_step)
+    run = open_client_run(
+        by=by,
+        project=project,
+        name=wanted.name or f"{parent.name}, from step {step}",
+        config={**parent.submitted_config, **wanted.config},
+    )
+    run.forked_from, run.fork_step = parent, step
+    run.save(update_fields=["forked_from", "fork_step"])
+    audit.record(by=by, verb="run.forked", subject=run, parent=str(parent.pk), step=step)
+    return run
 
 
 def newest_attempt(run: Run) -> int:
@@ -118,13 +145,14 @@ def is_replaced(run: Run, session: str) -> bool:
 
 def _of_launch(project: Project, by: User, launch: str, wanted: wire.NewRun) -> Run | None:
     """Return the run that another process of this launch has opened or resumed."""
-    run = Run.objects.filter(project=project, submitted_by=by, group=launch).first()
+    runs = Run.objects.filter(project=project, submitted_by=by, group=launch, deleted_at=None)
+    run = runs.first()
     # Where nothing tells launches apart but their address, an ended one is an earlier one's.
     return None if run is None or (not run.is_open and not wanted.rank) else run
 
 
 def _to_resume(project: Project, by: User, wanted: wire.NewRun) -> Run | None:
-    runs = Run.objects.filter(project=project).order_by("-number")
+    runs = Run.objects.filter(project=project, deleted_at=None).order_by("-number")
     if wanted.resume:
         return _named(runs, project, wanted.resume)
     if wanted.group and wanted.restart:
@@ -147,7 +175,7 @@ def _named(runs: QuerySet[Run], project: Project, text: str) -> Run | None:
     return run
 
 
-def _resume(run: Run, by: User, attempt: int, config: dict[str, Any]) -> None:
+def _resume(run: Run, by: User, attempt: int, wanted: wire.NewRun) -> None:
     if run.origin != Run.Origin.CLIENT:
         raise NotPossible(f"Run {run.number} was queued in the portal: try it again there.")
     # Locked: an end of the attempt before comes before this, or not at all.
@@ -156,15 +184,13 @@ def _resume(run: Run, by: User, attempt: int, config: dict[str, Any]) -> None:
     if not move(run, ENDED, State.RUNNING, **fields) and run.state != State.RUNNING:
         raise NotPossible(f"Run {run.number} cannot be resumed; it is: {run.get_state_display()}.")
     audit.record(by=by, verb="run.resumed", subject=run, attempt=attempt)
-    if config:
-        config_changes.complete(run, config)
-
-
-def _last_step(run: Run) -> int:
-    """Return the highest step of the run's own metrics; those of the machine count seconds."""
-    series = run.series.exclude(name__startswith="system/")
-    last: int | None = series.aggregate(last=Max("last_step"))["last"]
-    return -1 if last is None else last
+    if wanted.config:
+        config_changes.complete(run, wanted.config)
+    said = wire.Words(
+        description=wanted.description, notes=wanted.notes, add_tags=wanted.tags, first=True
+    )
+    describing.report(run, said, source="")
+    run.refresh_from_db(fields=["description", "notes", "tags", "described"])
 
 
 def _new_session(run: Run, attempt: int, rank: int) -> str:
@@ -177,10 +203,21 @@ def _new_session(run: Run, attempt: int, rank: int) -> str:
 
 
 def open_client_run(
-    *, by: User, project: Project, name: str = "", config: dict[str, Any] | None = None
+    *,
+    by: User,
+    project: Project,
+    name: str = "",
+    config: dict[str, Any] | None = None,
+    description: str = "",
+    notes: str = "",
+    tags: Iterable[str] = (),
 ) -> Run:
-    """Open a run whose program was started outside and reports by the client; RUNNING at once."""
+    """Open a run whose program was started outside and reports by the client; RUNNING at once.
+
+    Raises NotPermitted, recipes.ConfigInvalid, BadDescription.
+    """
     check_member(by, project)
+    words = describing.cleaned(description=description, notes=notes, tags=tags)
     try:
         bounds.check_json(config or {}, "The config", most=recipes.MAX_BYTES)
     except bounds.NotStorable as error:
@@ -197,7 +234,9 @@ def open_client_run(
             state=State.RUNNING,
             started_at=now,
             heartbeat_at=now,
+            **words,
         )
+        RunTag.objects.bulk_create(describing.tag_rows(run))
         audit.record(by=by, verb="run.opened", subject=run, project=project.pk)
     return run
 

@@ -49,6 +49,9 @@ def spec_of(run: Run) -> wire.RunSpec:
         project=run.project.slug,
         number=run.number,
         name=run.name,
+        description=run.description,
+        notes=run.notes,
+        tags=run.tags,
         url=run.get_absolute_url(),
         recipe=run.recipe,
         config=run.submitted_config,
@@ -70,6 +73,7 @@ def spec_of(run: Run) -> wire.RunSpec:
         resume=_resume(run),
         start_from=_start(run),
         arithmetic=arithmetic.arithmetic_of(run),
+        accepts=["environment"],
     )
 
 

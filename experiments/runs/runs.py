@@ -25,7 +25,7 @@ from experiments.clearance.permission import (
 )
 from experiments.models import Attempt, Checkpoint, Dataset, Project, Run
 from experiments.models.sessions import attempt_and_rank
-from experiments.runs import initial_weights, quotas
+from experiments.runs import forks, initial_weights, quotas
 from experiments.runs import resources as machines
 from experiments.runs.attempts import (
     NoSlot,
@@ -114,8 +114,10 @@ def submit(
     name: str = "",
     copied_from: Run | None = None,
     start_from: Checkpoint | None = None,
+    fork: bool = False,
 ) -> Run:
-    """Queue a run of `recipe`, with the initial weights of `start_from` if they are given.
+    """Queue a run of `recipe`, with the initial weights of `start_from` if they are given; as a
+    `fork` it has the curves of their run up to there.
 
     Raises recipes.UnknownRecipe or ConfigInvalid (a sentence per field), NotAllowed (the
     consent decision is stored), OverQuota, NotPermitted. On a refusal no run exists.
@@ -128,6 +130,8 @@ def submit(
     initial_weights.check(
         by=by, project=project, recipe=definition, config=resolved, checkpoint=start_from
     )
+    if fork and start_from is not None:
+        _check_line(start_from.run)
     requested = machines.read(resources or {})
     _check_resources(definition, resolved, requested)
     _check_dataset(definition, project, dataset)
@@ -151,6 +155,8 @@ def submit(
             code_version=version,
             copied_from=copied_from,
             start_from=start_from,
+            forked_from=start_from.run if fork and start_from else None,
+            fork_step=start_from.step if fork and start_from else None,
             submitted_by=by,
         )
         audit.record(
@@ -166,6 +172,13 @@ def submit(
         )
         celery.wake()
     return run
+
+
+def _check_line(parent: Run) -> None:
+    try:
+        forks.check_line(parent)
+    except forks.NotForkable as refusal:
+        raise recipes.ConfigInvalid({"start_from": str(refusal)}) from None
 
 
 def _check_resources(recipe: recipes.Recipe, config: dict[str, Any], requested: Resources) -> None:

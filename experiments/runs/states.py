@@ -3,7 +3,9 @@
 docs/flow.md draws it; a test checks that the drawing matches this table.
 """
 
+from collections.abc import Collection
 from typing import Any
+from uuid import UUID
 
 from experiments.models import Run
 
@@ -32,15 +34,25 @@ class NoSuchMove(RuntimeError):
     """The program asked for a move that the state machine does not have."""
 
 
+def move_many(runs: Collection[UUID], old: tuple[State, ...], new: State, **fields: Any) -> int:
+    """Compare and set for many rows at once; return how many this call moved."""
+    _demand_known(old, new)
+    return Run.objects.filter(pk__in=runs, state__in=old).update(state=new, **fields)
+
+
 def move(run: Run, old: tuple[State, ...], new: State, **fields: Any) -> bool:
     """Compare and set: true if this call moved the row from one of `old` to `new`.
 
     `fields` are set in the same statement. On success `run` carries the new values; on
     failure it is as the database has it now, so that the caller sees who was faster.
     """
-    for state in old:
-        if new not in MOVES[state]:
-            raise NoSuchMove(f"No run moves from {state.value} to {new.value}.")
+    _demand_known(old, new)
     changed = Run.objects.filter(pk=run.pk, state__in=old).update(state=new, **fields)
     run.refresh_from_db()
     return changed == 1
+
+
+def _demand_known(old: tuple[State, ...], new: State) -> None:
+    for state in old:
+        if new not in MOVES[state]:
+            raise NoSuchMove(f"No run moves from {state.value} to {new.value}.")

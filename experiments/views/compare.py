@@ -14,7 +14,8 @@ from portal.views import signed_in
 @require_safe
 @requires_view
 def compare(request: HttpRequest, project: Project) -> HttpResponse:
-    text = parameters.read_parameters(request).text("runs")
+    # A table without a script sends each run by itself.
+    text = ",".join(parameters.read_parameters(request).texts("runs"))
     choice = comparing.choose(user=signed_in(request), project=project, text=text)
     runs = choice.runs
     names = comparing.metric_names(runs)

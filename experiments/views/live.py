@@ -16,7 +16,8 @@ from django.views.decorators.http import require_safe
 
 from experiments.metrics import metrics
 from experiments.models import Project, Run
-from experiments.run_page import live
+from experiments.run_page import inherited, live
+from experiments.runs import forks
 from experiments.views.access import requires_view
 from experiments.views.run import visible_run
 from portal.inputs import parameters
@@ -63,17 +64,19 @@ def run_state(request: HttpRequest, project: Project, number: int) -> HttpRespon
 @require_safe
 @requires_view
 def run_curve(request: HttpRequest, project: Project, number: int) -> HttpResponse:
-    """Return curves by name: `?name=loss&name=lr&points=1000`; beside each, what attempts have
-    logged of it that a newer attempt has logged again."""
+    """Return curves by name: `?name=loss&name=lr&points=1000`; beside each, what a fork has of the
+    runs behind it, and what attempts have logged that a newer attempt has logged again."""
     run = visible_run(signed_in(request), project, number)
     query = parameters.read_parameters(request)
     names = query.texts("name", most=MAX_CURVES)
     points = query.number("points") if "points" in query else 1000
     if points is None or not 2 <= points <= MAX_POINTS:
         return HttpResponseBadRequest(f"points goes from 2 to {MAX_POINTS}.")
+    line = forks.segments(run, user=signed_in(request))
     curves = [
         {
             **metrics.read(run, name, points).as_json(),
+            "inherited": inherited.curves(line, name, points),
             "replaced": [
                 {**curve.as_json(), "attempt": attempt}
                 for attempt, curve in metrics.replaced(run, name, points)

@@ -3,17 +3,19 @@
 from collections.abc import Mapping
 from typing import Any
 
+from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from experiments import forms, recipes
 from experiments.clearance import clearance, permission
 from experiments.models import Checkpoint, Dataset, DatasetItem, Project, Run
-from experiments.runs import costs, initial_weights, quotas, resources, runs
+from experiments.runs import costs, forks, initial_weights, quotas, resources, runs
 from experiments.runs.resources import Resources
 from experiments.views.access import requires_member
-from experiments.views.run import visible_run
+from experiments.views.run import header, visible_run
 from portal.inputs import parameters, problems
 from portal.inputs.problems import Problem
 from portal.machine import separation
@@ -66,16 +68,37 @@ def run_duplicate(request: HttpRequest, project: Project, number: int) -> HttpRe
     """Show the form for a new run, filled in like this run."""
     source = visible_run(signed_in(request), project, number)
     recipe = _recipe(source.recipe)
+    # The checkpoint at which it is forked: a copy that goes on from there, with its curves.
+    wanted = parameters.read_parameters(request).number("fork")
+    fork = source.checkpoints.startable().filter(pk=wanted).first() if wanted else None
     initial = {
-        "name": source.name, "dataset": source.dataset, "start_from": source.start_from,
+        "name": source.name, "dataset": source.dataset, "start_from": fork or source.start_from,
         **source.resources,
     }  # fmt: skip
     form = forms.RunForm(project=project, recipe=recipe, by=signed_in(request), initial=initial)
     groups = forms.fields(recipe, values=source.submitted_config)
     return _page(
-        request, project, recipe, form, groups, dataset=source.dataset, source=source,
-        first=source.start_from,
+        request, project, recipe, form, groups, dataset=source.dataset,
+        source=None if fork else source, first=fork or source.start_from, fork=fork is not None,
     )  # fmt: skip
+
+
+@require_safe
+@requires_member
+def run_fork(request: HttpRequest, project: Project, number: int) -> HttpResponse:
+    """Lead to the form of a fork at the newest checkpoint at or before `?step=`."""
+    user = signed_in(request)
+    source = visible_run(user, project, number)
+    step = parameters.read_parameters(request).number("step")
+    checkpoint = forks.nearest_checkpoint(source, forks.last_step(source) if step is None else step)
+    if checkpoint is not None and header(user, source)["may_fork"]:
+        address = reverse("experiments:run_duplicate", args=[project.slug, number])
+        return redirect(f"{address}?fork={checkpoint.pk}")
+    messages.error(
+        request,
+        f"Run {number} has no checkpoint at or before that step from which a run may start.",
+    )
+    return redirect("experiments:run_checkpoints", project.slug, number)
 
 
 @require_safe
@@ -106,8 +129,9 @@ def run_submit(request: HttpRequest, project: Project) -> HttpResponse:
     recipe = _recipe(str(typed.get("recipe", "")))
     copied_from = parameters.posted_parameters(request).number("copied_from")
     source = visible_run(user, project, copied_from) if copied_from is not None else None
+    fork = parameters.posted_parameters(request).number("fork") == 1
     form = forms.RunForm(typed, project=project, recipe=recipe, by=user)
-    extra: dict[str, Any] = {"source": source, "yaml": typed.get("yaml", "")}
+    extra: dict[str, Any] = {"source": source, "fork": fork, "yaml": typed.get("yaml", "")}
     errors: dict[str, str] = {}
     pasted = str(typed.get("yaml", "")).strip()
     try:
@@ -124,6 +148,7 @@ def run_submit(request: HttpRequest, project: Project) -> HttpResponse:
                 name=data["name"],
                 copied_from=source,
                 start_from=data["start_from"],
+                fork=fork,
             )
             return redirect(run)
         # The form is wrong already: report the errors of the config together with its own.

@@ -20,12 +20,15 @@ from experiments.run_table import (
 )
 from experiments.run_table.layout import Column, Layout
 from experiments.run_table.links import Links
+from experiments.runs import bulk
 from experiments.views.access import may_act, requires_view
 from portal.inputs import parameters
 from portal.inputs.parameters import Parameters
 from portal.models import User
 from portal.views import signed_in
 
+# What is done with the chosen runs, in this order.
+ACTS = ("tag", "untag", "archive", "cancel", "delete")
 CSV = "text/csv; charset=utf-8"
 PARQUET = "application/vnd.apache.parquet"
 
@@ -47,11 +50,13 @@ def runs(request: HttpRequest, project: Project) -> HttpResponse:
         "links": links,
         "terms": links.parts(),
         "wrong": links.wrong(shown.error) if shown.error else None,
+        "hints": links.hints(shown.offered) if not (shown.rows or shown.error) else [],
         "groupable": links.grouped_by(shown.offered),
         "view": view,
         "changed": view is not None and saved_views.layout_of(view) != current,
         "views": saved_views.visible(user=user, project=project),
         "selected": set(asked.listed("select")),
+        "acts": [(act, bulk.WORDS[act][0]) for act in ACTS],
         "may_act": may_act(user=user, project=project),
     }
     return render(request, "experiments/runs.html", context)

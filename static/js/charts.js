@@ -47,6 +47,7 @@ function traces(curves, { axis, weight }) {
       mode: x.length < 3 ? "lines+markers" : "lines", line: { color: colour, width: 2, dash: curve.dash },
       hovertemplate: "%{y:.5g}<extra>%{fullData.name}</extra>",
     });
+    inherited(curve, axis, colour, drawn);
     marks(curve, x, drawn);
     // What a newer attempt has logged again; the legend shows it.
     for (const old of curve.replaced ?? []) {
@@ -58,6 +59,22 @@ function traces(curves, { axis, weight }) {
     }
   }
   return drawn;
+}
+
+/** What a fork has of the runs behind it: faint, up to where it begins. */
+function inherited(curve, axis, colour, drawn) {
+  if (axis === "time") return; // their time is another one
+  const parts = curve.inherited ?? [];
+  parts.forEach((part, i) => {
+    const next = parts[i + 1] ?? curve;
+    const joined = next.steps.length > 0;
+    drawn.push({
+      x: joined ? [...part.steps, next.steps[0]] : part.steps, y: joined ? [...part.mean, next.mean[0]] : part.mean,
+      name: `run ${part.run}, before the fork`, connectgaps: false, mode: part.steps.length < 2 ? "lines+markers" : "lines",
+      line: { color: toRgba(`color-mix(in srgb, ${colour} 45%, transparent)`), width: 2 },
+      hovertemplate: "%{y:.5g}<extra>%{fullData.name}</extra>",
+    });
+  });
 }
 
 /** Mark where values are NaN or infinite: at the height of the last finite one before. */
@@ -183,7 +200,7 @@ class Chart {
       const answer = await fetch(`${url}?${query}`, { headers: { Accept: "application/json" } });
       if (!answer.ok) throw new Error(`error ${answer.status}`);
       const { curves } = await answer.json();
-      this.curves = curves.filter((curve) => curve.steps.length)
+      this.curves = curves.filter((curve) => curve.steps.length || curve.inherited?.length)
         .map((curve) => (runs ? curve : { ...curve, colour, dash, label: `run ${run}` }));
       this.draw();
     } catch (error) {
@@ -210,7 +227,7 @@ class Chart {
     this.drawn = true;
     window.Plotly.react(this.plot, traces(this.curves, this.options),
       layout(this.figure.dataset.name, this.options,
-        this.curves.length > 1 || this.curves.some((curve) => curve.replaced?.length), this.plot.classList.contains("low")),
+        this.curves.length > 1 || this.curves.some((curve) => curve.replaced?.length || curve.inherited?.length), this.plot.classList.contains("low")),
       { responsive: true, displaylogo: false, displayModeBar: false, showTips: false, doubleClick: "autosize" });
     if (first) {
       this.plot.on("plotly_relayout", () => this.shown());

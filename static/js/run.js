@@ -1,16 +1,15 @@
 // A run's page stays true while it is open: by server-sent events, else by asking.
 
 import { adopt, refresh } from "./charts.js";
+import { logGrew } from "./run-log.js";
+import { freshPage, onTab } from "./run-tabs.js";
 
 const POLL_MS = 3000;
 const CURVES_MS = 2000;
 const RENEW_MS = 10000;
 const now = document.getElementById("run-now");
 
-const set = (name, change) => {
-  const place = now.querySelector(`[data-now="${name}"]`);
-  if (place) change(place);
-};
+const set = (name, change) => document.querySelectorAll(`[data-now="${name}"]`).forEach(change);
 
 let lastCurves = 0;
 let curvesDue = 0;
@@ -27,28 +26,42 @@ function curvesChanged() {
 
 let renewed = Date.now();
 
-/** The rest of the page as the server writes it now. Charts that are drawn stay as they are. */
+/** The rest of the tab as the server writes it now. Charts that are drawn stay as they are. */
 async function renew() {
   renewed = Date.now();
-  const answer = await fetch(location.pathname).catch(() => null);
-  if (!answer?.ok) return;
-  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const address = location.pathname + location.search;
+  const page = await freshPage(address);
+  if (!page || address !== location.pathname + location.search) return;
+  countTabs(page);
   for (const fresh of page.querySelectorAll("[data-renewed]")) {
     const old = document.getElementById(fresh.id);
+    if (!old) continue;
     for (const [n, more] of [...fresh.querySelectorAll("details")].entries()) {
-      more.open = old?.querySelectorAll("details")[n]?.open ?? false;
+      more.open = old.querySelectorAll("details")[n]?.open ?? more.open;
     }
     for (const chart of fresh.querySelectorAll("[data-chart]")) {
-      const drawn = [...(old?.querySelectorAll("[data-chart]") ?? [])]
+      const drawn = [...old.querySelectorAll("[data-chart]")]
         .find((one) => one.dataset.name === chart.dataset.name);
       if (drawn) chart.replaceWith(drawn);
     }
-    old?.replaceWith(document.adoptNode(fresh));
-    adopt(document.getElementById(fresh.id));
+    old.replaceWith(document.adoptNode(fresh));
+    window.htmx?.process(fresh);
+    adopt(fresh);
   }
 }
 
-function logChanged(html) {
+/** What stands beside the titles of the tabs. */
+function countTabs(page) {
+  for (const fresh of page.querySelectorAll("[data-run-tabs] [data-tab-count]")) {
+    const tab = document.querySelector(`[data-run-tabs] [data-tab="${CSS.escape(fresh.parentElement.dataset.tab)}"]`);
+    const count = tab?.querySelector("[data-tab-count]");
+    if (!count) continue;
+    count.textContent = fresh.textContent;
+    tab.toggleAttribute("data-nothing", !fresh.textContent);
+  }
+}
+
+function tailChanged(html) {
   const box = document.querySelector("[data-log-text]");
   if (!box) return;
   // Whoever reads further up is left there.
@@ -63,15 +76,33 @@ let known = {};
 function apply(changed) {
   const before = known;
   known = { ...known, ...changed };
+  show(changed);
+  if ("log" in changed && "log" in before) logGrew();
+  if ("curve" in changed && "curve" in before) curvesChanged();
+  if (("metrics" in changed && changed.metrics !== Number(now.dataset.metrics)) ||
+      ("events" in changed && changed.events !== Number(now.dataset.events)) ||
+      ("detail" in changed && "detail" in before && known.state === "starting") ||
+      ("state" in changed && "state" in before)) {
+    now.dataset.metrics = known.metrics;
+    now.dataset.events = known.events;
+    renew();
+  }
+  if ("samples" in changed && String(changed.samples) !== now.dataset.samples) {
+    now.dataset.samples = changed.samples;
+    document.querySelector("[data-samples-box]")?.dispatchEvent(new Event("samples-changed"));
+    if ("samples" in before) renew();
+  }
+}
+
+/** Write what has changed where the page says it. */
+function show(changed) {
   if ("words" in changed || "state" in changed) {
     set("words", (place) => { place.textContent = known.words; place.dataset.state = known.state; });
   }
-  if ("warning" in changed) {
-    set("warning", (place) => { place.textContent = changed.warning; place.hidden = !changed.warning; });
+  for (const name of ["warning", "detail"]) {
+    if (name in changed) set(name, (place) => { place.textContent = changed[name]; place.hidden = !changed[name]; });
   }
-  for (const name of ["detail", "progress_words"]) {
-    if (name in changed) set(name, (place) => { place.textContent = changed[name]; });
-  }
+  if ("progress_words" in changed) set("progress_words", (place) => { place.textContent = changed.progress_words; });
   if ("progress" in changed || "open" in changed) {
     set("progress", (place) => {
       place.value = known.progress;
@@ -85,20 +116,7 @@ function apply(changed) {
         : !["failed", "cancelled"].includes(known.state);
     }
   }
-  if ("log_html" in changed) logChanged(changed.log_html);
-  if ("curve" in changed && "curve" in before) curvesChanged();
-  if (("metrics" in changed && changed.metrics !== Number(now.dataset.metrics)) ||
-      ("events" in changed && changed.events !== Number(now.dataset.events)) ||
-      ("detail" in changed && "detail" in before && known.state === "starting") ||
-      ("state" in changed && "state" in before)) {
-    now.dataset.metrics = known.metrics;
-    now.dataset.events = known.events;
-    renew();
-  }
-  if ("samples" in changed && String(changed.samples) !== now.dataset.samples) {
-    now.dataset.samples = changed.samples;
-    document.querySelector("[data-samples-box]")?.dispatchEvent(new Event("samples-changed"));
-  }
+  if ("log_html" in changed) tailChanged(changed.log_html);
 }
 
 const how = (words) => {
@@ -111,18 +129,25 @@ async function poll() {
     const answer = await fetch(`${now.dataset.runState}?log=${known.log ?? now.dataset.log}`);
     if (answer.ok) {
       apply(await answer.json());
-      how("· asking every few seconds");
+      how("asking every few seconds");
     } else if (answer.status === 401) {
-      how("· you are logged out; log in in another tab");
+      how("you are logged out; log in in another tab");
     } else if (answer.status === 404) {
-      how("· not open to you any more");
+      how("not open to you any more");
       return;
     }
   } catch {
-    how("· the portal does not answer; trying again");
+    how("the portal does not answer; trying again");
   }
   if (known.open !== false) setTimeout(poll, POLL_MS);
-  else { how(""); refresh(); renew(); }
+  else end();
+}
+
+function end() {
+  how("");
+  refresh();
+  renew();
+  logGrew();
 }
 
 function listen() {
@@ -130,14 +155,12 @@ function listen() {
   const source = new EventSource(now.dataset.runLive);
   source.addEventListener("change", (message) => {
     failures = 0;
-    how("· live");
+    how("live");
     apply(JSON.parse(message.data));
   });
   source.addEventListener("end", () => {
     source.close();
-    how("");
-    refresh();
-    renew();
+    end();
   });
   source.addEventListener("error", () => {
     failures += 1;
@@ -149,8 +172,13 @@ function listen() {
 }
 
 if (now) {
-  const box = document.querySelector("[data-log-text]");
-  if (box) box.scrollTop = box.scrollHeight;
+  onTab((place) => {
+    adopt(place);
+    // The tab was written by the portal just now, the last words of the events may be newer.
+    if (known.state) show(known);
+    const box = place.querySelector("[data-log-text]");
+    if (box) box.scrollTop = box.scrollHeight;
+  });
   if (now.dataset.open === "true") {
     if ("EventSource" in window) listen();
     else poll();

@@ -36,6 +36,8 @@ class Scripts:
             "PROJECT": self.project,
             "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
             "OMP_NUM_THREADS": "1",
+            # Asking git and listing packages takes most of a second; test_environment.py does.
+            "BACKLINE_CODE": "off",
             **self.extra,
         }
 

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import torch
 from django.test import Client
+from django.urls import reverse
 from omegaconf import OmegaConf
 from pydantic import BaseModel
 
@@ -231,6 +232,7 @@ def test_what_a_run_of_the_portal_was_submitted_with_stays(
     again = runs.rerun(run=run, by=ada)
     assert again.config == submitted
     client.force_login(ada)
-    page = client.get(run.get_absolute_url()).content.decode()
+    address = reverse("experiments:run_config", args=[project.slug, run.number])
+    page = client.get(address).content.decode()
     assert "Set by its program (2)" in page
     assert "batch: 8 → 16" in page

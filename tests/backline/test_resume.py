@@ -160,3 +160,37 @@ def test_two_launches_are_two_runs_and_a_group_of_ones_own_is_one(scripts: Scrip
     assert Run.objects.count() == 2
     assert {run.sessions.count() for run in Run.objects.all()} == {2}
     assert os.environ.get("BACKLINE_GROUP") is None
+
+
+FORK = """
+with backline.init(os.environ["PROJECT"], "first", {"lr": 0.1, "seed": 1}) as run:
+    for step in range(10):
+        run.log({"loss": float(step)}, step=step)
+with backline.init(os.environ["PROJECT"], config={"lr": 0.2}, fork_from="first", step=4) as run:
+    print(run.step, run.config["seed"], run.config["lr"])
+    run.log({"loss": -1.0})
+for wrong in ({"fork_from": "first", "resume": "first"}, {"step": 3}):
+    try:
+        backline.init(os.environ["PROJECT"], **wrong)
+    except ValueError as error:
+        print(error)
+try:
+    backline.init(os.environ["PROJECT"], fork_from="first", step=40)
+except backline.Refused as error:
+    print(error)
+"""
+
+
+def test_a_script_forks_a_run_at_a_step_and_counts_on(scripts: Scripts) -> None:
+    done = scripts.run(FORK)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "4 1 0.2",
+        "A run is resumed or forked from another one, not both.",
+        "step= says where to fork: it needs fork_from=.",
+        "Run 1 has logged up to step 9, not to 40.",
+    ]
+    first, fork = Run.objects.order_by("number")
+    assert (fork.forked_from, fork.fork_step) == (first, 4)
+    wait_for(lambda: Series.objects.filter(run=fork, name="loss").exists())
+    assert curves(fork)["loss"] == {5: -1.0}

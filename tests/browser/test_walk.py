@@ -69,7 +69,10 @@ def test_from_the_catalogue_to_a_heard_credited_sample(page: Page, portal: Porta
     expect(page.locator("clip-player").first).to_be_visible()
     # So does the rest of the page: charts of figures that came later, credits, attempts.
     expect(page.locator('#overview [data-name="control/genre_accuracy"] .plotly')).to_be_visible()
+    tabs = page.get_by_role("navigation", name="Tabs of this run")
+    tabs.get_by_role("link", name="Data and credits").click()
     expect(page.locator("#credits")).to_contain_text("seconds of audio")
+    tabs.get_by_role("link", name="Attempts").click()
     expect(page.locator("#attempts")).to_contain_text("Succeeded")
 
     # The same seed, config and data once more give the same bytes.
@@ -92,7 +95,13 @@ def test_from_the_catalogue_to_a_heard_credited_sample(page: Page, portal: Porta
     heard = page.url
 
     # The main pages, with real content on them, have no serious accessibility finding.
-    for path in ("runs/1/", "compare/?runs=1,2", "runs/new/?recipe=flow_matching", ""):
+    for path in (
+        "runs/1/",
+        "runs/1/log/",
+        "compare/?runs=1,2",
+        "runs/new/?recipe=flow_matching",
+        "",
+    ):
         page.goto(portal.page(path))
         expect(page.locator("h1")).to_be_visible()
         assert serious(page) == [], path

@@ -229,3 +229,33 @@ def test_a_submission_that_cannot_be_is_a_sentence(project: Project, ada: User) 
     answer = whole(ada).post("/submissions", body)
     assert answer.status_code == 422
     assert not Run.objects.exists()
+
+
+def test_what_is_said_of_a_run_is_changed_by_its_people_and_its_program(
+    run: Run, ada: User, ben: User
+) -> None:
+    def change(caller: Caller, **body: object) -> Any:
+        path = f"/api/v1/runs/{run.pk}"
+        return caller.client.patch(path, body, content_type="application/json")
+
+    answer = change(whole(ada), name="Better", notes="*n*", tags=["a"], add_tags=["b"], version=0)
+    assert answer.json() == {
+        "id": str(run.pk), "name": "Better", "description": "", "notes": "*n*",
+        "tags": ["a", "b"], "version": 1,
+    }  # fmt: skip
+    assert change(own(run, ada), add_tags=["c"], description="d").json()["tags"] == ["a", "b", "c"]
+    clash = change(whole(ada), version=1, description="e")
+    assert (clash.status_code, "program has changed the description" in clash.text) == (409, True)
+    assert change(whole(ada), tags=["a,b"]).status_code == 422
+    assert change(own(run, ada), tags=["a"]).status_code == 422
+    assert change(own(run, ada), name="").status_code == 422
+    assert change(whole(ben), name="Mine").status_code == 404
+    details = whole(ada).get(f"/runs/{run.pk}").json()
+    assert (details["version"], details["archived_at"], details["description"]) == (2, None, "d")
+    edits = whole(ada).get(f"/runs/{run.pk}/edits").json()
+    assert (edits["count"], [edit["by"] for edit in edits["items"]]) == (2, ["", "ada"])
+    undone = whole(ada).post(f"/runs/{run.pk}/edits/1/undo", {})
+    assert (undone.json()["name"], undone.json()["tags"]) == ("Outside", ["c"])
+    assert whole(ada).post(f"/runs/{run.pk}/edits/1/undo", {}).status_code == 409
+    assert whole(ada).post(f"/runs/{run.pk}/edits/9/undo", {}).status_code == 404
+    assert own(run, ada).post(f"/runs/{run.pk}/edits/2/undo", {}).status_code == 403

@@ -13,6 +13,10 @@ from rights.models import Use
 from tests.catalogue import make_allowed, make_party, make_recording
 
 SCRIPT = "<script>alert('x')</script>"
+TABS = (
+    "run", "run_charts", "run_log", "run_samples", "run_config", "run_system", "run_data",
+    "run_checkpoints", "run_attempts",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -38,7 +42,7 @@ def looks(run: Run, dataset: Dataset) -> list[str]:
         reverse("experiments:dataset", args=[slug, dataset.pk]),
         *(
             reverse(f"experiments:{name}", args=[slug, number])
-            for name in ("run", "run_state", "run_curve", "run_log")
+            for name in (*TABS, "run_state", "run_curve", "run_log_lines")
         ),
     ]
 
@@ -111,7 +115,7 @@ def test_markup_in_names_and_configs_is_shown_not_run(
     )  # fmt: skip
     client.force_login(ada)
     for address in (
-        waiting.get_absolute_url(),
+        *(reverse(f"experiments:{name}", args=[project.slug, 1]) for name in TABS),
         reverse("experiments:runs", args=[project.slug])
         + "?col=tags&col=config.a&q=%3Cscript%3E&sort=%3Cscript%3E",
         reverse("experiments:compare", args=[project.slug]) + "?runs=1&metric=%3Cscript%3E",

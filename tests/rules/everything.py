@@ -24,7 +24,7 @@ from experiments.models import Membership, Notice, Project, Run
 from experiments.publishing import pages
 from experiments.run_table import saved_views
 from experiments.run_table.layout import Layout
-from experiments.runs import checkpoints, datasets, runs
+from experiments.runs import bulk, checkpoints, datasets, describing, runs
 from listening import trials
 from portal import storage, tokens
 from portal.models import Role, User
@@ -175,6 +175,10 @@ def make_world() -> World:
         sample=sample, page=page, title="Loop", asked_by=ada, answered_by=rosa,
         released_at=timezone.now(), credential=given.credential, file=file,
     )  # fmt: skip
+    describing.edit(run=run, by=ada, notes="Louder")
+    runs_batch, _ = bulk.do(
+        by=ada, project=project, rows=project.runs.filter(pk=run.pk), act="tag", tags=["loud"]
+    )
     waiting = pages.reword(
         by=ada, page=page,
         parts={"about": "More loops.", "provider": "Lab, rights@lab.example"},
@@ -229,9 +233,12 @@ def make_world() -> World:
             (r"api/v1/rights/recordings/", {"pk": song.pk}),
             (r"api/v1/audit/", {"seq": 1}),
             (r"", {"slug": project.slug, "run_id": run.pk, "step": 10, "recording_id": song.pk}),
+            (r"projects/.*reproduce/", {"name": "config.yaml"}),
             (r"", {"number": run.number, "code": test.items.get().code}),
+            (r"", {"version": 1, "act": "tag", "batch": runs_batch.pk}),
             (r"projects/.*datasets/", {"pk": dataset.pk}),
             (r"projects/.*views/", {"pk": view.pk}),
+            (r"projects/.*batches/", {"pk": runs_batch.pk}),
             (r"projects/.*models/", {"pk": page.pk}),
             (r"models/", {"slug": page.slug}),
             (r"publishing/texts/", {"pk": waiting.pk}),

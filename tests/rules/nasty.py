@@ -192,6 +192,45 @@ BODIES: dict[str, Any] = {
         "reason": "It is faster here.",
     },
     "/api/v1/runs/{run_id}/config": {"values": {"batch": 8}},
+    "/api/v1/runs/{run_id}": {
+        "name": "a",
+        "description": "a",
+        "notes": "a",
+        "tags": ["a"],
+        "add_tags": ["b"],
+        "remove_tags": ["c"],
+        "version": 1_000,
+    },
+    "/api/v1/projects/{slug}/bulk/{act}": {
+        "numbers": [1],
+        "query": "name:a",
+        "archived": False,
+        "count": 1,
+        "tags": ["a"],
+    },
+    "/api/v1/runs/{run_id}/words": {
+        "name": "a",
+        "description": "a",
+        "notes": "a",
+        "add_tags": ["b"],
+        "remove_tags": ["c"],
+        "first": False,
+    },
+    "/api/v1/runs/{run_id}/environment": {
+        "session": "attempt-1",
+        "source": "program",
+        "entry": "train.py",
+        "arguments": ["--lr", "0.1"],
+        "python": "CPython 3.12.1",
+        "packages": {"torch": "2.9.0"},
+        "direct": {"mine": "a folder of its machine"},
+        "system": "Linux",
+        "host": "node-1",
+        "hardware": {"processor": "a", "threads": 8, "memory_bytes": 1, "gpus": [{"name": "H200"}]},
+        "variables": {"RANK": "0"},
+        "image": "a",
+        "code": {"commit": "ab12", "branch": "main", "remote": "a", "diff": "+a\n", "changed": 1},
+    },
     "/api/v1/runs/{run_id}/logs": {
         "session": "attempt-1",
         "stream": "stdout",
@@ -212,8 +251,12 @@ BODIES: dict[str, Any] = {
     "/api/v1/runs/{run_id}/ending": {"outcome": "finished", "reason": "a"},
     "/api/v1/runs/{run_id}/undelivered": {"session": "attempt-1", "count": 1, "reason": "a"},
 }
-# What must be asked beside a body.
-QUERIES = {"/api/v1/runs/{run_id}/alerts": "?session=attempt-1&number=1"}
+# What the address has beside a body, and what is not posted.
+ADDITIONS = {
+    "/api/v1/runs/{run_id}/words": "?session=attempt-1&number=1",
+    "/api/v1/runs/{run_id}/alerts": "?session=attempt-1&number=1",
+}
+METHODS = {"/api/v1/runs/{run_id}": "PATCH"}
 # The JSON beside a file.
 METAS: dict[str, Any] = {
     "/api/v1/runs/{run_id}/checkpoints": {"step": 11, "sha256": "SHA", "meta": {"loss": 1.0}},

@@ -52,6 +52,7 @@ SHOWN = {
     "/samples": ("/samples/of/umbra/", "/samples/clips/", "/samples/flags/", "/samples/copies/"),
     "/publishing": ("/models/", "/projects/umbra/models/"),
     "/api": ("/projects/umbra/", "/projects/umbra/runs/1/", "/projects/umbra/runs/1/state/",
+             "/projects/umbra/runs/1/log/", "/projects/umbra/runs/1/config/",
              "/samples/of/umbra/", "/projects/umbra/compare/?runs=1,2"),
     "/projects": ("/projects/umbra/", "/projects/umbra/runs/1/", "/projects/umbra/datasets/",
                   "/projects/umbra/models/", "/operator/portal/auditevent/"),
@@ -288,7 +289,8 @@ def _file(name: str, content: bytes) -> SimpleUploadedFile:
 
 def in_bodies(house: House) -> Iterator[Sending]:
     """Each value at each place of each body of the API, by each kind of token and by cookie."""
-    known = {"run_id": str(house.world.people["member"].memberships.get().project.runs.get().pk)}
+    run = house.world.people["member"].memberships.get().project.runs.get()
+    known = {"run_id": str(run.pk), "slug": run.project.slug, "act": "tag"}
     known["pk"] = str(Comment.objects.get().pk)
     ids = {"RECORDING": _recording(house), "SHA": nasty.SHA, "RUN": known["run_id"]}
     for path, right in nasty.BODIES.items():
@@ -310,7 +312,7 @@ def in_bodies(house: House) -> Iterator[Sending]:
 
 
 def _bodies(path: str, known: Any, raw: bytes, words: str, house: House) -> Iterator[Sending]:
-    address = path.format(**known) + nasty.QUERIES.get(path, "")
+    address = path.format(**known) + nasty.ADDITIONS.get(path, "")
     # What runs deliver comes by their own token; the rest by a person's.
     kinds = ("run",) if "{run_id}" in path else ("member", "admin")
     for kind in kinds:
@@ -324,7 +326,8 @@ def _bodies(path: str, known: Any, raw: bytes, words: str, house: House) -> Iter
 def _post(address: str, raw: bytes, kind: str, house: House, words: str) -> Sending:
     return Sending(
         f"post {words} by the token of {kind}", "nobody",
-        lambda c: c.post(
+        lambda c: c.generic(
+            nasty.METHODS.get(re.sub(r"[0-9a-f-]{36}", "{run_id}", address), "POST"),
             address, raw, content_type="application/json",
             headers={"authorization": f"Bearer {house.secrets[kind]}"},
         ),

@@ -60,6 +60,8 @@ class JobStatus:
     exit_code: int | None = None
     reason: str = ""
     node: str = ""
+    # The image that its program runs, with its digest, once the cluster knows it.
+    image: str = ""
 
     @property
     def ended(self) -> bool:

@@ -88,7 +88,7 @@ def status(  # noqa: PLR0911 - read from top to bottom: the first that fits is t
     Job itself, `queue` where it stands in a queue, `evicted` why the queue took its place away;
     `nodes` and `ends` are what is remembered of deleted pods (kube_memory.py).
     """
-    pending = JobStatus(name, "pending", node=_nodes(pods, nodes))
+    pending = JobStatus(name, "pending", node=_nodes(pods, nodes), image=_image(pods))
     ends = ends or {}
     alive = [pod for pod in pods if _alive(pod, now)]
     if job is None:
@@ -351,6 +351,15 @@ def _first_start(pods: Sequence[Raw], now: datetime) -> datetime:
     """Return when the first of these pods was accepted by its node; `now` if none was."""
     starts = [at for pod in pods if (at := pod["status"].get("startTime"))]
     return min(map(moment, starts), default=now)
+
+
+def _image(pods: Sequence[Mapping[str, Any]]) -> str:
+    """Return the image that the newest pod runs, by its digest; empty until it is pulled."""
+    for pod in reversed(pods):
+        for container in pod.get("status", {}).get("containerStatuses") or []:
+            if "@sha256:" in (image := str(container.get("imageID") or "")):
+                return image.partition("://")[2] or image
+    return ""
 
 
 def _nodes(pods: Sequence[Raw], before: Collection[str]) -> str:

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Mapping
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +156,8 @@ def kubernetes(
     container = pod["spec"]["containers"][0]
     container["image"] = image
     container["command"] = list(job.command)
-    container["env"] += _environment(job)
+    # A program cannot ask which image it runs in.
+    container["env"] += _environment(replace(job, env={**job.env, "BACKLINE_IMAGE": image}))
     container["resources"] = _resources(job)
     if priority:
         pod["spec"]["priorityClassName"] = priority

@@ -80,9 +80,7 @@ class _Parser:
         if not self.scan.at_end:
             start = self.scan.position
             self.scan.position += 1
-            sign = self.scan.text[start]
-            words = "a bracket is closed that was never opened" if sign in ")]" else "nobody knows"
-            raise self.scan.bad(f"At “{sign}” {words}.", start)
+            raise self.scan.bad("A bracket is closed that was never opened.", start)
         return list(node.items) if isinstance(node, All) else [node]
 
     # --- and, or, not ---------------------------------------------------------------------------
@@ -114,11 +112,9 @@ class _Parser:
         start = self.scan.position
         if self.depth > MAX_DEPTH:
             raise BadQuery(f"At most {MAX_DEPTH} brackets and nots go into each other.", start)
-        if self.scan.keyword("not"):
+        minus = self.scan.sees("-") and not pieces.FIRST.match(self.scan.text, start)
+        if self.scan.keyword("not") or (minus and self.scan.take("-")):
             node: Node = Not(self._one())
-        elif self.scan.sees("-") and not pieces.FIRST.match(self.scan.text, start):
-            self.scan.take("-")
-            node = Not(self._one())
         elif self.scan.take("("):
             node = self._any()
             if not self.scan.take(")"):

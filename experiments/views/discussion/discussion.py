@@ -15,7 +15,7 @@ from experiments.inbox import hours, preferences
 from experiments.models import Comment, Project
 from experiments.views.access import requires_view
 from experiments.views.alerts import confirming
-from experiments.views.run import visible_run
+from experiments.views.run import header, visible_run
 from portal.inputs import parameters
 from portal.views import signed_in
 
@@ -32,7 +32,11 @@ def discussion(request: HttpRequest, kind: str, key: str) -> HttpResponse:
 @requires_view
 def run_discussion(request: HttpRequest, project: Project, number: int) -> HttpResponse:
     """Show what people say about a run."""
-    return show(request, subjects.of_run(visible_run(signed_in(request), project, number)))
+    user = signed_in(request)
+    run = visible_run(user, project, number)
+    tab: dict[str, Any] = header(user, run, tab="discussion")
+    tab["whole"] = "experiments/run/discussion.html"
+    return show(request, subjects.of_run(run), **tab)
 
 
 @require_POST
@@ -140,7 +144,8 @@ def show(
     at: int | None = None,
     **more: Any,
 ) -> HttpResponse:
-    """Show the discussion of a subject; `at` is a comment that the page should have."""
+    """Show the discussion of a subject; `at` is a comment that the page should have, and `whole`
+    the template of a page that has it among other things."""
     user, query = signed_in(request), parameters.read_parameters(request)
     roots = comments.roots(subject)
     pages = Paginator(roots, PER_PAGE)
@@ -159,7 +164,8 @@ def show(
         "zone": hours.zone_of(preferences.of(user)),
         **more,
     }
-    template = "discussion/part.html" if _is_part(request) else "discussion/page.html"
+    whole = more.get("whole", "discussion/page.html")
+    template = "discussion/part.html" if _is_part(request) else whole
     status = 422 if form is not None and form.errors else 200
     return render(request, template, context, status=status)
 

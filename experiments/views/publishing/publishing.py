@@ -81,7 +81,7 @@ class AskForm(TextsForm):
 
 
 def _models_of(project: Project) -> list[tuple[str, str]]:
-    rows = project.runs.exclude(dataset=None).filter(use__in=declared_uses.MODELS)
+    rows = project.runs.exclude(dataset=None).filter(use__in=declared_uses.MODELS, deleted_at=None)
     runs = list(rows.prefetch_related("checkpoints")[:CHOICES])
     choices = []
     for run in runs:

@@ -4,6 +4,7 @@
 let lastBox = null;
 
 const place = () => document.querySelector("[data-runs-table]");
+const ALL = "all";
 export const chosen = () =>
   new Set((new URL(location.href).searchParams.get("select") ?? "").split(",").filter(Boolean));
 
@@ -20,9 +21,11 @@ export function show() {
   const table = place();
   if (!table) return;
   const numbers = chosen();
+  const all = numbers.has(ALL);
+  const count = all ? Number(table.querySelector("[data-all]").dataset.count) : numbers.size;
   const boxes = [...table.querySelectorAll("[data-select]")];
   for (const box of boxes) {
-    box.checked = numbers.has(box.value);
+    box.checked = all || numbers.has(box.value);
     box.closest("tr").setAttribute("aria-selected", String(box.checked));
   }
   const page = table.querySelector("[data-select-page]");
@@ -30,17 +33,20 @@ export function show() {
   page.checked = here > 0 && here === boxes.length;
   page.indeterminate = here > 0 && here < boxes.length;
   const button = table.querySelector("[data-compare]");
-  button.disabled = numbers.size === 0;
-  button.querySelector("[data-count]").textContent = numbers.size ? String(numbers.size) : "";
+  button.disabled = count === 0 || all;
+  button.querySelector("[data-count]").textContent = count && !all ? String(count) : "";
   const words = table.querySelector("[data-chosen]");
-  words.hidden = numbers.size === 0;
-  words.textContent = `${numbers.size} chosen of `;
+  words.hidden = count === 0;
+  words.textContent = `${all ? "all" : count} chosen of `;
   table.querySelector("#runs-count").prepend(words);
-  table.querySelector("[data-clear]").hidden = numbers.size === 0;
-  for (const act of table.querySelectorAll("[data-act]")) act.hidden = numbers.size === 0;
+  table.querySelector("[data-clear]").hidden = count === 0;
+  // Where more are found than this page shows, all of them can be chosen at once.
+  const more = table.querySelector("[data-all]");
+  more.hidden = all || here < boxes.length || Number(more.dataset.count) <= boxes.length;
+  for (const act of table.querySelectorAll("[data-act]")) act.hidden = count === 0;
   for (const link of document.querySelectorAll("[data-file]")) {
     const to = new URL(link.href);
-    if (numbers.size) to.searchParams.set("select", [...numbers].join(","));
+    if (numbers.size && !all) to.searchParams.set("select", [...numbers].join(","));
     else to.searchParams.delete("select");
     link.href = to;
   }
@@ -53,6 +59,7 @@ export function watchChoice() {
     const box = event.target;
     if (box.matches("[data-select-page]")) {
       const numbers = chosen();
+      numbers.delete(ALL);
       for (const one of place().querySelectorAll("[data-select]")) {
         if (box.checked) numbers.add(one.value);
         else numbers.delete(one.value);
@@ -60,8 +67,9 @@ export function watchChoice() {
       store(numbers);
     }
     if (!box.matches("[data-select]")) return;
-    const numbers = chosen();
     const boxes = [...place().querySelectorAll("[data-select]")];
+    // Of all that are found, without one: those of this page.
+    const numbers = chosen().has(ALL) ? new Set(boxes.map((one) => one.value)) : chosen();
     const from = shift && lastBox?.isConnected ? boxes.indexOf(lastBox) : boxes.indexOf(box);
     const to = boxes.indexOf(box);
     for (const one of boxes.slice(Math.min(from, to), Math.max(from, to) + 1)) {
@@ -73,12 +81,23 @@ export function watchChoice() {
   });
   document.addEventListener("click", (event) => {
     if (event.target.closest("[data-clear]")) store(new Set());
+    if (event.target.closest("[data-all]")) store(new Set([ALL]));
   });
   document.addEventListener("submit", (event) => {
     if (!event.target.matches("[data-runs-table]")) return;
     event.preventDefault();
-    const to = new URL(event.target.action, location.href);
-    to.searchParams.set("runs", [...chosen()].join(","));
+    const act = event.submitter?.matches("[data-act]");
+    const to = new URL(act ? event.submitter.formAction : event.target.action, location.href);
+    const numbers = chosen();
+    if (numbers.has(ALL)) {
+      const { query, count, archived } = event.target.querySelector("[data-all]").dataset;
+      // Nothing typed is a query too: it finds every run.
+      to.searchParams.set("q", query);
+      to.searchParams.set("count", count);
+      if (archived !== undefined) to.searchParams.set("archived", "1");
+    } else {
+      to.searchParams.set(act ? "numbers" : "runs", [...numbers].join(","));
+    }
     location.assign(to);
   });
 }

@@ -3,6 +3,7 @@
 
 import { arrange } from "./columns.js";
 import { watchCells } from "./cells.js";
+import { watchQuery } from "./complete.js";
 import { watchHeads } from "./heads.js";
 import { show, watchChoice } from "./choice.js";
 import { go, watchLinks } from "./go.js";
@@ -48,5 +49,6 @@ watchLinks(dress);
 watchChoice();
 watchHeads(go);
 watchCells(go);
+watchQuery();
 dress();
 setInterval(renew, RENEW_MS);

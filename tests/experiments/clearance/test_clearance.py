@@ -475,9 +475,10 @@ def test_a_run_says_what_it_is_cleared_for_and_names_holders_to_its_members_only
         assert answer.status_code == status
         assert (holder in answer.content.decode()) == named
     client.force_login(ada)
-    run_page = client.get(checkpoint.run.get_absolute_url()).content.decode()
-    assert f"recipe=generate&amp;start_from={checkpoint.pk}" in run_page
-    assert url in run_page
+    numbered = [project.slug, checkpoint.run.number]
+    page = client.get(reverse("experiments:run_checkpoints", args=numbered)).content.decode()
+    assert f"recipe=generate&amp;start_from={checkpoint.pk}" in page
+    assert url in client.get(reverse("experiments:run_data", args=numbered)).content.decode()
 
 
 def test_the_api_has_the_scope_with_the_checkpoints(

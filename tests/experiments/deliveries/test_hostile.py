@@ -26,7 +26,7 @@ CONFIGS = [
 
 def pages_are_whole(client: Client, by: User, project: Project) -> None:
     client.force_login(by)
-    for page in ("", "compare/?runs=1", "runs/1/", "?sort=config.a&col=config.a"):
+    for page in ("", "compare/?runs=1", "runs/1/", "runs/1/config/", "?sort=config.a&col=config.a"):
         answer = client.get(f"/projects/{project.slug}/{page}")
         assert answer.status_code in {200, 404}, page
 

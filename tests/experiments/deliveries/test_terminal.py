@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backline import wire
-from experiments.deliveries import logs, terminal
+from experiments.deliveries import log_pages, logs, terminal
 from experiments.models import Project, Run
 from experiments.runs import runs
 from portal.models import User
@@ -97,36 +97,37 @@ def test_pages_have_every_line_once_however_it_was_cut(run: Run) -> None:
     text = "".join(f"line {number}\n" for number in range(1, 2_501)) + "unfinished"
     write(run, *(text[at : at + 997] for at in range(0, len(text), 997)))
     write(run, "an error\n", stream="stderr")
-    found = [logs.read_page(run, page) for page in (1, 2, 3)]
+    found = [log_pages.read_page(run, page) for page in (1, 2, 3)]
     assert [page.pages for page in found] == [3, 3, 3]
     assert [len(page.lines) for page in found] == [1_000, 1_000, 502]
     lines = [line for page in found for line in page.lines]
     assert [line.number for line in lines] == list(range(1, 2_503))
     assert [line.text for line in lines][:2_500] == [f"line {n}" for n in range(1, 2_501)]
     assert [line.text for line in lines][2_500:] == ["an error", "unfinished"]
-    assert logs.read_page(run, None).page == 3
-    assert logs.read_page(run, 99).page == 3
+    assert log_pages.read_page(run, None).page == 3
+    assert log_pages.read_page(run, 99).page == 3
     assert "".join(logs.whole(run)) == text + "an error\n"
 
 
 @pytest.mark.django_db
 def test_an_empty_log_and_a_whole_page_have_one_page(run: Run) -> None:
-    assert logs.read_page(run, None) == logs.LogPage([], 1, 1, 0)
-    write(run, "x\n" * logs.PAGE)
-    assert (logs.read_page(run, 1).pages, len(logs.read_page(run, 1).lines)) == (1, logs.PAGE)
+    assert log_pages.read_page(run, None) == log_pages.LogPage([], 1, 1, 0)
+    write(run, "x\n" * log_pages.PAGE)
+    whole = log_pages.read_page(run, 1)
+    assert (whole.pages, len(whole.lines)) == (1, log_pages.PAGE)
     write(run, "y")
-    assert len(logs.read_page(run, 1).lines) == logs.PAGE + 1
+    assert len(log_pages.read_page(run, 1).lines) == log_pages.PAGE + 1
 
 
 @pytest.mark.django_db
 def test_a_search_finds_what_is_shown_also_across_pieces(run: Run) -> None:
     write(run, "one\ntw", "o \x1b[31mRed\x1b[0mdish\n10%\r20%\n", "two\n" * 600)
-    assert [line.number for line in logs.search(run, "REDDISH").matches] == [2]
-    assert logs.search(run, "10%").count == 0
-    assert logs.search(run, "20%").count == 1
-    found = logs.search(run, "two")
-    assert (found.count, len(found.matches)) == (601, logs.MATCHES)
-    assert logs.search(run, "%_").count == 0
+    assert [line.number for line in log_pages.search(run, "REDDISH").matches] == [2]
+    assert log_pages.search(run, "10%").count == 0
+    assert log_pages.search(run, "20%").count == 1
+    found = log_pages.search(run, "two")
+    assert (found.count, len(found.matches)) == (601, log_pages.MATCHES)
+    assert log_pages.search(run, "%_").count == 0
 
 
 @pytest.mark.django_db

@@ -2,6 +2,7 @@
 
 import pytest
 from django.test import Client, override_settings
+from django.urls import reverse
 
 from experiments import recipes
 from experiments.models import Project, Run, Series
@@ -49,9 +50,8 @@ def test_the_page_shows_them(client: Client, ada: User, run: Run) -> None:
     for number, seconds in ((0, 0.1), (1, 0.4), (2, 0.1)):
         figure(run, f"system/rank/{number}/step_seconds", seconds)
     client.force_login(ada)
-    assert (
-        "4.0 times as slow as the middle one" in client.get(run.get_absolute_url()).content.decode()
-    )
+    page = reverse("experiments:run_system", args=[run.project.slug, run.number])
+    assert "4.0 times as slow as the middle one" in client.get(page).content.decode()
 
 
 @override_settings(CLUSTER="recording")

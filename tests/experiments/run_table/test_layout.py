@@ -237,3 +237,84 @@ def test_a_page_of_runs_is_light(client: Client, project: Project, ada: User) ->
     client.force_login(ada)
     page = client.get(reverse("experiments:runs", args=[project.slug]))
     assert len(page.content) < 60_000
+
+
+# --- The query on the page -------------------------------------------------------------------
+
+
+def test_terms_are_chips_that_take_themselves_off(
+    client: Client, project: Project, ada: User
+) -> None:
+    make(project, ada, 1, config={"lr": 0.1}, tags=["jazz"])
+    client.force_login(ada)
+    address = reverse("experiments:runs", args=[project.slug])
+    text = 'run.lr < 1 and ("jazz" in run.tags or run.failed) -state:failed'
+    page = client.get(address, {"q": text})
+    without = {term.label: read(term.address).text for term in page.context["terms"]}
+    assert without == {
+        "run.lr < 1": '("jazz" in run.tags or run.failed) and -state:failed',
+        '("jazz" in run.tags or run.failed)': "run.lr < 1 and -state:failed",
+        "-state:failed": 'run.lr < 1 and ("jazz" in run.tags or run.failed)',
+    }
+    for term in page.context["terms"]:
+        assert client.get(f"{address}?{term.address}").context["table"].count == 1
+    either = client.get(address, {"q": "run.lr < 1 or run.failed"}).context["terms"]
+    assert [term.label for term in either] == ["run.lr < 1 or run.failed"]
+
+
+def test_what_is_wrong_is_marked_and_what_was_meant_is_one_click_away(
+    client: Client, project: Project, ada: User
+) -> None:
+    make(project, ada, 1, config={"learning_rate": 0.1})
+    client.force_login(ada)
+    address = reverse("experiments:runs", args=[project.slug])
+    wrong = client.get(address, {"q": "state:finishd and run.learning_rate < 1"}).context["wrong"]
+    assert wrong.part == "finishd"
+    assert client.get(f"{address}?{wrong.address}").context["table"].count == 1
+    # What can be read but that no run has finds nothing, and says what may be meant.
+    found = client.get(address, {"q": "run.lerning_rate < 1"})
+    assert found.context["table"].count == 0
+    assert not found.context["wrong"]
+    (hint,) = found.context["hints"]
+    assert client.get(f"{address}?{hint.address}").context["table"].count == 1
+
+
+# --- Groups ----------------------------------------------------------------------------------
+
+
+def test_a_group_leads_only_where_its_mean_is_clearly_better(
+    client: Client, project: Project, ada: User
+) -> None:
+    losses = {0.1: (0.50, 0.52, 0.51), 0.2: (0.10, 0.11, 0.12), 0.3: (0.1, 0.9, 0.2)}
+    number = 0
+    for lr, values in losses.items():
+        for value in values:
+            number += 1
+            measure(make(project, ada, number, config={"lr": lr}), "loss", value)
+    client.force_login(ada)
+    address = reverse("experiments:runs", args=[project.slug])
+    query = "?group=config.lr&col=metric.loss&sort=metric.loss:mean"
+    page = client.get(address + query)
+    rows = page.context["table"].rows
+    assert [row.values[0][1] for row in rows] == [0.2, 0.3, 0.1]
+    assert rows[0].runs == 3
+    # 0.11 ± 0.01 against 0.4 ± 0.44: the second may as well be better.
+    assert not any(row.figures[0].leads for row in rows)
+    clear = client.get(address + query + "&q=run.lr+!%3D+0.3").context["table"].rows
+    assert [row.figures[0].leads for row in clear] == [True, False]
+    # A group opens as the runs that are in it.
+    opened = client.get(f"{address}?{rows[2].address}")
+    assert opened.context["table"].count == 3
+    assert "0.51 ± 0.01" in page.content.decode()
+
+
+def test_single_runs_lead_nothing(client: Client, project: Project, ada: User) -> None:
+    for number in (1, 2):
+        measure(make(project, ada, number, config={"lr": number}), "loss", number)
+    client.force_login(ada)
+    page = client.get(
+        reverse("experiments:runs", args=[project.slug]) + "?group=config.lr&col=metric.loss"
+    )
+    rows = page.context["table"].rows
+    assert len(rows) == 2
+    assert not any(row.figures[0].leads for row in rows)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from experiments.models import Project, Run, Series
 from experiments.run_table import query, table
 from experiments.run_table.layout import Column, Layout
+from experiments.runs import describing
 from portal.models import User
 from tests.examples import examples
 
@@ -36,8 +37,8 @@ def laid_out(*keys: str, sort: str = "") -> Layout:
 @pytest.fixture
 def three(project: Project, ada: User, ben: User) -> list[Run]:
     first = make(project, ada, 1, name="first try", config={"seed": 3, "precision": "bf16"})
-    second = make(project, ben, 2, state=Run.State.FAILED, config={"seed": 4, "optim": {"lr": 0.1}},
-                  tags=["baseline", "größer"])  # fmt: skip
+    second = make(project, ben, 2, state=Run.State.FAILED, config={"seed": 4, "optim": {"lr": 0.1}})
+    second = describing.edit(run=second, by=ada, add_tags=["baseline", "größer"])
     third = make(project, ada, 3, state=Run.State.QUEUED, recipe="tone_check", config={"seed": "x"})
     measure(first, "loss", 0.05, 0.01)
     measure(second, "loss", 0.5, 0.4)

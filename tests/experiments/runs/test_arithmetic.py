@@ -125,7 +125,7 @@ def test_a_copy_with_changes_chooses_anew(ada: User, project: Project, run: Run)
 
 def test_the_runs_page_and_the_api_say_it(client: Client, ada: User, run: Run) -> None:
     client.force_login(ada)
-    page = reverse("experiments:run", args=[run.project.slug, run.number])
+    page = reverse("experiments:run_config", args=[run.project.slug, run.number])
     assert "2 threads" not in client.get(page).content.decode()
     arithmetic.store_choice(run, CHOSEN)
     shown = client.get(page).content.decode()

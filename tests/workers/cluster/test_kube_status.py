@@ -129,6 +129,17 @@ def test_nodes_that_wait_too_long_for_the_others_are_given_back(seconds: int, ph
         assert found.reason == "Only 2 of its 3 nodes had room within 5 minutes; it let them go."
 
 
+def test_the_image_is_known_by_its_digest_once_it_is_pulled() -> None:
+    waits = pod("Pending", state={"waiting": {"reason": "ContainerCreating"}})
+    assert told(job(), waits).image == ""
+    runs = pod(state=RUNNING)
+    digest = "registry.example/run@sha256:" + "1" * 64
+    runs["status"]["containerStatuses"][0]["imageID"] = f"docker-pullable://{digest}"
+    assert told(job(), runs).image == digest
+    runs["status"]["containerStatuses"][0]["imageID"] = "sha256:of-a-local-image"
+    assert told(job(), runs).image == ""
+
+
 def test_a_slow_image_is_no_want_of_room() -> None:
     fetches = pod("Pending", state={"waiting": {"reason": "ContainerCreating"}}, uid="second")
     found = told(job(parallelism=2), pod(state=RUNNING, startTime=at(-900)), fetches)

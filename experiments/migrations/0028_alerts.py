@@ -11,7 +11,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('experiments', '0024_series_by_name'),
+        ('experiments', '0027_narrow_runs'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

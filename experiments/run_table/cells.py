@@ -1,4 +1,7 @@
-"""The cells of the run table as HTML: in Python, as a page has five hundred of them."""
+"""The cells of the run table as HTML: in Python, as a page has five hundred of them.
+
+A library of template tags, named in the settings: `templatetags` may not know the table.
+"""
 
 import math
 from collections.abc import Callable

@@ -1,0 +1,1 @@
+"""What people say of runs and do with many: pages, fragments, API."""
