@@ -1,22 +1,29 @@
 """Comments: written, answered, changed with their history, taken back; and who is told of them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from html import unescape
 
 from django.db import transaction
-from django.db.models import Exists, Max, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from django.utils.html import strip_tags
 
 from backline import bounds
 from experiments.alerts import webhooks
-from experiments.discussion import mentions
+from experiments.discussion import mentions, subjects
 from experiments.discussion.mentions import Mentions
 from experiments.discussion.subjects import Subject
 from experiments.inbox import notices
-from experiments.models import Comment, CommentEdit, CommentQuerySet, Muted, Notice
+from experiments.models import (
+    Comment,
+    CommentEdit,
+    CommentQuerySet,
+    Muted,
+    Notice,
+    Project,
+)
 from portal import audit
 from portal.database import bulk
 from portal.inputs import markdown
@@ -47,6 +54,16 @@ class Posted:
 
     comment: Comment
     named: Mentions
+
+
+@dataclass(frozen=True)
+class Said:
+    """A comment in a list of news: about what, its beginning, and where it stands."""
+
+    comment: Comment
+    subject: Subject
+    words: str
+    url: str
 
 
 @dataclass
@@ -167,30 +184,30 @@ def count(subject: Subject) -> int:
     return Comment.objects.about(subject.kind, subject.key).filter(deleted_at=None).count()
 
 
-def counts(kind: str, keys: Sequence[str]) -> dict[str, int]:
-    """Return how many comments each of several subjects has, by key; those without are left out."""
-    rows = Comment.objects.filter(kind=kind, key__in=keys, deleted_at=None)
-    found: dict[str, int] = {}
-    for key in rows.values_list("key", flat=True):
-        found[key] = found.get(key, 0) + 1
-    return found
+def since(user: User, project: Project, moment: datetime, *, at_most: int) -> list[Said]:
+    """Return what others have said in the project since then, newest first, of things that the user
+    may see."""
+    rows = Comment.objects.visible_to(user).filter(project=project, at__gt=moment, deleted_at=None)
+    newest = rows.exclude(author=user).select_related("author").order_by("-at", "-id")
+    known: dict[tuple[str, str], Subject | None] = {}
+    said = []
+    for comment in newest[:at_most]:
+        about = comment.kind, comment.key
+        if about not in known:
+            known[about] = subjects.find(user, *about)
+        if (subject := known[about]) is not None:
+            said.append(Said(comment, subject, excerpt(comment.text), _address(comment, subject)))
+    return said
 
 
 def is_muted(user: User, subject: Subject) -> bool:
     return Muted.objects.filter(user=user, kind=subject.kind, key=subject.key).exists()
 
 
-def last_change(subject: Subject) -> str:
-    """Return a word that changes with the discussion, for a page that asks whether it has."""
-    rows = Comment.objects.about(subject.kind, subject.key)
-    moments = rows.aggregate(at=Max("at"), edited=Max("edited_at"), deleted=Max("deleted_at"))
-    newest = max(filter(None, moments.values()), default=None)
-    return newest.isoformat() if newest else ""
-
-
 def excerpt(text: str) -> str:
     """Return the beginning of a comment in one line, as it reads without its markup."""
-    line = " ".join(unescape(strip_tags(markdown.render(text))).split())
+    # Of a long one the beginning is enough, and quick within a transaction.
+    line = " ".join(unescape(strip_tags(markdown.render(text[:2_000]))).split())
     return line if len(line) <= 300 else f"{line[:299]}…"
 
 

@@ -51,10 +51,6 @@ def find(user: User, kind: str, key: str) -> Subject | None:
     return finder(user, key) if finder else None
 
 
-def kinds() -> list[str]:
-    return sorted(_kinds)
-
-
 def of_run(run: Run) -> Subject:
     """Return a run as a subject; its project is fetched with it."""
     return Subject(

@@ -1,6 +1,6 @@
 """What rooms above store of a run's outputs: they register it, as this room may not import them."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Protocol
 from uuid import UUID
 
@@ -26,6 +26,8 @@ class Outputs(Protocol):
 
 
 _kinds: list[Outputs] = []
+# What is done about a run beside its outputs when it is purged.
+_acts: list[Callable[[Run], None]] = []
 
 
 def register(kind: Outputs) -> None:
@@ -43,7 +45,14 @@ def why_kept(runs: Collection[UUID]) -> dict[UUID, str]:
     return reasons
 
 
+def on_purge(act: Callable[[Run], None]) -> None:
+    """Have `act` remove what rooms above know of a run that is purged, in that transaction."""
+    _acts.append(act)
+
+
 def forget(run: Run) -> list[str]:
+    for act in _acts:
+        act(run)
     return [digest for kind in _kinds for digest in kind.forget(run)]
 
 

@@ -25,6 +25,7 @@ PER_PAGE = 50
 # Of these the names of metrics are suggested.
 NEWEST_RUNS = 20
 MOST_NAMES = 300
+BEGINS_WITH = ("metric", "summary", "comparison", "better", "value", "scope", "query", "audience")
 
 
 @require_safe
@@ -60,12 +61,15 @@ def alerts(request: HttpRequest, project: Project) -> HttpResponse:
 @requires_view
 def rule_new(request: HttpRequest, project: Project) -> HttpResponse:
     """Choose what to watch for; then a form for that. POST makes the rule."""
-    user = signed_in(request)
-    kind = parameters.read_parameters(request).choice("kind", AlertRule.Kind.values)
+    user, query = signed_in(request), parameters.read_parameters(request)
+    kind = query.choice("kind", AlertRule.Kind.values)
     if not kind:
         return _kinds(request, project)
     new = AlertRule(kind=kind, project=project, created_by=user)
-    form = RuleForm(request.POST or None, rule=new, user=user)
+    # A link may say what the form begins with: a metric, the query of one run.
+    given = query.given(*BEGINS_WITH)
+    initial = {**given, "states": query.texts("states")}
+    form = RuleForm(request.POST or None, rule=new, user=user, initial=initial)
     if request.method == "POST" and form.is_valid():
         try:
             rule = rules.create(by=user, project=project, kind=kind, **form.cleaned_data)

@@ -12,6 +12,7 @@ from django.utils.dateparse import parse_datetime
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from experiments.discussion import comments
 from experiments.inbox import away, hours, notices, preferences
 from experiments.inbox.forms import NoticeSettingsForm
 from experiments.models import Notice, Project
@@ -99,7 +100,10 @@ def while_away(request: HttpRequest) -> HttpResponse:
     days = parameters.read_parameters(request).choice("days", SPANS)
     since = timezone.now() - timedelta(days=int(days)) if days else None
     context = {
-        "summaries": away.of_each(user, since=since),
+        "summaries": [
+            (one, comments.since(user, one.project, one.since, at_most=away.LISTED))
+            for one in away.of_each(user, since=since)
+        ],
         "days": days,
         "spans": SPANS.items(),
         "now": timezone.now(),

@@ -74,6 +74,20 @@ def test_a_rule_that_makes_no_sense_is_refused_with_a_sentence_and_what_was_type
     assert not AlertRule.objects.exists()
 
 
+def test_a_link_may_say_what_the_form_begins_with(
+    client: Client, ada: User, project: Project
+) -> None:
+    client.force_login(ada)
+    link = "?kind=state&states=failed&states=finished&scope=query&query=run%3A3&audience=me"
+    text = client.get(page("rule_new", project) + link).content.decode()
+    assert 'value="run:3"' in text
+    assert text.count("checked") == 2
+    assert '<option value="query" selected>' in text
+    made = typed(states=["failed"], scope="query", query="run:3", audience="me")
+    assert client.post(page("rule_new", project) + link, made).status_code == 302
+    assert AlertRule.objects.get().states == ["failed"]
+
+
 def test_a_rule_is_changed_switched_and_deleted(
     client: Client, ada: User, project: Project
 ) -> None:

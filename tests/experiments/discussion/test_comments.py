@@ -1,13 +1,17 @@
 """Comments: who is told, who is not, what stays of a change and what goes with a deletion."""
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.alerts import webhooks
+from experiments.alerts import watching, webhooks
 from experiments.discussion import comments, mentions, subjects
 from experiments.discussion.subjects import Subject
 from experiments.models import (
+    Alert,
     Comment,
     CommentEdit,
     Membership,
@@ -16,10 +20,11 @@ from experiments.models import (
     Run,
     WebhookDelivery,
 )
+from experiments.runs import shelving
 from portal import audit
 from portal.models import Role, User
 from tests.conftest import person
-from tests.experiments.alerts.cast import running
+from tests.experiments.alerts.cast import end, rule, running
 
 pytestmark = pytest.mark.django_db
 
@@ -174,6 +179,24 @@ def test_what_was_said_of_something_that_is_gone_goes_with_it_and_nothing_else(
     assert comments.forget(about.kind, about.key) == 2
     assert [comment.text for comment in Comment.objects.all()] == ["There."]
     assert [notice.text for notice in Notice.objects.all()] == ["There."]
+
+
+def test_a_purged_run_leaves_nothing_of_what_was_said_of_it(
+    ada: User, mia: User, about: Subject, run: Run
+) -> None:
+    comments.post(by=mia, subject=about, text="regretted")
+    rule(ada, about.project, "state", states=["failed"])
+    end(run, Run.State.FAILED, "regretted too")
+    watching.run_pass()
+    run.refresh_from_db()
+    shelving.delete(run=run, by=ada)
+    # For a week it is gone from sight alone.
+    assert Alert.objects.exists()
+    assert not Alert.objects.visible_to(ada).exists()
+    assert subjects.find(ada, "run", about.key) is None
+    assert shelving.purge_due(timezone.now() + timedelta(days=8)) == 1
+    for rows in (Comment, Alert, Notice):
+        assert not rows.objects.exists()
 
 
 @pytest.mark.parametrize("text", ["", "  \n ", "x" * 20_001, "a\0b", "\u200b"])

@@ -146,6 +146,24 @@ def test_a_long_discussion_has_pages_and_a_link_to_a_comment_finds_its_own(
     assert client.get(f"{page}?comment=999999").status_code == 200
 
 
+def test_what_others_said_meanwhile_is_on_the_page_of_what_happened(
+    client: Client, ada: User, ben: User, run: Run
+) -> None:
+    Membership.objects.create(project=run.project, user=ben)
+    about = subjects.of_run(run)
+    posted = comments.post(by=ben, subject=about, text="**Odd** loss.").comment
+    comments.post(by=ada, subject=about, text="Her own words.")
+    # Of something that is not there any more.
+    Comment.objects.create(project=run.project, kind="sample", key="99", author=ben, text="Gone.")
+    client.force_login(ada)
+    text = client.get(reverse("inbox_away")).content.decode()
+    assert "Ben Sato on 1 Probe" in text
+    assert f"#comment-{posted.pk}" in text
+    assert "Odd loss." in text
+    assert "Her own words." not in text
+    assert "Gone." not in text
+
+
 def test_a_sample_is_discussed_too(client: Client, ada: User, ben: User, run: Run) -> None:
     sample: Sample = make_sample(run)
     url = reverse("discussion", args=["sample", sample.pk])

@@ -107,7 +107,7 @@ def test_what_happened_while_away_is_counted_since_the_person_last_said_so(
         project=project, run=failed, source="rule", level="error", title="Diverged", key="rule:1:1"
     )
     client.force_login(ada)
-    first, second = client.get(reverse("inbox_away")).context["summaries"]
+    (first, _), (second, _) = client.get(reverse("inbox_away")).context["summaries"]
     assert (first.project, second.is_quiet) == (project, True)
     assert [(one.state, one.count) for one in first.states] == [("failed", 1), ("finished", 1)]
     # What went wrong stands first.
@@ -120,9 +120,9 @@ def test_what_happened_while_away_is_counted_since_the_person_last_said_so(
     assert away.since_of(ada, project) == seen
     client.post(reverse("project_seen", args=[project.slug]), {"until": "2020-01-01T00:00:00Z"})
     assert away.since_of(ada, project) == seen
-    assert all(one.is_quiet for one in client.get(reverse("inbox_away")).context["summaries"])
+    assert all(one.is_quiet for one, _ in client.get(reverse("inbox_away")).context["summaries"])
     again = client.get(reverse("inbox_away") + "?days=7").context["summaries"]
-    assert not all(one.is_quiet for one in again)
+    assert not all(one.is_quiet for one, _ in again)
 
 
 def test_ones_own_comments_and_other_peoples_private_alerts_are_no_news(
