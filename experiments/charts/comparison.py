@@ -9,6 +9,7 @@ from uuid import UUID
 from experiments.charts import explaining
 from experiments.models import Run, Series
 from experiments.run_table import compare, directions
+from experiments.runs import environments
 
 # Columns of a table that can be read, and rows of it.
 MOST_COLUMNS = 24
@@ -122,7 +123,7 @@ class Differences:
 
 def differences(runs: Sequence[Run], shown: Sequence[Run]) -> Differences:
     """Return what is not the same in all of these runs, with the values of those that are shown."""
-    found = compare.differences(runs)
+    found = compare.differences(runs, environments.flat_facts(runs))
     places = [runs.index(run) for run in shown]
     settings: list[compare.Difference] = []
     environment: list[compare.Difference] = []

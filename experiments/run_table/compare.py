@@ -2,9 +2,10 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from django.db.models import Count
 
@@ -18,6 +19,8 @@ MAX_RUNS = 20
 # Numbers of one address that are looked up, and that a sentence names.
 MAX_NUMBERS = 200
 LISTED = 10
+# Before the names of what programs report: a setting may be called `python` too.
+ENVIRONMENT = "environment."
 # Settings that tell runs of one name apart, and the characters of each value.
 TELLING = 2
 VALUE_LENGTH = 20
@@ -65,12 +68,20 @@ def choose(*, user: User, project: Project, text: str, most: int = MAX_RUNS) -> 
 
 def is_of_environment(key: str) -> bool:
     """Return whether a fact of `differences` is of where and with what a run ran."""
-    return key == "code" or key.startswith(("resources.", "arithmetic."))
+    return key == "code" or key.startswith(("resources.", "arithmetic.", ENVIRONMENT))
 
 
-def differences(runs: Iterable[Run]) -> list[Difference]:
-    """Return the settings, resources and other facts in which the runs differ, by name."""
-    each = [described(run) for run in runs]
+def differences(
+    runs: Iterable[Run], environments: Mapping[UUID, Mapping[str, Any]] | None = None
+) -> list[Difference]:
+    """Return the settings, resources and other facts in which the runs differ, by name; with
+    `environments`, also what their programs reported of code and machine."""
+    reported = environments or {}
+    each = [
+        described(run)
+        | {f"{ENVIRONMENT}{name}": value for name, value in reported.get(run.pk, {}).items()}
+        for run in runs
+    ]
     keys = sorted({key for facts in each for key in facts})
     candidates = [Difference(key, [facts.get(key) for facts in each]) for key in keys]
     return [

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import get_args
+from urllib.parse import urlencode
 
 from experiments.models import Run
 from experiments.run_table import fields, query
@@ -118,6 +119,12 @@ class Links:
         for state in self.layout.hidden:
             text = writing.with_term(text, f"not run.{state}")
         return text
+
+    @property
+    def charts(self) -> str:
+        """Return what the charts of the same runs are asked for, in the same groups."""
+        asked = {"q": self.found, "group": ",".join(self.layout.groups)}
+        return urlencode({name: value for name, value in asked.items() if value})
 
     @property
     def sizes(self) -> list[Toggle]:

@@ -51,8 +51,10 @@ def view_delete(request: HttpRequest, project: Project, pk: int) -> HttpResponse
     except saved_views.ViewRefused as refusal:
         messages.error(request, str(refusal))
         return redirect(_address(project, view=pk))
-    messages.success(request, f"Deleted the view “{view.name}”. No run was touched.")
-    return redirect(_address(project))
+    # What it showed stays on the page: saved again, it is back.
+    messages.success(request, f"Deleted the view “{view.name}”. Save what you see to undo that.")
+    layout = saved_views.layout_of(view)
+    return redirect(f"{_address(project)}?{layout.address()}")
 
 
 @require_POST

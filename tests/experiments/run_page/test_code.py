@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from backline import wire
+from experiments.charts import comparison
 from experiments.models import Attempt, Environment, Project, Run
 from experiments.run_page import diffs, reproducing
 from experiments.runs import environments, runs, shelving
@@ -95,6 +96,10 @@ def test_facts_of_many_runs_are_flat_and_read_at_once(
     assert facts["code.commit"] == "ab" * 20
     assert facts["code.arguments"] == "--name a b; rm -rf /"
     assert "" not in facts.values()
+    # Where runs are compared they stand apart from settings, which may have the same names.
+    found = comparison.differences([run, other], [run, other]).environment
+    versions = {one.key: one.values for one in found}
+    assert versions["environment.packages.torch"] == ["2.9.0", None]
 
 
 def test_the_api_takes_a_report_from_the_runs_own_token_alone(
