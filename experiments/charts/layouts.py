@@ -15,6 +15,9 @@ from portal.models import Role, User
 MOST_NAMED = 200
 
 
+NOT_YOURS = "Only who saved it, or an owner of the project, can delete this layout."
+
+
 class NotYours(PermissionError):
     """Only who saved a layout, an owner of the project and operators delete it."""
 
@@ -41,17 +44,23 @@ def save(*, by: User, project: Project, name: str, content: Any) -> ChartLayout:
         saved, _ = ChartLayout.objects.update_or_create(
             project=project, owner=by, name=name, defaults=_values(layout)
         )
-        audit.record(by=by, verb="charts.saved", subject=project, layout=saved.pk, name=name)
+        audit.record(
+            by=by, verb="charts.saved", subject=project, layout=saved.pk, private={"name": name}
+        )
     return saved
 
 
 def delete(*, by: User, layout: ChartLayout) -> None:
     """Delete a named layout; raise NotYours."""
     if not may_delete(user=by, layout=layout):
-        raise NotYours("Only who saved it, or an owner of the project, can delete this layout.")
+        raise NotYours(NOT_YOURS)
     with transaction.atomic():
         audit.record(
-            by=by, verb="charts.deleted", subject=layout.project, layout=layout.pk, name=layout.name
+            by=by,
+            verb="charts.deleted",
+            subject=layout.project,
+            layout=layout.pk,
+            private={"name": layout.name},
         )
         layout.delete()
 

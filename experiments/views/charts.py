@@ -7,12 +7,13 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from experiments.charts import layouts, page_data, panels, selection
 from experiments.charts.panels import BadLayout, Layout
 from experiments.charts.selection import Selection
 from experiments.models import ChartLayout, Project
+from experiments.views import confirming
 from experiments.views.access import requires_view
 from portal.inputs import parameters
 from portal.inputs.forms import Form
@@ -77,16 +78,26 @@ def charts_save(request: HttpRequest, project: Project) -> HttpResponse:
     return _page(request, project, form=form, status=422)
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 @requires_view
 def charts_delete(request: HttpRequest, project: Project, pk: int) -> HttpResponse:
-    """Delete a named layout; the panels of others, who began with it, stay theirs."""
-    layout = _layout(request, project, pk)
-    try:
-        layouts.delete(by=signed_in(request), layout=layout)
-    except layouts.NotYours as refusal:
-        context = {"project": project, "sentence": str(refusal)}
+    """Ask whether a named layout should go; panels of others who began with it stay theirs."""
+    layout, by = _layout(request, project, pk), signed_in(request)
+    if not layouts.may_delete(user=by, layout=layout):
+        context = {"project": project, "sentence": layouts.NOT_YOURS}
         return render(request, "experiments/refused.html", context, status=403)
+    question = confirming.Question(
+        name=f"charts.delete:{pk}",
+        facts=[layout.name],
+        heading=f"Delete the layout {layout.name}",
+        words="It is gone for everybody in the project. Panels that others have begun with it "
+        "stay theirs.",
+        button=f"Delete the layout {layout.name}",
+        back=layout.get_absolute_url(),
+    )
+    if (page := confirming.ask(request, project, question)) is not None:
+        return page
+    layouts.delete(by=by, layout=layout)
     messages.success(request, f"The layout {layout.name} is deleted.")
     return redirect("experiments:charts", project.slug)
 

@@ -135,7 +135,7 @@ TABLE = {
     "projects/<slug:slug>/alerts/rules/new/": (TEAM, TEAM),
     "projects/<slug:slug>/charts/": (TEAM, NOBODY),
     "projects/<slug:slug>/charts/<int:pk>/": (TEAM, NOBODY),
-    "projects/<slug:slug>/charts/<int:pk>/delete/": (NOBODY, TEAM),
+    "projects/<slug:slug>/charts/<int:pk>/delete/": (TEAM, TEAM),
     "projects/<slug:slug>/charts/bars/": (TEAM, NOBODY),
     "projects/<slug:slug>/charts/data/": (TEAM, NOBODY),
     "projects/<slug:slug>/charts/importance/": (TEAM, NOBODY),

@@ -16,8 +16,8 @@ from experiments.clearance.permission import NotPermitted
 from experiments.models import Alert, AlertRule, Level, Project, Series
 from experiments.models.inbox import LEVELS
 from experiments.runs import costs
+from experiments.views import confirming
 from experiments.views.access import requires_view
-from experiments.views.alerts import confirming
 from portal.inputs import parameters
 from portal.views import signed_in
 

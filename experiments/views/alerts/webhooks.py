@@ -15,8 +15,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from experiments.alerts import outbound, webhooks
 from experiments.alerts.forms import WebhookForm
 from experiments.models import Project, Webhook
+from experiments.views import confirming
 from experiments.views.access import requires_view
-from experiments.views.alerts import confirming
 from portal.inputs import parameters
 from portal.views import signed_in
 

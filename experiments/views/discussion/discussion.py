@@ -13,8 +13,8 @@ from experiments.discussion import comments, mentions, subjects
 from experiments.discussion.forms import CommentForm
 from experiments.inbox import hours, preferences
 from experiments.models import Comment, Project
+from experiments.views import confirming
 from experiments.views.access import requires_view
-from experiments.views.alerts import confirming
 from experiments.views.run import header, visible_run
 from portal.inputs import parameters
 from portal.views import signed_in
