@@ -42,6 +42,8 @@ SHELVING = {
     "delete": ("deleted", True),
     "bring_back": ("deleted", False),
 }
+# What a query means for these acts has no archived runs, unless it is said.
+OF_LISTED = ("tag", "untag", "archive", "cancel")
 TAGGING = ("tag", "untag", "rename")
 UNDOABLE = (*SHELVING, *TAGGING)
 COLUMNS = (

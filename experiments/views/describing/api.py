@@ -154,7 +154,11 @@ def act_on_many(request: HttpRequest, slug: Word, act: Word, wanted: BulkChange)
         rows = bulk.rows_for(act, project, person)
         if wanted.query is not None and not wanted.numbers:
             rows = query.apply(rows, wanted.query)
-            rows = rows if wanted.archived or act != "archive" else rows.filter(archived_at=None)
+            rows = (
+                rows
+                if wanted.archived or act not in bulk.OF_LISTED
+                else rows.filter(archived_at=None)
+            )
         else:
             rows = rows.filter(number__in=among(wanted.numbers))
         batch, plan = bulk.do(

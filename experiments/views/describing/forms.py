@@ -83,7 +83,7 @@ class BulkForm(Form):
             return rows.filter(number__in=among(numbers.read_numbers(typed)))
         if "q" not in self.data:
             return rows.none()
-        if not self.cleaned_data["archived"] and act in {"tag", "untag", "archive", "cancel"}:
+        if not self.cleaned_data["archived"] and act in bulk.OF_LISTED:
             rows = rows.filter(archived_at=None)
         return query.apply(rows, self.cleaned_data["q"])
 
