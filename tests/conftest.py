@@ -147,6 +147,8 @@ def _one_day_long() -> None:
 @pytest.fixture(autouse=True)
 def _own_folders(settings: LazySettings, tmp_path: Path, certificates: Path) -> None:
     settings.CREDENTIALS_DIR = certificates
+    # Each client would look at every static file once, which is a tenth of a page's test.
+    settings.WHITENOISE_AUTOREFRESH = True
     settings.STORAGE_DIR = tmp_path / "blobs"
     settings.ENDINGS_DIR = tmp_path / "endings"
     settings.LOCAL_JOBS_DIR = tmp_path / "jobs"
