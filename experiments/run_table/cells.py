@@ -114,23 +114,45 @@ def _content(cell: Cell, value: Any) -> Content:
 
 
 def _shown(kind: Kind, value: Any, chosen: Format) -> Content:
-    match kind:
-        case _ if value is None:
-            return NOTHING, ""
-        case Kind.TIME if isinstance(value, datetime):
-            # The exact time is shown by a script (cells.js): twice in each row is too much.
-            stamp = value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-            return format_html('<time datetime="{}">{}</time>', stamp, ago(value)), ""
-        case Kind.DURATION:
-            return duration(value), f"{value:.6g}"
-        case Kind.LIST if isinstance(value, list):
-            tags = ((tag,) for tag in value)
-            return format_html_join(" ", '<span class="chip">{}</span>', tags) or NOTHING, ""
+    if value is None:
+        return NOTHING, ""
+    if kind in KINDS:
+        return KINDS[kind](value)
     if isinstance(value, int | float) and not isinstance(value, bool):
         # Nobody looks for a measured number to its last digit.
         return formatted(value, chosen), "" if kind == Kind.NUMBER else repr(value)
     text = setting(value)
     return (f"{text[: LONGEST - 1]}…" if len(text) > LONGEST else text), text
+
+
+def _time(moment: datetime) -> Content:
+    # The exact time is shown by a script (cells.js): twice in each row is too much.
+    stamp = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return format_html('<time datetime="{}">{}</time>', stamp, ago(moment)), ""
+
+
+def _list(values: list[Any]) -> Content:
+    chips = ((value,) for value in values)
+    return format_html_join(" ", '<span class="chip">{}</span>', chips) or NOTHING, ""
+
+
+def _line(points: list[tuple[float, float]]) -> Content:
+    """Return a curve in a box of 100 by 20; its figures are in the columns beside it."""
+    path = "M" + "L".join(f"{x * 100:.0f} {19 - y * 18:.0f}" for x, y in points)
+    line = format_html(
+        '<svg class="spark" viewBox="0 0 100 20" preserveAspectRatio="none" role="img" '
+        'aria-label="Curve"><path d="{}"/></svg>',
+        path,
+    )
+    return line, ""
+
+
+KINDS: dict[Kind, Callable[[Any], Content]] = {
+    Kind.TIME: _time,
+    Kind.DURATION: lambda seconds: (duration(seconds), f"{seconds:.6g}"),
+    Kind.LIST: _list,
+    Kind.CURVE: _line,
+}
 
 
 def formatted(value: float, chosen: Format) -> str:

@@ -22,6 +22,8 @@ from portal.models import User
 # The name stands first in every row, with the number.
 ALWAYS_SHOWN = ("name", "number")
 # Facts of a run that tell something by themselves, and those that are shown where they differ.
+# What the fields of a run's own row need beside it.
+BESIDE = ("submitted_by", "dataset", "project", "sweep_trial__sweep")
 TELLING, IF_VARYING = ("queued", "duration"), ("owner", "recipe", "dataset", "tags")
 USUAL_SETTINGS = 3
 
@@ -180,7 +182,7 @@ def _is_main(offer: Offer) -> bool:
 def whole_runs(project: Project, numbers: Sequence[int]) -> list[Run]:
     """Return the runs of these numbers, in the same order."""
     rows = Run.objects.filter(project=project, number__in=numbers)
-    runs = {run.number: run for run in rows.select_related("submitted_by", "dataset", "project")}
+    runs = {run.number: run for run in rows.select_related(*BESIDE)}
     return [runs[number] for number in numbers if number in runs]
 
 

@@ -60,6 +60,12 @@ def _text(column: str) -> Callable[[], Combinable]:
     return lambda: NullIf(F(column), Value(""))
 
 
+def _sweep(run: Run) -> int | None:
+    # The other side of a one-to-one relation is an error where there is nothing.
+    trial = getattr(run, "sweep_trial", None)
+    return trial.sweep.number if trial else None
+
+
 BUILT_IN: dict[str, BuiltIn] = {
     "number": BuiltIn("Number", Kind.NUMBER, lambda: F("number"), lambda run: run.number),
     "name": BuiltIn("Run", Kind.TEXT, lambda: F("name"), lambda run: run.name),
@@ -83,6 +89,7 @@ BUILT_IN: dict[str, BuiltIn] = {
     "cost": BuiltIn("Cost", Kind.MONEY, _paid, lambda _: None),
     "origin": BuiltIn("Origin", Kind.TEXT, lambda: F("origin"), lambda run: run.origin),
     "launch": BuiltIn("Launch", Kind.TEXT, _text("group"), lambda run: run.group or None),
+    "sweep": BuiltIn("Sweep", Kind.NUMBER, lambda: F("sweep_trial__sweep__number"), _sweep),
     "code": BuiltIn("Code", Kind.TEXT, _text("code_version"), lambda run: run.code_version or None),
     "use": BuiltIn("Use", Kind.TEXT, _text("use"), lambda run: run.use or None),
 }

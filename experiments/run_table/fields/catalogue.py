@@ -65,7 +65,11 @@ def catalogue(project: Project) -> list[Offer]:
 
 def sample(project: Project, newest: int = NEWEST, spread: int = SPREAD) -> list[Run]:
     """Return the newest runs and some of all others, evenly spread, in three queries."""
-    rows = Run.objects.listed().filter(project=project).select_related("submitted_by", "dataset")
+    rows = (
+        Run.objects.listed()
+        .filter(project=project)
+        .select_related("submitted_by", "dataset", "sweep_trial__sweep")
+    )
     chosen = {run.pk: run for run in rows.order_by("-queued_at")[:newest]}
     highest = rows.aggregate(highest=Max("number"))["highest"] or 0
     numbers = {1 + step * (highest - 1) // max(spread - 1, 1) for step in range(spread)}

@@ -19,6 +19,7 @@ class Kind(StrEnum):
     DURATION = "duration"
     MONEY = "money"
     LIST = "list"
+    CURVE = "curve"
     # A setting: a number in one run, a text in another.
     ANY = "any"
 
@@ -41,7 +42,7 @@ class Field(ABC):
     @property
     def descends(self) -> bool:
         """Whether the first click on its head sorts from the largest down, as numbers and times."""
-        return self.is_number or self.kind == Kind.TIME
+        return self.is_number or self.kind in {Kind.TIME, Kind.CURVE}
 
     @abstractmethod
     def orders(self) -> list[Combinable]:

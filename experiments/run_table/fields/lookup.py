@@ -14,6 +14,7 @@ from experiments.run_table.fields.built_in import (
     RunField,
     SettingField,
 )
+from experiments.run_table.fields.curves import CurveField
 from experiments.run_table.fields.kinds import Field, Source
 from experiments.run_table.fields.metrics import MetricField, read_metrics
 from experiments.runs.resources import Resources
@@ -25,6 +26,7 @@ SOURCES: dict[str, Source] = {}
 MAKERS: dict[str, Callable[[str], Field | None]] = {
     "metric": MetricField,
     "config": SettingField,
+    "curve": CurveField,
     "resources": lambda name: ResourceField(name) if name in Resources.model_fields else None,
 }
 

@@ -16,7 +16,7 @@ export function term(head, cell) {
   const value = valueOf(cell);
   const { key, kind, named: field } = head.dataset;
   if (key === "name") return "";
-  if (kind === "list") return "";
+  if (kind === "list" || kind === "curve") return "";
   if (!cell.dataset.v && value === NOTHING) return `${field} is None`;
   if (kind === "time") return `${field} == ${quoted(value.slice(0, 10))}`;
   if (value === "NaN") return `${field} == nan`;

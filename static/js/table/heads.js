@@ -63,7 +63,7 @@ function items(head, go) {
     { words: "Wider", act: () => go(withColumns(order, { [key]: { width: Math.min(MAX, Math.round(head.offsetWidth * 1.25)) } })) },
   );
   if (head.dataset.width) all.push({ words: "As wide as its content", act: () => go(withColumns(order, { [key]: { width: "" } })) });
-  if (key.startsWith("metric.")) all.push(null, ...summaries(key, order, go));
+  if (/^(metric|curve)\./.test(key)) all.push(null, ...summaries(key, order, go));
   if (NUMBERS.includes(kind) || key.startsWith("config.")) {
     all.push(null,
       ...[["min", "Less is better"], ["max", "More is better"]].map(([which, words]) => ({
@@ -78,16 +78,13 @@ function items(head, go) {
   return all;
 }
 
-/** Which of a metric's figures the column shows. */
+/** Which of a metric's figures the column shows, or its curve. */
 function summaries(key, order, go) {
-  const ending = Object.keys(SUMMARIES).find((end) => end && key.endsWith(end)) ?? "";
-  const stem = ending ? key.slice(0, -ending.length) : key;
-  return Object.entries(SUMMARIES).map(([end, words]) => ({
-    words, pressed: end === ending,
-    act: () => {
-      const to = withColumns(order.map((one) => (one === key ? stem + end : one)));
-      go(to);
-    },
+  const ending = Object.keys(SUMMARIES).find((end) => end && key.startsWith("metric.") && key.endsWith(end)) ?? "";
+  const name = key.slice(key.indexOf(".") + 1, ending ? -ending.length : undefined);
+  const choices = [...Object.entries(SUMMARIES).map(([end, words]) => [`metric.${name}${end}`, words]), [`curve.${name}`, "Its curve"]];
+  return choices.map(([other, words]) => ({
+    words, pressed: other === key, act: () => go(withColumns(order.map((one) => (one === key ? other : one)))),
   }));
 }
 

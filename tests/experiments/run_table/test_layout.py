@@ -4,6 +4,7 @@ import csv
 import io
 import math
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from django.http import QueryDict
@@ -12,6 +13,8 @@ from django.urls import reverse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from backline import wire
+from experiments.metrics import metrics
 from experiments.models import FirstView, Membership, Project, Run, RunView
 from experiments.run_table import saved_views, table
 from experiments.run_table.layout import FORMATS, MAX_WIDTH, MIN_WIDTH, Column, Layout
@@ -318,3 +321,30 @@ def test_single_runs_lead_nothing(client: Client, project: Project, ada: User) -
     rows = page.context["table"].rows
     assert len(rows) == 2
     assert not any(row.figures[0].leads for row in rows)
+
+
+def test_a_column_may_be_a_curve(client: Client, project: Project, ada: User) -> None:
+    run, empty = make(project, ada, 1), make(project, ada, 2)
+    steps = np.arange(5_000)
+    table_of_points = wire.Table(("loss",), steps, steps * 1.0, np.linspace(1, 0, 5_000)[None])
+    metrics.ingest(run, "0", 1, wire.encode([table_of_points]))
+    measure(empty, "loss", None)
+    client.force_login(ada)
+    page = client.get(
+        reverse("experiments:runs", args=[project.slug]) + "?col=curve.loss&sort=curve.loss"
+    )
+    rows = {row.run.number: row.cells[0].value for row in page.context["table"].rows}
+    points = rows[1]
+    assert len(points) <= 32
+    assert points[0][0] == 0.0
+    assert points[0][1] > 0.95
+    assert points[-1] == (1.0, 0.0)
+    assert rows[2] is None
+    assert page.content.decode().count('class="spark"') == 1
+
+
+def test_runs_say_of_which_sweep_they_are(project: Project, ada: User) -> None:
+    make(project, ada, 1)
+    found = table.read(user=ada, project=project, layout=Layout(columns=(Column(key="sweep"),)))
+    assert [row.cells[0].value for row in found.rows] == [None]
+    assert not table.find(user=ada, project=project, layout=Layout(text="run.sweep == 1")).exists()
