@@ -1,12 +1,15 @@
 """A deleted run is gone from whatever else shows runs, and an archived one from what lists them."""
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from experiments.models import Project, Run
 from experiments.runs import runs, shelving
 from portal.models import User
 from rights.models import Recording
+from tests.audio_samples.cast import make_run, make_sample
 from tests.catalogue import make_allowed
 
 pytestmark = pytest.mark.django_db
@@ -34,3 +37,18 @@ def test_a_run_deleted_in_another_tab_is_not_tried_again(ada: User, project: Pro
     assert seen.state == State.FAILED
     shelving.bring_back(run=run, by=ada)
     assert runs.retry(run=seen, by=ada).state == State.QUEUED
+
+
+def test_clips_of_a_deleted_run_are_in_no_list_and_in_no_listening_test(
+    client: Client, ada: User, project: Project, recordings: list[Recording]
+) -> None:
+    run = make_run(ada, project, recordings)
+    sample = make_sample(run, prompt="unheard prompt")
+    shelving.delete(run=end(run, State.FINISHED), by=ada)
+    client.force_login(ada)
+    page = client.get(reverse("audio_samples:project", args=[project.slug]))
+    assert "unheard prompt" not in page.content.decode()
+    there = reverse("listening:new", args=[project.slug])
+    assert "unheard prompt" not in client.get(there).content.decode()
+    form = {"title": "T", "question": "Q", "samples": str(sample.pk), "audience": "inside"}
+    assert client.post(there, form).status_code == 422
