@@ -52,3 +52,25 @@ def test_clips_of_a_deleted_run_are_in_no_list_and_in_no_listening_test(
     assert "unheard prompt" not in client.get(there).content.decode()
     form = {"title": "T", "question": "Q", "samples": str(sample.pk), "audience": "inside"}
     assert client.post(there, form).status_code == 422
+
+
+def test_a_dataset_lists_no_deleted_run(
+    client: Client, ada: User, project: Project, recordings: list[Recording]
+) -> None:
+    run = make_run(ada, project, recordings)
+    shelving.delete(run=end(run), by=ada)
+    client.force_login(ada)
+    page = client.get(reverse("experiments:dataset", args=[project.slug, run.dataset_id]))
+    assert run.get_absolute_url() not in page.content.decode()
+
+
+def test_a_copy_does_not_name_or_lead_to_the_deleted_run_it_was_made_of(
+    client: Client, ada: User, project: Project
+) -> None:
+    run = end(runs.submit(by=ada, project=project, recipe="tone_check", config={}))
+    copy = runs.rerun(run=run, by=ada)
+    shelving.delete(run=run, by=ada)
+    client.force_login(ada)
+    page = client.get(copy.get_absolute_url()).content.decode()
+    assert f'href="{run.get_absolute_url()}"' not in page
+    assert "run 1, which was deleted" in page
