@@ -5,12 +5,14 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from experiments.models import Project, Run
+from experiments.alerts import watching
+from experiments.models import Alert, Project, Run
 from experiments.runs import runs, shelving
 from portal.models import User
 from rights.models import Recording
 from tests.audio_samples.cast import make_run, make_sample
 from tests.catalogue import make_allowed
+from tests.experiments.alerts.cast import rule, running
 
 pytestmark = pytest.mark.django_db
 State = Run.State
@@ -62,6 +64,14 @@ def test_a_dataset_lists_no_deleted_run(
     client.force_login(ada)
     page = client.get(reverse("experiments:dataset", args=[project.slug, run.dataset_id]))
     assert run.get_absolute_url() not in page.content.decode()
+
+
+def test_nobody_is_told_of_a_run_that_is_deleted(ada: User, project: Project) -> None:
+    rule(ada, project, kind="state", states=["failed"])
+    run = end(running(ada, project))
+    shelving.delete(run=run, by=ada)
+    assert watching.run_pass() == 0
+    assert not Alert.objects.exists()
 
 
 def test_a_copy_does_not_name_or_lead_to_the_deleted_run_it_was_made_of(
