@@ -6,13 +6,17 @@ from django.urls import reverse
 from django.utils import timezone
 
 from experiments.alerts import watching
+from experiments.charts import selection
 from experiments.models import Alert, Project, Run
+from experiments.run_table.layout import Layout
+from experiments.run_table.links import Links
 from experiments.runs import runs, shelving
 from portal.models import User
 from rights.models import Recording
 from tests.audio_samples.cast import make_run, make_sample
 from tests.catalogue import make_allowed
 from tests.experiments.alerts.cast import rule, running
+from tests.experiments.charts.test_data import log
 
 pytestmark = pytest.mark.django_db
 State = Run.State
@@ -72,6 +76,32 @@ def test_nobody_is_told_of_a_run_that_is_deleted(ada: User, project: Project) ->
     shelving.delete(run=run, by=ada)
     assert watching.run_pass() == 0
     assert not Alert.objects.exists()
+
+
+def test_charts_of_a_query_leave_archived_runs_out_unless_they_are_asked_for(
+    ada: User, project: Project
+) -> None:
+    run = running(ada, project)
+    log(run, loss=[1])
+    shelving.archive(run=end(run), by=ada)
+    assert selection.choose(user=ada, project=project, numbers="", text="").runs == []
+    assert selection.choose(user=ada, project=project, numbers="1", text="").runs == [run]
+    asked = {"user": ada, "project": project, "numbers": "", "text": "state:failed"}
+    assert selection.choose(**asked).runs == []
+    assert selection.choose(**asked, archived=True).runs == [run]
+    assert "archived=1" in Links(Layout(archived=True), None).charts
+
+
+def test_home_page_and_api_list_no_archived_run_unless_it_is_asked_for(
+    client: Client, ada: User, project: Project
+) -> None:
+    run = running(ada, project)
+    shelving.archive(run=end(run), by=ada)
+    client.force_login(ada)
+    page = client.get(reverse("experiments:home_fragment"))
+    assert run.get_absolute_url() not in page.content.decode()
+    assert client.get("/api/v1/runs").json()["count"] == 0
+    assert client.get("/api/v1/runs?archived=true").json()["count"] == 1
 
 
 def test_a_copy_does_not_name_or_lead_to_the_deleted_run_it_was_made_of(
