@@ -1,5 +1,7 @@
 """A deleted run is gone from whatever else shows runs, and an archived one from what lists them."""
 
+from datetime import timedelta
+
 import pytest
 from django.test import Client
 from django.urls import reverse
@@ -11,12 +13,14 @@ from experiments.models import Alert, Project, Run
 from experiments.run_table.layout import Layout
 from experiments.run_table.links import Links
 from experiments.runs import runs, shelving
+from experiments.sweeps import passes
 from portal.models import User
 from rights.models import Recording
 from tests.audio_samples.cast import make_run, make_sample
 from tests.catalogue import make_allowed
 from tests.experiments.alerts.cast import rule, running
 from tests.experiments.charts.test_data import log
+from tests.experiments.sweeps import world
 
 pytestmark = pytest.mark.django_db
 State = Run.State
@@ -102,6 +106,46 @@ def test_home_page_and_api_list_no_archived_run_unless_it_is_asked_for(
     assert run.get_absolute_url() not in page.content.decode()
     assert client.get("/api/v1/runs").json()["count"] == 0
     assert client.get("/api/v1/runs?archived=true").json()["count"] == 1
+
+
+def test_a_sweep_draws_no_deleted_run_and_leads_to_none(
+    client: Client, ada: User, project: Project
+) -> None:
+    sweep = world.start(ada, project)
+    passes.advance(timezone.now())
+    first, second = (world.trial(sweep, number).run for number in (1, 2))
+    assert first is not None
+    assert second is not None
+    world.log(first, "loss", {1: 0.5})
+    world.log(second, "loss", {1: 0.5})
+    shelving.delete(run=end(first), by=ada)
+    client.force_login(ada)
+    page = client.get(sweep.get_absolute_url())
+    assert f'href="{first.get_absolute_url()}"' not in page.content.decode()
+    assert page.context["numbers"] == str(second.number)
+    there = reverse("experiments:sweep_curves", args=[project.slug, sweep.number])
+    curves = client.get(there, {"name": "loss"}).json()["curves"]
+    assert [curve["run"] for curve in curves] == [second.number]
+
+
+def test_a_purged_run_changes_nothing_of_what_came_of_its_trial(
+    ada: User, project: Project
+) -> None:
+    sweep = world.start(ada, project)
+    passes.advance(timezone.now())
+    run = world.trial(sweep, 1).run
+    assert run is not None
+    world.log(run, "loss", {1: 0.5})
+    end(run, State.FINISHED)
+    passes.advance(timezone.now())
+    before = world.trial(sweep, 1)
+    assert (before.state, before.values) == ("complete", [0.5])
+    shelving.delete(run=run, by=ada)
+    now = timezone.now() + shelving.KEPT + timedelta(minutes=1)
+    assert shelving.purge_due(now) == 1
+    passes.advance(now)
+    after = world.trial(sweep, 1)
+    assert (after.state, after.values, after.ended_at) == ("complete", [0.5], before.ended_at)
 
 
 def test_a_copy_does_not_name_or_lead_to_the_deleted_run_it_was_made_of(
