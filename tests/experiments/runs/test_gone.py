@@ -1,5 +1,7 @@
 """A deleted run is gone from whatever else shows runs, and an archived one from what lists them."""
 
+import hashlib
+import io
 from datetime import timedelta
 
 import pytest
@@ -7,13 +9,14 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from backline import wire
 from experiments.alerts import watching
 from experiments.charts import selection
 from experiments.models import Alert, Project, Run
 from experiments.run_table.layout import Layout
 from experiments.run_table.links import Links
-from experiments.runs import runs, shelving
-from experiments.sweeps import passes
+from experiments.runs import checkpoints, runs, shelving
+from experiments.sweeps import passes, sweeps
 from portal.models import User
 from rights.models import Recording
 from tests.audio_samples.cast import make_run, make_sample
@@ -146,6 +149,26 @@ def test_a_purged_run_changes_nothing_of_what_came_of_its_trial(
     passes.advance(now)
     after = world.trial(sweep, 1)
     assert (after.state, after.values, after.ended_at) == ("complete", [0.5], before.ended_at)
+
+
+def test_a_run_stays_while_a_sweep_starts_from_its_weights(
+    ada: User, project: Project, recordings: list[Recording]
+) -> None:
+    run = end(make_run(ada, project, recordings), State.FINISHED)
+    said = wire.CheckpointMeta(step=1, sha256=hashlib.sha256(b"weights").hexdigest())
+    weights, _ = checkpoints.receive(run=run, file=io.BytesIO(b"weights"), meta=said)
+    sweep = sweeps.start(
+        by=ada,
+        project=project,
+        wanted=world.wanted(
+            recipe="flow_matching", space={"learning_rate": [1e-4, 2e-4]}, dataset=run.dataset,
+            start_from=weights,
+        ),
+    )  # fmt: skip
+    with pytest.raises(runs.NotPossible, match="Sweep 1 starts its trials from its weights"):
+        shelving.delete(run=run, by=ada)
+    sweeps.stop(sweep=sweep, by=ada)
+    assert shelving.delete(run=run, by=ada).deleted_at is not None
 
 
 def test_a_copy_does_not_name_or_lead_to_the_deleted_run_it_was_made_of(
