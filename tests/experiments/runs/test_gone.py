@@ -12,7 +12,8 @@ from django.utils import timezone
 from backline import wire
 from experiments.alerts import watching
 from experiments.charts import selection
-from experiments.models import Alert, Project, Run
+from experiments.discussion import comments, subjects
+from experiments.models import Alert, Comment, Membership, Notice, Project, Run
 from experiments.run_table.layout import Layout
 from experiments.run_table.links import Links
 from experiments.runs import checkpoints, runs, shelving
@@ -169,6 +170,20 @@ def test_a_run_stays_while_a_sweep_starts_from_its_weights(
         shelving.delete(run=run, by=ada)
     sweeps.stop(sweep=sweep, by=ada)
     assert shelving.delete(run=run, by=ada).deleted_at is not None
+
+
+def test_what_was_said_of_clips_goes_with_the_purged_run(
+    ada: User, ben: User, project: Project, recordings: list[Recording]
+) -> None:
+    Membership.objects.create(project=project, user=ben)
+    run = make_run(ada, project, recordings)
+    subject = subjects.find(ben, "sample", str(make_sample(run).pk))
+    assert subject is not None
+    comments.post(by=ben, subject=subject, text="Too loud at the end.")
+    assert Notice.objects.count() == 1
+    shelving.delete(run=end(run), by=ada)
+    assert shelving.purge_due(timezone.now() + shelving.KEPT + timedelta(minutes=1)) == 1
+    assert (Comment.objects.count(), Notice.objects.count()) == (0, 0)
 
 
 def test_a_copy_does_not_name_or_lead_to_the_deleted_run_it_was_made_of(
