@@ -5,6 +5,7 @@ from uuid import UUID
 
 from audio_samples.models import ClipRelease, Sample, SampleFlag, SampleQuerySet
 from audio_samples.models.copy_check import Screening
+from experiments.discussion import comments
 from experiments.models import Run
 from experiments.run_page import tabs
 from experiments.runs.outputs import register
@@ -45,7 +46,9 @@ class Samples:
         }
 
     def forget(self, run: Run) -> list[str]:
-        samples = Sample.objects.filter(run=run, audio__isnull=False)
+        every = Sample.objects.filter(run=run)
+        comments.forget_all("sample", map(str, every.values_list("pk", flat=True)))
+        samples = every.filter(audio__isnull=False)
         digests = list(samples.values_list("audio", flat=True).distinct())
         # The sound's digest stays, and who was credited.
         samples.update(audio=None, peaks=[], measures={}, prompt="")

@@ -201,11 +201,15 @@ def run_list(
     request: HttpRequest,
     project: Words = "",
     state: Words = "",
+    *,
+    archived: bool = False,
     limit: Limit = 50,
     offset: Offset = 0,
 ) -> dict[str, object]:
-    """Runs, newest first."""
+    """Runs, newest first; archived ones too if they are asked for."""
     rows = Run.objects.visible_to(access.person(request)).select_related("project")
+    if not archived:
+        rows = rows.listed()
     if project:
         rows = rows.filter(project__slug=project)
     if state:

@@ -46,6 +46,5 @@ class TestForm(Form):
         super().__init__(*args, **kwargs)
         field = self.fields["samples"]
         assert isinstance(field, RowsField)  # noqa: S101 - narrows the type
-        field.queryset = (
-            Sample.objects.audible().filter(run__project=project).select_related("run__project")
-        )
+        audible = Sample.objects.of_project(project).audible()
+        field.queryset = audible.select_related("run__project")

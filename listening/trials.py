@@ -68,7 +68,7 @@ def open_test(
         raise BadTest("Choose at least one sample to be rated.")
     if len(chosen) > MAX_ITEMS:
         raise BadTest(f"A test has at most {MAX_ITEMS} samples; {len(chosen)} are chosen.")
-    audible = Sample.objects.audible().filter(pk__in=chosen, run__project=project)
+    audible = Sample.objects.of_project(project).audible().filter(pk__in=chosen)
     if (usable := audible.count()) != len(chosen):
         raise BadTest(
             f"{len(chosen) - usable} of the chosen samples are withheld or not of this project. "

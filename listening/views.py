@@ -235,7 +235,7 @@ def _choices(request: HttpRequest, project: Project, chosen: list[int]) -> dict[
     """Return the samples to choose from, each with a player; those that are chosen come first,
     whatever the filters are, since what is not on the page is not sent."""
     query = parameters.read_parameters(request)
-    audible = Sample.objects.audible().filter(run__project=project)
+    audible = Sample.objects.of_project(project).audible()
     fitting = filtered(audible, query)
     others = fitting.exclude(pk__in=chosen).order_by("-final", "-created_at", "-pk")
     shown = [
@@ -249,7 +249,7 @@ def _choices(request: HttpRequest, project: Project, chosen: list[int]) -> dict[
         ],
         "total": fitting.count(),
         "filters": list(_filter_words(query)),
-        "withheld": not shown and Sample.objects.filter(run__project=project).exists(),
+        "withheld": not shown and Sample.objects.of_project(project).exists(),
     }
 
 

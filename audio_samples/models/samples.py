@@ -75,6 +75,10 @@ class SampleQuerySet(models.QuerySet["Sample"]):
     def visible_to(self, user: User) -> Self:
         return self.filter(run__project__in=Project.objects.visible_to(user), run__deleted_at=None)
 
+    def of_project(self, project: Project) -> Self:
+        """Return the samples of a project that somebody may see, without those of deleted runs."""
+        return self.filter(run__project=project, run__deleted_at=None)
+
     def audible(self) -> Self:
         """Return the samples that may be heard now. A permission that has just ended counts, and
         whatever silences a clip silences the same sound under every other name."""

@@ -133,7 +133,7 @@ def project(request: HttpRequest, slug: str) -> HttpResponse:
     project = get_object_or_404(Project.objects.visible_to(signed_in(request)), slug=slug)
     query = parameters.read_parameters(request)
     filters = {key: query.text(key) for key in ("run", "prompt", "final")}
-    samples = filtered(Sample.objects.filter(run__project=project), query)
+    samples = filtered(Sample.objects.of_project(project), query)
     newest = clips.with_credits(samples).order_by("-created_at", "-pk")
     page = Paginator(newest, PER_PAGE).get_page(query.page())
     rows = [

@@ -85,7 +85,7 @@ def _since(rule: AlertRule) -> datetime:
 def _recent(project: Project, since: datetime) -> QuerySet[Run]:
     """Return the runs that are open or have ended since. Where they are few they are looked up once
     for all rules of the project: to find them among tens of thousands takes longest."""
-    runs = Run.objects.filter(project=project).order_by()
+    runs = Run.objects.filter(project=project, deleted_at=None).order_by()
     runs = runs.filter(Q(state__in=Run.OPEN_STATES) | Q(ended_at__gte=since))
     ids = list(runs.values_list("pk", flat=True)[: FEW + 1])
     return Run.objects.filter(pk__in=ids).order_by() if len(ids) <= FEW else runs

@@ -18,6 +18,11 @@ MOST_NAMED = 200
 NOT_YOURS = "Only who saved it, or an owner of the project, can delete this layout."
 
 
+NOT_SHARED = (
+    "Only members of the project save a layout for everybody; your own stays as you left it."
+)
+
+
 class NotYours(PermissionError):
     """Only who saved a layout, an owner of the project and operators delete it."""
 
@@ -34,7 +39,10 @@ def keep(*, by: User, project: Project, content: Any) -> Layout:
 
 
 def save(*, by: User, project: Project, name: str, content: Any) -> ChartLayout:
-    """Save a layout under a name for all of the project, in place of one's own of that name."""
+    """Save a layout under a name for all of the project, in place of one's own of that name. Who
+    may only look keeps their own, as with views of the run table. Raises BadLayout."""
+    if not _may_share(by, project):
+        raise BadLayout(NOT_SHARED)
     layout = panels.checked(content)
     if not name:
         raise BadLayout("Give the layout a name by which others find it.")
@@ -87,6 +95,12 @@ def content_of(row: ChartLayout, names: Sequence[str]) -> Layout:
 def may_delete(*, user: User, layout: ChartLayout) -> bool:
     owners = layout.project.memberships.filter(user=user, level=Membership.Level.OWNER)
     return layout.owner_id == user.pk or user.has_role(Role.OPERATOR) or owners.exists()
+
+
+def _may_share(user: User, project: Project) -> bool:
+    levels = (Membership.Level.MEMBER, Membership.Level.OWNER)
+    members = project.memberships.filter(user=user, level__in=levels)
+    return user.has_role(Role.OPERATOR) or members.exists()
 
 
 def _values(layout: Layout) -> dict[str, Any]:

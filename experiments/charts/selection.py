@@ -24,12 +24,16 @@ class Selection:
     error: str = ""
 
 
-def choose(*, user: User, project: Project, numbers: str, text: str) -> Selection:
-    """Return the runs of the numbers in an address (`3,5`); without any, what the query finds."""
+def choose(
+    *, user: User, project: Project, numbers: str, text: str, archived: bool = False
+) -> Selection:
+    """Return the runs of the numbers in an address (`3,5`); without any, what the query finds, as
+    in the run table without archived runs unless they are asked for."""
     if numbers:
         choice = compare.choose(user=user, project=project, text=numbers, most=MOST)
         return Selection(choice.runs, len(choice.runs), choice.note)
-    rows: QuerySet[Run] = Run.objects.visible_to(user).filter(project=project)
+    shown = Run.objects.visible_to(user).filter(project=project)
+    rows: QuerySet[Run] = shown if archived else shown.listed()
     try:
         rows = query.apply(rows, text)
     except query.BadQuery as error:

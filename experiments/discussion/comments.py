@@ -160,6 +160,15 @@ def forget(kind: str, key: str) -> int:
     return len(ids)
 
 
+def forget_all(kind: str, keys: Iterable[str]) -> int:
+    """Delete all that was said of any of these; return how many comments that were."""
+    said: set[str] = set()
+    for part in bulk.parts(list(keys), 500):
+        for rows in (Comment.objects.all(), Muted.objects.all()):
+            said |= set(rows.filter(kind=kind, key__in=part).values_list("key", flat=True))
+    return sum(forget(kind, key) for key in said)
+
+
 # --- Reads ----------------------------------------------------------------------------------
 
 

@@ -94,7 +94,7 @@ def _of_script(run: Run) -> Recipe:
     _add_packages(found, report)
     if REQUIREMENTS in found.files:
         found.commands += [
-            f"# {report.facts.python}",
+            _comment(report.facts.python),
             "python -m venv .venv && . .venv/bin/activate",
             f"pip install -r ../{REQUIREMENTS}",
         ]
@@ -160,7 +160,7 @@ def _add_packages(found: Recipe, report: environments.Report | None) -> None:
     """Add the lock; packages that no index has stand in it as comments."""
     if report is None or not report.packages:
         return
-    lines = [f"# {report.facts.python} on {report.facts.system}"]
+    lines = [_comment(f"{report.facts.python} on {report.facts.system}")]
     for name, version in report.packages.items():
         source = report.facts.direct.get(name, "")
         if not NAME.fullmatch(name) or not VERSION.fullmatch(version):
@@ -168,7 +168,7 @@ def _add_packages(found: Recipe, report: environments.Report | None) -> None:
         if "://" in source and not re.search(r"\s", source):
             lines.append(f"{name} @ {source}")
         elif source:
-            lines.append(f"# {name}=={version}: from {source}")
+            lines.append(_comment(f"{name}=={version}: from {source}"))
             found.missing.append(f"The package {name} {version} was installed from {source}.")
         else:
             lines.append(f"{name}=={version}")
@@ -193,8 +193,13 @@ def _start(report: environments.Report) -> str:
 def _script(run: Run, found: Recipe) -> str:
     """Return the commands as a file, with what is missing as comments on its first lines."""
     comments = [f"Run {run.number} of {run.project.slug}, again.", *found.missing]
-    head = [f"# {' '.join(comment.split())}" for comment in comments]
+    head = [_comment(comment) for comment in comments]
     return "\n".join(["#!/bin/sh", *head, "set -e", *found.commands, ""])
+
+
+def _comment(text: str) -> str:
+    """Return it as one line: a line break would end the comment, and begin a command."""
+    return f"# {' '.join(text.split())}"
 
 
 def _yaml(values: dict[str, object]) -> str:

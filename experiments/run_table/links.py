@@ -123,7 +123,11 @@ class Links:
     @property
     def charts(self) -> str:
         """Return what the charts of the same runs are asked for, in the same groups."""
-        asked = {"q": self.found, "group": ",".join(self.layout.groups)}
+        asked = {
+            "q": self.found,
+            "group": ",".join(self.layout.groups),
+            "archived": "1" if self.layout.archived else "",
+        }
         return urlencode({name: value for name, value in asked.items() if value})
 
     @property

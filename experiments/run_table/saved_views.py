@@ -68,7 +68,8 @@ def save(*, by: User, project: Project, name: str, layout: Layout, shared: bool 
 
 @transaction.atomic
 def delete(*, by: User, view: RunView) -> None:
-    """Delete one's own view; it is no longer anybody's first."""
+    """Delete one's own view, or as an owner of the project one that is shared: its owner may have
+    left. It is no longer anybody's first."""
     _require_owner(by, view)
     _record(by, "run_view.deleted", view)
     view.delete()
@@ -98,8 +99,14 @@ def _record(by: User, verb: str, view: RunView) -> None:
         )
 
 
+def may_delete(*, user: User, view: RunView) -> bool:
+    if view.owner_id == user.pk:
+        return True
+    return view.shared and _has_level(user, view.project, (Membership.Level.OWNER,))
+
+
 def _require_owner(user: User, view: RunView) -> None:
-    if view.owner_id != user.pk and not user.has_role(Role.OPERATOR):
+    if not may_delete(user=user, view=view):
         raise ViewRefused(f"This view belongs to {view.owner.display_name}.")
 
 

@@ -370,6 +370,8 @@ def retry(*, run: Run, by: User) -> Run:
         if not move(
             run, (State.FAILED, State.CANCELLED), State.QUEUED, max_attempts=limit, **fields
         ):
+            if run.deleted_at is not None:
+                raise NotPossible(f"Run {run.number} was deleted: bring it back first.")
             raise NotPossible(
                 f"Only a failed or cancelled run is tried again; run {run.number} is: "
                 f"{run.get_state_display()}."

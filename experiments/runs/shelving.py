@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import F
 
 from experiments.clearance.permission import check_member
-from experiments.models import Batch, Checkpoint, Chunk, ModelPage, Run, RunBatch, RunEdit
+from experiments.models import Batch, Checkpoint, Chunk, ModelPage, Run, RunBatch, RunEdit, Sweep
 from experiments.runs import edit_rows, outputs
 from experiments.runs.checkpoints import unlist_checkpoint
 from experiments.runs.outside import NotPossible
@@ -183,11 +183,15 @@ def _why_not_delete(rows: Sequence[Run]) -> dict[UUID, str]:
     for part in parts(pks, AT_ONCE):
         published = set(ModelPage.objects.filter(run__in=part).values_list("run", flat=True))
         later = _started_from(part, numbers)
+        sweeping = _swept_from(part)
         kept = outputs.why_kept(part)
         for pk in part:
             if pk in later:
                 run = later[pk]
                 reasons[pk] = f"{_name(run)} started from its weights: delete that one first."
+            elif pk in sweeping:
+                number = sweeping[pk].number
+                reasons[pk] = f"Sweep {number} starts its trials from its weights: stop it first."
             elif pk in published:
                 reasons[pk] = f"The model of run {numbers[pk]} has a public page, which credits it."
             elif pk in kept:
@@ -234,6 +238,17 @@ def _started_from(runs: Collection[UUID], leaving: Collection[UUID]) -> dict[UUI
             if run.start_from is not None and run.pk not in leaving:
                 later |= dict.fromkeys(by_digest[run.start_from.digest], run)
     return later
+
+
+def _swept_from(runs: Collection[UUID]) -> dict[UUID, Sweep]:
+    """Return by run a sweep that has trials to start from its weights."""
+    active = (Sweep.State.RUNNING, Sweep.State.PAUSED)
+    rows = Sweep.objects.filter(start_from__run__in=runs, state__in=active)
+    return {
+        sweep.start_from.run_id: sweep
+        for sweep in rows.select_related("start_from")
+        if sweep.start_from is not None
+    }
 
 
 def _name(run: Run) -> str:

@@ -44,10 +44,14 @@ def move(run: Run, old: tuple[State, ...], new: State, **fields: Any) -> bool:
     """Compare and set: true if this call moved the row from one of `old` to `new`.
 
     `fields` are set in the same statement. On success `run` carries the new values; on
-    failure it is as the database has it now, so that the caller sees who was faster.
+    failure it is as the database has it now, so that the caller sees who was faster. A run that
+    was deleted is opened by nothing until it is brought back.
     """
     _demand_known(old, new)
-    changed = Run.objects.filter(pk=run.pk, state__in=old).update(state=new, **fields)
+    rows = Run.objects.filter(pk=run.pk, state__in=old)
+    if new in Run.OPEN_STATES:
+        rows = rows.filter(deleted_at=None)
+    changed = rows.update(state=new, **fields)
     run.refresh_from_db()
     return changed == 1
 

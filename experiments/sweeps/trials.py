@@ -58,7 +58,8 @@ def outcome_of(
     now: datetime,
 ) -> Outcome:
     """Return what the trial is, by its run as it is now."""
-    if run is None:
+    if run is None or run.purged_at is not None:
+        # Its figures are gone for good: what came of it stays what it was.
         if trial.is_open:
             return Outcome(State.CANCELLED, "Its run was deleted.", ended_at=now)
         return Outcome(trial.state, trial.reason, trial.values, trial.ended_at)

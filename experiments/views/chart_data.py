@@ -82,6 +82,7 @@ def _chosen(request: HttpRequest, project: Project) -> Selection:
         project=project,
         numbers=query.text("runs", longest=parameters.LONGEST_VALUE),
         text=query.text("q", longest=parameters.LONGEST_VALUE),
+        archived="archived" in query,
     )
 
 

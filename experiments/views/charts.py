@@ -126,7 +126,7 @@ def _selection(request: HttpRequest, project: Project) -> tuple[Selection, dict[
     query = _asked(request)
     asked = {
         name: text
-        for name in ("runs", "q")
+        for name in ("runs", "q", "archived")
         if (text := query.text(name, longest=parameters.LONGEST_VALUE))
     }
     chosen = selection.choose(
@@ -134,12 +134,13 @@ def _selection(request: HttpRequest, project: Project) -> tuple[Selection, dict[
         project=project,
         numbers=asked.get("runs", ""),
         text=asked.get("q", ""),
+        archived="archived" in asked,
     )
     return chosen, asked
 
 
 def _with_runs(request: HttpRequest, address: str) -> str:
-    given = parameters.posted_parameters(request).given("runs", "q")
+    given = parameters.posted_parameters(request).given("runs", "q", "archived")
     query = {name: text for name, text in given.items() if text}
     return f"{address}?{urlencode(query)}" if query else address
 

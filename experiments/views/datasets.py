@@ -9,7 +9,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from backline.uses import use_named
 from experiments.forms import DatasetForm
-from experiments.models import Dataset, Project
+from experiments.models import Dataset, Project, Run
 from experiments.runs import datasets as sets
 from experiments.runs import runs
 from experiments.views.access import may_act, requires_member, requires_view
@@ -50,6 +50,7 @@ def dataset(request: HttpRequest, project: Project, pk: int) -> HttpResponse:
         raise Http404
     items = row.items.select_related("recording").order_by("recording__title", "pk")
     included, left_out = items.filter(included=True), items.filter(included=False)
+    made = Run.objects.visible_to(user).filter(dataset=row)
     only_left = "left" in parameters.read_parameters(request)
     pages = Paginator(left_out if only_left else included, PAGE_SIZE)
     context = {
@@ -61,7 +62,7 @@ def dataset(request: HttpRequest, project: Project, pk: int) -> HttpResponse:
         "included_count": included.count(),
         "left_out_count": left_out.count(),
         "holds": runs.holds_on(row, row.use),
-        "runs": row.runs.order_by("-queued_at")[:20],
+        "runs": made.select_related("project").order_by("-queued_at")[:20],
         "may_act": may_act(user=user, project=project),
     }
     return render(request, "experiments/dataset.html", context)

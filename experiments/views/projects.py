@@ -24,7 +24,8 @@ def projects(request: HttpRequest) -> HttpResponse:
 def home_fragment(request: HttpRequest) -> HttpResponse:
     """Show the user's open runs, and those that ended last."""
     user = signed_in(request)
-    runs = Run.objects.visible_to(user).filter(submitted_by=user).select_related("project")
+    runs = Run.objects.visible_to(user).listed().filter(submitted_by=user)
+    runs = runs.select_related("project")
     context = {
         "going": runs.filter(state__in=Run.OPEN_STATES).order_by("queued_at")[:SHOWN],
         "ended": runs.exclude(state__in=Run.OPEN_STATES).order_by("-ended_at")[:SHOWN],

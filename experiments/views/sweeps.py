@@ -65,7 +65,7 @@ def _page(
     acts = may_act(user=user, project=sweep.project)
     everything = "all" in parameters.read_parameters(request)
     shown = page.read(sweep, timezone.now(), everything=everything)
-    drawn = [row.trial.run.number for row in shown.rows if row.trial.run is not None]
+    drawn = [run.number for row in shown.rows if (run := row.trial.run) and run.deleted_at is None]
     context = {
         "project": sweep.project,
         "sweep": sweep,
@@ -91,9 +91,11 @@ def _page(
 @requires_view
 def sweep_curves(request: HttpRequest, project: Project, number: int) -> HttpResponse:
     """Return the curves of `?name=loss` of the newest trials as JSON for the chart."""
-    found = visible_sweep(signed_in(request), project, number)
+    user = signed_in(request)
+    found = visible_sweep(user, project, number)
     name = parameters.read_parameters(request).text("name")
-    rows = Run.objects.filter(sweep_trial__sweep=found).select_related("submitted_by", "dataset")
+    rows = Run.objects.visible_to(user).filter(sweep_trial__sweep=found)
+    rows = rows.select_related("submitted_by", "dataset")
     newest = rows.order_by("-sweep_trial__number").select_related("sweep_trial")
     drawn = list(newest[: page.MAX_CURVES])[::-1]
     trials = {run.number: f"trial {run.sweep_trial.number}" for run in drawn}

@@ -54,6 +54,7 @@ def runs(request: HttpRequest, project: Project) -> HttpResponse:
         "groupable": links.grouped_by(shown.offered),
         "view": view,
         "changed": view is not None and saved_views.layout_of(view) != current,
+        "may_delete_view": view is not None and saved_views.may_delete(user=user, view=view),
         "views": saved_views.visible(user=user, project=project),
         "selected": set(asked.listed("select")),
         "acts": [(act, bulk.WORDS[act][0]) for act in ACTS],

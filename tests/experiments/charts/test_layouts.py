@@ -103,6 +103,12 @@ def test_a_saved_layout_has_an_address_for_all_of_the_project(
     assert page.context["data"]["saved"] is True
     assert "Delete Loss, twice" not in page.content.decode()
     assert client.post(address("charts_delete", project, layout.pk)).status_code == 403
+    # Who may only look saves nothing for everybody, and loses nothing of what was arranged.
+    refused = client.post(address("charts_save", project), form)
+    assert refused.status_code == 422
+    assert "Only members of the project save a layout" in refused.content.decode()
+    assert ChartLayout.objects.exclude(name="").count() == 1
+    assert client.post(address("charts_keep", project), form).status_code == 204
     client.force_login(rosa)
     assert client.get(layout.get_absolute_url()).status_code == 404
     client.force_login(ada)

@@ -228,11 +228,20 @@ def test_an_address_that_git_would_run_or_nobody_reaches_is_in_no_command(
 
 def test_what_a_program_says_never_ends_a_comment_of_the_script(run: Run) -> None:
     environments.store_report(
-        run, report(code={"private": ["a\nrm -rf /"]}, packages={"x\nrm": "1", "ok": "1\n2"})
+        run,
+        report(
+            code={"private": ["a\nrm -rf /"]},
+            packages={"x\nrm": "1", "ok": "1\n2", "mine": "0.1"},
+            direct={"mine": "a folder\nrm of it"},
+            python="3.12\nrm -rf /",
+            system="Linux\nrm",
+        ),
     )
     how = reproducing.describe(run)
     assert not any(line.startswith("rm") for line in how.files["reproduce.sh"].splitlines())
-    assert "rm" not in how.files["requirements.txt"]
+    lock = how.files["requirements.txt"].splitlines()
+    assert not any(line.startswith(("rm", "x")) for line in lock)
+    assert not any("\n" in command for command in how.commands)
 
 
 def test_without_a_report_it_is_said(run: Run) -> None:

@@ -145,6 +145,12 @@ def test_the_same_name_replaces_ones_own_view_alone(
     assert AuditEvent.objects.filter(verb="run_view.saved").count() == 2
     with pytest.raises(saved_views.ViewRefused, match="belongs to"):
         saved_views.delete(by=ben, view=mine)
+    # An owner of the project tidies up what is shared, not what is somebody's alone.
+    with pytest.raises(saved_views.ViewRefused, match="belongs to"):
+        saved_views.delete(by=ada, view=theirs)
+    left = saved_views.save(by=ben, project=project, name="y", layout=Layout(), shared=True)
+    saved_views.delete(by=ada, view=left)
+    assert list(saved_views.visible(user=ben, project=project)) == [theirs, mine]
 
 
 def test_only_an_owner_chooses_what_all_see_first_and_only_what_is_shared(
