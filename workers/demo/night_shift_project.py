@@ -1,0 +1,74 @@
+"""Makes the demo's second project without its runs, and arranges in it what people arrange.
+
+Its runs follow by themselves: night_shift.py.
+"""
+
+from experiments.alerts import rules
+from experiments.charts import layouts
+from experiments.models import AlertRule, Membership, Project
+from experiments.run_table import saved_views
+from experiments.run_table.layout import Column, Layout
+from portal import audit
+from portal.models import User
+from rights.models import Purpose
+from workers.demo.night_shift import BEGUN, NAME, RUNS, SLUG
+
+RATE, LOSS = "config.learning_rate", "metric.eval/loss"
+
+
+def begin(*, owner: User, listener: User) -> Project:
+    """Make the project with what people arrange in it, without runs. Inside the transaction that
+    makes the demo world."""
+    project = Project.objects.create(
+        slug=SLUG,
+        name=NAME,
+        description=(
+            f"{RUNS} short real runs and a sweep that start by themselves, one at a time, while "
+            "nothing else works: ten minutes on an idle machine, longer on a busy or slow one."
+        ),
+        purpose=Purpose.RESEARCH,
+        territory="world",
+        model_family=SLUG,
+        background=True,
+    )
+    Membership.objects.create(project=project, user=owner, level=Membership.Level.OWNER)
+    Membership.objects.create(project=project, user=listener, level=Membership.Level.VIEWER)
+    audit.record(by=None, verb=BEGUN, subject=project)
+    _arrange(project, owner)
+    return project
+
+
+def _arrange(project: Project, owner: User) -> None:
+    """Share a grouped table and a page of charts, and watch for runs that diverge."""
+    columns = (Column(key="state"), Column(key=RATE), Column(key=LOSS, best="min"))
+    grouped = Layout(groups=(RATE,), columns=columns, sort=RATE)
+    saved_views.save(
+        by=owner, project=project, name="By learning rate", layout=grouped, shared=True
+    )
+    layouts.save(by=owner, project=project, name="Learning rates", content=CHARTS)
+    layouts.keep(by=owner, project=project, content=CHARTS)
+    rules.create(
+        by=owner, project=project, name="Diverged", kind=AlertRule.Kind.METRIC,
+        metric="eval/loss", summary=AlertRule.Summary.LAST, comparison=AlertRule.Comparison.GT,
+        value=10.0, audience=AlertRule.Audience.OWNER, cooldown_minutes=60,
+    )  # fmt: skip
+
+
+CHARTS = {
+    "panels": [
+        {
+            "id": "eval", "title": "Loss without the noise, by learning rate", "width": 8,
+            "height": 8, "names": ["eval/loss"],
+            "settings": {"group": [RATE], "log_y": True},
+        },
+        {
+            "id": "bars", "kind": "bars", "title": "Where it ends", "width": 4, "height": 8,
+            "fields": [LOSS], "settings": {"group": [RATE], "log_y": True},
+        },
+        {"id": "loss", "width": 4, "names": ["loss"], "settings": {"log_y": True}},
+        {
+            "id": "parallel", "kind": "parallel", "title": "Settings and where they lead",
+            "width": 8, "fields": [RATE, "config.steps", "config.seed", LOSS],
+        },
+    ]
+}  # fmt: skip
