@@ -13,7 +13,7 @@ from workers.demo import night_shift, night_shift_project
 
 @pytest.fixture
 def night(ada: User, lou: User) -> Project:
-    return night_shift_project.begin(owner=ada, listener=lou)
+    return night_shift_project.begin(researcher=ada, listener=lou)
 
 
 def end(project: Project) -> None:

@@ -88,7 +88,7 @@ def build(*, tell: Tell) -> None:
             use=Use.TRAIN_GENERATIVE,
         )
         if settings.DEMO_RUNS:
-            night_shift_project.begin(owner=ada, listener=people["listener"])
+            night_shift_project.begin(researcher=ada, listener=people["listener"])
             tell(f"Made the project “{night_shift.NAME}”: {night_shift.RUNS} short runs follow")
     included = dataset.items.filter(included=True).count()
     left_out = dataset.items.filter(included=False).count()

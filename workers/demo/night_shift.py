@@ -115,7 +115,7 @@ def _sweep(project: Project, owner: User) -> None:
                 "learning_rate": {"min": 0.02, "max": 1.8, "log": True},
                 "steps": {"min": 20, "max": 80, "step": 20},
             },
-            objective={"metric": "eval/loss", "goal": "minimize"},
+            objective={"metric": "eval/error_db", "goal": "minimize"},
             budget=sweeps.Budget(trials=TRIALS, parallel=1),
             name="Rate and steps",
         ),
@@ -128,14 +128,16 @@ def _note(project: Project, owner: User, *, rate: float, text: str) -> None:
 
 
 def _discuss(project: Project, owner: User, *, rate: float, question: str, answer: str) -> None:
-    """Have a member who listens ask about a run, and its owner answer."""
+    """Have the member who came last ask about a run; its owner answers, and names the others."""
     run = _made(project, rate)
     others = project.memberships.exclude(user=owner).order_by("pk").select_related("user")
-    if run is None or (other := others.first()) is None:
+    names = [f"@{one.user.username}" for one in others]
+    if run is None or not names:
         return
     about = subjects.of_run(run)
-    asked = comments.post(by=other.user, subject=about, text=question.format(owner.username))
-    reply = answer.format(other.user.username)
+    asker = others[len(names) - 1].user
+    asked = comments.post(by=asker, subject=about, text=f"@{owner.username} {question}")
+    reply = f"{' '.join(reversed(names))} {answer}"
     comments.post(by=owner, subject=about, text=reply, parent=asked.comment)
 
 
@@ -177,9 +179,9 @@ Each step removes a **tenth** of the error, so after 60 steps 0.9^60, about 0.2 
 DIVERGED = """Diverges, as it must: each step turns the error round and makes it a tenth larger.
 Kept as the example of what the alert *Diverged* is for.
 """
-QUESTION = "@{} this one is there after a single step. Why not always take a rate of 1?"
+QUESTION = "this one is there after a single step. Why not always take a rate of 1?"
 ANSWER = (
-    "@{} each step then follows its own noise all the way, and nothing averages it out: look at "
-    "`eval/loss`, not at `loss`. Smaller rates end lower, if they have the steps."
+    "each step then follows its own noise all the way, and nothing averages it out: look at "
+    "`eval/error_db`, not at `loss`. Smaller rates end lower, if they have the steps."
 )
 PLAN = _plan()

@@ -9,6 +9,8 @@ from experiments.recipes.tone_check import ToneCheckConfig
 from workers.training import interruption
 
 RATE = 44_100
+# Of a mean square: less is rounding.
+QUIETEST = 1e-20
 
 
 def main(run: backline.Run, config: ToneCheckConfig) -> None:
@@ -25,8 +27,12 @@ def main(run: backline.Run, config: ToneCheckConfig) -> None:
         gradient = 2 * (basis * error).mean(axis=1)
         weights = weights - config.learning_rate * gradient
         # Of the tone with its noise, which is what is learned from, and of the tone itself.
-        losses = {"loss": float((error**2).mean()), "eval/loss": float((clean**2).mean())}
-        run.log(losses, step=step)
+        left = float((clean**2).mean())
+        level = 10 * np.log10(max(left, QUIETEST) / float((target**2).mean()))
+        run.log(
+            {"loss": float((error**2).mean()), "eval/loss": left, "eval/error_db": float(level)},
+            step=step,
+        )
         run.progress(0.95 * step / config.steps, stage=f"Fitting, step {step:,}")
         time.sleep(config.step_seconds)
     angle = 2 * np.pi * config.frequency * np.arange(round(config.seconds * RATE)) / RATE

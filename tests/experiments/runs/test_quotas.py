@@ -149,6 +149,7 @@ def test_an_owner_sends_a_project_into_the_background(
     assert (line.body["was"]["background"], line.body["now"]["background"]) == (False, True)
     page = client.get(reverse("experiments:project_settings", args=[project.slug]))
     assert "no → yes" in page.content.decode()
+    assert 'name="background" type="checkbox" checked' in page.content.decode()
 
 
 def test_a_run_that_could_never_start_is_not_queued(ada: User, project: Project) -> None:
