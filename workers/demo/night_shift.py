@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 SLUG, NAME = "night-shift", "Night shift"
 BEGUN, STEP = "demo.begun", "demo.step"
+TAG = "rates"
 # At 0.02 the fit does not arrive within its steps, near 1 it follows the noise, beyond 2 it
 # diverges: the best is between.
 RATES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 1.8, 2.1)
@@ -100,7 +101,7 @@ def _run(project: Project, owner: User, *, rate: float, seed: int) -> Run:
     run = runs.submit(
         by=owner, project=project, recipe="tone_check", config=config, name=f"Tone, rate {rate:g}"
     )
-    tags = ["rates", *(["beyond two"] if rate > 2 else []), *(["baseline"] if rate == 0.1 else [])]
+    tags = [TAG, *(["beyond two"] if rate > 2 else []), *(["baseline"] if rate == 0.1 else [])]
     return describing.edit(run=run, by=owner, tags=tags)
 
 
@@ -110,11 +111,15 @@ def _sweep(project: Project, owner: User) -> None:
         project=project,
         wanted=sweeps.Wanted(
             recipe="tone_check",
-            config={"noise": NOISE, "step_seconds": STEP_SECONDS, "seconds": CLIP_SECONDS},
-            space={
-                "learning_rate": {"min": 0.02, "max": 1.8, "log": True},
-                "steps": {"min": 20, "max": 80, "step": 20},
+            config={
+                "noise": NOISE,
+                "step_seconds": STEP_SECONDS,
+                "seconds": CLIP_SECONDS,
+                "seed": SEEDS[-1] + 1,
             },
+            # Of the rates above: whoever groups by the rate has no group of one run.
+            space={"learning_rate": list(RATES[:-1]), "steps": [20, 40, 60, 80]},
+            method=Sweep.Method.TPE,
             objective={"metric": "eval/error_db", "goal": "minimize"},
             budget=sweeps.Budget(trials=TRIALS, parallel=1),
             name="Rate and steps",

@@ -11,7 +11,7 @@ from experiments.run_table.layout import Column, Layout
 from portal import audit
 from portal.models import Role, User
 from rights.models import Purpose
-from workers.demo.night_shift import BEGUN, NAME, RUNS, SLUG
+from workers.demo.night_shift import BEGUN, NAME, RUNS, SLUG, TAG
 
 RATE = "config.learning_rate"
 # How loud what is wrong is beside the tone.
@@ -56,7 +56,8 @@ def begin(*, researcher: User, listener: User) -> Project:
 def _arrange(project: Project, owner: User) -> None:
     """Share a grouped table and a page of charts, and watch for runs that diverge."""
     columns = (Column(key="state"), Column(key=RATE), Column(key=ERROR, best="min"))
-    grouped = Layout(groups=(RATE,), columns=columns, sort=RATE)
+    # Without the sweep, whose runs have other steps.
+    grouped = Layout(text=f"tag:{TAG}", groups=(RATE,), columns=columns, sort=RATE)
     saved_views.save(
         by=owner, project=project, name="By learning rate", layout=grouped, shared=True
     )
