@@ -395,6 +395,11 @@ class QuotaForm(Form):
         max_value=10_000_000,
         help_text="What runs and waits together may take at most. Empty: no limit.",
     )
+    background = forms.BooleanField(
+        label="In the background",
+        required=False,
+        help_text="Its runs start one at a time, and only while no other run waits or works.",
+    )
 
 
 class ProjectScopeForm(Form):

@@ -462,6 +462,12 @@ RECONCILE_SECONDS = env_int("RECONCILE_SECONDS", 3, 1)
 # How often the alert rules of projects are evaluated.
 ALERT_SECONDS = env_int("ALERT_SECONDS", 10, 1)
 CELERY_BEAT_SCHEDULE = {
+    # Does the next step of the demo's second project; elsewhere it asks for one row by its index.
+    "demo": {
+        "task": "workers.demo",
+        "schedule": 5,
+        "options": {"expires": 5, "ignore_result": True},
+    },
     "reconcile": {
         "task": "workers.reconcile",
         "schedule": RECONCILE_SECONDS,
@@ -519,6 +525,9 @@ CLUSTER = cast(
 # How many runs the local cluster runs side by side, and where their folders are.
 LOCAL_SLOTS = env_int("LOCAL_SLOTS", 1, 1)
 LOCAL_JOBS_DIR = STATE_DIR / "jobs"
+# Whether the demo world gets its second project, whose runs start by themselves
+# (workers/demo/night_shift.py).
+DEMO_RUNS = env_bool("DEMO_RUNS", True)
 # How researchers' own programs run on this machine (portal/machine/separation.py): refused, in a
 # sandbox or as another user, or trusted with everything that the portal stores.
 LOCAL_PROGRAMS = env_choice("LOCAL_PROGRAMS", "off", ("off", "sandboxed", "trusted"))

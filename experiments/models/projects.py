@@ -43,6 +43,12 @@ class Project(models.Model):
         blank=True,
         help_text="What runs and waits together may take at most. Empty: no limit.",
     )
+    # Its runs take what is left over; how, is in quotas.py.
+    background = models.BooleanField(
+        "In the background",
+        default=False,
+        help_text="Its runs start one at a time, and only while no other run waits or works.",
+    )
     members = models.ManyToManyField(
         settings.AUTH_USER_MODEL, through="Membership", related_name="projects"
     )

@@ -34,6 +34,22 @@ class ToneCheckConfig(NoTruthAsNumber):
         description="Each logs one point of the loss curve.",
         json_schema_extra={"group": "Training"},
     )
+    learning_rate: float = Field(
+        default=0.1,
+        ge=0.0,
+        le=10.0,
+        title="Learning rate",
+        description="How far each step goes. At 1 one step is enough; beyond 2 the fit diverges.",
+        json_schema_extra={"group": "Training"},
+    )
+    noise: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=10.0,
+        title="Noise",
+        description="Its loudness over the tone, drawn anew in each step: what seeds differ in.",
+        json_schema_extra={"group": "Training"},
+    )
     step_seconds: float = Field(
         default=0.05,
         ge=0.0,

@@ -4,6 +4,9 @@ A project has two quotas, both without limit where empty: GPUs at once (a run be
 GPU-hours (a run is not queued if its hours at most, with those of running and waiting runs, exceed
 it). The cluster decides on which node a run lands, and which run makes room for which: there is no
 scheduler here beyond the order in which runs are submitted to it.
+
+A project in the background takes what is left over: its runs start one at a time, and only while no
+other run waits or works. One that works already is not stopped for others.
 """
 
 import heapq
@@ -46,11 +49,13 @@ class Waiting:
     gpus: int
     quota: int | None
     since: datetime
+    background: bool = False
 
 
 @dataclass(frozen=True)
 class QueueOrder:
-    """The queue in order: `ready` may start, `blocked` wait for GPUs of their own project."""
+    """The queue in order: `ready` may start. `blocked` wait for GPUs of their own project and,
+    behind these, those in the background for all other runs."""
 
     ready: list[Waiting] = field(default_factory=list)
     blocked: list[Waiting] = field(default_factory=list)
@@ -101,17 +106,42 @@ def fair_order(waiting: Iterable[Waiting], busy: Mapping[int, int]) -> QueueOrde
     return order
 
 
+def with_background(
+    waiting: Iterable[Waiting], busy: Mapping[int, int], *, at_work: bool
+) -> QueueOrder:
+    """Return the fair order of all runs, with those in the background behind all others. Of these
+    one may start if nobody else waits and, as `at_work` says, no run works."""
+    entries = list(waiting)
+    order = fair_order((entry for entry in entries if not entry.background), busy)
+    behind = fair_order((entry for entry in entries if entry.background), busy)
+    may_start = 0 if at_work or order.ready or order.blocked else 1
+    return QueueOrder(
+        ready=order.ready + behind.ready[:may_start],
+        blocked=order.blocked + behind.ready[may_start:] + behind.blocked,
+    )
+
+
 def current_queue() -> QueueOrder:
     """Return the queue as it is now."""
     rows = Run.objects.filter(state=State.QUEUED, origin=Run.Origin.PORTAL).values_list(
-        "pk", "project", "resources", "project__gpu_quota", "queued_at"
+        "pk", "project", "resources", "project__gpu_quota", "queued_at", "project__background"
     )
     waiting = [
-        Waiting(run=pk, project=project, gpus=_gpus(resources), quota=quota, since=since)
-        for pk, project, resources, quota, since in rows
+        Waiting(
+            run=pk,
+            project=project,
+            gpus=_gpus(resources),
+            quota=quota,
+            since=since,
+            background=background,
+        )
+        for pk, project, resources, quota, since, background in rows
     ]
-    # The GPUs at work matter only if some run requests a GPU.
-    return fair_order(waiting, busy_gpus() if any(entry.gpus for entry in waiting) else {})
+    # The GPUs at work matter only if some run requests a GPU; whether anything is at work, only to
+    # those in the background.
+    gpus = busy_gpus() if any(entry.gpus for entry in waiting) else {}
+    asks = any(entry.background for entry in waiting)
+    return with_background(waiting, gpus, at_work=asks and _at_work())
 
 
 def busy_gpus() -> dict[int, int]:
@@ -145,9 +175,14 @@ def position(run: Run) -> int:
 
 
 def why_blocked(run: Run) -> str:
-    """Return why the run waits for its own project, as a sentence; empty if it does not."""
+    """Return why the run waits for its own project or, in the background, for all others, as a
+    sentence; empty if it does not."""
     quota = run.project.gpu_quota
-    if run.state != State.QUEUED or quota is None or not _gpus(run.resources):
+    if run.state != State.QUEUED:
+        return ""
+    if run.project.background and all(entry.run != run.pk for entry in current_queue().ready):
+        return f"{run.project.name} is in the background: one starts while no other waits or works."
+    if quota is None or not _gpus(run.resources):
         return ""
     if all(entry.run != run.pk for entry in current_queue().blocked):
         return ""
@@ -156,7 +191,10 @@ def why_blocked(run: Run) -> str:
 
 
 def has_room(run: Run) -> bool:
-    """Whether the project stays within its quota of GPUs with this run counted as at work."""
+    """Whether the project stays within its quota of GPUs with this run counted as at work and, in
+    the background, whether it is alone."""
+    if run.project.background and (_at_work(run) or _waits_in_front()):
+        return False
     quota = run.project.gpu_quota
     gpus = Resources.of(run).all_gpus
     return not gpus or quota is None or busy_gpus().get(run.project_id, 0) <= quota
@@ -231,9 +269,15 @@ def may_change(by: User, project: Project) -> bool:
 
 
 def change(
-    *, by: User, project: Project, gpu_quota: int | None, gpu_hour_quota: int | None
+    *,
+    by: User,
+    project: Project,
+    gpu_quota: int | None,
+    gpu_hour_quota: int | None,
+    background: bool = False,
 ) -> Project:
-    """Set both quotas; raise NotPermitted unless `by` owns the project or is an operator.
+    """Set both quotas, and whether the project is in the background; raise NotPermitted unless `by`
+    owns the project or is an operator.
 
     Runs that run or wait already stay: a smaller quota is for later ones.
     """
@@ -242,12 +286,27 @@ def change(
     with transaction.atomic():
         project = Project.objects.select_for_update(no_key=True).get(pk=project.pk)
         was = {"gpu_quota": project.gpu_quota, "gpu_hour_quota": project.gpu_hour_quota}
-        now = {"gpu_quota": gpu_quota, "gpu_hour_quota": gpu_hour_quota}
+        now: dict[str, int | None] = {"gpu_quota": gpu_quota, "gpu_hour_quota": gpu_hour_quota}
+        if background != project.background:
+            was["background"], now["background"] = project.background, background
         if was != now:
             project.gpu_quota, project.gpu_hour_quota = gpu_quota, gpu_hour_quota
-            project.save(update_fields=list(now))
+            project.background = background
+            project.save(update_fields=["gpu_quota", "gpu_hour_quota", "background"])
             audit.record(by=by, verb="project.quota", subject=project, was=was, now=now)
     return project
+
+
+def _at_work(but: Run | None = None) -> bool:
+    """Whether any run works, this one left out."""
+    rows = Run.objects.filter(state__in=BUSY, origin=Run.Origin.PORTAL)
+    return (rows.exclude(pk=but.pk) if but else rows).exists()
+
+
+def _waits_in_front() -> bool:
+    """Whether any run waits that is not in the background."""
+    waits = Run.objects.filter(state=State.QUEUED, origin=Run.Origin.PORTAL)
+    return waits.filter(project__background=False).exists()
 
 
 def _gpus(resources: object) -> int:

@@ -48,7 +48,13 @@ def running(state: Path, *, seconds: float = LIMIT_SECONDS) -> Iterator[Portal]:
     process = subprocess.Popen(
         [sys.executable, "manage.py", "up"],
         cwd=ROOT,
-        env={**environment, "STATE_DIR": str(state), "PORT": str(port), "PYTHONUNBUFFERED": "1"},
+        env={
+            **environment,
+            "STATE_DIR": str(state),
+            "PORT": str(port),
+            "PYTHONUNBUFFERED": "1",
+            "DEMO_RUNS": "false",
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -205,7 +205,7 @@ def test_few_settings_stay_in_sight_and_the_rest_is_folded() -> None:
 
 def test_a_recipe_of_few_settings_folds_none() -> None:
     first, folded = forms.arrange(forms.fields(recipes.get("tone_check")))
-    assert len(first) == 5
+    assert len(first) == 7
     assert folded == []
 
 

@@ -46,6 +46,8 @@ class Job:
     labels: Mapping[str, str] = field(default_factory=dict)
     # Whether it starts a researcher's own program, which is separated from the portal.
     own: bool = False
+    # Whether programs of people on the same machine go first: its nice value is the largest.
+    background: bool = False
 
 
 @dataclass(frozen=True)

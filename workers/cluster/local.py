@@ -152,6 +152,7 @@ class LocalCluster:
             "command": job.command,
             "env": dict(job.env),
             "seconds": job.max_seconds,
+            "background": job.background,
         }
         if level is not None and level.level != "trusted":
             spec |= self._separated_spec(job, level, draft)

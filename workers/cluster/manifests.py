@@ -115,7 +115,7 @@ def local(
     *, run: Run, attempt: Attempt, token: str, portal_url: str, spool: Path, root: Path
 ) -> Job:
     """Return the Job for a process of this machine, with this interpreter and this source tree."""
-    return job(
+    made = job(
         run=run,
         attempt=attempt,
         token=token,
@@ -124,6 +124,7 @@ def local(
         root=str(root),
         machine=os.environ,
     )
+    return replace(made, background=run.project.background)
 
 
 def in_image(*, run: Run, attempt: Attempt, token: str, portal_url: str) -> Job:

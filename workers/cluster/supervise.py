@@ -154,6 +154,9 @@ def run(folder: Path, ready: int) -> None:
     # Written before the start: a crash between the two loses the attempt, never doubles it.
     write(folder / "pid.json", {"pid": 0, "start": "", "supervisor": os.getpid()})
     spec = json.loads((folder / "spec.json").read_text())
+    if spec.get("background"):
+        # Before the start: all that the program starts inherits it.
+        os.nice(19)
     descriptor = os.open(folder / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     work = folder / "work"
     work.mkdir(mode=0o700, exist_ok=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import soundfile
+from django.conf import settings
 from django.db import transaction
 
 from experiments.models import Membership, Project
@@ -17,7 +18,7 @@ from rights.grants import agreements, lifecycle
 from rights.models import Grant, Party, Purpose, Recording, RightType, Use
 from rights.parties import parties, splits
 from workers.data import synth
-from workers.demo import DATASET, PASSWORD, PROJECT
+from workers.demo import DATASET, PASSWORD, PROJECT, night_shift, night_shift_project
 from workers.demo.catalogue import (
     ALBUMS,
     DISPUTED,
@@ -86,6 +87,9 @@ def build(*, tell: Tell) -> None:
             recordings=Recording.objects.all(),
             use=Use.TRAIN_GENERATIVE,
         )
+        if settings.DEMO_RUNS:
+            night_shift_project.begin(researcher=ada, listener=people["listener"])
+            tell(f"Made the project “{night_shift.NAME}”: {night_shift.RUNS} short runs follow")
     included = dataset.items.filter(included=True).count()
     left_out = dataset.items.filter(included=False).count()
     tell(f"Froze the dataset “{DATASET}”: {included} recordings in, {left_out} left out")

@@ -9,6 +9,8 @@ from experiments.recipes.tone_check import ToneCheckConfig
 from workers.training import interruption
 
 RATE = 44_100
+# Of a mean square: less is rounding.
+QUIETEST = 1e-20
 
 
 def main(run: backline.Run, config: ToneCheckConfig) -> None:
@@ -16,13 +18,21 @@ def main(run: backline.Run, config: ToneCheckConfig) -> None:
     angle = 2 * np.pi * config.frequency * np.arange(4_096) / RATE
     basis = np.stack([np.sin(angle), np.cos(angle)])
     target = 0.5 * basis[0]
-    weights = np.random.default_rng(config.seed).normal(size=2)
+    draws = np.random.default_rng(config.seed)
+    weights = draws.normal(size=2)
     for step in range(1, config.steps + 1):
         interruption.check(run)
-        error = weights[0] * basis[0] + weights[1] * basis[1] - target
+        clean = weights[0] * basis[0] + weights[1] * basis[1] - target
+        error = clean - config.noise * draws.normal(size=clean.size) if config.noise else clean
         gradient = 2 * (basis * error).mean(axis=1)
-        weights = weights - 0.1 * gradient
-        run.log({"loss": float((error**2).mean())}, step=step)
+        weights = weights - config.learning_rate * gradient
+        # Of the tone with its noise, which is what is learned from, and of the tone itself.
+        left = float((clean**2).mean())
+        level = 10 * np.log10(max(left, QUIETEST) / float((target**2).mean()))
+        run.log(
+            {"loss": float((error**2).mean()), "eval/loss": left, "eval/error_db": float(level)},
+            step=step,
+        )
         run.progress(0.95 * step / config.steps, stage=f"Fitting, step {step:,}")
         time.sleep(config.step_seconds)
     angle = 2 * np.pi * config.frequency * np.arange(round(config.seconds * RATE)) / RATE

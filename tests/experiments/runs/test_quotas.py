@@ -1,15 +1,18 @@
 """What a project may take, and that projects take turns."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from experiments.clearance.permission import NotPermitted
 from experiments.models import Attempt, Membership, Project, Run
 from experiments.runs import quotas, runs
-from experiments.runs.quotas import Waiting, fair_order
+from experiments.runs.quotas import Waiting, fair_order, with_background
 from portal import audit
 from portal.models import User
 
@@ -98,6 +101,55 @@ def test_a_project_never_has_more_gpus_at_work_than_its_quota(ada: User, project
     assert quotas.why_blocked(Run.objects.get(pk=second.pk)) == (
         "First light has 2 of its 2 GPUs at work and waits for its own runs."
     )
+
+
+def test_the_background_takes_what_is_left_over_and_one_at_a_time() -> None:
+    behind = [replace(waiting(n, 1, 0), background=True) for n in (1, 2)]
+    alone = with_background(behind, {}, at_work=False)
+    assert (numbers(alone.ready), numbers(alone.blocked)) == ([1], [2])
+    beside = with_background(behind, {}, at_work=True)
+    assert (numbers(beside.ready), numbers(beside.blocked)) == ([], [1, 2])
+    # Others go first, however late they came, also those that wait for GPUs of their own project.
+    late = with_background([*behind, waiting(8, 2), waiting(9, 3, 4, 2)], {}, at_work=False)
+    assert (numbers(late.ready), numbers(late.blocked)) == ([8], [9, 1, 2])
+
+
+def test_no_run_in_the_background_starts_while_another_waits_or_works(
+    ada: User, project: Project
+) -> None:
+    night = Project.objects.create(slug="night", name="Night shift", background=True)
+    Membership.objects.create(project=night, user=ada)
+    first, second = submit(ada, night), submit(ada, night)
+    assert [run.pk for run in quotas.next_in_line()] == [first.pk]
+    mine = submit(ada, project)
+    assert [run.pk for run in quotas.next_in_line()] == [mine.pk]
+    assert [quotas.position(run) for run in (mine, first, second)] == [1, 2, 3]
+    # Also where somebody claims it without having asked whose turn it is.
+    assert runs.claim(Run.objects.get(pk=first.pk)) is None
+    assert runs.claim(mine) is not None
+    assert runs.claim(Run.objects.get(pk=first.pk)) is None
+    assert quotas.why_blocked(Run.objects.get(pk=first.pk)) == (
+        "Night shift is in the background: one starts while no other waits or works."
+    )
+    runs.move(mine, (Run.State.STARTING,), Run.State.FINISHED)
+    assert quotas.why_blocked(Run.objects.get(pk=first.pk)) == ""
+    assert runs.claim(Run.objects.get(pk=first.pk)) is not None
+    assert runs.claim(Run.objects.get(pk=second.pk)) is None
+
+
+def test_an_owner_sends_a_project_into_the_background(
+    client: Client, ada: User, project: Project
+) -> None:
+    client.force_login(ada)
+    address = reverse("experiments:project_quotas", args=[project.slug])
+    assert client.post(address, {"background": "on"}).status_code == 302
+    project.refresh_from_db()
+    assert project.background
+    line = audit.history(project).filter(verb="project.quota")[0]
+    assert (line.body["was"]["background"], line.body["now"]["background"]) == (False, True)
+    page = client.get(reverse("experiments:project_settings", args=[project.slug]))
+    assert "no → yes" in page.content.decode()
+    assert 'name="background" type="checkbox" checked' in page.content.decode()
 
 
 def test_a_run_that_could_never_start_is_not_queued(ada: User, project: Project) -> None:

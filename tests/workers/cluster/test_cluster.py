@@ -156,6 +156,12 @@ def test_the_exit_code_is_the_programs(local: LocalCluster, code: int, phase: st
     assert local.logs(NAME, 1) == ["b"]
 
 
+def test_a_local_job_in_the_background_leaves_the_processor_to_others(local: LocalCluster) -> None:
+    local.create(replace(python("import os; print(os.nice(0))"), background=True))
+    ended(local)
+    assert local.logs(NAME) == ["19"]
+
+
 def test_a_program_that_does_not_exist_fails_with_a_sentence(local: LocalCluster) -> None:
     local.create(Job(name=NAME, command=("/no/such/program",)))
     assert ended(local).exit_code == 127

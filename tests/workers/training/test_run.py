@@ -39,6 +39,17 @@ def test_the_tone_check_passes_every_station() -> None:
     assert run.stages[-1] == (1.0, "Done")
 
 
+def test_a_tone_check_diverges_beyond_a_rate_of_two_and_its_noise_follows_the_seed() -> None:
+    def last(**config: object) -> float:
+        run = asked("tone_check", steps=20, step_seconds=0.0, seconds=0.5, **config)
+        assert program.perform(run) == 0
+        return run.series("eval/loss")[20]
+
+    assert last(learning_rate=2.1) > 10 > last(learning_rate=1.9)
+    assert last(learning_rate=1.0) < 1e-5 < last(learning_rate=1.0, noise=1.0)
+    assert last(noise=1.0, seed=1) == last(noise=1.0, seed=1) != last(noise=1.0, seed=2)
+
+
 def test_a_stop_request_ends_with_143(capsys: pytest.CaptureFixture[str]) -> None:
     run = asked("tone_check", steps=30, step_seconds=0.0)
     run.stop_at = 3
