@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
-from scipy.special import stdtrit
 
 from backline.columns import Float64, Int64
 
@@ -91,6 +90,9 @@ def grid(xs: Sequence[Float64], points: int) -> Float64:
 
 def students_t(degrees: Int64) -> Float64:
     """Return how many standard errors the two-sided interval reaches; NaN without a degree."""
+    # Pages of the web process load no SciPy: it takes a second and 30 MB.
+    from scipy.special import stdtrit  # noqa: PLC0415
+
     quantile = stdtrit(np.maximum(degrees, 1), 0.5 + LEVEL / 2)
     return np.where(degrees > 0, quantile, np.nan)
 
