@@ -212,11 +212,13 @@ def check(
     definition = recipes.get(recipe)
     if definition.own and (reason := separation.why_not()):
         raise recipes.ConfigInvalid({recipes.WHOLE: reason})
-    requested = machines.read(resources or {})
-    resolved = resolve(recipe=definition, config=config, resources=requested)
+    # Settings before the machine: a page reports the machine's errors beside theirs, not instead.
+    resolved = recipes.validate(recipe, config).model_dump(mode="json")
     initial_weights.check(
         by=by, project=project, recipe=definition, config=resolved, checkpoint=start_from
     )
+    requested = machines.read(resources or {})
+    _check_resources(definition, resolved, requested)
     _check_dataset(definition, project, dataset)
     return Plan(definition, resolved, requested, definition.use_of(resolved))
 

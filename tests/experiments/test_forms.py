@@ -322,3 +322,14 @@ def test_a_page_that_nobody_sent_says_nothing_is_wrong(
     assert "data-errors" not in page
     assert "<details open>" not in page
     assert "<title>New run" in page
+
+
+def test_errors_of_machine_and_settings_are_said_in_one_round(
+    client: Client, ada: User, project: Project
+) -> None:
+    client.force_login(ada)
+    typed = {"recipe": "flow_matching", "gpus": "99", "config.width": "-1"}
+    address = reverse("experiments:run_submit", args=[project.slug])
+    said = client.post(address, typed).content.decode()
+    assert "must be at most 8" in said
+    assert "must be at least 16" in said
