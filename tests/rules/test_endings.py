@@ -42,6 +42,13 @@ HARMLESS = {
     "run.pruned", "run.sweep_budget", "sweep.budget", "sweep.ended", "sweep.paused",
     "sweep.resumed",
     "sweep.started", "sweep.stopped", "sweep.trial_cancelled",
+    # The lab's own notes, pages and runs: a restore brings back what was changed or deleted since,
+    # and nobody's permission with it. What a run rests on is asked for again when it starts.
+    "alert_rule.changed", "alert_rule.created", "alert_rule.deleted", "alert_rule.switched",
+    "charts.deleted", "charts.saved", "comment.deleted", "comment.edited", "comment.posted",
+    "notices.settings", "run.described", "run.forked", "run.purged", "run_view.first", "runs.{act}",
+    "runs.undone", "webhook.changed", "webhook.created", "webhook.deleted",
+    "webhook.secret_renewed", "webhook.switched", "webhook.switched_off",
     # How work on a case goes on, and answers that leave something as it was before it was asked.
     "case.closed", "case.mitigated", "case.task_assigned", "clip.refused", "model.text_refused",
     "sample.copy_dismissed", "consent.decided",
@@ -54,6 +61,7 @@ PUT_TOGETHER = {
     "sample.flag_*": {"sample.flag_upheld", "sample.flag_dismissed"},
     "sample.copy_*": {"sample.copy_confirmed", "sample.copy_dismissed"},
     "run.*": {"run.{state}"},
+    "runs.*": {"runs.{act}"},
     "*.imported": {"*.imported"},
 }
 
