@@ -153,19 +153,24 @@ def _prune(sweep: Sweep, rows: Sequence[SweepTrial]) -> None:
             _prune_one(row, step, reason)
 
 
+class _EndedMeanwhile(Exception):
+    """A run has ended, or somebody else has stopped it: that is what came of it."""
+
+
 def _prune_one(row: SweepTrial, step: int, reason: str) -> None:
     """Stop the run of a trial in the ordinary way; both carry the reason."""
     assert row.run is not None  # noqa: S101 - only trials with runs are judged.
-    with transaction.atomic():
-        waits = SweepTrial.objects.filter(pk=row.pk, pruned_at=None)
-        if not waits.update(pruned_at=step, reason=reason[:500]):
-            return
-        if not runs.end_early(
-            row.run, verb="run.pruned", reason=reason, stop_as=Run.State.CANCELLED
-        ):
-            # It has ended, or somebody else has stopped it: that is what came of it.
-            transaction.set_rollback(True)
-            return
+    try:
+        with transaction.atomic():
+            waits = SweepTrial.objects.filter(pk=row.pk, pruned_at=None)
+            if not waits.update(pruned_at=step, reason=reason[:500]):
+                return
+            if not runs.end_early(
+                row.run, verb="run.pruned", reason=reason, stop_as=Run.State.CANCELLED
+            ):
+                raise _EndedMeanwhile  # noqa: TRY301 - it rolls the block back.
+    except _EndedMeanwhile:
+        return
     row.pruned_at, row.reason = step, reason[:500]
 
 
