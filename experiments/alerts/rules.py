@@ -8,9 +8,9 @@ from django.utils import timezone
 
 from experiments.alerts.conditions import figure
 from experiments.clearance.permission import NotPermitted
-from experiments.models import AlertRule, Membership, Project, RuleWatch, Run
+from experiments.models import AlertRule, Project, RuleWatch, Run
 from portal import audit
-from portal.models import Role, User
+from portal.models import User
 
 # Of one project: each is evaluated in each pass.
 MOST = 100
@@ -92,10 +92,7 @@ def _require(
 
 
 def may_watch_for_others(user: User, project: Project) -> bool:
-    if user.has_role(Role.OPERATOR):
-        return True
-    levels = (Membership.Level.MEMBER, Membership.Level.OWNER)
-    return project.memberships.filter(user=user, level__in=levels).exists()
+    return project.is_open_to(user)
 
 
 def may_change(user: User, rule: AlertRule) -> bool:

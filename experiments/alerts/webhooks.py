@@ -13,10 +13,10 @@ from django.db import transaction
 
 from experiments.alerts import keys, outbound
 from experiments.clearance.permission import NotPermitted
-from experiments.models import Alert, Comment, Level, Membership, Project, Webhook, WebhookDelivery
+from experiments.models import Alert, Comment, Level, Project, Webhook, WebhookDelivery
 from experiments.models.inbox import LEVELS
 from portal import audit, celery
-from portal.models import Role, User
+from portal.models import User
 
 # Of one project.
 MOST = 20
@@ -168,8 +168,7 @@ def require_owner(by: User, project: Project) -> None:
 
 
 def may_change(user: User, project: Project) -> bool:
-    owners = project.memberships.filter(level=Membership.Level.OWNER)
-    return user.has_role(Role.OPERATOR) or owners.filter(user=user).exists()
+    return project.is_owned_by(user)
 
 
 def address_of(webhook: Webhook) -> str:

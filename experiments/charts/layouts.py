@@ -8,9 +8,9 @@ from django.utils import timezone
 
 from experiments.charts import panels
 from experiments.charts.panels import BadLayout, Layout
-from experiments.models import ChartLayout, Membership, Project
+from experiments.models import ChartLayout, Project
 from portal import audit
-from portal.models import Role, User
+from portal.models import User
 
 MOST_NAMED = 200
 
@@ -41,7 +41,7 @@ def keep(*, by: User, project: Project, content: Any) -> Layout:
 def save(*, by: User, project: Project, name: str, content: Any) -> ChartLayout:
     """Save a layout under a name for all of the project, in place of one's own of that name. Who
     may only look keeps their own, as with views of the run table. Raises BadLayout."""
-    if not _may_share(by, project):
+    if not project.is_open_to(by):
         raise BadLayout(NOT_SHARED)
     layout = panels.checked(content)
     if not name:
@@ -93,14 +93,7 @@ def content_of(row: ChartLayout, names: Sequence[str]) -> Layout:
 
 
 def may_delete(*, user: User, layout: ChartLayout) -> bool:
-    owners = layout.project.memberships.filter(user=user, level=Membership.Level.OWNER)
-    return layout.owner_id == user.pk or user.has_role(Role.OPERATOR) or owners.exists()
-
-
-def _may_share(user: User, project: Project) -> bool:
-    levels = (Membership.Level.MEMBER, Membership.Level.OWNER)
-    members = project.memberships.filter(user=user, level__in=levels)
-    return user.has_role(Role.OPERATOR) or members.exists()
+    return layout.owner_id == user.pk or layout.project.is_owned_by(user)
 
 
 def _values(layout: Layout) -> dict[str, Any]:

@@ -12,14 +12,13 @@ from experiments.models import (
     CheckpointQuerySet,
     Dataset,
     DatasetHold,
-    Membership,
     Project,
     Run,
     declared_uses,
     revocations,
 )
 from portal import audit
-from portal.models import Role, User
+from portal.models import User
 from rights.consent import consent
 from rights.models import (
     Decision,
@@ -70,10 +69,7 @@ class NotPermitted(PermissionError):
 
 def check_member(by: User, project: Project) -> None:
     """Raise NotPermitted unless `by` is a member above viewer, or an operator."""
-    levels = (Membership.Level.MEMBER, Membership.Level.OWNER)
-    if by.has_role(Role.OPERATOR):
-        return
-    if not project.memberships.filter(user=by, level__in=levels).exists():
+    if not project.is_open_to(by):
         raise NotPermitted(f"You may look at {project.name}, not run in it. An owner can let you.")
 
 

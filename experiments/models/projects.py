@@ -65,6 +65,20 @@ class Project(models.Model):
     def get_absolute_url(self) -> str:
         return reverse("experiments:runs", args=[self.slug])
 
+    def is_open_to(self, user: User) -> bool:
+        """Return whether the person may change things in it: its members and owners, and operators;
+        viewers not."""
+        return self._has(user, Membership.Level.MEMBER, Membership.Level.OWNER)
+
+    def is_owned_by(self, user: User) -> bool:
+        """Return whether the person decides for it: its owners, and operators."""
+        return self._has(user, Membership.Level.OWNER)
+
+    def _has(self, user: User, *levels: str) -> bool:
+        if user.has_role(Role.OPERATOR):
+            return True
+        return self.memberships.filter(user=user, level__in=levels).exists()
+
 
 class Membership(models.Model):
     class Level(models.TextChoices):

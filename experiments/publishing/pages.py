@@ -8,7 +8,7 @@ from django.utils.text import slugify
 
 from experiments.clearance import clearance, permission
 from experiments.clearance.permission import NotPermitted
-from experiments.models import Checkpoint, Membership, Project, Run, ancestry, declared_uses
+from experiments.models import Checkpoint, Project, Run, ancestry, declared_uses
 from experiments.models.publishing import ModelPage, ModelPageText
 from experiments.publishing import training_credits, withdrawals
 from experiments.publishing.texts import LONGEST, PARTS
@@ -18,9 +18,7 @@ from rights.errors import Refused, required
 
 
 def may_ask(user: User, project: Project) -> bool:
-    if user.has_role(Role.OPERATOR):
-        return True
-    return project.memberships.filter(user=user, level=Membership.Level.OWNER).exists()
+    return project.is_owned_by(user)
 
 
 def may_answer(user: User, text: ModelPageText) -> bool:

@@ -6,11 +6,11 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from pydantic import ValidationError
 
-from experiments.models import FirstView, Membership, Project, RunView
+from experiments.models import FirstView, Project, RunView
 from experiments.run_table import query
 from experiments.run_table.layout import Layout
 from portal import audit
-from portal.models import Role, User
+from portal.models import User
 
 # Of one person in one project.
 MAX_VIEWS = 100
@@ -102,7 +102,7 @@ def _record(by: User, verb: str, view: RunView) -> None:
 def may_delete(*, user: User, view: RunView) -> bool:
     if view.owner_id == user.pk:
         return True
-    return view.shared and _has_level(user, view.project, (Membership.Level.OWNER,))
+    return view.shared and view.project.is_owned_by(user)
 
 
 def _require_owner(user: User, view: RunView) -> None:
@@ -111,17 +111,10 @@ def _require_owner(user: User, view: RunView) -> None:
 
 
 def _require_member(user: User, project: Project) -> None:
-    levels = (Membership.Level.MEMBER, Membership.Level.OWNER)
-    if not _has_level(user, project, levels):
+    if not project.is_open_to(user):
         raise ViewRefused("Only members of the project can share views.")
 
 
 def _require_project_owner(user: User, project: Project) -> None:
-    if not _has_level(user, project, (Membership.Level.OWNER,)):
+    if not project.is_owned_by(user):
         raise ViewRefused("Only an owner of the project chooses what everybody sees first.")
-
-
-def _has_level(user: User, project: Project, levels: Sequence[str]) -> bool:
-    if user.has_role(Role.OPERATOR):
-        return True
-    return project.memberships.filter(user=user, level__in=levels).exists()

@@ -20,12 +20,12 @@ from django.db import transaction
 from django.utils import timezone
 
 from experiments.clearance.permission import NotPermitted
-from experiments.models import Membership, Project, Run
+from experiments.models import Project, Run
 from experiments.runs import costs
 from experiments.runs.resources import Resources
 from experiments.runs.states import BUSY, State
 from portal import audit
-from portal.models import Role, User
+from portal.models import User
 
 BATCH_SIZE = 50
 
@@ -264,8 +264,7 @@ def hours_taken(project: Project) -> float:
 
 
 def may_change(by: User, project: Project) -> bool:
-    owners = project.memberships.filter(user=by, level=Membership.Level.OWNER)
-    return by.has_role(Role.OPERATOR) or owners.exists()
+    return project.is_owned_by(by)
 
 
 def change(

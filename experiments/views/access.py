@@ -8,8 +8,8 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 
-from experiments.models import Membership, Project
-from portal.models import Role, User
+from experiments.models import Project
+from portal.models import User
 from portal.views import signed_in
 
 View = Callable[..., HttpResponseBase]
@@ -21,10 +21,7 @@ MAY_ONLY_LOOK = (
 
 def may_act(*, user: User, project: Project) -> bool:
     """Return whether the user may act: members and owners may, viewers not; operators always."""
-    if user.has_role(Role.OPERATOR):
-        return True
-    levels = (Membership.Level.MEMBER, Membership.Level.OWNER)
-    return project.memberships.filter(user=user, level__in=levels).exists()
+    return project.is_open_to(user)
 
 
 def requires_view(view: View) -> View:
