@@ -79,14 +79,15 @@ def importances(project: Project, runs: Sequence[Run], key: str) -> ImportanceBo
     found = fields.values(runs, [key, *settings])
     target = [_number(found[run.pk][0]) for run in runs]
     rows = [dict(zip(settings, found[run.pk][1:], strict=True)) for run in runs]
-    of = importance.of(rows, target)
+    measured = importance.measure(rows, target)
     return ImportanceBody(
         rows=[
             {"key": one.key, "title": one.key.removeprefix("config."), "share": one.share,
              "trend": one.trend}
-            for one in of.rows
+            for one in measured.rows
         ],
-        count=of.count, explained=of.explained, note=of.note, method=of.method,
+        count=measured.count, explained=measured.explained, note=measured.note,
+        method=measured.method,
     )  # fmt: skip
 
 

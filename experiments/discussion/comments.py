@@ -33,7 +33,7 @@ from portal.models import User
 LONGEST = bounds.MAX_PROSE
 # Of one person: faster than anybody writes, and slower than a program that floods inboxes.
 PER_MINUTE = 20
-TOLD_AS = (Notice.Kind.COMMENT, Notice.Kind.MENTION)
+NOTICE_KINDS = (Notice.Kind.COMMENT, Notice.Kind.MENTION)
 
 
 class NotPossible(ValueError):
@@ -151,7 +151,7 @@ def forget(kind: str, key: str) -> int:
     many comments that were. Call it in the transaction that removes it."""
     rows = Comment.objects.about(kind, key)
     ids = list(rows.values_list("pk", flat=True))
-    notice_keys = [f"{told.value}:{pk}" for pk in ids for told in TOLD_AS]
+    notice_keys = [f"{kind.value}:{pk}" for pk in ids for kind in NOTICE_KINDS]
     for part in bulk.parts(notice_keys, 500):
         Notice.objects.filter(key__in=part).delete()
     rows.filter(parent__isnull=False).delete()
@@ -278,7 +278,7 @@ def _news(comment: Comment, subject: Subject, kind: Notice.Kind) -> notices.News
 
 
 def _keys(comment: Comment) -> list[str]:
-    return [f"{kind.value}:{comment.pk}" for kind in TOLD_AS]
+    return [f"{kind.value}:{comment.pk}" for kind in NOTICE_KINDS]
 
 
 def _address(comment: Comment, subject: Subject) -> str:

@@ -37,7 +37,7 @@ def change(
     return row
 
 
-def of(user: User) -> NoticeSettings:
+def settings_of(user: User) -> NoticeSettings:
     """Return the person's settings; an unsaved row with the defaults if they never chose."""
     return NoticeSettings.objects.filter(user=user).first() or NoticeSettings(user=user)
 

@@ -84,7 +84,7 @@ class _Tree:
             at[inner] = np.where(goes_left, self.left[here], self.right[here])
 
 
-def of(rows: Sequence[Mapping[str, Any]], target: Sequence[float | None]) -> Importances:
+def measure(rows: Sequence[Mapping[str, Any]], target: Sequence[float | None]) -> Importances:
     """Return how much each setting matters for the target.
 
     `rows` has the settings of each run by name; one that is missing, or that is not a number among

@@ -25,7 +25,7 @@ class Offer:
     left: str
 
 
-def of(plan: Plan, project: Project) -> Offer:
+def make_offer(plan: Plan, project: Project) -> Offer:
     count, budget = plan.space.count, plan.budget
     label = str(Sweep.Method(plan.method).label).partition(":")[0]
     of_all = f" of {count:,} combinations" if count is not None and count > plan.trials else ""

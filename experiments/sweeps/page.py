@@ -170,7 +170,9 @@ def _importances(rows: Sequence[SweepTrial]) -> Importances:
     key = f"experiments.sweeps.importances.{digest}"
     known: Importances | None = cache.get(key)
     if known is None:
-        known = importance.of([row.params for row in complete], [row.values[0] for row in complete])
+        known = importance.measure(
+            [row.params for row in complete], [row.values[0] for row in complete]
+        )
         cache.set(key, known, CACHED_SECONDS)
     return known
 

@@ -78,7 +78,7 @@ def sweep_offer(request: HttpRequest, project: Project) -> HttpResponse:
     try:
         if (wanted := filled.wanted()) is not None:
             plan = sweeps.check(by=filled.user, project=project, wanted=wanted)
-            filled.extra["offer"] = offer.of(plan, project)
+            filled.extra["offer"] = offer.make_offer(plan, project)
     except forms.BadYaml as refusal:
         filled.extra["yaml_errors"] = [str(refusal)]
     except recipes.ConfigInvalid as refusal:

@@ -110,7 +110,7 @@ def comment_history(request: HttpRequest, pk: int) -> HttpResponse:
         "comment": comment,
         "subject": _subject(request, comment.kind, comment.key),
         "edits": comment.edits.all()[:100],
-        "zone": hours.zone_of(preferences.of(signed_in(request))),
+        "zone": hours.zone_of(preferences.settings_of(signed_in(request))),
     }
     return render(request, "discussion/history.html", context)
 
@@ -161,7 +161,7 @@ def show(
         "form": form or CommentForm(),
         "muted": comments.is_muted(user, subject),
         "people": mentions.people(subject.project),
-        "zone": hours.zone_of(preferences.of(user)),
+        "zone": hours.zone_of(preferences.settings_of(user)),
         **more,
     }
     whole = more.get("whole", "discussion/page.html")

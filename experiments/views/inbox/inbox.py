@@ -46,7 +46,7 @@ def inbox(request: HttpRequest) -> HttpResponse:
         "projects": projects,
         "unread_here": unread,
         "now": timezone.now(),
-        "zone": hours.zone_of(preferences.of(user)),
+        "zone": hours.zone_of(preferences.settings_of(user)),
     }
     return render(request, "inbox/inbox.html", context)
 
@@ -56,7 +56,7 @@ def home_fragment(request: HttpRequest) -> HttpResponse:
     """Show the newest of what is unread, for the home page."""
     user = signed_in(request)
     rows = Notice.objects.visible_to(user).unread().select_related("project")
-    context = {"notices": rows[:AT_HOME], "zone": hours.zone_of(preferences.of(user))}
+    context = {"notices": rows[:AT_HOME], "zone": hours.zone_of(preferences.settings_of(user))}
     return render(request, "inbox/home.html", context)
 
 
@@ -107,7 +107,7 @@ def while_away(request: HttpRequest) -> HttpResponse:
         "days": days,
         "spans": SPANS.items(),
         "now": timezone.now(),
-        "zone": hours.zone_of(preferences.of(user)),
+        "zone": hours.zone_of(preferences.settings_of(user)),
     }
     return render(request, "inbox/away.html", context)
 
@@ -126,7 +126,7 @@ def project_seen(request: HttpRequest, slug: str) -> HttpResponse:
 def inbox_settings(request: HttpRequest) -> HttpResponse:
     """Show how the person wants to be told; POST changes it."""
     user = signed_in(request)
-    form = NoticeSettingsForm(request.POST or None, instance=preferences.of(user))
+    form = NoticeSettingsForm(request.POST or None, instance=preferences.settings_of(user))
     if request.method == "POST" and form.is_valid():
         preferences.change(by=user, **form.cleaned_data)
         messages.success(request, "Saved.")

@@ -30,13 +30,13 @@ def table(count: int, score: Callable[[Row], float], seed: int = 1) -> tuple[lis
 
 
 def shares(rows: list[Row], target: list[float]) -> dict[str, float]:
-    return {one.key: one.share for one in importance.of(rows, target).rows}
+    return {one.key: one.share for one in importance.measure(rows, target).rows}
 
 
 @pytest.mark.parametrize("score", SCORES.values(), ids=SCORES.keys())
 def test_shares_are_those_of_a_forest_of_scikit_learn(score: Callable[[Row], float]) -> None:
     rows, target = table(200, score)
-    found = importance.of(rows, target)
+    found = importance.measure(rows, target)
     keys = ["a", "b", "noise"]
     features = np.array([[row[key] for key in keys] for row in rows])
     ranks = np.argsort(np.argsort(target))
@@ -60,7 +60,7 @@ def test_a_trend_has_its_sign_and_a_category_has_none() -> None:
     rows = [{"lr": 10 ** random.uniform(-5, -1), "kind": str(random.choice(["x", "y"]))}
             for _ in range(60)]  # fmt: skip
     target = [-math.log(row["lr"]) + 3 * (row["kind"] == "x") for row in rows]
-    found = {one.key: one for one in importance.of(rows, target).rows}
+    found = {one.key: one for one in importance.measure(rows, target).rows}
     assert found["lr"].trend is not None
     assert found["lr"].trend < -0.8
     assert found["kind"].trend is None
@@ -85,16 +85,16 @@ def test_what_is_missing_counts_as_a_value_of_its_own() -> None:
     ],
 )
 def test_a_table_that_says_nothing_is_a_sentence(rows: Any, target: Any, words: str) -> None:
-    found = importance.of(rows, list(target))
+    found = importance.measure(rows, list(target))
     assert found.rows == []
     assert words in found.note
 
 
 def test_few_runs_and_pure_noise_are_warned_of() -> None:
     rows, target = table(12, SCORES["one matters more"])
-    assert "under 20 the order may be chance" in importance.of(rows, target).note
+    assert "under 20 the order may be chance" in importance.measure(rows, target).note
     random = np.random.default_rng(4)
-    noise = importance.of(table(100, lambda _: 0.0)[0], list(random.normal(size=100)))
+    noise = importance.measure(table(100, lambda _: 0.0)[0], list(random.normal(size=100)))
     assert "read no order into them" in noise.note
 
 
@@ -115,7 +115,7 @@ def test_whatever_stands_in_the_table_shares_add_up_to_one_or_nothing(
     target = data.draw(
         st.lists(st.one_of(st.none(), st.floats(-1e6, 1e6)), min_size=len(rows), max_size=len(rows))
     )
-    found = importance.of(rows, target)
+    found = importance.measure(rows, target)
     total = sum(one.share for one in found.rows)
     assert total == pytest.approx(1) or total == 0
     assert all(0 <= one.share <= 1 for one in found.rows)
