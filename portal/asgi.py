@@ -1,6 +1,7 @@
 """The ASGI entry point; server-sent events need it."""
 
 import codecs
+import gc
 import os
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -16,10 +17,16 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 Scope = dict[str, Any]
 App = Callable[[Scope, Any, Any], Awaitable[None]]
 
+# The collector would look again and again at modules, which stay to the end: a seventh of a start.
+gc.disable()
 django = get_asgi_application()
 
-from portal.database import wal  # noqa: E402 - they need the apps, which are loaded by now.
+from portal import urls  # noqa: E402, F401 - they need the apps, which are loaded by now.
+from portal.database import wal  # noqa: E402
 from portal.http import outages  # noqa: E402
+
+gc.freeze()
+gc.enable()
 
 CHARSET = re.compile(rb";\s*charset\s*=\s*([^;]*)", re.IGNORECASE)
 # Django decodes URLs by the charset that a header names, before any of our code, and crashes on

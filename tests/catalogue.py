@@ -11,7 +11,7 @@ from rights.catalogue import catalogue
 from rights.grants import agreements, lifecycle
 from rights.models import Credit, Grant, Party, Purpose, Recording, RightType, Use
 from rights.parties import parties, splits
-from tests.conftest import tone
+from tests.tones import tone
 
 _numbers = counting(1)
 

@@ -1,15 +1,12 @@
 """The cast: one fixed set of people, one project, and a storage folder that goes away."""
 
 import gc
-import io
 import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
 from django.conf import LazySettings
 from django.db import connection
 from django.test import TransactionTestCase
@@ -217,21 +214,3 @@ def project(ada: User) -> Project:
     made = Project.objects.create(slug="first-light", name="First light")
     Membership.objects.create(project=made, user=ada, level=Membership.Level.OWNER)
     return made
-
-
-def tone(
-    *,
-    seconds: float = 2.0,
-    frequency: float = 440.0,
-    rate: int = 44_100,
-    channels: int = 2,
-    amplitude: float = 0.3,
-    format: str = "FLAC",  # noqa: A002
-) -> io.BytesIO:
-    """A sine as a file in memory, positioned at its start."""
-    time = np.arange(int(seconds * rate)) / rate
-    wave = (amplitude * np.sin(2 * np.pi * frequency * time)).astype(np.float32)
-    file = io.BytesIO()
-    soundfile.write(file, np.stack([wave] * channels, axis=1), rate, format=format)
-    file.seek(0)
-    return file

@@ -49,6 +49,7 @@ class Sender:
         self._taken = 0
         self._taken_at: dict[str, int] = {}
         self._counting = threading.Lock()
+        self._reporting = threading.Lock()
         # An earlier sender may have reported what has been accepted since.
         self._reported: tuple[float, tuple[int, str]] = (0.0, (int(spool.has_reported()), ""))
 
@@ -231,6 +232,8 @@ class Sender:
                 owed = max(0, len(self.spool.pending()) - 1)
                 others = children(self.spool) if ending.of_run else []
                 names = [other.session.session for other in others[:1_000]]
+                # First: a run's page never calls it finished and is silent about what was refused.
+                self._report_undelivered(transport)
                 ending = ending.model_copy(update={"owed": owed, "children": names})
                 transport.post(f"{base}/ending", ending, session=session.session)
             case "sample":
@@ -279,6 +282,10 @@ class Sender:
 
     def _report_undelivered(self, transport: Transport) -> None:
         """Report what is undelivered, for the run's page; repeated while there is something."""
+        with self._reporting:
+            self._report_if_due(transport)
+
+    def _report_if_due(self, transport: Transport) -> None:
         count, reason = current = self.spool.undelivered()
         reported_at, reported = self._reported
         if current == reported and (not count or time.monotonic() - reported_at < REPORT_SECONDS):

@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import json
 import ssl
+import threading
 import time
 from collections.abc import Callable
 from functools import cache
@@ -23,6 +24,9 @@ AGAIN = {408, 425, 429}
 BROKEN = {408, 500}
 PARTIAL, UNCHANGED, BEYOND = 206, 304, 416
 LONGEST_PAUSE = 15.0
+# Of a plain address no certificate is ever asked for, as redirects are not followed.
+NO_TLS = False
+_reading_certificates = threading.Lock()
 
 
 class Refused(RuntimeError):
@@ -50,7 +54,7 @@ class Transport:
             base_url=self.url,
             headers={"Authorization": f"Bearer {token}", wire.VERSION_HEADER: str(wire.VERSION)},
             timeout=httpx.Timeout(timeout, connect=5.0),
-            verify=_trusted(),
+            verify=_trusted() if self.url.startswith("https:") else NO_TLS,
         )
 
     def __enter__(self) -> Self:
@@ -164,10 +168,15 @@ class Transport:
             raise Unreachable(f"{self.url} does not answer as a portal does.") from error
 
 
-@cache
 def _trusted() -> ssl.SSLContext:
-    """Return which certificates to trust, read once per process: that takes 20 ms, and `Run.fetch`
-    makes a transport for each recording."""
+    """Return which certificates to trust, read once per process: that takes 20 ms, `Run.fetch`
+    makes a transport for each recording, and the sender's threads make theirs at once."""
+    with _reading_certificates:
+        return _certificates()
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 

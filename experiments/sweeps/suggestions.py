@@ -1,31 +1,20 @@
-"""What a sweep tries next: the door to Optuna, and the way to cmaes (evolution.py).
+"""What a sweep tries next; Optuna (sampling.py) and cmaes (evolution.py) draw it.
 
 A suggestion is a function of the sweep's seed, the number of the trial and the trials so far.
 Nothing is kept between two calls, so whoever asks again after a crash gets the same answer from
 the same rows.
 """
 
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import optuna
 from django.utils.module_loading import import_string
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
-from optuna.trial import FrozenTrial, TrialState
 
 from experiments import recipes
-from experiments.models import Sweep, SweepTrial
+from experiments.models import Sweep
 from experiments.sweeps.objectives import Objective
-from experiments.sweeps.space import WHOLE, Parameter, Space, canonical
+from experiments.sweeps.space import WHOLE, Space, canonical
 from experiments.sweeps.tried import Exhausted, Tried, Wait, seed_of
-
-optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 __all__ = ["Exhausted", "Tried", "Wait", "check", "suggest"]
 
@@ -34,12 +23,6 @@ Method = Sweep.Method
 # space is taken.
 REDRAWS = 8
 SEARCHED = 10_000
-STATES = {
-    SweepTrial.State.COMPLETE: TrialState.COMPLETE,
-    SweepTrial.State.PRUNED: TrialState.PRUNED,
-    SweepTrial.State.WAITING: TrialState.RUNNING,
-    SweepTrial.State.RUNNING: TrialState.RUNNING,
-}
 
 
 def check(method: str, space: Space, objectives: Sequence[Objective]) -> None:
@@ -75,16 +58,16 @@ def suggest(
     if method == Method.GRID:
         return _of_grid(space, number)
     if method == Method.CMAES:
-        # It loads SciPy, so only where such a sweep runs.
+        # It loads SciPy, so only where such a sweep runs; Optuna is a hundred modules too.
         of_cmaes = import_string("experiments.sweeps.evolution.of_cmaes")
         params: dict[str, Any] = of_cmaes(space, objectives[0], seed, number, tried)
         return params
+    draw = import_string("experiments.sweeps.sampling.draw")
     known = {canonical(trial.params) for trial in tried}
     if space.count is not None and len(known) >= space.count:
         raise Exhausted
     for redraw in range(REDRAWS):
-        sampler = _sampler(method, seed_of(seed, number, redraw))
-        params = _of_optuna(sampler, space, objectives, tried)
+        params = draw(method, space, objectives, seed_of(seed, number, redraw), tried)
         if space.count is None or canonical(params) not in known:
             return params
     if (space.count or SEARCHED + 1) <= SEARCHED:
@@ -96,74 +79,3 @@ def _of_grid(space: Space, number: int) -> dict[str, Any]:
     if number > (space.count or 0):
         raise Exhausted
     return space.combination(number - 1)
-
-
-# --- Random and TPE, by Optuna ----------------------------------------------------------------
-
-
-def _sampler(method: str, seed: int) -> optuna.samplers.BaseSampler:
-    if method == Method.RANDOM:
-        return optuna.samplers.RandomSampler(seed=seed)
-    with warnings.catch_warnings():
-        # They have been experimental for years, and the versions are pinned.
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        # Trials that still run count as bad ones, so that parallel trials do not crowd together.
-        return optuna.samplers.TPESampler(seed=seed, constant_liar=True, multivariate=True)
-
-
-def _of_optuna(
-    sampler: optuna.samplers.BaseSampler,
-    space: Space,
-    objectives: Sequence[Objective],
-    tried: Sequence[Tried],
-) -> dict[str, Any]:
-    study = optuna.create_study(sampler=sampler, directions=_directions(objectives))
-    distributions = {p.key: distribution(p) for p in space.parameters}
-    study.add_trials([_frozen(trial, space, distributions, objectives) for trial in tried])
-    drawn = study.ask(distributions).params
-    return {p.key: p.at(drawn[p.key]) if p.kind == "list" else drawn[p.key]
-            for p in space.parameters}  # fmt: skip
-
-
-def _directions(objectives: Sequence[Objective]) -> list[optuna.study.StudyDirection]:
-    ways = optuna.study.StudyDirection
-    return [ways.MINIMIZE if one.goal == "minimize" else ways.MAXIMIZE for one in objectives]
-
-
-def distribution(parameter: Parameter) -> BaseDistribution:
-    """Return Optuna's own; a list is drawn by place, so that its values may be anything."""
-    p = parameter
-    if p.kind == "list":
-        return CategoricalDistribution(tuple(range(len(p.values))))
-    if p.kind == "int":
-        return IntDistribution(int(p.low), int(p.at((p.count or 1) - 1)), p.log, int(p.step or 1))
-    high = p.at((p.count or 1) - 1) if p.step else p.high
-    return FloatDistribution(p.low, high, p.log, p.step)
-
-
-def _frozen(
-    trial: Tried,
-    space: Space,
-    distributions: Mapping[str, BaseDistribution],
-    objectives: Sequence[Objective],
-) -> FrozenTrial:
-    state = STATES.get(SweepTrial.State(trial.state), TrialState.FAIL)
-    params = {p.key: _place(p, trial.params[p.key]) for p in space.parameters}
-    rungs = dict(trial.rungs) if len(objectives) == 1 else {}
-    if state is TrialState.PRUNED and (len(objectives) > 1 or not rungs):
-        state = TrialState.FAIL
-    return optuna.create_trial(
-        state=state,
-        params=params,
-        distributions=dict(distributions),
-        values=[float(value) for value in trial.values] if state is TrialState.COMPLETE else None,
-        intermediate_values=rungs,
-    )
-
-
-def _place(parameter: Parameter, value: Any) -> Any:
-    """Return the place of a value in its list; a number of a range is itself."""
-    if parameter.kind != "list":
-        return value
-    wanted = canonical({"value": value})
-    return next(n for n, v in enumerate(parameter.values) if canonical({"value": v}) == wanted)

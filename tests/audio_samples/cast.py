@@ -9,7 +9,7 @@ from experiments.models import Project, Run
 from experiments.runs import datasets, runs
 from portal.models import User
 from rights.models import Recording, Use
-from tests.conftest import tone
+from tests.tones import tone
 
 _pitch = count(1)
 

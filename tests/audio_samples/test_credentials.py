@@ -37,8 +37,8 @@ from rights.tdm import reservations
 from rights.usage import crediting
 from tests.audio_samples.cast import make_run, make_sample
 from tests.catalogue import make_allowed, make_party, make_recording
-from tests.conftest import tone
 from tests.experiments.publishing.test_transparency import signed
+from tests.tones import tone
 
 
 @pytest.fixture

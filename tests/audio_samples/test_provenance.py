@@ -23,7 +23,7 @@ from rights.models import Purpose, Recording, Signal, Use
 from rights.parties import splits
 from tests.audio_samples.cast import make_run, make_sample
 from tests.catalogue import allow, make_allowed, make_party, make_recording
-from tests.conftest import tone
+from tests.tones import tone
 
 pytestmark = pytest.mark.django_db
 SCOPE = consent.Context(Purpose.RESEARCH, territories.WORLD, "")

@@ -24,7 +24,7 @@ from rights.models import Recording, Use
 from rights.usage import crediting, ledger
 from tests.audio_samples.cast import make_run, make_sample
 from tests.catalogue import make_allowed
-from tests.conftest import tone
+from tests.tones import tone
 
 
 @pytest.fixture

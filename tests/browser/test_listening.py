@@ -16,7 +16,7 @@ from tests.audio_samples.cast import make_run
 from tests.browser.test_axe import log_in, serious
 from tests.browser.test_player import until
 from tests.catalogue import make_allowed
-from tests.conftest import tone
+from tests.tones import tone
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 

@@ -17,7 +17,7 @@ from rights.models import Party
 from tests.audio_samples.cast import make_run, make_sample
 from tests.browser.test_axe import log_in, serious
 from tests.catalogue import make_allowed
-from tests.conftest import tone
+from tests.tones import tone
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 

@@ -19,7 +19,7 @@ from listening.models import Hearing, Item, ListeningTest, Rating
 from portal.models import User
 from tests.audio_samples.cast import make_run
 from tests.catalogue import make_allowed
-from tests.conftest import tone
+from tests.tones import tone
 
 JSON = {"Accept": "application/json"}
 Heard = Rating.Heard

@@ -36,8 +36,8 @@ from rights.models import (
 )
 from rights.parties import parties, splits
 from tests.catalogue import allow, make_party, make_recording, second_admin
-from tests.conftest import tone
 from tests.races.together import together
+from tests.tones import tone
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 

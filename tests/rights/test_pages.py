@@ -30,7 +30,7 @@ from rights.models import (
 from rights.parties import parties
 from tests.catalogue import allow, make_party, make_recording, opens, second_admin
 from tests.confirming import confirm
-from tests.conftest import tone
+from tests.tones import tone
 
 pytestmark = pytest.mark.django_db
 

@@ -40,7 +40,8 @@ from rights.models import Purpose, RightType, SoundQuestion, Use, WithdrawalCase
 from rights.parties import parties
 from tests.audio_samples.cast import make_sample
 from tests.catalogue import allow, make_recording, second_admin
-from tests.conftest import person, tone
+from tests.conftest import person
+from tests.tones import tone
 
 # Texts that only some may read. They are found in no address, so an echo of one is no leak.
 MUSIC = ("Zanzibar Lullaby", "Yara Quill")

@@ -17,7 +17,7 @@ from portal.database import long_work
 from portal.models import User
 from rights.catalogue import audio_intake
 from rights.forms.repertoire import UploadForm
-from tests.conftest import tone
+from tests.tones import tone
 from workers.cluster.fake import RecordingCluster
 
 pytestmark = pytest.mark.django_db

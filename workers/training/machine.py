@@ -49,7 +49,9 @@ def prepare(*, seed: int, asked_threads: int = 0) -> torch.device:
     """
     # Read by cuBLAS when it starts; without it, its sums differ from run to run.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True)
+    # The same as use_deterministic_algorithms(True), which in addition loads the compiler to set it
+    # there too: that takes seconds, and nothing is compiled.
+    torch.set_deterministic_debug_mode("error")
     # Filling memory that is written anyway costs time; what is read before it is written is a bug
     # that the test of equal bytes would show.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]

@@ -10,9 +10,6 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from typing import IO, Any
 
-import openpyxl
-from openpyxl.utils.exceptions import InvalidFileException
-
 from rights.exchange.importing.rows import BadFile
 
 ZIP = b"PK\x03\x04"
@@ -37,7 +34,7 @@ PIECE = 1024 * 1024
 TOO_LARGE = "The workbook is larger than is read. Save its sheet as CSV, and send that."
 # What a broken file makes the library raise.
 BROKEN = (
-    InvalidFileException, zipfile.BadZipFile, KeyError, ValueError, TypeError, IndexError,
+    zipfile.BadZipFile, KeyError, ValueError, TypeError, IndexError,
     AttributeError, SyntaxError, EOFError, NotImplementedError, OverflowError, OSError,
 )  # fmt: skip
 
@@ -131,6 +128,9 @@ class Workbook:
         self.sheet = sheet or next(filter(self._has_cells, self.sheets), self.sheets[0])
 
     def _load(self) -> Any:
+        # Every process would load it at its start, with Pillow and lxml, and few read workbooks.
+        import openpyxl  # noqa: PLC0415
+
         self._file.seek(0)
         try:
             with warnings.catch_warnings():

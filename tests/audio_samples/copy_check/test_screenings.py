@@ -26,8 +26,8 @@ from tests.audio.test_prints import music
 from tests.audio_samples.cast import make_run, make_sample
 from tests.catalogue import allow, make_party, make_recording
 from tests.confirming import confirm
-from tests.conftest import tone
 from tests.portal.test_storage import bucket, object_store  # noqa: F401 - fixtures.
+from tests.tones import tone
 
 pytestmark = pytest.mark.django_db
 

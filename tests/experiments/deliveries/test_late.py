@@ -17,7 +17,7 @@ from experiments.runs import runs
 from experiments.runs.attempts import LATE_DELIVERY
 from portal import tokens
 from portal.models import User
-from tests.conftest import tone
+from tests.tones import tone
 
 pytestmark = pytest.mark.django_db
 

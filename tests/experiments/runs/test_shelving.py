@@ -29,7 +29,7 @@ from rights.grants import lifecycle
 from rights.models import Grant, Party
 from tests.audio_samples.cast import make_run, make_sample
 from tests.catalogue import make_allowed, make_party
-from tests.conftest import tone
+from tests.tones import tone
 
 pytestmark = pytest.mark.django_db
 State = Run.State

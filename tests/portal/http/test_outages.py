@@ -27,7 +27,7 @@ from portal import asgi, storage, tokens
 from portal.http import outages
 from portal.models import ApiToken, Blob, User
 from rights.models import Recording
-from tests.conftest import tone
+from tests.tones import tone
 
 sqlite_only = pytest.mark.skipif(
     "connection.vendor != 'sqlite'", reason="SQLite's own lock and limits"

@@ -13,7 +13,7 @@ from portal.models import AuditEvent, Blob, User
 from rights.catalogue import audio_intake, catalogue
 from rights.catalogue.catalogue import Refused
 from rights.models import Recording
-from tests.conftest import tone
+from tests.tones import tone
 
 NOT_NUMBERS = np.full((44_100, 2), np.nan)
 

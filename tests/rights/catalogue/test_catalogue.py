@@ -16,7 +16,7 @@ from rights.consent import consent
 from rights.errors import Refused
 from rights.models import Credit, Party, Purpose, Recording, Release, Stem, Use, Work
 from tests.catalogue import allow, make_party, make_recording
-from tests.conftest import tone
+from tests.tones import tone
 
 pytestmark = pytest.mark.django_db
 

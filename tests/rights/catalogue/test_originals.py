@@ -20,7 +20,8 @@ from rights.grants import lifecycle
 from rights.models import Agreement, Grant, Party, Preview, Recording, Use, WithdrawalPolicy
 from rights.parties import splits
 from tests.catalogue import allow, make_party, make_recording
-from tests.conftest import person, tone
+from tests.conftest import person
+from tests.tones import tone
 
 pytestmark = pytest.mark.django_db
 

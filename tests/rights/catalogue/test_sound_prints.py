@@ -28,7 +28,7 @@ from rights.models import (
 )
 from tests.audio.test_prints import music
 from tests.catalogue import allow, make_party, make_recording
-from tests.conftest import tone
+from tests.tones import tone
 from workers.data import synth
 
 pytestmark = pytest.mark.django_db

@@ -9,8 +9,8 @@ from portal.models import User
 from rights.catalogue import catalogue
 from rights.exchange.exporting.writing import as_csv, as_json
 from rights.models import Recording
-from tests.conftest import tone
 from tests.rights.exchange.importing import imported, song, table, told
+from tests.tones import tone
 
 pytestmark = pytest.mark.django_db
 

@@ -28,7 +28,6 @@ from rights.models import (
     Work,
 )
 from rights.withdrawal import cases
-from tests.conftest import tone
 from tests.rights.history.naive import Fate, Scope
 from tests.rights.history.papers import Papers
 from tests.rights.history.world import (
@@ -38,6 +37,7 @@ from tests.rights.history.world import (
     few,
     scope_words,
 )
+from tests.tones import tone
 
 
 class Using(Papers):

@@ -32,8 +32,9 @@ from rights.models import (
     Work,
 )
 from rights.parties import parties
-from tests.conftest import person, tone
+from tests.conftest import person
 from tests.rights.history.naive import Fate, Log, Scope
+from tests.tones import tone
 
 USES = (Use.TRAIN_GENERATIVE, Use.VOICE, Use.DISTRIBUTE)
 SCOPES = (
