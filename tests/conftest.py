@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from django.conf import LazySettings
+from django.core.management.commands import flush
 from django.db import connection
 from django.test import TransactionTestCase
 from hypothesis import HealthCheck, settings
@@ -130,6 +131,15 @@ def _no_waiting_for_disks() -> Iterator[None]:
     (tests/backline/test_power.py)."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda _: None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_permissions_of_djangos_after_a_flush() -> Iterator[None]:
+    """A test that commits empties the database, and Django would then enter anew the permissions on
+    each model, which nobody reads here: roles say who may act (portal/models.py)."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(flush, "emit_post_migrate_signal", lambda **_: None)
         yield
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -14,6 +15,7 @@ from tests.cluster.api_door import ApiDoor
 from tests.cluster.control_plane import ControlPlane, until
 from tests.cluster.lab import Lab, Web, serving
 from tests.cluster.process_node import A100, ProcessNode
+from tests.nursery import Nursery
 
 # Every heartbeat of every node would be a line of a failed test's report.
 logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -90,9 +92,18 @@ def _allow_worker(api: client.ApiClient, space: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
+    env = {"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "portal.settings"}
+    env |= {"STATE_DIR": str(tmp_path_factory.mktemp("nursery")), "OMP_NUM_THREADS": "1"}
+    made = Nursery("tests.cluster.world", env)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def web(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Iterator[Web]:
     """The portal's web server with its own database, people and music."""
-    with serving(tmp_path_factory.mktemp("web")) as made:
+    with serving(tmp_path_factory.mktemp("web"), nursery) as made:
         yield made
 
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from portal.processes.supervisor import end
 from tests import migrated
 from tests.cluster.control_plane import free_ports, until
 from tests.cluster.process_node import A100, H100, ProcessNode
+from tests.nursery import Nursery
 from tests.patience import LIMIT_SECONDS
 
 ROOT = Path(__file__).parents[2]
@@ -48,7 +49,8 @@ ENDED = ("finished", "failed", "cancelled", "withheld")
 class Web:
     """The web server, its database (a migrated one where DATABASE_URL names it) and its files."""
 
-    def __init__(self, state: Path, **env: str) -> None:
+    def __init__(self, state: Path, nursery: Nursery, **env: str) -> None:
+        self.nursery = nursery
         self.state = state
         (port,) = free_ports(1)
         self.url = f"http://127.0.0.1:{port}"
@@ -67,7 +69,7 @@ class Web:
         }
         if "DATABASE_URL" not in env:
             migrated.copy_to(state)
-        with World(self.env) as world:
+        with World(nursery, self.env) as world:
             made = world.do("people")
         self.token: str = made["token"]
         self.dataset: int = made["dataset"]
@@ -101,9 +103,9 @@ class Web:
 
 
 @contextmanager
-def serving(state: Path, **env: str) -> Iterator[Web]:
+def serving(state: Path, nursery: Nursery, **env: str) -> Iterator[Web]:
     """A web server of its own, with people and music, until the block is left."""
-    made = Web(state, **env)
+    made = Web(state, nursery, **env)
     try:
         made.start()
         yield made
@@ -114,15 +116,8 @@ def serving(state: Path, **env: str) -> Iterator[Web]:
 class World:
     """world.py as a process, one line for each verb."""
 
-    def __init__(self, env: Mapping[str, str]) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.cluster.world"],
-            cwd=ROOT,
-            env=dict(env),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+    def __init__(self, nursery: Nursery, env: Mapping[str, str]) -> None:
+        self.process = nursery.start(env=env)
 
     def __enter__(self) -> "World":
         return self
@@ -135,7 +130,6 @@ class World:
         return self.receive()
 
     def send(self, verb: str, **how: Any) -> None:
-        assert self.process.stdin
         self.process.stdin.write(json.dumps({"verb": verb, **how}) + "\n")
         self.process.stdin.flush()
 
@@ -146,7 +140,6 @@ class World:
 
     def receive_anything(self) -> dict[str, Any]:
         """The answer or the error."""
-        assert self.process.stdout
         line = self.process.stdout.readline()
         assert line, "The process that reconciles has ended."
         said: dict[str, Any] = json.loads(line)
@@ -155,18 +148,11 @@ class World:
     def kill(self) -> None:
         """As the machine's end does: nothing is said, nothing is closed."""
         self.process.kill()
-        self._reap()
+        self.process.close()
 
     def close(self) -> None:
         self.process.terminate()
-        self._reap()
-
-    def _reap(self) -> None:
-        self.process.wait(60)
-        for pipe in (self.process.stdin, self.process.stdout):
-            assert pipe
-            with suppress(BrokenPipeError):
-                pipe.close()
+        self.process.close()
 
 
 class Lab:
@@ -182,7 +168,7 @@ class Lab:
         # The nodes on which its pods may run.
         self.nodes: list[ProcessNode] = []
         self.env = web.env | {"KUBE_CONFIG": str(kubeconfig), "KUBE_NAMESPACE": namespace}
-        self.world = World(self.env)
+        self.world = World(web.nursery, self.env)
         self.world.do("forget_runs")
         self._http = httpx.Client(
             base_url=web.url, headers={"Authorization": f"Bearer {web.token}"}, timeout=60
@@ -196,7 +182,7 @@ class Lab:
         """Another process takes over, with nothing but what rows and cluster say."""
         if self.world.process.poll() is None:
             self.world.close()
-        self.world = World(self.env | env)
+        self.world = World(self.web.nursery, self.env | env)
 
     # --- What a person does -------------------------------------------------------------
 

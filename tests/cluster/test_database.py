@@ -10,6 +10,7 @@ from tests.cluster import database as databases
 from tests.cluster.control_plane import until
 from tests.cluster.database import Database
 from tests.cluster.lab import SMALL, Lab, Web, serving
+from tests.nursery import Nursery
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
@@ -27,10 +28,12 @@ def database() -> Iterator[Database]:
 
 
 @pytest.fixture(scope="module")
-def web(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+def web(
+    database: Database, nursery: Nursery, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Web]:
     """In place of the one of all other tests: the portal of `lab` keeps its rows there."""
     folder = tmp_path_factory.mktemp("web-on-postgres")
-    with serving(folder, DATABASE_URL=database.url) as made:
+    with serving(folder, nursery, DATABASE_URL=database.url) as made:
         yield made
 
 

@@ -1,4 +1,4 @@
-"""The portal's side of the cluster tests, as a process: `python -m tests.cluster.world`.
+"""The portal's side of the cluster tests, as a process (tests/nursery.py).
 
 Reads one JSON object from each line of its input, {"verb": name, ...}, and answers with one:
 {"answer": ...} or {"error": sentence}. The environment says which database, storage, API server
@@ -125,7 +125,7 @@ def answer(line: str) -> dict[str, Any]:
         return {"error": f"{type(error).__name__}: {error}"}
 
 
-if __name__ == "__main__":
+def main(_: object) -> None:
     for line in sys.stdin:
         sys.stdout.write(json.dumps(answer(line), default=str) + "\n")
         sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""What the tests of back-ups do in a portal, a process that reads a line of verbs after the other.
+"""What the tests of back-ups do in a portal: a process (tests/nursery.py) reading lines of verbs.
 
 As tests/flow/world.py, with another program that logs, saves and plays through the client: it
 notes its start in MARKS/starts, goes on from its checkpoint if it has one, and waits for MARKS/go.
@@ -43,7 +43,6 @@ from workers.cluster import Job  # noqa: E402
 from workers.cluster.local import LocalCluster  # noqa: E402
 from workers.reconciling import reconcile  # noqa: E402
 
-MARKS = Path(os.environ["MARKS"])
 PROGRAM = """
 import os, pathlib, sys, time
 import numpy
@@ -73,7 +72,7 @@ run.finish()
 
 class ScriptCluster(LocalCluster):
     def create(self, job: Job) -> None:
-        super().create(replace(job, command=(sys.executable, "-c", PROGRAM, str(MARKS))))
+        super().create(replace(job, command=(sys.executable, "-c", PROGRAM, os.environ["MARKS"])))
 
 
 def cluster() -> LocalCluster:
@@ -134,7 +133,7 @@ def allowed() -> list[str]:
 def root() -> None:
     signed = audit.sign_root()
     assert signed is not None
-    (MARKS / "root.json").write_text(audit.SignedRoot.of(signed).model_dump_json())
+    Path(os.environ["MARKS"], "root.json").write_text(audit.SignedRoot.of(signed).model_dump_json())
 
 
 def shown() -> dict[str, Any]:
@@ -186,7 +185,8 @@ VERBS = {
     "pages": pages,
 }
 
-if __name__ == "__main__":
+
+def main(_: object) -> None:
     for line in sys.stdin:
         for verb in line.split():
             VERBS[verb]()

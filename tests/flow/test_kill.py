@@ -16,35 +16,35 @@ import pytest
 from redis import Redis
 
 from tests import migrated
+from tests.nursery import Child, Nursery
 from tests.patience import LIMIT_SECONDS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+ENV = {
+    "PATH": os.environ["PATH"],
+    "DJANGO_SETTINGS_MODULE": "portal.settings",
+    "LOG_LEVEL": "ERROR",
+    "OMP_NUM_THREADS": "1",
+}
 
 
 class World:
     """Drives tests/flow/world.py, a process for each step."""
 
-    def __init__(self, state: Path) -> None:
-        self.state = state
-        self.env = {
-            "PATH": os.environ["PATH"],
-            "DJANGO_SETTINGS_MODULE": "portal.settings",
+    def __init__(self, state: Path, nursery: Nursery) -> None:
+        self.state, self.nursery = state, nursery
+        self.env = ENV | {
             "STATE_DIR": str(state),
             "DATABASE_URL": f"sqlite://{state}/backline.sqlite3",
             "REDIS_URL": f"redis+socket://{state}/redis.sock",
             "STOP_GRACE_SECONDS": "1",
-            "LOG_LEVEL": "ERROR",
-            "OMP_NUM_THREADS": "1",
         }
 
-    def start(self, *args: str) -> "subprocess.Popen[bytes]":
-        return subprocess.Popen([sys.executable, *args], cwd=ROOT, env=self.env)
+    def start(self, *verbs: str) -> Child:
+        return self.nursery.start(*verbs, env=self.env)
 
     def do(self, *verbs: str) -> str:
-        command = [sys.executable, "-m", "tests.flow.world", *verbs]
-        done = subprocess.run(command, cwd=ROOT, env=self.env, capture_output=True, check=False)
-        assert done.returncode == 0, done.stderr.decode()
-        return done.stdout.decode()
+        return self.nursery.run(*verbs, env=self.env)
 
     def show(self) -> Any:
         return json.loads(self.do("show"))
@@ -71,19 +71,27 @@ def until(condition: Callable[[], bool], seconds: float = LIMIT_SECONDS) -> None
 
 
 @pytest.fixture(scope="module")
-def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
+    state = tmp_path_factory.mktemp("nursery")
+    made = Nursery("tests.flow.world", ENV | {"STATE_DIR": str(state)})
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Path:
     """A migrated portal with people, music and a frozen dataset, made once and copied."""
     state = tmp_path_factory.mktemp("fresh")
     migrated.copy_to(state)
-    World(state).do("people")
+    World(state, nursery).do("people")
     return state
 
 
 @pytest.fixture
-def world(fresh: Path, tmp_path: Path) -> Iterator[World]:
+def world(fresh: Path, nursery: Nursery, tmp_path: Path) -> Iterator[World]:
     state = tmp_path / "s"
     shutil.copytree(fresh, state)
-    made = World(state)
+    made = World(state, nursery)
     made.do("submit")
     yield made
     (state / "go").touch()
@@ -155,11 +163,11 @@ def test_a_celery_worker_killed_during_a_run_leaves_it_running_and_it_is_found_a
 
 @pytest.mark.slow
 def test_reconciling_killed_at_any_moment_neither_loses_nor_doubles_a_run(world: World) -> None:
-    for delay in (1.0, 1.5, 2.0, 2.5):
-        process = world.start("-m", "tests.flow.world", "forever")
+    for delay in (0.1, 0.3, 0.6, 1.0):
+        process = world.start("forever")
         time.sleep(delay)
         process.kill()
-        process.wait()
+        process.close()
     shown = world.ends("finished")
     assert shown["attempts"] == ["succeeded"]
     assert world.starts() == ["attempt-1"]
@@ -168,8 +176,8 @@ def test_reconciling_killed_at_any_moment_neither_loses_nor_doubles_a_run(world:
 @pytest.mark.slow
 def test_four_that_reconcile_at_once_start_each_run_once_and_keep_the_slots(world: World) -> None:
     world.do("submit", "submit")
-    rounds = [world.start("-m", "tests.flow.world", *["round"] * 8) for _ in range(4)]
-    assert [process.wait() for process in rounds] == [0] * 4
+    rounds = [world.start(*["round"] * 8) for _ in range(4)]
+    assert [process.close() for process in rounds] == [0] * 4
     shown = world.show()
     assert sorted(shown["runs"]) == ["queued", "queued", "running"]
     assert shown["attempts"] == ["running"]

@@ -20,6 +20,7 @@ from portal.processes.supervisor import end
 from tests import migrated
 from tests.cluster import database as databases
 from tests.cluster.control_plane import free_ports
+from tests.nursery import Child, Nursery
 from tests.patience import LIMIT_SECONDS
 
 pytestmark = pytest.mark.slow
@@ -46,7 +47,8 @@ def until(condition: Callable[[], bool], seconds: float = LIMIT_SECONDS) -> None
 class Portal:
     """One portal with its web server and its programs, all below one folder."""
 
-    def __init__(self, folder: Path, url: str = "") -> None:
+    def __init__(self, folder: Path, nursery: Nursery, url: str = "") -> None:
+        self._nursery = nursery
         self.folder, self.state, self.marks = folder, folder / "state", folder / "marks"
         self.kind = "postgres" if url else "sqlite"
         (port,) = free_ports(1)
@@ -68,7 +70,7 @@ class Portal:
             "OMP_NUM_THREADS": "1",
         }
         self._server: subprocess.Popen[bytes] | None = None
-        self._world: subprocess.Popen[str] | None = None
+        self._world: Child | None = None
         self.marks.mkdir()
 
     def sh(self, *lines: str, fails: bool = False) -> str:
@@ -85,12 +87,7 @@ class Portal:
     def do(self, *verbs: str) -> Any:
         """What tests/flow/restored.py knows of them, one after the other; how things stand then."""
         if self._world is None:
-            self._world = subprocess.Popen(
-                [sys.executable, "-m", "tests.flow.restored"],
-                cwd=ROOT, env=self.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            )  # fmt: skip
-        assert self._world.stdin
-        assert self._world.stdout
+            self._world = self._nursery.start(env=self.env)
         self._world.stdin.write(" ".join(verbs) + "\n")
         self._world.stdin.flush()
         answer = self._world.stdout.readline()
@@ -124,7 +121,7 @@ class Portal:
     def stop(self) -> None:
         """The portal, not its programs."""
         if self._world is not None:
-            self._world.communicate()
+            self._world.close()
             self._world = None
         if self._server is not None:
             end([self._server], seconds=10)
@@ -150,8 +147,17 @@ class Portal:
         return self.sh(documented(f"restore: {self.kind}"), documented("restore: look"))
 
 
+@pytest.fixture(scope="module")
+def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
+    env = {"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "portal.settings"}
+    env |= {"STATE_DIR": str(tmp_path_factory.mktemp("nursery")), "OMP_NUM_THREADS": "1"}
+    made = Nursery("tests.flow.restored", env)
+    yield made
+    made.close()
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
-def portal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Portal]:
+def portal(request: pytest.FixtureRequest, nursery: Nursery, tmp_path: Path) -> Iterator[Portal]:
     if request.param == "sqlite":
         yield request.getfixturevalue("small")
         return
@@ -161,15 +167,15 @@ def portal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Portal]:
     with databases.running(programs) as server, pytest.MonkeyPatch.context() as patch:
         # Its own pg_dump comes first: an older one refuses a newer server.
         patch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
-        made = Portal(tmp_path, server.url)
+        made = Portal(tmp_path, nursery, server.url)
         made.state.mkdir()
         migrated.fill(server)
         yield from _lasting(made)
 
 
 @pytest.fixture
-def small(tmp_path: Path) -> Iterator[Portal]:
-    made = Portal(tmp_path)
+def small(nursery: Nursery, tmp_path: Path) -> Iterator[Portal]:
+    made = Portal(tmp_path, nursery)
     migrated.copy_to(made.state)
     yield from _lasting(made)
 

@@ -1,4 +1,4 @@
-"""A portal of its own for fault tests: `python -m tests.flow.world VERB`, one process each.
+"""A portal of its own for fault tests: one process (tests/nursery.py) for each line of verbs.
 
 Database, jobs and marks lie in STATE_DIR; the environment says which. The cluster is the local
 one; only the program that a job starts is a small script instead of `workers.run`: it notes
@@ -9,6 +9,7 @@ STATE_DIR/stubborn it does not listen to SIGTERM.
 import json
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -131,7 +132,8 @@ VERBS = {
     "show": show,
 }
 
-if __name__ == "__main__":
+
+def main(verbs: Sequence[str]) -> None:
     Path(settings.STATE_DIR).mkdir(exist_ok=True)
-    for verb in sys.argv[1:]:
+    for verb in verbs:
         VERBS[verb]()
