@@ -289,22 +289,22 @@ def test_programs_that_outlive_the_restore_go_on_or_make_room_and_none_starts_tw
     assert portal.do()["jobs"] == {}
 
 
-def test_what_people_ended_since_the_back_up_has_ended_after_the_restore(portal: Portal) -> None:
+def test_what_people_ended_since_the_back_up_has_ended_after_the_restore(small: Portal) -> None:
     every = ["withdrawal", "opt-out", "mandate", "suspension", "untouched"]
-    assert portal.do("people", "papers")["allowed"] == every
-    portal.serve()
-    portal.back_up()
-    assert portal.do("end")["allowed"] == ["untouched"]
+    assert small.do("people", "papers")["allowed"] == every
+    small.serve()
+    small.back_up()
+    assert small.do("end")["allowed"] == ["untouched"]
 
-    portal.stop()
-    shutil.rmtree(portal.state)
-    portal.sh(documented("restore: files"))
-    said = portal.restore_database()
+    small.stop()
+    shutil.rmtree(small.state)
+    small.sh(documented("restore: files"))
+    said = small.restore_database()
     assert "4 endings since the back-up: 4 were repeated, 0 needed nothing" in said
-    after = portal.do()
+    after = small.do()
     assert (after["allowed"], after["behind"]) == (["untouched"], False)
-    assert "no ending that the database lacks" in portal.manage("restored --by vera")
-    assert portal.manage("audit verify").count("The journal of endings holds") == 1
+    assert "no ending that the database lacks" in small.manage("restored --by vera")
+    assert small.manage("audit verify").count("The journal of endings holds") == 1
 
 
 def test_a_restore_without_its_last_step_is_noticed_and_not_started(small: Portal) -> None:

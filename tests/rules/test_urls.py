@@ -1,10 +1,12 @@
-"""Who may see what: every address of the site, as everybody, against one table.
+"""Who may see what: every address of the site, as everybody, against one table; and that to look
+at it writes nothing.
 
 An address that is missing here fails: nobody adds a page without saying who may see it. Seen is
 whatever is not 401, 403, 404, 405 or the way to the log-in; a refused form is seen.
 """
 
 import re
+from contextlib import nullcontext
 from dataclasses import dataclass
 from http.cookies import SimpleCookie
 from typing import Any
@@ -15,6 +17,7 @@ from django.db import transaction
 from django.http.response import HttpResponseBase
 from django.test import Client
 
+from tests.rules import reading
 from tests.rules.everything import MUSIC, PAPER, WORK, World, make_world, routes
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
@@ -411,6 +414,8 @@ class Answer:
     status: int
     text: str
     refused: bool
+    # What a look has written to the database, which is nothing (tests/rules/reading.py).
+    written: list[str]
 
 
 def ask(world: World, client: Client, session: str, method: str, path: str) -> Answer:
@@ -418,13 +423,15 @@ def ask(world: World, client: Client, session: str, method: str, path: str) -> A
     client.cookies = SimpleCookie({"sessionid": session} if session else {})
     mark = transaction.savepoint()
     try:
-        response: HttpResponseBase = getattr(client, method)(path)
-        text = text_of(response)
+        with reading.watched(path) if method == "get" else nullcontext([]) as written:
+            response: HttpResponseBase = getattr(client, method)(path)
+            text = text_of(response)
     finally:
         transaction.savepoint_rollback(mark)
     status = response.status_code
     to_login = status == 302 and "login" in response.headers["Location"]
-    return Answer(status, text, refused=to_login or status in {401, 403, 404, 405})
+    refused = to_login or status in {401, 403, 404, 405}
+    return Answer(status, text, refused, written)
 
 
 def text_of(response: Any) -> str:
@@ -434,6 +441,10 @@ def text_of(response: Any) -> str:
         # The live page's events have no end.
         content = b"" if response.is_async else b"".join(response.streaming_content)
     return content.decode("utf-8", "replace")
+
+
+def writes(path: str, role: str, answer: Answer) -> list[str]:
+    return [f"to be read by {role} {path} writes: {sql}" for sql in answer.written]
 
 
 def told_by(route: str, role: str, answer: Answer) -> list[str]:
@@ -487,9 +498,16 @@ def test_every_address_is_seen_by_whom_the_table_names_and_nobody_else(
                     wrong.append(f"{method} {path} as {letter}: {answer.status}")
                 if words := told_by(route, letter, answer):
                     wrong.append(f"{method} {path} tells {letter} of {words}")
+                wrong += writes(path, letter, answer)
             if set(seen) != set(wanted):
                 wrong.append(f"{method} {route}: seen by {seen!r}, not by {wanted!r}")
     assert not wrong, "\n".join(wrong)
+
+
+def test_what_a_look_would_write_is_noticed(world: World) -> None:
+    with reading.watched("/projects/") as written:
+        world.people["member"].save()
+    assert written
 
 
 def test_the_pages_of_accounts_work_and_tell_nothing(
@@ -502,6 +520,7 @@ def test_the_pages_of_accounts_work_and_tell_nothing(
                 answer = ask(world, *clients[letter], method, world.address(route))
                 if answer.status >= 500 or told_by(route, "S", answer):
                     wrong.append(f"{method} {route} as {letter}: {answer.status}")
+                wrong += writes(world.address(route), letter, answer)
     assert not wrong, "\n".join(wrong)
 
 
@@ -522,6 +541,7 @@ def test_the_operators_desk_is_theirs_alone(
         answer = ask(world, *clients["P"], "get", path)
         if answer.status >= 500:
             wrong.append(f"get {path} as P: {answer.status}")
+        wrong += writes(path, "P", answer)
     assert not wrong, "\n".join(wrong)
 
 
