@@ -139,7 +139,7 @@ def _no_permissions_of_djangos_after_a_flush() -> Iterator[None]:
     """A test that commits empties the database, and Django would then enter anew the permissions on
     each model, which nobody reads here: roles say who may act (portal/models.py)."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(flush, "emit_post_migrate_signal", lambda **_: None)
+        patch.setattr(flush, "emit_post_migrate_signal", lambda *_, **__: None)
         yield
 
 
