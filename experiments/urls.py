@@ -46,6 +46,7 @@ urlpatterns = [
     path("mine/", projects.home_fragment, name="home_fragment"),
     path("<slug:slug>/", table.runs, name="runs"),
     path("<slug:slug>/runs/columns/", table.runs_columns, name="runs_columns"),
+    path("<slug:slug>/runs/groupings/", table.runs_groupings, name="runs_groupings"),
     path("<slug:slug>/runs.csv", table.runs_csv, name="runs_csv"),
     path("<slug:slug>/runs.parquet", table.runs_parquet, name="runs_parquet"),
     path("<slug:slug>/views/save/", saved_views.view_save, name="view_save"),

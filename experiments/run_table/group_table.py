@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from experiments.models import Project
@@ -51,22 +52,28 @@ class GroupRow:
 class GroupTable:
     """One page of groups; `error` is what is wrong with the query."""
 
+    project: Project
     layout: Layout
-    offered: list[Offer]
+    columns: tuple[Column, ...]
     heads: list[GroupHead]
     rows: list[GroupRow]
     groups: Groups | None = None
     error: query.BadQuery | None = None
+
+    @cached_property
+    def offered(self) -> list[Offer]:
+        """The fields of the runs, which are looked up only where they are shown."""
+        return fields.catalogue(self.project)
 
 
 def read(
     *, user: User, project: Project, layout: Layout, page: int = 1, view: int | None = None
 ) -> GroupTable:
     """Return the page of groups that a layout asks for."""
-    offered = fields.catalogue(project)
-    columns = [*_numbers(layout.columns or table.usual_columns(offered), layout.groups)]
+    chosen = layout.columns or table.usual_columns(fields.catalogue(project))
+    columns = [*_numbers(chosen, layout.groups)]
     links = Links(layout, view)
-    result = GroupTable(layout, offered, _heads(links, columns), [])
+    result = GroupTable(project, layout, chosen, _heads(links, columns), [])
     try:
         runs = table.find(user=user, project=project, layout=layout)
     except query.BadQuery as error:

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from experiments.models import Run
 from experiments.run_table import fields, query
 from experiments.run_table.fields import Offer
-from experiments.run_table.layout import HIDEABLE, MAX_GROUPS, Layout, PageSize
+from experiments.run_table.layout import HIDEABLE, MAX_GROUPS, Column, Layout, PageSize
 from experiments.run_table.query import writing
 
 # What it makes sense to group by, and how much of it is offered.
@@ -48,6 +48,10 @@ class Links:
     @property
     def here(self) -> str:
         return self.layout.address(self.view)
+
+    def rows_alone(self, columns: tuple[Column, ...], page: int) -> str:
+        """Return the address of the same rows with its columns named: it is quicker to answer."""
+        return f"{self._with(columns=columns)}&page={page}"
 
     @property
     def unfiltered(self) -> str:

@@ -4,6 +4,7 @@ sorts."""
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from django.core.paginator import Page, Paginator
@@ -91,13 +92,18 @@ class RunRow:
 class Table:
     """One page of runs with everything it shows; `error` is a sentence about the query."""
 
+    project: Project
     layout: Layout
     columns: tuple[Column, ...]
-    offered: list[Offer]
     error: query.BadQuery | None = None
     heads: list[Head] = field(default_factory=list)
     rows: list[RunRow] = field(default_factory=list)
     page: Page[int] | None = None
+
+    @cached_property
+    def offered(self) -> list[Offer]:
+        """The columns to choose from, which are looked up only where they are shown."""
+        return offer_columns(self.project)
 
     @property
     def live(self) -> bool:
@@ -117,9 +123,8 @@ def read(
 ) -> Table:
     """Return the page of the table, in a number of queries that does not grow with the runs;
     `view` is named in its links."""
-    offered = offer_columns(project)
-    columns = layout.columns or usual_columns(offered)
-    table = Table(layout, columns, offered)
+    columns = layout.columns or usual_columns(offer_columns(project))
+    table = Table(project, layout, columns)
     try:
         runs = find(user=user, project=project, layout=layout)
     except query.BadQuery as error:

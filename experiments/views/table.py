@@ -51,7 +51,7 @@ def runs(request: HttpRequest, project: Project) -> HttpResponse:
         "terms": links.parts(),
         "wrong": links.wrong(shown.error) if shown.error else None,
         "hints": links.hints(shown.offered) if not (shown.rows or shown.error) else [],
-        "groupable": links.grouped_by(shown.offered),
+        "rows_alone": links.rows_alone(shown.columns, asked.page()),
         "view": view,
         "changed": view is not None and saved_views.layout_of(view) != current,
         "may_delete_view": view is not None and saved_views.may_delete(user=user, view=view),
@@ -61,6 +61,24 @@ def runs(request: HttpRequest, project: Project) -> HttpResponse:
         "may_act": may_act(user=user, project=project),
     }
     return render(request, "experiments/runs.html", context)
+
+
+@require_safe
+@requires_view
+def runs_groupings(request: HttpRequest, project: Project) -> HttpResponse:
+    """Show what the runs can be grouped by: as a part of the table's page or by itself."""
+    user, asked = signed_in(request), parameters.read_parameters(request)
+    view, current = chosen_layout(user, project, asked)
+    links = Links(current, view.pk if view else None)
+    context = {
+        "project": project,
+        "layout": current,
+        "links": links,
+        "groupable": links.grouped_by(fields.catalogue(project)),
+    }
+    part = "experiments/run_table/groupings.html"
+    whole = "experiments/runs_groupings.html"
+    return render(request, part if request.headers.get("HX-Request") else whole, context)
 
 
 @require_safe

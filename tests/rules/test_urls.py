@@ -158,6 +158,7 @@ TABLE = {
     "projects/<slug:slug>/models/new/": (TEAM, TEAM),
     "projects/<slug:slug>/runs.csv": (TEAM, NOBODY),
     "projects/<slug:slug>/runs/columns/": (TEAM, NOBODY),
+    "projects/<slug:slug>/runs/groupings/": (TEAM, NOBODY),
     "projects/<slug:slug>/runs.parquet": (TEAM, NOBODY),
     "projects/<slug:slug>/views/<int:pk>/delete/": (NOBODY, TEAM),
     "projects/<slug:slug>/views/first/": (NOBODY, TEAM),

@@ -16,7 +16,9 @@ export async function go(url, push = true) {
   if (PARTS.some((part) => !page.querySelector(part))) { location.assign(url); return; }
   const scrolled = document.getElementById("runs-table")?.scrollLeft ?? 0;
   for (const part of PARTS) {
-    document.querySelector(part).replaceWith(document.adoptNode(page.querySelector(part)));
+    const fresh = document.adoptNode(page.querySelector(part));
+    document.querySelector(part).replaceWith(fresh);
+    window.htmx?.process(fresh);
   }
   if (push) history.pushState(null, "", url);
   dressed();

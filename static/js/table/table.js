@@ -18,8 +18,11 @@ function dress() {
 
 /** Replace only what has changed in the rows, so that the focus and the pointer keep theirs. */
 async function renew() {
-  if (document.hidden || !place()?.hasAttribute("data-live")) return;
-  const answer = await fetch(location.href).catch(() => null);
+  const address = place()?.dataset.live;
+  if (document.hidden || !address) return;
+  const answer = await fetch(address).catch(() => null);
+  // Another table may have come meanwhile.
+  if (address !== place()?.dataset.live) return;
   if (!answer?.ok) return;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const rows = page.querySelector("#runs-table tbody");

@@ -8,6 +8,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils.html import escape
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -314,3 +315,36 @@ def test_what_is_not_finite_is_shown_and_compared_by_equality_alone(
     assert "NaN" in page.content.decode()
     with pytest.raises(query.BadQuery, match="nan too, by ="):
         query.apply(Run.objects.all(), "metric.loss<nan")
+
+
+def test_what_can_be_grouped_by_is_read_when_it_is_asked_for(
+    client: Client, ada: User, project: Project, three: list[Run]
+) -> None:
+    client.force_login(ada)
+    page = reverse("experiments:runs", args=[project.slug])
+    menu = reverse("experiments:runs_groupings", args=[project.slug])
+    assert "by state" not in client.get(page).content.decode()
+    for headers in ({}, {"HX-Request": "true"}):
+        shown = client.get(f"{menu}?q=-state:failed", headers=headers).content.decode()
+        assert f'href="{page}?q=-state%3Afailed&amp;group=state"' in shown
+        assert ("<html" in shown) is not bool(headers)
+    assert "Not grouped" in client.get(f"{menu}?group=state").content.decode()
+
+
+def test_a_table_that_renews_its_rows_looks_for_no_columns(
+    client: Client, ada: User, project: Project, three: list[Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.force_login(ada)
+    page = reverse("experiments:runs", args=[project.slug])
+    whole = client.get(page)
+    table_again = whole.context["rows_alone"]
+    assert f'data-live="?{escape(table_again)}"' in whole.content.decode()
+    monkeypatch.setattr("experiments.run_table.fields.catalogue", unwanted)
+    again = client.get(f"{page}?{table_again}")
+    assert [head.key for head in again.context["table"].heads] == [
+        head.key for head in whole.context["table"].heads
+    ]
+
+
+def unwanted(_: Project) -> None:
+    raise AssertionError("This takes as long as the rest of the page.")
