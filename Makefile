@@ -9,6 +9,9 @@ WORKERS ?= $(shell expr $$(nproc) + 1)
 TEST := -n $(WORKERS)
 # Each computes in one thread: several that wait for each other by spinning take the cores from all.
 test test-postgres test-thorough test-nasty: export OMP_NUM_THREADS = 1
+# What is compiled is kept, wherever a machine says otherwise: workers and the processes that tests
+# start compile it all anew else, which is a third of what they do.
+test test-postgres test-thorough test-nasty up: export PYTHONDONTWRITEBYTECODE =
 # Python compiles what is imported when it is: all modules of all packages would take a minute.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 # A file of requirements is installed again only when it has changed.
