@@ -226,7 +226,7 @@ class RunSpec(Message):
     accepts: list[str] = Field(
         default=[],
         description="Deliveries that portals of earlier versions do not know and this one takes: "
-        "environment.",
+        "environment, media.",
     )
 
 
@@ -546,3 +546,4 @@ class Received(Message):
 
     points: int = 0
     duplicate: bool = False
+    left_out: int = Field(default=0, description="Media beyond what the run or project may have.")
