@@ -21,6 +21,7 @@ MOST_PANELS = 200
 MOST_AT_FIRST = 48
 MEDIA_AT_FIRST = 12
 COLUMNS = 12
+KINDS = ("image", "clip", "histogram", "figure", "confusion", "table", "text")
 LOSS, MEDIA, ALL_OTHERS = "Loss", "Media", "Metrics"
 
 MOST_PINS = 200
@@ -114,6 +115,8 @@ def default(names: Sequence[str], media: Sequence[MediaName] = ()) -> Layout:
 
 
 def _of_media(media: Sequence[MediaName]) -> list[Panel]:
+    """Return a panel for each name, in the order of KINDS: what is looked at comes first."""
+    ordered = sorted(media, key=lambda one: (KINDS.index(one.kind), one.name))
     return [
         Panel(
             id=f"i{n}",
@@ -123,7 +126,7 @@ def _of_media(media: Sequence[MediaName]) -> list[Panel]:
             width=6,
             height=7,
         )
-        for n, one in enumerate(media[:MEDIA_AT_FIRST])
+        for n, one in enumerate(ordered[:MEDIA_AT_FIRST])
     ]
 
 

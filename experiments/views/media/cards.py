@@ -8,6 +8,7 @@ from typing import Any
 
 from experiments.media import reading, shown, silence
 from experiments.models import Media
+from experiments.templatetags.figures import NOTHING, figure
 from portal import storage
 
 # Rows of a table on a page, and tables of a page: what is beyond is in the file.
@@ -118,9 +119,16 @@ def first_rows(row: Media) -> dict[str, Any] | None:
             table = json.load(file)
     except FileNotFoundError:
         return None
-    rows = table["rows"][:ROWS]
+    rows = [[_cell(cell) for cell in row] for row in table["rows"][:ROWS]]
     more = len(table["rows"]) - len(rows)
     return {"columns": table["columns"], "rows": rows, "more": more, "left_out": table["left_out"]}
+
+
+def _cell(value: Any) -> str:
+    """Return a cell as people read it; its file has all digits."""
+    if value is None or isinstance(value, bool):
+        return NOTHING if value is None else str(value).lower()
+    return figure(value) if isinstance(value, int | float) else str(value)
 
 
 def elsewhere(row_names: Sequence[str], steps: dict[str, list[int]], step: int) -> list[Elsewhere]:

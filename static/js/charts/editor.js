@@ -97,6 +97,7 @@ export class Editor {
     for (const field of this.form.querySelectorAll("[data-for]")) field.hidden = !field.dataset.for.split(" ").includes(kind);
     this.form.querySelector("[data-fields-help]").textContent = HELP[kind] ?? "";
     this.form.querySelector("[data-names-label]").textContent = OF_MEDIA.includes(kind) ? "Media, one a line" : "Metrics, one a line; a formula begins with =";
+    this.form.querySelector("[data-find-name]").placeholder = OF_MEDIA.includes(kind) ? "Find media to add" : "Find a metric to add";
     this.form.querySelector("[data-found-names]").show?.();
   }
 

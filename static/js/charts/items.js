@@ -39,7 +39,7 @@ const KINDS = {
   },
   histogram: ({ content }) => bars(content),
   confusion: ({ content }) => [make("div", { class: "scroll" }, matrix(content)),
-    make("p", { class: "muted small" }, "Rows are the true classes, columns what they were taken for.")],
+    make("p", { class: "muted small" }, "Rows: true class. Columns: predicted.")],
   table: (item) => {
     const place = make("div", { class: "scroll media-table" }, make("p", { class: "muted small" }, `${item.content.rows.toLocaleString("en-GB")} rows…`));
     table(item, place);

@@ -26,7 +26,7 @@ export class Stepped extends Panel {
 
   named() { return this.spec.names.join(", ") || "No media yet"; }
 
-  stepped() { if (this.seen && this.overview) this.show(); }
+  stepped() { return this.seen && this.overview ? this.show() : null; }
 
   query(more = []) {
     const query = new URLSearchParams({ runs: this.page.runs.map(({ number }) => number).join(",") });
@@ -49,8 +49,11 @@ export class Stepped extends Panel {
       title: pinned ? `Pinned to step ${said(this.page.stepper.pins.get(run.number))}: unpin` : `Pin this run to step ${step === null ? "" : said(step)}`,
       "aria-label": pinned ? `Unpin run ${run.number}` : `Pin run ${run.number} to this step` }, pinned ? "pinned" : "pin");
     pin.addEventListener("click", () => this.page.stepper.pin(run, this.page.stepper.pins.get(run.number) ?? step));
+    const wanted = this.page.stepper.wanted(run);
+    const misses = step !== null && wanted !== null && wanted !== step;
     return make("header", {}, mark, make("a", { href: run.url, title: run.label }, run.label),
-      make("span", { class: "at" }, step === null ? "" : `step ${said(step)}`), step === null ? null : pin);
+      make("span", { class: misses ? "at missing" : "at", title: misses ? `Nothing at step ${said(wanted)}; this is the nearest` : null },
+        step === null ? "" : `step ${said(step)}`), step === null ? null : pin);
   }
 }
 
@@ -84,6 +87,8 @@ export class Media extends Stepped {
   }
 
   async show() {
+    this.turn = (this.turn ?? 0) + 1;
+    const mine = this.turn;
     const all = this.columns();
     const columns = all.slice(0, MOST_COLUMNS);
     if (!columns.length) {
@@ -92,6 +97,8 @@ export class Media extends Stepped {
       return;
     }
     await this.fetchItems(columns.filter(({ withheld }) => !withheld));
+    // The slider has moved on while this was fetched.
+    if (mine !== this.turn) return;
     const grid = make("div", { class: "media-columns" }, ...columns.map((column) => this.column(column)));
     const { scrollLeft, scrollTop } = this.place;
     this.place.replaceChildren(grid);

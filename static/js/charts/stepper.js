@@ -2,6 +2,7 @@
 // their own.
 
 const LIVE_MS = 10_000;
+const TELL_MS = 80;
 
 export class Stepper {
   constructor(page, pins = {}) {
@@ -41,8 +42,8 @@ export class Stepper {
     this.step = step;
     this.show();
     this.page.remember();
-    cancelAnimationFrame(this.due);
-    this.due = requestAnimationFrame(() => this.tell());
+    // A slider that is dragged asks for a picture now and then, and for the last one.
+    this.due ??= setTimeout(() => { this.due = null; this.tell(); }, TELL_MS);
   }
 
   /** By one step, from wherever the slider stands. */
@@ -70,7 +71,11 @@ export class Stepper {
     this.clear.textContent = `Unpin ${this.pins.size} run${this.pins.size === 1 ? "" : "s"}`;
   }
 
-  tell() { for (const panel of this.page.grid.panels) panel.stepped?.(); }
+  tell() {
+    for (const panel of this.page.grid.panels) {
+      Promise.resolve(panel.stepped?.()).catch((error) => panel.say(error.message || "This could not be loaded. Move the slider to try again."));
+    }
+  }
 
   pin(run, step) {
     if (this.pins.get(run.number) === step) this.pins.delete(run.number);
