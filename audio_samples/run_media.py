@@ -1,18 +1,20 @@
 """A run's clips on the steps of its media: they share the slider of a page of charts, and a clip
 that is withheld takes what may show it with it (experiments/media/silence.py)."""
 
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Mapping
+from functools import reduce
+from operator import or_
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 from django.urls import reverse
 
 from audio_samples import clips
 from audio_samples.models import Sample, SampleQuerySet
 from experiments.media import silence, sources
 from experiments.media.reading import Name
-from experiments.models import Run
 
 KIND = "clip"
 # Of a run that gives each clip a name of its own.
@@ -31,14 +33,16 @@ class Clips:
             found.setdefault(run, []).append(step)
         return found
 
-    def items(self, run: Run, names: Collection[str], step: int) -> list[dict[str, Any]]:
-        rows = clips.with_credits(_samples([run.pk]).filter(name__in=list(names), step=step))
+    def items(self, wanted: Mapping[UUID, int], names: Collection[str]) -> list[dict[str, Any]]:
+        places = reduce(or_, (Q(run=run, step=step) for run, step in wanted.items()))
+        rows = clips.with_credits(_samples(wanted).filter(places, name__in=list(names)))
         ordered = rows.order_by("name", "prompt", "seed", "take", "pk")
-        indexes: dict[str, int] = {}
+        indexes: Counter[tuple[UUID, str]] = Counter()
         found = []
         for sample in ordered:
-            index = indexes[sample.name] = indexes.get(sample.name, -1) + 1
-            found.append(_body(run, sample, index))
+            place = (sample.run_id, sample.name)
+            found.append(_body(sample, indexes[place]))
+            indexes[place] += 1
         return found
 
 
@@ -46,12 +50,12 @@ def _samples(runs: Collection[UUID]) -> SampleQuerySet:
     return Sample.objects.filter(run__in=list(runs), audio__isnull=False)
 
 
-def _body(run: Run, sample: Sample, index: int) -> dict[str, Any]:
+def _body(sample: Sample, index: int) -> dict[str, Any]:
     """Return a clip in the form of experiments/media/shown.py, with what a player needs. Of one
     that is withheld there is the reason alone."""
     clip = clips.clip(sample)
     given: dict[str, Any] = {
-        "run": run.number,
+        "run": sample.run.number,
         "name": sample.name,
         "step": sample.step,
         "index": index,

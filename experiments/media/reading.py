@@ -2,18 +2,23 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count
+from django.db.models import Q
 
 from experiments.media import silence
 from experiments.models import Media, MediaName, Run
 
 # Of a project whose programs make up a name for each step.
 MOST_NAMES = 500
-# Columns of a heat map.
+# Things of one answer.
+MOST_ITEMS = 2_000
+# Columns of a heat map, and of all maps of a panel together.
 MOST_COLUMNS = 200
+ALL_COLUMNS = 1_600
 
 
 @dataclass(frozen=True)
@@ -44,32 +49,39 @@ def steps_of(runs: Collection[UUID], name: str) -> dict[UUID, list[int]]:
     return steps
 
 
-def all_steps(run: Run) -> list[tuple[int, int]]:
-    """Return each step of the run at which it has anything, and how much."""
-    rows = Media.objects.current().filter(run=run).order_by("step")
-    return list(rows.values("step").annotate(count=Count("pk")).values_list("step", "count"))
-
-
-def at(wanted: Mapping[UUID, int], names: Iterable[str] | None = None) -> list[Media]:
-    """Return what runs have at one step each, judged (silence.py), by name and index."""
-    found: list[Media] = []
-    for run, step in wanted.items():
-        rows = Media.objects.current().filter(run=run, step=step)
-        if names is not None:
-            rows = rows.filter(name__in=list(names))
-        judged = silence.judged(rows.select_related("run__project", "blob"))
-        found += judged.order_by("name", "index")
+def steps_by_name(run: Run) -> dict[str, list[int]]:
+    """Return the steps of each name of a run, ascending."""
+    rows = Media.objects.current().filter(run=run).order_by("name", "step")
+    found: dict[str, list[int]] = {}
+    for name, step in rows.values_list("name", "step").distinct():
+        found.setdefault(name, []).append(step)
     return found
 
 
+def at(
+    wanted: Mapping[UUID, int], names: Iterable[str], *, most: int = MOST_ITEMS
+) -> tuple[list[Media], int]:
+    """Return what runs have at one step each, judged (silence.py), by name and index; and how many
+    there are beyond `most`."""
+    if not wanted:
+        return [], 0
+    places = reduce(or_, (Q(run=run, step=step) for run, step in wanted.items()))
+    rows = Media.objects.current().filter(places, name__in=list(names))
+    judged = silence.judged(rows.select_related("run__project", "blob"))
+    found = list(judged.order_by("name", "run", "index")[:most])
+    return found, rows.count() - most if len(found) == most else 0
+
+
 def histograms(runs: Collection[UUID], name: str) -> dict[UUID, list[tuple[int, dict[str, Any]]]]:
-    """Return the first histogram of each step, at most MOST_COLUMNS of a run, spread evenly."""
+    """Return the first histogram of each step, at most MOST_COLUMNS of a run and fewer of many
+    runs, spread evenly."""
     steps = steps_of(runs, name)
+    most = min(MOST_COLUMNS, max(20, ALL_COLUMNS // max(1, len(steps))))
     found: dict[UUID, list[tuple[int, dict[str, Any]]]] = {}
     for run, all_of_run in steps.items():
         rows = Media.objects.current().filter(
             run=run, name=name, kind=Media.Kind.HISTOGRAM, index=0,
-            step__in=thinned(all_of_run, MOST_COLUMNS),
+            step__in=thinned(all_of_run, most),
         )  # fmt: skip
         found[run] = list(rows.order_by("step").values_list("step", "content"))
     return found

@@ -4,11 +4,11 @@ A room above registers a source; a panel shows both by one slider. What may not 
 leaves out or says itself.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 from uuid import UUID
 
-from experiments.media import reading
+from experiments.media import reading, shown
 from experiments.media.reading import Name
 from experiments.models import Run
 
@@ -22,8 +22,8 @@ class Source(Protocol):
     def steps(self, runs: Collection[UUID], name: str) -> dict[UUID, list[int]]:
         """Return the steps at which runs have some of this name, ascending."""
 
-    def items(self, run: Run, names: Collection[str], step: int) -> list[dict[str, Any]]:
-        """Return what the run has at a step, in the form of `shown.body`."""
+    def items(self, wanted: Mapping[UUID, int], names: Collection[str]) -> list[dict[str, Any]]:
+        """Return what runs have at a step each, in the form of `shown.body`."""
 
 
 _sources: list[Source] = []
@@ -53,6 +53,9 @@ def steps_of(runs: Sequence[Run], name: str) -> dict[UUID, list[int]]:
     return found
 
 
-def items_at(run: Run, names: Collection[str], step: int) -> list[dict[str, Any]]:
-    """Return what sources have of a run at a step."""
-    return [item for source in _sources for item in source.items(run, names, step)]
+def items_at(wanted: Mapping[UUID, int], names: Collection[str]) -> list[dict[str, Any]]:
+    """Return what runs have at a step each, of media and of all sources."""
+    found = [shown.body(row) for row in reading.at(wanted, names)[0]]
+    if wanted:
+        found += [item for source in _sources for item in source.items(wanted, names)]
+    return found

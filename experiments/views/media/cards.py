@@ -1,7 +1,7 @@
 """Media as a page shows them without scripts: each with what its template needs."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -131,8 +131,9 @@ def _cell(value: Any) -> str:
     return figure(value) if isinstance(value, int | float) else str(value)
 
 
-def elsewhere(row_names: Sequence[str], steps: dict[str, list[int]], step: int) -> list[Elsewhere]:
+def elsewhere(steps: Mapping[str, list[int]], step: int | None) -> list[Elsewhere]:
     """Return the names that have nothing at the step, each with its nearest one."""
-    missing = [name for name in steps if name not in row_names]
-    found = [(name, reading.nearest(steps[name], step)) for name in missing]
-    return [Elsewhere(name, at) for name, at in found if at is not None]
+    if step is None:
+        return []
+    nearest = {name: reading.nearest(found, step) for name, found in steps.items()}
+    return [Elsewhere(name, at) for name, at in nearest.items() if at is not None and at != step]

@@ -7,7 +7,7 @@ from django.views.decorators.http import require_safe
 
 from experiments.charts import selection
 from experiments.charts.selection import Selection
-from experiments.media import reading, shown, silence, sources
+from experiments.media import reading, silence, sources
 from experiments.models import Project, Run
 from experiments.views.access import requires_view
 from experiments.views.media.pages import step_of
@@ -57,12 +57,9 @@ def charts_media_items(request: HttpRequest, project: Project) -> HttpResponse:
         if (number := parameters.number(run)) is not None and (step := step_of(at)) is not None
     }
     visible = Run.objects.visible_to(signed_in(request)).filter(project=project)
-    runs = {run.pk: run for run in visible.filter(number__in=numbered).select_related("project")}
-    wanted = {pk: numbered[run.number] for pk, run in runs.items()}
-    items = [shown.body(row) for row in reading.at(wanted, names)]
-    for pk, step in wanted.items():
-        items += sources.items_at(runs[pk], names, step)
-    return _json({"items": items})
+    found = visible.filter(number__in=numbered).values_list("pk", "number")
+    wanted = {pk: numbered[number] for pk, number in found}
+    return _json({"items": sources.items_at(wanted, names)})
 
 
 @require_safe

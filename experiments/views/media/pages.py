@@ -17,6 +17,8 @@ from portal.inputs import parameters
 from portal.inputs.parameters import Parameters
 from portal.views import signed_in
 
+# Things of one page: what is beyond is found by its name.
+MOST_CARDS = 100
 STEP = re.compile(r"-?[0-9]{1,19}")
 
 
@@ -49,20 +51,17 @@ def run_media_file(
 
 
 def _shown(run: Run, query: Parameters) -> dict[str, object]:
-    names = reading.names_of([run])
-    name = query.choice("name", [one.name for one in names])
-    by_name = {
-        one.name: reading.steps_of([run.pk], one.name).get(run.pk, [])
-        for one in names
-        if not name or one.name == name
-    }
+    all_names = reading.steps_by_name(run)
+    name = query.choice("name", all_names)
+    by_name = {name: all_names[name]} if name else all_names
     steps = sorted({step for found in by_name.values() for step in found})
     asked = step_of(query.text("step"))
     step = reading.nearest(steps, asked) if asked is not None else (steps[-1] if steps else None)
-    rows = reading.at({run.pk: step}, list(by_name)) if step is not None else []
+    wanted = {} if step is None else {run.pk: step}
+    rows, left_out = reading.at(wanted, by_name, most=MOST_CARDS)
     place = steps.index(step) if step is not None else 0
     return {
-        "names": names,
+        "names": list(all_names),
         "name": name,
         "steps": steps,
         "step": step,
@@ -70,7 +69,8 @@ def _shown(run: Run, query: Parameters) -> dict[str, object]:
         "previous": steps[place - 1] if place else None,
         "next": steps[place + 1] if place + 1 < len(steps) else None,
         "groups": cards.groups(rows),
-        "elsewhere": cards.elsewhere([row.name for row in rows], by_name, step or 0),
+        "left_out": left_out,
+        "elsewhere": cards.elsewhere(by_name, step),
         "use": MediaUse.objects.filter(run=run).first(),
         "replaced": Media.objects.filter(run=run, replaced=True).count(),
     }
