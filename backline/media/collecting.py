@@ -21,9 +21,19 @@ from backline.media.packs import (
 from backline.media.sounds import Audio
 from backline.numbers import shown
 
+# Of a header, beside its items.
+HEADER_ROOM = 200
 # Prints a warning once for what it is `about`.
 Warn = Callable[[str, str], None]
-Entry = tuple[Item, bytes]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An item with its bytes, and how many its line in the header takes."""
+
+    item: Item
+    data: bytes
+    line: int
 
 
 @dataclass(frozen=True)
@@ -59,15 +69,40 @@ def packs_of(
 ) -> Iterator[bytes]:
     """Yield the encoded packs of one call; a name is never divided between two of them. `named`
     returns the name that a rank's media have."""
-    waiting: list[Entry] = []
+    waiting = Waiting()
     for name, things in media.items():
         entries = _entries(str(name).strip(), things, named, warn)
-        if waiting and not _fits([*waiting, *entries]):
-            yield packs.encode(Pack(step, at, waiting))
-            waiting = []
-        waiting += entries
-    if waiting:
-        yield packs.encode(Pack(step, at, waiting))
+        if waiting.entries and not waiting.fits(entries):
+            yield waiting.encode(step, at)
+            waiting = Waiting()
+        waiting.add(entries)
+    if waiting.entries:
+        yield waiting.encode(step, at)
+
+
+class Waiting:
+    """What goes into one pack, and how large that is so far."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self._header, self._data = HEADER_ROOM, 0
+
+    def fits(self, more: Sequence[Entry]) -> bool:
+        header = self._header + sum(entry.line for entry in more)
+        data = self._data + sum(len(entry.data) for entry in more)
+        return (
+            len(self.entries) + len(more) <= MAX_ITEMS
+            and header <= MAX_HEADER_BYTES
+            and HEAD.size + header + data <= MAX_PACK_BYTES
+        )
+
+    def add(self, more: Sequence[Entry]) -> None:
+        self.entries += more
+        self._header += sum(entry.line for entry in more)
+        self._data += sum(len(entry.data) for entry in more)
+
+    def encode(self, step: int, at: float) -> bytes:
+        return packs.encode(Pack(step, at, [(entry.item, entry.data) for entry in self.entries]))
 
 
 def _entries(
@@ -85,17 +120,17 @@ def _entries(
             f"{name} has {len(things)} items at one step; the first {MAX_OF_NAME} are sent.",
             f"items of {name}",
         )
-    entries: list[Entry] = []
+    kept = Waiting()
     for index, thing in enumerate(things[:MAX_OF_NAME]):
         entry = _entry(full, index, thing, warn)
-        if entry and not _fits([*entries, entry]):
+        if entry and not kept.fits([entry]):
             warn(
                 f"{name} has more than {MAX_PACK_BYTES / 1e6:.0f} MB at one step; item "
                 f"{index + 1} is left out.", f"bytes of {name}",
             )  # fmt: skip
         elif entry:
-            entries.append(entry)
-    return entries
+            kept.add([entry])
+    return kept.entries
 
 
 def _entry(name: str, index: int, thing: Any, warn: Warn) -> Entry | None:
@@ -115,7 +150,7 @@ def _entry(name: str, index: int, thing: Any, warn: Warn) -> Entry | None:
         return None
     if encoded.note:
         warn(f"{name}: {encoded.note}", f"part of {name}")
-    return item, encoded.data
+    return Entry(item, encoded.data, len(item.model_dump_json().encode()) + 1)
 
 
 def _reason(error: Exception) -> str:
@@ -124,9 +159,3 @@ def _reason(error: Exception) -> str:
     if isinstance(error, ValueError | OSError):
         return bounds.readable(str(error))[:500]
     return f"{type(error).__name__}: {shown(error)}"
-
-
-def _fits(entries: Sequence[Entry]) -> bool:
-    header = sum(len(item.model_dump_json().encode()) + 1 for item, _ in entries) + 200
-    total = HEAD.size + header + sum(item.size for item, _ in entries)
-    return len(entries) <= MAX_ITEMS and header <= MAX_HEADER_BYTES and total <= MAX_PACK_BYTES

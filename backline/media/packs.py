@@ -22,7 +22,6 @@ from backline.bounds import (
     MAX_PROSE,
     Amount,
     Count,
-    Json,
     Message,
     Natural,
     NotStorable,
@@ -67,7 +66,8 @@ class Item(Message):
     index: int = Field(default=0, ge=0, lt=MAX_OF_NAME)
     kind: Kind
     caption: str = Field(default="", max_length=MAX_CAPTION)
-    content: Json = {}
+    # Bounded like all JSON of a message (backline.bounds.Bounded).
+    content: dict[str, Any] = {}
     size: Natural = 0
 
     @model_validator(mode="after")
@@ -187,9 +187,11 @@ class Pack:
 
 def encode(pack: Pack) -> bytes:
     items = [item for item, _ in pack.items]
-    header = Header(step=pack.step, at=pack.at, items=items).model_dump_json().encode()
+    # Its items have checked themselves, and whoever decodes it checks all of it.
+    header = Header.model_construct(step=pack.step, at=pack.at, items=items)
+    line = header.model_dump_json().encode()
     data = b"".join(data for _, data in pack.items)
-    return HEAD.pack(MAGIC, VERSION, len(header)) + header + data
+    return HEAD.pack(MAGIC, VERSION, len(line)) + line + data
 
 
 def decode(data: bytes) -> Pack:
