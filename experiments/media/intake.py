@@ -40,20 +40,23 @@ class Taken:
 
 
 def receive(run: Run, session: str, number: int, data: bytes) -> Taken:
-    """Store one encoded pack, exactly once. Raises packs.Malformed, and then stores nothing, and
-    Conflict if this session's `number` was already used for something else."""
+    """Store one encoded pack, exactly once; an item that is wrong is left out and counted.
+
+    Raises packs.Malformed if nothing of it can be stored, and Conflict if this session's `number`
+    was already used for something else.
+    """
     digest = hashlib.sha256(data).hexdigest()
     if _is_known(run, session, number, digest):
         return Taken(0, duplicate=True)
     pack = packs.decode(data)
-    prepared = [prepare(item, payload) for item, payload in pack.items]
+    prepared, wrong = _prepared(pack)
     stored = [_store(one) for one in prepared]
     with transaction.atomic():
         run = Run.objects.select_for_update(no_key=True).select_related("project").get(pk=run.pk)
         if _is_known(run, session, number, digest):
             return Taken(0, duplicate=True)
         Batch.objects.create(run=run, session=session, number=number, digest=digest, folded=True)
-        taken, unused = _write(run, session, number, pack, stored)
+        taken, unused = _write(run, _turn(run, session, number), pack, stored, wrong)
     for sha256 in unused:
         storage.forget(sha256)
     return taken
@@ -69,6 +72,19 @@ def _is_known(run: Run, session: str, number: int, digest: str) -> bool:
     return before is not None
 
 
+def _prepared(pack: Pack) -> tuple[list[Prepared], list[str]]:
+    """Return what of a pack may be stored, and what is wrong with the others."""
+    prepared, wrong = [], []
+    for item, payload in pack.items:
+        try:
+            prepared.append(prepare(item, payload))
+        except packs.Malformed as error:
+            wrong.append(str(error))
+    if not prepared:
+        raise packs.Malformed(wrong[0])
+    return prepared, wrong
+
+
 def _store(one: Prepared) -> Stored:
     if not one.data:
         return one, None, None
@@ -78,11 +94,10 @@ def _store(one: Prepared) -> Stored:
 
 
 def _write(
-    run: Run, session: str, number: int, pack: Pack, stored: Sequence[Stored]
+    run: Run, turn: Turn, pack: Pack, stored: Sequence[Stored], wrong: Sequence[str]
 ) -> tuple[Taken, set[str]]:
     """Write the rows of a pack, in as many queries for one name as for hundreds; return also the
     digests of blobs that no row came to refer to."""
-    turn = _turn(run, session, number)
     by_name: dict[str, list[Stored]] = {}
     for one in stored:
         by_name.setdefault(one[0].item.name, []).append(one)
@@ -92,7 +107,7 @@ def _write(
     kept: list[Stored] = []
     gone: list[Media] = []
     unused: set[str] = set()
-    left_out = 0
+    left_out, why = len(wrong), wrong[-1][:300] if wrong else ""
     for name, entries in by_name.items():
         old = standing.get(name, [])
         if any((row.attempt, row.session, row.number) > turn for row in old):
@@ -102,14 +117,14 @@ def _write(
         items = len(entries) - len(old)
         size = sum(one.size for one, *_ in entries) - sum(row.size for row in old)
         if not room.take(items, size):
-            left_out += len(entries)
+            left_out, why = left_out + len(entries), room.why
             unused |= _digests(entries)
             continue
         kept += entries
         gone += old
         use.items, use.bytes = use.items + items, use.bytes + size
     if left_out:
-        use.left_out, use.why = use.left_out + left_out, room.why
+        use.left_out, use.why = use.left_out + left_out, why
     use.save()
     Media.objects.filter(pk__in=[row.pk for row in gone]).delete()
     _add(run, pack, turn, kept)

@@ -71,7 +71,9 @@ def test_a_newer_attempt_takes_the_place_of_older_ones_as_in_curves(run: Run) ->
     assert reading.steps_of([run.pk], "note") == {run.pk: [10, 15, 20]}
 
 
-def test_what_is_beyond_a_limit_is_left_out_and_counted(run: Run, settings: LazySettings) -> None:
+def test_what_is_beyond_a_limit_is_left_out_and_counted(
+    client: Client, ada: User, run: Run, settings: LazySettings
+) -> None:
     settings.MEDIA_RUN_ITEMS = 2
     log(run, 1, a=Text("1"), b=Text("2"))
     assert log(run, 2, a=Text("3")).left_out == 1
@@ -83,6 +85,13 @@ def test_what_is_beyond_a_limit_is_left_out_and_counted(run: Run, settings: Lazy
     use = MediaUse.objects.get(run=run)
     assert (use.items, use.left_out) == (3, 2)
     assert use.why.startswith("A project has at most")
+    # Its people see it, on the run's page and in the project's settings.
+    client.force_login(ada)
+    page = client.get(f"{run.get_absolute_url()}media/").content.decode()
+    assert "2 of what its program logged were left out. A project has at most" in page
+    assert (
+        "media, of 200\xa0bytes" in client.get("/projects/first-light/settings/").content.decode()
+    )
     # Its bytes were not kept either.
     assert not Blob.objects.filter(media_type="image/png").exists()
 
@@ -124,6 +133,16 @@ def test_pictures_that_are_none_are_refused_and_leave_nothing(
         intake.receive(run, "script", 1, picture_pack(data))
     assert not Media.objects.exists()
     assert not run.batches.exists()
+
+
+def test_one_that_is_wrong_costs_the_others_of_its_call_nothing(run: Run) -> None:
+    bad = Item(name="spec", kind="image", size=4)
+    good = Item(name="note", kind="text", content={"text": "a"})
+    data = packs.encode(Pack(1, 1.0, [(bad, b"junk"), (good, b"")]))
+    taken = intake.receive(run, "script", 1, data)
+    assert (taken.items, taken.left_out) == (1, 1)
+    assert texts(run) == {1: ["a"]}
+    assert MediaUse.objects.get(run=run).why.startswith("spec, item 1: This is no PNG")
 
 
 def test_a_large_picture_is_shown_small_and_stored_whole(run: Run) -> None:
