@@ -57,7 +57,9 @@ def _shown(run: Run, query: Parameters) -> dict[str, object]:
     steps = sorted({step for found in by_name.values() for step in found})
     asked = step_of(query.text("step"))
     step = reading.nearest(steps, asked) if asked is not None else (steps[-1] if steps else None)
-    wanted = {} if step is None else {run.pk: step}
+    held = silence.reasons_of_runs(Run.objects.filter(pk=run.pk)).get(run.number, "")
+    # Said once, and not for each.
+    wanted = {} if step is None or held else {run.pk: step}
     rows, left_out = reading.at(wanted, by_name, most=MOST_CARDS)
     place = steps.index(step) if step is not None else 0
     return {
@@ -70,6 +72,7 @@ def _shown(run: Run, query: Parameters) -> dict[str, object]:
         "next": steps[place + 1] if place + 1 < len(steps) else None,
         "groups": cards.groups(rows),
         "left_out": left_out,
+        "withheld": held if step is not None else "",
         "elsewhere": cards.elsewhere(by_name, step),
         "use": MediaUse.objects.filter(run=run).first(),
         "replaced": Media.objects.filter(run=run, replaced=True).count(),
