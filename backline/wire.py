@@ -546,4 +546,12 @@ class Received(Message):
 
     points: int = 0
     duplicate: bool = False
-    left_out: int = Field(default=0, description="Media beyond what the run or project may have.")
+
+
+class MediaReceived(Received):
+    """The answer to a pack of media."""
+
+    left_out: int = Field(
+        default=0,
+        description="What was not stored: damaged, or beyond what the run or project may have.",
+    )

@@ -25,10 +25,10 @@ from portal.inputs.schemas import Filter, Limit, Offset, PathNumber, RowNumber, 
 router = Router(tags=["experiments"])
 
 
-@router.post("/runs/{uuid:run_id}/media", response=wire.Received, tags=["deliveries"])
+@router.post("/runs/{uuid:run_id}/media", response=wire.MediaReceived, tags=["deliveries"])
 def add_media(
     request: HttpRequest, run_id: UUID, session: Words, number: RowNumber
-) -> wire.Received:
+) -> wire.MediaReceived:
     """What one call of `log` had beside numbers (backline.media.packs); the same number counts
     once. What is beyond the limits of the run or its project is left out and counted."""
     run = access.writable(request, run_id)
@@ -43,7 +43,7 @@ def add_media(
         raise HttpError(409, str(error)) from error
     except packs.Malformed as error:
         raise HttpError(400, str(error)) from error
-    return wire.Received(duplicate=taken.duplicate, left_out=taken.left_out)
+    return wire.MediaReceived(duplicate=taken.duplicate, left_out=taken.left_out)
 
 
 class MediaFilter(Filter):
