@@ -2,9 +2,11 @@
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import IO
 
 from audio import decoding, loudness, measures, png, sound_digest
+from portal import storage
 from portal.database import long_work
 
 LIMITS = decoding.Limits("clip", max_seconds=10 * 60, min_rate=4_000, max_rate=192_000)
@@ -63,7 +65,11 @@ def analyse(file: IO[bytes]) -> Analysis:
     )
 
 
-def spectrogram(file: IO[bytes]) -> bytes:
-    """Return a clip's spectrogram as PNG: 480 by 96, log frequency from 40 Hz up, 80 dB."""
-    audio, rate, _ = decode(file)
+@lru_cache(maxsize=256)
+def spectrogram(sha256: str) -> bytes:
+    """Return a clip's spectrogram as PNG: 480 by 96, log frequency from 40 Hz up, 80 dB. A panel of
+    charts asks for many, again and again; each is some kilobytes. FileNotFoundError if the bytes
+    are gone; whether the clip may be heard the caller asks each time."""
+    with storage.open_blob(sha256) as file:
+        audio, rate, _ = decode(file)
     return png.png(measures.spectrogram(audio, rate=rate))

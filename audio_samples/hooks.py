@@ -6,6 +6,7 @@ from audio_samples import (
     gdpr_export,
     journal_replay,
     run_fields,
+    run_media,
     run_outputs,
 )
 from audio_samples.credentials import file_provenance
@@ -17,5 +18,6 @@ __all__ = [
     "gdpr_export",
     "journal_replay",
     "run_fields",
+    "run_media",
     "run_outputs",
 ]

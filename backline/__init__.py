@@ -15,15 +15,42 @@ if TYPE_CHECKING:
     from backline.client import Run, StopRequest
     from backline.dataset import Item
     from backline.delivery.transport import Refused, Unreachable
+    from backline.media import (
+        Audio,
+        ConfusionMatrix,
+        Figure,
+        Histogram,
+        Image,
+        Media,
+        Table,
+        Text,
+    )
     from backline.opening import init
     from backline.sweeps import Sweep, sweep
 
-__all__ = ["Item", "Refused", "Run", "StopRequest", "Sweep", "Unreachable", "init", "sweep"]
+__all__ = [
+    "Audio",
+    "ConfusionMatrix",
+    "Figure",
+    "Histogram",
+    "Image",
+    "Item",
+    "Media",
+    "Refused",
+    "Run",
+    "StopRequest",
+    "Sweep",
+    "Table",
+    "Text",
+    "Unreachable",
+    "init",
+    "sweep",
+]
 __version__ = "0.1.0"
 
 # Loaded when a program first asks for one: the portal, the sender and a job's supervisor import
 # modules of this package too, and need neither the client nor its HTTP library.
-_HOMES = {
+_HOMES = dict.fromkeys(__all__, "backline.media") | {
     "Item": "backline.dataset",
     "Refused": "backline.delivery.transport",
     "Run": "backline.client",

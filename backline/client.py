@@ -35,6 +35,7 @@ from backline.delivery.transport import Transport, persist
 from backline.delivery.writer import WAKE_ROWS, Writer
 from backline.environment import capture
 from backline.exits import WATCH, Outcome, outcome_named, outcome_of
+from backline.media import Audio, Media, collecting
 from backline.numbers import INT64, PLAIN_NUMBERS, number_of, shown, step_of
 from backline.ranks import ProcessPlace
 from backline.system_metrics import SystemMetrics
@@ -49,6 +50,9 @@ RETRY_SECONDS = 0.2
 # A program's alerts: so many at once, and then one each so many seconds.
 ALERTS_AT_ONCE = 20
 ALERT_SECONDS = 6.0
+
+
+Loggable = SupportsFloat | Media | Sequence[Media]
 
 
 @dataclass(frozen=True)
@@ -267,12 +271,16 @@ class Run(Described):
         """Make `stop_requested` return a request, as for a signal that the program has caught."""
         self._stop = self._stop or StopRequest(reason)
 
-    def log(self, values: Mapping[str, SupportsFloat], *, step: int | None = None) -> None:
-        """Log numbers of one step; without `step`, of the step after the last one.
+    def log(self, values: Mapping[str, Loggable], *, step: int | None = None) -> None:
+        """Log numbers and media of one step; without `step`, of the step after the last one.
 
         Takes microseconds and never uses the network. NaN and infinities are stored. What is
         not a number is left out with a warning: a metric must not end training. Of several
         ranks, those above 0 log as `rank/R/...`; a call without values marks its step's time.
+
+        `backline.Image`, `Histogram`, `Table`, `Figure`, `Text`, `ConfusionMatrix`, or a list of
+        them, are encoded before this returns, which takes as long as that takes; `Audio` is a clip,
+        as by `log_audio`.
         """
         if self._idle and not self._open("log"):
             return
@@ -283,7 +291,10 @@ class Run(Described):
                 step = self._whole(step)
             # Types first: an array would take text of digits, a live tensor with torch's warning.
             if not PLAIN_NUMBERS.issuperset(map(type, values.values())):
-                values = self._numbers_of(values)
+                found = collecting.split(values)
+                if found.clips or found.media:
+                    self._log_media(found, step)
+                values = self._numbers_of(found.numbers)
             row = (
                 step,
                 time.time(),
@@ -302,6 +313,43 @@ class Run(Described):
             self._rows.append(row)
             if len(self._rows) > WAKE_ROWS and self._writer:
                 self._writer.wake()
+
+    def _log_media(self, found: collecting.Collected, step: int) -> None:
+        """Deliver clips and media of a step; what cannot be sent is said once by its name."""
+        for name, clip in found.clips:
+            self._log_clip(name, clip, step)
+        writer = self._open("log")
+        if not found.media or writer is None:
+            return
+        if "media" not in self.spec.accepts:
+            self._warn_once("This portal is of an earlier version, which takes no media.")
+            return
+        named = self._place.metric
+        try:
+            for pack in collecting.packs_of(
+                found.media, step=step, at=time.time(), named=named, warn=self._warn_about
+            ):
+                writer.put_later("media", pack)
+        except Exception as error:  # noqa: BLE001 - a picture must not end a training.
+            self._warn_once(
+                f"Media of step {step} were not logged: {shown(error)}",
+                about=f"media {type(error).__name__}",
+            )
+
+    def _log_clip(self, name: str, clip: Audio, step: int) -> None:
+        try:
+            self.log_audio(
+                name, clip.audio, sample_rate=clip.sample_rate, step=step,
+                prompt=clip.prompt or clip.caption, seed=clip.seed, final=clip.final,
+                references=clip.references,
+            )  # fmt: skip
+        except Exception as error:  # noqa: BLE001 - as for a clip that cannot be written.
+            self._warn_once(
+                f"{shown(name)} was not logged (Audio). {error}", about=f"media {shown(name)}"
+            )
+
+    def _warn_about(self, sentence: str, about: str) -> None:
+        self._warn_once(sentence, about=about)
 
     def log_audio(
         self,

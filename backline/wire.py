@@ -226,7 +226,7 @@ class RunSpec(Message):
     accepts: list[str] = Field(
         default=[],
         description="Deliveries that portals of earlier versions do not know and this one takes: "
-        "environment.",
+        "environment, media.",
     )
 
 
@@ -546,3 +546,12 @@ class Received(Message):
 
     points: int = 0
     duplicate: bool = False
+
+
+class MediaReceived(Received):
+    """The answer to a pack of media."""
+
+    left_out: int = Field(
+        default=0,
+        description="What was not stored: damaged, or beyond what the run or project may have.",
+    )

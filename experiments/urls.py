@@ -24,6 +24,8 @@ from experiments.views import (
 from experiments.views.alerts import rules, webhooks
 from experiments.views.describing import bulk, pages
 from experiments.views.discussion import discussion
+from experiments.views.media import data as media_data
+from experiments.views.media import pages as media_pages
 from experiments.views.publishing import publishing
 
 app_name = "experiments"
@@ -93,6 +95,12 @@ urlpatterns = [
     # The tabs of a run's page.
     path("<slug:slug>/runs/<int:number>/", run_tabs.run, name="run"),
     path("<slug:slug>/runs/<int:number>/charts/", run_tabs.charts, name="run_charts"),
+    path("<slug:slug>/runs/<int:number>/media/", media_pages.run_media, name="run_media"),
+    path(
+        "<slug:slug>/runs/<int:number>/media/<int:pk>",
+        media_pages.run_media_file,
+        name="run_media_file",
+    ),
     path("<slug:slug>/runs/<int:number>/samples/", run_tabs.samples, name="run_samples"),
     path("<slug:slug>/runs/<int:number>/config/", run_tabs.config, name="run_config"),
     path("<slug:slug>/runs/<int:number>/code/", run_code.code, name="run_code"),
@@ -144,6 +152,17 @@ urlpatterns = [
     path("<slug:slug>/charts/values/", chart_data.charts_values, name="charts_values"),
     path("<slug:slug>/charts/bars/", chart_data.charts_bars, name="charts_bars"),
     path("<slug:slug>/charts/importance/", chart_data.charts_importance, name="charts_importance"),
+    path("<slug:slug>/charts/media/", media_data.charts_media, name="charts_media"),
+    path(
+        "<slug:slug>/charts/media/items/",
+        media_data.charts_media_items,
+        name="charts_media_items",
+    ),
+    path(
+        "<slug:slug>/charts/media/histograms/",
+        media_data.charts_media_histograms,
+        name="charts_media_histograms",
+    ),
     path("<slug:slug>/charts/keep/", charts.charts_keep, name="charts_keep"),
     path("<slug:slug>/charts/save/", charts.charts_save, name="charts_save"),
     path("<slug:slug>/charts/reset/", charts.charts_reset, name="charts_reset"),

@@ -67,6 +67,7 @@ for router in (
     "experiments.api.router",
     "experiments.deliveries.api.router",
     "experiments.views.describing.api.router",
+    "experiments.views.media.api.router",
     "experiments.alerts.api.router",
     "experiments.discussion.api.router",
     "experiments.sweeps.api.router",

@@ -444,6 +444,10 @@ DISK_WARN_PERCENT = env_int("DISK_WARN_PERCENT", 90, 1)
 UPLOAD_MAX_BYTES = env_int("UPLOAD_MAX_BYTES", 512 * 1024 * 1024, 1)
 # All files of one batch, unpacked (rights/catalogue/file_batches).
 FILE_BATCH_MAX_BYTES = env_int("FILE_BATCH_MAX_BYTES", 4 * 1024 * 1024 * 1024, 1)
+# Pictures, tables and figures that programs log (experiments/media/limits.py).
+MEDIA_RUN_ITEMS = env_int("MEDIA_RUN_ITEMS", 20_000, 0)
+MEDIA_RUN_BYTES = env_int("MEDIA_RUN_BYTES", 1024 * 1024 * 1024, 0)
+MEDIA_PROJECT_BYTES = env_int("MEDIA_PROJECT_BYTES", 50 * 1024 * 1024 * 1024, 0)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024
 # Each of them is an open file while its request lasts, and a process may have about a thousand.
 DATA_UPLOAD_MAX_NUMBER_FILES = 300

@@ -15,7 +15,6 @@ from audio_samples.audibility import silences
 from audio_samples.copy_check import screenings
 from audio_samples.models import CreditStatement, Sample, SampleQuerySet
 from experiments.models import Project, Run
-from portal import storage
 from portal.http import csv_files
 from portal.http.playing import audio_response
 from portal.http.serving import disposition, ending, gathered, stream_response
@@ -119,8 +118,7 @@ def spectrogram(request: HttpRequest, pk: int) -> HttpResponse:
     if reason := silences.reason_withheld(sample):
         return answer_gone(reason)
     try:
-        with storage.open_blob(sample.file.sha256) as file:
-            picture = analysis.spectrogram(file)
+        picture = analysis.spectrogram(sample.file.sha256)
     except FileNotFoundError as error:
         raise Http404 from error
     response = HttpResponse(picture, content_type="image/png")

@@ -36,6 +36,8 @@ GIVE_UP_SECONDS = 24 * 3600.0
 
 
 NEVER = Failure()
+# Deliveries that are bytes with a number, and where they go.
+BYTES = {"batch": "batches", "media": "media"}
 
 
 class Sender:
@@ -194,9 +196,9 @@ class Sender:
         session = self.spool.session
         base = f"/api/v1/runs/{session.run}"
         match delivery.kind:
-            case "batch":
+            case "batch" | "media":
                 transport.post(
-                    f"{base}/batches",
+                    f"{base}/{BYTES[delivery.kind]}",
                     delivery.path.read_bytes(),
                     session=session.session,
                     number=delivery.number,

@@ -47,6 +47,7 @@ KINDS = (
     "config",
     "words",
     "alert",
+    "media",
     "environment",
     "sample",
     "checkpoint",
@@ -55,7 +56,7 @@ KINDS = (
 # Beside the sessions: a folder for each attempt.
 FETCHED = "fetched"
 # Deliveries that may be large go beside the stream, so that metrics do not wait for weights.
-FILE_KINDS = ("sample", "checkpoint", "ending")
+FILE_KINDS = ("media", "sample", "checkpoint", "ending")
 # A delivery on which the portal fails holds up later ones for this many tries, and the end of the
 # run until it has failed this often while others were accepted.
 PASSED_AFTER = 3

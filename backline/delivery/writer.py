@@ -39,7 +39,9 @@ WAKE_ROWS = 20_000
 # What waits in memory while the disk takes nothing; beyond it the oldest of it is given up.
 MAX_WAITING_BYTES = 64 * 2**20
 # What may be given up. Use that is not counted would be owed to somebody.
-EXPENDABLE = {"batch", "log"}
+EXPENDABLE = {"batch", "log", "media"}
+# What may wait for this thread; beyond it, whoever logs waits for the disk.
+MAX_LATER_BYTES = 32 * 2**20
 
 # As the program wrote them: nothing says that they are text.
 Names = tuple[Any, ...]
@@ -138,6 +140,8 @@ class Writer:
         self._over = False
         # For the spool, oldest first: the number of each delivery, its kind and its content.
         self._waiting: deque[tuple[int, str, bytes]] = deque()
+        # For the same, not numbered yet: what the program does not wait for.
+        self._later: list[tuple[str, bytes]] = []
         self._columns: dict[Names, list[Columns]] = {}
         self._started = self._next_figures = self._next_look = time.monotonic()
         # Unlike an Event, it may be used by a signal handler that has interrupted its use.
@@ -179,6 +183,15 @@ class Writer:
             self._enqueue([(kind, content)])
             self._write()
 
+    def put_later(self, kind: str, content: bytes) -> None:
+        """Deliver content after what was logged so far, within FLUSH_SECONDS: whoever logs it does
+        not wait for the disk, unless much waits already."""
+        self._later.append((kind, content))
+        if sum(len(waiting) for _, waiting in self._later) > MAX_LATER_BYTES:
+            self.flush()
+        else:
+            self.wake()
+
     def put_file(self, kind: str, file: Path, meta: BaseModel) -> None:
         """Deliver `file`, which is in the spool, after all that was logged so far.
 
@@ -216,6 +229,9 @@ class Writer:
         self._pace.see(taken)
         self._enqueue(self._encoded(taken))
         del self.rows[:count]
+        later = len(self._later)
+        self._enqueue(self._later[:later])
+        del self._later[:later]
         if self._console:
             pieces = self._console.take(self.spool.session.session)
             self._enqueue([("log", piece.model_dump_json().encode()) for piece in pieces])

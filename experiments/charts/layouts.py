@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from experiments.charts import panels
 from experiments.charts.panels import BadLayout, Layout
+from experiments.media.reading import Name
 from experiments.models import ChartLayout, Project
 from portal import audit
 from portal.models import User
@@ -78,18 +79,20 @@ def reset(*, by: User, project: Project) -> None:
     ChartLayout.objects.filter(project=project, owner=by, name="").delete()
 
 
-def own(*, user: User, project: Project, names: Sequence[str]) -> Layout:
-    """Return the layout as the person left it, or a panel for each of these metrics."""
+def own(
+    *, user: User, project: Project, names: Sequence[str], media: Sequence[Name] = ()
+) -> Layout:
+    """Return the layout as the person left it, or a panel for each of these metrics and media."""
     row = ChartLayout.objects.filter(project=project, owner=user, name="").first()
-    return content_of(row, names) if row else panels.default(names)
+    return content_of(row, names, media) if row else panels.default(names, media)
 
 
-def content_of(row: ChartLayout, names: Sequence[str]) -> Layout:
+def content_of(row: ChartLayout, names: Sequence[str], media: Sequence[Name] = ()) -> Layout:
     """Return a kept layout; what this version cannot read any more gives way to the default."""
     try:
         return panels.checked(row.content)
     except BadLayout:
-        return panels.default(names)
+        return panels.default(names, media)
 
 
 def may_delete(*, user: User, layout: ChartLayout) -> bool:

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
+from django.templatetags.static import static
 from django.urls import reverse
 
 from experiments.charts.panels import Layout
 from experiments.charts.selection import Selection
+from experiments.media.reading import Name
 from experiments.models import Project, Run, Series
 from experiments.run_table import compare, fields
 from experiments.templatetags.figures import colour
@@ -23,7 +25,13 @@ def metric_names(runs: Sequence[Run]) -> list[str]:
 
 
 def make(
-    *, project: Project, selection: Selection, names: Sequence[str], layout: Layout, is_saved: bool
+    *,
+    project: Project,
+    selection: Selection,
+    names: Sequence[str],
+    layout: Layout,
+    is_saved: bool,
+    media: Sequence[Name] = (),
 ) -> dict[str, Any]:
     """Return it as JSON can have it; `is_saved` says that the layout is a named one."""
     labels, dashes = compare.labels(selection.runs), compare.dashes(selection.runs)
@@ -40,6 +48,7 @@ def make(
             for run in selection.runs
         ],
         "names": list(names),
+        "media": [{"name": one.name, "kind": one.kind} for one in media],
         "fields": [_field(offer) for offer in fields.catalogue(project)],
         "layout": layout.model_dump(mode="json"),
         "saved": is_saved,
@@ -49,6 +58,10 @@ def make(
             "bars": reverse("experiments:charts_bars", args=[project.slug]),
             "importance": reverse("experiments:charts_importance", args=[project.slug]),
             "keep": reverse("experiments:charts_keep", args=[project.slug]),
+            "media": reverse("experiments:charts_media", args=[project.slug]),
+            "items": reverse("experiments:charts_media_items", args=[project.slug]),
+            "histograms": reverse("experiments:charts_media_histograms", args=[project.slug]),
+            "plotly": static("vendor/plotly.min.js"),
         },
     }
 

@@ -10,16 +10,23 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from backline import bounds
 from experiments.charts.bands import Spread
+from experiments.media.reading import Name as MediaName
 from experiments.run_table import compare
 
 VERSION: Literal[1] = 1
 MOST_PANELS = 200
 # Panels that a page begins with; more are added by name.
 MOST_AT_FIRST = 48
+MEDIA_AT_FIRST = 12
 COLUMNS = 12
-LOSS, ALL_OTHERS = "Loss", "Metrics"
+KINDS = ("image", "clip", "histogram", "figure", "confusion", "table", "text")
+LOSS, MEDIA, ALL_OTHERS = "Loss", "Media", "Metrics"
 
+MOST_PINS = 200
+Number = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,9}$")]
+Step = Annotated[int, Field(ge=bounds.MIN_INT, le=bounds.MAX_INT)]
 Id = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{1,16}$")]
 Key = Annotated[str, StringConstraints(min_length=1, max_length=220)]
 # A metric, or a formula behind an equals sign.
@@ -51,10 +58,12 @@ class Settings(Strict):
 
 
 class Panel(Strict):
-    """One panel. Curves have `names`; the other kinds have `fields` of the run table."""
+    """One panel. Curves and media have `names`; the other kinds have `fields` of the run table."""
 
     id: Id
-    kind: Literal["curves", "scatter", "contour", "parallel", "bars", "importance"] = "curves"
+    kind: Literal[
+        "curves", "scatter", "contour", "parallel", "bars", "importance", "media", "histogram"
+    ] = "curves"
     title: Annotated[str, StringConstraints(max_length=120)] = ""
     section: Annotated[str, StringConstraints(max_length=80)] = ""
     width: Annotated[int, Field(ge=2, le=COLUMNS)] = 4
@@ -67,6 +76,8 @@ class Panel(Strict):
 class Layout(Strict):
     version: Literal[1] = VERSION
     page: Settings = Settings()
+    # The step at which a run's media are shown whatever the slider says, by the run's number.
+    pins: Annotated[dict[Number, Step], Field(max_length=MOST_PINS)] = {}
     panels: Annotated[list[Panel], Field(max_length=MOST_PANELS)] = []
     folded: Annotated[
         list[Annotated[str, StringConstraints(max_length=80)]], Field(max_length=200)
@@ -86,21 +97,37 @@ def checked(content: Any) -> Layout:
     return layout
 
 
-def default(names: Sequence[str]) -> Layout:
-    """Return a panel for each metric: losses first, then in sections by what stands before the
-    slash. What would stand alone in its section stands among all others."""
+def default(names: Sequence[str], media: Sequence[MediaName] = ()) -> Layout:
+    """Return a panel for each metric: losses first, then media, then in sections by what stands
+    before the slash. What would stand alone in its section stands among all others."""
     ordered = sorted(names, key=_rank)[:MOST_AT_FIRST]
     sizes = Counter(_prefix(name) for name in ordered if not compare.is_loss(name))
     sections: dict[str, list[str]] = {}
     for name in ordered:
         sections.setdefault(_section_of(name, sizes), []).append(name)
     placed = [(section, name) for section, members in sections.items() for name in members]
-    return Layout(
-        panels=[
-            Panel(id=f"m{n}", names=[name], section=section, width=_width(len(sections[section])))
-            for n, (section, name) in enumerate(placed)
-        ]
-    )
+    curves = [
+        Panel(id=f"m{n}", names=[name], section=section, width=_width(len(sections[section])))
+        for n, (section, name) in enumerate(placed)
+    ]
+    first = sum(panel.section == LOSS for panel in curves)
+    return Layout(panels=[*curves[:first], *_of_media(media), *curves[first:]])
+
+
+def _of_media(media: Sequence[MediaName]) -> list[Panel]:
+    """Return a panel for each name, in the order of KINDS: what is looked at comes first."""
+    ordered = sorted(media, key=lambda one: (KINDS.index(one.kind), one.name))
+    return [
+        Panel(
+            id=f"i{n}",
+            kind="histogram" if one.kind == "histogram" else "media",
+            names=[one.name],
+            section=MEDIA,
+            width=6,
+            height=7,
+        )
+        for n, one in enumerate(ordered[:MEDIA_AT_FIRST])
+    ]
 
 
 def _section_of(name: str, sizes: Counter[str]) -> str:

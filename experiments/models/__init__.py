@@ -18,6 +18,7 @@ from experiments.models.describing import RunBatch, RunEdit, RunTag
 from experiments.models.discussion import Comment, CommentEdit, CommentQuerySet, Muted
 from experiments.models.environments import Environment
 from experiments.models.inbox import Level, Notice, NoticeQuerySet, NoticeSettings, ProjectSeen
+from experiments.models.media import Media, MediaName, MediaQuerySet, MediaUse
 from experiments.models.metrics import Batch, Chunk, ReplacedPoints, Series
 from experiments.models.projects import Membership, Project, ProjectQuerySet
 from experiments.models.publishing import ModelPage, ModelPageText
@@ -59,6 +60,10 @@ __all__ = [
     "FirstView",
     "Level",
     "LogChunk",
+    "Media",
+    "MediaName",
+    "MediaQuerySet",
+    "MediaUse",
     "Membership",
     "ModelPage",
     "ModelPageText",

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString, mark_safe
 
 from experiments.deliveries import logs, terminal, undelivered
-from experiments.models import ClusterEvent, LogChunk, Run, Series
+from experiments.models import ClusterEvent, LogChunk, MediaUse, Run, Series
 from experiments.runs import outputs, quotas, runs
 
 TICK = 1.0
@@ -40,6 +40,7 @@ class Moment:
     metrics: int
     log: int
     samples: int
+    media: int
     # How many events the cluster has reported, repeats included.
     events: int
     warning: str
@@ -59,6 +60,7 @@ def read_moment(run: Run) -> Moment:
         metrics=numbers["metrics"],
         log=numbers["log"],
         samples=outputs.count(run),
+        media=numbers["media"],
         events=numbers["events"],
         warning=" ".join(
             filter(None, (run.warning if run.is_open else "", undelivered.words(run)))
@@ -76,10 +78,14 @@ def _numbers(run: Run) -> dict[str, int]:
         "metrics": series.annotate(found=Count("pk")),
         "log": logs_of.annotate(found=Max("pk")),
         "events": events.values("attempt__run").annotate(found=Sum("count")),
+        "media": MediaUse.objects.filter(run=OuterRef("pk")).annotate(found=F("items")),
     }
     columns = {f"now_{name}": Subquery(rows.values("found")) for name, rows in wanted.items()}
     found = Run.objects.filter(pk=run.pk).annotate(**columns).values_list(*columns).first()
-    return {name: int(value or 0) for name, value in zip(wanted, found or [0] * 4, strict=True)}
+    return {
+        name: int(value or 0)
+        for name, value in zip(wanted, found or [0] * len(wanted), strict=True)
+    }
 
 
 def detail(run: Run) -> str:

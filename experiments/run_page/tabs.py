@@ -11,7 +11,7 @@ from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery, 
 from django.db.models.functions import Coalesce
 from django.urls import reverse
 
-from experiments.models import Checkpoint, Run, Series
+from experiments.models import Checkpoint, Media, Run, Series
 
 # Metrics of the machine, which have a tab of their own.
 SYSTEM = "system/"
@@ -47,6 +47,7 @@ _tabs = [
         "charts", "Charts", "experiments:run_charts",
         rows=lambda: Series.objects.exclude(name__startswith=SYSTEM),
     ),
+    Tab("media", "Media", "experiments:run_media", rows=Media.objects.current),
     Tab("log", "Log", "experiments:run_log"),
     Tab("samples", "Samples", "experiments:run_samples"),
     Tab("config", "Config", "experiments:run_config"),

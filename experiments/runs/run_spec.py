@@ -73,7 +73,7 @@ def spec_of(run: Run) -> wire.RunSpec:
         resume=_resume(run),
         start_from=_start(run),
         arithmetic=arithmetic.arithmetic_of(run),
-        accepts=["environment"],
+        accepts=["environment", "media"],
     )
 
 

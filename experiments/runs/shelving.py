@@ -2,9 +2,10 @@
 
 An archived run is in no list unless somebody asks for archived runs; nothing else changes. A
 deleted run is gone for people, and may be brought back for a week. Then a reconcile pass purges it:
-points, log, weights, sound, notes and tags go for good. Its row stays, with its number, config,
-dataset, decision and cost, because the ledger, credits, statements and the walk over permissions
-rest on it; so do the digests of its weights and clips: delivered again, they are recognised.
+points, log, media, weights, sound, notes and tags go for good. Its row stays, with its number,
+config, dataset, decision and cost, because the ledger, credits, statements and the walk over
+permissions rest on it; so do the digests of its weights and clips: delivered again, they are
+recognised.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -16,6 +17,7 @@ from django.db import transaction
 from django.db.models import F
 
 from experiments.clearance.permission import check_member
+from experiments.media import purging
 from experiments.models import Batch, Checkpoint, Chunk, ModelPage, Run, RunBatch, RunEdit, Sweep
 from experiments.runs import edit_rows, outputs
 from experiments.runs.checkpoints import unlist_checkpoint
@@ -119,6 +121,7 @@ def purge(run: Run) -> None:
         # In pieces: the one lock of SQLite is free between them.
         while pks := list(rows.order_by("pk").values_list("pk", flat=True)[:AT_ONCE]):
             rows.model._base_manager.filter(pk__in=pks).delete()
+    media = purging.forget(run)
     with transaction.atomic():
         at = commit_order.moment()
         run = Run.objects.select_for_update(no_key=True).get(pk=run.pk)
@@ -136,7 +139,7 @@ def purge(run: Run) -> None:
         )
         audit.record(
             by=None, verb="run.purged", subject=run, moment=at, number=run.number,
-            checkpoints=len(digests), clips=len(sounds), points=points,
+            checkpoints=len(digests), clips=len(sounds), points=points, media=media,
         )  # fmt: skip
     for digest in {*digests, *sounds}:
         storage.forget(digest)

@@ -12,6 +12,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from experiments.charts import layouts, page_data, panels, selection
 from experiments.charts.panels import BadLayout, Layout
 from experiments.charts.selection import Selection
+from experiments.media import sources
+from experiments.media.reading import Name
 from experiments.models import ChartLayout, Project
 from experiments.views import confirming
 from experiments.views.access import requires_view
@@ -156,6 +158,7 @@ def _page(
     user = signed_in(request)
     chosen, asked = _selection(request, project)
     names = page_data.metric_names(chosen.runs)
+    media = sources.names_of(chosen.runs)
     context = {
         "project": project,
         "selection": chosen,
@@ -165,11 +168,13 @@ def _page(
         "form": form or NamedLayoutForm(initial={"name": saved.name if saved else ""}),
         "asked": asked,
         "names": names,
+        "media": media,
         "data": page_data.make(
             project=project,
             selection=chosen,
             names=names,
-            layout=_shown(user, project, names, saved, form),
+            layout=_shown(user, project, saved, form, names=names, media=media),
+            media=media,
             is_saved=saved is not None,
         ),
     }
@@ -179,16 +184,18 @@ def _page(
 def _shown(
     user: User,
     project: Project,
-    names: list[str],
     saved: ChartLayout | None,
     form: NamedLayoutForm | None,
+    *,
+    names: list[str],
+    media: list[Name],
 ) -> Layout:
     """Return the layout of the page: what was just posted, the saved one, or one's own."""
     if form is not None:
         try:
             return panels.checked(form.cleaned_data.get("content"))
         except BadLayout:
-            return layouts.own(user=user, project=project, names=names)
+            return layouts.own(user=user, project=project, names=names, media=media)
     if saved is not None:
-        return layouts.content_of(saved, names)
-    return layouts.own(user=user, project=project, names=names)
+        return layouts.content_of(saved, names, media)
+    return layouts.own(user=user, project=project, names=names, media=media)

@@ -8,6 +8,7 @@ from django.views.decorators.http import require_safe
 
 from experiments.charts import comparison, layouts, page_data, selection
 from experiments.charts.panels import MOST_PANELS, Layout, Panel
+from experiments.media import sources
 from experiments.models import Project
 from experiments.run_table import compare as comparing
 from experiments.views.access import requires_view
@@ -62,18 +63,21 @@ def _chart_data(
     user: User, project: Project, choice: comparing.Choice, names: list[str], asked: str
 ) -> dict[str, Any]:
     """Return what the grid draws: the person's own panels; a metric that was asked for first."""
-    layout = layouts.own(user=user, project=project, names=names)
+    media = sources.names_of(choice.runs)
+    layout = layouts.own(user=user, project=project, names=names, media=media)
     if asked in names:
         first = Panel(id="asked", names=[asked], width=12, height=8)
         layout = Layout(
             page=layout.page,
+            pins=layout.pins,
             panels=[first, *layout.panels[: MOST_PANELS - 1]],
             folded=layout.folded,
         )
     chosen = selection.Selection(choice.runs, len(choice.runs), choice.note)
     return page_data.make(
-        project=project, selection=chosen, names=names, layout=layout, is_saved=asked in names
-    )
+        project=project, selection=chosen, names=names, layout=layout, is_saved=asked in names,
+        media=media,
+    )  # fmt: skip
 
 
 @require_safe

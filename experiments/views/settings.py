@@ -1,5 +1,6 @@
 """A project's settings: what it is for, its quotas, its use of the cluster and its cost."""
 
+from django.conf import settings
 from django.contrib import messages
 from django.forms import model_to_dict
 from django.http import HttpRequest, HttpResponse
@@ -9,6 +10,7 @@ from django.views.decorators.http import require_POST, require_safe
 from experiments.clearance import project_scope as projects
 from experiments.clearance.permission import NotPermitted
 from experiments.forms import ProjectScopeForm, QuotaForm
+from experiments.media import limits
 from experiments.models import Project, Run
 from experiments.runs import costs, quotas
 from experiments.views.access import requires_view
@@ -82,6 +84,8 @@ def _page(
         "gpus": quotas.busy_gpus().get(project.pk, 0),
         "gpu_hours": quotas.hours_taken(project),
         "open": project.runs.filter(state__in=Run.OPEN_STATES).count(),
+        "media": limits.project_bytes(project),
+        "media_limit": settings.MEDIA_PROJECT_BYTES,
         "history": quota_changes[:HISTORY],
     }
     return render(request, "experiments/project_settings.html", context, status=status)

@@ -20,6 +20,9 @@ from django.http.response import HttpResponseBase
 from portal import storage
 from portal.models import Blob
 
+# What is shown where it is, beside sound, if whoever stored it has looked at what it is. No SVG: it
+# may hold scripts.
+SHOWN = frozenset({"image/png", "image/jpeg", "image/webp", "application/json"})
 RANGE = re.compile(r"([0-9]*)-([0-9]*)")
 
 
@@ -159,13 +162,15 @@ def blob_response(
     attachment: bool = False,
     tag: str = "",
     content: Content | None = None,
+    shown: bool = False,
 ) -> HttpResponseBase:
     """Return the blob's bytes, or `content` made of them: whole (200), in part (206), unchanged
     (304), or a refusal (404, 416).
 
     `max_age` is in seconds; 0 says no-store, the right thing for audio that may be withheld
     at any moment. Shared caches never store either. `tag` replaces the digest in the entity tag
-    where the digest would tell a listener what the audio is.
+    where the digest would tell a listener what the audio is. `shown` lets a picture or JSON that
+    was checked when it came in keep its type; all else but audio is only ever downloaded.
     """
     etag = f'"{tag or blob.sha256}{"-made" if content else ""}"'
     content = content or Content(blob.size, blob.media_type, partial(storage.span, blob.sha256))
@@ -174,7 +179,8 @@ def blob_response(
         response = HttpResponse(status=304)
     else:
         response = _body(request, blob, content, etag)
-    audio = content.media_type.startswith("audio/")
+    is_shown = shown and content.media_type in SHOWN
+    inline = content.media_type.startswith("audio/") or is_shown
     headers = {
         "ETag": etag,
         "Accept-Ranges": "bytes",
@@ -184,9 +190,9 @@ def blob_response(
         "Content-Security-Policy": "default-src 'none'; sandbox",
     }
     if response.status_code in {200, 206}:
-        # What is not audio is only ever downloaded, so nothing uploaded can act as a page of ours.
-        headers["Content-Type"] = content.media_type if audio else "application/octet-stream"
-        headers["Content-Disposition"] = disposition(filename, attachment=attachment or not audio)
+        # So nothing uploaded can act as a page of ours.
+        headers["Content-Type"] = content.media_type if inline else "application/octet-stream"
+        headers["Content-Disposition"] = disposition(filename, attachment=attachment or not inline)
     for name, value in headers.items():
         response.headers[name] = value
     return response

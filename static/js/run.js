@@ -79,7 +79,7 @@ function apply(changed) {
   known = { ...known, ...changed };
   show(changed);
   if ("log" in changed && "log" in before) logGrew();
-  if ("curve" in changed && "curve" in before) curvesChanged();
+  if (["curve", "media"].some((name) => name in changed && name in before)) curvesChanged();
   if (("metrics" in changed && changed.metrics !== Number(now.dataset.metrics)) ||
       ("events" in changed && changed.events !== Number(now.dataset.events)) ||
       ("detail" in changed && "detail" in before && known.state === "starting") ||

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from django.contrib.contenttypes.models import ContentType
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
@@ -16,7 +17,7 @@ from audio_samples.credentials import issuing
 from audio_samples.models import ClipRelease
 from audio_samples.models.copy_check import Screening
 from audio_samples.reviews import flags
-from backline import wire
+from backline import Image, Text, wire
 from experiments.alerts import alerts, rules, webhooks
 from experiments.charts import layouts
 from experiments.deliveries import usage_report
@@ -41,6 +42,7 @@ from rights.parties import parties
 from tests.audio_samples.cast import make_sample
 from tests.catalogue import allow, make_recording, second_admin
 from tests.conftest import person
+from tests.experiments.media.logged import log as log_media
 from tests.tones import tone
 
 # Texts that only some may read. They are found in no address, so an echo of one is no leak.
@@ -185,6 +187,7 @@ def make_world() -> World:
         sample=sample, page=page, title="Loop", asked_by=ada, answered_by=rosa,
         released_at=timezone.now(), credential=given.credential, file=file,
     )  # fmt: skip
+    log_media(run, 10, spec=Image(np.zeros((2, 2))), said=Text(WORK[3]))
     describing.edit(run=run, by=ada, notes="Louder")
     runs_batch, _ = bulk.do(
         by=ada, project=project, rows=project.runs.filter(pk=run.pk), act="tag", tags=["loud"]
@@ -247,6 +250,8 @@ def make_world() -> World:
             (r"projects/.*reproduce/", {"name": "config.yaml"}),
             (r"", {"number": run.number, "code": test.items.get().code}),
             (r"", {"version": 1, "act": "tag", "batch": runs_batch.pk}),
+            (r"", {"media_id": run.media.get(kind="image").pk}),
+            (r"projects/.*media/", {"pk": run.media.get(kind="image").pk}),
             (r"projects/.*sweeps/", {"number": sweep.number, "trial": 1}),
             (r"api/v1/sweeps/", {"sweep_id": sweep.pk}),
             (r"projects/.*datasets/", {"pk": dataset.pk}),

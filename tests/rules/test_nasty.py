@@ -309,6 +309,9 @@ def in_bodies(house: House) -> Iterator[Sending]:
     batches = f"/api/v1/runs/{known['run_id']}/batches"
     for raw in (*RAW_BODIES, *CONTENTS, b"BLMB\x01" + b"\xff" * 60):
         yield _post(batches + "?session=attempt-1&number=1", raw, "run", house, "a batch")
+    media = f"/api/v1/runs/{known['run_id']}/media"
+    for raw in (*RAW_BODIES, *CONTENTS, b"BLMM\x01" + b"\xff" * 60):
+        yield _post(media + "?session=attempt-1&number=2", raw, "run", house, "media")
 
 
 def _bodies(path: str, known: Any, raw: bytes, words: str, house: House) -> Iterator[Sending]:

@@ -12,6 +12,7 @@ from audio_samples import analysis
 from audio_samples.credentials import files
 from experiments.alerts import outbound
 from experiments.inbox import mails
+from experiments.media import pictures
 from portal import storage
 from portal.database import long_work
 from portal.models import User
@@ -27,6 +28,7 @@ SHA = "0" * 64
 DOORS = {
     "decode a recording": lambda: audio_intake.examine(tone(), filename="a.flac"),
     "decode a clip": lambda: analysis.decode(tone()),
+    "decode a picture": lambda: pictures.look(b""),
     "store": lambda: storage.put(tone(), media_type="audio/flac"),
     "open": lambda: storage.open_blob(SHA),
     "read a span": lambda: storage.span(SHA, 0, 1),
@@ -46,6 +48,7 @@ LONG = {
 GUARDED = {
     "rights/catalogue/audio_intake.py",
     "audio_samples/analysis.py",
+    "experiments/media/pictures.py",
     "audio_samples/credentials/files.py",
     "audio_samples/credentials/file_provenance.py",
     "workers/cluster/local.py",

@@ -3,6 +3,7 @@
 import time
 
 import numpy as np
+import numpy.typing as npt
 
 import backline
 from experiments.recipes.tone_check import ToneCheckConfig
@@ -11,6 +12,9 @@ from workers.training import interruption
 RATE = 44_100
 # Of a mean square: less is rounding.
 QUIETEST = 1e-20
+# How often the wave is drawn in a run, and of what size, in pixels.
+PICTURES = 6
+HEIGHT, WIDTH = 96, 256
 
 
 def main(run: backline.Run, config: ToneCheckConfig) -> None:
@@ -20,6 +24,7 @@ def main(run: backline.Run, config: ToneCheckConfig) -> None:
     target = 0.5 * basis[0]
     draws = np.random.default_rng(config.seed)
     weights = draws.normal(size=2)
+    every = max(1, config.steps // PICTURES)
     for step in range(1, config.steps + 1):
         interruption.check(run)
         clean = weights[0] * basis[0] + weights[1] * basis[1] - target
@@ -29,10 +34,13 @@ def main(run: backline.Run, config: ToneCheckConfig) -> None:
         # Of the tone with its noise, which is what is learned from, and of the tone itself.
         left = float((clean**2).mean())
         level = 10 * np.log10(max(left, QUIETEST) / float((target**2).mean()))
-        run.log(
-            {"loss": float((error**2).mean()), "eval/loss": left, "eval/error_db": float(level)},
-            step=step,
-        )
+        values: dict[str, float | backline.Media] = {
+            "loss": float((error**2).mean()), "eval/loss": left, "eval/error_db": float(level),
+        }  # fmt: skip
+        if step % every == 0:
+            values["eval/wave"] = backline.Image(drawn(clean + target, target), "Fit and tone")
+            values["eval/left"] = backline.Histogram(error)
+        run.log(values, step=step)
         run.progress(0.95 * step / config.steps, stage=f"Fitting, step {step:,}")
         time.sleep(config.step_seconds)
     angle = 2 * np.pi * config.frequency * np.arange(round(config.seconds * RATE)) / RATE
@@ -50,3 +58,15 @@ def main(run: backline.Run, config: ToneCheckConfig) -> None:
         final=True,
     )
     run.progress(1.0, stage="Done")
+
+
+def drawn(fit: npt.NDArray[np.float64], tone: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
+    """Return a picture (height, width, 3) of the first samples: the tone grey, the fit above it."""
+    picture = np.full((HEIGHT, WIDTH, 3), 24, np.uint8)
+    columns = np.arange(WIDTH)
+    for wave, colour in ((tone, (140, 140, 140)), (fit, (99, 202, 191))):
+        # Full scale fills the height; a fit that diverges stays at its edges.
+        rows = np.clip(np.nan_to_num((1 - wave[:WIDTH]) / 2), 0, 1) * (HEIGHT - 2)
+        for thick in (0, 1):
+            picture[rows.astype(int) + thick, columns] = colour
+    return picture

@@ -10,10 +10,13 @@ const HELP = {
   bars: "One field with numbers. Runs are grouped as the page says.",
   importance: "The field that settings may matter for, as metric.val/loss.min.",
 };
+// What is given by its name in the runs, and not by a field of the run table.
+const OF_MEDIA = ["media", "histogram"];
 const LEAST = { curves: ["names", 1, "Choose a metric or write a formula."], scatter: ["fields", 2, "Choose two fields, X and Y."],
   contour: ["fields", 3, "Choose three fields: X, Y and the surface."],
   parallel: ["fields", 2, "Choose two fields or more."], bars: ["fields", 1, "Choose one field."],
-  importance: ["fields", 1, "Choose the field that settings may matter for."] };
+  importance: ["fields", 1, "Choose the field that settings may matter for."],
+  media: ["names", 1, "Choose what the panel shows."], histogram: ["names", 1, "Choose the histograms."] };
 const OWN = ["x", "smooth", "amount", "group", "spread", "log_y", "log_x", "clip"];
 const lines = (text) => text.split("\n").map((line) => line.trim()).filter(Boolean);
 
@@ -28,10 +31,18 @@ export class Editor {
     fields.group.add(new Option("as the page", ""));
     fields.group.add(new Option("nothing", "-"));
     for (const { key, title, groups } of page.data.fields) if (groups) fields.group.add(new Option(title, key));
-    this.finder("[data-find-name]", "[data-found-names]", fields.names, page.data.names.map((name) => [name, name]));
-    this.finder("[data-find-field]", "[data-found-fields]", fields.fields, page.data.fields.map(({ key, title, kind }) => [key, `${title} · ${kind}`]));
+    this.finder("[data-find-name]", "[data-found-names]", fields.names, () => this.offered());
+    this.finder("[data-find-field]", "[data-found-fields]", fields.fields, () => page.data.fields.map(({ key, title, kind }) => [key, `${title} · ${kind}`]));
     fields.kind.addEventListener("change", () => this.fit());
     this.form.addEventListener("submit", (event) => this.submitted(event));
+  }
+
+  /** Names that the kind of panel can show, with their titles. */
+  offered() {
+    const kind = this.form.elements.kind.value;
+    if (!OF_MEDIA.includes(kind)) return this.page.data.names.map((name) => [name, name]);
+    const fit = this.page.data.media.filter((one) => kind !== "histogram" || one.kind === "histogram");
+    return fit.map((one) => [one.name, `${one.name} · ${one.kind}`]);
   }
 
   /** Lists what a search finds; a click adds a line. */
@@ -40,7 +51,7 @@ export class Editor {
     const found = this.form.querySelector(place);
     const show = () => {
       const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
-      const fit = all.filter(([, title]) => words.every((word) => title.toLowerCase().includes(word)));
+      const fit = all().filter(([, title]) => words.every((word) => title.toLowerCase().includes(word)));
       found.replaceChildren(...fit.slice(0, FOUND).map(([value, title]) => {
         const chip = Object.assign(document.createElement("button"), { type: "button", className: "chip", textContent: title });
         chip.addEventListener("click", () => { target.value = [...lines(target.value), value].join("\n"); target.focus(); });
@@ -85,6 +96,9 @@ export class Editor {
     const kind = this.form.elements.kind.value;
     for (const field of this.form.querySelectorAll("[data-for]")) field.hidden = !field.dataset.for.split(" ").includes(kind);
     this.form.querySelector("[data-fields-help]").textContent = HELP[kind] ?? "";
+    this.form.querySelector("[data-names-label]").textContent = OF_MEDIA.includes(kind) ? "Media, one a line" : "Metrics, one a line; a formula begins with =";
+    this.form.querySelector("[data-find-name]").placeholder = OF_MEDIA.includes(kind) ? "Find media to add" : "Find a metric to add";
+    this.form.querySelector("[data-found-names]").show?.();
   }
 
   submitted(event) {
@@ -93,7 +107,7 @@ export class Editor {
     const old = this.panel?.spec;
     const kind = fields.kind.value;
     const spec = {
-      ...(old ?? { section: "", width: kind === "parallel" ? 8 : 4, height: kind === "curves" ? 6 : 8 }),
+      ...(old ?? { section: "", width: kind === "parallel" ? 8 : OF_MEDIA.includes(kind) ? 6 : 4, height: kind === "curves" ? 6 : 8 }),
       id: old?.id ?? this.page.newId(), kind, title: fields.title.value.trim(), names: lines(fields.names.value), fields: lines(fields.fields.value),
       settings: this.settings(fields),
     };

@@ -7,10 +7,16 @@ import { Grid } from "./grid.js";
 import { figure } from "./scales.js";
 import { METHODS } from "./smoothing.js";
 import { sentence, Source } from "./source.js";
+import { Stepper } from "./stepper.js";
 
 // What is not on most pages is fetched when it is.
 const KINDS = { curves: Curves };
+const MEDIA = ["media", "histogram"];
 async function needKinds(specs) {
+  if (specs.some(({ kind }) => MEDIA.includes(kind) && !KINDS[kind])) {
+    const [{ Media }, { Histogram }] = await Promise.all([import("./media.js"), import("./heat.js")]);
+    Object.assign(KINDS, { media: Media, histogram: Histogram });
+  }
   if (specs.some(({ kind }) => !KINDS[kind])) {
     const { Bars, Contour, Importance, Parallel, Scatter } = await import("./fields.js");
     Object.assign(KINDS, { scatter: Scatter, contour: Contour, parallel: Parallel, bars: Bars, importance: Importance });
@@ -29,6 +35,7 @@ class Page {
     this.hiddenGroups = new Set();
     this.source = new Source({ url: data.urls.data, runs: this.runs });
     this.grid = new Grid(document.querySelector("[data-chart-grid]"), this);
+    this.stepper = new Stepper(this, data.layout.pins);
     this.bar();
     this.legend();
     this.colour();
@@ -134,10 +141,17 @@ class Page {
     chip.setAttribute("aria-pressed", String(shown));
     if (chip.dataset.run) {
       this.byNumber.get(Number(chip.dataset.run)).hidden = !shown;
-      const hidden = this.runs.filter((run) => run.hidden).map(({ number }) => number);
-      history.replaceState(history.state, "", hidden.length ? `#hidden=${hidden.join(",")}` : location.pathname + location.search);
+      this.remember();
     } else if (shown) this.hiddenGroups.delete(chip.dataset.group);
     else this.hiddenGroups.add(chip.dataset.group);
+  }
+
+  /** What a link to this page shows again: hidden runs, and the step of the media. */
+  remember() {
+    const hidden = this.runs.filter((run) => run.hidden).map(({ number }) => number);
+    const parts = [hidden.length ? `hidden=${hidden.join(",")}` : "", this.stepper.step === null ? "" : `step=${this.stepper.step}`];
+    const hash = parts.filter(Boolean).join("&");
+    history.replaceState(history.state, "", hash ? `#${hash}` : location.pathname + location.search);
   }
 
   /** Groups take the place of runs in the legend while curves are grouped. */
@@ -273,7 +287,7 @@ class Page {
   }
 
   layout() {
-    return { version: 1, page: this.settings, panels: this.grid.panels.map(({ spec }) => spec), folded: this.grid.folded };
+    return { version: 1, page: this.settings, pins: this.stepper.kept, panels: this.grid.panels.map(({ spec }) => spec), folded: this.grid.folded };
   }
 
   /** Keep one's own layout, a moment after the last change. */

@@ -131,7 +131,7 @@ def test_the_api_takes_a_report_from_the_runs_own_token_alone(
     assert send(own, report("attempt-3").model_dump_json()) == 409
     # What the portal takes is told to the program at its start.
     spec = client.get(f"/api/v1/runs/{run.pk}/spec", headers={"Authorization": f"Bearer {own}"})
-    assert spec.json()["accepts"] == ["environment"]
+    assert spec.json()["accepts"] == ["environment", "media"]
 
 
 def test_a_diff_is_cut_into_files_and_lines() -> None:
