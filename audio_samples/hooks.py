@@ -5,6 +5,7 @@ from audio_samples import (
     discussion,
     gdpr_export,
     journal_replay,
+    report_blocks,
     run_fields,
     run_outputs,
 )
@@ -16,6 +17,7 @@ __all__ = [
     "file_provenance",
     "gdpr_export",
     "journal_replay",
+    "report_blocks",
     "run_fields",
     "run_outputs",
 ]

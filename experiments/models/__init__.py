@@ -21,6 +21,13 @@ from experiments.models.inbox import Level, Notice, NoticeQuerySet, NoticeSettin
 from experiments.models.metrics import Batch, Chunk, ReplacedPoints, Series
 from experiments.models.projects import Membership, Project, ProjectQuerySet
 from experiments.models.publishing import ModelPage, ModelPageText
+from experiments.models.reports import (
+    FrozenBlock,
+    Report,
+    ReportExport,
+    ReportQuerySet,
+    ReportVersion,
+)
 from experiments.models.run_views import FirstView, RunView
 from experiments.models.runs import (
     Attempt,
@@ -57,6 +64,7 @@ __all__ = [
     "DatasetQuerySet",
     "Environment",
     "FirstView",
+    "FrozenBlock",
     "Level",
     "LogChunk",
     "Membership",
@@ -70,6 +78,10 @@ __all__ = [
     "ProjectQuerySet",
     "ProjectSeen",
     "ReplacedPoints",
+    "Report",
+    "ReportExport",
+    "ReportQuerySet",
+    "ReportVersion",
     "RuleWatch",
     "Run",
     "RunBatch",
