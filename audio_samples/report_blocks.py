@@ -20,7 +20,7 @@ from experiments.models import Run
 from experiments.models.publishing import ModelPage
 from experiments.publishing import withdrawals
 from experiments.reports import chosen, kinds, pieces
-from experiments.reports.blocks import BadBlock, Options
+from experiments.reports.blocks import BadBlock, NothingThere, Options
 from experiments.reports.export import sounds
 from experiments.reports.export.sounds import Sound
 from experiments.reports.kinds import Kind, Part, Reading
@@ -72,7 +72,7 @@ class SamplesBlock(Kind):
         most = options.number("most", USUAL_CLIPS, least=1, most=MOST_CLIPS)
         found = _latest(_wanted(options, runs), runs)
         if not found:
-            raise BadBlock("None of these runs has such a sample.", options.first_line)
+            raise NothingThere("None of these runs has such a sample.", options.first_line)
         # The newest runs first: of forty seeds one hears some.
         shown = Sample.objects.filter(pk__in=found[:most])
         rows = clips.grid(runs, clips.with_credits(shown))

@@ -40,6 +40,12 @@ class BadBlock(ValueError):
         self.line = line
 
 
+class NothingThere(BadBlock):
+    """A block that is right and finds nothing: that may change, and is no mistake."""
+
+    code = "nothing_there"
+
+
 @dataclass(frozen=True)
 class Options:
     """The lines of a block by their keys, each with its number in the report's text."""

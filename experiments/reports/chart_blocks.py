@@ -23,6 +23,8 @@ SMOOTHING = ("none", "ema", "mean", "gaussian")
 # Which keys make the fields of a panel, in its order; the last of these may be missing.
 FIELDS = {"scatter": ("x", "y", "colour"), "contour": ("x", "y", "colour"), "bars": ("y",),
           "importance": ("y",)}  # fmt: skip
+# In rows; of the other kinds 8.
+HEIGHTS = {"bars": 6, "importance": 5}
 LEAST = {"scatter": 2, "contour": 3, "parallel": 2, "bars": 1, "importance": 1}
 
 
@@ -87,7 +89,8 @@ def _panel(options: Options) -> Panel:
         settings["clip"] = True
     panel: dict[str, Any] = {
         "id": "block", "kind": kind, "title": options.text("title")[:120],
-        "height": options.number("height", 8, least=3, most=20), "width": panels.COLUMNS,
+        "height": options.number("height", HEIGHTS.get(kind, 8), least=3, most=20),
+        "width": panels.COLUMNS,
     }  # fmt: skip
     if kind == "curves":
         panel["names"] = options.listed("y")

@@ -2,7 +2,7 @@
 
 from experiments.charts import selection
 from experiments.charts.selection import Selection
-from experiments.reports.blocks import BadBlock, Options
+from experiments.reports.blocks import BadBlock, NothingThere, Options
 from experiments.reports.kinds import Reading
 from experiments.runs import numbers
 
@@ -40,7 +40,7 @@ def runs(options: Options, reading: Reading) -> Selection:
     if chosen.error:
         raise BadBlock(chosen.error, options.line("query"))
     if not chosen.runs:
-        raise BadBlock(
+        raise NothingThere(
             chosen.note or ("No run fits this query." if text else "This project has no run yet."),
             options.line("query" if text else "runs"),
         )

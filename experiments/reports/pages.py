@@ -11,7 +11,7 @@ from experiments.reports.blocks import BadBlock
 from experiments.reports.chart_blocks import ChartPart
 from experiments.reports.included import IncludedPart
 from experiments.reports.kinds import Budget, Part, Reading
-from experiments.reports.parts import Placed
+from experiments.reports.parts import Placed, Problem
 from experiments.reports.pieces import Chart, Piece, Table
 from portal.inputs import markdown
 from portal.inputs.markdown import Fence
@@ -38,13 +38,14 @@ def html(text: str, reading: Reading, *, top: int = 2) -> SafeString:
 
 
 def _placed(placed: Placed, reading: Reading) -> SafeString:
-    shown, error, line = SafeString(""), placed.error, placed.line
+    shown, refusal = SafeString(""), placed.refusal
     if placed.part is not None:
         try:
             shown = _part(placed.part, reading)
-        except BadBlock as refusal:
-            error, line = str(refusal), refusal.line or placed.block.line - 1
-    context = {"placed": placed, "shown": shown, "error": error, "line": line}
+        except BadBlock as error:
+            refusal = error
+    problem = Problem.of(refusal, placed.block) if refusal else None
+    context = {"placed": placed, "shown": shown, "problem": problem}
     return _template("reports/block.html", context)
 
 

@@ -4,21 +4,20 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from experiments.reports import blocks, frozen, kinds
-from experiments.reports.blocks import BadBlock, Block
+from experiments.reports.blocks import BadBlock, Block, NothingThere
 from experiments.reports.kinds import Part, Reading, Shown
 from portal.inputs.markdown import Fence
 
 
 @dataclass(frozen=True)
 class Placed:
-    """A block with what it shows. `error` is a sentence in place of that, for line `line` of the
-    text; `frozen_at` when it was frozen, `freezes` that it will be when it is saved."""
+    """A block with what it shows. `refusal` is why it shows nothing, `frozen_at` when it was
+    frozen; `freezes` that it will be when it is saved."""
 
     block: Block
     title: str
     part: Part | None = None
-    error: str = ""
-    line: int = 0
+    refusal: BadBlock | None = None
     frozen_at: datetime | None = None
     freezes: bool = False
 
@@ -38,5 +37,18 @@ def place(found: Fence, reading: Reading) -> Placed | None:
             return Placed(block, kind.title, kept, frozen_at=row.at)
         return Placed(block, kind.title, kind.part(options, reading), freezes=asks)
     except BadBlock as refusal:
-        line = refusal.line or block.line - 1
-        return Placed(block, kind.title, error=str(refusal), line=line)
+        return Placed(block, kind.title, refusal=refusal)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why a block shows nothing. `line` is that of the text; 0 where nothing is wrong with it."""
+
+    sentence: str
+    line: int = 0
+
+    @classmethod
+    def of(cls, refusal: BadBlock, block: Block) -> "Problem":
+        if isinstance(refusal, NothingThere):
+            return cls(str(refusal))
+        return cls(str(refusal), refusal.line or block.line - 1)

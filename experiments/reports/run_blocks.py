@@ -7,7 +7,7 @@ from django.urls import reverse
 
 from experiments.models import Project, Run
 from experiments.reports import chosen, kinds
-from experiments.reports.blocks import BadBlock, Options
+from experiments.reports.blocks import BadBlock, NothingThere, Options
 from experiments.reports.kinds import Kind, Part, Reading, Shown
 from experiments.reports.pieces import Cell, Head, Row, Table
 from experiments.run_table import cells, fields, group_table, table
@@ -115,7 +115,7 @@ def _runs(options: Options, reading: Reading, layout: Layout, rows: int) -> Tabl
     if read.error:
         raise BadBlock(str(read.error), options.line("query"))
     if not read.rows:
-        raise BadBlock("No run fits this query.", options.line("query"))
+        raise NothingThere("No run fits this query.", options.line("query"))
     return Table(
         title=options.text("title"),
         url=_address(reading.project, layout),
@@ -137,7 +137,7 @@ def _groups(options: Options, reading: Reading, layout: Layout, rows: int) -> Ta
     if read.error:
         raise BadBlock(str(read.error), options.line("query"))
     if not read.rows:
-        raise BadBlock("No run fits this query.", options.line("query"))
+        raise NothingThere("No run fits this query.", options.line("query"))
     shown = read.rows[:rows]
     ids = _ids(reading.project, {number for row in shown for number in row.members})
     return Table(

@@ -200,7 +200,7 @@ ANSWER = (
 REPORT_TITLE = "What the learning rate does to a noisy fit"
 REPORT = f"""## What we wanted to know
 
-Each step of a tone check removes a part of the error, and follows some of the noise. Which rate
+Each step of a tone check removes a part of the error, and follows some of the noise. Which rate \
 leaves the least behind after {STEPS} steps, and is the answer the same for every seed?
 
 ## What we see
@@ -232,8 +232,8 @@ group: config.learning_rate
 
 ## What one seed said
 
-The first seed alone, **frozen** when this was written. With five seeds beside it one sees how much
-of such an order is chance.
+The first seed alone, **frozen** when this was written. With five seeds beside it one sees how \
+much of such an order is chance.
 
 ```runs
 title: The first seed

@@ -268,7 +268,7 @@ def _key(drawn: Picture, title: str, values: Sequence[Value]) -> None:
         return
     if _numeric(there):
         numbers = [float(value) for value in there]
-        frames.ramp_key(drawn, title, axes.short(min(numbers)), axes.short(max(numbers)))
+        frames.ramp_key(drawn, title, figure(min(numbers)), figure(max(numbers)))
         return
     paints = _paints(there)
     words = sorted({str(value) for value in there})

@@ -62,19 +62,27 @@ def ramp_key(picture: Picture, words: str, low: str, high: str) -> None:
     picture.shapes.append(Label(12, y, cut(f"Colour: {words}", 60), paint="ink"))
     x = 24 + width_of(cut(f"Colour: {words}", 60))
     picture.shapes.append(Label(x, y, low))
-    x += width_of(low) + 8
-    for step in range(24):
-        picture.shapes.append(Box(x + step * 5, y - 5, 5, 10, ramp(step / 23)))
-    picture.shapes.append(Label(x + 128, y, high))
+    x += width_of(low) + 16
+    for step in range(RAMP_STEPS):
+        picture.shapes.append(Box(x + step * 8, y - 5, 8, 10, ramp(step / (RAMP_STEPS - 1))))
+    picture.shapes.append(Label(x + RAMP_STEPS * 8 + 8, y, high))
     picture.height = y + 12
 
 
-# Viridis: read as an order in grey and by eyes that see fewer colours. Its light end is left out.
+# Viridis: read as an order in grey and by eyes that see fewer colours. Its steps are paints, as
+# they differ in light and dark (static/css/reports.css).
+RAMP_STEPS = 16
 RAMP = ((68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37))
 
 
 def ramp(share: float) -> str:
-    at = min(max(share, 0.0), 1.0) * 0.85 * (len(RAMP) - 1)
+    """Return the paint of a share from 0 to 1."""
+    return f"ramp-{round(min(max(share, 0.0), 1.0) * (RAMP_STEPS - 1))}"
+
+
+def ramp_colour(step: int, *, dark: bool = False) -> str:
+    """Return the colour of a step as #rrggbb, without the end that the ground would swallow."""
+    at = (step / (RAMP_STEPS - 1) * 0.85 + (0.15 if dark else 0.0)) * (len(RAMP) - 1)
     low, high = RAMP[int(at)], RAMP[min(int(at) + 1, len(RAMP) - 1)]
     mixed = (round(a + (b - a) * (at % 1)) for a, b in zip(low, high, strict=True))
     return "#" + "".join(f"{value:02x}" for value in mixed)

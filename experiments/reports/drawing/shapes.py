@@ -1,7 +1,7 @@
 """A picture as shapes, which more than one pen can draw. Units are CSS pixels, y goes down.
 
-A paint is a role (ink, muted, line, accent, run-1 to run-8), which has a colour in light and in
-dark, or a colour as #rrggbb.
+A paint is a role (ink, muted, line, accent, run-1 to run-8, ramp-0 to ramp-15), which has a colour
+in light and in dark.
 """
 
 from collections.abc import Sequence

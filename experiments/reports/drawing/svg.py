@@ -91,8 +91,6 @@ def _points(points: Sequence[Point]) -> str:
 
 
 def _paint(paint: str, where: str) -> str:
-    if paint.startswith("#"):
-        return f'{where}="{escape(paint)}"'
     return f'class="{where}-{escape(paint)}"'
 
 

@@ -13,6 +13,7 @@ from reportlab.platypus.doctemplate import LayoutError
 from experiments.models import ReportVersion
 from experiments.reports import drawing, parts
 from experiments.reports.blocks import BadBlock
+from experiments.reports.drawing import frames
 from experiments.reports.drawing.shapes import SIZE, Area, Box, Disc, Label, Path, Picture
 from experiments.reports.export import pdf_fonts
 from experiments.reports.export.pdf_fonts import BODY, Missing
@@ -21,6 +22,7 @@ from experiments.reports.export.pdf_text import (
     CODE,
     ERROR,
     HEAD,
+    HEAD_NUMBER,
     HEADINGS,
     NUMBER,
     SMALL,
@@ -32,7 +34,7 @@ from experiments.reports.export.pdf_text import (
 from experiments.reports.export.refusals import Refused
 from experiments.reports.included import IncludedPart
 from experiments.reports.kinds import Part, Reading
-from experiments.reports.parts import Placed
+from experiments.reports.parts import Placed, Problem
 from experiments.reports.pieces import Chart, Clips, Piece, Table, Words
 from portal.inputs.markdown import Fence
 
@@ -43,6 +45,7 @@ PAINTS = {
     "ink": "#191b1a", "muted": "#575c59", "line": "#d5d6cf", "accent": "#0a635d",
     "run-1": "#0072b2", "run-2": "#d55e00", "run-3": "#009e73", "run-4": "#b85c8f",
     "run-5": "#c98a00", "run-6": "#3a9bd2", "run-7": "#8d8200", "run-8": "#191b1a",
+    **{f"ramp-{step}": frames.ramp_colour(step) for step in range(frames.RAMP_STEPS)},
 }  # fmt: skip
 DASHES = {"dash": [8, 5], "dot": [2, 4], "dashdot": [8, 4, 2, 4]}
 
@@ -101,16 +104,20 @@ def _writer(reading: Reading, missing: Missing) -> Writer:
 
 
 def _placed(placed: Placed, writer: Writer) -> list[Flowable]:
-    error, line = placed.error, placed.line
+    refusal = placed.refusal
     if placed.part is not None:
         try:
             shown = _part(placed.part, writer)
-        except BadBlock as refusal:
-            error, line = str(refusal), refusal.line or placed.block.line - 1
+        except BadBlock as error:
+            refusal = error
         else:
             frozen = f"Frozen {placed.frozen_at:%d %b %Y, %H:%M} UTC" if placed.frozen_at else ""
             return [*shown, *([writer.line(frozen, SMALL)] if frozen else []), Spacer(1, 4)]
-    words = f"Line {line}, {placed.title.lower()}: {error}"
+    assert refusal is not None  # noqa: S101 - there is a part or a refusal.
+    problem = Problem.of(refusal, placed.block)
+    if not problem.line:
+        return [writer.line(f"{placed.title}: {problem.sentence}", SMALL)]
+    words = f"Line {problem.line}, {placed.title.lower()}: {problem.sentence}"
     return [writer.line(words, ERROR), Preformatted(placed.block.text[:2_000], CODE), Spacer(1, 6)]
 
 
@@ -138,7 +145,10 @@ def _piece(piece: Piece, writer: Writer) -> list[Flowable]:
 
 def _table(piece: Table, writer: Writer) -> list[Flowable]:
     styles = [NUMBER if head.number else CELL for head in piece.heads]
-    rows: list[list[Flowable]] = [[writer.line(head.title, HEAD) for head in piece.heads]]
+    heads = [HEAD_NUMBER if head.number else HEAD for head in piece.heads]
+    rows: list[list[Flowable]] = [
+        [writer.line(head.title, style) for head, style in zip(piece.heads, heads, strict=True)]
+    ]
     rows += [
         [
             writer.line(f"{cell.text} (best)" if cell.best else cell.text, style, url=cell.url)
@@ -237,5 +247,5 @@ def _path(canvas: Canvas, points: object) -> object:
 
 
 def _paint(paint: str, opacity: float = 1.0) -> Color:
-    colour = HexColor(paint if paint.startswith("#") else PAINTS[paint])
+    colour = HexColor(PAINTS[paint])
     return Color(colour.red, colour.green, colour.blue, alpha=opacity)

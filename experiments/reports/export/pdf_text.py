@@ -31,6 +31,7 @@ SMALL = ParagraphStyle("small", TEXT, fontSize=8, leading=11, textColor=MUTED)
 CELL = ParagraphStyle("cell", TEXT, fontSize=8, leading=10.5, spaceAfter=0)
 NUMBER = ParagraphStyle("number", CELL, alignment=2)
 HEAD = ParagraphStyle("head", CELL, textColor=MUTED)
+HEAD_NUMBER = ParagraphStyle("head of numbers", HEAD, alignment=2)
 ERROR = ParagraphStyle("error", TEXT, textColor=BAD)
 CODE = ParagraphStyle(
     "code", TEXT, fontName=MONO, fontSize=8, leading=10.5, backColor=SUNKEN, borderPadding=3
@@ -155,7 +156,8 @@ class Writer:
             elif token.type == "inline":
                 opened = tokens[place - 1]
                 right = "num" in str(opened.attrGet("class") or "")
-                style = HEAD if opened.tag == "th" else (NUMBER if right else CELL)
+                heads = opened.tag == "th"
+                style = (HEAD_NUMBER if right else HEAD) if heads else (NUMBER if right else CELL)
                 rows[-1].append(self._marked(token, style))
         return table(rows)
 
