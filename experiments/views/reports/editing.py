@@ -58,7 +58,7 @@ def report_edit(request: HttpRequest, report: Report) -> HttpResponse:
     theirs: Report | None = None
     if form.is_bound and form.is_valid():
         try:
-            return redirect(reports.save(by=user, report=report, **form.cleaned_data))
+            return _saved(request, reports.save(by=user, report=report, **form.cleaned_data))
         except reports.BadReport as refusal:
             form.add_error(refusal.field, str(refusal))
         except (reports.NotPossible, NotPermitted) as refusal:
@@ -67,6 +67,14 @@ def report_edit(request: HttpRequest, report: Report) -> HttpResponse:
             theirs = clash.current
             form.ask_again(clash)
     return _editor(request, report.project, form, {"report": report, "theirs": theirs})
+
+
+def _saved(request: HttpRequest, report: Report) -> HttpResponse:
+    """Go to the report; of one that others read, say which names in it told nobody."""
+    named = mentions.find(report.text, report.project)
+    if named.sentence and not report.is_draft:
+        messages.warning(request, named.sentence)
+    return redirect(report)
 
 
 @require_POST

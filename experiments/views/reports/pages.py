@@ -2,6 +2,7 @@
 
 from django.contrib import messages
 from django.core.paginator import Paginator
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -31,7 +32,7 @@ def report_list(request: HttpRequest, project: Project) -> HttpResponse:
         rows = rows.listed()
     context = {
         "project": project,
-        "page": Paginator(rows.select_related("author"), PAGE).get_page(asked.page()),
+        "page": Paginator(rows.select_related("author").defer("text"), PAGE).get_page(asked.page()),
         "archived": archived,
         "deleted": len(reports.deleted(user, project, timezone.now())),
         "may_act": may_act(user=user, project=project),
@@ -141,7 +142,8 @@ def report_delete(request: HttpRequest, report: Report) -> HttpResponse:
 def report_bring_back(request: HttpRequest, pk: int) -> HttpResponse:
     """Undo a deletion."""
     by = signed_in(request)
-    rows = Report.objects.filter(project__in=Project.objects.visible_to(by))
+    seen = Q(published_at__isnull=False) | Q(author=by)
+    rows = Report.objects.filter(seen, project__in=Project.objects.visible_to(by))
     report = get_object_or_404(rows.exclude(deleted_at=None).select_related("project"), pk=pk)
     if not reports.may_delete(user=by, report=report):
         return refused(request, report.project, "Its author or an owner brings it back.")
