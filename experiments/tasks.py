@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from experiments.alerts import sending, watching, webhooks
 from experiments.inbox import mails, notices
-from experiments.reports import reports
+from experiments.reports import shelving
 from experiments.reports.export import exports
 
 # One of each at a time in a worker: the other threads are there for runs that start and stop.
@@ -48,6 +48,6 @@ def make_report_files() -> None:
     if _exporting.acquire(blocking=False):
         try:
             exports.run_pass()
-            reports.purge_due(timezone.now())
+            shelving.purge_due(timezone.now())
         finally:
             _exporting.release()

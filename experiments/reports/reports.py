@@ -1,4 +1,4 @@
-"""Reports: written, changed with every version, published, frozen anew, archived and deleted.
+"""Reports: written, changed with every version, published, frozen anew.
 
 A report begins as a draft that its author alone sees. Published, it is the project's: whoever sees
 the project reads it, and its members change it. Two people do not overwrite each other: whoever
@@ -7,7 +7,7 @@ saves names the version that they saw, and is shown the other one where somebody
 
 import re
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
@@ -24,7 +24,7 @@ from experiments.reports import blocks, frozen, kinds
 from experiments.reports.blocks import BadBlock
 from experiments.reports.kinds import Reading
 from experiments.runs import numbers
-from portal import audit, storage
+from portal import audit
 from portal.database import commit_order
 from portal.inputs import markdown
 from portal.inputs.text import clean_line, clean_prose, unreadable
@@ -32,8 +32,6 @@ from portal.models import User
 
 LONGEST_TITLE = 150
 LONGEST = markdown.LONGEST
-# How long a deleted report may be brought back, as a run.
-KEPT = timedelta(days=7)
 # Of the runs that a text names by number, for the pages of those.
 MOST_RUNS = 200
 
@@ -80,7 +78,7 @@ def create(*, by: User, project: Project, title: str, text: str) -> Report:
             changed_at=at,
         )  # fmt: skip
         _store_version(report, by, at, frozen.store(report, taken, at))
-        _record(report, by, at, verb="report.created")
+        record(report, by, at, verb="report.created")
     return report
 
 
@@ -91,7 +89,7 @@ def save(*, by: User, report: Report, title: str, text: str, version: int | None
     kept = frozen.of(report)
     taken = frozen.take(text, _reading(by, report), known=kept)
     with transaction.atomic():
-        report, at = _lock(by, report)
+        report, at = lock(by, report)
         if (title, text) == (report.title, report.text):
             return report
         if version is not None and version != report.version:
@@ -104,7 +102,7 @@ def restore(*, by: User, report: Report, version: int) -> Report:
     """Make an earlier version the newest one, with what was frozen in it. Raises NotPermitted,
     NotPossible."""
     with transaction.atomic():
-        report, at = _lock(by, report)
+        report, at = lock(by, report)
         earlier = report.versions.filter(version=version, version__lt=report.version).first()
         if earlier is None:
             raise NotPossible("There is no such earlier version.")
@@ -124,7 +122,7 @@ def freeze_again(*, by: User, report: Report) -> Report:
     if not taken:
         raise NotPossible("No block of this report is frozen.")
     with transaction.atomic():
-        current, at = _lock(by, report)
+        current, at = lock(by, report)
         if current.version != report.version:
             raise NotPossible("Somebody has saved it meanwhile. Look at it, then freeze it.")
         _write(current, by, at, title=current.title, text=current.text, taken=taken, refroze=True)
@@ -136,10 +134,10 @@ def publish(*, by: User, report: Report) -> Mentions:
     NotPossible, also for who is not its author."""
     _require_author(by, report)
     with transaction.atomic():
-        report, at = _lock(by, report)
+        report, at = lock(by, report)
         if not report.is_draft:
             raise NotPossible("It is published already.")
-        _set(report, by, at, verb="report.published", published_at=at)
+        put(report, by, at, verb="report.published", published_at=at)
         return _tell_named(report, by, before="")
 
 
@@ -148,68 +146,11 @@ def unpublish(*, by: User, report: Report) -> Report:
     NotPermitted, NotPossible."""
     _require_author(by, report)
     with transaction.atomic():
-        report, at = _lock(by, report)
+        report, at = lock(by, report)
         if report.is_draft:
             raise NotPossible("It is a draft already.")
-        _set(report, by, at, verb="report.unpublished", published_at=None)
+        put(report, by, at, verb="report.unpublished", published_at=None)
     return report
-
-
-def archive(*, by: User, report: Report, on: bool = True) -> Report:
-    """Take it out of the list, or put it back. Raises NotPermitted, NotPossible."""
-    with transaction.atomic():
-        report, at = _lock(by, report)
-        if on == (report.archived_at is not None):
-            raise NotPossible("It is archived already." if on else "It is not archived.")
-        if on:
-            _set(report, by, at, verb="report.archived", archived_at=at)
-        else:
-            _set(report, by, at, verb="report.unarchived", archived_at=None)
-    return report
-
-
-def delete(*, by: User, report: Report) -> Report:
-    """Delete it; for a week it can be brought back. Raises NotPermitted for others than its author
-    and owners of the project."""
-    _require_deleter(by, report)
-    with transaction.atomic():
-        report, at = _lock(by, report)
-        _set(report, by, at, verb="report.deleted", deleted_at=at)
-    return report
-
-
-def bring_back(*, by: User, report: Report) -> Report:
-    """Undo a deletion. Raises NotPermitted, NotPossible."""
-    _require_deleter(by, report)
-    with transaction.atomic():
-        at = commit_order.moment()
-        report = _locked(report)
-        if report.deleted_at is None or report.deleted_at + KEPT <= at:
-            raise NotPossible("It is not among the reports that can be brought back.")
-        _set(report, by, at, verb="report.brought_back", deleted_at=None)
-    return report
-
-
-def purge_due(now: datetime, *, at_most: int = 20) -> int:
-    """Purge what was deleted more than a week ago: text, versions, figures, and what was said of
-    it; return how many. May be broken off and repeated."""
-    due = Report.objects.filter(deleted_at__lte=now - KEPT).order_by("deleted_at")[:at_most]
-    purged = 0
-    for report in due:
-        with transaction.atomic():
-            at = commit_order.moment()
-            row = Report.objects.select_for_update(no_key=True).filter(pk=report.pk).first()
-            if row is None or row.deleted_at is None or row.deleted_at + KEPT > now:
-                continue
-            files = set(row.exports.exclude(file=None).values_list("file", flat=True))
-            comments.forget("report", str(row.pk))
-            Notice.objects.filter(key__startswith=_notice_key(row)).delete()
-            _record(row, None, at, verb="report.purged")
-            row.delete()
-        for sha256 in files:
-            storage.forget(sha256)
-        purged += 1
-    return purged
 
 
 # --- Reads ----------------------------------------------------------------------------------
@@ -221,17 +162,6 @@ def may_change(*, user: User, report: Report) -> bool:
     if report.is_draft and report.author_id != user.pk:
         return False
     return report.project.is_open_to(user)
-
-
-def may_delete(*, user: User, report: Report) -> bool:
-    return report.author_id == user.pk or (not report.is_draft and report.project.is_owned_by(user))
-
-
-def deleted(user: User, project: Project, now: datetime) -> list[Report]:
-    """Return what the person may bring back, newest first."""
-    rows = Report.objects.filter(project=project, deleted_at__gt=now - KEPT)
-    found = rows.select_related("author", "project").order_by("-deleted_at")
-    return [report for report in found if may_delete(user=user, report=report)]
 
 
 def naming(run: Run, user: User) -> QuerySet[Report]:
@@ -263,20 +193,21 @@ def _storable(field: str, text: str, clean: Callable[[str], str]) -> str:
     return text
 
 
-def _lock(by: User, report: Report) -> tuple[Report, datetime]:
+def lock(by: User, report: Report) -> tuple[Report, datetime]:
     """Return the report as it is now, locked, and the transaction's moment. Raises NotPermitted for
     who may not change it, NotPossible if it was deleted."""
     at = commit_order.moment()
-    locked = _locked(report)
-    check_member(by, locked.project)
-    if locked.deleted_at is not None:
+    row = locked(report)
+    check_member(by, row.project)
+    if row.deleted_at is not None:
         raise NotPossible("The report was deleted.")
-    if locked.is_draft and locked.author_id != by.pk:
+    if row.is_draft and row.author_id != by.pk:
         raise NotPermitted("A draft is its author's alone.")
-    return locked, at
+    return row, at
 
 
-def _locked(report: Report) -> Report:
+def locked(report: Report) -> Report:
+    """Return the report as it is now, locked until the transaction ends, deleted or not."""
     rows = Report.objects.select_for_update(no_key=True, of=("self",))
     return rows.select_related("project", "author", "changed_by").get(pk=report.pk)
 
@@ -284,11 +215,6 @@ def _locked(report: Report) -> Report:
 def _require_author(by: User, report: Report) -> None:
     if report.author_id != by.pk:
         raise NotPossible("Its author alone publishes a report, or makes it a draft again.")
-
-
-def _require_deleter(by: User, report: Report) -> None:
-    if not may_delete(user=by, report=report):
-        raise NotPermitted("Its author or an owner of the project deletes a report.")
 
 
 def _reading(by: User, report: Report) -> Reading:
@@ -317,7 +243,7 @@ def _write(
     report.changed_by, report.changed_at = by, at
     report.save(update_fields=["title", "text", "version", "changed_by", "changed_at"])
     _store_version(report, by, at, frozen_rows, restores=restores, refroze=refroze)
-    _record(report, by, at, verb="report.saved")
+    record(report, by, at, verb="report.saved")
     if not report.is_draft:
         _tell_named(report, by, before=before)
 
@@ -359,7 +285,7 @@ def _tell_named(report: Report, by: User, *, before: str) -> Mentions:
     news = notices.News(
         kind=Notice.Kind.MENTION,
         project=report.project,
-        key=f"{_notice_key(report)}{report.version}",
+        key=f"{notice_key(report)}{report.version}",
         title=f"{by.display_name} named you in the report {report.title}",
         text=comments.excerpt(report.text),
         url=report.get_absolute_url(),
@@ -368,16 +294,16 @@ def _tell_named(report: Report, by: User, *, before: str) -> Mentions:
     return named
 
 
-def _notice_key(report: Report) -> str:
+def notice_key(report: Report) -> str:
     return f"report:{report.pk}:"
 
 
-def _set(report: Report, by: User, at: datetime, *, verb: str, **fields: datetime | None) -> None:
+def put(report: Report, by: User, at: datetime, *, verb: str, **fields: datetime | None) -> None:
     for name, value in fields.items():
         setattr(report, name, value)
     report.save(update_fields=list(fields))
-    _record(report, by, at, verb=verb)
+    record(report, by, at, verb=verb)
 
 
-def _record(report: Report, by: User | None, at: datetime, *, verb: str) -> None:
+def record(report: Report, by: User | None, at: datetime, *, verb: str) -> None:
     audit.record(by=by, verb=verb, subject=report, moment=at, version=report.version)

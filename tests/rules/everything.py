@@ -23,7 +23,7 @@ from experiments.deliveries import usage_report
 from experiments.discussion import comments, subjects
 from experiments.models import Membership, Notice, Project, Run, SweepTrial
 from experiments.publishing import pages
-from experiments.reports import reports
+from experiments.reports import reports, shelving
 from experiments.reports.export import exports
 from experiments.run_table import saved_views
 from experiments.run_table.layout import Layout
@@ -222,7 +222,7 @@ def make_world() -> World:
     made = exports.ask(by=ada, report=report, format="html")
     deleted = reports.create(by=ada, project=project, title=WORK[1], text=WORK[3])
     reports.publish(by=ada, report=deleted)
-    reports.delete(by=ada, report=deleted)
+    shelving.delete(by=ada, report=deleted)
 
     sheet = song.splits.get()
     work = song.works.get()

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from experiments.clearance.permission import NotPermitted
 from experiments.models import Project, Report, ReportExport
-from experiments.reports import pages, reports
+from experiments.reports import pages, reports, shelving
 from experiments.reports.export import exports
 from experiments.views.access import may_act, requires_view
 from experiments.views.reports.access import done, refused, requires_report
@@ -34,7 +34,7 @@ def report_list(request: HttpRequest, project: Project) -> HttpResponse:
         "project": project,
         "page": Paginator(rows.select_related("author").defer("text"), PAGE).get_page(asked.page()),
         "archived": archived,
-        "deleted": len(reports.deleted(user, project, timezone.now())),
+        "deleted": len(shelving.deleted(user, project, timezone.now())),
         "may_act": may_act(user=user, project=project),
     }
     return render(request, "reports/list.html", context)
@@ -45,10 +45,10 @@ def report_list(request: HttpRequest, project: Project) -> HttpResponse:
 def reports_deleted(request: HttpRequest, project: Project) -> HttpResponse:
     """List what was deleted and can be brought back by this person."""
     user = signed_in(request)
-    found = reports.deleted(user, project, timezone.now())
+    found = shelving.deleted(user, project, timezone.now())
     context = {
         "project": project,
-        "rows": [(r, r.deleted_at + reports.KEPT) for r in found if r.deleted_at is not None],
+        "rows": [(r, r.deleted_at + shelving.KEPT) for r in found if r.deleted_at is not None],
     }
     return render(request, "reports/deleted.html", context)
 
@@ -67,7 +67,7 @@ def report(request: HttpRequest, report: Report) -> HttpResponse:
         "drawn": drawn,
         "has_frozen": bool(reading.frozen),
         "may_change": reports.may_change(user=user, report=report),
-        "may_delete": reports.may_delete(user=user, report=report),
+        "may_delete": shelving.may_delete(user=user, report=report),
         "is_author": report.author_id == user.pk,
         "exports": exports.recent(user=user, report=report),
         "formats": ReportExport.Format.choices,
@@ -105,7 +105,7 @@ def report_archive(request: HttpRequest, report: Report) -> HttpResponse:
     by, on = signed_in(request), report.archived_at is None
     words = "Archived: it is in no list unless somebody asks for archived ones."
     return done(
-        request, report, lambda: reports.archive(by=by, report=report, on=on),
+        request, report, lambda: shelving.archive(by=by, report=report, on=on),
         words if on else "It is in the list again.",
     )  # fmt: skip
 
@@ -126,9 +126,12 @@ def report_freeze(request: HttpRequest, report: Report) -> HttpResponse:
 def report_delete(request: HttpRequest, report: Report) -> HttpResponse:
     """Delete a report; the list has the way back for a week."""
     try:
-        reports.delete(by=signed_in(request), report=report)
+        shelving.delete(by=signed_in(request), report=report)
     except NotPermitted as refusal:
         return refused(request, report.project, str(refusal))
+    except reports.NotPossible as refusal:
+        messages.error(request, str(refusal))
+        return redirect("experiments:reports", report.project.slug)
     address = reverse("experiments:reports_deleted", args=[report.project.slug])
     words = f"The report {report.title} is deleted."
     messages.success(
@@ -145,6 +148,6 @@ def report_bring_back(request: HttpRequest, pk: int) -> HttpResponse:
     seen = Q(published_at__isnull=False) | Q(author=by)
     rows = Report.objects.filter(seen, project__in=Project.objects.visible_to(by))
     report = get_object_or_404(rows.exclude(deleted_at=None).select_related("project"), pk=pk)
-    if not reports.may_delete(user=by, report=report):
+    if not shelving.may_delete(user=by, report=report):
         return refused(request, report.project, "Its author or an owner brings it back.")
-    return done(request, report, lambda: reports.bring_back(by=by, report=report), "It is back.")
+    return done(request, report, lambda: shelving.bring_back(by=by, report=report), "It is back.")

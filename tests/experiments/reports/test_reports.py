@@ -11,6 +11,7 @@ from experiments.clearance.permission import NotPermitted
 from experiments.discussion import comments, subjects
 from experiments.models import Comment, FrozenBlock, Membership, Notice, Project, Report, Run
 from experiments.reports import frozen, pages, reports
+from experiments.reports import shelving as shelves
 from experiments.runs import shelving
 from portal import audit
 from portal.models import Role, User
@@ -134,8 +135,8 @@ def test_who_may_only_look_writes_and_changes_nothing(
     for act in (
         lambda: reports.create(by=ben, project=project, title="x", text=""),
         lambda: reports.save(by=ben, report=report, title="y", text="y"),
-        lambda: reports.archive(by=ben, report=report),
-        lambda: reports.delete(by=mia, report=report),
+        lambda: shelves.archive(by=ben, report=report),
+        lambda: shelves.delete(by=mia, report=report),
     ):
         with pytest.raises(NotPermitted):
             act()
@@ -254,24 +255,24 @@ def test_a_deleted_report_comes_back_for_a_week_and_then_goes_with_all_that_was_
     assert about is not None
     comments.post(by=mia, subject=about, text="Why?")
     assert reports.naming(runs[0], mia).count() == 0
-    reports.archive(by=mia, report=report)
+    shelves.archive(by=mia, report=report)
     assert not Report.objects.listed().exists()
     with pytest.raises(reports.NotPossible):
-        reports.archive(by=mia, report=report)
-    reports.archive(by=mia, report=report, on=False)
-    reports.delete(by=ada, report=report)
+        shelves.archive(by=mia, report=report)
+    shelves.archive(by=mia, report=report, on=False)
+    shelves.delete(by=ada, report=report)
     assert not Report.objects.visible_to(ada).exists()
     assert subjects.find(mia, "report", str(report.pk)) is None
     with pytest.raises(reports.NotPossible):
         reports.save(by=ada, report=report, title="x", text="x")
-    reports.bring_back(by=ada, report=report)
-    reports.delete(by=ada, report=report)
-    assert reports.purge_due(timezone.now()) == 0
+    shelves.bring_back(by=ada, report=report)
+    shelves.delete(by=ada, report=report)
+    assert shelves.purge_due(timezone.now()) == 0
     later: Any = timezone.now() + timedelta(days=8)
     Report.objects.filter(pk=report.pk).update(deleted_at=timezone.now() - timedelta(days=8))
     with pytest.raises(reports.NotPossible, match="not among"):
-        reports.bring_back(by=ada, report=report)
-    assert reports.purge_due(later) == 1
+        shelves.bring_back(by=ada, report=report)
+    assert shelves.purge_due(later) == 1
     assert not Report.objects.exists()
     assert not FrozenBlock.objects.exists()
     assert not Comment.objects.filter(kind="report").exists()
