@@ -131,6 +131,7 @@ def _asks(kind: Kind, block: Block) -> bool:
 
 def _read(kind: Kind, block: Block, reading: Reading) -> list[Piece]:
     try:
+        reading.budget.take_block()
         return kind.part(block.options(kind.keys), reading).pieces()
     except BadBlock as refusal:
         return [Words(text=f"When this was frozen: {refusal}", is_error=True)]

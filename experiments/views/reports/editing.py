@@ -5,12 +5,13 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from experiments.clearance.permission import NotPermitted
 from experiments.discussion import mentions
 from experiments.models import Project, Report
-from experiments.reports import frozen, kinds, pages, reports, run_blocks, starts
+from experiments.reports import changes, frozen, kinds, pages, reports, run_blocks, starts
 from experiments.reports.kinds import Reading
 from experiments.run_table.layout import Layout
 from experiments.views.access import requires_member
@@ -55,7 +56,7 @@ def report_edit(request: HttpRequest, report: Report) -> HttpResponse:
     if not reports.may_change(user=user, report=report):
         return refused(request, report.project)
     form = ReportForm(request.POST) if request.method == "POST" else ReportForm.of(report)
-    theirs: Report | None = None
+    theirs: dict[str, object] = {}
     if form.is_bound and form.is_valid():
         try:
             return _saved(request, reports.save(by=user, report=report, **form.cleaned_data))
@@ -64,9 +65,14 @@ def report_edit(request: HttpRequest, report: Report) -> HttpResponse:
         except (reports.NotPossible, NotPermitted) as refusal:
             form.add_error(None, str(refusal))
         except reports.Overtaken as clash:
-            theirs = clash.current
+            apart = changes.lines(clash.current.text, form.cleaned_data["text"])
+            theirs = {"theirs": clash.current, "apart": apart}
             form.ask_again(clash)
-    return _editor(request, report.project, form, {"report": report, "theirs": theirs})
+    if not report.is_draft:
+        # Names are completed as in its discussion, which a draft has not.
+        people = reverse("discussion_people", args=["report", report.pk])
+        form.fields["text"].widget.attrs["data-mentions"] = people
+    return _editor(request, report.project, form, {"report": report, **theirs})
 
 
 def _saved(request: HttpRequest, report: Report) -> HttpResponse:

@@ -78,7 +78,8 @@ def test_a_report_is_written_read_changed_and_taken_away_by_its_pages(
     client.post(edit, {**words, "text": "theirs", "version": 1})
     clash = client.post(edit, {**words, "text": "mine", "version": 1})
     assert clash.status_code == 422
-    assert "theirs" in clash.content.decode()
+    assert "<del>- theirs" in clash.content.decode()
+    assert "<ins>+ mine" in clash.content.decode()
     assert client.post(edit, {**words, "text": "mine", "version": 2}).status_code == 302
     assert "<ins>+ mine" in text(client, reverse("report_version", args=[report.pk, 3]))
     client.post(reverse("report_restore", args=[report.pk, 1]))
