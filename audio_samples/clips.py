@@ -124,12 +124,13 @@ def of_run(run: Run) -> list[ClipRow]:
     return [_distinguished(row) for row in rows.values()]
 
 
-def grid(runs: Iterable[Run]) -> list[ClipRow]:
-    """Return prompts down, runs across: each run's latest clips for a prompt, seed by seed."""
+def grid(runs: Iterable[Run], only: SampleQuerySet | None = None) -> list[ClipRow]:
+    """Return prompts down, runs across: each run's latest clips for a prompt, seed by seed. `only`
+    are the samples to choose from, with credits; without it all of these runs."""
     runs = list(runs)
     column = {run.pk: index for index, run in enumerate(runs)}
     latest: dict[tuple[str, int, str, int], Sample] = {}
-    samples = with_credits(Sample.objects.filter(run__in=runs))
+    samples = with_credits(Sample.objects.filter(run__in=runs)) if only is None else only
     for sample in samples.order_by("final", "step", "pk"):
         # A final clip and those made in training share a cell; the last in this order is shown.
         variant = str(sample.seed) if sample.seed is not None else sample.name

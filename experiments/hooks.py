@@ -5,5 +5,18 @@ from experiments.clearance import descendants, originals
 from experiments.discussion import purged_runs
 from experiments.inbox import bell
 from experiments.publishing import public_words
+from experiments.reports import chart_blocks, frozen, included, run_blocks, subject
 
-__all__ = ["bell", "descendants", "journal_replay", "originals", "public_words", "purged_runs"]
+__all__ = [
+    "bell",
+    "chart_blocks",
+    "descendants",
+    "frozen",
+    "included",
+    "journal_replay",
+    "originals",
+    "public_words",
+    "purged_runs",
+    "run_blocks",
+    "subject",
+]

@@ -8,10 +8,13 @@ from django.utils import timezone
 
 from experiments.alerts import sending, watching, webhooks
 from experiments.inbox import mails, notices
+from experiments.reports import shelving
+from experiments.reports.export import exports
 
 # One of each at a time in a worker: the other threads are there for runs that start and stop.
 _watching = Lock()
 _sending = Lock()
+_exporting = Lock()
 HOUR = 3600
 
 
@@ -37,3 +40,14 @@ def send_notices() -> None:
                 notices.remove_old(timezone.now())
         finally:
             _sending.release()
+
+
+@shared_task(name=exports.TASK)
+def make_report_files() -> None:
+    """Make the files of reports that were asked for, and remove what was kept for long enough."""
+    if _exporting.acquire(blocking=False):
+        try:
+            exports.run_pass()
+            shelving.purge_due(timezone.now())
+        finally:
+            _exporting.release()

@@ -27,6 +27,8 @@ from experiments.views.discussion import discussion
 from experiments.views.media import data as media_data
 from experiments.views.media import pages as media_pages
 from experiments.views.publishing import publishing
+from experiments.views.reports import editing
+from experiments.views.reports import pages as report_pages
 
 app_name = "experiments"
 MANY = [
@@ -146,6 +148,11 @@ urlpatterns = [
         sweeps.sweep_trial_stop,
         name="sweep_trial_stop",
     ),
+    # Reports; each has an address of its own (views/reports/urls.py).
+    path("<slug:slug>/reports/", report_pages.report_list, name="reports"),
+    path("<slug:slug>/reports/new/", editing.report_new, name="report_new"),
+    path("<slug:slug>/reports/preview/", editing.report_preview, name="report_preview"),
+    path("<slug:slug>/reports/deleted/", report_pages.reports_deleted, name="reports_deleted"),
     # Charts of many runs.
     path("<slug:slug>/charts/", charts.charts, name="charts"),
     path("<slug:slug>/charts/data/", chart_data.charts_data, name="charts_data"),

@@ -71,6 +71,7 @@ for router in (
     "experiments.alerts.api.router",
     "experiments.discussion.api.router",
     "experiments.sweeps.api.router",
+    "experiments.reports.api.router",
     "audio_samples.api.router",
     "rights.api.router",
 ):

@@ -514,6 +514,12 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 10,
         "options": {"expires": 10, "ignore_result": True},
     },
+    # Files of reports, which wake the task when they are asked for, and old ones to be removed.
+    "make_report_files": {
+        "task": "experiments.make_report_files",
+        "schedule": 20,
+        "options": {"expires": 20, "ignore_result": True},
+    },
     # The copy check of new samples; with more than fits into one pass it wakes itself.
     "screen": {
         "task": "audio_samples.screen",

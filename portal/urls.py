@@ -14,6 +14,7 @@ urlpatterns = [
     path("projects/", include("experiments.urls")),
     path("inbox/", include("experiments.views.inbox.urls")),
     path("discussion/", include("experiments.views.discussion.urls")),
+    path("reports/", include("experiments.views.reports.urls")),
     path("models/", include("experiments.views.publishing.public_urls")),
     path("models/", include("audio_samples.views.public_urls")),
     path("publishing/", include("experiments.views.publishing.urls")),

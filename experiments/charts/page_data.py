@@ -13,6 +13,10 @@ from experiments.models import Project, Run, Series
 from experiments.run_table import compare, fields
 from experiments.templatetags.figures import colour
 
+ADDRESSES = {name: name for name in ("data", "values", "bars", "importance", "keep", "media")} | {
+    "items": "media_items",
+    "histograms": "media_histograms",
+}
 # Of a project whose runs log thousands of metrics.
 MOST_NAMES = 3_000
 EACH_ITS_OWN = {"number", "name", "progress"}
@@ -34,36 +38,39 @@ def make(
     media: Sequence[Name] = (),
 ) -> dict[str, Any]:
     """Return it as JSON can have it; `is_saved` says that the layout is a named one."""
-    labels, dashes = compare.labels(selection.runs), compare.dashes(selection.runs)
     return {
-        "runs": [
-            {
-                "number": run.number,
-                "label": labels[run.number],
-                "url": run.get_absolute_url(),
-                "colour": colour(run.number),
-                "dash": dashes[run.number],
-                "open": run.is_open,
-            }
-            for run in selection.runs
-        ],
+        "runs": run_facts(selection.runs),
         "names": list(names),
         "media": [{"name": one.name, "kind": one.kind} for one in media],
         "fields": [_field(offer) for offer in fields.catalogue(project)],
         "layout": layout.model_dump(mode="json"),
         "saved": is_saved,
-        "urls": {
-            "data": reverse("experiments:charts_data", args=[project.slug]),
-            "values": reverse("experiments:charts_values", args=[project.slug]),
-            "bars": reverse("experiments:charts_bars", args=[project.slug]),
-            "importance": reverse("experiments:charts_importance", args=[project.slug]),
-            "keep": reverse("experiments:charts_keep", args=[project.slug]),
-            "media": reverse("experiments:charts_media", args=[project.slug]),
-            "items": reverse("experiments:charts_media_items", args=[project.slug]),
-            "histograms": reverse("experiments:charts_media_histograms", args=[project.slug]),
-            "plotly": static("vendor/plotly.min.js"),
-        },
+        "urls": addresses(project),
     }
+
+
+def run_facts(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """Return what a script has to know of each run to draw it."""
+    labels, dashes = compare.labels(runs), compare.dashes(runs)
+    return [
+        {
+            "number": run.number,
+            "label": labels[run.number],
+            "url": run.get_absolute_url(),
+            "colour": colour(run.number),
+            "dash": dashes[run.number],
+            "open": run.is_open,
+        }
+        for run in runs
+    ]
+
+
+def addresses(project: Project) -> dict[str, str]:
+    """Return where a script finds what it draws, and where it keeps the layout."""
+    return {
+        name: reverse(f"experiments:charts_{address}", args=[project.slug])
+        for name, address in ADDRESSES.items()
+    } | {"plotly": static("vendor/plotly.min.js")}
 
 
 def _field(offer: fields.Offer) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from uuid import UUID
 
 from django.urls import reverse
 
-from experiments.models import Project, Run
+from experiments.models import Project, Run, Sweep
+from portal.inputs import parameters
 from portal.models import User
 
 
@@ -74,4 +75,23 @@ def _find_run(user: User, key: str) -> Subject | None:
     return of_run(run) if run else None
 
 
+def of_sweep(sweep: Sweep) -> Subject:
+    """Return a sweep as a subject; its project is fetched with it."""
+    return Subject(
+        kind="sweep",
+        key=str(sweep.pk),
+        project=sweep.project,
+        title=f"sweep {sweep.number} {sweep.name}",
+        url=sweep.get_absolute_url(),
+        owner=sweep.submitted_by,
+    )
+
+
+def _find_sweep(user: User, key: str) -> Subject | None:
+    rows = Sweep.objects.visible_to(user).filter(pk=parameters.number(key) or 0)
+    sweep = rows.select_related("project", "submitted_by").first()
+    return of_sweep(sweep) if sweep else None
+
+
 register("run", _find_run)
+register("sweep", _find_sweep)

@@ -22,6 +22,13 @@ from experiments.models.media import Media, MediaName, MediaQuerySet, MediaUse
 from experiments.models.metrics import Batch, Chunk, ReplacedPoints, Series
 from experiments.models.projects import Membership, Project, ProjectQuerySet
 from experiments.models.publishing import ModelPage, ModelPageText
+from experiments.models.reports import (
+    FrozenBlock,
+    Report,
+    ReportExport,
+    ReportQuerySet,
+    ReportVersion,
+)
 from experiments.models.run_views import FirstView, RunView
 from experiments.models.runs import (
     Attempt,
@@ -58,6 +65,7 @@ __all__ = [
     "DatasetQuerySet",
     "Environment",
     "FirstView",
+    "FrozenBlock",
     "Level",
     "LogChunk",
     "Media",
@@ -75,6 +83,10 @@ __all__ = [
     "ProjectQuerySet",
     "ProjectSeen",
     "ReplacedPoints",
+    "Report",
+    "ReportExport",
+    "ReportQuerySet",
+    "ReportVersion",
     "RuleWatch",
     "Run",
     "RunBatch",

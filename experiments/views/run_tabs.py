@@ -15,6 +15,7 @@ from backline.configs import same
 from experiments import forms
 from experiments.clearance import attribution
 from experiments.models import Attempt, Checkpoint, ModelPage, Project, Run, Series
+from experiments.reports import reports
 from experiments.run_page import live, overview, ranks, tabs
 from experiments.run_table import compare
 from experiments.runs import attempts as trying
@@ -33,6 +34,8 @@ HISTORY = 100
 MAX_CHARTS = 60
 MAX_ROWS = 1_000
 MAX_SEARCH = 200
+# Of those that name the run.
+MAX_REPORTS = 5
 # Runs that went on from this one's checkpoints, listed.
 MAX_DESCENDANTS = 100
 
@@ -64,6 +67,7 @@ def run(request: HttpRequest, project: Project, number: int) -> HttpResponse:
         "changed": [one for one in chosen if one.changed],
         "settings_count": len(chosen),
         "parent": forks.visible_parent(run, user),
+        "reports": list(reports.naming(run, user)[:MAX_REPORTS]),
         **expenses(run, list(run.attempts.select_related("run").order_by("number"))),
     }
     return render(request, "experiments/run/overview.html", context)

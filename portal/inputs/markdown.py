@@ -9,6 +9,7 @@ makes it slow.
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.utils.html import escape
@@ -38,13 +39,42 @@ BRACKET_BUDGET = 500_000
 TABLE_BUDGET = 40_000
 
 
-def render(text: str, *, top: int = 3) -> SafeString:
-    """Return the text as HTML; its largest heading becomes <h{top}>, as it stands on a page."""
+@dataclass(frozen=True)
+class Fence:
+    """A block between ``` and ```: the word behind the first ones, its text, and the number of its
+    first line in the whole text, counted from 1."""
+
+    word: str
+    text: str
+    line: int
+
+
+# Returns what stands in place of a fenced block; None for one that is shown as code.
+Show = Callable[[Fence], SafeString | None]
+
+
+def render(text: str, *, top: int = 3, show: Show | None = None, base: str = "") -> SafeString:
+    """Return the text as HTML; its largest heading becomes <h{top}>, as it stands on a page. `show`
+    is asked for each fenced block, and answers for the safety of what it returns. For a file `base`
+    is the address of the portal: links to our own pages begin with it, and pictures are links."""
     if len(text) > LONGEST:
         return mark_safe(f"<pre>{escape(text[:LONGEST])}…</pre>")  # noqa: S308 - escaped.
-    env: dict[str, Any] = {"top": top, "spent": 0}
-    parser = PLAIN if _wide_tables(text) else FULL
-    return mark_safe(str(parser.render(text, env)))  # noqa: S308 - nothing of a text is left unescaped.
+    env: dict[str, Any] = {"top": top, "spent": 0, "show": show, "base": base}
+    return mark_safe(str(_parser_for(text).render(text, env)))  # noqa: S308 - nothing of a text is left unescaped.
+
+
+def parse(text: str, *, top: int = 1) -> list[Token]:
+    """Return the tokens of the text, for what is written in another form than HTML."""
+    text = text[:LONGEST]
+    return _parser_for(text).parse(text, {"top": top, "spent": 0})
+
+
+def fence(token: Token) -> Fence | None:
+    """Return the fenced block that a token is; None for every other token."""
+    if token.type != "fence":
+        return None
+    word = (token.info.split() or [""])[0]
+    return Fence(word, token.content, (token.map or [0])[0] + 2)
 
 
 def is_safe_link(url: str) -> bool:
@@ -53,10 +83,20 @@ def is_safe_link(url: str) -> bool:
     return match is None or match[1].lower() in SCHEMES
 
 
+def _parser_for(text: str) -> MarkdownIt:
+    return PLAIN if _wide_tables(text) else FULL
+
+
 def _wide_tables(text: str) -> bool:
     lines = text.splitlines()
     widest = max((line.count("|") for line in lines), default=0)
     return widest > 3 and widest * len(lines) > TABLE_BUDGET
+
+
+def from_outside(address: str, env: EnvType) -> str:
+    """Return an address as a file has it: one of our own pages with the portal before it."""
+    base = str(env.get("base") or "")
+    return f"{base}{address}" if base and address.startswith("/") else address
 
 
 def _within_budget(
@@ -118,9 +158,17 @@ def _fit_page(state: StateCore) -> None:
 def _open_link(
     renderer: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType
 ) -> str:
-    del env
     tokens[index].attrSet("rel", REL)
+    tokens[index].attrSet("href", from_outside(str(tokens[index].attrGet("href")), env))
     return renderer.renderToken(tokens, index, options, {})
+
+
+def _fence(
+    renderer: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType
+) -> str:
+    found, show = fence(tokens[index]), env.get("show")
+    shown = show(found) if show is not None and found is not None else None
+    return shown if shown is not None else renderer.fence(tokens, index, options, env)
 
 
 def _picture(
@@ -130,11 +178,12 @@ def _picture(
     source = str(token.attrs["src"])
     label = renderer.renderInlineAsText(token.children or [], options, env)
     words = escape(label or "picture")
-    if PICTURE.fullmatch(source):
+    if PICTURE.fullmatch(source) and not env.get("base"):
         return f'<img src="{escape(source)}" alt="{escape(label)}" loading="lazy">'
     # No link in a link: the words alone, where the picture is one's label.
     opened = sum(other.nesting for other in tokens[:index] if other.tag == "a")
-    return words if opened else f'<a href="{escape(source)}" rel="{REL}">{words}</a>'
+    address = escape(from_outside(source, env))
+    return words if opened else f'<a href="{address}" rel="{REL}">{words}</a>'
 
 
 def _parser(*features: str) -> MarkdownIt:
@@ -148,6 +197,7 @@ def _parser(*features: str) -> MarkdownIt:
     parser.core.ruler.push("fit_page", _fit_page)
     parser.add_render_rule("link_open", _open_link)
     parser.add_render_rule("image", _picture)
+    parser.add_render_rule("fence", _fence)
     return parser
 
 

@@ -42,6 +42,7 @@ PROJECT_PAGES = (
     ("charts", "Charts", "experiments:charts"),
     ("compare", "Compare", "experiments:compare"),
     ("sweeps", "Sweeps", "experiments:sweeps"),
+    ("reports", "Reports", "experiments:reports"),
     ("samples", "Samples", "audio_samples:project"),
     ("datasets", "Datasets", "experiments:datasets"),
     ("models", "Models", "experiments:models"),

@@ -24,6 +24,8 @@ from experiments.deliveries import usage_report
 from experiments.discussion import comments, subjects
 from experiments.models import Membership, Notice, Project, Run, SweepTrial
 from experiments.publishing import pages
+from experiments.reports import reports, shelving
+from experiments.reports.export import exports
 from experiments.run_table import saved_views
 from experiments.run_table.layout import Layout
 from experiments.runs import bulk, checkpoints, datasets, describing, runs
@@ -217,6 +219,15 @@ def make_world() -> World:
         by=ada, project=project, name="pager", kind="json", url="https://hooks.example.com/x"
     )
 
+    report = reports.create(
+        by=ada, project=project, title=WORK[1], text=f"```runs\nruns: {run.number}\n```"
+    )
+    reports.publish(by=ada, report=report)
+    made = exports.ask(by=ada, report=report, format="html")
+    deleted = reports.create(by=ada, project=project, title=WORK[1], text=WORK[3])
+    reports.publish(by=ada, report=deleted)
+    shelving.delete(by=ada, report=deleted)
+
     sheet = song.splits.get()
     work = song.works.get()
     charts = layouts.save(by=ada, project=project, name="Umbra layout", content={"panels": []})
@@ -259,6 +270,10 @@ def make_world() -> World:
             (r"projects/.*batches/", {"pk": runs_batch.pk}),
             (r"projects/.*models/", {"pk": page.pk}),
             (r"projects/.*charts/", {"pk": charts.pk}),
+            (r"reports/", {"pk": report.pk}),
+            (r"reports/.*bring-back/", {"pk": deleted.pk}),
+            (r"reports/.*exports/", {"number": made.pk}),
+            (r"api/v1/projects/.*reports/", {"number": report.pk}),
             (r"models/", {"slug": page.slug}),
             (r"publishing/texts/", {"pk": waiting.pk}),
             (r"publishing/pages/", {"pk": page.pk}),

@@ -185,6 +185,13 @@ BODIES: dict[str, Any] = {
     },
     "/api/v1/comments": {"kind": "run", "key": "RUN", "text": "a @ada", "parent": None},
     "/api/v1/comments/{pk}/edit": {"text": "a @ada"},
+    "/api/v1/projects/{slug}/reports": {"title": "a", "text": "```runs\n```", "publish": False},
+    "/api/v1/projects/{slug}/reports/{number}": {
+        "title": "a",
+        "text": "a",
+        "version": 1_000,
+        "publish": False,
+    },
     "/api/v1/runs/{run_id}/alerts": {"title": "a", "text": "b", "level": "warn"},
     "/api/v1/sweeps": {
         "project": "umbra",
@@ -277,7 +284,10 @@ ADDITIONS = {
     "/api/v1/runs/{run_id}/words": "?session=attempt-1&number=1",
     "/api/v1/runs/{run_id}/alerts": "?session=attempt-1&number=1",
 }
-METHODS = {"/api/v1/runs/{run_id}": "PATCH"}
+METHODS = {
+    "/api/v1/runs/{run_id}": "PATCH",
+    "/api/v1/projects/{slug}/reports/{number}": "PATCH",
+}
 # The JSON beside a file.
 METAS: dict[str, Any] = {
     "/api/v1/runs/{run_id}/checkpoints": {"step": 11, "sha256": "SHA", "meta": {"loss": 1.0}},

@@ -20,7 +20,7 @@ HARMLESS = {
     "run.opened", "run.resumed", "run.retried", "run.submitted", "sample.given_out",
     "sample.received", "stem.added", "token.issued", "work.added",
     # Who looked and listened: it is told, and changes nothing.
-    "dataset.fetched", "recording.fetched", "sample.reviewed",
+    "dataset.fetched", "recording.fetched", "report.exported", "sample.reviewed",
     # It widens what may be used, and asks somebody other than who narrowed it; or it is asked anew
     # by the clock, which compares sounds again (rights.compare_sounds).
     "party.members_complete", "recording.relation_confirmed", "recording.relation_ended",
@@ -46,7 +46,10 @@ HARMLESS = {
     # and nobody's permission with it. What a run rests on is asked for again when it starts.
     "alert_rule.changed", "alert_rule.created", "alert_rule.deleted", "alert_rule.switched",
     "charts.deleted", "charts.saved", "comment.deleted", "comment.edited", "comment.posted",
-    "notices.settings", "run.described", "run.forked", "run.purged", "run_view.first", "runs.{act}",
+    "notices.settings", "report.archived", "report.brought_back", "report.created",
+    "report.deleted", "report.published", "report.purged", "report.saved", "report.unarchived",
+    "report.unpublished",
+    "run.described", "run.forked", "run.purged", "run_view.first", "runs.{act}",
     "runs.undone", "webhook.changed", "webhook.created", "webhook.deleted",
     "webhook.secret_renewed", "webhook.switched", "webhook.switched_off",
     # How work on a case goes on, and answers that leave something as it was before it was asked.

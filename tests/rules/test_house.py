@@ -119,6 +119,9 @@ def test_one_door_for_each_heavy_thing() -> None:
         "kubernetes": {"workers/cluster/kubernetes.py"},
         "boto3": {"portal/storage/s3.py"},
         "cmaes": {"experiments/sweeps/evolution.py"},
+        "reportlab": {
+            f"experiments/reports/export/{name}.py" for name in ("pdf", "pdf_fonts", "pdf_text")
+        },
         "optuna": {"experiments/sweeps/suggestions.py"},
         "torchaudio": {"workers/models/torchaudio_door.py"},
     }

@@ -22,7 +22,10 @@ ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("portal", "rights", "experiments", "audio_samples", "listening", "workers")
 # Who reads what is sent, and the page that sends what was typed again.
 # What the API changes by other methods than POST.
-CHANGES = {("patch", "api/v1/runs/<uuidstr:run_id>")}
+CHANGES = {
+    ("patch", "api/v1/runs/<uuidstr:run_id>"),
+    ("patch", "api/v1/projects/<slug:slug>/reports/<int:number>"),
+}
 READERS = {
     "portal/inputs/parameters.py",
     "portal/http/middleware.py",

@@ -22,7 +22,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import transaction
 from django.test import Client
 
-from experiments.models import Comment
+from experiments.models import Comment, Report
 from portal import tokens
 from portal.api import api
 from rights.withdrawal import descendants
@@ -292,6 +292,7 @@ def in_bodies(house: House) -> Iterator[Sending]:
     run = house.world.people["member"].memberships.get().project.runs.get()
     known = {"run_id": str(run.pk), "slug": run.project.slug, "act": "tag"}
     known["pk"] = str(Comment.objects.get().pk)
+    known["number"] = str(Report.objects.get(deleted_at=None).pk)
     ids = {"RECORDING": _recording(house), "SHA": nasty.SHA, "RUN": known["run_id"]}
     for path, right in nasty.BODIES.items():
         body = _with(right, ids)
@@ -319,19 +320,21 @@ def _bodies(path: str, known: Any, raw: bytes, words: str, house: House) -> Iter
     # What runs deliver comes by their own token; the rest by a person's.
     kinds = ("run",) if "{run_id}" in path else ("member", "admin")
     for kind in kinds:
-        yield _post(address, raw, kind, house, f"{address} {words}")
+        method = nasty.METHODS.get(path, "POST")
+        yield _post(address, raw, kind, house, f"{address} {words}", method=method)
     yield Sending(
         f"post {address} {words} by cookie", "outsider",
         lambda c: c.post(address, raw, content_type="application/json"),
     )  # fmt: skip
 
 
-def _post(address: str, raw: bytes, kind: str, house: House, words: str) -> Sending:
+def _post(
+    address: str, raw: bytes, kind: str, house: House, words: str, *, method: str = "POST"
+) -> Sending:
     return Sending(
-        f"post {words} by the token of {kind}", "nobody",
+        f"{method.lower()} {words} by the token of {kind}", "nobody",
         lambda c: c.generic(
-            nasty.METHODS.get(re.sub(r"[0-9a-f-]{36}", "{run_id}", address), "POST"),
-            address, raw, content_type="application/json",
+            method, address, raw, content_type="application/json",
             headers={"authorization": f"Bearer {house.secrets[kind]}"},
         ),
     )  # fmt: skip

@@ -34,7 +34,7 @@ def test_web_and_worker_load_no_library_that_only_some_have_a_use_for(
     start: str, tmp_path: Path
 ) -> None:
     heavy = {"torch", "torchaudio", "scipy", "boto3", "kubernetes", "matplotlib", "pandas"}
-    heavy |= {"optuna", "rich", "openpyxl"}
+    heavy |= {"optuna", "rich", "openpyxl", "reportlab"}
     assert said(f"{start}; {NAMES}", tmp_path) & heavy == set()
 
 

@@ -4,7 +4,8 @@ import pytest
 from django.conf import LazySettings
 from django.utils import timezone
 
-from experiments.models import Comment, Membership, Notice, Project, Run, Sweep
+from experiments.models import Comment, Membership, Notice, Project, Report, Run, Sweep
+from experiments.reports import pages
 from experiments.run_table import saved_views
 from portal.models import User
 from workers import tasks
@@ -49,6 +50,10 @@ def test_every_rate_has_its_seeds_and_what_people_say_once(night: Project, ada: 
     assert night.runs.exclude(notes="").count() == 2
     assert Comment.objects.filter(project=night).count() == 2
     assert Notice.objects.filter(user=ada, kind=Notice.Kind.MENTION).count() == 1
+    report = Report.objects.get(project=night)
+    assert not report.is_draft
+    assert report.frozen_blocks.count() == 1
+    assert "block-error" not in pages.html(report.text, pages.reading_of(ada, report))
     views = saved_views.visible(user=ada, project=night)
     assert [view.name for view in views if view.shared] == ["By learning rate"]
 
@@ -74,8 +79,8 @@ def test_what_was_deleted_is_not_spoken_of_and_not_made_again(night: Project) ->
         assert night_shift.do_next()
         end(night)
     night.runs.update(deleted_at=timezone.now())
-    # The notes, the comments, the sweep.
-    for _ in range(4):
+    # The notes, the comments, the report, the sweep.
+    for _ in range(5):
         assert night_shift.do_next()
     assert night.sweeps.exists()
     assert night.runs.count() == len(night_shift.RATES)

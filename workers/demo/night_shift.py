@@ -18,6 +18,7 @@ from experiments import recipes
 from experiments.clearance.permission import NotAllowed, NotPermitted
 from experiments.discussion import comments, subjects
 from experiments.models import Membership, Project, Run, Sweep
+from experiments.reports import reports
 from experiments.runs import describing, runs
 from experiments.sweeps import sweeps
 from portal import audit
@@ -39,7 +40,7 @@ STEPS, STEP_SECONDS, CLIP_SECONDS = 60, 0.03, 1.0
 TRIALS = 8
 REFUSALS = (
     NotAllowed, NotPermitted, runs.OverQuota, runs.NotPossible, recipes.ConfigInvalid,
-    describing.Gone, comments.NotPossible,
+    describing.Gone, comments.NotPossible, reports.NotPossible,
 )  # fmt: skip
 
 
@@ -146,6 +147,12 @@ def _discuss(project: Project, owner: User, *, rate: float, question: str, answe
     comments.post(by=owner, subject=about, text=reply, parent=asked.comment)
 
 
+def _report(project: Project, owner: User) -> None:
+    """Write down what is known so far; its live parts go on with the runs."""
+    report = reports.create(by=owner, project=project, title=REPORT_TITLE, text=REPORT)
+    reports.publish(by=owner, report=report)
+
+
 def _made(project: Project, rate: float) -> Run | None:
     """Return the first of the runs with this rate that were made here; None if it was deleted."""
     name = _name(rate, SEEDS[0])
@@ -172,6 +179,7 @@ def _plan() -> tuple[Step, ...]:
         Step("note on 0.1", partial(_note, rate=0.1, text=BASELINE)),
         Step("note on 2.1", partial(_note, rate=2.1, text=DIVERGED)),
         Step("comments", partial(_discuss, rate=1.0, question=QUESTION, answer=ANSWER)),
+        Step("report", _report),
         Step("sweep", _sweep),
     ]
     return tuple(steps)
@@ -189,4 +197,62 @@ ANSWER = (
     "each step then follows its own noise all the way, and nothing averages it out: look at "
     "`eval/error_db`, not at `loss`. Smaller rates end lower, if they have the steps."
 )
+REPORT_TITLE = "What the learning rate does to a noisy fit"
+REPORT = f"""## What we wanted to know
+
+Each step of a tone check removes a part of the error, and follows some of the noise. Which rate \
+leaves the least behind after {STEPS} steps, and is the answer the same for every seed?
+
+## What we see
+
+Grouped by rate, over all seeds that have run so far. These are **live**: they go on with the runs.
+
+```chart
+title: What is wrong beside the tone, in dB
+query: tag:{TAG}
+y: eval/error_db
+group: config.learning_rate
+band: 95 % interval
+```
+
+```runs
+query: tag:{TAG}
+group: config.learning_rate
+columns: metric.eval/error_db, metric.loss
+sort: config.learning_rate
+```
+
+```chart
+title: Where it ends
+kind: bars
+query: tag:{TAG}
+y: metric.eval/error_db
+group: config.learning_rate
+```
+
+## What one seed said
+
+The first seed alone, **frozen** when this was written. With five seeds beside it one sees how \
+much of such an order is chance.
+
+```runs
+title: The first seed
+query: tag:{TAG} config.seed:1
+columns: config.learning_rate, metric.eval/error_db
+sort: metric.eval/error_db
+frozen: yes
+```
+
+## How it sounds
+
+```samples
+query: tag:{TAG} config.seed:1
+most: 4
+```
+
+## What next
+
+- A sweep tries rates and numbers of steps together.
+- Beyond 2 it diverges, as it must. The alert *Diverged* tells of it.
+"""
 PLAN = _plan()

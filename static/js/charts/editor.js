@@ -1,6 +1,7 @@
 // The dialog in which a panel is made and changed.
 
 import { choose } from "./choices.js";
+import { OF_MEDIA } from "./kinds.js";
 
 const FOUND = 30;
 const HELP = {
@@ -11,7 +12,6 @@ const HELP = {
   importance: "The field that settings may matter for, as metric.val/loss.min.",
 };
 // What is given by its name in the runs, and not by a field of the run table.
-const OF_MEDIA = ["media", "histogram"];
 const LEAST = { curves: ["names", 1, "Choose a metric or write a formula."], scatter: ["fields", 2, "Choose two fields, X and Y."],
   contour: ["fields", 3, "Choose three fields: X, Y and the surface."],
   parallel: ["fields", 2, "Choose two fields or more."], bars: ["fields", 1, "Choose one field."],

@@ -15,7 +15,8 @@ export class Stepped extends Panel {
   constructor(spec, page) {
     super(spec, page);
     this.element.classList.add("of-media");
-    this.element.querySelector('[data-act="svg"]').remove();
+    // Neither drawn nor, yet, a block of a report.
+    for (const act of ["svg", "block"]) this.element.querySelector(`[data-act="${act}"]`).remove();
     this.element.addEventListener("keydown", (event) => {
       const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
       if (!by || event.target.closest("[data-grip], input, select, textarea, clip-player, [data-menu], .js-plotly-plot")) return;

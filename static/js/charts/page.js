@@ -2,28 +2,13 @@
 
 import { note } from "../shell.js";
 import { choose } from "./choices.js";
-import { Curves } from "./curves.js";
 import { Grid } from "./grid.js";
+import { KINDS, known, needKinds, USUAL } from "./kinds.js";
 import { figure } from "./scales.js";
 import { METHODS } from "./smoothing.js";
 import { sentence, Source } from "./source.js";
 import { Stepper } from "./stepper.js";
 
-// What is not on most pages is fetched when it is.
-const KINDS = { curves: Curves };
-const MEDIA = ["media", "histogram"];
-async function needKinds(specs) {
-  if (specs.some(({ kind }) => MEDIA.includes(kind) && !KINDS[kind])) {
-    const [{ Media }, { Histogram }] = await Promise.all([import("./media.js"), import("./heat.js")]);
-    Object.assign(KINDS, { media: Media, histogram: Histogram });
-  }
-  if (specs.some(({ kind }) => !KINDS[kind])) {
-    const { Bars, Contour, Importance, Parallel, Scatter } = await import("./fields.js");
-    Object.assign(KINDS, { scatter: Scatter, contour: Contour, parallel: Parallel, bars: Bars, importance: Importance });
-  }
-}
-
-const USUAL = { x: "step", log_x: false, log_y: false, smooth: "none", amount: 0.6, group: [], spread: "minmax", clip: false };
 const KEEP_MS = 800;
 
 class Page {
@@ -315,11 +300,6 @@ function asked() {
   if (query.has("group")) settings.group = query.get("group").split(",").filter(Boolean).slice(0, 4);
   if (query.get("x")) settings.x = query.get("x");
   return settings;
-}
-
-/** Only what is set. */
-function known(settings) {
-  return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== null));
 }
 
 const place = document.getElementById("charts-data");

@@ -67,6 +67,7 @@ export class Panel {
       svg: () => this.picture("svg"),
       png: () => this.picture("png"),
       reset: () => this.zoomed?.(null),
+      block: () => import("./block.js").then(({ copyBlock }) => copyBlock(this)),
     };
     acts[name]();
   }

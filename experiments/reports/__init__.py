@@ -1,0 +1,1 @@
+"""What do people write down? Markdown with charts, tables and players in it."""

@@ -1,0 +1,7 @@
+"""Why a report cannot be written as a file."""
+
+
+class Refused(ValueError):
+    """The report cannot be written as such a file; the sentence is for the person."""
+
+    code = "refused"
