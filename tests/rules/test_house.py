@@ -122,7 +122,7 @@ def test_one_door_for_each_heavy_thing() -> None:
         "reportlab": {
             f"experiments/reports/export/{name}.py" for name in ("pdf", "pdf_fonts", "pdf_text")
         },
-        "optuna": {"experiments/sweeps/suggestions.py"},
+        "optuna": {"experiments/sweeps/sampling.py"},
         "torchaudio": {"workers/models/torchaudio_door.py"},
     }
     for module, allowed in doors.items():
