@@ -46,12 +46,12 @@ def is_frozen(kind: Kind, block: Block) -> bool:
     return block.options(kind.keys).flag("frozen")
 
 
-def of(report: Report) -> dict[str, FrozenBlock]:
+def current_figures(report: Report) -> dict[str, FrozenBlock]:
     """Return what is kept with the report as it is now, by key."""
-    return of_version(report, report.version)
+    return figures_of_version(report, report.version)
 
 
-def of_version(report: Report, version: int) -> dict[str, FrozenBlock]:
+def figures_of_version(report: Report, version: int) -> dict[str, FrozenBlock]:
     rows = FrozenBlock.objects.filter(versions__report=report, versions__version=version)
     return {row.key: row for row in rows}
 
@@ -60,7 +60,7 @@ def newest(report: Report, keys: Collection[str]) -> list[FrozenBlock]:
     """Return what is kept for blocks that stay: with the version that is, else the newest; somebody
     may have taken the block out while it was read."""
     rows = FrozenBlock.objects.filter(report=report, key__in=keys).order_by("at", "pk")
-    found = {row.key: row for row in rows} | of(report)
+    found = {row.key: row for row in rows} | current_figures(report)
     return [row for key, row in found.items() if key in keys]
 
 

@@ -43,7 +43,7 @@ class ReportBlock(Kind):
         if report is None:
             raise BadBlock(f"There is no report {pk} that you may see.", line)
         reading.budget.take_report()
-        return IncludedPart(report, reading.within(report, frozen.of(report)))
+        return IncludedPart(report, reading.within(report, frozen.current_figures(report)))
 
 
 def _circle(pk: int, reading: Reading) -> str:

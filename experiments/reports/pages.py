@@ -21,7 +21,7 @@ from portal.models import User
 def reading_of(user: User, report: Report, *, drawn: bool = False) -> Reading:
     """Return a person's reading of a report as it is now."""
     return Reading(
-        user=user, project=report.project, report=report, frozen=frozen.of(report),
+        user=user, project=report.project, report=report, frozen=frozen.current_figures(report),
         trail=(report.pk,), budget=Budget(), drawn=drawn,
     )  # fmt: skip
 

@@ -86,7 +86,7 @@ def save(*, by: User, report: Report, title: str, text: str, version: int | None
     """Change title and text. `version` is the one that `by` saw; without it, whatever was saved
     since is replaced. Raises NotPermitted, BadReport, Overtaken, NotPossible."""
     title, text = _cleaned(title, text)
-    kept = frozen.of(report)
+    kept = frozen.current_figures(report)
     taken = frozen.take(text, _reading(by, report), known=kept)
     with transaction.atomic():
         report, at = lock(by, report)

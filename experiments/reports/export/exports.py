@@ -116,7 +116,7 @@ def _written(row: ReportExport) -> tuple[bytes, list[int]]:
     version = row.report.versions.get(version=row.version)
     reading = Reading(
         user=row.by, project=row.report.project, report=row.report,
-        frozen=frozen.of_version(row.report, row.version), trail=(row.report_id,),
+        frozen=frozen.figures_of_version(row.report, row.version), trail=(row.report_id,),
         budget=Budget.for_seconds(SECONDS), drawn=True, base=settings.PORTAL_URL,
     )  # fmt: skip
     body, clips = (

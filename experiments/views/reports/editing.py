@@ -98,7 +98,11 @@ def _reading(user: User, project: Project, pk: int | None) -> Reading:
     if report is None:
         return Reading(user=user, project=project)
     return Reading(
-        user=user, project=project, report=report, frozen=frozen.of(report), trail=(report.pk,)
+        user=user,
+        project=project,
+        report=report,
+        frozen=frozen.current_figures(report),
+        trail=(report.pk,),
     )
 
 

@@ -39,7 +39,7 @@ def report_version(request: HttpRequest, report: Report, version: int) -> HttpRe
     row = get_object_or_404(report.versions.select_related("by"), version=version)
     before = report.versions.filter(version=version - 1).first()
     reading = pages.reading_of(user, report)
-    kept = frozen.of_version(report, version)
+    kept = frozen.figures_of_version(report, version)
     context = {
         "project": report.project,
         "report": report,

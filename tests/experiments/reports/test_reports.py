@@ -192,20 +192,20 @@ def test_frozen_figures_stay_while_runs_go_on_and_go_when_a_run_does(
 ) -> None:
     report = write(ada, project, f"{TABLE}\n\n{CURVES}\n\n{TABLE.replace('frozen: yes', '')}")
     assert report.runs.count() == 2
-    assert frozen.of(report).keys() == frozen.keys_in(report.text)
+    assert frozen.current_figures(report).keys() == frozen.keys_in(report.text)
     log(runs[0], start=3, loss=[0.125])
     html = shown(ada, report)
     assert html.count("Frozen ") == 2
     # Frozen as it was, live as it is.
     assert html.index("0.25") < html.index("<svg") < html.index("0.125")
     # Other words around them leave them as they are; another version keeps its own.
-    kept = {row.pk for row in frozen.of(report).values()}
+    kept = {row.pk for row in frozen.current_figures(report).values()}
     report = reports.save(by=ada, report=report, title="What we saw", text=f"New.\n\n{TABLE}")
-    assert {row.pk for row in frozen.of(report).values()} < kept
+    assert {row.pk for row in frozen.current_figures(report).values()} < kept
     report = reports.freeze_again(by=ada, report=report)
     assert "0.125" in shown(ada, report)
     report = reports.restore(by=ada, report=report, version=1)
-    assert {row.pk for row in frozen.of(report).values()} == kept
+    assert {row.pk for row in frozen.current_figures(report).values()} == kept
     # A deleted run is not shown; brought back it is; purged, no copy of its figures is left.
     shelving.delete(run=runs[1], by=ada)
     html = shown(ada, report)
