@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from django.conf import LazySettings
-from django.core.management.commands import flush
+from django.contrib.auth.management import create_permissions
 from django.db import connection
+from django.db.models.signals import post_migrate
 from django.test import TransactionTestCase
 from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
@@ -34,6 +35,7 @@ settings.load_profile("busy")
 # Programs in tests describe their code where that is what is tested: it takes half a second.
 os.environ.setdefault("BACKLINE_CODE", "off")
 
+PERMISSIONS = "django.contrib.auth.management.create_permissions"
 # Fixtures that open the database.
 DATABASES = {"db", "transactional_db", "live_server"}
 # What has one world for the whole run, or measures what else the machine does, stays in one worker.
@@ -136,11 +138,11 @@ def _no_waiting_for_disks() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_permissions_of_djangos_after_a_flush() -> Iterator[None]:
-    """A test that commits empties the database, and Django would then enter anew the permissions on
-    each model, which nobody reads here: roles say who may act (portal/models.py)."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(flush, "emit_post_migrate_signal", lambda *_, **__: None)
-        yield
+    """A test that commits empties the database, and Django would then enter anew four permissions
+    on each model, which nobody reads here: roles say who may act (portal/models.py)."""
+    post_migrate.disconnect(dispatch_uid=PERMISSIONS)
+    yield
+    post_migrate.connect(create_permissions, dispatch_uid=PERMISSIONS)
 
 
 @pytest.fixture(autouse=True)
