@@ -22,7 +22,8 @@ up: $(STAMPS)
 
 # Where the databases differ: rows that are locked, SQL that is written out, JSON that is searched,
 # work that is shared out. `make test-postgres` repeats all rooms.
-POSTGRES_DIFFERS ?= tests/races tests/rights/consent tests/rights/test_machine.py \
+POSTGRES_DIFFERS ?= tests/races tests/rights/consent/test_consent.py \
+  tests/rights/consent/test_replay.py tests/rights/test_machine.py \
   tests/rights/withdrawal/test_losses.py tests/rights/exchange/test_import_jobs.py \
   tests/rights/exchange/test_import_parties.py tests/rights/catalogue/file_batches \
   tests/experiments/run_table tests/experiments/metrics tests/experiments/deliveries

@@ -46,7 +46,7 @@ from tests.rights.history.world import (
 
 LONG = int(os.environ.get("MACHINE", "300" if THOROUGH else "0"))
 PROFILE = settings(
-    max_examples=LONG or (6 if connection.vendor == "postgresql" else 10),
+    max_examples=LONG or (4 if connection.vendor == "postgresql" else 8),
     stateful_step_count=80 if LONG else 40,
     deadline=None,
     suppress_health_check=list(HealthCheck),

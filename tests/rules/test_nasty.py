@@ -60,7 +60,7 @@ SHOWN = {
 }  # fmt: skip
 SEED = int(os.environ.get("NASTY_SEED", "20261129"))
 # How many of each kind run with every other test; more by NASTY_SAMPLE, with another NASTY_SEED.
-SAMPLE = int(os.environ.get("NASTY_SAMPLE", "80"))
+SAMPLE = int(os.environ.get("NASTY_SAMPLE", "50"))
 
 
 @dataclass(frozen=True)
