@@ -14,8 +14,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import IO, Any
@@ -60,6 +60,17 @@ class Child:
             os.kill(self.pid, number)
 
 
+@contextmanager
+def running(module: str, state: Path) -> Iterator["Nursery"]:
+    """A nursery of a portal whose own folder is `state`; each child says which portal is its."""
+    env = {"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "portal.settings"}
+    made = Nursery(module, env | {"STATE_DIR": str(state), "OMP_NUM_THREADS": "1"})
+    try:
+        yield made
+    finally:
+        made.close()
+
+
 class Nursery:
     """A process that has imported `module`; its children call `module.main(arguments)`.
 
@@ -85,17 +96,17 @@ class Nursery:
         os.close(theirs_in)
         os.close(theirs_out)
         while True:
-            told = self._next(None)
-            assert told, "The nursery has ended."
-            if "began" in told:
-                return Child(self, told["began"], os.fdopen(said, "w"), os.fdopen(heard))
+            answer = self._next(None)
+            assert answer, "The nursery has ended."
+            if "began" in answer:
+                return Child(self, answer["began"], os.fdopen(said, "w"), os.fdopen(heard))
 
     def run(self, *arguments: str, env: Mapping[str, str]) -> str:
         """Run a child to its end and return what it wrote; it has to end well."""
         child = self.start(*arguments, env=env)
         with child.stdin, child.stdout:
             written = child.stdout.read()
-        assert child.wait(60) == 0, f"{' '.join(arguments)} failed; it has told why."
+        assert child.wait(60) == 0, f"{' '.join(arguments)} failed; the reason was written above."
         return written
 
     def code(self, pid: int, seconds: float) -> int | None:
@@ -118,14 +129,14 @@ class Nursery:
                 return {}
             self._messages += piece
         line, _, self._messages = self._messages.partition(b"\n")
-        told: dict[str, int] = json.loads(line)
-        if "ended" in told:
-            self._codes[told["ended"]] = told["code"]
-        return told
+        message: dict[str, int] = json.loads(line)
+        if "ended" in message:
+            self._codes[message["ended"]] = message["code"]
+        return message
 
 
 def serve(module: Any, asking: socket.socket) -> None:
-    """Fork for each message, and tell who began and who has ended, until nobody asks any more."""
+    """Fork for each message, and report who began and who has ended, until nobody asks any more."""
     gc.freeze()
     running: dict[int, int] = {}
     while True:
@@ -135,7 +146,7 @@ def serve(module: Any, asking: socket.socket) -> None:
             os.close(ended)
             _, status = os.waitpid(pid, 0)
             code = os.waitstatus_to_exitcode(status)
-            _tell(asking, ended=pid, code=code if code >= 0 else BY_SIGNAL - code)
+            _report(asking, ended=pid, code=code if code >= 0 else BY_SIGNAL - code)
         if asking not in ready:
             continue
         message, pipes, _, _ = socket.recv_fds(asking, MESSAGE_BYTES, 2)
@@ -148,12 +159,12 @@ def serve(module: Any, asking: socket.socket) -> None:
         for pipe in pipes:
             os.close(pipe)
         running[os.pidfd_open(pid)] = pid
-        _tell(asking, began=pid)
+        _report(asking, began=pid)
 
 
-def _tell(asking: socket.socket, **told: int) -> None:
+def _report(asking: socket.socket, **message: int) -> None:
     with suppress(BrokenPipeError):
-        asking.sendall(json.dumps(told).encode() + b"\n")
+        asking.sendall(json.dumps(message).encode() + b"\n")
 
 
 def _become(

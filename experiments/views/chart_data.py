@@ -27,7 +27,7 @@ DEFAULT_POINTS = 400
 @requires_view
 def charts_data(request: HttpRequest, project: Project) -> HttpResponse:
     """Return the lines of `?runs=3,5&name=loss&name=lr` as bytes, or what is new since `after`."""
-    chosen = _chosen(request, project)
+    chosen = chosen_runs(request, project)
     if chosen.error:
         return HttpResponseBadRequest(chosen.error)
     query = parameters.read_parameters(request)
@@ -45,7 +45,7 @@ def charts_data(request: HttpRequest, project: Project) -> HttpResponse:
 @requires_view
 def charts_values(request: HttpRequest, project: Project) -> HttpResponse:
     """Return the values of `?field=config.lr&field=metric.loss` of the chosen runs."""
-    chosen = _chosen(request, project)
+    chosen = chosen_runs(request, project)
     if chosen.error:
         return HttpResponseBadRequest(chosen.error)
     keys = parameters.read_parameters(request).texts("field", most=MAX_FIELDS)
@@ -56,7 +56,7 @@ def charts_values(request: HttpRequest, project: Project) -> HttpResponse:
 @requires_view
 def charts_bars(request: HttpRequest, project: Project) -> HttpResponse:
     """Return a bar of `?field=metric.loss` for each group of `&group=config.lr`."""
-    chosen = _chosen(request, project)
+    chosen = chosen_runs(request, project)
     if chosen.error:
         return HttpResponseBadRequest(chosen.error)
     query = parameters.read_parameters(request)
@@ -68,14 +68,15 @@ def charts_bars(request: HttpRequest, project: Project) -> HttpResponse:
 @requires_view
 def charts_importance(request: HttpRequest, project: Project) -> HttpResponse:
     """Return which settings of the chosen runs matter for `?field=metric.loss`."""
-    chosen = _chosen(request, project)
+    chosen = chosen_runs(request, project)
     if chosen.error:
         return HttpResponseBadRequest(chosen.error)
     key = parameters.read_parameters(request).text("field")
     return JsonResponse(dict(values.importances(project, chosen.runs, key)))
 
 
-def _chosen(request: HttpRequest, project: Project) -> Selection:
+def chosen_runs(request: HttpRequest, project: Project) -> Selection:
+    """Return the runs that a request for what panels draw is about."""
     query = parameters.read_parameters(request)
     return selection.choose(
         user=signed_in(request),

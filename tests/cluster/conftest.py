@@ -2,7 +2,6 @@
 
 import itertools
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -10,6 +9,7 @@ import pytest
 import yaml
 from kubernetes import client
 
+from tests import nursery as nurseries
 from tests.cluster import api_door, control_plane, process_node
 from tests.cluster.api_door import ApiDoor
 from tests.cluster.control_plane import ControlPlane, until
@@ -93,11 +93,8 @@ def _allow_worker(api: client.ApiClient, space: str) -> None:
 
 @pytest.fixture(scope="session")
 def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
-    env = {"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "portal.settings"}
-    env |= {"STATE_DIR": str(tmp_path_factory.mktemp("nursery")), "OMP_NUM_THREADS": "1"}
-    made = Nursery("tests.cluster.world", env)
-    yield made
-    made.close()
+    with nurseries.running("tests.cluster.world", tmp_path_factory.mktemp("nursery")) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

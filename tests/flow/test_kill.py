@@ -16,6 +16,7 @@ import pytest
 from redis import Redis
 
 from tests import migrated
+from tests import nursery as nurseries
 from tests.nursery import Child, Nursery
 from tests.patience import LIMIT_SECONDS
 
@@ -72,10 +73,8 @@ def until(condition: Callable[[], bool], seconds: float = LIMIT_SECONDS) -> None
 
 @pytest.fixture(scope="module")
 def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
-    state = tmp_path_factory.mktemp("nursery")
-    made = Nursery("tests.flow.world", ENV | {"STATE_DIR": str(state)})
-    yield made
-    made.close()
+    with nurseries.running("tests.flow.world", tmp_path_factory.mktemp("nursery")) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

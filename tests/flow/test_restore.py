@@ -18,6 +18,7 @@ import pytest
 
 from portal.processes.supervisor import end
 from tests import migrated
+from tests import nursery as nurseries
 from tests.cluster import database as databases
 from tests.cluster.control_plane import free_ports
 from tests.nursery import Child, Nursery
@@ -149,11 +150,8 @@ class Portal:
 
 @pytest.fixture(scope="module")
 def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
-    env = {"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "portal.settings"}
-    env |= {"STATE_DIR": str(tmp_path_factory.mktemp("nursery")), "OMP_NUM_THREADS": "1"}
-    made = Nursery("tests.flow.restored", env)
-    yield made
-    made.close()
+    with nurseries.running("tests.flow.restored", tmp_path_factory.mktemp("nursery")) as made:
+        yield made
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -5,11 +5,10 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, JsonResponse
 from django.views.decorators.http import require_safe
 
-from experiments.charts import selection
-from experiments.charts.selection import Selection
 from experiments.media import reading, silence, sources
 from experiments.models import Project, Run
 from experiments.views.access import requires_view
+from experiments.views.chart_data import chosen_runs
 from experiments.views.media.pages import step_of
 from portal.inputs import parameters
 from portal.views import signed_in
@@ -24,7 +23,7 @@ MOST_NAMES = 12
 def charts_media(request: HttpRequest, project: Project) -> HttpResponse:
     """Return the steps at which `?runs=3,5` have something of `&name=spec`, and why all of a run's
     is withheld."""
-    chosen = _chosen(request, project)
+    chosen = chosen_runs(request, project)
     if chosen.error:
         return HttpResponseBadRequest(chosen.error)
     names = parameters.read_parameters(request).texts("name", most=MOST_NAMES)
@@ -66,7 +65,7 @@ def charts_media_items(request: HttpRequest, project: Project) -> HttpResponse:
 @requires_view
 def charts_media_histograms(request: HttpRequest, project: Project) -> HttpResponse:
     """Return the histograms of `?runs=3,5&name=weights` over their steps, at most 200 of a run."""
-    chosen = _chosen(request, project)
+    chosen = chosen_runs(request, project)
     if chosen.error:
         return HttpResponseBadRequest(chosen.error)
     name = parameters.read_parameters(request).text("name")
@@ -82,17 +81,6 @@ def charts_media_histograms(request: HttpRequest, project: Project) -> HttpRespo
         for pk, run in by_pk.items()
     ]
     return _json({"runs": runs})
-
-
-def _chosen(request: HttpRequest, project: Project) -> Selection:
-    query = parameters.read_parameters(request)
-    return selection.choose(
-        user=signed_in(request),
-        project=project,
-        numbers=query.text("runs", longest=parameters.LONGEST_VALUE),
-        text=query.text("q", longest=parameters.LONGEST_VALUE),
-        archived="archived" in query,
-    )
 
 
 def _json(content: dict[str, object]) -> JsonResponse:
