@@ -50,7 +50,7 @@ def sync(options: argparse.Namespace) -> None:
         clear_lent(root)
     folders = [folder for root in roots for folder in unfinished(root)]
     for folder in folders:
-        _print(f"{folder}: {'delivered' if sender.drain(folder) else 'has its sender already'}")
+        _print(f"{folder}: {'delivered' if sender.drain(folder) else 'has its own sender'}")
     if not folders:
         _print("Nothing waits.")
 

@@ -321,18 +321,25 @@ class Sender:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[bool]:
-    """Lock the folder until this process ends, however it ends; yield False if it is locked."""
-    with (folder / "lock").open("a") as file:
+    """Lock the folder until this process ends, however it ends; yield False if another sender has
+    it, or had it and has deleted it."""
+    try:
+        file = (folder / "lock").open("a")
+    except FileNotFoundError:
+        yield False
+        return
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             yield False
         else:
-            yield True
+            yield (folder / "session.json").exists()
 
 
 def drain(folder: Path) -> bool:
-    """Deliver what is in `folder` until its program ends; return False if it has a sender."""
+    """Deliver what is in `folder` until its program ends; return False if another sender has it, or
+    had it and is done."""
     with locked(folder) as is_sender:
         if not is_sender:
             return False

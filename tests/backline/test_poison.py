@@ -110,6 +110,14 @@ def test_a_sender_that_begins_anew_takes_back_what_was_told(
     assert undelivered.words(row) == ""
 
 
+def test_a_sender_that_comes_too_late_leaves_the_folder_to_the_one_that_had_it(spool: Spool) -> None:
+    """Two may list the same folders at once."""
+    (spool.folder / "session.json").unlink()
+    assert not drain(spool.folder)
+    spool.remove()
+    assert not drain(spool.folder)
+
+
 def test_how_often_a_delivery_failed_is_known_after_a_restart(spool: Spool) -> None:
     spool.put("log", b"{}")
     (item,) = spool.pending()

@@ -24,7 +24,7 @@ import time
 from collections.abc import Callable, Container
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from backline.delivery import spool
 from portal.database import long_work
@@ -187,23 +187,35 @@ class LocalCluster:
     def _clear(self, name: str) -> bool:
         """Delete what an ended program had, as recordings that it fetched may lie there; True while
         some of it still waits to be delivered."""
-        for folder in (self._ended(name), self._apart / name):
-            for part in ("work", "tmp"):
-                _remove(folder / part)
-        if self._deliver(name):
-            return True
-        _remove(self._ended(name) / "spool")
-        _remove(self._apart / name)
+        ended, apart = self._ended(name), self._apart / name
+        record = ended / "level.json"
+        if record.exists():
+            with record.open() as lock:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    # A delivery is going on in these folders.
+                    return True
+                for folder in (ended, apart):
+                    for part in ("work", "tmp"):
+                        _remove(folder / part)
+                if self._deliver(name, lock):
+                    return True
+        for part in ("work", "tmp", "spool"):
+            _remove(ended / part)
+        _remove(apart)
         return False
 
-    def _deliver(self, name: str) -> bool:
+    def _deliver(self, name: str, record: TextIO) -> bool:
         """Send what a program left undelivered when it ended; True while there is any. This runs
-        under the program's own separation: the program chose what is read and where it goes."""
+        under the program's own separation: the program chose what is read and where it goes.
+
+        `record` is the program's level.json, locked. The delivery inherits the open file, so the
+        lock lasts until it has ended, however it ends."""
         target = self._ended(name)
-        if (record := _read(target / "level.json")) is None:
-            return False
-        user = separation.User(**record["user"]) if record["user"] else None
-        level = Separation(record["level"], user=user)
+        fields = json.load(record)
+        user = separation.User(**fields["user"]) if fields["user"] else None
+        level = Separation(fields["level"], user=user)
         room = self._room(name, level, target)
         if not spool.unfinished(room.folder / "spool"):
             return False
@@ -223,6 +235,7 @@ class LocalCluster:
                 stdout=log,
                 stderr=log,
                 check=False,
+                pass_fds=(record.fileno(),),
             )
         return True
 

@@ -1,5 +1,6 @@
 """What ended local jobs leave goes after a while, and never before it was taken in."""
 
+import fcntl
 import os
 from datetime import timedelta
 from pathlib import Path
@@ -74,6 +75,20 @@ def test_folders_go_by_their_age(local: LocalCluster) -> None:
     assert job_cleanup.purge(local, timezone.now()) == [old.name]
     assert not old.exists()
     assert (young / "log").exists()
+
+
+@pytest.mark.django_db
+def test_nobody_clears_the_folders_in_which_a_delivery_is_going_on(local: LocalCluster) -> None:
+    """A sandbox that is being made binds them."""
+    folder = ended(local, "run-0123456789ab-1", days=31)
+    (folder / "work").mkdir()
+    (folder / "level.json").write_text('{"level": "sandbox", "user": null}')
+    with (folder / "level.json").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert job_cleanup.purge(local, timezone.now()) == []
+        assert (folder / "work").exists()
+    job_cleanup.purge(local, timezone.now())
+    assert not (folder / "work").exists()
 
 
 def test_a_job_stays_while_something_of_its_run_waits_in_the_spool(
