@@ -110,7 +110,7 @@ def test_a_sender_that_begins_anew_takes_back_what_was_told(
     assert undelivered.words(row) == ""
 
 
-def test_a_sender_that_comes_too_late_leaves_the_folder_to_the_one_that_had_it(spool: Spool) -> None:
+def test_a_sender_that_comes_too_late_leaves_the_folder_to_the_other(spool: Spool) -> None:
     """Two may list the same folders at once."""
     (spool.folder / "session.json").unlink()
     assert not drain(spool.folder)
