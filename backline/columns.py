@@ -10,14 +10,12 @@ import zlib
 import numpy as np
 import numpy.typing as npt
 
+from backline.frames import Malformed
+
 Int64 = npt.NDArray[np.int64]
 Float64 = npt.NDArray[np.float64]
 
 WIDTH = 8
-
-
-class Malformed(ValueError):
-    """The bytes are not what they claim to be; the message says what is wrong."""
 
 
 def pack(columns: list[Int64 | Float64]) -> bytes:

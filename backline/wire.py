@@ -1,23 +1,13 @@
-"""The contract between the client and the portal: JSON messages, and metrics as binary batches.
+"""The contract between the client and the portal: its JSON messages.
 
-The version increases when either side could misread the other. A batch is
-
-    magic "BLMB" | version u8 | header length u32 | header JSON | deflated columns
-
-with the header {"tables": [{"names": [...], "rows": n}, ...]}. A table holds several calls of `log`
-with the same names: one column of steps (int64), one of wall times (float64, Unix seconds), one of
-values (float64) for each name. Nothing in it is executable, and every size is checked before memory
-is allocated for it.
+The version increases when either side could misread the other. What is sent as bytes has modules of
+its own: metrics in backline/batches.py, media in backline/media/packs.py. They need NumPy; a sender
+passes bytes on and starts without it.
 """
 
-import json
-import struct
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 
 from backline.bounds import (
     MAX_PROSE,
@@ -30,127 +20,23 @@ from backline.bounds import (
     Whole,
     readable,
 )
-from backline.columns import Float64, Int64, Malformed, pack, unpack
 from backline.no_truth import NoTruthAsNumber
 
-__all__ = ["VERSION", "Batch", "Malformed", "Message", "Table", "decode", "encode"]
+__all__ = ["VERSION", "Message"]
 
 VERSION = 1
 VERSION_HEADER = "Backline-Wire"
 
-MAGIC = b"BLMB"
-HEAD = struct.Struct("<4sBI")
-MAX_BATCH_BYTES = 8 * 1024 * 1024
-MAX_HEADER_BYTES = 1024 * 1024
-MAX_NUMBERS = 4_000_000
 MAX_NAME = 200
-MAX_NAMES = 5_000
 MAX_LOG_CHARACTERS = 1_000_000
 MAX_DIFF = 1_000_000
 MAX_ALERT_TITLE = 200
 MAX_ALERT_TEXT = 2_000
 
 
-@dataclass(frozen=True)
-class Table:
-    """Rows of the same metrics. `values` has the shape (names, rows)."""
-
-    names: tuple[str, ...]
-    steps: Int64
-    times: Float64
-    values: Float64
-
-    @property
-    def points(self) -> int:
-        return len(self.names) * len(self.steps)
-
-
-@dataclass(frozen=True)
-class Batch:
-    tables: tuple[Table, ...]
-
-    @property
-    def points(self) -> int:
-        return sum(table.points for table in self.tables)
-
-    def series(self) -> Iterator[tuple[str, Int64, Float64, Float64]]:
-        """Yield name, steps, times, values of each metric, table by table in the order logged."""
-        for table in self.tables:
-            for row, name in enumerate(table.names):
-                yield name, table.steps, table.times, table.values[row]
-
-
 def good_name(name: str) -> bool:
     """Return whether a metric may have this name: 1 to 200 printable characters, not padded."""
     return 0 < len(name) <= MAX_NAME and name.isprintable() and name == name.strip()
-
-
-def encode(tables: list[Table]) -> bytes:
-    header = json.dumps(
-        {"tables": [{"names": table.names, "rows": len(table.steps)} for table in tables]},
-        separators=(",", ":"),
-    ).encode()
-    columns: list[Int64 | Float64] = []
-    for table in tables:
-        columns += [table.steps, table.times, table.values.reshape(-1)]
-    return HEAD.pack(MAGIC, VERSION, len(header)) + header + pack(columns)
-
-
-def decode(data: bytes) -> Batch:
-    """Return the batch in `data`; raises Malformed, with a reason, for anything else."""
-    if len(data) > MAX_BATCH_BYTES:
-        raise Malformed(f"A batch may have {MAX_BATCH_BYTES} bytes; this one has {len(data)}.")
-    if len(data) < HEAD.size:
-        raise Malformed("This is not a batch of metrics: it is too short.")
-    magic, version, length = HEAD.unpack_from(data)
-    if magic != MAGIC:
-        raise Malformed("This is not a batch of metrics: its first bytes are wrong.")
-    if version != VERSION:
-        raise Malformed(f"This portal reads batches of version {VERSION}, not {version}.")
-    if length > MAX_HEADER_BYTES or HEAD.size + length > len(data):
-        raise Malformed("The batch's header is longer than the batch may be.")
-    shapes = _shapes(data[HEAD.size : HEAD.size + length])
-    counts = [n for names, rows in shapes for n in (rows, rows, rows * len(names))]
-    if sum(counts) > MAX_NUMBERS:
-        raise Malformed(f"A batch may hold {MAX_NUMBERS} numbers.")
-    columns = unpack(
-        memoryview(data)[HEAD.size + length :], kinds="iff" * len(shapes), counts=counts
-    )
-    tables = []
-    for index, (names, rows) in enumerate(shapes):
-        steps, times, values = columns[3 * index : 3 * index + 3]
-        if not np.isfinite(times).all():
-            raise Malformed("A wall time in the batch is not a number.")
-        grid = values.astype(np.float64, copy=False).reshape(len(names), rows)
-        tables.append(Table(names, steps.astype(np.int64, copy=False), times.astype(float), grid))
-    return Batch(tuple(tables))
-
-
-class _Shape(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    names: list[str] = Field(min_length=1, max_length=MAX_NAMES)
-    rows: int = Field(ge=1, le=MAX_NUMBERS)
-
-
-class _Header(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    tables: list[_Shape] = Field(max_length=MAX_NAMES)
-
-
-def _shapes(header: bytes) -> list[tuple[tuple[str, ...], int]]:
-    try:
-        shapes = _Header.model_validate_json(header).tables
-    except ValueError as error:
-        raise Malformed("The batch's header cannot be read.") from error
-    for shape in shapes:
-        if len(set(shape.names)) != len(shape.names):
-            raise Malformed("A table names the same metric twice.")
-        for name in shape.names:
-            if not good_name(name):
-                raise Malformed(f"{name[:50]!r} cannot be the name of a metric.")
-    return [(tuple(shape.names), shape.rows) for shape in shapes]
 
 
 # What programs print: a mark replaces what cannot be stored, and nothing is refused.

@@ -28,7 +28,7 @@ import numpy as np
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from backline import wire
+from backline import batches
 from experiments.charts import packing
 from experiments.metrics import metrics
 from experiments.models import Membership, Project, Run
@@ -47,8 +47,8 @@ def log(number, names, values):
     steps = np.arange(values.shape[1], dtype=np.int64)
     for start in range(0, len(steps), 50_000 // len(names)):
         part = slice(start, start + 50_000 // len(names))
-        table = wire.Table(names, steps[part], steps[part] * 0.1 + 1.7e9, values[:, part])
-        metrics.ingest(run, "s", start, wire.encode([table]))
+        table = batches.Table(names, steps[part], steps[part] * 0.1 + 1.7e9, values[:, part])
+        metrics.ingest(run, "s", start, batches.encode([table]))
     metrics.compact(run)
 
 decay = np.exp(-np.arange(points) / 3000)

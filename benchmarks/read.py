@@ -20,7 +20,7 @@ PROGRAM = """
 import json, sys, time
 import django; django.setup()
 import numpy as np
-from backline import wire
+from backline import batches
 from experiments.metrics import metrics
 from experiments.models import Project, Run
 from portal.models import User
@@ -32,8 +32,8 @@ steps = np.arange(points, dtype=np.int64)
 ids = []
 for number in range(runs):
     run = Run.objects.create(project=project, number=number, name="r", submitted_by=user)
-    table = wire.Table(("loss",), steps, steps * 0.1 + 1.7e9, np.sin(steps / 100)[np.newaxis])
-    metrics.ingest(run, "s", 1, wire.encode([table]))
+    table = batches.Table(("loss",), steps, steps * 0.1 + 1.7e9, np.sin(steps / 100)[np.newaxis])
+    metrics.ingest(run, "s", 1, batches.encode([table]))
     metrics.compact(run)
     ids.append(run.pk)
 

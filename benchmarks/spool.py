@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 import numpy as np
 
-from backline import wire
+from backline import batches
 from backline.delivery.spool import Session, Spool
 from backline.delivery.writer import FLUSH_SECONDS
 
@@ -27,8 +27,8 @@ def batch() -> bytes:
     values = np.random.default_rng(1).normal(size=(METRICS, steps))
     names = tuple(f"metric_{number}" for number in range(METRICS))
     times = np.linspace(1e9, 1e9 + FLUSH_SECONDS, steps)
-    table = wire.Table(names=names, steps=np.arange(steps), times=times, values=values)
-    return wire.encode([table])
+    table = batches.Table(names=names, steps=np.arange(steps), times=times, values=values)
+    return batches.encode([table])
 
 
 def laid(folder: Path, content: bytes) -> tuple[list[float], float]:

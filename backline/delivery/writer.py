@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 from pydantic import BaseModel
 
-from backline import wire
+from backline import batches, wire
 from backline.console import Source
 from backline.delivery.launcher import launch
 from backline.delivery.spool import Spool
@@ -33,7 +33,7 @@ SENDER_SECONDS = 5.0
 # Points per batch.
 BATCH_POINTS = 200_000
 # Characters of the names in a batch, with room for the JSON around them.
-HEADER_CHARACTERS = wire.MAX_HEADER_BYTES - 1_000
+HEADER_CHARACTERS = batches.MAX_HEADER_BYTES - 1_000
 # Rows in memory that wake the thread early.
 WAKE_ROWS = 20_000
 # What waits in memory while the disk takes nothing; beyond it the oldest of it is given up.
@@ -264,7 +264,7 @@ class Writer:
     def _encoded(self, rows: list[Row]) -> list[tuple[str, bytes]]:
         """Return batches of the rows. A row that cannot be encoded does not take others with it."""
         try:
-            return [("batch", wire.encode(tables)) for tables in self._batches(rows)]
+            return [("batch", batches.encode(tables)) for tables in self._batches(rows)]
         except Exception as error:  # noqa: BLE001 - the rows would be tried for ever.
             if len(rows) > 1:
                 return [delivery for row in rows for delivery in self._encoded([row])]
@@ -318,12 +318,12 @@ class Writer:
         except OSError as error:
             self._warn(f"The sender cannot be started, and is tried again: {error}", about="sender")
 
-    def _batches(self, rows: list[Row]) -> list[list[wire.Table]]:
+    def _batches(self, rows: list[Row]) -> list[list[batches.Table]]:
         """Return tables of rows with the same names, in batches of at most about BATCH_POINTS."""
         groups: dict[Names, list[Row]] = defaultdict(list)
         for row in rows:
             groups[row[2]].append(row)
-        batches: list[list[wire.Table]] = [[]]
+        parts: list[list[batches.Table]] = [[]]
         room, header_room = BATCH_POINTS, HEADER_CHARACTERS
         for logged_names, members in groups.items():
             for names, columns in self._columns_of(logged_names):
@@ -331,13 +331,13 @@ class Writer:
                 header = len(json.dumps(names)) + 30
                 for start in range(0, len(members), max_rows):
                     part = members[start : start + max_rows]
-                    if (len(part) * len(names) > room or header > header_room) and batches[-1]:
-                        batches.append([])
+                    if (len(part) * len(names) > room or header > header_room) and parts[-1]:
+                        parts.append([])
                         room, header_room = BATCH_POINTS, HEADER_CHARACTERS
-                    batches[-1].append(_table(names, columns, part))
+                    parts[-1].append(_table(names, columns, part))
                     room -= len(part) * len(names)
                     header_room -= header
-        return [batch for batch in batches if batch]
+        return [tables for tables in parts if tables]
 
     def _columns_of(self, logged: Names) -> list[Columns]:
         """Return the names of one call as they are sent, in parts that a table has room for."""
@@ -375,7 +375,7 @@ def _in_parts(sent: dict[str, int]) -> Iterator[Columns]:
     room = HEADER_CHARACTERS
     for name, column in sent.items():
         size = len(json.dumps(name)) + 2
-        if len(names) == wire.MAX_NAMES or size > room:
+        if len(names) == batches.MAX_NAMES or size > room:
             yield tuple(names), columns
             names, columns, room = [], [], HEADER_CHARACTERS
         names.append(name)
@@ -386,10 +386,10 @@ def _in_parts(sent: dict[str, int]) -> Iterator[Columns]:
         yield tuple(names), columns
 
 
-def _table(names: tuple[str, ...], columns: list[int], rows: list[Row]) -> wire.Table:
+def _table(names: tuple[str, ...], columns: list[int], rows: list[Row]) -> batches.Table:
     flat = np.frombuffer(b"".join(row[3] for row in rows), dtype=np.float64)
     values = flat.reshape(len(rows), -1).T
-    return wire.Table(
+    return batches.Table(
         names=names,
         steps=np.array([row[0] for row in rows], dtype=np.int64),
         times=np.array([row[1] for row in rows]),

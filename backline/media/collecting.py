@@ -7,17 +7,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from backline import bounds, wire
+from backline.frames import HEAD, MAX_BYTES, MAX_HEADER_BYTES
 from backline.media import packs
 from backline.media.base import Encoded, Media
-from backline.media.packs import (
-    HEAD,
-    MAX_HEADER_BYTES,
-    MAX_ITEMS,
-    MAX_OF_NAME,
-    MAX_PACK_BYTES,
-    Item,
-    Pack,
-)
+from backline.media.packs import MAX_ITEMS, MAX_OF_NAME, Item, Pack
 from backline.media.sounds import Audio
 from backline.numbers import shown
 
@@ -93,7 +86,7 @@ class Waiting:
         return (
             len(self.entries) + len(more) <= MAX_ITEMS
             and header <= MAX_HEADER_BYTES
-            and HEAD.size + header + data <= MAX_PACK_BYTES
+            and HEAD.size + header + data <= MAX_BYTES
         )
 
     def add(self, more: Sequence[Entry]) -> None:
@@ -125,7 +118,7 @@ def _entries(
         entry = _entry(full, index, thing, warn)
         if entry and not kept.fits([entry]):
             warn(
-                f"{name} has more than {MAX_PACK_BYTES / 1e6:.0f} MB at one step; item "
+                f"{name} has more than {MAX_BYTES / 1e6:.0f} MB at one step; item "
                 f"{index + 1} is left out.", f"bytes of {name}",
             )  # fmt: skip
         elif entry:

@@ -10,7 +10,6 @@ is checked before memory is allocated for it.
 """
 
 import json
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -28,16 +27,12 @@ from backline.bounds import (
     Whole,
     check_json,
 )
-from backline.columns import Malformed
+from backline.frames import Frame, Malformed
 from backline.wire import MAX_NAME, good_name
 
 __all__ = ["Item", "Malformed", "Pack", "decode", "encode"]
 
-VERSION = 1
-MAGIC = b"BLMM"
-HEAD = struct.Struct("<4sBI")
-MAX_PACK_BYTES = 8 * 1024 * 1024
-MAX_HEADER_BYTES = 1024 * 1024
+FRAME = Frame(magic=b"BLMM", version=1, name="pack", content="media")
 # Items of one call, and of one name in it.
 MAX_ITEMS = 1_000
 MAX_OF_NAME = 64
@@ -191,29 +186,18 @@ def encode(pack: Pack) -> bytes:
     header = Header.model_construct(step=pack.step, at=pack.at, items=items)
     line = header.model_dump_json().encode()
     data = b"".join(data for _, data in pack.items)
-    return HEAD.pack(MAGIC, VERSION, len(line)) + line + data
+    return FRAME.join(line, data)
 
 
 def decode(data: bytes) -> Pack:
     """Return the pack in `data`; raises Malformed, with a reason, for anything else."""
-    if len(data) > MAX_PACK_BYTES:
-        raise Malformed(f"A pack may have {MAX_PACK_BYTES} bytes; this one has {len(data)}.")
-    if len(data) < HEAD.size:
-        raise Malformed("This is no pack of media: it is too short.")
-    magic, version, length = HEAD.unpack_from(data)
-    if magic != MAGIC:
-        raise Malformed("This is no pack of media: its first bytes are wrong.")
-    if version != VERSION:
-        raise Malformed(f"This portal reads packs of version {VERSION}, not {version}.")
-    if length > MAX_HEADER_BYTES or HEAD.size + length > len(data):
-        raise Malformed("The pack's header is longer than the pack may be.")
-    header = _header(data[HEAD.size : HEAD.size + length])
-    place = HEAD.size + length
-    if place + sum(item.size for item in header.items) != len(data):
+    line, content = FRAME.split(data)
+    header = _header(line)
+    if sum(item.size for item in header.items) != len(content):
         raise Malformed("The pack is shorter or longer than its header says.")
-    items = []
+    items, place = [], 0
     for item in header.items:
-        items.append((item, data[place : place + item.size]))
+        items.append((item, bytes(content[place : place + item.size])))
         place += item.size
     return Pack(header.step, header.at, items)
 

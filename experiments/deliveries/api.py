@@ -13,7 +13,7 @@ from ninja import File, Router, UploadedFile
 from ninja.errors import HttpError
 from pydantic import ValidationError
 
-from backline import wire
+from backline import batches, wire
 from experiments import access
 from experiments.clearance import originals, permission
 from experiments.deliveries import late, logs, undelivered, usage_report
@@ -52,13 +52,13 @@ def spec(request: HttpRequest, run_id: UUID, session: Words = "") -> wire.RunSpe
 def add_batch(
     request: HttpRequest, run_id: UUID, session: Words, number: RowNumber
 ) -> wire.Received:
-    """One numbered batch of metrics (backline.wire.encode); the same number counts once."""
+    """One numbered batch of metrics (backline.batches.encode); the same number counts once."""
     run = access.writable(request, run_id)
     _require_name(session)
     _admit(request, run, session, numbered=True)
     try:
         done = metrics.ingest(run, session, number, request.body)
-    except wire.Malformed as error:
+    except batches.Malformed as error:
         raise HttpError(400, str(error)) from error
     except metrics.Conflict as error:
         raise HttpError(409, str(error)) from error

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 from django.db.models import Sum
 
-from backline import wire
 from experiments.metrics.downsampling import CHUNK, FACTOR, SMALLEST, Buckets, Points
 from experiments.models import Batch, Chunk, Run, Series
 
@@ -26,7 +25,7 @@ def unfolded(batches: list[bytes], only: set[str] | None = None) -> dict[str, Po
     """Return the points of some payloads by metric, in the order in which they arrived."""
     parts: dict[str, list[Points]] = defaultdict(list)
     for payload in batches:
-        for name, steps, times, values in wire.decode(payload).series():
+        for name, steps, times, values in batches.decode(payload).series():
             if only is None or name in only:
                 parts[name].append(Points(steps, times, values))
     return {name: Points.joined(points) for name, points in parts.items()}

@@ -11,7 +11,7 @@ from uuid import UUID
 import numpy as np
 from django.db.models import Min, Q, Sum
 
-from backline import wire
+from backline import batches
 from backline.columns import Float64, Int64
 from experiments.metrics import compaction
 from experiments.metrics.downsampling import Buckets, Points
@@ -247,7 +247,7 @@ def first_times(run_ids: Sequence[UUID]) -> dict[UUID, float]:
     found = {run: float(Points.decode(bytes(data), n).times.min()) for run, data, n in rows}
     waiting = Batch.objects.filter(run__in=set(run_ids) - set(found), folded=False)
     for run, payload in waiting.values_list("run_id", "payload"):
-        times = [table.times.min() for table in wire.decode(bytes(payload)).tables]
+        times = [table.times.min() for table in batches.decode(bytes(payload)).tables]
         found[run] = min([*map(float, times), found.get(run, math.inf)])
     return found
 

@@ -14,7 +14,7 @@ import numpy as np
 from django.db import transaction
 from django.db.models import Count, Sum
 
-from backline import wire
+from backline import batches
 from backline.columns import Float64, Int64
 from experiments.metrics import compaction, curves
 from experiments.metrics import replaced as replaced_points
@@ -57,12 +57,12 @@ class Ingested:
 
 
 def ingest(run: Run, session: str, number: int, batch: bytes) -> Ingested:
-    """Store one encoded batch (backline.wire.encode) and count it, exactly once.
+    """Store one encoded batch (backline.batches.encode) and count it, exactly once.
 
-    Raises wire.Malformed if it cannot be read and Conflict if this session's `number` was
+    Raises batches.Malformed if it cannot be read and Conflict if this session's `number` was
     already used for something else. Points may come in any order, also after the run has ended.
     """
-    content = wire.decode(batch)
+    content = batches.decode(batch)
     digest = hashlib.sha256(batch).hexdigest()
     with transaction.atomic():
         # One writer per run: summaries are read, changed and written back below.
@@ -79,7 +79,7 @@ def ingest(run: Run, session: str, number: int, batch: bytes) -> Ingested:
             run=run,
             session=session,
             number=number,
-            payload=batch if kept is content else wire.encode(list(kept.tables)),
+            payload=batch if kept is content else batches.encode(list(kept.tables)),
             digest=digest,
             points=content.points,
         )
@@ -179,7 +179,7 @@ def replaced(run: Run, name: str, points: int = 1000) -> list[tuple[int, Curve]]
     return replaced_points.curves_of(run, name, points)
 
 
-def _summarise(run: Run, session: str, content: wire.Batch) -> wire.Batch:
+def _summarise(run: Run, session: str, content: batches.Batch) -> batches.Batch:
     """Update the run's Series with this batch; return what of it is in their curves."""
     names = {name for table in content.tables for name in table.names}
     rows = {row.name: row for row in Series.objects.filter(run=run, name__in=names)}

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backline import wire
+from backline import batches
 from backline.columns import Int64
 from experiments.metrics import compaction
 from experiments.metrics.curves import Curve
@@ -33,8 +33,8 @@ class Move:
 
 
 def make_way(
-    run: Run, attempt: int, content: wire.Batch, rows: dict[str, Series]
-) -> tuple[wire.Batch, list[tuple[Series, Points]]]:
+    run: Run, attempt: int, content: batches.Batch, rows: dict[str, Series]
+) -> tuple[batches.Batch, list[tuple[Series, Points]]]:
     """Take older attempts' points out of the curves that this batch continues.
 
     Returns what of the batch belongs in the curves, and the series that were rewritten with the
@@ -126,12 +126,12 @@ def _store_of(run: Run, name: str, attempt: int, points: Points) -> None:
 
 
 def _without_replaced(
-    run: Run, attempt: int, content: wire.Batch, limits: Mapping[str, int]
-) -> wire.Batch:
+    run: Run, attempt: int, content: batches.Batch, limits: Mapping[str, int]
+) -> batches.Batch:
     """Return a batch without what a newer attempt has logged already, which is stored apart."""
     if not limits:
         return content
-    tables: list[wire.Table] = []
+    tables: list[batches.Table] = []
     for table in content.tables:
         last = int(table.steps.max())
         if not any(last >= limits.get(name, last + 1) for name in table.names):
@@ -144,5 +144,5 @@ def _without_replaced(
                 _store_of(run, name, attempt, points.where(late))
             kept = points.where(~late)
             if len(kept):
-                tables.append(wire.Table((name,), kept.steps, kept.times, kept.values[None]))
-    return wire.Batch(tuple(tables))
+                tables.append(batches.Table((name,), kept.steps, kept.times, kept.values[None]))
+    return batches.Batch(tuple(tables))

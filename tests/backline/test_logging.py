@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import backline
-from backline import wire
+from backline import batches
 from backline.delivery.writer import Writer
 from backline.ranks import ProcessPlace
 from experiments.models import Project
@@ -141,7 +141,7 @@ class Disk:
         return [
             step
             for content in self.taken
-            for table in wire.decode(content).tables
+            for table in batches.decode(content).tables
             for step in table.steps.tolist()
         ]
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import backline
+from backline import frames
 from backline.media import NotLoggable, collecting, headers, packs
 from backline.media.base import Media
 
@@ -200,7 +201,7 @@ def test_a_call_is_packed_and_what_is_wrong_costs_nothing_else() -> None:
 def header(**fields: Any) -> bytes:
     item = {"name": "a", "kind": "text", "content": {"text": "x"}} | fields.pop("item", {})
     data = json.dumps({"step": 1, "at": 1.0, "items": [item]} | fields).encode()
-    return packs.HEAD.pack(b"BLMM", 1, len(data)) + data
+    return packs.FRAME.join(data, b"")
 
 
 @pytest.mark.parametrize(
@@ -210,7 +211,7 @@ def header(**fields: Any) -> bytes:
         (b"BLMB\x01" + bytes(20), "first bytes"),
         (b"BLMM\x09" + bytes(20), "version 1, not 9"),
         (b"BLMM\x01\xff\xff\xff\xff", "longer than"),
-        (bytes(packs.MAX_PACK_BYTES + 1), "may have"),
+        (bytes(frames.MAX_BYTES + 1), "may have"),
         (header(items=[]), "items"),
         (header(step=2**64), "step"),
         (header(at=float("nan")), "cannot be read"),

@@ -12,7 +12,7 @@ import pytest
 from django.test import Client
 
 import backline
-from backline import bounds, wire
+from backline import batches, bounds, wire
 from backline.delivery.sender import drain
 from backline.delivery.spool import ASIDE_AFTER, PASSED_AFTER, Session, Spool
 from backline.delivery.writer import Writer
@@ -241,6 +241,6 @@ def test_many_long_names_are_several_batches_that_can_be_read(spool: Spool) -> N
         values = array("d", [1.0] * len(names))
         writer.rows.append((group, time.time(), names, values))
     writer.flush()
-    found = [wire.decode(item.path.read_bytes()) for item in spool.pending()]
+    found = [batches.decode(item.path.read_bytes()) for item in spool.pending()]
     assert sum(batch.points for batch in found) == 12_000
     assert said == []

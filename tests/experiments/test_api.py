@@ -11,7 +11,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.http import HttpResponse
 from django.test import Client
 
-from backline import wire
+from backline import batches, wire
 from experiments.models import Project, Run, Series
 from experiments.runs import datasets, runs
 from portal import storage, tokens
@@ -40,9 +40,11 @@ class Caller:
 
     def batch(self, run: Run, number: int, values: list[float], session: str = "a") -> Any:
         steps = np.arange(len(values), dtype=np.int64)
-        table = wire.Table(("loss",), steps, steps * 1.0, np.array([values]))
+        table = batches.Table(("loss",), steps, steps * 1.0, np.array([values]))
         path = f"/api/v1/runs/{run.pk}/batches?session={session}&number={number}"
-        return self.client.post(path, wire.encode([table]), content_type="application/octet-stream")
+        return self.client.post(
+            path, batches.encode([table]), content_type="application/octet-stream"
+        )
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from django.core.cache import cache
 from django.test import TestCase
 from django.utils import timezone
 
-from backline import wire
+from backline import batches, wire
 from experiments import policies
 from experiments.metrics import metrics
 from experiments.models import Attempt, Checkpoint, Project, Run
@@ -47,13 +47,13 @@ def told(run: Run, name: str, values: Sequence[float], end: datetime) -> None:
     """A value each minute, the last one at `end`."""
     count = len(values)
     times = [end.timestamp() - 60 * (count - 1 - n) for n in range(count)]
-    table = wire.Table(
+    table = batches.Table(
         names=[name],
         steps=np.arange(count, dtype=np.int64),
         times=np.array(times),
         values=np.array([values], dtype=np.float64).T,
     )
-    metrics.ingest(run, "attempt-1", run.series.count() + 1, wire.encode([table]))
+    metrics.ingest(run, "attempt-1", run.series.count() + 1, batches.encode([table]))
 
 
 # --- Too long -------------------------------------------------------------------------------
@@ -166,13 +166,13 @@ def test_a_run_that_gets_to_work_again_is_warned_no_longer(ada: User, project: P
     assert "Its program was busy under 5 %" in run.warning
     table_end = now + timedelta(minutes=1)
     steps = np.array([20], dtype=np.int64)
-    table = wire.Table(
+    table = batches.Table(
         names=["system/cpu_percent"],
         steps=steps,
         times=np.array([table_end.timestamp()]),
         values=np.array([[80.0]]),
     )
-    metrics.ingest(run, "attempt-1", 9, wire.encode([table]))
+    metrics.ingest(run, "attempt-1", 9, batches.encode([table]))
     policies.watch_idle(run, table_end)
     assert (run.warning, run.warned_at) == ("", None)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from django.utils import timezone
 
-from backline import wire
+from backline import batches
 from experiments.alerts import rules
 from experiments.metrics import metrics
 from experiments.models import AlertRule, Project, Run
@@ -28,8 +28,8 @@ def running(by: User, project: Project, name: str = "Probe", **fields: Any) -> R
 
 def log(run: Run, values: Sequence[float], *, first: int = 0, name: str = "loss") -> None:
     steps = np.arange(first, first + len(values), dtype=np.int64)
-    table = wire.Table((name,), steps, steps * 1.0 + 1.7e9, np.array([values], dtype=float))
-    metrics.ingest(run, "s", next(numbers), wire.encode([table]))
+    table = batches.Table((name,), steps, steps * 1.0 + 1.7e9, np.array([values], dtype=float))
+    metrics.ingest(run, "s", next(numbers), batches.encode([table]))
 
 
 def end(run: Run, state: Run.State, reason: str = "") -> None:

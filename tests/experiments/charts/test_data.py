@@ -10,7 +10,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from backline import wire
+from backline import batches
 from experiments.charts import packing, selection
 from experiments.metrics import metrics
 from experiments.models import Project, Run
@@ -23,8 +23,8 @@ def log(run: Run, start: int = 0, **values: list[float]) -> None:
     count = len(next(iter(values.values())))
     steps = np.arange(start, start + count, dtype=np.int64)
     columns = np.array(list(values.values()), dtype=np.float64)
-    table = wire.Table(tuple(values), steps, 1.7e9 + steps + run.number * 1000, columns)
-    metrics.ingest(run, "session", run.batches.count(), wire.encode([table]))
+    table = batches.Table(tuple(values), steps, 1.7e9 + steps + run.number * 1000, columns)
+    metrics.ingest(run, "session", run.batches.count(), batches.encode([table]))
 
 
 class Answer:

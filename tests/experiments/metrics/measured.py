@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from backline import wire
+from backline import batches
 from experiments.metrics import metrics
 from experiments.models import Run
 
@@ -11,5 +11,5 @@ def log_loss(run: Run, values: list[float], name: str = "loss") -> None:
     """One batch: steps from 0, one second apart."""
     steps = np.arange(len(values), dtype=np.int64)
     times = 1.7e9 + steps.astype(np.float64)
-    table = wire.Table((name,), steps, times, np.array([values], dtype=np.float64))
-    metrics.ingest(run, "session", run.batches.count(), wire.encode([table]))
+    table = batches.Table((name,), steps, times, np.array([values], dtype=np.float64))
+    metrics.ingest(run, "session", run.batches.count(), batches.encode([table]))

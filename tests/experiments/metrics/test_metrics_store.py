@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from backline import wire
+from backline import batches
 from experiments.metrics import metrics
 from experiments.models import Batch, Chunk, Project, Run, Series
 from portal.models import User
@@ -26,7 +26,7 @@ def run(project: Project, ada: User) -> Run:
 def batch(steps: Any, values: Any, name: str = "loss") -> bytes:
     columns = np.asarray(steps, np.int64), np.asarray(values, float)
     times = columns[0] * 0.1 + 1.7e9
-    return wire.encode([wire.Table((name,), columns[0], times, columns[1][np.newaxis])])
+    return batches.encode([batches.Table((name,), columns[0], times, columns[1][np.newaxis])])
 
 
 def fold(run: Run) -> None:
@@ -61,7 +61,7 @@ def test_two_sessions_number_for_themselves(run: Run) -> None:
 
 
 def test_a_batch_that_cannot_be_read_leaves_nothing(run: Run) -> None:
-    with pytest.raises(wire.Malformed):
+    with pytest.raises(batches.Malformed):
         metrics.ingest(run, "s", 1, batch([1], [1.0])[:-3])
     assert not Batch.objects.exists()
     assert not Series.objects.exists()

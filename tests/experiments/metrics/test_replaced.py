@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
-from backline import wire
+from backline import batches
 from experiments.metrics import metrics
 from experiments.models import Membership, Project, Run, Series
 from experiments.runs import runs
@@ -22,8 +22,8 @@ def run(ada: User, project: Project) -> Run:
 
 def batch(steps: Iterable[int], attempt: int, name: str = "loss") -> bytes:
     at = np.array(list(steps), np.int64)
-    table = wire.Table((name,), at, at.astype(float), (at + 10_000.0 * attempt)[None])
-    return wire.encode([table])
+    table = batches.Table((name,), at, at.astype(float), (at + 10_000.0 * attempt)[None])
+    return batches.encode([table])
 
 
 def send(run: Run, attempt: int, number: int, steps: Iterable[int], *, suffix: str = "") -> None:
@@ -102,7 +102,7 @@ def test_one_table_of_several_metrics_is_parted(run: Run) -> None:
     def tables(attempt: int, names: tuple[str, ...], steps: range) -> bytes:
         at = np.array(steps, np.int64)
         values = np.stack([at + 10_000.0 * attempt] * len(names))
-        return wire.encode([wire.Table(names, at, at.astype(float), values)])
+        return batches.encode([batches.Table(names, at, at.astype(float), values)])
 
     metrics.ingest(run, "attempt-1", 1, tables(1, ("loss", "lr"), range(10)))
     metrics.ingest(run, "attempt-2", 1, tables(2, ("loss",), range(5, 8)))

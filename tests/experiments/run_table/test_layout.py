@@ -13,7 +13,7 @@ from django.urls import reverse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backline import wire
+from backline import batches
 from experiments.metrics import metrics
 from experiments.models import FirstView, Membership, Project, Run, RunView
 from experiments.run_table import saved_views, table
@@ -332,8 +332,8 @@ def test_single_runs_lead_nothing(client: Client, project: Project, ada: User) -
 def test_a_column_may_be_a_curve(client: Client, project: Project, ada: User) -> None:
     run, empty = make(project, ada, 1), make(project, ada, 2)
     steps = np.arange(5_000)
-    table_of_points = wire.Table(("loss",), steps, steps * 1.0, np.linspace(1, 0, 5_000)[None])
-    metrics.ingest(run, "0", 1, wire.encode([table_of_points]))
+    table_of_points = batches.Table(("loss",), steps, steps * 1.0, np.linspace(1, 0, 5_000)[None])
+    metrics.ingest(run, "0", 1, batches.encode([table_of_points]))
     measure(empty, "loss", None)
     client.force_login(ada)
     page = client.get(

@@ -8,7 +8,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from backline import wire
+from backline import batches, wire
 from experiments.metrics import metrics
 from experiments.models import Checkpoint, Membership, Project, Run, Series
 from experiments.runs import forks, runs
@@ -22,11 +22,11 @@ def opened(by: User, project: Project, **fields: Any) -> Run:
 
 
 def log(run: Run, steps: range) -> None:
-    table = wire.Table(
+    table = batches.Table(
         ("loss",), np.array(steps), np.array(steps, float), np.array([steps], float) / 10
     )
     number = run.batches.count() + 1
-    metrics.ingest(run, "attempt-1", number, wire.encode([table]))
+    metrics.ingest(run, "attempt-1", number, batches.encode([table]))
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from django.utils import timezone
 from audio_samples import samples
 from audio_samples.models import Sample
 from audio_samples.reviews import flags
-from backline import wire
+from backline import batches, wire
 from experiments.clearance import attribution
 from experiments.deliveries import logs, usage_report
 from experiments.metrics import metrics
@@ -61,7 +61,7 @@ def trained(ada: User, rosa: User, project: Project, party: Party) -> Run:
     )
     usage_report.report(run, report)
     steps = [np.arange(3), np.arange(3) * 1.0, np.ones((1, 3))]
-    metrics.ingest(run, "attempt-1", 0, wire.encode([wire.Table(("loss",), *steps)]))
+    metrics.ingest(run, "attempt-1", 0, batches.encode([batches.Table(("loss",), *steps)]))
     metrics.compact(run)
     piece = wire.LogPiece(session="attempt-1", stream="stdout", offset=0, text="hello\n")
     logs.append(run, piece)

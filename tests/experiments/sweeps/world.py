@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from backline import wire
+from backline import batches
 from experiments.metrics import metrics
 from experiments.models import Project, Run, Sweep, SweepTrial
 from experiments.sweeps import sweeps
@@ -43,11 +43,11 @@ def job(row: SweepTrial) -> str:
 def log(run: Run, name: str, values: dict[int, float], number: int = 1) -> None:
     """Deliver these points by step, as the run's program does."""
     steps = np.array(list(values), np.int64)
-    table = wire.Table(
+    table = batches.Table(
         names=(name,), steps=steps, times=1.7e9 + steps.astype(np.float64),
         values=np.array([list(values.values())], np.float64),
     )  # fmt: skip
-    metrics.ingest(run, "attempt-1", number, wire.encode([table]))
+    metrics.ingest(run, "attempt-1", number, batches.encode([table]))
 
 
 def end(
