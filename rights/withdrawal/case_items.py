@@ -138,21 +138,27 @@ def _reopen(case: WithdrawalCase, new_items: int) -> None:
 
 
 def advance(case: WithdrawalCase) -> None:
-    """Set the steps and the status that follow from the items."""
+    """Set the steps and the status that follow from the items of a case that is locked or new."""
     outcomes = set(case.items.order_by().values_list("kind", "outcome").distinct())
     open_kinds = {kind for kind, outcome in outcomes if outcome not in SETTLED_OUTCOMES}
-    now = timezone.now()
-    for rung, is_heard in ((Rung.E4, False), (Rung.E5, True)):
-        steps = case.steps.filter(rung=rung)
+    changed = []
+    for step in case.steps.filter(rung__in=(Rung.E4, Rung.E5)):
+        before = (step.done_at, step.done_by_id, step.note)
+        is_heard = step.rung == Rung.E5
         if any((kind in AUDIBLE_KINDS) is is_heard for kind in open_kinds):
-            steps.update(done_at=None, done_by=None)
-            steps.filter(note=NOTHING).update(note="")
-            continue
-        if not any((kind in AUDIBLE_KINDS) is is_heard for kind, _ in outcomes):
-            steps.filter(note="").update(note=NOTHING)
-        steps.filter(done_at=None).update(done_at=now)
-    if case.status in (Status.ENFORCED, Status.REMEDIATING, Status.VERIFIED):
-        case.status = Status.REMEDIATING if open_kinds else Status.VERIFIED
+            step.done_at, step.done_by = None, None
+            step.note = "" if step.note == NOTHING else step.note
+        else:
+            if not any((kind in AUDIBLE_KINDS) is is_heard for kind, _ in outcomes):
+                step.note = step.note or NOTHING
+            step.done_at = step.done_at or timezone.now()
+        if before != (step.done_at, step.done_by_id, step.note):
+            changed.append(step)
+    CaseStep.objects.bulk_update(changed, ["done_at", "done_by", "note"])
+    status = Status.REMEDIATING if open_kinds else Status.VERIFIED
+    follows = (Status.ENFORCED, Status.REMEDIATING, Status.VERIFIED)
+    if case.status in follows and case.status != status:
+        case.status = status
         case.save(update_fields=["status"])
 
 
