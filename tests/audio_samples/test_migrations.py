@@ -30,7 +30,7 @@ def test_statements_with_names_become_what_would_be_kept_today(
     assert today is not None
     statement = today.read()
     line = clips.credit_line(today)
-    before = MigrationLoader(connection).project_state(
+    before = MigrationLoader(connection, replace_migrations=False).project_state(
         [("audio_samples", "0005_statements_of_ids")]
     )
     state = before.apps.get_model("audio_samples", "CreditStatement")

@@ -8,6 +8,7 @@ from django.apps import apps
 from django.core.checks import run_checks
 from django.core.management import call_command
 from django.db import connection
+from django.db.migrations.autodetector import MigrationAutodetector
 from django.db.migrations.loader import MigrationLoader
 from django.db.models import Field, Model
 
@@ -54,6 +55,16 @@ def test_the_tables_are_what_the_migrations_make() -> None:
     call_command("makemigrations", check=True, dry_run=True, verbosity=0)
 
 
+def test_a_database_made_at_once_is_what_the_single_steps_come_to() -> None:
+    """A new database takes the squashed migrations, one of before goes on step by step."""
+    loader = MigrationLoader(None)
+    at_once = loader.project_state()
+    step_by_step = MigrationLoader(None, replace_migrations=False).project_state()
+    assert MigrationAutodetector(step_by_step, at_once).changes(graph=loader.graph) == {}
+    made = {app for app, name in loader.graph.nodes if "_squashed_" in name}
+    assert made == {"portal", "rights", "experiments", "audio_samples", "listening"}
+
+
 # What was migrated while modules moved into packages and names changed.
 NO_OPS = [
     ("rights", "0023_uses_from_the_table"),
@@ -65,7 +76,7 @@ NO_OPS = [
 @pytest.mark.parametrize("step", NO_OPS)
 @pytest.mark.django_db(transaction=True)
 def test_a_database_made_before_modules_moved_opens_as_it_is(step: tuple[str, str]) -> None:
-    loader = MigrationLoader(connection)
+    loader = MigrationLoader(connection, replace_migrations=False)
     steps = loader.collect_sql([(loader.graph.nodes[step], False)])
     assert steps
     assert [line for line in steps if not line.startswith(("--", "BEGIN", "COMMIT"))] == []
