@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from django.db.models import Sum
 
+from backline import batches
 from experiments.metrics.downsampling import CHUNK, FACTOR, SMALLEST, Buckets, Points
 from experiments.models import Batch, Chunk, Run, Series
 
@@ -21,10 +22,10 @@ class Plan:
     rewritten: list[int] = field(default_factory=list)
 
 
-def unfolded(batches: list[bytes], only: set[str] | None = None) -> dict[str, Points]:
+def unfolded(payloads: list[bytes], only: set[str] | None = None) -> dict[str, Points]:
     """Return the points of some payloads by metric, in the order in which they arrived."""
     parts: dict[str, list[Points]] = defaultdict(list)
-    for payload in batches:
+    for payload in payloads:
         for name, steps, times, values in batches.decode(payload).series():
             if only is None or name in only:
                 parts[name].append(Points(steps, times, values))

@@ -11,7 +11,8 @@ from typing import Self
 
 import numpy as np
 
-from backline.columns import Float64, Int64, Malformed, pack, unpack, unpack_many
+from backline.columns import Float64, Int64, pack, unpack, unpack_many
+from backline.frames import Malformed
 
 FACTOR = 8
 # Elements per stored chunk, on every level. A multiple of FACTOR: a bucket never spans two chunks.

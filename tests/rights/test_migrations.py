@@ -51,7 +51,8 @@ def test_noes_that_were_kept_per_grant_are_kept_by_who_said_them(rosa: User) -> 
         subject_type="rights.recording", subject_id=str(songs[0].pk),
         body={"use": "eval", "party": holder.pk}, prev_hash="", hash="no hash",
     )  # fmt: skip
-    before = MigrationLoader(connection, replace_migrations=False).project_state([("rights", "0010_catalogue_index")]).apps
+    steps = MigrationLoader(connection, replace_migrations=False)
+    before = steps.project_state([("rights", "0010_catalogue_index")]).apps
     exclusion = before.get_model("rights", "GrantExclusion")
 
     def get_model(app: str, name: str) -> object:
@@ -75,7 +76,8 @@ def test_noes_that_were_kept_per_grant_are_kept_by_who_said_them(rosa: User) -> 
 
 def take_out_the_reasons() -> None:
     """With the models of that migration, which know no methods of today's."""
-    state = MigrationLoader(connection, replace_migrations=False).project_state([("rights", "0014_reasons_of_others")])
+    steps = MigrationLoader(connection, replace_migrations=False)
+    state = steps.project_state([("rights", "0014_reasons_of_others")])
     REASONS.take_out_the_reasons(state.apps, None)
 
 
