@@ -6,7 +6,7 @@ which of what was made with them is worked out in losses.py.
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -141,23 +141,50 @@ def _among(
 def covered_by_each(groups: Collection[Collection[Grant]]) -> list[set[int]]:
     """Return for each group what any of its grants covers: one query for thousands of
     single-recording grants. Mandates and opt-outs of all grantors are read once."""
-    grantors = {grant.grantor_id for group in groups for grant in group}
-    mandates, opted_out = _mandates_of(grantors), defaultdict[tuple[int, str], set[int]](set)
-    uses = {grant.use for group in groups for grant in group}
-    own_opt_outs = OptOut.objects.filter(party__in=among(grantors), use__in=uses).order_by()
-    for party, use, recording in own_opt_outs.values_list("party", "use", "recording"):
-        opted_out[party, use].add(recording)
-    covered = []
+    mandates = _mandates_of({grant.grantor_id for group in groups for grant in group})
+    return _covered_by_each(groups, lambda grant: _holders_in(mandates, grant))
+
+
+def _covered_by_each(
+    groups: Collection[Collection[Grant]], holders_of: Callable[[Grant], list[int]]
+) -> list[set[int]]:
+    by_group: list[dict[tuple[int, str, str], list[Grant]]] = []
     for group in groups:
-        alike: dict[tuple[int, str, str], list[Grant]] = defaultdict(list)
+        alike = defaultdict(list)
         for grant in group:
             alike[grant.grantor_id, grant.use, grant.right_type].append(grant)
-        rows = [
-            _covered_by_alike(grants, _holders_in(mandates, grants[0]), opted_out[grantor, use])
-            for (grantor, use, _), grants in alike.items()
-        ]
-        covered.append({pk for row in rows for pk in row.order_by().values_list("pk", flat=True)})
-    return covered
+        by_group.append(alike)
+    holders = {key: holders_of(grants[0]) for alike in by_group for key, grants in alike.items()}
+    asked = {party for key, parties in holders.items() for party in (key[0], *parties)}
+    opted_out = defaultdict[tuple[int, str], set[int]](set)
+    opt_outs_of_asked = OptOut.objects.filter(
+        party__in=among(asked), use__in={use for _, use, _ in holders}
+    )
+    for party, use, pk in opt_outs_of_asked.order_by().values_list("party", "use", "recording"):
+        opted_out[party, use].add(pk)
+
+    whole: dict[tuple[object, ...], set[int]] = {}
+
+    def covered(key: tuple[int, str, str], grants: list[Grant]) -> set[int]:
+        grantor, use, right = key
+        own = opted_out[grantor, use]
+        if own or all(grant.recording_id or grant.work_id for grant in grants):
+            return _ids(_covered_by_alike(grants, holders[key], own))
+        # One is for the whole catalogue: narrower ones add nothing, and most uses are alike.
+        differs = right == RightType.PERSONA or any(opted_out[row, use] for row in holders[key])
+        place = (grantor, right, *holders[key], use if differs else "")
+        if place not in whole:
+            whole[place] = _ids(_shares(grants[0], holders[key], [None], [None]))
+        return whole[place]
+
+    return [
+        set[int]().union(*(covered(key, grants) for key, grants in alike.items()))
+        for alike in by_group
+    ]
+
+
+def _ids(recordings: RecordingQuerySet) -> set[int]:
+    return set(recordings.order_by().values_list("pk", flat=True))
 
 
 def _covered_by_alike(
@@ -186,12 +213,11 @@ def covered_through(mandate: Mandate) -> dict[Use, set[int]]:
     grants = Grant.objects.filter(
         status__in=STANDING, grantor=mandate.agent_id, right_type__in=mandate.right_types
     )
-    covered: dict[Use, set[int]] = defaultdict(set)
+    by_use: dict[Use, list[Grant]] = defaultdict(list)
     for grant in grants:
-        covered[Use(grant.use)].update(
-            _covered(grant, [mandate.holder_id]).order_by().values_list("pk", flat=True)
-        )
-    return covered
+        by_use[Use(grant.use)].append(grant)
+    covered = _covered_by_each(list(by_use.values()), lambda _: [mandate.holder_id])
+    return dict(zip(by_use, covered, strict=True))
 
 
 def holders(recording: Recording) -> QuerySet[Party]:
