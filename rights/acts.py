@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 from django.utils import timezone
 
 from portal.confirmation import REHEARSAL_REASON, Act
@@ -165,19 +165,19 @@ def opting_out(
     """Return the act by which these parties, one by one, opt a recording out of one use."""
     pks = sorted(party.pk for party in holders)
 
-    def speaking() -> list[tuple[Party, list[Grant]]]:
-        rows = Party.objects.filter(pk__in=pks).order_by("pk")
-        return [(party, lifecycle.covering(recording, use, party)) for party in rows]
+    def parties() -> QuerySet[Party]:
+        return Party.objects.filter(pk__in=pks).order_by("pk")
 
     def look() -> Effect:
-        return impact.of_opting_out(recording, dict(speaking()))
+        speaking = {party: lifecycle.covering(recording, use, party) for party in parties()}
+        return impact.of_opting_out(recording, speaking)
 
     def verb() -> None:
-        grants_by_party = speaking()
-        if not grants_by_party:
+        opting_out = list(parties())
+        if not opting_out:
             raise Refused("nothing_granted", "Nothing is allowed here, so nothing is to end.")
         with transaction.atomic():
-            for party, _ in grants_by_party:
+            for party in opting_out:
                 lifecycle.opt_out(recording, use, party, by, reason)
 
     return Act(

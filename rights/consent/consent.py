@@ -185,7 +185,8 @@ def evaluate_uses(
     """Return the answers of now for several uses, with what they share read once."""
     now, ids = days.utc(timezone.now()), ids_of(recordings)
     basis = snapshot.basis_of(ids, now, now=True)
-    return {use: _evaluate_by(basis, ids, use, context, now) for use in uses}
+    names = Names()
+    return {use: _evaluate_by(basis, ids, use, context, now, names=names) for use in uses}
 
 
 def replay(decision: Decision) -> Verdict:
@@ -223,13 +224,16 @@ def _evaluate_by(
     at: datetime,
     *,
     made_at: datetime | None = None,
+    names: Names | None = None,
 ) -> Verdict:
-    known_at = basis.facts.known_at
+    """Return the verdict on what is known. `names` are those that are known already; the missing
+    ones are added."""
+    known_at, names = basis.facts.known_at, Names() if names is None else names
     with bulk.without_gc(len(ids)):
         facts = snapshot.for_use(basis, use, at=at)
         judge = evaluator.Judge(facts, context, at, made_at=made_at)
         judged = {music.pk: (music, *judge.judge(music)) for music in facts.recordings}
-        names = _names([need for _, missing, _ in judged.values() for need in missing])
+        _add_names(names, [need for _, missing, _ in judged.values() for need in missing])
         lines = {
             pk: RecordingAnswer(
                 allowed=not missing,
@@ -251,18 +255,19 @@ def _evaluate_by(
     return Verdict(lines, audio=audio, at=at, known_at=known_at, input_digest=digest.hexdigest())
 
 
-def _names(all_missing: Sequence[Missing]) -> Names:
-    parties = among(sorted({missing.party for missing in all_missing if missing.party is not None}))
-    works = among(sorted({missing.work for missing in all_missing if missing.work is not None}))
-    names = Names()
-    if all_missing:
-        names.parties = dict(Party.objects.filter(pk__in=parties).values_list("pk", "name"))
-        names.works = dict(Work.objects.filter(pk__in=works).values_list("pk", "title"))
-        sources = {missing.through for missing in all_missing if missing.through is not None}
-        if sources:
-            rows = Recording.objects.filter(pk__in=among(sorted(sources)))
-            names.recordings = dict(rows.values_list("pk", "title"))
-    return names
+def _add_names(names: Names, all_missing: Sequence[Missing]) -> None:
+    parties = {missing.party for missing in all_missing if missing.party is not None}
+    if unknown := parties - names.parties.keys():
+        rows = Party.objects.filter(pk__in=among(sorted(unknown)))
+        names.parties.update(rows.values_list("pk", "name"))
+    works = {missing.work for missing in all_missing if missing.work is not None}
+    if unknown := works - names.works.keys():
+        works_named = Work.objects.filter(pk__in=among(sorted(unknown)))
+        names.works.update(works_named.values_list("pk", "title"))
+    sources = {missing.through for missing in all_missing if missing.through is not None}
+    if unknown := sources - names.recordings.keys():
+        recordings = Recording.objects.filter(pk__in=among(sorted(unknown)))
+        names.recordings.update(recordings.values_list("pk", "title"))
 
 
 def ids_of(recordings: Recordings) -> list[int]:

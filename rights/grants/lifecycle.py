@@ -233,11 +233,15 @@ def covering(recording: Recording, use: str, party: Party) -> list[Grant]:
         "grantor", "recording", "work"
     )
 
+    own = [grant for grant in grants if grant.grantor_id == party.pk]
+    # Named, it speaks also where the party's split is not entered yet.
+    named = {grant.pk for grant in own if grant.recording_id == recording.pk}
+    # Its own speak also where it signs for somebody else.
+    covers = holds.which_cover([grant for grant in own if grant.pk not in named], recording)
+
     def speaks(grant: Grant) -> bool:
         if grant.grantor_id == party.pk:
-            # Also where it signs for somebody else, and where its split is not entered yet.
-            named = grant.recording_id == recording.pk
-            return named or holds.covered_by(grant).filter(pk=recording.pk).exists()
+            return grant.pk in named | covers
         signs = grant.right_type in rights_of[grant.grantor_id]
         return signs and holds.covers_share(grant, recording, party)
 

@@ -65,18 +65,25 @@ def latest_endings(*, at_most: int = 10) -> list[LatestEnding]:
 def covered_by(grant: Grant) -> RecordingQuerySet:
     """Return the recordings that the grant covers, including those whose holders its grantor signs
     for, less the opted-out ones."""
-    return _covered(grant, _signed_for(grant))
+    return _covered(grant, _holders_in(_mandates_of([grant.grantor_id]), grant))
+
+
+def which_cover(grants: Collection[Grant], recording: Recording) -> set[int]:
+    """Return the keys of those grants that cover the recording; mandates are read once."""
+    if not grants:
+        return set()
+    mandates = _mandates_of({grant.grantor_id for grant in grants})
+    return {
+        grant.pk
+        for grant in grants
+        if _covered(grant, _holders_in(mandates, grant)).filter(pk=recording.pk).exists()
+    }
 
 
 def covers_share(grant: Grant, recording: Recording, holder: Party) -> bool:
     """Return whether the grant covers this holder's share in the recording; for an agent's grant
     the caller must know of the mandate."""
     return _covered(grant, [holder.pk]).filter(pk=recording.pk).exists()
-
-
-def _signed_for(grant: Grant) -> list[int]:
-    """Return the grantor, and the holders whose agent it is for this right."""
-    return _holders_in(_mandates_of([grant.grantor_id]), grant)
 
 
 def _mandates_of(agents: Collection[int]) -> list[Mandate]:
