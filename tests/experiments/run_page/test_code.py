@@ -1,5 +1,6 @@
 """Code and environment of a run: stored once, shown as text, compared, and how to do it again."""
 
+import json
 from typing import Any
 
 import pytest
@@ -126,7 +127,7 @@ def test_the_api_takes_a_report_from_the_runs_own_token_alone(
         {"code": {"diff": long["code"]["diff"]}},
     ):  # fmt: skip
         sent = report("attempt-2").model_dump(mode="json") | wrong
-        assert send(own, wire.json.dumps(sent)) == 422, wrong
+        assert send(own, json.dumps(sent)) == 422, wrong
     runs.close_client_run(run, outcome="finished", reason="")
     assert send(own, report("attempt-3").model_dump_json()) == 409
     # What the portal takes is told to the program at its start.

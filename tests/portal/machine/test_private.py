@@ -37,7 +37,7 @@ def start(code: str, folder: Path, *, umask: int = 0o022) -> str:
 
 def test_a_fresh_portal_makes_nothing_that_others_may_read(tmp_path: Path) -> None:
     folder = tmp_path / "deep" / "state"
-    start("manage.py migrate --verbosity 0 portal 0001", folder)
+    start("manage.py migrate --verbosity 0 contenttypes", folder)
     start(f"manage.py backup {folder / 'copy.sqlite3'}", folder)
     made = {path.name for path in folder.iterdir()}
     assert {"backline.sqlite3", "secret_key", "audit_key", "copy.sqlite3"} <= made
@@ -103,7 +103,7 @@ def test_another_user_comes_into_no_state() -> None:
     with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
         way = Path(name)
         way.chmod(0o755)
-        start("manage.py migrate --verbosity 0 portal 0001", way / "state")
+        start("manage.py migrate --verbosity 0 contenttypes", way / "state")
         command = ["cat", str(way / "state" / "secret_key")]
         done = subprocess.run(
             command, user=65534, group=65534, extra_groups=[], capture_output=True, check=False
