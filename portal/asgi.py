@@ -1,7 +1,6 @@
 """The ASGI entry point; server-sent events need it."""
 
 import codecs
-import gc
 import os
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -9,7 +8,7 @@ from typing import Any
 
 from django.core.asgi import get_asgi_application
 
-from portal.machine import private
+from portal.machine import private, starting
 
 private.set_umask()
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
@@ -17,16 +16,12 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 Scope = dict[str, Any]
 App = Callable[[Scope, Any, Any], Awaitable[None]]
 
-# The collector would look again and again at modules, which stay to the end: a seventh of a start.
-gc.disable()
-django = get_asgi_application()
+with starting.without_collector():
+    django = get_asgi_application()
 
-from portal import urls  # noqa: E402, F401 - they need the apps, which are loaded by now.
-from portal.database import wal  # noqa: E402
-from portal.http import outages  # noqa: E402
-
-gc.freeze()
-gc.enable()
+    from portal import urls  # noqa: F401 - they need the apps, which are loaded by now.
+    from portal.database import wal
+    from portal.http import outages
 
 CHARSET = re.compile(rb";\s*charset\s*=\s*([^;]*)", re.IGNORECASE)
 # Django decodes URLs by the charset that a header names, before any of our code, and crashes on
