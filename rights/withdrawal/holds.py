@@ -155,6 +155,7 @@ def covered_by_each(groups: Collection[Collection[Grant]]) -> list[set[int]]:
 def _covered_by_each(
     groups: Collection[Collection[Grant]], holders_of: Callable[[Grant], list[int]]
 ) -> list[set[int]]:
+    """Return the same, where `holders_of` returns for whose shares a grant speaks."""
     by_group: list[dict[tuple[int, str, str], list[Grant]]] = []
     for group in groups:
         alike = defaultdict(list)
