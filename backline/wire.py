@@ -1,8 +1,8 @@
 """The contract between the client and the portal: its JSON messages.
 
 The version increases when either side could misread the other. What is sent as bytes has modules of
-its own: metrics in backline/batches.py, media in backline/media/packs.py. They need NumPy; a sender
-passes bytes on and starts without it.
+its own: metrics in backline/batches.py, which needs NumPy, media in backline/media/packs.py. A
+sender passes bytes on and starts without them.
 """
 
 from typing import Annotated, Any, Literal

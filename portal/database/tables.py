@@ -1,7 +1,5 @@
 """Many tables in one step of a migration."""
 
-from typing import Any
-
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations import CreateModel
 from django.db.migrations.operations.base import Operation
@@ -46,11 +44,5 @@ class CreateModels(Operation):
         for model in reversed(self.models):
             model.database_backwards(app_label, schema_editor, from_state, to_state)
 
-    def references_model(self, name: str, app_label: str) -> bool:
-        return any(model.references_model(name, app_label) for model in self.models)
-
     def describe(self) -> str:
         return f"Create {len(self.models)} models"
-
-    def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
-        return type(self).__name__, [self.models], {}

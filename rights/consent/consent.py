@@ -23,6 +23,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -213,7 +214,7 @@ def _evaluate(
 ) -> Verdict:
     with bulk.without_gc(len(ids)):
         basis = snapshot.basis_of(ids, known_at, now=now)
-    return _evaluate_by(basis, ids, use, context, at, made_at=made_at)
+    return _evaluate_by(basis, ids, use, context, at, made_at=made_at, names=Names())
 
 
 def _evaluate_by(
@@ -224,11 +225,11 @@ def _evaluate_by(
     at: datetime,
     *,
     made_at: datetime | None = None,
-    names: Names | None = None,
+    names: Names,
 ) -> Verdict:
     """Return the verdict on what is known. `names` are those that are known already; the missing
     ones are added."""
-    known_at, names = basis.facts.known_at, Names() if names is None else names
+    known_at = basis.facts.known_at
     with bulk.without_gc(len(ids)):
         facts = snapshot.for_use(basis, use, at=at)
         judge = evaluator.Judge(facts, context, at, made_at=made_at)
@@ -256,18 +257,17 @@ def _evaluate_by(
 
 
 def _add_names(names: Names, all_missing: Sequence[Missing]) -> None:
-    parties = {missing.party for missing in all_missing if missing.party is not None}
-    if unknown := parties - names.parties.keys():
-        rows = Party.objects.filter(pk__in=among(sorted(unknown)))
-        names.parties.update(rows.values_list("pk", "name"))
-    works = {missing.work for missing in all_missing if missing.work is not None}
-    if unknown := works - names.works.keys():
-        works_named = Work.objects.filter(pk__in=among(sorted(unknown)))
-        names.works.update(works_named.values_list("pk", "title"))
-    sources = {missing.through for missing in all_missing if missing.through is not None}
-    if unknown := sources - names.recordings.keys():
-        recordings = Recording.objects.filter(pk__in=among(sorted(unknown)))
-        names.recordings.update(recordings.values_list("pk", "title"))
+    def add(
+        known: dict[int, str], rows: QuerySet[Any], column: str, asked: set[int | None]
+    ) -> None:
+        unknown = {pk for pk in asked if pk is not None} - known.keys()
+        if unknown:
+            known.update(rows.filter(pk__in=among(sorted(unknown))).values_list("pk", column))
+
+    add(names.parties, Party.objects.all(), "name", {missing.party for missing in all_missing})
+    add(names.works, Work.objects.all(), "title", {missing.work for missing in all_missing})
+    sources = {missing.through for missing in all_missing}
+    add(names.recordings, Recording.objects.all(), "title", sources)
 
 
 def ids_of(recordings: Recordings) -> list[int]:

@@ -234,14 +234,14 @@ def covering(recording: Recording, use: str, party: Party) -> list[Grant]:
     )
 
     own = [grant for grant in grants if grant.grantor_id == party.pk]
-    # Named, it speaks also where the party's split is not entered yet.
-    named = {grant.pk for grant in own if grant.recording_id == recording.pk}
-    # Its own speak also where it signs for somebody else.
-    covers = holds.which_cover([grant for grant in own if grant.pk not in named], recording)
+    unnamed = [grant for grant in own if grant.recording_id != recording.pk]
+    # Its own speak also where it signs for somebody else, and those that name the recording where
+    # its split is not entered yet.
+    silent = {grant.pk for grant in unnamed} - holds.which_cover(unnamed, recording)
 
     def speaks(grant: Grant) -> bool:
         if grant.grantor_id == party.pk:
-            return grant.pk in named | covers
+            return grant.pk not in silent
         signs = grant.right_type in rights_of[grant.grantor_id]
         return signs and holds.covers_share(grant, recording, party)
 
