@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -157,10 +158,12 @@ class Supervisor:
             except psutil.NoSuchProcess:
                 continue
         for process in leftovers:
-            process.terminate()
+            with suppress(psutil.NoSuchProcess):
+                process.terminate()
         _, stubborn = psutil.wait_procs(leftovers, timeout=STOP_SECONDS)
         for process in stubborn:
-            process.kill()
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         psutil.wait_procs(stubborn, timeout=2)
         self.pids_file.unlink(missing_ok=True)
         return len(leftovers)
