@@ -320,7 +320,7 @@ def _close_silent() -> None:
 
 
 def _compact() -> None:
-    ended = Batch.objects.filter(folded=False).exclude(run__state__in=Run.OPEN_STATES)
+    ended = Batch.objects.exclude(run__state__in=Run.OPEN_STATES)
     ids = ended.values_list("run", flat=True).distinct()[:COMPACTED_AT_ONCE]
     for run in Run.objects.filter(pk__in=list(ids)):
         with _log_errors(f"the metrics of {run}"):

@@ -8,7 +8,6 @@ of older ones from the first step on at which it logs a name, as with curves (me
 theirs stay stored and are marked.
 """
 
-import hashlib
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from backline.media import packs
 from backline.media.packs import Pack
 from experiments.media import limits
 from experiments.media.contents import Prepared, prepare
-from experiments.metrics.metrics import Conflict
+from experiments.metrics import compaction, delivered
 from experiments.models import Batch, Media, MediaName, MediaUse, Run, Session
 from experiments.models.sessions import attempt_and_rank
 from portal import storage
@@ -42,34 +41,25 @@ class Taken:
 def receive(run: Run, session: str, number: int, data: bytes) -> Taken:
     """Store one encoded pack, exactly once; an item that is wrong is left out and counted.
 
-    Raises packs.Malformed if nothing of it can be stored, and Conflict if this session's `number`
-    was already used for something else.
+    Raises packs.Malformed if nothing of it can be stored, and delivered.Conflict if this session's
+    `number` was already used for something else.
     """
-    digest = hashlib.sha256(data).hexdigest()
-    if _is_known(run, session, number, digest):
+    digest = delivered.digest_of(data)
+    if delivered.is_repeated(run, session, number, digest):
         return Taken(0, duplicate=True)
     pack = packs.decode(data)
     prepared, wrong = _prepared(pack)
     stored = [_store(one) for one in prepared]
     with transaction.atomic():
         run = Run.objects.select_for_update(no_key=True).select_related("project").get(pk=run.pk)
-        if _is_known(run, session, number, digest):
+        if delivered.is_repeated(run, session, number, digest):
             return Taken(0, duplicate=True)
-        Batch.objects.create(run=run, session=session, number=number, digest=digest, folded=True)
+        Batch.objects.create(run=run, session=session, number=number, digest=digest)
         taken, unused = _write(run, _turn(run, session, number), pack, stored, wrong)
+        compaction.fold_if_due(run)
     for sha256 in unused:
         storage.forget(sha256)
     return taken
-
-
-def _is_known(run: Run, session: str, number: int, digest: str) -> bool:
-    known = Batch.objects.filter(run=run, session=session, number=number)
-    before = known.values_list("digest", flat=True).first()
-    if before is not None and before != digest:
-        raise Conflict(
-            f"Delivery {number} of session {session} was already made with other content."
-        )
-    return before is not None
 
 
 def _prepared(pack: Pack) -> tuple[list[Prepared], list[str]]:

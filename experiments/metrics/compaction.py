@@ -7,11 +7,16 @@ the last chunk of each level; points that fall before its end rewrite that serie
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from django.db.models import Sum
+from django.db.models import Count, Sum
 
 from backline import batches
+from experiments.metrics import delivered
 from experiments.metrics.downsampling import CHUNK, FACTOR, SMALLEST, Buckets, Points
 from experiments.models import Batch, Chunk, Run, Series
+
+# A run is folded when this much is unfolded: reading stays quick, and a batch is folded once.
+FOLD_BATCHES = 32
+FOLD_POINTS = 100_000
 
 
 @dataclass
@@ -32,14 +37,20 @@ def unfolded(payloads: list[bytes], only: set[str] | None = None) -> dict[str, P
     return {name: Points.joined(points) for name, points in parts.items()}
 
 
+def fold_if_due(run: Run) -> None:
+    """Fold the batches of `run` if enough of them wait."""
+    waiting = Batch.objects.filter(run=run).aggregate(batches=Count("pk"), points=Sum("points"))
+    if waiting["batches"] >= FOLD_BATCHES or (waiting["points"] or 0) >= FOLD_POINTS:
+        fold(run)
+
+
 def fold(run: Run) -> int:
     """Fold all batches of `run` that are not folded yet; return how many they were."""
-    waiting = list(
-        Batch.objects.filter(run=run, folded=False).order_by("pk").values_list("pk", "payload")
-    )
+    waiting = list(Batch.objects.filter(run=run).order_by("pk"))
     if not waiting:
         return 0
-    fresh = unfolded([bytes(payload) for _, payload in waiting])
+    # A pack of media has no points.
+    fresh = unfolded([bytes(batch.payload) for batch in waiting if batch.points])
     plan = Plan()
     rows = list(Series.objects.filter(run=run, name__in=fresh))
     stored = _stored(rows)
@@ -47,7 +58,8 @@ def fold(run: Run) -> int:
     for series in rows:
         _extend(plan, series, stored.get(series.pk, 0), ends[series.pk], fresh[series.name])
     _write(plan)
-    Batch.objects.filter(pk__in=[pk for pk, _ in waiting]).update(folded=True, payload=b"")
+    delivered.remember(run, ((batch.session, batch.number, batch.digest) for batch in waiting))
+    Batch.objects.filter(pk__in=[batch.pk for batch in waiting]).delete()
     return len(waiting)
 
 

@@ -245,7 +245,7 @@ def first_times(run_ids: Sequence[UUID]) -> dict[UUID, float]:
     firsts = chunks.values("series__run").annotate(first=Min("pk")).values("first")
     rows = Chunk.objects.filter(pk__in=firsts).values_list("series__run", "data", "count")
     found = {run: float(Points.decode(bytes(data), n).times.min()) for run, data, n in rows}
-    waiting = Batch.objects.filter(run__in=set(run_ids) - set(found), folded=False)
+    waiting = Batch.objects.filter(run__in=set(run_ids) - set(found), points__gt=0)
     for run, payload in waiting.values_list("run_id", "payload"):
         times = [table.times.min() for table in batches.decode(bytes(payload)).tables]
         found[run] = min([*map(float, times), found.get(run, math.inf)])
@@ -304,7 +304,7 @@ def _decoded(level: int, rows: list[tuple[int, Any, int]], span: Span) -> list[B
 def _tails(run_ids: Collection[UUID], names: set[str]) -> dict[Key, Points]:
     """Return the points in batches that are not folded yet, in order of step."""
     waiting: dict[UUID, list[bytes]] = defaultdict(list)
-    rows = Batch.objects.filter(run__in=run_ids, folded=False).order_by("pk")
+    rows = Batch.objects.filter(run__in=run_ids, points__gt=0).order_by("pk")
     for run_id, payload in rows.values_list("run_id", "payload"):
         waiting[run_id].append(bytes(payload))
     return {

@@ -5,20 +5,19 @@ folds the batches of a run into chunks per series (experiments/metrics/downsampl
 reading merges the batches that are not folded yet.
 """
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 import numpy as np
 from django.db import transaction
-from django.db.models import Count, Sum
 
 from backline import batches
 from backline.columns import Float64, Int64
-from experiments.metrics import compaction, curves
+from experiments.metrics import compaction, curves, delivered
 from experiments.metrics import replaced as replaced_points
 from experiments.metrics.curves import Curve
+from experiments.metrics.delivered import Conflict
 from experiments.metrics.downsampling import Points
 from experiments.models import Batch, Run, Series
 from experiments.models.sessions import attempt_and_rank
@@ -41,14 +40,6 @@ __all__ = [
     "values_at",
 ]
 
-# A run is folded when this much is unfolded: reading stays quick, and a batch is folded once.
-FOLD_BATCHES = 32
-FOLD_POINTS = 100_000
-
-
-class Conflict(ValueError):
-    """This session has already delivered other content under the same number."""
-
 
 @dataclass(frozen=True)
 class Ingested:
@@ -63,17 +54,12 @@ def ingest(run: Run, session: str, number: int, batch: bytes) -> Ingested:
     already used for something else. Points may come in any order, also after the run has ended.
     """
     content = batches.decode(batch)
-    digest = hashlib.sha256(batch).hexdigest()
+    digest = delivered.digest_of(batch)
     with transaction.atomic():
         # One writer per run: summaries are read, changed and written back below.
         Run.objects.select_for_update(no_key=True).only("pk").get(pk=run.pk)
-        known = Batch.objects.filter(run=run, session=session, number=number)
-        if (row := known.defer("payload").first()) is not None:
-            if row.digest != digest:
-                raise Conflict(
-                    f"Delivery {number} of session {session} was already made with other content."
-                )
-            return Ingested(points=row.points, duplicate=True)
+        if delivered.is_repeated(run, session, number, digest):
+            return Ingested(points=content.points, duplicate=True)
         kept = _summarise(run, session, content)
         Batch.objects.create(
             run=run,
@@ -83,11 +69,7 @@ def ingest(run: Run, session: str, number: int, batch: bytes) -> Ingested:
             digest=digest,
             points=content.points,
         )
-        waiting = Batch.objects.filter(run=run, folded=False).aggregate(
-            batches=Count("pk"), points=Sum("points")
-        )
-        if waiting["batches"] >= FOLD_BATCHES or waiting["points"] >= FOLD_POINTS:
-            compaction.fold(run)
+        compaction.fold_if_due(run)
     return Ingested(points=content.points, duplicate=False)
 
 

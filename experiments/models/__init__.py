@@ -19,7 +19,7 @@ from experiments.models.discussion import Comment, CommentEdit, CommentQuerySet,
 from experiments.models.environments import Environment
 from experiments.models.inbox import Level, Notice, NoticeQuerySet, NoticeSettings, ProjectSeen
 from experiments.models.media import Media, MediaName, MediaQuerySet, MediaUse
-from experiments.models.metrics import Batch, Chunk, ReplacedPoints, Series
+from experiments.models.metrics import Batch, Chunk, FoldedBatches, ReplacedPoints, Series
 from experiments.models.projects import Membership, Project, ProjectQuerySet
 from experiments.models.publishing import ModelPage, ModelPageText
 from experiments.models.reports import (
@@ -65,6 +65,7 @@ __all__ = [
     "DatasetQuerySet",
     "Environment",
     "FirstView",
+    "FoldedBatches",
     "FrozenBlock",
     "Level",
     "LogChunk",

@@ -1,7 +1,6 @@
 """The metric store: batches as received, series with their summaries, chunks of points."""
 
 from django.db import models
-from django.utils import timezone
 
 from experiments.models.runs import Run
 
@@ -9,7 +8,7 @@ from experiments.models.runs import Run
 class Batch(models.Model):
     """One numbered delivery of the client, as received, until compaction folds it into chunks.
 
-    The row stays (with an empty payload) so that the same number is never counted twice.
+    A pack of media has a number of the same line; its row has no payload and no points.
     """
 
     run = models.ForeignKey(Run, models.CASCADE, related_name="batches")
@@ -20,17 +19,28 @@ class Batch(models.Model):
     # SHA-256 of the payload as received: the same number with other content is refused.
     digest = models.CharField(max_length=64, default="")
     points = models.IntegerField(default=0)
-    folded = models.BooleanField(default=False)
-    received_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["run", "session", "number"], name="batch_counted_once")
         ]
-        indexes = [
-            models.Index(
-                fields=["run"], condition=models.Q(folded=False), name="batch_not_yet_folded"
-            )
+
+
+class FoldedBatches(models.Model):
+    """Numbers and digests of folded deliveries of one session, packed: the same number is never
+    counted twice (experiments/metrics/delivered.py)."""
+
+    run = models.ForeignKey(Run, models.CASCADE, related_name="folded_batches")
+    session = models.CharField(max_length=40)
+    index = models.IntegerField()
+    lowest = models.BigIntegerField()
+    highest = models.BigIntegerField()
+    count = models.IntegerField()
+    data = models.BinaryField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["run", "session", "index"], name="folded_batches_once")
         ]
 
 

@@ -18,7 +18,7 @@ from django.db.models import F
 
 from experiments.clearance.permission import check_member
 from experiments.media import purging
-from experiments.models import Batch, Checkpoint, Chunk, ModelPage, Run, RunBatch, RunEdit, Sweep
+from experiments.models import Checkpoint, Chunk, ModelPage, Run, RunBatch, RunEdit, Sweep
 from experiments.runs import edit_rows, outputs
 from experiments.runs.checkpoints import unlist_checkpoint
 from experiments.runs.outside import NotPossible
@@ -110,10 +110,12 @@ def purge_due(now: datetime, *, at_most: int = 20) -> int:
 
 def purge(run: Run) -> None:
     """Delete what a deleted run has delivered. May be broken off and repeated."""
-    points = sum(run.batches.values_list("points", flat=True))
+    points = sum(run.series.values_list("count", flat=True))
+    points += sum(run.replaced_points.values_list("count", flat=True))
     for rows in (
         Chunk.objects.filter(series__run=run),
-        Batch.objects.filter(run=run),
+        run.batches.all(),
+        run.folded_batches.all(),
         run.replaced_points.all(),
         run.logs.all(),
         run.series.all(),

@@ -15,7 +15,7 @@ from backline.media import packs
 from experiments import access
 from experiments.deliveries import late
 from experiments.media import intake, shown, silence
-from experiments.metrics.metrics import Conflict
+from experiments.metrics.delivered import Conflict
 from experiments.models import Media
 from experiments.models.sessions import NAME_MAX
 from experiments.views.media import files

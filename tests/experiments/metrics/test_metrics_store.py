@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from backline import batches
-from experiments.metrics import metrics
+from experiments.metrics import compaction, metrics
 from experiments.models import Batch, Chunk, Project, Run, Series
 from portal.models import User
 
@@ -31,7 +31,7 @@ def batch(steps: Any, values: Any, name: str = "loss") -> bytes:
 
 def fold(run: Run) -> None:
     metrics.compact(run)
-    assert not Batch.objects.filter(run=run, folded=False).exists()
+    assert not Batch.objects.filter(run=run).exists()
 
 
 def test_a_batch_sent_twice_counts_once(run: Run) -> None:
@@ -182,5 +182,5 @@ def test_reading_many_runs_takes_the_same_number_of_queries(
 def test_many_small_batches_fold_by_themselves(run: Run) -> None:
     for number in range(100):
         metrics.ingest(run, "s", number, batch([number], [number / 2]))
-    assert Batch.objects.filter(run=run, folded=False).count() < metrics.FOLD_BATCHES
+    assert Batch.objects.filter(run=run).count() < compaction.FOLD_BATCHES
     assert metrics.read(run, "loss").mean.tolist() == [n / 2 for n in range(100)]

@@ -13,7 +13,7 @@ from experiments.metrics import metrics
 from experiments.models import Checkpoint, Membership, Project, Run, Series
 from experiments.runs import forks, runs
 from portal.models import AuditEvent, Blob, User
-from tests.experiments.metrics.measured import log_loss
+from tests.experiments.metrics.measured import NUMBERS, log_loss
 
 
 def opened(by: User, project: Project, **fields: Any) -> Run:
@@ -25,8 +25,7 @@ def log(run: Run, steps: range) -> None:
     table = batches.Table(
         ("loss",), np.array(steps), np.array(steps, float), np.array([steps], float) / 10
     )
-    number = run.batches.count() + 1
-    metrics.ingest(run, "attempt-1", number, batches.encode([table]))
+    metrics.ingest(run, "attempt-1", next(NUMBERS), batches.encode([table]))
 
 
 @pytest.fixture
