@@ -12,6 +12,9 @@ from tests.patience import LIMIT_SECONDS
 # Playwright's own five seconds are little on a busy machine; what comes sooner is not waited for.
 expect.set_options(timeout=LIMIT_SECONDS * 1_000 / 5)
 
+# The shell is the same Chromium without its own windows and menus, which take as much of the
+# processor as the pages.
+BROWSERS = ("chromium-headless-shell", "chromium", "google-chrome")
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -27,11 +30,11 @@ FLAGS = [
 # Per module: while Playwright's loop runs in this thread, no asyncio test could.
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    executable = shutil.which("chromium") or shutil.which("google-chrome")
+    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
     if executable is None:
         message = (
             "No Chromium found. To run the browser tests, install it "
-            "(Debian, Ubuntu: apt-get install chromium)."
+            "(Debian, Ubuntu: apt-get install chromium-headless-shell, or chromium)."
         )
         if os.environ.get("CI"):
             pytest.fail(message)
