@@ -45,18 +45,19 @@ def receive(run: Run, session: str, number: int, data: bytes) -> Taken:
     `number` was already used for something else.
     """
     digest = delivered.digest_of(data)
-    if delivered.is_repeated(run, session, number, digest):
+    if delivered.Waiting.of(run).is_repeated(session, number, digest):
         return Taken(0, duplicate=True)
     pack = packs.decode(data)
     prepared, wrong = _prepared(pack)
     stored = [_store(one) for one in prepared]
     with transaction.atomic():
         run = Run.objects.select_for_update(no_key=True).select_related("project").get(pk=run.pk)
-        if delivered.is_repeated(run, session, number, digest):
+        waiting = delivered.Waiting.of(run)
+        if waiting.is_repeated(session, number, digest):
             return Taken(0, duplicate=True)
         Batch.objects.create(run=run, session=session, number=number, digest=digest)
         taken, unused = _write(run, _turn(run, session, number), pack, stored, wrong)
-        compaction.fold_if_due(run)
+        compaction.fold_if_due(waiting)
     for sha256 in unused:
         storage.forget(sha256)
     return taken

@@ -7,7 +7,7 @@ the last chunk of each level; points that fall before its end rewrite that serie
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from django.db.models import Count, Sum
+from django.db.models import Sum
 
 from backline import batches
 from experiments.metrics import delivered
@@ -37,11 +37,10 @@ def unfolded(payloads: list[bytes], only: set[str] | None = None) -> dict[str, P
     return {name: Points.joined(points) for name, points in parts.items()}
 
 
-def fold_if_due(run: Run) -> None:
-    """Fold the batches of `run` if enough of them wait."""
-    waiting = Batch.objects.filter(run=run).aggregate(batches=Count("pk"), points=Sum("points"))
-    if waiting["batches"] >= FOLD_BATCHES or (waiting["points"] or 0) >= FOLD_POINTS:
-        fold(run)
+def fold_if_due(waiting: delivered.Waiting, points: int = 0) -> None:
+    """Fold what waited and one delivery more, with so many points, if that is enough by now."""
+    if len(waiting.digests) + 1 >= FOLD_BATCHES or waiting.points + points >= FOLD_POINTS:
+        fold(waiting.run)
 
 
 def fold(run: Run) -> int:

@@ -9,7 +9,9 @@ Called by who holds the lock of the run's row, but for a first look.
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
@@ -29,20 +31,36 @@ def digest_of(payload: bytes) -> str:
     return hashlib.sha256(payload).hexdigest()
 
 
-def is_repeated(run: Run, session: str, number: int, digest: str) -> bool:
-    """Return whether this delivery was counted before. Raises Conflict if another one was."""
-    waiting = Batch.objects.filter(run=run, session=session, number=number)
-    if (before := waiting.values_list("digest", flat=True).first()) is not None:
-        same = before == digest
-    elif folded := _folded(run, session, number):
-        same = _short(digest) in folded
-    else:
-        return False
-    if not same:
-        raise Conflict(
-            f"Delivery {number} of session {session} was already made with other content."
-        )
-    return True
+@dataclass(frozen=True)
+class Waiting:
+    """The deliveries of a run that are not folded yet, some tens of them."""
+
+    run: Run
+    # By session and number.
+    digests: Mapping[tuple[str, int], str]
+    points: int
+
+    @classmethod
+    def of(cls, run: Run) -> Self:
+        rows = Batch.objects.filter(run=run).values_list("session", "number", "digest", "points")
+        found = list(rows)
+        digests = {(session, number): digest for session, number, digest, _ in found}
+        return cls(run, digests, sum(points for *_, points in found))
+
+    def is_repeated(self, session: str, number: int, digest: str) -> bool:
+        """Return whether this delivery was counted before, however long ago. Raises Conflict if
+        another one was, under the same number."""
+        if (before := self.digests.get((session, number))) is not None:
+            same = before == digest
+        elif (folded := _folded(self.run, session, number)) is not None:
+            same = _short(digest) == folded
+        else:
+            return False
+        if not same:
+            raise Conflict(
+                f"Delivery {number} of session {session} was already made with other content."
+            )
+        return True
 
 
 def remember(run: Run, deliveries: Iterable[tuple[str, int, str]]) -> None:
@@ -70,14 +88,14 @@ def remember(run: Run, deliveries: Iterable[tuple[str, int, str]]) -> None:
     )
 
 
-def _folded(run: Run, session: str, number: int) -> list[int]:
-    """Return the short digests that were folded under this number: one, or none."""
+def _folded(run: Run, session: str, number: int) -> int | None:
+    """Return the short digest that was folded under this number; None if there was none."""
     rows = FoldedBatches.objects.filter(run=run, session=session)
     for block in rows.filter(lowest__lte=number, highest__gte=number):
         numbers, digests = _columns(block)
         if len(found := digests[numbers == number]):
-            return [int(digest) for digest in found]
-    return []
+            return int(found[0])
+    return None
 
 
 def _block(run: Run, session: str, index: int, columns: Int64) -> FoldedBatches:

@@ -58,7 +58,8 @@ def ingest(run: Run, session: str, number: int, batch: bytes) -> Ingested:
     with transaction.atomic():
         # One writer per run: summaries are read, changed and written back below.
         Run.objects.select_for_update(no_key=True).only("pk").get(pk=run.pk)
-        if delivered.is_repeated(run, session, number, digest):
+        waiting = delivered.Waiting.of(run)
+        if waiting.is_repeated(session, number, digest):
             return Ingested(points=content.points, duplicate=True)
         kept = _summarise(run, session, content)
         Batch.objects.create(
@@ -69,7 +70,7 @@ def ingest(run: Run, session: str, number: int, batch: bytes) -> Ingested:
             digest=digest,
             points=content.points,
         )
-        compaction.fold_if_due(run)
+        compaction.fold_if_due(waiting, content.points)
     return Ingested(points=content.points, duplicate=False)
 
 

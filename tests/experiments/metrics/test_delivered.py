@@ -39,6 +39,10 @@ def digest(number: int) -> str:
     return delivered.digest_of(str(number).encode())
 
 
+def is_repeated(run: Run, session: str, number: int, sent: str) -> bool:
+    return delivered.Waiting.of(run).is_repeated(session, number, sent)
+
+
 class Numbers(TestCase):
     """Any deliveries of any sessions in any order, folded at any time, against a dictionary."""
 
@@ -90,11 +94,11 @@ def test_folded_numbers_take_nine_bytes_and_few_rows(run: Run) -> None:
     assert rows.count() == 10
     size = rows.annotate(size=Length("data")).aggregate(size=Sum("size"))["size"]
     assert size < 10_000 * 9
-    assert all(delivered.is_repeated(run, "s", one, digest(one)) for one in numbers[::501])
-    assert not delivered.is_repeated(run, "s", 10_000, digest(1))
-    assert not delivered.is_repeated(run, "t", 5, digest(5))
+    assert all(is_repeated(run, "s", one, digest(one)) for one in numbers[::501])
+    assert not is_repeated(run, "s", 10_000, digest(1))
+    assert not is_repeated(run, "t", 5, digest(5))
     with pytest.raises(delivered.Conflict):
-        delivered.is_repeated(run, "s", 4_711, digest(4_712))
+        is_repeated(run, "s", 4_711, digest(4_712))
 
 
 @pytest.mark.django_db
@@ -154,10 +158,10 @@ def test_folded_batches_of_before_are_packed(run: Run, monkeypatch: pytest.Monke
     step.note(SimpleNamespace(get_model=lambda _, name: models[name]), None)
     assert not Batch.objects.exists()
     assert FoldedBatches.objects.count() == 4
-    assert all(delivered.is_repeated(run, *one, digest(one[1])) for one in sessions)
-    assert not delivered.is_repeated(run, "t", 1, digest(1))
+    assert all(is_repeated(run, *one, digest(one[1])) for one in sessions)
+    assert not is_repeated(run, "t", 1, digest(1))
     delivered.remember(run, [("s", 250, digest(250))])
-    assert delivered.is_repeated(run, "s", 250, digest(250))
+    assert is_repeated(run, "s", 250, digest(250))
 
 
 class _Folded:
