@@ -24,7 +24,7 @@ from django.http import HttpRequest
 
 from portal import audit
 from portal.database import commit_order
-from portal.database.rehearsal import rehearsed
+from portal.database.rehearsal import rehearsed, remembering
 from portal.inputs import parameters
 from portal.models import AuditEvent, User
 
@@ -85,9 +85,10 @@ class Preview(Generic[S]):
 def rehearse(act: Act[S, T]) -> Preview[S]:
     """Return what the act would do now, without doing it. Raises what its verb raises."""
     # Outside of the turn, in which others wait: `perform` finds what changes meanwhile.
-    content = act.look()
-    with rehearsed():
-        lines, _ = _do(act)
+    with remembering():
+        content = act.look()
+        with rehearsed():
+            lines, _ = _do(act)
     return Preview(
         content, lines, seal(by=act.by, name=act.name, facts=_facts(act, content, lines))
     )

@@ -254,7 +254,7 @@ def end_mandate(row: Mandate, by: User | None, reason: str) -> Mandate:
     """
     reason = required(reason, field="reason", longest=300)
     at = commit_order.moment()
-    mandate_losses = list(losses.of_mandate(row))
+    mandate_losses = losses.of_mandate(row)
     rows = Mandate.objects.filter(pk=row.pk, revoked_at=None)
     if not rows.update(revoked_at=at, revoke_reason=reason):
         raise Refused("state", "This mandate was revoked already.")

@@ -13,14 +13,16 @@ The same functions answer before an act, for its preview, and in it. Nothing is 
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from django.db.models import Q
 from django.utils import timezone
 
+from portal import audit
+from portal.database.rehearsal import remembered
 from rights.consent import relations, snapshot
 from rights.consent.allowances import Survey, lies_in
 from rights.consent.evaluator import Context, Judge, Need
@@ -42,6 +44,8 @@ from rights.withdrawal.descendants import Reliance
 
 # The stricter first: what was made under several permissions keeps the most lenient policy, and
 # several missing permissions take the strictest.
+T = TypeVar("T")
+
 STRICT = (WithdrawalPolicy.RECALL, WithdrawalPolicy.RETRAIN, WithdrawalPolicy.NEXT_VERSION)
 
 
@@ -154,6 +158,11 @@ def of_grants(grants: Collection[Grant], *, ending: Collection[Grant] = ()) -> L
 
 def of_each(groups: Sequence[Collection[Grant]], *, ending: Collection[Grant] = ()) -> list[Loss]:
     """Return the same for each of several groups, and read once what does not depend on a use."""
+    ids = tuple(frozenset(grant.pk for grant in group) for group in (*groups, ending))
+    return _found_once(("grants", *ids), lambda: _of_each(groups, ending))
+
+
+def _of_each(groups: Sequence[Collection[Grant]], ending: Collection[Grant]) -> list[Loss]:
     bases = Bases()
     losses = []
     for grants, covered in zip(groups, holds.covered_by_each(groups), strict=True):
@@ -173,25 +182,34 @@ def of_each(groups: Sequence[Collection[Grant]], *, ending: Collection[Grant] = 
 
 def of_opt_out(party: Party, recording: Recording, grants: Collection[Grant]) -> Loss:
     """Return what the party's opt-out from this recording takes out of these grants of one use."""
-    use = Use(next(iter(grants)).use)
-    return of_ending(
-        Ending(use, opt_outs=frozenset({(party.pk, recording.pk)})),
-        [recording.pk],
-        only_by=[grant.pk for grant in grants],
-        policy=policy_of(grants),
+    use, ids = Use(next(iter(grants)).use), frozenset(grant.pk for grant in grants)
+    ending = Ending(use, opt_outs=frozenset({(party.pk, recording.pk)}))
+    return _found_once(
+        ("opt-out", ending, ids),
+        lambda: of_ending(ending, [recording.pk], only_by=ids, policy=policy_of(grants)),
     )
 
 
-def of_mandate(mandate: Mandate) -> Iterator[Loss]:
-    """Yield for each use the loss of what is permitted through the mandate alone."""
+def of_mandate(mandate: Mandate) -> list[Loss]:
+    """Return for each use the loss of what is permitted through the mandate alone."""
     if mandate.approved_at is None or mandate.revoked_at is not None:
-        return
+        return []
+    return _found_once(("mandate", mandate.pk), lambda: list(_of_mandate(mandate)))
+
+
+def _of_mandate(mandate: Mandate) -> Iterator[Loss]:
     bases = Bases()
     for use, recordings in holds.covered_through(mandate).items():
         ending = Ending(use, mandates=frozenset({mandate.pk}))
         loss = of_ending(ending, recordings, bases=bases)
         if loss:
             yield loss
+
+
+def _found_once(key: tuple[Hashable, ...], find: Callable[[], T]) -> T:
+    """Work a loss out once for a page and the rehearsal on it: as long as no line is recorded,
+    nothing that it rests on has changed."""
+    return remembered(lambda: (*key, audit.newest_hash()), find)
 
 
 def policy_of(grants: Collection[Grant]) -> Policy:
