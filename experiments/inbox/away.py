@@ -7,15 +7,17 @@ a tab that a browser restores would lose what nobody has read.
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from django.db.models import Case, Count, IntegerField, When
+from django.db.models import Case, Count, IntegerField, QuerySet, When
 from django.utils import timezone
 
 from experiments.models import Alert, Comment, Notice, Project, ProjectSeen, Run
+from portal.database.bulk import parts
 from portal.models import User
 
 # For who has never said so.
 FIRST = timedelta(days=7)
 LISTED = 10
+DELETED_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ def of_project(user: User, project: Project, *, since: datetime) -> Summary:
     counts = ended.order_by().values_list("state").annotate(n=Count("pk")).order_by("-n", "state")
     alerts = Alert.objects.visible_to(user).filter(project=project, at__gt=since)
     comments = Comment.objects.filter(project=project, at__gt=since, deleted_at=None)
+    comments = comments.exclude(author=user)
     mentions = Notice.objects.filter(
         user=user, project=project, at__gt=since, kind=Notice.Kind.MENTION
     )
@@ -71,7 +74,7 @@ def of_project(user: User, project: Project, *, since: datetime) -> Summary:
         started=runs.filter(queued_at__gt=since).count(),
         alert_count=alerts.count(),
         alerts=list(alerts.select_related("run__project", "rule")[:LISTED]),
-        comment_count=comments.exclude(author=user).count(),
+        comment_count=comments.count() - _on_deleted_runs(comments, project, since),
         mentions=list(mentions[:LISTED]),
     )
 
@@ -83,6 +86,16 @@ def of_each(user: User, *, since: datetime | None = None) -> list[Summary]:
         of_project(user, project, since=since or since_of(user, project)) for project in projects
     ]
     return sorted(summaries, key=lambda summary: summary.is_quiet)
+
+
+def _on_deleted_runs(comments: QuerySet[Comment], project: Project, since: datetime) -> int:
+    """Return how many of these comments are on runs that are gone for people. Those that were gone
+    before have none since then."""
+    gone = Run.objects.filter(project=project, deleted_at__gt=since).values_list("pk", flat=True)
+    keys = [str(pk) for pk in gone]
+    return sum(
+        comments.filter(kind="run", key__in=part).count() for part in parts(keys, DELETED_AT_ONCE)
+    )
 
 
 def _failed_first() -> Case:

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, Max
+from django.db.models import Count, Max, Q
 
 from backline import bounds, wire
 from experiments.clearance.permission import check_member
@@ -228,9 +228,11 @@ def tag_rows(run: Run) -> list[RunTag]:
 
 
 def tags_of(project: Project) -> list[tuple[str, int]]:
-    """Return the tags of a project's runs with the number of runs, the most used first."""
+    """Return the tags of a project's runs with the number of runs that a table shows, the most used
+    first; a tag of archived runs alone has none of them."""
     rows = RunTag.objects.filter(project=project, run__deleted_at=None).values("key")
-    counted = rows.annotate(count=Count("pk"), spelled=Max("name")).order_by("-count", "key")
+    listed = Count("pk", filter=Q(run__archived_at=None))
+    counted = rows.annotate(count=listed, spelled=Max("name")).order_by("-count", "key")
     return [(row["spelled"], row["count"]) for row in counted]
 
 

@@ -18,6 +18,7 @@ from experiments import recipes
 from experiments.clearance import permission
 from experiments.models import Attempt, Run, Sweep, SweepTrial
 from experiments.runs import costs, quotas, runs
+from experiments.runs.initial_weights import NOT_THERE
 from experiments.runs.resources import Resources
 from experiments.sweeps import objectives, pruning, space, suggestions, trials
 from portal import audit, celery
@@ -268,7 +269,10 @@ def _refuse(sweep: Sweep, row: SweepTrial, refusal: Exception) -> bool:
         row.state, row.reason, row.ended_at = SweepTrial.State.FAILED, str(refusal)[:500], now
         row.save(update_fields=["state", "reason", "ended_at"])
         return True
-    is_consent = not isinstance(refusal, runs.NotPermitted | recipes.UnknownRecipe)
+    # Weights that are out of sight, as their run was deleted or its project left, are no permission
+    # that ended.
+    unseen = isinstance(refusal, recipes.ConfigInvalid) and NOT_THERE in refusal.errors.values()
+    is_consent = not unseen and not isinstance(refusal, runs.NotPermitted | recipes.UnknownRecipe)
     state = State.WITHHELD if is_consent else State.FAILED
     _end(sweep, state, f"Trial {row.number} was refused. {refusal}", now)
     return False

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from experiments.inbox import away, notices
 from experiments.models import Alert, Comment, Level, Membership, Notice, Project, Run
+from experiments.runs import shelving
 from portal.models import User
 from tests.experiments.alerts.cast import end, running
 
@@ -138,3 +139,20 @@ def test_ones_own_comments_and_other_peoples_private_alerts_are_no_news(
     hers, his = (away.of_project(user, project, since=since) for user in (ada, ben))
     assert (hers.alert_count, hers.comment_count) == (0, 0)
     assert (his.alert_count, his.comment_count) == (1, 1)
+
+
+def test_comments_on_a_run_that_was_deleted_since_are_no_news(
+    ada: User, ben: User, project: Project
+) -> None:
+    Membership.objects.create(project=project, user=ben)
+    kept, deleted = running(ada, project), running(ada, project)
+    for run in (kept, deleted, deleted):
+        Comment.objects.create(
+            project=project, kind="run", key=str(run.pk), author=ada, text="Look."
+        )
+    Comment.objects.create(project=project, kind="report", key="1", author=ada, text="Look.")
+    since = datetime(2020, 1, 1, tzinfo=UTC)
+    assert away.of_project(ben, project, since=since).comment_count == 4
+    end(deleted, Run.State.FINISHED)
+    shelving.delete(run=Run.objects.get(pk=deleted.pk), by=ada)
+    assert away.of_project(ben, project, since=since).comment_count == 2

@@ -154,6 +154,9 @@ def test_tags_are_counted_whatever_their_case(ada: User, project: Project, run: 
     assert describing.tags_of(project) == [("jazz", 3), ("blues", 1)]
     Run.objects.filter(pk=other.pk).update(deleted_at=other.queued_at)
     assert describing.tags_of(project) == [("jazz", 3)]
+    # Archived ones are in no table unless they are asked for.
+    Run.objects.filter(tags=["JAZZ"]).update(archived_at=other.queued_at)
+    assert describing.tags_of(project) == [("jazz", 2)]
     assert RunTag.objects.filter(key="jazz").count() == 3
 
 

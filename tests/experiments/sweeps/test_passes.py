@@ -10,12 +10,14 @@ from django.utils import timezone
 
 from experiments.models import Dataset, Membership, Project, Run, Sweep, SweepTrial
 from experiments.runs import datasets, quotas, runs
+from experiments.runs.initial_weights import NOT_THERE
 from experiments.sweeps import passes, sweeps, trials
 from experiments.sweeps.sweeps import Budget
 from portal.models import AuditEvent, User
 from rights.grants import lifecycle
 from rights.models import Recording, Use
 from tests.catalogue import make_allowed
+from tests.experiments.clearance.test_clearance import trained
 from tests.experiments.sweeps import world
 from workers.cluster.fake import RecordingCluster
 from workers.reconciling import reconcile
@@ -463,3 +465,19 @@ def test_a_dataset_that_is_retired_ends_the_sweep_in_words(
     assert sweep.state == State.WITHHELD
     assert "was retired, so no run may use it again" in sweep.reason
     assert not Run.objects.exists()
+
+
+def test_weights_that_are_out_of_sight_are_no_permission_that_ended(
+    ada: User, project: Project, recordings: list[Recording]
+) -> None:
+    elsewhere = Project.objects.create(slug="elsewhere", name="Elsewhere")
+    member = Membership.objects.create(project=elsewhere, user=ada, level=Membership.Level.OWNER)
+    sweep = world.start(
+        ada, project, recipe="generate", space={"sampling_steps": [2, 4]},
+        start_from=trained(ada, elsewhere, recordings),
+    )  # fmt: skip
+    member.delete()
+    passes.advance(timezone.now())
+    sweep.refresh_from_db()
+    assert (sweep.state, NOT_THERE in sweep.reason) == (State.FAILED, True)
+    assert sweep.ended_at is not None
