@@ -56,7 +56,9 @@ def broker() -> Check:
 
 def workers() -> Check:
     try:
-        answers = app.control.inspect(timeout=1.0).stats() or {}
+        # As many answers as workers listen; one that has been killed is waited for in vain.
+        limit = _listening()
+        answers = (limit and app.control.inspect(timeout=1.0, limit=limit).stats()) or {}
     except BROKER_ERRORS:
         answers = {}
     if not answers:
@@ -64,6 +66,14 @@ def workers() -> Check:
     done = sum(sum(answer.get("total", {}).values()) for answer in answers.values())
     names = ", ".join(sorted(answers))
     return Check("Workers", True, f"{len(answers)} answered ({names}); {done} tasks since start.")
+
+
+def _listening() -> int:
+    """Return how many workers are bound to the exchange that asks them all."""
+    with app.connection_for_read() as link:
+        link.ensure_connection(max_retries=1, timeout=1)
+        channel = cast("Any", link.default_channel)
+        return len(channel.get_table(cast("Any", app.control).mailbox.exchange.name))
 
 
 def store() -> Check:
