@@ -1,8 +1,7 @@
 """Listeners' ratings as fields of the run table: `rating.mean`, `rating.answers`.
 
-Answers of closed tests alone count: those of an open one are still coming in, and who could sort
-runs by them would be tempted to close it when they please. Registered with the run table, which
-may not import this app.
+Answers of closed tests alone count: those of an open one are still coming in. Registered with the
+run table, which may not import this app.
 """
 
 from collections.abc import Iterable, Sequence

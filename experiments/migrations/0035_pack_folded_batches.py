@@ -1,4 +1,4 @@
-from itertools import groupby
+from itertools import count, groupby, islice
 
 import numpy as np
 from django.db import migrations, transaction
@@ -19,25 +19,22 @@ def note(apps, _schema):
             rows = folded.filter(run=run)
             keys = rows.order_by("session", "number").values_list("session", "number", "digest")
             for session, deliveries in groupby(keys.iterator(), key=lambda row: row[0]):
-                _store(apps, run, session, [(number, digest) for _, number, digest in deliveries])
+                # A session may have millions: a block of them at a time.
+                for index in count():
+                    if not (part := list(islice(deliveries, BLOCK))):
+                        break
+                    _store(apps, run, session, index, part)
             rows.delete()
 
 
-def _store(apps, run, session, deliveries):
-    FoldedBatches = apps.get_model("experiments", "FoldedBatches")
-    blocks = []
-    for start in range(0, len(deliveries), BLOCK):
-        part = deliveries[start : start + BLOCK]
-        numbers = np.array([number for number, _ in part], dtype=np.int64)
-        short = [bytes.fromhex(digest[:16]).rjust(8, b"\0") for _, digest in part]
-        data = pack([numbers, np.frombuffer(b"".join(short), dtype="<i8")])
-        blocks.append(
-            FoldedBatches(
-                run_id=run, session=session, index=start // BLOCK, count=len(part),
-                lowest=part[0][0], highest=part[-1][0], data=data,
-            )
-        )  # fmt: skip
-    FoldedBatches.objects.bulk_create(blocks, batch_size=500)
+def _store(apps, run, session, index, part):
+    numbers = np.array([number for _, number, _ in part], dtype=np.int64)
+    short = [bytes.fromhex(digest[:16]).rjust(8, b"\0") for *_, digest in part]
+    apps.get_model("experiments", "FoldedBatches").objects.create(
+        run_id=run, session=session, index=index, count=len(part),
+        lowest=int(numbers[0]), highest=int(numbers[-1]),
+        data=pack([numbers, np.frombuffer(b"".join(short), dtype="<i8")]),
+    )  # fmt: skip
 
 
 class Migration(migrations.Migration):
