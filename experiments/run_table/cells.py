@@ -74,7 +74,8 @@ def group_cell(figure: Figure, project: Project) -> SafeString:
     best = ""
     if summary.best is not None and summary.best_run is not None:
         url = reverse("experiments:run", args=[project.slug, summary.best_run])
-        words = f"best {show(summary.best)}"
+        # Of a single run the best is the mean, which stands there already.
+        words = f"best {show(summary.best)}" if summary.n > 1 else f"run {summary.best_run}"
         best = format_html(
             ' <a class="muted small" href="{}" title="Run {}">{}</a>', url, summary.best_run, words
         )

@@ -327,6 +327,9 @@ def test_single_runs_lead_nothing(client: Client, project: Project, ada: User) -
     rows = page.context["table"].rows
     assert len(rows) == 2
     assert not any(row.figures[0].leads for row in rows)
+    # Its best would be its mean once more.
+    text = page.content.decode()
+    assert (">run 1</a>" in text, ">best " in text) == (True, False)
 
 
 def test_a_column_may_be_a_curve(client: Client, project: Project, ada: User) -> None:
