@@ -2,7 +2,7 @@
 
 from experiments import journal_replay
 from experiments.clearance import descendants, originals
-from experiments.discussion import purged_runs
+from experiments.discussion import gone_runs
 from experiments.inbox import bell
 from experiments.publishing import public_words
 from experiments.reports import chart_blocks, frozen, included, run_blocks, subject
@@ -12,11 +12,11 @@ __all__ = [
     "chart_blocks",
     "descendants",
     "frozen",
+    "gone_runs",
     "included",
     "journal_replay",
     "originals",
     "public_words",
-    "purged_runs",
     "run_blocks",
     "subject",
 ]

@@ -150,13 +150,24 @@ def forget(kind: str, key: str) -> int:
     """Delete all that was said of something that is gone for good, from inboxes too; return how
     many comments that were. Call it in the transaction that removes it."""
     rows = Comment.objects.about(kind, key)
-    ids = list(rows.values_list("pk", flat=True))
-    notice_keys = [f"{kind.value}:{pk}" for pk in ids for kind in NOTICE_KINDS]
-    for part in bulk.parts(notice_keys, 500):
-        Notice.objects.filter(key__in=part).delete()
+    told = forget_notices(kind, [key])
     rows.filter(parent__isnull=False).delete()
     rows.delete()
     Muted.objects.filter(kind=kind, key=key).delete()
+    return told
+
+
+def forget_notices(kind: str, keys: Iterable[str]) -> int:
+    """Take what was said of any of these out of inboxes, where the comments themselves may stay;
+    return how many comments there are."""
+    ids = [
+        pk
+        for part in bulk.parts(list(keys), 500)
+        for pk in Comment.objects.filter(kind=kind, key__in=part).values_list("pk", flat=True)
+    ]
+    notice_keys = [f"{kind.value}:{pk}" for pk in ids for kind in NOTICE_KINDS]
+    for part in bulk.parts(notice_keys, 500):
+        Notice.objects.filter(key__in=part).delete()
     return len(ids)
 
 

@@ -26,7 +26,8 @@ class Outputs(Protocol):
 
 
 _kinds: list[Outputs] = []
-# What is done about a run beside its outputs when it is purged.
+# What is done about runs beside their outputs when they are deleted, and about one that is purged.
+_at_deletion: list[Callable[[Collection[UUID]], None]] = []
 _acts: list[Callable[[Run], None]] = []
 
 
@@ -43,6 +44,17 @@ def why_kept(runs: Collection[UUID]) -> dict[UUID, str]:
     for kind in _kinds:
         reasons = kind.why_kept(runs) | reasons
     return reasons
+
+
+def on_delete(act: Callable[[Collection[UUID]], None]) -> None:
+    """Have `act` take runs that people have deleted out of what rooms above tell, in that
+    transaction. They may be brought back."""
+    _at_deletion.append(act)
+
+
+def deleted(runs: Collection[UUID]) -> None:
+    for act in _at_deletion:
+        act(runs)
 
 
 def on_purge(act: Callable[[Run], None]) -> None:

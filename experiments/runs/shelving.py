@@ -88,6 +88,8 @@ def put(
     for part in parts([run.pk for run in rows], AT_ONCE):
         values: dict[str, Any] = {column: moment, "described": F("described") + 1}
         Run.objects.filter(pk__in=part).update(**values)
+        if field == "deleted" and on:
+            outputs.deleted(part)
     for run in rows:
         setattr(run, column, moment)
         run.described += 1

@@ -199,6 +199,24 @@ def test_a_purged_run_leaves_nothing_of_what_was_said_of_it(
         assert not rows.objects.exists()
 
 
+def test_a_deleted_run_leaves_inboxes_at_once_and_comes_back_with_what_was_said(
+    ada: User, mia: User, about: Subject, run: Run, project: Project
+) -> None:
+    other = subjects.of_run(running(ada, project))
+    for subject in (about, other):
+        comments.post(by=mia, subject=subject, text=f"@ada {subject.key[:4]}")
+    rule(ada, project, "state", states=["failed"])
+    end(run, Run.State.FAILED, "Broken.")
+    watching.run_pass()
+    told = Notice.objects.filter(user=ada)
+    assert told.count() == 3
+    run.refresh_from_db()
+    shelving.delete(run=run, by=ada)
+    assert [notice.text for notice in told] == [f"@ada {other.key[:4]}"]
+    shelving.bring_back(run=run, by=ada)
+    assert Comment.objects.about("run", about.key).count() == Alert.objects.count() == 1
+
+
 @pytest.mark.parametrize("text", ["", "  \n ", "x" * 20_001, "a\0b", "\u200b"])
 def test_what_is_no_comment_is_refused_with_a_sentence(
     ada: User, about: Subject, text: str
