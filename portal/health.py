@@ -73,7 +73,11 @@ def _listening() -> int:
     with app.connection_for_read() as link:
         link.ensure_connection(max_retries=1, timeout=1)
         channel = cast("Any", link.default_channel)
-        return len(channel.get_table(cast("Any", app.control).mailbox.exchange.name))
+        try:
+            return len(channel.get_table(cast("Any", app.control).mailbox.exchange.name))
+        except KeyError:
+            # What kombu's broker in memory says before anybody has listened.
+            return 0
 
 
 def store() -> Check:

@@ -11,6 +11,7 @@ def test_each_worker_that_listens_is_named_and_none_is_missed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(app.conf, "broker_url", "memory://")
+    assert not health.workers().good
     with start_worker(app, perform_ping_check=False, shutdown_timeout=30):
         check = health.workers()
         assert check.good, check.sentence
