@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 from django.db import connection
-from django.db.models import Sum
-from django.db.models.functions import Length
 from django.test.utils import CaptureQueriesContext
 from hypothesis import given
 from hypothesis import strategies as st
@@ -92,8 +90,7 @@ def test_folded_numbers_take_nine_bytes_and_few_rows(run: Run) -> None:
         delivered.remember(run, [("s", one, digest(one)) for one in numbers[start : start + 320]])
     rows = FoldedBatches.objects.filter(run=run)
     assert rows.count() == 10
-    size = rows.annotate(size=Length("data")).aggregate(size=Sum("size"))["size"]
-    assert size < 10_000 * 9
+    assert sum(len(data) for data in rows.values_list("data", flat=True)) < 10_000 * 9
     assert all(is_repeated(run, "s", one, digest(one)) for one in numbers[::501])
     assert not is_repeated(run, "s", 10_000, digest(1))
     assert not is_repeated(run, "t", 5, digest(5))
