@@ -4,7 +4,7 @@
 
 One run with ten metrics that fall and are noisy, which nothing compresses well: the last bits of a
 noisy float are random. The client delivers twice a second what was logged, so a loop of two steps a
-second delivers step by step, and each delivery leaves a row that remembers it. Every store gets the
+second delivers step by step, and of each delivery its number and digest stay. Every store gets the
 same points and is then made as small as it can be by itself (SQLite's VACUUM, Aim's close); an
 empty store is taken off. Sizes do not wander with what else a machine does.
 """

@@ -133,7 +133,7 @@ def delete(*, by: User, comment: Comment) -> None:
         rows = Comment.objects.filter(pk=comment.pk, deleted_at=None)
         if rows.update(text="", deleted_at=now):
             CommentEdit.objects.filter(comment=comment).delete()
-            Notice.objects.filter(key__in=_keys(comment)).delete()
+            notices.forget(_keys(comment))
             audit.record(by=by, verb="comment.deleted", subject=comment)
             comment.text, comment.deleted_at = "", now
 
@@ -150,11 +150,11 @@ def forget(kind: str, key: str) -> int:
     """Delete all that was said of something that is gone for good, from inboxes too; return how
     many comments that were. Call it in the transaction that removes it."""
     rows = Comment.objects.about(kind, key)
-    told = forget_notices(kind, [key])
+    count = forget_notices(kind, [key])
     rows.filter(parent__isnull=False).delete()
     rows.delete()
     Muted.objects.filter(kind=kind, key=key).delete()
-    return told
+    return count
 
 
 def forget_notices(kind: str, keys: Iterable[str]) -> int:
@@ -165,9 +165,7 @@ def forget_notices(kind: str, keys: Iterable[str]) -> int:
         for part in bulk.parts(list(keys), 500)
         for pk in Comment.objects.filter(kind=kind, key__in=part).values_list("pk", flat=True)
     ]
-    notice_keys = [f"{kind.value}:{pk}" for pk in ids for kind in NOTICE_KINDS]
-    for part in bulk.parts(notice_keys, 500):
-        Notice.objects.filter(key__in=part).delete()
+    notices.forget(f"{kind.value}:{pk}" for pk in ids for kind in NOTICE_KINDS)
     return len(ids)
 
 

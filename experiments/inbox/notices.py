@@ -17,6 +17,7 @@ from django.utils import timezone
 from experiments.inbox import preferences
 from experiments.models import Level, Notice, NoticeQuerySet, NoticeSettings, Project, ProjectSeen
 from experiments.models.inbox import LEVELS
+from portal.database.bulk import parts
 from portal.models import Role, User
 
 Kind = Notice.Kind
@@ -109,6 +110,12 @@ def mark_seen(*, by: User, project: Project, until: datetime) -> None:
         )
         if not new:
             ProjectSeen.objects.filter(pk=row.pk, at__lt=until).update(at=until)
+
+
+def forget(keys: Iterable[str]) -> None:
+    """Delete the notices of these keys, of everybody, also those that wait to be mailed."""
+    for part in parts(list(keys), REMOVED_AT_ONCE):
+        Notice.objects.filter(key__in=part).delete()
 
 
 def remove_old(now: datetime) -> None:

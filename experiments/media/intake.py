@@ -45,14 +45,14 @@ def receive(run: Run, session: str, number: int, data: bytes) -> Taken:
     `number` was already used for something else.
     """
     digest = delivered.digest_of(data)
-    if delivered.Waiting.of(run).is_repeated(session, number, digest):
+    if delivered.Waiting.read(run).is_repeated(session, number, digest):
         return Taken(0, duplicate=True)
     pack = packs.decode(data)
     prepared, wrong = _prepared(pack)
     stored = [_store(one) for one in prepared]
     with transaction.atomic():
         run = Run.objects.select_for_update(no_key=True).select_related("project").get(pk=run.pk)
-        waiting = delivered.Waiting.of(run)
+        waiting = delivered.Waiting.read(run)
         if waiting.is_repeated(session, number, digest):
             return Taken(0, duplicate=True)
         Batch.objects.create(run=run, session=session, number=number, digest=digest)

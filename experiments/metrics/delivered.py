@@ -41,7 +41,7 @@ class Waiting:
     points: int
 
     @classmethod
-    def of(cls, run: Run) -> Self:
+    def read(cls, run: Run) -> Self:
         rows = Batch.objects.filter(run=run).values_list("session", "number", "digest", "points")
         found = list(rows)
         digests = {(session, number): digest for session, number, digest, _ in found}

@@ -58,7 +58,7 @@ def ingest(run: Run, session: str, number: int, batch: bytes) -> Ingested:
     with transaction.atomic():
         # One writer per run: summaries are read, changed and written back below.
         Run.objects.select_for_update(no_key=True).only("pk").get(pk=run.pk)
-        waiting = delivered.Waiting.of(run)
+        waiting = delivered.Waiting.read(run)
         if waiting.is_repeated(session, number, digest):
             return Ingested(points=content.points, duplicate=True)
         kept = _summarise(run, session, content)

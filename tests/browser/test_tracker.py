@@ -12,7 +12,7 @@ from tests.rules.test_urls import with_object
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
-# What an address asks of the same views, and a listener's or a rights admin's pages do not.
+# The same views, asked for something.
 MORE = [
     "projects/umbra/?group=state&columns=state,duration",
     "projects/umbra/?q=nothing+like+this",

@@ -38,7 +38,7 @@ def digest(number: int) -> str:
 
 
 def is_repeated(run: Run, session: str, number: int, sent: str) -> bool:
-    return delivered.Waiting.of(run).is_repeated(session, number, sent)
+    return delivered.Waiting.read(run).is_repeated(session, number, sent)
 
 
 class Numbers(TestCase):
